@@ -1,0 +1,1 @@
+"""The analysis worker process and the controller's pool of them."""

@@ -1,0 +1,1 @@
+"""Samples to utterances and features; pure functions on arrays."""

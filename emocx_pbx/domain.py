@@ -1,0 +1,166 @@
+"""The values that flow through the service, from a customer's query to a delivered grade.
+
+Times named `t0`, `t1` are seconds since the call's first tapped sample; times named `*_at` are
+Unix seconds (UTC). All values are immutable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+
+class Emotion(StrEnum):
+    """The four classes of signals in speech or text that models tell apart."""
+
+    ANGRY = "angry"
+    NEUTRAL = "neutral"
+    DISAPPOINTED = "disappointed"
+    HAPPY = "happy"
+
+
+#: Order of every probability vector in this project.
+LABELS: Final = (Emotion.ANGRY, Emotion.NEUTRAL, Emotion.DISAPPOINTED, Emotion.HAPPY)
+
+#: What is said instead of an emotion when confidence is under the model card's threshold.
+UNCERTAIN: Final = "uncertain"
+
+#: Valence of each class in LABELS' order (rubric v1).
+VALENCE: Final = (-1.0, 0.0, -0.7, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Calibrated class probabilities, in LABELS' order, summing to 1."""
+
+    probabilities: tuple[float, float, float, float]
+    threshold: float = 0.0
+    """Confidence under which the answer is UNCERTAIN (from the model's card)."""
+
+    @classmethod
+    def of(cls, values: Sequence[float], threshold: float = 0.0) -> Scores:
+        """Normalise four non-negative values (e.g. a numpy row) to Scores."""
+        if len(values) != len(LABELS):
+            raise ValueError(f"expected {len(LABELS)} probabilities, got {len(values)}")
+        total = float(sum(values)) or 1.0
+        a, n, d, h = (float(v) / total for v in values)
+        return cls((a, n, d, h), threshold)
+
+    @property
+    def best(self) -> Emotion:
+        """The most probable class, whatever the confidence."""
+        return LABELS[max(range(len(LABELS)), key=self.probabilities.__getitem__)]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the best class, 0.25 to 1."""
+        return max(self.probabilities)
+
+    @property
+    def emotion(self) -> str:
+        """The best class, or UNCERTAIN under the threshold."""
+        return str(self.best) if self.confidence >= self.threshold else UNCERTAIN
+
+    @property
+    def valence(self) -> float:
+        """Sum of probability x class valence, -1 (angry) to 1 (happy)."""
+        return sum(p * v for p, v in zip(self.probabilities, VALENCE, strict=True))
+
+    def as_dict(self) -> dict[str, float]:
+        """Probabilities by label, rounded to four places for people and JSON."""
+        return {str(k): round(p, 4) for k, p in zip(LABELS, self.probabilities, strict=True)}
+
+
+Side = Literal["customer", "agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One utterance of one side, as voice activity found it."""
+
+    side: Side
+    t0: float
+    t1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Signals of emotion in one stretch of the customer's speech."""
+
+    t0: float
+    t1: float
+    speech_s: float
+    """Seconds of speech inside [t0, t1] that the model heard."""
+    scores: Scores
+    model: str = ""
+    """`name/version` of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a query goes, and why."""
+
+    decision_id: str
+    at: float
+    status: str
+    """EMOCX_STATUS: ok, default, monitor, holdout, optout or timeout."""
+    queue: str
+    emotion: str
+    confidence: float
+    probabilities: Mapping[str, float] | None
+    topic: str | None = None
+    priority: int | None = None
+    min_penalty: int | None = None
+    max_penalty: int | None = None
+    announcement: str | None = None
+    rule: str | None = None
+    """Name of the policy rule that fired; None for the default."""
+    reasons: tuple[str, ...] = ()
+    source: str = "text"
+    """text, speech or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One agent's part of a call: from his BridgeEnter to his BridgeLeave."""
+
+    call_id: str
+    index: int
+    agent: str
+    interface: str
+    queue: str | None
+    via: Literal["queue", "transfer", "dial"]
+    started_at: float
+    ended_at: float | None = None
+    end_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One line of a grade's sum; all of a grade's contributions add up to its score."""
+
+    name: str
+    points: float
+    detail: str
+    """Plain sentence for a supervisor."""
+    readings: tuple[int, ...] = ()
+    """Indices of the segment's readings it comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """How the customer fared in one agent's segment."""
+
+    score: float | None
+    """0 to 100, or None for insufficient evidence."""
+    letter: str | None
+    low: float | None
+    high: float | None
+    evidence_s: float
+    """Seconds of customer speech it rests on."""
+    contributions: tuple[Contribution, ...] = ()
+    rubric: str = "v1"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Talk share, interruptions, dead air...: beside the grade, not in it."""

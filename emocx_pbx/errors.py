@@ -1,0 +1,48 @@
+"""The error tree: whatever this package raises on purpose derives from EmocxError.
+
+EmocxError
+├── SettingsError      a setting, policy or rubric file is wrong; the message names file, place and what was expected
+├── InputError         a recording, CSV or argument can't be used; one line, says what and where
+├── ModelError         a model is missing, damaged (checksum) or of another kind than asked for
+├── ProtocolError      a peer (AudioSocket, FastAGI, AMI) broke its protocol
+├── PeerUnavailable    a peer is not connected, or did not answer within its deadline
+├── RefusedError       a peer answered, and the answer was no (AMI Response: Error, wrong login)
+└── StoreError         the database can't be opened, migrated or written
+"""
+
+from __future__ import annotations
+
+
+class EmocxError(Exception):
+    """Something went wrong in EmoCX PBX."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").split("\n", 1)[0])
+
+
+class SettingsError(EmocxError):
+    """A setting is wrong."""
+
+
+class InputError(EmocxError):
+    """The input can't be used."""
+
+
+class ModelError(EmocxError):
+    """The model can't be used."""
+
+
+class ProtocolError(EmocxError):
+    """The peer broke its protocol."""
+
+
+class PeerUnavailable(EmocxError):
+    """The peer is not there, or did not answer in time."""
+
+
+class RefusedError(EmocxError):
+    """The peer refused the request."""
+
+
+class StoreError(EmocxError):
+    """The store can't be used."""

@@ -1,0 +1,1 @@
+"""Segments and readings to a grade with reasons; pure."""

@@ -1,0 +1,1 @@
+"""The edge towards Asterisk: AMI, FastAGI, AudioSocket, call tracking and taps."""

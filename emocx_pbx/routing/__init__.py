@@ -1,0 +1,1 @@
+"""Policy, topics, ranking: from emotion to queue, priority and agents."""

@@ -1,0 +1,1 @@
+"""SQLite behind named SQL files and numbered migrations."""

@@ -1,0 +1,1 @@
+"""Code that trains and evaluates the models; never imported when serving."""
