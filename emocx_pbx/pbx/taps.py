@@ -1,0 +1,221 @@
+"""Taps: one AMI Originate a call, kept alive over worker deaths for as long as the call is wanted.
+
+The tap channel is `AudioSocket/HOST:PORT/UUID/c(slin)` running ChanSpy on the customer's channel.
+The call itself is never touched. A tap that can't be started or ends too early is tried again on
+the worker with fewest taps, with growing pauses; what is lost meanwhile is missing evidence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+import structlog
+
+from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
+from emocx_pbx.errors import PeerUnavailable, RefusedError
+
+log = structlog.get_logger()
+
+#: Time for Asterisk to connect and send audio after Originate; normally 0.15 s.
+START_DEADLINE_S = 5.0
+#: A tap that could not be started so often in a row is given up.
+MAX_TRIES = 6
+#: After EOF the call's Hangup event normally follows within 30 ms, at worst 2 s.
+HANGUP_GRACE_S = 2.5
+
+Mode = Literal["stereo", "customer", "agent"]
+
+#: ChanSpy options by mode: Uniqueid target, quiet, no beep, stop and exit with the spied channel.
+SPY_OPTIONS: Mapping[Mode, str] = {"stereo": "uDqsSE", "customer": "uoqsSE", "agent": "uoqsSE"}
+
+
+class Ami(Protocol):
+    """The part of the AMI gateway that taps need."""
+
+    async def action(self, name: str, fields: Mapping[str, str]) -> Any:
+        """Send an action; PeerUnavailable or RefusedError if it fails."""
+
+
+class Worker(Protocol):
+    """An analysis worker that taps can be sent to."""
+
+    port: int
+
+    def send(self, message: AnnounceTap | EndSession) -> None:
+        """Queue a message for the worker; PeerUnavailable if it is gone."""
+
+
+@dataclass(slots=True)
+class _Tap:
+    """One attempt, known by its UUID."""
+
+    call_id: str
+    worker: Worker
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A channel that should be tapped until told otherwise."""
+
+    call_id: str
+    target: str
+    mode: Mode
+    task: asyncio.Task[None] | None = None
+    zero_at: float | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    uuid: str = ""
+
+
+def originate_fields(uuid: str, host: str, port: int, target: str, mode: Mode) -> dict[str, str]:
+    """The Originate action of a tap (least rights: write=originate)."""
+    return {
+        "Channel": f"AudioSocket/{host}:{port}/{uuid}/c(slin)",
+        "Application": "ChanSpy",
+        "Data": f"{target},{SPY_OPTIONS[mode]}",
+        "ChannelId": f"emocx-tap-{uuid}",
+        "CallerID": '"emocx tap" <emocx>',
+        "Timeout": "5000",
+        "Async": "true",
+    }
+
+
+class TapKeeper:
+    """Keeps each wanted channel tapped; owned and awaited by the service's task group."""
+
+    def __init__(
+        self,
+        ami: Ami,
+        pick: Callable[[], Worker],
+        host: str,
+        group: asyncio.TaskGroup,
+        now: Callable[[], float],
+        new_uuid: Callable[[], UUID],
+        count: Callable[[str], None],
+    ) -> None:
+        self._ami, self._pick, self._host, self._group = ami, pick, host, group
+        self._now, self._new_uuid, self._count = now, new_uuid, count
+        self._wanted: dict[tuple[str, Mode], _Wanted] = {}
+        self._taps: dict[str, _Tap] = {}
+
+    def want(self, call_id: str, target: str, mode: Mode, zero_at: float | None = None) -> None:
+        """Tap `target` (a Uniqueid) from now on; no effect if it is already wanted."""
+        if (call_id, mode) in self._wanted:
+            return
+        wanted = _Wanted(call_id, target, mode, zero_at=zero_at)
+        self._wanted[call_id, mode] = wanted
+        wanted.task = self._group.create_task(self._keep(wanted), name=f"tap {call_id}")
+
+    def unwant(self, call_id: str) -> None:
+        """The call is over (or opted out): end its taps."""
+        for mode in ("stereo", "customer", "agent"):
+            self.unwant_mode(call_id, mode)
+
+    def unwant_mode(self, call_id: str, mode: Mode) -> None:
+        """End one of the call's taps."""
+        if wanted := self._wanted.pop((call_id, mode), None):
+            wanted.over.set()
+
+    def is_tapped(self, call_id: str) -> bool:
+        """Whether audio of the call is coming, or may still come."""
+        return any(tap.call_id == call_id and not tap.ended.is_set() for tap in self._taps.values())
+
+    def on_started(self, message: TapStarted) -> None:
+        """A worker got the tap's first audio."""
+        if tap := self._taps.get(message.uuid):
+            tap.started.set()
+            for wanted in self._wanted.values():
+                if wanted.call_id == message.call_id and wanted.zero_at is None:
+                    wanted.zero_at = message.at
+
+    def on_ended(self, message: TapEnded) -> None:
+        """A worker's tap is over."""
+        if tap := self._taps.pop(message.uuid, None):
+            tap.ended.set()
+
+    def on_worker_lost(self, uuids: list[str]) -> None:
+        """A worker died: its taps are gone, and their calls are tapped anew."""
+        for uuid in uuids:
+            if tap := self._taps.pop(uuid, None):
+                tap.ended.set()
+
+    async def _keep(self, wanted: _Wanted) -> None:
+        tries = 0
+        while not wanted.over.is_set():
+            tap = await self._start(wanted)
+            if tap is None:
+                tries += 1
+                if tries >= MAX_TRIES:
+                    self._count("taps_given_up")
+                    log.error("tap given up", key="tap.given_up", call_id=wanted.call_id, tries=tries)
+                    return
+                await _wait(wanted.over, min(0.25 * 2**tries, 5.0))
+                continue
+            tries = 0
+            await _first(wanted.over, tap.ended)
+            if not tap.ended.is_set():
+                self._end(wanted.uuid, tap)
+                return
+            # Most often the call is over and its Hangup is about to be told.
+            await _wait(wanted.over, HANGUP_GRACE_S if self._lives(tap) else 0.05)
+            if not wanted.over.is_set():
+                self._count("taps_repeated")
+                log.warning("tap ended early, tapping again", key="tap.again", call_id=wanted.call_id)
+
+    def _lives(self, tap: _Tap) -> bool:
+        """Whether the tap's worker still takes messages (else it died, and there is no need to wait)."""
+        return bool(getattr(tap.worker, "alive", True))
+
+    async def _start(self, wanted: _Wanted) -> _Tap | None:
+        uuid = str(self._new_uuid())
+        try:
+            worker = self._pick()
+            offset = 0.0 if wanted.zero_at is None else max(0.0, self._now() - wanted.zero_at)
+            tap = self._taps[uuid] = _Tap(wanted.call_id, worker)
+            wanted.uuid = uuid
+            worker.send(AnnounceTap(uuid, wanted.call_id, wanted.mode, offset_s=round(offset, 2)))
+            fields = originate_fields(uuid, self._host, worker.port, wanted.target, wanted.mode)
+            await self._ami.action("Originate", fields)
+            async with asyncio.timeout(START_DEADLINE_S):
+                await _first(tap.started, tap.ended, wanted.over)
+            if tap.started.is_set() or wanted.over.is_set():
+                return tap
+            why = "ended before its first audio"
+        except (PeerUnavailable, RefusedError) as error:
+            why = str(error)
+        except TimeoutError:
+            why = f"no audio within {START_DEADLINE_S:g} s"
+        if (lost := self._taps.pop(uuid, None)) is not None:
+            self._end(uuid, lost)
+        self._count("taps_failed")
+        log.warning("tap not started", key="tap.failed", call_id=wanted.call_id, why=why)
+        return None
+
+    def _end(self, uuid: str, tap: _Tap) -> None:
+        try:
+            tap.worker.send(EndSession(uuid))
+        except PeerUnavailable:
+            log.debug("worker already gone", key="tap.worker_gone", call_id=tap.call_id)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Return when any of the events is set."""
+    tasks = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
