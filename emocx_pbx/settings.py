@@ -6,15 +6,36 @@ or of the wrong type is refused with its name, its place and what was expected.
 
 from __future__ import annotations
 
-import tomllib
+import base64
+import binascii
+import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from emocx_pbx.errors import SettingsError
+from emocx_pbx.tables import read_struct, read_toml, read_value, suggestion
+
+#: Variables with these beginnings belong to the demo and the tests, not to the settings.
+OTHER_VARIABLES = ("EMOCX_DEMO_", "EMOCX_TEST_")
+#: Names the settings file by its path.
+CONFIG_VARIABLE = "EMOCX_CONFIG"
+
+#: Event types a webhook may ask for.
+EVENT_TYPES = (
+    "query.routed",
+    "call.started",
+    "call.reading",
+    "call.alert",
+    "call.graded",
+    "grade.revised",
+    "call.ended",
+)
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
@@ -188,14 +209,152 @@ class Settings(_Section, frozen=True):
     directory: str = ""
     """Directory that relative paths start from; set by `load`."""
 
+    def resolve(self, path: str) -> Path:
+        """A path of the settings, absolute or relative to the settings file's directory."""
+        return Path(self.directory) / Path(path).expanduser()
+
+    def store_path(self) -> Path:
+        """The database file."""
+        return self.resolve(self.store.path)
+
+    def policy_path(self) -> Path | None:
+        """The policy file; None for the built-in policy."""
+        return self.resolve(self.routing.policy) if self.routing.policy else None
+
+    def rubric_path(self) -> Path | None:
+        """The rubric file; None for rubric v1."""
+        return self.resolve(self.grading.rubric) if self.grading.rubric else None
+
+    def models_path(self) -> Path | None:
+        """The directory of models; None for those shipped."""
+        return self.resolve(self.analysis.models_dir) if self.analysis.models_dir else None
+
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Settings from a TOML file (None: defaults) with EMOCX_* overrides.
+    """Settings from a TOML file with EMOCX_* overrides.
+
+    Args:
+        path: the file; None: the one EMOCX_CONFIG names, else defaults.
+        environ: environment variables; only those that begin with EMOCX_ count.
 
     Raises:
         SettingsError: the file is missing, not TOML, or a setting is unknown or wrong.
     """
-    raise NotImplementedError
+    if path is None and environ.get(CONFIG_VARIABLE):
+        path = Path(environ[CONFIG_VARIABLE])
+    settings, origin = Settings(), "settings"
+    if path is not None:
+        origin = path.name
+        settings = read_struct(Settings, read_toml(path), origin, hidden=("directory",))
+        settings = msgspec.structs.replace(settings, directory=str(path.resolve().parent))
+    settings = _resolved(_overridden(settings, environ))
+    _check(settings, origin)
+    return settings
 
 
-__all__ = ["Any", "SettingsError", "load", "tomllib"]
+def _overridden(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Apply EMOCX_SECTION_NAME, and EMOCX_WEBHOOKS_NAME_SECRET for a webhook of the file by its name."""
+    known: dict[str, tuple[str, str]] = {}
+    for section in Settings.__struct_fields__:
+        table = getattr(settings, section)
+        if isinstance(table, msgspec.Struct):
+            known |= {f"EMOCX_{section}_{name}".upper(): (section, name) for name in table.__struct_fields__}
+    hooks = {_webhook_variable(hook.name): i for i, hook in enumerate(settings.webhooks)}
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith("EMOCX_") or variable.startswith(OTHER_VARIABLES):
+            continue
+        if variable in hooks:
+            changed = list(settings.webhooks)
+            changed[hooks[variable]] = msgspec.structs.replace(changed[hooks[variable]], secret=text)
+            settings = msgspec.structs.replace(settings, webhooks=tuple(changed))
+        elif variable in known:
+            section, name = known[variable]
+            table = getattr(settings, section)
+            kind = get_type_hints(type(table), include_extras=True)[name]
+            value = read_value(kind, text, "environment", variable, text=True)
+            settings = msgspec.structs.replace(
+                settings, **{section: msgspec.structs.replace(table, **{name: value})}
+            )
+        elif variable != CONFIG_VARIABLE:
+            near = suggestion(variable, [*known, *hooks, CONFIG_VARIABLE])
+            near = near if near.startswith("; did") else ""
+            raise SettingsError(f"environment: {variable}: unknown setting{near}")
+    return settings
+
+
+def _webhook_variable(name: str) -> str:
+    return f"EMOCX_WEBHOOKS_{re.sub('[^A-Z0-9]', '_', name.upper())}_SECRET"
+
+
+def _resolved(settings: Settings) -> Settings:
+    """Make the analysis paths absolute: workers get that section alone and run elsewhere."""
+    analysis = settings.analysis
+    if analysis.models_dir:
+        analysis = msgspec.structs.replace(analysis, models_dir=str(settings.resolve(analysis.models_dir)))
+    if analysis.transcriber not in {"auto", "off"}:
+        analysis = msgspec.structs.replace(analysis, transcriber=str(settings.resolve(analysis.transcriber)))
+    return msgspec.structs.replace(settings, analysis=analysis)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to a listening address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check(settings: Settings, origin: str) -> None:
+    """Refuse settings that are each right but wrong together, or that only a closer look finds wrong."""
+    for place, problem in _problems(settings):
+        raise SettingsError(f"{origin}: {place}: {problem}")
+
+
+def _problems(settings: Settings) -> list[tuple[str, str]]:
+    """Place and problem, the first found first."""
+    found: list[tuple[str, str]] = []
+    http, asterisk, analysis = settings.http, settings.asterisk, settings.analysis
+    if not is_loopback(http.host):
+        if not http.api_token:
+            found.append(("http.api_token", f"expected a token, since http.host is {http.host}"))
+        if not http.behind_proxy:
+            found.append(("http.host", f"expected 127.0.0.1, or http.behind_proxy = true, got {http.host}"))
+    if "{number}" not in asterisk.callback_channel:
+        found.append(("asterisk.callback_channel", "expected {number} somewhere in it"))
+    try:
+        groups = re.compile(asterisk.agent_name_regex).groups
+        if asterisk.agent_name_regex and groups != 1:
+            found.append(("asterisk.agent_name_regex", f"expected exactly one group, got {groups}"))
+    except re.error as e:
+        found.append(("asterisk.agent_name_regex", f"is not a regular expression: {e}"))
+    if analysis.base_port and analysis.base_port + analysis.workers > 65536:
+        found.append(("analysis.base_port", f"leaves no port for each of {analysis.workers} workers"))
+    names = [hook.name for hook in settings.webhooks]
+    for i, hook in enumerate(settings.webhooks):
+        place = f"webhooks[{i}]"
+        if not hook.name or hook.name in names[:i]:
+            found.append((f"{place}.name", f"expected a unique name, got {hook.name!r}"))
+        url = urlsplit(hook.url)
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            found.append((f"{place}.url", "expected an address that begins with https:// or http://"))
+        if not _is_webhook_secret(hook.secret):
+            found.append(
+                (
+                    f"{place}.secret",
+                    "expected whsec_ and the base64 of 24 to 64 random bytes, got something else",
+                )
+            )
+        found += [
+            (f"{place}.events", f"{event!r} is no event type{suggestion(event, EVENT_TYPES)}")
+            for event in hook.events
+            if event not in EVENT_TYPES
+        ]
+    return found
+
+
+def _is_webhook_secret(secret: str) -> bool:
+    """Standard Webhooks: `whsec_` + base64 of 24 to 64 bytes."""
+    try:
+        return secret.startswith("whsec_") and 24 <= len(base64.b64decode(secret[6:], validate=True)) <= 64
+    except binascii.Error:
+        return False
