@@ -144,6 +144,13 @@ class TapKeeper:
             if tap := self._taps.pop(uuid, None):
                 tap.ended.set()
 
+    def stop(self) -> None:
+        """Forget all taps; the workers end them in an orderly way at their own stop."""
+        for wanted in self._wanted.values():
+            if wanted.task:
+                wanted.task.cancel()
+        self._wanted.clear()
+
     async def _keep(self, wanted: _Wanted) -> None:
         tries = 0
         while not wanted.over.is_set():

@@ -1,0 +1,62 @@
+"""Calling a customer back: one Originate that leads into the chosen queue with the decision set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from emocx_pbx.doors import channel_variables
+from emocx_pbx.domain import Decision
+from emocx_pbx.errors import EmocxError
+from emocx_pbx.pbx.ami import AmiGateway
+
+
+class CallBack:
+    """Rings customers through Asterisk."""
+
+    def __init__(
+        self,
+        ami: AmiGateway,
+        channel: str,
+        new_uuid: Callable[[], UUID],
+        announce: Callable[[str, str, bool], None],
+    ) -> None:
+        self._ami, self._channel, self._new_uuid = ami, channel, new_uuid
+        self._announce = announce
+        """Told (call_id, number, failed): the call exists from now on, or never came to be."""
+
+    def new_call_id(self) -> str:
+        """The Uniqueid that the call's channel will have."""
+        return f"emocx-call-{self._new_uuid()}"
+
+    async def ring(
+        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
+    ) -> None:
+        """Dial the (checked) number; who answers enters the queue by `emocx-callback-answered`.
+
+        Raises:
+            PeerUnavailable, RefusedError: Asterisk is not there, or does not take the Originate.
+        """
+        variables = channel_variables(decision)
+        if customer:
+            variables["EMOCX_CUSTOMER"] = customer
+        if opted_out:
+            variables["EMOCX_OPTOUT"] = "1"
+        fields: dict[str, str | list[str]] = {
+            "Channel": self._channel.format(number=number),
+            "Context": "emocx-callback-answered",
+            "Exten": "s",
+            "Priority": "1",
+            "ChannelId": call_id,
+            "OtherChannelId": f"{call_id}-2",
+            "CallerID": f"<{number}>",
+            "Timeout": "45000",
+            "Async": "true",
+            "Variable": [f"{name}={value}" for name, value in variables.items() if value],
+        }
+        self._announce(call_id, number, False)
+        try:
+            await self._ami.action("Originate", fields)
+        except EmocxError:
+            self._announce(call_id, number, True)
+            raise

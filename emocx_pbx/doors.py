@@ -1,0 +1,181 @@
+"""The doors a query comes in by: chat text over HTTP, text from the dialplan, speech in the IVR.
+
+Each door asks an analysis worker for the signals in the query, bounded in time, and the policy for
+a decision. On any doubt the decision is the dialplan's own default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, TextResult
+from emocx_pbx.analysis.pool import WorkerHandle
+from emocx_pbx.domain import Decision, Scores
+from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.routing.decision import Explanation, QueryFacts, decide
+from emocx_pbx.routing.policy import Policy
+
+log = structlog.get_logger()
+
+#: Questions listened to at once; more callers get the default queue.
+MAX_LISTENING = 200
+#: Longest time between announcing a question and forgetting it.
+LISTEN_TTL_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as the door knows."""
+
+    call_id: str | None = None
+    customer_key: str | None = None
+    default_queue: str | None = None
+    opted_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedQuery:
+    """A decision with what is recorded beside it."""
+
+    decision: Decision
+    explanation: Explanation
+    caller: Caller
+    text: str | None
+
+
+class Pool(Protocol):
+    """The part of the worker pool that doors need."""
+
+    async def classify_text(self, text: str, deadline_s: float) -> TextResult:
+        """Scores and topic of a text; PeerUnavailable in time."""
+
+    def pick(self) -> WorkerHandle:
+        """The worker with fewest sessions; PeerUnavailable if there is none."""
+
+
+class Doors:
+    """Turns queries into decisions."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        policy: Callable[[], Policy],
+        mode: str,
+        holdout: float,
+        deadline_s: float,
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+        record: Callable[[DecidedQuery], None],
+        count: Callable[[str], None],
+    ) -> None:
+        self._pool, self._policy, self._mode, self._holdout = pool, policy, mode, holdout
+        self._deadline_s, self._now, self._new_id = deadline_s, now, new_id
+        self._record, self._count = record, count
+        self._listening: dict[str, asyncio.Future[ListenResult]] = {}
+
+    async def by_text(self, text: str, caller: Caller) -> Decision:
+        """Decide a query given as text; within the deadline, whatever happens."""
+        if caller.opted_out or not text.strip():
+            return self._decide(None, None, 0.0, caller, None, "none")
+        try:
+            result = await self._pool.classify_text(text, self._deadline_s)
+        except PeerUnavailable as error:
+            log.warning("query not classified", key="query.unclassified", why=str(error))
+            self._count("queries_unclassified")
+            return self._decide(None, None, 0.0, caller, text, "text", failed=str(error))
+        scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
+        return self._decide(scores, result.topic, result.topic_confidence, caller, text, "text")
+
+    def listen(self, uuid: str, call_id: str) -> int:
+        """Announce an IVR caller's AudioSocket to a worker; its port.
+
+        Raises:
+            PeerUnavailable: no worker is ready, or too many callers are being listened to.
+        """
+        if len(self._listening) >= MAX_LISTENING:
+            raise PeerUnavailable(f"{MAX_LISTENING} questions are being listened to already")
+        worker = self._pool.pick()
+        worker.send(AnnounceListen(uuid, call_id))
+        loop = asyncio.get_running_loop()
+        self._listening[uuid] = loop.create_future()
+        loop.call_later(LISTEN_TTL_S, self._forget, uuid)
+        return worker.port
+
+    def _forget(self, uuid: str) -> None:
+        if future := self._listening.pop(uuid, None):
+            future.cancel()
+
+    def on_heard(self, result: ListenResult) -> None:
+        """A worker's answer: the question is over."""
+        future = self._listening.get(result.uuid)
+        if future and not future.done():
+            future.set_result(result)
+
+    async def by_speech(self, uuid: str, caller: Caller) -> Decision:
+        """Decide what an IVR caller said; waits for the worker's answer up to the deadline."""
+        future = self._listening.get(uuid)
+        if future is None:
+            return self._decide(None, None, 0.0, caller, None, "speech", failed="no such question")
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                heard = await future
+        except TimeoutError:
+            self._count("queries_unclassified")
+            return self._decide(None, None, 0.0, caller, None, "speech", failed="the answer came too late")
+        finally:
+            self._forget(uuid)
+        scores = None if heard.probabilities is None else Scores(heard.probabilities, heard.threshold)
+        return self._decide(scores, heard.topic, heard.topic_confidence, caller, heard.text, "speech")
+
+    def _decide(
+        self,
+        scores: Scores | None,
+        topic: str | None,
+        topic_confidence: float,
+        caller: Caller,
+        text: str | None,
+        source: str,
+        failed: str | None = None,
+    ) -> Decision:
+        policy = self._policy()
+        facts = QueryFacts(
+            scores=scores,
+            topic=topic,
+            topic_confidence=topic_confidence,
+            customer_key=caller.customer_key,
+            default_queue=caller.default_queue or policy.default_queue,
+            optout=caller.opted_out,
+            source=source,
+        )
+        decision, explanation = decide(
+            facts, policy, self._mode, self._holdout, decision_id=self._new_id(), at=self._now()
+        )
+        if failed is not None:
+            decision = replace(decision, status="timeout", reasons=(f"not classified: {failed}",))
+        self._record(DecidedQuery(decision, explanation, caller, text))
+        self._count("queries")
+        return decision
+
+
+def channel_variables(decision: Decision) -> dict[str, str]:
+    """The dialplan's contract: what a decision sets on the caller's channel."""
+    variables = {
+        "EMOCX_STATUS": decision.status,
+        "EMOCX_DECISION": decision.decision_id,
+        "EMOCX_EMOTION": decision.emotion,
+        "EMOCX_CONFIDENCE": f"{decision.confidence:.3f}",
+        "EMOCX_TOPIC": decision.topic or "",
+        "EMOCX_QUEUE": decision.queue,
+        "EMOCX_ANNOUNCEMENT": decision.announcement or "",
+    }
+    levers = {
+        "QUEUE_PRIO": decision.priority,
+        "QUEUE_MIN_PENALTY": decision.min_penalty,
+        "QUEUE_MAX_PENALTY": decision.max_penalty,
+    }
+    return variables | {name: str(value) for name, value in levers.items() if value is not None}

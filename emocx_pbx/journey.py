@@ -1,0 +1,395 @@
+"""Every call's journey, from its first event to its terminal webhook, in one ordered stream.
+
+AMI changes, workers' messages, decisions and timers are happenings on one bounded queue; a single
+task applies them to the store. So a call's rows and events are written in the order in which
+things happened, and a crash between two happenings loses neither of them: what was written stays,
+and `recover` finishes the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.doors import DecidedQuery
+from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span
+from emocx_pbx.errors import EmocxError
+from emocx_pbx.grading.report import grade_segment
+from emocx_pbx.grading.rubric import Rubric
+from emocx_pbx.pbx.calls import (
+    AgentConnected,
+    CallChange,
+    CallEnded,
+    CallStarted,
+    CallTracker,
+    HoldChanged,
+    QueueJoined,
+    SegmentClosed,
+    SegmentOpened,
+    TrackedCall,
+)
+from emocx_pbx.pbx.taps import TapKeeper
+from emocx_pbx.store.database import Store
+from emocx_pbx.webhooks import events
+
+log = structlog.get_logger()
+
+#: Happenings not yet applied; when full the newest is dropped, counted, and the calls reconciled.
+MAX_WAITING = 20_000
+#: After a segment's end its last readings are still on their way from the worker.
+SETTLE_S = 3.0
+
+
+@dataclass(slots=True)
+class _Course:
+    """What is held in memory of one call until its end."""
+
+    call_id: str
+    zero_at: float | None = None
+    """Unix time of call time 0."""
+    decision: Decision | None = None
+    readings: list[Reading] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    holds: list[tuple[float, float | None]] = field(default_factory=list)
+    segments: dict[int, Segment] = field(default_factory=dict)
+    ungraded: set[int] = field(default_factory=set)
+    """Closed segments that wait for their last readings."""
+    opted_out: bool = False
+    ended: CallEnded | None = None
+    finishing: asyncio.TimerHandle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _GradeDue:
+    call_id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class _FinishDue:
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptedOut:
+    """The customer does not want analysis: his call is neither tapped nor graded."""
+
+    call_id: str
+
+
+Happening = (
+    CallChange
+    | OptedOut
+    | TapStarted
+    | TapEnded
+    | ReadingMade
+    | SpeechHeard
+    | DecidedQuery
+    | _GradeDue
+    | _FinishDue
+)
+
+
+class Journeys:
+    """Applies happenings, one at a time, to the store; run by the service."""
+
+    def __init__(
+        self,
+        store: Store,
+        tracker: CallTracker,
+        taps: TapKeeper,
+        begin_tap: Callable[[AgentConnected, float | None], None],
+        rubric: Rubric,
+        now: Callable[[], float],
+        delivered: Callable[[], None],
+        count: Callable[..., None],
+    ) -> None:
+        self._store, self._tracker, self._taps, self._begin_tap = store, tracker, taps, begin_tap
+        self._rubric, self._now = rubric, now
+        self._delivered, self._count = delivered, count
+        self._queue: asyncio.Queue[Happening] = asyncio.Queue(MAX_WAITING)
+        self._courses: dict[str, _Course] = {}
+
+    # In: all synchronous, called on the event loop.
+
+    def put(self, happening: Happening) -> None:
+        """Take a happening; dropped and counted when MAX_WAITING wait already."""
+        try:
+            self._queue.put_nowait(happening)
+        except asyncio.QueueFull:
+            self._count("happenings_dropped")
+
+    def on_ami(self, event: Mapping[str, str]) -> None:
+        """Take an AMI event."""
+        for change in self._tracker.feed(event, self._now()):
+            self.take(change)
+
+    def take(self, change: CallChange) -> None:
+        """Take a change of a call; taps begin at once, not behind the store."""
+        match change:
+            case AgentConnected():
+                course = self._courses.get(change.call_id)
+                self._begin_tap(change, course.zero_at if course else None)
+            case CallEnded():
+                self._taps.unwant(change.call_id)
+        self.put(change)
+
+    # The one consumer.
+
+    async def run(self) -> None:
+        """Apply happenings until cancelled."""
+        while True:
+            await self._apply_safely(await self._queue.get())
+
+    async def drain(self) -> None:
+        """Apply what waits already (at an orderly stop)."""
+        while not self._queue.empty():
+            await self._apply_safely(self._queue.get_nowait())
+
+    async def _apply_safely(self, happening: Happening) -> None:
+        # One of the three outermost loops: one bad happening must not end all calls' journeys.
+        try:
+            await self._apply(happening)
+        except EmocxError as error:
+            self._count("happenings_failed")
+            log.error("happening failed", key="journey.failed", what=type(happening).__name__, why=str(error))
+        except Exception:
+            self._count("happenings_failed")
+            log.exception("happening failed", key="journey.failed", what=type(happening).__name__)
+
+    async def _apply(self, happening: Happening) -> None:
+        handler: Callable[[Any], Awaitable[None]] | None = getattr(
+            self, f"_on_{type(happening).__name__.lstrip('_').lower()}", None
+        )
+        if handler is not None:
+            await handler(happening)
+
+    def _course(self, call_id: str) -> _Course:
+        return self._courses.setdefault(call_id, _Course(call_id))
+
+    async def _on_decidedquery(self, query: DecidedQuery) -> None:
+        decision, caller = query.decision, query.caller
+        await self._store.record_decision(decision, caller.call_id, caller.customer_key, query.text)
+        if caller.call_id is None:
+            return
+        course = self._course(caller.call_id)
+        course.decision, course.opted_out = decision, caller.opted_out
+        await self._store.start_call(
+            caller.call_id, decision.at, caller.customer_key, "", decision.queue, decision.decision_id
+        )
+        await self._event("query.routed", caller.call_id, events.query_routed(decision, caller.customer_key))
+
+    async def _on_callstarted(self, change: CallStarted) -> None:
+        course = self._course(change.call_id)
+        decision_id = course.decision.decision_id if course.decision else None
+        await self._store.start_call(
+            change.call_id, change.at, None, change.caller, change.queue, decision_id
+        )
+        await self._event("call.started", change.call_id, events.call_started(change.queue, change.at))
+        log.info("call started", key="call.started", call_id=change.call_id, queue=change.queue)
+
+    async def _on_optedout(self, message: OptedOut) -> None:
+        self._course(message.call_id).opted_out = True
+
+    async def _on_queuejoined(self, change: QueueJoined) -> None:
+        log.info("caller waits", key="queue.joined", call_id=change.call_id, queue=change.queue)
+
+    async def _on_agentconnected(self, change: AgentConnected) -> None:
+        log.info("agent connected", key="agent.connected", call_id=change.call_id, agent=change.agent)
+
+    async def _on_segmentopened(self, change: SegmentOpened) -> None:
+        segment = change.segment
+        self._course(segment.call_id).segments[segment.index] = segment
+        await self._store.open_segment(segment)
+
+    async def _on_segmentclosed(self, change: SegmentClosed) -> None:
+        segment = change.segment
+        course = self._course(segment.call_id)
+        course.segments[segment.index] = segment
+        course.ungraded.add(segment.index)
+        await self._store.close_segment(
+            segment.call_id, segment.index, segment.ended_at or self._now(), segment.end_reason or ""
+        )
+        due = _GradeDue(segment.call_id, segment.index)
+        asyncio.get_running_loop().call_later(SETTLE_S, self.put, due)
+
+    async def _on_holdchanged(self, change: HoldChanged) -> None:
+        holds = self._course(change.call_id).holds
+        if change.on_hold:
+            holds.append((change.at, None))
+        elif holds and holds[-1][1] is None:
+            holds[-1] = (holds[-1][0], change.at)
+
+    async def _on_tapstarted(self, message: TapStarted) -> None:
+        course = self._course(message.call_id)
+        if course.zero_at is None:
+            course.zero_at = message.at
+            await self._store.set_zero(message.call_id, message.at)
+        log.info("tap started", key="tap.started", call_id=message.call_id)
+
+    async def _on_readingmade(self, message: ReadingMade) -> None:
+        course = self._courses.get(message.call_id)
+        if course is None:
+            self._count("readings_late")
+            return
+        scores = Scores(message.probabilities, message.threshold)
+        reading = Reading(message.t0, message.t1, message.speech_s, scores, message.model)
+        course.readings.append(reading)
+        await self._store.add_readings(message.call_id, [reading])
+        self._count("readings", scores.emotion)
+        if self._store.wanted("call.reading"):
+            await self._event(
+                "call.reading",
+                message.call_id,
+                events.call_reading(reading, len(course.readings) - 1),
+                discriminator=str(len(course.readings) - 1),
+            )
+
+    async def _on_speechheard(self, message: SpeechHeard) -> None:
+        if course := self._courses.get(message.call_id):
+            side = "agent" if message.side == "agent" else "customer"
+            span = Span(side, message.t0, message.t1)  # type: ignore[arg-type]
+            course.spans.append(span)
+            await self._store.add_spans(message.call_id, [span])
+
+    async def _on_tapended(self, message: TapEnded) -> None:
+        log.info(
+            "tap ended",
+            key="tap.ended",
+            call_id=message.call_id,
+            reason=message.reason,
+            audio_s=round(message.audio_s, 2),
+            max_gap_s=round(message.max_gap_s, 3),
+            missing_s=round(message.missing_s, 2),
+        )
+        course = self._courses.get(message.call_id)
+        if course and course.ended and not self._taps.is_tapped(message.call_id):
+            await self._finish(course)
+
+    async def _on_callended(self, change: CallEnded) -> None:
+        course = self._course(change.call_id)
+        course.ended = change
+        if self._taps.is_tapped(change.call_id):
+            # Its TapEnded follows within milliseconds; this is for when it does not.
+            loop = asyncio.get_running_loop()
+            course.finishing = loop.call_later(SETTLE_S, self.put, _FinishDue(change.call_id))
+        else:
+            await self._finish(course)
+
+    async def _on_gradedue(self, due: _GradeDue) -> None:
+        if (course := self._courses.get(due.call_id)) and due.index in course.ungraded:
+            await self._grade(course, due.index)
+
+    async def _on_finishdue(self, due: _FinishDue) -> None:
+        if course := self._courses.get(due.call_id):
+            await self._finish(course)
+
+    # Grades and ends.
+
+    async def _finish(self, course: _Course) -> None:
+        """Grade what is not graded yet, write the one terminal event, forget the call."""
+        if course.ended is None:
+            return
+        for index in sorted(course.ungraded):
+            await self._grade(course, index)
+        del self._courses[course.call_id]
+        if course.finishing:
+            course.finishing.cancel()
+        end = course.ended
+        ended = events.call_ended(end.reason, end.at, len(course.segments), len(course.readings))
+        await self._store.end_call(course.call_id, end.at, end.reason, [("call.ended", ended)])
+        self._delivered()
+        log.info("call ended", key="call.ended", call_id=course.call_id, reason=end.reason)
+
+    async def _grade(self, course: _Course, index: int) -> None:
+        course.ungraded.discard(index)
+        if course.opted_out:
+            return
+        segment = course.segments[index]
+        grade = grade_segment(
+            segment,
+            course.zero_at,
+            course.readings,
+            course.spans,
+            course.holds,
+            self._rubric,
+            routing=_routing_scores(course.decision),
+        )
+        event = events.call_graded(segment, grade, course.decision)
+        await self._store.save_grade(course.call_id, index, grade, [("call.graded", event)])
+        self._count("grades", grade.letter or "none")
+        self._delivered()
+        log.info(
+            "agent's part graded",
+            key="call.graded",
+            call_id=course.call_id,
+            agent=segment.agent,
+            score=grade.score,
+            letter=grade.letter,
+            evidence_s=round(grade.evidence_s, 1),
+        )
+
+    async def _event(self, kind: str, call_id: str, data: Mapping[str, Any], discriminator: str = "") -> None:
+        await self._store.add_event(kind, call_id, data, self._now(), discriminator)
+        self._delivered()
+
+    # After a crash.
+
+    async def recover(self, channels: Sequence[Mapping[str, str]]) -> None:
+        """Take over the calls that the store says are open; `channels` is the answer to Status.
+
+        A call whose customer's channel still lives goes on (and is tapped again); any other is
+        graded on the readings it has and gets its terminal event.
+        """
+        for known in await self._store.open_calls():
+            if known.call_id in self._courses:
+                continue
+            course = self._courses[known.call_id] = _Course(known.call_id, known.zero_at, known.decision)
+            course.readings, course.spans = list(known.readings), list(known.spans)
+            course.segments = {s.index: s for s in known.segments}
+            course.ungraded = {s.index for s in known.segments if s.ended_at and s.index not in known.graded}
+            call = TrackedCall(
+                known.call_id,
+                channel=next((c["Channel"] for c in channels if c.get("Uniqueid") == known.call_id), ""),
+                started_at=known.started_at,
+                queue=known.queue,
+                caller=known.caller or "",
+                segments=len(known.segments),
+            )
+            self._tracker.adopt(call, _open_legs(call, course, channels))
+        for change in self._tracker.reconcile(channels, self._now()):
+            self.take(change)
+        for call in self._tracker.calls.values():
+            for leg, segment in call.open.items():
+                connected = AgentConnected(
+                    call.call_id, self._now(), segment.agent, segment.interface, segment.queue or "", 0.0, leg
+                )
+                course = self._courses.get(call.call_id)
+                self._begin_tap(connected, course.zero_at if course else None)
+
+
+def _open_legs(
+    call: TrackedCall, course: _Course, channels: Sequence[Mapping[str, str]]
+) -> dict[str, Segment]:
+    """The stored open segments by their agent's leg: the one sharing the customer's bridge."""
+    open_segments = [s for s in course.segments.values() if s.ended_at is None]
+    bridge = next((c.get("BridgeID") for c in channels if c.get("Uniqueid") == call.call_id), None)
+    legs = [
+        c["Uniqueid"]
+        for c in channels
+        if bridge and c.get("BridgeID") == bridge and c.get("Uniqueid") != call.call_id
+    ]
+    # An open segment whose leg is gone is closed by the tracker when it reconciles.
+    spare = [f"gone-{segment.index}" for segment in open_segments]
+    return dict(zip([*legs, *spare], open_segments, strict=False))
+
+
+def _routing_scores(decision: Decision | None) -> Scores | None:
+    if decision is None or decision.probabilities is None:
+        return None
+    return Scores.of(list(decision.probabilities.values()))

@@ -1,0 +1,278 @@
+"""READ FIRST: the controller. Builds every part, wires them, runs them in one task group.
+
+    dialplan --FastAGI--> doors --> analysis workers --> decision --> channel variables
+    Asterisk --AMI------> call tracker --> taps (AMI Originate) --> analysis workers
+    workers  --readings-> journeys --> store (grade + webhook deliveries in one transaction) --> sender --> CRM
+
+Nothing here runs a model or reads audio: that is done by the workers (emocx_pbx/analysis).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from emocx_pbx.analysis.messages import (
+    ListenResult,
+    Ready,
+    TapEnded,
+    TapStarted,
+    WorkerStats,
+)
+from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
+from emocx_pbx.callback import CallBack
+from emocx_pbx.doors import Caller, Doors, channel_variables
+from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError
+from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.journey import Journeys, OptedOut
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.pbx.agi import AgiRequest, AgiServer
+from emocx_pbx.pbx.ami import AmiGateway, LinkState
+from emocx_pbx.pbx.calls import AgentConnected, CallEnded, CallTracker
+from emocx_pbx.pbx.taps import TapKeeper
+from emocx_pbx.pbx.versions import tap_mode
+from emocx_pbx.routing.policy import load_policy
+from emocx_pbx.settings import Settings
+from emocx_pbx.store.database import Store
+from emocx_pbx.web.api import Api
+from emocx_pbx.web.app import create_app
+from emocx_pbx.webhooks.sender import Sender
+
+log = structlog.get_logger()
+
+#: Time that an orderly stop gives taps to flush and rows to be written.
+STOP_DEADLINE_S = 5.0
+
+
+class Service:
+    """All parts of one controller."""
+
+    def __init__(self, settings: Settings, store: Store, group: asyncio.TaskGroup) -> None:
+        self.settings, self.store, self._group = settings, store, group
+        self.metrics, self.health = Metrics(), HealthBoard(now=time.time)
+        self._tap_mode = "off"
+        self.policy = load_policy(settings.policy_path())
+        count = self.metrics.count
+        self.pool = WorkerPool(settings.analysis, self._on_worker, topics=self.policy.topics)
+        self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link)
+        pattern = settings.asterisk.agent_name_regex
+        self.tracker = CallTracker(re.compile(pattern) if pattern else None)
+        self.taps = TapKeeper(
+            self.ami, self.pool.pick, settings.analysis.host, group, time.time, uuid.uuid4, count
+        )
+        self.journeys = Journeys(
+            store,
+            self.tracker,
+            self.taps,
+            self._begin_tap,
+            load_rubric(settings.rubric_path()),
+            time.time,
+            self._delivered,
+            count,
+        )
+        self.doors = Doors(
+            self.pool,
+            lambda: self.policy,
+            settings.routing.mode,
+            settings.routing.holdout,
+            settings.agi.deadline_s,
+            time.time,
+            lambda: f"dec_{uuid.uuid4().hex}",
+            self.journeys.put,
+            count,
+        )
+        self.agi = AgiServer(
+            settings.agi.host, settings.agi.port, self._on_agi, deadline_s=settings.agi.deadline_s + 0.3
+        )
+        self.sender: Sender | None = None
+
+    # What the parts tell.
+
+    def _on_ami(self, event: Mapping[str, str]) -> None:
+        self.journeys.on_ami(event)
+
+    def _on_link(self, state: LinkState) -> None:
+        self.health.set("asterisk", state.up, state.reason)
+        if state.up:
+            self._tap_mode = tap_mode(self.settings.asterisk.tap, state.version)
+            self._group.create_task(self._resync(state.restarted), name="resync")
+        else:
+            log.warning("link to Asterisk down", key="ami.down", why=state.reason)
+
+    def _on_worker(self, message: ToService) -> None:
+        match message:
+            case ListenResult():
+                self.doors.on_heard(message)
+            case TapStarted():
+                self.taps.on_started(message)
+                self.journeys.put(message)
+            case TapEnded():
+                self.taps.on_ended(message)
+                self.journeys.put(message)
+            case WorkerLost():
+                self.taps.on_worker_lost(list(message.uuids))
+                self.health.set("analysis", self.pool.ready, "a worker died")
+            case Ready():
+                self.health.set("analysis", True, "; ".join(message.problems))
+                for problem in message.problems:
+                    log.warning("model not loaded", key="model.missing", why=problem)
+            case WorkerStats():
+                self.metrics.worker(message)
+            case _:
+                self.journeys.put(message)
+
+    def _delivered(self) -> None:
+        if self.sender:
+            self.sender.notify()
+
+    async def _resync(self, restarted: bool) -> None:
+        """Catch up with what happened while the link was down (or we were)."""
+        try:
+            if restarted:
+                for change in self.tracker.asterisk_restarted(time.time()):
+                    self.journeys.take(change)
+            status = await self.ami.action("Status", {})
+            await self.journeys.recover([e for e in status.events if "Uniqueid" in e])
+            queues = await self.ami.action("QueueStatus", {})
+            for entry in queues.events:
+                known = self.tracker.calls.get(entry.get("Uniqueid", ""))
+                if entry.get("Event") == "QueueEntry" and (known is None or known.queue is None):
+                    self.journeys.on_ami({**entry, "Event": "QueueCallerJoin"})
+        except (PeerUnavailable, RefusedError) as error:
+            log.warning("not in step with Asterisk", key="ami.resync_failed", why=str(error))
+
+    def _begin_tap(self, change: AgentConnected, zero_at: float | None) -> None:
+        if self._tap_mode != "off":
+            self._group.create_task(self._tap(change, zero_at), name=f"begin tap {change.call_id}")
+
+    async def _tap(self, change: AgentConnected, zero_at: float | None) -> None:
+        """Tap the call unless its customer opted out of analysis."""
+        call = self.tracker.calls.get(change.call_id)
+        if call is None:
+            return
+        try:
+            fields = {"Channel": call.channel, "Variable": "EMOCX_OPTOUT"}
+            answer = await self.ami.action("Getvar", fields)
+        except (PeerUnavailable, RefusedError) as error:
+            # Not knowing is no consent.
+            log.warning("call not tapped", key="tap.unknown_consent", call_id=change.call_id, why=str(error))
+            return
+        if answer.headers.get("Value", "") == "1":
+            self.journeys.put(OptedOut(change.call_id))
+            return
+        if change.call_id not in self.tracker.calls:
+            return  # hung up meanwhile
+        if self._tap_mode == "stereo":
+            self.taps.want(change.call_id, change.call_id, "stereo", zero_at)
+        else:
+            self.taps.want(change.call_id, change.call_id, "customer", zero_at)
+            if self._tap_mode == "dual" and change.agent_uniqueid:
+                self.taps.unwant_mode(change.call_id, "agent")
+                self.taps.want(change.call_id, change.agent_uniqueid, "agent", zero_at)
+
+    # The dialplan.
+
+    async def _on_agi(self, request: AgiRequest) -> Mapping[str, str]:
+        call_id = request.uniqueid
+        channel = request.env.get("agi_channel", "")
+        self.tracker.announce(call_id, channel, request.env.get("agi_callerid", ""), time.time())
+        if request.path == "/listen":
+            port = self.doors.listen(request.args[0], call_id)
+            return {"EMOCX_AUDIO": f"{self.settings.analysis.host}:{port}"}
+        caller = Caller(
+            call_id,
+            await request.get_variable("EMOCX_CUSTOMER") or None,
+            await request.get_variable("EMOCX_DEFAULT_QUEUE") or None,
+            await request.get_variable("EMOCX_OPTOUT") == "1",
+        )
+        if request.path == "/heard":
+            return channel_variables(await self.doors.by_speech(request.args[0], caller))
+        text = await request.get_variable("EMOCX_QUERY") or ""
+        return channel_variables(await self.doors.by_text(text, caller))
+
+    # Life.
+
+    def reload_policy(self) -> None:
+        """Read the policy file again; a wrong one is refused and the old one stays."""
+        try:
+            self.policy = load_policy(self.settings.policy_path())
+        except EmocxError as error:
+            log.error("policy refused, the old one stays", key="policy.refused", why=str(error))
+        else:
+            log.info("policy reloaded", key="policy.reloaded")
+
+    def web_app(self) -> web.Application:
+        """The HTTP app over these parts."""
+        call_back = CallBack(
+            self.ami, self.settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
+        )
+        api = Api(self.doors, call_back, self.store, self.health, self.metrics)
+        return create_app(api, self.metrics, self.settings.http.api_token)
+
+    def _announce_call_back(self, call_id: str, number: str, failed: bool) -> None:
+        if failed:
+            self.journeys.take(CallEnded(call_id, time.time(), "lost"))
+        else:
+            self.tracker.announce(call_id, "", number, time.time())
+
+
+async def serve(settings: Settings, on_ready: Callable[[int], None] | None = None) -> None:
+    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads the policy.
+
+    Args:
+        settings: as read by `settings.load`.
+        on_ready: told the HTTP port once all doors listen.
+
+    Raises:
+        SettingsError, StoreError: before anything listens.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with (
+        Store.open(settings.store_path(), settings.webhooks) as store,
+        aiohttp.ClientSession() as session,
+        asyncio.TaskGroup() as group,
+    ):
+        service = Service(settings, store, group)
+        loop.add_signal_handler(signal.SIGHUP, service.reload_policy)
+        service.sender = Sender(store, settings.webhooks, session, time.time, service.metrics.count)
+        runner = web.AppRunner(service.web_app(), access_log=None, handle_signals=False)
+        await runner.setup()
+        site = web.TCPSite(runner, settings.http.host, settings.http.port, shutdown_timeout=1.0)
+        await site.start()
+        await service.agi.start()
+        pool = group.create_task(service.pool.start(), name="pool")
+        journeys = group.create_task(service.journeys.run(), name="journeys")
+        sender = group.create_task(service.sender.run(), name="sender")
+        ami = group.create_task(service.ami.run(), name="ami")
+        port = runner.addresses[0][1]
+        log.info("serving", key="service.up", http=port, agi=settings.agi.port)
+        if on_ready:
+            on_ready(port)
+        await stop.wait()
+        log.info("stopping", key="service.stopping")
+        # Doors first, then taps (their last readings are still graded), then the rest.
+        await service.agi.stop()
+        await runner.cleanup()
+        service.taps.stop()
+        ami.cancel()
+        pool.cancel()
+        try:
+            async with asyncio.timeout(STOP_DEADLINE_S):
+                await service.pool.stop()
+        except TimeoutError:
+            log.warning("workers did not stop in time", key="pool.stop_late")
+        journeys.cancel()
+        await service.journeys.drain()
+        sender.cancel()
