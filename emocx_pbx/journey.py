@@ -16,8 +16,8 @@ from typing import Any
 import structlog
 
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
-from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span
+from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.grading.report import grade_segment
 from emocx_pbx.grading.rubric import Rubric

@@ -2,7 +2,7 @@
 
     dialplan --FastAGI--> doors --> analysis workers --> decision --> channel variables
     Asterisk --AMI------> call tracker --> taps (AMI Originate) --> analysis workers
-    workers  --readings-> journeys --> store (grade + webhook deliveries in one transaction) --> sender --> CRM
+    workers --readings--> journeys --> store (grade + webhook deliveries at once) --> sender --> CRM
 
 Nothing here runs a model or reads audio: that is done by the workers (emocx_pbx/analysis).
 """
