@@ -1,0 +1,100 @@
+"""Finds models by kind, name and version, and checks that their files are whole.
+
+Layout: `<models>/<kind>/<name>/<version>/card.json`. Versions are whole numbers counted up; a file
+`<models>/<kind>/<name>/current` holding a version pins that one instead of the newest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from emocx_pbx.emotion.card import CARD, Card, read_card, verify
+from emocx_pbx.errors import ModelError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model version on disk, its checksums verified."""
+
+    path: Path
+    card: Card
+
+
+def default_models_dir() -> Path:
+    """The checkout's models/ beside the package, else the copy shipped inside the package."""
+    checkout = _PACKAGE.parent / "models"
+    return checkout if (checkout / "speech").is_dir() else _PACKAGE / "_shipped" / "models"
+
+
+class Registry:
+    """The models under one folder (None: the shipped ones)."""
+
+    def __init__(self, models_dir: Path | None = None) -> None:
+        self.path = models_dir if models_dir is not None else default_models_dir()
+
+    def find(self, kind: str, spec: str) -> ModelFolder:
+        """The model `name` (pinned or newest version) or `name/version` of `kind`.
+
+        Raises ModelError, with a one-line reason, when it is missing, damaged or of another kind.
+        """
+        name, _, version = spec.partition("/")
+        for part in (kind, name, version or "0"):
+            if not part or part.startswith(".") or "/" in part or "\\" in part:
+                raise ModelError(f"{spec!r} is no model name (expected name or name/version)")
+        folder = self.path / kind / name
+        if not folder.is_dir():
+            raise ModelError(f"no {kind} model {name!r} in {self.path}; there are: {self._names(kind)}")
+        if not version:
+            version = self.current(kind, name)
+        folder = folder / version
+        if not (folder / CARD).is_file():
+            raise ModelError(f"no version {version!r} of {kind} model {name!r} in {self.path}")
+        card = read_card(folder)
+        if (card.kind, card.name, card.version) != (kind, name, version):
+            raise ModelError(
+                f"{folder / CARD} is of {card.kind} {card.title}, not of {kind} {name}/{version}"
+            )
+        verify(folder, card)
+        return ModelFolder(folder, card)
+
+    def versions(self, kind: str, name: str) -> list[str]:
+        """Versions of a model, oldest first; empty when there is none."""
+        folder = self.path / kind / name
+        if not folder.is_dir():
+            return []
+        found = [p.name for p in folder.iterdir() if p.name.isdigit() and (p / CARD).is_file()]
+        return sorted(found, key=int)
+
+    def names(self, kind: str) -> list[str]:
+        """Names of the models of `kind` that have a version."""
+        folder = self.path / kind
+        if not folder.is_dir():
+            return []
+        return sorted(p.name for p in folder.iterdir() if self.versions(kind, p.name))
+
+    def current(self, kind: str, name: str) -> str:
+        """The version that `name` alone stands for.
+
+        Raises ModelError when there is none.
+        """
+        pin = self.path / kind / name / "current"
+        if pin.is_file():
+            return pin.read_text(encoding="utf-8").strip()
+        versions = self.versions(kind, name)
+        if not versions:
+            raise ModelError(f"{kind} model {name!r} has no version in {self.path}")
+        return versions[-1]
+
+    def pin(self, kind: str, name: str, version: str) -> None:
+        """Let `name` stand for `version` from now on (an atomic rename; verified first)."""
+        self.find(kind, f"{name}/{version}")
+        target = self.path / kind / name / "current"
+        draft = target.with_name(".current.new")
+        draft.write_text(version + "\n", encoding="utf-8")
+        draft.replace(target)
+
+    def _names(self, kind: str) -> str:
+        return ", ".join(self.names(kind)) or "none"

@@ -1,0 +1,127 @@
+"""Speech models in service: float32 samples of a caller in, calibrated scores out.
+
+A model is a folder with a card; the card's recipe names the front end (what is measured on the
+samples) and the LiteRT networks behind it. Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.audio.features import RATE, features, log_mel
+from emocx_pbx.domain import Scores
+from emocx_pbx.emotion import voice
+from emocx_pbx.emotion.card import Card
+from emocx_pbx.emotion.engines import LiteRtEngine
+from emocx_pbx.emotion.registry import ModelFolder, Registry
+from emocx_pbx.emotion.speechlike import speechlike
+from emocx_pbx.errors import ModelError
+
+FloatArray = npt.NDArray[np.float32]
+
+#: A longer stretch is cut into equal parts under this length, and their probabilities averaged.
+MAX_SECONDS: Final = 8.0
+
+
+class FrontEnd(Protocol):
+    """Measures samples (n,) at 8 kHz: the network's input without the batch axis."""
+
+    def __call__(self, samples: FloatArray) -> FloatArray:
+        """Measure one stretch."""
+        ...
+
+
+def front_end(recipe: Mapping[str, Any]) -> FrontEnd:
+    """The front end that a card's recipe names.
+
+    Raises ModelError when it is unknown, or what it needs is not installed.
+    """
+    kind = recipe.get("front")
+    if kind == "features180":
+        return features
+    if kind == "log_mel":
+        return log_mel
+    if kind == "voice":
+        return voice.VoiceFrontEnd(recipe)
+    raise ModelError(f"unknown front end {kind!r}; is the model newer than this program?")
+
+
+class SpeechClassifier:
+    """One speech model, loaded and warm. Deterministic; not for use by several threads at once."""
+
+    def __init__(self, folder: ModelFolder) -> None:
+        """Load front end and networks; raises ModelError when something is missing."""
+        self.card: Card = folder.card
+        self.name = folder.card.title
+        recipe = folder.card.recipe
+        self._front = front_end(recipe)
+        names = recipe.get("networks", ["model.tflite"])
+        missing = [n for n in names if n not in folder.card.sha256]
+        if missing or not names:
+            raise ModelError(f"{folder.path}: {missing or 'no network'} without a checksum in the card")
+        self._networks = [LiteRtEngine(folder.path / n) for n in names]
+
+    def logits(self, measured: FloatArray) -> FloatArray:
+        """Logits (4,) before the temperature: log of the networks' mean probabilities."""
+        total = np.mean([_softmax(net(measured[None])[0]) for net in self._networks], axis=0)
+        logs: FloatArray = np.log(np.maximum(total, 1e-9)).astype(np.float32)
+        return logs
+
+    def measure(self, samples: FloatArray) -> list[FloatArray]:
+        """The front end's output for each part (at most 8 s) of a stretch."""
+        parts = max(1, int(np.ceil(samples.size / (MAX_SECONDS * RATE))))
+        return [self._front(part) for part in np.array_split(samples, parts)]
+
+    def probabilities(self, samples: FloatArray) -> FloatArray:
+        """Calibrated probabilities (4,) of a stretch, speech or not (for evaluation)."""
+        rows = [_softmax(self.logits(m) / self.card.temperature) for m in self.measure(samples)]
+        mean: FloatArray = np.mean(rows, axis=0)
+        return mean
+
+    def scores(self, probabilities: Sequence[float] | FloatArray) -> Scores:
+        """Scores with the card's threshold."""
+        return Scores.of([float(p) for p in probabilities], self.card.threshold)
+
+    def classify(self, samples: FloatArray) -> Scores | None:
+        """Scores of float32 samples (n,) at 8 kHz in [-1, 1); None when there is no speech in them."""
+        if not speechlike(samples):
+            return None
+        return self.scores(self.probabilities(samples))
+
+    def session(self) -> SpeechSession:
+        """A fresh session for one caller."""
+        return SpeechSession(self)
+
+
+class SpeechSession:
+    """Readings of one caller along a call, adapting to the caller's own voice."""
+
+    def __init__(self, classifier: SpeechClassifier) -> None:
+        self._classifier = classifier
+
+    def read(self, samples: FloatArray) -> Scores | None:
+        """Like `SpeechClassifier.classify`, using what was heard of this caller before."""
+        return self._classifier.classify(samples)
+
+
+def load_speech(registry: Registry, spec: str) -> SpeechClassifier:
+    """Load the speech model `name`, `name/version` or `auto`.
+
+    `auto` is `voice` where its runtime packages are installed, else `cnn`, which needs none.
+    Raises ModelError with a one-line reason.
+    """
+    if spec == "auto":
+        spec = "voice" if voice.available() and registry.versions("speech", "voice") else "cnn"
+        if not registry.versions("speech", spec):
+            spec = "mlp"
+    return SpeechClassifier(registry.find("speech", spec))
+
+
+def _softmax(x: FloatArray) -> FloatArray:
+    e = np.exp(x - x.max())
+    out: FloatArray = e / e.sum()
+    return out
