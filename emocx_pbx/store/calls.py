@@ -1,0 +1,252 @@
+"""Calls in the store: decisions, segments, readings, spans and holds, written as they come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, Literal
+
+import msgspec
+
+from emocx_pbx.domain import LABELS, Decision, Reading, Scores, Segment, Span
+from emocx_pbx.store.connection import Row
+from emocx_pbx.store.outbox import Outbox
+from emocx_pbx.store.rows import CallRow, CorrectionRow, DecisionRow, HoldRow, OpenCall
+from emocx_pbx.webhooks.events import NewEvent
+
+_CALL_FIELDS = tuple(f.name for f in fields(CallRow))
+
+
+class Calls(Outbox):
+    """The part of the Store about calls; every method is one transaction or one read."""
+
+    async def record_decision(
+        self,
+        decision: Decision,
+        call_id: str | None,
+        customer_key: str | None,
+        text: str | None,
+        events: Sequence[NewEvent] = (),
+    ) -> None:
+        """Keep a decision (once; the same id again changes nothing) with its events."""
+        async with self._connection.transaction() as c:
+            await self._sql.record_decision(
+                c,
+                decision_id=decision.decision_id,
+                call_id=call_id,
+                at=decision.at,
+                customer_key=customer_key or None,
+                text=text,
+                body=msgspec.json.encode(decision).decode(),
+            )
+            await self._add_events(c, events)
+        self._tell(events)
+
+    async def attach_decision(self, decision_id: str, call_id: str) -> None:
+        """The decision's query became this call; the call inherits the customer's key."""
+        async with self._connection.transaction() as c:
+            await self._sql.attach_decision(c, decision_id=decision_id, call_id=call_id)
+            await self._sql.attach_call(c, decision_id=decision_id, call_id=call_id)
+
+    async def decision(self, decision_id: str) -> DecisionRow | None:
+        """A decision by its id."""
+        row = await self._connection.row("decision", decision_id=decision_id)
+        return _decision(row) if row else None
+
+    async def decisions(
+        self, since: float = -math.inf, until: float = math.inf, limit: int = 1000
+    ) -> list[DecisionRow]:
+        """Decisions of a time, newest first."""
+        rows = await self._connection.rows("decisions", since=since, until=until, limit=limit)
+        return [_decision(row) for row in rows]
+
+    async def start_call(
+        self,
+        call_id: str,
+        at: float,
+        customer_key: str | None,
+        caller: str | None,
+        queue: str | None,
+        decision_id: str | None,
+        events: Sequence[NewEvent] = (),
+    ) -> None:
+        """A call began; told again, it only fills in what was not known."""
+        async with self._connection.transaction() as c:
+            await self._sql.start_call(
+                c,
+                call_id=call_id,
+                at=at,
+                customer_key=customer_key or None,
+                caller=caller or None,
+                queue=queue or None,
+                decision_id=decision_id or None,
+            )
+            if decision_id:
+                await self._sql.attach_decision(c, decision_id=decision_id, call_id=call_id)
+                await self._sql.attach_call(c, decision_id=decision_id, call_id=call_id)
+            await self._add_events(c, events)
+        self._tell(events)
+
+    async def touch(self, call_id: str, at: float) -> None:
+        """The call was alive at `at`; where it is assumed to have ended if we crash now."""
+        async with self._connection.transaction() as c:
+            await self._sql.touch_call(c, call_id=call_id, at=at)
+
+    async def set_tapped(self, call_id: str, at: float) -> None:
+        """When the call's first tapped sample was heard; only the first word counts."""
+        async with self._connection.transaction() as c:
+            await self._sql.set_tapped(c, call_id=call_id, at=at)
+
+    async def open_segment(self, segment: Segment) -> None:
+        """An agent's part began."""
+        values = {f.name: getattr(segment, f.name) for f in fields(segment) if f.name != "index"}
+        async with self._connection.transaction() as c:
+            await self._sql.open_segment(c, number=segment.index, **values)
+            await self._sql.touch_call(c, call_id=segment.call_id, at=segment.started_at)
+
+    async def close_segment(self, call_id: str, index: int, at: float, reason: str) -> None:
+        """An agent's part ended; the first word counts."""
+        async with self._connection.transaction() as c:
+            await self._sql.close_segment(c, call_id=call_id, number=index, at=at, reason=reason)
+            await self._sql.touch_call(c, call_id=call_id, at=at)
+
+    async def add_readings(
+        self,
+        call_id: str,
+        readings: Sequence[Reading],
+        at: float | None = None,
+        events: Sequence[NewEvent] = (),
+    ) -> None:
+        """Keep readings (each once, by its times) with their events; `at` moves last_seen_at."""
+        rows = [_reading_values(call_id, reading) for reading in readings]
+        async with self._connection.transaction() as c:
+            await self._sql.add_readings(c, rows)
+            if at is not None:
+                await self._sql.touch_call(c, call_id=call_id, at=at)
+            await self._add_events(c, events)
+        self._tell(events)
+
+    async def add_spans(self, call_id: str, spans: Sequence[Span]) -> None:
+        """Keep utterances of either side (each once, by side and begin)."""
+        rows = [{"call_id": call_id, "side": s.side, "t0": s.t0, "t1": s.t1} for s in spans]
+        async with self._connection.transaction() as c:
+            await self._sql.add_spans(c, rows)
+
+    async def set_hold(self, call_id: str, at: float, on_hold: bool) -> None:
+        """The customer was put on hold, or taken back."""
+        query = self._sql.start_hold if on_hold else self._sql.end_hold
+        async with self._connection.transaction() as c:
+            await query(c, call_id=call_id, at=at)
+            await self._sql.touch_call(c, call_id=call_id, at=at)
+
+    async def end_call(self, call_id: str, at: float, reason: str, events: Sequence[NewEvent] = ()) -> bool:
+        """The call is over: open segments and holds close, `events` (call.ended last) are queued.
+
+        Returns:
+            False if it had ended before; of the events only those never told are added then.
+        """
+        async with self._connection.transaction() as c:
+            ended: int = await self._sql.end_call(c, call_id=call_id, at=at, reason=reason)
+            await self._sql.close_all_segments(c, call_id=call_id, at=at, reason=reason)
+            await self._sql.end_hold(c, call_id=call_id, at=at)
+            await self._add_events(c, events)
+        self._tell(events)
+        return ended > 0
+
+    async def open_calls(self) -> list[OpenCall]:
+        """Calls without an end, with their open segments: what a restart has to settle."""
+        calls = [call_row(row) for row in await self._connection.rows("open_calls")]
+        found = []
+        for call in calls:
+            segments = await self.segments(call.call_id)
+            open_ones = tuple(s for s in segments if s.ended_at is None)
+            found.append(OpenCall(call, open_ones, max((s.index + 1 for s in segments), default=0)))
+        return found
+
+    async def calls(
+        self,
+        since: float = -math.inf,
+        until: float = math.inf,
+        queue: str | None = None,
+        agent: str | None = None,
+        limit: int = 100,
+    ) -> list[CallRow]:
+        """Calls that began in a time, newest first."""
+        rows = await self._connection.rows(
+            "calls", since=since, until=until, queue=queue, agent=agent, limit=limit
+        )
+        return [call_row(row) for row in rows]
+
+    async def segments(self, call_id: str) -> tuple[Segment, ...]:
+        """The call's segments in their order."""
+        return tuple(_segment(row) for row in await self._connection.rows("segments", call_id=call_id))
+
+    async def readings(self, call_id: str) -> tuple[Reading, ...]:
+        """The call's readings by time."""
+        return tuple(_reading(row) for row in await self._connection.rows("readings", call_id=call_id))
+
+    async def spans(self, call_id: str) -> tuple[Span, ...]:
+        """The call's utterances of both sides by time."""
+        rows = await self._connection.rows("spans", call_id=call_id)
+        return tuple(Span(row["side"], row["t0"], row["t1"]) for row in rows)
+
+    async def holds(self, call_id: str) -> tuple[HoldRow, ...]:
+        """When the customer was on hold."""
+        rows = await self._connection.rows("holds", call_id=call_id)
+        return tuple(HoldRow(row["started_at"], row["ended_at"]) for row in rows)
+
+    async def correct_reading(self, correction: CorrectionRow) -> None:
+        """Keep a supervisor's label for a reading."""
+        values = {f.name: getattr(correction, f.name) for f in fields(correction)}
+        async with self._connection.transaction() as c:
+            await self._sql.add_correction(c, **values)
+
+    async def corrections(self, since: float = -math.inf) -> list[CorrectionRow]:
+        """Supervisors' labels, oldest first."""
+        return [CorrectionRow(**dict(row)) for row in await self._connection.rows("corrections", since=since)]
+
+
+def call_row(row: Row) -> CallRow:
+    """A row of table call."""
+    return CallRow(**{name: row[name] for name in _CALL_FIELDS})
+
+
+def _decision(row: Row) -> DecisionRow:
+    decision = msgspec.json.decode(row["body"], type=Decision)
+    return DecisionRow(decision, row["call_id"], row["customer_key"], row["text"])
+
+
+def _segment(row: Row) -> Segment:
+    via: Literal["queue", "transfer", "dial"] = row["via"]
+    return Segment(
+        row["call_id"],
+        row["number"],
+        row["agent"],
+        row["interface"],
+        row["queue"],
+        via,
+        row["started_at"],
+        row["ended_at"],
+        row["end_reason"],
+    )
+
+
+def _reading_values(call_id: str, reading: Reading) -> dict[str, Any]:
+    probabilities = zip((str(label) for label in LABELS), reading.scores.probabilities, strict=True)
+    return {
+        "call_id": call_id,
+        "t0": reading.t0,
+        "t1": reading.t1,
+        "speech_s": reading.speech_s,
+        "threshold": reading.scores.threshold,
+        "model": reading.model,
+        **dict(probabilities),
+    }
+
+
+def _reading(row: Row) -> Reading:
+    probabilities = (row["angry"], row["neutral"], row["disappointed"], row["happy"])
+    return Reading(
+        row["t0"], row["t1"], row["speech_s"], Scores(probabilities, row["threshold"]), row["model"]
+    )

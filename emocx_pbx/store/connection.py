@@ -1,0 +1,105 @@
+"""The store's two SQLite connections: one that writes, under a lock, and one that reads."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiosql
+import aiosqlite
+
+from emocx_pbx.errors import StoreError
+from emocx_pbx.store.migrate import migrate
+
+QUERIES: Final = Path(__file__).parent / "queries"
+
+#: Another process (`emocx-pbx webhooks replay`, `erase`) may write for a moment.
+BUSY_TIMEOUT_S: Final = 10.0
+
+Row = sqlite3.Row
+
+
+class Connection:
+    """Transactions on the writer, plain reads on the reader (which sees only what is committed)."""
+
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lock = asyncio.Lock()
+        self.sql: Any = aiosql.from_path(QUERIES, "aiosqlite")
+
+    @classmethod
+    async def open(cls, path: Path) -> Connection:
+        """Open (or create) the database file and bring it to this version's schema.
+
+        Raises:
+            StoreError: the file can't be opened, is no database, or is of a newer version.
+        """
+        opened: list[aiosqlite.Connection] = []
+        try:
+            for _ in range(2):
+                # isolation_level None: transactions begin where we say so, not by themselves.
+                connection = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+                opened.append(connection)
+                connection.row_factory = sqlite3.Row
+                # FULL: what is committed is still there after a power cut, which is the promise.
+                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+                    await connection.execute(f"PRAGMA {pragma}")
+            await migrate(opened[0])
+            await opened[1].execute("PRAGMA query_only=ON")
+        except (sqlite3.Error, StoreError) as error:
+            for connection in opened:
+                await connection.close()
+            reason = str(error)
+            raise StoreError(f"the database {path} can't be used: {reason}") from error
+        return cls(*opened)
+
+    async def close(self) -> None:
+        """Wait for a running transaction, then close both connections."""
+        async with self._lock:
+            await self._reader.close()
+            await self._writer.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """All or nothing: committed at the end, rolled back on any error or cancellation.
+
+        Raises:
+            StoreError: SQLite refused something (disk full, locked for too long, damaged).
+        """
+        async with self._lock:
+            try:
+                await self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                await self._writer.commit()
+            except sqlite3.Error as error:
+                await self._writer.rollback()
+                raise StoreError(f"the database refused a change: {error}") from error
+            except BaseException:
+                # After a cancelled commit this does nothing: SQLite's thread keeps the order.
+                await self._writer.rollback()
+                raise
+
+    async def rows(self, query: str, **parameters: Any) -> list[Row]:
+        """All rows of a named query, read from what is committed."""
+        try:
+            return [row async for row in getattr(self.sql, query)(self._reader, **parameters)]
+        except sqlite3.Error as error:
+            raise StoreError(f"the database can't be read: {error}") from error
+
+    async def row(self, query: str, **parameters: Any) -> Row | None:
+        """The only row of a named query, or None."""
+        try:
+            found: Row | None = await getattr(self.sql, query)(self._reader, **parameters)
+        except sqlite3.Error as error:
+            raise StoreError(f"the database can't be read: {error}") from error
+        return found
+
+    async def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, so that erased rows don't live on in it."""
+        async with self._lock:
+            await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,0 +1,56 @@
+"""The store: one SQLite file that outlives crashes, and the only place that knows SQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.store.calls import call_row
+from emocx_pbx.store.connection import Connection
+from emocx_pbx.store.erasure import Erasure
+from emocx_pbx.store.rows import CallDetail
+
+
+class Store(Erasure):
+    """Calls, grades, the outbox and erasure (one base class each) on one database file.
+
+    Every writing method is one transaction, on disk when it returns, and may be repeated after a
+    crash without doubling anything. Methods raise StoreError when SQLite refuses.
+    """
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path | str,
+        endpoints: Sequence[WebhookSettings] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> Store:
+        """Open or create the database; `endpoints` are the receivers that new events go to.
+
+        Raises:
+            StoreError: the file can't be used, or a newer program made it.
+        """
+        return cls(await Connection.open(Path(path)), endpoints, clock)
+
+    async def close(self) -> None:
+        """Close after the running transaction."""
+        await self._connection.close()
+
+    async def call(self, call_id: str) -> CallDetail | None:
+        """All that is known of one call."""
+        row = await self._connection.row("call", call_id=call_id)
+        if row is None:
+            return None
+        decision = await self._connection.row("decision_of_call", call_id=call_id)
+        return CallDetail(
+            call=call_row(row),
+            decision=await self.decision(decision["decision_id"]) if decision else None,
+            segments=await self.segments(call_id),
+            readings=await self.readings(call_id),
+            spans=await self.spans(call_id),
+            holds=await self.holds(call_id),
+            grades=await self.grades_of_call(call_id),
+            events=await self.events_of_call(call_id),
+        )

@@ -1,0 +1,115 @@
+"""Grades in the store: appended revision by revision, never overwritten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import aiosqlite
+import msgspec
+
+from emocx_pbx.domain import Decision, Grade
+from emocx_pbx.store.calls import Calls
+from emocx_pbx.store.connection import Row
+from emocx_pbx.store.rows import GradedSegment, GradeKind, GradeRow
+from emocx_pbx.webhooks.events import NewEvent
+
+
+class Grades(Calls):
+    """The part of the Store about grades."""
+
+    async def save_grade(
+        self,
+        call_id: str,
+        segment_index: int,
+        grade: Grade,
+        events: Sequence[NewEvent] = (),
+        at: float | None = None,
+    ) -> bool:
+        """Keep the service's own grade of a segment (revision 0) with its events, in one transaction.
+
+        Returns:
+            False if the segment was graded before: nothing but events never told is added then.
+        """
+        row = GradeRow(call_id, segment_index, 0, "automatic", self._at(at), "emocx-pbx", "", grade)
+        async with self._connection.transaction() as c:
+            added: int = await self._add_grade(c, row)
+            await self._add_events(c, events)
+        self._tell(events)
+        return added > 0
+
+    async def revise_grade(
+        self,
+        call_id: str,
+        segment_index: int,
+        grade: Grade,
+        *,
+        kind: GradeKind,
+        author: str,
+        reason: str,
+        events: Callable[[GradeRow], Sequence[NewEvent]],
+        at: float | None = None,
+    ) -> GradeRow:
+        """Append a revision; `events` builds what receivers hear from the numbered revision."""
+        async with self._connection.transaction() as c:
+            revision: int = await self._sql.next_revision(c, call_id=call_id, number=segment_index)
+            row = GradeRow(call_id, segment_index, revision, kind, self._at(at), author, reason, grade)
+            await self._add_grade(c, row)
+            new = events(row)
+            await self._add_events(c, new)
+        self._tell(new)
+        return row
+
+    async def grades_of_call(self, call_id: str) -> tuple[GradeRow, ...]:
+        """All revisions of the call's grades, by segment and revision."""
+        rows = await self._connection.rows("grades_of_call", call_id=call_id)
+        return tuple(_grade(row) for row in rows)
+
+    async def grades(
+        self,
+        since: float = -math.inf,
+        until: float = math.inf,
+        agent: str | None = None,
+        limit: int = 1000,
+    ) -> list[GradedSegment]:
+        """The newest revision of each graded segment that began in a time, newest first."""
+        rows = await self._connection.rows("grades", since=since, until=until, agent=agent, limit=limit)
+        return [
+            GradedSegment(
+                _grade(row),
+                row["agent"],
+                row["queue"],
+                row["segment_started_at"],
+                row["segment_ended_at"],
+                msgspec.json.decode(row["decision_body"], type=Decision) if row["decision_body"] else None,
+            )
+            for row in rows
+        ]
+
+    def _at(self, at: float | None) -> float:
+        return self._clock() if at is None else at
+
+    async def _add_grade(self, c: aiosqlite.Connection, row: GradeRow) -> int:
+        added: int = await self._sql.add_grade(
+            c,
+            call_id=row.call_id,
+            number=row.segment,
+            revision=row.revision,
+            kind=row.kind,
+            at=row.at,
+            author=row.author,
+            reason=row.reason,
+            score=row.grade.score,
+            letter=row.grade.letter,
+            rubric=row.grade.rubric,
+            body=msgspec.json.encode(row.grade).decode(),
+        )
+        return added
+
+
+def _grade(row: Row) -> GradeRow:
+    grade = msgspec.json.decode(row["body"], type=Grade)
+    kind: GradeKind = row["kind"]
+    return GradeRow(
+        row["call_id"], row["number"], row["revision"], kind, row["at"], row["author"], row["reason"], grade
+    )

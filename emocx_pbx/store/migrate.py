@@ -1,0 +1,89 @@
+"""Brings a database to this version's schema by the numbered .sql files beside this module."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiosqlite
+
+from emocx_pbx.errors import StoreError
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_NAME = re.compile(r"^(?P<number>\d{4})_[a-z0-9_]+\.sql$")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file; it runs once, in a transaction of its own."""
+
+    number: int
+    path: Path
+
+
+def migrations(directory: Path = MIGRATIONS) -> list[Migration]:
+    """The directory's migrations, 1, 2, 3... without a gap.
+
+    Raises:
+        StoreError: a file is misnamed, or a number is missing or twice there.
+    """
+    found: list[Migration] = []
+    for path in sorted(directory.glob("*.sql")):
+        match = _NAME.match(path.name)
+        if match is None:
+            raise StoreError(f"{path.name}: a migration is named like 0001_what_it_does.sql")
+        found.append(Migration(int(match["number"]), path))
+    if [m.number for m in found] != list(range(1, len(found) + 1)):
+        raise StoreError(f"migrations are not numbered 1 to {len(found)}: {[m.path.name for m in found]}")
+    return found
+
+
+async def migrate(connection: aiosqlite.Connection, directory: Path = MIGRATIONS) -> int:
+    """Apply what is missing; returns the schema's number (SQLite's user_version).
+
+    Raises:
+        StoreError: the database is newer than this program, or a migration failed (nothing of it stays).
+    """
+    known = migrations(directory)
+    async with connection.execute("PRAGMA user_version") as cursor:
+        row = await cursor.fetchone()
+    version = int(row[0]) if row else 0
+    if version > len(known):
+        raise StoreError(
+            f"the database has schema {version}, this program knows up to {len(known)}: use a newer one"
+        )
+    for migration in known[version:]:
+        # Two processes may start at once: who gets BEGIN IMMEDIATE second finds the work done.
+        script = migration.path.read_text(encoding="utf-8")
+        try:
+            await connection.execute("BEGIN IMMEDIATE")
+            async with connection.execute("PRAGMA user_version") as cursor:
+                row = await cursor.fetchone()
+            if row and int(row[0]) >= migration.number:
+                await connection.rollback()
+                continue
+            for statement in statements(script):
+                await connection.execute(statement)
+            await connection.execute(f"PRAGMA user_version = {migration.number}")
+            await connection.commit()
+        except sqlite3.Error as error:
+            await connection.rollback()
+            raise StoreError(f"migration {migration.path.name} failed: {error}") from error
+    return len(known)
+
+
+def statements(script: str) -> list[str]:
+    """The script's statements one by one; SQLite itself says where one is complete."""
+    found: list[str] = []
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            found.append(pending.strip())
+            pending = ""
+    if any(line.strip() and not line.lstrip().startswith("--") for line in pending.splitlines()):
+        raise StoreError(f"unfinished statement at the end of a migration: {pending.strip()[:60]!r}")
+    return found

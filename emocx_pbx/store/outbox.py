@@ -1,0 +1,209 @@
+"""The outbox: events and their deliveries, written in the transaction of what they tell of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+import aiosqlite
+
+from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.store.connection import Connection
+from emocx_pbx.store.rows import DeliveryRow, DeliveryState, DueDelivery, EventRow
+from emocx_pbx.webhooks.events import NewEvent, wants
+
+#: Live news that nobody needs once the call is over; later ones are not told.
+_LIVE: Final = frozenset({"call.reading", "call.alert"})
+
+
+class Outbox:
+    """The part of the Store about events and deliveries, and the base of its other parts."""
+
+    def __init__(
+        self, connection: Connection, endpoints: Sequence[WebhookSettings], clock: Callable[[], float]
+    ) -> None:
+        self._connection = connection
+        self._endpoints = tuple(endpoints)
+        self._clock = clock
+        self.on_events: Callable[[], None] | None = None
+        """Called after events were committed; the sender's `notify` goes here."""
+
+    @property
+    def _sql(self) -> Any:
+        return self._connection.sql
+
+    def _tell(self, events: Sequence[NewEvent]) -> None:
+        if events and self.on_events is not None:
+            self.on_events()
+
+    async def add_event(
+        self, type: str, call_id: str | None, data: Mapping[str, Any], at: float, discriminator: str = ""
+    ) -> None:
+        """Queue one event on its own; the same event again changes nothing."""
+        await self.add_events([NewEvent(type, call_id, data, at, discriminator)])
+
+    async def add_events(self, events: Sequence[NewEvent]) -> None:
+        """Queue events, all or none."""
+        async with self._connection.transaction() as c:
+            await self._add_events(c, events)
+        self._tell(events)
+
+    async def _add_events(self, c: aiosqlite.Connection, events: Sequence[NewEvent]) -> None:
+        """Inside a transaction: give each new event its place and one delivery per receiver."""
+        for event in events:
+            if await self._sql.event_exists(c, event_id=event.event_id):
+                continue
+            if (event.type in _LIVE or event.type == "call.ended") and await self._sql.stream_ended(
+                c, stream=event.stream
+            ):
+                continue
+            sequence: int = await self._sql.next_sequence(c, stream=event.stream)
+            await self._sql.add_event(
+                c,
+                event_id=event.event_id,
+                stream=event.stream,
+                call_id=event.call_id,
+                type=event.type,
+                sequence=sequence,
+                at=event.at,
+                body=event.body(sequence),
+            )
+            for endpoint in self._endpoints:
+                if wants(endpoint.events, event.type):
+                    await self._sql.add_delivery(
+                        c,
+                        event_id=event.event_id,
+                        endpoint=endpoint.name,
+                        stream=event.stream,
+                        sequence=sequence,
+                        next_at=self._clock(),
+                    )
+
+    async def due_deliveries(self, endpoint: str, now: float, limit: int) -> list[DueDelivery]:
+        """What the receiver should get now: of each call only the first that is pending."""
+        rows = await self._connection.rows("due_deliveries", endpoint=endpoint, now=now, limit=limit)
+        return [DueDelivery(**dict(row)) for row in rows]
+
+    async def next_due(self, endpoint: str) -> float | None:
+        """When the receiver's next delivery falls due (Unix seconds); None if nothing is pending."""
+        row = await self._connection.row("next_due", endpoint=endpoint)
+        return row["next_at"] if row else None
+
+    async def delivered(self, delivery_id: int, at: float, status: int) -> None:
+        """The receiver took it."""
+        async with self._connection.transaction() as c:
+            await self._sql.delivered(c, delivery_id=delivery_id, at=at, status=status)
+            await self._sql.drop_erased_event(c, delivery_id=delivery_id)
+
+    async def retry_later(
+        self, delivery_id: int, at: float, status: int | None, error: str, next_at: float
+    ) -> None:
+        """The attempt failed; the next is at `next_at`."""
+        async with self._connection.transaction() as c:
+            await self._sql.retry_later(
+                c, delivery_id=delivery_id, at=at, status=status, error=error, next_at=next_at
+            )
+
+    async def gave_up(self, delivery_id: int, at: float, status: int | None, error: str) -> None:
+        """The last attempt failed; it stays listed, and can be replayed."""
+        async with self._connection.transaction() as c:
+            await self._sql.gave_up(c, delivery_id=delivery_id, at=at, status=status, error=error)
+            await self._sql.drop_erased_event(c, delivery_id=delivery_id)
+
+    async def disable_endpoint(self, name: str, at: float, reason: str) -> None:
+        """Send nothing more to a receiver that said so; what is pending waits."""
+        async with self._connection.transaction() as c:
+            await self._sql.disable_endpoint(c, name=name, at=at, reason=reason)
+
+    async def enable_endpoint(self, name: str) -> None:
+        """Send to the receiver again."""
+        async with self._connection.transaction() as c:
+            await self._sql.enable_endpoint(c, name=name)
+
+    async def disabled_endpoints(self) -> dict[str, str]:
+        """Receivers that get nothing at present, with the reason."""
+        return {row["name"]: row["reason"] for row in await self._connection.rows("disabled_endpoints")}
+
+    async def deliveries(
+        self,
+        endpoint: str | None = None,
+        state: DeliveryState | None = None,
+        call_id: str | None = None,
+        event_id: str | None = None,
+        since: float = -math.inf,
+        until: float = math.inf,
+        limit: int = 100,
+    ) -> list[DeliveryRow]:
+        """Deliveries of events of a time, newest first."""
+        rows = await self._connection.rows(
+            "deliveries",
+            endpoint=endpoint,
+            state=state,
+            call_id=call_id,
+            event_id=event_id,
+            since=since,
+            until=until,
+            limit=limit,
+        )
+        names = [f.name for f in fields(DeliveryRow)]
+        return [DeliveryRow(**{name: row[name] for name in names}) for row in rows]
+
+    async def delivery_counts(self) -> dict[tuple[str, str], int]:
+        """Number of deliveries by receiver and state."""
+        rows = await self._connection.rows("delivery_counts")
+        return {(row["endpoint"], row["state"]): row["number"] for row in rows}
+
+    async def events_of_call(self, call_id: str) -> tuple[EventRow, ...]:
+        """The call's events in their order, with the bodies that receivers get."""
+        rows = await self._connection.rows("events_of_call", call_id=call_id)
+        return tuple(EventRow(**dict(row)) for row in rows)
+
+    async def replay(
+        self,
+        endpoint: str | None = None,
+        event_id: str | None = None,
+        call_id: str | None = None,
+        type: str | None = None,
+        since: float = -math.inf,
+        until: float = math.inf,
+        state: DeliveryState | None = None,
+    ) -> int:
+        """Send events again: one, a call's, or a range, to one receiver or all that want them.
+
+        With `state` only deliveries that stand so (e.g. "failed") are sent again; without it also
+        those delivered, and events that a new receiver never got. A receiver disabled by its own
+        410 is enabled when it is named. Event ids stay, so receivers can tell repetitions.
+
+        Returns:
+            How many deliveries are pending because of this.
+        """
+        wanted = [e for e in self._endpoints if endpoint is None or e.name == endpoint]
+        names = dict.fromkeys([e.name for e in wanted] + ([endpoint] if endpoint else []))
+        filters = {e.name: e.events for e in wanted}
+        number = 0
+        events = await self._connection.rows(
+            "events_between", event_id=event_id, call_id=call_id, type=type, since=since, until=until
+        )
+        async with self._connection.transaction() as c:
+            if endpoint:
+                await self._sql.enable_endpoint(c, name=endpoint)
+            for event in events:
+                for name in names:
+                    found: int = await self._sql.replay(
+                        c, event_id=event["event_id"], endpoint=name, state=state, now=self._clock()
+                    )
+                    if not found and state is None and wants(filters.get(name, ("",)), event["type"]):
+                        found = await self._sql.add_delivery(
+                            c,
+                            event_id=event["event_id"],
+                            endpoint=name,
+                            stream=event["stream"],
+                            sequence=event["sequence"],
+                            next_at=self._clock(),
+                        )
+                    number += found
+        if number and self.on_events is not None:
+            self.on_events()
+        return number

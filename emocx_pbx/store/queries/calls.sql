@@ -1,0 +1,82 @@
+-- name: start_call(call_id, at, customer_key, caller, queue, decision_id)!
+INSERT INTO call (call_id, started_at, customer_key, caller, queue, decision_id, last_seen_at)
+VALUES (:call_id, :at, :customer_key, :caller, :queue, :decision_id, :at)
+ON CONFLICT (call_id) DO UPDATE SET
+    customer_key = COALESCE(excluded.customer_key, customer_key),
+    caller = COALESCE(excluded.caller, caller),
+    queue = COALESCE(excluded.queue, queue),
+    decision_id = COALESCE(excluded.decision_id, decision_id),
+    last_seen_at = MAX(last_seen_at, excluded.last_seen_at);
+
+-- name: touch_call(call_id, at)!
+UPDATE call SET last_seen_at = MAX(last_seen_at, :at) WHERE call_id = :call_id;
+
+-- name: set_tapped(call_id, at)!
+-- The first tap counts: later ones carry an offset to it.
+UPDATE call SET tapped_at = COALESCE(tapped_at, :at) WHERE call_id = :call_id;
+
+-- name: end_call(call_id, at, reason)!
+UPDATE call SET ended_at = :at, end_reason = :reason, last_seen_at = MAX(last_seen_at, :at)
+WHERE call_id = :call_id AND ended_at IS NULL;
+
+-- name: open_segment(call_id, number, agent, interface, queue, via, started_at, ended_at, end_reason)!
+INSERT OR IGNORE INTO segment (call_id, number, agent, interface, queue, via, started_at, ended_at, end_reason)
+VALUES (:call_id, :number, :agent, :interface, :queue, :via, :started_at, :ended_at, :end_reason);
+
+-- name: close_segment(call_id, number, at, reason)!
+UPDATE segment SET ended_at = :at, end_reason = :reason
+WHERE call_id = :call_id AND number = :number AND ended_at IS NULL;
+
+-- name: close_all_segments(call_id, at, reason)!
+UPDATE segment SET ended_at = :at, end_reason = :reason WHERE call_id = :call_id AND ended_at IS NULL;
+
+-- name: add_readings*!
+INSERT OR IGNORE INTO reading
+    (call_id, t0, t1, speech_s, angry, neutral, disappointed, happy, threshold, model)
+VALUES (:call_id, :t0, :t1, :speech_s, :angry, :neutral, :disappointed, :happy, :threshold, :model);
+
+-- name: add_spans*!
+INSERT OR IGNORE INTO span (call_id, side, t0, t1) VALUES (:call_id, :side, :t0, :t1);
+
+-- name: start_hold(call_id, at)!
+INSERT OR IGNORE INTO hold (call_id, started_at)
+SELECT :call_id, :at WHERE NOT EXISTS (SELECT 1 FROM hold WHERE call_id = :call_id AND ended_at IS NULL);
+
+-- name: end_hold(call_id, at)!
+UPDATE hold SET ended_at = :at WHERE call_id = :call_id AND ended_at IS NULL;
+
+-- name: add_correction(call_id, t0, t1, emotion, author, reason, at)!
+INSERT OR IGNORE INTO correction (call_id, t0, t1, emotion, author, reason, at)
+VALUES (:call_id, :t0, :t1, :emotion, :author, :reason, :at);
+
+-- name: call(call_id)^
+SELECT * FROM call WHERE call_id = :call_id;
+
+-- name: open_calls()
+SELECT * FROM call WHERE ended_at IS NULL ORDER BY started_at, call_id;
+
+-- name: calls(since, until, queue, agent, limit)
+SELECT * FROM call
+WHERE started_at >= :since AND started_at < :until
+  AND (:queue IS NULL OR queue = :queue)
+  AND (:agent IS NULL OR EXISTS (SELECT 1 FROM segment s WHERE s.call_id = call.call_id AND s.agent = :agent))
+ORDER BY started_at DESC, call_id DESC LIMIT :limit;
+
+-- name: segments(call_id)
+SELECT * FROM segment WHERE call_id = :call_id ORDER BY number;
+
+-- name: open_segments()
+SELECT s.* FROM segment s JOIN call c USING (call_id)
+WHERE s.ended_at IS NULL AND c.ended_at IS NULL ORDER BY s.call_id, s.number;
+
+-- name: readings(call_id)
+SELECT * FROM reading WHERE call_id = :call_id ORDER BY t0, t1;
+
+-- name: spans(call_id)
+SELECT * FROM span WHERE call_id = :call_id ORDER BY t0, side;
+
+-- name: holds(call_id)
+SELECT * FROM hold WHERE call_id = :call_id ORDER BY started_at;
+
+-- name: corrections(since)
+SELECT * FROM correction WHERE at >= :since ORDER BY at, call_id, t0;

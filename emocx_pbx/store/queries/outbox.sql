@@ -1,0 +1,92 @@
+-- name: event_exists(event_id)$
+SELECT 1 FROM event WHERE event_id = :event_id;
+
+-- name: stream_ended(stream)$
+SELECT 1 FROM event WHERE stream = :stream AND type = 'call.ended';
+
+-- name: next_sequence(stream)$
+SELECT COALESCE(MAX(sequence), 0) + 1 FROM event WHERE stream = :stream;
+
+-- name: add_event(event_id, stream, call_id, type, sequence, at, body)!
+INSERT INTO event (event_id, stream, call_id, type, sequence, at, body)
+VALUES (:event_id, :stream, :call_id, :type, :sequence, :at, :body);
+
+-- name: add_delivery(event_id, endpoint, stream, sequence, next_at)!
+INSERT OR IGNORE INTO delivery (event_id, endpoint, stream, sequence, next_at)
+VALUES (:event_id, :endpoint, :stream, :sequence, :next_at);
+
+-- name: due_deliveries(endpoint, now, limit)
+-- Of each stream only the first that is pending: later ones wait, so that order holds.
+SELECT d.delivery_id, d.event_id, d.endpoint, d.stream, d.sequence, d.attempts, e.type, e.at, e.body
+FROM delivery d JOIN event e ON e.event_id = d.event_id
+WHERE d.endpoint = :endpoint AND d.state = 'pending' AND d.next_at <= :now
+  AND NOT EXISTS (
+    SELECT 1 FROM delivery p
+    WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
+ORDER BY d.next_at, d.delivery_id LIMIT :limit;
+
+-- name: next_due(endpoint)^
+SELECT MIN(d.next_at) AS next_at FROM delivery d
+WHERE d.endpoint = :endpoint AND d.state = 'pending'
+  AND NOT EXISTS (
+    SELECT 1 FROM delivery p
+    WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence);
+
+-- name: delivered(delivery_id, at, status)!
+UPDATE delivery SET state = 'delivered', attempts = attempts + 1, last_at = :at, last_status = :status,
+    last_error = NULL, delivered_at = :at
+WHERE delivery_id = :delivery_id;
+
+-- name: retry_later(delivery_id, at, status, error, next_at)!
+UPDATE delivery SET attempts = attempts + 1, last_at = :at, last_status = :status, last_error = :error,
+    next_at = :next_at
+WHERE delivery_id = :delivery_id;
+
+-- name: gave_up(delivery_id, at, status, error)!
+UPDATE delivery SET state = 'failed', attempts = attempts + 1, last_at = :at, last_status = :status,
+    last_error = :error
+WHERE delivery_id = :delivery_id;
+
+-- name: drop_erased_event(delivery_id)!
+-- A receiver needed the body of an erased customer's event until now.
+DELETE FROM event WHERE erase = 1
+  AND event_id = (SELECT event_id FROM delivery WHERE delivery_id = :delivery_id)
+  AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.event_id AND d.state = 'pending');
+
+-- name: disable_endpoint(name, at, reason)!
+INSERT INTO endpoint (name, disabled_at, reason) VALUES (:name, :at, :reason)
+ON CONFLICT (name) DO UPDATE SET disabled_at = :at, reason = :reason;
+
+-- name: enable_endpoint(name)!
+DELETE FROM endpoint WHERE name = :name;
+
+-- name: disabled_endpoints()
+SELECT * FROM endpoint ORDER BY name;
+
+-- name: deliveries(endpoint, state, call_id, event_id, since, until, limit)
+SELECT d.*, e.type, e.call_id, e.at FROM delivery d JOIN event e ON e.event_id = d.event_id
+WHERE (:endpoint IS NULL OR d.endpoint = :endpoint)
+  AND (:state IS NULL OR d.state = :state)
+  AND (:call_id IS NULL OR e.call_id = :call_id)
+  AND (:event_id IS NULL OR d.event_id = :event_id)
+  AND e.at >= :since AND e.at < :until
+ORDER BY e.at DESC, d.delivery_id DESC LIMIT :limit;
+
+-- name: delivery_counts()
+SELECT endpoint, state, COUNT(*) AS number FROM delivery GROUP BY endpoint, state ORDER BY endpoint, state;
+
+-- name: events_of_call(call_id)
+SELECT event_id, call_id, type, sequence, at, body FROM event WHERE call_id = :call_id ORDER BY sequence;
+
+-- name: events_between(event_id, call_id, type, since, until)
+SELECT event_id, stream, sequence, type FROM event
+WHERE (:event_id IS NULL OR event_id = :event_id)
+  AND (:call_id IS NULL OR call_id = :call_id)
+  AND (:type IS NULL OR type = :type)
+  AND at >= :since AND at < :until
+ORDER BY at, stream, sequence;
+
+-- name: replay(event_id, endpoint, state, now)!
+UPDATE delivery SET state = 'pending', attempts = 0, next_at = :now, last_error = NULL, last_status = NULL,
+    delivered_at = NULL
+WHERE event_id = :event_id AND endpoint = :endpoint AND (:state IS NULL OR state = :state);

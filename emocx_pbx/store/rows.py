@@ -1,0 +1,161 @@
+"""What the store hands back: typed, immutable rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span
+
+DeliveryState = Literal["pending", "delivered", "failed"]
+GradeKind = Literal["automatic", "recomputed", "override", "dispute"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call as the store knows it; all `*_at` are Unix seconds."""
+
+    call_id: str
+    started_at: float
+    ended_at: float | None
+    end_reason: str | None
+    customer_key: str | None
+    caller: str | None
+    queue: str | None
+    decision_id: str | None
+    tapped_at: float | None
+    """When the first tapped sample was heard: zero of the readings' and spans' times."""
+    last_seen_at: float
+    """Last time anything was heard of the call; an end is assumed there after a crash."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """A decision with what it was made for."""
+
+    decision: Decision
+    call_id: str | None
+    customer_key: str | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """The customer on hold, from..to (None: still)."""
+
+    started_at: float
+    ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GradeRow:
+    """One revision of one segment's grade."""
+
+    call_id: str
+    segment: int
+    revision: int
+    kind: GradeKind
+    at: float
+    author: str
+    reason: str
+    grade: Grade
+
+
+@dataclass(frozen=True, slots=True)
+class GradedSegment:
+    """A segment's valid grade, as reports and ranking want it."""
+
+    row: GradeRow
+    agent: str
+    queue: str | None
+    started_at: float
+    ended_at: float | None
+    decision: Decision | None
+    """The decision the call was routed by, with the customer's emotion before the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event of a call; `body` is the exact JSON that receivers get."""
+
+    event_id: str
+    call_id: str | None
+    type: str
+    sequence: int
+    at: float
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetail:
+    """All that is known of one call."""
+
+    call: CallRow
+    decision: DecisionRow | None
+    segments: tuple[Segment, ...]
+    readings: tuple[Reading, ...]
+    spans: tuple[Span, ...]
+    holds: tuple[HoldRow, ...]
+    grades: tuple[GradeRow, ...]
+    """All revisions, by segment and revision."""
+    events: tuple[EventRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call without an end, e.g. after a crash of ours."""
+
+    call: CallRow
+    segments: tuple[Segment, ...]
+    """Its open segments."""
+    next_segment: int
+    """Number the next segment gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueDelivery:
+    """An event that a receiver should get now."""
+
+    delivery_id: int
+    event_id: str
+    endpoint: str
+    stream: str
+    sequence: int
+    attempts: int
+    """How often it was tried before."""
+    type: str
+    at: float
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """How the delivery of one event to one receiver stands."""
+
+    delivery_id: int
+    event_id: str
+    endpoint: str
+    type: str
+    call_id: str | None
+    sequence: int
+    at: float
+    state: DeliveryState
+    attempts: int
+    next_at: float
+    last_at: float | None
+    last_status: int | None
+    last_error: str | None
+    delivered_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionRow:
+    """A supervisor's label for a reading."""
+
+    call_id: str
+    t0: float
+    t1: float
+    emotion: str
+    author: str
+    reason: str
+    at: float

@@ -1,0 +1,77 @@
+"""Events for receivers: what is new, its constant id, and its exact body."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+#: Version of every `data` object; grows when a field changes its meaning or goes.
+SCHEMA_VERSION: Final = 1
+
+#: Only wanted by receivers that name it: it comes every few seconds of every call.
+OFF_BY_DEFAULT: Final = frozenset({"call.reading"})
+
+EVENT_TYPES: Final = (
+    "query.routed",
+    "call.started",
+    "call.reading",
+    "call.alert",
+    "call.graded",
+    "grade.revised",
+    "call.ended",
+)
+
+_NAMESPACE: Final = uuid.UUID("6f0a2c9e-8c1b-5b7e-9d53-1f4f3d1f8a60")
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """Something receivers should hear of, before it got its place in the call's sequence."""
+
+    type: str
+    """One of EVENT_TYPES."""
+    call_id: str | None
+    """None for a query that has no call (yet); `discriminator` is the decision's id then."""
+    data: Mapping[str, Any]
+    """Payload beside call_id, sequence and schema_version; JSON values."""
+    at: float
+    """Unix seconds when it happened."""
+    discriminator: str = ""
+    """Tells events of the same type and call apart, e.g. the segment's number."""
+
+    @property
+    def stream(self) -> str:
+        """What the sequence counts along: the call, or the decision where there is no call."""
+        return self.call_id if self.call_id is not None else f"decision/{self.discriminator}"
+
+    @property
+    def event_id(self) -> str:
+        """`evt_` and a UUID made of what the event is: redone after a crash, it stays the same."""
+        name = "\n".join((self.stream, self.type, self.discriminator))
+        return f"evt_{uuid.uuid5(_NAMESPACE, name).hex}"
+
+    def body(self, sequence: int) -> str:
+        """The JSON that is signed and sent, byte for byte, on every attempt."""
+        data = {
+            "call_id": self.call_id,
+            "sequence": sequence,
+            "schema_version": SCHEMA_VERSION,
+            **self.data,
+        }
+        envelope = {"type": self.type, "timestamp": iso(self.at), "data": data}
+        return msgspec.json.encode(envelope).decode()
+
+
+def iso(at: float) -> str:
+    """Unix seconds as ISO 8601 in UTC with milliseconds, e.g. 2026-11-24T10:00:00.000Z."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wants(events: tuple[str, ...], event_type: str) -> bool:
+    """Whether a receiver with this `events` setting gets that type (empty: all but call.reading)."""
+    return event_type in events if events else event_type not in OFF_BY_DEFAULT
