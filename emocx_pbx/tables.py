@@ -127,7 +127,7 @@ def _described(info: mi.Type) -> str:
         case mi.FloatType():
             return "a number" + _bounds(info.gt, info.ge, info.lt, info.le)
         case mi.StrType():
-            return "a string"
+            return f"a string that matches {info.pattern}" if info.pattern else "a string"
         case mi.LiteralType():
             return "one of " + ", ".join(json.dumps(v) for v in info.values)
         case mi.VarTupleType() | mi.ListType() | mi.SetType():

@@ -1,0 +1,255 @@
+"""The decision: a query's facts and a policy in, one Decision with its reasons out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from emocx_pbx.domain import UNCERTAIN, Decision, Scores
+from emocx_pbx.routing.policy import DAYS, Policy, Rule, minutes
+
+Mode = Literal["active", "monitor"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFacts:
+    """What is known of a query when it is decided on."""
+
+    scores: Scores | None
+    """Words and voice fused; None if there was nothing to classify."""
+    topic: str | None = None
+    topic_confidence: float = 0.0
+    customer_key: str | None = None
+    """The CRM's key."""
+    default_queue: str = ""
+    """Where the caller goes without us."""
+    optout: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Customer attributes sent along, e.g. {"plan": "gold"}."""
+    source: str = "text"
+    """text, speech or none."""
+
+    @property
+    def emotion(self) -> str:
+        """The scores' class, or uncertain."""
+        return UNCERTAIN if self.scores is None else self.scores.emotion
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A queue at one moment."""
+
+    waiting: int
+    """Callers in it."""
+    longest_wait_s: float
+    available: int
+    """Members that could take a call now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOutcome:
+    """One rule's part in a decision."""
+
+    rule: str
+    fired: bool
+    why_not: tuple[str, ...] = ()
+    """Each condition that did not hold, or that an earlier rule had fired."""
+
+
+def decide(
+    query: QueryFacts,
+    policy: Policy,
+    mode: Mode = "active",
+    holdout_share: float = 0.0,
+    *,
+    decision_id: str,
+    at: float,
+    queues: Mapping[str, QueueState] | None = None,
+) -> Decision:
+    """Where a query goes, and why.
+
+    In monitor mode, for the holdout and for those who opted out the Decision is the default queue
+    without priority or penalties; `rule` and `reasons` then tell what would have been done.
+
+    Args:
+        query: what is known of it.
+        policy: the rules.
+        mode: monitor: decide without acting.
+        holdout_share: share of customers routed as before, 0 to 1; stable by customer key.
+        decision_id: unique; also places a customer without a key in or out of the holdout.
+        at: Unix seconds.
+        queues: states of queues by name; rules that look at an unknown one do not fire.
+    """
+    default_queue = query.default_queue or policy.default_queue
+    if query.optout:
+        return Decision(
+            decision_id, at, "optout", default_queue, UNCERTAIN, 0.0, None,
+            reasons=("the caller opted out: nothing was analysed",), source="none",
+        )  # fmt: skip
+    rule = next((r for r in policy.rules if not unmet(r, query, policy, at, queues)), None)
+    reasons = [heard(query)]
+    if rule is None:
+        status = "default"
+        reasons.append(f"no rule fired: {_goes(default_queue)}")
+    else:
+        status = "ok"
+        reasons.append(f'rule "{rule.name}" fired: {_effect(rule, default_queue)}')
+    if mode == "monitor":
+        status = "monitor"
+        reasons.append(f"monitor mode: the call was left as it was, {_goes(default_queue)}")
+    elif in_holdout(query.customer_key or decision_id, holdout_share):
+        status = "holdout"
+        reasons.append(f"the customer is in the holdout: the call was left as it was, {_goes(default_queue)}")
+    acts = rule is not None and status == "ok"
+    return Decision(
+        decision_id=decision_id,
+        at=at,
+        status=status,
+        queue=(rule.queue or default_queue) if acts and rule else default_queue,
+        emotion=query.emotion,
+        confidence=round(query.scores.confidence, 4) if query.scores else 0.0,
+        probabilities=query.scores.as_dict() if query.scores else None,
+        topic=query.topic,
+        priority=rule.priority if acts and rule else None,
+        min_penalty=rule.min_penalty if acts and rule else None,
+        max_penalty=rule.highest_penalty if acts and rule else None,
+        announcement=(rule.announcement or None) if acts and rule else None,
+        rule=rule.name if rule else None,
+        reasons=tuple(reasons),
+        source=query.source if query.scores else "none",
+    )
+
+
+def explain(
+    query: QueryFacts,
+    policy: Policy,
+    *,
+    at: float,
+    queues: Mapping[str, QueueState] | None = None,
+) -> tuple[RuleOutcome, ...]:
+    """For every rule of the policy: whether it fired, and if not, every condition that did not hold."""
+    outcomes: list[RuleOutcome] = []
+    fired: str | None = None
+    for rule in policy.rules:
+        why = unmet(rule, query, policy, at, queues)
+        if not why and fired is not None:
+            why = [f'"{fired}" had fired before it']
+        if not why:
+            fired = rule.name
+        outcomes.append(RuleOutcome(rule.name, not why, tuple(why)))
+    return tuple(outcomes)
+
+
+def unmet(
+    rule: Rule,
+    query: QueryFacts,
+    policy: Policy,
+    at: float,
+    queues: Mapping[str, QueueState] | None = None,
+) -> list[str]:
+    """The rule's conditions that do not hold, each as a sentence; empty: the rule fires."""
+    why: list[str] = []
+    if rule.emotion and query.emotion not in rule.emotion:
+        why.append(f"the signals are {query.emotion}, not {_either(rule.emotion)}")
+    confidence = query.scores.confidence if query.scores else 0.0
+    if confidence < rule.min_confidence:
+        why.append(f"confidence {confidence:.2f} is under {rule.min_confidence:g}")
+    if rule.topic and query.topic not in rule.topic:
+        why.append(f"the topic is {query.topic or 'unknown'}, not {_either(rule.topic)}")
+    if query.topic_confidence < rule.min_topic_confidence:
+        why.append(f"topic confidence {query.topic_confidence:.2f} is under {rule.min_topic_confidence:g}")
+    key = query.customer_key or ""
+    if rule.customer and not any(fnmatchcase(key, pattern) for pattern in rule.customer):
+        why.append(f"the customer key matches none of {', '.join(rule.customer)}")
+    for name, values in rule.attributes.items():
+        if query.attributes.get(name) not in values:
+            why.append(f"the customer's {name} is not {_either(values)}")
+    why += _unmet_times(rule, policy, at)
+    why += _unmet_queue_state(rule, query.default_queue or policy.default_queue, queues or {})
+    return why
+
+
+def _unmet_times(rule: Rule, policy: Policy, at: float) -> list[str]:
+    if not rule.days and not rule.hours:
+        return []
+    now = datetime.fromtimestamp(at, ZoneInfo(policy.timezone) if policy.timezone else None)
+    why: list[str] = []
+    if rule.days and DAYS[now.weekday()] not in rule.days:
+        why.append(f"the day is {DAYS[now.weekday()]}, not {_either(rule.days)}")
+    minute = now.hour * 60 + now.minute
+    if rule.hours and not any(_within(minute, *minutes(hours)) for hours in rule.hours):
+        why.append(f"the time is {now:%H:%M}, not in {_either(rule.hours)}")
+    return why
+
+
+def _within(minute: int, start: int, end: int) -> bool:
+    """Whether a minute of the day lies in [start, end), which may go over midnight."""
+    return start <= minute < end if start < end else minute >= start or minute < end
+
+
+def _unmet_queue_state(rule: Rule, default_queue: str, queues: Mapping[str, QueueState]) -> list[str]:
+    limits = (rule.max_waiting, rule.max_longest_wait_s, rule.min_available)
+    if all(limit is None for limit in limits):
+        return []
+    name = rule.queue or default_queue
+    state = queues.get(name)
+    if state is None:
+        return [f"the state of queue {name or '(none)'} is not known"]
+    why: list[str] = []
+    if rule.max_waiting is not None and state.waiting > rule.max_waiting:
+        why.append(f"{state.waiting} callers wait in {name}, more than {rule.max_waiting}")
+    if rule.max_longest_wait_s is not None and state.longest_wait_s > rule.max_longest_wait_s:
+        why.append(f"a caller in {name} has waited {state.longest_wait_s:.0f} s, "
+                   f"more than {rule.max_longest_wait_s:g}")  # fmt: skip
+    if rule.min_available is not None and state.available < rule.min_available:
+        why.append(f"{state.available} agents of {name} are free, fewer than {rule.min_available}")
+    return why
+
+
+def in_holdout(customer_key: str, share: float) -> bool:
+    """Whether a customer is routed as before: the same answer for the same key, always.
+
+    A hash puts each key at a fixed point of [0, 1); a larger share keeps all who were in a smaller one.
+    """
+    digest = hashlib.sha256(b"emocx holdout\0" + customer_key.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < share
+
+
+def heard(query: QueryFacts) -> str:
+    """What the models found, as a sentence."""
+    where = "speech" if query.source == "speech" else "text"
+    if query.scores is None:
+        said = "there was nothing to classify"
+    elif query.emotion == UNCERTAIN:
+        said = (
+            f"signals in the {where} are uncertain: {query.scores.best} at {query.scores.confidence:.2f}"
+            f" is under the model's threshold {query.scores.threshold:g}"
+        )
+    else:
+        said = f"signals in the {where} are {query.emotion} with confidence {query.scores.confidence:.2f}"
+    return said + (f"; the topic is {query.topic} ({query.topic_confidence:.2f})" if query.topic else "")
+
+
+def _effect(rule: Rule, default_queue: str) -> str:
+    parts = [_goes(rule.queue or default_queue)]
+    if rule.priority is not None:
+        parts.append(f"priority {rule.priority}")
+    low, high = rule.min_penalty, rule.highest_penalty
+    if low is not None or high is not None:
+        parts.append(f"agents with penalty {low or 0} to {'any' if high is None else high}")
+    if rule.announcement:
+        parts.append(f"announcement {rule.announcement}")
+    return ", ".join(parts)
+
+
+def _goes(queue: str) -> str:
+    return f"queue {queue}" if queue else "the dialplan's own queue"
+
+
+def _either(values: Sequence[str]) -> str:
+    return " or ".join(values)

@@ -1,0 +1,199 @@
+"""The policy: an administrator's rules, in TOML, on who is sent where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Meta
+
+from emocx_pbx.errors import SettingsError
+from emocx_pbx.tables import read_struct, read_toml, suggestion
+
+#: Names end up in dialplan variables: what could be read as dialplan syntax is refused.
+Name = Annotated[str, Meta(pattern=r"^[\w.@:/-]*\Z")]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+Signal = Literal["angry", "neutral", "disappointed", "happy", "uncertain"]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+#: Monday first, as `datetime.weekday` counts.
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]|24):([0-5]\d)")
+_BUILT_IN = Path(__file__).with_name("policy_default.toml")
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Conditions that must all hold, and what happens then; an absent condition always holds."""
+
+    name: str
+    """Unique name; shown wherever a decision is explained."""
+
+    emotion: tuple[Signal, ...] = ()
+    """Classes of the query's signals; uncertain: under the model's threshold, or nothing was heard."""
+    min_confidence: Share = 0.0
+    """Least probability of the class."""
+    topic: tuple[str, ...] = ()
+    """Names from the policy's topics."""
+    min_topic_confidence: Share = 0.0
+    """Least probability of the topic."""
+    customer: tuple[str, ...] = ()
+    """Patterns (* and ?) of the customer key, e.g. ["vip-*"]."""
+    attributes: dict[str, tuple[str, ...]] = {}
+    """Customer attributes sent with the query, each with its accepted values."""
+    days: tuple[Day, ...] = ()
+    """Days of the week."""
+    hours: tuple[str, ...] = ()
+    """Times of day, e.g. ["08:00-12:00", "22:00-06:00"]; the end is exclusive."""
+    max_waiting: Count | None = None
+    """At most so many callers wait in the rule's queue."""
+    max_longest_wait_s: Annotated[float, Meta(ge=0)] | None = None
+    """Nobody in the rule's queue has waited longer, in seconds."""
+    min_available: Count | None = None
+    """At least so many agents of the rule's queue are free."""
+
+    queue: Name = ""
+    """Queue to send the caller to; empty: the dialplan's default queue."""
+    priority: Annotated[int, Meta(ge=-1000, le=1000)] | None = None
+    """QUEUE_PRIO: callers with a higher number are served first."""
+    tier: Count | None = None
+    """Agents of this tier or better (0: best); the same as max_penalty."""
+    min_penalty: Count | None = None
+    """QUEUE_MIN_PENALTY: keeps agents with a lower penalty free for others."""
+    max_penalty: Count | None = None
+    """QUEUE_MAX_PENALTY: only agents up to this penalty."""
+    announcement: Name = ""
+    """Sound file the dialplan plays before the queue."""
+
+    @property
+    def unconditional(self) -> bool:
+        """Whether it fires for everyone."""
+        return not (
+            self.emotion or self.min_confidence or self.topic or self.min_topic_confidence or self.customer
+            or self.attributes or self.days or self.hours or self.max_waiting is not None
+            or self.max_longest_wait_s is not None or self.min_available is not None
+        )  # fmt: skip
+
+    @property
+    def highest_penalty(self) -> int | None:
+        """QUEUE_MAX_PENALTY by `max_penalty` or `tier`."""
+        return self.tier if self.max_penalty is None else self.max_penalty
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An ordered list of rules; the first that fires decides."""
+
+    rules: tuple[Rule, ...] = ()
+    """In order of precedence."""
+    default_queue: Name = ""
+    """Queue for queries that come without one (HTTP); the dialplan's own default goes before it."""
+    timezone: str = ""
+    """IANA name for days and hours, e.g. "Europe/Berlin"; empty: the machine's local time."""
+    topics: dict[str, tuple[str, ...]] = {}
+    """Example sentences by topic name; at least two topics, or none."""
+
+    def queues(self) -> tuple[str, ...]:
+        """Every queue it names, each once, in order."""
+        named = [*(rule.queue for rule in self.rules), self.default_queue]
+        return tuple(dict.fromkeys(q for q in named if q))
+
+
+def built_in_policy(default_queue: str = "") -> Policy:
+    """The policy that ships: priorities only, no queue names."""
+    return msgspec.structs.replace(load_policy(_BUILT_IN), default_queue=default_queue)
+
+
+def load_policy(path: Path | None) -> Policy:
+    """A policy file; None: the built-in policy.
+
+    Raises:
+        SettingsError: not readable, unknown or wrong entry, or rules that contradict themselves.
+    """
+    if path is None:
+        return built_in_policy()
+    policy = read_struct(Policy, read_toml(path), path.name)
+    for place, problem in _problems(policy):
+        raise SettingsError(f"{path.name}: {place}: {problem}")
+    return policy
+
+
+def validate(policy: Policy, known_queues: Collection[str]) -> list[str]:
+    """What an administrator should know before the policy takes calls; empty: all is well.
+
+    Args:
+        policy: a loaded policy.
+        known_queues: the PBX's queues (AMI QueueStatus).
+    """
+    found = []
+    for rule in policy.rules:
+        if rule.queue and rule.queue not in known_queues:
+            found.append(
+                f'rule "{rule.name}": the PBX has no queue {rule.queue}{suggestion(rule.queue, known_queues)}'
+            )
+    if policy.default_queue and policy.default_queue not in known_queues:
+        near = suggestion(policy.default_queue, known_queues)
+        found.append(f"default_queue: the PBX has no queue {policy.default_queue}{near}")
+    for rule, later in zip(policy.rules, policy.rules[1:], strict=False):
+        if rule.unconditional:
+            found.append(f'rule "{later.name}" can never fire: "{rule.name}" before it has no condition')
+            break
+    return found
+
+
+def minutes(hours: str) -> tuple[int, int]:
+    """Minutes of the day of `HH:MM-HH:MM`, start and exclusive end.
+
+    Raises:
+        ValueError: written otherwise.
+    """
+    match = _HOURS.fullmatch(hours)
+    if not match:
+        raise ValueError(hours)
+    a, b, c, d = (int(part) for part in match.groups())
+    if c * 60 + d > 24 * 60:
+        raise ValueError(hours)
+    return a * 60 + b, c * 60 + d
+
+
+def _problems(policy: Policy) -> list[tuple[str, str]]:
+    """Place and problem of entries that are each of the right kind but wrong in themselves."""
+    found: list[tuple[str, str]] = []
+    names: list[str] = []
+    if len(policy.topics) == 1:
+        found.append(("topics", "expected at least two topics, or none"))
+    found += [(f"topics.{t}", "expected example sentences") for t, said in policy.topics.items() if not said]
+    if policy.timezone:
+        try:
+            ZoneInfo(policy.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            found.append(("timezone", f"{policy.timezone!r} is not known on this machine"))
+    for i, rule in enumerate(policy.rules):
+        place = f"rules[{i}]"
+        if not rule.name.strip() or rule.name in names:
+            found.append((f"{place}.name", f"expected a unique name, got {rule.name!r}"))
+        names.append(rule.name)
+        found += _unknown_topics(place, rule.topic, policy)
+        for hours in rule.hours:
+            try:
+                minutes(hours)
+            except ValueError:
+                found.append((f"{place}.hours", f'expected times like "08:00-18:00", got {hours!r}'))
+        if rule.tier is not None and rule.max_penalty is not None:
+            found.append((f"{place}.tier", "expected either tier or max_penalty, not both"))
+        low, high = rule.min_penalty, rule.highest_penalty
+        if low is not None and high is not None and low > high:
+            found.append((f"{place}.min_penalty", f"expected at most {high}, the highest penalty, got {low}"))
+    return found
+
+
+def _unknown_topics(place: str, topics: Sequence[str], policy: Policy) -> list[tuple[str, str]]:
+    return [
+        (f"{place}.topic", f"{topic!r} is not in [topics]{suggestion(topic, policy.topics)}")
+        for topic in topics
+        if topic not in policy.topics
+    ]
