@@ -1,0 +1,92 @@
+"""Signals of emotion in a customer's words: the text model behind one method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import Scores
+from emocx_pbx.emotion.card import Card
+from emocx_pbx.emotion.engines import LiteRtEngine
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.text_clean import PAD, SIGNALS, UNKNOWN, Vocabulary, windows, words
+from emocx_pbx.errors import ModelError
+
+FloatArray = npt.NDArray[np.float32]
+
+#: What is answered when there is nothing to go by: near uniform, so that it reads as "uncertain".
+KNOWS_NOTHING: Final = (0.24, 0.30, 0.24, 0.22)
+
+
+class TextClassifier:
+    """A text model, ready to use. Not for use by several threads at once."""
+
+    def __init__(
+        self, card: Card, vocabulary: Vocabulary, network: Callable[[FloatArray], FloatArray]
+    ) -> None:
+        self.card = card
+        self.name = card.title
+        self._vocabulary = vocabulary
+        self._network = network
+        self._length = int(card.recipe["length"])
+        self._most = int(card.recipe["windows"])
+
+    def classify(self, text: str) -> Scores:
+        """Probabilities of the classes for any text.
+
+        A text without words, or mostly of words that the vocabulary can't spell (other scripts),
+        gives near uniform scores: "uncertain" at any sensible threshold. A text longer than the
+        model's windows is sampled evenly; cost is bounded.
+        """
+        ids, known = self._vocabulary.encode(words(text))
+        if not ids or known == 0.0:
+            return Scores.of(KNOWS_NOTHING, self._threshold)
+        cut = windows(ids, self._length, self._most)
+        # (windows, length)
+        logits = np.mean([self._network(row[None])[0] for row in cut], axis=0) / self.card.temperature
+        # (4,)
+        odds = np.exp(logits - logits.max())
+        # Under half known words, trust falls off in proportion.
+        trust = min(1.0, 2.0 * known)
+        mixed = trust * odds / odds.sum() + (1.0 - trust) * np.asarray(KNOWS_NOTHING)
+        return Scores.of(mixed.tolist(), self._threshold)
+
+    @property
+    def _threshold(self) -> float:
+        return self.card.threshold
+
+
+def load_text(registry: Registry, spec: str) -> TextClassifier:
+    """The text model `name` or `name/version`, warm.
+
+    Raises ModelError with a one-line reason when it is missing, damaged or lacks a part.
+    """
+    folder = registry.find("text", spec)
+    vocabulary = read_vocabulary(folder.path, folder.card.recipe)
+    length = folder.card.recipe.get("length")
+    network = LiteRtEngine(folder.path / "model.tflite")
+    if network.shape != (1, length):
+        raise ModelError(f"{folder.path}: the network takes {network.shape}, the card says (1, {length})")
+    return TextClassifier(folder.card, vocabulary, network)
+
+
+def read_vocabulary(folder: Path, recipe: Mapping[str, Any]) -> Vocabulary:
+    """The vocabulary file named by a text model's recipe: one piece a line, in order of ids.
+
+    Raises ModelError when it can't be read or lacks a signal token.
+    """
+    path = folder / str(recipe.get("vocabulary", "vocabulary.txt"))
+    try:
+        pieces = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise ModelError(f"{path}: can't be read: {e}") from None
+    if pieces[:2] != [PAD, UNKNOWN]:
+        raise ModelError(f"{path}: expected {PAD} and {UNKNOWN} in the first two lines")
+    missing = [signal for signal in SIGNALS if signal not in set(pieces)]
+    if missing:
+        raise ModelError(f"{path}: the token {missing[0]} is missing")
+    return Vocabulary.of(pieces)
