@@ -1,0 +1,326 @@
+"""A private Asterisk on this machine: found, configured, started, asked and stopped.
+
+Several can run side by side. Where the installer made a Debian tree, Asterisk runs in it by chroot;
+the instance's directory then lies inside the tree, so nothing is ever mounted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from emocx_pbx.demo import conf
+from emocx_pbx.errors import PeerUnavailable, SettingsError
+
+#: Instances' directories inside a tree.
+INSTANCES = "srv/emocx"
+
+_START_S = 30.0
+_STOP_S = 10.0
+_RTP_PORTS = 800
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An Asterisk on disk."""
+
+    root: Path | None
+    """Tree to chroot into; None: this system's own Asterisk."""
+    binary: str
+    modules: str
+    sudo: bool = False
+    """Not root, and the tree needs it."""
+
+    def enter(self) -> list[str]:
+        """Words before a command that is to run where Asterisk lives, as the present user."""
+        if self.root is None:
+            return []
+        if not self.sudo:
+            return ["chroot", str(self.root)]
+        user = f"--userspec={os.getuid()}:{os.getgid()}"
+        return ["sudo", "-n", "chroot", user, str(self.root)]
+
+    def outside(self, inside: str) -> Path:
+        """A path of Asterisk's, as this process sees it."""
+        return Path(inside) if self.root is None else self.root / inside.lstrip("/")
+
+
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Where downloads are kept: EMOCX_CACHE, else emocx-pbx in the user's cache folder."""
+    if given := environ.get("EMOCX_CACHE"):
+        return Path(given)
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "emocx-pbx"
+
+
+def find(cache: Path) -> Installation:
+    """The Asterisk that scripts/install-asterisk.sh uses or made.
+
+    Raises:
+        SettingsError: there is none yet.
+    """
+    for root in (Path("/"), cache / "asterisk"):
+        modules = sorted(
+            p.parent
+            for g in ("lib/*", "lib", "lib64")
+            for p in root.glob(f"usr/{g}/asterisk/modules/chan_audiosocket.so")
+        )
+        binary = root / "usr/sbin/asterisk"
+        if not modules or not binary.exists():
+            continue
+        inside = "/" + str(modules[0].relative_to(root))
+        if root != Path("/"):
+            return Installation(root, "/usr/sbin/asterisk", inside, sudo=os.geteuid() != 0)
+        if _major(str(binary)) >= 20:
+            return Installation(None, str(binary), inside)
+    raise SettingsError(
+        "no Asterisk >= 20 with AudioSocket here: run scripts/install-asterisk.sh (make setup)"
+    )
+
+
+def _major(binary: str) -> int:
+    said = subprocess.run([binary, "-V"], capture_output=True, text=True, timeout=10, check=False).stdout
+    match = re.search(r"Asterisk \D*(\d+)", said)
+    return int(match[1]) if match else 0
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of 127.0.0.1 that nobody uses right now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class PrivateAsterisk:
+    """An Asterisk of our own with PJSIP, queues and the dialplan, all on 127.0.0.1.
+
+    `async with PrivateAsterisk(find(cache), agi="127.0.0.1:4573") as pbx: await pbx.cli("queue show")`.
+    AMI users: `emocx` (as administrators get it) and `demo` (all rights), both with `config.secret`.
+    """
+
+    def __init__(
+        self,
+        installation: Installation,
+        *,
+        agi: str = "127.0.0.1:4573",
+        queues: tuple[str, ...] = ("support", "care", "retention", "sales"),
+        agents: int = 2,
+        agent_port: int | None = None,
+        parent: Path | None = None,
+    ) -> None:
+        self.installation = installation
+        name = f"pbx-{secrets.token_hex(4)}"
+        if installation.root is None:
+            self._inside = str(Path(parent or tempfile.gettempdir()) / f"emocx-{name}")
+        else:
+            self._inside = f"/{INSTANCES}/{name}"
+        self.directory = installation.outside(self._inside)
+        rtp = random.randrange(11000, 30000, 2)
+        self.config = conf.PbxConfig(
+            directory=self._inside,
+            modules=installation.modules,
+            ami_port=free_port(),
+            sip_port=free_port(socket.SOCK_DGRAM),
+            agent_port=agent_port or free_port(socket.SOCK_DGRAM),
+            rtp_start=rtp,
+            rtp_end=rtp + _RTP_PORTS,
+            agi=agi,
+            secret=secrets.token_hex(8),
+            queues=queues,
+            agents=agents,
+        )
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def ami_port(self) -> int:
+        """Port of the manager interface."""
+        return self.config.ami_port
+
+    @property
+    def sip_port(self) -> int:
+        """UDP port that customers call."""
+        return self.config.sip_port
+
+    @property
+    def agent_port(self) -> int:
+        """UDP port where the agents' telephones have to answer."""
+        return self.config.agent_port
+
+    @property
+    def secret(self) -> str:
+        """Secret of the AMI users `emocx` and `demo`."""
+        return self.config.secret
+
+    @property
+    def sounds(self) -> Path:
+        """Folder of recordings that `Local/play-<name>@demo-customer/n` plays (<name>.ulaw, .wav or .sln)."""
+        return self.directory / "sounds"
+
+    @property
+    def pid(self) -> int:
+        """Asterisk's process.
+
+        Raises:
+            PeerUnavailable: it does not run.
+        """
+        try:
+            return int((self.directory / "run/asterisk.pid").read_text())
+        except (OSError, ValueError):
+            raise PeerUnavailable("the private Asterisk does not run") from None
+
+    def log(self) -> str:
+        """What Asterisk wrote into its log so far."""
+        path = self.directory / "log/messages"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    async def __aenter__(self) -> PrivateAsterisk:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+        self.remove()
+
+    def write_config(self, **changes: object) -> None:
+        """Write the configuration, with changes of PbxConfig's fields; `core reload` takes them over."""
+        self.config = replace(self.config, **changes)  # type: ignore[arg-type]
+        for name in ("db", "spool", "run", "log", "moh", "sounds", "etc"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        hold = self.directory / "moh/hold.ulaw"
+        if not hold.exists():
+            hold.write_bytes(b"\xff" * 8000)
+        conf.write(self.config, self.directory / "etc")
+
+    async def start(self) -> None:
+        """Start Asterisk and wait until it is fully booted.
+
+        Raises:
+            PeerUnavailable: it ended at once, or is not up within 30 s; the message has its last log lines.
+        """
+        remove_stale(self.installation)
+        self.write_config()
+        words = [
+            *self.installation.enter(),
+            self.installation.binary,
+            "-f",
+            "-C",
+            f"{self._inside}/etc/asterisk.conf",
+        ]
+        if not self.installation.sudo and shutil.which("setpriv"):
+            # Asterisk never outlives us, however we end.
+            words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
+        output = self.directory / "log/output"
+        with output.open("ab") as sink:
+            self._process = await asyncio.create_subprocess_exec(
+                *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
+            )
+        try:
+            async with asyncio.timeout(_START_S):
+                await self._until_booted(self._process)
+        except TimeoutError:
+            await self.stop()
+            raise PeerUnavailable(f"Asterisk is not up after {_START_S:.0f} s: {self._tail()}") from None
+
+    async def _until_booted(self, process: asyncio.subprocess.Process) -> None:
+        while True:
+            if process.returncode is not None:
+                raise PeerUnavailable(f"Asterisk ended with {process.returncode}: {self._tail()}")
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.ami_port)
+                banner = await reader.readline()
+                writer.close()
+                if banner.startswith(b"Asterisk Call Manager"):
+                    break
+            await asyncio.sleep(0.05)
+        await self.cli("core waitfullybooted")
+
+    def _tail(self) -> str:
+        output = self.directory / "log/output"
+        text = (output.read_text(errors="replace") if output.exists() else "") + self.log()
+        return " | ".join(text.strip().splitlines()[-3:])
+
+    async def cli(self, command: str, deadline_s: float = 15.0) -> str:
+        """What Asterisk's command line answers.
+
+        Raises:
+            PeerUnavailable: Asterisk does not run or does not answer in time.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *self.installation.enter(),
+            self.installation.binary,
+            "-C",
+            f"{self._inside}/etc/asterisk.conf",
+            "-rx",
+            command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            async with asyncio.timeout(deadline_s):
+                output, _ = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise PeerUnavailable(f"Asterisk did not answer '{command}' within {deadline_s:g} s") from None
+        if process.returncode:
+            raise PeerUnavailable(f"'{command}': {output.decode(errors='replace').strip()}")
+        return output.decode(errors="replace")
+
+    async def stop(self) -> None:
+        """End Asterisk and all its calls; does nothing when it does not run."""
+        await self._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """End Asterisk by SIGKILL, as a crash would."""
+        await self._end(signal.SIGKILL)
+
+    async def restart(self) -> None:
+        """Stop, and start again on the same ports."""
+        await self.stop()
+        await self.start()
+
+    async def _end(self, first: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for number in (first, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PeerUnavailable):
+                os.kill(self.pid if self.installation.sudo else process.pid, number)
+            try:
+                async with asyncio.timeout(_STOP_S):
+                    await process.wait()
+                break
+            except TimeoutError:
+                continue
+        (self.directory / "run/asterisk.pid").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete the instance's directory; Asterisk must have been stopped."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def remove_stale(installation: Installation) -> None:
+    """Delete what crashed instances left: directories whose Asterisk no longer runs."""
+    parent = installation.outside(f"/{INSTANCES}") if installation.root else Path(tempfile.gettempdir())
+    pattern = "pbx-*" if installation.root else "emocx-pbx-*"
+    for directory in parent.glob(pattern):
+        pid_file = directory / "run/asterisk.pid"
+        with contextlib.suppress(OSError, ValueError):
+            if not Path(f"/proc/{int(pid_file.read_text())}").exists():
+                shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,137 @@
+"""Configuration of a small Asterisk: the templates beside this file, filled in.
+
+The demo, the tests and docker/ all use it: `python3 -m emocx_pbx.demo.conf TARGET` writes it for a
+container, without any package but this one.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+TEMPLATES = Path(__file__).parent / "asterisk_conf"
+
+_PLACEHOLDER = re.compile(r"@([A-Z_]+)@")
+
+
+@dataclass(frozen=True, slots=True)
+class PbxConfig:
+    """What differs between one Asterisk and another."""
+
+    directory: str
+    """Directory of this instance, as Asterisk sees it; `etc` in it gets the files."""
+    modules: str
+    """Asterisk's module directory."""
+    data: str = "/usr/share/asterisk"
+    """Asterisk's data directory (documentation, sounds)."""
+    ami_port: int = 5038
+    sip_port: int = 5060
+    agent_port: int = 5070
+    """Where the agents' telephones (one sipp) answer SIP."""
+    agent_host: str = "127.0.0.1"
+    """Host of the agents' telephones."""
+    bind: str = "127.0.0.1"
+    """Address that AMI and SIP listen on."""
+    ami_permit: str = "127.0.0.1/255.255.255.255"
+    """Who may log in by AMI."""
+    customer_host: str = "127.0.0.1"
+    """Where customers' SIP calls come from: an address, host or network."""
+    rtp_start: int = 10000
+    rtp_end: int = 10800
+    agi: str = "127.0.0.1:4573"
+    """Where the service's FastAGI server listens."""
+    secret: str = "demo-only"
+    """Secret of the AMI users `emocx` and `demo`."""
+    queues: tuple[str, ...] = ("support", "care", "retention", "sales")
+    agents: int = 2
+    """Agents of each queue: agent-<queue>-1, agent-<queue>-2, ..."""
+
+
+def agent_names(config: PbxConfig, queue: str) -> list[str]:
+    """PJSIP endpoints of a queue's agents."""
+    return [f"agent-{queue}-{n}" for n in range(1, config.agents + 1)]
+
+
+def shipped(folder: str) -> Path:
+    """A folder of the checkout, or its copy inside an installed package."""
+    package = Path(__file__).resolve().parent.parent
+    beside = package.parent / folder
+    return beside if beside.is_dir() else package / "_shipped" / folder
+
+
+def values(config: PbxConfig) -> dict[str, str]:
+    """What each @NAME@ in the templates stands for."""
+    agents, queues = [], []
+    for queue in config.queues:
+        queues.append(f"[{queue}](demo)")
+        for number, name in enumerate(agent_names(config, queue), 1):
+            contact = f"sip:{name}@{config.agent_host}:{config.agent_port}"
+            agents.append(f"[{name}](agent)\naors = {name}\n\n[{name}]\ntype = aor\ncontact = {contact}\n")
+            queues.append(f"member => PJSIP/{name},0,{queue.capitalize()} agent {number},PJSIP/{name}")
+        queues.append("")
+    return {
+        "DIR": config.directory,
+        "MODULES": config.modules,
+        "DATA": config.data,
+        "AMI_PORT": str(config.ami_port),
+        "AMI_SECRET": config.secret,
+        "AMI_PERMIT": config.ami_permit,
+        "SIP_PORT": str(config.sip_port),
+        "BIND": config.bind,
+        "CUSTOMER_HOST": config.customer_host,
+        "RTP_START": str(config.rtp_start),
+        "RTP_END": str(config.rtp_end),
+        "AGI": config.agi,
+        "PJSIP_AGENTS": "\n".join(agents),
+        "QUEUES": "\n".join(queues),
+    }
+
+
+def fill(template: str, known: Mapping[str, str]) -> str:
+    """A template with every @NAME@ replaced; an unknown name raises KeyError."""
+    return _PLACEHOLDER.sub(lambda match: known[match[1]], template)
+
+
+def write(config: PbxConfig, target: Path) -> None:
+    """Write the configuration into `target`: templates, and the very dialplan files administrators get."""
+    target.mkdir(parents=True, exist_ok=True)
+    known = values(config)
+    for template in sorted(TEMPLATES.glob("*.conf")):
+        (target / template.name).write_text(fill(template.read_text(), known))
+    dialplan = shipped("dialplan")
+    (target / "emocx.conf").write_text((dialplan / "emocx.conf").read_text())
+    manager = (dialplan / "manager-emocx.conf").read_text()
+    manager = re.sub(r"(?m)^secret *=.*$", f"secret = {config.secret}", manager)
+    manager = re.sub(r"(?m)^permit *=.*$", f"permit = {config.ami_permit}", manager)
+    (target / "manager-emocx.conf").write_text(manager)
+
+
+def main(arguments: list[str]) -> int:
+    """`TARGET [name=value ...]`: write a container's configuration into TARGET/etc."""
+    if not arguments:
+        print("usage: python3 -m emocx_pbx.demo.conf DIRECTORY [name=value ...]", file=sys.stderr)
+        return 2
+    directory, *pairs = arguments
+    given = dict(pair.split("=", 1) for pair in pairs)
+    found = sorted(Path("/usr/lib").glob("*/asterisk/modules"))
+    config = PbxConfig(
+        directory=directory,
+        modules=given.get("modules", str(found[0]) if found else "/usr/lib/asterisk/modules"),
+        bind=given.get("bind", "0.0.0.0"),
+        ami_permit=given.get("ami_permit", "127.0.0.1/255.255.255.255"),
+        customer_host=given.get("customer_host", "127.0.0.1"),
+        agent_host=given.get("agent_host", "127.0.0.1"),
+        agi=given.get("agi", "127.0.0.1:4573"),
+        secret=given.get("secret", "demo-only"),
+    )
+    for name in ("db", "spool", "run", "log", "moh", "sounds"):
+        (Path(directory) / name).mkdir(parents=True, exist_ok=True)
+    write(config, Path(directory) / "etc")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
