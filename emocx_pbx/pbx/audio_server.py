@@ -1,0 +1,91 @@
+"""The AudioSocket server: one port, announced UUIDs only, every connection on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from emocx_pbx.pbx.audio_session import AudioSession, SessionHandler
+
+__all__ = ["AudioServer", "AudioSession", "SessionHandler"]
+
+
+class AudioServer:
+    """Listens for Asterisk's AudioSocket connections."""
+
+    def __init__(
+        self,
+        bind: str,
+        port: int,
+        handshake_s: float,
+        idle_s: float,
+        accept: Callable[[UUID], SessionHandler | None],
+        clock: Callable[[], float] = time.monotonic,
+        count: Callable[[str], None] = lambda name: None,
+        max_sessions: int = 512,
+        linger_s: float = 0.5,
+    ) -> None:
+        """Prepare; `start` listens.
+
+        Args:
+            bind: address to listen on.
+            port: port to listen on; 0: any free one, then found in `port` after `start`.
+            handshake_s: time for the complete UUID from the opening of the socket.
+            idle_s: time without a complete message that ends a session.
+            accept: tells who handles a UUID; None refuses it (unknown, late or used before).
+            clock: seconds; stamps what handlers are told, and measures idleness.
+            count: adds one to a counter: audio_malformed, audio_handshake_overdue, audio_unknown_uuid,
+                audio_idle, audio_crowded, audio_handler_failed, audio_write_dropped.
+            max_sessions: connections beyond these are closed at once.
+            linger_s: time after our 0x00 in which the peer should close; then it is cut off.
+        """
+        self.bind, self.port = bind, port
+        self.handshake_s, self.idle_s = handshake_s, idle_s
+        self.accept, self.clock, self.count = accept, clock, count
+        self.linger_s = linger_s
+        self._max_sessions = max_sessions
+        self._sessions: set[AudioSession] = set()
+        self._server: asyncio.Server | None = None
+        self._all_gone = asyncio.Event()
+
+    @property
+    def sessions(self) -> int:
+        """Open connections."""
+        return len(self._sessions)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the port is taken or the address is not ours.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: AudioSession(self), self.bind, self.port, backlog=256)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop listening and end every session in order, within `linger_s`."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._all_gone.clear()
+        for session in list(self._sessions):
+            session.end("server stopped")
+        if self._sessions:
+            # Each session aborts itself after `linger_s`, so this wait has an end.
+            await self._all_gone.wait()
+
+    def admit(self, session: AudioSession) -> bool:
+        """Note a new connection, if there is room."""
+        if self._server is None or len(self._sessions) >= self._max_sessions:
+            return False
+        self._sessions.add(session)
+        return True
+
+    def forget(self, session: AudioSession) -> None:
+        """Drop a connection that is gone."""
+        self._sessions.discard(session)
+        if not self._sessions:
+            self._all_gone.set()
