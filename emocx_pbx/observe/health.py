@@ -1,0 +1,47 @@
+"""The health board: which parts of the controller are up, since when, and if not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part's state."""
+
+    up: bool
+    why: str
+    """Reason for being down, or a remark; empty if there is nothing to say."""
+    since: float
+    """Unix seconds at which `up` last changed."""
+
+
+class HealthBoard:
+    """Named components with their states; whoever owns a component sets it."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._components: dict[str, Component] = {}
+
+    def set(self, name: str, up: bool, why: str = "") -> None:
+        """Tell a component's state; `since` moves only when `up` changes."""
+        known = self._components.get(name)
+        since = known.since if known is not None and known.up == up else self._now()
+        self._components[name] = Component(up, why, since)
+
+    @property
+    def ready(self) -> bool:
+        """Whether at least one component was told of and all are up."""
+        return bool(self._components) and all(c.up for c in self._components.values())
+
+    def report(self) -> dict[str, Any]:
+        """For /readyz: `{"ready", "components": {name: {"up", "why", "since"}}}`, in order of name."""
+        return {
+            "ready": self.ready,
+            "components": {
+                name: {"up": c.up, "why": c.why, "since": round(c.since, 3)}
+                for name, c in sorted(self._components.items())
+            },
+        }

@@ -1,0 +1,114 @@
+"""Metrics: counters and gauges of one controller, in Prometheus text format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+#: Different values one label may take; a caller can't make the scrape grow without end.
+MAX_LABEL_VALUES = 16
+#: What further values are counted under.
+OTHER = "other"
+#: Counters without an entry in COUNTERS that are still kept: their names come from code or workers.
+MAX_UNLISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a counter counts, and its label if it has one."""
+
+    help: str
+    label: str = ""
+
+
+COUNTERS: Mapping[str, About] = {
+    "queries": About("Queries decided on"),
+    "queries_unclassified": About("Queries whose text was not classified in time, or at all"),
+    "readings": About("Readings of customers' speech", "emotion"),
+    "readings_late": About("Readings that came after their segment was graded"),
+    "grades": About("Grades given to agents' segments", "letter"),
+    "happenings_dropped": About("Events not taken in because the queue was full"),
+    "happenings_failed": About("Events whose handling failed"),
+    "taps_failed": About("Taps that could not be started"),
+    "taps_repeated": About("Taps started again on the same call"),
+    "taps_given_up": About("Calls whose tap was given up"),
+    "http_errors": About("HTTP requests that failed by our fault"),
+}
+
+
+class Stats(Protocol):
+    """What a worker tells of itself: `analysis.messages.WorkerStats`."""
+
+    @property
+    def open_taps(self) -> int:
+        """Taps open now."""
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """Counted since the worker started, by name."""
+
+
+class Metrics:
+    """One registry, passed down; there is no global one."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._counters: dict[str, Counter] = {}
+        self._labels: dict[str, set[str]] = {}
+        self._last: dict[tuple[int, str], float] = {}
+        self._unlisted: set[str] = set()
+        self._taps = Gauge("emocx_open_taps", "Taps open now", ["worker"], registry=self._registry)
+        for name, about in COUNTERS.items():
+            self._add(name, about)
+
+    def count(self, name: str, label: str = "", by: float = 1.0) -> None:
+        """Add to a counter.
+
+        Args:
+            name: from COUNTERS, shown as emocx_NAME_total; one that is not there is kept all the same.
+            label: value of its label, if it has one; more than MAX_LABEL_VALUES become "other".
+            by: what to add, at least 0.
+        """
+        if name not in self._counters:
+            if len(self._unlisted) >= MAX_UNLISTED:
+                return
+            self._unlisted.add(name)
+            self._add(name, About(f"Count of {name.replace('_', ' ')}"))
+        about = COUNTERS.get(name)
+        if about is not None and about.label:
+            self._counters[name].labels(self._bounded(name, label or "none")).inc(by)
+        else:
+            self._counters[name].inc(by)
+
+    def value(self, name: str, label: str = "") -> float:
+        """A counter's value now (0 if nothing was counted): for tests and pages."""
+        about = COUNTERS.get(name, About(""))
+        labels = {about.label: label} if about.label else {}
+        return self._registry.get_sample_value(f"emocx_{name}_total", labels) or 0.0
+
+    def worker(self, stats: Stats, index: int = 0) -> None:
+        """Take in what a worker counted since it started; a smaller number tells of a restart."""
+        self._taps.labels(str(index)).set(stats.open_taps)
+        for name, total in stats.counters.items():
+            last = self._last.get((index, name), 0.0)
+            self._last[index, name] = total
+            self.count(f"worker_{name}", by=total - last if total >= last else total)
+
+    def render(self) -> tuple[bytes, str]:
+        """The scrape's body and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    def _add(self, name: str, about: About) -> None:
+        labels = [about.label] if about.label else []
+        self._counters[name] = Counter(f"emocx_{name}", about.help, labels, registry=self._registry)
+
+    def _bounded(self, name: str, label: str) -> str:
+        seen = self._labels.setdefault(name, set())
+        if label in seen or len(seen) < MAX_LABEL_VALUES:
+            seen.add(label)
+            return label
+        return OTHER

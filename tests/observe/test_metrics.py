@@ -1,0 +1,55 @@
+"""Counters are bounded, independent, and documented."""
+
+from __future__ import annotations
+
+from emocx_pbx.analysis.messages import WorkerStats
+from emocx_pbx.observe.metrics import MAX_LABEL_VALUES, MAX_UNLISTED, Metrics
+
+
+def lines(metrics: Metrics) -> list[str]:
+    body, content_type = metrics.render()
+    assert content_type.startswith("text/plain")
+    return body.decode().splitlines()
+
+
+def test_counting() -> None:
+    metrics = Metrics()
+    metrics.count("taps_failed")
+    metrics.count("grades", "A")
+    metrics.count("grades", "A")
+    metrics.count("grades")
+    assert "emocx_taps_failed_total 1.0" in lines(metrics)
+    assert 'emocx_grades_total{letter="A"} 2.0' in lines(metrics)
+    assert metrics.value("grades", "none") == 1
+    assert metrics.value("queries") == 0
+
+
+def test_two_controllers_share_nothing() -> None:
+    one, two = Metrics(), Metrics()
+    one.count("queries")
+    assert two.value("queries") == 0
+
+
+def test_labels_are_bounded() -> None:
+    metrics = Metrics()
+    for i in range(1000):
+        metrics.count("grades", f"letter {i}")
+    assert sum(line.startswith("emocx_grades_total{") for line in lines(metrics)) == MAX_LABEL_VALUES + 1
+    assert metrics.value("grades", "other") == 1000 - MAX_LABEL_VALUES
+
+
+def test_names_are_bounded() -> None:
+    metrics = Metrics()
+    for i in range(1000):
+        metrics.count(f"odd_{i}")
+    assert sum(line.startswith("emocx_odd_") and "_total" in line for line in lines(metrics)) == MAX_UNLISTED
+
+
+def test_workers_totals_survive_a_restart_of_the_worker() -> None:
+    metrics = Metrics()
+    for total in (5.0, 8.0, 2.0):
+        metrics.worker(WorkerStats(open_taps=3, counters={"audio_malformed": total}))
+    metrics.worker(WorkerStats(open_taps=1, counters={"audio_malformed": 7.0}), index=1)
+    assert metrics.value("worker_audio_malformed") == 8 + 2 + 7
+    assert 'emocx_open_taps{worker="0"} 3.0' in lines(metrics)
+    assert 'emocx_open_taps{worker="1"} 1.0' in lines(metrics)
