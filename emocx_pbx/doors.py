@@ -17,7 +17,7 @@ from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, TextResult
 from emocx_pbx.analysis.pool import WorkerHandle
 from emocx_pbx.domain import Decision, Scores
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.routing.decision import Explanation, QueryFacts, decide
+from emocx_pbx.routing.decision import Mode, QueryFacts, decide
 from emocx_pbx.routing.policy import Policy
 
 log = structlog.get_logger()
@@ -43,7 +43,6 @@ class DecidedQuery:
     """A decision with what is recorded beside it."""
 
     decision: Decision
-    explanation: Explanation
     caller: Caller
     text: str | None
 
@@ -65,7 +64,7 @@ class Doors:
         self,
         pool: Pool,
         policy: Callable[[], Policy],
-        mode: str,
+        mode: Mode,
         holdout: float,
         deadline_s: float,
         now: Callable[[], float],
@@ -142,22 +141,21 @@ class Doors:
         source: str,
         failed: str | None = None,
     ) -> Decision:
-        policy = self._policy()
         facts = QueryFacts(
             scores=scores,
             topic=topic,
             topic_confidence=topic_confidence,
             customer_key=caller.customer_key,
-            default_queue=caller.default_queue or policy.default_queue,
+            default_queue=caller.default_queue or "",
             optout=caller.opted_out,
             source=source,
         )
-        decision, explanation = decide(
-            facts, policy, self._mode, self._holdout, decision_id=self._new_id(), at=self._now()
+        decision = decide(
+            facts, self._policy(), self._mode, self._holdout, decision_id=self._new_id(), at=self._now()
         )
         if failed is not None:
             decision = replace(decision, status="timeout", reasons=(f"not classified: {failed}",))
-        self._record(DecidedQuery(decision, explanation, caller, text))
+        self._record(DecidedQuery(decision, caller, text))
         self._count("queries")
         return decision
 

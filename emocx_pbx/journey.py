@@ -105,13 +105,13 @@ class Journeys:
         taps: TapKeeper,
         begin_tap: Callable[[AgentConnected, float | None], None],
         rubric: Rubric,
+        tell_readings: bool,
         now: Callable[[], float],
-        delivered: Callable[[], None],
         count: Callable[..., None],
     ) -> None:
         self._store, self._tracker, self._taps, self._begin_tap = store, tracker, taps, begin_tap
-        self._rubric, self._now = rubric, now
-        self._delivered, self._count = delivered, count
+        self._rubric, self._tell_readings, self._now = rubric, tell_readings, now
+        self._count = count
         self._queue: asyncio.Queue[Happening] = asyncio.Queue(MAX_WAITING)
         self._courses: dict[str, _Course] = {}
 
@@ -224,12 +224,13 @@ class Journeys:
             holds.append((change.at, None))
         elif holds and holds[-1][1] is None:
             holds[-1] = (holds[-1][0], change.at)
+        await self._store.set_hold(change.call_id, change.at, change.on_hold)
 
     async def _on_tapstarted(self, message: TapStarted) -> None:
         course = self._course(message.call_id)
         if course.zero_at is None:
             course.zero_at = message.at
-            await self._store.set_zero(message.call_id, message.at)
+            await self._store.set_tapped(message.call_id, message.at)
         log.info("tap started", key="tap.started", call_id=message.call_id)
 
     async def _on_readingmade(self, message: ReadingMade) -> None:
@@ -242,7 +243,7 @@ class Journeys:
         course.readings.append(reading)
         await self._store.add_readings(message.call_id, [reading])
         self._count("readings", scores.emotion)
-        if self._store.wanted("call.reading"):
+        if self._tell_readings:
             await self._event(
                 "call.reading",
                 message.call_id,
@@ -303,7 +304,6 @@ class Journeys:
         end = course.ended
         ended = events.call_ended(end.reason, end.at, len(course.segments), len(course.readings))
         await self._store.end_call(course.call_id, end.at, end.reason, [("call.ended", ended)])
-        self._delivered()
         log.info("call ended", key="call.ended", call_id=course.call_id, reason=end.reason)
 
     async def _grade(self, course: _Course, index: int) -> None:
@@ -323,7 +323,6 @@ class Journeys:
         event = events.call_graded(segment, grade, course.decision)
         await self._store.save_grade(course.call_id, index, grade, [("call.graded", event)])
         self._count("grades", grade.letter or "none")
-        self._delivered()
         log.info(
             "agent's part graded",
             key="call.graded",
@@ -336,7 +335,6 @@ class Journeys:
 
     async def _event(self, kind: str, call_id: str, data: Mapping[str, Any], discriminator: str = "") -> None:
         await self._store.add_event(kind, call_id, data, self._now(), discriminator)
-        self._delivered()
 
     # After a crash.
 
@@ -347,21 +345,28 @@ class Journeys:
         graded on the readings it has and gets its terminal event.
         """
         for known in await self._store.open_calls():
-            if known.call_id in self._courses:
+            call_id = known.call.call_id
+            detail = None if call_id in self._courses else await self._store.call(call_id)
+            if detail is None:
                 continue
-            course = self._courses[known.call_id] = _Course(known.call_id, known.zero_at, known.decision)
-            course.readings, course.spans = list(known.readings), list(known.spans)
-            course.segments = {s.index: s for s in known.segments}
-            course.ungraded = {s.index for s in known.segments if s.ended_at and s.index not in known.graded}
+            decision = detail.decision.decision if detail.decision else None
+            course = self._courses[call_id] = _Course(call_id, known.call.tapped_at, decision)
+            course.opted_out = decision is not None and decision.status == "optout"
+            course.readings, course.spans = list(detail.readings), list(detail.spans)
+            course.holds = [(hold.started_at, hold.ended_at) for hold in detail.holds]
+            course.segments = {segment.index: segment for segment in detail.segments}
+            graded = {row.segment for row in detail.grades}
+            course.ungraded = {s.index for s in detail.segments if s.ended_at and s.index not in graded}
             call = TrackedCall(
-                known.call_id,
-                channel=next((c["Channel"] for c in channels if c.get("Uniqueid") == known.call_id), ""),
-                started_at=known.started_at,
-                queue=known.queue,
-                caller=known.caller or "",
-                segments=len(known.segments),
+                call_id,
+                channel=next((c["Channel"] for c in channels if c.get("Uniqueid") == call_id), ""),
+                started_at=known.call.started_at,
+                queue=known.call.queue,
+                caller=known.call.caller or "",
+                segments=known.next_segment,
             )
             self._tracker.adopt(call, _open_legs(call, course, channels))
+            log.warning("call taken over", key="call.recovered", call_id=call_id, alive=bool(call.channel))
         for change in self._tracker.reconcile(channels, self._now()):
             self.take(change)
         for call in self._tracker.calls.values():

@@ -45,6 +45,7 @@ from emocx_pbx.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.api import Api
 from emocx_pbx.web.app import create_app
+from emocx_pbx.webhooks.events import wants
 from emocx_pbx.webhooks.sender import Sender
 
 log = structlog.get_logger()
@@ -75,8 +76,8 @@ class Service:
             self.taps,
             self._begin_tap,
             load_rubric(settings.rubric_path()),
+            any(wants(endpoint.events, "call.reading") for endpoint in settings.webhooks),
             time.time,
-            self._delivered,
             count,
         )
         self.doors = Doors(
@@ -93,7 +94,6 @@ class Service:
         self.agi = AgiServer(
             settings.agi.host, settings.agi.port, self._on_agi, deadline_s=settings.agi.deadline_s + 0.3
         )
-        self.sender: Sender | None = None
 
     # What the parts tell.
 
@@ -129,10 +129,6 @@ class Service:
                 self.metrics.worker(message)
             case _:
                 self.journeys.put(message)
-
-    def _delivered(self) -> None:
-        if self.sender:
-            self.sender.notify()
 
     async def _resync(self, restarted: bool) -> None:
         """Catch up with what happened while the link was down (or we were)."""
@@ -246,7 +242,8 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
     ):
         service = Service(settings, store, group)
         loop.add_signal_handler(signal.SIGHUP, service.reload_policy)
-        service.sender = Sender(store, settings.webhooks, session, time.time, service.metrics.count)
+        sending = Sender(store, settings.webhooks, session, time.time)
+        store.on_events = sending.notify
         runner = web.AppRunner(service.web_app(), access_log=None, handle_signals=False)
         await runner.setup()
         site = web.TCPSite(runner, settings.http.host, settings.http.port, shutdown_timeout=1.0)
@@ -254,7 +251,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         await service.agi.start()
         pool = group.create_task(service.pool.start(), name="pool")
         journeys = group.create_task(service.journeys.run(), name="journeys")
-        sender = group.create_task(service.sender.run(), name="sender")
+        sender = group.create_task(sending.run(), name="sender")
         ami = group.create_task(service.ami.run(), name="ami")
         port = runner.addresses[0][1]
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
