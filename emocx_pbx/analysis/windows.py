@@ -1,0 +1,159 @@
+"""A call's two sides cut into utterances and the customer's windows: cheap, pure, deterministic.
+
+The same samples give the same windows, in whatever pieces they come. Live taps and recorded files
+both go through here; only then is a model asked.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray, Int16Array, to_float
+from emocx_pbx.audio.segmenter import Segmenter, Step, Utterance
+from emocx_pbx.audio.vad import FRAME, FRAME_S, VoiceActivity, level_db
+from emocx_pbx.domain import Side, Span
+from emocx_pbx.settings import AnalysisSettings
+
+#: Speech older than this is not heard together with what is said now.
+MEMORY_S: Final = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of the customer's speech, to be classified."""
+
+    t0: float
+    """Call time of the first sample."""
+    t1: float
+    """Call time of the end of the last sample."""
+    speech_s: float
+    """Seconds of speech; pauses between utterances are left out of `samples`."""
+    samples: FloatArray
+    """Shape (speech_s x 8000,)."""
+
+
+class CallSegmenter:
+    """Voice activity of both sides, and the windows of the customer's.
+
+    A window is due when an utterance has gone on for another `reading_interval_s`, and at an utterance's end
+    when at least half of that has been heard since the last window; it holds the last `window_s` of
+    speech. Counting from each utterance's start keeps two hearings of one call in step: a frame judged
+    differently shifts the windows of its utterance, not those of the rest of the call.
+    """
+
+    def __init__(self, settings: AnalysisSettings, offset_s: float = 0.0) -> None:
+        """`offset_s` is the call time of the first sample."""
+        self._offset_s = offset_s
+        self._vads = {side: VoiceActivity(settings.vad_aggressiveness) for side in ("customer", "agent")}
+        self._segmenters: dict[Side, Segmenter] = {"customer": Segmenter(), "agent": Segmenter()}
+        self._rest: dict[Side, list[Int16Array]] = {"customer": [], "agent": []}
+        self._rest_samples = 0
+        self._undecided: deque[tuple[int, Int16Array]] = deque()
+        """Customer frames that may yet turn out to be speech."""
+        self._speech: deque[tuple[int, Int16Array]] = deque(maxlen=max(1, round(settings.window_s / FRAME_S)))
+        """The customer's latest speech."""
+        self._interval = max(1, round(settings.reading_interval_s / FRAME_S))
+        self._fresh = 0
+        """Frames of speech since the last window."""
+        self._run = 0
+        """The same, but only those of the utterance going on."""
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds of audio fed so far."""
+        return self._segmenters["customer"].frames * FRAME_S + self._rest_samples / SAMPLE_RATE
+
+    def feed(self, customer: Int16Array, agent: Int16Array) -> list[Window | Span]:
+        """Take the next samples of both sides, of equal length; what they settled, in order.
+
+        Raises:
+            ValueError: unequal lengths.
+        """
+        if len(customer) != len(agent):
+            raise ValueError(f"{len(customer)} samples of the customer but {len(agent)} of the agent")
+        self._rest["customer"].append(customer)
+        self._rest["agent"].append(agent)
+        self._rest_samples += len(customer)
+        if self._rest_samples < FRAME:
+            return []
+        left, right = (self._joined(side) for side in ("customer", "agent"))
+        whole = len(left) - len(left) % FRAME
+        self._rest = {"customer": [left[whole:]], "agent": [right[whole:]]}
+        self._rest_samples = len(left) - whole
+        out: list[Window | Span] = []
+        for start in range(0, whole, FRAME):
+            self._frame(left[start : start + FRAME], right[start : start + FRAME], out)
+        return out
+
+    def finish(self) -> list[Window | Span]:
+        """No more samples come: end what is open. A last part of a frame is dropped."""
+        out: list[Window | Span] = []
+        self._settle("agent", self._segmenters["agent"].finish(), out)
+        self._settle("customer", self._segmenters["customer"].finish(), out)
+        return out
+
+    def _joined(self, side: Side) -> Int16Array:
+        parts = self._rest[side]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _frame(self, left: Int16Array, right: Int16Array, out: list[Window | Span]) -> None:
+        """One frame of each side, shape (FRAME,)."""
+        left_db, right_db = level_db(left), level_db(right)
+        # A copy: a view would keep the whole block it was cut from.
+        self._undecided.append((self._segmenters["customer"].frames, left.copy()))
+        agent = self._vads["agent"].is_speech(right, right_db, left_db)
+        customer = self._vads["customer"].is_speech(left, left_db, right_db)
+        self._settle("agent", self._segmenters["agent"].push(agent), out)
+        self._settle("customer", self._segmenters["customer"].push(customer), out)
+
+    def _settle(self, side: Side, step: Step, out: list[Window | Span]) -> None:
+        if side == "customer":
+            for index in step.speech:
+                self._add_speech(index, out)
+            oldest = self._segmenters["customer"].oldest_open
+            while self._undecided and self._undecided[0][0] < oldest:
+                self._undecided.popleft()
+        if step.ended is not None:
+            if side == "customer":
+                if 2 * self._fresh >= self._interval:
+                    self._window(out)
+                self._run = 0
+            out.append(self._span(side, step.ended))
+
+    def _add_speech(self, index: int, out: list[Window | Span]) -> None:
+        while self._undecided[0][0] < index:
+            self._undecided.popleft()
+        self._speech.append(self._undecided.popleft())
+        while index - self._speech[0][0] > MEMORY_S / FRAME_S:
+            self._speech.popleft()
+        self._fresh += 1
+        self._run += 1
+        if self._run >= self._interval:
+            self._window(out)
+
+    def _window(self, out: list[Window | Span]) -> None:
+        """Make a window of what is remembered, unless most of it was forgotten in long silences."""
+        if 2 * len(self._speech) < min(self._interval, self._speech.maxlen or 0):
+            return
+        self._fresh = self._run = 0
+        first, last = self._speech[0][0], self._speech[-1][0]
+        samples = np.concatenate([frame for _, frame in self._speech])  # (speech frames x FRAME,)
+        out.append(
+            Window(
+                t0=self._time(first),
+                t1=self._time(last + 1),
+                speech_s=len(samples) / SAMPLE_RATE,
+                samples=to_float(samples),
+            )
+        )
+
+    def _span(self, side: Side, utterance: Utterance) -> Span:
+        return Span(side, self._time(utterance.first), self._time(utterance.last + 1))
+
+    def _time(self, frame: int) -> float:
+        """Call time of a frame's start, free of the noise of adding fractions."""
+        return round(self._offset_s + frame * FRAME_S, 6)

@@ -1,0 +1,127 @@
+"""Frames that are speech or not, turned into utterances by hysteresis.
+
+Four states, counted in frames: a few frames of speech in a row begin an utterance (a click does
+not), and only a longer silence ends it (a breath does not). The names are pipecat's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    """Where a side stands."""
+
+    QUIET = "quiet"
+    STARTING = "starting"
+    SPEAKING = "speaking"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Hysteresis:
+    """How many 20 ms frames it takes."""
+
+    start: int = 4
+    """Frames of speech in a row that begin an utterance: 80 ms, shorter than any word."""
+    stop: int = 20
+    """Frames without speech in a row that end it: 400 ms, longer than a stop consonant or a breath."""
+    pad: int = 5
+    """Frames kept before and after: 100 ms, the soft edges of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Frames `first` to `last`, inclusive."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one more frame settled."""
+
+    speech: range = range(0)
+    """Frames now known to be speech, each told once and in rising order."""
+    ended: Utterance | None = None
+
+
+NOTHING = Step()
+
+
+class Segmenter:
+    """One side's hysteresis; frames are counted from 0."""
+
+    def __init__(self, hysteresis: Hysteresis | None = None) -> None:
+        self.rules = hysteresis or Hysteresis()
+        self.state = State.QUIET
+        self._frame = 0
+        """Index of the next frame."""
+        self._count = 0
+        """Frames in STARTING or STOPPING so far."""
+        self._first = 0
+        """First frame of the utterance."""
+        self._told = 0
+        """Frames below this have been told as speech, or belong to an utterance that ended."""
+
+    @property
+    def frames(self) -> int:
+        """Frames pushed so far."""
+        return self._frame
+
+    @property
+    def oldest_open(self) -> int:
+        """The oldest frame that a later step can still tell as speech."""
+        return max(self._told, self._frame - self.rules.start - self.rules.stop - self.rules.pad)
+
+    def push(self, flag: bool) -> Step:
+        """Take the next frame's flag."""
+        now = self._frame
+        self._frame += 1
+        if self.state in (State.QUIET, State.STARTING):
+            return self._while_silent(now, flag)
+        return self._while_speaking(now, flag)
+
+    def _while_silent(self, now: int, flag: bool) -> Step:
+        if not flag:
+            self.state = State.QUIET
+            self._count = 0
+            return NOTHING
+        self.state = State.STARTING
+        self._count += 1
+        if self._count < self.rules.start:
+            return NOTHING
+        self.state = State.SPEAKING
+        self._first = max(self._told, now + 1 - self._count - self.rules.pad)
+        self._count = 0
+        self._told = now + 1
+        return Step(range(self._first, now + 1))
+
+    def _while_speaking(self, now: int, flag: bool) -> Step:
+        if flag:
+            self.state = State.SPEAKING
+            self._count = 0
+            speech = range(self._told, now + 1)
+            self._told = now + 1
+            return Step(speech)
+        self.state = State.STOPPING
+        self._count += 1
+        return self._end() if self._count >= self.rules.stop else NOTHING
+
+    def finish(self) -> Step:
+        """No more frames come: an open utterance ends here."""
+        if self.state in (State.SPEAKING, State.STOPPING):
+            return self._end()
+        self.state = State.QUIET
+        return NOTHING
+
+    def _end(self) -> Step:
+        """Back to QUIET; the first silent frames are the utterance's padding."""
+        upto = min(self._told + self.rules.pad, self._frame)
+        speech = range(self._told, upto)
+        self._told = upto
+        self.state = State.QUIET
+        self._count = 0
+        return Step(speech, Utterance(self._first, upto - 1))
