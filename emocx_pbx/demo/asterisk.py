@@ -254,6 +254,10 @@ class PrivateAsterisk:
         text = (output.read_text(errors="replace") if output.exists() else "") + self.log()
         return " | ".join(text.strip().splitlines()[-3:])
 
+    def _command(self) -> list[str]:
+        configured = f"{self._inside}/etc/asterisk.conf"
+        return [*self.installation.enter(), self.installation.binary, "-C", configured]
+
     async def cli(self, command: str, deadline_s: float = 15.0) -> str:
         """What Asterisk's command line answers.
 
@@ -261,10 +265,7 @@ class PrivateAsterisk:
             PeerUnavailable: Asterisk does not run or does not answer in time.
         """
         process = await asyncio.create_subprocess_exec(
-            *self.installation.enter(),
-            self.installation.binary,
-            "-C",
-            f"{self._inside}/etc/asterisk.conf",
+            *self._command(),
             "-rx",
             command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -281,6 +282,11 @@ class PrivateAsterisk:
         if process.returncode:
             raise PeerUnavailable(f"'{command}': {output.decode(errors='replace').strip()}")
         return output.decode(errors="replace")
+
+    async def add_dialplan(self, text: str) -> None:
+        """Add contexts to extensions.conf, in place of those added before."""
+        (self.directory / "etc/extra.conf").write_text(text)
+        await self.cli("dialplan reload")
 
     async def stop(self) -> None:
         """End Asterisk and all its calls; does nothing when it does not run."""
