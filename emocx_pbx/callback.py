@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from emocx_pbx.doors import channel_variables
 from emocx_pbx.domain import Decision
-from emocx_pbx.errors import EmocxError
+from emocx_pbx.doors import channel_variables
+from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.pbx.ami import AmiGateway
 
 
@@ -32,11 +32,14 @@ class CallBack:
     async def ring(
         self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
     ) -> None:
-        """Dial the (checked) number; who answers enters the queue by `emocx-callback-answered`.
+        """Dial the (checked) number; who answers enters the decision's queue.
 
         Raises:
+            InputError: neither policy nor request names a queue.
             PeerUnavailable, RefusedError: Asterisk is not there, or does not take the Originate.
         """
+        if not decision.queue:
+            raise InputError("no queue to call back from: send default_queue, or set it in the policy")
         variables = channel_variables(decision)
         if customer:
             variables["EMOCX_CUSTOMER"] = customer
@@ -44,9 +47,8 @@ class CallBack:
             variables["EMOCX_OPTOUT"] = "1"
         fields: dict[str, str | list[str]] = {
             "Channel": self._channel.format(number=number),
-            "Context": "emocx-callback-answered",
-            "Exten": "s",
-            "Priority": "1",
+            "Application": "Queue",
+            "Data": decision.queue,
             "ChannelId": call_id,
             "OtherChannelId": f"{call_id}-2",
             "CallerID": f"<{number}>",

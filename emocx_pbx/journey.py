@@ -16,11 +16,12 @@ from typing import Any
 import structlog
 
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
-from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span
+from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
 from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.grading.report import grade_segment
+from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
+from emocx_pbx.grading.segments import cut_readings, facts_of, scores_before, window_of
 from emocx_pbx.pbx.calls import (
     AgentConnected,
     CallChange,
@@ -35,7 +36,7 @@ from emocx_pbx.pbx.calls import (
 )
 from emocx_pbx.pbx.taps import TapKeeper
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks import events
+from emocx_pbx.webhooks import payloads
 
 log = structlog.get_logger()
 
@@ -53,6 +54,8 @@ class _Course:
     zero_at: float | None = None
     """Unix time of call time 0."""
     decision: Decision | None = None
+    customer: str | None = None
+    """The CRM's key."""
     readings: list[Reading] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     holds: list[tuple[float, float | None]] = field(default_factory=list)
@@ -106,11 +109,13 @@ class Journeys:
         begin_tap: Callable[[AgentConnected, float | None], None],
         rubric: Rubric,
         tell_readings: bool,
+        keep_text: bool,
         now: Callable[[], float],
         count: Callable[..., None],
     ) -> None:
         self._store, self._tracker, self._taps, self._begin_tap = store, tracker, taps, begin_tap
-        self._rubric, self._tell_readings, self._now = rubric, tell_readings, now
+        self._rubric, self._now = rubric, now
+        self._tell_readings, self._keep_text = tell_readings, keep_text
         self._count = count
         self._queue: asyncio.Queue[Happening] = asyncio.Queue(MAX_WAITING)
         self._courses: dict[str, _Course] = {}
@@ -174,23 +179,31 @@ class Journeys:
 
     async def _on_decidedquery(self, query: DecidedQuery) -> None:
         decision, caller = query.decision, query.caller
-        await self._store.record_decision(decision, caller.call_id, caller.customer_key, query.text)
+        routed = payloads.query_routed(decision, caller.call_id, caller.customer_key)
+        text = query.text if self._keep_text else None
         if caller.call_id is None:
+            await self._store.record_decision(decision, None, caller.customer_key, text, [routed])
             return
         course = self._course(caller.call_id)
         course.decision, course.opted_out = decision, caller.opted_out
         await self._store.start_call(
-            caller.call_id, decision.at, caller.customer_key, "", decision.queue, decision.decision_id
+            caller.call_id, decision.at, caller.customer_key, None, decision.queue, None
         )
-        await self._event("query.routed", caller.call_id, events.query_routed(decision, caller.customer_key))
+        await self._store.record_decision(decision, caller.call_id, caller.customer_key, text, [routed])
+        course.customer = caller.customer_key
 
     async def _on_callstarted(self, change: CallStarted) -> None:
         course = self._course(change.call_id)
         decision_id = course.decision.decision_id if course.decision else None
         await self._store.start_call(
-            change.call_id, change.at, None, change.caller, change.queue, decision_id
+            change.call_id,
+            change.at,
+            course.customer,
+            change.caller,
+            change.queue,
+            decision_id,
+            [payloads.call_started(change.call_id, change.queue, course.customer, change.at)],
         )
-        await self._event("call.started", change.call_id, events.call_started(change.queue, change.at))
         log.info("call started", key="call.started", call_id=change.call_id, queue=change.queue)
 
     async def _on_optedout(self, message: OptedOut) -> None:
@@ -241,15 +254,11 @@ class Journeys:
         scores = Scores(message.probabilities, message.threshold)
         reading = Reading(message.t0, message.t1, message.speech_s, scores, message.model)
         course.readings.append(reading)
-        await self._store.add_readings(message.call_id, [reading])
+        told = payloads.call_reading(message.call_id, len(course.readings) - 1, reading, self._now())
+        await self._store.add_readings(
+            message.call_id, [reading], self._now(), [told] if self._tell_readings else []
+        )
         self._count("readings", scores.emotion)
-        if self._tell_readings:
-            await self._event(
-                "call.reading",
-                message.call_id,
-                events.call_reading(reading, len(course.readings) - 1),
-                discriminator=str(len(course.readings) - 1),
-            )
 
     async def _on_speechheard(self, message: SpeechHeard) -> None:
         if course := self._courses.get(message.call_id):
@@ -302,8 +311,11 @@ class Journeys:
         if course.finishing:
             course.finishing.cancel()
         end = course.ended
-        ended = events.call_ended(end.reason, end.at, len(course.segments), len(course.readings))
-        await self._store.end_call(course.call_id, end.at, end.reason, [("call.ended", ended)])
+        agents = [course.segments[index].agent for index in sorted(course.segments)]
+        ended = payloads.call_ended(
+            course.call_id, end.at, end.reason, agents, len(course.readings), course.customer
+        )
+        await self._store.end_call(course.call_id, end.at, end.reason, [ended])
         log.info("call ended", key="call.ended", call_id=course.call_id, reason=end.reason)
 
     async def _grade(self, course: _Course, index: int) -> None:
@@ -311,30 +323,19 @@ class Journeys:
         if course.opted_out:
             return
         segment = course.segments[index]
-        grade = grade_segment(
-            segment,
-            course.zero_at,
-            course.readings,
-            course.spans,
-            course.holds,
-            self._rubric,
-            routing=_routing_scores(course.decision),
-        )
-        event = events.call_graded(segment, grade, course.decision)
-        await self._store.save_grade(course.call_id, index, grade, [("call.graded", event)])
-        self._count("grades", grade.letter or "none")
+        graded = _graded(course, segment, self._rubric)
+        event = payloads.call_graded(segment, graded, course.decision, self._now())
+        await self._store.save_grade(course.call_id, index, graded, [event])
+        self._count("grades", graded.letter or "none")
         log.info(
             "agent's part graded",
             key="call.graded",
             call_id=course.call_id,
             agent=segment.agent,
-            score=grade.score,
-            letter=grade.letter,
-            evidence_s=round(grade.evidence_s, 1),
+            score=graded.score,
+            letter=graded.letter,
+            evidence_s=round(graded.evidence_s, 1),
         )
-
-    async def _event(self, kind: str, call_id: str, data: Mapping[str, Any], discriminator: str = "") -> None:
-        await self._store.add_event(kind, call_id, data, self._now(), discriminator)
 
     # After a crash.
 
@@ -350,7 +351,8 @@ class Journeys:
             if detail is None:
                 continue
             decision = detail.decision.decision if detail.decision else None
-            course = self._courses[call_id] = _Course(call_id, known.call.tapped_at, decision)
+            customer = known.call.customer_key
+            course = self._courses[call_id] = _Course(call_id, known.call.tapped_at, decision, customer)
             course.opted_out = decision is not None and decision.status == "optout"
             course.readings, course.spans = list(detail.readings), list(detail.spans)
             course.holds = [(hold.started_at, hold.ended_at) for hold in detail.holds]
@@ -392,6 +394,20 @@ def _open_legs(
     # An open segment whose leg is gone is closed by the tracker when it reconciles.
     spare = [f"gone-{segment.index}" for segment in open_segments]
     return dict(zip([*legs, *spare], open_segments, strict=False))
+
+
+def _graded(course: _Course, segment: Segment, rubric: Rubric) -> Grade:
+    """The grade of one agent's part, from what was heard in it."""
+    if course.zero_at is None:
+        return grade([], rubric)
+    t0, t1 = window_of(segment, course.zero_at)
+    # Who takes over a call is measured from how the customer was then, not from how he first came.
+    before = scores_before(course.readings, t0)
+    came = before if segment.index > 0 and before else _routing_scores(course.decision)
+    end = segment.ended_at or segment.started_at
+    holds = [(a - course.zero_at, (b or end) - course.zero_at) for a, b in course.holds]
+    facts = facts_of(course.spans, t0, t1, holds)
+    return grade(cut_readings(course.readings, t0, t1), rubric, came, facts=facts)
 
 
 def _routing_scores(decision: Decision | None) -> Scores | None:

@@ -77,6 +77,7 @@ class Service:
             self._begin_tap,
             load_rubric(settings.rubric_path()),
             any(wants(endpoint.events, "call.reading") for endpoint in settings.webhooks),
+            settings.privacy.store_query_text,
             time.time,
             count,
         )

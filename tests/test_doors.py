@@ -1,0 +1,104 @@
+"""Doors: every query gets a decision, in time, whatever the workers do."""
+
+import asyncio
+
+import pytest
+
+from emocx_pbx.analysis.messages import ListenResult, TextResult
+from emocx_pbx.domain import Decision
+from emocx_pbx.doors import Caller, Doors, channel_variables
+from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.routing.policy import Policy, Rule
+
+POLICY = Policy(rules=(Rule(name="angry", emotion=("angry",), queue="care", priority=10),))
+ANGRY = (0.9, 0.05, 0.05, 0.0)
+
+
+class Worker:
+    """A worker that takes what it is sent."""
+
+    port = 9092
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, message):
+        self.sent.append(message)
+
+
+class Pool:
+    """A pool whose answer is given beforehand; None: it is not there."""
+
+    def __init__(self, probabilities=ANGRY):
+        self.worker = Worker()
+        self.probabilities = probabilities
+
+    async def classify_text(self, text, deadline_s):
+        if self.probabilities is None:
+            raise PeerUnavailable("no worker is ready")
+        return TextResult("r", self.probabilities, 0.5)
+
+    def pick(self):
+        if self.probabilities is None:
+            raise PeerUnavailable("no worker is ready")
+        return self.worker
+
+
+def doors(pool, recorded=None, deadline_s=0.05):
+    record = (recorded if recorded is not None else []).append
+    return Doors(
+        pool,
+        lambda: POLICY,
+        "active",
+        0.0,
+        deadline_s,
+        lambda: 1000.0,
+        lambda: "dec_1",
+        record,
+        lambda _: None,
+    )
+
+
+async def test_an_angry_text_goes_where_the_policy_says():
+    recorded = []
+    caller = Caller("1.1", "crm-7", "support")
+    decision = await doors(Pool(), recorded).by_text("I have been charged twice!", caller)
+    assert (decision.status, decision.queue, decision.priority) == ("ok", "care", 10)
+    assert recorded[0].decision is decision
+    assert channel_variables(decision)["QUEUE_PRIO"] == "10"
+
+
+async def test_without_workers_the_default_stands():
+    decision = await doors(Pool(None)).by_text("hello", Caller(default_queue="support"))
+    assert (decision.status, decision.queue) == ("timeout", "support")
+    assert "QUEUE_PRIO" not in channel_variables(decision)
+
+
+async def test_opting_out_asks_no_model():
+    caller = Caller(default_queue="support", opted_out=True)
+    decision = await doors(Pool(None)).by_text("hello", caller)
+    assert (decision.status, decision.queue, decision.probabilities) == ("optout", "support", None)
+
+
+async def test_speech_is_announced_heard_and_decided():
+    pool = Pool()
+    door = doors(pool, deadline_s=5)
+    assert door.listen("u1", "1.1") == 9092
+    assert pool.worker.sent[0].uuid == "u1"
+    deciding = asyncio.create_task(door.by_speech("u1", Caller("1.1", default_queue="support")))
+    door.on_heard(ListenResult("u1", "1.1", "utterance", "this is a scandal", ANGRY, 0.5, ANGRY, ANGRY))
+    assert (await deciding).queue == "care"
+
+
+async def test_speech_that_is_never_heard_ends_at_the_deadline():
+    door = doors(Pool())
+    door.listen("u1", "1.1")
+    decision = await door.by_speech("u1", Caller("1.1", default_queue="support"))
+    assert (decision.status, decision.queue) == ("timeout", "support")
+    with pytest.raises(PeerUnavailable):
+        doors(Pool(None)).listen("u2", "1.2")
+
+
+def test_a_decision_without_levers_leaves_them_alone():
+    decision = Decision("d", 0.0, "default", "support", "uncertain", 0.0, None)
+    assert not any(name.startswith("QUEUE_") for name in channel_variables(decision))
