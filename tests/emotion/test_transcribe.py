@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+
+from emocx_pbx.emotion import transcribe
+from emocx_pbx.emotion.transcribe import Transcriber, load_transcriber
+from emocx_pbx.errors import ModelError
+
+# Ten seconds of the caller in auto_repairs_40, from aws-samples/amazon-transcribe-live-call-analytics
+# (Apache-2.0).
+QUESTION = Path(__file__).parents[1] / "data" / "caller_question.flac"
+
+
+@pytest.fixture(scope="module")
+def transcriber() -> Transcriber:
+    loaded = load_transcriber("auto")
+    assert loaded is not None, "the packages of the extra `voice` are not installed"
+    return loaded
+
+
+def read(path: Path) -> npt.NDArray[np.float32]:
+    samples, rate = soundfile.read(path, dtype="float32")
+    assert rate == 8000
+    return np.asarray(samples, np.float32)
+
+
+def test_hears_a_caller(transcriber: Transcriber) -> None:
+    text = transcriber.transcribe(read(QUESTION)).lower()
+    for word in ("jack", "calling in today", "two weeks ago"):
+        assert word in text
+
+
+def test_hears_the_same_twice(transcriber: Transcriber) -> None:
+    samples = read(QUESTION)[: 4 * 8000]
+    assert transcriber.transcribe(samples) == transcriber.transcribe(samples)
+
+
+@pytest.mark.parametrize("kind", ["nothing", "click", "silence", "hiss", "dial tone"])
+def test_invents_no_words(transcriber: Transcriber, kind: str) -> None:
+    rng = np.random.default_rng(3)
+    t = np.arange(24_000) / 8000
+    sounds = {
+        "nothing": np.zeros(0),
+        "click": np.ones(100),
+        "silence": np.zeros(24_000),
+        "hiss": rng.normal(0, 0.02, 24_000),
+        "dial tone": 0.3 * np.sin(2 * np.pi * 425 * t),
+    }
+    assert transcriber.transcribe(sounds[kind].astype(np.float32)) == ""
+
+
+def test_off_is_none() -> None:
+    assert load_transcriber("off") is None
+
+
+def test_auto_without_the_package_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcribe, "_PACKAGE", "no_such_package_here")
+    assert load_transcriber("auto") is None
+
+
+def test_a_wrong_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"model\.bin is missing"):
+        load_transcriber(str(tmp_path / "missing"))
+    (tmp_path / "model.bin").write_bytes(b"not a model")
+    with pytest.raises(ModelError, match="can't be loaded"):
+        load_transcriber(str(tmp_path))
