@@ -376,8 +376,8 @@ class Journeys:
                 connected = AgentConnected(
                     call.call_id, self._now(), segment.agent, segment.interface, segment.queue or "", 0.0, leg
                 )
-                course = self._courses.get(call.call_id)
-                self._begin_tap(connected, course.zero_at if course else None)
+                known_course = self._courses.get(call.call_id)
+                self._begin_tap(connected, known_course.zero_at if known_course else None)
 
 
 def _open_legs(
