@@ -1,0 +1,77 @@
+"""A real Asterisk for the whole session; see pbx_stubs for what stands in for the service."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from pbx_stubs import AmiProbe, StubAgi
+
+from emocx_pbx.demo import recordings
+from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk, cache_directory, find
+from emocx_pbx.demo.sip import SippAgents
+
+ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One Asterisk, one event loop for all of these tests."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.pbx)
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(scope="session")
+def installation() -> Installation:
+    """Asterisk on disk; made by the installer when it is not there yet."""
+    subprocess.run([ROOT / "scripts/install-asterisk.sh"], check=True, timeout=600)
+    return find(cache_directory(os.environ))
+
+
+@pytest.fixture(scope="session")
+def speech() -> recordings.TwoSided:
+    """A human call: the long recording where the data is at hand, else the shipped one."""
+    calls = ROOT / "../shared/data/calls"
+    customer, agent = calls / "auto_repairs_40_caller.flac", calls / "auto_repairs_40_agent.flac"
+    return recordings.load(customer, agent) if customer.exists() else recordings.load()
+
+
+@pytest.fixture(scope="session")
+def ul(speech: recordings.TwoSided, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Raw mu-law for sipp: customer and agent."""
+    folder = tmp_path_factory.mktemp("ul")
+    return {
+        "customer": recordings.write_mulaw(folder / "customer.ul", speech.customer),
+        "agent": recordings.write_mulaw(folder / "agent.ul", speech.agent),
+    }
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pbx(
+    installation: Installation, speech: recordings.TwoSided, ul: dict[str, Path]
+) -> AsyncIterator[PrivateAsterisk]:
+    """The session's Asterisk with answering agents; `speech` can be played by light customers."""
+    async with PrivateAsterisk(installation) as pbx, SippAgents(pbx.agent_port, ul["agent"], answer_s=0.1):
+        recordings.write_mulaw(pbx.sounds / "speech.ulaw", speech.customer)
+        yield pbx
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def probe(pbx: PrivateAsterisk) -> AsyncIterator[AmiProbe]:
+    """Eyes and hands at the manager interface; hangs up every call at the end."""
+    async with AmiProbe().connected(pbx.ami_port, "demo", pbx.secret) as probe:
+        yield probe
+        await pbx.cli("channel request hangup all")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def agi(pbx: PrivateAsterisk) -> AsyncIterator[StubAgi]:
+    """A FastAGI server that Asterisk asks; a test fills in `behave`."""
+    async with StubAgi().running() as stub:
+        await pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{stub.port}")
+        yield stub
