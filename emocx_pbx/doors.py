@@ -163,7 +163,6 @@ class Doors:
 def channel_variables(decision: Decision) -> dict[str, str]:
     """The dialplan's contract: what a decision sets on the caller's channel."""
     variables = {
-        "EMOCX_STATUS": decision.status,
         "EMOCX_DECISION": decision.decision_id,
         "EMOCX_EMOTION": decision.emotion,
         "EMOCX_CONFIDENCE": f"{decision.confidence:.3f}",
@@ -176,4 +175,6 @@ def channel_variables(decision: Decision) -> dict[str, str]:
         "QUEUE_MIN_PENALTY": decision.min_penalty,
         "QUEUE_MAX_PENALTY": decision.max_penalty,
     }
-    return variables | {name: str(value) for name, value in levers.items() if value is not None}
+    variables |= {name: str(value) for name, value in levers.items() if value is not None}
+    # Last: the dialplan takes an answer without it for a broken one and puts its defaults back.
+    return variables | {"EMOCX_STATUS": decision.status}
