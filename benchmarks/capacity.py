@@ -1,0 +1,145 @@
+"""N simultaneous real calls, tapped: gaps, readings, grades, webhooks, CPU of each process.
+
+    python -m benchmarks.capacity --calls 50 --seconds 60 [--json]
+
+Runs a private Asterisk, sipp customers and agents playing a human recording, `emocx-pbx serve` and
+a webhook receiver, all on this machine. The same calls without the service are the baseline for
+Asterisk's CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from emocx_pbx.demo.receiver import Receiver
+
+from emocx_pbx.demo import recordings
+from emocx_pbx.demo.asterisk import PrivateAsterisk, cache_directory, find
+from emocx_pbx.demo.serve import Endpoint, ServiceProcess
+from emocx_pbx.demo.sip import CallPlan, SippAgents, SippCustomers
+
+QUERIES = (
+    "I have been charged twice and nobody answers, this is a scandal!",
+    "What are your opening hours on Monday?",
+    "I am sad to say that my parcel still has not come.",
+    "Thank you so much, the new phone is wonderful!",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """CPU of the processes during the calls, in cores."""
+
+    asterisk: float
+    controller: float = 0.0
+    workers: float = 0.0
+
+
+def cpu_s(pids: Iterable[int]) -> float:
+    """CPU seconds that processes have used so far (proc(5), fields 14 and 15 of stat)."""
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[int]:
+    """Child processes of a process."""
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+async def run_calls(pbx: PrivateAsterisk, ul: dict[str, Path], calls: int, seconds: float) -> None:
+    """All calls begin within 10 s and last for `seconds`."""
+    plans = [CallPlan("route", QUERIES[i % len(QUERIES)], f"customer-{i}") for i in range(calls)]
+    customers = SippCustomers(pbx.sip_port, ul["customer"], plans, hold_s=seconds, rate=max(1.0, calls / 10))
+    async with customers:
+        await customers.wait(seconds + 60)
+
+
+async def measure(calls: int, seconds: float) -> dict[str, object]:
+    """The same calls without the service, then with it."""
+    speech = recordings.load()
+    per_queue = -(-calls // 4) + 2
+    with tempfile.TemporaryDirectory() as folder:
+        ul = {
+            side: recordings.write_mulaw(Path(folder) / f"{side}.ul", getattr(speech, side))
+            for side in ("customer", "agent")
+        }
+        async with PrivateAsterisk(find(cache_directory(os.environ)), agents=max(calls, per_queue)) as pbx:
+            async with SippAgents(pbx.agent_port, ul["agent"], answer_s=0.1):
+                used, began = cpu_s([pbx.pid]), time.monotonic()
+                await run_calls(pbx, ul, calls, seconds)
+                baseline = Load((cpu_s([pbx.pid]) - used) / (time.monotonic() - began))
+                async with (
+                    Receiver() as receiver,
+                    ServiceProcess(pbx, Path(folder), [Endpoint(receiver.url, receiver.secret)]) as service,
+                ):
+                    pids = {
+                        "asterisk": [pbx.pid],
+                        "controller": [service.pid],
+                        "workers": children(service.pid),
+                    }
+                    before, began = {k: cpu_s(v) for k, v in pids.items()}, time.monotonic()
+                    await run_calls(pbx, ul, calls, seconds)
+                    took = time.monotonic() - began
+                    load = Load(**{k: (cpu_s(v) - before[k]) / took for k, v in pids.items()})
+                    await receiver.wait_for("call.ended", calls, deadline_s=60)
+                log = service.log_lines()
+    taps = [line for line in log if line.get("key") == "tap.ended"]
+    grades = [e for e in receiver.events if e.type == "call.graded"]
+    return {
+        "calls": calls,
+        "seconds": seconds,
+        "taps": len(taps),
+        "max_gap_s": max((t["max_gap_s"] for t in taps), default=None),
+        "missing_s": round(sum(t["missing_s"] for t in taps), 2),
+        "graded": len(grades),
+        "with_score": sum(e.data["grade"]["score"] is not None for e in grades),
+        "ended": sum(e.type == "call.ended" for e in receiver.events),
+        "webhooks_received": len(receiver.events),
+        "webhooks_bad_signature": receiver.rejected,
+        "cpu_cores_without_service": asdict(baseline),
+        "cpu_cores_with_service": asdict(load),
+    }
+
+
+def main() -> int:
+    """Parse, measure, print; 1 if a promise is broken."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    result = asyncio.run(measure(options.calls, options.seconds))
+    if options.json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{re.sub('_', ' ', name):32} {value}")
+    kept = (
+        result["taps"] == result["graded"] == result["ended"] == options.calls
+        and isinstance(result["max_gap_s"], float)
+        and result["max_gap_s"] <= 0.2
+    )
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
