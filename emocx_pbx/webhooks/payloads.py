@@ -1,106 +1,230 @@
-"""The `data` of each event type, built from the domain's values; schemas/ says the same as JSON Schema."""
+"""The `data` of every event type: typed, so that a field is never missing or silently blank.
+
+The JSON Schemas in schemas/ are made of these (`python -m emocx_pbx.webhooks.payloads`); a test
+holds them equal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
-from emocx_pbx.domain import Decision, Grade, Reading, Segment
-from emocx_pbx.webhooks.events import NewEvent, iso
+from emocx_pbx.webhooks.events import SCHEMA_VERSION
+
+SCHEMAS: Final = Path(__file__).parent / "schemas"
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Score = Annotated[float, Meta(ge=0, le=100)]
+Time = Annotated[str, Meta(description="ISO 8601, UTC", pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 
 
-def query_routed(decision: Decision, call_id: str | None, customer: str | None) -> NewEvent:
-    """A query was decided on. Its text is never told."""
-    data = {
-        "decision_id": decision.decision_id,
-        "customer": customer,
-        "status": decision.status,
-        "queue": decision.queue,
-        "priority": decision.priority,
-        "min_penalty": decision.min_penalty,
-        "max_penalty": decision.max_penalty,
-        "emotion": decision.emotion,
-        "confidence": decision.confidence,
-        "probabilities": decision.probabilities,
-        "topic": decision.topic,
-        "rule": decision.rule,
-        "reasons": list(decision.reasons),
-        "source": decision.source,
+class Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields of `data` beside call_id, sequence and schema_version."""
+
+
+class QueryRouted(Payload, frozen=True):
+    """A customer's query was classified and given a queue."""
+
+    decision_id: str
+    customer_key: str | None
+    """The CRM's key of the customer, as the query gave it."""
+    status: str
+    """ok, default, monitor, holdout, optout or timeout."""
+    queue: str
+    emotion: str
+    """angry, neutral, disappointed, happy or uncertain: signals in the query, not a feeling."""
+    confidence: Share
+    topic: str | None
+    priority: int | None
+    rule: str | None
+    """The policy's rule that fired; null for the default."""
+    reasons: list[str]
+    source: str
+    """text, speech or none."""
+
+
+class CallStarted(Payload, frozen=True):
+    """A customer's call joined a queue."""
+
+    started_at: Time
+    queue: str | None
+    caller: str | None
+    """The calling number as Asterisk knows it."""
+    customer_key: str | None
+    decision_id: str | None
+
+
+class CallReading(Payload, frozen=True):
+    """Signals of emotion in one stretch of the customer's speech; off unless asked for."""
+
+    t0: Annotated[float, Meta(ge=0)]
+    """Seconds since the call's first tapped sample."""
+    t1: Annotated[float, Meta(ge=0)]
+    speech_s: Annotated[float, Meta(ge=0)]
+    emotion: str
+    confidence: Share
+    valence: Annotated[float, Meta(ge=-1, le=1)]
+    probabilities: dict[str, Share]
+    agent: str | None
+    segment: int | None
+    model: str
+
+
+class CallAlert(Payload, frozen=True):
+    """A rule on the live readings fired; once per episode."""
+
+    rule: str
+    message: str
+    """A plain sentence for a supervisor."""
+    agent: str | None
+    segment: int | None
+    t0: Annotated[float, Meta(ge=0)]
+    """Begin of the episode, seconds since the call's first tapped sample."""
+    t1: Annotated[float, Meta(ge=0)]
+
+
+class ContributionData(Payload, frozen=True):
+    """One line of a grade's sum."""
+
+    name: str
+    points: float
+    detail: str
+
+
+class GradeData(Payload, frozen=True):
+    """A grade; score, letter and range are null for insufficient evidence."""
+
+    score: Score | None
+    letter: str | None
+    low: Score | None
+    high: Score | None
+    evidence_s: Annotated[float, Meta(ge=0)]
+    """Seconds of customer speech it rests on."""
+    rubric: str
+    contributions: list[ContributionData]
+    """They add up to the score."""
+    facts: dict[str, Any]
+    """Talk share, interruptions, dead air, hold...: beside the grade."""
+
+
+class SegmentData(Payload, frozen=True):
+    """One agent's part of the call."""
+
+    segment: Annotated[int, Meta(ge=0)]
+    agent: str
+    interface: str
+    queue: str | None
+    via: str
+    """queue, transfer or dial."""
+    started_at: Time
+    ended_at: Time | None
+    end_reason: str | None
+
+
+class CallGraded(SegmentData, frozen=True):
+    """An agent's part of the call ended and was graded."""
+
+    customer_key: str | None
+    decision_id: str | None
+    revision: Annotated[int, Meta(ge=0)]
+    grade: GradeData
+
+
+class GradeRevised(SegmentData, frozen=True):
+    """A grade got a new revision; may come after call.ended."""
+
+    revision: Annotated[int, Meta(ge=1)]
+    kind: str
+    """recomputed, override or dispute."""
+    author: str
+    reason: str
+    previous_score: Score | None
+    grade: GradeData
+
+
+class SegmentResult(SegmentData, frozen=True):
+    """A segment with its grade in short."""
+
+    score: Score | None
+    letter: str | None
+
+
+class CallEnded(Payload, frozen=True):
+    """The call is over: exactly one for every call, also after a crash."""
+
+    started_at: Time
+    ended_at: Time
+    duration_s: Annotated[float, Meta(ge=0)]
+    reason: str
+    """hangup, abandoned, lost or asterisk_restart."""
+    queue: str | None
+    customer_key: str | None
+    decision_id: str | None
+    segments: list[SegmentResult]
+
+
+PAYLOADS: Final[dict[str, type[Payload]]] = {
+    "query.routed": QueryRouted,
+    "call.started": CallStarted,
+    "call.reading": CallReading,
+    "call.alert": CallAlert,
+    "call.graded": CallGraded,
+    "grade.revised": GradeRevised,
+    "call.ended": CallEnded,
+}
+
+
+def schema_of(event_type: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a whole event."""
+    payload = PAYLOADS[event_type]
+    _, parts = msgspec.json.schema_components([payload], ref_template="#/$defs/{name}")
+    own = parts.pop(payload.__name__)
+    call_id: dict[str, Any] = {
+        "type": "string",
+        "description": "Asterisk's Uniqueid of the caller's channel.",
     }
-    return NewEvent("query.routed", call_id, data, decision.at, decision.decision_id)
-
-
-def call_started(call_id: str, queue: str | None, customer: str | None, at: float) -> NewEvent:
-    """A customer joined a queue."""
-    data = {"started_at": iso(at), "queue": queue, "customer": customer}
-    return NewEvent("call.started", call_id, data, at)
-
-
-def call_reading(call_id: str, index: int, reading: Reading, at: float) -> NewEvent:
-    """Signals in one stretch of the customer's speech."""
+    if event_type == "query.routed":
+        call_id = {"type": ["string", "null"], "description": "Null while the query has no call."}
     data = {
-        "index": index,
-        "t0": round(reading.t0, 2),
-        "t1": round(reading.t1, 2),
-        "speech_s": round(reading.speech_s, 2),
-        "emotion": reading.scores.emotion,
-        "confidence": round(reading.scores.confidence, 4),
-        "probabilities": reading.scores.as_dict(),
-        "model": reading.model,
+        **own,
+        "properties": {
+            "call_id": call_id,
+            "sequence": {"type": "integer", "minimum": 1, "description": "Counts the call's events."},
+            "schema_version": {"const": SCHEMA_VERSION},
+            **own["properties"],
+        },
+        "required": ["call_id", "sequence", "schema_version", *own["required"]],
     }
-    return NewEvent("call.reading", call_id, data, at, str(index))
-
-
-def segment_data(segment: Segment) -> dict[str, Any]:
-    """The segment as payloads show it."""
     return {
-        "index": segment.index,
-        "agent": segment.agent,
-        "interface": segment.interface,
-        "queue": segment.queue,
-        "via": segment.via,
-        "started_at": iso(segment.started_at),
-        "ended_at": None if segment.ended_at is None else iso(segment.ended_at),
-        "end_reason": segment.end_reason,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": event_type,
+        "description": own["description"],
+        "type": "object",
+        "properties": {
+            "type": {"const": event_type},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "data": data,
+        },
+        "required": ["type", "timestamp", "data"],
+        "$defs": parts,
     }
 
 
-def grade_data(grade: Grade) -> dict[str, Any]:
-    """The grade as payloads show it; score and letter are null for insufficient evidence."""
-    return {
-        "score": grade.score,
-        "letter": grade.letter,
-        "range": None if grade.low is None or grade.high is None else [grade.low, grade.high],
-        "evidence_s": round(grade.evidence_s, 1),
-        "sufficient_evidence": grade.score is not None,
-        "contributions": msgspec.to_builtins(grade.contributions),
-        "rubric": grade.rubric,
-        "facts": dict(grade.facts),
-    }
+def schema_text(event_type: str) -> str:
+    """The schema file's content."""
+    return msgspec.json.format(msgspec.json.encode(schema_of(event_type)), indent=2).decode() + "\n"
 
 
-def call_graded(segment: Segment, grade: Grade, decision: Decision | None, at: float) -> NewEvent:
-    """One agent's part was graded."""
-    data = {
-        "segment": segment_data(segment),
-        "grade": grade_data(grade),
-        "revision": 0,
-        "decision_id": decision.decision_id if decision else None,
-    }
-    return NewEvent("call.graded", segment.call_id, data, at, str(segment.index))
+def main() -> int:
+    """Write the schema files beside this module."""
+    for event_type in PAYLOADS:
+        (SCHEMAS / f"{event_type}.json").write_text(schema_text(event_type), encoding="utf-8")
+    return 0
 
 
-def call_ended(
-    call_id: str, at: float, reason: str, agents: Sequence[str], readings: int, customer: str | None
-) -> NewEvent:
-    """The one terminal event of a call."""
-    data = {
-        "ended_at": iso(at),
-        "reason": reason,
-        "agents": list(agents),
-        "readings": readings,
-        "customer": customer,
-    }
-    return NewEvent("call.ended", call_id, data, at)
+if __name__ == "__main__":
+    sys.exit(main())

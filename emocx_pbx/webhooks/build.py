@@ -1,0 +1,203 @@
+"""Builds events from what happened: one function per event type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from emocx_pbx.domain import Decision, Grade, Reading, Segment
+from emocx_pbx.webhooks.events import NewEvent, iso
+from emocx_pbx.webhooks.payloads import (
+    CallAlert,
+    CallEnded,
+    CallGraded,
+    CallReading,
+    CallStarted,
+    ContributionData,
+    GradeData,
+    GradeRevised,
+    Payload,
+    QueryRouted,
+    SegmentResult,
+)
+
+
+def query_routed(decision: Decision, call_id: str | None, customer_key: str | None) -> NewEvent:
+    """A query got its queue; `call_id` is None for a chat query without a call."""
+    payload = QueryRouted(
+        decision_id=decision.decision_id,
+        customer_key=customer_key or None,
+        status=decision.status,
+        queue=decision.queue,
+        emotion=decision.emotion,
+        confidence=round(decision.confidence, 4),
+        topic=decision.topic,
+        priority=decision.priority,
+        rule=decision.rule,
+        reasons=list(decision.reasons),
+        source=decision.source,
+    )
+    return _event("query.routed", call_id, payload, decision.at, decision.decision_id)
+
+
+def call_started(
+    call_id: str,
+    at: float,
+    queue: str | None,
+    caller: str | None,
+    customer_key: str | None = None,
+    decision_id: str | None = None,
+) -> NewEvent:
+    """A call joined a queue."""
+    payload = CallStarted(
+        started_at=iso(at),
+        queue=queue or None,
+        caller=caller or None,
+        customer_key=customer_key or None,
+        decision_id=decision_id or None,
+    )
+    return _event("call.started", call_id, payload, at)
+
+
+def call_reading(call_id: str, reading: Reading, at: float, segment: Segment | None) -> NewEvent:
+    """One reading of a live call."""
+    scores = reading.scores
+    payload = CallReading(
+        t0=round(max(0.0, reading.t0), 3),
+        t1=round(max(0.0, reading.t1), 3),
+        speech_s=round(reading.speech_s, 3),
+        emotion=scores.emotion,
+        confidence=round(scores.confidence, 4),
+        valence=round(scores.valence, 4),
+        probabilities=scores.as_dict(),
+        agent=segment.agent if segment else None,
+        segment=segment.index if segment else None,
+        model=reading.model,
+    )
+    return _event("call.reading", call_id, payload, at, f"{reading.t0:.3f}-{reading.t1:.3f}")
+
+
+def call_alert(
+    call_id: str, rule: str, message: str, t0: float, t1: float, at: float, segment: Segment | None
+) -> NewEvent:
+    """A rule on the live readings fired; its episode began at `t0`."""
+    payload = CallAlert(
+        rule=rule,
+        message=message,
+        agent=segment.agent if segment else None,
+        segment=segment.index if segment else None,
+        t0=round(max(0.0, t0), 3),
+        t1=round(max(0.0, t1), 3),
+    )
+    return _event("call.alert", call_id, payload, at, f"{rule}@{t0:.3f}")
+
+
+def call_graded(
+    segment: Segment,
+    grade: Grade,
+    at: float,
+    customer_key: str | None = None,
+    decision_id: str | None = None,
+) -> NewEvent:
+    """An agent's segment was graded."""
+    payload = CallGraded(
+        **_segment(segment),
+        customer_key=customer_key or None,
+        decision_id=decision_id or None,
+        revision=0,
+        grade=_grade(grade),
+    )
+    return _event("call.graded", segment.call_id, payload, at, str(segment.index))
+
+
+def grade_revised(
+    segment: Segment,
+    grade: Grade,
+    previous: Grade,
+    *,
+    revision: int,
+    kind: str,
+    author: str,
+    reason: str,
+    at: float,
+) -> NewEvent:
+    """A grade got a new revision."""
+    payload = GradeRevised(
+        **_segment(segment),
+        revision=revision,
+        kind=kind,
+        author=author,
+        reason=reason,
+        previous_score=previous.score,
+        grade=_grade(grade),
+    )
+    return _event("grade.revised", segment.call_id, payload, at, f"{segment.index}:{revision}")
+
+
+def call_ended(
+    call_id: str,
+    started_at: float,
+    at: float,
+    reason: str,
+    queue: str | None,
+    segments: Sequence[Segment],
+    grades: Mapping[int, Grade],
+    customer_key: str | None = None,
+    decision_id: str | None = None,
+) -> NewEvent:
+    """The call is over; `grades` by segment index, as far as there are any."""
+    results = [
+        SegmentResult(
+            **_segment(segment),
+            score=grades[segment.index].score if segment.index in grades else None,
+            letter=grades[segment.index].letter if segment.index in grades else None,
+        )
+        for segment in segments
+    ]
+    payload = CallEnded(
+        started_at=iso(started_at),
+        ended_at=iso(at),
+        duration_s=round(max(0.0, at - started_at), 3),
+        reason=reason,
+        queue=queue or None,
+        customer_key=customer_key or None,
+        decision_id=decision_id or None,
+        segments=results,
+    )
+    return _event("call.ended", call_id, payload, at)
+
+
+def _event(
+    event_type: str, call_id: str | None, payload: Payload, at: float, discriminator: str = ""
+) -> NewEvent:
+    return NewEvent(event_type, call_id, msgspec.to_builtins(payload), at, discriminator)
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "segment": segment.index,
+        "agent": segment.agent,
+        "interface": segment.interface,
+        "queue": segment.queue,
+        "via": segment.via,
+        "started_at": iso(segment.started_at),
+        "ended_at": iso(segment.ended_at) if segment.ended_at is not None else None,
+        "end_reason": segment.end_reason,
+    }
+
+
+def _grade(grade: Grade) -> GradeData:
+    return GradeData(
+        score=grade.score,
+        letter=grade.letter,
+        low=grade.low,
+        high=grade.high,
+        evidence_s=round(grade.evidence_s, 3),
+        rubric=grade.rubric,
+        contributions=[
+            ContributionData(name=c.name, points=c.points, detail=c.detail) for c in grade.contributions
+        ],
+        facts=dict(grade.facts),
+    )

@@ -1,0 +1,38 @@
+"""Checks receivers' settings before anything is queued for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from emocx_pbx.errors import SettingsError
+from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.webhooks.events import EVENT_TYPES
+from emocx_pbx.webhooks.signing import check_secret
+
+
+def check_endpoints(endpoints: Sequence[WebhookSettings]) -> None:
+    """Refuse receivers with the same name, a wrong address or secret, or unknown event types.
+
+    Raises:
+        SettingsError: says which receiver and what was expected; never shows a secret.
+    """
+    seen: set[str] = set()
+    for number, endpoint in enumerate(endpoints):
+        where = f"webhooks[{number}] ({endpoint.name or 'no name'})"
+        if not endpoint.name or endpoint.name in seen:
+            raise SettingsError(f"{where}: expected a name of its own")
+        seen.add(endpoint.name)
+        try:
+            url = urlsplit(endpoint.url)
+            valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
+            raise SettingsError(f"{where}.url: expected an http:// or https:// address")
+        check_secret(endpoint.secret, f"{where}.secret")
+        unknown = sorted(set(endpoint.events) - set(EVENT_TYPES))
+        if unknown:
+            raise SettingsError(
+                f"{where}.events: {unknown[0]!r} is unknown, expected of {', '.join(EVENT_TYPES)}"
+            )

@@ -1,0 +1,108 @@
+"""What follows from an attempt: done, again at a certain time, or given up. Pure.
+
+Delays are those of Standard Webhooks: close together while a receiver restarts, then for three days.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+#: Seconds between attempts: the first is at once, so this is after attempt 1, 2, 3...
+DELAYS_S: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+
+ATTEMPTS: Final = len(DELAYS_S) + 1
+
+#: A delay is stretched by up to this share, so that calls that failed together don't return together.
+JITTER: Final = 0.2
+
+#: A receiver may ask for more time, but not for ever.
+LONGEST_WAIT_S: Final = 86400.0
+
+#: "Slow down": Retry-After counts with these.
+_THROTTLE: Final = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended."""
+
+    status: int | None
+    """HTTP status; None if there was no answer."""
+    error: str = ""
+    """Why there was none, in a few words."""
+    retry_after: str | None = None
+    """The Retry-After header as it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The receiver has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Again at `at` (Unix seconds)."""
+
+    at: float
+    reason: str
+    pause_until: float | None = None
+    """The receiver asked for rest (Retry-After): nothing at all should be sent to it before."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No more attempts; `disable` the whole receiver if it said that it is gone."""
+
+    reason: str
+    disable: bool = False
+
+
+def after(attempt: int, outcome: Outcome, now: float, rng: random.Random) -> Done | Retry | GiveUp:
+    """What to do after attempt number `attempt` (1 is the first) ended with `outcome`."""
+    status = outcome.status
+    if status is not None and 200 <= status < 300:
+        return Done()
+    reason = reason_of(outcome)
+    if status == 410:
+        return GiveUp(reason, disable=True)
+    if attempt >= ATTEMPTS:
+        return GiveUp(f"{reason}; {attempt} attempts")
+    delay = DELAYS_S[attempt - 1] * (1 + JITTER * rng.random())
+    if status in _THROTTLE:
+        asked = retry_after_s(outcome.retry_after, now)
+        if asked is not None:
+            # Asked for more: obey. Asked for less: the schedule is kinder still.
+            pause = now + min(asked, LONGEST_WAIT_S)
+            return Retry(max(now + delay, pause), reason, pause)
+    return Retry(now + delay, reason)
+
+
+def reason_of(outcome: Outcome) -> str:
+    """One line for `webhooks list`."""
+    if outcome.status is None:
+        return outcome.error or "no answer"
+    if 300 <= outcome.status < 400:
+        return f"HTTP {outcome.status}: redirects are not followed, use the final address"
+    if outcome.status == 410:
+        return "HTTP 410: the receiver is gone and was disabled"
+    return f"HTTP {outcome.status}"
+
+
+def retry_after_s(value: str | None, now: float) -> float | None:
+    """Seconds to wait by a Retry-After header (seconds or a date); None if absent or nonsense."""
+    if not value:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, moment.timestamp() - now)

@@ -1,0 +1,202 @@
+"""Delivers what the outbox holds: signed, in each call's order, until taken or given up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import aiohttp
+import structlog
+
+from emocx_pbx.errors import StoreError
+from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.store.database import Store
+from emocx_pbx.store.rows import DueDelivery
+from emocx_pbx.webhooks.endpoints import check_endpoints
+from emocx_pbx.webhooks.schedule import Done, GiveUp, Outcome, Retry, after
+from emocx_pbx.webhooks.signing import headers
+
+log = structlog.get_logger()
+
+#: Attempts at the same time to one receiver; a slow one delays nobody else.
+CONCURRENCY: Final = 8
+
+#: `emocx-pbx webhooks replay` writes from another process; nobody notifies us of it.
+POLL_S: Final = 5.0
+
+#: While attempts are under way, what falls due meanwhile is looked for so often.
+BUSY_POLL_S: Final = 1.0
+
+#: Of an answer's body no more is read, and for no longer; only the status matters.
+ANSWER_BYTES: Final = 16 * 1024
+ANSWER_S: Final = 2.0
+
+#: After the store refused to note an outcome, so that a receiver isn't flooded with repetitions.
+STORE_PAUSE_S: Final = 30.0
+
+
+class Sender:
+    """One loop per receiver; everything that must survive is in the store, nothing here."""
+
+    def __init__(
+        self,
+        store: Store,
+        endpoints: Sequence[WebhookSettings],
+        session: aiohttp.ClientSession,
+        clock: Callable[[], float] = time.time,
+        *,
+        rng: random.Random | None = None,
+        on_outcome: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """Check the receivers; nothing is sent before `run`.
+
+        Args:
+            store: Where deliveries wait.
+            endpoints: The receivers.
+            session: Made by the caller, best with a DummyCookieJar; not closed here.
+            clock: Unix seconds.
+            rng: For jitter.
+            on_outcome: Told the receiver's name and `delivered`, `retried` or `failed` (metrics).
+
+        Raises:
+            SettingsError: a receiver's settings are wrong.
+        """
+        check_endpoints(endpoints)
+        self._store = store
+        self._endpoints = tuple(endpoints)
+        self._session = session
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._on_outcome = on_outcome
+        self._wake = {endpoint.name: asyncio.Event() for endpoint in endpoints}
+        self._paused_until: dict[str, float] = {}
+
+    def notify(self) -> None:
+        """There may be something to send."""
+        for event in self._wake.values():
+            event.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled. What is under way then is sent again after the next start."""
+        async with asyncio.TaskGroup() as group:
+            for endpoint in self._endpoints:
+                group.create_task(self._serve(endpoint), name=f"webhooks to {endpoint.name}")
+
+    async def _serve(self, endpoint: WebhookSettings) -> None:
+        name, wake = endpoint.name, self._wake[endpoint.name]
+        under_way: set[int] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                wake.clear()
+                wait = POLL_S
+                try:
+                    wait = await self._start_due(endpoint, under_way, group)
+                except StoreError as error:
+                    log.error(
+                        "webhook deliveries can't be read",
+                        key="webhook.store",
+                        endpoint=name,
+                        reason=str(error),
+                    )
+                try:
+                    async with asyncio.timeout(wait):
+                        await wake.wait()
+                except TimeoutError:
+                    pass
+
+    async def _start_due(
+        self, endpoint: WebhookSettings, under_way: set[int], group: asyncio.TaskGroup
+    ) -> float:
+        """Start what is due and has room; returns seconds until it is worth looking again."""
+        now = self._clock()
+        if endpoint.name in await self._store.disabled_endpoints():
+            return POLL_S
+        pause = self._paused_until.get(endpoint.name, 0.0) - now
+        if pause > 0:
+            return min(pause, POLL_S)
+        due = await self._store.due_deliveries(endpoint.name, now, CONCURRENCY + len(under_way))
+        for delivery in due:
+            # A call's next event is not due before its first is settled: that keeps the order.
+            if delivery.delivery_id not in under_way and len(under_way) < CONCURRENCY:
+                under_way.add(delivery.delivery_id)
+                group.create_task(self._deliver(endpoint, delivery, under_way))
+        if under_way:
+            return BUSY_POLL_S
+        next_due = await self._store.next_due(endpoint.name)
+        return POLL_S if next_due is None else min(POLL_S, max(0.01, next_due - self._clock()))
+
+    async def _deliver(self, endpoint: WebhookSettings, delivery: DueDelivery, under_way: set[int]) -> None:
+        """One attempt and what follows from it; outermost, nothing may escape."""
+        try:
+            outcome = await self._attempt(endpoint, delivery)
+            await self._settle(endpoint, delivery, outcome)
+        except StoreError as error:
+            self._pause(endpoint.name, self._clock() + STORE_PAUSE_S)
+            log.error(
+                "the outcome of a webhook can't be noted",
+                key="webhook.store",
+                endpoint=endpoint.name,
+                reason=str(error),
+            )
+        except Exception:
+            self._pause(endpoint.name, self._clock() + STORE_PAUSE_S)
+            log.exception("a webhook attempt broke", key="webhook.broke", endpoint=endpoint.name)
+        finally:
+            under_way.discard(delivery.delivery_id)
+            self._wake[endpoint.name].set()
+
+    async def _attempt(self, endpoint: WebhookSettings, delivery: DueDelivery) -> Outcome:
+        signed = headers(delivery.event_id, delivery.body, [endpoint.secret], self._clock())
+        try:
+            async with self._session.post(
+                endpoint.url,
+                data=delivery.body.encode(),
+                headers={"user-agent": "emocx-pbx", **signed},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
+            ) as response:
+                outcome = Outcome(response.status, retry_after=response.headers.get("retry-after"))
+                try:
+                    async with asyncio.timeout(ANSWER_S):
+                        await response.content.read(ANSWER_BYTES)
+                except (TimeoutError, aiohttp.ClientError):
+                    pass  # the status was there; what follows it doesn't matter
+                if not response.content.at_eof():
+                    response.close()
+                return outcome
+        except TimeoutError:
+            return Outcome(None, f"no answer within {endpoint.timeout_s:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return Outcome(None, " ".join(str(error).split())[:200] or type(error).__name__)
+
+    async def _settle(self, endpoint: WebhookSettings, delivery: DueDelivery, outcome: Outcome) -> None:
+        now, name, attempt = self._clock(), endpoint.name, delivery.attempts + 1
+        says = log.bind(endpoint=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
+        match after(attempt, outcome, now, self._rng):
+            case Done():
+                await self._store.delivered(delivery.delivery_id, now, outcome.status or 0)
+                self._count(name, "delivered")
+            case Retry(at, reason, pause_until):
+                if pause_until is not None:
+                    self._pause(name, pause_until)
+                await self._store.retry_later(delivery.delivery_id, now, outcome.status, reason, at)
+                self._count(name, "retried")
+                says.warning(
+                    "a webhook was not taken", key="webhook.retry", reason=reason, again_in_s=at - now
+                )
+            case GiveUp(reason, disable):
+                if disable:
+                    await self._store.disable_endpoint(name, now, reason)
+                await self._store.gave_up(delivery.delivery_id, now, outcome.status, reason)
+                self._count(name, "failed")
+                says.error("a webhook was given up", key="webhook.failed", reason=reason)
+
+    def _pause(self, name: str, until: float) -> None:
+        self._paused_until[name] = max(until, self._paused_until.get(name, 0.0))
+
+    def _count(self, name: str, result: str) -> None:
+        if self._on_outcome is not None:
+            self._on_outcome(name, result)
