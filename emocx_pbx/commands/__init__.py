@@ -1,0 +1,1 @@
+"""The commands of `emocx-pbx`, one a file; each imports what it needs only when it runs."""

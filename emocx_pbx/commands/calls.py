@@ -1,0 +1,101 @@
+"""`emocx-pbx calls list|show`: calls that the service has heard of."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+from emocx_pbx.commands.shared import (
+    add_common,
+    clock,
+    existing_store,
+    local,
+    moment,
+    read_settings,
+    show,
+    table,
+)
+from emocx_pbx.errors import InputError
+
+if TYPE_CHECKING:
+    from emocx_pbx.store.rows import CallDetail, GradeRow
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the commands."""
+    parser = commands.add_parser("calls", help="list calls, show one with its readings and grades")
+    inner = parser.add_subparsers(dest="calls_command", required=True, metavar="COMMAND")
+    listing = inner.add_parser("list", help="calls, newest first")
+    listing.add_argument(
+        "--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24"
+    )
+    listing.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+    listing.add_argument("--queue", help="only of this queue")
+    listing.add_argument("--agent", help="only with this agent")
+    listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+    add_common(listing, lambda args: asyncio.run(_list(args)))
+    one = inner.add_parser("show", help="all that is known of one call")
+    one.add_argument("call_id")
+    add_common(one, lambda args: asyncio.run(_show(args)))
+
+
+async def _list(args: argparse.Namespace) -> int:
+    async with existing_store(read_settings(args)) as store:
+        calls = await store.calls(args.since, args.until, args.queue, args.agent, limit=args.limit)
+    rows = [(c.call_id, local(c.started_at), local(c.ended_at), c.queue, c.end_reason) for c in calls]
+    head = ("call", "started", "ended", "queue", "reason")
+    show(args, {"calls": calls}, lambda: table(head, rows, "no calls"))
+    return 0
+
+
+async def _show(args: argparse.Namespace) -> int:
+    async with existing_store(read_settings(args)) as store:
+        detail = await store.call(args.call_id)
+    if detail is None:
+        raise InputError(f"no call {args.call_id} in the database")
+    show(args, detail, lambda: words(detail))
+    return 0
+
+
+def words(detail: CallDetail) -> str:
+    """A call for people: decision, segments, the course of signals, grades with reasons."""
+    call = detail.call
+    lines = [
+        f"call {call.call_id}  {local(call.started_at)} to {local(call.ended_at)}"
+        + (f"  ({call.end_reason})" if call.end_reason else "  (still open)"),
+    ]
+    if detail.decision:
+        lines += ["decision"] + [f"  {reason}" for reason in detail.decision.decision.reasons]
+    lines.append("signals in the customer's speech" if detail.readings else "no readings")
+    for reading in detail.readings:
+        scores = reading.scores
+        lines.append(
+            f"  {clock(reading.t0):>6}-{clock(reading.t1):<6} {scores.emotion:<13} {scores.confidence:.2f}"
+            f"  {'#' * round(10 * scores.confidence)}"
+        )
+    newest = {row.segment: row for row in detail.grades}
+    for segment in detail.segments:
+        lines.append(
+            f"segment {segment.index}: {segment.agent} via {segment.via}, {local(segment.started_at)} to "
+            f"{local(segment.ended_at)}" + (f" ({segment.end_reason})" if segment.end_reason else "")
+        )
+        if segment.index in newest:
+            lines += [f"  {line}" for line in grade_words(newest[segment.index])]
+    return "\n".join(lines)
+
+
+def grade_words(row: GradeRow) -> list[str]:
+    """A grade with its contributions, for people."""
+    grade = row.grade
+    if grade.score is None:
+        lines = [f"grade: insufficient evidence ({grade.evidence_s:.1f} s of customer speech)"]
+    else:
+        extent = f", range {grade.low:.0f} to {grade.high:.0f}" if None not in (grade.low, grade.high) else ""
+        lines = [
+            f"grade: {grade.score:.0f} ({grade.letter}){extent}, {grade.evidence_s:.1f} s of customer speech"
+        ]
+    if row.revision:
+        lines.append(f"revision {row.revision} ({row.kind}) by {row.author}: {row.reason}")
+    return lines + [f"{c.points:+6.1f}  {c.name}: {c.detail}" for c in grade.contributions]

@@ -1,0 +1,122 @@
+"""`emocx-pbx grades list|show|override|dispute`: grades, and people's word on them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from emocx_pbx.commands.shared import add_common, existing_store, local, moment, read_settings, show, table
+from emocx_pbx.errors import InputError
+
+if TYPE_CHECKING:
+    from emocx_pbx.store.rows import GradeKind, GradeRow
+    from emocx_pbx.webhooks.events import NewEvent
+
+#: Longest reason of a revision: it is kept for ever and sent to receivers.
+COMMENT_CHARS = 500
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the commands."""
+    parser = commands.add_parser("grades", help="list and show grades; override or dispute one")
+    inner = parser.add_subparsers(dest="grades_command", required=True, metavar="COMMAND")
+    listing = inner.add_parser("list", help="the valid grade of each agent's part, newest first")
+    listing.add_argument(
+        "--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24"
+    )
+    listing.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+    listing.add_argument("--agent", help="only of this agent")
+    listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+    add_common(listing, lambda args: asyncio.run(_list(args)))
+    one = inner.add_parser("show", help="every revision of a call's grades, with reasons")
+    one.add_argument("call_id")
+    add_common(one, lambda args: asyncio.run(_show(args)))
+    override = inner.add_parser("override", help="append a grade of your own; the old one stays visible")
+    override.add_argument("--score", type=float, required=True, help="0 to 100")
+    dispute = inner.add_parser("dispute", help="append that the agent contests the grade")
+    for kind, revising in (("override", override), ("dispute", dispute)):
+        revising.add_argument("call_id")
+        revising.add_argument(
+            "--segment", type=int, default=0, help="the agent's part (default 0, the first)"
+        )
+        revising.add_argument("--author", required=True, help="who says so")
+        revising.add_argument("--reason", required=True, help="why; kept for ever and sent to receivers")
+        revising.set_defaults(kind=kind)
+        add_common(revising, lambda args: asyncio.run(_revise(args)))
+
+
+async def _list(args: argparse.Namespace) -> int:
+    async with existing_store(read_settings(args)) as store:
+        graded = await store.grades(args.since, args.until, args.agent, limit=args.limit)
+    rows = [
+        (g.row.call_id, g.row.segment, g.agent, g.queue, local(g.started_at), score(g.row),
+         g.row.grade.letter, f"{g.row.grade.evidence_s:.0f} s", g.row.kind)
+        for g in graded
+    ]  # fmt: skip
+    head = ("call", "part", "agent", "queue", "began", "score", "letter", "evidence", "kind")
+    show(args, {"grades": graded}, lambda: table(head, rows, "no grades"))
+    return 0
+
+
+async def _show(args: argparse.Namespace) -> int:
+    from emocx_pbx.commands.calls import grade_words
+
+    async with existing_store(read_settings(args)) as store:
+        rows = await store.grades_of_call(args.call_id)
+    if not rows:
+        raise InputError(f"no grade of call {args.call_id} in the database")
+    text = "\n".join("\n  ".join([f"part {row.segment}, {local(row.at)}", *grade_words(row)]) for row in rows)
+    show(args, {"grades": rows}, lambda: text)
+    return 0
+
+
+async def _revise(args: argparse.Namespace) -> int:
+    if not args.author.strip() or not args.reason.strip() or len(args.reason) > COMMENT_CHARS:
+        raise InputError(f"--author and --reason: expected words, at most {COMMENT_CHARS} characters")
+    kind: GradeKind = args.kind
+    settings = read_settings(args)
+    async with existing_store(settings) as store:
+        rows = [r for r in await store.grades_of_call(args.call_id) if r.segment == args.segment]
+        if not rows:
+            raise InputError(f"no grade of part {args.segment} of call {args.call_id} in the database")
+        newest = rows[-1]
+        grade = newest.grade
+        if kind == "override":
+            from emocx_pbx.grading.rubric import load_rubric
+
+            if not 0 <= args.score <= 100:
+                raise InputError(f"--score: expected a number from 0 to 100, got {args.score:g}")
+            letter = load_rubric(settings.rubric_path()).letter(args.score)
+            # The contributions explain the old score, not this one: it stands on its author's word.
+            grade = replace(grade, score=args.score, letter=letter, low=None, high=None, contributions=())
+        row = await store.revise_grade(
+            args.call_id, args.segment, grade, kind=kind, author=args.author, reason=args.reason,
+            events=lambda revised: [_event(revised, newest)],
+        )  # fmt: skip
+    show(args, row, lambda: f"revision {row.revision} of part {row.segment} appended: {score(row)}")
+    return 0
+
+
+def _event(row: GradeRow, before: GradeRow) -> NewEvent:
+    from emocx_pbx.webhooks.events import NewEvent
+
+    data: dict[str, Any] = {
+        "segment": row.segment,
+        "revision": row.revision,
+        "kind": row.kind,
+        "author": row.author,
+        "reason": row.reason,
+        "score": row.grade.score,
+        "letter": row.grade.letter,
+        "previous_score": before.grade.score,
+        "previous_letter": before.grade.letter,
+    }
+    return NewEvent("grade.revised", row.call_id, data, row.at, f"{row.segment}/{row.revision}")
+
+
+def score(row: GradeRow) -> str:
+    """A grade's score for people."""
+    return "insufficient evidence" if row.grade.score is None else f"{row.grade.score:.0f}"

@@ -1,0 +1,26 @@
+"""`emocx-pbx serve`: the controller and its analysis workers."""
+
+from __future__ import annotations
+
+import argparse
+
+from emocx_pbx.commands.shared import add_common, read_settings
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("serve", help="run the service beside Asterisk, until SIGTERM")
+    add_common(parser, run, json=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop; SIGHUP reloads the policy."""
+    import asyncio
+
+    from emocx_pbx.observe.logs import configure
+    from emocx_pbx.service import serve
+
+    settings = read_settings(args)
+    configure(settings.log)
+    asyncio.run(serve(settings))
+    return 0

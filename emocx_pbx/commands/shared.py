@@ -1,0 +1,145 @@
+"""What commands share: one-line usage errors, settings, results as text or JSON, times, progress."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from emocx_pbx.errors import InputError
+
+if TYPE_CHECKING:
+    from emocx_pbx.settings import Settings
+    from emocx_pbx.store.database import Store
+
+#: Bad usage or input.
+BAD_INPUT = 2
+#: The command ran, and what it looked at is not in order (`check`).
+NOT_IN_ORDER = 1
+
+#: Where settings are looked for after --config and EMOCX_CONFIG.
+USUAL_FILES = (Path("emocx.toml"), Path("/etc/emocx-pbx/emocx.toml"))
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+Run = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is; exit 2."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def add_common(parser: argparse.ArgumentParser, run: Run, *, json: bool = True, config: bool = True) -> None:
+    """Give a command its --json and --config, and say what runs it."""
+    if json:
+        parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    if config:
+        parser.add_argument(
+            "--config", type=Path, metavar="FILE", help="settings file (see docs/settings.md)"
+        )
+    parser.set_defaults(run=run)
+
+
+def read_settings(args: argparse.Namespace) -> Settings:
+    """The settings by --config, EMOCX_CONFIG, the usual places, or defaults."""
+    from emocx_pbx import settings
+
+    path: Path | None = args.config
+    if path is None and not os.environ.get(settings.CONFIG_VARIABLE):
+        path = next((p for p in USUAL_FILES if p.is_file()), None)
+    return settings.load(path, os.environ)
+
+
+def show(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:
+    """Print a result: its JSON under --json, else its words."""
+    if args.json:
+        import msgspec
+
+        print(msgspec.json.encode(value).decode())
+    else:
+        print(text())
+
+
+@asynccontextmanager
+async def existing_store(settings: Settings) -> AsyncIterator[Store]:
+    """The database of a service that has run before.
+
+    Raises:
+        InputError: there is none: a typing error in the path must not make an empty one.
+    """
+    from emocx_pbx.store.database import Store
+
+    path = settings.store_path()
+    if not path.is_file():
+        raise InputError(f"{path}: no such database; has `emocx-pbx serve` run with these settings?")
+    store = await Store.open(path, settings.webhooks)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def moment(text: str) -> float:
+    """Unix seconds of `2026-11-24`, `2026-11-24T10:00` (local time unless it says), or `7d` ago."""
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return time.time() - float(ago[1]) * _UNIT_S[ago[2]]
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a time like 2026-11-24T10:00 or 7d, got {text!r}"
+        ) from None
+
+
+def local(at: float | None) -> str:
+    """A time for people: local, to the second."""
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S") if at is not None else "-"
+
+
+def clock(t: float) -> str:
+    """Time in a call: 75.2 -> 1:15."""
+    return f"{int(t) // 60}:{int(t) % 60:02d}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> str:
+    """Columns aligned for a terminal, or a sentence when there is no row."""
+    if not rows:
+        return empty
+    cells = [[str(c) if c is not None else "-" for c in row] for row in (head, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
+
+
+class Progress:
+    """A line on stderr that is rewritten, only when stderr is a terminal."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._shown = what, -1
+        self._on = sys.stderr.isatty()
+
+    def __call__(self, share: float) -> None:
+        """Tell the share done, 0 to 1."""
+        percent = int(100 * min(max(share, 0.0), 1.0))
+        if self._on and percent != self._shown:
+            self._shown = percent
+            print(f"\r{self._what}: {percent:3d} %", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the line."""
+        if self._on and self._shown >= 0:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

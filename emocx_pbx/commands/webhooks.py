@@ -1,0 +1,74 @@
+"""`emocx-pbx webhooks list|replay`: what receivers got, and sending it again."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import sys
+
+from emocx_pbx.commands.shared import add_common, existing_store, local, moment, read_settings, show, table
+from emocx_pbx.errors import InputError
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the commands."""
+    parser = commands.add_parser("webhooks", help="list deliveries, send events again")
+    inner = parser.add_subparsers(dest="webhooks_command", required=True, metavar="COMMAND")
+    listing = inner.add_parser("list", help="deliveries, newest first, and receivers that are disabled")
+    _add_filters(listing)
+    listing.add_argument("--state", choices=("pending", "delivered", "failed"))
+    listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+    add_common(listing, lambda args: asyncio.run(_list(args)))
+    again = inner.add_parser("replay", help="send again; ids stay, so receivers can tell repetitions")
+    _add_filters(again)
+    again.add_argument("--type", help="only events of this type, e.g. call.graded")
+    again.add_argument("--failed", action="store_true", help="only deliveries that were given up")
+    again.add_argument("--all", action="store_true", help="every event ever, if no other filter is given")
+    add_common(again, lambda args: asyncio.run(_replay(args)))
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--endpoint", metavar="NAME", help="only this receiver")
+    parser.add_argument("--event", metavar="ID", help="only this event")
+    parser.add_argument("--call", metavar="ID", help="only this call")
+    parser.add_argument("--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24")
+    parser.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+
+
+async def _list(args: argparse.Namespace) -> int:
+    async with existing_store(read_settings(args)) as store:
+        deliveries = await store.deliveries(
+            args.endpoint, args.state, args.call, args.event, args.since, args.until, args.limit
+        )
+        disabled = await store.disabled_endpoints()
+    rows = [
+        (d.event_id, d.endpoint, d.type, d.call_id, d.state, d.attempts, local(d.delivered_at or d.next_at),
+         d.last_error or d.last_status)
+        for d in deliveries
+    ]  # fmt: skip
+    head = ("event", "receiver", "type", "call", "state", "attempts", "delivered / next", "last answer")
+    notes = "".join(f"\nreceiver {name} is disabled: {reason}" for name, reason in disabled.items())
+    show(args, {"deliveries": deliveries, "disabled": disabled},
+         lambda: table(head, rows, "no deliveries") + notes)  # fmt: skip
+    return 0
+
+
+async def _replay(args: argparse.Namespace) -> int:
+    settings = read_settings(args)
+    narrowed = (args.event, args.call, args.type, args.failed, args.since > -math.inf, args.until < math.inf)
+    if not any(narrowed) and not args.all:
+        raise InputError("webhooks replay: say which: --event, --call, --type, --since, --failed, or --all")
+    names = [hook.name for hook in settings.webhooks]
+    if args.endpoint and args.endpoint not in names:
+        known = ", ".join(names) or "none"
+        raise InputError(f"webhooks replay: no receiver {args.endpoint} in the settings; there are: {known}")
+    async with existing_store(settings) as store:
+        number = await store.replay(
+            args.endpoint, args.event, args.call, args.type, args.since, args.until,
+            "failed" if args.failed else None,
+        )  # fmt: skip
+    show(args, {"replayed": number}, lambda: f"{number} deliveries will be sent by the running service")
+    if not number:
+        print("emocx-pbx: nothing matched", file=sys.stderr)
+    return 0
