@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 Event = dict[str, str]
 
@@ -45,6 +46,7 @@ class StubAgi:
 
     behave: dict[str, Behaviour] = field(default_factory=dict)
     calls: list[AgiCall] = field(default_factory=list)
+    called: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
 
     @contextlib.asynccontextmanager
@@ -76,6 +78,7 @@ class StubAgi:
             args = [env[k] for k in sorted(env) if k.startswith("agi_arg_")]
             call = AgiCall(path, args, env, reader, writer)
             self.calls.append(call)
+            self.called.set()
             await self.behave[path](call)
         except ConnectionError:
             pass
@@ -209,3 +212,65 @@ async def hang_up(probe: AmiProbe, customer: Customer) -> None:
     answer = await probe.action(Action="Hangup", Channel=customer.channel)
     if answer["Response"] == "Success":
         await probe.event("Hangup", after=before, Uniqueid=customer.uniqueid)
+
+
+@dataclass
+class StubAudio:
+    """An AudioSocket server that keeps what it hears and goes on as each test wants."""
+
+    then: str = "listen"
+    """After the first second of audio: listen on, end (0x00), cut (as a killed process), or mute."""
+    uuid: str = ""
+    audio: bytearray = field(default_factory=bytearray)
+    sizes: set[int] = field(default_factory=set)
+    port: int = 0
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+    enough_bytes: int = 16000
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[StubAudio]:
+        tasks: set[asyncio.Task[None]] = set()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.ensure_future(self._serve(reader, writer))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        quiet = b"\x10\x01\x40" + bytes(320)
+        try:
+            while True:
+                kind, size = await reader.readexactly(1), int.from_bytes(await reader.readexactly(2), "big")
+                payload = await reader.readexactly(size)
+                if kind == b"\x01":
+                    self.uuid = str(UUID(bytes=payload))
+                    writer.write(quiet)
+                elif kind == b"\x10":
+                    self.audio += payload
+                    self.sizes.add(size)
+                    if len(self.audio) % 6400 == 0 and self.then != "mute":
+                        writer.write(quiet)
+                    if len(self.audio) >= self.enough_bytes:
+                        self.enough.set()
+                    if len(self.audio) >= 16000 and self.then == "end":
+                        writer.write(b"\x00\x00\x00")
+                        return
+                    if len(self.audio) >= 16000 and self.then == "cut":
+                        writer.transport.abort()
+                        return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.closed.set()
+            writer.close()

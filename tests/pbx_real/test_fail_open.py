@@ -156,8 +156,8 @@ async def test_opted_out_is_never_listened_to(probe: AmiProbe, agi: StubAgi) -> 
 async def test_the_callers_hangup_ends_the_asking(probe: AmiProbe, agi: StubAgi) -> None:
     agi.behave["/route"] = silence
     customer = await call_in(probe, "route")
-    while not agi.calls:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        await agi.called.wait()
     await probe.action(Action="Hangup", Channel=customer.channel)
     at, _ = await probe.event("Hangup", Uniqueid=customer.uniqueid)
     assert at - customer.started < 1.2
