@@ -57,7 +57,10 @@ class Shutdown(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
-    """Models are warm and the AudioSocket port listens."""
+    """Models are warm and the AudioSocket port listens.
+
+    The transcriber loads in the background: when it is there (or can't be), Ready is sent once more.
+    """
 
     port: int
     speech_model: str | None
@@ -147,6 +150,9 @@ class WorkerStats(Message, frozen=True):
 
     open_taps: int
     counters: dict[str, float]
+    """Counted since the worker started."""
+    worker: int = 0
+    """Index of the worker."""
 
 
 ToWorker = AnnounceTap | AnnounceListen | EndSession | ClassifyText | Shutdown

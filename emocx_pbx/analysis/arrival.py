@@ -1,0 +1,81 @@
+"""Keeps a tap's times true by the clock its audio arrives by.
+
+A tap sends 50 messages a second, but nothing while nobody is heard (ChanSpy's option `o`), and loses
+what a stalled host could not send. Samples alone would then run behind the call; silence takes the
+place of what did not come.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array
+
+#: Audio this far behind its arrival is held to be missing (s); jitter on a LAN is far less.
+TOLERANCE_S: Final = 0.2
+#: Late audio may yet come in a burst: so long is it waited for (s).
+SETTLE_S: Final = 0.1
+
+
+class ArrivalClock:
+    """Blocks of samples with their arrival times in, gapless blocks out. Pure; shape (sides, n)."""
+
+    def __init__(self) -> None:
+        self.started_at: float | None = None
+        """When the first sample was spoken, on the arrival clock."""
+        self.max_gap_s = 0.0
+        """Longest time between two arrivals."""
+        self.missing_s = 0.0
+        """Silence filled in."""
+        self._zero_at = 0.0
+        """When the first sample would have arrived at the least delay seen."""
+        self._samples = 0
+        self._last_at = 0.0
+        self._held: list[Int16Array] = []
+        """Blocks after a gap that may yet close."""
+        self._held_since = 0.0
+        self._least_lag = 0.0
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds of audio so far, filled silence included."""
+        return self._samples / SAMPLE_RATE
+
+    def push(self, at: float, block: Int16Array) -> list[Int16Array]:
+        """Take a block (sides, n) that arrived at `at` (s); blocks to go on with, in order."""
+        self._samples += block.shape[1]
+        if self.started_at is None:
+            self.started_at = self._zero_at = at - self.audio_s
+            self._last_at = at
+            return [block]
+        self.max_gap_s = max(self.max_gap_s, at - self._last_at)
+        self._last_at = at
+        lag = at - self._zero_at - self.audio_s
+        if lag < 0:
+            # Audio can't come before it is spoken: what came earlier came with more delay.
+            self._zero_at += lag
+        if lag <= TOLERANCE_S:
+            return self._release(block)
+        if not self._held:
+            self._held_since, self._least_lag = at, lag
+        self._held.append(block)
+        self._least_lag = min(self._least_lag, lag)
+        return self._fill() if at - self._held_since >= SETTLE_S else []
+
+    def flush(self) -> list[Int16Array]:
+        """No more comes: what was held back, after its gap."""
+        return self._fill() if self._held else []
+
+    def _release(self, block: Int16Array) -> list[Int16Array]:
+        blocks, self._held = [*self._held, block], []
+        return blocks
+
+    def _fill(self) -> list[Int16Array]:
+        missing = round(self._least_lag * SAMPLE_RATE)
+        self._samples += missing
+        self.missing_s += missing / SAMPLE_RATE
+        silence = np.zeros((self._held[0].shape[0], missing), np.int16)
+        blocks, self._held = [silence, *self._held], []
+        return blocks

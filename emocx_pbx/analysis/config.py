@@ -1,0 +1,18 @@
+"""What the pool tells a worker at its start: JSON on its command line, or on its stdin."""
+
+from __future__ import annotations
+
+import msgspec
+
+from emocx_pbx.settings import AnalysisSettings, LogSettings
+
+
+class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's part of the settings."""
+
+    settings: AnalysisSettings = AnalysisSettings()
+    topics: dict[str, tuple[str, ...]] = {}
+    """The policy's topics: example sentences by name."""
+    index: int = 0
+    """Which worker of the pool this is."""
+    log: LogSettings = LogSettings()

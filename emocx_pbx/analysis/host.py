@@ -1,0 +1,275 @@
+"""A worker at work: its AudioSocket port, its models, and the calls it was told to expect."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from emocx_pbx.analysis.config import WorkerConfig
+from emocx_pbx.analysis.lane import Lane
+from emocx_pbx.analysis.link import Link
+from emocx_pbx.analysis.listen import Listen
+from emocx_pbx.analysis.messages import (
+    AnnounceListen,
+    AnnounceTap,
+    ClassifyText,
+    EndSession,
+    ListenResult,
+    Message,
+    Ready,
+    Shutdown,
+    TapEnded,
+    ToWorker,
+    WorkerStats,
+)
+from emocx_pbx.analysis.models import Loader, Models
+from emocx_pbx.analysis.questions import Questions
+from emocx_pbx.analysis.tap import CallAudio, Tap
+from emocx_pbx.audio.pcm import FloatArray
+from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.pbx.audio_server import AudioServer, SessionHandler
+
+log = structlog.get_logger()
+
+#: Exit status when the port is taken.
+NO_PORT: Final = 4
+
+STATS_S: Final = 2.0
+#: Windows waiting for the speech model: a minute's worth of 60 calls at the usual 10 ms each is less.
+WINDOW_QUEUE: Final = 256
+#: A model at one job for so long hangs; the process ends, and the pool starts another.
+STUCK_S: Final = 30.0
+#: Time for readings still under way at the end.
+FLUSH_S: Final = 2.0
+
+
+class Worker:
+    """What is announced and open, and who gets which message."""
+
+    def __init__(self, config: WorkerConfig, link: Link[ToWorker], now: Callable[[], float]) -> None:
+        self._config, self._link, self._now = config, link, now
+        self._counters: dict[str, float] = {}
+        self.models = Models()
+        self._voice = Lane("voice", WINDOW_QUEUE, self.count)
+        self._words = Lane("words", WINDOW_QUEUE, self.count)
+        self._scribe = Lane("scribe", WINDOW_QUEUE, self.count)
+        self.lanes = (self._voice, self._words, self._scribe)
+        self._questions = Questions(self.models, *self.lanes, self.count)
+        self._announced: dict[UUID, tuple[AnnounceTap | AnnounceListen, asyncio.TimerHandle]] = {}
+        self._taps: dict[UUID, Tap] = {}
+        self._listens: dict[UUID, Listen] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        settings = config.settings
+        self.server = AudioServer(
+            settings.bind,
+            settings.base_port and settings.base_port + config.index,
+            settings.handshake_s,
+            settings.idle_s,
+            self.accept,
+            clock=now,
+            count=self.count,
+        )
+
+    def count(self, name: str) -> None:
+        """Add one to a counter."""
+        self._counters[name] = self._counters.get(name, 0.0) + 1.0
+
+    def send(self, message: Message) -> None:
+        """Tell the controller; a controller that is gone ends us anyway."""
+        try:
+            self._link.send(message)
+        except PeerUnavailable as error:
+            log.warning("controller not told", key="worker.unsent", why=str(error))
+
+    async def load(self) -> None:
+        """Load the models of the voice and words lanes; the transcriber follows in `load_late`."""
+        loader = Loader(self._config.settings, self._config.topics, self.models)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._voice.ask(loader.speech))
+            group.create_task(self._words.ask(loader.text))
+
+    async def load_late(self) -> None:
+        """Load the transcriber, and tell when it is there (or can't be)."""
+        problems = len(self.models.problems)
+        loader = Loader(self._config.settings, self._config.topics, self.models)
+        await self._scribe.ask(loader.transcriber)
+        if self.models.transcriber is not None or len(self.models.problems) > problems:
+            self.send(self.ready())
+
+    def ready(self) -> Ready:
+        """What this worker has."""
+        models = self.models
+        return Ready(
+            self.server.port,
+            models.speech.name if models.speech else None,
+            models.text.name if models.text else None,
+            models.transcriber.name if models.transcriber else None,
+            list(models.problems),
+        )
+
+    # From the controller.
+
+    def take(self, message: ToWorker) -> None:
+        """Act on a message (Shutdown is the main loop's)."""
+        match message:
+            case AnnounceTap() | AnnounceListen():
+                self._announce(message)
+            case EndSession(uuid):
+                self._end(UUID(uuid))
+            case ClassifyText():
+                self._own(self._answer_text(message))
+            case Shutdown():
+                return
+
+    def _announce(self, message: AnnounceTap | AnnounceListen) -> None:
+        uuid = UUID(message.uuid)
+        if uuid in self._announced or uuid in self._taps or uuid in self._listens:
+            log.warning("announced twice", key="worker.announced_twice", uuid=message.uuid)
+            return
+        timer = asyncio.get_running_loop().call_later(message.ttl_s, self._expire, uuid)
+        self._announced[uuid] = message, timer
+
+    def _end(self, uuid: UUID) -> None:
+        if uuid in self._announced:
+            self._never_came(uuid, "ended")
+        elif (running := self._taps.get(uuid) or self._listens.get(uuid)) and running.session:
+            running.session.end()
+
+    def _expire(self, uuid: UUID) -> None:
+        log.warning("announced audio did not come", key="worker.no_audio", uuid=str(uuid))
+        self.count("audio_never_came")
+        self._never_came(uuid, "handshake")
+
+    def _never_came(self, uuid: UUID, reason: str) -> None:
+        message, timer = self._announced.pop(uuid)
+        timer.cancel()
+        if isinstance(message, AnnounceTap):
+            self.send(TapEnded(message.uuid, message.call_id, self._now(), reason, 0.0, 0.0, 0.0))
+        else:
+            self.send(ListenResult(message.uuid, message.call_id, "error", None, None, 0.0, None, None))
+
+    async def _answer_text(self, message: ClassifyText) -> None:
+        self.send(await self._questions.text(message))
+
+    # From Asterisk.
+
+    def accept(self, uuid: UUID) -> SessionHandler | None:
+        """Who handles a connection; None for a UUID that isn't announced, or came before."""
+        found = self._announced.pop(uuid, None)
+        if found is None:
+            return None
+        message, timer = found
+        timer.cancel()
+        if isinstance(message, AnnounceListen):
+            self._listens[uuid] = listen = Listen(message, self._config.settings, self._heard, self._now)
+            return listen
+        self._taps[uuid] = tap = Tap(message, self._call_of(message), self._voice, self.send, self._forget)
+        return tap
+
+    def _call_of(self, message: AnnounceTap) -> CallAudio:
+        """The running analysis that lacks just this side, or a new one."""
+        if message.mode != "stereo":
+            for tap in self._taps.values():
+                taken = {other.announced.mode for other in self._taps.values() if other.call is tap.call}
+                if tap.call.call_id == message.call_id and not taken & {"stereo", message.mode}:
+                    return tap.call
+        return CallAudio(message, self._config.settings, self.models.speech, self._voice, self.send)
+
+    def _forget(self, tap: Tap) -> None:
+        del self._taps[UUID(tap.announced.uuid)]
+        self.count("taps_ended")
+
+    def _heard(self, message: AnnounceListen, reason: str, samples: FloatArray, speech_s: float) -> None:
+        del self._listens[UUID(message.uuid)]
+        self._own(self._answer_speech(message, reason, samples, speech_s))
+
+    async def _answer_speech(
+        self, message: AnnounceListen, reason: str, samples: FloatArray, speech_s: float
+    ) -> None:
+        self.send(await self._questions.speech(message, reason, samples, speech_s))
+
+    def _own(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Life.
+
+    async def report(self) -> None:
+        """Tell the counters every STATS_S, and end the process when a model hangs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(STATS_S)
+            self.send(WorkerStats(len(self._taps), dict(self._counters), self._config.index))
+            for lane in self.lanes:
+                # The thread of a loading transcriber may be long at it on a cold disk.
+                if lane is not self._scribe and lane.busy_since and loop.time() - lane.busy_since > STUCK_S:
+                    log.critical("a model hangs, giving up", key="worker.stuck", lane=lane.name)
+                    os._exit(3)
+
+    async def stop(self) -> None:
+        """End all sessions in order, and let their readings out."""
+        await self.server.stop()
+        for uuid in list(self._announced):
+            self._never_came(uuid, "ended")
+        flushed = asyncio.Event()
+        self._voice.after(flushed.set)
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await flushed.wait()
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        except TimeoutError:
+            log.warning("last readings not done in time", key="worker.unflushed")
+
+
+async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], float]) -> int:
+    """Run a worker until Shutdown, SIGTERM or the end of the link; the process's exit status."""
+    worker = Worker(config, link, now)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # Ctrl-C at a terminal reaches the whole group; the controller decides about the end.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    status = 0
+
+    async def prepare() -> None:
+        nonlocal status
+        await worker.load()
+        try:
+            await worker.server.start()
+        except OSError as error:
+            log.error("worker can't listen", key="worker.no_port", port=worker.server.port, why=str(error))
+            status = NO_PORT
+            stop.set()
+            return
+        # What the models hold lives for ever: the collector need not look at it again.
+        gc.freeze()
+        worker.send(worker.ready())
+        await worker.load_late()
+
+    async def obey() -> None:
+        while (message := await link.receive()) is not None and not isinstance(message, Shutdown):
+            worker.take(message)
+        stop.set()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(lane.run()) for lane in worker.lanes]
+            tasks += [group.create_task(work()) for work in (prepare, obey, worker.report)]
+            await stop.wait()
+            await worker.stop()
+            for task in tasks:
+                task.cancel()
+    finally:
+        for lane in worker.lanes:
+            lane.close()
+        await link.close()
+    return status

@@ -1,0 +1,128 @@
+"""One thread that runs a model's work in order, so that the event loop never waits for a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from emocx_pbx.errors import PeerUnavailable
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[], object] | None
+    """Runs in the thread; None: nothing to run, only `done` in its turn."""
+    done: Callable[[object], None]
+    """Runs on the loop with the result; not called when the work failed, but for a barrier always."""
+    dropped: Callable[[BaseException], None] | None = None
+
+
+class Lane:
+    """A thread and its queue. Work that someone waits for goes before work in the background.
+
+    When more than `limit` background jobs wait, the oldest is dropped and counted: a late reading is
+    worth less than a fresh one. When more than `limit` questions wait, the next is refused.
+    """
+
+    def __init__(self, name: str, limit: int, count: Callable[[str], None]) -> None:
+        self.name, self._limit, self._count = name, limit, count
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._urgent: deque[_Job] = deque()
+        self._background: deque[_Job] = deque()
+        self._waiting = 0
+        """Background jobs with work, barriers not counted."""
+        self._wake = asyncio.Event()
+        self.busy_since: float | None = None
+        """Loop time since when the thread has been at its present job."""
+
+    def put(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
+        """Queue background work; `done` gets its result on the event loop, in order."""
+        if self._waiting >= self._limit:
+            self._drop_oldest()
+        self._waiting += 1
+        self._background.append(_Job(work, done))  # type: ignore[arg-type]
+        self._wake.set()
+
+    def after(self, done: Callable[[], None]) -> None:
+        """Call `done` when all background work queued so far is over. Never dropped."""
+        self._background.append(_Job(None, lambda _: done()))
+        self._wake.set()
+
+    async def ask(self, work: Callable[[], T]) -> T:
+        """Run work before all background work, and wait for its result.
+
+        Raises:
+            PeerUnavailable: too many questions wait already, or the work failed.
+        """
+        if len(self._urgent) >= self._limit:
+            raise PeerUnavailable(f"{self._limit} questions wait for {self.name} already")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def done(result: T) -> None:
+            if not future.done():
+                future.set_result(result)
+
+        def dropped(error: BaseException) -> None:
+            if not future.done():
+                future.set_exception(PeerUnavailable(f"{self.name} failed: {type(error).__name__}"))
+
+        def guarded() -> T | None:
+            return None if future.cancelled() else work()
+
+        self._urgent.append(_Job(guarded, done, dropped))  # type: ignore[arg-type]
+        self._wake.set()
+        return await future
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            job = self._next()
+            if job is None:
+                self._wake.clear()
+                await self._wake.wait()
+            elif job.work is None:
+                job.done(None)
+            else:
+                self.busy_since = loop.time()
+                try:
+                    job.done(await loop.run_in_executor(self._thread, job.work))
+                except Exception as error:
+                    # The outermost loop of the models: one input that breaks a model must not end the others.
+                    log.exception("model failed", key="model.failed", lane=self.name)
+                    self._count(f"{self.name}_failed")
+                    if job.dropped:
+                        job.dropped(error)
+                finally:
+                    self.busy_since = None
+
+    def close(self) -> None:
+        """Let the thread end after its present job."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _next(self) -> _Job | None:
+        if self._urgent:
+            return self._urgent.popleft()
+        if not self._background:
+            return None
+        job = self._background.popleft()
+        self._waiting -= job.work is not None
+        return job
+
+    def _drop_oldest(self) -> None:
+        for index, job in enumerate(self._background):
+            if job.work is not None:
+                del self._background[index]
+                self._waiting -= 1
+                self._count("windows_dropped")
+                return

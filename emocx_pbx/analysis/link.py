@@ -1,0 +1,74 @@
+"""The wire between controller and worker: length-prefixed MessagePack over a stream."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from emocx_pbx.analysis.messages import Message
+from emocx_pbx.errors import PeerUnavailable, ProtocolError
+
+#: No message comes near this; more is a broken stream.
+MAX_BYTES: Final = 4 * 1024 * 1024
+#: More unsent bytes than this mean that the other side hangs.
+MAX_UNSENT: Final = 8 * 1024 * 1024
+#: Time for the other end to read our last messages.
+CLOSE_S: Final = 1.0
+
+In = TypeVar("In")
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Link(Generic[In]):
+    """One end: sends any message, receives those of `decoder`'s type."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        decoder: msgspec.msgpack.Decoder[In],
+    ) -> None:
+        self._reader, self._writer, self._decoder = reader, writer, decoder
+
+    def send(self, message: Message) -> None:
+        """Queue a message.
+
+        Raises:
+            PeerUnavailable: the other end is gone, or has not read for long.
+        """
+        if self._writer.transport.is_closing():
+            raise PeerUnavailable("the other end is gone")
+        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
+            raise PeerUnavailable("the other end does not read")
+        body = _encode(message)
+        self._writer.write(len(body).to_bytes(4, "big") + body)
+
+    async def receive(self) -> In | None:
+        """The next message; None when the other end closed.
+
+        Raises:
+            ProtocolError: what came is no message.
+        """
+        try:
+            size = int.from_bytes(await self._reader.readexactly(4), "big")
+            if size > MAX_BYTES:
+                raise ProtocolError(f"a message of {size} bytes; expected at most {MAX_BYTES}")
+            body = await self._reader.readexactly(size)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        try:
+            return self._decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            raise ProtocolError(f"not a message: {error}") from error
+
+    async def close(self) -> None:
+        """Close this end once what was sent is on its way; gives up after CLOSE_S."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._writer.wait_closed()
+        except (TimeoutError, ConnectionError):
+            self._writer.transport.abort()

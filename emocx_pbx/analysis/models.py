@@ -1,0 +1,140 @@
+"""The models of one worker, each loaded where it will run; what can't be loaded is told, not raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import structlog
+
+from emocx_pbx.analysis.pipeline import Classifier
+from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray
+from emocx_pbx.domain import Scores
+from emocx_pbx.errors import ModelError
+from emocx_pbx.settings import AnalysisSettings
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+class Texts(Protocol):
+    """A text model (`emotion.text.TextClassifier`)."""
+
+    name: str
+
+    def classify(self, text: str) -> Scores:
+        """Scores of a query."""
+
+
+class Transcriber(Protocol):
+    """Speech-to-text (`emotion.transcribe`)."""
+
+    name: str
+
+    def transcribe(self, samples: FloatArray) -> str:
+        """The words in samples (n,) at 8 kHz; empty if there are none."""
+
+
+class Topics(Protocol):
+    """The policy's topics (`routing.topics.TopicClassifier`)."""
+
+    def classify(self, text: str) -> tuple[str | None, float]:
+        """The topic of a query, and how sure."""
+
+
+@dataclass(slots=True)
+class Models:
+    """What a worker has; each part is used by one thread only."""
+
+    speech: Classifier | None = None
+    text: Texts | None = None
+    topics: Topics | None = None
+    transcriber: Transcriber | None = None
+    problems: list[str] = field(default_factory=list)
+    """One line for each part that was asked for but can't be used."""
+
+
+class Loader:
+    """Loads the parts; each method may run in a thread of its own."""
+
+    def __init__(
+        self, settings: AnalysisSettings, topics: Mapping[str, Sequence[str]], models: Models
+    ) -> None:
+        self._settings, self._topics, self._models = settings, topics, models
+
+    def speech(self) -> None:
+        """Load and warm the speech model."""
+        if self._settings.speech_model != "off":
+            self._models.speech = self._attempt("speech model", self._load_speech)
+
+    def text(self) -> None:
+        """Load and warm the text model, and learn the topics."""
+        if self._settings.text_model != "off":
+            self._models.text = self._attempt("text model", self._load_text)
+        if self._topics:
+            self._models.topics = self._attempt("topics", self._load_topics)
+
+    def transcriber(self) -> None:
+        """Load and warm speech-to-text."""
+        if self._settings.transcriber != "off":
+            self._models.transcriber = self._attempt("transcriber", self._load_transcriber)
+
+    def _attempt(self, what: str, load: Callable[[], T]) -> T | None:
+        try:
+            return load()
+        except ModelError as error:
+            self._models.problems.append(f"{what}: {error}")
+        except Exception as error:
+            # Whatever a damaged file or a missing package raises: calls go on without this model.
+            log.exception("model could not be loaded", key="model.load_failed", what=what)
+            self._models.problems.append(f"{what}: {type(error).__name__}: {_line(error)}")
+        return None
+
+    def _registry(self) -> Any:
+        from emocx_pbx.emotion.registry import Registry
+
+        return Registry(Path(self._settings.models_dir) if self._settings.models_dir else None)
+
+    def _load_speech(self) -> Classifier:
+        from emocx_pbx.emotion.speech import load_speech
+
+        model = load_speech(self._registry(), self._settings.speech_model)
+        model.classify(_warm_up())
+        return model
+
+    def _load_text(self) -> Texts:
+        from emocx_pbx.emotion.text import load_text
+
+        model = load_text(self._registry(), self._settings.text_model)
+        model.classify("Is anybody there?")
+        return model
+
+    def _load_topics(self) -> Topics:
+        from emocx_pbx.routing.topics import TopicClassifier
+
+        topics: Topics = TopicClassifier.fit(self._topics)
+        topics.classify("Is anybody there?")
+        return topics
+
+    def _load_transcriber(self) -> Transcriber | None:
+        from emocx_pbx.emotion.transcribe import load_transcriber
+
+        transcriber: Transcriber | None = load_transcriber(self._settings.transcriber)
+        if transcriber is not None:
+            transcriber.transcribe(_warm_up())
+        return transcriber
+
+
+def _warm_up() -> FloatArray:
+    """Two seconds that pass for speech, shape (16000,): a buzz with the rhythm of syllables."""
+    t = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    buzz = sum(np.sin(2 * np.pi * 130 * k * t) / k for k in range(1, 20))
+    return np.asarray(0.1 * buzz * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t)), dtype=np.float32)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,227 @@
+"""The controller's analysis workers: starts them, finds the freest, replaces those that die."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from emocx_pbx.analysis.config import WorkerConfig
+from emocx_pbx.analysis.handle import WorkerHandle, WorkerLost
+from emocx_pbx.analysis.messages import (
+    AnnounceListen,
+    AnnounceTap,
+    ClassifyText,
+    EndSession,
+    Ready,
+    TextResult,
+    ToController,
+)
+from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.settings import AnalysisSettings, LogSettings
+
+__all__ = ["ToService", "WorkerHandle", "WorkerLost", "WorkerPool"]
+
+log = structlog.get_logger()
+
+#: What the pool tells the service.
+ToService = ToController | WorkerLost
+
+#: Pauses before a dead worker is replaced: short at first, since its calls wait to be tapped again.
+FIRST_PAUSE_S: Final = 0.25
+LONGEST_PAUSE_S: Final = 30.0
+#: A worker that lived so long died of something new.
+HEALTHY_S: Final = 60.0
+#: `start` waits so long for the first Ready; workers go on warming up after that.
+START_WAIT_S: Final = 10.0
+#: For an orderly end with the last readings; then a worker is killed.
+STOP_S: Final = 3.0
+
+
+class WorkerPool:
+    """As many workers as set, each in a process of its own; shared-nothing."""
+
+    def __init__(
+        self,
+        settings: AnalysisSettings,
+        on_message: Callable[[ToService], None],
+        topics: Mapping[str, Sequence[str]] | None = None,
+        log_settings: LogSettings | None = None,
+        command: tuple[str, ...] = (),
+    ) -> None:
+        """Prepare; `start` starts.
+
+        Args:
+            settings: the section [analysis].
+            on_message: told everything the workers say (but answers to `classify_text`), and losses;
+                called on the event loop, in order for each worker.
+            topics: example sentences by topic name.
+            log_settings: how workers log, on our stderr.
+            command: program and arguments in place of `python -m emocx_pbx.analysis.worker`.
+        """
+        self._config = WorkerConfig(
+            settings=settings,
+            topics={name: tuple(said) for name, said in (topics or {}).items()},
+            log=log_settings or LogSettings(),
+        )
+        self._on_message, self._command = on_message, command
+        self._workers: list[WorkerHandle | None] = [None] * settings.workers
+        self._keepers: list[asyncio.Task[None]] = []
+        self._answers: dict[str, tuple[asyncio.Future[TextResult], WorkerHandle]] = {}
+        self._numbers = itertools.count(1)
+        self._some_ready = asyncio.Event()
+        self._stopping = False
+
+    @property
+    def workers(self) -> list[WorkerHandle]:
+        """The workers that take messages now."""
+        return [worker for worker in self._workers if worker is not None and worker.alive]
+
+    @property
+    def ready(self) -> bool:
+        """Whether at least one worker takes messages."""
+        return bool(self.workers)
+
+    async def start(self, wait_s: float = START_WAIT_S) -> bool:
+        """Start all workers; waits until one is ready, `wait_s` at most. Whether one is.
+
+        Workers that need longer, or die, are looked after from here on until `stop`.
+        """
+        loop = asyncio.get_running_loop()
+        self._keepers = [
+            loop.create_task(self._keep(index), name=f"worker {index}") for index in range(len(self._workers))
+        ]
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._some_ready.wait()
+        except TimeoutError:
+            log.warning("no analysis worker is ready yet", key="pool.slow", waited_s=wait_s)
+        return self.ready
+
+    async def stop(self) -> None:
+        """End all workers in order: their last readings still come. Bounded; then they are killed."""
+        self._stopping = True
+        for worker, keeper in zip(self._workers, self._keepers, strict=False):
+            if worker is None or not worker.shut_down():
+                keeper.cancel()
+        if not self._keepers:
+            return
+        _, late = await asyncio.wait(self._keepers, timeout=STOP_S)
+        for keeper in late:
+            log.warning("worker does not stop, killing it", key="pool.kill", worker=keeper.get_name())
+            keeper.cancel()
+        await asyncio.wait(self._keepers)
+
+    def pick(self) -> WorkerHandle:
+        """The ready worker with fewest taps and questions.
+
+        Raises:
+            PeerUnavailable: none is ready.
+        """
+        if not self.workers:
+            raise PeerUnavailable("no analysis worker is ready")
+        return min(self.workers, key=lambda worker: (len(worker.uuids), worker.index))
+
+    def announce_tap(
+        self, uuid: str, call_id: str, mode: str, offset_s: float = 0.0, worker: WorkerHandle | None = None
+    ) -> WorkerHandle:
+        """Announce a tap to the freest worker (or the given one: both taps of a call need the same).
+
+        Raises:
+            PeerUnavailable: no worker is ready.
+        """
+        chosen = worker or self.pick()
+        chosen.send(AnnounceTap(uuid, call_id, mode, offset_s))
+        return chosen
+
+    def announce_listen(self, uuid: str, call_id: str) -> WorkerHandle:
+        """Announce an IVR caller's question to the freest worker.
+
+        Raises:
+            PeerUnavailable: no worker is ready.
+        """
+        chosen = self.pick()
+        chosen.send(AnnounceListen(uuid, call_id))
+        return chosen
+
+    def end_session(self, uuid: str) -> None:
+        """End a tap or question wherever it is; harmless if it is over."""
+        for worker in self.workers:
+            if uuid in worker.uuids:
+                worker.send(EndSession(uuid))
+
+    async def classify_text(self, text: str, deadline_s: float) -> TextResult:
+        """Scores and topic of a text.
+
+        Raises:
+            PeerUnavailable: no worker is ready, it died, or did not answer in time.
+        """
+        number = next(self._numbers)
+        request_id = f"q{number}"
+        ready = self.workers
+        if not ready:
+            raise PeerUnavailable("no analysis worker is ready")
+        worker = ready[number % len(ready)]
+        future: asyncio.Future[TextResult] = asyncio.get_running_loop().create_future()
+        self._answers[request_id] = future, worker
+        try:
+            worker.send(ClassifyText(request_id, text))
+            async with asyncio.timeout(deadline_s):
+                return await future
+        except TimeoutError:
+            raise PeerUnavailable(f"no answer from the text model within {deadline_s:g} s") from None
+        finally:
+            del self._answers[request_id]
+
+    async def _keep(self, index: int) -> None:
+        """Keep one worker alive until `stop`."""
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE_S
+        while not self._stopping:
+            worker = WorkerHandle(msgspec.structs.replace(self._config, index=index), self._take)
+            self._workers[index] = worker
+            born = loop.time()
+            try:
+                await worker.run(self._command)
+            except OSError as error:
+                log.error("worker can't be started", key="worker.no_start", worker=index, why=str(error))
+            finally:
+                self._workers[index] = None
+                self._lost(worker)
+            if self._stopping:
+                return
+            if loop.time() - born >= HEALTHY_S:
+                pause = FIRST_PAUSE_S
+            log.error("analysis worker died, starting another", key="worker.died", worker=index, in_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _take(self, message: ToController) -> None:
+        """A worker's message: answers to whoever asked, the rest to the service."""
+        if isinstance(message, TextResult):
+            future, _ = self._answers.get(message.request_id, (None, None))
+            if future is not None and not future.done():
+                future.set_result(message)
+            return
+        if isinstance(message, Ready):
+            self._some_ready.set()
+        self._tell(message)
+
+    def _lost(self, worker: WorkerHandle) -> None:
+        """Who waits for the dead worker need not wait longer."""
+        for future, asked in self._answers.values():
+            if asked is worker and not future.done():
+                future.set_exception(PeerUnavailable(f"analysis worker {worker.index} died"))
+        if worker.uuids or not self._stopping:
+            self._tell(WorkerLost(worker.index, tuple(sorted(worker.uuids))))
+
+    def _tell(self, message: ToService) -> None:
+        try:
+            self._on_message(message)
+        except Exception:
+            # The outermost loop of workers' messages: a fault in handling one must not cost a worker.
+            log.exception("worker's message not handled", key="pool.unhandled", kind=type(message).__name__)

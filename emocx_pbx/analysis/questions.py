@@ -1,0 +1,117 @@
+"""Understands questions: text from the chat or the dialplan, and speech from the IVR."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import structlog
+
+from emocx_pbx.analysis.lane import Lane
+from emocx_pbx.analysis.messages import AnnounceListen, ClassifyText, ListenResult, TextResult
+from emocx_pbx.analysis.models import Models
+from emocx_pbx.audio.pcm import FloatArray
+from emocx_pbx.domain import Scores
+from emocx_pbx.emotion.fusion import fuse
+from emocx_pbx.errors import PeerUnavailable
+
+log = structlog.get_logger()
+
+#: From the end of a spoken question to its result; what isn't known by then is left out. The dialplan
+#: asks for the result right after the question ended, and waits about as long as for a text.
+ANSWER_S: Final = 1.0
+
+T = TypeVar("T")
+
+
+class Questions:
+    """One worker's answers. Three lanes: a transcription must hold up neither texts nor taps."""
+
+    def __init__(
+        self, models: Models, voice: Lane, words: Lane, scribe: Lane, count: Callable[[str], None]
+    ) -> None:
+        self._models, self._count = models, count
+        self._voice, self._words, self._scribe = voice, words, scribe
+
+    async def text(self, asked: ClassifyText) -> TextResult:
+        """The answer to a text; without a text model or when it fails, one without probabilities."""
+        try:
+            scores, topic, confidence = await self._words.ask(lambda: self._read(asked.text))
+        except PeerUnavailable as error:
+            log.warning("text not classified", key="question.failed", why=str(error))
+            self._count("questions_failed")
+            return TextResult(asked.request_id, None, 0.0)
+        return TextResult(
+            asked.request_id,
+            scores.probabilities if scores else None,
+            scores.threshold if scores else 0.0,
+            topic,
+            confidence,
+        )
+
+    async def speech(
+        self, asked: AnnounceListen, reason: str, samples: FloatArray, speech_s: float
+    ) -> ListenResult:
+        """The answer to a spoken question, within ANSWER_S; samples (n,) at 8 kHz, maybe none."""
+        if reason not in ("utterance", "limit") or not samples.size:
+            return ListenResult(asked.uuid, asked.call_id, reason, None, None, 0.0, None, None)
+        deadline = asyncio.get_running_loop().time() + ANSWER_S
+        async with asyncio.TaskGroup() as group:
+            hearing = group.create_task(self._until(deadline, self._hear(samples)))
+            reading = group.create_task(self._transcribe_and_read(deadline, samples))
+        voice = hearing.result()
+        text, words, topic, confidence = reading.result()
+        both = fuse(words, voice)
+        return ListenResult(
+            asked.uuid,
+            asked.call_id,
+            reason,
+            text,
+            both.probabilities if both else None,
+            both.threshold if both else 0.0,
+            voice.probabilities if voice else None,
+            words.probabilities if words else None,
+            topic,
+            confidence,
+            round(speech_s, 2),
+        )
+
+    async def _transcribe_and_read(
+        self, deadline: float, samples: FloatArray
+    ) -> tuple[str | None, Scores | None, str | None, float]:
+        text = await self._until(deadline, self._transcribe(samples))
+        if not text:
+            return text, None, None, 0.0
+        found = await self._until(deadline, self._words.ask(lambda: self._read(text)))
+        return (text, *found) if found else (text, None, None, 0.0)
+
+    async def _hear(self, samples: FloatArray) -> Scores | None:
+        model = self._models.speech
+        return None if model is None else await self._voice.ask(lambda: model.classify(samples))
+
+    async def _transcribe(self, samples: FloatArray) -> str | None:
+        def work() -> str | None:
+            # Asked in the lane: the transcriber may have been loading until just now.
+            transcriber = self._models.transcriber
+            return None if transcriber is None else transcriber.transcribe(samples)
+
+        return await self._scribe.ask(work)
+
+    def _read(self, text: str) -> tuple[Scores | None, str | None, float]:
+        """In the words lane's thread."""
+        scores = self._models.text.classify(text) if self._models.text else None
+        topic, confidence = self._models.topics.classify(text) if self._models.topics else (None, 0.0)
+        return scores, topic, float(confidence)
+
+    async def _until(self, deadline: float, work: Awaitable[T]) -> T | None:
+        """The work's result; None when it is late or fails."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await work
+        except TimeoutError:
+            log.warning("part of a question came too late", key="question.late")
+        except PeerUnavailable as error:
+            log.warning("part of a question failed", key="question.failed", why=str(error))
+        self._count("questions_late_or_failed")
+        return None

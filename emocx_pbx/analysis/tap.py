@@ -1,0 +1,178 @@
+"""Live taps: audio of a call's sides in, readings and spans out as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import numpy as np
+import structlog
+
+from emocx_pbx.analysis.arrival import ArrivalClock
+from emocx_pbx.analysis.lane import Lane
+from emocx_pbx.analysis.messages import (
+    AnnounceTap,
+    Message,
+    ReadingMade,
+    SpeechHeard,
+    TapEnded,
+    TapStarted,
+)
+from emocx_pbx.analysis.pipeline import CallerSession, Classifier, read
+from emocx_pbx.analysis.sides import TwoSides
+from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, deinterleave, from_slin
+from emocx_pbx.domain import Reading, Side, Span
+from emocx_pbx.errors import ProtocolError
+from emocx_pbx.pbx.audio_session import AudioSession
+from emocx_pbx.settings import AnalysisSettings
+
+log = structlog.get_logger()
+
+Send = Callable[[Message], None]
+
+STEREO: Final = "stereo"
+
+
+class CallAudio:
+    """One call's analysis; fed by one stereo tap, or by up to two one-sided ones."""
+
+    def __init__(
+        self,
+        announced: AnnounceTap,
+        settings: AnalysisSettings,
+        classifier: Classifier | None,
+        lane: Lane,
+        send: Send,
+    ) -> None:
+        self.call_id, self.uuid = announced.call_id, announced.uuid
+        self.sides = TwoSides()
+        self._segmenter = CallSegmenter(settings, announced.offset_s)
+        self._session: CallerSession | None = classifier.session() if classifier else None
+        self._model = classifier.name if classifier else ""
+        self._lane, self._send = lane, send
+        self._finished = False
+
+    def feed(self, customer: Int16Array, agent: Int16Array) -> None:
+        """Take the next stretch of both sides."""
+        if not self._finished:
+            self._tell(self._segmenter.feed(customer, agent))
+
+    def finish(self) -> None:
+        """No more comes; harmless when repeated."""
+        if not self._finished:
+            self._finished = True
+            self._tell(self._segmenter.finish())
+
+    def _tell(self, items: list[Window | Span]) -> None:
+        for item in items:
+            if isinstance(item, Span):
+                self._send(SpeechHeard(self.uuid, self.call_id, item.side, item.t0, item.t1))
+            elif (session := self._session) is not None:
+                self._lane.put(partial(read, session, self._model, item), self._tell_reading)
+
+    def _tell_reading(self, reading: Reading | None) -> None:
+        if reading is None:
+            return
+        scores = reading.scores
+        self._send(
+            ReadingMade(
+                self.uuid,
+                self.call_id,
+                reading.t0,
+                reading.t1,
+                reading.speech_s,
+                scores.probabilities,
+                scores.threshold,
+                reading.model,
+            )
+        )
+
+
+class Tap:
+    """One tap's connection (a SessionHandler): true times, the right side, one TapEnded."""
+
+    def __init__(
+        self, announced: AnnounceTap, call: CallAudio, lane: Lane, send: Send, forget: Callable[[Tap], None]
+    ) -> None:
+        """`forget` is called when the connection is over."""
+        self.announced, self.call = announced, call
+        self.session: AudioSession | None = None
+        self.clock = ArrivalClock()
+        self._lane, self._send, self._forget = lane, send, forget
+
+    @property
+    def side(self) -> Side | None:
+        """The one side it carries; None for both."""
+        match self.announced.mode:
+            case "agent":
+                return "agent"
+            case "customer":
+                return "customer"
+            case _:
+                return None
+
+    # SessionHandler.
+
+    def started(self, session: AudioSession, at: float) -> None:
+        """The socket opened; TapStarted waits for the first audio."""
+        self.session = session
+
+    def audio(self, pcm: bytes, rate: int, at: float) -> None:
+        """Audio came.
+
+        Raises:
+            ProtocolError: another rate than 8 kHz, or half a sample; it ends the connection.
+        """
+        if rate != SAMPLE_RATE:
+            raise ProtocolError(f"a tap at {rate} Hz; expected {SAMPLE_RATE} (is the channel c(slin)?)")
+        # (sides, n)
+        block = np.stack(deinterleave(pcm)) if self.side is None else from_slin(pcm)[None, :]
+        first = self.clock.started_at is None
+        blocks = self.clock.push(at, block)
+        started_at = self.clock.started_at
+        if first and started_at is not None:
+            self._send(TapStarted(self.announced.uuid, self.announced.call_id, started_at))
+            if self.side is not None:
+                self.call.sides.join(self.side, started_at)
+        self._feed(blocks)
+
+    def dtmf(self, digit: str, at: float) -> None:
+        """Keys say nothing about feelings."""
+
+    def ended(self, reason: str, at: float) -> None:
+        """The connection is over: flush, and tell so once all readings are out."""
+        self.session = None
+        self._feed(self.clock.flush())
+        if self.side is not None:
+            self.call.feed(*self.call.sides.leave(self.side))
+        if self.side != "agent" or not self.call.sides.open:
+            self.call.finish()
+        ended = TapEnded(
+            self.announced.uuid,
+            self.announced.call_id,
+            at,
+            short_reason(reason),
+            round(self.clock.audio_s, 3),
+            round(self.clock.max_gap_s, 3),
+            round(self.clock.missing_s, 3),
+        )
+        self._forget(self)
+        self._lane.after(lambda: self._send(ended))
+
+    def _feed(self, blocks: list[Int16Array]) -> None:
+        for block in blocks:
+            if self.side is None:
+                self.call.feed(block[0], block[1])
+            else:
+                self.call.feed(*self.call.sides.push(self.side, block[0]))
+
+
+def short_reason(reason: str) -> str:
+    """A session's reason in the words of TapEnded: eof, ended, idle or protocol."""
+    if reason.startswith(("malformed", "handler")):
+        return "protocol"
+    if reason.startswith(("peer", "connection")):
+        return "eof"
+    return "idle" if reason == "idle" else "ended"

@@ -1,0 +1,57 @@
+"""The process of one analysis worker: `python -m emocx_pbx.analysis.worker --fd N --config JSON`.
+
+Started by the pool. Speaks the messages of `analysis.messages` on the inherited socket N, and ends when
+the other end of it closes, however the controller ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+#: The numeric libraries read these when they are loaded, and nothing else tells them: one worker, one
+#: core. That is why this module imports none of them at its top.
+ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run until the controller says Shutdown or is gone; the exit status."""
+    parser = argparse.ArgumentParser(prog="emocx-pbx-worker")
+    parser.add_argument("--fd", type=int, required=True, help="inherited socket to the controller")
+    parser.add_argument("--config", required=True, help="WorkerConfig as JSON; -: on stdin")
+    options = parser.parse_args(argv)
+    for name in ONE_THREAD:
+        os.putenv(name, "1")
+    text = sys.stdin.buffer.read() if options.config == "-" else options.config.encode()
+    return asyncio.run(_main(options.fd, text))
+
+
+async def _main(fd: int, config_json: bytes) -> int:
+    from emocx_pbx.analysis.config import WorkerConfig
+    from emocx_pbx.analysis.host import serve
+    from emocx_pbx.analysis.link import Link
+    from emocx_pbx.analysis.messages import ToWorker
+    from emocx_pbx.observe.logs import configure
+
+    config = msgspec.json.decode(config_json, type=WorkerConfig)
+    configure(config.log)
+    reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fd))
+    return await serve(config, Link(reader, writer, msgspec.msgpack.Decoder(ToWorker)), steady_clock())
+
+
+def steady_clock() -> Callable[[], float]:
+    """Unix seconds that never jump: a set clock must not look like a gap in a call."""
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
