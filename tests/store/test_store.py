@@ -1,0 +1,256 @@
+"""The store: what is committed stays, what is redone changes nothing, and each call ends once."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment, Span
+from emocx_pbx.errors import StoreError
+from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.store.database import Store
+from emocx_pbx.store.rows import CorrectionRow
+from emocx_pbx.webhooks.events import NewEvent
+
+CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
+LIVE = WebhookSettings(
+    name="live", url="http://127.0.0.1:2/", secret="whsec_" + "B" * 32, events=("call.reading", "call.ended")
+)
+DECISION = Decision("d1", 90.0, "ok", "vip", "angry", 0.9, {"angry": 0.9}, reasons=("said so",))
+SEGMENT = Segment("c1", 0, "bob", "PJSIP/bob", "vip", "queue", 110.0)
+READING = Reading(0.5, 3.5, 2.9, Scores((0.7, 0.1, 0.1, 0.1), 0.4), "cnn/1")
+GRADE = Grade(
+    61.5, "B", 55.0, 70.0, 20.0, (Contribution("base", 61.5, "all", (0,)),), facts={"agent_talk_share": 0.5}
+)
+
+
+def event(kind: str, call_id: str | None = "c1", at: float = 100.0, **data: object) -> NewEvent:
+    return NewEvent(kind, call_id, data, at, str(data.pop("of", "")))
+
+
+@pytest.fixture
+async def store(tmp_path):
+    opened = await Store.open(tmp_path / "emocx.db", [CRM, LIVE], clock=lambda: 1000.0)
+    yield opened
+    await opened.close()
+
+
+async def a_whole_call(store: Store, call_id: str = "c1") -> None:
+    """Told from the beginning to the end, as the service does it."""
+    await store.record_decision(DECISION, None, "cust-1", "where is my money")
+    await store.start_call(call_id, 100.0, None, "+4930", "vip", "d1", [event("call.started", call_id)])
+    await store.open_segment(replace(SEGMENT, call_id=call_id))
+    await store.set_tapped(call_id, 110.2)
+    await store.set_tapped(call_id, 140.2)
+    await store.add_readings(call_id, [READING], 114.0, [event("call.reading", call_id, of="0.5")])
+    await store.add_spans(call_id, [Span("customer", 0.4, 3.5), Span("agent", 4.0, 5.0)])
+    await store.set_hold(call_id, 120.0, True)
+    await store.set_hold(call_id, 125.0, False)
+    await store.close_segment(call_id, 0, 130.0, "agent_left")
+    await store.save_grade(call_id, 0, GRADE, [event("call.graded", call_id, of="0")])
+    await store.end_call(call_id, 131.0, "hangup", [event("call.ended", call_id, 131.0)])
+
+
+async def test_a_call_is_told_back_as_it_was(store):
+    await a_whole_call(store)
+    detail = await store.call("c1")
+    assert (detail.call.customer_key, detail.call.caller, detail.call.queue) == ("cust-1", "+4930", "vip")
+    assert (detail.call.tapped_at, detail.call.ended_at, detail.call.end_reason) == (110.2, 131.0, "hangup")
+    assert detail.decision.decision == DECISION
+    assert (detail.decision.text, detail.decision.call_id) == ("where is my money", "c1")
+    assert [(s.agent, s.ended_at, s.end_reason) for s in detail.segments] == [("bob", 130.0, "agent_left")]
+    assert detail.readings == (READING,)
+    assert [s.side for s in detail.spans] == ["customer", "agent"]
+    assert [(h.started_at, h.ended_at) for h in detail.holds] == [(120.0, 125.0)]
+    assert [(g.revision, g.kind, g.grade) for g in detail.grades] == [(0, "automatic", GRADE)]
+    assert [(e.type, e.sequence) for e in detail.events] == [
+        ("call.started", 1),
+        ("call.reading", 2),
+        ("call.graded", 3),
+        ("call.ended", 4),
+    ]
+    assert await store.call("nobody") is None
+
+
+async def test_each_receiver_gets_the_events_it_wants(store):
+    await a_whole_call(store)
+    rows = await store.deliveries(limit=50)
+    assert sorted((r.endpoint, r.type) for r in rows) == [
+        ("crm", "call.ended"),
+        ("crm", "call.graded"),
+        ("crm", "call.started"),
+        ("live", "call.ended"),
+        ("live", "call.reading"),
+    ]
+    assert await store.delivery_counts() == {("crm", "pending"): 3, ("live", "pending"): 2}
+
+
+async def test_all_of_it_again_changes_nothing(store):
+    await a_whole_call(store)
+    before = await store.call("c1"), await store.deliveries(limit=50)
+    assert await store.save_grade("c1", 0, GRADE, [event("call.graded", of="0")]) is False
+    assert await store.end_call("c1", 500.0, "lost", [event("call.ended", at=500.0)]) is False
+    await a_whole_call(store)
+    assert (await store.call("c1"), await store.deliveries(limit=50)) == before
+
+
+async def test_a_call_has_one_terminal_event_whatever_is_tried(store):
+    await a_whole_call(store)
+    await store.end_call("c1", 140.0, "lost", [NewEvent("call.ended", "c1", {}, 140.0, "another")])
+    await store.add_event("call.alert", "c1", {}, 141.0, "too late")
+    await store.add_event("grade.revised", "c1", {}, 150.0, "0:1")
+    types = [e.type for e in (await store.call("c1")).events]
+    assert types.count("call.ended") == 1
+    assert types[-2:] == ["call.ended", "grade.revised"]
+
+
+async def test_a_failed_transaction_leaves_neither_grade_nor_event(store):
+    unencodable = NewEvent("call.graded", "c1", {"no": object()}, 1.0, "0")
+    with pytest.raises(TypeError):
+        await store.save_grade("c1", 0, GRADE, [event("call.alert"), unencodable])
+    assert await store.grades_of_call("c1") == ()
+    assert await store.events_of_call("c1") == ()
+    assert await store.save_grade("c1", 0, GRADE, [event("call.graded", of="0")]) is True
+
+
+async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(store):
+    entered, never = asyncio.Event(), asyncio.Event()
+
+    async def halfway() -> None:
+        async with store._connection.transaction() as c:
+            await store._sql.start_call(
+                c, call_id="x", at=1.0, customer_key=None, caller=None, queue=None, decision_id=None
+            )
+            entered.set()
+            await never.wait()
+
+    task = asyncio.create_task(halfway())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await store.call("x") is None
+    await a_whole_call(store)
+    assert await store.call("c1") is not None
+
+
+async def test_many_writers_at_once(store):
+    await asyncio.gather(*(a_whole_call(store, f"c{n}") for n in range(12)))
+    for n in range(12):
+        assert [e.sequence for e in (await store.call(f"c{n}")).events] == [1, 2, 3, 4]
+
+
+async def test_open_calls_are_told_with_their_open_segments(store):
+    await a_whole_call(store, "ended")
+    await store.start_call("open", 200.0, "k", None, "vip", None)
+    await store.open_segment(replace(SEGMENT, call_id="open", ended_at=205.0, started_at=201.0))
+    await store.open_segment(replace(SEGMENT, call_id="open", index=1, agent="eve", started_at=206.0))
+    await store.touch("open", 260.0)
+    await store.touch("open", 250.0)
+    (found,) = await store.open_calls()
+    assert (found.call.call_id, found.call.last_seen_at, found.next_segment) == ("open", 260.0, 2)
+    assert [s.agent for s in found.segments] == ["eve"]
+    await store.set_hold("open", 261.0, True)
+    assert await store.end_call("open", 270.0, "lost") is True
+    detail = await store.call("open")
+    assert [(s.ended_at, s.end_reason) for s in detail.segments] == [(205.0, None), (270.0, "lost")]
+    assert detail.holds[0].ended_at == 270.0
+    assert await store.open_calls() == []
+
+
+async def test_grades_are_appended_never_overwritten(store, tmp_path):
+    await a_whole_call(store)
+    better = Grade(80.0, "A", 80.0, 80.0, 20.0)
+    for n, author in enumerate(("kim", "lee"), start=1):
+        row = await store.revise_grade(
+            "c1",
+            0,
+            better,
+            kind="override",
+            author=author,
+            reason="heard it",
+            events=lambda r: [event("grade.revised", of=f"0:{r.revision}", revision=r.revision)],
+        )
+        assert row.revision == n
+    (graded,) = await store.grades(agent="bob")
+    assert (graded.row.author, graded.row.grade.score, graded.decision) == ("lee", 80.0, DECISION)
+    assert [g.grade.score for g in (await store.call("c1")).grades] == [61.5, 80.0, 80.0]
+    assert [e.type for e in (await store.call("c1")).events][-2:] == ["grade.revised"] * 2
+    direct = sqlite3.connect(tmp_path / "emocx.db")
+    with pytest.raises(sqlite3.IntegrityError, match="never overwritten"):
+        direct.execute("UPDATE grade SET score = 100")
+    direct.close()
+
+
+async def test_lists_filter_by_time_agent_and_queue(store):
+    await a_whole_call(store)
+    assert [c.call_id for c in await store.calls(agent="bob", queue="vip")] == ["c1"]
+    assert await store.calls(agent="eve") == []
+    assert await store.calls(since=101.0) == []
+    assert await store.grades(until=110.0) == []
+    assert [d.decision.decision_id for d in await store.decisions(since=90.0)] == ["d1"]
+    assert (await store.decision("d1")).customer_key == "cust-1"
+    assert await store.decision("d9") is None
+
+
+async def test_a_chat_decision_is_attached_to_its_call_later(store):
+    await store.record_decision(
+        DECISION, None, "cust-1", None, [NewEvent("query.routed", None, {}, 90.0, "d1")]
+    )
+    await store.start_call("c7", 100.0, None, None, "vip", None)
+    await store.attach_decision("d1", "c7")
+    detail = await store.call("c7")
+    assert (detail.call.decision_id, detail.call.customer_key) == ("d1", "cust-1")
+    (row,) = await store.deliveries(endpoint="crm")
+    assert (row.type, row.call_id, row.sequence) == ("query.routed", None, 1)
+
+
+async def test_corrections_are_kept_as_labels(store):
+    correction = CorrectionRow("c1", 0.5, 3.5, "neutral", "kim", "just loud", 400.0)
+    await store.correct_reading(correction)
+    assert await store.corrections() == [correction]
+
+
+async def test_news_is_told_only_after_it_is_committed(store):
+    seen: list[int] = []
+    store.on_events = lambda: seen.append(1)
+    await store.touch("c1", 5.0)
+    assert seen == []
+    await store.add_event("call.started", "c1", {}, 1.0)
+    assert seen == [1]
+
+
+async def test_a_newer_database_or_no_database_is_refused(tmp_path):
+    newer = sqlite3.connect(tmp_path / "newer.db")
+    newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(StoreError, match="use a newer one"):
+        await Store.open(tmp_path / "newer.db")
+    (tmp_path / "letter.db").write_text("Dear Sir or Madam, " * 100)
+    with pytest.raises(StoreError, match=r"letter\.db"):
+        await Store.open(tmp_path / "letter.db")
+    with pytest.raises(StoreError, match="can't be used"):
+        await Store.open(tmp_path / "no" / "where.db")
+
+
+async def test_another_process_sees_and_may_write_too(store, tmp_path):
+    await a_whole_call(store)
+    other = await Store.open(tmp_path / "emocx.db", [CRM])
+    assert (await other.call("c1")).call.end_reason == "hangup"
+    assert await other.replay(endpoint="crm", call_id="c1") == 3
+    await other.close()
+    await store.touch("c1", 999.0)
+    assert (await store.call("c1")).call.last_seen_at == 999.0
+
+
+async def test_what_was_committed_is_there_after_reopening(tmp_path):
+    first = await Store.open(tmp_path / "a.db", [CRM])
+    await a_whole_call(first)
+    before = await first.call("c1")
+    await first.close()
+    second = await Store.open(tmp_path / "a.db", [CRM])
+    assert await second.call("c1") == before
+    await second.close()
