@@ -1,0 +1,66 @@
+"""How well topics are told apart: CLINC150's ten domains from twenty examples each.
+
+    python benchmarks/topics.py --data ../shared/data [--split test] [--words] [--seeds 3] [--json]
+
+A query of the split counts as right only if its domain is named ("none" is wrong); out-of-scope
+recall is the share of out-of-scope queries answered "none". Examples are drawn at random per seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from emocx_pbx.routing.topics import TopicClassifier
+
+
+def measure(data: Path, split: str, seed: int, *, by_meaning: bool, examples: int = 20) -> dict[str, float]:
+    rows: dict[str, list[list[str]]] = json.loads((data / "data_full.json").read_text(encoding="utf-8"))
+    domains: dict[str, list[str]] = json.loads((data / "domains.json").read_text(encoding="utf-8"))
+    domain_of = {intent: domain for domain, intents in domains.items() for intent in intents}
+    pool: dict[str, list[str]] = {domain: [] for domain in domains}
+    for text, intent in rows["train"]:
+        pool[domain_of[intent]].append(text)
+    rng = random.Random(seed)
+    classifier = TopicClassifier.fit(
+        {domain: rng.sample(texts, examples) for domain, texts in pool.items()}, by_meaning=by_meaning
+    )
+    started = time.perf_counter()
+    answers = [(classifier.classify(text)[0], domain_of[intent]) for text, intent in rows[split]]
+    spent = time.perf_counter() - started
+    strange = [classifier.classify(text)[0] for text, _ in rows[f"oos_{split}"]]
+    named = [(said, true) for said, true in answers if said is not None]
+    return {
+        "accuracy": sum(said == true for said, true in answers) / len(answers),
+        "accuracy_when_named": sum(said == true for said, true in named) / max(1, len(named)),
+        "oos_recall": sum(said is None for said in strange) / len(strange),
+        "ms_per_query": 1000 * spent / len(answers),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Topics on CLINC150's ten domains.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--split", choices=["val", "test"], default="test")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--words", action="store_true", help="by words, as without the MiniLM weights")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    folder = args.data / "text" / "clinc150"
+    runs = [measure(folder, args.split, s, by_meaning=not args.words) for s in range(args.seeds)]
+    mean = {name: round(sum(run[name] for run in runs) / len(runs), 4) for name in runs[0]}
+    result: dict[str, Any] = {"split": args.split, "by": "words" if args.words else "meaning", **mean}
+    result["runs"] = [{name: round(value, 4) for name, value in run.items()} for run in runs]
+    if args.json:
+        print(json.dumps(result))
+    else:
+        for name, value in mean.items():
+            print(f"{name:>20}  {value:.3f}")
+
+
+if __name__ == "__main__":
+    main()
