@@ -1,0 +1,143 @@
+"""FastAGI's lines, replies and values."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emocx_pbx.errors import ProtocolError
+from emocx_pbx.pbx.agi_protocol import (
+    MAX_REPLY,
+    Reply,
+    ReplyReader,
+    arguments,
+    get_command,
+    marked_value,
+    parse_opening,
+    safe_value,
+    script_path,
+    set_command,
+)
+
+MARK = "0123456789abcdef"
+
+
+@given(st.text(st.characters(exclude_characters="\r", codec="utf-8"), max_size=200))
+def test_any_value_is_read_as_it_is(value: str) -> None:
+    reader = ReplyReader(MARK)
+    lines = f"200 result=1 ({MARK}{value}{MARK})".split("\n")
+    replies = [reader.take(line) for line in lines]
+    assert replies[:-1] == [None] * (len(lines) - 1)
+    assert replies[-1] is not None
+    assert marked_value(replies[-1], MARK) == value
+
+
+@pytest.mark.parametrize("value", ["x)\n200 result=1 (evil", "a\nHANGUP\nb", "520-no\n520 yes", ")"])
+def test_a_value_that_looks_like_replies_stays_a_value(value: str) -> None:
+    reader = ReplyReader(MARK)
+    *first, last = f"200 result=1 ({MARK}{value}{MARK})".split("\n")
+    for line in first:
+        assert reader.take(line) is None
+        assert reader.inside
+    reply = reader.take(last)
+    assert reply is not None and marked_value(reply, MARK) == value
+
+
+@pytest.mark.parametrize(
+    ("lines", "reply"),
+    [
+        (["200 result=1"], Reply(200, "result=1")),
+        (["100 Trying...", "200 result=0"], Reply(200, "result=0")),
+        (["510 Invalid or unknown command"], Reply(510, "Invalid or unknown command")),
+        (["511 Command Not Permitted"], Reply(511, "Command Not Permitted")),
+        (
+            ["520-Invalid command syntax.  Proper usage follows:", "Usage: SET", "520 End of proper usage."],
+            Reply(
+                520, "Invalid command syntax.  Proper usage follows:\nUsage: SET\n520 End of proper usage."
+            ),
+        ),
+        (["rest of something", "200 result=1"], Reply(200, "result=1")),
+    ],
+)
+def test_replies(lines: list[str], reply: Reply) -> None:
+    reader = ReplyReader()
+    found = [reader.take(line) for line in lines]
+    assert found == [None] * (len(lines) - 1) + [reply]
+
+
+def test_an_endless_reply_is_refused() -> None:
+    reader = ReplyReader(MARK)
+    reader.take(f"200 result=1 ({MARK}")
+    with pytest.raises(ProtocolError, match="more than"):
+        for _ in range(MAX_REPLY):
+            reader.take("x" * 100)
+
+
+def test_a_variable_without_marks_in_the_reply_is_empty() -> None:
+    assert marked_value(Reply(200, "result=0"), MARK) == ""
+
+
+@given(st.text())
+def test_a_safe_value_is_one_quoted_word_without_meaning(value: str) -> None:
+    command = set_command("EMOCX_QUEUE", value)
+    assert re.fullmatch(r'SET VARIABLE EMOCX_QUEUE "[^"\\$`\x00-\x1f]*"', command)
+    assert len(command.encode()) < 2_000
+    assert safe_value(safe_value(value)) == safe_value(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "safe"),
+    [
+        ("127.0.0.1:9092", "127.0.0.1:9092"),
+        ("[::1]:9092", "[::1]:9092"),
+        ("custom/how&can", "custom/how&can"),
+        ("0.83", "0.83"),
+        ("Zürich", "Zürich"),
+        ("a,b", "a_b"),
+        ('x"\nEXEC System rm', "x__EXEC System rm"),
+        ("${SECRET}", "__SECRET_"),
+    ],
+)
+def test_known_values(value: str, safe: str) -> None:
+    assert safe_value(value) == safe
+
+
+@pytest.mark.parametrize("name", ["", "A B", "A=1", "A\nB", "A}", "1A", "FUNC(x", "A(${B})", "ÄB"])
+def test_names_that_are_none_are_refused(name: str) -> None:
+    with pytest.raises(ProtocolError):
+        get_command(name, MARK)
+    with pytest.raises(ProtocolError):
+        set_command(name, "1")
+
+
+def test_names() -> None:
+    assert get_command("CALLERID(num)", "m") == 'GET FULL VARIABLE "m${CALLERID(num)}m"'
+    assert set_command("__X", "1") == 'SET VARIABLE __X "1"'
+
+
+@pytest.mark.parametrize(
+    ("env", "path"),
+    [
+        ({"agi_network_script": "route"}, "/route"),
+        ({"agi_network_script": "route?a=1"}, "/route"),
+        ({"agi_network_script": ""}, "/"),
+        ({"agi_request": "agi://127.0.0.1:4573/heard?x"}, "/heard"),
+        ({"agi_request": "agi://127.0.0.1"}, "/"),
+    ],
+)
+def test_path(env: dict[str, str], path: str) -> None:
+    assert script_path(env) == path
+
+
+def test_opening() -> None:
+    env = parse_opening(
+        ["agi_network: yes", "agi_network_script: r", "agi_arg_1: a: b", "agi_arg_2:", "agi_arg_4: z"]
+    )
+    assert env["agi_arg_1"] == "a: b"
+    assert arguments(env) == ("a: b", "")
+    for wrong in (["GET / HTTP/1.1"], ["agi_network: yes"], [], ["agi_x"]):
+        with pytest.raises(ProtocolError):
+            parse_opening(wrong)
