@@ -111,8 +111,8 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]
         """Give an answer to its action, and every other event to the link.
 
         An event that carries the id of an action without an open list is an event like others:
-        OriginateResponse, which also has a Response header, may overtake the response proper. An action past its
-        deadline still swallows its items.
+        OriginateResponse, which also has a Response header, may overtake the response proper. An action
+        past its deadline still swallows its items.
         """
         action = self.responses.get(message.id)
         if action is not None and ("event" not in message or action.responses):
