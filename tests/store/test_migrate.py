@@ -1,0 +1,56 @@
+"""Migrations: each runs once, whole or not at all, and the files themselves are in order."""
+
+from __future__ import annotations
+
+import aiosqlite
+import pytest
+
+from emocx_pbx.errors import StoreError
+from emocx_pbx.store.migrate import migrate, migrations, statements
+
+
+async def tables(connection: aiosqlite.Connection) -> set[str]:
+    rows = await connection.execute_fetchall("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {row[0] for row in rows}
+
+
+@pytest.fixture
+async def connection():
+    async with aiosqlite.connect(":memory:", isolation_level=None) as opened:
+        yield opened
+
+
+async def test_the_shipped_migrations_run_once(connection):
+    assert await migrate(connection) == len(migrations())
+    assert {"call", "decision", "segment", "reading", "grade", "event", "delivery"} <= await tables(
+        connection
+    )
+    assert await migrate(connection) == len(migrations())
+
+
+async def test_a_failing_migration_leaves_nothing_behind(connection, tmp_path):
+    (tmp_path / "0001_fine.sql").write_text("CREATE TABLE a (x);")
+    (tmp_path / "0002_broken.sql").write_text("CREATE TABLE b (x);\nCREATE TABLE a (x);")
+    with pytest.raises(StoreError, match=r"0002_broken\.sql"):
+        await migrate(connection, tmp_path)
+    assert await tables(connection) == {"a"}
+    (tmp_path / "0002_broken.sql").write_text("CREATE TABLE b (x);")
+    assert await migrate(connection, tmp_path) == 2
+    assert await tables(connection) == {"a", "b"}
+
+
+@pytest.mark.parametrize("names", [["first.sql"], ["0002_x.sql"], ["0001_x.sql", "0003_y.sql"]])
+def test_misnumbered_files_are_refused(tmp_path, names):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(StoreError):
+        migrations(tmp_path)
+
+
+def test_statements_are_cut_where_sqlite_says():
+    script = (
+        "-- a; b\nCREATE TABLE a (x);\nCREATE TRIGGER t AFTER INSERT ON a\nBEGIN\n SELECT 1;\nEND;\n-- end\n"
+    )
+    assert len(statements(script)) == 2
+    with pytest.raises(StoreError, match="unfinished"):
+        statements("CREATE TABLE a (x)")
