@@ -1,0 +1,134 @@
+"""The part of the check that needs no Asterisk: settings, policy, rubric, models, disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emocx_pbx.errors import EmocxError
+from emocx_pbx.pbx.finding import Finding
+from emocx_pbx.settings import Settings, is_loopback
+
+if TYPE_CHECKING:
+    from emocx_pbx.emotion.registry import Registry
+
+#: Under this the database of a busy day may not fit; a tenth of it and the next one won't.
+LOW_DISK_BYTES = 1_000_000_000
+
+
+def local_findings(settings: Settings) -> Iterator[Finding]:
+    """Look at everything on this machine."""
+    yield from _addresses(settings)
+    yield from _policy(settings)
+    yield from _rubric(settings)
+    yield from _models(settings)
+    yield _disk(settings.store_path().absolute().parent)
+
+
+def _addresses(settings: Settings) -> Iterator[Finding]:
+    """Addresses that are each right but can't work together."""
+    asterisk, analysis, agi = settings.asterisk, settings.analysis, settings.agi
+    if not asterisk.secret:
+        yield Finding(
+            "fail", "settings", "asterisk.secret is empty",
+            "set it, or EMOCX_ASTERISK_SECRET, to the secret of the manager user",
+        )  # fmt: skip
+    remote = not is_loopback(asterisk.host)
+    if remote and is_loopback(analysis.host):
+        yield Finding(
+            "fail", "settings", f"Asterisk on {asterisk.host} can't reach the workers at {analysis.host}",
+            "set analysis.host to this machine's address there, and analysis.bind to listen on it",
+        )  # fmt: skip
+    if remote and not asterisk.tls and asterisk.auth == "plain":
+        yield Finding(
+            "warn", "settings", f"the manager secret goes to {asterisk.host} unencrypted",
+            'set asterisk.auth = "md5" or asterisk.tls = true',
+        )  # fmt: skip
+    for name, host in (("analysis.bind", analysis.bind), ("agi.host", agi.host)):
+        if not is_loopback(host):
+            yield Finding(
+                "warn", "settings", f"{name} listens on {host}; that protocol has no encryption or login",
+                "let only Asterisk's address through the firewall, or use a tunnel",
+            )  # fmt: skip
+    if remote and is_loopback(agi.host):
+        yield Finding(
+            "warn", "settings", f"the dialplan on {asterisk.host} can't ask for decisions at {agi.host}",
+            "set agi.host to an address that Asterisk reaches; until then callers get default queues",
+        )  # fmt: skip
+
+
+def _policy(settings: Settings) -> Iterator[Finding]:
+    from emocx_pbx.routing.policy import load_policy
+
+    try:
+        policy = load_policy(settings.policy_path())
+    except EmocxError as e:
+        yield Finding("fail", "policy", str(e), "correct the file; the service would not start with it")
+        return
+    yield Finding(
+        "ok", "policy", f"{settings.policy_path() or 'the built-in policy'}: {len(policy.rules)} rules"
+    )
+    if settings.routing.mode == "monitor":
+        yield Finding(
+            "warn", "policy", "monitor mode: decisions are recorded and not acted on",
+            'set routing.mode = "active" when you trust them',
+        )  # fmt: skip
+
+
+def _rubric(settings: Settings) -> Iterator[Finding]:
+    from emocx_pbx.grading.rubric import load_rubric
+
+    try:
+        load_rubric(settings.rubric_path())
+    except EmocxError as e:
+        yield Finding("fail", "rubric", str(e), "correct the file; the service would not start with it")
+    else:
+        yield Finding("ok", "rubric", str(settings.rubric_path() or "rubric v1"))
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    """Find the very models that the workers would load, by checksum."""
+    from emocx_pbx.emotion.registry import Registry
+
+    registry = Registry(settings.models_path())
+    wanted = (("speech", settings.analysis.speech_model), ("text", settings.analysis.text_model))
+    for kind, spec in wanted:
+        if spec == "off":
+            yield Finding(
+                "warn", "models", f"the {kind} model is off", f"set analysis.{kind}_model to use one"
+            )
+            continue
+        try:
+            card = registry.find(kind, _speech_name(registry) if spec == "auto" else spec).card
+        except EmocxError as e:
+            yield Finding(
+                "fail", "models", str(e), f"install the model again, or set analysis.{kind}_model to another"
+            )
+        else:
+            yield Finding("ok", "models", f"{kind} model {card.title}, {len(card.sha256)} checksums right")
+
+
+def _speech_name(registry: Registry) -> str:
+    """What `auto` stands for on this machine."""
+    from emocx_pbx.emotion import voice
+
+    if voice.available() and registry.versions("speech", "voice"):
+        return "voice"
+    return "mlp" if registry.versions("speech", "mlp") and not registry.versions("speech", "cnn") else "cnn"
+
+
+def _disk(folder: Path) -> Finding:
+    """Whether the database can be written for some time."""
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return Finding(
+            "fail", "disk", f"{folder} can't be written", "create it, owned by the user the service runs as"
+        )
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.1f} GB free in {folder}"
+    if free >= LOW_DISK_BYTES:
+        return Finding("ok", "disk", text)
+    level = "fail" if free < LOW_DISK_BYTES / 10 else "warn"
+    return Finding(level, "disk", text, "make room: without it no grade can be written")

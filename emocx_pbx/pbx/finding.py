@@ -1,0 +1,22 @@
+"""One finding of the check: what was looked at, how it stands, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A line of `emocx-pbx check`."""
+
+    level: Level
+    """warn: works, but not fully or not for sure; fail: calls will lack something promised."""
+    topic: str
+    """What was looked at, in a word or two."""
+    what: str
+    """What was found, one sentence."""
+    remedy: str = ""
+    """What to do; empty if nothing."""
