@@ -22,7 +22,7 @@ from emocx_pbx.errors import SettingsError
 from emocx_pbx.tables import read_struct, read_toml, read_value, suggestion
 
 #: Variables with these beginnings belong to the demo and the tests, not to the settings.
-OTHER_VARIABLES = ("EMOCX_DEMO_", "EMOCX_TEST_")
+OTHER_VARIABLES = ("EMOCX_CACHE", "EMOCX_DEMO_", "EMOCX_TEST_")
 #: Names the settings file by its path.
 CONFIG_VARIABLE = "EMOCX_CONFIG"
 
