@@ -1,0 +1,140 @@
+"""A small CRM: takes webhooks, verifies each signature, keeps the events and waits for some."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+from standardwebhooks import Webhook, WebhookVerificationError
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One delivery."""
+
+    id: str
+    """The event's id: the same for every attempt."""
+    type: str
+    timestamp: str
+    data: dict[str, Any]
+    signature_valid: bool
+
+    @property
+    def call_id(self) -> str | None:
+        """The call it is about."""
+        value = self.data.get("call_id")
+        return None if value is None else str(value)
+
+
+def new_secret() -> str:
+    """A fresh signing secret in Standard Webhooks' form."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+class Receiver:
+    """An HTTP server on 127.0.0.1 that receives events.
+
+    `async with Receiver() as crm: ... await crm.wait(lambda: crm.of("call.ended"), 10)`.
+    """
+
+    def __init__(
+        self,
+        secret: str | None = None,
+        *,
+        port: int = 0,
+        answer: Callable[[Received], int] = lambda received: 204,
+        told: Callable[[Received], None] = lambda received: None,
+    ) -> None:
+        self.secret = secret or new_secret()
+        self.port = port
+        self.deliveries: list[Received] = []
+        """All attempts, repeated ones too, in the order they came."""
+        self.answer = answer
+        """HTTP status for a delivery; anything but 2xx makes the sender try again."""
+        self._told = told
+        self._webhook = Webhook(self.secret)
+        self._changed = asyncio.Condition()
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Where to send."""
+        return f"http://127.0.0.1:{self.port}/hooks/emocx"
+
+    @property
+    def events(self) -> list[Received]:
+        """What a receiver that honours the id has: the first good delivery of each event."""
+        seen: dict[str, Received] = {}
+        for delivery in self.deliveries:
+            if delivery.signature_valid:
+                seen.setdefault(delivery.id, delivery)
+        return list(seen.values())
+
+    def of(self, kind: str, call_id: str | None = None) -> list[Received]:
+        """Events of one type, of one call if given."""
+        return [e for e in self.events if e.type == kind and call_id in (None, e.call_id)]
+
+    async def wait(self, condition: Callable[[], object], deadline_s: float) -> None:
+        """Until `condition()` is true; it is asked again after each delivery.
+
+        Raises:
+            TimeoutError: it is not true in time.
+        """
+        async with asyncio.timeout(deadline_s), self._changed:
+            await self._changed.wait_for(lambda: bool(condition()))
+
+    async def start(self) -> None:
+        """Listen."""
+        app = web.Application(client_max_size=1 << 20)
+        app.router.add_post("/hooks/emocx", self._receive)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, shutdown_timeout=1.0).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening; what was received stays."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def __aenter__(self) -> Receiver:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            self._webhook.verify(body, {k.lower(): v for k, v in request.headers.items()})
+            valid = True
+        except (WebhookVerificationError, ValueError):
+            valid = False
+        try:
+            event = json.loads(body)
+            received = Received(
+                id=request.headers.get("webhook-id", ""),
+                type=str(event["type"]),
+                timestamp=str(event["timestamp"]),
+                data=dict(event["data"]),
+                signature_valid=valid,
+            )
+        except (ValueError, KeyError, TypeError):
+            return web.Response(status=400, text="not an event")
+        status = self.answer(received) if valid else 401
+        async with self._changed:
+            self.deliveries.append(received)
+            self._changed.notify_all()
+        self._told(received)
+        return web.Response(status=status)

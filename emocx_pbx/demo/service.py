@@ -1,0 +1,177 @@
+"""`emocx-pbx serve` as a child process with settings of its own: for the demo, tests and benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+from emocx_pbx.demo.asterisk import PrivateAsterisk, free_port
+from emocx_pbx.errors import PeerUnavailable
+
+#: The policy that sends each emotion to a queue of PrivateAsterisk.
+POLICY = Path(__file__).parent / "policy.toml"
+
+_READY_S = 60.0
+_STOP_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A receiver of the service's webhooks."""
+
+    url: str
+    secret: str
+    events: Sequence[str] = ()
+    name: str = "crm"
+
+
+class ServiceProcess:
+    """A controller with its workers beside a PrivateAsterisk.
+
+    `settings` overrides single settings by section: `{"analysis": {"workers": 2}}`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        pbx: PrivateAsterisk,
+        hooks: Sequence[Hook] = (),
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        policy: Path = POLICY,
+    ) -> None:
+        self.directory = directory
+        self.http_port, self.agi_port = free_port(), free_port()
+        self._pbx = pbx
+        self._hooks = tuple(hooks)
+        self._settings: dict[str, dict[str, Any]] = {
+            "asterisk": {"port": pbx.ami_port, "secret": pbx.secret},
+            "agi": {"port": self.agi_port},
+            "analysis": {"base_port": 0},
+            "http": {"port": self.http_port},
+            "store": {"path": "emocx.db"},
+            "routing": {"policy": str(policy)},
+            "log": {"format": "json"},
+        }
+        for section, values in (settings or {}).items():
+            self._settings.setdefault(section, {}).update(values)
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def config(self) -> Path:
+        """The settings file."""
+        return self.directory / "emocx.toml"
+
+    @property
+    def url(self) -> str:
+        """Where the HTTP API is."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def pid(self) -> int:
+        """The controller's process.
+
+        Raises:
+            PeerUnavailable: it does not run.
+        """
+        if self._process is None or self._process.returncode is not None:
+            raise PeerUnavailable("the service does not run")
+        return self._process.pid
+
+    def log(self) -> str:
+        """What the service logged so far: JSON lines."""
+        path = self.directory / "service.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    async def __aenter__(self) -> ServiceProcess:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start it, point the dialplan at it, and wait until it says that it is ready.
+
+        Raises:
+            PeerUnavailable: it ended, or is not ready within 60 s; the message has its last log line.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._write_settings()
+        words = [sys.executable, "-m", "emocx_pbx.cli", "serve", "--config", str(self.config)]
+        if shutil.which("setpriv"):
+            words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
+        with (self.directory / "service.log").open("ab") as sink:
+            self._process = await asyncio.create_subprocess_exec(
+                *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
+            )
+        await self._pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{self.agi_port}")
+        try:
+            async with asyncio.timeout(_READY_S):
+                await self._until_ready(self._process)
+        except TimeoutError:
+            await self.kill()
+            raise PeerUnavailable(f"the service is not ready after {_READY_S:.0f} s: {self._tail()}") from None
+
+    def _write_settings(self) -> None:
+        lines = []
+        for section, values in self._settings.items():
+            lines += [f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()), ""]
+        for hook in self._hooks:
+            lines += ["[[webhooks]]", f"name = {json.dumps(hook.name)}", f"url = {json.dumps(hook.url)}"]
+            lines += [f"secret = {json.dumps(hook.secret)}", f"events = {json.dumps(list(hook.events))}", ""]
+        self.config.write_text("\n".join(lines))
+
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            while True:
+                if process.returncode is not None:
+                    raise PeerUnavailable(f"the service ended with {process.returncode}: {self._tail()}")
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.get(f"{self.url}/readyz") as response:
+                        if response.status == 200:
+                            return
+                await asyncio.sleep(0.05)
+
+    def _tail(self) -> str:
+        return " | ".join(self.log().strip().splitlines()[-3:])
+
+    def freeze(self) -> None:
+        """Stop the controller and its workers in their tracks (SIGSTOP)."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on (SIGCONT)."""
+        os.killpg(self.pid, signal.SIGCONT)
+
+    async def kill(self) -> None:
+        """End the controller and its workers by SIGKILL, as a power cut would."""
+        if self._process is not None and self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+        self._process = None
+
+    async def stop(self) -> None:
+        """End it in an orderly way; by force after 15 s."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            self._process = None
+            return
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                await process.wait()
+        await self.kill()
