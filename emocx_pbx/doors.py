@@ -24,8 +24,10 @@ log = structlog.get_logger()
 
 #: Questions listened to at once; more callers get the default queue.
 MAX_LISTENING = 200
-#: Longest time between announcing a question and forgetting it.
+#: The prompt is played between announcing a question and its AudioSocket.
 LISTEN_TTL_S = 60.0
+#: After that a question is forgotten; longer than any prompt and question.
+FORGET_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,10 @@ class Doors:
         if len(self._listening) >= MAX_LISTENING:
             raise PeerUnavailable(f"{MAX_LISTENING} questions are being listened to already")
         worker = self._pool.pick()
-        worker.send(AnnounceListen(uuid, call_id))
+        worker.send(AnnounceListen(uuid, call_id, ttl_s=LISTEN_TTL_S))
         loop = asyncio.get_running_loop()
         self._listening[uuid] = loop.create_future()
-        loop.call_later(LISTEN_TTL_S, self._forget, uuid)
+        loop.call_later(FORGET_S, self._forget, uuid)
         return worker.port
 
     def _forget(self, uuid: str) -> None:

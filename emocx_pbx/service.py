@@ -10,6 +10,7 @@ Nothing here runs a model or reads audio: that is done by the workers (emocx_pbx
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
 import time
@@ -22,9 +23,12 @@ from aiohttp import web
 
 from emocx_pbx.analysis.messages import (
     ListenResult,
+    ReadingMade,
     Ready,
+    SpeechHeard,
     TapEnded,
     TapStarted,
+    TextResult,
     WorkerStats,
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
@@ -52,6 +56,8 @@ log = structlog.get_logger()
 
 #: Time that an orderly stop gives taps to flush and rows to be written.
 STOP_DEADLINE_S = 5.0
+#: Time for reading and setting variables beside the decision itself; under the dialplan's guard.
+AGI_MARGIN_S = 0.2
 
 
 class Service:
@@ -64,7 +70,7 @@ class Service:
         self.policy = load_policy(settings.policy_path())
         count = self.metrics.count
         self.pool = WorkerPool(settings.analysis, self._on_worker, topics=self.policy.topics)
-        self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link)
+        self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link, count=count)
         pattern = settings.asterisk.agent_name_regex
         self.tracker = CallTracker(re.compile(pattern) if pattern else None)
         self.taps = TapKeeper(
@@ -93,7 +99,11 @@ class Service:
             count,
         )
         self.agi = AgiServer(
-            settings.agi.host, settings.agi.port, self._on_agi, deadline_s=settings.agi.deadline_s + 0.3
+            settings.agi.host,
+            settings.agi.port,
+            self._on_agi,
+            deadline_s=settings.agi.deadline_s + AGI_MARGIN_S,
+            count=count,
         )
 
     # What the parts tell.
@@ -128,8 +138,10 @@ class Service:
                     log.warning("model not loaded", key="model.missing", why=problem)
             case WorkerStats():
                 self.metrics.worker(message)
-            case _:
+            case ReadingMade() | SpeechHeard():
                 self.journeys.put(message)
+            case TextResult():
+                pass  # the pool answers whoever asked
 
     async def _resync(self, restarted: bool) -> None:
         """Catch up with what happened while the link was down (or we were)."""
@@ -236,11 +248,11 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with (
-        Store.open(settings.store_path(), settings.webhooks) as store,
-        aiohttp.ClientSession() as session,
-        asyncio.TaskGroup() as group,
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        store = await Store.open(settings.store_path(), settings.webhooks)
+        stack.push_async_callback(store.close)
+        session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+        group = await stack.enter_async_context(asyncio.TaskGroup())
         service = Service(settings, store, group)
         loop.add_signal_handler(signal.SIGHUP, service.reload_policy)
         sending = Sender(store, settings.webhooks, session, time.time)

@@ -43,7 +43,13 @@ class Ami(Protocol):
 class Worker(Protocol):
     """An analysis worker that taps can be sent to."""
 
-    port: int
+    @property
+    def port(self) -> int:
+        """Its AudioSocket port."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes messages."""
 
     def send(self, message: AnnounceTap | EndSession) -> None:
         """Queue a message for the worker; PeerUnavailable if it is gone."""
@@ -169,19 +175,21 @@ class TapKeeper:
                 self._end(wanted.uuid, tap)
                 return
             # Most often the call is over and its Hangup is about to be told.
-            await _wait(wanted.over, HANGUP_GRACE_S if self._lives(tap) else 0.05)
+            await _wait(wanted.over, HANGUP_GRACE_S if tap.worker.alive else 0.05)
             if not wanted.over.is_set():
                 self._count("taps_repeated")
                 log.warning("tap ended early, tapping again", key="tap.again", call_id=wanted.call_id)
 
-    def _lives(self, tap: _Tap) -> bool:
-        """Whether the tap's worker still takes messages (else it died, and there is no need to wait)."""
-        return bool(getattr(tap.worker, "alive", True))
+    def _worker_for(self, call_id: str) -> Worker:
+        """The worker that hears the call's other side already, else the freest."""
+        taps = (t for t in self._taps.values() if t.call_id == call_id and t.worker.alive)
+        tap = next(taps, None)
+        return tap.worker if tap else self._pick()
 
     async def _start(self, wanted: _Wanted) -> _Tap | None:
         uuid = str(self._new_uuid())
         try:
-            worker = self._pick()
+            worker = self._worker_for(wanted.call_id)
             offset = 0.0 if wanted.zero_at is None else max(0.0, self._now() - wanted.zero_at)
             tap = self._taps[uuid] = _Tap(wanted.call_id, worker)
             wanted.uuid = uuid
