@@ -62,7 +62,7 @@ _SPELLED_OUT: Mapping[str, tuple[str, ...]] = {
     "dont": ("do", "not"), "doesnt": ("does", "not"), "didnt": ("did", "not"), "isnt": ("is", "not"),
     "wasnt": ("was", "not"), "arent": ("are", "not"), "havent": ("have", "not"), "hasnt": ("has", "not"),
     "couldnt": ("could", "not"), "wouldnt": ("would", "not"), "shouldnt": ("should", "not"),
-    "i'm": ("i", "am"), "im": ("i", "am"), "i've": ("i", "have"), "ive": ("i", "have"), "let's": ("let", "us"),
+    "i'm": ("i", "am"), "im": ("i", "am"), "i've": ("i", "have"), "ive": ("i", "have"),
     "u": ("you",), "ur": ("your",), "pls": ("please",), "plz": ("please",), "thx": ("thanks",),
     "ty": ("thanks",), "gonna": ("going", "to"), "wanna": ("want", "to"),
 }  # fmt: skip
@@ -109,10 +109,8 @@ def _token(token: str) -> Iterable[str]:
         return ("<dots>",)
     marks: tuple[str, ...] = ()
     if _REPEATED.search(token):
-        # "soooo" and "coool": one letter kept of a long run, two where doubling is usual in English.
-        token = _REPEATED.sub(
-            lambda m: m[1] * (2 if m[1] in "elos" and len(token) > 4 + len(m[0]) else 1), token
-        )
+        # "goood" -> "good"; Vocabulary.encode goes on from "soo" to "so".
+        token = _REPEATED.sub(r"\1\1", token)
         marks = ("<long>",)
     if token in _SPELLED_OUT:
         return (*marks, *_SPELLED_OUT[token])
