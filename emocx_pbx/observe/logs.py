@@ -27,7 +27,9 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     render: structlog.typing.Processor
     if settings.format == "json":
         render = structlog.processors.JSONRenderer(default=str)
-        tracebacks: list[structlog.typing.Processor] = [structlog.processors.dict_tracebacks]
+        # Without locals: they would hold queries and telephone numbers.
+        transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        tracebacks: list[structlog.typing.Processor] = [structlog.processors.ExceptionRenderer(transform)]
     else:
         render = structlog.dev.ConsoleRenderer(
             colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
