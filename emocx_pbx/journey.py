@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
-from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
+from emocx_pbx.course import Course, graded_part, open_legs, stored_course
+from emocx_pbx.domain import Reading, Scores, Span
 from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
-from emocx_pbx.grading.segments import cut_readings, facts_of, scores_before, window_of
 from emocx_pbx.pbx.calls import (
     AgentConnected,
     CallChange,
@@ -36,7 +35,7 @@ from emocx_pbx.pbx.calls import (
 )
 from emocx_pbx.pbx.taps import TapKeeper
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks import payloads
+from emocx_pbx.webhooks import build
 
 log = structlog.get_logger()
 
@@ -44,27 +43,6 @@ log = structlog.get_logger()
 MAX_WAITING = 20_000
 #: After a segment's end its last readings are still on their way from the worker.
 SETTLE_S = 3.0
-
-
-@dataclass(slots=True)
-class _Course:
-    """What is held in memory of one call until its end."""
-
-    call_id: str
-    zero_at: float | None = None
-    """Unix time of call time 0."""
-    decision: Decision | None = None
-    customer: str | None = None
-    """The CRM's key."""
-    readings: list[Reading] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-    holds: list[tuple[float, float | None]] = field(default_factory=list)
-    segments: dict[int, Segment] = field(default_factory=dict)
-    ungraded: set[int] = field(default_factory=set)
-    """Closed segments that wait for their last readings."""
-    opted_out: bool = False
-    ended: CallEnded | None = None
-    finishing: asyncio.TimerHandle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +63,17 @@ class OptedOut:
     call_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class TapsLost:
+    """A worker died: nothing more will come of these taps."""
+
+    uuids: frozenset[str]
+
+
 Happening = (
     CallChange
     | OptedOut
+    | TapsLost
     | TapStarted
     | TapEnded
     | ReadingMade
@@ -118,7 +104,7 @@ class Journeys:
         self._tell_readings, self._keep_text = tell_readings, keep_text
         self._count = count
         self._queue: asyncio.Queue[Happening] = asyncio.Queue(MAX_WAITING)
-        self._courses: dict[str, _Course] = {}
+        self._courses: dict[str, Course] = {}
 
     # In: all synchronous, called on the event loop.
 
@@ -174,12 +160,12 @@ class Journeys:
         if handler is not None:
             await handler(happening)
 
-    def _course(self, call_id: str) -> _Course:
-        return self._courses.setdefault(call_id, _Course(call_id))
+    def _course(self, call_id: str) -> Course:
+        return self._courses.setdefault(call_id, Course(call_id))
 
     async def _on_decidedquery(self, query: DecidedQuery) -> None:
         decision, caller = query.decision, query.caller
-        routed = payloads.query_routed(decision, caller.call_id, caller.customer_key)
+        routed = build.query_routed(decision, caller.call_id, caller.customer_key)
         text = query.text if self._keep_text else None
         if caller.call_id is None:
             await self._store.record_decision(decision, None, caller.customer_key, text, [routed])
@@ -190,11 +176,15 @@ class Journeys:
             caller.call_id, decision.at, caller.customer_key, None, decision.queue, None
         )
         await self._store.record_decision(decision, caller.call_id, caller.customer_key, text, [routed])
-        course.customer = caller.customer_key
+        course.customer, course.started_at = caller.customer_key, decision.at
 
     async def _on_callstarted(self, change: CallStarted) -> None:
         course = self._course(change.call_id)
+        course.queue, course.started_at = change.queue, min(change.at, course.started_at or change.at)
         decision_id = course.decision.decision_id if course.decision else None
+        started = build.call_started(
+            change.call_id, change.at, change.queue, change.caller, course.customer, decision_id
+        )
         await self._store.start_call(
             change.call_id,
             change.at,
@@ -202,7 +192,7 @@ class Journeys:
             change.caller,
             change.queue,
             decision_id,
-            [payloads.call_started(change.call_id, change.queue, course.customer, change.at)],
+            [started],
         )
         log.info("call started", key="call.started", call_id=change.call_id, queue=change.queue)
 
@@ -241,6 +231,7 @@ class Journeys:
 
     async def _on_tapstarted(self, message: TapStarted) -> None:
         course = self._course(message.call_id)
+        course.taps.add(message.uuid)
         if course.zero_at is None:
             course.zero_at = message.at
             await self._store.set_tapped(message.call_id, message.at)
@@ -254,7 +245,8 @@ class Journeys:
         scores = Scores(message.probabilities, message.threshold)
         reading = Reading(message.t0, message.t1, message.speech_s, scores, message.model)
         course.readings.append(reading)
-        told = payloads.call_reading(message.call_id, len(course.readings) - 1, reading, self._now())
+        open_ones = [segment for segment in course.segments.values() if segment.ended_at is None]
+        told = build.call_reading(message.call_id, reading, self._now(), open_ones[-1] if open_ones else None)
         await self._store.add_readings(
             message.call_id, [reading], self._now(), [told] if self._tell_readings else []
         )
@@ -277,14 +269,23 @@ class Journeys:
             max_gap_s=round(message.max_gap_s, 3),
             missing_s=round(message.missing_s, 2),
         )
-        course = self._courses.get(message.call_id)
-        if course and course.ended and not self._taps.is_tapped(message.call_id):
+        if course := self._courses.get(message.call_id):
+            await self._tap_over(course, message.uuid)
+
+    async def _on_tapslost(self, lost: TapsLost) -> None:
+        for course in list(self._courses.values()):
+            for uuid in course.taps & lost.uuids:
+                await self._tap_over(course, uuid)
+
+    async def _tap_over(self, course: Course, uuid: str) -> None:
+        course.taps.discard(uuid)
+        if course.ended and not course.taps:
             await self._finish(course)
 
     async def _on_callended(self, change: CallEnded) -> None:
         course = self._course(change.call_id)
         course.ended = change
-        if self._taps.is_tapped(change.call_id):
+        if course.taps:
             # Its TapEnded follows within milliseconds; this is for when it does not.
             loop = asyncio.get_running_loop()
             course.finishing = loop.call_later(SETTLE_S, self.put, _FinishDue(change.call_id))
@@ -301,7 +302,7 @@ class Journeys:
 
     # Grades and ends.
 
-    async def _finish(self, course: _Course) -> None:
+    async def _finish(self, course: Course) -> None:
         """Grade what is not graded yet, write the one terminal event, forget the call."""
         if course.ended is None:
             return
@@ -311,20 +312,29 @@ class Journeys:
         if course.finishing:
             course.finishing.cancel()
         end = course.ended
-        agents = [course.segments[index].agent for index in sorted(course.segments)]
-        ended = payloads.call_ended(
-            course.call_id, end.at, end.reason, agents, len(course.readings), course.customer
+        ended = build.call_ended(
+            course.call_id,
+            course.started_at or end.at,
+            end.at,
+            end.reason,
+            course.queue,
+            [course.segments[index] for index in sorted(course.segments)],
+            course.grades,
+            course.customer,
+            course.decision.decision_id if course.decision else None,
         )
         await self._store.end_call(course.call_id, end.at, end.reason, [ended])
         log.info("call ended", key="call.ended", call_id=course.call_id, reason=end.reason)
 
-    async def _grade(self, course: _Course, index: int) -> None:
+    async def _grade(self, course: Course, index: int) -> None:
         course.ungraded.discard(index)
         if course.opted_out:
             return
         segment = course.segments[index]
-        graded = _graded(course, segment, self._rubric)
-        event = payloads.call_graded(segment, graded, course.decision, self._now())
+        graded = graded_part(course, segment, self._rubric)
+        course.grades[index] = graded
+        decision_id = course.decision.decision_id if course.decision else None
+        event = build.call_graded(segment, graded, self._now(), course.customer, decision_id)
         await self._store.save_grade(course.call_id, index, graded, [event])
         self._count("grades", graded.letter or "none")
         log.info(
@@ -350,15 +360,7 @@ class Journeys:
             detail = None if call_id in self._courses else await self._store.call(call_id)
             if detail is None:
                 continue
-            decision = detail.decision.decision if detail.decision else None
-            customer = known.call.customer_key
-            course = self._courses[call_id] = _Course(call_id, known.call.tapped_at, decision, customer)
-            course.opted_out = decision is not None and decision.status == "optout"
-            course.readings, course.spans = list(detail.readings), list(detail.spans)
-            course.holds = [(hold.started_at, hold.ended_at) for hold in detail.holds]
-            course.segments = {segment.index: segment for segment in detail.segments}
-            graded = {row.segment for row in detail.grades}
-            course.ungraded = {s.index for s in detail.segments if s.ended_at and s.index not in graded}
+            course = self._courses[call_id] = stored_course(detail)
             call = TrackedCall(
                 call_id,
                 channel=next((c["Channel"] for c in channels if c.get("Uniqueid") == call_id), ""),
@@ -367,7 +369,7 @@ class Journeys:
                 caller=known.call.caller or "",
                 segments=known.next_segment,
             )
-            self._tracker.adopt(call, _open_legs(call, course, channels))
+            self._tracker.adopt(call, open_legs(call, course, channels))
             log.warning("call taken over", key="call.recovered", call_id=call_id, alive=bool(call.channel))
         for change in self._tracker.reconcile(channels, self._now()):
             self.take(change)
@@ -378,39 +380,3 @@ class Journeys:
                 )
                 known_course = self._courses.get(call.call_id)
                 self._begin_tap(connected, known_course.zero_at if known_course else None)
-
-
-def _open_legs(
-    call: TrackedCall, course: _Course, channels: Sequence[Mapping[str, str]]
-) -> dict[str, Segment]:
-    """The stored open segments by their agent's leg: the one sharing the customer's bridge."""
-    open_segments = [s for s in course.segments.values() if s.ended_at is None]
-    bridge = next((c.get("BridgeID") for c in channels if c.get("Uniqueid") == call.call_id), None)
-    legs = [
-        c["Uniqueid"]
-        for c in channels
-        if bridge and c.get("BridgeID") == bridge and c.get("Uniqueid") != call.call_id
-    ]
-    # An open segment whose leg is gone is closed by the tracker when it reconciles.
-    spare = [f"gone-{segment.index}" for segment in open_segments]
-    return dict(zip([*legs, *spare], open_segments, strict=False))
-
-
-def _graded(course: _Course, segment: Segment, rubric: Rubric) -> Grade:
-    """The grade of one agent's part, from what was heard in it."""
-    if course.zero_at is None:
-        return grade([], rubric)
-    t0, t1 = window_of(segment, course.zero_at)
-    # Who takes over a call is measured from how the customer was then, not from how he first came.
-    before = scores_before(course.readings, t0)
-    came = before if segment.index > 0 and before else _routing_scores(course.decision)
-    end = segment.ended_at or segment.started_at
-    holds = [(a - course.zero_at, (b or end) - course.zero_at) for a, b in course.holds]
-    facts = facts_of(course.spans, t0, t1, holds)
-    return grade(cut_readings(course.readings, t0, t1), rubric, came, facts=facts)
-
-
-def _routing_scores(decision: Decision | None) -> Scores | None:
-    if decision is None or decision.probabilities is None:
-        return None
-    return Scores.of(list(decision.probabilities.values()))

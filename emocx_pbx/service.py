@@ -36,7 +36,7 @@ from emocx_pbx.callback import CallBack
 from emocx_pbx.doors import Caller, Doors, channel_variables
 from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError
 from emocx_pbx.grading.rubric import load_rubric
-from emocx_pbx.journey import Journeys, OptedOut
+from emocx_pbx.journey import Journeys, OptedOut, TapsLost
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.agi import AgiRequest, AgiServer
@@ -67,6 +67,8 @@ class Service:
         self.settings, self.store, self._group = settings, store, group
         self.metrics, self.health = Metrics(), HealthBoard(now=time.time)
         self._tap_mode = "off"
+        self._problems: set[str] = set()
+        """What workers said of models, each told once."""
         self.policy = load_policy(settings.policy_path())
         count = self.metrics.count
         self.pool = WorkerPool(settings.analysis, self._on_worker, topics=self.policy.topics)
@@ -131,11 +133,13 @@ class Service:
                 self.journeys.put(message)
             case WorkerLost():
                 self.taps.on_worker_lost(list(message.uuids))
+                self.journeys.put(TapsLost(frozenset(message.uuids)))
                 self.health.set("analysis", self.pool.ready, "a worker died")
             case Ready():
                 self.health.set("analysis", True, "; ".join(message.problems))
-                for problem in message.problems:
+                for problem in set(message.problems) - self._problems:
                     log.warning("model not loaded", key="model.missing", why=problem)
+                self._problems |= set(message.problems)
             case WorkerStats():
                 self.metrics.worker(message)
             case ReadingMade() | SpeechHeard():

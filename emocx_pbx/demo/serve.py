@@ -81,7 +81,7 @@ class ServiceProcess:
 
     @property
     def settings_file(self) -> Path:
-        """Its settings, for other commands (`emocx-pbx --config`)."""
+        """Its settings, for other commands (`--config`)."""
         return self.folder / "emocx.toml"
 
     async def __aenter__(self) -> Self:
@@ -123,7 +123,7 @@ class ServiceProcess:
         """
         self.write_settings()
         await self.pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{self.agi_port}")
-        words = [sys.executable, "-m", "emocx_pbx.cli", "--config", str(self.settings_file), "serve"]
+        words = [sys.executable, "-m", "emocx_pbx.cli", "serve", "--config", str(self.settings_file)]
         with (self.folder / "service.log").open("ab") as sink:
             self._process = await asyncio.create_subprocess_exec(
                 *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink
