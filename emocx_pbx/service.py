@@ -66,6 +66,9 @@ class Service:
     def __init__(self, settings: Settings, store: Store, group: asyncio.TaskGroup) -> None:
         self.settings, self.store, self._group = settings, store, group
         self.metrics, self.health = Metrics(), HealthBoard(now=time.time)
+        # Not ready until told otherwise.
+        self.health.set("asterisk", False, "not connected yet")
+        self.health.set("analysis", False, "models are loading")
         self._tap_mode = "off"
         self._problems: set[str] = set()
         """What workers said of models, each told once."""
