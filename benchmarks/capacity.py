@@ -21,11 +21,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from emocx_pbx.demo.receiver import Receiver
-
 from emocx_pbx.demo import recordings
 from emocx_pbx.demo.asterisk import PrivateAsterisk, cache_directory, find
-from emocx_pbx.demo.serve import Endpoint, ServiceProcess
+from emocx_pbx.demo.receiver import Receiver
+from emocx_pbx.demo.service import Hook, ServiceProcess
 from emocx_pbx.demo.sip import CallPlan, SippAgents, SippCustomers
 
 QUERIES = (
@@ -76,34 +75,35 @@ async def run_calls(pbx: PrivateAsterisk, ul: dict[str, Path], calls: int, secon
 async def measure(calls: int, seconds: float) -> dict[str, object]:
     """The same calls without the service, then with it."""
     speech = recordings.load()
-    per_queue = -(-calls // 4) + 2
     with tempfile.TemporaryDirectory() as folder:
         ul = {
             side: recordings.write_mulaw(Path(folder) / f"{side}.ul", getattr(speech, side))
             for side in ("customer", "agent")
         }
-        async with PrivateAsterisk(find(cache_directory(os.environ)), agents=max(calls, per_queue)) as pbx:
-            async with SippAgents(pbx.agent_port, ul["agent"], answer_s=0.1):
-                used, began = cpu_s([pbx.pid]), time.monotonic()
+        async with (
+            PrivateAsterisk(find(cache_directory(os.environ)), agents=calls) as pbx,
+            SippAgents(pbx.agent_port, ul["agent"], answer_s=0.1),
+        ):
+            used, began = cpu_s([pbx.pid]), time.monotonic()
+            await run_calls(pbx, ul, calls, seconds)
+            baseline = Load((cpu_s([pbx.pid]) - used) / (time.monotonic() - began))
+            async with (
+                Receiver() as receiver,
+                ServiceProcess(Path(folder), pbx, [Hook(receiver.url, receiver.secret)]) as service,
+            ):
+                pids = {
+                    "asterisk": [pbx.pid],
+                    "controller": [service.pid],
+                    "workers": children(service.pid),
+                }
+                before, began = {k: cpu_s(v) for k, v in pids.items()}, time.monotonic()
                 await run_calls(pbx, ul, calls, seconds)
-                baseline = Load((cpu_s([pbx.pid]) - used) / (time.monotonic() - began))
-                async with (
-                    Receiver() as receiver,
-                    ServiceProcess(pbx, Path(folder), [Endpoint(receiver.url, receiver.secret)]) as service,
-                ):
-                    pids = {
-                        "asterisk": [pbx.pid],
-                        "controller": [service.pid],
-                        "workers": children(service.pid),
-                    }
-                    before, began = {k: cpu_s(v) for k, v in pids.items()}, time.monotonic()
-                    await run_calls(pbx, ul, calls, seconds)
-                    took = time.monotonic() - began
-                    load = Load(**{k: (cpu_s(v) - before[k]) / took for k, v in pids.items()})
-                    await receiver.wait_for("call.ended", calls, deadline_s=60)
-                log = service.log_lines()
-    taps = [line for line in log if line.get("key") == "tap.ended"]
-    grades = [e for e in receiver.events if e.type == "call.graded"]
+                took = time.monotonic() - began
+                load = Load(**{k: (cpu_s(v) - before[k]) / took for k, v in pids.items()})
+                await receiver.wait(lambda: len(receiver.of("call.ended")) >= calls, 60)
+                lines = [json.loads(line) for line in service.log().splitlines() if line.startswith("{")]
+    taps = [line for line in lines if line.get("key") == "tap.ended"]
+    grades = receiver.of("call.graded")
     return {
         "calls": calls,
         "seconds": seconds,
@@ -111,10 +111,10 @@ async def measure(calls: int, seconds: float) -> dict[str, object]:
         "max_gap_s": max((t["max_gap_s"] for t in taps), default=None),
         "missing_s": round(sum(t["missing_s"] for t in taps), 2),
         "graded": len(grades),
-        "with_score": sum(e.data["grade"]["score"] is not None for e in grades),
-        "ended": sum(e.type == "call.ended" for e in receiver.events),
-        "webhooks_received": len(receiver.events),
-        "webhooks_bad_signature": receiver.rejected,
+        "with_score": sum(grade.data["grade"]["score"] is not None for grade in grades),
+        "ended": len(receiver.of("call.ended")),
+        "webhooks_delivered": len(receiver.deliveries),
+        "webhooks_bad_signature": sum(not d.signature_valid for d in receiver.deliveries),
         "cpu_cores_without_service": asdict(baseline),
         "cpu_cores_with_service": asdict(load),
     }
