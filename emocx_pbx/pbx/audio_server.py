@@ -35,7 +35,7 @@ class AudioServer:
             handshake_s: time for the complete UUID from the opening of the socket.
             idle_s: time without a complete message that ends a session.
             accept: tells who handles a UUID; None refuses it (unknown, late or used before).
-            clock: seconds; stamps what handlers are told, and measures idleness.
+            clock: seconds that never jump; stamps what handlers are told, and measures idleness.
             count: adds one to a counter: audio_malformed, audio_handshake_overdue, audio_unknown_uuid,
                 audio_idle, audio_crowded, audio_handler_failed, audio_write_dropped.
             max_sessions: connections beyond these are closed at once.

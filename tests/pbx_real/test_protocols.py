@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import signal
 import struct
+import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +16,7 @@ from uuid import UUID, uuid4
 import pytest
 from pbx_stubs import AmiProbe, call_in
 
-from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk
+from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk, free_port
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.agi import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami import AmiGateway, LinkState
@@ -103,7 +106,10 @@ async def test_a_restart_and_a_frozen_asterisk_are_noticed(installation: Install
         more = {"ping_s": 0.3, "action_timeout_s": 1.0}
         async with gateway(own.ami_port, own.secret, **more) as (ami, heard):
             await heard.until(lambda: bool(heard.ups))
-            ami._link.close()  # type: ignore[union-attr]
+            os.kill(own.pid, signal.SIGSTOP)
+            await heard.until(lambda: not heard.states[-1].up)
+            assert heard.states[-1].reason.startswith("ping unanswered")
+            os.kill(own.pid, signal.SIGCONT)
             await heard.until(lambda: len(heard.ups) == 2)
             await own.kill()
             await heard.until(lambda: not heard.states[-1].up)
@@ -112,6 +118,31 @@ async def test_a_restart_and_a_frozen_asterisk_are_noticed(installation: Install
             await own.start()
             await heard.until(lambda: len(heard.ups) == 3)
             assert [state.restarted for state in heard.ups] == [False, False, True]
+
+
+async def test_tls_to_a_real_manager_interface(installation: Installation) -> None:
+    async with PrivateAsterisk(installation) as own:
+        etc, port = own.directory / "etc", free_port()
+        ask = (
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=pbx"
+        )
+        files = ["-keyout", str(etc / "key.pem"), "-out", str(etc / "cert.pem")]
+        names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+        subprocess.run([*ask.split(), *names, *files], check=True, capture_output=True)  # noqa: ASYNC221
+        inside = f"{own.config.directory}/etc"
+        with (etc / "manager.conf").open("a") as manager:
+            manager.write(
+                f"\n[general](+)\ntlsenable = yes\ntlsbindaddr = 127.0.0.1:{port}\n"
+                f"tlscertfile = {inside}/cert.pem\ntlsprivatekey = {inside}/key.pem\n"
+            )
+        await own.cli("manager reload")
+        ca = str(etc / "cert.pem")
+        async with gateway(port, own.secret, tls=True, tls_ca=ca) as (ami, heard):
+            await heard.until(lambda: bool(heard.ups))
+            assert (await ami.action("QueueStatus")).events
+        async with gateway(port, own.secret, tls=True) as (_, heard):
+            await heard.until(lambda: bool(heard.states))
+            assert heard.states[0].reason.startswith("TLS: certificate refused")
 
 
 async def test_variables_are_read_and_set_over_fastagi(pbx: PrivateAsterisk, probe: AmiProbe) -> None:
