@@ -13,8 +13,9 @@ import numpy as np
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array
 from emocx_pbx.domain import Side
 
-#: A side waits so long for the other: longer than an arrival clock holds audio back.
-PATIENCE: Final = round(0.5 * SAMPLE_RATE)
+#: A side waits so long for the other: longer than our host stalls, since after a stall one side's audio
+#: comes in a burst before the other's.
+PATIENCE: Final = 2 * SAMPLE_RATE
 
 SIDES: Final[tuple[Side, Side]] = ("customer", "agent")
 
@@ -31,12 +32,15 @@ class TwoSides:
         """Samples to come that silence already stands for."""
         self.open: set[Side] = set()
         """Sides whose tap is running."""
+        self._awaited: set[Side] = set(SIDES)
+        """Sides waited for: also those that may be about to start, until patience ends once."""
 
     def join(self, side: Side, started_at: float) -> None:
         """A tap's first sample was spoken at `started_at` (s)."""
         if self._zero_at is None:
             self._zero_at = started_at
         self.open.add(side)
+        self._awaited.add(side)
         position = round((started_at - self._zero_at) * SAMPLE_RATE)
         have = self._passed + len(self._waiting[side])
         self._owed[side] = max(0, have - position)
@@ -46,6 +50,7 @@ class TwoSides:
     def leave(self, side: Side) -> tuple[Int16Array, Int16Array]:
         """A tap ended: the other side waits for it no longer."""
         self.open.discard(side)
+        self._awaited.discard(side)
         self._owed[side] = 0
         return self._take()
 
@@ -61,7 +66,9 @@ class TwoSides:
 
     def _take(self) -> tuple[Int16Array, Int16Array]:
         longest = max(len(waiting) for waiting in self._waiting.values())
-        shortest = min((len(self._waiting[side]) for side in self.open), default=longest)
+        if longest > PATIENCE:
+            self._awaited &= self.open
+        shortest = min((len(self._waiting[side]) for side in self._awaited), default=longest)
         count = max(shortest, longest - PATIENCE)
         self._passed += count
         left, right = (self._cut(side, count) for side in SIDES)

@@ -1,0 +1,83 @@
+"""A raw AudioSocket client, and an inbox for what a pool tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.analysis.pool import ToService
+
+Samples = npt.NDArray[np.int16]
+DEADLINE_S = 20.0
+M = TypeVar("M")
+T = TypeVar("T")
+
+
+class Inbox:
+    """What the pool told, and waiting for what it will tell."""
+
+    def __init__(self) -> None:
+        self.messages: list[ToService] = []
+        self._news = asyncio.Event()
+
+    def __call__(self, message: ToService) -> None:
+        self.messages.append(message)
+        self._news.set()
+
+    def of(self, kind: type[M]) -> list[M]:
+        return [message for message in self.messages if isinstance(message, kind)]
+
+    async def until(self, found: Callable[[], T]) -> T:
+        async with asyncio.timeout(DEADLINE_S):
+            while not (value := found()):
+                self._news.clear()
+                await self._news.wait()
+        return value
+
+
+class Asterisk:
+    """One AudioSocket connection, as Asterisk would open it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def connect(cls, port: int, uuid: UUID) -> Asterisk:
+        client = cls(*await asyncio.open_connection("127.0.0.1", port))
+        client.send(0x01, uuid.bytes)
+        return client
+
+    def send(self, kind: int, payload: bytes) -> None:
+        self._writer.write(bytes([kind]) + len(payload).to_bytes(2, "big") + payload)
+
+    async def play(self, *sides: Samples) -> None:
+        """Send 20 ms messages of one side, or of two interleaved."""
+        samples = np.stack(sides, axis=1)
+        for at in range(0, len(samples), 160):
+            self.send(0x10, samples[at : at + 160].astype("<i2").tobytes())
+            await self._writer.drain()
+
+    async def hang_up(self) -> None:
+        """Close, as Asterisk does, with nothing left unread (a reset would cost audio on its way)."""
+        self._writer.write_eof()
+        await self.until_end()
+
+    async def until_end(self) -> list[int]:
+        """Kinds of the messages the server sends until it ends the session; [] after a reset."""
+        kinds: list[int] = []
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                try:
+                    head = await self._reader.readexactly(3)
+                    await self._reader.readexactly(int.from_bytes(head[1:], "big"))
+                except (asyncio.IncompleteReadError, ConnectionError):
+                    self._writer.close()
+                    return kinds
+                kinds.append(head[0])
+                if head[0] == 0x00:
+                    self._writer.close()
