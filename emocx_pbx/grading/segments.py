@@ -27,10 +27,19 @@ def window_of(segment: Segment, tapped_at: float, now: float | None = None) -> W
     return t0, max(t0, (end if end is not None else segment.started_at) - tapped_at)
 
 
-def cut_readings(readings: Sequence[Reading], t0: float, t1: float) -> list[Reading]:
-    """The readings that mostly lie in [t0, t1], cut to it; speech shrinks with the time."""
+def cut_readings(
+    readings: Sequence[Reading], t0: float, t1: float, spans: Sequence[Span] = ()
+) -> list[Reading]:
+    """The call's readings that mostly lie in [t0, t1], cut to it and to what each newly heard.
+
+    Args:
+        readings: The whole call's readings.
+        t0: Begin of the segment in call time.
+        t1: Its end.
+        spans: The call's utterances, to know how much of a reading's time was speech.
+    """
     found = []
-    for reading in readings:
+    for reading in fresh_readings(readings, spans):
         length = reading.t1 - reading.t0
         inside = min(reading.t1, t1) - max(reading.t0, t0)
         if length > 0 and inside >= length / 2:
@@ -44,6 +53,28 @@ def cut_readings(readings: Sequence[Reading], t0: float, t1: float) -> list[Read
                 )
             )
     return found
+
+
+def fresh_readings(readings: Sequence[Reading], spans: Sequence[Span] = ()) -> list[Reading]:
+    """Readings without the speech that the reading before them heard already, by time.
+
+    Windows overlap, so that a model hears enough at once; in a grade every second counts once.
+    Without `spans` speech is taken to be spread evenly over a reading's time.
+    """
+    customer = _merged([(s.t0, s.t1) for s in spans if s.side == "customer"])
+    fresh: list[Reading] = []
+    heard_to = float("-inf")
+    for reading in sorted(readings, key=lambda r: (r.t0, r.t1)):
+        begin = max(reading.t0, heard_to)
+        heard_to = max(heard_to, reading.t1)
+        length = reading.t1 - reading.t0
+        if begin >= reading.t1 or length <= 0:
+            continue
+        speech = reading.speech_s * (reading.t1 - begin) / length
+        if known := _length(_clipped(customer, begin, reading.t1)):
+            speech = min(reading.speech_s, known)
+        fresh.append(replace(reading, t0=begin, speech_s=speech))
+    return fresh
 
 
 def scores_before(readings: Sequence[Reading], t0: float) -> Scores | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.domain import Reading, Scores, Segment, Span
-from emocx_pbx.grading.segments import cut_readings, facts_of, scores_before, window_of
+from emocx_pbx.grading.segments import cut_readings, facts_of, fresh_readings, scores_before, window_of
 
 ANGRY = Scores((1.0, 0.0, 0.0, 0.0))
 HAPPY = Scores((0.0, 0.0, 0.0, 1.0))
@@ -32,6 +34,24 @@ def test_a_transfer_gives_no_reading_to_two_agents_beyond_its_speech(at, parts):
     readings = [Reading(t, t + n, n, ANGRY) for t, n in parts]
     both = cut_readings(readings, 0, at) + cut_readings(readings, at, 30)
     assert sum(r.speech_s for r in both) <= sum(r.speech_s for r in readings) + 1e-9
+
+
+def test_overlapping_windows_count_every_second_of_speech_once():
+    windows = [Reading(0, 3, 3, ANGRY), Reading(2, 6, 4, HAPPY), Reading(5, 9, 4, ANGRY)]
+    assert [(r.t0, r.t1, r.speech_s) for r in fresh_readings(windows)] == [(0, 3, 3), (3, 6, 3), (6, 9, 3)]
+    # A window that reaches back over a pause: its own speech is only what the spans say.
+    paused = [Reading(0, 3, 3, ANGRY), Reading(1, 15, 4, HAPPY)]
+    spans = [Span("customer", 0, 3), Span("agent", 4, 12), Span("customer", 13, 15)]
+    assert [r.speech_s for r in fresh_readings(paused, spans)] == [3, 2]
+    assert sum(r.speech_s for r in cut_readings(paused, 0, 15, spans)) == 5
+    assert fresh_readings([Reading(0, 4, 4, ANGRY), Reading(1, 3, 2, HAPPY)])[1:] == []
+
+
+@given(st.lists(st.tuples(st.floats(0, 20), st.floats(0.5, 5)), max_size=8))
+def test_fresh_readings_never_overlap(parts):
+    fresh = fresh_readings([Reading(t, t + n, n, ANGRY) for t, n in parts])
+    assert all(a.t1 <= b.t0 for a, b in itertools.pairwise(fresh))
+    assert all(r.speech_s >= 0 for r in fresh)
 
 
 def test_how_the_customer_was_before_a_transfer():
