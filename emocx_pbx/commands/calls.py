@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from emocx_pbx.commands.shared import (
     add_common,
     clock,
     existing_store,
+    in_loop,
     local,
     moment,
     read_settings,
@@ -35,10 +35,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing.add_argument("--queue", help="only of this queue")
     listing.add_argument("--agent", help="only with this agent")
     listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
-    add_common(listing, lambda args: asyncio.run(_list(args)))
+    add_common(listing, in_loop(_list))
     one = inner.add_parser("show", help="all that is known of one call")
     one.add_argument("call_id")
-    add_common(one, lambda args: asyncio.run(_show(args)))
+    add_common(one, in_loop(_show))
 
 
 async def _list(args: argparse.Namespace) -> int:

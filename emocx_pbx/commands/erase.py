@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 
-from emocx_pbx.commands.shared import add_common, existing_store, read_settings, show
+from emocx_pbx.commands.shared import add_common, existing_store, in_loop, read_settings, show
 from emocx_pbx.errors import InputError
 
 
@@ -14,7 +13,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("erase", help="remove a customer from the database, for good")
     parser.add_argument("--customer", metavar="KEY", help="the CRM's key")
     parser.add_argument("--caller", metavar="NUMBER", help="the calling number, as Asterisk shows it")
-    add_common(parser, lambda args: asyncio.run(_erase(args)))
+    add_common(parser, in_loop(_erase))
 
 
 async def _erase(args: argparse.Namespace) -> int:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from emocx_pbx.commands.shared import add_common, existing_store, local, moment, read_settings, show, table
+from emocx_pbx.commands.shared import (
+    add_common,
+    existing_store,
+    in_loop,
+    local,
+    moment,
+    read_settings,
+    show,
+    table,
+)
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
     from emocx_pbx.store.rows import GradeKind, GradeRow
-    from emocx_pbx.webhooks.events import NewEvent
 
 #: Longest reason of a revision: it is kept for ever and sent to receivers.
 COMMENT_CHARS = 500
@@ -30,10 +37,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
     listing.add_argument("--agent", help="only of this agent")
     listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
-    add_common(listing, lambda args: asyncio.run(_list(args)))
+    add_common(listing, in_loop(_list))
     one = inner.add_parser("show", help="every revision of a call's grades, with reasons")
     one.add_argument("call_id")
-    add_common(one, lambda args: asyncio.run(_show(args)))
+    add_common(one, in_loop(_show))
     override = inner.add_parser("override", help="append a grade of your own; the old one stays visible")
     override.add_argument("--score", type=float, required=True, help="0 to 100")
     dispute = inner.add_parser("dispute", help="append that the agent contests the grade")
@@ -45,7 +52,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         revising.add_argument("--author", required=True, help="who says so")
         revising.add_argument("--reason", required=True, help="why; kept for ever and sent to receivers")
         revising.set_defaults(kind=kind)
-        add_common(revising, lambda args: asyncio.run(_revise(args)))
+        add_common(revising, in_loop(_revise))
 
 
 async def _list(args: argparse.Namespace) -> int:
@@ -76,12 +83,15 @@ async def _show(args: argparse.Namespace) -> int:
 async def _revise(args: argparse.Namespace) -> int:
     if not args.author.strip() or not args.reason.strip() or len(args.reason) > COMMENT_CHARS:
         raise InputError(f"--author and --reason: expected words, at most {COMMENT_CHARS} characters")
+    from emocx_pbx.webhooks.build import grade_revised
+
     kind: GradeKind = args.kind
     settings = read_settings(args)
     async with existing_store(settings) as store:
         rows = [r for r in await store.grades_of_call(args.call_id) if r.segment == args.segment]
         if not rows:
             raise InputError(f"no grade of part {args.segment} of call {args.call_id} in the database")
+        segment = next(s for s in await store.segments(args.call_id) if s.index == args.segment)
         newest = rows[-1]
         grade = newest.grade
         if kind == "override":
@@ -94,27 +104,15 @@ async def _revise(args: argparse.Namespace) -> int:
             grade = replace(grade, score=args.score, letter=letter, low=None, high=None, contributions=())
         row = await store.revise_grade(
             args.call_id, args.segment, grade, kind=kind, author=args.author, reason=args.reason,
-            events=lambda revised: [_event(revised, newest)],
+            events=lambda revised: [
+                grade_revised(
+                    segment, revised.grade, newest.grade, revision=revised.revision, kind=revised.kind,
+                    author=revised.author, reason=revised.reason, at=revised.at,
+                )
+            ],
         )  # fmt: skip
     show(args, row, lambda: f"revision {row.revision} of part {row.segment} appended: {score(row)}")
     return 0
-
-
-def _event(row: GradeRow, before: GradeRow) -> NewEvent:
-    from emocx_pbx.webhooks.events import NewEvent
-
-    data: dict[str, Any] = {
-        "segment": row.segment,
-        "revision": row.revision,
-        "kind": row.kind,
-        "author": row.author,
-        "reason": row.reason,
-        "score": row.grade.score,
-        "letter": row.grade.letter,
-        "previous_score": before.grade.score,
-        "previous_letter": before.grade.letter,
-    }
-    return NewEvent("grade.revised", row.call_id, data, row.at, f"{row.segment}/{row.revision}")
 
 
 def score(row: GradeRow) -> str:

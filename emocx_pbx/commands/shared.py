@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 Run = Callable[[argparse.Namespace], int]
+AsyncRun = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,6 +51,17 @@ def add_common(parser: argparse.ArgumentParser, run: Run, *, json: bool = True, 
             "--config", type=Path, metavar="FILE", help="settings file (see docs/settings.md)"
         )
     parser.set_defaults(run=run)
+
+
+def in_loop(run: AsyncRun) -> Run:
+    """A command that awaits, as one that doesn't; asyncio is loaded only when it runs."""
+
+    def running(args: argparse.Namespace) -> int:
+        import asyncio
+
+        return asyncio.run(run(args))
+
+    return running
 
 
 def read_settings(args: argparse.Namespace) -> Settings:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 import sys
 
-from emocx_pbx.commands.shared import add_common, existing_store, local, moment, read_settings, show, table
+from emocx_pbx.commands.shared import (
+    add_common,
+    existing_store,
+    in_loop,
+    local,
+    moment,
+    read_settings,
+    show,
+    table,
+)
 from emocx_pbx.errors import InputError
 
 
@@ -19,13 +27,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_filters(listing)
     listing.add_argument("--state", choices=("pending", "delivered", "failed"))
     listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
-    add_common(listing, lambda args: asyncio.run(_list(args)))
+    add_common(listing, in_loop(_list))
     again = inner.add_parser("replay", help="send again; ids stay, so receivers can tell repetitions")
     _add_filters(again)
     again.add_argument("--type", help="only events of this type, e.g. call.graded")
     again.add_argument("--failed", action="store_true", help="only deliveries that were given up")
     again.add_argument("--all", action="store_true", help="every event ever, if no other filter is given")
-    add_common(again, lambda args: asyncio.run(_replay(args)))
+    add_common(again, in_loop(_replay))
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:

@@ -51,6 +51,10 @@ class Stats(Protocol):
     def counters(self) -> dict[str, float]:
         """Counted since the worker started, by name."""
 
+    @property
+    def worker(self) -> int:
+        """Index of the worker."""
+
 
 class Metrics:
     """One registry, passed down; there is no global one."""
@@ -90,12 +94,12 @@ class Metrics:
         labels = {about.label: label} if about.label else {}
         return self._registry.get_sample_value(f"emocx_{name}_total", labels) or 0.0
 
-    def worker(self, stats: Stats, index: int = 0) -> None:
+    def worker(self, stats: Stats) -> None:
         """Take in what a worker counted since it started; a smaller number tells of a restart."""
-        self._taps.labels(str(index)).set(stats.open_taps)
+        self._taps.labels(str(stats.worker)).set(stats.open_taps)
         for name, total in stats.counters.items():
-            last = self._last.get((index, name), 0.0)
-            self._last[index, name] = total
+            last = self._last.get((stats.worker, name), 0.0)
+            self._last[stats.worker, name] = total
             self.count(f"worker_{name}", by=total - last if total >= last else total)
 
     def render(self) -> tuple[bytes, str]:

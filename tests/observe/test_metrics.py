@@ -49,7 +49,7 @@ def test_workers_totals_survive_a_restart_of_the_worker() -> None:
     metrics = Metrics()
     for total in (5.0, 8.0, 2.0):
         metrics.worker(WorkerStats(open_taps=3, counters={"audio_malformed": total}))
-    metrics.worker(WorkerStats(open_taps=1, counters={"audio_malformed": 7.0}), index=1)
+    metrics.worker(WorkerStats(open_taps=1, counters={"audio_malformed": 7.0}, worker=1))
     assert metrics.value("worker_audio_malformed") == 8 + 2 + 7
     assert 'emocx_open_taps{worker="0"} 3.0' in lines(metrics)
     assert 'emocx_open_taps{worker="1"} 1.0' in lines(metrics)

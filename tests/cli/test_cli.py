@@ -1,0 +1,300 @@
+"""The command line as a user meets it: results, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from emocx_pbx import cli
+from emocx_pbx.commands.shared import Progress, clock, moment, table
+from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
+from emocx_pbx.errors import EmocxError, PeerUnavailable
+from emocx_pbx.settings import WebhookSettings, load
+from emocx_pbx.store.database import Store
+from emocx_pbx.webhooks.build import call_graded
+
+SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIzNDU="
+CONFIG = f"""
+[store]
+path = "calls.db"
+[[webhooks]]
+name = "crm"
+url = "https://crm.example/hook"
+secret = "{SECRET}"
+"""
+
+
+COMMANDS = (
+    "serve", "check", "demo", "analyse", "route", "train", "evaluate", "webhooks", "calls", "grades", "erase",
+    "init", "models",
+)  # fmt: skip
+
+
+class Shell:
+    """Runs commands with one settings file."""
+
+    def __init__(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.config, self._capsys = config, capsys
+
+    def __call__(self, *words: str, code: int = 0) -> tuple[str, str]:
+        try:
+            status = cli.main([*words, "--config", str(self.config)])
+        except SystemExit as e:
+            status = int(e.code or 0)
+        out, err = self._capsys.readouterr()
+        assert status == code, err
+        return out, err
+
+    def refusal(self, *words: str) -> str:
+        out, err = self(*words, code=2)
+        assert out == "" and err.count("\n") == 1
+        return err.strip()
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    for name in [name for name in os.environ if name.startswith("EMOCX_")]:
+        monkeypatch.delenv(name)
+    config = tmp_path / "emocx.toml"
+    config.write_text(CONFIG)
+    return Shell(config, capsys)
+
+
+GRADE = Grade(
+    62.0, "C", 51.0, 70.0, 21.4,
+    (Contribution("base", 50, "where everybody begins"), Contribution("end", 12, "ended calmer")),
+)  # fmt: skip
+
+
+async def fill(config: Path) -> None:
+    """One finished call with a decision, two readings and a grade."""
+    settings = load(config, {})
+    store = await Store.open(settings.store_path(), settings.webhooks)
+    decision = Decision("d1", 100.0, "ok", "care", "angry", 0.8, None, reasons=("because",))
+    segment = Segment("c1", 0, "Anna", "PJSIP/anna", "care", "queue", 101.0, 150.0, "hangup")
+    await store.record_decision(decision, "c1", "cust-7", None)
+    await store.start_call("c1", 100.0, "cust-7", "+49301", "care", "d1")
+    await store.open_segment(segment)
+    await store.add_readings(
+        "c1", [Reading(1.0, 5.0, 3.5, Scores((0.8, 0.1, 0.05, 0.05)), "cnn/1"),
+               Reading(66.0, 70.0, 3.5, Scores((0.1, 0.7, 0.1, 0.1)), "cnn/1")],
+    )  # fmt: skip
+    await store.save_grade("c1", 0, GRADE, [call_graded(segment, GRADE, at=150.0)], at=150.0)
+    await store.end_call("c1", 150.0, "hangup")
+    await store.close()
+
+
+@pytest.fixture
+def filled(shell: Shell) -> Shell:
+    asyncio.run(fill(shell.config))
+    return shell
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    out = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert [name for name in COMMANDS if f"\n    {name}" not in out] == []
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.strip()[0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "emocx-pbx: a command is missing (see emocx-pbx --help)"),
+        (["fly"], "emocx-pbx: argument COMMAND: invalid choice: 'fly'"),
+        (["calls"], "emocx-pbx calls: the following arguments are required: COMMAND"),
+        (["calls", "list", "--since", "yesterday"], "emocx-pbx calls list: argument --since: expected"),
+        (["route"], "emocx-pbx route: the following arguments are required: text"),
+        (["evaluate", "smell"], "emocx-pbx evaluate: argument speech|text: invalid choice: 'smell'"),
+    ],
+)  # fmt: skip
+def test_bad_usage(words: Sequence[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    err = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert err.startswith(message) and err.count("\n") == 1
+
+
+def test_wrong_settings_stop_every_command(shell: Shell) -> None:
+    shell.config.write_text("[store]\npaht = 1\n")
+    for words in (["calls", "list"], ["check"], ["serve"], ["route", "hello"], ["models", "list"]):
+        assert shell.refusal(*words).endswith("store.paht: unknown setting; did you mean path?")
+
+
+def test_no_database_is_not_made_by_looking(shell: Shell) -> None:
+    assert "no such database" in shell.refusal("calls", "list")
+    assert not (shell.config.parent / "calls.db").exists()
+
+
+def test_calls(filled: Shell) -> None:
+    out, _ = filled("calls", "list")
+    assert "c1" in out and "care" in out and "hangup" in out
+    out, _ = filled("calls", "list", "--since", "1h")
+    assert out.strip() == "no calls"
+    out, _ = filled("calls", "list", "--json")
+    assert [call["call_id"] for call in json.loads(out)["calls"]] == ["c1"]
+
+
+def test_a_call_tells_its_course_and_its_grade(filled: Shell) -> None:
+    out, _ = filled("calls", "show", "c1")
+    assert "because" in out
+    assert "0:01-0:05" in out and "1:06-1:10" in out and "angry" in out
+    assert "grade: 62 (C), range 51 to 70, 21.4 s of customer speech" in out
+    assert " +50.0  base: where everybody begins" in out
+    assert json.loads(filled("calls", "show", "c1", "--json")[0])["call"]["customer_key"] == "cust-7"
+    assert filled.refusal("calls", "show", "c9") == "emocx-pbx: no call c9 in the database"
+
+
+def test_grades(filled: Shell) -> None:
+    out, _ = filled("grades", "list", "--agent", "Anna")
+    assert "Anna" in out and "62" in out and "automatic" in out
+    assert filled("grades", "list", "--agent", "Bert")[0].strip() == "no grades"
+    assert "no grade of call c9" in filled.refusal("grades", "show", "c9")
+
+
+def test_an_override_is_appended_and_told(filled: Shell) -> None:
+    words = ("c1", "--author", "Eve", "--reason", "the line was bad")
+    out, _ = filled("grades", "override", *words, "--score", "80")
+    assert out.strip() == "revision 1 of part 0 appended: 80"
+    filled("grades", "dispute", *words)
+    out, _ = filled("grades", "show", "c1")
+    assert out.index("grade: 62") < out.index("grade: 80")
+    assert "revision 1 (override) by Eve: the line was bad" in out
+    assert "revision 2 (dispute) by Eve" in out
+    deliveries = json.loads(filled("webhooks", "list", "--json")[0])["deliveries"]
+    assert sorted(d["type"] for d in deliveries) == ["call.graded", "grade.revised", "grade.revised"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--score", "101"], "--score: expected a number from 0 to 100, got 101"),
+        (["--score", "nan"], "--score: expected a number from 0 to 100, got nan"),
+        (["--score", "50", "--segment", "3"], "no grade of part 3 of call c1"),
+        (["--score", "50", "--reason", " "], "--author and --reason: expected words"),
+    ],
+)
+def test_wrong_overrides(filled: Shell, words: list[str], message: str) -> None:
+    given = ["grades", "override", "c1", "--author", "Eve", "--reason", "r", *words]
+    assert message in filled.refusal(*given)
+
+
+def test_webhooks(filled: Shell) -> None:
+    out, _ = filled("webhooks", "list")
+    assert "call.graded" in out and "pending" in out
+    assert filled("webhooks", "list", "--state", "failed")[0].strip() == "no deliveries"
+    out, _ = filled("webhooks", "replay", "--call", "c1")
+    assert out.strip() == "1 deliveries will be sent by the running service"
+    _, err = filled("webhooks", "replay", "--call", "c9")
+    assert err == "emocx-pbx: nothing matched\n"
+    assert "say which" in filled.refusal("webhooks", "replay")
+    assert "no receiver erp in the settings; there are: crm" in filled.refusal(
+        "webhooks", "replay", "--all", "--endpoint", "erp"
+    )
+
+
+def test_erase(filled: Shell) -> None:
+    assert "say whom" in filled.refusal("erase")
+    out, _ = filled("erase", "--customer", "cust-7")
+    assert out.startswith("erased: ") and "1 calls" in out
+    assert filled("calls", "list")[0].strip() == "no calls"
+    assert filled("erase", "--customer", "cust-7")[0].strip() == "nothing was found"
+
+
+def test_init_writes_once_for_its_owner_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "new.toml"
+    assert cli.main(["init", str(path)]) == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert load(path, {}).asterisk.port == 5038
+    assert cli.main(["init", str(path)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert cli.main(["init", str(tmp_path / "absent" / "x.toml")]) == 2
+
+
+def test_the_suggested_secret_is_a_right_one(tmp_path: Path) -> None:
+    path = tmp_path / "new.toml"
+    cli.main(["init", str(path)])
+    line = next(line for line in path.read_text().splitlines() if line.startswith('#secret = "whsec_'))
+    secret = json.loads(line.partition(" = ")[2])
+    used = tmp_path / "used.toml"
+    used.write_text(f'[[webhooks]]\nname = "a"\nurl = "https://a.example"\nsecret = "{secret}"\n')
+    assert load(used, {}).webhooks == (WebhookSettings(name="a", url="https://a.example", secret=secret),)
+
+
+def test_models_of_an_empty_folder(shell: Shell) -> None:
+    shell.config.write_text('[analysis]\nmodels_dir = "models"\n')
+    assert "no models in" in shell("models", "list")[0]
+    assert json.loads(shell("models", "list", "--json")[0])["models"] == []
+
+
+def test_check_reports_and_exits_1(shell: Shell) -> None:
+    shell.config.write_text('[asterisk]\nport = 1\n[analysis]\nspeech_model = "off"\ntext_model = "off"\n')
+    out, err = shell("check", code=1)
+    assert "FAIL  asterisk: no login at 127.0.0.1:1" in out and "-> is Asterisk running" in out
+    assert "Traceback" not in err
+    report = json.loads(shell("check", "--json", code=1)[0])
+    assert report["ok"] is False and {"level", "topic", "what", "remedy"} == set(report["findings"][0])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PeerUnavailable("two\nlines"), "emocx-pbx: two lines\n"),
+        (OSError(98, "Address in use"), "emocx-pbx: [Errno 98] Address in use\n"),
+        (ExceptionGroup("g", [ExceptionGroup("h", [EmocxError("deep")])]), "emocx-pbx: deep\n"),
+    ],
+)
+def test_known_errors_are_one_line(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
+) -> None:
+    def raising(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("emocx_pbx.commands.models.read_settings", raising)
+    assert shell("models", "list", code=2) == ("", line)
+
+
+def test_bugs_are_not_hidden(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(*_: object) -> None:
+        raise ExceptionGroup("g", [ZeroDivisionError()])
+
+    monkeypatch.setattr("emocx_pbx.commands.models.read_settings", raising)
+    with pytest.raises(ExceptionGroup):
+        cli.main(["models", "list"])
+
+
+def test_a_closed_pipe_is_no_error(shell: Shell) -> None:
+    command = [sys.executable, "-m", "emocx_pbx.cli", "init", "--table"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_moments_and_clock() -> None:
+    assert moment("1970-01-02T00:00:00+00:00") == 86400
+    assert clock(75.2) == "1:15"
+    assert table(("a", "b"), [(1, None), ("long", 2)], "") == "a     b\n1     -\nlong  2"
+
+
+def test_progress_is_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress("reading")
+    progress(0.5)
+    progress.close()
+    assert capsys.readouterr().err == ""
