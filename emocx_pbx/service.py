@@ -264,9 +264,9 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         loop.add_signal_handler(signal.SIGHUP, service.reload_policy)
         sending = Sender(store, settings.webhooks, session, time.time)
         store.on_events = sending.notify
-        runner = web.AppRunner(service.web_app(), access_log=None, handle_signals=False)
+        runner = web.AppRunner(service.web_app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
-        site = web.TCPSite(runner, settings.http.host, settings.http.port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, settings.http.host, settings.http.port)
         await site.start()
         await service.agi.start()
         pool = group.create_task(service.pool.start(), name="pool")
