@@ -124,7 +124,9 @@ class ServiceProcess:
                 await self._until_ready(self._process)
         except TimeoutError:
             await self.kill()
-            raise PeerUnavailable(f"the service is not ready after {_READY_S:.0f} s: {self._tail()}") from None
+            raise PeerUnavailable(
+                f"the service is not ready after {_READY_S:.0f} s: {self._tail()}"
+            ) from None
 
     def _write_settings(self) -> None:
         lines = []
