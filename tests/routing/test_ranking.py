@@ -1,0 +1,197 @@
+"""The ranking: cautious with few calls, open to new agents, and protective of people."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emocx_pbx.routing.ranking import (
+    HARD,
+    Load,
+    Outcome,
+    RankingPlan,
+    loads,
+    over_cap,
+    rank,
+    tiers,
+    under_floor,
+)
+
+PLAN = RankingPlan()
+NOW = 1e9
+DAY = 86400.0
+
+
+def calls(agent: str, score: float, number: int, emotion: str = HARD, age_s: float = 0.0) -> list[Outcome]:
+    return [Outcome(agent, emotion, score, NOW - age_s)] * number
+
+
+def test_few_calls_pull_towards_the_mean() -> None:
+    everybody = calls("others", 50, 200)
+    means = [rank(everybody + calls("a", 90, n), NOW).estimate("a", HARD).mean for n in (0, 1, 5, 50)]
+    assert means == sorted(means)
+    assert means[1] < 62 and means[3] > 78
+    assert abs(means[0] - 50) < 1
+
+
+def test_doubt_shrinks_with_calls() -> None:
+    sds = [rank(calls("a", 60, n), NOW).estimate("a", HARD).sd for n in (0, 1, 10, 100)]
+    assert sds == sorted(sds, reverse=True)
+    assert abs(sds[0] - (PLAN.agent_sd**2 + PLAN.pair_sd**2) ** 0.5) < 1e-9
+
+
+def test_skill_with_one_emotion_is_told_from_skill_with_all() -> None:
+    outcomes = (
+        calls("a", 80, 40) + calls("a", 50, 40, "happy") + calls("b", 50, 40) + calls("b", 80, 40, "happy")
+    )
+    ranking = rank(outcomes, NOW)
+    assert ranking.estimate("a", HARD).mean > ranking.estimate("b", HARD).mean + 10
+    assert ranking.estimate("a", "happy").mean < ranking.estimate("b", "happy").mean - 10
+    assert abs(ranking.agents["a"][0] - ranking.agents["b"][0]) < 1e-9
+
+
+def test_an_emotion_never_seen_borrows_from_the_agent() -> None:
+    ranking = rank(calls("a", 80, 40) + calls("b", 40, 40), NOW)
+    assert ranking.estimate("a", "happy").mean > ranking.estimate("b", "happy").mean
+
+
+def test_recent_calls_weigh_more() -> None:
+    older, newer = 10 * 60 * DAY, 0.0
+    improving = rank(calls("a", 30, 20, age_s=older) + calls("a", 80, 20, age_s=newer), NOW)
+    worsening = rank(calls("a", 80, 20, age_s=older) + calls("a", 30, 20, age_s=newer), NOW)
+    assert improving.estimate("a", HARD).mean > worsening.estimate("a", HARD).mean + 20
+    assert improving.estimate("a", HARD).calls < 21
+
+
+def test_the_estimates_find_true_skills() -> None:
+    rng = random.Random(7)
+    skill = {f"a{i}": rng.gauss(0, 6) for i in range(20)}
+    outcomes = [
+        Outcome(agent, HARD, 50 + skill[agent] + rng.gauss(0, 15), NOW) for agent in skill for _ in range(100)
+    ]
+    ranking = rank(outcomes, NOW)
+    errors = [abs(ranking.estimate(a, HARD).mean - 50 - s) for a, s in skill.items()]
+    assert sum(errors) / len(errors) < 2.0
+
+
+def test_new_agents_are_tried() -> None:
+    veterans = [o for agent in "abcdef" for o in calls(agent, 60, 100)]
+    found = tiers(rank(veterans, NOW), HARD, [*"abcdef", "new"])
+    assert found["new"] == 0
+    bad = veterans + calls("new", 20, 15)
+    assert tiers(rank(bad, NOW), HARD, [*"abcdef", "new"])["new"] >= 3
+
+
+def test_equals_share_a_tier() -> None:
+    ranking = rank(calls("a", 60, 100) + calls("b", 61, 100) + calls("c", 40, 100), NOW)
+    found = tiers(ranking, HARD, ["a", "b", "c"])
+    assert found["a"] == found["b"] == 0 and found["c"] == PLAN.tiers - 1
+
+
+def test_who_has_had_his_share_of_anger_is_protected() -> None:
+    ranking = rank(calls("good", 90, 100) + calls("b", 50, 100) + calls("c", 50, 100), NOW)
+    load = {"good": Load(10, 9), "b": Load(10, 1), "c": Load(10, 1)}
+    agents = ["good", "b", "c"]
+    assert tiers(ranking, HARD, agents)["good"] == 0
+    assert tiers(ranking, HARD, agents, load)["good"] == PLAN.tiers - 1
+    assert tiers(ranking, "happy", agents, load)["good"] == 0
+
+
+def test_who_gets_no_calls_is_fed_but_not_with_anger() -> None:
+    ranking = rank(calls("a", 80, 100) + calls("weak", 30, 100), NOW)
+    load = {"a": Load(40, 4), "weak": Load(2, 0)}
+    assert tiers(ranking, "happy", ["a", "weak"], load)["weak"] == 0
+    assert tiers(ranking, HARD, ["a", "weak"], load)["weak"] == PLAN.tiers - 1
+
+
+def test_loads_look_back_one_window() -> None:
+    heard = [
+        ("a", HARD, NOW),
+        ("a", "happy", NOW - 60),
+        ("a", HARD, NOW - PLAN.load_window_s),
+        ("b", HARD, NOW + 1),
+    ]
+    assert loads(heard, NOW, PLAN) == {"a": Load(2, 1)}
+
+
+def test_nobody_is_nobody() -> None:
+    assert tiers(rank([], NOW), HARD, []) == {}
+    assert tiers(rank([], NOW), HARD, ["a"]) == {"a": 0}
+    assert rank([], NOW).estimate("a", HARD).mean == 50
+
+
+names = st.sampled_from("abcde")
+outcomes = st.lists(
+    st.builds(
+        Outcome,
+        agent=names,
+        emotion=st.sampled_from(["angry", "neutral", "happy"]),
+        score=st.floats(0, 100),
+        at=st.floats(NOW - 400 * DAY, NOW),
+    ),
+    max_size=40,
+)
+some_load = st.dictionaries(
+    names, st.tuples(st.integers(0, 50), st.floats(0, 1)).map(lambda x: Load(x[0], int(x[0] * x[1])))
+)
+
+
+@given(outcomes, st.randoms(use_true_random=False))
+def test_the_order_of_calls_does_not_matter(given_outcomes: list[Outcome], rng: random.Random) -> None:
+    mixed = given_outcomes[:]
+    rng.shuffle(mixed)
+    one, two = rank(given_outcomes, NOW), rank(mixed, NOW)
+    for agent in "abcde":
+        assert abs(one.estimate(agent, HARD).mean - two.estimate(agent, HARD).mean) < 1e-6
+
+
+@given(outcomes, st.integers(0, 39), st.floats(0, 100))
+def test_a_better_grade_never_lowers_its_agent(
+    given_outcomes: list[Outcome], which: int, better: float
+) -> None:
+    if which >= len(given_outcomes):
+        return
+    chosen = given_outcomes[which]
+    raised = replace(chosen, score=max(chosen.score, better))
+    after = [raised if i == which else o for i, o in enumerate(given_outcomes)]
+    others = {o.agent for o in given_outcomes} - {chosen.agent}
+    one, two = rank(given_outcomes, NOW), rank(after, NOW)
+    for other in others:
+        # The mean of all may rise, and with it everybody; compared with others he gains.
+        gain = (
+            two.estimate(chosen.agent, chosen.emotion).mean - one.estimate(chosen.agent, chosen.emotion).mean
+        )
+        theirs = two.estimate(other, chosen.emotion).mean - one.estimate(other, chosen.emotion).mean
+        assert gain >= theirs - 1e-6
+
+
+@given(outcomes, some_load)
+def test_tiers_are_whole_and_somebody_rings_first(
+    given_outcomes: list[Outcome], load: dict[str, Load]
+) -> None:
+    ranking = rank(given_outcomes, NOW)
+    for emotion in ("angry", "neutral"):
+        found = tiers(ranking, emotion, list("abcde"), load)
+        assert set(found) == set("abcde")
+        assert all(0 <= tier < PLAN.tiers for tier in found.values())
+    assert 0 in tiers(ranking, "neutral", list("abcde"), load).values()
+
+
+@given(some_load)
+def test_the_cap_never_takes_everybody(load: dict[str, Load]) -> None:
+    agents = list("abcde")
+    assert len(over_cap(load, agents, PLAN)) < len(agents)
+    assert len(over_cap(load, agents, replace(PLAN, hard_cap=0.1))) < len(agents)
+    assert len(under_floor(load, agents, PLAN)) < len(agents)
+
+
+@given(outcomes)
+def test_estimates_stay_on_the_scale(given_outcomes: list[Outcome]) -> None:
+    ranking = rank(given_outcomes, NOW)
+    for agent in "abcde":
+        estimate = ranking.estimate(agent, HARD)
+        assert 0 < estimate.sd <= 8.5
+        assert -60 <= estimate.mean <= 160
