@@ -13,6 +13,9 @@ from pbx_stubs import AmiProbe, StubAgi
 
 from emocx_pbx.demo import recordings
 from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk, cache_directory, find
+from emocx_pbx.demo.receiver import Receiver
+from emocx_pbx.demo.run import EVENTS
+from emocx_pbx.demo.service import Hook, ServiceProcess
 from emocx_pbx.demo.sip import SippAgents
 
 ROOT = Path(__file__).parents[2]
@@ -75,3 +78,37 @@ async def agi(pbx: PrivateAsterisk) -> AsyncIterator[StubAgi]:
     async with StubAgi().running() as stub:
         await pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{stub.port}")
         yield stub
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def crm() -> AsyncIterator[Receiver]:
+    """A CRM that verifies every webhook."""
+    async with Receiver() as crm:
+        yield crm
+        assert all(delivery.signature_valid for delivery in crm.deliveries)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def session_service(
+    pbx: PrivateAsterisk, crm: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServiceProcess]:
+    hooks = [Hook(crm.url, crm.secret, EVENTS)]
+    async with ServiceProcess(tmp_path_factory.mktemp("service"), pbx, hooks) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service(pbx: PrivateAsterisk, session_service: ServiceProcess, probe: AmiProbe) -> ServiceProcess:
+    """The session's real service, with the dialplan pointed at it; not to be killed."""
+    await pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{session_service.agi_port}")
+    return session_service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_service(
+    pbx: PrivateAsterisk, crm: Receiver, probe: AmiProbe, tmp_path: Path
+) -> AsyncIterator[ServiceProcess]:
+    """A service of one test's own, to be frozen and killed; light, without speech-to-text."""
+    light = {"analysis": {"transcriber": "off", "speech_model": "off"}}
+    async with ServiceProcess(tmp_path, pbx, [Hook(crm.url, crm.secret, EVENTS)], light) as service:
+        yield service
