@@ -36,7 +36,7 @@ HEIGHTS = (
     {"routing"},
     {"pbx", "store", "webhooks"},
     {"analysis"},
-    {"doors"},
+    {"course", "doors"},
     {"journey", "callback"},
     {"web"},
     {"service"},
