@@ -121,8 +121,6 @@ class Service:
         if state.up:
             self._tap_mode = tap_mode(self.settings.asterisk.tap, state.version)
             self._group.create_task(self._resync(state.restarted), name="resync")
-        else:
-            log.warning("link to Asterisk down", key="ami.down", why=state.reason)
 
     def _on_worker(self, message: ToService) -> None:
         match message:
