@@ -32,15 +32,17 @@ class PbxConfig:
     agent_port: int = 5070
     """Where the agents' telephones (one sipp) answer SIP."""
     agent_host: str = "127.0.0.1"
-    """Host of the agents' telephones."""
+    """Host of the agents' telephones; empty: they register with their name and `secret`."""
     bind: str = "127.0.0.1"
-    """Address that AMI and SIP listen on."""
+    """Address that SIP listens on; AMI stays on 127.0.0.1."""
     ami_permit: str = "127.0.0.1/255.255.255.255"
     """Who may log in by AMI."""
     customer_host: str = "127.0.0.1"
-    """Where customers' SIP calls come from: an address, host or network."""
+    """Where customers' SIP calls come from: an address or network; empty: `customer` registers too."""
+    external: str = ""
+    """Address at which telephones elsewhere reach this Asterisk, when it is behind NAT."""
     rtp_start: int = 10000
-    rtp_end: int = 10800
+    rtp_end: int = 10100
     agi: str = "127.0.0.1:4573"
     """Where the service's FastAGI server listens."""
     secret: str = "demo-only"
@@ -62,14 +64,37 @@ def shipped(folder: str) -> Path:
     return beside if beside.is_dir() else package / "_shipped" / folder
 
 
+def _telephone(config: PbxConfig, name: str, host: str) -> str:
+    """The rest of an endpoint: a fixed place, or registering with a password."""
+    if host:
+        contact = f"sip:{name}@{host}:{config.agent_port}"
+        return f"aors = {name}\n\n[{name}]\ntype = aor\ncontact = {contact}\n"
+    return (
+        f"aors = {name}\nauth = {name}\n\n[{name}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n\n"
+        f"[{name}]\ntype = auth\nauth_type = userpass\nusername = {name}\npassword = {config.secret}\n"
+    )
+
+
+def _external(config: PbxConfig) -> str:
+    if not config.external:
+        return ""
+    at = config.external
+    return f"external_signaling_address = {at}\nexternal_media_address = {at}\n"
+
+
+def _customer(config: PbxConfig) -> str:
+    if not config.customer_host:
+        return _telephone(config, "customer", "")
+    return f"\n[customer]\ntype = identify\nendpoint = customer\nmatch = {config.customer_host}\n"
+
+
 def values(config: PbxConfig) -> dict[str, str]:
     """What each @NAME@ in the templates stands for."""
     agents, queues = [], []
     for queue in config.queues:
         queues.append(f"[{queue}](demo)")
         for number, name in enumerate(agent_names(config, queue), 1):
-            contact = f"sip:{name}@{config.agent_host}:{config.agent_port}"
-            agents.append(f"[{name}](agent)\naors = {name}\n\n[{name}]\ntype = aor\ncontact = {contact}\n")
+            agents.append(f"[{name}](agent)\n" + _telephone(config, name, config.agent_host))
             queues.append(f"member => PJSIP/{name},0,{queue.capitalize()} agent {number},PJSIP/{name}")
         queues.append("")
     return {
@@ -81,7 +106,8 @@ def values(config: PbxConfig) -> dict[str, str]:
         "AMI_PERMIT": config.ami_permit,
         "SIP_PORT": str(config.sip_port),
         "BIND": config.bind,
-        "CUSTOMER_HOST": config.customer_host,
+        "EXTERNAL": _external(config),
+        "CUSTOMER": _customer(config),
         "RTP_START": str(config.rtp_start),
         "RTP_END": str(config.rtp_end),
         "AGI": config.agi,
@@ -122,8 +148,9 @@ def main(arguments: list[str]) -> int:
         modules=given.get("modules", str(found[0]) if found else "/usr/lib/asterisk/modules"),
         bind=given.get("bind", "0.0.0.0"),
         ami_permit=given.get("ami_permit", "127.0.0.1/255.255.255.255"),
-        customer_host=given.get("customer_host", "127.0.0.1"),
-        agent_host=given.get("agent_host", "127.0.0.1"),
+        customer_host=given.get("customer_host", ""),
+        agent_host=given.get("agent_host", ""),
+        external=given.get("external", ""),
         agi=given.get("agi", "127.0.0.1:4573"),
         secret=given.get("secret", "demo-only"),
     )
