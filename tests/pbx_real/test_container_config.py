@@ -12,7 +12,15 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_it_is_written_with_the_standard_library_alone(tmp_path: Path) -> None:
-    words = [sys.executable, "-S", "-m", "emocx_pbx.demo.conf", str(tmp_path), "secret=s3", "external=192.0.2.1"]
+    words = [
+        sys.executable,
+        "-S",
+        "-m",
+        "emocx_pbx.demo.conf",
+        str(tmp_path),
+        "secret=s3",
+        "external=192.0.2.1",
+    ]
     subprocess.run(words, check=True, cwd=ROOT, timeout=30)
     pjsip = (tmp_path / "etc/pjsip.conf").read_text()
     assert "external_media_address = 192.0.2.1" in pjsip
