@@ -40,9 +40,11 @@ class Valences(_Table, frozen=True):
 
 
 class Evidence(_Table, frozen=True):
-    """How much customer speech a grade needs."""
+    """How much customer speech a grade needs, and how readings tell of each other."""
 
     min_speech_s: Annotated[float, Meta(ge=1, le=600)]
+    stay_s: Annotated[float, Meta(ge=0, le=600)] = 0.0
+    """Mean seconds of speech in one class, by which readings are made consistent; 0: taken as they are."""
 
 
 class Opening(_Table, frozen=True):

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from emocx_pbx.domain import Reading, Scores, Segment, Span
+from emocx_pbx.grading.rubric import Rubric
+from emocx_pbx.grading.settle import settled
 
 #: A shorter silence of both sides is a breath, not dead air.
 DEAD_AIR_S: Final = 3.0
@@ -53,6 +55,16 @@ def cut_readings(
                 )
             )
     return found
+
+
+def part_readings(
+    readings: Sequence[Reading], t0: float, t1: float, spans: Sequence[Span], rubric: Rubric
+) -> list[Reading]:
+    """The readings that an agent's part [t0, t1] is graded on: cut to it, then made consistent.
+
+    Only the part's own readings have a say, so that nobody is graded by what another agent heard.
+    """
+    return settled(cut_readings(readings, t0, t1, spans), rubric.evidence.stay_s)
 
 
 def fresh_readings(readings: Sequence[Reading], spans: Sequence[Span] = ()) -> list[Reading]:
