@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from emocx_pbx.commands.shared import Progress, add_common, read_settings, show
+from emocx_pbx.commands.shared import Progress, add_common, clock, read_settings, show, without_chatter
+from emocx_pbx.errors import InputError
+
+if TYPE_CHECKING:
+    from emocx_pbx.analysis.recorded import RecordedCall
+    from emocx_pbx.domain import Grade
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,5 +28,82 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Analyse and print the course and the grade."""
     from emocx_pbx.analysis.recorded import analyse_recording
+    from emocx_pbx.emotion.registry import Registry
+    from emocx_pbx.emotion.speech import load_speech
+    from emocx_pbx.grading.rubric import load_rubric
 
-    raise NotImplementedError(analyse_recording, Progress, read_settings, show)
+    settings = read_settings(args)
+    rubric = load_rubric(settings.rubric_path())
+    model = args.model or settings.analysis.speech_model
+    if model == "off":
+        raise InputError("analysis.speech_model is off; name a model by --model")
+    with without_chatter():
+        classifier = load_speech(Registry(settings.models_path()), model)
+    progress = Progress(f"analysing {args.customer.name}")
+    try:
+        call = analyse_recording(
+            args.customer, args.agent, classifier, settings.analysis, rubric,
+            stereo=args.stereo, progress=progress,
+        )  # fmt: skip
+    finally:
+        progress.close()
+    for note in call.notes:
+        print(f"emocx-pbx: {note}", file=sys.stderr)
+    show(args, as_json(call), lambda: words(call))
+    return 0
+
+
+def as_json(call: RecordedCall) -> dict[str, Any]:
+    """The result, with the names of the demo's object and of webhooks."""
+    grade = call.grade
+    known = grade.low is not None and grade.high is not None
+    return {
+        "duration_s": round(call.duration_s, 3),
+        "model": call.model,
+        "readings": [
+            {
+                "t0": round(r.t0, 3),
+                "t1": round(r.t1, 3),
+                "speech_s": round(r.speech_s, 3),
+                "emotion": r.scores.emotion,
+                "confidence": round(r.scores.confidence, 4),
+                "probabilities": r.scores.as_dict(),
+            }
+            for r in call.readings
+        ],
+        "spans": [{"side": s.side, "t0": round(s.t0, 3), "t1": round(s.t1, 3)} for s in call.spans],
+        "grade": {
+            "score": grade.score,
+            "letter": grade.letter,
+            "range": [grade.low, grade.high] if known else None,
+            "evidence_s": round(grade.evidence_s, 3),
+            "rubric": grade.rubric,
+            "contributions": [
+                {"name": c.name, "points": c.points, "detail": c.detail} for c in grade.contributions
+            ],
+            "facts": grade.facts,
+        },
+        "notes": list(call.notes),
+    }
+
+
+def words(call: RecordedCall) -> str:
+    """The result for people: a timeline and the grade with its reasons."""
+    lines = [f"{clock(call.duration_s)} of audio, model {call.model}"]
+    lines.append("signals in the customer's speech" if call.readings else "no speech of a customer was heard")
+    for reading in call.readings:
+        scores = reading.scores
+        lines.append(
+            f"  {clock(reading.t0):>6}-{clock(reading.t1):<6} {scores.emotion:<13} {scores.confidence:.2f}"
+            f"  {'#' * round(10 * scores.confidence)}"
+        )
+    return "\n".join([*lines, *grade_lines(call.grade)])
+
+
+def grade_lines(grade: Grade) -> list[str]:
+    """A grade and its sum."""
+    if grade.score is None:
+        return [f"grade: insufficient evidence ({grade.evidence_s:.1f} s of customer speech)"]
+    extent = f", range {grade.low:.0f} to {grade.high:.0f}" if None not in (grade.low, grade.high) else ""
+    head = f"grade: {grade.score:.0f} ({grade.letter}){extent}, {grade.evidence_s:.1f} s of customer speech"
+    return [head, *(f"{c.points:+6.1f}  {c.name}: {c.detail}" for c in grade.contributions)]

@@ -6,6 +6,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING
 
+from emocx_pbx.commands.analyse import grade_lines
 from emocx_pbx.commands.shared import (
     add_common,
     clock,
@@ -87,15 +88,8 @@ def words(detail: CallDetail) -> str:
 
 
 def grade_words(row: GradeRow) -> list[str]:
-    """A grade with its contributions, for people."""
-    grade = row.grade
-    if grade.score is None:
-        lines = [f"grade: insufficient evidence ({grade.evidence_s:.1f} s of customer speech)"]
-    else:
-        extent = f", range {grade.low:.0f} to {grade.high:.0f}" if None not in (grade.low, grade.high) else ""
-        lines = [
-            f"grade: {grade.score:.0f} ({grade.letter}){extent}, {grade.evidence_s:.1f} s of customer speech"
-        ]
+    """A grade's revision with its sum, for people."""
+    head, *rest = grade_lines(row.grade)
     if row.revision:
-        lines.append(f"revision {row.revision} ({row.kind}) by {row.author}: {row.reason}")
-    return lines + [f"{c.points:+6.1f}  {c.name}: {c.detail}" for c in grade.contributions]
+        rest.insert(0, f"revision {row.revision} ({row.kind}) by {row.author}: {row.reason}")
+    return [head, *rest]

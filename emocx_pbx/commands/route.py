@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from emocx_pbx.commands.shared import add_common, moment, read_settings, show
+from emocx_pbx.commands.shared import add_common, moment, read_settings, show, without_chatter
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     policy = load_policy(settings.policy_path())
     scores, model = None, None
     if settings.analysis.text_model != "off":
-        classifier = load_text(Registry(settings.models_path()), settings.analysis.text_model)
+        with without_chatter():
+            classifier = load_text(Registry(settings.models_path()), settings.analysis.text_model)
         scores, model = classifier.classify(args.text), classifier.name
     topic, topic_confidence = _topic(args.text, dict(policy.topics))
     query = QueryFacts(

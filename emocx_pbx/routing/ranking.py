@@ -37,9 +37,9 @@ class RankingPlan:
     """A call so old counts half."""
     optimism: float = 0.5
     """Standard deviations of doubt that are counted in an agent's favour."""
-    step: float = 3.0
+    step: float = 2.0
     """Points that make a tier: who is as close as this to another is as good as he."""
-    tiers: int = 5
+    tiers: int = 8
     """Number of tiers; 0 is the best."""
     load_window_s: float = 8 * 3600.0
     """The time that the cap and the floor look back: about a shift."""

@@ -298,3 +298,28 @@ def test_progress_is_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:
     progress(0.5)
     progress.close()
     assert capsys.readouterr().err == ""
+
+
+def test_route_explains_itself(shell: Shell) -> None:
+    shell.config.write_text('[routing]\npolicy = "p.toml"\n[analysis]\ntext_model = "off"\n')
+    (shell.config.parent / "p.toml").write_text(
+        '[[rules]]\nname = "gold"\nattributes = { plan = ["gold"] }\nqueue = "vip"\npriority = 3\n'
+        '[[rules]]\nname = "night"\nhours = ["22:00-06:00"]\nqueue = "night"\n'
+    )
+    words = ("route", "where is my parcel", "--queue", "support", "--at", "2026-11-24T12:00")
+    out, _ = shell(*words, "--attribute", "plan=gold", "--explain")
+    assert "queue       vip" in out and "priority    3" in out and 'rule "gold" fired' in out
+    assert "-----  night" in out and '"gold" had fired before it' in out
+    out, _ = shell(*words, "--explain")
+    assert "queue       support" in out and "the time is 12:00, not in 22:00-06:00" in out
+    decided = json.loads(shell(*words, "--explain", "--json")[0])
+    assert decided["decision"]["status"] == "default"
+    assert [rule["fired"] for rule in decided["rules"]] == [False, False]
+    assert "expected NAME=VALUE, got 'gold'" in shell.refusal(*words, "--attribute", "gold")
+
+
+def test_analyse_refuses_in_one_line(shell: Shell, tmp_path: Path) -> None:
+    shell.config.write_text('[analysis]\nspeech_model = "off"\n')
+    assert "speech_model is off" in shell.refusal("analyse", str(tmp_path / "x.wav"))
+    shell.config.write_text('[analysis]\nmodels_dir = "none"\n')
+    assert "no speech model" in shell.refusal("analyse", str(tmp_path / "x.wav"))
