@@ -90,7 +90,7 @@ class Calls(Outbox):
 
     async def touch(self, call_id: str, at: float) -> None:
         """The call was alive at `at`; where it is assumed to have ended if we crash now."""
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(durable=False) as c:
             await self._sql.touch_call(c, call_id=call_id, at=at)
 
     async def set_tapped(self, call_id: str, at: float) -> None:
@@ -120,7 +120,7 @@ class Calls(Outbox):
     ) -> None:
         """Keep readings (each once, by its times) with their events; `at` moves last_seen_at."""
         rows = [_reading_values(call_id, reading) for reading in readings]
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(durable=bool(events)) as c:
             await self._sql.add_readings(c, rows)
             if at is not None:
                 await self._sql.touch_call(c, call_id=call_id, at=at)
@@ -130,7 +130,7 @@ class Calls(Outbox):
     async def add_spans(self, call_id: str, spans: Sequence[Span]) -> None:
         """Keep utterances of either side (each once, by side and begin)."""
         rows = [{"call_id": call_id, "side": s.side, "t0": s.t0, "t1": s.t1} for s in spans]
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(durable=False) as c:
             await self._sql.add_spans(c, rows)
 
     async def set_hold(self, call_id: str, at: float, on_hold: bool) -> None:
@@ -156,9 +156,8 @@ class Calls(Outbox):
 
     async def open_calls(self) -> list[OpenCall]:
         """Calls without an end, with their open segments: what a restart has to settle."""
-        calls = [call_row(row) for row in await self._connection.rows("open_calls")]
         found = []
-        for call in calls:
+        for call in [call_row(row) for row in await self._connection.rows("open_calls")]:
             segments = await self.segments(call.call_id)
             open_ones = tuple(s for s in segments if s.ended_at is None)
             found.append(OpenCall(call, open_ones, max((s.index + 1 for s in segments), default=0)))

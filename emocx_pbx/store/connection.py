@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ class Connection:
         self._writer = writer
         self._reader = reader
         self._lock = asyncio.Lock()
+        self._durable = True
         self.sql: Any = aiosql.from_path(QUERIES, "aiosqlite")
 
     @classmethod
@@ -41,6 +42,7 @@ class Connection:
         """
         opened: list[aiosqlite.Connection] = []
         try:
+            await asyncio.to_thread(_probe, path)
             for _ in range(2):
                 # isolation_level None: transactions begin where we say so, not by themselves.
                 connection = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
@@ -51,10 +53,10 @@ class Connection:
                     await connection.execute(f"PRAGMA {pragma}")
             await migrate(opened[0])
             await opened[1].execute("PRAGMA query_only=ON")
-        except (sqlite3.Error, StoreError) as error:
+        except (sqlite3.Error, OSError, StoreError) as error:
             for connection in opened:
                 await connection.close()
-            reason = str(error)
+            reason = error.strerror if isinstance(error, OSError) else error
             raise StoreError(f"the database {path} can't be used: {reason}") from error
         return cls(*opened)
 
@@ -65,14 +67,21 @@ class Connection:
             await self._writer.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def transaction(self, *, durable: bool = True) -> AsyncIterator[aiosqlite.Connection]:
         """All or nothing: committed at the end, rolled back on any error or cancellation.
+
+        Args:
+            durable: On disk at the end, also after a power cut. Otherwise it survives a crash of
+                ours, and a power cut only if a durable one followed: for what comes every second.
 
         Raises:
             StoreError: SQLite refused something (disk full, locked for too long, damaged).
         """
         async with self._lock:
             try:
+                if durable is not self._durable:
+                    await self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                    self._durable = durable
                 await self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
                 await self._writer.commit()
@@ -103,3 +112,12 @@ class Connection:
         """Fold the write-ahead log into the file, so that erased rows don't live on in it."""
         async with self._lock:
             await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _probe(path: Path) -> None:
+    """Fail here if the file can't be opened: a failed aiosqlite connection leaves its thread behind."""
+    if not path.exists():
+        # It will hold customers' keys and numbers: for the service's own user only.
+        path.touch(mode=0o600)
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
+        connection.execute("PRAGMA schema_version")

@@ -16,8 +16,9 @@ from emocx_pbx.store.rows import CallDetail
 class Store(Erasure):
     """Calls, grades, the outbox and erasure (one base class each) on one database file.
 
-    Every writing method is one transaction, on disk when it returns, and may be repeated after a
-    crash without doubling anything. Methods raise StoreError when SQLite refuses.
+    Every writing method is one transaction and may be repeated after a crash without doubling
+    anything. What it wrote survives any crash of ours when it returns, and a power cut too, but for
+    the last readings and utterances. Methods raise StoreError when SQLite refuses.
     """
 
     @classmethod

@@ -236,6 +236,12 @@ async def test_a_newer_database_or_no_database_is_refused(tmp_path):
         await Store.open(tmp_path / "no" / "where.db")
 
 
+async def test_the_database_is_for_the_services_user_only(store, tmp_path):
+    await a_whole_call(store)
+    for file in tmp_path.iterdir():
+        assert file.stat().st_mode & 0o077 == 0, file.name
+
+
 async def test_another_process_sees_and_may_write_too(store, tmp_path):
     await a_whole_call(store)
     other = await Store.open(tmp_path / "emocx.db", [CRM])
