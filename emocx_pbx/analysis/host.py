@@ -57,6 +57,7 @@ class Worker:
         self._config, self._link, self._now = config, link, now
         self._counters: dict[str, float] = {}
         self.models = Models()
+        self._loader = Loader(config.settings, config.topics, self.models)
         self._voice = Lane("voice", WINDOW_QUEUE, self.count)
         self._words = Lane("words", WINDOW_QUEUE, self.count)
         self._scribe = Lane("scribe", WINDOW_QUEUE, self.count)
@@ -89,17 +90,16 @@ class Worker:
             log.warning("controller not told", key="worker.unsent", why=str(error))
 
     async def load(self) -> None:
-        """Load the models of the voice and words lanes; the transcriber follows in `load_late`."""
-        loader = Loader(self._config.settings, self._config.topics, self.models)
+        """Load the models that calls need at once; the others follow in `load_late`."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._voice.ask(loader.speech))
-            group.create_task(self._words.ask(loader.text))
+            group.create_task(self._voice.ask(self._loader.speech))
+            group.create_task(self._words.ask(self._loader.text))
 
     async def load_late(self) -> None:
-        """Load the transcriber, and tell when it is there (or can't be)."""
+        """Load topics and transcriber, which take seconds; tell when they are there (or can't be)."""
         problems = len(self.models.problems)
-        loader = Loader(self._config.settings, self._config.topics, self.models)
-        await self._scribe.ask(loader.transcriber)
+        await self._scribe.ask(self._loader.topics)
+        await self._scribe.ask(self._loader.transcriber)
         if self.models.transcriber is not None or len(self.models.problems) > problems:
             self.send(self.ready())
 

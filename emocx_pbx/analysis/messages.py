@@ -59,7 +59,8 @@ class Shutdown(Message, frozen=True):
 class Ready(Message, frozen=True):
     """Models are warm and the AudioSocket port listens.
 
-    The transcriber loads in the background: when it is there (or can't be), Ready is sent once more.
+    Topics and transcriber load in the background: when they are there (or can't be), Ready is sent once
+    more.
     """
 
     port: int

@@ -72,9 +72,12 @@ class Loader:
             self._models.speech = self._attempt("speech model", self._load_speech)
 
     def text(self) -> None:
-        """Load and warm the text model, and learn the topics."""
+        """Load and warm the text model."""
         if self._settings.text_model != "off":
             self._models.text = self._attempt("text model", self._load_text)
+
+    def topics(self) -> None:
+        """Learn the topics."""
         if self._topics:
             self._models.topics = self._attempt("topics", self._load_topics)
 

@@ -1,4 +1,4 @@
-"""Recorded calls through the pipeline of live calls, streamed: hours of audio in bounded memory."""
+"""Recorded calls through the very pipeline of live calls: readings, spans and a grade."""
 
 from __future__ import annotations
 
@@ -6,124 +6,125 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from emocx_pbx.analysis.pipeline import CallAnalyser, Classifier
-from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array
+from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, mulaw_roundtrip
 from emocx_pbx.audio.recording import Recording, open_recording
-from emocx_pbx.domain import Grade, Reading, Span
+from emocx_pbx.domain import Grade, Reading, Scores, Span
 from emocx_pbx.errors import InputError
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
 from emocx_pbx.grading.segments import cut_readings, facts_of
 from emocx_pbx.settings import AnalysisSettings
 
+#: Told after each block: seconds analysed, and seconds the recording has by its header.
+Progress = Callable[[float, float], None]
+
+Pair = tuple[Int16Array, Int16Array]
+
 
 @dataclass(frozen=True, slots=True)
-class RecordedCall:
-    """What a recording told."""
+class RecordedAnalysis:
+    """What a recorded call shows."""
 
-    duration_s: float
-    model: str
-    """`name/version` of the speech model."""
     readings: tuple[Reading, ...]
     spans: tuple[Span, ...]
     grade: Grade
-    """The whole recording taken as one agent's part."""
+    """The whole call as one agent's part."""
+    duration_s: float
     notes: tuple[str, ...] = ()
-    """What a user should know of the files, e.g. that one is cut off."""
+    """What the reader of the result should know of the recording, a sentence each."""
 
 
 def analyse_recording(
     customer: Path,
-    agent: Path | None,
-    classifier: Classifier,
-    settings: AnalysisSettings,
-    rubric: Rubric,
+    agent: Path | None = None,
     *,
     stereo: bool = False,
-    progress: Callable[[float], None] = lambda share: None,
-) -> RecordedCall:
-    """Analyse and grade a recorded call.
+    settings: AnalysisSettings,
+    classifier: Classifier | None,
+    rubric: Rubric,
+    routing: Scores | None = None,
+    progress: Progress | None = None,
+) -> RecordedAnalysis:
+    """Analyse a recorded call, in bounded memory whatever its length.
 
     Args:
-        customer: the customer's side, or the whole call if `stereo`.
-        agent: the agent's side; None: silent, or in the customer's file.
-        classifier: the speech model.
-        settings: voice activity, windows and intervals, as for live calls.
-        rubric: for the grade.
-        stereo: `customer` holds both sides: customer left, agent right.
-        progress: told the share done, 0 to 1.
+        customer: recording of the customer's side, or of both with `stereo`.
+        agent: recording of the agent's side, begun at the same time; None: the agent is silent.
+        stereo: the one file has the customer left and the agent right.
+        settings: the section [analysis].
+        classifier: the speech model; None: no readings, so a grade for want of evidence.
+        rubric: how to grade.
+        routing: scores of the query the call began with, if known.
+        progress: told how far it is.
 
     Raises:
-        InputError: a file can't be used, or has another number of channels than was said.
+        InputError: a recording can't be used; one line.
     """
+    if stereo and agent is not None:
+        raise InputError(f"{agent}: with stereo both sides are in one file; give one recording only")
     analyser = CallAnalyser(classifier, settings)
     items: list[Reading | Span] = []
-    samples = 0
     with ExitStack() as stack:
-        first = stack.enter_context(open_recording(customer))
-        second = stack.enter_context(open_recording(agent)) if agent is not None else None
-        _check_channels(first, second, stereo)
-        expected = max(first.expected_s, second.expected_s if second else 0.0) * SAMPLE_RATE
-        pairs: Iterator[tuple[Int16Array, Int16Array]]
-        if stereo:
-            pairs = ((block[:, 0], block[:, 1]) for block in first.blocks())
-        elif second is None:
-            pairs = ((block[:, 0], np.zeros(len(block), np.int16)) for block in first.blocks())
-        else:
-            pairs = _paired(first, second)
-        for left, right in pairs:
-            items += analyser.feed(left, right)
+        files = [stack.enter_context(open_recording(path)) for path in (customer, agent) if path is not None]
+        if stereo and files[0].channels != 2:
+            raise InputError(f"{customer}: {files[0].channels} channel(s); expected 2 for stereo")
+        expected_s = max(file.expected_s for file in files)
+        samples = 0
+        for left, right in _sides(files) if not stereo else _stereo(files[0]):
+            # Live calls have been through a telephone line; applied to what has been, it changes nothing.
+            items += analyser.feed(mulaw_roundtrip(left), mulaw_roundtrip(right))
             samples += len(left)
-            progress(samples / expected if expected else 0.0)
-        items += analyser.finish()
-        notes = [
-            f"{r.name}: shorter than its header says; what there is was analysed"
-            for r in (first, second)
-            if r is not None and r.truncated
-        ]
-    readings = tuple(sorted((i for i in items if isinstance(i, Reading)), key=lambda r: (r.t1, r.t0)))
-    spans = tuple(i for i in items if isinstance(i, Span))
-    duration = samples / SAMPLE_RATE
-    facts = facts_of(spans, 0.0, duration)
-    graded = grade(cut_readings(readings, 0.0, duration), rubric, facts=facts)
-    return RecordedCall(duration, classifier.name, readings, spans, graded, tuple(notes))
+            if progress is not None:
+                progress(samples / SAMPLE_RATE, expected_s)
+        notes = [note for file in files for note in _notes(file, stereo)]
+    items += analyser.finish()
+    duration_s = samples / SAMPLE_RATE
+    readings = tuple(sorted((i for i in items if isinstance(i, Reading)), key=lambda r: r.t1))
+    spans = tuple(sorted((i for i in items if isinstance(i, Span)), key=lambda s: (s.t0, s.side)))
+    facts: dict[str, Any] = facts_of(spans, 0.0, duration_s)
+    heard = cut_readings(readings, 0.0, duration_s, spans)
+    graded = grade(heard, rubric, routing, facts=facts)
+    return RecordedAnalysis(readings, spans, graded, duration_s, tuple(notes))
 
 
-def _check_channels(first: Recording, second: Recording | None, stereo: bool) -> None:
-    if stereo:
-        if second is not None:
-            raise InputError(f"{second.name}: not wanted with --stereo, which has both sides in one file")
-        if first.channels != 2:
-            raise InputError(f"{first.name}: has {first.channels} channel(s); --stereo needs 2")
-        return
-    for recording in (first, second):
-        if recording is not None and recording.channels != 1:
-            raise InputError(
-                f"{recording.name}: has {recording.channels} channels; give one file a side, "
-                "or --stereo for customer left and agent right"
-            )
+def _stereo(file: Recording) -> Iterator[Pair]:
+    for block in file.blocks():  # (n, 2)
+        yield np.ascontiguousarray(block[:, 0]), np.ascontiguousarray(block[:, 1])
 
 
-def _paired(first: Recording, second: Recording) -> Iterator[tuple[Int16Array, Int16Array]]:
-    """Pieces of equal length of two mono recordings; the shorter one goes on in silence."""
-    sources = (first.blocks(), second.blocks())
-    pending: list[Int16Array] = [np.zeros(0, np.int16), np.zeros(0, np.int16)]
-    over = [False, False]
+def _sides(files: list[Recording]) -> Iterator[Pair]:
+    """Both files side by side; the shorter one is silent after its end."""
+    sources = [_mono(file) for file in files]
+    waiting = [np.zeros(0, np.int16) for _ in files]
     while True:
-        for i, source in enumerate(sources):
-            while not over[i] and not len(pending[i]):
-                block = next(source, None)
-                if block is None:
-                    over[i] = True
-                else:
-                    pending[i] = block[:, 0]  # (n,)
-        lengths = [len(p) for p, ended in zip(pending, over, strict=True) if not ended or len(p)]
+        for index, source in enumerate(sources):
+            if not len(waiting[index]):
+                waiting[index] = next(source, waiting[index])
+        lengths = [len(block) for block in waiting if len(block)]
         if not lengths:
             return
-        n = min(lengths)
-        left, right = (p[:n] if len(p) else np.zeros(n, np.int16) for p in pending)
-        yield left, right
-        pending = [p[n:] for p in pending]
+        count = min(lengths)
+        parts = [block[:count] if len(block) else np.zeros(count, np.int16) for block in waiting]
+        waiting = [block[count:] for block in waiting]
+        yield parts[0], parts[1] if len(parts) > 1 else np.zeros(count, np.int16)
+
+
+def _mono(file: Recording) -> Iterator[Int16Array]:
+    """One side's blocks (n,); several channels are averaged."""
+    for block in file.blocks():  # (n, channels)
+        if file.channels == 1:
+            yield np.ascontiguousarray(block[:, 0])
+        else:
+            yield np.rint(block.mean(axis=1)).astype(np.int16)
+
+
+def _notes(file: Recording, stereo: bool) -> Iterator[str]:
+    if file.truncated:
+        yield f"{file.name} is shorter than its header says; it was analysed as far as it goes."
+    if file.channels > 1 and not stereo:
+        yield f"{file.name} has {file.channels} channels, which were mixed; are they two sides (--stereo)?"

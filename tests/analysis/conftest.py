@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from analysis_helpers import Inbox, Samples
 
+from emocx_pbx.analysis.messages import Ready
 from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.settings import AnalysisSettings, LogSettings
 
@@ -51,10 +52,11 @@ async def make_pool(inbox: Inbox) -> AsyncIterator[Callable[..., WorkerPool]]:
 
 
 @pytest.fixture
-async def pool(make_pool: Callable[..., WorkerPool]) -> WorkerPool:
-    """A ready pool of one stub worker."""
+async def pool(make_pool: Callable[..., WorkerPool], inbox: Inbox) -> WorkerPool:
+    """A ready pool of one stub worker, its transcriber loaded."""
     pool = make_pool()
     assert await pool.start()
+    await inbox.until(lambda: [ready for ready in inbox.of(Ready) if ready.transcriber])
     return pool
 
 
