@@ -11,7 +11,7 @@ from emocx_pbx.commands.shared import Progress, add_common, clock, read_settings
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
-    from emocx_pbx.analysis.recorded import RecordedCall
+    from emocx_pbx.analysis.recorded import RecordedAnalysis
     from emocx_pbx.domain import Grade
 
 
@@ -42,24 +42,25 @@ def run(args: argparse.Namespace) -> int:
     progress = Progress(f"analysing {args.customer.name}")
     try:
         call = analyse_recording(
-            args.customer, args.agent, classifier, settings.analysis, rubric,
-            stereo=args.stereo, progress=progress,
+            args.customer, args.agent, stereo=args.stereo, settings=settings.analysis,
+            classifier=classifier, rubric=rubric,
+            progress=lambda done, of: progress(done / of if of else 0.0),
         )  # fmt: skip
     finally:
         progress.close()
     for note in call.notes:
         print(f"emocx-pbx: {note}", file=sys.stderr)
-    show(args, as_json(call), lambda: words(call))
+    show(args, as_json(call, classifier.name), lambda: words(call, classifier.name))
     return 0
 
 
-def as_json(call: RecordedCall) -> dict[str, Any]:
+def as_json(call: RecordedAnalysis, model: str) -> dict[str, Any]:
     """The result, with the names of the demo's object and of webhooks."""
     grade = call.grade
     known = grade.low is not None and grade.high is not None
     return {
         "duration_s": round(call.duration_s, 3),
-        "model": call.model,
+        "model": model,
         "readings": [
             {
                 "t0": round(r.t0, 3),
@@ -87,9 +88,9 @@ def as_json(call: RecordedCall) -> dict[str, Any]:
     }
 
 
-def words(call: RecordedCall) -> str:
+def words(call: RecordedAnalysis, model: str) -> str:
     """The result for people: a timeline and the grade with its reasons."""
-    lines = [f"{clock(call.duration_s)} of audio, model {call.model}"]
+    lines = [f"{clock(call.duration_s)} of audio, model {model}"]
     lines.append("signals in the customer's speech" if call.readings else "no speech of a customer was heard")
     for reading in call.readings:
         scores = reading.scores

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emocx_pbx.commands.shared import (
@@ -81,8 +80,10 @@ async def _show(args: argparse.Namespace) -> int:
 
 
 async def _revise(args: argparse.Namespace) -> int:
-    if not args.author.strip() or not args.reason.strip() or len(args.reason) > COMMENT_CHARS:
-        raise InputError(f"--author and --reason: expected words, at most {COMMENT_CHARS} characters")
+    if len(args.reason) > COMMENT_CHARS:
+        raise InputError(f"--reason: expected at most {COMMENT_CHARS} characters")
+    from emocx_pbx.grading.revisions import disputed, overridden
+    from emocx_pbx.grading.rubric import load_rubric
     from emocx_pbx.webhooks.build import grade_revised
 
     kind: GradeKind = args.kind
@@ -93,15 +94,11 @@ async def _revise(args: argparse.Namespace) -> int:
             raise InputError(f"no grade of part {args.segment} of call {args.call_id} in the database")
         segment = next(s for s in await store.segments(args.call_id) if s.index == args.segment)
         newest = rows[-1]
-        grade = newest.grade
         if kind == "override":
-            from emocx_pbx.grading.rubric import load_rubric
-
-            if not 0 <= args.score <= 100:
-                raise InputError(f"--score: expected a number from 0 to 100, got {args.score:g}")
-            letter = load_rubric(settings.rubric_path()).letter(args.score)
-            # The contributions explain the old score, not this one: it stands on its author's word.
-            grade = replace(grade, score=args.score, letter=letter, low=None, high=None, contributions=())
+            rubric = load_rubric(settings.rubric_path())
+            grade = overridden(newest.grade, args.score, rubric, args.author, args.reason)
+        else:
+            grade = disputed(newest.grade, args.author, args.reason)
         row = await store.revise_grade(
             args.call_id, args.segment, grade, kind=kind, author=args.author, reason=args.reason,
             events=lambda revised: [

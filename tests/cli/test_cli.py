@@ -183,10 +183,11 @@ def test_an_override_is_appended_and_told(filled: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--score", "101"], "--score: expected a number from 0 to 100, got 101"),
-        (["--score", "nan"], "--score: expected a number from 0 to 100, got nan"),
+        (["--score", "101"], "a score is 0 to 100, not 101"),
+        (["--score", "nan"], "a score is 0 to 100, not nan"),
         (["--score", "50", "--segment", "3"], "no grade of part 3 of call c1"),
-        (["--score", "50", "--reason", " "], "--author and --reason: expected words"),
+        (["--score", "50", "--reason", "x" * 501], "--reason: expected at most 500 characters"),
+        (["--score", "50", "--reason", " "], "a revision needs an author and a reason"),
     ],
 )
 def test_wrong_overrides(filled: Shell, words: list[str], message: str) -> None:
@@ -323,3 +324,32 @@ def test_analyse_refuses_in_one_line(shell: Shell, tmp_path: Path) -> None:
     assert "speech_model is off" in shell.refusal("analyse", str(tmp_path / "x.wav"))
     shell.config.write_text('[analysis]\nmodels_dir = "none"\n')
     assert "no speech model" in shell.refusal("analyse", str(tmp_path / "x.wav"))
+
+
+SPEECH = Path(__file__).parents[1] / "data" / "audio" / "call_customer.flac"
+
+
+class AlwaysCalm:
+    """A speech model's stand-in."""
+
+    name = "calm/1"
+
+    def classify(self, samples: object) -> Scores:
+        return Scores((0.1, 0.7, 0.1, 0.1))
+
+    def session(self) -> AlwaysCalm:
+        return self
+
+    read = classify
+
+
+def test_analyse_shows_course_and_grade(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emocx_pbx.emotion.speech.load_speech", lambda registry, spec: AlwaysCalm())
+    out, _ = shell("analyse", str(SPEECH))
+    assert "model calm/1" in out and "neutral" in out and "grade: " in out
+    result = json.loads(shell("analyse", str(SPEECH), "--json")[0])
+    assert result["model"] == "calm/1" and result["readings"][0]["emotion"] == "neutral"
+    total = sum(c["points"] for c in result["grade"]["contributions"])
+    assert result["grade"]["score"] == pytest.approx(total, abs=0.02)
+    assert "No such file" in shell.refusal("analyse", "absent.wav")
+    assert "expected 2 for stereo" in shell.refusal("analyse", str(SPEECH), "--stereo")
