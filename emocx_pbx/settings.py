@@ -168,7 +168,7 @@ class WebhookSettings(_Section, frozen=True):
     url: str
     """http(s) address that gets the POSTs."""
     secret: str
-    """`whsec_` + base64 of 24 to 64 random bytes."""
+    """`whsec_` + base64 of 24 to 64 random bytes; in a rotation two, parted by a space."""
     events: tuple[str, ...] = ()
     """Event types wanted, e.g. ["call.graded"]; empty: all but call.reading."""
     timeout_s: Seconds = 15.0
@@ -337,7 +337,7 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
         url = urlsplit(hook.url)
         if url.scheme not in {"http", "https"} or not url.hostname:
             found.append((f"{place}.url", "expected an address that begins with https:// or http://"))
-        if not _is_webhook_secret(hook.secret):
+        if not all(_is_webhook_secret(secret) for secret in hook.secret.split() or [""]):
             found.append(
                 (
                     f"{place}.secret",
