@@ -30,9 +30,15 @@ def check_endpoints(endpoints: Sequence[WebhookSettings]) -> None:
             valid = False
         if not valid:
             raise SettingsError(f"{where}.url: expected an http:// or https:// address")
-        check_secret(endpoint.secret, f"{where}.secret")
+        for secret in secrets_of(endpoint) or [""]:
+            check_secret(secret, f"{where}.secret")
         unknown = sorted(set(endpoint.events) - set(EVENT_TYPES))
         if unknown:
             raise SettingsError(
                 f"{where}.events: {unknown[0]!r} is unknown, expected of {', '.join(EVENT_TYPES)}"
             )
+
+
+def secrets_of(endpoint: WebhookSettings) -> list[str]:
+    """The receiver's secrets: one, or during a rotation the new and the old one, parted by a space."""
+    return endpoint.secret.split()

@@ -15,7 +15,7 @@ from emocx_pbx.errors import StoreError
 from emocx_pbx.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import DueDelivery
-from emocx_pbx.webhooks.endpoints import check_endpoints
+from emocx_pbx.webhooks.endpoints import check_endpoints, secrets_of
 from emocx_pbx.webhooks.schedule import Done, GiveUp, Outcome, Retry, after
 from emocx_pbx.webhooks.signing import headers
 
@@ -149,7 +149,7 @@ class Sender:
             self._wake[endpoint.name].set()
 
     async def _attempt(self, endpoint: WebhookSettings, delivery: DueDelivery) -> Outcome:
-        signed = headers(delivery.event_id, delivery.body, [endpoint.secret], self._clock())
+        signed = headers(delivery.event_id, delivery.body, secrets_of(endpoint), self._clock())
         try:
             async with self._session.post(
                 endpoint.url,

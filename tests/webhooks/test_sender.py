@@ -291,6 +291,43 @@ async def test_a_store_that_refuses_pauses_the_receiver_and_nothing_dies(store, 
     assert sorted(g.place for g in receiver.got) == [("c", 1), ("c", 1), ("d", 1)]
 
 
+async def test_during_a_rotation_both_secrets_sign(store, receiver, sending):
+    await call(store, "c", 1)
+    new = "whsec_" + "B" * 32
+    async with sending(settings(receiver, secret=f"{new} {SECRET}")):
+        (got,) = await receiver.until(1)  # which verifies with the old one
+    assert len(got.headers["webhook-signature"].split()) == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_fails_all_arrives_in_each_calls_order(
+    store, receiver, sending, outcomes, clock, seed
+):
+    chance = random.Random(seed)
+
+    async def moody(request: web.Request) -> web.Response:
+        status = chance.choice([200, 200, 200, 500, 302, 404])
+        if status == 404:
+            request.transport.abort()
+        return web.Response(status=status)
+
+    receiver.by_default = moody
+    calls = 6
+    await asyncio.gather(*(call(store, f"c{n}", 4) for n in range(calls)))
+    async with sending(settings(receiver)) as sender:
+        tried = 0
+        while outcomes.said.count(("crm", "delivered")) < 4 * calls:
+            await outcomes.number(tried + 1)
+            tried = len(outcomes.said)
+            async with store._connection.transaction() as c:
+                await c.execute("UPDATE delivery SET next_at = 0, attempts = 0 WHERE state = 'pending'")
+            sender.notify()
+    for n in range(calls):
+        places = [g.place[1] for g in receiver.got if g.place[0] == f"c{n}"]
+        assert places == sorted(places)
+        assert set(places) == {1, 2, 3, 4}
+
+
 async def test_wrong_receivers_are_refused_at_once(store, receiver, clock):
     async with aiohttp.ClientSession() as session:
         with pytest.raises(SettingsError, match="secret"):

@@ -81,6 +81,8 @@ def endpoint(**changes: object) -> WebhookSettings:
         ([endpoint(url="ftp://crm.example/")], "url: expected"),
         ([endpoint(url="http://crm.example:99999/")], "url: expected"),
         ([endpoint(secret="password")], "secret: expected"),
+        ([endpoint(secret=f"{SECRET} password")], "secret: expected"),
+        ([endpoint(secret=" ")], "secret: expected"),
         ([endpoint(events=("call.grade",))], "'call.grade' is unknown"),
     ],
 )
@@ -91,4 +93,5 @@ def test_wrong_receivers_are_refused_with_their_place(receivers, reason):
 
 
 def test_right_receivers_pass():
+    check_endpoints([endpoint(secret=f"{SECRET} {OLD}")])
     check_endpoints([endpoint(), endpoint(name="erp", url="http://10.0.0.5:8080/x", events=("call.ended",))])
