@@ -22,23 +22,26 @@ _MOST_CHARACTERS: Final = 2000
 class _Scale:
     """How one kind of sentence vector is weighed; fitted on CLINC150's validation split.
 
-    Confidence is the logistic of `a` log p + `b` similarity + `c`: how likely the best topic is
-    right for a query that may be about none of them (benchmarks/topics.py).
+    Confidence is the logistic of `a` log p + `b` nearness + `c`: how likely the best topic is right
+    for a query that may be about none of them (benchmarks/topics.py).
     """
 
     strictness: float
     """Inverse regularisation of the logistic regression."""
     nearness: float
-    """Weight of the similarity to a topic's nearest example beside the regression."""
+    """Weight of the nearness to a topic's examples beside the regression."""
     a: float
     b: float
     c: float
     least: float
-    """Confidence under which the answer is "none"; about two thirds of strange queries fall there."""
+    """Confidence under which the answer is "none"."""
 
 
-_MEANING: Final = _Scale(strictness=30, nearness=8, a=2.87, b=8.06, c=-1.80, least=0.25)
-_WORDS: Final = _Scale(strictness=10, nearness=3, a=3.27, b=-1.00, c=3.18, least=0.29)
+_MEANING: Final = _Scale(strictness=30, nearness=12, a=1.21, b=12.12, c=-4.53, least=0.335)
+_WORDS: Final = _Scale(strictness=10, nearness=3, a=3.27, b=0.0, c=2.98, least=0.29)
+
+#: Sharpness of nearness: between the mean over a topic's examples (0) and the nearest alone.
+_SHARP: Final = 18.0
 
 
 class TopicClassifier:
@@ -94,16 +97,16 @@ class TopicClassifier:
             return None, 0.0
         vector = self._encode([text[:_MOST_CHARACTERS]])
         # (1, size)
-        similar = self._examples @ vector[0]
-        nearest = np.array([similar[self._owners == i].max() for i in range(len(self.names))])
+        weighed = np.exp(_SHARP * (self._examples @ vector[0]))
+        near = np.log([weighed[self._owners == i].sum() for i in range(len(self.names))]) / _SHARP
         # (topics,)
-        scores = self._regression.predict_log_proba(vector)[0] + self._scale.nearness * nearest
+        scores = self._regression.predict_log_proba(vector)[0] + self._scale.nearness * near
         odds = np.exp(scores - scores.max())
         best = int(scores.argmax())
         sure = self._scale.a * math.log(odds[best] / odds.sum())
-        sure += self._scale.b * float(nearest.max()) + self._scale.c
+        sure += self._scale.b * float(near.max()) + self._scale.c
         confidence = 1.0 / (1.0 + math.exp(-sure))
-        if confidence < self._scale.least or nearest.max() <= 0.0:
+        if confidence < self._scale.least or not vector.any():
             return None, round(confidence, 4)
         return self.names[best], round(confidence, 4)
 
