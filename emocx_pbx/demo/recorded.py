@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from emocx_pbx.analysis.models import Loader, Models
-from emocx_pbx.analysis.pipeline import CallAnalyser
-from emocx_pbx.demo import recordings, story
+from emocx_pbx.analysis.recorded import analyse_recording
+from emocx_pbx.demo import story
+from emocx_pbx.demo.recordings import SHIPPED, channels_of
 from emocx_pbx.demo.service import POLICY
 from emocx_pbx.demo.summary import summary
-from emocx_pbx.domain import Reading, Segment, Span
-from emocx_pbx.grading.grade import grade
+from emocx_pbx.domain import Segment
 from emocx_pbx.grading.rubric import load_rubric
-from emocx_pbx.grading.segments import facts_of
 from emocx_pbx.routing.decision import QueryFacts, decide
 from emocx_pbx.routing.policy import load_policy
 from emocx_pbx.settings import AnalysisSettings
@@ -29,7 +28,6 @@ def tell_recorded(recording: Path | None, query: str, say: story.Say) -> dict[st
     Raises:
         InputError: the recording can't be read.
     """
-    call = recordings.load(recording)
     settings = AnalysisSettings(transcriber="off")
     models = Models()
     loader = Loader(settings, {}, models)
@@ -50,18 +48,20 @@ def tell_recorded(recording: Path | None, query: str, say: story.Say) -> dict[st
     for line in story.lines(routed.type, routed.data):
         say(line)
     say("Signals in the customer's speech:")
-    analyser = CallAnalyser(models.speech, settings)
-    items = [*analyser.feed(call.customer, call.agent), *analyser.finish()]
-    readings = sorted((i for i in items if isinstance(i, Reading)), key=lambda r: r.t1)
-    spans = [i for i in items if isinstance(i, Span)]
-    length_s = len(call.customer) / recordings.RATE
-    segment = Segment(
-        _CALL, 0, "the agent", "", decision.queue, "queue", now, now + length_s, "customer_left"
+    path, stereo = (SHIPPED, True) if recording is None else (recording, channels_of(recording) == 2)
+    result = analyse_recording(
+        path,
+        stereo=stereo,
+        settings=settings,
+        classifier=models.speech,
+        rubric=load_rubric(None),
+        routing=scores,
     )
-    graded = grade(readings, load_rubric(None), scores, facts=facts_of(spans, 0.0, length_s))
+    ended = now + result.duration_s
+    segment = Segment(_CALL, 0, "the agent", "", decision.queue, "queue", now, ended, "hangup")
     events = [
-        *(build.call_reading(_CALL, reading, now, segment) for reading in readings),
-        build.call_graded(segment, graded, now, "demo-customer", decision.decision_id),
+        *(build.call_reading(_CALL, reading, now, segment) for reading in result.readings),
+        build.call_graded(segment, result.grade, now, "demo-customer", decision.decision_id),
     ]
     for event in events:
         for line in story.lines(event.type, event.data):

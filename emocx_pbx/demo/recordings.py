@@ -48,6 +48,18 @@ def load(path: Path | None = None, agent: Path | None = None) -> TwoSided:
     return TwoSided(_padded(left[:, 0], n), _padded(right, n))
 
 
+def channels_of(path: Path) -> int:
+    """How many channels a recording has.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    try:
+        return int(soundfile.info(path).channels)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise InputError(f"{path}: can't be read as a recording ({error})") from None
+
+
 def _read(path: Path) -> Samples:
     try:
         data, rate = soundfile.read(path, dtype="int16", always_2d=True)
