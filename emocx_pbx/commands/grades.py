@@ -1,12 +1,15 @@
-"""`emocx-pbx grades list|show|override|dispute`: grades, and people's word on them."""
+"""`emocx-pbx grades list|show|override|dispute|recompute`: grades, and people's word on them."""
 
 from __future__ import annotations
 
 import argparse
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from emocx_pbx.commands.shared import (
+    Progress,
     add_common,
     existing_store,
     in_loop,
@@ -19,7 +22,9 @@ from emocx_pbx.commands.shared import (
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
+    from emocx_pbx.domain import Grade, Segment
     from emocx_pbx.store.rows import GradeKind, GradeRow
+    from emocx_pbx.webhooks.events import NewEvent
 
 #: Longest reason of a revision: it is kept for ever and sent to receivers.
 COMMENT_CHARS = 500
@@ -52,6 +57,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         revising.add_argument("--reason", required=True, help="why; kept for ever and sent to receivers")
         revising.set_defaults(kind=kind)
         add_common(revising, in_loop(_revise))
+    again = inner.add_parser("recompute", help="grade stored calls by another rubric")
+    again.add_argument("--rubric", type=Path, metavar="FILE", help="default: the settings' rubric")
+    again.add_argument("--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24")
+    again.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+    again.add_argument("--limit", type=int, default=10_000, help="at most so many parts (default 10000)")
+    again.add_argument("--dry-run", action="store_true", help="only show what would change")
+    again.add_argument("--author", default="emocx-pbx", help="who wants it; kept with the revision")
+    add_common(again, in_loop(_recompute))
 
 
 async def _list(args: argparse.Namespace) -> int:
@@ -84,7 +97,6 @@ async def _revise(args: argparse.Namespace) -> int:
         raise InputError(f"--reason: expected at most {COMMENT_CHARS} characters")
     from emocx_pbx.grading.revisions import disputed, overridden
     from emocx_pbx.grading.rubric import load_rubric
-    from emocx_pbx.webhooks.build import grade_revised
 
     kind: GradeKind = args.kind
     settings = read_settings(args)
@@ -101,15 +113,75 @@ async def _revise(args: argparse.Namespace) -> int:
             grade = disputed(newest.grade, args.author, args.reason)
         row = await store.revise_grade(
             args.call_id, args.segment, grade, kind=kind, author=args.author, reason=args.reason,
-            events=lambda revised: [
-                grade_revised(
-                    segment, revised.grade, newest.grade, revision=revised.revision, kind=revised.kind,
-                    author=revised.author, reason=revised.reason, at=revised.at,
-                )
-            ],
+            events=_revised(segment, newest.grade),
         )  # fmt: skip
     show(args, row, lambda: f"revision {row.revision} of part {row.segment} appended: {score(row)}")
     return 0
+
+
+async def _recompute(args: argparse.Namespace) -> int:
+    """Append a revision where the rubric gives another grade; people's own overrides stand."""
+    from emocx_pbx.course import graded_part, stored_course
+    from emocx_pbx.grading.rubric import load_rubric
+
+    settings = read_settings(args)
+    rubric = load_rubric(args.rubric or settings.rubric_path())
+    changes: list[dict[str, Any]] = []
+    kept = 0
+    async with existing_store(settings) as store:
+        progress = Progress("recomputing")
+        graded = await store.grades(args.since, args.until, limit=args.limit)
+        for done, newest in enumerate(graded):
+            progress(done / len(graded))
+            row = newest.row
+            detail = await store.call(row.call_id)
+            if detail is None or row.kind in {"override", "dispute"}:
+                kept += 1
+                continue
+            course = stored_course(detail)
+            segment = course.segments[row.segment]
+            new = graded_part(course, segment, rubric)
+            if (new.score, new.letter, new.rubric) == (row.grade.score, row.grade.letter, row.grade.rubric):
+                continue
+            changes.append(
+                {"call_id": row.call_id, "segment": row.segment, "agent": newest.agent,
+                 "before": row.grade.score, "after": new.score, "letter_before": row.grade.letter,
+                 "letter_after": new.letter}
+            )  # fmt: skip
+            if not args.dry_run:
+                await store.revise_grade(
+                    row.call_id, row.segment, new, kind="recomputed", author=args.author,
+                    reason=f"recomputed by rubric {rubric.version}",
+                    events=_revised(segment, row.grade),
+                )  # fmt: skip
+        progress.close()
+    head = ("call", "part", "agent", "before", "after")
+    rows = [
+        (c["call_id"], c["segment"], c["agent"], f"{_points(c['before'])} {c['letter_before'] or ''}",
+         f"{_points(c['after'])} {c['letter_after'] or ''}")
+        for c in changes
+    ]  # fmt: skip
+    verb = "would change" if args.dry_run else "changed"
+    end = f"\n{len(changes)} of {len(graded)} grades {verb}; {kept} that people revised were left"
+    result = {"changes": changes, "looked_at": len(graded), "left_to_people": kept, "dry_run": args.dry_run}
+    show(args, result, lambda: table(head, rows, "no grade is different") + end)
+    return 0
+
+
+def _revised(segment: Segment, before: Grade) -> Callable[[GradeRow], Sequence[NewEvent]]:
+    """Builds what receivers hear of a revision."""
+    from emocx_pbx.webhooks.build import grade_revised
+
+    return lambda row: [
+        grade_revised(
+            segment, row.grade, before, revision=row.revision, kind=row.kind, author=row.author,
+            reason=row.reason, at=row.at,
+        )
+    ]  # fmt: skip
+
+
+def _points(score: float | None) -> str:
+    return "-" if score is None else f"{score:.0f}"
 
 
 def score(row: GradeRow) -> str:

@@ -353,3 +353,18 @@ def test_analyse_shows_course_and_grade(shell: Shell, monkeypatch: pytest.Monkey
     assert result["grade"]["score"] == pytest.approx(total, abs=0.02)
     assert "No such file" in shell.refusal("analyse", "absent.wav")
     assert "expected 2 for stereo" in shell.refusal("analyse", str(SPEECH), "--stereo")
+
+
+def test_recompute_shows_first_and_spares_peoples_word(filled: Shell) -> None:
+    words = ("grades", "recompute", "--json")
+    shown = json.loads(filled(*words, "--dry-run")[0])
+    # Two readings of 3.5 s are under the rubric's least evidence: the made-up 62 can't stand.
+    assert [(c["before"], c["after"]) for c in shown["changes"]] == [(62.0, None)]
+    assert json.loads(filled("grades", "list", "--json")[0])["grades"][0]["row"]["revision"] == 0
+    assert json.loads(filled(*words)[0])["changes"] == shown["changes"]
+    assert json.loads(filled(*words)[0])["changes"] == []
+    out, _ = filled("grades", "show", "c1")
+    assert "revision 1 (recomputed) by emocx-pbx: recomputed by rubric v1" in out
+    filled("grades", "override", "c1", "--author", "Eve", "--reason", "r", "--score", "10")
+    out, _ = filled("grades", "recompute")
+    assert "0 of 1 grades changed; 1 that people revised were left" in out
