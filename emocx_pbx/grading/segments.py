@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -83,7 +84,7 @@ def fresh_readings(readings: Sequence[Reading], spans: Sequence[Span] = ()) -> l
         if begin >= reading.t1 or length <= 0:
             continue
         speech = reading.speech_s * (reading.t1 - begin) / length
-        if known := _length(_clipped(customer, begin, reading.t1)):
+        if known := _length(_clipped(_near(customer, begin, reading.t1), begin, reading.t1)):
             speech = min(reading.speech_s, known)
         fresh.append(replace(reading, t0=begin, speech_s=speech))
     return fresh
@@ -191,5 +192,12 @@ def _length(windows: Sequence[Window]) -> float:
 def _interruptions(who: Sequence[Window], whom: Sequence[Window]) -> int:
     """How often `who` began while `whom` was speaking, and went on over it."""
     return sum(
-        any(c + INTERRUPTION_S <= a < d and min(b, d) - a >= INTERRUPTION_S for c, d in whom) for a, b in who
+        any(c + INTERRUPTION_S <= a < d and min(b, d) - a >= INTERRUPTION_S for c, d in _near(whom, a, a))
+        for a, b in who
     )
+
+
+def _near(windows: Sequence[Window], t0: float, t1: float) -> Sequence[Window]:
+    """Those of sorted, disjoint windows that may touch [t0, t1]: long calls have thousands."""
+    first = bisect_left(windows, t0, key=lambda w: w[1])
+    return windows[first : bisect_right(windows, t1, lo=first, key=lambda w: w[0])]
