@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from emocx_pbx.analysis.messages import WorkerStats
-from emocx_pbx.observe.metrics import MAX_LABEL_VALUES, MAX_UNLISTED, Metrics
+from emocx_pbx.observe.metrics import COUNTERS, MAX_LABEL_VALUES, MAX_UNLISTED, Metrics
+
+PACKAGE = Path(__file__).parents[2] / "emocx_pbx"
 
 
 def lines(metrics: Metrics) -> list[str]:
@@ -53,3 +58,12 @@ def test_workers_totals_survive_a_restart_of_the_worker() -> None:
     assert metrics.value("worker_audio_malformed") == 8 + 2 + 7
     assert 'emocx_open_taps{worker="0"} 3.0' in lines(metrics)
     assert 'emocx_open_taps{worker="1"} 1.0' in lines(metrics)
+
+
+def test_every_counter_says_what_it_counts() -> None:
+    used = {
+        name
+        for path in PACKAGE.rglob("*.py")
+        for name in re.findall(r'\bcount\(\s*"([a-z_]+)"', path.read_text().replace("_count(", "count("))
+    }
+    assert {name for name in used if name not in COUNTERS and f"worker_{name}" not in COUNTERS} == set()
