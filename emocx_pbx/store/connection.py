@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ class Connection:
         self._reader = reader
         self._lock = asyncio.Lock()
         self._durable = True
+        self._closed = False
         self.sql: Any = aiosql.from_path(QUERIES, "aiosqlite")
 
     @classmethod
@@ -63,6 +64,7 @@ class Connection:
     async def close(self) -> None:
         """Wait for a running transaction, then close both connections."""
         async with self._lock:
+            self._closed = True
             await self._reader.close()
             await self._writer.close()
 
@@ -78,6 +80,7 @@ class Connection:
             StoreError: SQLite refused something (disk full, locked for too long, damaged).
         """
         async with self._lock:
+            self._check_open()
             try:
                 if durable is not self._durable:
                     await self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
@@ -86,7 +89,8 @@ class Connection:
                 yield self._writer
                 await self._writer.commit()
             except sqlite3.Error as error:
-                await self._writer.rollback()
+                with suppress(sqlite3.Error):
+                    await self._writer.rollback()
                 raise StoreError(f"the database refused a change: {error}") from error
             except BaseException:
                 # After a cancelled commit this does nothing: SQLite's thread keeps the order.
@@ -95,6 +99,7 @@ class Connection:
 
     async def rows(self, query: str, **parameters: Any) -> list[Row]:
         """All rows of a named query, read from what is committed."""
+        self._check_open()
         try:
             return [row async for row in getattr(self.sql, query)(self._reader, **parameters)]
         except sqlite3.Error as error:
@@ -102,11 +107,16 @@ class Connection:
 
     async def row(self, query: str, **parameters: Any) -> Row | None:
         """The only row of a named query, or None."""
+        self._check_open()
         try:
             found: Row | None = await getattr(self.sql, query)(self._reader, **parameters)
         except sqlite3.Error as error:
             raise StoreError(f"the database can't be read: {error}") from error
         return found
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the database is closed")
 
     async def checkpoint(self) -> None:
         """Fold the write-ahead log into the file, so that erased rows don't live on in it."""

@@ -260,3 +260,20 @@ async def test_what_was_committed_is_there_after_reopening(tmp_path):
     second = await Store.open(tmp_path / "a.db", [CRM])
     assert await second.call("c1") == before
     await second.close()
+
+
+async def test_a_closed_store_and_a_locked_database_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("emocx_pbx.store.connection.BUSY_TIMEOUT_S", 0.05)
+    store = await Store.open(tmp_path / "a.db", [CRM])
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="locked"):
+        await store.touch("c1", 1.0)
+    other.execute("ROLLBACK")
+    other.close()
+    await store.touch("c1", 1.0)
+    await store.close()
+    with pytest.raises(StoreError, match="closed"):
+        await store.touch("c1", 1.0)
+    with pytest.raises(StoreError, match="closed"):
+        await store.call("c1")
