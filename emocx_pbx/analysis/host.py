@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
 from uuid import UUID
 
@@ -66,6 +66,8 @@ class Worker:
         self._announced: dict[UUID, tuple[AnnounceTap | AnnounceListen, asyncio.TimerHandle]] = {}
         self._taps: dict[UUID, Tap] = {}
         self._listens: dict[UUID, Listen] = {}
+        self._guesses: dict[str, tuple[float, asyncio.Task[ListenResult]]] = {}
+        """Questions whose end was taken for granted: speech_s then, and the answer to be."""
         self._tasks: set[asyncio.Task[None]] = set()
         settings = config.settings
         self.server = AudioServer(
@@ -168,7 +170,8 @@ class Worker:
         message, timer = found
         timer.cancel()
         if isinstance(message, AnnounceListen):
-            self._listens[uuid] = listen = Listen(message, self._config.settings, self._heard, self._now)
+            listen = Listen(message, self._config.settings, self._paused, self._heard, self._now)
+            self._listens[uuid] = listen
             return listen
         self._taps[uuid] = tap = Tap(message, self._call_of(message), self._voice, self.send, self._forget)
         return tap
@@ -186,14 +189,30 @@ class Worker:
         del self._taps[UUID(tap.announced.uuid)]
         self.count("taps_ended")
 
+    def _paused(self, message: AnnounceListen, samples: FloatArray, speech_s: float) -> None:
+        """A pause that may be the question's end: understand it while waiting for more."""
+        self._drop_guess(message)
+        early_s = self._config.settings.listen_silence_s
+        work = self._questions.speech(message, "utterance", samples, speech_s, early_s)
+        self._guesses[message.uuid] = speech_s, asyncio.get_running_loop().create_task(work)
+
     def _heard(self, message: AnnounceListen, reason: str, samples: FloatArray, speech_s: float) -> None:
         del self._listens[UUID(message.uuid)]
-        self._own(self._answer_speech(message, reason, samples, speech_s))
+        guessed_s, guess = self._guesses.get(message.uuid, (-1.0, None))
+        if guess is not None and guessed_s == speech_s and reason == "utterance":
+            del self._guesses[message.uuid]
+            self._own(self._tell_when_done(guess))
+        else:
+            self._drop_guess(message)
+            self._own(self._tell_when_done(self._questions.speech(message, reason, samples, speech_s)))
 
-    async def _answer_speech(
-        self, message: AnnounceListen, reason: str, samples: FloatArray, speech_s: float
-    ) -> None:
-        self.send(await self._questions.speech(message, reason, samples, speech_s))
+    def _drop_guess(self, message: AnnounceListen) -> None:
+        _, guess = self._guesses.pop(message.uuid, (0.0, None))
+        if guess is not None:
+            guess.cancel()
+
+    async def _tell_when_done(self, answer: Awaitable[ListenResult]) -> None:
+        self.send(await answer)
 
     def _own(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

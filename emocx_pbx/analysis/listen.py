@@ -34,13 +34,23 @@ class Listen:
         self,
         announced: AnnounceListen,
         settings: AnalysisSettings,
+        paused: Callable[[AnnounceListen, FloatArray, float], None],
         heard: Callable[[AnnounceListen, str, FloatArray, float], None],
         now: Callable[[], float],
     ) -> None:
-        """`heard(announced, reason, samples (n,), speech_s)` is called exactly once, after our 0x00."""
+        """Prepare.
+
+        Args:
+            announced: the caller's announcement.
+            settings: the section [analysis].
+            paused: told samples (n,) and speech_s at each pause that may turn out to be the end.
+            heard: told reason, samples and speech_s exactly once, after our 0x00. When nothing was said
+                since the last pause, its speech_s is the same.
+            now: the clock that audio is stamped by.
+        """
         self.announced = announced
         self.session: AudioSession | None = None
-        self._settings, self._heard, self._now = settings, heard, now
+        self._settings, self._paused, self._heard, self._now = settings, paused, heard, now
         self._vad = VoiceActivity(settings.vad_aggressiveness)
         self._segmenter = Segmenter()
         self._rest = np.zeros(0, np.int16)
@@ -100,6 +110,8 @@ class Listen:
                 self._question = list(self._frames)
                 self._began_at = at
             self._speech_frames += len(step.speech)
+        if step.ended and self._question:
+            self._paused(self.announced, self._said(), self._speech_s)
         if self._segmenter.state is State.SPEAKING:
             self._spoke_at = at
             self._silent_frames = 0
@@ -136,6 +148,13 @@ class Listen:
         # The caller goes on at once; what he said is understood while the dialplan asks for it.
         if self.session is not None:
             self.session.end("question heard")
-        samples = np.concatenate(self._question) if self._question else np.zeros(0, np.int16)
+        samples = self._said()
         self._question = []
-        self._heard(self.announced, reason, to_float(samples), self._speech_frames * FRAME_S)
+        self._heard(self.announced, reason, samples, self._speech_s)
+
+    def _said(self) -> FloatArray:
+        return to_float(np.concatenate(self._question)) if self._question else np.zeros(0, np.float32)
+
+    @property
+    def _speech_s(self) -> float:
+        return self._speech_frames * FRAME_S

@@ -51,12 +51,15 @@ class Questions:
         )
 
     async def speech(
-        self, asked: AnnounceListen, reason: str, samples: FloatArray, speech_s: float
+        self, asked: AnnounceListen, reason: str, samples: FloatArray, speech_s: float, early_s: float = 0.0
     ) -> ListenResult:
-        """The answer to a spoken question, within ANSWER_S; samples (n,) at 8 kHz, maybe none."""
+        """The answer to a spoken question; samples (n,) at 8 kHz, maybe none.
+
+        It takes ANSWER_S at most, counted from `early_s` on: so much before its end is it asked.
+        """
         if reason not in ("utterance", "limit") or not samples.size:
             return ListenResult(asked.uuid, asked.call_id, reason, None, None, 0.0, None, None)
-        deadline = asyncio.get_running_loop().time() + ANSWER_S
+        deadline = asyncio.get_running_loop().time() + early_s + ANSWER_S
         async with asyncio.TaskGroup() as group:
             hearing = group.create_task(self._until(deadline, self._hear(samples)))
             reading = group.create_task(self._transcribe_and_read(deadline, samples))

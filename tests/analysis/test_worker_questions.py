@@ -94,6 +94,18 @@ async def test_a_spoken_question(pool: WorkerPool, inbox: Inbox, uuid: UUID, cal
     assert heard.speech_s == pytest.approx(2.7, abs=0.5)
 
 
+async def test_a_caller_who_goes_on_after_a_pause(
+    pool: WorkerPool, inbox: Inbox, uuid: UUID, call: Call
+) -> None:
+    """A pause of 0.6 s ends an utterance but not the question: what follows is heard as well."""
+    said = call[0][: round(2.0 * 8000)]
+    pause, silence = np.zeros(4800, np.int16), np.zeros(16000, np.int16)
+    heard = await listen(pool, inbox, uuid, np.concatenate([said, pause, said, silence]))
+    assert heard.reason == "utterance"
+    assert heard.speech_s == pytest.approx(4.0, abs=0.6)
+    assert heard.voice is not None
+
+
 async def test_a_caller_who_says_nothing(pool: WorkerPool, inbox: Inbox, uuid: UUID) -> None:
     heard = await listen(pool, inbox, uuid, np.zeros(800, np.int16))
     assert (heard.reason, heard.text, heard.probabilities, heard.speech_s) == ("silence", None, None, 0.0)
