@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ INSTANCES = "srv/emocx"
 _START_S = 30.0
 _STOP_S = 10.0
 _RTP_PORTS = 800
+_NEVER_STARTED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +328,12 @@ def remove_stale(installation: Installation) -> None:
     parent = installation.outside(f"/{INSTANCES}") if installation.root else Path(tempfile.gettempdir())
     pattern = "pbx-*" if installation.root else "emocx-pbx-*"
     for directory in parent.glob(pattern):
-        pid_file = directory / "run/asterisk.pid"
         with contextlib.suppress(OSError, ValueError):
-            if not Path(f"/proc/{int(pid_file.read_text())}").exists():
+            pid_file = directory / "run/asterisk.pid"
+            if pid_file.exists():
+                stale = not Path(f"/proc/{int(pid_file.read_text())}").exists()
+            else:
+                # Just starting, or never started.
+                stale = time.time() - directory.stat().st_mtime > _NEVER_STARTED_S
+            if stale:
                 shutil.rmtree(directory, ignore_errors=True)

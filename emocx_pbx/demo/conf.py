@@ -104,6 +104,7 @@ def values(config: PbxConfig) -> dict[str, str]:
         "AMI_PORT": str(config.ami_port),
         "AMI_SECRET": config.secret,
         "AMI_PERMIT": config.ami_permit,
+        "AGENT_PORT": str(config.agent_port),
         "SIP_PORT": str(config.sip_port),
         "BIND": config.bind,
         "EXTERNAL": _external(config),

@@ -1,0 +1,50 @@
+"""The service calls a customer back into the queue chosen for his query."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+from pbx_stubs import AmiProbe
+
+from emocx_pbx.demo.asterisk import PrivateAsterisk
+from emocx_pbx.demo.receiver import Receiver
+from emocx_pbx.demo.run import QUERIES
+from emocx_pbx.demo.service import ServiceProcess
+
+
+async def test_a_chat_query_with_a_number_is_called_back(
+    pbx: PrivateAsterisk, probe: AmiProbe, service: ServiceProcess, crm: Receiver
+) -> None:
+    body = {
+        "text": QUERIES[0],
+        "customer": "c-chat",
+        "callback_number": "+49 30 1234567",
+        "default_queue": "support",
+    }
+    url = f"{service.url}/api/v1/queries"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
+        assert response.status in (200, 202), await response.text()
+    telephone = f"customer/sip:+49301234567@127.0.0.1:{pbx.agent_port}"
+    await probe.event("DialBegin", DialString=telephone)
+    _, connected = await probe.event("AgentConnect", 10)
+    assert connected["Queue"] == "care"
+    assert await probe.variable(connected["Channel"], "QUEUE_PRIO") == "10"
+    await probe.action(Action="Hangup", Channel=connected["Channel"])
+    await crm.wait(lambda: crm.of("call.ended", connected["Uniqueid"]), 20)
+
+
+@pytest.mark.parametrize("number", ["1", "123456789012345678", "abc", "1234@evil", "+"])
+async def test_nothing_but_a_telephone_number_is_dialled(
+    pbx: PrivateAsterisk, probe: AmiProbe, number: str
+) -> None:
+    before = len(probe.events)
+    await probe.action(
+        Action="Originate",
+        Channel=f"Local/{number}@emocx-callback/n",
+        ChannelId=f"callback-{number}",
+        Application="Wait",
+        Data="1",
+        Timeout="3000",
+    )
+    await pbx.cli("core show version")
+    assert not [e for _, e in probe.events[before:] if "sip:" in e.get("DialString", "")]
