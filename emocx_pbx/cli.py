@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from emocx_pbx.commands import (
     analyse,
+    benefit,
     calls,
     check,
     demo,
@@ -33,6 +34,7 @@ COMMANDS = (
     route,
     calls,
     grades,
+    benefit,
     webhooks,
     erase,
     models,

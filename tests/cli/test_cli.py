@@ -34,7 +34,7 @@ secret = "{SECRET}"
 
 COMMANDS = (
     "serve", "check", "demo", "analyse", "route", "train", "evaluate", "webhooks", "calls", "grades", "erase",
-    "init", "models",
+    "init", "models", "benefit",
 )  # fmt: skip
 
 
@@ -368,3 +368,12 @@ def test_recompute_shows_first_and_spares_peoples_word(filled: Shell) -> None:
     filled("grades", "override", "c1", "--author", "Eve", "--reason", "r", "--score", "10")
     out, _ = filled("grades", "recompute")
     assert "0 of 1 grades changed; 1 that people revised were left" in out
+
+
+def test_benefit_says_when_it_cannot_tell(filled: Shell) -> None:
+    out, _ = filled("benefit")
+    assert "Nothing can be told yet" in out and "There is no holdout" in out
+    result = json.loads(filled("benefit", "--json")[0])
+    grade = result["comparisons"][0]
+    assert result["calls"] == 1 and grade["routed"] == 62 and grade["verdict"] == "can't tell yet"
+    assert [c["routed"] for c in result["comparisons"][1:]] == [0.0, 1.0, 49.0]

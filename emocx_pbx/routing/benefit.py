@@ -1,0 +1,118 @@
+"""The benefit: routed calls against the holdout, as differences with confidence intervals.
+
+Customers, not calls, were put into the holdout by chance, so customers are the units: each one's calls
+are averaged first, and the arms compared by Welch's t interval (Welch 1947).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Arm = Literal["routed", "holdout"]
+Verdict = Literal["better", "worse", "can't tell yet"]
+
+#: Under so many customers in an arm no interval is to be trusted.
+LEAST_CUSTOMERS: Final = 20
+#: Quantile of the normal distribution for 95 %.
+Z95: Final = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """How one call went."""
+
+    customer: str
+    """The CRM's key; the call's own id where there is none."""
+    arm: Arm
+    score: float | None = None
+    """Mean grade of its parts."""
+    abandoned: bool = False
+    wait_s: float | None = None
+    """From its begin to the first agent."""
+    handle_s: float | None = None
+    """With agents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One measure in both arms."""
+
+    measure: str
+    unit: str
+    more_is_better: bool
+    routed: float | None
+    """Mean over customers; None if there are none."""
+    holdout: float | None
+    routed_customers: int
+    holdout_customers: int
+    difference: float | None
+    """Routed less holdout."""
+    low: float | None
+    """95 % interval of the difference; None with too few customers."""
+    high: float | None
+    verdict: Verdict
+
+
+def compare(results: Sequence[CallResult]) -> list[Comparison]:
+    """Compare the arms by grade, abandonment, wait and handle time."""
+    return [
+        _comparison("grade", "points", True, ((r, r.score) for r in results)),
+        _comparison("abandoned", "share", False, ((r, float(r.abandoned)) for r in results)),
+        _comparison("wait", "s", False, ((r, r.wait_s) for r in results)),
+        _comparison("handle time", "s", False, ((r, r.handle_s) for r in results)),
+    ]
+
+
+def _comparison(
+    measure: str, unit: str, more_is_better: bool, values: Iterable[tuple[CallResult, float | None]]
+) -> Comparison:
+    by_customer: dict[tuple[Arm, str], list[float]] = defaultdict(list)
+    for result, value in values:
+        if value is not None:
+            by_customer[result.arm, result.customer].append(value)
+    arms: dict[Arm, list[float]] = {"routed": [], "holdout": []}
+    for (arm, _), own in by_customer.items():
+        arms[arm].append(statistics.fmean(own))
+    routed, holdout = arms["routed"], arms["holdout"]
+    means = [statistics.fmean(arm) if arm else None for arm in (routed, holdout)]
+    difference = means[0] - means[1] if means[0] is not None and means[1] is not None else None
+    low = high = None
+    verdict: Verdict = "can't tell yet"
+    if difference is not None and min(len(routed), len(holdout)) >= LEAST_CUSTOMERS:
+        half = _half_width(routed, holdout)
+        low, high = difference - half, difference + half
+        if low > 0 or high < 0:
+            verdict = "better" if (low > 0) == more_is_better else "worse"
+    return Comparison(
+        measure,
+        unit,
+        more_is_better,
+        means[0],
+        means[1],
+        len(routed),
+        len(holdout),
+        difference,
+        low,
+        high,
+        verdict,
+    )
+
+
+def _half_width(a: Sequence[float], b: Sequence[float]) -> float:
+    """Half the 95 % interval of a difference of means, variances unequal."""
+    va, vb = statistics.variance(a) / len(a), statistics.variance(b) / len(b)
+    if va + vb == 0:
+        return 0.0
+    freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
+    return t95(freedom) * math.sqrt(va + vb)
+
+
+def t95(freedom: float) -> float:
+    """Two-sided 95 % quantile of Student's t (Abramowitz & Stegun 26.7.5; good from 10 degrees on)."""
+    z = Z95
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
