@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
-from emocx_pbx.grading.segments import cut_readings, facts_of, scores_before, window_of
+from emocx_pbx.grading.segments import facts_of, part_readings, scores_before, window_of
 from emocx_pbx.pbx.calls import CallEnded, TrackedCall
 from emocx_pbx.store.rows import CallDetail
 
@@ -80,7 +80,8 @@ def graded_part(course: Course, segment: Segment, rubric: Rubric) -> Grade:
     end = segment.ended_at or segment.started_at
     holds = [(a - course.zero_at, (b or end) - course.zero_at) for a, b in course.holds]
     facts = facts_of(course.spans, t0, t1, holds)
-    return grade(cut_readings(course.readings, t0, t1), rubric, came, facts=facts)
+    readings = part_readings(course.readings, t0, t1, course.spans, rubric)
+    return grade(readings, rubric, came, facts=facts)
 
 
 def _routing_scores(decision: Decision | None) -> Scores | None:

@@ -34,7 +34,7 @@ from emocx_pbx.analysis.messages import (
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.callback import CallBack
 from emocx_pbx.doors import Caller, Doors, channel_variables
-from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError
+from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.journey import Journeys, OptedOut, TapsLost
 from emocx_pbx.observe.health import HealthBoard
@@ -56,6 +56,7 @@ log = structlog.get_logger()
 
 #: Time that an orderly stop gives taps to flush and rows to be written.
 STOP_DEADLINE_S = 5.0
+DAY_S = 86_400.0
 #: Time for reading and setting variables beside the decision itself; under the dialplan's guard.
 AGI_MARGIN_S = 0.2
 
@@ -224,6 +225,17 @@ class Service:
         else:
             log.info("policy reloaded", key="policy.reloaded")
 
+    async def forget_old_calls(self) -> None:
+        """Erase calls older than privacy.keep_days, once at the start and then daily."""
+        while True:
+            before = time.time() - self.settings.privacy.keep_days * DAY_S
+            try:
+                counts = await self.store.purge(before)
+                log.info("old calls forgotten", key="store.purged", counts=counts)
+            except StoreError as error:
+                log.error("old calls not forgotten", key="store.purge_failed", why=str(error))
+            await asyncio.sleep(DAY_S)
+
     def web_app(self) -> web.Application:
         """The HTTP app over these parts."""
         call_back = CallBack(
@@ -260,7 +272,13 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         group = await stack.enter_async_context(asyncio.TaskGroup())
         service = Service(settings, store, group)
         loop.add_signal_handler(signal.SIGHUP, service.reload_policy)
-        sending = Sender(store, settings.webhooks, session, time.time)
+        sending = Sender(
+            store,
+            settings.webhooks,
+            session,
+            time.time,
+            on_outcome=lambda name, outcome: service.metrics.count(f"webhooks_{outcome}"),
+        )
         store.on_events = sending.notify
         runner = web.AppRunner(service.web_app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
@@ -271,6 +289,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         journeys = group.create_task(service.journeys.run(), name="journeys")
         sender = group.create_task(sending.run(), name="sender")
         ami = group.create_task(service.ami.run(), name="ami")
+        forgetting = group.create_task(service.forget_old_calls(), name="forgetting")
         port = runner.addresses[0][1]
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
         if on_ready:
@@ -291,3 +310,4 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         journeys.cancel()
         await service.journeys.drain()
         sender.cancel()
+        forgetting.cancel()

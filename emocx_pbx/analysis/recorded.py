@@ -17,7 +17,7 @@ from emocx_pbx.domain import Grade, Reading, Scores, Span
 from emocx_pbx.errors import InputError
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
-from emocx_pbx.grading.segments import cut_readings, facts_of
+from emocx_pbx.grading.segments import facts_of, part_readings
 from emocx_pbx.settings import AnalysisSettings
 
 #: Told after each block: seconds analysed, and seconds the recording has by its header.
@@ -87,7 +87,7 @@ def analyse_recording(
     readings = tuple(sorted((i for i in items if isinstance(i, Reading)), key=lambda r: r.t1))
     spans = tuple(sorted((i for i in items if isinstance(i, Span)), key=lambda s: (s.t0, s.side)))
     facts: dict[str, Any] = facts_of(spans, 0.0, duration_s)
-    heard = cut_readings(readings, 0.0, duration_s, spans)
+    heard = part_readings(readings, 0.0, duration_s, spans, rubric)
     graded = grade(heard, rubric, routing, facts=facts)
     return RecordedAnalysis(readings, spans, graded, duration_s, tuple(notes))
 
