@@ -24,6 +24,9 @@ SIGNALS = (
     "<dots>", "!", "!!", "?", "??", "?!", "<glad>", "<sad>", "<cross>", "<sneer>", "<heart>", "<emoji>",
 )  # fmt: skip
 
+#: Signals that say nothing without words beside them.
+_MARKS = frozenset(SIGNALS[: SIGNALS.index("<glad>")])
+
 #: Longer texts are cut here before anything else: work is bounded whatever comes in.
 MAX_CHARACTERS = 12_000
 
@@ -135,7 +138,7 @@ class Vocabulary:
         return cls(tuple(pieces), {piece: i for i, piece in enumerate(pieces)})
 
     def encode(self, tokens: Iterable[str]) -> tuple[list[int], float]:
-        """Ids of the tokens' pieces, and the share of tokens that the vocabulary can spell (0 to 1).
+        """Ids of the tokens' pieces, and the share of words that the vocabulary can spell (0 to 1).
 
         A word is cut greedily into the longest known pieces (WordPiece, Schuster & Nakajima 2012).
         """
@@ -143,9 +146,10 @@ class Vocabulary:
         ids: list[int] = []
         known = total = 0
         for token in tokens:
-            total += 1
             spelled = self._spell(token)
-            known += spelled is not None
+            if token not in _MARKS:
+                total += 1
+                known += spelled is not None
             ids.extend(spelled or [unknown])
         return ids, known / total if total else 0.0
 

@@ -47,7 +47,7 @@ def generate(count: int, seed: int, queries: Sequence[str] = ()) -> list[Message
     kinds: list[tuple[float, Callable[[], Message]]] = [
         (0.13, writer.blaming), (0.13, writer.angry), (0.05, writer.sarcastic), (0.05, writer.asking_angrily),
         (0.16, writer.let_down), (0.05, writer.hoped), (0.09, writer.report), (0.12, writer.request),
-        (0.02, writer.calm), (0.10, writer.glad), (0.02, writer.contrast), (0.08, writer.query),
+        (0.03, writer.calm), (0.10, writer.glad), (0.02, writer.contrast), (0.08, writer.query),
     ]  # fmt: skip
     weights = [weight for weight, _ in kinds]
     made: dict[str, Message] = {}

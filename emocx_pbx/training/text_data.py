@@ -163,3 +163,33 @@ def roughen(text: str, rng: random.Random) -> str:
     elif roll < 0.18:
         text = text.upper()
     return text
+
+
+def vary(texts: Texts, count: int, seed: int) -> list[str]:
+    """`count` new texts cut and joined from labelled ones, for a teacher to label.
+
+    Words are left out, a stretch is kept alone, or two texts of one class are joined (after Tang et
+    al., 2019). The classes are drawn equally often, so rare ones gain most.
+    """
+    rng = random.Random(seed)
+    by_class = [
+        [t for t, c in zip(texts.texts, texts.labels, strict=True) if c == i] for i in range(len(LABELS))
+    ]
+    by_class = [members for members in by_class if members]
+    made: dict[str, None] = {}
+    for _ in range(count * 10):
+        if len(made) >= count:
+            break
+        members = rng.choice(by_class)
+        parts = rng.choice(members).split()
+        way = rng.random()
+        if way < 0.35:
+            parts = [part for part in parts if rng.random() > 0.2]
+        elif way < 0.65:
+            start = rng.randrange(max(1, len(parts) - 3))
+            parts = parts[start : start + rng.randint(3, 14)]
+        else:
+            parts = parts[:20] + rng.choice(members).split()[:20]
+        if len(parts) >= 2:
+            made.setdefault(" ".join(parts))
+    return list(made)

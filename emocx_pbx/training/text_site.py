@@ -51,15 +51,15 @@ def fine_tune(
     vocabulary = read_vocabulary(base.path, base.card.recipe)
     length = int(base.card.recipe["length"])
     model: Any = keras.models.load_model(base.path / "model.keras", compile=False)
-    rehearsed = [message.text for message in generate(_REHEARSED, seed)]
+    rehearsed = [message.text for message in generate(min(_REHEARSED, plan.service), seed)]
     ids = [vocabulary.encode(words(text))[0] for text in rehearsed]
     kept = Texts(tuple(rehearsed), softmax(logits_of(model, ids, length)))
     counts = np.bincount(learned.labels, minlength=len(LABELS))
     per_class = np.sqrt(counts.mean() / np.maximum(counts, 1))
     # The site's messages weigh as much as the rehearsed ones together, but none more than threefold.
-    share = min(3.0, _REHEARSED / len(learned))
+    share = min(3.0, len(kept) / len(learned))
     weights = np.concatenate([share * per_class[learned.labels], np.full(len(kept), 0.5)])
-    plan = replace(plan, epochs=6, rate=plan.rate / 5, length=length)
+    plan = replace(plan, rate=plan.rate / 5, length=length)
     say(f"{len(learned)} messages to learn from, {len(held_out)} held out")
     run_epochs(model, learned.joined(kept), weights.astype(np.float32), vocabulary, plan, seed, held_out, say)
     before = TextClassifier(base.card, vocabulary, LiteRtEngine(base.path / "model.tflite"))

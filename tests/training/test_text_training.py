@@ -1,0 +1,75 @@
+"""A tiny text model from data to serving; slow only because TensorFlow has to be imported."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.text import load_text
+from emocx_pbx.errors import InputError
+from emocx_pbx.training import text_teacher
+from emocx_pbx.training.evaluate_text import evaluate_text
+from emocx_pbx.training.service_language import generate
+from emocx_pbx.training.text import TextPlan, train_text
+
+pytestmark = [
+    pytest.mark.train,
+    # TensorFlow's own, under numpy 2.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+PLAN = TextPlan(
+    epochs=2, batch=32, rate=0.01, units=8, embedding=12, vocabulary=600, length=16, service=200, varied=0
+)
+
+
+def write(path: Path, count: int, seed: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as f:
+        rows = csv.writer(f)
+        rows.writerow(["text", "label"])
+        for message in generate(count, seed):
+            rows.writerow([message.text, str(LABELS[max(range(4), key=message.label.__getitem__)])])
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data, models = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("models")
+    for i, split in enumerate(("train", "dev", "test")):
+        write(data / "text" / "goemotions4" / f"{split}.csv", 300, i)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(text_teacher, "available", lambda: False)
+        train_text(data, models / "text" / "tiny" / "1", seed=1, plan=PLAN)
+    return models
+
+
+def test_trains_a_model_that_serves(trained: Path, tmp_path: Path) -> None:
+    classifier = load_text(Registry(trained), "tiny")
+    assert classifier.name == "tiny/1"
+    assert classifier.card.figures["test"]["n"] == 300
+    figures = evaluate_text(write(tmp_path / "new.csv", 200, 9), "tiny", trained)
+    # Chance is 0.25: the parts fit together and something was learned.
+    assert figures["uar"] > 0.45
+    assert figures["model"] == "tiny/1"
+
+
+def test_fine_tunes_on_a_sites_messages(trained: Path, tmp_path: Path) -> None:
+    site = write(tmp_path / "site.csv", 120, 5)
+    out = trained / "text" / "tiny" / "2"
+    card = train_text(site, out, seed=2, base="tiny/1", plan=PLAN, models_dir=trained)
+    assert card.title == "tiny/2"
+    assert {"held_out", "base_held_out"} <= set(card.figures)
+    assert load_text(Registry(trained), "tiny").name == "tiny/2"
+
+
+def test_too_little_to_learn_from_is_refused(trained: Path, tmp_path: Path) -> None:
+    few = write(tmp_path / "few.csv", 5, 5)
+    with pytest.raises(InputError, match="at least 40"):
+        train_text(few, tmp_path / "3", base="tiny/1", models_dir=trained)
+    with pytest.raises(InputError, match="base model"):
+        train_text(few, tmp_path / "3")
