@@ -4,7 +4,7 @@
 
 Callers with emotions come by a daily curve, agents have true skills per emotion that nobody tells the
 router. Every call goes: noisy classification -> `decide` -> free member of lowest penalty (that is
-app_queue's rule; ties go to the longest idle) -> noisy grade -> `rank` -> `tiers`. Routers compared:
+app_queue's rule; ties go to the longest idle) -> noisy grade -> `rank` -> `penalties`. Routers compared:
 random, longest idle, ours, and two oracles that know every skill: one hears callers as we do, the other
 knows their true emotion. All are work-conserving: nobody waits while an agent is free.
 """
@@ -25,8 +25,9 @@ from typing import Any
 
 from emocx_pbx.domain import LABELS, Scores
 from emocx_pbx.routing.decision import QueryFacts, decide
+from emocx_pbx.routing.penalties import penalties
 from emocx_pbx.routing.policy import Policy, Rule
-from emocx_pbx.routing.ranking import HARD, Outcome, RankingPlan, loads, rank, tiers
+from emocx_pbx.routing.ranking import HARD, Outcome, RankingPlan, loads, rank
 
 EMOTIONS = tuple(str(label) for label in LABELS)
 
@@ -142,7 +143,7 @@ class Learner:
         self._plan = plan
         self._outcomes: list[Outcome] = []
         self._history: deque[tuple[str, str, float]] = deque()
-        self._penalties: dict[str, dict[str, int]] = {}
+        self._penalties: dict[tuple[str, str], int] = {}
         self._stale = 0
 
     def choose(self, caller: Caller, free: Sequence[str], everybody: Sequence[str]) -> str:
@@ -154,8 +155,7 @@ class Learner:
         )  # fmt: skip
         if self._stale <= 0 or not self._penalties:
             self._refresh(caller.at, everybody)
-        penalties = self._penalties[decision.queue]
-        chosen = min(free, key=lambda agent: penalties.get(agent, 0))
+        chosen = min(free, key=lambda agent: self._penalties.get((decision.queue, agent), 0))
         self._history.append((chosen, caller.heard, caller.at))
         return chosen
 
@@ -170,7 +170,7 @@ class Learner:
             self._history.popleft()
         ranking = rank(self._outcomes, now, self._plan)
         load = loads(self._history, now, self._plan)
-        self._penalties = {e: tiers(ranking, e, everybody, load) for e in EMOTIONS}
+        self._penalties = penalties(POLICY, dict.fromkeys(EMOTIONS, everybody), ranking, load)
         self._stale = 10
 
 

@@ -17,8 +17,8 @@ PURE = (
     "domain.py", "errors.py", "pbx/audiosocket.py", "pbx/calls.py", "pbx/versions.py", "pbx/finding.py",
     "audio/segmenter.py", "audio/features.py", "analysis/windows.py", "emotion/fusion.py",
     "routing/policy.py", "routing/decision.py", "routing/ranking.py", "routing/benefit.py",
-    "grading/rubric.py", "grading/grade.py", "grading/segments.py", "webhooks/signing.py",
-    "webhooks/schedule.py",
+    "routing/penalties.py", "grading/rubric.py", "grading/grade.py", "grading/segments.py",
+    "webhooks/signing.py", "webhooks/schedule.py",
 )  # fmt: skip
 IMPURE = {
     "asyncio", "socket", "sqlite3", "aiosqlite", "aiosql", "aiohttp", "panoramisk", "tensorflow", "keras",
