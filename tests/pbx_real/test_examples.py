@@ -42,7 +42,6 @@ async def test_the_manager_user_may_do_what_is_needed_and_no_more(pbx: PrivateAs
             "DBPut": {"Family": "x", "Key": "y", "Val": "z"},
             "UpdateConfig": {"SrcFilename": "manager.conf", "DstFilename": "manager.conf"},
             "Reload": {},
-            "MixMonitor": {"Channel": "x", "File": "/tmp/x"},
         }
         for action, fields in refused.items():
             answer = await probe.action(Action=action, **fields)
