@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 import aiohttp
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -75,7 +76,9 @@ class Service:
         """What workers said of models, each told once."""
         self.policy = load_policy(settings.policy_path())
         count = self.metrics.count
-        self.pool = WorkerPool(settings.analysis, self._on_worker, topics=self.policy.topics)
+        models = settings.models_path()
+        analysis = msgspec.structs.replace(settings.analysis, models_dir=str(models) if models else "")
+        self.pool = WorkerPool(analysis, self._on_worker, self.policy.topics, settings.log)
         self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link, count=count)
         pattern = settings.asterisk.agent_name_regex
         self.tracker = CallTracker(re.compile(pattern) if pattern else None)

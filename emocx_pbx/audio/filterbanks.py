@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import get_window
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -23,7 +22,8 @@ _LOG_STEP: Final = float(np.log(6.4)) / 27.0
 @lru_cache(maxsize=8)
 def hann(n: int) -> npt.NDArray[np.float64]:
     """Periodic Hann window (n,)."""
-    window: npt.NDArray[np.float64] = get_window("hann", n, fftbins=True)
+    # By hand: scipy.signal would take longer to import than everything else together.
+    window: npt.NDArray[np.float64] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     return window
 
 
