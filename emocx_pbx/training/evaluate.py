@@ -1,0 +1,93 @@
+"""Evaluates a speech model on labelled clips, each as a telephone would deliver it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
+from emocx_pbx.training.data import Clip, labels_of, on_line, read_clips
+from emocx_pbx.training.figures import figures
+
+Progress = Callable[[int, int], None]
+
+
+def evaluate_speech(
+    clips_csv: Path,
+    root: Path | None = None,
+    split: str | None = "test",
+    model: str = "auto",
+    models_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Figures of a speech model on a clips.csv, per corpus and pooled.
+
+    `model` is `name`, `name/version` or `auto` (what a new installation uses); `split` None or "all"
+    takes every clip. Every clip goes through G.711 mu-law at 8 kHz. Keys: model, split, labels,
+    skipped (rows of other emotions), pooled and corpora.<name>, each of these two with uar, accuracy,
+    macro_f1, recall, confusion (rows true; columns predicted in the order of labels, "uncertain"
+    last), ece, coverage, ms_per_clip (median, on one thread). Raises InputError or ModelError.
+    """
+    classifier = load_speech(Registry(models_dir), model)
+    clips = read_clips(clips_csv, root, split)
+    probabilities, seconds = predict(classifier, list(clips.clips), progress)
+    result = summary(list(clips.clips), probabilities, seconds, classifier.card.threshold)
+    return {"model": classifier.name, "split": split or "all", **result, "skipped": clips.skipped}
+
+
+def predict(
+    classifier: SpeechClassifier, clips: list[Clip], progress: Progress | None = None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Probabilities (n, 4) and seconds of work (n,) for each clip."""
+    rows, seconds = [], []
+    for done, clip in enumerate(clips, 1):
+        samples = on_line(clip.samples)
+        start = time.perf_counter()
+        rows.append(classifier.probabilities(samples))
+        seconds.append(time.perf_counter() - start)
+        if progress is not None:
+            progress(done, len(clips))
+    return np.array(rows, np.float32), np.array(seconds)
+
+
+def summary(
+    clips: list[Clip],
+    probabilities: npt.NDArray[np.float32],
+    seconds: npt.NDArray[np.float64] | None,
+    threshold: float,
+) -> dict[str, Any]:
+    """`labels`, `pooled` and `corpora` of predicted clips."""
+    truth = labels_of(clips)
+    corpus = np.array([c.corpus for c in clips])
+
+    def of(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        found = figures(truth[chosen], probabilities[chosen], threshold)
+        if seconds is not None:
+            found["ms_per_clip"] = round(1e3 * float(np.median(seconds[chosen])), 2)
+        return found
+
+    return {
+        "labels": [str(label) for label in LABELS],
+        "pooled": of(np.ones(len(clips), bool)),
+        "corpora": {str(name): of(corpus == name) for name in np.unique(corpus)},
+    }
+
+
+def worse(old: dict[str, Any], new: dict[str, Any], margin: float = 0.0) -> str | None:
+    """Why `new` must not replace `old` (both from `evaluate_speech` on the same clips); None if it may.
+
+    It must not lose more than `margin` of UAR on the whole.
+    """
+    before, after = float(old["pooled"]["uar"]), float(new["pooled"]["uar"])
+    if old["pooled"]["clips"] != new["pooled"]["clips"]:
+        return "the two were not evaluated on the same clips"
+    if after < before - margin:
+        return f"{new['model']} has UAR {after:.3f}, {old['model']} has {before:.3f} on the same clips"
+    return None

@@ -1,0 +1,128 @@
+"""The trainable networks, in Keras, and their export to LiteRT."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+#: First of the 128 mel powers among the 180 features.
+_MEL_FROM: Final = 52
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How one network is trained."""
+
+    epochs: int = 30
+    rate: float = 1e-3
+    batch: int = 64
+    hidden: tuple[int, ...] = (256,)
+    drop_in: float = 0.2
+    drop: float = 0.5
+    noise: float = 0.1
+    mixup: float = 0.3
+    smoothing: float = 0.05
+    decay: float = 1e-2
+
+
+def head(width: int, fit: Fit, name: str) -> Any:
+    """Dense layers from standardised inputs (width,) to four logits."""
+    import keras
+
+    x = inputs = keras.Input((width,))
+    x = keras.layers.GaussianNoise(fit.noise)(x)
+    x = keras.layers.Dropout(fit.drop_in)(x)
+    for units in fit.hidden:
+        x = keras.layers.Dense(units, activation="relu")(x)
+        x = keras.layers.Dropout(fit.drop)(x)
+    return keras.Model(inputs, keras.layers.Dense(4)(x), name=name)
+
+
+def train_head(model: Any, x: Floats, y: Floats, weights: Floats, fit: Fit, seed: int) -> list[float]:
+    """Fit a head on variants x (variants, n, width) of n clips with targets y; returns the loss curve.
+
+    `y` is (n, 4) or (variants, n, 4); one random variant of each clip is seen in an epoch, mixed with
+    another clip (mixup). Cosine decay of the rate, AdamW.
+    """
+    import keras
+
+    rng = np.random.default_rng(seed)
+    variants, n, _ = x.shape
+    targets = np.broadcast_to(y, (variants, n, 4))
+    targets = targets * (1 - fit.smoothing) + fit.smoothing / 4
+    steps = max(1, n // fit.batch)
+    schedule = keras.optimizers.schedules.CosineDecay(fit.rate, fit.epochs * steps)
+    model.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=fit.decay),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+    )
+    curve = []
+    for _ in range(fit.epochs):
+        order, other = rng.permutation(n), rng.permutation(n)
+        first, second = rng.integers(variants, size=n), rng.integers(variants, size=n)
+        share = rng.beta(fit.mixup, fit.mixup, size=(n, 1)) if fit.mixup else np.ones((n, 1))
+        share = np.maximum(share, 1 - share).astype(np.float32)
+        a = share * x[first, order] + (1 - share) * x[second, other]
+        b = share * targets[first, order] + (1 - share) * targets[second, other]
+        past = model.fit(a, b, sample_weight=weights[order], batch_size=fit.batch, shuffle=False, verbose=0)
+        curve.append(float(past.history["loss"][-1]))
+    return curve
+
+
+def standardiser(kind: str, rows: Floats) -> Any:
+    """A model from a raw measurement to a standardised one, fitted on rows (n, width).
+
+    For the 180 features (`mlp`) the mel powers become logarithms first.
+    """
+    import keras
+    from keras import ops
+
+    width = rows.shape[1]
+    x = inputs = keras.Input((width,))
+    if kind == "mlp":
+        x = ops.concatenate([x[:, :_MEL_FROM], ops.log(x[:, _MEL_FROM:] + 1e-6)], axis=1)
+        rows = np.concatenate([rows[:, :_MEL_FROM], np.log(rows[:, _MEL_FROM:] + 1e-6)], axis=1)
+    scale = keras.layers.Normalization(mean=rows.mean(axis=0), variance=rows.var(axis=0) + 1e-8)
+    return keras.Model(inputs, ops.clip(scale(x), -6.0, 6.0), name="standardise")
+
+
+def joined(front: Any, heads: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    """One model: the standardiser on the raw input, then the log of the heads' mean probabilities."""
+    import keras
+    from keras import ops
+
+    inputs = keras.Input(shape)
+    x = front(inputs)
+    shares = [ops.softmax(h(x)) for h in heads]
+    mean = shares[0] if len(shares) == 1 else keras.layers.Average()(shares)
+    return keras.Model(inputs, ops.log(mean + 1e-9))
+
+
+def save(model: Any, folder: Path, shape: tuple[int, ...]) -> None:
+    """Write model.keras and model.tflite (batch of one, no TensorFlow needed to run it)."""
+    import keras
+    import tensorflow as tf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder / "model.keras")
+    # By way of a SavedModel, which freezes the weights; with a fixed batch every layer converts to
+    # LiteRT's built-in operations.
+    with tempfile.TemporaryDirectory() as place:
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        archive.add_endpoint(
+            "serve",
+            fn=lambda x: model(x, training=False),
+            input_signature=[tf.TensorSpec((1, *shape), tf.float32)],
+        )
+        archive.write_out(place, verbose=False)
+        converted = tf.lite.TFLiteConverter.from_saved_model(place).convert()
+    (folder / "model.tflite").write_bytes(converted)
