@@ -72,7 +72,7 @@ def find(cache: Path) -> Installation:
     """The Asterisk that scripts/install-asterisk.sh uses or made.
 
     Raises:
-        SettingsError: there is none yet.
+        SettingsError: there is none yet, or it can't be started by this user.
     """
     for root in (Path("/"), cache / "asterisk"):
         modules = sorted(
@@ -85,12 +85,23 @@ def find(cache: Path) -> Installation:
             continue
         inside = "/" + str(modules[0].relative_to(root))
         if root != Path("/"):
-            return Installation(root, "/usr/sbin/asterisk", inside, sudo=os.geteuid() != 0)
+            root_needed = os.geteuid() != 0
+            if root_needed and not _may_sudo():
+                raise SettingsError(f"Asterisk in {root} is started by chroot, which needs root or sudo")
+            return Installation(root, "/usr/sbin/asterisk", inside, sudo=root_needed)
         if _major(str(binary)) >= 20:
             return Installation(None, str(binary), inside)
     raise SettingsError(
         "no Asterisk >= 20 with AudioSocket here: run scripts/install-asterisk.sh (make setup)"
     )
+
+
+def _may_sudo() -> bool:
+    """Whether sudo works without a question (`sudo -v` before makes it so)."""
+    sudo = shutil.which("sudo")
+    if sudo is None:
+        return False
+    return subprocess.run([sudo, "-n", "true"], capture_output=True, timeout=10, check=False).returncode == 0
 
 
 def _major(binary: str) -> int:

@@ -56,3 +56,17 @@ def test_none_is_a_sentence_not_a_traceback(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("emocx_pbx.demo.asterisk._major", lambda binary: 18)
     with pytest.raises(SettingsError, match=r"install-asterisk\.sh"):
         find(tmp_path)
+
+
+def test_without_root_it_is_a_sentence_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = tmp_path / "asterisk"
+    for file in ("usr/sbin/asterisk", "usr/lib/x/asterisk/modules/chan_audiosocket.so"):
+        (tree / file).parent.mkdir(parents=True)
+        (tree / file).touch()
+    monkeypatch.setattr("emocx_pbx.demo.asterisk._major", lambda binary: 18)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("emocx_pbx.demo.asterisk._may_sudo", lambda: False)
+    with pytest.raises(SettingsError, match="needs root or sudo"):
+        find(tmp_path)
+    monkeypatch.setattr("emocx_pbx.demo.asterisk._may_sudo", lambda: True)
+    assert find(tmp_path).enter()[:3] == ["sudo", "-n", "chroot"]
