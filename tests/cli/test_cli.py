@@ -15,7 +15,9 @@ import pytest
 
 from emocx_pbx import cli
 from emocx_pbx.commands.shared import Progress, clock, moment, table
+from emocx_pbx.commands.training import _usual_split
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
+from emocx_pbx.emotion.card import Card
 from emocx_pbx.errors import EmocxError, PeerUnavailable
 from emocx_pbx.settings import WebhookSettings, load
 from emocx_pbx.store.database import Store
@@ -377,3 +379,36 @@ def test_benefit_says_when_it_cannot_tell(filled: Shell) -> None:
     grade = result["comparisons"][0]
     assert result["calls"] == 1 and grade["routed"] == 62 and grade["verdict"] == "can't tell yet"
     assert [c["routed"] for c in result["comparisons"][1:]] == [0.0, 1.0, 49.0]
+
+
+def test_evaluate_text_prints_a_confusion_table(shell: Shell, tmp_path: Path) -> None:
+    shell.config.write_text("")
+    (tmp_path / "t.csv").write_text("text,label\nI am furious with you,angry\nthank you so much,happy\n")
+    out, _ = shell("evaluate", "text", "--csv", str(tmp_path / "t.csv"))
+    assert "true \\ said" in out and "uar: " in out
+    result = json.loads(shell("evaluate", "text", "--csv", str(tmp_path / "t.csv"), "--json")[0])
+    assert {"labels", "uar", "accuracy", "macro_f1", "recall", "confusion"} <= set(result)
+    assert "absent.csv" in shell.refusal("evaluate", "text", "--csv", "absent.csv")
+
+
+def test_training_speaks_to_the_folder_of_models(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[object, ...]] = []
+
+    def train_text(data: Path, out: Path, **options: object) -> Card:
+        given.append((data, out, options["seed"], options["base"]))
+        return Card("text", "lstm", out.name, (), figures={"uar": 0.5})
+
+    monkeypatch.setattr("emocx_pbx.training.text.train_text", train_text)
+    out, _ = shell("train", "text", "--data", "d.csv", "--out", str(tmp_path), "--base", "lstm/1")
+    assert given == [(Path("d.csv"), tmp_path / "text/lstm/1", 1, "lstm/1")]
+    assert str(tmp_path / "text/lstm/1") in out and "uar: 0.5" in out
+
+
+def test_the_usual_split_is_the_one_nobody_learnt_from(tmp_path: Path) -> None:
+    path = tmp_path / "clips.csv"
+    path.write_text("split,file\ntrain,a\ntest,b\n")
+    assert _usual_split(path) == "test"
+    path.write_text("split,file\n,a\n")
+    assert _usual_split(path) == _usual_split(tmp_path / "absent") == "all"
