@@ -6,6 +6,8 @@ from emocx_pbx.pbx.calls import (
     CallEnded,
     CallStarted,
     CallTracker,
+    CustomerMoved,
+    HoldChanged,
     QueueJoined,
     SegmentClosed,
     SegmentOpened,
@@ -53,6 +55,11 @@ def play(*events):
     return [c for at, event in enumerate(events) for c in tracker.feed(event, float(at))]
 
 
+def parts(changes):
+    """Segments in the order in which they ended."""
+    return [c.segment for c in changes if isinstance(c, SegmentClosed)]
+
+
 def test_a_plain_queue_call_is_one_segment():
     changes = play(
         join(),
@@ -83,14 +90,14 @@ def test_a_blind_transfer_gives_the_second_agent_his_own_segment():
         enter(CUSTOMER),
         leave(ALICE),
         leave(CUSTOMER),
+        hangup(ALICE),
         enter(BOB, "b2"),
         enter(CUSTOMER, "b2"),
         hangup(CUSTOMER),
     )
-    parts = [c.segment for c in changes if isinstance(c, SegmentClosed)]
-    assert [(s.agent, s.via, s.started_at, s.ended_at) for s in parts] == [
+    assert [(s.agent, s.via, s.started_at, s.ended_at) for s in parts(changes)] == [
         ("Alice", "queue", 3.0, 4.0),
-        ("PJSIP/202", "transfer", 7.0, 8.0),
+        ("PJSIP/202", "transfer", 8.0, 9.0),
     ]
 
 
@@ -109,8 +116,10 @@ def test_requeue_opens_a_segment_for_the_next_member_without_a_new_call():
         hangup(CUSTOMER),
     )
     assert sum(isinstance(c, CallStarted) for c in changes) == 1
-    parts = [c.segment for c in changes if isinstance(c, SegmentClosed)]
-    assert [(s.index, s.agent, s.queue) for s in parts] == [(0, "Alice", "care"), (1, "Bob", "retention")]
+    assert [(s.index, s.agent, s.queue) for s in parts(changes)] == [
+        (0, "Alice", "care"),
+        (1, "Bob", "retention"),
+    ]
 
 
 def test_our_own_tap_is_nobodys_segment():
@@ -123,20 +132,161 @@ def test_an_abandoned_call_says_so():
     assert changes[-1] == CallEnded("1.1", 2.0, "abandoned")
 
 
-def test_an_optimised_local_member_keeps_his_name():
-    local = {"Channel": "Local/201@from-queue-00000001;1", "Uniqueid": "1.8"}
-    changes = play(
+LOCAL_1 = {"Channel": "Local/201@from-queue-00000001;1", "Uniqueid": "1.8"}
+LOCAL_2 = {"Channel": "Local/201@from-queue-00000001;2", "Uniqueid": "1.9"}
+
+
+def optimising(event):
+    names = {"LocalOneChannel": LOCAL_1["Channel"], "LocalTwoChannel": LOCAL_2["Channel"]}
+    return {"Event": event, "LocalOneUniqueid": "1.8", "LocalTwoUniqueid": "1.9", **names}
+
+
+def by_local_member():
+    """Until the customer talks with Alice behind her queue's Local member."""
+    return [
         join(),
-        connect(local, "Alice"),
-        enter(local),
+        enter(LOCAL_2, "b0"),
+        enter(ALICE, "b0"),
+        connect(LOCAL_1, "Alice"),
+        enter(LOCAL_1),
         enter(CUSTOMER),
-        {"Event": "LocalOptimizationBegin", "LocalOneUniqueid": "1.8", "SourceUniqueid": "1.2"},
-        leave(local),
+    ]
+
+
+def test_an_optimised_local_member_keeps_his_name_and_his_part():
+    changes = play(
+        *by_local_member(),
+        optimising("LocalOptimizationBegin"),
+        leave(ALICE, "b0"),
         enter(ALICE),
+        leave(LOCAL_1),
+        leave(LOCAL_2, "b0"),
+        optimising("LocalOptimizationEnd"),
+        hangup(LOCAL_1),
         hangup(CUSTOMER),
     )
-    agents = [c.segment.agent for c in changes if isinstance(c, SegmentOpened)]
-    assert agents == ["Alice", "Alice"]
+    assert [(s.agent, s.started_at, s.ended_at) for s in parts(changes)] == [("Alice", 5.0, 13.0)]
+
+
+def test_behind_a_local_member_the_next_one_took_over_and_a_mailbox_is_nobody():
+    changes = play(
+        *by_local_member(),
+        leave(ALICE, "b0"),  # 6: transferred; Asterisk sends the Local's other half on, not the customer
+        leave(LOCAL_2, "b0"),
+        hangup(ALICE),
+        enter(BOB, "b2"),
+        enter(LOCAL_2, "b2"),  # 10
+        leave(LOCAL_2, "b2"),  # 11: to a mailbox
+        hangup(BOB),
+        hangup(CUSTOMER),
+    )
+    assert [(s.agent, s.via, s.started_at, s.ended_at) for s in parts(changes)] == [
+        ("Alice", "queue", 5.0, 6.0),
+        ("PJSIP/202", "transfer", 10.0, 11.0),
+    ]
+
+
+def test_a_local_channel_that_joins_a_queue_is_still_the_same_call():
+    changes = play(
+        *by_local_member(),
+        leave(ALICE, "b0"),
+        leave(LOCAL_2, "b0"),
+        {**join("retention"), **LOCAL_2},
+        {**connect(BOB, "Bob", "retention"), **LOCAL_2},
+        enter(BOB, "b2"),
+        enter(LOCAL_2, "b2"),
+        hangup(CUSTOMER),
+    )
+    assert {c.call_id for c in changes if isinstance(c, QueueJoined | CallStarted)} == {"1.1"}
+    assert [(s.agent, s.queue) for s in parts(changes)] == [("Alice", "care"), ("Bob", "retention")]
+
+
+def test_a_customer_behind_an_optimised_local_goes_on_under_the_same_id():
+    caller = {"Channel": "PJSIP/customer-00000009", "Uniqueid": "1.0"}
+    changes = play(
+        {**join(), **LOCAL_2},
+        enter(LOCAL_1, "b0"),
+        enter(caller, "b0"),
+        {**connect(ALICE, "Alice"), **LOCAL_2},
+        enter(ALICE),
+        enter(LOCAL_2),  # 5
+        optimising("LocalOptimizationBegin"),
+        leave(caller, "b0"),
+        enter(caller),
+        leave(LOCAL_2),
+        optimising("LocalOptimizationEnd"),
+        hangup(LOCAL_2),
+        hangup(caller),  # 12
+    )
+    assert CustomerMoved("1.9", 6.0, caller["Channel"], "1.0") in changes
+    assert [(s.call_id, s.started_at, s.ended_at) for s in parts(changes)] == [("1.9", 5.0, 12.0)]
+    assert changes[-1] == CallEnded("1.9", 12.0, "hangup")
+
+
+def test_a_supervisor_has_no_part_while_the_agent_is_there():
+    changes = play(
+        join(),
+        enter(BOB, "conference"),
+        connect(ALICE, "Alice"),
+        enter(ALICE),
+        enter(CUSTOMER),  # 4
+        leave(CUSTOMER),
+        leave(ALICE),
+        enter(CUSTOMER, "conference"),
+        enter(ALICE, "conference"),  # 8
+        leave(ALICE, "conference"),  # 9
+        hangup(ALICE),  # 10
+        leave(CUSTOMER, "conference"),  # 11
+    )
+    assert [(s.agent, s.started_at, s.ended_at) for s in parts(changes)] == [
+        ("Alice", 4.0, 5.0),
+        ("Alice", 8.0, 9.0),
+        ("PJSIP/202", 9.0, 11.0),
+    ]
+
+
+def test_a_transfer_knows_the_agent_by_the_name_that_his_queue_gives_him():
+    changes = play(
+        {"Event": "QueueMember", "Name": "Bob", "Location": "Local/202@x/n", "StateInterface": "PJSIP/202"},
+        join(),
+        connect(ALICE, "Alice"),
+        enter(ALICE),
+        enter(CUSTOMER),
+        leave(ALICE),
+        hangup(ALICE),
+        enter(BOB),
+        hangup(CUSTOMER),
+    )
+    assert [s.agent for s in parts(changes)] == ["Alice", "Bob"]
+    told = [c for c in changes if isinstance(c, AgentConnected)]
+    assert [(c.agent, c.queue, c.agent_uniqueid) for c in told] == [
+        ("Alice", "care", "1.2"),
+        ("Bob", "", "1.3"),
+    ]
+
+
+def test_hold_ends_with_the_part_and_the_customers_own_hold_is_not_the_agents():
+    changes = play(
+        join(),
+        connect(ALICE, "Alice"),
+        enter(ALICE),
+        enter(CUSTOMER),
+        {"Event": "Hold", **CUSTOMER},
+        {"Event": "Hold", **ALICE},  # 5
+        {"Event": "MusicOnHoldStart", **CUSTOMER},
+        leave(ALICE),  # 7
+        {"Event": "MusicOnHoldStop", **CUSTOMER},
+        hangup(CUSTOMER),
+    )
+    holds = [c for c in changes if isinstance(c, HoldChanged)]
+    assert holds == [HoldChanged("1.1", 5.0, True), HoldChanged("1.1", 7.0, False)]
+
+
+def test_who_waits_in_a_holding_bridge_talks_to_nobody():
+    waiting = {"BridgeTechnology": "holding_bridge"}
+    assert not parts(
+        play(join(), {**enter(CUSTOMER), **waiting}, {**enter(BOB), **waiting}, hangup(CUSTOMER))
+    )
 
 
 def test_after_a_lost_link_the_living_channels_decide():
