@@ -1,0 +1,154 @@
+"""A call tracker fed by the real gateway, and a few hands for the tests of segments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+from emocx_pbx.demo import sip
+from emocx_pbx.demo.asterisk import PrivateAsterisk
+from emocx_pbx.domain import Segment
+from emocx_pbx.pbx.ami import AmiGateway
+from emocx_pbx.pbx.calls import CallChange, CallEnded, CallTracker, SegmentClosed, SegmentOpened
+from emocx_pbx.settings import AsteriskSettings
+
+#: How far a segment's ends may be from the bridge events, by Asterisk's own clock.
+NEAR_S = 0.1
+
+
+@dataclass
+class Watch:
+    """What the gateway told, and what the tracker made of it."""
+
+    tracker: CallTracker = field(default_factory=CallTracker)
+    events: list[tuple[float, dict[str, str]]] = field(default_factory=list)
+    changes: list[CallChange] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextlib.asynccontextmanager
+    async def running(self, pbx: PrivateAsterisk) -> AsyncIterator[Watch]:
+        settings = AsteriskSettings(port=pbx.ami_port, secret=pbx.secret)
+        up = asyncio.Event()
+        gateway = AmiGateway(settings, self._take, lambda state: up.set() if state.up else None)
+        task = asyncio.ensure_future(gateway.run())
+        try:
+            async with asyncio.timeout(5):
+                await up.wait()
+            # As the service does, to know the agents' names.
+            for member in (await gateway.action("QueueStatus")).events:
+                self.tracker.feed(member, 0.0)
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _take(self, event: dict[str, str]) -> None:
+        now = time.time()
+        self.events.append((now, event))
+        self.changes += self.tracker.feed(event, now)
+        self._news.set()
+
+    async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"not told in {seconds:g} s; {self.story()}") from None
+
+    def of(self, kind: type, call_id: str) -> list[CallChange]:
+        """Changes of one kind of one call."""
+        found = [c for c in self.changes if isinstance(c, kind)]
+        return [c for c in found if (c.segment if hasattr(c, "segment") else c).call_id == call_id]
+
+    def parts(self, call_id: str) -> list[Segment]:
+        """The call's segments in order, closed where they are over."""
+        newest: dict[int, Segment] = {}
+        for change in self.changes:
+            if isinstance(change, SegmentOpened | SegmentClosed) and change.segment.call_id == call_id:
+                newest[change.segment.index] = change.segment
+        return [newest[index] for index in sorted(newest)]
+
+    async def talking(self, call_id: str, count: int) -> Segment:
+        """The call's `count`-th segment once it is open, the only open one."""
+        await self.until(lambda: len(self.parts(call_id)) >= count)
+        return self.parts(call_id)[count - 1]
+
+    async def over(self, call_id: str) -> list[Segment]:
+        """The call's segments once it has ended; all closed, each end near a bridge event."""
+        await self.until(lambda: self.of(CallEnded, call_id))
+        parts = self.parts(call_id)
+        assert all(part.ended_at is not None for part in parts)
+        assert len(self.of(CallEnded, call_id)) == 1
+        return parts
+
+    def bridged_at(self, name: str, **fields: str) -> list[float]:
+        """When Asterisk says that it sent each such event, by its own clock."""
+        return [
+            float(event["Timestamp"])
+            for _, event in self.events
+            if event.get("Event") == name and all(event.get(k, "").startswith(v) for k, v in fields.items())
+        ]
+
+    def near(self, at: float | None, name: str, **fields: str) -> float:
+        """How far a moment is from the nearest such event, s; asserted to be near."""
+        assert at is not None
+        told = self.bridged_at(name, **fields)
+        assert told, f"no {name} {fields}; {self.story()}"
+        distance = min(abs(at - other) for other in told)
+        assert distance < NEAR_S, (distance, name, fields)
+        return distance
+
+    def story(self) -> str:
+        """Events of note, for a failing test's message."""
+        lines = []
+        for _, event in self.events:
+            kind = event.get("Event", "")
+            if kind.startswith(
+                ("Var", "Newexten", "RTCP", "Dial", "New", "Device", "Contact", "Queue", "Full")
+            ):
+                continue
+            names = {
+                k: v
+                for k, v in event.items()
+                if k
+                in {
+                    "Channel",
+                    "Uniqueid",
+                    "BridgeUniqueid",
+                    "SwapUniqueid",
+                    "BridgeTechnology",
+                    "DestChannel",
+                    "DestUniqueid",
+                    "MemberName",
+                    "Interface",
+                    "Success",
+                }
+                or (k.startswith(("Local", "Source")) and k.endswith(("Channel", "Uniqueid", "UniqueId")))
+                or k.startswith(("From", "To"))
+            }
+            lines.append(f"{event.get('Timestamp')} {kind} {names}")
+        return "\n".join(lines) + "\n" + "\n".join(map(str, self.changes))
+
+
+class Telephone(sip.SippAgents):
+    """An agent's telephone of its own that does something after `after_s`: a scenario beside agent.xml."""
+
+    def __init__(self, recording: Path, doing: str, **values: object) -> None:
+        port = sip.free_port(sip.socket.SOCK_DGRAM)
+        super().__init__(port, recording, answer_s=0.05)
+        folder = Path(sip.__file__).parent / "sipp"
+        step = Template((folder / doing).read_text()).substitute(values)
+        self._scenario = Template((folder / "agent.xml").read_text()).substitute(
+            recording=recording.resolve(), answer_ms=50, hold_ms=86_400_000, refer=step
+        )
+
+    def address(self, endpoint: str) -> str:
+        """What to dial to ring this telephone as that endpoint's."""
+        return f"PJSIP/{endpoint}/sip:{endpoint}@127.0.0.1:{self.port}"
