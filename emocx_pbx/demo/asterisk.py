@@ -10,21 +10,21 @@ import asyncio
 import contextlib
 import os
 import random
-import re
 import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from emocx_pbx.demo import conf
-from emocx_pbx.errors import PeerUnavailable, SettingsError
+from emocx_pbx.demo.installation import Installation, cache_directory, find, free_port
+from emocx_pbx.errors import PeerUnavailable
+
+__all__ = ["Installation", "PrivateAsterisk", "cache_directory", "find", "free_port"]
 
 #: Instances' directories inside a tree.
 INSTANCES = "srv/emocx"
@@ -33,88 +33,6 @@ _START_S = 30.0
 _STOP_S = 10.0
 _RTP_PORTS = 800
 _NEVER_STARTED_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """An Asterisk on disk."""
-
-    root: Path | None
-    """Tree to chroot into; None: this system's own Asterisk."""
-    binary: str
-    modules: str
-    sudo: bool = False
-    """Not root, and the tree needs it."""
-
-    def enter(self) -> list[str]:
-        """Words before a command that is to run where Asterisk lives, as the present user."""
-        if self.root is None:
-            return []
-        if not self.sudo:
-            return ["chroot", str(self.root)]
-        user = f"--userspec={os.getuid()}:{os.getgid()}"
-        return ["sudo", "-n", "chroot", user, str(self.root)]
-
-    def outside(self, inside: str) -> Path:
-        """A path of Asterisk's, as this process sees it."""
-        return Path(inside) if self.root is None else self.root / inside.lstrip("/")
-
-
-def cache_directory(environ: Mapping[str, str]) -> Path:
-    """Where downloads are kept: EMOCX_CACHE, else emocx-pbx in the user's cache folder."""
-    if given := environ.get("EMOCX_CACHE"):
-        return Path(given)
-    base = environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "emocx-pbx"
-
-
-def find(cache: Path) -> Installation:
-    """The Asterisk that scripts/install-asterisk.sh uses or made.
-
-    Raises:
-        SettingsError: there is none yet, or it can't be started by this user.
-    """
-    for root in (Path("/"), cache / "asterisk"):
-        modules = sorted(
-            p.parent
-            for g in ("lib/*", "lib", "lib64")
-            for p in root.glob(f"usr/{g}/asterisk/modules/chan_audiosocket.so")
-        )
-        binary = root / "usr/sbin/asterisk"
-        if not modules or not binary.exists():
-            continue
-        inside = "/" + str(modules[0].relative_to(root))
-        if root != Path("/"):
-            root_needed = os.geteuid() != 0
-            if root_needed and not _may_sudo():
-                raise SettingsError(f"Asterisk in {root} is started by chroot, which needs root or sudo")
-            return Installation(root, "/usr/sbin/asterisk", inside, sudo=root_needed)
-        if _major(str(binary)) >= 20:
-            return Installation(None, str(binary), inside)
-    raise SettingsError(
-        "no Asterisk >= 20 with AudioSocket here: run scripts/install-asterisk.sh (make setup)"
-    )
-
-
-def _may_sudo() -> bool:
-    """Whether sudo works without a question (`sudo -v` before makes it so)."""
-    sudo = shutil.which("sudo")
-    if sudo is None:
-        return False
-    return subprocess.run([sudo, "-n", "true"], capture_output=True, timeout=10, check=False).returncode == 0
-
-
-def _major(binary: str) -> int:
-    said = subprocess.run([binary, "-V"], capture_output=True, text=True, timeout=10, check=False).stdout
-    match = re.search(r"Asterisk \D*(\d+)", said)
-    return int(match[1]) if match else 0
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody uses right now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class PrivateAsterisk:
