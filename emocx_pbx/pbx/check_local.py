@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.pbx.finding import Finding
+from emocx_pbx.pbx.finding import Finding, Level
 from emocx_pbx.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
@@ -130,5 +130,5 @@ def _disk(folder: Path) -> Finding:
     text = f"{free / 1e9:.1f} GB free in {folder}"
     if free >= LOW_DISK_BYTES:
         return Finding("ok", "disk", text)
-    level = "fail" if free < LOW_DISK_BYTES / 10 else "warn"
+    level: Level = "fail" if free < LOW_DISK_BYTES / 10 else "warn"
     return Finding(level, "disk", text, "make room: without it no grade can be written")
