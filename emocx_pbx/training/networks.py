@@ -112,6 +112,10 @@ def save(model: Any, folder: Path, shape: tuple[int, ...]) -> None:
     import tensorflow as tf
 
     folder.mkdir(parents=True, exist_ok=True)
+    # What the optimisers remember would triple the file.
+    for part in model.layers:
+        if getattr(part, "optimizer", None) is not None:
+            part.optimizer, part.compiled = None, False
     model.save(folder / "model.keras")
     # By way of a SavedModel, which freezes the weights; with a fixed batch every layer converts to
     # LiteRT's built-in operations.
