@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,7 +135,8 @@ def best_bias(logits: FloatArray, labels: IntArray, most: float = 0.5) -> FloatA
 
 def best_threshold(probabilities: FloatArray, coverage: float = 0.9) -> float:
     """Confidence that keeps at least `coverage` of the texts, a multiple of 0.01, never under 0.4."""
-    return max(0.4, float(np.floor(100 * np.quantile(probabilities.max(axis=1), 1 - coverage)) / 100))
+    edge = float(np.quantile(probabilities.max(axis=1), 1 - coverage))
+    return max(0.4, math.floor(100 * edge) / 100)
 
 
 def _rounded(value: Any) -> Any:
