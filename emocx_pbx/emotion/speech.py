@@ -27,6 +27,20 @@ FloatArray = npt.NDArray[np.float32]
 MAX_SECONDS: Final = 8.0
 
 
+#: Rows of log-mel that the convolutional network takes (3.2 s).
+CNN_FRAMES: Final = 320
+
+
+def fixed_log_mel(samples: FloatArray) -> FloatArray:
+    """Log-mel (320, 64) of a stretch: a short one is repeated, of a long one the middle is taken."""
+    rows = log_mel(samples)
+    # (frames, 64)
+    if len(rows) < CNN_FRAMES:
+        return np.resize(rows, (CNN_FRAMES, rows.shape[1]))
+    start = (len(rows) - CNN_FRAMES) // 2
+    return rows[start : start + CNN_FRAMES]
+
+
 class FrontEnd(Protocol):
     """Measures samples (n,) at 8 kHz: the network's input without the batch axis."""
 
@@ -44,7 +58,7 @@ def front_end(recipe: Mapping[str, Any]) -> FrontEnd:
     if kind == "features180":
         return features
     if kind == "log_mel":
-        return log_mel
+        return fixed_log_mel
     if kind == "voice":
         return voice.VoiceFrontEnd(recipe)
     raise ModelError(f"unknown front end {kind!r}; is the model newer than this program?")
@@ -59,6 +73,8 @@ class SpeechClassifier:
         self.name = folder.card.title
         recipe = folder.card.recipe
         self._front = front_end(recipe)
+        # The convolutional network hears a fixed stretch: a longer one in several parts.
+        self._seconds = 5.0 if recipe.get("front") == "log_mel" else MAX_SECONDS
         names = recipe.get("networks", ["model.tflite"])
         missing = [n for n in names if n not in folder.card.sha256]
         if missing or not names:
@@ -72,8 +88,8 @@ class SpeechClassifier:
         return logs
 
     def measure(self, samples: FloatArray) -> list[FloatArray]:
-        """The front end's output for each part (at most 8 s) of a stretch."""
-        parts = max(1, int(np.ceil(samples.size / (MAX_SECONDS * RATE))))
+        """The front end's output for each part of a stretch."""
+        parts = max(1, int(np.ceil(samples.size / (self._seconds * RATE))))
         return [self._front(part) for part in np.array_split(samples, parts)]
 
     def probabilities(self, samples: FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ from emocx_pbx.emotion.speech import SpeechClassifier, front_end
 from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
+from emocx_pbx.training.cnn import train_cnn
 from emocx_pbx.training.data import Clip, labels_of, on_line, read_clips
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate
@@ -76,14 +77,16 @@ def train_speech(
     tell = progress or (lambda stage, done, total: None)
     source = find_clips(data)
     clips = with_dev(list(read_clips(source, progress=lambda d, n: tell("read", d, n)).clips))
-    if model == "cnn":
-        from emocx_pbx.training.cnn import train_cnn
-
-        return train_cnn(clips, out, seed, base, tell, cache)
-    recipe: dict[str, Any] = {"front": "features180"} if model == "mlp" else voice.new_recipe()
-    copies = VARIANTS[model] if variants is None else variants
     train = [c for c in clips if c.split == "train"]
     dev = [c for c in clips if c.split == "dev"]
+    if model == "cnn":
+        network, logits, curves = train_cnn(train, dev, balance(train), seed, base, tell)
+        shape: tuple[int, ...] = network.input_shape[1:]
+        return finish(
+            model, network, shape, {"front": "log_mel"}, clips, logits, dev, curves, out, seed, tell
+        )
+    recipe: dict[str, Any] = {"front": "features180"} if model == "mlp" else voice.new_recipe()
+    copies = VARIANTS[model] if variants is None else variants
     x, x_dev = measured(recipe, train, dev, copies, seed, tell, cache)
     # (1 + variants, n, width), (m, width)
     chosen = fit or FITS[model]
