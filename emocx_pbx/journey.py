@@ -27,6 +27,7 @@ from emocx_pbx.pbx.calls import (
     CallEnded,
     CallStarted,
     CallTracker,
+    CustomerMoved,
     HoldChanged,
     QueueJoined,
     SegmentClosed,
@@ -126,9 +127,22 @@ class Journeys:
             case AgentConnected():
                 course = self._courses.get(change.call_id)
                 self._begin_tap(change, course.zero_at if course else None)
+            case CustomerMoved():
+                # What was tapped is about to vanish; who opted out may only be told by the new channel.
+                self._taps.unwant(change.call_id)
+                self._tap_again(change.call_id)
             case CallEnded():
                 self._taps.unwant(change.call_id)
         self.put(change)
+
+    def _tap_again(self, call_id: str) -> None:
+        """Begin to tap a call with agents in it, as when they were connected."""
+        call, course = self._tracker.calls[call_id], self._courses.get(call_id)
+        for leg, part in call.open.items():
+            connected = AgentConnected(
+                call_id, self._now(), part.agent, part.interface, part.queue or "", 0.0, leg
+            )
+            self._begin_tap(connected, course.zero_at if course else None)
 
     # The one consumer.
 
@@ -373,10 +387,5 @@ class Journeys:
             log.warning("call taken over", key="call.recovered", call_id=call_id, alive=bool(call.channel))
         for change in self._tracker.reconcile(channels, self._now()):
             self.take(change)
-        for call in self._tracker.calls.values():
-            for leg, segment in call.open.items():
-                connected = AgentConnected(
-                    call.call_id, self._now(), segment.agent, segment.interface, segment.queue or "", 0.0, leg
-                )
-                known_course = self._courses.get(call.call_id)
-                self._begin_tap(connected, known_course.zero_at if known_course else None)
+        for known_call in self._tracker.calls:
+            self._tap_again(known_call)

@@ -162,6 +162,7 @@ class Service:
             await self.journeys.recover([e for e in status.events if "Uniqueid" in e])
             queues = await self.ami.action("QueueStatus", {})
             for entry in queues.events:
+                self.journeys.on_ami(entry)  # members: what queues call their agents
                 known = self.tracker.calls.get(entry.get("Uniqueid", ""))
                 if entry.get("Event") == "QueueEntry" and (known is None or known.queue is None):
                     self.journeys.on_ami({**entry, "Event": "QueueCallerJoin"})
@@ -178,21 +179,24 @@ class Service:
         if call is None:
             return
         try:
-            fields = {"Channel": call.channel, "Variable": "EMOCX_OPTOUT"}
-            answer = await self.ami.action("Getvar", fields)
+            answers = [
+                await self.ami.action("Getvar", {"Channel": channel, "Variable": "EMOCX_OPTOUT"})
+                for channel in self.tracker.speakers(change.call_id)
+            ]
         except (PeerUnavailable, RefusedError) as error:
             # Not knowing is no consent.
             log.warning("call not tapped", key="tap.unknown_consent", call_id=change.call_id, why=str(error))
             return
-        if answer.headers.get("Value", "") == "1":
+        if any(answer.headers.get("Value", "") == "1" for answer in answers):
+            self.taps.unwant(change.call_id)
             self.journeys.put(OptedOut(change.call_id))
             return
         if change.call_id not in self.tracker.calls:
             return  # hung up meanwhile
         if self._tap_mode == "stereo":
-            self.taps.want(change.call_id, change.call_id, "stereo", zero_at)
+            self.taps.want(change.call_id, call.uniqueid, "stereo", zero_at)
         else:
-            self.taps.want(change.call_id, change.call_id, "customer", zero_at)
+            self.taps.want(change.call_id, call.uniqueid, "customer", zero_at)
             if self._tap_mode == "dual" and change.agent_uniqueid:
                 self.taps.unwant_mode(change.call_id, "agent")
                 self.taps.want(change.call_id, change.agent_uniqueid, "agent", zero_at)

@@ -69,6 +69,14 @@ class CallTracker:
         handler = _HANDLERS.get(event.get("Event", ""))
         return handler(self, event, at) if handler else []
 
+    def speakers(self, call_id: str) -> list[str]:
+        """Channels that may know what the customer wants: his own, and who is behind it if it is a Local."""
+        call = self._calls.get(call_id)
+        if call is None:
+            return []
+        far = self._bridges.beyond(call.channel)
+        return [call.channel, *(p.channel for p in (self._bridges.heard_by(far) if far else []))]
+
     def adopt(self, call: TrackedCall, segments: Mapping[str, Segment]) -> None:
         """Take over a call known from the store, after a restart of ours."""
         call.open = dict(segments)

@@ -223,6 +223,14 @@ def test_a_customer_behind_an_optimised_local_goes_on_under_the_same_id():
     assert changes[-1] == CallEnded("1.9", 12.0, "hangup")
 
 
+def test_who_speaks_for_a_customer_is_also_he_who_is_behind_a_local_channel():
+    tracker = CallTracker()
+    for event in ({**join(), **LOCAL_2}, enter(LOCAL_1, "b0"), enter(CUSTOMER, "b0")):
+        tracker.feed(event, 0.0)
+    assert tracker.speakers("1.9") == [LOCAL_2["Channel"], CUSTOMER["Channel"]]
+    assert tracker.speakers("gone") == []
+
+
 def test_a_supervisor_has_no_part_while_the_agent_is_there():
     changes = play(
         join(),
