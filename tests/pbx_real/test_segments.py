@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from pbx_stubs import AmiProbe, Customer, call_in, hang_up
 from segment_watch import Telephone, Watch
@@ -162,16 +163,21 @@ async def test_a_blind_transfer_into_another_queue(watch: Watch, hands: Hands) -
     watch.near(second.started_at, "BridgeEnter", Channel=second.interface)
 
 
+@pytest.mark.parametrize(
+    ("to", "second_agent", "via"),
+    [("queue-sales", "Sales agent", "queue"), ("agent-care-2", "Care agent 2", "transfer")],
+)
 async def test_a_transfer_by_the_agents_telephone(
-    watch: Watch, hands: Hands, members: Members, ul: dict[str, Path]
+    watch: Watch, hands: Hands, members: Members, ul: dict[str, Path], to: str, second_agent: str, via: str
 ) -> None:
-    async with Telephone(ul["agent"], "refer.xml", refer_to="queue-sales", refer_ms=700) as telephone:
+    async with Telephone(ul["agent"], "refer.xml", refer_to=to, refer_ms=500) as telephone:
         await members.only(telephone.address("agent-retention-1"), "Rita")
         customer = await hands.call("q-retention")
         await watch.talking(customer.uniqueid, 2)
         await hands.goodbye(customer)
     first, second = await watch.over(customer.uniqueid)
-    assert (first.agent, first.queue, second.queue, second.via) == ("Rita", "retention", "sales", "queue")
+    assert (first.agent, first.queue, second.via) == ("Rita", "retention", via)
+    assert second.agent.startswith(second_agent)
     watch.near(first.ended_at, "BridgeLeave", Channel="PJSIP/agent-retention-1")
     watch.near(second.started_at, "BridgeEnter", Channel=second.interface)
 
@@ -272,6 +278,36 @@ async def test_a_local_member_that_stays_is_transferred(watch: Watch, hands: Han
     watch.near(second.started_at, "BridgeEnter", Channel="PJSIP/agent-sales-2")
     watch.near(second.ended_at, "BridgeLeave", Channel="PJSIP/agent-sales-2")
     watch.near(third.started_at, "BridgeEnter", Channel=third.interface)
+
+
+async def test_an_attended_transfer_behind_a_local_member(
+    watch: Watch, hands: Hands, members: Members
+) -> None:
+    await members.only("Local/agent-retention-1@segments/n", "Rita")
+    customer = await hands.call("q-retention")
+    rita = await real_agent(watch, "PJSIP/agent-retention-1")
+    await hands.does("Atxfer", Channel=rita, Context="segments", Exten="802")
+    await watch.until(lambda: watch.bridged_at("BridgeEnter", Channel="PJSIP/agent-care-2"))
+    await hands.does("Hangup", Channel=rita)
+    await watch.talking(customer.uniqueid, 2)
+    await hands.goodbye(customer)
+    first, second = await watch.over(customer.uniqueid)
+    assert (first.agent, second.agent, second.via) == ("Rita", "Care agent 2", "transfer")
+    watch.near(first.ended_at, "BridgeLeave", Channel=rita)
+    watch.near(second.started_at, "BridgeLeave", Channel=rita)
+
+
+async def test_an_attended_transfer_given_up(watch: Watch, hands: Hands) -> None:
+    customer = await hands.call()
+    alice = hands.agent()
+    await hands.does("Atxfer", Channel=alice, Context="segments", Exten="802")
+    bob = await real_agent(watch, "PJSIP/agent-care-2")
+    await hands.does("Hangup", Channel=bob)
+    await watch.talking(customer.uniqueid, 2)
+    await hands.goodbye(customer)
+    first, second = await watch.over(customer.uniqueid)
+    assert first.agent == second.agent and second.via == "queue"
+    watch.near(second.started_at, "BridgeEnter", Channel=alice)
 
 
 async def test_a_local_member_that_is_optimised_away(watch: Watch, hands: Hands, members: Members) -> None:
