@@ -10,7 +10,7 @@ from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
 from emocx_pbx.grading.segments import facts_of, part_readings, scores_before, window_of
-from emocx_pbx.pbx.calls import CallEnded, TrackedCall
+from emocx_pbx.pbx.calls import CallEnded, TrackedCall, endpoint_of
 from emocx_pbx.store.rows import CallDetail
 
 
@@ -59,14 +59,28 @@ def open_legs(call: TrackedCall, course: Course, channels: Sequence[Mapping[str,
     """The stored open segments by their agent's leg: the one sharing the customer's bridge."""
     open_segments = [s for s in course.segments.values() if s.ended_at is None]
     bridge = next((c.get("BridgeID") for c in channels if c.get("Uniqueid") == call.call_id), None)
-    legs = [
-        c["Uniqueid"]
+    legs = {
+        c["Uniqueid"]: endpoint_of(c.get("Channel", ""))
         for c in channels
         if bridge and c.get("BridgeID") == bridge and c.get("Uniqueid") != call.call_id
-    ]
-    # An open segment whose leg is gone is closed by the tracker when it reconciles.
-    spare = [f"gone-{segment.index}" for segment in open_segments]
-    return dict(zip([*legs, *spare], open_segments, strict=False))
+    }
+    found: dict[str, Segment] = {}
+    # In a conference the agent is who has his interface.
+    for segment in sorted(open_segments, key=lambda s: s.interface not in legs.values()):
+        fit = [leg for leg, endpoint in legs.items() if _may_be(endpoint, segment.interface)]
+        fit.sort(key=lambda leg: legs[leg] != segment.interface)
+        # One whose leg is gone is closed by the tracker when it reconciles.
+        leg = fit[0] if fit else f"gone-{segment.index}"
+        legs.pop(leg, None)
+        found[leg] = segment
+    return found
+
+
+def _may_be(endpoint: str, interface: str) -> bool:
+    """Whether a leg's endpoint can be an agent's: a Local channel tells nothing of who is behind it."""
+    if interface == endpoint or interface.startswith(f"{endpoint}/"):
+        return True
+    return not interface.startswith(endpoint.partition("/")[0] + "/")
 
 
 def graded_part(course: Course, segment: Segment, rubric: Rubric) -> Grade:
