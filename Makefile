@@ -1,19 +1,17 @@
 # make demo: a real call, end to end.  make test: everything that must hold.  Both set up what they need.
 .DELETE_ON_ERROR:
-.PHONY: setup venv asterisk demo test lint format lock clean
+.PHONY: setup asterisk demo test lint format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
-# What make demo and make test install; EXTRA=train adds TensorFlow for training.
-EXTRA ?=
 
-demo: venv asterisk ## one real call on a private Asterisk; RECORDING=file.wav plays your own
+demo: $(VENV)/.serve asterisk ## one real call on a private Asterisk; RECORDING=file.wav plays your own
 	$(BIN)/emocx-pbx demo --once $(if $(RECORDING),--recording $(RECORDING))
 
 test: lint asterisk ## ruff, mypy and all tests, the real Asterisk's included
 	$(BIN)/python -m pytest
 
-lint: venv
+lint: $(VENV)/.train
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -22,11 +20,11 @@ format: venv
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-setup: venv asterisk ## Python packages, Asterisk and sipp, without running anything
+setup: $(VENV)/.train asterisk ## Python packages, Asterisk and sipp, without running anything
 
-venv: $(VENV)/.complete
-$(VENV)/.complete: requirements/serve.lock requirements/test.lock pyproject.toml scripts/setup-venv.sh
-	scripts/setup-venv.sh $(VENV) $(EXTRA)
+# The demo needs what serves; the tests train models too, with TensorFlow.
+$(VENV)/.%: requirements/%.lock pyproject.toml scripts/setup-venv.sh
+	scripts/setup-venv.sh $(VENV) $*
 	touch $@
 
 asterisk: ## safe to repeat; where it can't be installed, demo goes on without and test fails
@@ -36,7 +34,6 @@ COMPILE = uv pip compile -q --universal --python-version 3.11 --no-emit-index-ur
     --generate-hashes -c requirements/constraints.txt pyproject.toml --extra voice --extra topics
 lock: ## renew requirements/*.lock from pyproject.toml (needs uv)
 	$(COMPILE) -o requirements/serve.lock
-	$(COMPILE) --extra dev -o requirements/test.lock
 	$(COMPILE) --extra dev --extra train -o requirements/train.lock
 
 clean:

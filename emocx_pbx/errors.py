@@ -1,7 +1,7 @@
 """The error tree: whatever this package raises on purpose derives from EmocxError.
 
 EmocxError
-├── SettingsError      a setting, policy or rubric file is wrong; the message names file, place and what was expected
+├── SettingsError      a setting, policy or rubric file is wrong; names file, place and what was expected
 ├── InputError         a recording, CSV or argument can't be used; one line, says what and where
 ├── ModelError         a model is missing, damaged (checksum) or of another kind than asked for
 ├── ProtocolError      a peer (AudioSocket, FastAGI, AMI) broke its protocol

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Makes the virtual environment from a lock file; safe to run again.  setup-venv.sh DIRECTORY [train|serve]
+# Makes the virtual environment from a lock file; safe to run again.  setup-venv.sh DIRECTORY [serve|train]
 # Needs Python 3.11 to 3.13; on Debian and Ubuntu it is installed when it is missing.
 set -eu
 
 die() { echo "setup-venv: $*" >&2; exit 1; }
 
-venv=${1:?usage: setup-venv.sh DIRECTORY [train|serve]}
-lock=requirements/${2:-test}.lock
+venv=${1:?usage: setup-venv.sh DIRECTORY [serve|train]}
+lock=requirements/${2:-serve}.lock
 [ -e "$lock" ] || die "there is no $lock; run this in the checkout"
 
 as_root() {
