@@ -1,0 +1,165 @@
+"""Shipped speech models on sounds anybody can judge, and the session's adaptation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emocx_pbx.domain import Scores
+from emocx_pbx.emotion import voice, whisper
+from emocx_pbx.emotion.engines import LiteRtEngine
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.speech import CNN_FRAMES, fixed_log_mel, load_speech
+from emocx_pbx.emotion.speechlike import facts, speechlike
+from emocx_pbx.errors import ModelError
+
+RATE = 8000
+T = np.arange(4 * RATE) / RATE
+
+
+def speech(seconds=4.0, seed=0, pitch=130.0):
+    """Syllables: a gliding buzz through moving formants, with breath noise and pauses."""
+    rng = np.random.default_rng(seed)
+    n = int(seconds * RATE)
+    t = np.arange(n) / RATE
+    f0 = pitch * (1 + 0.15 * np.sin(2 * np.pi * 0.6 * t + seed) + 0.1 * np.sin(2 * np.pi * 1.7 * t))
+    phase = 2 * np.pi * np.cumsum(f0) / RATE
+    first = 500 + 250 * np.sin(2 * np.pi * 2.3 * t)
+    second = 1500 + 600 * np.sin(2 * np.pi * 1.9 * t + 1)
+    sound = np.zeros(n)
+    for k in range(1, 25):
+        hz = k * f0
+        gain = 1 / (1 + ((hz - first) / 120) ** 2) + 0.5 / (1 + ((hz - second) / 180) ** 2)
+        sound += gain * np.sin(k * phase) * (hz < 3600)
+    beat = np.clip(np.sin(2 * np.pi * 3.5 * t) + 0.4, 0, 1) * (np.sin(2 * np.pi * 0.45 * t) > -0.8)
+    return (0.08 * sound * beat + 0.001 * rng.normal(size=n)).astype(np.float32)
+
+
+def tones(*hz):
+    return sum(np.sin(2 * np.pi * f * T) for f in hz) / len(hz)
+
+
+def dtmf():
+    out = np.zeros(T.size)
+    for i, (low, high) in enumerate(zip([697, 770, 852, 941] * 5, [1209, 1336, 1477, 1209] * 5, strict=True)):
+        part = slice(i * 1600, i * 1600 + 800)
+        out[part] = (np.sin(2 * np.pi * low * T) + np.sin(2 * np.pi * high * T))[part] * 0.2
+    return out
+
+
+def music(seed, length=0.25, decay=3.0, drums=0.0):
+    """Three voices of plucked, many-partialled notes: music on hold."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros(T.size)
+    size = int(length * RATE)
+    t = np.arange(size) / RATE
+    for part in range(3):
+        for i in range(int(4 / length)):
+            hz = 147 * 2 ** (part - 0.5 + rng.choice([0, 2, 4, 5, 7, 9, 11, 12]) / 12)
+            note = sum(np.sin(2 * np.pi * k * hz * t) / k**1.3 for k in range(1, 8) if k * hz < 3800)
+            out[i * size : (i + 1) * size] += 0.05 * np.exp(-decay * t) * np.minimum(1, t / 0.01) * note
+    return out + drums * rng.normal(size=T.size) * np.exp(-30 * (T % 0.5))
+
+
+def coloured(slope):
+    spectrum = np.fft.rfft(np.random.default_rng(1).normal(size=T.size))
+    shaped = np.fft.irfft(spectrum / np.arange(1, spectrum.size + 1) ** slope, T.size)
+    return 0.05 * shaped / shaped.std()
+
+
+NOT_SPEECH = {
+    "silence": np.zeros(T.size),
+    "line noise": coloured(0) * 0.02,
+    "white noise": coloured(0),
+    "pink noise": coloured(0.5),
+    "brown noise": coloured(1),
+    "noise bursts": coloured(0) * (T % 0.7 < 0.3),
+    "mains hum": 0.05 * sum(np.sin(2 * np.pi * 50 * k * T) / k for k in range(1, 12)),
+    "ringback us": 0.2 * tones(440, 480) * (T % 3 < 1),
+    "ringback eu": 0.2 * tones(425) * (T % 2 < 1),
+    "busy": 0.2 * tones(480, 620) * (T % 1 < 0.5),
+    "dtmf": dtmf(),
+    "music": music(0),
+    "slow music": music(1, 0.5, 0.5),
+    "music with drums": music(2, drums=0.05),
+}
+
+
+@pytest.mark.parametrize("name", NOT_SPEECH)
+@pytest.mark.parametrize("gain", [1.0, 0.2])
+def test_no_reading_without_speech(name, gain):
+    assert not speechlike((gain * NOT_SPEECH[name]).astype(np.float32)), facts(NOT_SPEECH[name].astype("f4"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("gain", [1.0, 0.1])
+def test_speech_gets_a_reading(seed, gain):
+    sound = (gain * speech(seed=seed, pitch=100 + 40 * seed)).astype(np.float32)
+    assert speechlike(sound), facts(sound)
+
+
+def test_too_short_is_no_speech():
+    assert not speechlike(speech(0.2))
+    assert not speechlike(np.zeros(0, np.float32))
+
+
+def shipped():
+    registry = Registry()
+    return [n for n in registry.names("speech") if n != "voice" or voice.available()]
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_models_answer(name):
+    model = load_speech(Registry(), name)
+    assert model.name == f"{name}/{model.card.version}"
+    scores = model.classify(speech())
+    assert isinstance(scores, Scores)
+    assert sum(scores.probabilities) == pytest.approx(1)
+    assert scores.threshold == model.card.threshold
+    assert model.classify(speech()) == scores, "deterministic"
+    assert model.classify(NOT_SPEECH["music"].astype(np.float32)) is None
+    long = model.classify(np.tile(speech(), 5))
+    assert long is not None
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_session_starts_like_the_model_and_hears_no_music(name):
+    model = load_speech(Registry(), name)
+    session = model.session()
+    assert session.read(NOT_SPEECH["dtmf"].astype(np.float32)) is None
+    first = session.read(speech())
+    plain = model.classify(speech())
+    assert first is not None and plain is not None
+    np.testing.assert_allclose(first.probabilities, plain.probabilities, atol=1e-6)
+
+
+def test_auto_is_the_best_that_runs():
+    expected = "voice" if voice.available() else "cnn"
+    assert load_speech(Registry(), "auto").name.startswith(expected)
+
+
+def test_unknown_models_and_files_are_model_errors(tmp_path):
+    with pytest.raises(ModelError):
+        load_speech(Registry(), "nothing")
+    (tmp_path / "bad.tflite").write_bytes(b"no network")
+    with pytest.raises(ModelError, match="no usable LiteRT network"):
+        LiteRtEngine(tmp_path / "bad.tflite")
+
+
+def test_fixed_log_mel_has_one_shape():
+    for seconds in (0.3, 3.2, 5.0):
+        assert fixed_log_mel(speech(seconds)).shape == (CNN_FRAMES, 64)
+
+
+def test_whisper_mel_equals_its_own():
+    extractor = pytest.importorskip("faster_whisper.feature_extractor").FeatureExtractor()
+    import soxr
+
+    sound = speech()
+    theirs = extractor(soxr.resample(sound, 8000, 16000), padding=0)
+    np.testing.assert_allclose(whisper.log_mel_16k(sound), theirs, atol=1e-4)
+
+
+def test_weights_that_are_not_whisper_are_refused():
+    with pytest.raises(ModelError):
+        whisper.cut_layers(b"\x06\x00\x00\x00garbage", 2)
