@@ -27,6 +27,9 @@ FloatArray = npt.NDArray[np.float32]
 MAX_SECONDS: Final = 8.0
 
 
+#: File with the class means of a model that adapts to callers.
+CLASS_MEANS: Final = "class_means.npy"
+
 #: Rows of log-mel that the convolutional network takes (3.2 s).
 CNN_FRAMES: Final = 320
 
@@ -79,6 +82,15 @@ class SpeechClassifier:
         missing = [n for n in names if n not in folder.card.sha256]
         if missing or not names:
             raise ModelError(f"{folder.path}: {missing or 'no network'} without a checksum in the card")
+        adaptation = recipe.get("adaptation")
+        self.class_means: FloatArray | None = None
+        """Mean measurement (4, width) of each class, where the model adapts to callers."""
+        self.prior = 0.0
+        if adaptation is not None:
+            if CLASS_MEANS not in folder.card.sha256:
+                raise ModelError(f"{folder.path}: {CLASS_MEANS} without a checksum in the card")
+            self.class_means = np.load(folder.path / CLASS_MEANS, allow_pickle=False).astype(np.float32)
+            self.prior = float(adaptation["prior"])
         self._networks = [LiteRtEngine(folder.path / n) for n in names]
 
     def logits(self, measured: FloatArray) -> FloatArray:
@@ -94,9 +106,13 @@ class SpeechClassifier:
 
     def probabilities(self, samples: FloatArray) -> FloatArray:
         """Calibrated probabilities (4,) of a stretch, speech or not (for evaluation)."""
-        rows = [_softmax(self.logits(m) / self.card.temperature) for m in self.measure(samples)]
+        rows = [self.calibrated(m) for m in self.measure(samples)]
         mean: FloatArray = np.mean(rows, axis=0)
         return mean
+
+    def calibrated(self, measured: FloatArray) -> FloatArray:
+        """Probabilities (4,) of one part's measurement."""
+        return _softmax(self.logits(measured) / self.card.temperature)
 
     def scores(self, probabilities: Sequence[float] | FloatArray) -> Scores:
         """Scores with the card's threshold."""
@@ -114,14 +130,32 @@ class SpeechClassifier:
 
 
 class SpeechSession:
-    """Readings of one caller along a call, adapting to the caller's own voice."""
+    """Readings of one caller along a call, adapting to the caller's own voice.
+
+    What a caller's voice adds to every emotion is estimated as the mean of (measured - what the
+    reading's own probabilities let expect), so that a caller who is angry throughout keeps the anger;
+    and it is shrunk towards none, as if `prior` readings without any had been heard before.
+    """
 
     def __init__(self, classifier: SpeechClassifier) -> None:
         self._classifier = classifier
+        self._means = classifier.class_means
+        self._sum: FloatArray | None = None
+        self._heard = 0
 
     def read(self, samples: FloatArray) -> Scores | None:
         """Like `SpeechClassifier.classify`, using what was heard of this caller before."""
-        return self._classifier.classify(samples)
+        model = self._classifier
+        if self._means is None or not speechlike(samples):
+            return model.classify(samples)
+        parts = model.measure(samples)
+        shift = np.float32(0) if self._sum is None else self._sum / (self._heard + model.prior)
+        rows = [model.calibrated(m - shift) for m in parts]
+        for m in parts:
+            own = m - model.calibrated(m) @ self._means
+            self._sum = own if self._sum is None else self._sum + own
+            self._heard += 1
+        return model.scores(np.mean(rows, axis=0))
 
 
 def load_speech(registry: Registry, spec: str) -> SpeechClassifier:

@@ -20,8 +20,8 @@ Tell = Callable[[str, int, int], None]
 EPOCHS: Final = 24
 VARIANTS: Final = 3
 _BATCH: Final = 64
-#: Filters of the stages; each halves time and frequency.
-_STAGES: Final = (16, 32, 64, 96)
+#: Filters of the stages, over time with the bands as channels; each halves the time steps.
+_STAGES: Final = (96, 128, 128)
 
 
 def network(rows: Floats) -> Any:
@@ -31,14 +31,13 @@ def network(rows: Floats) -> Any:
 
     inputs = keras.Input((CNN_FRAMES, rows.shape[2]))
     scale = keras.layers.Normalization(mean=rows.mean(axis=(0, 1)), variance=rows.var(axis=(0, 1)))
-    x = ops.expand_dims(ops.clip(scale(inputs), -4.0, 4.0), -1)
+    x = ops.clip(scale(inputs), -4.0, 4.0)
     for filters in _STAGES:
-        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
+        x = keras.layers.Conv1D(filters, 5, strides=2, padding="same", use_bias=False)(x)
         x = keras.layers.BatchNormalization(momentum=0.9)(x)
         x = keras.layers.ReLU()(x)
-        x = keras.layers.SpatialDropout2D(0.1)(x)
-    # (batch, 20, 4, 96): bands stay apart, time is summed up
-    x = ops.reshape(x, (-1, x.shape[1], x.shape[2] * x.shape[3]))
+        x = keras.layers.SpatialDropout1D(0.1)(x)
+    # (batch, 40, 128)
     mean = ops.mean(x, axis=1)
     spread = ops.sqrt(ops.mean(ops.square(x - ops.expand_dims(mean, 1)), axis=1) + 1e-5)
     x = ops.concatenate([mean, spread, ops.max(x, axis=1)], axis=1)
