@@ -1,9 +1,10 @@
 """How well topics are told apart: CLINC150's ten domains from twenty examples each.
 
-    python benchmarks/topics.py --data ../shared/data [--split test] [--words] [--seeds 3] [--json]
+    python benchmarks/topics.py --data ../shared/data [--split test] [--words] [--spread] [--seeds 3] [--json]
 
 A query of the split counts as right only if its domain is named ("none" is wrong); out-of-scope
-recall is the share of out-of-scope queries answered "none". Examples are drawn at random per seed.
+recall is the share of out-of-scope queries answered "none". Examples are drawn at random per
+seed; with --spread in turn from each of a domain's 15 intents, as an administrator would choose them.
 """
 
 from __future__ import annotations
@@ -12,22 +13,34 @@ import argparse
 import json
 import random
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from emocx_pbx.routing.topics import TopicClassifier
 
 
-def measure(data: Path, split: str, seed: int, *, by_meaning: bool, examples: int = 20) -> dict[str, float]:
+def measure(
+    data: Path, split: str, seed: int, *, by_meaning: bool, spread: bool, examples: int = 20
+) -> dict[str, float]:
     rows: dict[str, list[list[str]]] = json.loads((data / "data_full.json").read_text(encoding="utf-8"))
     domains: dict[str, list[str]] = json.loads((data / "domains.json").read_text(encoding="utf-8"))
     domain_of = {intent: domain for domain, intents in domains.items() for intent in intents}
-    pool: dict[str, list[str]] = {domain: [] for domain in domains}
-    for text, intent in rows["train"]:
-        pool[domain_of[intent]].append(text)
     rng = random.Random(seed)
+    shuffled = rng.sample(rows["train"], len(rows["train"]))
+    if spread:
+        # The first query of every intent, then the second of every intent, and so on.
+        met: Counter[str] = Counter()
+        turns = []
+        for text, intent in shuffled:
+            turns.append((met[intent], text, intent))
+            met[intent] += 1
+        shuffled = [[text, intent] for _, text, intent in sorted(turns, key=lambda turn: turn[0])]
+    pool: dict[str, list[str]] = {domain: [] for domain in domains}
+    for text, intent in shuffled:
+        pool[domain_of[intent]].append(text)
     classifier = TopicClassifier.fit(
-        {domain: rng.sample(texts, examples) for domain, texts in pool.items()}, by_meaning=by_meaning
+        {domain: texts[:examples] for domain, texts in pool.items()}, by_meaning=by_meaning
     )
     started = time.perf_counter()
     answers = [(classifier.classify(text)[0], domain_of[intent]) for text, intent in rows[split]]
@@ -48,10 +61,14 @@ def main() -> None:
     parser.add_argument("--split", choices=["val", "test"], default="test")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--words", action="store_true", help="by words, as without the MiniLM weights")
+    parser.add_argument("--spread", action="store_true", help="examples from each intent in turn")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     folder = args.data / "text" / "clinc150"
-    runs = [measure(folder, args.split, s, by_meaning=not args.words) for s in range(args.seeds)]
+    runs = [
+        measure(folder, args.split, s, by_meaning=not args.words, spread=args.spread)
+        for s in range(args.seeds)
+    ]
     mean = {name: round(sum(run[name] for run in runs) / len(runs), 4) for name in runs[0]}
     result: dict[str, Any] = {"split": args.split, "by": "words" if args.words else "meaning", **mean}
     result["runs"] = [{name: round(value, 4) for name, value in run.items()} for run in runs]
