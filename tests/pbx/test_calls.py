@@ -1,5 +1,8 @@
 """The tracker on event sequences as a real Asterisk sends them."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from emocx_pbx.domain import Segment
 from emocx_pbx.pbx.calls import (
     AgentConnected,
@@ -308,8 +311,60 @@ def test_after_a_lost_link_the_living_channels_decide():
     assert gone[-1] == CallEnded("1.1", 20.0, "lost")
 
 
+def test_after_a_restart_of_ours_an_agent_behind_a_local_member_keeps_his_part():
+    tracker = CallTracker()
+    segment = Segment("1.1", 0, "Alice", "Local/201@from-queue/n", "care", "queue", started_at=3.0)
+    tracker.adopt(TrackedCall("1.1", CUSTOMER["Channel"], 0.0, queue="care", segments=1), {"1.8": segment})
+    bridged = [(CUSTOMER, "b1"), (LOCAL_1, "b1"), (LOCAL_2, "b0"), (ALICE, "b0")]
+    assert tracker.reconcile([{**who, "BridgeID": bridge} for who, bridge in bridged], 10.0) == []
+    tracker.feed(leave(ALICE, "b0"), 11.0)
+    assert not tracker.calls["1.1"].open
+
+
 def test_an_asterisk_restart_ends_every_call():
     tracker = CallTracker()
     tracker.feed(join(), 1.0)
     assert tracker.asterisk_restarted(2.0) == [CallEnded("1.1", 2.0, "asterisk_restart")]
     assert not tracker.calls
+
+
+CHANNELS = [CUSTOMER, ALICE, BOB, LOCAL_1, LOCAL_2]
+ANYTHING = st.one_of(
+    st.builds(enter, st.sampled_from(CHANNELS), st.sampled_from(["b0", "b1", "b2"])),
+    st.builds(leave, st.sampled_from(CHANNELS), st.sampled_from(["b0", "b1", "b2"])),
+    st.builds(connect, st.sampled_from([ALICE, BOB, LOCAL_1]), st.just("somebody")),
+    st.builds(hangup, st.sampled_from(CHANNELS)),
+    st.builds(optimising, st.sampled_from(["LocalOptimizationBegin", "LocalOptimizationEnd"])),
+    st.builds(
+        lambda name, who: {"Event": name, **who},
+        st.sampled_from(["Hold", "Unhold", "MusicOnHoldStart", "MusicOnHoldStop"]),
+        st.sampled_from(CHANNELS),
+    ),
+    st.just(join()),
+)
+
+
+@given(st.lists(ANYTHING, max_size=40))
+def test_whatever_comes_each_part_is_closed_once_and_each_call_ends_once(events):
+    changes = play(join(), *events, *(hangup(who) for who in CHANNELS))
+    going, opened, on_hold = {}, set(), {}
+    for change in changes:
+        match change:
+            case CallStarted():
+                assert not opened  # only a channel's second life may begin again
+            case SegmentOpened(segment):
+                assert segment.index == len(opened) and segment.ended_at is None
+                opened.add(segment.index)
+                going[segment.index] = segment
+            case SegmentClosed(segment):
+                begun = going.pop(segment.index)
+                assert (begun.agent, begun.started_at) == (segment.agent, segment.started_at)
+                assert segment.ended_at >= segment.started_at
+            case HoldChanged(call_id, _, held):
+                assert on_hold.get(call_id, False) is not held
+                on_hold[call_id] = held
+            case CallEnded(call_id):
+                assert not going and not on_hold.get(call_id)
+                opened = set()
+    assert not going
+    assert sum(isinstance(c, CallStarted) for c in changes) == sum(isinstance(c, CallEnded) for c in changes)
