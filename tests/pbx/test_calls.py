@@ -234,6 +234,23 @@ def test_who_speaks_for_a_customer_is_also_he_who_is_behind_a_local_channel():
     assert tracker.speakers("gone") == []
 
 
+def test_a_caller_who_asked_for_a_decision_stays_one_call_through_a_local_channel_into_the_queue():
+    tracker = CallTracker()
+    tracker.announce("1.1", CUSTOMER["Channel"], "5550100", 0.0)
+    events = (
+        enter(LOCAL_1, "b0"),
+        enter(CUSTOMER, "b0"),
+        {**join(), **LOCAL_2},
+        {**connect(ALICE, "Alice"), **LOCAL_2},
+        enter(ALICE),
+        enter(LOCAL_2),
+        hangup(CUSTOMER),
+    )
+    changes = [c for event in events for c in tracker.feed(event, 1.0)]
+    assert [(s.call_id, s.agent) for s in parts(changes)] == [("1.1", "Alice")]
+    assert changes[-1] == CallEnded("1.1", 1.0, "hangup")
+
+
 def test_a_supervisor_has_no_part_while_the_agent_is_there():
     changes = play(
         join(),
