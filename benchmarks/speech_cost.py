@@ -1,0 +1,50 @@
+"""What a reading costs: median ms of each shipped speech model on 4 s of speech, one thread, in one run.
+
+`python benchmarks/speech_cost.py [RECORDING]`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import soundfile
+
+from emocx_pbx.emotion import voice
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.speech import load_speech
+
+DEFAULT = Path("../shared/data/calls/auto_repairs_40_caller.flac")
+
+
+def main() -> None:
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
+    samples, _ = soundfile.read(path, dtype="float32")
+    clips = [samples[i : i + 32000] for i in range(0, samples.size - 32000, 32000)]
+    registry = Registry()
+    result = {}
+    for name in registry.names("speech"):
+        if name == "voice" and not voice.available():
+            continue
+        model = load_speech(registry, name)
+        model.probabilities(clips[0])
+        times = []
+        for clip in clips:
+            start = time.perf_counter()
+            model.probabilities(clip)
+            times.append(1e3 * (time.perf_counter() - start))
+        result[model.name] = {
+            "median_ms": round(float(np.median(times)), 2),
+            "p95_ms": round(float(np.percentile(times, 95)), 2),
+        }
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

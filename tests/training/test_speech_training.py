@@ -1,0 +1,194 @@
+"""Reading clips, augmenting, figures, and a small training run end to end."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from emocx_pbx.errors import InputError
+from emocx_pbx.training import figures
+from emocx_pbx.training.augment import augment
+from emocx_pbx.training.data import on_line, read_clips
+from emocx_pbx.training.evaluate import evaluate_speech, summary, worse
+from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.speech import train_speech
+
+LABELS = ("angry", "neutral", "sad", "happy")
+
+
+def voice(label, seed):
+    """One second of a voice whose pitch and loudness tell the class."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(8000) / 8000
+    pitch = (260, 110, 90, 220)[label] * rng.uniform(0.95, 1.05)
+    sound = sum(np.sin(2 * np.pi * k * pitch * t) / k for k in range(1, 12))
+    beat = np.clip(np.sin(2 * np.pi * 4 * t), 0, 1)
+    return ((0.12, 0.05, 0.02, 0.08)[label] * sound * beat + 0.001 * rng.normal(size=t.size)).astype(
+        np.float32
+    )
+
+
+@pytest.fixture
+def data(tmp_path):
+    rows = []
+    for s, (split, speaker) in enumerate([("train", "a"), ("train", "b"), ("dev", "c"), ("test", "d")]):
+        sound = [voice(k, 100 * s + 10 * k + i) for k in range(4) for i in range(4)]
+        soundfile.write(tmp_path / f"{speaker}.flac", np.concatenate(sound), 8000)
+        rows += [
+            [
+                "toy",
+                speaker,
+                split,
+                f"{speaker}.flac",
+                i * 8000,
+                (i + 1) * 8000,
+                LABELS[i // 4],
+                f"{speaker}{i}",
+            ]
+            for i in range(16)
+        ]
+    write(tmp_path / "clips.csv", rows)
+    return tmp_path
+
+
+def write(path, rows):
+    with path.open("w", newline="") as f:
+        out = csv.writer(f)
+        out.writerow(["corpus", "speaker", "split", "file", "start", "end", "label", "source"])
+        out.writerows(rows)
+
+
+def test_clips_are_read_by_split_and_sad_is_disappointed(data):
+    found = read_clips(data / "clips.csv", split="test")
+    assert len(found.clips) == 16
+    assert found.clips[8].label == 2
+    assert found.clips[0].samples.shape == (8000,)
+    assert found.clips[0].voice == "toy/d"
+
+
+def test_other_rates_stereo_whole_files_and_other_labels(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros((44100, 2)), 44100)
+    write(
+        tmp_path / "clips.csv",
+        [["o", "s", "test", "x.wav", "", "", "angry", ""], ["o", "s", "test", "x.wav", "", "", "fear", ""]],
+    )
+    found = read_clips(tmp_path / "clips.csv")
+    assert found.skipped == 1
+    assert found.clips[0].samples.shape == (8000,)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (["o", "s", "test", "none.wav", 0, 10, "angry", ""], "none.wav"),
+        (["o", "s", "test", "a.flac", 0, 10**9, "angry", ""], "has 128000 samples"),
+        (["o", "s", "test", "a.flac", "x", 10, "angry", ""], "not a number of samples"),
+        (["o", "s", "test", "a.flac", 10, 10, "angry", ""], "not 10 to 10"),
+        (["o", "s", "test", "a.flac", 0, 10, "bored", ""], "no clips labelled"),
+    ],
+)
+def test_bad_rows_are_named(data, row, reason):
+    write(data / "bad.csv", [row])
+    with pytest.raises(InputError, match=reason) as e:
+        read_clips(data / "bad.csv")
+    assert "\n" not in str(e.value)
+
+
+def test_a_csv_without_columns_or_split_is_refused(data):
+    (data / "none.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="no column corpus"):
+        read_clips(data / "none.csv")
+    with pytest.raises(InputError, match="of split 'other'"):
+        read_clips(data / "clips.csv", split="other")
+    with pytest.raises(InputError, match="can't be read"):
+        read_clips(data / "nowhere.csv")
+
+
+def test_augmenting_repeats_from_its_generator_and_ends_on_the_line():
+    sound = voice(0, 1)
+    one = augment(sound, [voice(1, 2)], np.random.default_rng(5))
+    two = augment(sound, [voice(1, 2)], np.random.default_rng(5))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(on_line(one), one)
+    assert not np.array_equal(one, augment(sound, [voice(1, 2)], np.random.default_rng(6)))
+
+
+def test_figures_by_hand():
+    truth = np.array([0, 0, 1, 1, 2, 3])
+    p = np.full((6, 4), 0.1, np.float32)
+    for row, (best, top) in enumerate([(0, 0.9), (1, 0.5), (1, 0.8), (1, 0.7), (2, 0.6), (0, 0.4)]):
+        p[row, best] = top
+    found = figures.figures(truth, p, 0.55)
+    assert found["recall"] == {"angry": 0.5, "neutral": 1.0, "disappointed": 1.0, "happy": 0.0}
+    assert found["uar"] == 0.625
+    assert found["accuracy"] == pytest.approx(4 / 6, abs=1e-4)
+    assert found["coverage"] == pytest.approx(4 / 6, abs=1e-4)
+    assert found["confusion"] == [[1, 0, 0, 0, 1], [0, 2, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 1]]
+
+
+def test_a_class_without_clips_does_not_count():
+    truth = np.array([0, 1])
+    assert figures.uar(truth, np.array([0, 0])) == 0.5
+    assert figures.macro_f1(truth, np.array([0, 1])) == 1.0
+
+
+def test_calibration_softens_overconfident_logits():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(4, size=2000)
+    said = np.where(rng.random(2000) < 0.6, truth, rng.integers(4, size=2000))
+    logits = (10 * np.eye(4)[said]).astype(np.float32)
+    found = figures.calibrate(truth, logits)
+    assert found.temperature > 3
+    after = figures.softmax(logits / found.temperature)
+    before = figures.softmax(logits)
+    assert figures.expected_calibration_error(truth, after) < 0.1
+    assert figures.expected_calibration_error(truth, before) > 0.25
+
+
+def test_promotion_is_refused_to_a_worse_model():
+    old = {"model": "mlp/1", "pooled": {"uar": 0.6, "clips": 10}}
+    assert worse(old, {"model": "mlp/2", "pooled": {"uar": 0.61, "clips": 10}}) is None
+    assert "0.590" in str(worse(old, {"model": "mlp/2", "pooled": {"uar": 0.59, "clips": 10}}))
+    assert "same clips" in str(worse(old, {"model": "mlp/2", "pooled": {"uar": 0.7, "clips": 9}}))
+
+
+def test_summary_has_every_key(data):
+    clips = list(read_clips(data / "clips.csv", split="test").clips)
+    p = np.full((16, 4), 0.25, np.float32)
+    found = summary(clips, p, np.ones(16), 0.3)
+    keys = {"uar", "accuracy", "macro_f1", "recall", "confusion", "ece", "coverage", "ms_per_clip"}
+    assert found["labels"] == ["angry", "neutral", "disappointed", "happy"]
+    assert keys <= set(found["pooled"])
+    assert keys <= set(found["corpora"]["toy"])
+
+
+@pytest.mark.train
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_is_trained_evaluated_and_tuned_further(data, tmp_path):
+    out = tmp_path / "models"
+    fit = Fit(epochs=15, hidden=(32,), drop=0.1, noise=0.0, batch=8)
+    first = train_speech("mlp", data, out, seed=3, fit=fit, variants=1, cache=tmp_path / "cache")
+    assert {p.name for p in first.iterdir()} >= {
+        "model.keras",
+        "model.tflite",
+        "card.json",
+        "card.md",
+        "confusion.png",
+    }
+    found = evaluate_speech(data / "clips.csv", model="mlp", models_dir=out)
+    assert found["model"] == "mlp/1"
+    assert found["pooled"]["uar"] > 0.7
+    second = train_speech("mlp", data, out, seed=3, base=first, fit=fit, variants=1, cache=tmp_path / "cache")
+    assert second.name == "2"
+    again = evaluate_speech(data / "clips.csv", model="mlp", models_dir=out)
+    assert again["model"] == "mlp/2"
+
+
+def test_unknown_models_and_empty_folders_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no speech model"):
+        train_speech("gpt", tmp_path, tmp_path)
+    with pytest.raises(InputError, match=r"no clips\.csv"):
+        train_speech("mlp", tmp_path, tmp_path)
