@@ -104,7 +104,8 @@ def write_card_text(folder: Path, card: Card, worst: Sequence[dict[str, Any]]) -
         for name, row in [("pooled", found["pooled"]), *found["corpora"].items()]:
             each = " | ".join(f"{row['recall'][str(label)]:.2f}" for label in LABELS)
             lines.append(
-                f"| {name} | {row['clips']} | {row['uar']:.3f} | {row['accuracy']:.3f} | {row['macro_f1']:.3f} | {each}"
+                f"| {name} | {row['clips']} | {row['uar']:.3f} | {row['accuracy']:.3f}"
+                f" | {row['macro_f1']:.3f} | {each}"
                 f" | {row['ece']:.3f} | {row['coverage']:.2f} | {row['uar_70_most_confident']:.3f}"
                 f" | {row.get('ms_per_clip', 0):.1f} |"
             )
