@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 PLAN = TextPlan(
-    epochs=2, batch=32, rate=0.01, units=8, embedding=12, vocabulary=600, length=16, service=200, varied=0
+    epochs=2, batch=32, rate=0.01, units=8, embedding=12, vocabulary=600, length=12, service=200, varied=0
 )
 
 
