@@ -7,8 +7,8 @@ a decision. On any doubt the decision is the dialplan's own default.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -17,7 +17,7 @@ from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, TextResult
 from emocx_pbx.analysis.pool import WorkerHandle
 from emocx_pbx.domain import Decision, Scores
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.routing.decision import Mode, QueryFacts, decide
+from emocx_pbx.routing.decision import Mode, QueryFacts, QueueState, decide
 from emocx_pbx.routing.policy import Policy
 
 log = structlog.get_logger()
@@ -38,6 +38,8 @@ class Caller:
     customer_key: str | None = None
     default_queue: str | None = None
     opted_out: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What the policy may ask of the customer, e.g. {"plan": "gold"}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ class Doors:
         new_id: Callable[[], str],
         record: Callable[[DecidedQuery], None],
         count: Callable[[str], None],
+        queues: Callable[[], Mapping[str, QueueState]] = dict,
     ) -> None:
+        self._queues = queues
         self._pool, self._policy, self._mode, self._holdout = pool, policy, mode, holdout
         self._deadline_s, self._now, self._new_id = deadline_s, now, new_id
         self._record, self._count = record, count
@@ -150,10 +154,17 @@ class Doors:
             customer_key=caller.customer_key,
             default_queue=caller.default_queue or "",
             optout=caller.opted_out,
+            attributes=caller.attributes,
             source=source,
         )
         decision = decide(
-            facts, self._policy(), self._mode, self._holdout, decision_id=self._new_id(), at=self._now()
+            facts,
+            self._policy(),
+            self._mode,
+            self._holdout,
+            decision_id=self._new_id(),
+            at=self._now(),
+            queues=self._queues(),
         )
         if failed is not None:
             decision = replace(decision, status="timeout", reasons=(f"not classified: {failed}",))

@@ -43,9 +43,11 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.agi import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami import AmiGateway, LinkState
 from emocx_pbx.pbx.calls import AgentConnected, CallEnded, CallTracker
+from emocx_pbx.pbx.queues import queue_states
 from emocx_pbx.pbx.taps import TapKeeper
 from emocx_pbx.pbx.versions import tap_mode
-from emocx_pbx.routing.policy import load_policy
+from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.routing.policy import load_policy, validate
 from emocx_pbx.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.api import Api
@@ -57,6 +59,8 @@ log = structlog.get_logger()
 
 #: Time that an orderly stop gives taps to flush and rows to be written.
 STOP_DEADLINE_S = 5.0
+#: Between two looks at the queues' states.
+QUEUES_S = 5.0
 DAY_S = 86_400.0
 #: Time for reading and setting variables beside the decision itself; under the dialplan's guard.
 AGI_MARGIN_S = 0.2
@@ -72,6 +76,7 @@ class Service:
         self.health.set("asterisk", False, "not connected yet")
         self.health.set("analysis", False, "models are loading")
         self._tap_mode = "off"
+        self._queues: dict[str, QueueState] = {}
         self._problems: set[str] = set()
         """What workers said of models, each told once."""
         self.policy = load_policy(settings.policy_path())
@@ -106,6 +111,7 @@ class Service:
             lambda: f"dec_{uuid.uuid4().hex}",
             self.journeys.put,
             count,
+            lambda: self._queues,
         )
         self.agi = AgiServer(
             settings.agi.host,
@@ -161,6 +167,8 @@ class Service:
             status = await self.ami.action("Status", {})
             await self.journeys.recover([e for e in status.events if "Uniqueid" in e])
             queues = await self.ami.action("QueueStatus", {})
+            self._queues = queue_states(queues.events)
+            self._warn_of_policy()
             for entry in queues.events:
                 self.journeys.on_ami(entry)  # members: what queues call their agents
                 known = self.tracker.calls.get(entry.get("Uniqueid", ""))
@@ -168,6 +176,21 @@ class Service:
                     self.journeys.on_ami({**entry, "Event": "QueueCallerJoin"})
         except (PeerUnavailable, RefusedError) as error:
             log.warning("not in step with Asterisk", key="ami.resync_failed", why=str(error))
+
+    async def watch_queues(self) -> None:
+        """Keep the queues' states for policies that ask for them."""
+        while True:
+            await asyncio.sleep(QUEUES_S)
+            try:
+                status = await self.ami.action("QueueStatus", {})
+            except (PeerUnavailable, RefusedError):
+                self._queues = {}  # unknown: rules that ask for a state do not fire
+            else:
+                self._queues = queue_states(status.events)
+
+    def _warn_of_policy(self) -> None:
+        for problem in validate(self.policy, self._queues):
+            log.warning("policy does not fit this PBX", key="policy.unfit", why=problem)
 
     def _begin_tap(self, change: AgentConnected, zero_at: float | None) -> None:
         if self._tap_mode != "off":
@@ -231,6 +254,7 @@ class Service:
             log.error("policy refused, the old one stays", key="policy.refused", why=str(error))
         else:
             log.info("policy reloaded", key="policy.reloaded")
+            self._warn_of_policy()
 
     async def forget_old_calls(self) -> None:
         """Erase calls older than privacy.keep_days, once at the start and then daily."""
@@ -296,6 +320,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         journeys = group.create_task(service.journeys.run(), name="journeys")
         sender = group.create_task(sending.run(), name="sender")
         ami = group.create_task(service.ami.run(), name="ami")
+        watching = group.create_task(service.watch_queues(), name="queues")
         forgetting = group.create_task(service.forget_old_calls(), name="forgetting")
         port = runner.addresses[0][1]
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
@@ -318,3 +343,4 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         await service.journeys.drain()
         sender.cancel()
         forgetting.cancel()
+        watching.cancel()

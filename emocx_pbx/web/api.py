@@ -31,6 +31,8 @@ class QueryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     callback_number: str | None = None
     """Number to call and connect with the chosen queue."""
     default_queue: Annotated[str, Meta(pattern=_QUEUE)] | None = None
+    attributes: dict[str, Annotated[str, Meta(max_length=200)]] = {}
+    """What the policy may ask of the customer, e.g. {"plan": "gold"}."""
     optout: bool = False
     """The customer does not want analysis: the default queue, and no tap."""
 
@@ -56,7 +58,7 @@ class Api:
             if not _NUMBER.match(number):
                 raise InputError("body: callback_number: expected 2 to 15 digits, with or without +")
         call_id = self._call_back.new_call_id() if number else None
-        caller = Caller(call_id, body.customer, body.default_queue, body.optout)
+        caller = Caller(call_id, body.customer, body.default_queue, body.optout, body.attributes)
         decision = await self._doors.by_text(body.text, caller)
         if number and call_id:
             await self._call_back.ring(number, call_id, decision, body.customer, body.optout)
