@@ -17,7 +17,7 @@ from emocx_pbx.training.data import Clip, labels_of, on_line
 Floats = npt.NDArray[np.float32]
 Tell = Callable[[str, int, int], None]
 
-EPOCHS: Final = 24
+EPOCHS: Final = 60
 VARIANTS: Final = 3
 _BATCH: Final = 64
 #: Filters of the stages, over time with the bands as channels; each halves the time steps.
