@@ -31,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 
 MODELS: Final = ("mlp", "cnn", "voice")
 #: Heads in a model's ensemble.
-HEADS: Final = {"mlp": 3, "voice": 5}
+HEADS: Final = {"mlp": 5, "voice": 5}
 #: Readings without any offset that a caller's first readings are weighed against (chosen on dev).
 PRIOR: Final = 24.0
 #: Augmented variants of each training clip, beside the clip itself.
