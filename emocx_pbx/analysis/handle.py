@@ -174,12 +174,19 @@ class WorkerHandle:
         process = self._process
         if process is None:
             return
-        for patience, insist in ((END_S, process.terminate), (KILL_S, process.kill)):
-            try:
-                async with asyncio.timeout(patience):
-                    await process.wait()
-                return
-            except TimeoutError:
-                log.warning("worker does not end", key="worker.insist", worker=self.index)
-                insist()
-        await process.wait()
+        try:
+            for patience, insist in ((END_S, process.terminate), (KILL_S, process.kill)):
+                try:
+                    async with asyncio.timeout(patience):
+                        await process.wait()
+                    return
+                except TimeoutError:
+                    log.warning("worker does not end", key="worker.insist", worker=self.index)
+                    insist()
+            await process.wait()
+        except asyncio.CancelledError:
+            # No patience left: it must not outlive us.
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            raise

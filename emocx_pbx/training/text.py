@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -189,7 +190,8 @@ def fit(
 
     from emocx_pbx.training.text_network import build_network
 
-    if not tf.config.threading.get_intra_op_parallelism_threads():
+    with contextlib.suppress(RuntimeError):
+        # Refused once TensorFlow has run in this process; its threads are settled then.
         tf.config.threading.set_intra_op_parallelism_threads(plan.threads)
     keras.utils.set_random_seed(seed)
     model = build_network(vectors, plan.units, plan.dropout)

@@ -117,10 +117,12 @@ class Sender:
         pause = self._paused_until.get(endpoint.name, 0.0) - now
         if pause > 0:
             return min(pause, POLL_S)
+        # What is settled while we read may still look due in what was read.
+        settling = frozenset(under_way)
         due = await self._store.due_deliveries(endpoint.name, now, CONCURRENCY + len(under_way))
         for delivery in due:
             # A call's next event is not due before its first is settled: that keeps the order.
-            if delivery.delivery_id not in under_way and len(under_way) < CONCURRENCY:
+            if delivery.delivery_id not in under_way | settling and len(under_way) < CONCURRENCY:
                 under_way.add(delivery.delivery_id)
                 group.create_task(self._deliver(endpoint, delivery, under_way))
         if under_way:
