@@ -134,7 +134,8 @@ def test_a_session_starts_like_the_model_and_hears_no_music(name):
 
 
 def test_auto_is_the_best_that_runs():
-    assert load_speech(Registry(), "auto").name.split("/")[0] == ("voice" if voice.available() else shipped()[0])
+    expected = "voice" if voice.available() else shipped()[0]
+    assert load_speech(Registry(), "auto").name.split("/")[0] == expected
 
 
 def test_unknown_models_and_files_are_model_errors(tmp_path):
