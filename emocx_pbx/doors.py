@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, TextResult
+from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, TextResult
 from emocx_pbx.analysis.pool import WorkerHandle
 from emocx_pbx.domain import Decision, Scores
 from emocx_pbx.errors import PeerUnavailable
@@ -100,11 +100,14 @@ class Doors:
         """Announce an IVR caller's AudioSocket to a worker; its port.
 
         Raises:
-            PeerUnavailable: no worker is ready, or too many callers are being listened to.
+            PeerUnavailable: no worker is ready, none has a model for what is said, or too many
+                callers are being listened to; the caller goes on at once.
         """
         if len(self._listening) >= MAX_LISTENING:
             raise PeerUnavailable(f"{MAX_LISTENING} questions are being listened to already")
         worker = self._pool.pick()
+        if not _hears(worker.ready):
+            raise PeerUnavailable("there is no model to understand a caller with")
         worker.send(AnnounceListen(uuid, call_id, ttl_s=LISTEN_TTL_S))
         loop = asyncio.get_running_loop()
         self._listening[uuid] = loop.create_future()
@@ -171,6 +174,11 @@ class Doors:
         self._record(DecidedQuery(decision, caller, text))
         self._count("queries")
         return decision
+
+
+def _hears(ready: Ready | None) -> bool:
+    """Whether anything would come of listening: a voice model, or words and a model for them."""
+    return ready is not None and bool(ready.speech_model or (ready.transcriber and ready.text_model))
 
 
 def channel_variables(decision: Decision) -> dict[str, str]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from emocx_pbx.analysis.messages import ListenResult, TextResult
+from emocx_pbx.analysis.messages import ListenResult, Ready, TextResult
 from emocx_pbx.domain import Decision
 from emocx_pbx.doors import Caller, Doors, channel_variables
 from emocx_pbx.errors import PeerUnavailable
@@ -19,8 +19,9 @@ class Worker:
 
     port = 9092
 
-    def __init__(self):
+    def __init__(self, speech_model="voice/1"):
         self.sent = []
+        self.ready = Ready(9092, speech_model, "lstm/1", None)
 
     def send(self, message):
         self.sent.append(message)
@@ -97,6 +98,14 @@ async def test_speech_that_is_never_heard_ends_at_the_deadline():
     assert (decision.status, decision.queue) == ("timeout", "support")
     with pytest.raises(PeerUnavailable):
         doors(Pool(None)).listen("u2", "1.2")
+
+
+async def test_nobody_is_listened_to_without_a_model_for_it():
+    pool = Pool()
+    pool.worker = Worker(speech_model=None)
+    with pytest.raises(PeerUnavailable):
+        doors(pool).listen("u1", "1.1")
+    assert not pool.worker.sent
 
 
 def test_a_decision_without_levers_leaves_them_alone():

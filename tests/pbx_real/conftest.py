@@ -111,6 +111,6 @@ async def own_service(
     pbx: PrivateAsterisk, crm: Receiver, probe: AmiProbe, tmp_path: Path
 ) -> AsyncIterator[ServiceProcess]:
     """A service of one test's own, to be frozen and killed; light, without speech-to-text."""
-    light = {"analysis": {"transcriber": "off", "speech_model": "off"}}
+    light = {"analysis": {"transcriber": "off", "speech_model": "mlp"}}
     async with ServiceProcess(tmp_path, pbx, [Hook(crm.url, crm.secret, EVENTS)], light) as service:
         yield service

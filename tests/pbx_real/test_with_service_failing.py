@@ -70,8 +70,9 @@ async def test_without_any_model(pbx: PrivateAsterisk, probe: AmiProbe, tmp_path
     async with ServiceProcess(tmp_path / "service", pbx, settings=none):
         for extension in ("route", "listen"):
             customer = await call_in(probe, extension, {"EMOCX_QUERY": "this is outrageous"})
-            _, connected = await probe.event("AgentConnect", 20, Uniqueid=customer.uniqueid)
-            assert connected["Queue"] == "support"
+            queue, at = await joined(probe, customer)
+            assert queue == "support"
+            assert at - customer.started < 2
             await hang_up(probe, customer)
 
 
