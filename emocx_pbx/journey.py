@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -21,6 +20,7 @@ from emocx_pbx.domain import Reading, Scores, Span
 from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.grading.rubric import Rubric
+from emocx_pbx.happenings import FinishDue, GradeDue, Happening, OptedOut, TapsLost
 from emocx_pbx.pbx.calls import (
     AgentConnected,
     CallChange,
@@ -44,45 +44,6 @@ log = structlog.get_logger()
 MAX_WAITING = 20_000
 #: After a segment's end its last readings are still on their way from the worker.
 SETTLE_S = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class _GradeDue:
-    call_id: str
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class _FinishDue:
-    call_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class OptedOut:
-    """The customer does not want analysis: his call is neither tapped nor graded."""
-
-    call_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class TapsLost:
-    """A worker died: nothing more will come of these taps."""
-
-    uuids: frozenset[str]
-
-
-Happening = (
-    CallChange
-    | OptedOut
-    | TapsLost
-    | TapStarted
-    | TapEnded
-    | ReadingMade
-    | SpeechHeard
-    | DecidedQuery
-    | _GradeDue
-    | _FinishDue
-)
 
 
 class Journeys:
@@ -169,7 +130,7 @@ class Journeys:
 
     async def _apply(self, happening: Happening) -> None:
         handler: Callable[[Any], Awaitable[None]] | None = getattr(
-            self, f"_on_{type(happening).__name__.lstrip('_').lower()}", None
+            self, f"_on_{type(happening).__name__.lower()}", None
         )
         if handler is not None:
             await handler(happening)
@@ -232,7 +193,7 @@ class Journeys:
         await self._store.close_segment(
             segment.call_id, segment.index, segment.ended_at or self._now(), segment.end_reason or ""
         )
-        due = _GradeDue(segment.call_id, segment.index)
+        due = GradeDue(segment.call_id, segment.index)
         asyncio.get_running_loop().call_later(SETTLE_S, self.put, due)
 
     async def _on_holdchanged(self, change: HoldChanged) -> None:
@@ -302,15 +263,15 @@ class Journeys:
         if course.taps:
             # Its TapEnded follows within milliseconds; this is for when it does not.
             loop = asyncio.get_running_loop()
-            course.finishing = loop.call_later(SETTLE_S, self.put, _FinishDue(change.call_id))
+            course.finishing = loop.call_later(SETTLE_S, self.put, FinishDue(change.call_id))
         else:
             await self._finish(course)
 
-    async def _on_gradedue(self, due: _GradeDue) -> None:
+    async def _on_gradedue(self, due: GradeDue) -> None:
         if (course := self._courses.get(due.call_id)) and due.index in course.ungraded:
             await self._grade(course, due.index)
 
-    async def _on_finishdue(self, due: _FinishDue) -> None:
+    async def _on_finishdue(self, due: FinishDue) -> None:
         if course := self._courses.get(due.call_id):
             await self._finish(course)
 

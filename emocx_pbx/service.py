@@ -37,7 +37,8 @@ from emocx_pbx.callback import CallBack
 from emocx_pbx.doors import Caller, Doors, channel_variables
 from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.grading.rubric import load_rubric
-from emocx_pbx.journey import Journeys, OptedOut, TapsLost
+from emocx_pbx.happenings import OptedOut, TapsLost
+from emocx_pbx.journey import Journeys
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.agi import AgiRequest, AgiServer

@@ -39,6 +39,7 @@ HEIGHTS = (
     {"pbx", "store", "webhooks"},
     {"analysis"},
     {"course", "doors"},
+    {"happenings"},
     {"journey", "callback"},
     {"web"},
     {"service"},

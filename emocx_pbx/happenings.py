@@ -1,0 +1,52 @@
+"""What happens to calls, from whomever it comes: the one stream that journeys are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.doors import DecidedQuery
+from emocx_pbx.pbx.calls import CallChange
+
+
+@dataclass(frozen=True, slots=True)
+class GradeDue:
+    """A part's last readings have had their time: grade it."""
+
+    call_id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishDue:
+    """A call's last tap has had its time: settle the call."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptedOut:
+    """The customer does not want analysis: his call is neither tapped nor graded."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapsLost:
+    """A worker died: nothing more will come of these taps."""
+
+    uuids: frozenset[str]
+
+
+Happening = (
+    CallChange
+    | OptedOut
+    | TapsLost
+    | TapStarted
+    | TapEnded
+    | ReadingMade
+    | SpeechHeard
+    | DecidedQuery
+    | GradeDue
+    | FinishDue
+)
