@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.course import Course
+from emocx_pbx.domain import Grade
 from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.pbx.calls import CallChange
 
@@ -38,6 +40,23 @@ class TapsLost:
     uuids: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """An agent's part was graded by the service."""
+
+    call_id: str
+    index: int
+    agent: str
+    grade: Grade
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """A call that the store said was open goes on after a restart of ours."""
+
+    course: Course
+
+
 Happening = (
     CallChange
     | OptedOut
@@ -50,3 +69,6 @@ Happening = (
     | GradeDue
     | FinishDue
 )
+
+Told = Happening | Graded | TakenOver
+"""What those who only watch are told: also what the journeys themselves did."""

@@ -20,7 +20,7 @@ from emocx_pbx.domain import Reading, Scores, Span
 from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.grading.rubric import Rubric
-from emocx_pbx.happenings import FinishDue, GradeDue, Happening, OptedOut, TapsLost
+from emocx_pbx.happenings import FinishDue, Graded, GradeDue, Happening, OptedOut, TakenOver, TapsLost, Told
 from emocx_pbx.pbx.calls import (
     AgentConnected,
     CallChange,
@@ -67,11 +67,14 @@ class Journeys:
         self._count = count
         self._queue: asyncio.Queue[Happening] = asyncio.Queue(MAX_WAITING)
         self._courses: dict[str, Course] = {}
+        self.watch: Callable[[Told], None] = lambda told: None
+        """Told at once of all that happens, not behind the store; must not block."""
 
     # In: all synchronous, called on the event loop.
 
     def put(self, happening: Happening) -> None:
         """Take a happening; dropped and counted when MAX_WAITING wait already."""
+        self.watch(happening)
         try:
             self._queue.put_nowait(happening)
         except asyncio.QueueFull:
@@ -311,6 +314,7 @@ class Journeys:
         decision_id = course.decision.decision_id if course.decision else None
         event = build.call_graded(segment, graded, self._now(), course.customer, decision_id)
         await self._store.save_grade(course.call_id, index, graded, [event])
+        self.watch(Graded(course.call_id, index, segment.agent, graded))
         self._count("grades", graded.letter or "none")
         log.info(
             "agent's part graded",
@@ -345,6 +349,7 @@ class Journeys:
                 segments=known.next_segment,
             )
             self._tracker.adopt(call, open_legs(call, course, channels))
+            self.watch(TakenOver(course))
             log.warning("call taken over", key="call.recovered", call_id=call_id, alive=bool(call.channel))
         for change in self._tracker.reconcile(channels, self._now()):
             self.take(change)

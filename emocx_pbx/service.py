@@ -39,6 +39,9 @@ from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError, StoreErr
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.happenings import OptedOut, TapsLost
 from emocx_pbx.journey import Journeys
+from emocx_pbx.live.board import LiveBoard
+from emocx_pbx.live.feed import LiveFeed
+from emocx_pbx.live.watch import watching
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.agi import AgiRequest, AgiServer
@@ -53,6 +56,7 @@ from emocx_pbx.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.api import Api
 from emocx_pbx.web.app import create_app
+from emocx_pbx.web.live_api import LiveApi
 from emocx_pbx.webhooks.events import wants
 from emocx_pbx.webhooks.sender import Sender
 
@@ -91,17 +95,21 @@ class Service:
         self.taps = TapKeeper(
             self.ami, self.pool.pick, settings.analysis.host, group, time.time, uuid.uuid4, count
         )
+        rubric = load_rubric(settings.rubric_path())
         self.journeys = Journeys(
             store,
             self.tracker,
             self.taps,
             self._begin_tap,
-            load_rubric(settings.rubric_path()),
+            rubric,
             any(wants(endpoint.events, "call.reading") for endpoint in settings.webhooks),
             settings.privacy.store_query_text,
             time.time,
             count,
         )
+        board = LiveBoard(rubric.evidence.stay_s)
+        self.journeys.watch = watching(board)
+        self.live = LiveFeed(board, uuid.uuid4().hex[:8], time.time)
         self.doors = Doors(
             self.pool,
             lambda: self.policy,
@@ -274,7 +282,7 @@ class Service:
             self.ami, self.settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
         )
         api = Api(self.doors, call_back, self.store, self.health, self.metrics)
-        return create_app(api, self.metrics, self.settings.http.api_token)
+        return create_app(api, LiveApi(self.live), self.metrics, self.settings.http.api_token)
 
     def _announce_call_back(self, call_id: str, number: str, failed: bool) -> None:
         if failed:
@@ -331,6 +339,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         log.info("stopping", key="service.stopping")
         # Doors first, then taps (their last readings are still graded), then the rest.
         await service.agi.stop()
+        service.live.stop()
         await runner.cleanup()
         service.taps.stop()
         ami.cancel()

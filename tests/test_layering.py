@@ -19,7 +19,8 @@ PURE = (
     "audio/segmenter.py", "audio/features.py", "analysis/windows.py", "emotion/fusion.py",
     "routing/policy.py", "routing/decision.py", "routing/ranking.py", "routing/benefit.py",
     "routing/penalties.py", "grading/rubric.py", "grading/grade.py", "grading/segments.py",
-    "webhooks/signing.py", "webhooks/schedule.py",
+    "webhooks/signing.py", "webhooks/schedule.py", "live/calls.py", "live/board.py", "live/own.py",
+    "live/held.py",
 )  # fmt: skip
 IMPURE = {
     "asyncio", "socket", "sqlite3", "aiosqlite", "aiosql", "aiohttp", "panoramisk", "tensorflow", "keras",
@@ -40,7 +41,7 @@ HEIGHTS = (
     {"analysis"},
     {"course", "doors"},
     {"happenings"},
-    {"journey", "callback"},
+    {"journey", "callback", "live"},
     {"web"},
     {"service"},
     {"demo", "training"},

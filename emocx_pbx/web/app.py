@@ -11,6 +11,7 @@ from aiohttp import web
 from emocx_pbx.errors import EmocxError, InputError, PeerUnavailable, RefusedError
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.web.api import Api
+from emocx_pbx.web.live_api import LiveApi
 
 log = structlog.get_logger()
 
@@ -26,7 +27,7 @@ def problem(status: int, title: str, detail: str) -> web.Response:
     return web.json_response(body, status=status, content_type="application/problem+json")
 
 
-def create_app(api: Api, metrics: Metrics, token: str) -> web.Application:
+def create_app(api: Api, live: LiveApi, metrics: Metrics, token: str) -> web.Application:
     """The app; `token` empty means that no bearer token is asked for (loopback only)."""
 
     @web.middleware
@@ -67,6 +68,8 @@ def create_app(api: Api, metrics: Metrics, token: str) -> web.Application:
             web.post("/api/v1/queries", api.post_query),
             web.get("/api/v1/calls", api.list_calls),
             web.get("/api/v1/calls/{call_id}", api.get_call),
+            web.get("/api/v1/live", live.snapshot),
+            web.get("/api/v1/live/events", live.events),
             web.get("/healthz", api.healthz),
             web.get("/readyz", api.readyz),
             web.get("/metrics", api.metrics),

@@ -1,0 +1,1 @@
+"""What is going on now: calls that wait and talk, as supervisors watch them."""

@@ -1,0 +1,157 @@
+"""What people see of a call that is going on, and the numbered changes of it; JSON as it is sent."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+State = Literal["routing", "waiting", "talking", "hold", "between"]
+
+Point = tuple[float, float, float, float, float]
+"""Seconds since the call's first tapped sample, then angry, neutral, disappointed, happy."""
+
+
+class LiveAlert(msgspec.Struct, frozen=True):
+    """A rule on the live readings that fired."""
+
+    rule: str
+    message: str
+    """A plain sentence for a supervisor."""
+    at: float
+    """Unix seconds."""
+
+
+class LiveGrade(msgspec.Struct, frozen=True):
+    """A part of the call that is over and graded."""
+
+    segment: int
+    agent: str
+    score: float | None
+    """Null: insufficient evidence."""
+    letter: str | None
+
+
+class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that waits or talks now."""
+
+    call_id: str
+    state: State
+    """routing (asked for a decision), waiting (in a queue), talking, hold, or between (two agents)."""
+    since: float
+    """Unix seconds at which that state began."""
+    started_at: float
+    queue: str | None = None
+    agent: str | None = None
+    """Who talks with the customer."""
+    segment: int | None = None
+    """Number of the agent's part of the call."""
+    answered_at: float | None = None
+    """When that part began."""
+    customer: str | None = None
+    """The CRM's key of the customer."""
+    came: str | None = None
+    """Signals in the query, before the call: angry, neutral, disappointed, happy or uncertain."""
+    topic: str | None = None
+    status: str | None = None
+    """EMOCX_STATUS of the decision: ok, default, monitor, holdout, optout or timeout."""
+    opted_out: bool = False
+    """The customer does not want analysis: there will be no readings."""
+    tapped: bool = False
+    emotion: str | None = None
+    """Signals in the customer's speech now; null until there is a reading."""
+    confidence: float | None = None
+    valence: float | None = None
+    """-1 (angry) to 1 (happy)."""
+    course: tuple[Point, ...] = ()
+    """The newest readings, the oldest first, each given those before it."""
+    alerts: tuple[LiveAlert, ...] = ()
+    grades: tuple[LiveGrade, ...] = ()
+    """Of earlier agents' parts."""
+
+
+class EndedCall(msgspec.Struct, frozen=True):
+    """A call that has ended a short time ago."""
+
+    call_id: str
+    ended_at: float
+    reason: str
+    """hangup, abandoned, lost or asterisk_restart."""
+    queue: str | None
+    agent: str | None
+    """The last one."""
+    came: str | None
+    emotion: str | None
+    """Signals in the last readings."""
+    grades: tuple[LiveGrade, ...] = ()
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """All calls now, and those that ended last."""
+
+    now: float
+    """Unix seconds of the service's clock, from which durations are reckoned."""
+    calls: tuple[LiveCall, ...]
+    """The longest in their state first."""
+    recent: tuple[EndedCall, ...]
+    """The newest first."""
+
+
+class Tagged(msgspec.Struct, frozen=True):
+    """A change that is not a whole call."""
+
+    call_id: str
+
+
+class ReadingChange(Tagged, frozen=True):
+    """A new reading of a call."""
+
+    emotion: str
+    confidence: float
+    valence: float
+    point: Point
+
+
+class AlertChange(Tagged, frozen=True):
+    """A new alert of a call."""
+
+    alert: LiveAlert
+
+
+class GradedChange(Tagged, frozen=True):
+    """A part of a call was graded; may come after the call's end."""
+
+    grade: LiveGrade
+
+
+class GoneChange(Tagged, frozen=True):
+    """The call goes on without whoever is watching: an agent who sees only his own."""
+
+
+ChangeData = LiveCall | EndedCall | ReadingChange | AlertChange | GradedChange | GoneChange
+
+#: Name of each change in the feed.
+KINDS: dict[type[ChangeData], str] = {
+    LiveCall: "call",
+    EndedCall: "ended",
+    ReadingChange: "reading",
+    AlertChange: "alert",
+    GradedChange: "graded",
+    GoneChange: "gone",
+}
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One numbered change of the board."""
+
+    number: int
+    body: ChangeData
+    agents: frozenset[str]
+    """Who takes part in the call: they may see it."""
+    data: bytes
+    """The body's JSON, encoded once for all who watch."""
+
+    @property
+    def kind(self) -> str:
+        """What the feed calls such a change."""
+        return KINDS[type(self.body)]

@@ -1,0 +1,110 @@
+"""The live feed: the board's changes, to any number of watchers, each at his own pace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
+
+import msgspec
+
+from emocx_pbx.live.board import LiveBoard
+from emocx_pbx.live.calls import Change, Snapshot
+from emocx_pbx.live.own import OwnCalls
+
+#: Changes that wait for one watcher; who falls further behind is sent away and comes again.
+MAX_WAITING: Final = 512
+#: Watchers at once; each costs a connection and its queue.
+MAX_WATCHERS: Final = 200
+#: Silence after which a comment tells both ends that the connection still lives.
+HEARTBEAT_S: Final = 15.0
+
+HEARTBEAT: Final = b": still here\n\n"
+
+
+class LiveFeed:
+    """Server-sent events made of a LiveBoard's changes."""
+
+    def __init__(self, board: LiveBoard, life: str, now: Callable[[], float]) -> None:
+        """Take over the board's `on_change`; `life` tells one run of the service from another."""
+        self.board = board
+        self._life, self._now = life, now
+        self._queues: set[asyncio.Queue[Change | None]] = set()
+        board.on_change = self._on_change
+
+    def _on_change(self, change: Change) -> None:
+        for queue in list(self._queues):
+            try:
+                queue.put_nowait(change)
+            except asyncio.QueueFull:
+                # Too slow: his connection ends, and his next one resumes or begins anew.
+                self._queues.discard(queue)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether MAX_WATCHERS watch already."""
+        return len(self._queues) >= MAX_WATCHERS
+
+    @property
+    def watchers(self) -> int:
+        """How many watch now."""
+        return len(self._queues)
+
+    def snapshot(self, agent: str | None) -> Snapshot:
+        """All calls now; with `agent` only those that he takes part in."""
+        return self.board.snapshot(self._now(), agent)
+
+    def stop(self) -> None:
+        """End every watcher's events."""
+        for queue in self._queues:
+            if not queue.full():
+                queue.put_nowait(None)
+        self._queues.clear()
+
+    async def events(
+        self, last_id: str, agent: str | None = None, heartbeat_s: float = HEARTBEAT_S
+    ) -> AsyncGenerator[bytes, None]:
+        """Events as bytes for the wire: first a snapshot or what was missed, then changes as they come.
+
+        Ends when the watcher fell too far behind or the service stops.
+
+        Args:
+            last_id: what the watcher saw last (Last-Event-ID), or empty.
+            agent: only calls that this agent takes part in.
+            heartbeat_s: silence after which a comment is sent.
+        """
+        queue: asyncio.Queue[Change | None] = asyncio.Queue(MAX_WAITING)
+        number = self._number(last_id)
+        # Which calls an agent was told of is not known after a break: he begins anew.
+        missed = self.board.since(number) if number is not None and agent is None else None
+        snapshot = self.snapshot(agent) if missed is None else None
+        begin = self.board.number
+        self._queues.add(queue)
+        try:
+            if snapshot is not None:
+                yield self._event("snapshot", begin, msgspec.json.encode(snapshot))
+            for change in missed or ():
+                yield self._event(change.kind, change.number, change.data)
+            told = [call.call_id for call in snapshot.calls] if snapshot is not None else []
+            own = OwnCalls(agent, told) if agent is not None else None
+            while queue in self._queues:
+                try:
+                    async with asyncio.timeout(heartbeat_s):
+                        change_or_end = await queue.get()
+                except TimeoutError:
+                    yield HEARTBEAT
+                    continue
+                if change_or_end is None:
+                    return
+                seen = own.of(change_or_end) if own is not None else change_or_end
+                if seen is not None:
+                    yield self._event(seen.kind, seen.number, seen.data)
+        finally:
+            self._queues.discard(queue)
+
+    def _number(self, last_id: str) -> int | None:
+        life, _, number = last_id.partition("-")
+        return int(number) if life == self._life and number.isascii() and number.isdigit() else None
+
+    def _event(self, kind: str, number: int, data: bytes) -> bytes:
+        return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (self._life.encode(), number, kind.encode(), data)

@@ -1,0 +1,49 @@
+"""What an agent may see of the live board: calls that he takes part in, and his own grades. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
+from emocx_pbx.live.calls import Change, ChangeData, EndedCall, GoneChange, GradedChange, LiveCall
+
+C = TypeVar("C", LiveCall, EndedCall)
+
+
+def own(call: C, agent: str | None) -> C:
+    """The call without other agents' grades; None sees all."""
+    if agent is None or all(grade.agent == agent for grade in call.grades):
+        return call
+    return msgspec.structs.replace(call, grades=tuple(g for g in call.grades if g.agent == agent))
+
+
+class OwnCalls:
+    """Changes as one agent sees them; remembers which calls he was told of."""
+
+    def __init__(self, agent: str, told: Iterable[str]) -> None:
+        self._agent, self._told = agent, set(told)
+
+    def of(self, change: Change) -> Change | None:
+        """The change as he may see it; None: it is not his."""
+        body = change.body
+        call_id = body.call_id
+        if isinstance(body, GradedChange):
+            return change if body.grade.agent == self._agent else None
+        if self._agent not in change.agents:
+            if call_id not in self._told:
+                return None
+            self._told.discard(call_id)
+            return _changed(change, GoneChange(call_id))
+        if isinstance(body, EndedCall):
+            self._told.discard(call_id)
+            return _changed(change, own(body, self._agent))
+        self._told.add(call_id)
+        return _changed(change, own(body, self._agent)) if isinstance(body, LiveCall) else change
+
+
+def _changed(change: Change, body: ChangeData) -> Change:
+    if body is change.body:
+        return change
+    return Change(change.number, body, change.agents, msgspec.json.encode(body))
