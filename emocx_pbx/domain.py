@@ -114,6 +114,8 @@ class Decision:
     priority: int | None = None
     min_penalty: int | None = None
     max_penalty: int | None = None
+    raise_penalty: int | None = None
+    """QUEUE_RAISE_PENALTY: members up to this penalty ring as equals, as without the ranking."""
     announcement: str | None = None
     rule: str | None = None
     """Name of the policy rule that fired; None for the default."""

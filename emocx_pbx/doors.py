@@ -7,7 +7,7 @@ a decision. On any doubt the decision is the dialplan's own default.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -76,8 +76,9 @@ class Doors:
         record: Callable[[DecidedQuery], None],
         count: Callable[[str], None],
         queues: Callable[[], Mapping[str, QueueState]] = dict,
+        ranked: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        self._queues = queues
+        self._queues, self._ranked = queues, ranked
         self._pool, self._policy, self._mode, self._holdout = pool, policy, mode, holdout
         self._deadline_s, self._now, self._new_id = deadline_s, now, new_id
         self._record, self._count = record, count
@@ -168,6 +169,7 @@ class Doors:
             decision_id=self._new_id(),
             at=self._now(),
             queues=self._queues(),
+            ranked=self._ranked(),
         )
         if failed is not None:
             decision = replace(decision, status="timeout", reasons=(f"not classified: {failed}",))
@@ -195,6 +197,7 @@ def channel_variables(decision: Decision) -> dict[str, str]:
         "QUEUE_PRIO": decision.priority,
         "QUEUE_MIN_PENALTY": decision.min_penalty,
         "QUEUE_MAX_PENALTY": decision.max_penalty,
+        "QUEUE_RAISE_PENALTY": decision.raise_penalty,
     }
     variables |= {name: str(value) for name, value in levers.items() if value is not None}
     # Last: the dialplan takes an answer without it for a broken one and puts its defaults back.

@@ -49,7 +49,9 @@ from emocx_pbx.pbx.ami import AmiGateway, LinkState
 from emocx_pbx.pbx.calls import AgentConnected, CallEnded, CallTracker
 from emocx_pbx.pbx.queues import queue_states
 from emocx_pbx.pbx.taps import TapKeeper
+from emocx_pbx.pbx.tracked import AgentNames
 from emocx_pbx.pbx.versions import tap_mode
+from emocx_pbx.ranker import Ranker
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import load_policy, validate
 from emocx_pbx.settings import Settings
@@ -121,6 +123,16 @@ class Service:
             self.journeys.put,
             count,
             lambda: self._queues,
+            lambda: self.ranker.ranked(),
+        )
+        routing = settings.routing
+        self.ranker = Ranker(
+            self.ami,
+            store,
+            lambda: self.policy,
+            AgentNames(re.compile(pattern) if pattern else None),
+            routing.rank and routing.mode == "active",
+            count,
         )
         self.agi = AgiServer(
             settings.agi.host,
@@ -134,9 +146,11 @@ class Service:
 
     def _on_ami(self, event: Mapping[str, str]) -> None:
         self.journeys.on_ami(event)
+        self.ranker.on_ami(event)
 
     def _on_link(self, state: LinkState) -> None:
         self.health.set("asterisk", state.up, state.reason)
+        self.ranker.on_link(state.up)
         if state.up:
             self._tap_mode = tap_mode(self.settings.asterisk.tap, state.version)
             self._group.create_task(self._resync(state.restarted), name="resync")
@@ -264,6 +278,7 @@ class Service:
         else:
             log.info("policy reloaded", key="policy.reloaded")
             self._warn_of_policy()
+            self.ranker.poke()
 
     async def forget_old_calls(self) -> None:
         """Erase calls older than privacy.keep_days, once at the start and then daily."""
@@ -319,7 +334,12 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
             time.time,
             on_outcome=lambda name, outcome: service.metrics.count(f"webhooks_{outcome}"),
         )
-        store.on_events = sending.notify
+
+        def told() -> None:
+            sending.notify()
+            service.ranker.on_graded()
+
+        store.on_events = told
         runner = web.AppRunner(service.web_app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         site = web.TCPSite(runner, settings.http.host, settings.http.port)
@@ -330,6 +350,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         sender = group.create_task(sending.run(), name="sender")
         ami = group.create_task(service.ami.run(), name="ami")
         watching = group.create_task(service.watch_queues(), name="queues")
+        ranking = group.create_task(service.ranker.run(), name="ranking")
         forgetting = group.create_task(service.forget_old_calls(), name="forgetting")
         port = runner.addresses[0][1]
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
@@ -342,6 +363,8 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         service.live.stop()
         await runner.cleanup()
         service.taps.stop()
+        ranking.cancel()
+        await service.ranker.restore()
         ami.cancel()
         pool.cancel()
         try:

@@ -151,6 +151,8 @@ class RoutingSettings(_Section, frozen=True):
     """monitor: decide and record, but leave every call as it was."""
     holdout: Annotated[float, Meta(ge=0, le=0.9)] = 0.0
     """Share of customers routed as before, to measure the benefit."""
+    rank: bool = True
+    """Order the members of queues that the policy sends emotions to by their ranking (queue penalties)."""
 
 
 class GradingSettings(_Section, frozen=True):

@@ -41,7 +41,7 @@ HEIGHTS = (
     {"analysis"},
     {"course", "doors"},
     {"happenings"},
-    {"journey", "callback", "live"},
+    {"journey", "callback", "live", "ranker"},
     {"web"},
     {"service"},
     {"demo", "training"},

@@ -108,7 +108,8 @@ def _half_width(a: Sequence[float], b: Sequence[float]) -> float:
     va, vb = statistics.variance(a) / len(a), statistics.variance(b) / len(b)
     if va + vb == 0:
         return 0.0
-    freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
+    share = va / (va + vb)  # squares of variances themselves can vanish
+    freedom = 1 / (share**2 / (len(a) - 1) + (1 - share) ** 2 / (len(b) - 1))
     return t95(freedom) * math.sqrt(va + vb)
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from emocx_pbx.domain import UNCERTAIN, Decision, Scores
 from emocx_pbx.routing.policy import DAYS, Policy, Rule, minutes
+from emocx_pbx.routing.ranking import RankingPlan
 
 Mode = Literal["active", "monitor"]
+
+#: Penalties of agents in the first step of the administrator's own are at most this.
+EQUALS: Final = RankingPlan().tiers - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ def decide(
     decision_id: str,
     at: float,
     queues: Mapping[str, QueueState] | None = None,
+    ranked: Collection[str] = (),
 ) -> Decision:
     """Where a query goes, and why.
 
@@ -84,11 +89,14 @@ def decide(
         decision_id: unique; also places a customer without a key in or out of the holdout.
         at: Unix seconds.
         queues: states of queues by name; rules that look at an unknown one do not fire.
+        ranked: queues whose members have the ranking's penalties; a caller whom no rule sent there rings
+            them as equals, as before.
     """
     default_queue = query.default_queue or policy.default_queue
     if query.optout:
         return Decision(
             decision_id, at, "optout", default_queue, UNCERTAIN, 0.0, None,
+            raise_penalty=EQUALS if default_queue in ranked else None,
             reasons=("the caller opted out: nothing was analysed",), source="none",
         )  # fmt: skip
     rule = next((r for r in policy.rules if not unmet(r, query, policy, at, queues)), None)
@@ -118,6 +126,7 @@ def decide(
         priority=rule.priority if acts and rule else None,
         min_penalty=rule.min_penalty if acts and rule else None,
         max_penalty=rule.highest_penalty if acts and rule else None,
+        raise_penalty=EQUALS if not acts and default_queue in ranked else None,
         announcement=(rule.announcement or None) if acts and rule else None,
         rule=rule.name if rule else None,
         reasons=tuple(reasons),

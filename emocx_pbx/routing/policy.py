@@ -96,6 +96,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """IANA name for days and hours, e.g. "Europe/Berlin"; empty: the machine's local time."""
     topics: dict[str, tuple[str, ...]] = {}
     """Example sentences by topic name; at least two topics, or none."""
+    rank_by: dict[Name, Signal | Literal["off"]] = {}
+    """By queue: whose callers order its agents, or "off"; else a rule's emotions that lead there."""
 
     def queues(self) -> tuple[str, ...]:
         """Every queue it names, each once, in order."""

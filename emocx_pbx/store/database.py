@@ -9,12 +9,12 @@ from pathlib import Path
 from emocx_pbx.settings import WebhookSettings
 from emocx_pbx.store.calls import call_row
 from emocx_pbx.store.connection import Connection
-from emocx_pbx.store.erasure import Erasure
+from emocx_pbx.store.ranking import RankingRows
 from emocx_pbx.store.rows import CallDetail
 
 
-class Store(Erasure):
-    """Calls, grades, the outbox and erasure (one base class each) on one database file.
+class Store(RankingRows):
+    """Calls, grades, the outbox, erasure and ranking (one base class each) on one database file.
 
     Every writing method is one transaction and may be repeated after a crash without doubling
     anything. What it wrote survives any crash of ours when it returns, and a power cut too, but for

@@ -19,6 +19,7 @@ OUTPUTS = (
     "QUEUE_PRIO",
     "QUEUE_MIN_PENALTY",
     "QUEUE_MAX_PENALTY",
+    "QUEUE_RAISE_PENALTY",
 )
 
 
@@ -37,6 +38,7 @@ async def answer(call: AgiCall) -> None:
         EMOCX_QUEUE="care",
         QUEUE_PRIO=10,
         QUEUE_MAX_PENALTY=2,
+        QUEUE_RAISE_PENALTY=7,
         EMOCX_EMOTION="angry",
         EMOCX_DECISION="d1",
         EMOCX_STATUS="ok",
@@ -44,7 +46,7 @@ async def answer(call: AgiCall) -> None:
 
 
 async def half(call: AgiCall) -> None:
-    await call.set(EMOCX_QUEUE="care", QUEUE_PRIO=10, EMOCX_DECISION="d1")
+    await call.set(EMOCX_QUEUE="care", QUEUE_PRIO=10, QUEUE_RAISE_PENALTY=7, EMOCX_DECISION="d1")
 
 
 async def half_then_silence(call: AgiCall) -> None:
@@ -69,6 +71,7 @@ async def test_an_answer_is_followed(probe: AmiProbe, agi: StubAgi) -> None:
     assert got["EMOCX_EMOTION"] == "angry"
     assert got["QUEUE_PRIO"] == "10"
     assert got["QUEUE_MAX_PENALTY"] == "2"
+    assert got["QUEUE_RAISE_PENALTY"] == "7"
 
 
 async def test_the_query_and_the_customer_can_be_read(probe: AmiProbe, agi: StubAgi) -> None:

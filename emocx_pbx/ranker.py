@@ -1,0 +1,309 @@
+"""The ranker: keeps the penalties of queue members equal to the ranking, and puts them back.
+
+A look: QueueStatus -> ranking from stored grades -> what differs -> remember it in the database -> set it.
+What was there before is remembered first, so that a crash at any moment loses nothing: the next
+start, or `emocx-pbx penalties restore`, still knows the administrator's own penalties.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
+from emocx_pbx.pbx.ami_message import AmiResponse
+from emocx_pbx.pbx.queues import queue_members
+from emocx_pbx.pbx.tracked import AgentNames
+from emocx_pbx.routing.penalties import (
+    Kept,
+    Key,
+    Member,
+    agents_of,
+    penalties,
+    plan_penalties,
+    queue_emotions,
+    settled,
+)
+from emocx_pbx.routing.policy import Policy
+from emocx_pbx.routing.ranking import Ranking, RankingPlan, loads, rank
+from emocx_pbx.store.ranking import RankingRows
+
+log = structlog.get_logger()
+
+#: Between two looks when nothing happens.
+PERIOD_S = 60.0
+#: Grades that come within this time are taken together.
+AFTER_GRADE_S = 5.0
+#: So soon after Asterisk, a member or the policy changed.
+SOON_S = 0.3
+#: Grades older than this many half-lives weigh under 2 %.
+HALF_LIVES = 6.0
+#: Actions under way at once.
+AT_ONCE = 8
+#: Deadline of putting everything back at an orderly stop; what is left is put back at the next start.
+RESTORE_S = 3.0
+
+_MEMBER_EVENTS = frozenset({"QueueMemberPenalty", "QueueMemberAdded", "QueueMemberRemoved"})
+
+
+class Ami(Protocol):
+    """The part of the AMI gateway that the ranker needs."""
+
+    async def action(
+        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
+    ) -> AmiResponse:
+        """Send an action; PeerUnavailable or RefusedError if it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A queue's member with his penalties and what they come from."""
+
+    queue: str
+    emotion: str | None
+    """By whose callers the queue is ordered; None: the ranking leaves it alone."""
+    agent: str
+    interface: str
+    penalty: int
+    """As it is now."""
+    own: int
+    """The administrator's."""
+    tier: int | None
+    mean: float | None
+    """Expected grade with such callers."""
+    sd: float | None
+    """What is not known of it."""
+    calls: float | None
+    """Calls it rests on."""
+
+
+class Ranker:
+    """Owns the penalties of the queues that the policy ranks."""
+
+    def __init__(
+        self,
+        ami: Ami,
+        store: RankingRows,
+        policy: Callable[[], Policy],
+        names: AgentNames,
+        acts: bool,
+        count: Callable[..., None] = lambda name, label="", by=1.0: None,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        plan: RankingPlan | None = None,
+    ) -> None:
+        """Prepare; `run` begins.
+
+        Args:
+            ami: the link to Asterisk.
+            store: grades, and what was changed.
+            policy: the policy of now.
+            names: what agents are called, as the call tracker has it.
+            acts: false in monitor mode or with routing.rank off: penalties are only put back.
+            count: adds to penalties_set, penalties_refused.
+            now: Unix seconds.
+            clock: monotonic seconds.
+            plan: the ranking's numbers.
+        """
+        self._ami, self._store, self._policy, self._names = ami, store, policy, names
+        self._acts, self._count, self._now, self._clock = acts, count, now, clock
+        self._plan = plan or RankingPlan()
+        self._told: dict[Key, int] = {}
+        self._kept: dict[Key, Kept] = {}
+        self._wake = asyncio.Event()
+        self._due = float("inf")
+        self._up = False
+        self._one_at_a_time = asyncio.Lock()
+
+    # What others tell.
+
+    def on_ami(self, event: Mapping[str, str]) -> None:
+        """Take an AMI event: members come, go, and get other penalties."""
+        name = event.get("Event", "")
+        if name not in _MEMBER_EVENTS:
+            return
+        key = event.get("Queue", ""), event.get("Interface", "")
+        penalty = int(event.get("Penalty") or 0)
+        known = self._kept.get(key)
+        if known is not None and known.is_ours(penalty):
+            return
+        if name == "QueueMemberPenalty" and known is not None:
+            self._told[key] = penalty
+        self.poke(SOON_S)
+
+    def on_link(self, up: bool) -> None:
+        """The link to Asterisk came or went."""
+        self._up = up
+        if up:
+            self.poke(SOON_S)
+
+    def on_graded(self) -> None:
+        """Grades may have changed."""
+        self.poke(AFTER_GRADE_S)
+
+    def poke(self, within_s: float = SOON_S) -> None:
+        """Look again, at the latest after so long."""
+        self._due = min(self._due, self._clock() + within_s)
+        self._wake.set()
+
+    def ranked(self) -> Collection[str]:
+        """Queues whose members are ordered by the ranking."""
+        return queue_emotions(self._policy()) if self._acts else ()
+
+    # The loop.
+
+    async def run(self) -> None:
+        """Look whenever something happened, until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(max(0.0, self._due - self._clock())):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._due = self._clock() + PERIOD_S
+                await self._look_safely()
+
+    async def _look_safely(self) -> None:
+        if not self._up:
+            return
+        try:
+            await self.look()
+        except (PeerUnavailable, RefusedError, StoreError) as error:
+            log.warning("penalties not brought up to date", key="penalties.failed", why=str(error))
+
+    async def look(self) -> int:
+        """Bring all penalties up to date; how many were set.
+
+        Raises:
+            PeerUnavailable, RefusedError: Asterisk did not tell its queues.
+            StoreError: the database refused; nothing was set that is not remembered.
+        """
+        async with self._one_at_a_time:
+            self._kept = await self._store.kept_penalties()
+            if not self._acts and not self._kept:
+                return 0
+            members, queues = await self._members()
+            tiers: Mapping[tuple[str, str], int] = {}
+            if self._acts and queue_emotions(self._policy()):
+                tiers = await self._tiers(members, await self.ranking())
+            return await self._bring_to(members, queues, tiers)
+
+    async def _tiers(self, members: Sequence[Member], ranking: Ranking) -> dict[tuple[str, str], int]:
+        now = self._now()
+        calls = await self._store.agents_calls(now - self._plan.load_window_s)
+        return penalties(self._policy(), agents_of(members), ranking, loads(calls, now, self._plan))
+
+    async def standings(self) -> list[Standing]:
+        """Every member of every queue as he stands, by queue, who rings first on top; nothing is set.
+
+        Raises:
+            PeerUnavailable, RefusedError, StoreError: Asterisk or the database could not be asked.
+        """
+        kept = await self._store.kept_penalties()
+        members, _ = await self._members()
+        ranking = await self.ranking()
+        tiers = await self._tiers(members, ranking)
+        emotions = queue_emotions(self._policy())
+        found = []
+        for member in members:
+            before = kept.get((member.queue, member.interface))
+            own = before.original if before and before.is_ours(member.penalty) else member.penalty
+            emotion = emotions.get(member.queue)
+            estimate = ranking.estimate(member.agent, emotion) if emotion else None
+            found.append(
+                Standing(
+                    member.queue,
+                    emotion,
+                    member.agent,
+                    member.interface,
+                    member.penalty,
+                    own,
+                    tiers.get((member.queue, member.agent)),
+                    estimate.mean if estimate else None,
+                    estimate.sd if estimate else None,
+                    estimate.calls if estimate else None,
+                )
+            )
+        return sorted(found, key=lambda s: (s.queue, s.own, s.tier or 0, s.agent, s.interface))
+
+    async def left(self) -> int:
+        """How many penalties are still to be put back."""
+        return len(await self._store.kept_penalties())
+
+    async def ranking(self) -> Ranking:
+        """The ranking by all stored grades."""
+        now = self._now()
+        outcomes = await self._store.outcomes(now - HALF_LIVES * self._plan.half_life_s)
+        # Thousands of grades take a while; calls must not wait for it.
+        return await asyncio.to_thread(rank, outcomes, now, self._plan)
+
+    async def restore(self, deadline_s: float = RESTORE_S) -> int:
+        """Put the administrator's own penalties back, and stop ranking; how many were put back."""
+        self._acts = False
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self.look()
+        except (PeerUnavailable, RefusedError, StoreError, TimeoutError) as error:
+            log.warning(
+                "own penalties not all put back; the next start or `emocx-pbx penalties restore` does it",
+                key="penalties.not_restored", left=len(self._kept), why=str(error) or "not in time",
+            )  # fmt: skip
+            return 0
+
+    async def _members(self) -> tuple[list[Member], set[str]]:
+        events = (await self._ami.action("QueueStatus", {})).events
+        queues = {e.get("Queue", "") for e in events if e.get("Event") == "QueueParams"}
+        return queue_members(events, self._names), queues
+
+    async def _bring_to(
+        self, members: Sequence[Member], queues: set[str], tiers: Mapping[tuple[str, str], int]
+    ) -> int:
+        told = dict(self._told)
+        plan = plan_penalties(members, self._kept, tiers, told, self._plan.tiers, queues)
+        for kept in plan.adopted:
+            log.info(
+                "the administrator's own penalty changed", key="penalties.adopted",
+                queue=kept.queue, member=kept.interface, penalty=kept.original,
+            )  # fmt: skip
+        await self._store.keep_penalties(plan.remember, plan.forget)
+        self._told = {k: v for k, v in self._told.items() if told.get(k) != v}
+        self._kept = {k: v for k, v in self._kept.items() if k not in plan.forget}
+        self._kept |= {k.key: k for k in plan.remember}
+        changes = [kept for kept in plan.remember if kept.applying is not None]
+        if not changes:
+            return 0
+        slots = asyncio.Semaphore(AT_ONCE)
+        set_ones = [kept for kept in await asyncio.gather(*(self._set(k, slots) for k in changes)) if kept]
+        after = [(kept, settled(kept)) for kept in set_ones]
+        kept_on = [new for _, new in after if new is not None]
+        gone = [old.key for old, new in after if new is None]
+        await self._store.keep_penalties(kept_on, gone)
+        self._kept = {k: v for k, v in self._kept.items() if k not in gone} | {k.key: k for k in kept_on}
+        log.info(
+            "penalties set" if tiers else "own penalties put back",
+            key="penalties.set" if tiers else "penalties.restored",
+            set=len(set_ones),
+            refused=len(changes) - len(set_ones),
+        )
+        return len(set_ones)
+
+    async def _set(self, kept: Kept, slots: asyncio.Semaphore) -> Kept | None:
+        """Set one penalty; None if Asterisk refused, or did not answer: the next look finds out."""
+        fields = {"Queue": kept.queue, "Interface": kept.interface, "Penalty": str(kept.applying)}
+        async with slots:
+            try:
+                await self._ami.action("QueuePenalty", fields)
+            except (RefusedError, PeerUnavailable) as error:
+                self._count("penalties_refused")
+                log.warning(
+                    "penalty not set", key="penalties.refused",
+                    queue=kept.queue, member=kept.interface, why=str(error),
+                )  # fmt: skip
+                return None
+        self._count("penalties_set")
+        return kept

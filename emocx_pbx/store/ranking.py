@@ -1,0 +1,55 @@
+"""What the ranking needs of the store: outcomes of calls, agents' loads, and penalties to put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from emocx_pbx.domain import UNCERTAIN
+from emocx_pbx.routing.penalties import Kept, Key
+from emocx_pbx.routing.ranking import Outcome
+from emocx_pbx.store.connection import Row
+from emocx_pbx.store.erasure import Erasure
+
+#: Newest graded segments that a ranking rests on; older ones weigh next to nothing.
+MAX_OUTCOMES = 20_000
+
+
+class RankingRows(Erasure):
+    """The part of the Store about ranking."""
+
+    async def outcomes(self, since: float, limit: int = MAX_OUTCOMES) -> list[Outcome]:
+        """Graded segments that began since then, newest first; those without a score are left out."""
+        return [_outcome(row) for row in await self._connection.rows("outcomes", since=since, limit=limit)]
+
+    async def agents_calls(self, since: float) -> list[tuple[str, str, float]]:
+        """Agent, customer's emotion before the call, and begin of every segment since then."""
+        rows = await self._connection.rows("agents_calls", since=since)
+        return [(row["agent"], row["emotion"] or UNCERTAIN, row["at"]) for row in rows]
+
+    async def kept_penalties(self) -> dict[Key, Kept]:
+        """Members whose penalty is not the administrator's own."""
+        kept = [Kept(**dict(row)) for row in await self._connection.rows("kept_penalties")]
+        return {k.key: k for k in kept}
+
+    async def keep_penalties(self, remember: Iterable[Kept], forget: Iterable[Key] = ()) -> None:
+        """Remember and forget, in one transaction that outlives any crash."""
+        rows = [
+            {
+                "queue": k.queue,
+                "interface": k.interface,
+                "original": k.original,
+                "applied": k.applied,
+                "applying": k.applying,
+            }
+            for k in remember
+        ]
+        gone = [{"queue": queue, "interface": interface} for queue, interface in forget]
+        if not rows and not gone:
+            return
+        async with self._connection.transaction() as c:
+            await self._sql.keep_penalties(c, rows)
+            await self._sql.forget_penalties(c, gone)
+
+
+def _outcome(row: Row) -> Outcome:
+    return Outcome(row["agent"], row["emotion"] or UNCERTAIN, row["score"], row["at"])

@@ -1,0 +1,59 @@
+"""What the ranking reads of the store, and the penalties that it must not forget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from emocx_pbx.domain import Decision, Grade, Segment
+from emocx_pbx.routing.penalties import Kept
+from emocx_pbx.routing.ranking import Outcome
+from emocx_pbx.store.database import Store
+
+DECISION = Decision("d1", 90.0, "ok", "care", "angry", 0.7, {"angry": 0.7, "neutral": 0.3})
+GRADE = Grade(61.5, "B", 55.0, 70.0, 20.0)
+
+
+@pytest.fixture
+async def store(tmp_path):
+    opened = await Store.open(tmp_path / "emocx.db", clock=lambda: 1000.0)
+    yield opened
+    await opened.close()
+
+
+async def graded(store: Store, call_id: str, agent: str, at: float, grade: Grade, decision: Decision | None):
+    if decision:
+        await store.record_decision(replace(decision, decision_id=f"d-{call_id}"), call_id, None, None)
+    await store.start_call(call_id, at - 5, None, None, "care", f"d-{call_id}" if decision else None)
+    await store.open_segment(Segment(call_id, 0, agent, f"PJSIP/{agent}", "care", "queue", at))
+    await store.save_grade(call_id, 0, grade)
+
+
+async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(store):
+    await graded(store, "c1", "ada", 100.0, GRADE, DECISION)
+    await graded(store, "c2", "bob", 200.0, GRADE, None)
+    await graded(store, "c3", "bob", 300.0, replace(GRADE, score=None, letter=None), DECISION)
+    await graded(store, "c4", "old", 10.0, GRADE, DECISION)
+    better = replace(GRADE, score=70.0)
+    await store.revise_grade("c1", 0, better, kind="override", author="s", reason="r", events=lambda _: ())
+    found = await store.outcomes(50.0)
+    assert found == [Outcome("bob", "uncertain", 61.5, 200.0), Outcome("ada", "angry", 70.0, 100.0)]
+    assert await store.outcomes(50.0, limit=1) == found[:1]
+
+
+async def test_loads_count_every_part_graded_or_not(store):
+    await graded(store, "c1", "ada", 100.0, GRADE, DECISION)
+    await graded(store, "c3", "bob", 300.0, replace(GRADE, score=None, letter=None), None)
+    assert sorted(await store.agents_calls(50.0)) == [("ada", "angry", 100.0), ("bob", "uncertain", 300.0)]
+    assert await store.agents_calls(301.0) == []
+
+
+async def test_penalties_to_put_back_are_kept_until_forgotten(store):
+    one, two = Kept("care", "PJSIP/1", 0, 3, 5), Kept("care", "PJSIP/2", 2, 0)
+    await store.keep_penalties([one, two])
+    assert await store.kept_penalties() == {one.key: one, two.key: two}
+    done = replace(one, applied=5, applying=None)
+    await store.keep_penalties([done], [two.key])
+    assert await store.kept_penalties() == {one.key: done}
+    await store.keep_penalties([], [])

@@ -1,0 +1,176 @@
+"""The ranker: queues have the ranking's penalties while it runs, and the administrator's own after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from emocx_pbx.domain import Decision, Grade, Segment
+from emocx_pbx.errors import PeerUnavailable, RefusedError
+from emocx_pbx.pbx.ami_message import AmiResponse
+from emocx_pbx.pbx.tracked import AgentNames
+from emocx_pbx.ranker import Ranker
+from emocx_pbx.routing.policy import Policy, Rule
+from emocx_pbx.store.database import Store
+
+NOW = 1e9
+POLICY = Policy(rules=(Rule(name="a", emotion=("angry",), queue="care"),))
+ADA, BOB = "Local/1@from-queue/n", "Local/2@from-queue/n"
+
+
+@dataclass
+class Queues:
+    """The part of app_queue that the ranker meets."""
+
+    penalties: dict[str, int] = field(default_factory=lambda: {ADA: 0, BOB: 0})
+    down: bool = False
+    refuses: bool = False
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def action(self, name, fields=None, deadline_s=None):
+        if self.down:
+            raise PeerUnavailable("no link")
+        if name == "QueuePenalty":
+            if self.refuses:
+                raise RefusedError("Permission denied")
+            self.penalties[fields["Interface"]] = int(fields["Penalty"])
+            return AmiResponse({})
+        names = {ADA: "ada", BOB: "bob"}
+        member = {"Event": "QueueMember", "Queue": "care", "Status": "1", "Paused": "0"}
+        events = [
+            member | {"Location": i, "Name": names[i], "Penalty": str(p)} for i, p in self.penalties.items()
+        ]
+        self.asked.set()
+        return AmiResponse({}, ({"Event": "QueueParams", "Queue": "care"}, *events))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """Ada does well with angry customers, Bob does not."""
+    store = await Store.open(tmp_path / "emocx.db", clock=lambda: NOW)
+    for agent, score in (("ada", 80.0), ("bob", 40.0)):
+        for n in range(20):
+            await grade(store, f"{agent}-{n}", agent, score)
+    yield store
+    await store.close()
+
+
+async def grade(store: Store, call_id: str, agent: str, score: float, at: float = NOW - 86400.0) -> None:
+    decision = Decision(f"d-{call_id}", at, "ok", "care", "angry", 0.9, {"angry": 0.9})
+    await store.record_decision(decision, call_id, None, None)
+    await store.start_call(call_id, at, None, None, "care", decision.decision_id)
+    await store.open_segment(Segment(call_id, 0, agent, "x", "care", "queue", at))
+    await store.save_grade(call_id, 0, Grade(score, "B", None, None, 20.0))
+
+
+def ranker(store: Store, queues: Queues, acts: bool = True, policy: Policy = POLICY, **more) -> Ranker:
+    return Ranker(queues, store, lambda: policy, AgentNames(), acts, now=lambda: NOW, **more)
+
+
+def event(name: str, interface: str, penalty: int) -> dict[str, str]:
+    return {"Event": name, "Queue": "care", "Interface": interface, "Penalty": str(penalty)}
+
+
+async def test_the_better_agent_rings_first_and_all_is_put_back(store: Store) -> None:
+    queues = Queues()
+    own = ranker(store, queues)
+    assert await own.look() == 1
+    assert queues.penalties[ADA] == 0 < queues.penalties[BOB]
+    assert await own.look() == 0
+    assert await own.restore() == 1
+    assert queues.penalties == {ADA: 0, BOB: 0}
+    assert await store.kept_penalties() == {}
+
+
+async def test_a_new_process_knows_what_the_killed_one_changed(store: Store) -> None:
+    queues = Queues({ADA: 2, BOB: 2})
+    await ranker(store, queues).look()
+    assert queues.penalties[BOB] > 20
+    assert await ranker(store, queues).look() == 0
+    assert await ranker(store, queues, acts=False).look() == 2
+    assert queues.penalties == {ADA: 2, BOB: 2}
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(rules=POLICY.rules, rank_by={"care": "off"})])
+async def test_without_a_ranked_queue_or_in_monitor_mode_nothing_is_touched(
+    store: Store, policy: Policy
+) -> None:
+    queues = Queues()
+    assert await ranker(store, queues, policy=policy).look() == 0
+    assert await ranker(store, queues, acts=False).look() == 0
+    assert queues.penalties == {ADA: 0, BOB: 0}
+    assert (
+        ranker(store, queues, acts=False).ranked() == () and not ranker(store, queues, True, policy).ranked()
+    )
+
+
+async def test_what_the_administrator_sets_meanwhile_is_put_back(store: Store) -> None:
+    queues = Queues()
+    own = ranker(store, queues)
+    await own.look()
+    ours = queues.penalties[BOB]
+    own.on_ami(event("QueueMemberPenalty", BOB, ours))  # the echo of our own
+    own.on_ami(event("QueueMemberPenalty", BOB, 1))
+    # Before the next look his number is overwritten by nobody; the queue tells it, too.
+    queues.penalties[BOB] = 1
+    await own.look()
+    assert queues.penalties[BOB] > 10
+    await own.restore()
+    assert queues.penalties == {ADA: 0, BOB: 1}
+
+
+async def test_a_refused_change_is_counted_and_changes_nothing(store: Store) -> None:
+    counted: list[str] = []
+    queues = Queues(refuses=True)
+    own = ranker(store, queues, count=lambda name, label="", by=1.0: counted.append(name))
+    assert await own.look() == 0
+    assert counted == ["penalties_refused"]
+    queues.refuses = False
+    await own.restore()
+    assert queues.penalties == {ADA: 0, BOB: 0}
+
+
+async def test_without_a_link_at_the_end_the_database_still_knows(store: Store) -> None:
+    queues = Queues()
+    own = ranker(store, queues)
+    await own.look()
+    queues.down = True
+    assert await own.restore() == 0
+    assert await own.left() == 1
+    queues.down = False
+    assert await ranker(store, queues, acts=False).restore() == 1
+    assert queues.penalties == {ADA: 0, BOB: 0}
+
+
+async def test_it_looks_when_the_link_comes_up_and_after_grades(store: Store) -> None:
+    queues, ticks = Queues(), iter(range(0, 10_000, 10))
+    own = ranker(store, queues, clock=lambda: float(next(ticks)))
+    task = asyncio.create_task(own.run())
+    try:
+        own.on_link(True)
+        await asyncio.wait_for(queues.asked.wait(), 5)
+        for n in range(60):
+            await grade(store, f"late-{n}", "bob", 100.0, NOW)
+        for _ in range(5):
+            queues.asked.clear()
+            own.on_graded()
+            await asyncio.wait_for(queues.asked.wait(), 5)
+        async with own._one_at_a_time:  # the last look is done
+            assert queues.penalties[ADA] > queues.penalties[BOB] == 0
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_standings_tell_what_a_penalty_comes_from(store: Store) -> None:
+    queues = Queues()
+    own = ranker(store, queues)
+    await own.look()
+    first, second = await own.standings()
+    assert (first.agent, first.penalty, first.own, first.tier, first.emotion) == ("ada", 0, 0, 0, "angry")
+    assert second.agent == "bob" and second.own == 0 and second.penalty == second.tier
+    assert first.mean > second.mean + 20 and first.calls > 19
