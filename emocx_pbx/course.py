@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from emocx_pbx.alerts.watch import CallWatch
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
@@ -36,6 +37,8 @@ class Course:
     """UUIDs of taps whose last reading may still come."""
     ungraded: set[int] = field(default_factory=set)
     """Closed segments that wait for their last readings."""
+    watch: CallWatch | None = None
+    """Alert rules on its readings, from the first one on."""
     opted_out: bool = False
     ended: CallEnded | None = None
     finishing: asyncio.TimerHandle | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emocx_pbx.alerting import Alerted
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
 from emocx_pbx.course import Course
 from emocx_pbx.domain import Grade
@@ -70,5 +71,5 @@ Happening = (
     | FinishDue
 )
 
-Told = Happening | Graded | TakenOver
+Told = Happening | Graded | TakenOver | Alerted
 """What those who only watch are told: also what the journeys themselves did."""

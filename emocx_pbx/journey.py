@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from emocx_pbx.alerting import Alerted, Alerting
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
 from emocx_pbx.course import Course, graded_part, open_legs, stored_course
 from emocx_pbx.domain import Reading, Scores, Span
@@ -56,13 +57,14 @@ class Journeys:
         taps: TapKeeper,
         begin_tap: Callable[[AgentConnected, float | None], None],
         rubric: Rubric,
+        alerting: Alerting,
         tell_readings: bool,
         keep_text: bool,
         now: Callable[[], float],
         count: Callable[..., None],
     ) -> None:
         self._store, self._tracker, self._taps, self._begin_tap = store, tracker, taps, begin_tap
-        self._rubric, self._now = rubric, now
+        self._rubric, self._alerting, self._now = rubric, alerting, now
         self._tell_readings, self._keep_text = tell_readings, keep_text
         self._count = count
         self._queue: asyncio.Queue[Happening] = asyncio.Queue(MAX_WAITING)
@@ -171,7 +173,6 @@ class Journeys:
             change.queue,
             decision_id,
             [started],
-            queued_at=change.at,
         )
         log.info("call started", key="call.started", call_id=change.call_id, queue=change.queue)
 
@@ -186,7 +187,9 @@ class Journeys:
 
     async def _on_segmentopened(self, change: SegmentOpened) -> None:
         segment = change.segment
-        self._course(segment.call_id).segments[segment.index] = segment
+        course = self._course(segment.call_id)
+        course.segments[segment.index] = segment
+        self._alerting.segment_opened(course, segment)
         await self._store.open_segment(segment)
 
     async def _on_segmentclosed(self, change: SegmentClosed) -> None:
@@ -224,12 +227,21 @@ class Journeys:
         scores = Scores(message.probabilities, message.threshold)
         reading = Reading(message.t0, message.t1, message.speech_s, scores, message.model)
         course.readings.append(reading)
+        # First of all: alerts are about what can still be helped.
+        alerted = self._alerting.read(course, reading)
         open_ones = [segment for segment in course.segments.values() if segment.ended_at is None]
         told = build.call_reading(message.call_id, reading, self._now(), open_ones[-1] if open_ones else None)
         await self._store.add_readings(
             message.call_id, [reading], self._now(), [told] if self._tell_readings else []
         )
         self._count("readings", scores.emotion)
+        await self._save_alerts(alerted)
+
+    async def _save_alerts(self, alerted: Sequence[Alerted]) -> None:
+        if alerted:
+            await self._store.save_alerts(
+                [alert.row() for alert in alerted], [alert.event() for alert in alerted]
+            )
 
     async def _on_speechheard(self, message: SpeechHeard) -> None:
         if course := self._courses.get(message.call_id):
@@ -291,6 +303,7 @@ class Journeys:
         if course.finishing:
             course.finishing.cancel()
         end = course.ended
+        await self._save_alerts(self._alerting.end(course, end.at))
         ended = build.call_ended(
             course.call_id,
             course.started_at or end.at,
@@ -350,6 +363,7 @@ class Journeys:
                 segments=known.next_segment,
             )
             self._tracker.adopt(call, open_legs(call, course, channels))
+            await self._save_alerts(self._alerting.recover(course))
             self.watch(TakenOver(course))
             log.warning("call taken over", key="call.recovered", call_id=call_id, alive=bool(call.channel))
         for change in self._tracker.reconcile(channels, self._now()):

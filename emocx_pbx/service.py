@@ -22,6 +22,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from emocx_pbx.alerting import Alerted, Alerting
 from emocx_pbx.analysis.messages import (
     ListenResult,
     ReadingMade,
@@ -50,6 +51,7 @@ from emocx_pbx.pbx.calls import AgentConnected, CallEnded, CallTracker
 from emocx_pbx.pbx.queues import queue_states
 from emocx_pbx.pbx.taps import TapKeeper
 from emocx_pbx.pbx.tracked import AgentNames
+from emocx_pbx.pbx.user_events import UserEvents
 from emocx_pbx.pbx.versions import tap_mode
 from emocx_pbx.ranker import Ranker
 from emocx_pbx.routing.decision import QueueState
@@ -92,6 +94,7 @@ class Service:
         analysis = msgspec.structs.replace(settings.analysis, models_dir=str(models) if models else "")
         self.pool = WorkerPool(analysis, self._on_worker, self.policy.topics, settings.log)
         self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link, count=count)
+        self.user_events = UserEvents(self.ami, count)
         pattern = settings.asterisk.agent_name_regex
         self.tracker = CallTracker(re.compile(pattern) if pattern else None)
         self.taps = TapKeeper(
@@ -104,6 +107,7 @@ class Service:
             self.taps,
             self._begin_tap,
             rubric,
+            Alerting(lambda: self.policy.alerts, self._on_alert, time.time, count),
             any(wants(endpoint.events, "call.reading") for endpoint in settings.webhooks),
             settings.privacy.store_query_text,
             time.time,
@@ -180,6 +184,10 @@ class Service:
                 self.journeys.put(message)
             case TextResult():
                 pass  # the pool answers whoever asked
+
+    def _on_alert(self, alerted: Alerted) -> None:
+        self.user_events.tell("EmocxAlert", alerted.user_event())
+        self.journeys.watch(alerted)
 
     async def _resync(self, restarted: bool) -> None:
         """Catch up with what happened while the link was down (or we were)."""
@@ -351,6 +359,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         ami = group.create_task(service.ami.run(), name="ami")
         watching = group.create_task(service.watch_queues(), name="queues")
         ranking = group.create_task(service.ranker.run(), name="ranking")
+        telling = group.create_task(service.user_events.run(), name="user events")
         forgetting = group.create_task(service.forget_old_calls(), name="forgetting")
         port = runner.addresses[0][1]
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
@@ -376,4 +385,5 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         await service.journeys.drain()
         sender.cancel()
         forgetting.cancel()
+        telling.cancel()
         watching.cancel()

@@ -144,6 +144,17 @@ class LiveBoard:
         course.alerts.append(alert)
         self._add(course, AlertChange(call_id, alert))
 
+    def alert_over(self, call_id: str, rule: str, at: float) -> None:
+        """The episode that a rule fired on is over."""
+        course = self._calls.get(call_id)
+        if course is None:
+            return
+        for i, alert in enumerate(course.alerts):
+            if alert.rule == rule and alert.over_at is None:
+                over = msgspec.structs.replace(alert, over_at=round(at, 3))
+                course.alerts[i] = over
+                self._add(course, AlertChange(call_id, over))
+
     def graded(self, call_id: str, segment: int, agent: str, grade: Grade) -> None:
         """An agent's part was graded; the call may have ended already."""
         told = LiveGrade(segment, agent, grade.score, grade.letter)
@@ -185,6 +196,9 @@ class LiveBoard:
         segments = [stored.segments[index] for index in sorted(stored.segments)]
         for reading in stored.readings[-COURSE:]:
             course.heard(reading, self._stay_s)
+        for change in stored.watch.open.values() if stored.watch else ():
+            at = (stored.zero_at or 0.0) + change.t1
+            course.alerts.append(LiveAlert(change.rule, change.message, round(at, 3)))
         for segment in segments:
             course.agents.add(segment.agent)
             course.last_agent = segment.agent

@@ -20,6 +20,8 @@ class LiveAlert(msgspec.Struct, frozen=True):
     """A plain sentence for a supervisor."""
     at: float
     """Unix seconds."""
+    over_at: float | None = None
+    """When its episode was over; null while it goes on."""
 
 
 class LiveGrade(msgspec.Struct, frozen=True):
@@ -113,7 +115,7 @@ class ReadingChange(Tagged, frozen=True):
 
 
 class AlertChange(Tagged, frozen=True):
-    """A new alert of a call."""
+    """An alert of a call: a new one, or one that is over."""
 
     alert: LiveAlert
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from emocx_pbx.alerting import Alerted
 from emocx_pbx.analysis.messages import ReadingMade, TapStarted
 from emocx_pbx.domain import Reading, Scores
 from emocx_pbx.doors import DecidedQuery
@@ -36,6 +37,11 @@ def watching(board: LiveBoard) -> Callable[[Told], None]:
                 scores = Scores(told.probabilities, told.threshold)
                 reading = Reading(told.t0, told.t1, told.speech_s, scores, told.model)
                 board.reading(told.call_id, reading)
+            case Alerted(call_id, change, at):
+                if change.state == "raised":
+                    board.alert(call_id, change.rule, change.message, at)
+                else:
+                    board.alert_over(call_id, change.rule, at)
             case Graded(call_id, index, agent, grade):
                 board.graded(call_id, index, agent, grade)
             case CallEnded(call_id, at, reason):

@@ -31,6 +31,8 @@ COUNTERS: Mapping[str, About] = {
     "readings": About("Readings of customers' speech", "emotion"),
     "readings_late": About("Readings that came after their segment was graded"),
     "grades": About("Grades given to agents' segments", "letter"),
+    "alerts": About("Alerts raised on live calls", "rule"),
+    "user_events_lost": About("Alerts that could not be told at Asterisk's manager interface"),
     "happenings_dropped": About("Events not taken in because the queue was full"),
     "happenings_failed": About("Events whose handling failed"),
     "taps_failed": About("Taps that could not be started"),

@@ -17,6 +17,7 @@ ACTIONS = (
     ("Originate", "originate", "calls can't be tapped, nor customers called back"),
     ("Getvar", "call", "opt-outs can't be seen, so no call is tapped"),
     ("Status", "call or reporting", "calls under way are forgotten at a restart of the service"),
+    ("UserEvent", "user", "alerts are not told at the manager interface"),
     ("QueuePenalty", "agent", "ranks of agents can't be set as queue penalties"),
     ("CoreStatus", "reporting", "a restart of Asterisk can't be told from a cut link"),
 )
@@ -111,7 +112,7 @@ def _rights(allowed: Mapping[str, str] | None) -> list[Finding]:
         return [Finding("warn", "rights", "the manager user's rights can't be seen", sample)]
     found = [
         Finding(
-            "warn" if right == "agent" else "fail",
+            "warn" if right in ("agent", "user") else "fail",
             "rights",
             f"no right to {action}: {lack}",
             f"add {right} to the user's write line; {sample}",

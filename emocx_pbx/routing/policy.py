@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
+from emocx_pbx.alerts.rules import AlertRule, alert_problems
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.tables import read_struct, read_toml, suggestion
 
@@ -94,6 +95,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Queue for queries that come without one (HTTP); the dialplan's own default goes before it."""
     timezone: str = ""
     """IANA name for days and hours, e.g. "Europe/Berlin"; empty: the machine's local time."""
+    alerts: tuple[AlertRule, ...] = ()
+    """Rules on the readings of live calls; each is watched on its own."""
     topics: dict[str, tuple[str, ...]] = {}
     """Example sentences by topic name; at least two topics, or none."""
     rank_by: dict[Name, Signal | Literal["off"]] = {}
@@ -190,7 +193,7 @@ def _problems(policy: Policy) -> list[tuple[str, str]]:
         low, high = rule.min_penalty, rule.highest_penalty
         if low is not None and high is not None and low > high:
             found.append((f"{place}.min_penalty", f"expected at most {high}, the highest penalty, got {low}"))
-    return found
+    return found + alert_problems(policy.alerts)
 
 
 def _unknown_topics(place: str, topics: Sequence[str], policy: Policy) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The store's three SQLite connections: one writes, under a lock, one reads, one reads for people."""
+"""The store's two SQLite connections: one that writes, under a lock, and one that reads."""
 
 from __future__ import annotations
 
@@ -24,17 +24,11 @@ Row = sqlite3.Row
 
 
 class Connection:
-    """Transactions on the writer, plain reads on the reader (which sees only what is committed).
+    """Transactions on the writer, plain reads on the reader (which sees only what is committed)."""
 
-    Lists and sums for people have a reader of their own: a call must never wait for a report.
-    """
-
-    def __init__(
-        self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, viewer: aiosqlite.Connection
-    ) -> None:
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
         self._writer = writer
         self._reader = reader
-        self._viewer = viewer
         self._lock = asyncio.Lock()
         self._durable = True
         self._closed = False
@@ -50,7 +44,7 @@ class Connection:
         opened: list[aiosqlite.Connection] = []
         try:
             await asyncio.to_thread(_probe, path)
-            for _ in range(3):
+            for _ in range(2):
                 # isolation_level None: transactions begin where we say so, not by themselves.
                 connection = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
                 opened.append(connection)
@@ -59,8 +53,7 @@ class Connection:
                 for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                     await connection.execute(f"PRAGMA {pragma}")
             await migrate(opened[0])
-            for connection in opened[1:]:
-                await connection.execute("PRAGMA query_only=ON")
+            await opened[1].execute("PRAGMA query_only=ON")
         except (sqlite3.Error, OSError, StoreError) as error:
             for connection in opened:
                 await connection.close()
@@ -73,7 +66,6 @@ class Connection:
         async with self._lock:
             self._closed = True
             await self._reader.close()
-            await self._viewer.close()
             await self._writer.close()
 
     @asynccontextmanager
@@ -107,18 +99,9 @@ class Connection:
 
     async def rows(self, query: str, **parameters: Any) -> list[Row]:
         """All rows of a named query, read from what is committed."""
-        return await self._fetched(self._reader, query, parameters)
-
-    async def view_rows(self, query: str, **parameters: Any) -> list[Row]:
-        """The same for lists and sums that may take a while."""
-        return await self._fetched(self._viewer, query, parameters)
-
-    async def _fetched(
-        self, connection: aiosqlite.Connection, query: str, parameters: dict[str, Any]
-    ) -> list[Row]:
         self._check_open()
         try:
-            return [row async for row in getattr(self.sql, query)(connection, **parameters)]
+            return [row async for row in getattr(self.sql, query)(self._reader, **parameters)]
         except sqlite3.Error as error:
             raise StoreError(f"the database can't be read: {error}") from error
 

@@ -11,23 +11,15 @@ from emocx_pbx.store.calls import call_row
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.ranking import RankingRows
 from emocx_pbx.store.rows import CallDetail
-from emocx_pbx.store.views import Views
 
 
 class Store(RankingRows):
-    """Calls, grades, the outbox, erasure and ranking (one base class each) on one database file.
+    """Calls, alerts, grades, the outbox, erasure and ranking (one base class each) on one database file.
 
     Every writing method is one transaction and may be repeated after a crash without doubling
     anything. What it wrote survives any crash of ours when it returns, and a power cut too, but for
     the last readings and utterances. Methods raise StoreError when SQLite refuses.
     """
-
-    def __init__(
-        self, connection: Connection, endpoints: Sequence[WebhookSettings], clock: Callable[[], float]
-    ) -> None:
-        super().__init__(connection, endpoints, clock)
-        self.views = Views(connection)
-        """Lists and sums for people."""
 
     @classmethod
     async def open(
@@ -62,4 +54,5 @@ class Store(RankingRows):
             holds=await self.holds(call_id),
             grades=await self.grades_of_call(call_id),
             events=await self.events_of_call(call_id),
+            alerts=await self.alerts_of_call(call_id),
         )

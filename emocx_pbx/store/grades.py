@@ -9,13 +9,13 @@ import aiosqlite
 import msgspec
 
 from emocx_pbx.domain import Decision, Grade
-from emocx_pbx.store.calls import Calls
+from emocx_pbx.store.alerts import Alerts
 from emocx_pbx.store.connection import Row
 from emocx_pbx.store.rows import GradedSegment, GradeKind, GradeRow
 from emocx_pbx.webhooks.events import NewEvent
 
 
-class Grades(Calls):
+class Grades(Alerts):
     """The part of the Store about grades."""
 
     async def save_grade(
@@ -104,20 +104,6 @@ class Grades(Calls):
             rubric=row.grade.rubric,
             body=msgspec.json.encode(row.grade).decode(),
         )
-        await self._sql.show_grade(
-            c,
-            call_id=row.call_id,
-            number=row.segment,
-            revision=row.revision,
-            kind=row.kind,
-            at=row.at,
-            score=row.grade.score,
-            letter=row.grade.letter,
-            low=row.grade.low,
-            high=row.grade.high,
-            evidence_s=row.grade.evidence_s,
-        )
-        await self._refresh(c, row.call_id)
         return added
 
 

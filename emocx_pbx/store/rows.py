@@ -48,6 +48,25 @@ class HoldRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertRow:
+    """One alert, raised and perhaps cleared."""
+
+    call_id: str
+    rule: str
+    t0: float
+    """Begin of the episode in call time."""
+    t1: float
+    """When it was raised, in call time."""
+    raised_at: float
+    segment: int | None
+    agent: str | None
+    message: str
+    cleared_at: float | None = None
+    clear_reason: str | None = None
+    """recovered, transferred or ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class GradeRow:
     """One revision of one segment's grade."""
 
@@ -99,6 +118,7 @@ class CallDetail:
     grades: tuple[GradeRow, ...]
     """All revisions, by segment and revision."""
     events: tuple[EventRow, ...]
+    alerts: tuple[AlertRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

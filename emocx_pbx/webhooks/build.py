@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from emocx_pbx.alerts.watch import AlertChange
 from emocx_pbx.domain import Decision, Grade, Reading, Segment
 from emocx_pbx.webhooks.events import NewEvent, iso
 from emocx_pbx.webhooks.payloads import (
@@ -79,19 +80,21 @@ def call_reading(call_id: str, reading: Reading, at: float, segment: Segment | N
     return _event("call.reading", call_id, payload, at, f"{reading.t0:.3f}-{reading.t1:.3f}")
 
 
-def call_alert(
-    call_id: str, rule: str, message: str, t0: float, t1: float, at: float, segment: Segment | None
-) -> NewEvent:
-    """A rule on the live readings fired; its episode began at `t0`."""
+def call_alert(call_id: str, change: AlertChange, at: float, segment: Segment | None) -> NewEvent:
+    """A rule on the live readings fired, or its episode is over."""
+    episode = f"{change.rule}@{change.raised_t1:.3f}"
     payload = CallAlert(
-        rule=rule,
-        message=message,
+        episode=episode,
+        state=change.state,
+        reason=change.reason or None,
+        rule=change.rule,
+        message=change.message,
         agent=segment.agent if segment else None,
         segment=segment.index if segment else None,
-        t0=round(max(0.0, t0), 3),
-        t1=round(max(0.0, t1), 3),
+        t0=round(max(0.0, change.t0), 3),
+        t1=round(max(0.0, change.t1), 3),
     )
-    return _event("call.alert", call_id, payload, at, f"{rule}@{t0:.3f}")
+    return _event("call.alert", call_id, payload, at, f"{episode}/{change.state}")
 
 
 def call_graded(

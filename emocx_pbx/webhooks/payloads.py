@@ -75,8 +75,13 @@ class CallReading(Payload, frozen=True):
 
 
 class CallAlert(Payload, frozen=True):
-    """A rule on the live readings fired; once per episode."""
+    """A rule on the live readings fired, or its episode is over: once each per episode."""
 
+    episode: str
+    """The same when raised and when cleared; unique in the call."""
+    state: Annotated[str, Meta(pattern="^(raised|cleared)$")]
+    reason: str | None
+    """Why it is over: recovered, transferred or ended; null when raised."""
     rule: str
     message: str
     """A plain sentence for a supervisor."""
@@ -85,6 +90,7 @@ class CallAlert(Payload, frozen=True):
     t0: Annotated[float, Meta(ge=0)]
     """Begin of the episode, seconds since the call's first tapped sample."""
     t1: Annotated[float, Meta(ge=0)]
+    """When the rule's threshold was crossed."""
 
 
 class ContributionData(Payload, frozen=True):

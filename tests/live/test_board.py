@@ -91,6 +91,16 @@ def test_a_long_call_stays_small() -> None:
     assert len(msgspec.json.encode(call)) < 3000
 
 
+def test_an_alert_is_shown_as_over() -> None:
+    told = Told()
+    told.talks()
+    told.board.alert("1.1", "angry", "Signals of anger.", 100.0)
+    told.board.alert_over("1.1", "angry", 130.0)
+    told.board.alert_over("1.1", "angry", 140.0)
+    assert [(alert.at, alert.over_at) for alert in only(told).alerts] == [(100.0, 130.0)]
+    assert [change.kind for change in told.changes][-2:] == ["alert", "alert"]
+
+
 def test_what_is_not_on_the_board_is_ignored() -> None:
     told = Told()
     told.says("9.9")

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
+from emocx_pbx.alerts.watch import AlertChange
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.webhooks import build
 from emocx_pbx.webhooks.events import EVENT_TYPES, NewEvent, iso, wants
@@ -20,6 +21,8 @@ GRADE = Grade(
 )
 NO_GRADE = Grade(None, None, None, None, 3.0)
 DECISION = Decision("d1", 90.0, "ok", "vip", "angry", 0.9, {"angry": 0.9}, topic="parcel", reasons=("x",))
+RAISED = AlertChange("angry", "raised", 3.0, 30.0, 30.0, 20.0, "", "Signals of anger in 20 s of speech.")
+CLEARED = replace(RAISED, state="cleared", t1=50.0, value=9.0, reason="recovered", message="It is over.")
 READING = Reading(0.5, 3.5, 2.9, Scores((0.7, 0.1, 0.1, 0.1), 0.4), "cnn/1")
 
 EVENTS = [
@@ -29,9 +32,8 @@ EVENTS = [
     build.call_started("1700.1", 1000.0, None, "", None, None),
     build.call_reading("1700.1", READING, 1004.0, SEGMENT),
     build.call_reading("1700.1", replace(READING, scores=Scores((0.25,) * 4, 0.4)), 1004.0, None),
-    build.call_alert(
-        "1700.1", "angry", "Strongly negative signals for 20 s of speech.", 3.0, 30.0, 1.0, SEGMENT
-    ),
+    build.call_alert("1700.1", RAISED, 1.0, SEGMENT),
+    build.call_alert("1700.1", CLEARED, 1.0, None),
     build.call_graded(SEGMENT, GRADE, 1061.0, "cust", "d1"),
     build.call_graded(SEGMENT, NO_GRADE, 1061.0),
     build.grade_revised(
@@ -86,6 +88,10 @@ def test_repeating_readings_and_alerts_have_ids_of_their_own():
     assert later.event_id != EVENTS[4].event_id
     again = build.call_reading("1700.1", READING, 2000.0, None)
     assert again.event_id == EVENTS[4].event_id
+    ids = {
+        build.call_alert("1700.1", change, at, None).event_id for change in (RAISED, CLEARED) for at in (1, 2)
+    }
+    assert len(ids) == 2
 
 
 def test_readings_are_sent_only_to_who_asked():

@@ -42,6 +42,9 @@ DELETE FROM hold WHERE call_id = :call_id;
 -- name: delete_corrections(call_id)!
 DELETE FROM correction WHERE call_id = :call_id;
 
+-- name: delete_alerts(call_id)!
+DELETE FROM alert WHERE call_id = :call_id;
+
 -- name: delete_grades(call_id)!
 DELETE FROM grade WHERE call_id = :call_id;
 

@@ -1,0 +1,102 @@
+"""How alerts fare on calls of known course: raised when the true signals ask for it, and only then.
+
+    python -m benchmarks.alert_quality [--data ../shared/data] [--split test] [--calls 208] [--json]
+
+Each rule is watched twice on every call: on its true labels, and on the speech model's readings. A
+call is right when both raise an alert or neither does. `late_s` is how much later in the call (in
+seconds) the model's alert was raised than the true one, median and 90th percentile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.grade_calls import assemble
+from benchmarks.grade_quality import readings_of
+from emocx_pbx.alerts.rules import AlertRule
+from emocx_pbx.alerts.watch import CallWatch
+from emocx_pbx.domain import Reading
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.speech import load_speech
+from emocx_pbx.errors import EmocxError
+from emocx_pbx.training.data import read_clips
+
+RULES: Final = (
+    *(
+        AlertRule(name=f"{when} {length:g} s, {sure:g}", when=when, for_s=length, min_confidence=sure)
+        for when in ("angry", "upset")
+        for length in (10.0, 20.0)
+        for sure in (0.0, 0.6, 0.8)
+    ),
+    *(
+        AlertRule(name=f"falling {by:g} in {length:g} s", when="falling", for_s=length, by=by)
+        for by in (0.4, 0.6)
+        for length in (8.0, 12.0)
+    ),
+)
+
+
+def first_alert(rule: AlertRule, readings: Sequence[Reading]) -> float | None:
+    """Call time of the first alert, if any."""
+    watch = CallWatch([rule])
+    for reading in readings:
+        for change in watch.read(reading):
+            return change.t1
+    return None
+
+
+def figures(pairs: Sequence[tuple[float | None, float | None]]) -> dict[str, Any]:
+    """Of (true, given) first alerts."""
+    due = [given for true, given in pairs if true is not None]
+    quiet = [given for true, given in pairs if true is None]
+    late = sorted(given - true for true, given in pairs if true is not None and given is not None)
+    return {
+        "calls": len(pairs),
+        "due": len(due),
+        "recall": round(sum(g is not None for g in due) / len(due), 3) if due else None,
+        "false_alarms": round(sum(g is not None for g in quiet) / len(quiet), 3) if quiet else None,
+        "late_s_median": round(statistics.median(late), 1) if late else None,
+        "late_s_p90": round(late[int(0.9 * (len(late) - 1))], 1) if late else None,
+    }
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="How alerts fare on calls of known course.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--split", default="test", help="of clips.csv (dev while choosing, test to report)")
+    parser.add_argument("--calls", type=int, default=208)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--model", default="auto")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    try:
+        clips = read_clips(args.data / "speech" / "clips.csv", split=args.split).clips
+        classifier = load_speech(Registry(None), args.model)
+        calls = [
+            (call.truth, readings_of(call, classifier)[0]) for call in assemble(clips, args.calls, args.seed)
+        ]
+    except EmocxError as error:
+        print(f"alert_quality: {error}", file=sys.stderr)
+        return 2
+    result = {
+        rule.name: figures([(first_alert(rule, t), first_alert(rule, r)) for t, r in calls]) for rule in RULES
+    }
+    if args.json:
+        print(json.dumps({"model": classifier.name, "split": args.split, "rules": result}))
+    else:
+        head = ("rule", "calls", "due", "recall", "false alarms", "late, median", "late, p90")
+        print(" | ".join(head))
+        for name, row in result.items():
+            print(" | ".join([name, *(str(value) for value in row.values())]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

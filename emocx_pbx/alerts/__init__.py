@@ -1,0 +1,1 @@
+"""Alerts: rules on the readings of a live call, pure and clock-free."""

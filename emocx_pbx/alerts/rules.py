@@ -1,0 +1,105 @@
+"""What an administrator writes in the policy's [[alerts]] tables, and what contradicts itself there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from emocx_pbx.domain import UNCERTAIN, Scores
+
+#: Between the thresholds of raising and clearing: nearer ones would flicker.
+LEAST_GAP = 0.05
+#: Rules of a policy; each is watched on every live call.
+MAX_RULES = 20
+
+When = Literal["angry", "disappointed", "happy", "upset", "falling"]
+Name = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,80}\Z")]
+SpeechSeconds = Annotated[float, Meta(gt=0, le=600)]
+Points = Annotated[float, Meta(gt=0, le=2)]
+
+
+class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One rule on the readings of a live call; seconds are seconds of the customer's speech."""
+
+    name: Name
+    """Unique name; shown with every alert."""
+    when: When
+    """angry, disappointed, happy; upset: angry or disappointed; falling: valence went down."""
+    for_s: SpeechSeconds = 20.0
+    """So many seconds of speech with these signals; for falling, the length of each of the two stretches."""
+    within_s: SpeechSeconds | None = None
+    """They are counted in the last so many seconds of speech; default: twice for_s. Not for falling."""
+    clear_s: Annotated[float, Meta(ge=0)] | None = None
+    """The episode is over when only so many are left in there; default: half of for_s. Not for falling."""
+    since: Literal["start", "transfer"] = "start"
+    """falling: against the call's first speech, or the last before the latest transfer."""
+    by: Points = 0.5
+    """falling: by so many points of valence (from -1 to 1)."""
+    clear_by: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    """falling: over when only so many points below; default: half of by."""
+    min_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Readings less sure than that are no evidence, neither way."""
+    cooldown_s: Annotated[float, Meta(ge=0, le=86400)] = 60.0
+    """Least seconds of the call between two of this rule's alerts."""
+
+    @property
+    def window_s(self) -> float:
+        """Length of the sliding window, in seconds of speech."""
+        if self.when == "falling":
+            return self.for_s
+        return 2 * self.for_s if self.within_s is None else self.within_s
+
+    @property
+    def high(self) -> float:
+        """The measure at which an alert is raised."""
+        return self.by if self.when == "falling" else self.for_s
+
+    @property
+    def low(self) -> float:
+        """The measure at which it is cleared; under `high`."""
+        given = self.clear_by if self.when == "falling" else self.clear_s
+        return self.high / 2 if given is None else given
+
+    def evidence(self, scores: Scores) -> float | None:
+        """What a reading says to this rule: its valence, or 1 or 0 for signals; None for nothing."""
+        if self.when == "falling":
+            return scores.valence if scores.confidence >= self.min_confidence else None
+        if self.when == "upset":
+            # A reading torn between anger and disappointment is sure of one of the two.
+            angry, _, disappointed, _ = scores.probabilities
+            share = angry + disappointed
+            sure = max(share, 1 - share)
+            if sure < max(scores.threshold, self.min_confidence):
+                return None
+            return 1.0 if share >= 0.5 else 0.0
+        if scores.emotion == UNCERTAIN or scores.confidence < self.min_confidence:
+            return None
+        return 1.0 if scores.emotion == self.when else 0.0
+
+
+def alert_problems(rules: Sequence[AlertRule]) -> list[tuple[str, str]]:
+    """Place and problem of rules that are each of the right kind but wrong in themselves."""
+    found: list[tuple[str, str]] = []
+    if len(rules) > MAX_RULES:
+        found.append(("alerts", f"expected at most {MAX_RULES}, got {len(rules)}"))
+    for i, rule in enumerate(rules):
+        place = f"alerts[{i}]"
+        if not rule.name.strip() or rule.name in [other.name for other in rules[:i]]:
+            found.append((f"{place}.name", f"expected a unique name, got {rule.name!r}"))
+        falling = rule.when == "falling"
+        if falling:
+            strange = [name for name in ("within_s", "clear_s") if getattr(rule, name) is not None]
+        else:
+            strange = ["clear_by"] if rule.clear_by is not None else []
+            strange += ["since"] if rule.since != "start" else []
+        verb = "does not go with" if falling else "goes only with"
+        found += [(f"{place}.{name}", f'{verb} when = "falling"') for name in strange]
+        if rule.window_s < rule.for_s:
+            found.append((f"{place}.within_s", f"expected at least for_s = {rule.for_s:g}"))
+        if rule.low > rule.high - LEAST_GAP:
+            name, high = ("clear_by", "by") if falling else ("clear_s", "for_s")
+            found.append((f"{place}.{name}", f"expected less than {high} = {rule.high:g}, got {rule.low:g}"))
+    return found

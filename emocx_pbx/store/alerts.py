@@ -1,0 +1,64 @@
+"""Alerts in the store: written when raised, completed when cleared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from emocx_pbx.store.calls import Calls
+from emocx_pbx.store.connection import Row
+from emocx_pbx.store.rows import AlertRow
+from emocx_pbx.webhooks.events import NewEvent
+
+#: Most alerts one look gets.
+LIMIT: Final = 1000
+
+
+class Alerts(Calls):
+    """The part of the Store about alerts."""
+
+    async def save_alerts(self, alerts: Sequence[AlertRow], events: Sequence[NewEvent] = ()) -> None:
+        """Keep alerts (each once, by call, rule and t1) and their ends, with their events."""
+        async with self._connection.transaction() as c:
+            for alert in alerts:
+                key = {"call_id": alert.call_id, "rule": alert.rule, "t1": alert.t1}
+                await self._sql.raise_alert(
+                    c,
+                    **key,
+                    t0=alert.t0,
+                    raised_at=alert.raised_at,
+                    number=alert.segment,
+                    agent=alert.agent,
+                    message=alert.message,
+                )
+                if alert.cleared_at is not None:
+                    await self._sql.clear_alert(c, **key, at=alert.cleared_at, reason=alert.clear_reason)
+            await self._add_events(c, events)
+        self._tell(events)
+
+    async def alerts_of_call(self, call_id: str) -> tuple[AlertRow, ...]:
+        """The call's alerts, by when they were raised."""
+        return tuple(_alert(row) for row in await self._connection.rows("alerts_of_call", call_id=call_id))
+
+    async def alerts(
+        self, since: float = -math.inf, until: float = math.inf, limit: int = LIMIT
+    ) -> list[AlertRow]:
+        """Alerts raised in a time, newest first."""
+        rows = await self._connection.rows("alerts", since=since, until=until, limit=limit)
+        return [_alert(row) for row in rows]
+
+
+def _alert(row: Row) -> AlertRow:
+    return AlertRow(
+        row["call_id"],
+        row["rule"],
+        row["t0"],
+        row["t1"],
+        row["raised_at"],
+        row["number"],
+        row["agent"],
+        row["message"],
+        row["cleared_at"],
+        row["clear_reason"],
+    )

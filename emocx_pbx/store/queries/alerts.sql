@@ -1,0 +1,17 @@
+-- name: raise_alert(call_id, rule, t0, t1, raised_at, number, agent, message)!
+INSERT OR IGNORE INTO alert (call_id, rule, t0, t1, raised_at, number, agent, message)
+VALUES (:call_id, :rule, :t0, :t1, :raised_at, :number, :agent, :message);
+
+-- name: clear_alert(call_id, rule, t1, at, reason)!
+UPDATE alert SET cleared_at = :at, clear_reason = :reason
+WHERE call_id = :call_id AND rule = :rule AND t1 = :t1 AND cleared_at IS NULL;
+
+-- name: clear_all_alerts(call_id, at)!
+UPDATE alert SET cleared_at = :at, clear_reason = 'ended' WHERE call_id = :call_id AND cleared_at IS NULL;
+
+-- name: alerts_of_call(call_id)
+SELECT * FROM alert WHERE call_id = :call_id ORDER BY t1, rule;
+
+-- name: alerts(since, until, limit)
+SELECT * FROM alert WHERE raised_at >= :since AND raised_at < :until
+ORDER BY raised_at DESC, call_id DESC, t1 DESC LIMIT :limit;

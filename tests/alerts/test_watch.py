@@ -1,0 +1,224 @@
+"""The watch: once per episode, exact in time, indifferent to how speech is cut into readings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emocx_pbx.alerts.rules import AlertRule
+from emocx_pbx.alerts.watch import AlertChange, CallWatch
+from emocx_pbx.domain import Reading, Scores
+
+PROBABILITIES = {
+    "angry": (0.8, 0.1, 0.05, 0.05),
+    "neutral": (0.05, 0.85, 0.05, 0.05),
+    "disappointed": (0.1, 0.1, 0.75, 0.05),
+    "happy": (0.05, 0.1, 0.05, 0.8),
+    "torn": (0.45, 0.05, 0.45, 0.05),
+    "uncertain": (0.3, 0.3, 0.2, 0.2),
+}
+ANGRY = AlertRule(name="angry", when="angry", for_s=12, within_s=24, clear_s=6, cooldown_s=0)
+UPSET = AlertRule(name="upset", when="upset", for_s=6)
+SINCE_START = AlertRule(name="down", when="falling", for_s=6, by=0.5, clear_by=0.2, cooldown_s=0)
+SINCE_TRANSFER = AlertRule(name="handed", when="falling", for_s=6, by=0.5, since="transfer", cooldown_s=0)
+RULES = (ANGRY, UPSET, SINCE_START, SINCE_TRANSFER)
+
+
+def said(*signals: str, length: float = 3.0, begin: float = 0.0) -> list[Reading]:
+    """Readings one after the other."""
+    return [
+        Reading(begin + i * length, begin + (i + 1) * length, length, Scores(PROBABILITIES[s], 0.4))
+        for i, s in enumerate(signals)
+    ]
+
+
+def watched(
+    readings: list[Reading], *rules: AlertRule, transfers: tuple[float, ...] = ()
+) -> list[AlertChange]:
+    watch = CallWatch(rules)
+    for t in transfers:
+        watch.transferred(t)
+    return [change for reading in readings for change in watch.read(reading)]
+
+
+def told(changes: list[AlertChange]) -> list[tuple[str, str, float]]:
+    return [(change.rule, change.state, round(change.t1, 3)) for change in changes]
+
+
+def test_so_many_seconds_of_anger_raise_it_once() -> None:
+    changes = watched(said(*["neutral"] * 2, *["angry"] * 30), ANGRY)
+    assert told(changes) == [("angry", "raised", 18.0)]
+    assert changes[0].t0 == 6.0
+    assert changes[0].message == "Signals of anger in 12 of the last 24 seconds of the customer's speech."
+
+
+def test_it_is_cleared_late_and_armed_again() -> None:
+    readings = said(*["angry"] * 5, *["neutral"] * 8, *["angry"] * 5)
+    changes = watched(readings, ANGRY)
+    # 15 s of anger leave the 24 s window from 24 s on: 6 are left at 33 s.
+    assert told(changes) == [("angry", "raised", 12.0), ("angry", "cleared", 33.0), ("angry", "raised", 51.0)]
+    assert changes[1].reason == "recovered" and changes[1].raised_t1 == 12.0
+
+
+def test_around_the_threshold_it_does_not_flicker() -> None:
+    wavering = said(*["angry"] * 4, *["neutral", "angry", "neutral", "angry"] * 10)
+    assert [change.state for change in watched(wavering, ANGRY)] == ["raised"]
+
+
+def test_what_is_unsure_is_no_recovery() -> None:
+    assert len(watched(said(*["angry"] * 4, *["uncertain"] * 20), ANGRY)) == 1
+    strict = AlertRule(name="strict", when="angry", for_s=6, min_confidence=0.9)
+    assert watched(said(*["angry"] * 9), strict) == []
+
+
+def test_silence_is_no_recovery_but_what_is_said_then_is() -> None:
+    readings = said(*["angry"] * 4) + said(*["neutral"] * 7, begin=300.0)
+    assert told(watched(readings, ANGRY)) == [("angry", "raised", 12.0), ("angry", "cleared", 318.0)]
+
+
+def test_torn_between_two_kinds_of_upset_is_upset() -> None:
+    assert told(watched(said("torn", "torn"), UPSET)) == [("upset", "raised", 6.0)]
+    assert watched(said("torn", "torn"), AlertRule(name="a", when="angry", for_s=6, min_confidence=0.5)) == []
+
+
+def test_a_cooldown_delays_the_next_alert() -> None:
+    slow = AlertRule(name="slow", when="angry", for_s=6, within_s=12, clear_s=3, cooldown_s=40)
+    readings = said(*["angry"] * 2, *["neutral"] * 4, *["angry"] * 12)
+    assert told(watched(readings, slow)) == [
+        ("slow", "raised", 6.0),
+        ("slow", "cleared", 15.0),
+        ("slow", "raised", 46.0),
+    ]
+
+
+def test_falling_since_the_start() -> None:
+    changes = watched(
+        said("happy", "happy", "neutral", "angry", "angry", "neutral", "happy", "happy"), SINCE_START
+    )
+    assert [change.state for change in changes] == ["raised", "cleared"]
+    assert changes[0].t1 == pytest.approx(12.0)  # the window after the base is full, and its mean is low
+    assert "since the call's begin" in changes[0].message
+
+
+def test_falling_since_a_transfer_is_measured_from_just_before_it() -> None:
+    readings = said("angry", "neutral", "neutral", "neutral", "angry", "angry", "angry")
+    assert watched(readings, SINCE_TRANSFER) == []
+    changes = watched(readings, SINCE_TRANSFER, transfers=(12.0,))
+    assert told(changes) == [("handed", "raised", 18.0)]
+    # A second transfer: whom the customer comes to is not blamed for what was before.
+    changes = watched(readings, SINCE_TRANSFER, transfers=(12.0, 18.5))
+    assert told(changes) == [("handed", "raised", 18.0), ("handed", "cleared", 18.5)]
+    assert changes[1].reason == "transferred"
+
+
+def test_the_end_of_the_call_clears_what_is_raised() -> None:
+    watch = CallWatch(RULES)
+    for reading in said(*["angry"] * 6):
+        watch.read(reading)
+    assert set(watch.open) == {"angry", "upset"}
+    changes = watch.end(20.0)
+    assert {change.rule for change in changes} == {"angry", "upset"}
+    assert {change.reason for change in changes} == {"ended"} and not watch.open
+
+
+def test_seconds_heard_twice_count_once() -> None:
+    overlapping = [
+        replace(r, t0=max(0.0, r.t0 - 1), speech_s=4.0 if r.t0 else 3.0) for r in said(*["angry"] * 5)
+    ]
+    assert told(watched(overlapping, ANGRY)) == [("angry", "raised", 12.0)]
+    assert watched([*said("angry"), *said("angry"), *said("angry"), *said("angry")], ANGRY) == []
+
+
+SIGNALS = st.lists(st.sampled_from(sorted(PROBABILITIES)), min_size=1, max_size=60)
+RULE = st.one_of(
+    st.builds(
+        lambda when, length, more, clear, cooldown: AlertRule(
+            name="r",
+            when=when,
+            for_s=length,
+            within_s=length + more,
+            clear_s=clear * length / 4,
+            cooldown_s=cooldown,
+        ),
+        st.sampled_from(["angry", "upset", "happy"]),
+        st.sampled_from([2.0, 4.5, 12.0]),
+        st.sampled_from([0.0, 1.5, 10.0]),
+        st.integers(0, 3),
+        st.sampled_from([0.0, 7.0, 30.0]),
+    ),
+    st.builds(
+        lambda length, by, since, cooldown: AlertRule(
+            name="r", when="falling", for_s=length, by=by, since=since, cooldown_s=cooldown
+        ),
+        st.sampled_from([2.0, 4.5, 12.0]),
+        st.sampled_from([0.2, 0.5, 1.0]),
+        st.sampled_from(["start", "transfer"]),
+        st.sampled_from([0.0, 7.0, 30.0]),
+    ),
+)
+TRANSFERS = st.lists(st.sampled_from([4.0, 9.0, 20.5, 40.0]), unique=True, max_size=2).map(sorted).map(tuple)
+
+
+@given(SIGNALS, RULE, TRANSFERS)
+def test_never_twice_in_an_episode_nor_within_a_cooldown(signals, rule, transfers) -> None:
+    changes = watched(said(*signals), rule, transfers=transfers)
+    assert [change.state for change in changes] == ["raised", "cleared"] * (len(changes) // 2) + [
+        "raised"
+    ] * (len(changes) % 2)
+    for earlier, later in pairwise(changes):
+        assert earlier.t1 <= later.t1
+        if later.state == "cleared":
+            assert (later.raised_t1, later.t0) == (earlier.t1, earlier.t0)
+            assert later.reason == "transferred" or later.value <= rule.low + 1e-5
+    raised = [change for change in changes if change.state == "raised"]
+    for change in raised:
+        assert change.value >= rule.high - 1e-5 and change.t0 < change.t1
+    assert all(b.t1 - a.t1 >= rule.cooldown_s - 1e-6 for a, b in pairwise(raised))
+
+
+@given(SIGNALS, RULE, TRANSFERS, st.data())
+def test_cutting_readings_changes_nothing(signals, rule, transfers, data) -> None:
+    whole = said(*signals)
+    cut = []
+    for reading in whole:
+        share = data.draw(st.sampled_from([0.0, 0.25, 0.5, 0.8]))
+        middle = reading.t0 + 3 * share
+        if share:
+            cut.append(replace(reading, t1=middle, speech_s=3 * share))
+        cut.append(replace(reading, t0=middle, speech_s=3 * (1 - share)))
+    one, other = (watched(readings, rule, transfers=transfers) for readings in (whole, cut))
+    assert [(c.state, c.reason) for c in one] == [(c.state, c.reason) for c in other]
+    for a, b in zip(one, other, strict=True):
+        assert (a.t1, a.value) == (pytest.approx(b.t1, abs=1e-4), pytest.approx(b.value, abs=1e-4))
+
+
+@given(SIGNALS, RULE)
+def test_pauses_move_alerts_but_make_none(signals, rule) -> None:
+    rule = AlertRule(**{name: getattr(rule, name) for name in rule.__struct_fields__} | {"cooldown_s": 0.0})
+    close = said(*signals)
+    apart = [replace(r, t0=r.t0 * 5, t1=r.t0 * 5 + 3) for r in close]
+    assert [c.state for c in watched(close, rule)] == [c.state for c in watched(apart, rule)]
+
+
+@given(SIGNALS, TRANSFERS)
+def test_each_rule_is_watched_on_its_own(signals, transfers) -> None:
+    together = watched(said(*signals), *RULES, transfers=transfers)
+    for rule in RULES:
+        assert [c for c in together if c.rule == rule.name] == watched(
+            said(*signals), rule, transfers=transfers
+        )
+
+
+@given(SIGNALS, RULE)
+def test_a_transfer_told_late_is_put_where_it_belongs(signals, rule) -> None:
+    """AMI events come at once, readings seconds later: what was said before the transfer stays before it."""
+    late, early = CallWatch([rule]), CallWatch([rule])
+    early.transferred(9.0)
+    for i, reading in enumerate(said(*signals)):
+        if i == 3:
+            late.transferred(9.0)
+        assert late.read(reading) == early.read(reading)

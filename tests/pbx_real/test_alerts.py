@@ -1,0 +1,93 @@
+"""Alerts on real calls: speech that the model reads as angry raises one alert per episode, heard by all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest_asyncio
+from pbx_stubs import AmiProbe, call_in, hang_up
+
+from emocx_pbx.analysis.windows import CallSegmenter
+from emocx_pbx.demo import recordings
+from emocx_pbx.demo.asterisk import PrivateAsterisk
+from emocx_pbx.demo.receiver import Receiver
+from emocx_pbx.demo.run import EVENTS
+from emocx_pbx.demo.service import POLICY, Hook, ServiceProcess
+from emocx_pbx.domain import Span
+from emocx_pbx.settings import AnalysisSettings
+
+RULE = '[[alerts]]\nname = "angry"\nwhen = "angry"\nfor_s = 5\nwithin_s = 6\nclear_s = 2\ncooldown_s = 1\n'
+
+
+def without_pauses(side: recordings.Samples, seconds: float) -> recordings.Samples:
+    """What is said in a recording, utterance after utterance."""
+    segmenter = CallSegmenter(AnalysisSettings())
+    found = [*segmenter.feed(side, np.zeros_like(side)), *segmenter.finish()]
+    spans = [item for item in found if isinstance(item, Span) and item.side == "customer"]
+    pause = np.zeros(recordings.RATE // 2, np.int16)
+    parts = [p for s in spans for p in (side[int(s.t0 * 8000) : int(s.t1 * 8000)], pause)]
+    return np.concatenate(parts)[: int(seconds * recordings.RATE)]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def quiet_agent(pbx: PrivateAsterisk, probe: AmiProbe) -> AsyncIterator[str]:
+    """The only agent of queue retention, who says nothing: what is read is the customer's alone."""
+    recordings.write_mulaw(pbx.sounds / "quiet.ulaw", np.zeros(recordings.RATE * 60, np.int16))
+    member, usual = "Local/play-quiet@demo-customer/n", ("PJSIP/agent-retention-1", "PJSIP/agent-retention-2")
+    for interface in usual:
+        await probe.action(Action="QueuePause", Queue="retention", Interface=interface, Paused="true")
+    await probe.action(Action="QueueAdd", Queue="retention", Interface=member, MemberName="Rita")
+    yield "Rita"
+    await probe.action(Action="QueueRemove", Queue="retention", Interface=member)
+    for interface in usual:
+        await probe.action(Action="QueuePause", Queue="retention", Interface=interface, Paused="false")
+
+
+async def test_one_alert_per_episode(
+    pbx: PrivateAsterisk, probe: AmiProbe, crm: Receiver, quiet_agent: str, tmp_path: Path
+) -> None:
+    """In the shipped call the model reads the customer's speech as angry, the agent's as not."""
+    call = recordings.load(Path(__file__).parents[1] / "data/audio/call_customer.flac")
+    calm = recordings.load(Path(__file__).parents[1] / "data/audio/call_agent.flac")
+    angry = without_pauses(call.customer, 12)
+    friendly = np.tile(without_pauses(calm.customer, 10), 2)
+    course = np.concatenate([angry, friendly, angry, np.zeros(recordings.RATE * 60, np.int16)])  # (n,)
+    recordings.write_mulaw(pbx.sounds / "episodes.ulaw", course)
+    (tmp_path / "policy.toml").write_text(POLICY.read_text() + RULE)
+    hook = Hook(crm.url, crm.secret, (*EVENTS, "call.alert"))
+    light = {"analysis": {"transcriber": "off"}}
+    async with ServiceProcess(tmp_path, pbx, [hook], light, tmp_path / "policy.toml") as service:
+        customer = await call_in(probe, "queue-retention", recording="episodes")
+        after = len(probe.events)
+        for state in ("raised", "cleared", "raised"):
+            _, event = await probe.event(
+                "UserEvent", 60, after=after, UserEvent="EmocxAlert", CallId=customer.uniqueid, State=state
+            )
+            after = 1 + next(i for i, (_, e) in enumerate(probe.events) if e is event)
+        await hang_up(probe, customer)
+        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 20)
+        told = [e for _, e in probe.events if e.get("CallId") == customer.uniqueid]
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{service.url}/api/v1/calls/{customer.uniqueid}") as answer:
+                stored = (await answer.json())["alerts"]
+            async with session.get(f"{service.url}/metrics") as answer:
+                metrics = await answer.text()
+    assert [event["State"] for event in told] == ["raised", "cleared", "raised", "cleared"]
+    assert [event.get("Reason") for event in told] == [None, "recovered", None, "ended"]
+    assert (told[0]["Agent"], told[0]["Queue"]) == (quiet_agent, "retention")
+    assert told[0]["Rule"] == "angry" and told[0]["Message"].startswith("Signals of anger in 5 of")
+    # The angry speech began with the call, and lasts for 12 s.
+    assert float(told[0]["From"]) < float(told[0]["To"]) < 13
+    alerts = crm.of("call.alert", customer.uniqueid)
+    assert [a.data["state"] for a in sorted(alerts, key=lambda a: a.data["sequence"])] == [
+        event["State"] for event in told
+    ]
+    assert len({a.data["episode"] for a in alerts}) == 2
+    ended = crm.of("call.ended", customer.uniqueid)[0].data["sequence"]
+    assert all(a.data["sequence"] < ended for a in alerts)
+    assert [a["clear_reason"] for a in stored] == ["recovered", "ended"]
+    assert 'emocx_alerts_total{rule="angry"} 2.0' in metrics
+    assert "emocx_user_events_lost_total 0.0" in metrics
