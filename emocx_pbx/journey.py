@@ -173,6 +173,7 @@ class Journeys:
             change.queue,
             decision_id,
             [started],
+            queued_at=change.at,
         )
         log.info("call started", key="call.started", call_id=change.call_id, queue=change.queue)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Literal
 
+import aiosqlite
 import msgspec
 
 from emocx_pbx.domain import LABELS, Decision, Reading, Scores, Segment, Span
@@ -39,6 +40,11 @@ class Calls(Outbox):
                 customer_key=customer_key or None,
                 text=text,
                 body=msgspec.json.encode(decision).decode(),
+                status=decision.status,
+                queue=decision.queue,
+                emotion=decision.emotion,
+                topic=decision.topic,
+                rule=decision.rule,
             )
             await self._add_events(c, events)
         self._tell(events)
@@ -70,8 +76,12 @@ class Calls(Outbox):
         queue: str | None,
         decision_id: str | None,
         events: Sequence[NewEvent] = (),
+        queued_at: float | None = None,
     ) -> None:
-        """A call began; told again, it only fills in what was not known."""
+        """A call began; told again, it only fills in what was not known.
+
+        `queued_at` is when it first joined a queue.
+        """
         async with self._connection.transaction() as c:
             await self._sql.start_call(
                 c,
@@ -81,10 +91,12 @@ class Calls(Outbox):
                 caller=caller or None,
                 queue=queue or None,
                 decision_id=decision_id or None,
+                queued_at=queued_at,
             )
             if decision_id:
                 await self._sql.attach_decision(c, decision_id=decision_id, call_id=call_id)
                 await self._sql.attach_call(c, decision_id=decision_id, call_id=call_id)
+                await self._sql.refresh_call(c, call_id=call_id)
             await self._add_events(c, events)
         self._tell(events)
 
@@ -103,6 +115,7 @@ class Calls(Outbox):
         values = {f.name: getattr(segment, f.name) for f in fields(segment) if f.name != "index"}
         async with self._connection.transaction() as c:
             await self._sql.open_segment(c, number=segment.index, **values)
+            await self._refresh(c, segment.call_id)
             await self._sql.touch_call(c, call_id=segment.call_id, at=segment.started_at)
 
     async def close_segment(self, call_id: str, index: int, at: float, reason: str) -> None:
@@ -150,10 +163,16 @@ class Calls(Outbox):
             ended: int = await self._sql.end_call(c, call_id=call_id, at=at, reason=reason)
             await self._sql.close_all_segments(c, call_id=call_id, at=at, reason=reason)
             await self._sql.end_hold(c, call_id=call_id, at=at)
+            await self._refresh(c, call_id)
             await self._sql.clear_all_alerts(c, call_id=call_id, at=at)
             await self._add_events(c, events)
         self._tell(events)
         return ended > 0
+
+    async def _refresh(self, c: aiosqlite.Connection, call_id: str) -> None:
+        """What lists show of the call is kept beside it, so that they need not add up."""
+        await self._sql.refresh_call(c, call_id=call_id)
+        await self._sql.refresh_segments(c, call_id=call_id)
 
     async def open_calls(self) -> list[OpenCall]:
         """Calls without an end, with their open segments: what a restart has to settle."""

@@ -1,4 +1,4 @@
-"""The store's two SQLite connections: one that writes, under a lock, and one that reads."""
+"""The store's three SQLite connections: one writes, under a lock, one reads, one reads for people."""
 
 from __future__ import annotations
 
@@ -24,11 +24,17 @@ Row = sqlite3.Row
 
 
 class Connection:
-    """Transactions on the writer, plain reads on the reader (which sees only what is committed)."""
+    """Transactions on the writer, plain reads on the reader (which sees only what is committed).
 
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    Lists and sums for people have a reader of their own: a call must never wait for a report.
+    """
+
+    def __init__(
+        self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, viewer: aiosqlite.Connection
+    ) -> None:
         self._writer = writer
         self._reader = reader
+        self._viewer = viewer
         self._lock = asyncio.Lock()
         self._durable = True
         self._closed = False
@@ -44,7 +50,7 @@ class Connection:
         opened: list[aiosqlite.Connection] = []
         try:
             await asyncio.to_thread(_probe, path)
-            for _ in range(2):
+            for _ in range(3):
                 # isolation_level None: transactions begin where we say so, not by themselves.
                 connection = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
                 opened.append(connection)
@@ -53,7 +59,8 @@ class Connection:
                 for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                     await connection.execute(f"PRAGMA {pragma}")
             await migrate(opened[0])
-            await opened[1].execute("PRAGMA query_only=ON")
+            for connection in opened[1:]:
+                await connection.execute("PRAGMA query_only=ON")
         except (sqlite3.Error, OSError, StoreError) as error:
             for connection in opened:
                 await connection.close()
@@ -66,6 +73,7 @@ class Connection:
         async with self._lock:
             self._closed = True
             await self._reader.close()
+            await self._viewer.close()
             await self._writer.close()
 
     @asynccontextmanager
@@ -99,9 +107,18 @@ class Connection:
 
     async def rows(self, query: str, **parameters: Any) -> list[Row]:
         """All rows of a named query, read from what is committed."""
+        return await self._fetched(self._reader, query, parameters)
+
+    async def view_rows(self, query: str, **parameters: Any) -> list[Row]:
+        """The same for lists and sums that may take a while."""
+        return await self._fetched(self._viewer, query, parameters)
+
+    async def _fetched(
+        self, connection: aiosqlite.Connection, query: str, parameters: dict[str, Any]
+    ) -> list[Row]:
         self._check_open()
         try:
-            return [row async for row in getattr(self.sql, query)(self._reader, **parameters)]
+            return [row async for row in getattr(self.sql, query)(connection, **parameters)]
         except sqlite3.Error as error:
             raise StoreError(f"the database can't be read: {error}") from error
 

@@ -11,6 +11,7 @@ from emocx_pbx.store.calls import call_row
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.ranking import RankingRows
 from emocx_pbx.store.rows import CallDetail
+from emocx_pbx.store.views import Views
 
 
 class Store(RankingRows):
@@ -20,6 +21,13 @@ class Store(RankingRows):
     anything. What it wrote survives any crash of ours when it returns, and a power cut too, but for
     the last readings and utterances. Methods raise StoreError when SQLite refuses.
     """
+
+    def __init__(
+        self, connection: Connection, endpoints: Sequence[WebhookSettings], clock: Callable[[], float]
+    ) -> None:
+        super().__init__(connection, endpoints, clock)
+        self.views = Views(connection)
+        """Lists and sums for people."""
 
     @classmethod
     async def open(

@@ -104,6 +104,20 @@ class Grades(Alerts):
             rubric=row.grade.rubric,
             body=msgspec.json.encode(row.grade).decode(),
         )
+        await self._sql.show_grade(
+            c,
+            call_id=row.call_id,
+            number=row.segment,
+            revision=row.revision,
+            kind=row.kind,
+            at=row.at,
+            score=row.grade.score,
+            letter=row.grade.letter,
+            low=row.grade.low,
+            high=row.grade.high,
+            evidence_s=row.grade.evidence_s,
+        )
+        await self._refresh(c, row.call_id)
         return added
 
 

@@ -70,12 +70,15 @@ class Outbox:
                 at=event.at,
                 body=event.body(sequence),
             )
+            if event.type == "call.alert" and event.call_id is not None:
+                await self._sql.count_alert(c, call_id=event.call_id)
             for endpoint in self._endpoints:
                 if wants(endpoint.events, event.type):
                     await self._sql.add_delivery(
                         c,
                         event_id=event.event_id,
                         endpoint=endpoint.name,
+                        type=event.type,
                         stream=event.stream,
                         sequence=sequence,
                         next_at=self._clock(),
@@ -199,6 +202,7 @@ class Outbox:
                             c,
                             event_id=event["event_id"],
                             endpoint=name,
+                            type=event["type"],
                             stream=event["stream"],
                             sequence=event["sequence"],
                             next_at=self._clock(),

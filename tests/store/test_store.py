@@ -122,7 +122,14 @@ async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(sto
     async def halfway() -> None:
         async with store._connection.transaction() as c:
             await store._sql.start_call(
-                c, call_id="x", at=1.0, customer_key=None, caller=None, queue=None, decision_id=None
+                c,
+                call_id="x",
+                at=1.0,
+                customer_key=None,
+                caller=None,
+                queue=None,
+                decision_id=None,
+                queued_at=None,
             )
             entered.set()
             await never.wait()

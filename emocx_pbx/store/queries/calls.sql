@@ -1,11 +1,12 @@
--- name: start_call(call_id, at, customer_key, caller, queue, decision_id)!
-INSERT INTO call (call_id, started_at, customer_key, caller, queue, decision_id, last_seen_at)
-VALUES (:call_id, :at, :customer_key, :caller, :queue, :decision_id, :at)
+-- name: start_call(call_id, at, customer_key, caller, queue, decision_id, queued_at)!
+INSERT INTO call (call_id, started_at, customer_key, caller, queue, decision_id, queued_at, last_seen_at)
+VALUES (:call_id, :at, :customer_key, :caller, :queue, :decision_id, :queued_at, :at)
 ON CONFLICT (call_id) DO UPDATE SET
     customer_key = COALESCE(excluded.customer_key, customer_key),
     caller = COALESCE(excluded.caller, caller),
     queue = COALESCE(excluded.queue, queue),
     decision_id = COALESCE(excluded.decision_id, decision_id),
+    queued_at = COALESCE(queued_at, excluded.queued_at),
     last_seen_at = MAX(last_seen_at, excluded.last_seen_at);
 
 -- name: touch_call(call_id, at)!

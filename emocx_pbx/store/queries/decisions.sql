@@ -1,6 +1,7 @@
--- name: record_decision(decision_id, call_id, at, customer_key, text, body)!
-INSERT OR IGNORE INTO decision (decision_id, call_id, at, customer_key, text, body)
-VALUES (:decision_id, :call_id, :at, :customer_key, :text, :body);
+-- name: record_decision(decision_id, call_id, at, customer_key, text, body, status, queue, emotion, topic, rule)!
+INSERT OR IGNORE INTO decision
+    (decision_id, call_id, at, customer_key, text, body, status, queue, emotion, topic, rule)
+VALUES (:decision_id, :call_id, :at, :customer_key, :text, :body, :status, :queue, :emotion, :topic, :rule);
 
 -- name: attach_decision(decision_id, call_id)!
 UPDATE decision SET call_id = :call_id WHERE decision_id = :decision_id;

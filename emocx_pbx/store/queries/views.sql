@@ -1,0 +1,160 @@
+-- name: refresh_call(call_id)!
+-- Brings what lists show of a call up to date with its decision, segments, grades and last readings.
+UPDATE call SET
+    (came, status, topic) = (
+        SELECT d.emotion, d.status, d.topic FROM decision d WHERE d.decision_id = call.decision_id),
+    (answered_at, talk_s, score, disputed) = (
+        SELECT MIN(started_at), SUM(COALESCE(ended_at, started_at) - started_at), AVG(score),
+            COALESCE(MAX(grade_kind = 'dispute'), 0)
+        FROM segment s WHERE s.call_id = call.call_id),
+    agents = (
+        SELECT char(31) || group_concat(agent, char(31)) || char(31)
+        FROM (SELECT agent FROM segment s WHERE s.call_id = call.call_id GROUP BY agent ORDER BY MIN(number))),
+    letters = (
+        SELECT char(31) || group_concat(COALESCE(letter, '-'), char(31)) || char(31)
+        FROM (SELECT letter FROM segment s
+              WHERE s.call_id = call.call_id AND s.graded_at IS NOT NULL ORDER BY number)),
+    (went, valence) = (
+        SELECT
+            CASE
+                WHEN MAX(a, n, d, h) < t * s THEN 'uncertain'
+                WHEN a >= MAX(n, d, h) THEN 'angry'
+                WHEN n >= MAX(d, h) THEN 'neutral'
+                WHEN d >= h THEN 'disappointed'
+                ELSE 'happy'
+            END,
+            (h - a - 0.7 * d) / s
+        FROM (
+            SELECT SUM(speech_s) AS s, SUM(angry * speech_s) AS a, SUM(neutral * speech_s) AS n,
+                SUM(disappointed * speech_s) AS d, SUM(happy * speech_s) AS h, MAX(threshold) AS t
+            FROM (SELECT * FROM reading r WHERE r.call_id = call.call_id ORDER BY t0 DESC, t1 DESC LIMIT 3))
+        WHERE s > 0)
+WHERE call_id = :call_id;
+
+-- name: refresh_segments(call_id)!
+UPDATE segment SET came = (SELECT c.came FROM call c WHERE c.call_id = segment.call_id)
+WHERE call_id = :call_id;
+
+-- name: show_grade(call_id, number, revision, kind, at, score, letter, low, high, evidence_s)!
+UPDATE segment SET score = :score, letter = :letter, low = :low, high = :high, evidence_s = :evidence_s,
+    revision = :revision, grade_kind = :kind, graded_at = :at
+WHERE call_id = :call_id AND number = :number AND COALESCE(revision, -1) < :revision;
+
+-- name: count_alert(call_id)!
+UPDATE call SET alerts = alerts + 1 WHERE call_id = :call_id;
+
+-- name: view_calls(since, until, queue, agent, came, went, letter, alert, disputed, outcome, search, at, call_id, limit)
+-- Newest first, after (at, call_id); filtered within the index call_list.
+SELECT c.* FROM (
+    SELECT call_id AS id FROM call INDEXED BY call_list
+    WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
+      AND (:queue IS NULL OR queue = :queue)
+      AND (:agent IS NULL OR instr(agents, char(31) || :agent || char(31)))
+      AND (:came IS NULL OR COALESCE(came, 'none') = :came)
+      AND (:went IS NULL OR COALESCE(went, 'none') = :went)
+      AND (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)))
+      AND (:alert IS NULL OR (alerts > 0) = :alert)
+      AND (:disputed IS NULL OR disputed = :disputed)
+      AND (:outcome IS NULL OR :outcome = CASE
+            WHEN ended_at IS NULL THEN 'open' WHEN answered_at IS NULL THEN 'abandoned' ELSE 'answered' END)
+      AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) OR caller = :search OR call_id = :search)
+    ORDER BY started_at DESC, call_id DESC LIMIT :limit)
+JOIN call c ON c.call_id = id ORDER BY c.started_at DESC, c.call_id DESC;
+
+-- name: view_grades(since, until, agent, queue, came, letter, disputed, at, call_id, number, limit)
+-- Graded parts, newest first, after (at, call_id, number); filtered within the index segment_list.
+SELECT s.* FROM (
+    SELECT call_id AS id, number AS part FROM segment INDEXED BY segment_list
+    WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
+      AND (started_at, call_id, number) < (:at, :call_id, :number)
+      AND (:agent IS NULL OR agent = :agent)
+      AND (:queue IS NULL OR queue = :queue)
+      AND (:came IS NULL OR COALESCE(came, 'none') = :came)
+      AND (:letter IS NULL OR COALESCE(letter, '-') = :letter)
+      AND (:disputed IS NULL OR (grade_kind = 'dispute') = :disputed)
+    ORDER BY started_at DESC, call_id DESC, number DESC LIMIT :limit)
+JOIN segment s ON s.call_id = id AND s.number = part
+ORDER BY s.started_at DESC, s.call_id DESC, s.number DESC;
+
+-- name: view_agents_by_came(since, until, agent)
+-- Every agent's parts by how customers came; squares for the spread.
+SELECT agent, COALESCE(came, 'none') AS came, COUNT(*) AS parts, COUNT(score) AS graded, AVG(score) AS mean,
+    COALESCE(SUM(score * score), 0) AS squares, MAX(started_at) AS newest_at
+FROM segment INDEXED BY segment_list
+WHERE started_at >= :since AND started_at < :until AND (:agent IS NULL OR agent = :agent)
+GROUP BY agent, COALESCE(came, 'none') ORDER BY agent, came;
+
+-- name: view_agents_by_bin(since, until, bin_s, agent)
+-- Every agent's graded parts by stretches of time, counted from `since`.
+SELECT agent, CAST((started_at - :since) / :bin_s AS INTEGER) AS bin, COUNT(*) AS graded, AVG(score) AS mean,
+    SUM(score * score) AS squares
+FROM segment INDEXED BY segment_list
+WHERE started_at >= :since AND started_at < :until AND score IS NOT NULL AND (:agent IS NULL OR agent = :agent)
+GROUP BY agent, bin ORDER BY agent, bin;
+
+-- name: view_agents_by_letter(since, until, agent)
+-- '-' is insufficient evidence.
+SELECT agent, COALESCE(letter, '-') AS letter, COUNT(*) AS parts
+FROM segment INDEXED BY segment_list
+WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
+  AND (:agent IS NULL OR agent = :agent)
+GROUP BY agent, COALESCE(letter, '-') ORDER BY agent, letter;
+
+-- name: view_queue_calls(since, until, limit)
+-- A day's calls that joined a queue or were sent to one, in their order.
+SELECT call_id, queue, started_at, COALESCE(queued_at, started_at) AS queued_at, answered_at, ended_at, end_reason,
+    COALESCE(came, 'none') AS came, COALESCE(went, 'none') AS went, score
+FROM call WHERE started_at >= :since AND started_at < :until AND queue IS NOT NULL
+ORDER BY started_at, call_id LIMIT :limit;
+
+-- name: view_decisions(since, until, status, queue, emotion, at, decision_id, limit)
+SELECT d.* FROM (
+    SELECT decision_id AS id FROM decision INDEXED BY decision_list
+    WHERE at >= :since AND at < :until AND (at, decision_id) < (:at, :decision_id)
+      AND (:status IS NULL OR status = :status)
+      AND (:queue IS NULL OR queue = :queue)
+      AND (:emotion IS NULL OR emotion = :emotion)
+    ORDER BY at DESC, decision_id DESC LIMIT :limit)
+JOIN decision d ON d.decision_id = id ORDER BY d.at DESC, d.decision_id DESC;
+
+-- name: view_deliveries(endpoint, state, type, stream, before, limit)
+SELECT d.delivery_id, d.event_id, d.endpoint, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
+    d.last_at, d.last_status, d.last_error, d.delivered_at
+FROM (
+    SELECT delivery_id AS id FROM delivery INDEXED BY delivery_list
+    WHERE delivery_id < :before
+      AND (:endpoint IS NULL OR endpoint = :endpoint)
+      AND (:state IS NULL OR state = :state)
+      AND (:type IS NULL OR type = :type)
+      AND (:stream IS NULL OR stream = :stream)
+    ORDER BY delivery_id DESC LIMIT :limit)
+JOIN delivery d ON d.delivery_id = id JOIN event e ON e.event_id = d.event_id ORDER BY d.delivery_id DESC;
+
+-- name: view_names(since)
+-- Queues and agents of a time, for the filters' lists.
+SELECT 'queue' AS kind, queue AS name FROM (
+    SELECT DISTINCT queue FROM call INDEXED BY call_list WHERE started_at >= :since AND queue IS NOT NULL)
+UNION ALL
+SELECT 'agent', agent FROM (SELECT DISTINCT agent FROM segment INDEXED BY segment_list WHERE started_at >= :since)
+ORDER BY kind, name;
+
+-- name: view_arms(since, until)
+-- Customers' own means in each arm, added up: what the benefit is reckoned from.
+SELECT arm, COUNT(*) AS customers, SUM(calls) AS calls,
+    COUNT(score) AS score_n, AVG(score) AS score_mean, COALESCE(SUM(score * score), 0) AS score_squares,
+    COUNT(abandoned) AS abandoned_n, AVG(abandoned) AS abandoned_mean,
+    COALESCE(SUM(abandoned * abandoned), 0) AS abandoned_squares,
+    COUNT(wait_s) AS wait_n, AVG(wait_s) AS wait_mean, COALESCE(SUM(wait_s * wait_s), 0) AS wait_squares,
+    COUNT(talk_s) AS talk_n, AVG(talk_s) AS talk_mean, COALESCE(SUM(talk_s * talk_s), 0) AS talk_squares
+FROM (
+    SELECT CASE status WHEN 'holdout' THEN 'holdout' ELSE 'routed' END AS arm, COUNT(*) AS calls,
+        AVG(score) AS score, AVG(answered_at IS NULL) AS abandoned,
+        AVG(answered_at - COALESCE(queued_at, started_at)) AS wait_s, AVG(talk_s) AS talk_s
+    FROM call
+    WHERE started_at >= :since AND started_at < :until AND ended_at IS NOT NULL
+      AND status IN ('ok', 'default', 'holdout')
+    GROUP BY arm, COALESCE(customer_key, call_id))
+GROUP BY arm;
+
+-- name: corrections_of_call(call_id)
+SELECT * FROM correction WHERE call_id = :call_id ORDER BY at, t0;

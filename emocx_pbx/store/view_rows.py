@@ -1,0 +1,206 @@
+"""What people's views read of the store: flat rows, filters, and places in long lists."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from emocx_pbx.store.rows import DeliveryState, GradeKind
+
+Outcome = Literal["open", "answered", "abandoned"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallItem:
+    """One call as lists show it."""
+
+    call_id: str
+    started_at: float
+    ended_at: float | None
+    end_reason: str | None
+    queue: str | None
+    customer_key: str | None
+    caller: str | None
+    status: str | None
+    """EMOCX_STATUS of its decision; None: it was never decided on."""
+    came: str | None
+    """Signals in the query: angry, neutral, disappointed, happy or uncertain."""
+    went: str | None
+    """Signals in the last readings; None: there were none."""
+    valence: float | None
+    """Of the last readings, -1 to 1."""
+    topic: str | None
+    wait_s: float | None
+    """From the first queue to the first agent, or to the end of a call that nobody answered."""
+    talk_s: float | None
+    agents: tuple[str, ...]
+    letters: tuple[str, ...]
+    """Of its graded parts in their order; `-` is insufficient evidence."""
+    score: float | None
+    """Mean of its parts' scores."""
+    alerts: int
+    disputed: bool
+    """A grade of it is contested, and nobody has decided yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradedPart:
+    """One agent's graded part of a call, with its valid grade."""
+
+    call_id: str
+    segment: int
+    agent: str
+    queue: str | None
+    via: str
+    started_at: float
+    ended_at: float | None
+    came: str | None
+    score: float | None
+    letter: str | None
+    low: float | None
+    high: float | None
+    evidence_s: float
+    revision: int
+    kind: GradeKind
+    graded_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of a list ended; the next begins after it."""
+
+    at: float = math.inf
+    key: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls; None is any."""
+
+    since: float = -math.inf
+    until: float = math.inf
+    queue: str | None = None
+    agent: str | None = None
+    came: str | None = None
+    """An emotion, uncertain, or none."""
+    went: str | None = None
+    letter: str | None = None
+    alert: bool | None = None
+    disputed: bool | None = None
+    outcome: Outcome | None = None
+    search: str | None = None
+    """Part of the customer's key, or a whole calling number or call id."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradeFilter:
+    """Which graded parts; None is any."""
+
+    since: float = -math.inf
+    until: float = math.inf
+    agent: str | None = None
+    queue: str | None = None
+    came: str | None = None
+    letter: str | None = None
+    disputed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries; None is any."""
+
+    endpoint: str | None = None
+    state: DeliveryState | None = None
+    type: str | None = None
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Number, mean and variance of values that were added up by the database."""
+
+    number: int
+    mean: float | None
+    variance: float | None
+    """Of the sample; None under two values."""
+
+    @classmethod
+    def of(cls, number: int, mean: float | None, squares: float) -> Spread:
+        """From a count, a mean, and the sum of squares."""
+        if mean is None or number < 2:
+            return cls(number, mean, None)
+        return cls(number, mean, max(0.0, (squares - number * mean * mean) / (number - 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCame:
+    """An agent's parts with customers who came in one way."""
+
+    agent: str
+    came: str
+    parts: int
+    scores: Spread
+    newest_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentBin:
+    """An agent's scores in one stretch of time."""
+
+    agent: str
+    bin: int
+    """Number of the stretch, from 0."""
+    scores: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLetter:
+    """How often an agent got a letter; `-` is insufficient evidence."""
+
+    agent: str
+    letter: str
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCall:
+    """One call of a queue's day."""
+
+    call_id: str
+    queue: str
+    started_at: float
+    queued_at: float
+    answered_at: float | None
+    ended_at: float | None
+    end_reason: str | None
+    came: str
+    """An emotion, uncertain, or none."""
+    went: str
+    score: float | None
+
+    @property
+    def abandoned(self) -> bool:
+        """It ended before an agent came."""
+        return self.ended_at is not None and self.answered_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm of the holdout: customers' own means."""
+
+    customers: int
+    calls: int
+    score: Spread
+    abandoned: Spread
+    wait_s: Spread
+    talk_s: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What occurred in a time."""
+
+    queues: tuple[str, ...]
+    agents: tuple[str, ...]

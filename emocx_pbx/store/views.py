@@ -1,0 +1,213 @@
+"""Reads for people: lists by pages, sums by agent and queue; on a connection of their own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, fields
+from typing import Any, Final
+
+import msgspec
+
+from emocx_pbx.domain import Decision
+from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
+from emocx_pbx.store.view_rows import (
+    AgentBin,
+    AgentCame,
+    AgentLetter,
+    Arm,
+    CallFilter,
+    CallItem,
+    DeliveryFilter,
+    GradedPart,
+    GradeFilter,
+    Names,
+    Place,
+    QueueCall,
+    Spread,
+)
+
+#: Between the items of a list in one column.
+_SEPARATOR: Final = "\x1f"
+#: Calls of one look at the queues: a day of a large centre.
+MAX_QUEUE_CALLS: Final = 50_000
+_DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow))
+_START: Final = Place()
+
+
+class Views:
+    """What pages and the API read; nothing here writes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def calls(self, which: CallFilter, limit: int = 50, after: Place = _START) -> list[CallItem]:
+        """Calls, newest first; the next page begins after the last one's `place_of_call`."""
+        rows = await self._rows("view_calls", **asdict(which), at=after.at, call_id=after.key, limit=limit)
+        return [_call_item(row) for row in rows]
+
+    async def grades(self, which: GradeFilter, limit: int = 50, after: Place = _START) -> list[GradedPart]:
+        """Graded parts, newest first, with their valid grades."""
+        rows = await self._rows(
+            "view_grades", **asdict(which), at=after.at, call_id=after.key, number=after.number, limit=limit
+        )
+        return [_graded_part(row) for row in rows]
+
+    async def decisions(
+        self,
+        since: float = -math.inf,
+        until: float = math.inf,
+        status: str | None = None,
+        queue: str | None = None,
+        emotion: str | None = None,
+        limit: int = 50,
+        after: Place = _START,
+    ) -> list[DecisionRow]:
+        """Decisions, newest first."""
+        rows = await self._rows(
+            "view_decisions", since=since, until=until, status=status, queue=queue, emotion=emotion,
+            at=after.at, decision_id=after.key, limit=limit,
+        )  # fmt: skip
+        return [
+            DecisionRow(
+                msgspec.json.decode(r["body"], type=Decision), r["call_id"], r["customer_key"], r["text"]
+            )
+            for r in rows
+        ]
+
+    async def deliveries(
+        self, which: DeliveryFilter, limit: int = 50, before: int | None = None
+    ) -> list[DeliveryRow]:
+        """Deliveries, newest first; the next page is `before` the last one's delivery_id."""
+        rows = await self._rows(
+            "view_deliveries", endpoint=which.endpoint, state=which.state, type=which.type,
+            stream=which.call_id, before=2**62 if before is None else before, limit=limit,
+        )  # fmt: skip
+        return [DeliveryRow(**{name: row[name] for name in _DELIVERY_FIELDS}) for row in rows]
+
+    async def agents_by_came(self, since: float, until: float, agent: str | None = None) -> list[AgentCame]:
+        """Agents' parts in a time by how their customers came."""
+        rows = await self._rows("view_agents_by_came", since=since, until=until, agent=agent)
+        return [AgentCame(r["agent"], r["came"], r["parts"], _spread(r), r["newest_at"]) for r in rows]
+
+    async def agents_by_bin(
+        self, since: float, until: float, bin_s: float, agent: str | None = None
+    ) -> list[AgentBin]:
+        """Agents' scores by stretches of `bin_s` seconds from `since` on: their trend."""
+        rows = await self._rows("view_agents_by_bin", since=since, until=until, bin_s=bin_s, agent=agent)
+        return [AgentBin(r["agent"], r["bin"], _spread(r)) for r in rows]
+
+    async def agents_by_letter(
+        self, since: float, until: float, agent: str | None = None
+    ) -> list[AgentLetter]:
+        """How often agents got which letter in a time."""
+        rows = await self._rows("view_agents_by_letter", since=since, until=until, agent=agent)
+        return [AgentLetter(r["agent"], r["letter"], r["parts"]) for r in rows]
+
+    async def queue_calls(self, since: float, until: float, limit: int = MAX_QUEUE_CALLS) -> list[QueueCall]:
+        """The calls of a day, in their order."""
+        rows = await self._rows("view_queue_calls", since=since, until=until, limit=limit)
+        return [QueueCall(*row) for row in rows]
+
+    async def arms(self, since: float, until: float) -> dict[str, Arm]:
+        """`routed` and `holdout`: how customers of each fared."""
+        rows = await self._rows("view_arms", since=since, until=until)
+        return {
+            row["arm"]: Arm(
+                row["customers"], row["calls"], _measure(row, "score"), _measure(row, "abandoned"),
+                _measure(row, "wait"), _measure(row, "talk"),
+            )
+            for row in rows
+        }  # fmt: skip
+
+    async def names(self, since: float = -math.inf) -> Names:
+        """Queues and agents that occurred since then, for the lists of filters."""
+        rows = await self._rows("view_names", since=since)
+        return Names(
+            tuple(r["name"] for r in rows if r["kind"] == "queue"),
+            tuple(r["name"] for r in rows if r["kind"] == "agent"),
+        )
+
+    async def corrections_of_call(self, call_id: str) -> list[CorrectionRow]:
+        """Supervisors' labels of a call's readings, oldest first."""
+        return [
+            CorrectionRow(**dict(row)) for row in await self._rows("corrections_of_call", call_id=call_id)
+        ]
+
+    async def _rows(self, query: str, **parameters: Any) -> list[Row]:
+        return await self._connection.view_rows(query, **parameters)
+
+
+def place_of_call(item: CallItem) -> Place:
+    """Where a page ends that this call is the last of."""
+    return Place(item.started_at, item.call_id)
+
+
+def place_of_grade(part: GradedPart) -> Place:
+    """Where a page ends that this part is the last of."""
+    return Place(part.started_at, part.call_id, part.segment)
+
+
+def place_of_decision(row: DecisionRow) -> Place:
+    """Where a page ends that this decision is the last of."""
+    return Place(row.decision.at, row.decision.decision_id)
+
+
+def _call_item(row: Row) -> CallItem:
+    queued, answered = row["queued_at"], row["answered_at"]
+    over = answered if answered is not None else row["ended_at"]
+    wait_s = None if over is None else max(0.0, over - (row["started_at"] if queued is None else queued))
+    return CallItem(
+        row["call_id"],
+        row["started_at"],
+        row["ended_at"],
+        row["end_reason"],
+        row["queue"],
+        row["customer_key"],
+        row["caller"],
+        row["status"],
+        row["came"],
+        row["went"],
+        row["valence"],
+        row["topic"],
+        wait_s,
+        row["talk_s"],
+        _listed(row["agents"]),
+        _listed(row["letters"]),
+        row["score"],
+        row["alerts"],
+        bool(row["disputed"]),
+    )
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(text[1:-1].split(_SEPARATOR)) if text else ()
+
+
+def _graded_part(row: Row) -> GradedPart:
+    return GradedPart(
+        row["call_id"],
+        row["number"],
+        row["agent"],
+        row["queue"],
+        row["via"],
+        row["started_at"],
+        row["ended_at"],
+        row["came"],
+        row["score"],
+        row["letter"],
+        row["low"],
+        row["high"],
+        row["evidence_s"],
+        row["revision"],
+        row["grade_kind"],
+        row["graded_at"],
+    )
+
+
+def _spread(row: Row) -> Spread:
+    return Spread.of(row["graded"], row["mean"], row["squares"])
+
+
+def _measure(row: Row, name: str) -> Spread:
+    return Spread.of(row[f"{name}_n"], row[f"{name}_mean"], row[f"{name}_squares"])
