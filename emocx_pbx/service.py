@@ -25,6 +25,7 @@ from aiohttp import web
 from emocx_pbx.alerting import Alerted, Alerting
 from emocx_pbx.analysis.messages import (
     ListenResult,
+    ModelsLoaded,
     ReadingMade,
     Ready,
     SpeechHeard,
@@ -182,7 +183,7 @@ class Service:
                 self.metrics.worker(message)
             case ReadingMade() | SpeechHeard():
                 self.journeys.put(message)
-            case TextResult():
+            case TextResult() | ModelsLoaded():
                 pass  # the pool answers whoever asked
 
     def _on_alert(self, alerted: Alerted) -> None:
@@ -277,6 +278,11 @@ class Service:
 
     # Life.
 
+    def reload(self) -> asyncio.Task[list[ModelsLoaded]]:
+        """Read the policy again, and let workers swap in what models' names now stand for."""
+        self.reload_policy()
+        return self._group.create_task(self.pool.load_models(self.policy.topics), name="load models")
+
     def reload_policy(self) -> None:
         """Read the policy file again; a wrong one is refused and the old one stays."""
         try:
@@ -315,7 +321,7 @@ class Service:
 
 
 async def serve(settings: Settings, on_ready: Callable[[int], None] | None = None) -> None:
-    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads the policy.
+    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads policy and models.
 
     Args:
         settings: as read by `settings.load`.
@@ -334,7 +340,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         service = Service(settings, store, group)
-        loop.add_signal_handler(signal.SIGHUP, service.reload_policy)
+        loop.add_signal_handler(signal.SIGHUP, service.reload)
         sending = Sender(
             store,
             settings.webhooks,
