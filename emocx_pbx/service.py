@@ -25,7 +25,6 @@ from aiohttp import web
 from emocx_pbx.alerting import Alerted, Alerting
 from emocx_pbx.analysis.messages import (
     ListenResult,
-    ModelsLoaded,
     ReadingMade,
     Ready,
     SpeechHeard,
@@ -59,9 +58,9 @@ from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import load_policy, validate
 from emocx_pbx.settings import Settings
 from emocx_pbx.store.database import Store
-from emocx_pbx.web.api import Api
 from emocx_pbx.web.app import create_app
-from emocx_pbx.web.live_api import LiveApi
+from emocx_pbx.web.links import announce_first_link, tls_context
+from emocx_pbx.web.parts import Parts
 from emocx_pbx.webhooks.events import wants
 from emocx_pbx.webhooks.sender import Sender
 
@@ -183,7 +182,7 @@ class Service:
                 self.metrics.worker(message)
             case ReadingMade() | SpeechHeard():
                 self.journeys.put(message)
-            case TextResult() | ModelsLoaded():
+            case TextResult():
                 pass  # the pool answers whoever asked
 
     def _on_alert(self, alerted: Alerted) -> None:
@@ -278,11 +277,6 @@ class Service:
 
     # Life.
 
-    def reload(self) -> asyncio.Task[list[ModelsLoaded]]:
-        """Read the policy again, and let workers swap in what models' names now stand for."""
-        self.reload_policy()
-        return self._group.create_task(self.pool.load_models(self.policy.topics), name="load models")
-
     def reload_policy(self) -> None:
         """Read the policy file again; a wrong one is refused and the old one stays."""
         try:
@@ -310,8 +304,11 @@ class Service:
         call_back = CallBack(
             self.ami, self.settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
         )
-        api = Api(self.doors, call_back, self.store, self.health, self.metrics)
-        return create_app(api, LiveApi(self.live), self.metrics, self.settings.http.api_token)
+        parts = Parts(
+            self.settings, self.store, self.doors, call_back, self.live, self.health, self.metrics,
+            lambda: self.policy, lambda: self._queues, self.reload_policy, time.time,
+        )  # fmt: skip
+        return create_app(parts)
 
     def _announce_call_back(self, call_id: str, number: str, failed: bool) -> None:
         if failed:
@@ -321,7 +318,7 @@ class Service:
 
 
 async def serve(settings: Settings, on_ready: Callable[[int], None] | None = None) -> None:
-    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads policy and models.
+    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads the policy.
 
     Args:
         settings: as read by `settings.load`.
@@ -340,7 +337,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         service = Service(settings, store, group)
-        loop.add_signal_handler(signal.SIGHUP, service.reload)
+        loop.add_signal_handler(signal.SIGHUP, service.reload_policy)
         sending = Sender(
             store,
             settings.webhooks,
@@ -356,7 +353,8 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         store.on_events = told
         runner = web.AppRunner(service.web_app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
-        site = web.TCPSite(runner, settings.http.host, settings.http.port)
+        tls = tls_context(settings)
+        site = web.TCPSite(runner, settings.http.host, settings.http.port, ssl_context=tls)
         await site.start()
         await service.agi.start()
         pool = group.create_task(service.pool.start(), name="pool")
@@ -369,6 +367,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         forgetting = group.create_task(service.forget_old_calls(), name="forgetting")
         port = runner.addresses[0][1]
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
+        await announce_first_link(store.accounts, settings.http, port, time.time())
         if on_ready:
             on_ready(port)
         await stop.wait()

@@ -133,6 +133,16 @@ class HttpSettings(_Section, frozen=True):
     """Bearer token asked of API clients; required unless host is loopback."""
     behind_proxy: bool = False
     """A reverse proxy in front ends TLS; allows other addresses than loopback."""
+    tls_cert: str = ""
+    """File of the TLS certificate with its chain (PEM); with it the server itself speaks https."""
+    tls_key: str = ""
+    """File of the certificate's private key (PEM)."""
+    public_url: str = ""
+    """Address that people open, e.g. https://pbx.example; links are made of it. Empty: host and port."""
+    session_idle_s: Seconds = 7200.0
+    """A session that was not used for so long ends; an open live view counts as use."""
+    session_max_s: Annotated[float, Meta(gt=0, le=2_592_000)] = 43200.0
+    """After so long everybody logs in again."""
 
 
 class StoreSettings(_Section, frozen=True):
@@ -319,8 +329,14 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
     if not is_loopback(http.host):
         if not http.api_token:
             found.append(("http.api_token", f"expected a token, since http.host is {http.host}"))
-        if not http.behind_proxy:
-            found.append(("http.host", f"expected 127.0.0.1, or http.behind_proxy = true, got {http.host}"))
+        if not http.behind_proxy and not http.tls_cert:
+            found.append(
+                ("http.host", f"expected 127.0.0.1, or http.behind_proxy = true, or TLS, got {http.host}")
+            )
+    if bool(http.tls_cert) != bool(http.tls_key):
+        found.append(("http.tls_key", "expected tls_cert and tls_key together"))
+    if http.public_url and urlsplit(http.public_url).scheme not in {"http", "https"}:
+        found.append(("http.public_url", "expected an address that begins with https:// or http://"))
     if "{number}" not in asterisk.callback_channel:
         found.append(("asterisk.callback_channel", "expected {number} somewhere in it"))
     try:

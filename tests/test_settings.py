@@ -86,7 +86,7 @@ def test_a_webhook_secret_may_come_from_the_environment(tmp_path: Path) -> None:
         ('[http]\nhost = "0.0.0.0"', "http.api_token: expected a token, since http.host is 0.0.0.0"),
         (
             '[http]\nhost = "::"\napi_token = "t"',
-            "http.host: expected 127.0.0.1, or http.behind_proxy = true, got ::",
+            "http.host: expected 127.0.0.1, or http.behind_proxy = true, or TLS, got ::",
         ),
         ("[analysis]\nbase_port = 65530\nworkers = 8", "analysis.base_port: leaves no port"),
         ('[asterisk]\nagent_name_regex = "("', "asterisk.agent_name_regex: is not a regular expression"),

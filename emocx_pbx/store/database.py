@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.store.accounts import Accounts
 from emocx_pbx.store.calls import call_row
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.ranking import RankingRows
@@ -28,6 +29,8 @@ class Store(RankingRows):
         super().__init__(connection, endpoints, clock)
         self.views = Views(connection)
         """Lists and sums for people."""
+        self.accounts = Accounts(connection, clock)
+        """Users, sessions, tokens and the audit log."""
 
     @classmethod
     async def open(

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from emocx_pbx.live.feed import LiveFeed
+from emocx_pbx.web.access import scoped
 
 #: A watcher who takes nothing for so long is gone, or too slow to be of use.
 WRITE_DEADLINE_S: Final = 10.0
@@ -30,11 +31,13 @@ class LiveApi:
     def __init__(self, feed: LiveFeed) -> None:
         self._feed = feed
 
+    @scoped("live:read", "admin", "supervisor")
     async def snapshot(self, request: web.Request) -> web.Response:
         """All calls that wait and talk now, and those that ended last."""
         body = msgspec.json.encode(self._feed.snapshot(None))
         return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
+    @scoped("live:read", "admin", "supervisor")
     async def events(self, request: web.Request) -> web.StreamResponse:
         """The same as server-sent events, beginning with a snapshot or after Last-Event-ID."""
         if self._feed.crowded:
@@ -56,6 +59,13 @@ class LiveApi:
                 async for event in events:
                     await self._write(response, event)
         return response
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where the feed is."""
+        return [
+            web.get("/api/v1/live", self.snapshot),
+            web.get("/api/v1/live/events", self.events),
+        ]
 
     async def _write(self, response: web.StreamResponse, data: bytes) -> None:
         async with asyncio.timeout(WRITE_DEADLINE_S):

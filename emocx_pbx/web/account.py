@@ -1,0 +1,214 @@
+"""Pages of the visitor's own account: login, logout, one-time links, password, sessions."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from emocx_pbx.errors import InputError
+from emocx_pbx.store.account_rows import Actor, User
+from emocx_pbx.web.access import allow, public
+from emocx_pbx.web.navigation import HOME
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.passwords import SHORTEST, Passwords, token_hash
+from emocx_pbx.web.render import render, see_other
+from emocx_pbx.web.sessions import (
+    SESSION,
+    actor_of,
+    address_of,
+    begin,
+    set_cookie,
+    user_of,
+    visitor_of,
+)
+from emocx_pbx.web.strings import t
+from emocx_pbx.web.throttle import Throttle
+
+log = structlog.get_logger()
+
+PASSWORDS: web.AppKey[Passwords] = web.AppKey("passwords", Passwords)
+THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+
+
+def checked_name(given: str) -> str:
+    """A user's name as it is kept.
+
+    Raises:
+        InputError: other characters, or none.
+    """
+    name = given.strip()
+    if not _NAME.fullmatch(name):
+        raise InputError(t("account.name_rule"))
+    return name
+
+
+@allow("admin", "supervisor", "agent")
+async def home(request: web.Request) -> web.StreamResponse:
+    """To where the visitor's role begins."""
+    return see_other(HOME[user_of(request).role])
+
+
+@public
+async def login_form(request: web.Request) -> web.StreamResponse:
+    """The login page."""
+    if user := visitor_of(request).user:
+        return see_other(HOME[user.role])
+    first = not await parts_of(request).store.accounts.has_users()
+    return render(
+        request, "login.html", next=_local(request.query.get("next", "")), name="", problem="", first=first
+    )
+
+
+@public
+async def login(request: web.Request) -> web.StreamResponse:
+    """Name and password become a session; guesses are slowed down."""
+    form = await request.post()
+    name, password = str(form.get("name", "")).strip(), str(form.get("password", ""))
+    parts, address, throttle = parts_of(request), address_of(request), request.app[THROTTLE]
+    wait = throttle.wait_s(name, address)
+    if wait:
+        answer = _refused(request, 429, name, t("account.throttled", n=int(wait // 60) + 1))
+        answer.headers["Retry-After"] = str(int(wait) + 1)
+        return answer
+    # Counted before it is known: many attempts at the same moment must not all be heard.
+    throttle.failed(name, address)
+    found = await parts.store.accounts.password_hash(name)
+    user, kept = found if found else (None, None)
+    fits = await request.app[PASSWORDS].matches(kept, password)
+    if user is None or not fits or user.disabled_at is not None:
+        log.warning("login refused", key="login.refused", address=address)
+        return _refused(request, 401, name, t("account.wrong"))
+    throttle.succeeded(name, address)
+    answer = see_other(_local(str(form.get("next", ""))) or HOME[user.role])
+    await begin(request, answer, user)
+    return answer
+
+
+def _refused(request: web.Request, status: int, name: str, problem: str) -> web.Response:
+    target = _local(str(request.query.get("next", "")))
+    return render(request, "login.html", status=status, next=target, name=name, problem=problem, first=False)
+
+
+@allow("admin", "supervisor", "agent")
+async def logout(request: web.Request) -> web.StreamResponse:
+    """The session ends here and in the store."""
+    parts, visitor = parts_of(request), visitor_of(request)
+    await parts.store.accounts.end_session(token_hash(visitor.session), actor_of(request))
+    answer = see_other("/login")
+    set_cookie(answer, parts.settings.http, SESSION, "", None)
+    return answer
+
+
+@public
+async def link_form(request: web.Request) -> web.StreamResponse:
+    """The page of a one-time link; looking at it does not use it up."""
+    link = await parts_of(request).store.accounts.link(token_hash(request.match_info["token"]))
+    if link is None:
+        raise web.HTTPGone(text=t("account.link_gone"))
+    return render(request, "link.html", for_user=link.user, name="", problem="", shortest=SHORTEST)
+
+
+@public
+async def use_link(request: web.Request) -> web.StreamResponse:
+    """A password for the link's user, or the first administrator."""
+    accounts = parts_of(request).store.accounts
+    link = await accounts.link(token_hash(request.match_info["token"]))
+    if link is None:
+        raise web.HTTPGone(text=t("account.link_gone"))
+    form = await request.post()
+    given = str(form.get("name", ""))
+    try:
+        name = link.user.name if link.user else checked_name(given)
+        password = _new_password(str(form.get("password", "")), str(form.get("again", "")))
+        kept = await request.app[PASSWORDS].hash(password)
+    except InputError as error:
+        return render(
+            request, "link.html", status=422, for_user=link.user, name=given, problem=str(error),
+            shortest=SHORTEST,
+        )  # fmt: skip
+    user = await accounts.use_link(link, name, kept, Actor(name, address_of(request)))
+    answer = see_other(HOME[user.role] if user.role != "admin" else "/admin")
+    await begin(request, answer, user)
+    return answer
+
+
+@allow("admin", "supervisor", "agent")
+async def account(request: web.Request) -> web.StreamResponse:
+    """The visitor's own account."""
+    return await _account(request, 200, "", done=request.query.get("done", ""))
+
+
+async def _account(request: web.Request, status: int, problem: str, done: str = "") -> web.Response:
+    user, visitor = user_of(request), visitor_of(request)
+    sessions = await parts_of(request).store.accounts.sessions_of(user.user_id)
+    return render(
+        request, "account.html", status=status, sessions=sessions, this=token_hash(visitor.session),
+        problem=problem, done=done if done in {"password", "sessions"} else "", shortest=SHORTEST,
+    )  # fmt: skip
+
+
+@allow("admin", "supervisor", "agent")
+async def change_password(request: web.Request) -> web.StreamResponse:
+    """A new password, against the old one; all other sessions of the user end."""
+    user, form = user_of(request), await request.post()
+    parts, throttle, address = parts_of(request), request.app[THROTTLE], address_of(request)
+    if throttle.wait_s(user.name, address):
+        return await _account(request, 429, t("account.throttled", n=15))
+    throttle.failed(user.name, address)
+    try:
+        if not await _is_password(request, user, str(form.get("old", ""))):
+            raise InputError(t("account.old_wrong"))
+        throttle.succeeded(user.name, address)
+        password = _new_password(str(form.get("password", "")), str(form.get("again", "")))
+        kept = await request.app[PASSWORDS].hash(password)
+    except InputError as error:
+        return await _account(request, 422, str(error))
+    await parts.store.accounts.set_password(
+        user.user_id, kept, actor_of(request), keep_session=token_hash(visitor_of(request).session)
+    )
+    return see_other("/account?done=password")
+
+
+@allow("admin", "supervisor", "agent")
+async def end_other_sessions(request: web.Request) -> web.StreamResponse:
+    """Log the user out everywhere else."""
+    here = token_hash(visitor_of(request).session)
+    await parts_of(request).store.accounts.end_sessions_of(user_of(request), actor_of(request), but=here)
+    return see_other("/account?done=sessions")
+
+
+async def _is_password(request: web.Request, user: User, given: str) -> bool:
+    found = await parts_of(request).store.accounts.password_hash(user.name)
+    return await request.app[PASSWORDS].matches(found[1] if found else None, given)
+
+
+def _new_password(given: str, again: str) -> str:
+    if given != again:
+        raise InputError(t("account.differ"))
+    return given
+
+
+def _local(target: str) -> str:
+    """Where to go after login: only a path of ours, else nothing."""
+    fits = target.startswith("/") and not target.startswith("//") and "\\" not in target
+    return target if fits and target.isprintable() else ""
+
+
+def routes() -> list[web.RouteDef]:
+    """Where these pages are."""
+    return [
+        web.get("/", home),
+        web.get("/login", login_form),
+        web.post("/login", login),
+        web.post("/logout", logout),
+        web.get("/link/{token}", link_form),
+        web.post("/link/{token}", use_link),
+        web.get("/account", account),
+        web.post("/account/password", change_password),
+        web.post("/account/sessions", end_other_sessions),
+    ]

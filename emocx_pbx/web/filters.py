@@ -1,0 +1,55 @@
+"""How templates write values: times, durations, numbers, shares. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from markupsafe import Markup
+
+#: Written where there is no value.
+NOTHING: Final = "–"
+
+
+def moment(at: float | None, style: Literal["datetime", "time", "date", "ago"] = "datetime") -> str:
+    """Unix seconds as `<time>`: UTC in the page, shown in the viewer's own zone by a script.
+
+    Args:
+        at: None is written as a dash.
+        style: what is shown: datetime, time (of day), date, or ago ("5 minutes ago").
+    """
+    if at is None:
+        return NOTHING
+    utc = datetime.fromtimestamp(at, UTC)
+    plain = {"date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}.get(style, "%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}" data-style="{}">{}</time>').format(
+        utc.isoformat(timespec="milliseconds").replace("+00:00", "Z"), style, utc.strftime(plain)
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """75.2 -> 1:15, 3675 -> 1:01:15."""
+    if seconds is None:
+        return NOTHING
+    whole = max(0, int(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """1234.5 -> 1,235 (a thin space would not be read well by screen readers)."""
+    return NOTHING if value is None else f"{value:,.{digits}f}"
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """0.256 -> 26 %."""
+    return NOTHING if share is None else f"{share * 100:.{digits}f} %"
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "moment": moment,
+    "duration": duration,
+    "number": number,
+    "percent": percent,
+}

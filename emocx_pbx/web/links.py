@@ -1,0 +1,60 @@
+"""One-time links for people, the first administrator's among them, and the server's own TLS."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from typing import Final
+
+from emocx_pbx.errors import SettingsError
+from emocx_pbx.settings import HttpSettings, Settings
+from emocx_pbx.store.account_rows import Actor, User
+from emocx_pbx.store.accounts import Accounts
+from emocx_pbx.web.passwords import new_token, token_hash
+from emocx_pbx.web.strings import t
+
+#: A link is used at once or not at all.
+LINK_S: Final = 24 * 3600.0
+
+CONSOLE: Final = Actor("console", "")
+
+
+def public_url(http: HttpSettings, port: int) -> str:
+    """The address that people open, without a slash at its end."""
+    if http.public_url:
+        return http.public_url.rstrip("/")
+    host = f"[{http.host}]" if ":" in http.host else http.host
+    return f"{'https' if http.tls_cert else 'http'}://{host}:{port}"
+
+
+async def new_link(accounts: Accounts, user: User | None, now: float, by: Actor) -> str:
+    """The path of a new one-time link; older ones of the same user are void."""
+    token = new_token()
+    await accounts.add_link(token_hash(token), user, now + LINK_S, by)
+    return f"/link/{token}"
+
+
+async def announce_first_link(accounts: Accounts, http: HttpSettings, port: int, now: float) -> None:
+    """While there is no user, print a link that makes the first administrator; not to the log."""
+    if await accounts.has_users():
+        return
+    link = await new_link(accounts, None, now, CONSOLE)
+    print(t("account.first_link", link=public_url(http, port) + link), file=sys.stderr, flush=True)
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """The server's TLS by http.tls_cert and tls_key; None without.
+
+    Raises:
+        SettingsError: the files can't be used.
+    """
+    http = settings.http
+    if not http.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.resolve(http.tls_cert), settings.resolve(http.tls_key))
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"http.tls_cert, tls_key: can't be used: {error}") from error
+    return context

@@ -1,0 +1,47 @@
+"""What the handlers of the HTTP app work on: the controller's parts, handed over once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from emocx_pbx.callback import CallBack
+from emocx_pbx.doors import Doors
+from emocx_pbx.live.feed import LiveFeed
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.routing.policy import Policy
+from emocx_pbx.settings import Settings
+from emocx_pbx.store.database import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The controller's parts as handlers see them; `request.app[PARTS]`."""
+
+    settings: Settings
+    store: Store
+    doors: Doors
+    call_back: CallBack
+    live: LiveFeed
+    health: HealthBoard
+    metrics: Metrics
+    policy: Callable[[], Policy]
+    """The policy in force."""
+    queues: Callable[[], Mapping[str, QueueState]]
+    """The PBX's queues as last seen; empty while the link is down."""
+    reload_policy: Callable[[], None]
+    """Read the policy file again."""
+    clock: Callable[[], float]
+    """Unix seconds."""
+
+
+PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
+
+
+def parts_of(request: web.Request) -> Parts:
+    """The parts behind a request."""
+    return request.app[PARTS]

@@ -1,0 +1,210 @@
+"""Sessions of browsers and the credentials of programs: who a request comes from.
+
+A session is a random cookie; the store keeps its hash. The form token of a session is derived from the
+cookie, so it needs no place of its own and changes with every login.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from emocx_pbx.settings import HttpSettings, is_loopback
+from emocx_pbx.store.account_rows import Actor, User
+from emocx_pbx.web.access import SCOPES
+from emocx_pbx.web.parts import Parts, parts_of
+from emocx_pbx.web.passwords import new_token, token_hash
+
+#: A session's last use is written at most so often.
+TOUCH_S: Final = 60.0
+
+SESSION: Final = "session"
+FORM: Final = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who a request comes from."""
+
+    user: User | None = None
+    session: str = ""
+    """The session's cookie; empty without one."""
+    scopes: frozenset[str] = frozenset()
+    """What an API token allows."""
+    token_name: str = ""
+    token_id: str = ""
+    """Of a stored token; empty for the settings' token and for programs on this machine."""
+
+
+NOBODY: Final = Visitor()
+
+VISITOR: web.RequestKey[Visitor] = web.RequestKey("visitor", Visitor)
+NEW_SEED: web.RequestKey[str] = web.RequestKey("new_seed", str)
+"""What the form token of a browser without cookies is made of; sent along as the form cookie."""
+
+
+def visitor_of(request: web.Request) -> Visitor:
+    """Who a request comes from, as the authentication found."""
+    found: Visitor = request.get(VISITOR, NOBODY)
+    return found
+
+
+def user_of(request: web.Request) -> User:
+    """The logged-in user, where the handler is for users only."""
+    user = visitor_of(request).user
+    if user is None:
+        raise web.HTTPUnauthorized(text="log in first")
+    return user
+
+
+def actor_of(request: web.Request) -> Actor:
+    """Whom the audit log names for a request."""
+    visitor = visitor_of(request)
+    name = visitor.user.name if visitor.user else f"token {visitor.token_name}" if visitor.token_name else "-"
+    return Actor(name, address_of(request))
+
+
+def address_of(request: web.Request) -> str:
+    """The client's address; behind a proxy the one that the proxy saw."""
+    if parts_of(request).settings.http.behind_proxy:
+        last = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        try:
+            return str(ipaddress.ip_address(last))
+        except ValueError:
+            pass
+    return request.remote or "unknown"
+
+
+def is_secure(http: HttpSettings) -> bool:
+    """Whether browsers reach us by https."""
+    return bool(http.tls_cert) or http.behind_proxy
+
+
+def cookie_name(kind: str, http: HttpSettings) -> str:
+    """Under https the name itself keeps other hosts of the domain from setting it."""
+    return f"__Host-emocx-{kind}" if is_secure(http) else f"emocx-{kind}"
+
+
+def set_cookie(
+    response: web.StreamResponse, http: HttpSettings, kind: str, value: str, age_s: float | None
+) -> None:
+    """Set one of our two cookies; without a value, remove it."""
+    if not value:
+        response.del_cookie(cookie_name(kind, http), path="/", secure=is_secure(http), httponly=True)
+        return
+    response.set_cookie(
+        cookie_name(kind, http), value, max_age=int(age_s) if age_s else None, path="/", httponly=True,
+        secure=is_secure(http), samesite="Lax",
+    )  # fmt: skip
+
+
+async def identify(request: web.Request) -> Visitor:
+    """Who a request comes from: a bearer token, else a session, else (on loopback, as set) this machine."""
+    parts = parts_of(request)
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return await _by_token(given.strip(), parts)
+    cookie = request.cookies.get(cookie_name(SESSION, parts.settings.http), "")
+    if cookie and (user := await session_user(cookie, parts)):
+        return Visitor(user, cookie)
+    if request.path.startswith("/api/") and _open_to_this_machine(request, parts.settings.http):
+        return Visitor(scopes=frozenset(SCOPES), token_name="this machine")
+    return NOBODY
+
+
+async def session_user(cookie: str, parts: Parts) -> User | None:
+    """The user of a session that still holds; notes its use. A long feed asks it now and then."""
+    http, now, accounts = parts.settings.http, parts.clock(), parts.store.accounts
+    found = await accounts.session(token_hash(cookie), now - http.session_idle_s, now - http.session_max_s)
+    if found is None:
+        return None
+    user, seen = found
+    if now - seen.last_seen_at > TOUCH_S:
+        await accounts.touch_session(token_hash(cookie))
+    return user
+
+
+async def begin(request: web.Request, response: web.StreamResponse, user: User) -> None:
+    """Log a user in: a new session, the old one of this browser ended."""
+    parts = parts_of(request)
+    http, accounts = parts.settings.http, parts.store.accounts
+    by = Actor(user.name, address_of(request))
+    old = visitor_of(request)
+    if old.session:
+        await accounts.end_session(token_hash(old.session), by)
+    now = parts.clock()
+    await accounts.end_old_sessions(now - http.session_idle_s, now - http.session_max_s)
+    cookie = new_token()
+    await accounts.add_session(
+        token_hash(cookie), user, by.address, request.headers.get("User-Agent", ""), by
+    )
+    set_cookie(response, http, SESSION, cookie, http.session_max_s)
+    set_cookie(response, http, FORM, "", None)
+
+
+def form_token(seed: str) -> str:
+    """The token that forms carry, of the session's cookie or, before login, of the form cookie."""
+    return hashlib.sha256(b"emocx form\0" + seed.encode()).hexdigest() if seed else ""
+
+
+def form_seed(request: web.Request) -> str:
+    """What the request's form token is made of; for a browser without cookies a new seed is begun."""
+    visitor = visitor_of(request)
+    if visitor.session:
+        return visitor.session
+    known = request.cookies.get(cookie_name(FORM, parts_of(request).settings.http), "")
+    if not known:
+        known = request.get(NEW_SEED) or new_token()
+        request[NEW_SEED] = known
+    return known
+
+
+def form_token_fits(request: web.Request, given: str) -> bool:
+    """Whether a change carries the token of the page it comes from."""
+    seed = visitor_of(request).session or request.cookies.get(
+        cookie_name(FORM, parts_of(request).settings.http), ""
+    )
+    return bool(seed) and hmac.compare_digest(form_token(seed).encode(), given.encode())
+
+
+def same_site(request: web.Request) -> bool:
+    """Whether a browser sent a request from one of our own pages; true for programs, which don't say."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None and site not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    http = parts_of(request).settings.http
+    hosts = {request.host.lower(), urlsplit(http.public_url).netloc.lower()}
+    if http.behind_proxy:
+        hosts.add(request.headers.get("X-Forwarded-Host", "").lower())
+    return bool(origin) and urlsplit(origin).netloc.lower() in hosts - {""}
+
+
+def _open_to_this_machine(request: web.Request, http: HttpSettings) -> bool:
+    """On loopback without an api_token programs of this machine are let in, but no browser's pages."""
+    if http.api_token or http.behind_proxy or not is_loopback(http.host):
+        return False
+    host = urlsplit(f"//{request.host}").hostname or ""
+    from_a_page = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
+    return is_loopback(host) and not from_a_page
+
+
+async def _by_token(given: str, parts: Parts) -> Visitor:
+    settings_token = parts.settings.http.api_token
+    if settings_token and hmac.compare_digest(given.encode(), settings_token.encode()):
+        return Visitor(scopes=frozenset(SCOPES), token_name="http.api_token")
+    token = await parts.store.accounts.valid_api_token(token_hash(given))
+    if token is None:
+        return NOBODY
+    used = token.last_used_at
+    if used is None or parts.clock() - used > TOUCH_S:
+        await parts.store.accounts.touch_api_token(token.token_id)
+    return Visitor(scopes=frozenset(token.scopes), token_name=token.name, token_id=token.token_id)

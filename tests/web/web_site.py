@@ -1,0 +1,166 @@
+"""The HTTP app over a real store, a clock that tests set, and browsers that remember their cookies."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp.test_utils import TestServer
+from argon2 import PasswordHasher
+
+from emocx_pbx.analysis.messages import TextResult
+from emocx_pbx.callback import CallBack
+from emocx_pbx.doors import Doors
+from emocx_pbx.live.board import LiveBoard
+from emocx_pbx.live.feed import LiveFeed
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.pbx.ami import AmiGateway
+from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.routing.policy import Policy, load_policy
+from emocx_pbx.settings import Settings
+from emocx_pbx.store.account_rows import Actor, Role, User
+from emocx_pbx.store.database import Store
+from emocx_pbx.web.app import create_app
+from emocx_pbx.web.parts import Parts
+from emocx_pbx.web.passwords import Passwords, new_token, token_hash
+from emocx_pbx.web.sessions import SESSION, cookie_name, form_token
+
+TEST = Actor("test", "127.0.0.1")
+#: The hash's cost is not what these tests are about.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORD = "a good long sentence"
+
+
+class Clock:
+    """Unix seconds as a test wants them."""
+
+    def __init__(self, now: float = 1_790_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class AngryPool:
+    """Takes every text for an angry one; no worker process behind it."""
+
+    async def classify_text(self, text: str, deadline_s: float) -> TextResult:
+        return TextResult(1, (0.9, 0.04, 0.04, 0.02), 0.4, None, 0.0)
+
+    def pick(self) -> Any:
+        raise AssertionError("nobody speaks here")
+
+
+class Browser:
+    """One browser: its cookies, and the form token of its session."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, cookie: str = "") -> None:
+        self.http, self.url, self.csrf = http, url, form_token(cookie)
+
+    async def get(self, path: str, **options: Any) -> aiohttp.ClientResponse:
+        return await self.http.get(self.url + path, allow_redirects=False, **options)
+
+    async def post(
+        self, path: str, csrf: str | None = None, headers: dict[str, str] | None = None, **form: Any
+    ) -> aiohttp.ClientResponse:
+        """A form sent as the browser would; `csrf` "" leaves the token out."""
+        token = self.csrf if csrf is None else csrf
+        data = [(k, v) for k, vs in form.items() for v in (vs if isinstance(vs, list) else [vs])]
+        return await self.http.post(
+            self.url + path, data=[("csrf", token), *data], headers=headers, allow_redirects=False
+        )
+
+    async def open(self, path: str) -> str:
+        """A page's HTML, and from now on its form token."""
+        async with await self.get(path) as response:
+            html = await response.text()
+            assert response.status == 200, (path, response.status, html)
+        if found := re.search(r'name="csrf" value="([^"]+)"', html):
+            self.csrf = found[1]
+        return html
+
+
+class Site:
+    """The app, listening on a free port."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self.store, self.clock, self.settings = store, clock, settings
+        self.policy: Policy = load_policy(settings.policy_path())
+        self.queues = {"support": QueueState(0, 0.0, 2), "vip": QueueState(1, 12.0, 1)}
+        metrics = Metrics()
+        ids = (f"dec_{n}" for n in range(10**6))
+        self.doors = Doors(
+            AngryPool(), lambda: self.policy, "active", 0.0, 1.0, clock, lambda: next(ids),
+            lambda decided: None, metrics.count, lambda: self.queues,
+        )  # fmt: skip
+        ami = AmiGateway(settings.asterisk, lambda event: None, lambda state: None)
+        self.live = LiveFeed(LiveBoard(4.0), "life", clock)
+        self.parts = Parts(
+            settings=settings,
+            store=store,
+            doors=self.doors,
+            call_back=CallBack(ami, "Local/{number}@x", uuid.uuid4, lambda call_id, number, failed: None),
+            live=self.live,
+            health=HealthBoard(clock),
+            metrics=metrics,
+            policy=lambda: self.policy,
+            queues=lambda: self.queues,
+            reload_policy=self.reload_policy,
+            clock=clock,
+        )
+        self.app = create_app(self.parts, Passwords(CHEAP))
+        self.server = TestServer(self.app)
+        self._sessions: list[aiohttp.ClientSession] = []
+
+    def reload_policy(self) -> None:
+        self.policy = load_policy(self.settings.policy_path())
+
+    @property
+    def url(self) -> str:
+        return str(self.server.make_url("/")).rstrip("/")
+
+    async def stop(self) -> None:
+        self.live.stop()
+        for session in self._sessions:
+            await session.close()
+        await self.server.close()
+
+    def browser(self, cookie: str = "") -> Browser:
+        """A browser that nobody has logged in with."""
+        jar = aiohttp.CookieJar(unsafe=True)
+        http = aiohttp.ClientSession(cookie_jar=jar)
+        if cookie:
+            jar.update_cookies({cookie_name(SESSION, self.settings.http): cookie}, self.server.make_url("/"))
+        self._sessions.append(http)
+        return Browser(http, self.url, cookie)
+
+    async def user(self, name: str, role: Role, agent: str | None = None) -> User:
+        """A user whose password is PASSWORD."""
+        return await self.store.accounts.add_user(name, role, agent, CHEAP.hash(PASSWORD), TEST)
+
+    async def logged_in(self, role: Role, agent: str | None = None) -> Browser:
+        """A browser with a session of a user of that role, made if missing."""
+        agent = agent or ("bob" if role == "agent" else None)
+        name = f"{role}-{agent}" if agent else role
+        user = await self.store.accounts.user_named(name) or await self.user(name, role, agent)
+        cookie = new_token()
+        await self.store.accounts.add_session(token_hash(cookie), user, "127.0.0.1", "test", TEST)
+        return self.browser(cookie)
+
+
+async def open_site(path: Path, settings: Settings | None = None) -> Site:
+    """A site over a new database; `stop` it and close its store."""
+    settings = settings or Settings(directory=str(path))
+    clock = Clock()
+    store = await Store.open(path / "emocx.db", settings.webhooks, clock)
+    try:
+        site = Site(store, settings, clock)
+        await site.server.start_server()
+    except BaseException:
+        await store.close()  # its threads would keep the tests from ending
+        raise
+    return site
