@@ -1,4 +1,4 @@
-"""READ FIRST: the controller. Builds every part, wires them, runs them in one task group.
+"""READ FIRST: the controller. Builds every part and wires them; serving.py runs them in one task group.
 
     dialplan --FastAGI--> doors --> analysis workers --> decision --> channel variables
     Asterisk --AMI------> call tracker --> taps (AMI Originate) --> analysis workers
@@ -10,14 +10,11 @@ Nothing here runs a model or reads audio: that is done by the workers (emocx_pbx
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-import signal
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import aiohttp
 import msgspec
 import structlog
 from aiohttp import web
@@ -59,15 +56,11 @@ from emocx_pbx.routing.policy import load_policy, validate
 from emocx_pbx.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
-from emocx_pbx.web.links import announce_first_link, tls_context
 from emocx_pbx.web.parts import Parts
 from emocx_pbx.webhooks.events import wants
-from emocx_pbx.webhooks.sender import Sender
 
 log = structlog.get_logger()
 
-#: Time that an orderly stop gives taps to flush and rows to be written.
-STOP_DEADLINE_S = 5.0
 #: Between two looks at the queues' states.
 QUEUES_S = 5.0
 DAY_S = 86_400.0
@@ -315,80 +308,3 @@ class Service:
             self.journeys.take(CallEnded(call_id, time.time(), "lost"))
         else:
             self.tracker.announce(call_id, "", number, time.time())
-
-
-async def serve(settings: Settings, on_ready: Callable[[int], None] | None = None) -> None:
-    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads the policy.
-
-    Args:
-        settings: as read by `settings.load`.
-        on_ready: told the HTTP port once all doors listen.
-
-    Raises:
-        SettingsError, StoreError: before anything listens.
-    """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with contextlib.AsyncExitStack() as stack:
-        store = await Store.open(settings.store_path(), settings.webhooks)
-        stack.push_async_callback(store.close)
-        session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        service = Service(settings, store, group)
-        loop.add_signal_handler(signal.SIGHUP, service.reload_policy)
-        sending = Sender(
-            store,
-            settings.webhooks,
-            session,
-            time.time,
-            on_outcome=lambda name, outcome: service.metrics.count(f"webhooks_{outcome}"),
-        )
-
-        def told() -> None:
-            sending.notify()
-            service.ranker.on_graded()
-
-        store.on_events = told
-        runner = web.AppRunner(service.web_app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        await runner.setup()
-        tls = tls_context(settings)
-        site = web.TCPSite(runner, settings.http.host, settings.http.port, ssl_context=tls)
-        await site.start()
-        await service.agi.start()
-        pool = group.create_task(service.pool.start(), name="pool")
-        journeys = group.create_task(service.journeys.run(), name="journeys")
-        sender = group.create_task(sending.run(), name="sender")
-        ami = group.create_task(service.ami.run(), name="ami")
-        watching = group.create_task(service.watch_queues(), name="queues")
-        ranking = group.create_task(service.ranker.run(), name="ranking")
-        telling = group.create_task(service.user_events.run(), name="user events")
-        forgetting = group.create_task(service.forget_old_calls(), name="forgetting")
-        port = runner.addresses[0][1]
-        log.info("serving", key="service.up", http=port, agi=settings.agi.port)
-        await announce_first_link(store.accounts, settings.http, port, time.time())
-        if on_ready:
-            on_ready(port)
-        await stop.wait()
-        log.info("stopping", key="service.stopping")
-        # Doors first, then taps (their last readings are still graded), then the rest.
-        await service.agi.stop()
-        service.live.stop()
-        await runner.cleanup()
-        service.taps.stop()
-        ranking.cancel()
-        await service.ranker.restore()
-        ami.cancel()
-        pool.cancel()
-        try:
-            async with asyncio.timeout(STOP_DEADLINE_S):
-                await service.pool.stop()
-        except TimeoutError:
-            log.warning("workers did not stop in time", key="pool.stop_late")
-        journeys.cancel()
-        await service.journeys.drain()
-        sender.cancel()
-        forgetting.cancel()
-        telling.cancel()
-        watching.cancel()

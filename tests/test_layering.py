@@ -47,6 +47,7 @@ HEIGHTS = (
     {"journey", "callback", "live", "ranker"},
     {"web"},
     {"service"},
+    {"serving"},
     {"demo", "training"},
     {"settings_text"},
     {"commands"},
@@ -155,7 +156,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_the_controller_loads_nothing_heavy() -> None:
-    loaded = loaded_by("import emocx_pbx.cli, emocx_pbx.service, emocx_pbx.observe.logs")
+    loaded = loaded_by("import emocx_pbx.cli, emocx_pbx.serving, emocx_pbx.observe.logs")
     assert not loaded & set(HEAVY)
 
 
