@@ -22,6 +22,7 @@ from aiohttp import web
 from emocx_pbx.alerting import Alerted, Alerting
 from emocx_pbx.analysis.messages import (
     ListenResult,
+    ModelsLoaded,
     ReadingMade,
     Ready,
     SpeechHeard,
@@ -175,7 +176,7 @@ class Service:
                 self.metrics.worker(message)
             case ReadingMade() | SpeechHeard():
                 self.journeys.put(message)
-            case TextResult():
+            case TextResult() | ModelsLoaded():
                 pass  # the pool answers whoever asked
 
     def _on_alert(self, alerted: Alerted) -> None:
@@ -269,6 +270,11 @@ class Service:
         return channel_variables(await self.doors.by_text(text, caller))
 
     # Life.
+
+    def reload(self) -> asyncio.Task[list[ModelsLoaded]]:
+        """Read the policy again, and let workers swap in what models' names now stand for."""
+        self.reload_policy()
+        return self._group.create_task(self.pool.load_models(self.policy.topics), name="load models")
 
     def reload_policy(self) -> None:
         """Read the policy file again; a wrong one is refused and the old one stays."""

@@ -25,7 +25,7 @@ STOP_DEADLINE_S = 5.0
 
 
 async def serve(settings: Settings, on_ready: Callable[[int], None] | None = None) -> None:
-    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads the policy.
+    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads policy and models.
 
     Args:
         settings: as read by `settings.load`.
@@ -44,7 +44,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         service = Service(settings, store, group)
-        loop.add_signal_handler(signal.SIGHUP, service.reload_policy)
+        loop.add_signal_handler(signal.SIGHUP, service.reload)
         sending = Sender(
             store,
             settings.webhooks,

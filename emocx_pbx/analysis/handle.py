@@ -18,6 +18,7 @@ from emocx_pbx.analysis.messages import (
     AnnounceListen,
     AnnounceTap,
     ListenResult,
+    ModelsLoaded,
     Ready,
     Shutdown,
     TapEnded,
@@ -165,6 +166,10 @@ class WorkerHandle:
             if isinstance(message, Ready):
                 self.ready = message
                 self.became_ready.set()
+            elif isinstance(message, ModelsLoaded) and self.ready is not None:
+                self.ready = msgspec.structs.replace(
+                    self.ready, speech_model=message.speech_model, text_model=message.text_model
+                )
             elif isinstance(message, TapEnded | ListenResult):
                 self.uuids.discard(message.uuid)
             self._on_message(message)

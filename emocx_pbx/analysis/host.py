@@ -22,14 +22,16 @@ from emocx_pbx.analysis.messages import (
     ClassifyText,
     EndSession,
     ListenResult,
+    LoadModels,
     Message,
+    ModelsLoaded,
     Ready,
     Shutdown,
     TapEnded,
     ToWorker,
     WorkerStats,
 )
-from emocx_pbx.analysis.models import Loader, Models
+from emocx_pbx.analysis.models import Loader, Models, Newer
 from emocx_pbx.analysis.questions import Questions
 from emocx_pbx.analysis.tap import CallAudio, Tap
 from emocx_pbx.audio.pcm import FloatArray
@@ -69,6 +71,7 @@ class Worker:
         self._guesses: dict[str, tuple[float, asyncio.Task[ListenResult]]] = {}
         """Questions whose end was taken for granted: speech_s then, and the answer to be."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loading = asyncio.Lock()
         settings = config.settings
         self.server = AudioServer(
             settings.bind,
@@ -116,6 +119,31 @@ class Worker:
             list(models.problems),
         )
 
+    async def _load_newer(self, asked: LoadModels) -> None:
+        """Load beside the work, swap between two pieces of it, tell."""
+        async with self._loading:
+            newer = await asyncio.to_thread(self._loader.newer, asked.topics)
+            await self._voice.ask(lambda: self._swap_speech(newer))
+            await self._words.ask(lambda: self._swap_words(newer))
+        models = self.models
+        for problem in newer.problems:
+            log.warning("model not loaded, the old one stays", key="model.not_swapped", why=problem)
+        self.send(
+            ModelsLoaded(
+                asked.request_id,
+                models.speech.name if models.speech else None,
+                models.text.name if models.text else None,
+                newer.problems,
+            )
+        )
+
+    def _swap_speech(self, newer: Newer) -> None:
+        self.models.speech = newer.speech or self.models.speech
+
+    def _swap_words(self, newer: Newer) -> None:
+        self.models.text = newer.text or self.models.text
+        self.models.topics = None if newer.without_topics else newer.topics or self.models.topics
+
     # From the controller.
 
     def take(self, message: ToWorker) -> None:
@@ -127,6 +155,8 @@ class Worker:
                 self._end(UUID(uuid))
             case ClassifyText():
                 self._own(self._answer_text(message))
+            case LoadModels():
+                self._own(self._load_newer(message))
             case Shutdown():
                 return
 
@@ -183,7 +213,7 @@ class Worker:
                 taken = {other.announced.mode for other in self._taps.values() if other.call is tap.call}
                 if tap.call.call_id == message.call_id and not taken & {"stereo", message.mode}:
                     return tap.call
-        return CallAudio(message, self._config.settings, self.models.speech, self._voice, self.send)
+        return CallAudio(message, self._config.settings, self.models, self._voice, self.send)
 
     def _forget(self, tap: Tap) -> None:
         del self._taps[UUID(tap.announced.uuid)]

@@ -49,6 +49,17 @@ class ClassifyText(Message, frozen=True):
     text: str
 
 
+class LoadModels(Message, frozen=True):
+    """Load the speech and text models that the settings' names now stand for, and swap them in.
+
+    Answered by ModelsLoaded. What can't be loaded stays as it was.
+    """
+
+    request_id: str
+    topics: dict[str, tuple[str, ...]] | None = None
+    """Topics to learn anew; None: keep those there are."""
+
+
 class Shutdown(Message, frozen=True):
     """End all sessions in an orderly way, flush their last readings, exit."""
 
@@ -146,6 +157,16 @@ class ListenResult(Message, frozen=True):
     speech_s: float = 0.0
 
 
+class ModelsLoaded(Message, frozen=True):
+    """Answer to LoadModels: what the worker uses from now on."""
+
+    request_id: str
+    speech_model: str | None
+    text_model: str | None
+    problems: list[str] = []
+    """One line for each part that could not be loaded; the old one stays."""
+
+
 class WorkerStats(Message, frozen=True):
     """Sent every few seconds: counters for metrics."""
 
@@ -156,7 +177,15 @@ class WorkerStats(Message, frozen=True):
     """Index of the worker."""
 
 
-ToWorker = AnnounceTap | AnnounceListen | EndSession | ClassifyText | Shutdown
+ToWorker = AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | Shutdown
 ToController = (
-    Ready | TapStarted | ReadingMade | SpeechHeard | TapEnded | TextResult | ListenResult | WorkerStats
+    Ready
+    | TapStarted
+    | ReadingMade
+    | SpeechHeard
+    | TapEnded
+    | TextResult
+    | ListenResult
+    | ModelsLoaded
+    | WorkerStats
 )

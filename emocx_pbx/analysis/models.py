@@ -58,6 +58,18 @@ class Models:
     """One line for each part that was asked for but can't be used."""
 
 
+@dataclass(slots=True)
+class Newer:
+    """Parts loaded to take the place of present ones; None: the present one stays."""
+
+    speech: Classifier | None = None
+    text: Texts | None = None
+    topics: Topics | None = None
+    without_topics: bool = False
+    """The policy has no topics any more."""
+    problems: list[str] = field(default_factory=list)
+
+
 class Loader:
     """Loads the parts; each method may run in a thread of its own."""
 
@@ -86,15 +98,43 @@ class Loader:
         if self._settings.transcriber != "off":
             self._models.transcriber = self._attempt("transcriber", self._load_transcriber)
 
-    def _attempt(self, what: str, load: Callable[[], T]) -> T | None:
+    def newer(self, topics: Mapping[str, Sequence[str]] | None) -> Newer:
+        """Load what is to take the place of the present parts; may run beside their use.
+
+        A part that is what it should be already, or can't be loaded, is None in the answer.
+        """
+        found = Newer()
+        settings, models = self._settings, self._models
+        if settings.speech_model != "off" and self._changed("speech", settings.speech_model, models.speech):
+            found.speech = self._attempt("speech model", self._load_speech, found.problems)
+        if settings.text_model != "off" and self._changed("text", settings.text_model, models.text):
+            found.text = self._attempt("text model", self._load_text, found.problems)
+        if topics is not None and dict(topics) != dict(self._topics):
+            self._topics = topics
+            found.topics = self._attempt("topics", self._load_topics, found.problems) if topics else None
+            found.without_topics = not topics
+        return found
+
+    def _changed(self, kind: str, spec: str, present: Classifier | Texts | None) -> bool:
+        """Whether the name stands for another version than the one in use; so too when nobody can say."""
+        if present is None or spec == "auto":
+            return True
+        try:
+            name, _, version = spec.partition("/")
+            return present.name != f"{name}/{version or self._registry().current(kind, name)}"
+        except (ModelError, OSError):
+            return True
+
+    def _attempt(self, what: str, load: Callable[[], T], problems: list[str] | None = None) -> T | None:
+        told = self._models.problems if problems is None else problems
         try:
             return load()
         except ModelError as error:
-            self._models.problems.append(f"{what}: {error}")
+            told.append(f"{what}: {error}")
         except Exception as error:
             # Whatever a damaged file or a missing package raises: calls go on without this model.
             log.exception("model could not be loaded", key="model.load_failed", what=what)
-            self._models.problems.append(f"{what}: {type(error).__name__}: {_line(error)}")
+            told.append(f"{what}: {type(error).__name__}: {_line(error)}")
         return None
 
     def _registry(self) -> Any:

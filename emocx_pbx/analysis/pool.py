@@ -17,6 +17,8 @@ from emocx_pbx.analysis.messages import (
     AnnounceTap,
     ClassifyText,
     EndSession,
+    LoadModels,
+    ModelsLoaded,
     Ready,
     TextResult,
     ToController,
@@ -30,6 +32,7 @@ log = structlog.get_logger()
 
 #: What the pool tells the service.
 ToService = ToController | WorkerLost
+Answer = TextResult | ModelsLoaded
 
 #: Pauses before a dead worker is replaced: short at first, since its calls wait to be tapped again.
 FIRST_PAUSE_S: Final = 0.25
@@ -40,6 +43,8 @@ HEALTHY_S: Final = 60.0
 START_WAIT_S: Final = 10.0
 #: For an orderly end with the last readings; then a worker is killed.
 STOP_S: Final = 3.0
+#: For loading a new version beside a worker's calls.
+LOAD_S: Final = 60.0
 
 
 class WorkerPool:
@@ -71,7 +76,7 @@ class WorkerPool:
         self._on_message, self._command = on_message, command
         self._workers: list[WorkerHandle | None] = [None] * settings.workers
         self._keepers: list[asyncio.Task[None]] = []
-        self._answers: dict[str, tuple[asyncio.Future[TextResult], WorkerHandle]] = {}
+        self._answers: dict[str, tuple[asyncio.Future[Answer], WorkerHandle]] = {}
         self._numbers = itertools.count(1)
         self._some_ready = asyncio.Event()
         self._stopping = False
@@ -161,21 +166,53 @@ class WorkerPool:
             PeerUnavailable: no worker is ready, it died, or did not answer in time.
         """
         number = next(self._numbers)
-        request_id = f"q{number}"
         ready = self.workers
         if not ready:
             raise PeerUnavailable("no analysis worker is ready")
-        worker = ready[number % len(ready)]
-        future: asyncio.Future[TextResult] = asyncio.get_running_loop().create_future()
-        self._answers[request_id] = future, worker
+        asked = ClassifyText(f"q{number}", text)
+        answer = await self._ask(ready[number % len(ready)], asked, deadline_s, "the text model")
+        assert isinstance(answer, TextResult)
+        return answer
+
+    async def load_models(
+        self, topics: Mapping[str, Sequence[str]] | None = None, deadline_s: float = LOAD_S
+    ) -> list[ModelsLoaded]:
+        """Let every worker load the models that the settings' names now stand for, one worker at a time.
+
+        Calls go on meanwhile; a worker that can't load one keeps the old. `topics`, if given, are
+        learned anew. Returns each ready worker's answer; a worker that did not answer in time or
+        died has no models and the reason among its problems.
+        """
+        learned = None if topics is None else {name: tuple(said) for name, said in topics.items()}
+        if learned is not None:
+            self._config = msgspec.structs.replace(self._config, topics=learned)
+        answers = []
+        for worker in self.workers:
+            asked = LoadModels(f"m{next(self._numbers)}", learned)
+            try:
+                answer = await self._ask(worker, asked, deadline_s, f"worker {worker.index}")
+            except PeerUnavailable as error:
+                answer = ModelsLoaded(asked.request_id, None, None, [str(error)])
+            assert isinstance(answer, ModelsLoaded)
+            log.info("models in use", key="models.loaded", worker=worker.index, speech=answer.speech_model,
+                     text=answer.text_model, problems=answer.problems)  # fmt: skip
+            answers.append(answer)
+        return answers
+
+    async def _ask(
+        self, worker: WorkerHandle, asked: ClassifyText | LoadModels, deadline_s: float, whom: str
+    ) -> Answer:
+        """The worker's answer. Raises PeerUnavailable: it died, or did not answer in time."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answers[asked.request_id] = future, worker
         try:
-            worker.send(ClassifyText(request_id, text))
+            worker.send(asked)
             async with asyncio.timeout(deadline_s):
                 return await future
         except TimeoutError:
-            raise PeerUnavailable(f"no answer from the text model within {deadline_s:g} s") from None
+            raise PeerUnavailable(f"no answer from {whom} within {deadline_s:g} s") from None
         finally:
-            del self._answers[request_id]
+            del self._answers[asked.request_id]
 
     async def _keep(self, index: int) -> None:
         """Keep one worker alive until `stop`."""
@@ -202,7 +239,7 @@ class WorkerPool:
 
     def _take(self, message: ToController) -> None:
         """A worker's message: answers to whoever asked, the rest to the service."""
-        if isinstance(message, TextResult):
+        if isinstance(message, TextResult | ModelsLoaded):
             future, _ = self._answers.get(message.request_id, (None, None))
             if future is not None and not future.done():
                 future.set_result(message)

@@ -19,6 +19,7 @@ from emocx_pbx.analysis.messages import (
     TapEnded,
     TapStarted,
 )
+from emocx_pbx.analysis.models import Models
 from emocx_pbx.analysis.pipeline import CallerSession, Classifier, read
 from emocx_pbx.analysis.sides import TwoSides
 from emocx_pbx.analysis.windows import CallSegmenter, Window
@@ -42,15 +43,16 @@ class CallAudio:
         self,
         announced: AnnounceTap,
         settings: AnalysisSettings,
-        classifier: Classifier | None,
+        models: Models,
         lane: Lane,
         send: Send,
     ) -> None:
         self.call_id, self.uuid = announced.call_id, announced.uuid
         self.sides = TwoSides()
         self._segmenter = CallSegmenter(settings, announced.offset_s)
-        self._session: CallerSession | None = classifier.session() if classifier else None
-        self._model = classifier.name if classifier else ""
+        self._models = models
+        self._classifier: Classifier | None = None
+        self._session: CallerSession | None = None
         self._lane, self._send = lane, send
         self._finished = False
 
@@ -69,8 +71,18 @@ class CallAudio:
         for item in items:
             if isinstance(item, Span):
                 self._send(SpeechHeard(self.uuid, self.call_id, item.side, item.t0, item.t1))
-            elif (session := self._session) is not None:
-                self._lane.put(partial(read, session, self._model, item), self._tell_reading)
+            elif self._models.speech is not None:
+                self._lane.put(partial(self._read, item), self._tell_reading)
+
+    def _read(self, window: Window) -> Reading | None:
+        """In the voice lane's thread, as is every change of the model."""
+        classifier = self._models.speech
+        if classifier is None:
+            return None
+        if self._session is None or classifier is not self._classifier:
+            # Another version since the last window: what it learns of the caller begins anew.
+            self._classifier, self._session = classifier, classifier.session()
+        return read(self._session, classifier.name, window)
 
     def _tell_reading(self, reading: Reading | None) -> None:
         if reading is None:

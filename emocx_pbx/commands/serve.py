@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop; SIGHUP reloads the policy."""
+    """Serve until told to stop; SIGHUP reloads policy and models."""
     import asyncio
 
     from emocx_pbx.observe.logs import configure

@@ -22,7 +22,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     speech = inner.add_parser("speech", help="emotion from the voice")
     speech.add_argument("--model", choices=("mlp", "cnn", "voice"), default="voice", help="default: voice")
     text = inner.add_parser("text", help="emotion from words")
-    text.add_argument("--model", default="lstm", metavar="NAME", help="name of the new model (default lstm)")
+    text.add_argument("--model", default="lstm", metavar="NAME",
+                      help="name of the new model (default lstm)")  # fmt: skip
+    text.add_argument("--messages", type=Path, metavar="CSV",
+                      help="labelled service messages that, beside dev, choose the calibration")  # fmt: skip
     for parser, run in ((speech, _train_speech), (text, _train_text)):
         parser.add_argument("--data", type=Path, default=DATA, help=f"folder or CSV (default {DATA})")
         parser.add_argument("--out", type=Path, default=Path("models"), metavar="DIR",
@@ -79,7 +82,8 @@ def _train_text(args: argparse.Namespace) -> int:
     versions = Registry(args.out).versions("text", args.model)
     folder = args.out / "text" / args.model / str(1 + max(map(int, versions), default=0))
     train_text = _needs_extra("text").train_text
-    card = train_text(args.data, folder, seed=args.seed, base=args.base, report=_say, models_dir=models)
+    card = train_text(args.data, folder, seed=args.seed, base=args.base, report=_say, models_dir=models,
+                      messages=args.messages)  # fmt: skip
     show(args, {"folder": str(folder), "card": card}, lambda: f"{folder}\n{_figures(dict(card.figures))}")
     return 0
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.domain import LABELS, UNCERTAIN
+from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.text import TextClassifier, load_text
 from emocx_pbx.training.text_data import Texts, read_texts
@@ -29,13 +29,27 @@ def evaluate_text(csv: Path, model: str = "lstm", models_dir: Path | None = None
     return evaluate_classifier(load_text(Registry(models_dir), model), read_texts(csv))
 
 
-def evaluate_classifier(classifier: TextClassifier, texts: Texts) -> dict[str, Any]:
-    """Run the very code of serving over the texts, and measure."""
-    started = time.perf_counter()
-    probabilities = np.array([classifier.classify(t).probabilities for t in texts.texts], np.float32)
-    spent = time.perf_counter() - started
+def evaluate_classifier(
+    classifier: TextClassifier, texts: Texts, said: tuple[FloatArray, float] | None = None
+) -> dict[str, Any]:
+    """Measure the classifier on the texts; `said` is what served_probabilities returned for them."""
+    probabilities, ms = said or served_probabilities(classifier, texts)
     figures = measure(probabilities, texts.labels, classifier.card.threshold)
-    return {"model": classifier.name, **figures, "ms_per_text": round(1000 * spent / len(texts), 3)}
+    return {"model": classifier.name, **figures, "ms_per_text": round(ms, 3)}
+
+
+def served_probabilities(
+    classifier: TextClassifier, texts: Texts, progress: Callable[[int, int], None] | None = None
+) -> tuple[FloatArray, float]:
+    """Probabilities (n, 4) by the very code of serving, and the median milliseconds of a text."""
+    rows, spent = [], []
+    for done, text in enumerate(texts.texts, 1):
+        started = time.perf_counter()
+        rows.append(classifier.classify(text).probabilities)
+        spent.append(1000 * (time.perf_counter() - started))
+        if progress is not None:
+            progress(done, len(texts))
+    return np.array(rows, np.float32), float(np.median(spent))
 
 
 def measure(probabilities: FloatArray, labels: IntArray, threshold: float) -> dict[str, Any]:
@@ -66,7 +80,7 @@ def measure(probabilities: FloatArray, labels: IntArray, threshold: float) -> di
     said_upset = probabilities[:, 0] + probabilities[:, 2] > 0.5
     figures = {
         "n": len(labels),
-        "labels": [*names, UNCERTAIN],
+        "labels": names,
         "uar": float(np.mean(list(recall.values()))),
         "accuracy": float((best == labels).mean()),
         "macro_f1": float(np.mean(list(f1.values()))),
@@ -103,23 +117,25 @@ def softmax(logits: FloatArray, temperature: float = 1.0) -> FloatArray:
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
 
 
-def best_temperature(logits: FloatArray, labels: IntArray) -> float:
-    """Temperature in 0.4 to 3 with the least negative log-likelihood (Guo et al., 2017)."""
+def log_loss(probabilities: FloatArray, labels: IntArray) -> float:
+    """Mean negative log-probability of the true class."""
+    given = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(given, 1e-9)).mean())
+
+
+def best_temperature(sets: Sequence[tuple[FloatArray, IntArray]]) -> float:
+    """Temperature in 0.4 to 3 with the least log loss over sets of logits and labels, each set alike."""
     grid = np.round(np.arange(0.4, 3.01, 0.02), 2)
-
-    def loss(temperature: float) -> float:
-        chosen = softmax(logits, temperature)[np.arange(len(labels)), labels]
-        return float(-np.log(np.maximum(chosen, 1e-9)).mean())
-
-    return float(min(grid, key=loss))
+    return float(min(grid, key=lambda t: sum(log_loss(softmax(x, t), labels) for x, labels in sets)))
 
 
-def best_bias(logits: FloatArray, labels: IntArray, most: float = 0.5) -> FloatArray:
+def best_bias(sets: Sequence[tuple[FloatArray, IntArray]], most: float = 0.5) -> FloatArray:
     """What to add to the logits (k,), within +-`most`, for the best macro-F1: coordinate ascent.
 
-    Training weighs the classes against their frequency; this finds the balance that dev likes best.
+    Training weighs the classes against their frequency; this finds the balance that the sets (logits
+    and labels, each set alike) like best.
     """
-    bias = np.zeros(logits.shape[1], np.float32)
+    bias = np.zeros(sets[0][0].shape[1], np.float32)
     for _ in range(2):
         for k in range(len(bias)):
             steps = np.round(np.arange(-most, most + 0.01, 0.05), 2)
@@ -127,7 +143,8 @@ def best_bias(logits: FloatArray, labels: IntArray, most: float = 0.5) -> FloatA
             def score(step: float, at: int = k) -> tuple[float, float]:
                 tried = bias.copy()
                 tried[at] = step
-                return measure(softmax(logits + tried), labels, 0.0)["macro_f1"], -abs(step)
+                f1 = [measure(softmax(x + tried), labels, 0.0)["macro_f1"] for x, labels in sets]
+                return sum(f1), -abs(step)
 
             bias[k] = max(steps, key=score)
     return bias

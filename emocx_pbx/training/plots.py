@@ -40,7 +40,14 @@ def worst_clips(clips: list[Clip], probabilities: Floats, count: int = 20) -> li
     ]
 
 
-def pictures(folder: Path, truth: Ints, probabilities: Floats, curves: Sequence[Sequence[float]]) -> None:
+def pictures(
+    folder: Path,
+    truth: Ints,
+    probabilities: Floats,
+    curves: Sequence[Sequence[float]],
+    what: str = "test clips",
+    names_of_curves: Sequence[str] = (),
+) -> None:
     """Write confusion.png, reliability.png and training.png into the model's folder."""
     import matplotlib
 
@@ -59,7 +66,7 @@ def pictures(folder: Path, truth: Ints, probabilities: Floats, curves: Sequence[
             )
     axes.set_xticks(range(4), names, rotation=30)
     axes.set_yticks(range(4), names)
-    axes.set(xlabel="said", ylabel="true", title="test clips")
+    axes.set(xlabel="said", ylabel="true", title=what)
     _write(figure, folder / "confusion.png")
 
     figure, axes = plt.subplots(figsize=(3.6, 3.2))
@@ -68,12 +75,14 @@ def pictures(folder: Path, truth: Ints, probabilities: Floats, curves: Sequence[
     used = [b for b in range(10) if (bins == b).sum() >= 5]
     axes.plot([0, 1], [0, 1], color="0.7")
     axes.plot([best[bins == b].mean() for b in used], [right[bins == b].mean() for b in used], "o-")
-    axes.set(xlabel="confidence", ylabel="share right", xlim=(0.2, 1), ylim=(0.2, 1), title="test clips")
+    axes.set(xlabel="confidence", ylabel="share right", xlim=(0.2, 1), ylim=(0.2, 1), title=what)
     _write(figure, folder / "reliability.png")
 
     figure, axes = plt.subplots(figsize=(3.6, 3.2))
     for curve in curves:
         axes.plot(range(1, len(curve) + 1), curve)
+    if names_of_curves:
+        axes.legend(names_of_curves)
     axes.set(xlabel="epoch", ylabel="loss", title="training")
     _write(figure, folder / "training.png")
 

