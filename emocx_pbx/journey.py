@@ -58,7 +58,7 @@ class Journeys:
         begin_tap: Callable[[AgentConnected, float | None], None],
         rubric: Rubric,
         alerting: Alerting,
-        tell_readings: bool,
+        tell_readings: Callable[[], bool],
         keep_text: bool,
         now: Callable[[], float],
         count: Callable[..., None],
@@ -233,7 +233,7 @@ class Journeys:
         open_ones = [segment for segment in course.segments.values() if segment.ended_at is None]
         told = build.call_reading(message.call_id, reading, self._now(), open_ones[-1] if open_ones else None)
         await self._store.add_readings(
-            message.call_id, [reading], self._now(), [told] if self._tell_readings else []
+            message.call_id, [reading], self._now(), [told] if self._tell_readings() else []
         )
         self._count("readings", scores.emotion)
         await self._save_alerts(alerted)

@@ -13,7 +13,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 import structlog
@@ -59,6 +59,7 @@ from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
 from emocx_pbx.web.parts import Parts
 from emocx_pbx.webhooks.events import wants
+from emocx_pbx.webhooks.schedule import Outcome
 
 log = structlog.get_logger()
 
@@ -102,7 +103,7 @@ class Service:
             self._begin_tap,
             rubric,
             Alerting(lambda: self.policy.alerts, self._on_alert, time.time, count),
-            any(wants(endpoint.events, "call.reading") for endpoint in settings.webhooks),
+            lambda: any(wants(e.events, "call.reading") for e in store.receivers.current()),
             settings.privacy.store_query_text,
             time.time,
             count,
@@ -298,14 +299,14 @@ class Service:
                 log.error("old calls not forgotten", key="store.purge_failed", why=str(error))
             await asyncio.sleep(DAY_S)
 
-    def web_app(self) -> web.Application:
+    def web_app(self, test_webhook: Callable[[str], Awaitable[Outcome]]) -> web.Application:
         """The HTTP app over these parts."""
         call_back = CallBack(
             self.ami, self.settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
         )
         parts = Parts(
             self.settings, self.store, self.doors, call_back, self.live, self.health, self.metrics,
-            lambda: self.policy, lambda: self._queues, self.reload_policy, time.time,
+            lambda: self.policy, lambda: self._queues, self.reload_policy, test_webhook, time.time,
         )  # fmt: skip
         return create_app(parts)
 

@@ -10,12 +10,11 @@ from collections.abc import Callable
 
 import aiohttp
 import structlog
-from aiohttp import web
 
 from emocx_pbx.service import Service
 from emocx_pbx.settings import Settings
 from emocx_pbx.store.database import Store
-from emocx_pbx.web.links import announce_first_link, tls_context
+from emocx_pbx.web.listening import listen
 from emocx_pbx.webhooks.sender import Sender
 
 log = structlog.get_logger()
@@ -47,7 +46,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         loop.add_signal_handler(signal.SIGHUP, service.reload)
         sending = Sender(
             store,
-            settings.webhooks,
+            store.receivers.current,
             session,
             time.time,
             on_outcome=lambda name, outcome: service.metrics.count(f"webhooks_{outcome}"),
@@ -58,11 +57,8 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
             service.ranker.on_graded()
 
         store.on_events = told
-        runner = web.AppRunner(service.web_app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        await runner.setup()
-        tls = tls_context(settings)
-        site = web.TCPSite(runner, settings.http.host, settings.http.port, ssl_context=tls)
-        await site.start()
+        store.receivers.on_change = sending.receivers_changed
+        runner = await listen(service.web_app(sending.test), settings, store.accounts)
         await service.agi.start()
         pool = group.create_task(service.pool.start(), name="pool")
         journeys = group.create_task(service.journeys.run(), name="journeys")
@@ -74,7 +70,6 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         forgetting = group.create_task(service.forget_old_calls(), name="forgetting")
         port = runner.addresses[0][1]
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
-        await announce_first_link(store.accounts, settings.http, port, time.time())
         if on_ready:
             on_ready(port)
         await stop.wait()

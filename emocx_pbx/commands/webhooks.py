@@ -67,11 +67,11 @@ async def _replay(args: argparse.Namespace) -> int:
     narrowed = (args.event, args.call, args.type, args.failed, args.since > -math.inf, args.until < math.inf)
     if not any(narrowed) and not args.all:
         raise InputError("webhooks replay: say which: --event, --call, --type, --since, --failed, or --all")
-    names = [hook.name for hook in settings.webhooks]
-    if args.endpoint and args.endpoint not in names:
-        known = ", ".join(names) or "none"
-        raise InputError(f"webhooks replay: no receiver {args.endpoint} in the settings; there are: {known}")
     async with existing_store(settings) as store:
+        names = [hook.name for hook in store.receivers.current()]
+        if args.endpoint and args.endpoint not in names:
+            known = ", ".join(names) or "none"
+            raise InputError(f"webhooks replay: no receiver {args.endpoint}; there are: {known}")
         number = await store.replay(
             args.endpoint, args.event, args.call, args.type, args.since, args.until,
             "failed" if args.failed else None,

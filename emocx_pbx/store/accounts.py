@@ -1,26 +1,27 @@
-"""Accounts in the store: users, their sessions and one-time links, API tokens, and the audit log.
+"""Accounts in the store: users, their sessions and one-time links, and API tokens.
 
 Secrets come in as hashes. Every change is written with its line of the audit log in one transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiosqlite
 import msgspec
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.account_rows import Actor, ApiToken, AuditRow, OneTimeLink, Role, SessionRow, User
+from emocx_pbx.store.account_rows import Actor, ApiToken, OneTimeLink, Role, SessionRow, User
+from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.connection import Connection, Row
 
 
 class Accounts:
-    """Who may look and change, by what, and who changed what."""
+    """Who may look and change, and by what."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
-        self._connection, self._clock = connection, clock
+    def __init__(self, connection: Connection, clock: Callable[[], float], audit: AuditLog) -> None:
+        self._connection, self._clock, self._log = connection, clock, audit
 
     @property
     def _sql(self) -> Any:
@@ -67,7 +68,7 @@ class Accounts:
                 c, name=name, role=role, agent=agent, password_hash=password_hash, at=at
             )
             user = User(user_id, name, role, agent, password_hash is not None, at, None)
-            await self._audit(c, by, "user.added", name, None, _told(user))
+            await self._log.note(c, by, "user.added", name, None, _told(user))
         return user
 
     async def change_user(
@@ -87,7 +88,7 @@ class Accounts:
             after = msgspec.structs.replace(before, role=role, agent=agent, disabled_at=disabled_at)
             if (role, agent) != (before.role, before.agent) or disabled:
                 await self._sql.end_sessions_of(c, user_id=user_id, but="")
-            await self._audit(c, by, "user.changed", before.name, _told(before), _told(after))
+            await self._log.note(c, by, "user.changed", before.name, _told(before), _told(after))
         return after
 
     async def delete_user(self, user_id: int, by: Actor) -> None:
@@ -101,7 +102,7 @@ class Accounts:
             if before.role == "admin":
                 await self._keep_an_admin(c, user_id)
             await self._sql.delete_user(c, user_id=user_id)
-            await self._audit(c, by, "user.deleted", before.name, _told(before), None)
+            await self._log.note(c, by, "user.deleted", before.name, _told(before), None)
 
     async def set_password(
         self, user_id: int, password_hash: str, by: Actor, *, keep_session: str = ""
@@ -112,7 +113,7 @@ class Accounts:
             await self._sql.set_password(c, user_id=user_id, password_hash=password_hash)
             await self._sql.end_sessions_of(c, user_id=user_id, but=keep_session)
             await self._sql.drop_links(c, user_id=user_id, now=self._clock())
-            await self._audit(c, by, "user.password", user.name, None, None)
+            await self._log.note(c, by, "user.password", user.name)
 
     async def _existing(self, c: aiosqlite.Connection, user_id: int) -> User:
         row = await self._sql.user_by_id(c, user_id=user_id)
@@ -133,7 +134,7 @@ class Accounts:
                 c, session_hash=session_hash, user_id=user.user_id, at=self._clock(), address=address,
                 agent=agent[:200],
             )  # fmt: skip
-            await self._audit(c, by, "session.began", user.name, None, None)
+            await self._log.note(c, by, "session.began", user.name)
 
     async def session(
         self, session_hash: str, seen_after: float, created_after: float
@@ -163,13 +164,13 @@ class Accounts:
         """The user logged out."""
         async with self._connection.transaction() as c:
             await self._sql.end_session(c, session_hash=session_hash)
-            await self._audit(c, by, "session.ended", by.name, None, None)
+            await self._log.note(c, by, "session.ended", by.name)
 
     async def end_sessions_of(self, user: User, by: Actor, *, but: str = "") -> None:
         """End a user's sessions, all but one."""
         async with self._connection.transaction() as c:
             await self._sql.end_sessions_of(c, user_id=user.user_id, but=but)
-            await self._audit(c, by, "session.ended_all", user.name, None, None)
+            await self._log.note(c, by, "session.ended_all", user.name)
 
     async def end_old_sessions(self, seen_after: float, created_after: float) -> None:
         """Drop rows of sessions that expired."""
@@ -186,7 +187,9 @@ class Accounts:
             await self._sql.add_link(
                 c, link_hash=link_hash, user_id=user_id, at=self._clock(), expires_at=expires_at
             )
-            await self._audit(c, by, "link.made", user.name if user else "(first administrator)", None, None)
+            await self._log.note(
+                c, by, "link.made", user.name if user else "(first administrator)", None, None
+            )
 
     async def link(self, link_hash: str) -> OneTimeLink | None:
         """A link that is neither used nor expired."""
@@ -213,11 +216,11 @@ class Accounts:
                     c, name=name, role="admin", agent=None, password_hash=password_hash, at=at
                 )
                 user = User(user_id, name, "admin", None, True, at, None)
-                await self._audit(c, by, "user.added", name, None, _told(user))
+                await self._log.note(c, by, "user.added", name, None, _told(user))
                 return user
             await self._sql.set_password(c, user_id=link.user.user_id, password_hash=password_hash)
             await self._sql.end_sessions_of(c, user_id=link.user.user_id, but="")
-            await self._audit(c, by, "user.password", link.user.name, None, None)
+            await self._log.note(c, by, "user.password", link.user.name)
             return link.user
 
     # API tokens.
@@ -239,7 +242,7 @@ class Accounts:
                 c, token_id=token_id, token_hash=token_hash, name=name,
                 scopes=msgspec.json.encode(scopes).decode(), created_by=by.name, at=at, expires_at=expires_at,
             )  # fmt: skip
-            await self._audit(c, by, "token.added", name, None, {"id": token_id, "scopes": list(scopes)})
+            await self._log.note(c, by, "token.added", name, None, {"id": token_id, "scopes": list(scopes)})
         return token
 
     async def api_tokens(self) -> list[ApiToken]:
@@ -261,49 +264,7 @@ class Accounts:
         async with self._connection.transaction() as c:
             row = await self._sql.api_token(c, token_id=token_id)
             if row and await self._sql.revoke_api_token(c, token_id=token_id, at=self._clock()):
-                await self._audit(c, by, "token.revoked", row["name"], {"id": token_id}, None)
-
-    # The audit log.
-
-    async def audit(
-        self,
-        by: Actor,
-        action: str,
-        subject: str,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Note a change that was made elsewhere (a file, a grade); no secrets."""
-        async with self._connection.transaction() as c:
-            await self._audit(c, by, action, subject, before, after)
-
-    async def audit_log(
-        self,
-        before_id: int | None = None,
-        actor: str | None = None,
-        action: str | None = None,
-        limit: int = 50,
-    ) -> list[AuditRow]:
-        """Changes, newest first; `action` may be the beginning of one, e.g. "user."."""
-        rows = await self._connection.rows(
-            "audit", before_id=before_id or 2**62, actor=actor, action=action, limit=limit
-        )
-        return [AuditRow(**dict(row)) for row in rows]
-
-    async def _audit(
-        self,
-        c: aiosqlite.Connection,
-        by: Actor,
-        action: str,
-        subject: str,
-        before: Mapping[str, Any] | None,
-        after: Mapping[str, Any] | None,
-    ) -> None:
-        await self._sql.add_audit(
-            c, at=self._clock(), actor=by.name, address=by.address, action=action, subject=subject,
-            before=msgspec.json.encode(before).decode() if before is not None else None,
-            after=msgspec.json.encode(after).decode() if after is not None else None,
-        )  # fmt: skip
+                await self._log.note(c, by, "token.revoked", row["name"], {"id": token_id}, None)
 
 
 def _user(row: Row) -> User:

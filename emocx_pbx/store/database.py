@@ -29,8 +29,8 @@ class Store(RankingRows):
         super().__init__(connection, endpoints, clock)
         self.views = Views(connection)
         """Lists and sums for people."""
-        self.accounts = Accounts(connection, clock)
-        """Users, sessions, tokens and the audit log."""
+        self.accounts = Accounts(connection, clock, self.audit)
+        """Users, sessions and tokens."""
 
     @classmethod
     async def open(
@@ -44,7 +44,9 @@ class Store(RankingRows):
         Raises:
             StoreError: the file can't be used, or a newer program made it.
         """
-        return cls(await Connection.open(Path(path)), endpoints, clock)
+        store = cls(await Connection.open(Path(path)), endpoints, clock)
+        await store.receivers.load()
+        return store
 
     async def close(self) -> None:
         """Close after the running transaction."""

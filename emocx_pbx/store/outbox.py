@@ -10,7 +10,9 @@ from typing import Any, Final
 import aiosqlite
 
 from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.connection import Connection
+from emocx_pbx.store.receivers import Receivers
 from emocx_pbx.store.rows import DeliveryRow, DeliveryState, DueDelivery, EventRow
 from emocx_pbx.webhooks.events import NewEvent, wants
 
@@ -25,8 +27,9 @@ class Outbox:
         self, connection: Connection, endpoints: Sequence[WebhookSettings], clock: Callable[[], float]
     ) -> None:
         self._connection = connection
-        self._endpoints = tuple(endpoints)
         self._clock = clock
+        self.audit = AuditLog(connection, clock)
+        self.receivers = Receivers(connection, endpoints, clock, self.audit)
         self.on_events: Callable[[], None] | None = None
         """Called after events were committed; the sender's `notify` goes here."""
 
@@ -72,7 +75,7 @@ class Outbox:
             )
             if event.type == "call.alert" and event.call_id is not None:
                 await self._sql.count_alert(c, call_id=event.call_id)
-            for endpoint in self._endpoints:
+            for endpoint in self.receivers.current():
                 if wants(endpoint.events, event.type):
                     await self._sql.add_delivery(
                         c,
@@ -182,7 +185,7 @@ class Outbox:
         Returns:
             How many deliveries are pending because of this.
         """
-        wanted = [e for e in self._endpoints if endpoint is None or e.name == endpoint]
+        wanted = [e for e in self.receivers.current() if endpoint is None or e.name == endpoint]
         names = dict.fromkeys([e.name for e in wanted] + ([endpoint] if endpoint else []))
         filters = {e.name: e.events for e in wanted}
         number = 0

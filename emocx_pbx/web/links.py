@@ -1,13 +1,11 @@
-"""One-time links for people, the first administrator's among them, and the server's own TLS."""
+"""One-time links for people, the first administrator's among them."""
 
 from __future__ import annotations
 
-import ssl
 import sys
 from typing import Final
 
-from emocx_pbx.errors import SettingsError
-from emocx_pbx.settings import HttpSettings, Settings
+from emocx_pbx.settings import HttpSettings
 from emocx_pbx.store.account_rows import Actor, User
 from emocx_pbx.store.accounts import Accounts
 from emocx_pbx.web.passwords import new_token, token_hash
@@ -40,21 +38,3 @@ async def announce_first_link(accounts: Accounts, http: HttpSettings, port: int,
         return
     link = await new_link(accounts, None, now, CONSOLE)
     print(t("account.first_link", link=public_url(http, port) + link), file=sys.stderr, flush=True)
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """The server's TLS by http.tls_cert and tls_key; None without.
-
-    Raises:
-        SettingsError: the files can't be used.
-    """
-    http = settings.http
-    if not http.tls_cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.resolve(http.tls_cert), settings.resolve(http.tls_key))
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"http.tls_cert, tls_key: can't be used: {error}") from error
-    return context

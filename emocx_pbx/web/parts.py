@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings import Settings
 from emocx_pbx.store.database import Store
+from emocx_pbx.webhooks.schedule import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Parts:
     """The PBX's queues as last seen; empty while the link is down."""
     reload_policy: Callable[[], None]
     """Read the policy file again."""
+    test_webhook: Callable[[str], Awaitable[Outcome]]
+    """Send the named receiver a signed test event."""
     clock: Callable[[], float]
     """Unix seconds."""
 

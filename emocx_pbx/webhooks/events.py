@@ -67,6 +67,12 @@ class NewEvent:
         return msgspec.json.encode(envelope).decode()
 
 
+def probe_body(at: float) -> str:
+    """The body of a `webhook.test`, which an administrator sends by hand; it belongs to no call."""
+    data = {"call_id": None, "sequence": 0, "schema_version": SCHEMA_VERSION}
+    return msgspec.json.encode({"type": "webhook.test", "timestamp": iso(at), "data": data}).decode()
+
+
 def iso(at: float) -> str:
     """Unix seconds as ISO 8601 in UTC with milliseconds, e.g. 2026-11-24T10:00:00.000Z."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

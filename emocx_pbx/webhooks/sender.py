@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import aiohttp
 import structlog
 
-from emocx_pbx.errors import StoreError
+from emocx_pbx.errors import InputError, StoreError
 from emocx_pbx.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import DueDelivery
 from emocx_pbx.webhooks.endpoints import check_endpoints, secrets_of
+from emocx_pbx.webhooks.events import probe_body
 from emocx_pbx.webhooks.schedule import Done, GiveUp, Outcome, Retry, after
 from emocx_pbx.webhooks.signing import headers
 
@@ -44,7 +46,7 @@ class Sender:
     def __init__(
         self,
         store: Store,
-        endpoints: Sequence[WebhookSettings],
+        endpoints: Callable[[], Sequence[WebhookSettings]],
         session: aiohttp.ClientSession,
         clock: Callable[[], float] = time.time,
         *,
@@ -55,7 +57,7 @@ class Sender:
 
         Args:
             store: Where deliveries wait.
-            endpoints: The receivers.
+            endpoints: The receivers as they are now; tell `receivers_changed` when one comes or goes.
             session: Made by the caller, best with a DummyCookieJar; not closed here.
             clock: Unix seconds.
             rng: For jitter.
@@ -64,14 +66,15 @@ class Sender:
         Raises:
             SettingsError: a receiver's settings are wrong.
         """
-        check_endpoints(endpoints)
+        check_endpoints(endpoints())
         self._store = store
-        self._endpoints = tuple(endpoints)
+        self._endpoints = endpoints
         self._session = session
         self._clock = clock
         self._rng = rng or random.Random()
         self._on_outcome = on_outcome
-        self._wake = {endpoint.name: asyncio.Event() for endpoint in endpoints}
+        self._wake: dict[str, asyncio.Event] = {}
+        self._changed = asyncio.Event()
         self._paused_until: dict[str, float] = {}
 
     def notify(self) -> None:
@@ -79,19 +82,39 @@ class Sender:
         for event in self._wake.values():
             event.set()
 
+    def receivers_changed(self) -> None:
+        """A receiver came, went or changed; those that stay go on undisturbed."""
+        self._changed.set()
+        self.notify()
+
     async def run(self) -> None:
         """Deliver until cancelled. What is under way then is sent again after the next start."""
+        serving: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
-            for endpoint in self._endpoints:
-                group.create_task(self._serve(endpoint), name=f"webhooks to {endpoint.name}")
+            while True:
+                self._changed.clear()
+                serving = {name: task for name, task in serving.items() if not task.done()}
+                names = {endpoint.name for endpoint in self._endpoints()}
+                for name in names - serving.keys():
+                    self._wake[name] = asyncio.Event()
+                    serving[name] = group.create_task(self._serve(name), name=f"webhooks to {name}")
+                for name in serving.keys() - names:
+                    serving.pop(name).cancel()
+                await self._changed.wait()
 
-    async def _serve(self, endpoint: WebhookSettings) -> None:
-        name, wake = endpoint.name, self._wake[endpoint.name]
+    def _endpoint(self, name: str) -> WebhookSettings | None:
+        return next((endpoint for endpoint in self._endpoints() if endpoint.name == name), None)
+
+    async def _serve(self, name: str) -> None:
+        wake = self._wake[name]
         under_way: set[int] = set()
         async with asyncio.TaskGroup() as group:
             while True:
                 wake.clear()
                 wait = POLL_S
+                endpoint = self._endpoint(name)
+                if endpoint is None:
+                    return
                 try:
                     wait = await self._start_due(endpoint, under_way, group)
                 except StoreError as error:
@@ -133,7 +156,7 @@ class Sender:
     async def _deliver(self, endpoint: WebhookSettings, delivery: DueDelivery, under_way: set[int]) -> None:
         """One attempt and what follows from it; outermost, nothing may escape."""
         try:
-            outcome = await self._attempt(endpoint, delivery)
+            outcome = await self._post(endpoint, delivery.event_id, delivery.body)
             await self._settle(endpoint, delivery, outcome)
         except StoreError as error:
             self._pause(endpoint.name, self._clock() + STORE_PAUSE_S)
@@ -150,12 +173,23 @@ class Sender:
             under_way.discard(delivery.delivery_id)
             self._wake[endpoint.name].set()
 
-    async def _attempt(self, endpoint: WebhookSettings, delivery: DueDelivery) -> Outcome:
-        signed = headers(delivery.event_id, delivery.body, secrets_of(endpoint), self._clock())
+    async def test(self, name: str) -> Outcome:
+        """Send a receiver one signed `webhook.test`, at once and beside what it is owed.
+
+        Raises:
+            InputError: there is no such receiver.
+        """
+        endpoint = self._endpoint(name)
+        if endpoint is None:
+            raise InputError(f"there is no receiver {name}")
+        return await self._post(endpoint, f"evt_{uuid.uuid4().hex}", probe_body(self._clock()))
+
+    async def _post(self, endpoint: WebhookSettings, event_id: str, body: str) -> Outcome:
+        signed = headers(event_id, body, secrets_of(endpoint), self._clock())
         try:
             async with self._session.post(
                 endpoint.url,
-                data=delivery.body.encode(),
+                data=body.encode(),
                 headers={"user-agent": "emocx-pbx", **signed},
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),

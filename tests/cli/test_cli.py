@@ -206,7 +206,7 @@ def test_webhooks(filled: Shell) -> None:
     _, err = filled("webhooks", "replay", "--call", "c9")
     assert err == "emocx-pbx: nothing matched\n"
     assert "say which" in filled.refusal("webhooks", "replay")
-    assert "no receiver erp in the settings; there are: crm" in filled.refusal(
+    assert "no receiver erp; there are: crm" in filled.refusal(
         "webhooks", "replay", "--all", "--endpoint", "erp"
     )
 

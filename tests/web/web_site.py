@@ -28,6 +28,7 @@ from emocx_pbx.web.app import create_app
 from emocx_pbx.web.parts import Parts
 from emocx_pbx.web.passwords import Passwords, new_token, token_hash
 from emocx_pbx.web.sessions import SESSION, cookie_name, form_token
+from emocx_pbx.webhooks.schedule import Outcome
 
 TEST = Actor("test", "127.0.0.1")
 #: The hash's cost is not what these tests are about.
@@ -110,14 +111,20 @@ class Site:
             policy=lambda: self.policy,
             queues=lambda: self.queues,
             reload_policy=self.reload_policy,
+            test_webhook=self.test_webhook,
             clock=clock,
         )
+        self.tested: list[str] = []
         self.app = create_app(self.parts, Passwords(CHEAP))
         self.server = TestServer(self.app)
         self._sessions: list[aiohttp.ClientSession] = []
 
     def reload_policy(self) -> None:
         self.policy = load_policy(self.settings.policy_path())
+
+    async def test_webhook(self, name: str) -> Outcome:
+        self.tested.append(name)
+        return Outcome(204)
 
     @property
     def url(self) -> str:

@@ -33,6 +33,7 @@ class Receiver:
     """Answers `answers` in turn, then 200; keeps all that was validly signed."""
 
     url: str = ""
+    secret: str = SECRET
     got: list[Got] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     by_default: Answer | None = None
@@ -43,7 +44,7 @@ class Receiver:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
-        Webhook(SECRET).verify(raw, dict(request.headers))
+        Webhook(self.secret).verify(raw, dict(request.headers))
         self.got.append(Got(request.headers["webhook-id"], dict(request.headers), json.loads(raw)))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

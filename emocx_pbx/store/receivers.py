@@ -1,0 +1,163 @@
+"""Receivers of events: those of the settings, and those that administrators keep in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from emocx_pbx.errors import InputError
+from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.audit import AuditLog
+from emocx_pbx.store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReceiver:
+    """A receiver in the store."""
+
+    name: str
+    url: str
+    secret: str
+    old_secret: str | None
+    old_until: float | None
+    """Until then the old secret signs too."""
+    events: tuple[str, ...]
+    timeout_s: float
+    created_at: float
+    created_by: str
+
+    def settings(self, now: float) -> WebhookSettings:
+        """As the sender wants it: during a rotation the new secret and the old one."""
+        overlaps = self.old_secret is not None and self.old_until is not None and now < self.old_until
+        secret = f"{self.secret} {self.old_secret}" if overlaps else self.secret
+        return WebhookSettings(
+            name=self.name, url=self.url, secret=secret, events=self.events, timeout_s=self.timeout_s
+        )
+
+
+class Receivers:
+    """All receivers; a change in the store holds at once."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Sequence[WebhookSettings],
+        clock: Callable[[], float],
+        audit: AuditLog,
+    ) -> None:
+        self._connection, self._clock, self._audit = connection, clock, audit
+        self.settings = tuple(settings)
+        """Those of the settings file; here they are only read."""
+        self._stored: tuple[StoredReceiver, ...] = ()
+        self.on_change: Callable[[], None] | None = None
+        """Called when a receiver came, went or changed."""
+
+    async def load(self) -> None:
+        """Read what is stored."""
+        self._stored = tuple(
+            StoredReceiver(**{**dict(row), "events": tuple(msgspec.json.decode(row["events"]))})
+            for row in await self._connection.rows("stored_receivers")
+        )
+
+    def current(self) -> tuple[WebhookSettings, ...]:
+        """Every receiver as it is now; a name of the settings file goes before the same one in the store."""
+        names, now = {e.name for e in self.settings}, self._clock()
+        return (*self.settings, *(s.settings(now) for s in self._stored if s.name not in names))
+
+    def stored(self) -> tuple[StoredReceiver, ...]:
+        """Those in the store, by name."""
+        return self._stored
+
+    def find(self, name: str) -> StoredReceiver | None:
+        """One in the store by name."""
+        return next((s for s in self._stored if s.name == name), None)
+
+    async def add(self, receiver: WebhookSettings, by: Actor) -> None:
+        """A new receiver (checked by the caller); it gets what happens from now on.
+
+        Raises:
+            InputError: the name is taken.
+        """
+        if any(e.name == receiver.name for e in self.current()):
+            raise InputError(f"there is a receiver {receiver.name} already")
+        async with self._connection.transaction() as c:
+            await self._sql.add_receiver(
+                c, name=receiver.name, url=receiver.url, secret=receiver.secret,
+                events=_json(receiver.events), timeout_s=receiver.timeout_s, at=self._clock(), by=by.name,
+            )  # fmt: skip
+            await self._audit.note(c, by, "webhook.added", receiver.name, None, _told(receiver))
+        await self._changed()
+
+    async def change(self, receiver: WebhookSettings, by: Actor) -> None:
+        """Another address, other events or another deadline; the secret stays (see `rotate`)."""
+        before = self._existing(receiver.name)
+        async with self._connection.transaction() as c:
+            await self._sql.change_receiver(
+                c, name=receiver.name, url=receiver.url, events=_json(receiver.events),
+                timeout_s=receiver.timeout_s,
+            )  # fmt: skip
+            await self._audit.note(
+                c, by, "webhook.changed", receiver.name, _told(before.settings(0.0)), _told(receiver)
+            )
+        await self._changed()
+
+    async def rotate(self, name: str, secret: str, overlap_s: float, by: Actor) -> None:
+        """A new secret (checked by the caller); for a time both sign, so that the receiver can follow."""
+        self._existing(name)
+        until = self._clock() + overlap_s
+        async with self._connection.transaction() as c:
+            await self._sql.rotate_receiver(c, name=name, secret=secret, old_until=until)
+            await self._audit.note(c, by, "webhook.rotated", name, None, {"old_secret_until": until})
+        await self._changed()
+
+    async def remove(self, name: str, by: Actor) -> None:
+        """Remove a receiver with what it was still owed; what it got stays listed."""
+        before = self._existing(name)
+        async with self._connection.transaction() as c:
+            await self._sql.delete_receiver(c, name=name)
+            await self._sql.drop_pending_deliveries(c, name=name)
+            await self._sql.drop_erased_events(c)
+            await self._sql.enable_endpoint(c, name=name)
+            await self._audit.note(c, by, "webhook.removed", name, _told(before.settings(0.0)), None)
+        await self._changed()
+
+    async def disable(self, name: str, reason: str, by: Actor) -> None:
+        """Send nothing to a receiver, of the settings or stored; what is pending waits."""
+        async with self._connection.transaction() as c:
+            await self._sql.disable_endpoint(c, name=name, at=self._clock(), reason=reason)
+            await self._audit.note(c, by, "webhook.disabled", name, None, {"reason": reason})
+
+    async def enable(self, name: str, by: Actor) -> None:
+        """Send to it again, also what waited."""
+        async with self._connection.transaction() as c:
+            await self._sql.enable_endpoint(c, name=name)
+            await self._audit.note(c, by, "webhook.enabled", name)
+        if self.on_change:
+            self.on_change()
+
+    def _existing(self, name: str) -> StoredReceiver:
+        found = self.find(name)
+        if found is None:
+            raise InputError(f"there is no receiver {name} in the store")
+        return found
+
+    async def _changed(self) -> None:
+        await self.load()
+        if self.on_change:
+            self.on_change()
+
+    @property
+    def _sql(self) -> Any:
+        return self._connection.sql
+
+
+def _json(events: tuple[str, ...]) -> str:
+    return msgspec.json.encode(events).decode()
+
+
+def _told(receiver: WebhookSettings) -> dict[str, Any]:
+    return {"url": receiver.url, "events": list(receiver.events), "timeout_s": receiver.timeout_s}
