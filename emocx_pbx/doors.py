@@ -141,6 +141,10 @@ class Doors:
         scores = None if heard.probabilities is None else Scores(heard.probabilities, heard.threshold)
         return self._decide(scores, heard.topic, heard.topic_confidence, caller, heard.text, "speech")
 
+    def became_call(self, decision: Decision, caller: Caller) -> None:
+        """A query that was decided on without a call becomes the caller's call now."""
+        self._record(DecidedQuery(replace(decision, at=self._now()), caller, None))
+
     def _decide(
         self,
         scores: Scores | None,

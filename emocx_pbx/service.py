@@ -33,10 +33,11 @@ from emocx_pbx.analysis.messages import (
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.callback import CallBack
+from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Caller, Doors, channel_variables
 from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.grading.rubric import load_rubric
-from emocx_pbx.happenings import OptedOut, TapsLost
+from emocx_pbx.happenings import OptedOut, TapsLost, Told
 from emocx_pbx.journey import Journeys
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.feed import LiveFeed
@@ -109,7 +110,8 @@ class Service:
             count,
         )
         board = LiveBoard(rubric.evidence.stay_s)
-        self.journeys.watch = watching(board)
+        self._watch_board = watching(board)
+        self.journeys.watch = self._watch
         self.live = LiveFeed(board, uuid.uuid4().hex[:8], time.time)
         self.doors = Doors(
             self.pool,
@@ -123,6 +125,19 @@ class Service:
             count,
             lambda: self._queues,
             lambda: self.ranker.ranked(),
+        )
+        self.call_back = CallBack(
+            self.ami, settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
+        )
+        self.chat = Desk(
+            settings.chat,
+            self.doors,
+            self.call_back,
+            lambda: self.policy.default_queue,
+            lambda: self._queues,
+            time.time,
+            lambda: uuid.uuid4().hex,
+            count,
         )
         routing = settings.routing
         self.ranker = Ranker(
@@ -179,6 +194,10 @@ class Service:
                 self.journeys.put(message)
             case TextResult() | ModelsLoaded():
                 pass  # the pool answers whoever asked
+
+    def _watch(self, told: Told) -> None:
+        self._watch_board(told)
+        self.chat.watch(told)
 
     def _on_alert(self, alerted: Alerted) -> None:
         self.user_events.tell("EmocxAlert", alerted.user_event())
@@ -301,12 +320,10 @@ class Service:
 
     def web_app(self, test_webhook: Callable[[str], Awaitable[Outcome]]) -> web.Application:
         """The HTTP app over these parts."""
-        call_back = CallBack(
-            self.ami, self.settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
-        )
         parts = Parts(
-            self.settings, self.store, self.doors, call_back, self.live, self.health, self.metrics,
-            lambda: self.policy, lambda: self._queues, self.reload_policy, test_webhook, time.time,
+            self.settings, self.store, self.doors, self.call_back, self.chat, self.live, self.health,
+            self.metrics, lambda: self.policy, lambda: self._queues, self.reload_policy, test_webhook,
+            time.time,
         )  # fmt: skip
         return create_app(parts)
 

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from emocx_pbx.errors import SettingsError
+from emocx_pbx.settings_chat import ChatSettings, chat_problems
 from emocx_pbx.tables import read_struct, read_toml, read_value, suggestion
 
 #: Variables with these beginnings belong to the demo and the tests, not to the settings.
@@ -216,6 +217,7 @@ class Settings(_Section, frozen=True):
     routing: RoutingSettings = RoutingSettings()
     grading: GradingSettings = GradingSettings()
     webhooks: tuple[WebhookSettings, ...] = ()
+    chat: ChatSettings = ChatSettings()
     privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
     directory: str = ""
@@ -347,6 +349,7 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
         found.append(("asterisk.agent_name_regex", f"is not a regular expression: {e}"))
     if analysis.base_port and analysis.base_port + analysis.workers > 65536:
         found.append(("analysis.base_port", f"leaves no port for each of {analysis.workers} workers"))
+    found += chat_problems(settings.chat)
     names = [hook.name for hook in settings.webhooks]
     for i, hook in enumerate(settings.webhooks):
         place = f"webhooks[{i}]"

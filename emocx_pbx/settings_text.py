@@ -56,7 +56,7 @@ def sample_toml(webhook_secret: str = "whsec_...") -> str:
         docs = field_docs(cls)
         for field in msgspec.structs.fields(cls):
             sample = {"name": "crm", "url": "https://crm.example/hooks/emocx", "secret": webhook_secret}
-            value = sample[field.name] if field.required else field.default
+            value = sample[field.name] if field.required else _default(field)
             lines += [f"# {docs[field.name]}", f"#{field.name} = {_toml(value)}"]
         lines.append("")
     return "\n".join(lines)
@@ -72,12 +72,16 @@ def settings_table() -> str:
         docs = field_docs(cls)
         hints = get_type_hints(cls, include_extras=True)
         for field in msgspec.structs.fields(cls):
-            default = "required" if field.required else f"`{_toml(field.default)}`"
+            default = "required" if field.required else f"`{_toml(_default(field))}`"
             accepts = described(hints[field.name]).replace("|", "\\|")
             meaning = docs[field.name].replace("|", "\\|")
             lines.append(f"| `{field.name}` | {accepts} | {default} | {meaning} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
 
 
 def _toml(value: Any) -> str:

@@ -19,7 +19,8 @@ PURE = (
     "audio/segmenter.py", "audio/features.py", "analysis/windows.py", "emotion/fusion.py",
     "routing/policy.py", "routing/decision.py", "routing/ranking.py", "routing/benefit.py",
     "routing/penalties.py", "grading/rubric.py", "grading/grade.py", "grading/segments.py",
-    "alerts/rules.py", "alerts/window.py", "alerts/watch.py",
+    "alerts/rules.py", "alerts/window.py", "alerts/watch.py", "chat/limits.py", "chat/numbers.py",
+    "chat/tickets.py", "chat/waits.py",
     "webhooks/signing.py", "webhooks/schedule.py", "live/calls.py", "live/board.py", "live/own.py",
     "live/held.py",
 )  # fmt: skip
@@ -34,6 +35,7 @@ HIDDEN_INPUTS = {"time", "secrets", "os"}
 HEIGHTS = (
     {"domain", "errors"},
     {"tables"},
+    {"settings_chat"},
     {"settings"},
     {"observe", "audio"},
     {"emotion", "grading"},
@@ -45,6 +47,7 @@ HEIGHTS = (
     {"course", "doors"},
     {"happenings"},
     {"journey", "callback", "live", "ranker"},
+    {"chat"},
     {"web"},
     {"service"},
     {"serving"},

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from emocx_pbx.callback import CallBack
+from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Doors
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.health import HealthBoard
@@ -27,6 +28,7 @@ class Parts:
     store: Store
     doors: Doors
     call_back: CallBack
+    chat: Desk
     live: LiveFeed
     health: HealthBoard
     metrics: Metrics

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 
 from emocx_pbx.analysis.messages import TextResult
 from emocx_pbx.callback import CallBack
+from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Doors
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.feed import LiveFeed
@@ -99,12 +100,19 @@ class Site:
             lambda decided: None, metrics.count, lambda: self.queues,
         )  # fmt: skip
         ami = AmiGateway(settings.asterisk, lambda event: None, lambda state: None)
+        self.call_back = CallBack(ami, "Local/{number}@x", uuid.uuid4, lambda call_id, number, failed: None)
+        tickets = (f"{n:032x}" for n in range(10**6))
+        self.chat = Desk(
+            settings.chat, self.doors, self.call_back, lambda: self.policy.default_queue, lambda: self.queues,
+            clock, lambda: next(tickets), metrics.count,
+        )  # fmt: skip
         self.live = LiveFeed(LiveBoard(4.0), "life", clock)
         self.parts = Parts(
             settings=settings,
             store=store,
             doors=self.doors,
-            call_back=CallBack(ami, "Local/{number}@x", uuid.uuid4, lambda call_id, number, failed: None),
+            call_back=self.call_back,
+            chat=self.chat,
             live=self.live,
             health=HealthBoard(clock),
             metrics=metrics,

@@ -1,0 +1,183 @@
+"""The chat's desk: takes queries and wishes to be called, within limits, and knows how the calls go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+import structlog
+
+from emocx_pbx.chat.limits import Limit, place_of, take
+from emocx_pbx.chat.numbers import masked, may_call, read_number
+from emocx_pbx.chat.tickets import Ticket, Tickets
+from emocx_pbx.chat.waits import Expected, WaitBoard
+from emocx_pbx.domain import Decision
+from emocx_pbx.doors import Caller
+from emocx_pbx.errors import EmocxError
+from emocx_pbx.happenings import Told
+from emocx_pbx.pbx.calls import AgentConnected, CallEnded, QueueJoined, SegmentOpened
+from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.settings_chat import ChatSettings
+
+log = structlog.get_logger()
+
+#: Longest query; a question to a company is some sentences.
+MAX_TEXT: Final = 2_000
+
+
+class ChatRefused(EmocxError):
+    """A customer's wish was refused; `why` names the text that tells him."""
+
+    def __init__(self, why: str, status: int, wait_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.why, self.status, self.wait_s = why, status, wait_s
+
+
+class Doors(Protocol):
+    """The part of the doors that is needed."""
+
+    async def by_text(self, text: str, caller: Caller) -> Decision:
+        """Decide on a query."""
+
+    def became_call(self, decision: Decision, caller: Caller) -> None:
+        """A decided query becomes a call."""
+
+
+class CallBack(Protocol):
+    """The part of the call back that is needed."""
+
+    def new_call_id(self) -> str:
+        """The Uniqueid of a call to be."""
+
+    async def ring(
+        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
+    ) -> None:
+        """Dial the number; who answers enters the decision's queue."""
+
+
+class Desk:
+    """One for the service; everything of it is forgotten within an hour."""
+
+    def __init__(
+        self,
+        settings: ChatSettings,
+        doors: Doors,
+        call_back: CallBack,
+        default_queue: Callable[[], str],
+        queues: Callable[[], Mapping[str, QueueState]],
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+        count: Callable[..., None],
+    ) -> None:
+        self.settings = settings
+        self._doors, self._call_back, self._queues = doors, call_back, queues
+        self._default_queue = default_queue
+        self._now, self._new_id, self._count = now, new_id, count
+        self._tickets, self._waits = Tickets(), WaitBoard()
+        self._asked_here = Limit(settings.queries_per_address, 600.0)
+        self._asked = Limit(settings.queries_per_minute, 60.0)
+        self._called_here = Limit(settings.calls_per_address, 3600.0)
+        self._called = Limit(settings.calls_per_hour, 3600.0)
+        self._called_number = Limit(1, settings.number_cooldown_s)
+
+    async def ask(self, text: str, consented: bool, address: str) -> Ticket:
+        """Decide on a query; without consent it is not analysed and goes to the default queue.
+
+        Raises:
+            ChatRefused: empty, too long, or too many.
+        """
+        text = text.strip()
+        if not text:
+            raise self._refused("empty", 422)
+        if len(text) > MAX_TEXT:
+            raise self._refused("too_long", 422)
+        now, place = self._now(), place_of(address)
+        limits = [("asked_here", self._asked_here, place), ("asked", self._asked, "")]
+        if refused := take(limits, now):
+            raise self._refused(refused[0], 429, refused[1])
+        default = self.settings.default_queue or self._default_queue() or None
+        decision = await self._doors.by_text(text, Caller(default_queue=default, opted_out=not consented))
+        self._count("chat_queries")
+        ticket = Ticket(self._new_id(), decision, not consented, now)
+        self._tickets.add(ticket)
+        return ticket
+
+    async def call_me(self, ticket_id: str, number: str, address: str) -> Ticket:
+        """Ring the customer and lead him into the queue of his decision.
+
+        Raises:
+            ChatRefused: the number can't be read or may not be called, too many, or Asterisk is away.
+        """
+        now, place = self._now(), place_of(address)
+        ticket = self.ticket(ticket_id)
+        if not ticket.may_call:
+            return ticket  # pressed twice
+        if not self.calls_back or not ticket.decision.queue:
+            raise self._refused("no_calls", 403)
+        dialled = read_number(number, self.settings.country)
+        if dialled is None:
+            raise self._refused("number_country" if not self.settings.country else "number", 422)
+        if not may_call(dialled, self.settings.prefixes, self.settings.blocked):
+            raise self._refused("number_abroad", 422)
+        limits = [
+            ("called_here", self._called_here, place),
+            ("called_number", self._called_number, dialled),
+            ("called", self._called, ""),
+        ]
+        if refused := take(limits, now):
+            raise self._refused(refused[0], 429, refused[1])
+        call_id = self._call_back.new_call_id()
+        self._doors.became_call(ticket.decision, Caller(call_id, opted_out=ticket.opted_out))
+        self._tickets.calling(ticket, call_id, masked(dialled), now)
+        try:
+            await self._call_back.ring(dialled, call_id, ticket.decision, None, ticket.opted_out)
+        except EmocxError as error:
+            log.warning("call back failed", key="chat.call_failed", call_id=call_id, why=str(error))
+            self._tickets.moved(call_id, "failed", now)
+            raise self._refused("unavailable", 503) from None
+        self._count("chat_calls")
+        return ticket
+
+    def ticket(self, ticket_id: str) -> Ticket:
+        """A ticket as it stands.
+
+        Raises:
+            ChatRefused: unknown, or forgotten after an hour.
+        """
+        found = self._tickets.get(ticket_id, self._now())
+        if found is None:
+            raise ChatRefused("gone", 404)
+        return found
+
+    def expected(self, ticket: Ticket) -> Expected:
+        """How long he would wait in his queue."""
+        queue = ticket.decision.queue
+        return self._waits.expected(queue, self._queues().get(queue), self._now())
+
+    def team(self, ticket: Ticket) -> str:
+        """What customers call the queue; empty: it has no name for them."""
+        return self.settings.queues.get(ticket.decision.queue, "")
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether anybody can be called back at all."""
+        return bool(self.settings.prefixes)
+
+    def watch(self, told: Told) -> None:
+        """Hear what happens to calls."""
+        match told:
+            case QueueJoined(call_id, at, queue, position):
+                self._waits.joined(call_id, queue, position)
+                self._tickets.moved(call_id, "waiting", at)
+            case AgentConnected(call_id, at, queue=queue, hold_s=hold_s):
+                if queue:
+                    self._waits.connected(call_id, queue, hold_s, at)
+            case SegmentOpened(segment):
+                self._tickets.moved(segment.call_id, "talking", segment.started_at)
+            case CallEnded(call_id, at):
+                self._waits.ended(call_id)
+                self._tickets.moved(call_id, "ended", at)
+
+    def _refused(self, why: str, status: int, wait_s: float = 0.0) -> ChatRefused:
+        self._count("chat_refused", why)
+        return ChatRefused(why, status, wait_s)

@@ -1,0 +1,179 @@
+"""The customers' page: a query, where it goes and how long it takes, and a call back; also in a frame.
+
+It sets no cookie and needs no script: every step is a form, and what a customer may see again is behind
+an address that cannot be guessed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from emocx_pbx.chat.desk import MAX_TEXT, ChatRefused, Desk
+from emocx_pbx.chat.numbers import MAX_CHARS
+from emocx_pbx.chat.tickets import Ticket
+from emocx_pbx.web.access import FRAME_ANCESTORS, public_without_form
+from emocx_pbx.web.assets import FOLDER
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.render import environment
+from emocx_pbx.web.sessions import address_of, same_site
+from emocx_pbx.web.strings import t
+
+#: Filled by programs only: people don't see it.
+HONEYPOT: Final = "website"
+#: States in which something is about to change.
+MOVING: Final = frozenset({"calling", "waiting", "talking"})
+#: The widget's script may be kept so long.
+WIDGET_KEEP_S: Final = 3600
+
+_WIDGET: Final = Path(FOLDER) / "chat" / "widget.js"
+
+
+@public_without_form
+async def ask_form(request: web.Request) -> web.Response:
+    """The empty page."""
+    return _page(request, "chat/ask.html", text="", consented=False)
+
+
+@public_without_form
+async def ask(request: web.Request) -> web.Response:
+    """Take a query."""
+    desk, form = _desk(request), await _form(request)
+    text, consented = form.get("text", ""), form.get("consent") == "yes"
+    try:
+        if form.get(HONEYPOT):
+            raise ChatRefused("program", 422)
+        ticket = await desk.ask(text, consented, address_of(request))
+    except ChatRefused as refused:
+        return _page(request, "chat/ask.html", refused, text=text[: 2 * MAX_TEXT], consented=consented)
+    raise web.HTTPSeeOther(_address(request, ticket))
+
+
+@public_without_form
+async def answer(request: web.Request) -> web.Response:
+    """Where the query goes, and how the call back goes."""
+    return _answer(request)
+
+
+@public_without_form
+async def call_me(request: web.Request) -> web.Response:
+    """Call the customer."""
+    desk, form = _desk(request), await _form(request)
+    number = form.get("number", "")
+    try:
+        if form.get(HONEYPOT):
+            raise ChatRefused("program", 422)
+        ticket = await desk.call_me(request.match_info["ticket"], number, address_of(request))
+    except ChatRefused as refused:
+        return _answer(request, refused, number[: 2 * MAX_CHARS])
+    raise web.HTTPSeeOther(_address(request, ticket))
+
+
+@public_without_form
+async def state(request: web.Request) -> web.Response:
+    """How the call goes, for the page's script."""
+    try:
+        ticket = _desk(request).ticket(request.match_info["ticket"])
+    except ChatRefused:
+        raise web.HTTPNotFound from None
+    return web.json_response({"state": ticket.state})
+
+
+@public_without_form
+async def widget(request: web.Request) -> web.StreamResponse:
+    """The script that companies put into their pages."""
+    _desk(request)
+    headers = {
+        "Content-Type": "text/javascript; charset=utf-8",
+        "Cache-Control": f"public, max-age={WIDGET_KEEP_S}",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    return web.FileResponse(_WIDGET, headers=headers)
+
+
+def routes() -> list[web.RouteDef]:
+    """Where the chat is."""
+    return [
+        web.get("/chat", ask_form),
+        web.post("/chat", ask),
+        web.get("/chat/widget.js", widget),
+        web.get("/chat/{ticket:[0-9a-f]{32}}", answer),
+        web.post("/chat/{ticket:[0-9a-f]{32}}", call_me),
+        web.get("/chat/{ticket:[0-9a-f]{32}}/state", state),
+    ]
+
+
+def _desk(request: web.Request) -> Desk:
+    """The desk, if the chat is open to who asks; else there is no such page."""
+    desk = parts_of(request).chat
+    mode = desk.settings.mode
+    if mode == "off" or (mode == "local" and not _local(address_of(request))):
+        raise web.HTTPNotFound
+    return desk
+
+
+def _local(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """The form's texts; another site's page may not fill it in for a visitor."""
+    if not same_site(request):
+        raise web.HTTPForbidden(text=t("errors.form"))
+    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+
+
+def _address(request: web.Request, ticket: Ticket) -> str:
+    return f"/chat/{ticket.ticket_id}" + ("?embed=1" if "embed" in request.query else "")
+
+
+def _answer(request: web.Request, refused: ChatRefused | None = None, number: str = "") -> web.Response:
+    desk = _desk(request)
+    try:
+        ticket = desk.ticket(request.match_info["ticket"])
+    except ChatRefused as gone:
+        return _page(request, "chat/ask.html", gone, text="", consented=False)
+    return _page(
+        request,
+        "chat/answer.html",
+        refused,
+        ticket=ticket,
+        team=desk.team(ticket),
+        expected=desk.expected(ticket),
+        calls_back=desk.calls_back and bool(ticket.decision.queue),
+        moving=ticket.state in MOVING,
+        number=number,
+    )
+
+
+def _page(
+    request: web.Request, template: str, refused: ChatRefused | None = None, /, **context: Any
+) -> web.Response:
+    desk = _desk(request)
+    problem, status = "", 200
+    if refused is not None:
+        status, minutes = refused.status, max(1, math.ceil(refused.wait_s / 60))
+        problem = t(f"chat.refused.{refused.why}", n=minutes, most=MAX_TEXT)
+    html = environment().get_template(template).render(
+        chat=desk.settings,
+        problem=problem,
+        why=refused.why if refused else "",
+        embed="embed" in request.query,
+        honeypot=HONEYPOT,
+        max_text=MAX_TEXT,
+        max_number=MAX_CHARS,
+        **context,
+    )  # fmt: skip
+    if desk.settings.origins:
+        request[FRAME_ANCESTORS] = " ".join(("'self'", *desk.settings.origins))
+    response = web.Response(text=html, status=status, content_type="text/html")
+    if refused is not None and refused.wait_s:
+        response.headers["Retry-After"] = str(math.ceil(refused.wait_s))
+    return response
