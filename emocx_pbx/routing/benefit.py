@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -58,19 +58,50 @@ class Comparison:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Customers' own means of one measure in one arm, added up."""
+
+    customers: int
+    mean: float | None
+    """None if there are none."""
+    variance: float | None
+    """Of the sample; None under two."""
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Summary:
+        """Of values at hand."""
+        mean = statistics.fmean(values) if values else None
+        return cls(len(values), mean, statistics.variance(values) if len(values) > 1 else None)
+
+
+#: What is compared: its name, its unit, and whether more of it is better.
+MEASURES: Final = (
+    ("grade", "points", True),
+    ("abandoned", "share", False),
+    ("wait", "s", False),
+    ("handle time", "s", False),
+)
+
+
 def compare(results: Sequence[CallResult]) -> list[Comparison]:
     """Compare the arms by grade, abandonment, wait and handle time."""
-    return [
-        _comparison("grade", "points", True, ((r, r.score) for r in results)),
-        _comparison("abandoned", "share", False, ((r, float(r.abandoned)) for r in results)),
-        _comparison("wait", "s", False, ((r, r.wait_s) for r in results)),
-        _comparison("handle time", "s", False, ((r, r.handle_s) for r in results)),
-    ]
+    return compare_summaries(
+        {
+            "grade": _summaries((r, r.score) for r in results),
+            "abandoned": _summaries((r, float(r.abandoned)) for r in results),
+            "wait": _summaries((r, r.wait_s) for r in results),
+            "handle time": _summaries((r, r.handle_s) for r in results),
+        }
+    )
 
 
-def _comparison(
-    measure: str, unit: str, more_is_better: bool, values: Iterable[tuple[CallResult, float | None]]
-) -> Comparison:
+def compare_summaries(measures: Mapping[str, tuple[Summary, Summary]]) -> list[Comparison]:
+    """The same from customers' means that were added up already: (routed, holdout) by measure."""
+    return [_comparison(name, unit, more, *measures[name]) for name, unit, more in MEASURES]
+
+
+def _summaries(values: Iterable[tuple[CallResult, float | None]]) -> tuple[Summary, Summary]:
     by_customer: dict[tuple[Arm, str], list[float]] = defaultdict(list)
     for result, value in values:
         if value is not None:
@@ -78,12 +109,18 @@ def _comparison(
     arms: dict[Arm, list[float]] = {"routed": [], "holdout": []}
     for (arm, _), own in by_customer.items():
         arms[arm].append(statistics.fmean(own))
-    routed, holdout = arms["routed"], arms["holdout"]
-    means = [statistics.fmean(arm) if arm else None for arm in (routed, holdout)]
-    difference = means[0] - means[1] if means[0] is not None and means[1] is not None else None
+    return Summary.of(arms["routed"]), Summary.of(arms["holdout"])
+
+
+def _comparison(
+    measure: str, unit: str, more_is_better: bool, routed: Summary, holdout: Summary
+) -> Comparison:
+    difference = None
+    if routed.mean is not None and holdout.mean is not None:
+        difference = routed.mean - holdout.mean
     low = high = None
     verdict: Verdict = "can't tell yet"
-    if difference is not None and min(len(routed), len(holdout)) >= LEAST_CUSTOMERS:
+    if difference is not None and min(routed.customers, holdout.customers) >= LEAST_CUSTOMERS:
         half = _half_width(routed, holdout)
         low, high = difference - half, difference + half
         if low > 0 or high < 0:
@@ -92,10 +129,10 @@ def _comparison(
         measure,
         unit,
         more_is_better,
-        means[0],
-        means[1],
-        len(routed),
-        len(holdout),
+        routed.mean,
+        holdout.mean,
+        routed.customers,
+        holdout.customers,
         difference,
         low,
         high,
@@ -103,13 +140,12 @@ def _comparison(
     )
 
 
-def _half_width(a: Sequence[float], b: Sequence[float]) -> float:
+def _half_width(a: Summary, b: Summary) -> float:
     """Half the 95 % interval of a difference of means, variances unequal."""
-    va, vb = statistics.variance(a) / len(a), statistics.variance(b) / len(b)
+    va, vb = (a.variance or 0.0) / a.customers, (b.variance or 0.0) / b.customers
     if va + vb == 0:
         return 0.0
-    share = va / (va + vb)  # squares of variances themselves can vanish
-    freedom = 1 / (share**2 / (len(a) - 1) + (1 - share) ** 2 / (len(b) - 1))
+    freedom = (va + vb) ** 2 / (va**2 / (a.customers - 1) + vb**2 / (b.customers - 1))
     return t95(freedom) * math.sqrt(va + vb)
 
 

@@ -61,6 +61,8 @@ class Outcome:
     score: float
     at: float
     """Unix seconds."""
+    calls: float = 1.0
+    """How many such calls of that mean score it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def rank(outcomes: Iterable[Outcome], now: float, plan: RankingPlan | None = Non
         plan: numbers.
     """
     plan = plan or RankingPlan()
-    weighed = [(o, 0.5 ** (max(0.0, now - o.at) / plan.half_life_s)) for o in outcomes]
+    weighed = [(o, o.calls * 0.5 ** (max(0.0, now - o.at) / plan.half_life_s)) for o in outcomes]
     overall = _shrunk(((w, o.score) for o, w in weighed), towards=50.0, calls=1.0)[0]
     means: dict[str, float] = {}
     for emotion, group in _grouped(weighed, lambda o: o.emotion).items():

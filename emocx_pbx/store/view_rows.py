@@ -156,6 +156,20 @@ class AgentBin:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentCell:
+    """An agent's scores with customers who came in one way, in one stretch of time."""
+
+    agent: str
+    came: str
+    bin: int
+    """Number of the stretch, from 0."""
+    graded: int
+    mean: float
+    squares: float
+    """Sum of squared scores."""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentLetter:
     """How often an agent got a letter; `-` is insufficient evidence."""
 

@@ -14,6 +14,7 @@ from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
 from emocx_pbx.store.view_rows import (
     AgentBin,
     AgentCame,
+    AgentCell,
     AgentLetter,
     Arm,
     CallFilter,
@@ -96,6 +97,11 @@ class Views:
         """Agents' scores by stretches of `bin_s` seconds from `since` on: their trend."""
         rows = await self._rows("view_agents_by_bin", since=since, until=until, bin_s=bin_s, agent=agent)
         return [AgentBin(r["agent"], r["bin"], _spread(r)) for r in rows]
+
+    async def agents_by_cell(self, since: float, until: float, bin_s: float) -> list[AgentCell]:
+        """Agents' scores by how customers came and by stretches of `bin_s` seconds: for rankings."""
+        rows = await self._rows("view_agents_by_cell", since=since, until=until, bin_s=bin_s)
+        return [AgentCell(*row) for row in rows]
 
     async def agents_by_letter(
         self, since: float, until: float, agent: str | None = None

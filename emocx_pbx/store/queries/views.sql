@@ -92,6 +92,14 @@ FROM segment INDEXED BY segment_list
 WHERE started_at >= :since AND started_at < :until AND score IS NOT NULL AND (:agent IS NULL OR agent = :agent)
 GROUP BY agent, bin ORDER BY agent, bin;
 
+-- name: view_agents_by_cell(since, until, bin_s)
+-- Every agent's scores by how customers came and by stretches of time, counted from `since`.
+SELECT agent, COALESCE(came, 'none') AS came, CAST((started_at - :since) / :bin_s AS INTEGER) AS bin,
+    COUNT(*) AS graded, AVG(score) AS mean, SUM(score * score) AS squares
+FROM segment INDEXED BY segment_list
+WHERE started_at >= :since AND started_at < :until AND score IS NOT NULL
+GROUP BY agent, COALESCE(came, 'none'), bin ORDER BY agent, came, bin;
+
 -- name: view_agents_by_letter(since, until, agent)
 -- '-' is insufficient evidence.
 SELECT agent, COALESCE(letter, '-') AS letter, COUNT(*) AS parts
