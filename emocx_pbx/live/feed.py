@@ -16,10 +16,11 @@ from emocx_pbx.live.own import OwnCalls
 MAX_WAITING: Final = 512
 #: Watchers at once; each costs a connection and its queue.
 MAX_WATCHERS: Final = 200
-#: Silence after which a comment tells both ends that the connection still lives.
-HEARTBEAT_S: Final = 15.0
+#: Silence after which an event tells both ends that the connection still lives.
+HEARTBEAT_S: Final = 5.0
 
-HEARTBEAT: Final = b": still here\n\n"
+#: An event, since a page's script is not told of comments; without an id, so that the last one stays.
+HEARTBEAT: Final = b"event: alive\ndata: {}\n\n"
 
 
 class LiveFeed:
@@ -71,7 +72,7 @@ class LiveFeed:
         Args:
             last_id: what the watcher saw last (Last-Event-ID), or empty.
             agent: only calls that this agent takes part in.
-            heartbeat_s: silence after which a comment is sent.
+            heartbeat_s: silence after which HEARTBEAT is sent.
         """
         queue: asyncio.Queue[Change | None] = asyncio.Queue(MAX_WAITING)
         number = self._number(last_id)
