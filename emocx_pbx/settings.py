@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings_chat import ChatSettings, chat_problems
+from emocx_pbx.settings_recordings import RecordingSettings, recording_problems
 from emocx_pbx.tables import read_struct, read_toml, read_value, suggestion
 
 #: Variables with these beginnings belong to the demo and the tests, not to the settings.
@@ -219,6 +220,7 @@ class Settings(_Section, frozen=True):
     webhooks: tuple[WebhookSettings, ...] = ()
     chat: ChatSettings = ChatSettings()
     privacy: PrivacySettings = PrivacySettings()
+    recordings: RecordingSettings = RecordingSettings()
     log: LogSettings = LogSettings()
     directory: str = ""
     """Directory that relative paths start from; set by `load`."""
@@ -350,6 +352,7 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
     if analysis.base_port and analysis.base_port + analysis.workers > 65536:
         found.append(("analysis.base_port", f"leaves no port for each of {analysis.workers} workers"))
     found += chat_problems(settings.chat)
+    found += recording_problems(settings.recordings)
     names = [hook.name for hook in settings.webhooks]
     for i, hook in enumerate(settings.webhooks):
         place = f"webhooks[{i}]"

@@ -23,6 +23,8 @@ PURE = (
     "chat/tickets.py", "chat/waits.py",
     "webhooks/signing.py", "webhooks/schedule.py", "live/calls.py", "live/board.py", "live/own.py",
     "live/held.py",
+    "web/views/scale.py", "web/views/intervals.py", "web/views/moments.py", "web/views/timeline.py",
+    "web/views/call.py", "web/views/agents.py", "web/views/queues.py", "web/views/benefit.py",
 )  # fmt: skip
 IMPURE = {
     "asyncio", "socket", "sqlite3", "aiosqlite", "aiosql", "aiohttp", "panoramisk", "tensorflow", "keras",
@@ -35,7 +37,7 @@ HIDDEN_INPUTS = {"time", "secrets", "os"}
 HEIGHTS = (
     {"domain", "errors"},
     {"tables"},
-    {"settings_chat"},
+    {"settings_chat", "settings_recordings"},
     {"settings"},
     {"observe", "audio"},
     {"emotion", "grading"},

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from emocx_pbx.web import account, admin, api, assets, chat
+from emocx_pbx.web import account, admin, api, assets, chat, pages
 from emocx_pbx.web.account import PASSWORDS, THROTTLE
 from emocx_pbx.web.live_api import LiveApi
 from emocx_pbx.web.middlewares import errors, guard, secure_headers
@@ -22,6 +22,7 @@ AREAS: tuple[Callable[[], list[web.RouteDef]], ...] = (
     api.routes,
     assets.routes,
     account.routes,
+    pages.routes,
     admin.routes,
     chat.routes,
 )

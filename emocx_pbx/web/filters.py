@@ -47,9 +47,15 @@ def percent(share: float | None, digits: int = 0) -> str:
     return NOTHING if share is None else f"{share * 100:.{digits}f} %"
 
 
+def signed(value: float, digits: int = 1) -> str:
+    """Points of a sum: +3.2, −1.0."""
+    return f"{'+' if value > 0 else '−' if value < 0 else '±'}{abs(value):.{digits}f}"
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "moment": moment,
     "duration": duration,
     "number": number,
     "percent": percent,
+    "signed": signed,
 }

@@ -43,6 +43,10 @@
     document.querySelectorAll('time[data-style="ago"]').forEach(showTime);
   }, 15000);
 
+  // Pages that tell of a day need to know when it begins for the viewer.
+  var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone) document.cookie = "emocx-zone=" + zone + "; path=/; max-age=31536000; samesite=lax";
+
   // Colours: as the system, light, dark.
   var root = document.documentElement;
   var themeButton = document.getElementById("theme");

@@ -1,0 +1,107 @@
+"""The pages of agents: the ranking for those who lead, and for each agent his own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from aiohttp import web
+
+from emocx_pbx.errors import InputError
+from emocx_pbx.store.view_rows import GradedPart, GradeFilter, Place
+from emocx_pbx.store.views import place_of_grade
+from emocx_pbx.web.access import allow
+from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, period
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.render import render
+from emocx_pbx.web.sessions import user_of
+from emocx_pbx.web.views.agents import BINS, CAME, AgentsView, agents_view
+
+#: Graded parts on one page.
+PAGE: Final = 25
+
+
+@allow("admin", "supervisor")
+async def agents(request: web.Request) -> web.StreamResponse:
+    """The ranking."""
+    days, emotion = days_of(request), request.query.get("emotion", "") or None
+    if emotion is not None and emotion not in CAME:
+        raise InputError(f"emotion: expected one of {', '.join(CAME)}")
+    view = await _view(request, days, emotion)
+    keep = urlencode({"emotion": emotion}) if emotion else ""
+    return render(request, "agents.html", view=view, **period(days, keep))
+
+
+@allow("agent")
+async def me(request: web.Request) -> web.StreamResponse:
+    """The agent's own page."""
+    return await _one(request, user_of(request).agent or "")
+
+
+@allow("admin", "supervisor", "agent")
+async def agent(request: web.Request) -> web.StreamResponse:
+    """One agent; an agent sees only himself."""
+    name = request.match_info["agent"]
+    own = only_agent(request)
+    if own is not None and name != own:
+        raise web.HTTPNotFound
+    return await _one(request, name)
+
+
+async def _one(request: web.Request, name: str) -> web.StreamResponse:
+    days = days_of(request)
+    parts = parts_of(request)
+    view = await _view(request, days, None, name)
+    which = GradeFilter(since=parts.clock() - days * DAY_S, agent=name)
+    found = await parts.store.views.grades(which, limit=PAGE + 1, after=_after(request))
+    shown = found[:PAGE]
+    leads = user_of(request).role != "agent"
+    if leads and not view.rows and not shown and name not in (await parts.store.views.names()).agents:
+        raise web.HTTPNotFound
+    context: Mapping[str, Any] = {
+        "agent": name,
+        "leads": leads,
+        "view": view,
+        "row": view.rows[0] if view.rows else None,
+        "parts": shown,
+        "newer": _address(request.path, days) if "after" in request.query else "",
+        "older": _address(request.path, days, shown[-1]) if len(found) > PAGE else "",
+    }
+    return render(request, "agent.html", **context, **period(days))
+
+
+async def _view(request: web.Request, days: int, emotion: str | None, only: str | None = None) -> AgentsView:
+    parts = parts_of(request)
+    now = parts.clock()
+    since = now - days * DAY_S
+    cells = await parts.store.views.agents_by_cell(since, now, (now - since) / BINS)
+    letters: dict[str, dict[str, int]] = {}
+    for found in await parts.store.views.agents_by_letter(since, now):
+        letters.setdefault(found.agent, {})[found.letter] = found.parts
+    return agents_view(cells, letters, since, now, emotion, only)
+
+
+def _after(request: web.Request) -> Place:
+    given = request.query.get("after", "")
+    if not given:
+        return Place()
+    at, _, rest = given.partition("_")
+    number, _, key = rest.partition("_")
+    try:
+        return Place(float(at), key, int(number))
+    except ValueError:
+        raise InputError("after: expected what the page's own links say") from None
+
+
+def _address(path: str, days: int, last: GradedPart | None = None) -> str:
+    query = {"days": str(days)}
+    if last is not None:
+        place = place_of_grade(last)
+        query["after"] = f"{place.at!r}_{place.number}_{place.key}"
+    return f"{quote(path)}?{urlencode(query)}"
+
+
+def routes() -> list[web.RouteDef]:
+    """Where they are."""
+    return [web.get("/agents", agents), web.get("/agents/me", me), web.get("/agents/{agent}", agent)]

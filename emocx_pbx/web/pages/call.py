@@ -1,0 +1,119 @@
+"""The page of one call, and who may see and do what on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from emocx_pbx.grading.rubric import Rubric, load_rubric
+from emocx_pbx.store.account_rows import User
+from emocx_pbx.store.rows import CallDetail
+from emocx_pbx.web.access import allow
+from emocx_pbx.web.pages.recording import has_recording
+from emocx_pbx.web.pages.shared import only_agent
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.render import render
+from emocx_pbx.web.sessions import user_of
+from emocx_pbx.web.strings import t
+from emocx_pbx.web.views.call import call_view
+
+#: Longest reason: it is kept for ever and sent to receivers.
+LONGEST_REASON: Final = 500
+#: Deliveries shown; a call has about ten events.
+DELIVERIES: Final = 200
+_DONE: Final = frozenset({"override", "dispute", "correct", "replay"})
+
+
+@dataclass(frozen=True, slots=True)
+class May:
+    """What the viewer may do on a call's page."""
+
+    override: bool
+    dispute: str
+    """`all`, or the agent whose grades alone he may dispute."""
+    correct: bool
+    replay: bool
+    deliveries: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A form that was refused: what was in it, and why."""
+
+    form: str
+    part: int
+    problem: str
+    reason: str = ""
+    score: str = ""
+
+
+def may(user: User) -> May:
+    """By role."""
+    leads = user.role in {"admin", "supervisor"}
+    return May(leads, "all" if leads else user.agent or "", leads, user.role == "admin", leads)
+
+
+async def seen_call(request: web.Request) -> CallDetail:
+    """The call of the address, if the viewer may see it.
+
+    Raises:
+        HTTPNotFound: there is none, or (said alike) it is not his.
+    """
+    detail = await parts_of(request).store.call(request.match_info["call_id"])
+    own = only_agent(request)
+    if detail is None or (own is not None and all(s.agent != own for s in detail.segments)):
+        raise web.HTTPNotFound(text=t("errors.e404", ""))
+    return detail
+
+
+@cache
+def rubric_of(path: Path | None) -> Rubric:
+    """The rubric in force; read once, as the service does."""
+    return load_rubric(path)
+
+
+@allow("admin", "supervisor", "agent")
+async def call(request: web.Request) -> web.StreamResponse:
+    """All that is known of a call."""
+    detail = await seen_call(request)
+    given = request.query.get("correct", "")
+    correcting = int(given) if given.isascii() and given.isdigit() and may(user_of(request)).correct else None
+    return render(request, "call.html", **await call_context(request, detail), correcting=correcting)
+
+
+async def call_context(
+    request: web.Request, detail: CallDetail, wrong: Wrong | None = None
+) -> Mapping[str, Any]:
+    """What the page's templates need, but for `correcting`."""
+    parts, rights = parts_of(request), may(user_of(request))
+    call_id = detail.call.call_id
+    view = call_view(
+        detail,
+        parts.clock(),
+        await parts.store.deliveries(call_id=call_id, limit=DELIVERIES) if rights.deliveries else (),
+        await parts.store.views.corrections_of_call(call_id),
+        only_agent(request),
+        rubric_of(parts.settings.rubric_path()).evidence.stay_s,
+        await parts.store.alerts_of_call(call_id),
+    )
+    done = request.query.get("done", "")
+    begins = parts.settings.recordings.begins
+    return {
+        "view": view,
+        "may": rights,
+        "wrong": wrong,
+        "longest": LONGEST_REASON,
+        "done": done if done in _DONE else "",
+        "recording": await has_recording(request, detail),
+        "recording_begins": view.wait_s or 0.0 if begins == "answer" else 0.0,
+    }
+
+
+def routes() -> list[web.RouteDef]:
+    """Where it is."""
+    return [web.get("/calls/{call_id}", call)]

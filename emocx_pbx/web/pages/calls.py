@@ -1,0 +1,94 @@
+"""The list of calls with its filters; an agent finds his own."""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from emocx_pbx.domain import LABELS, UNCERTAIN
+from emocx_pbx.errors import InputError
+from emocx_pbx.store.view_rows import CallFilter, CallItem, Outcome, Place
+from emocx_pbx.store.views import place_of_call
+from emocx_pbx.web.access import allow
+from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.render import render
+from emocx_pbx.web.strings import t
+from emocx_pbx.web.views.agents import LETTERS
+
+#: Calls of one page.
+PAGE: Final = 50
+_FILTERS: Final = ("search", "days", "queue", "agent", "came", "went", "letter", "only")
+_EMOTIONS: Final = (*(str(label) for label in LABELS), UNCERTAIN)
+_OUTCOMES: Final = frozenset(get_args(Outcome))
+
+
+@allow("admin", "supervisor", "agent")
+async def calls(request: web.Request) -> web.StreamResponse:
+    """Calls, newest first."""
+    parts = parts_of(request)
+    views, now, own = parts.store.views, parts.clock(), only_agent(request)
+    chosen = {name: request.query.get(name, "").strip() for name in _FILTERS}
+    found = await views.calls(_filter(request, chosen, now, own), limit=PAGE + 1, after=_after(request))
+    shown, more = found[:PAGE], len(found) > PAGE
+    names = await views.names(now - 90 * DAY_S)
+    return render(
+        request,
+        "calls.html",
+        calls=shown,
+        chosen=chosen,
+        filtered=any(chosen.values()) or "after" in request.query,
+        leads=own is None,
+        queues=[(name, name) for name in names.queues],
+        agents=[(name, name) for name in names.agents],
+        emotions=[(name, t(f"common.emotion.{name}")) for name in _EMOTIONS],
+        letters=[*((name, name) for name in LETTERS), ("-", t("calls.too_little"))],
+        newer=_address(chosen) if "after" in request.query else "",
+        older=_address(chosen, shown[-1]) if more else "",
+    )
+
+
+def _filter(request: web.Request, chosen: dict[str, str], now: float, own: str | None) -> CallFilter:
+    only = chosen["only"]
+    if only and only not in {"disputed", "alert", *_OUTCOMES}:
+        raise InputError("only: expected disputed, alert, abandoned or open")
+    outcome: Any = only if only in _OUTCOMES else None
+    return CallFilter(
+        since=now - days_of(request) * DAY_S if chosen["days"] else -float("inf"),
+        queue=chosen["queue"] or None,
+        agent=own if own is not None else chosen["agent"] or None,
+        came=chosen["came"] or None,
+        went=chosen["went"] or None,
+        letter=chosen["letter"] or None,
+        alert=True if only == "alert" else None,
+        disputed=True if only == "disputed" else None,
+        outcome=outcome,
+        search=chosen["search"][:128] or None,
+    )
+
+
+def _after(request: web.Request) -> Place:
+    """Where the page begins: behind `?after=<started_at>_<call_id>`."""
+    given = request.query.get("after", "")
+    if not given:
+        return Place()
+    at, _, key = given.partition("_")
+    try:
+        return Place(float(at), key)
+    except ValueError:
+        raise InputError("after: expected what the page's own links say") from None
+
+
+def _address(chosen: dict[str, str], last: CallItem | None = None) -> str:
+    kept = {name: value for name, value in chosen.items() if value}
+    if last is not None:
+        place = place_of_call(last)
+        kept["after"] = f"{place.at!r}_{place.key}"
+    return f"/calls?{urlencode(kept)}" if kept else "/calls"
+
+
+def routes() -> list[web.RouteDef]:
+    """Where it is."""
+    return [web.get("/calls", calls)]

@@ -1,0 +1,69 @@
+"""What several pages ask of a request: the time it tells of, the viewer's zone, whose calls he may see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from aiohttp import web
+
+from emocx_pbx.errors import InputError
+from emocx_pbx.web.sessions import user_of
+
+#: Times that pages offer, in days.
+PERIODS: Final = (1, 7, 30, 90, 365)
+DAY_S: Final = 86_400.0
+#: Cookie in which the pages' script names the viewer's time zone.
+ZONE: Final = "emocx-zone"
+
+
+def days_of(request: web.Request, default: int = 30) -> int:
+    """The time a page tells of (`?days=`), one of PERIODS.
+
+    Raises:
+        InputError: another one.
+    """
+    given = request.query.get("days", "") or str(default)
+    if given not in {str(n) for n in PERIODS}:
+        raise InputError(f"days: expected one of {', '.join(str(n) for n in PERIODS)}")
+    return int(given)
+
+
+def period(days: int, keep: str = "") -> Mapping[str, Any]:
+    """What `_period.html` needs; `keep` is the rest of the address's query."""
+    return {"periods": PERIODS, "days": days, "keep": keep}
+
+
+def only_agent(request: web.Request) -> str | None:
+    """The agent to whose calls the viewer is restricted; None for those who see all."""
+    user = user_of(request)
+    return (user.agent or "") if user.role == "agent" else None
+
+
+def zone_of(request: web.Request) -> tzinfo:
+    """The viewer's time zone; the server's own until it is known."""
+    try:
+        return ZoneInfo(request.cookies.get(ZONE, "") or "-")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return datetime.now(UTC).astimezone().tzinfo or UTC
+
+
+def day_of(request: web.Request, now: float) -> tuple[date, float, float]:
+    """The day a page tells of (`?day=2026-11-24`; else today) with its begin and end in Unix seconds.
+
+    Raises:
+        InputError: no day.
+    """
+    zone = zone_of(request)
+    given = request.query.get("day", "")
+    try:
+        day = date.fromisoformat(given) if given else datetime.fromtimestamp(now, zone).date()
+        begin = datetime(day.year, day.month, day.day, tzinfo=zone)
+        # The next day's begin: a day in which clocks change has not 24 hours.
+        after = day + timedelta(days=1)
+        end = datetime(after.year, after.month, after.day, tzinfo=zone)
+        return day, begin.timestamp(), end.timestamp()
+    except (ValueError, OverflowError):
+        raise InputError("day: expected a date such as 2026-11-24") from None

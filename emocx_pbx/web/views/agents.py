@@ -1,0 +1,238 @@
+"""The page of agents: the ranking with its doubt, by the customer's emotion, trend, and letters."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from emocx_pbx.routing.ranking import Estimate, Outcome, Ranking, RankingPlan, rank
+from emocx_pbx.store.view_rows import AgentCell
+from emocx_pbx.web.strings import t
+from emocx_pbx.web.views.intervals import Z95, Interval, Sums, change, interval, mean_interval, together
+from emocx_pbx.web.views.scale import Scale, points_scale
+
+#: Letters, best first.
+LETTERS: Final = ("A", "B", "C", "D", "E")
+#: The emotions that customers come with, worst first; none: nothing was asked.
+CAME: Final = ("angry", "disappointed", "neutral", "happy", "uncertain", "none")
+#: Stretches that the time looked at is cut into, for trends.
+BINS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One stretch of time of a trend; `y` values are per cent from the top."""
+
+    x: float
+    since: float
+    until: float
+    mean: float | None
+    low: float | None
+    high: float | None
+    number: int
+    y: float
+    y_high: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class LetterShare:
+    """How often a letter was given."""
+
+    letter: str
+    number: int
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """One agent in the ranking."""
+
+    agent: str
+    estimate: Interval
+    """Of the chosen emotion, or of all."""
+    best_place: int
+    worst_place: int
+    """His place is between these: others' intervals overlap his."""
+    by_emotion: tuple[tuple[str, Interval], ...]
+    graded: int
+    insufficient: int
+    """Parts with too little speech for a grade."""
+    letters: tuple[LetterShare, ...]
+    trend: tuple[TrendPoint, ...]
+    trend_words: str
+
+    @property
+    def places(self) -> str:
+        """`1 to 3`, or `1`."""
+        low, high = self.best_place, self.worst_place
+        return t("agents.place", n=1 + high - low, low=low, high=high)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentsView:
+    """All agents, best first."""
+
+    rows: tuple[AgentRow, ...]
+    emotion: str | None
+    scale: Scale
+    emotions: tuple[tuple[str, int], ...]
+    """What can be chosen, with the number of grades."""
+    graded: int
+    told_apart: bool
+    """Whether any two agents differ for sure."""
+
+
+def agents_view(
+    cells: Sequence[AgentCell],
+    letters: Mapping[str, Mapping[str, int]],
+    since: float,
+    now: float,
+    emotion: str | None = None,
+    only_agent: str | None = None,
+    plan: RankingPlan | None = None,
+) -> AgentsView:
+    """The ranking as a page.
+
+    Args:
+        cells: the grades of a time, cut into BINS stretches; of all agents, since an estimate borrows.
+        letters: how often each agent got each letter; `-` is insufficient evidence.
+        since: begin of that time.
+        now: its end.
+        emotion: order agents by how they fare with customers who came so; None: with all.
+        only_agent: show only this agent (what an agent may see).
+        plan: the ranking's numbers.
+    """
+    step = max(1.0, now - since) / BINS
+    outcomes = (
+        Outcome(c.agent, c.came, c.mean, since + (c.bin + 0.5) * step, c.graded) for c in cells if c.graded
+    )
+    ranking = rank(outcomes, now, plan)
+    counts: Counter[str] = Counter()
+    for c in cells:
+        counts[c.came] += c.graded
+    agents = sorted({c.agent for c in cells} | set(letters))
+    all_bounds = {agent: _bounds(_estimate(ranking, agent, emotion)) for agent in agents}
+    shown = {a: b for a, b in all_bounds.items() if only_agent is None or a == only_agent}
+    emotions = [e for e in CAME if counts[e]]
+    pairs = {(a, e): _bounds(ranking.estimate(a, e)) for a in shown for e in emotions}
+    scale = points_scale([v for _, low, high, _ in [*shown.values(), *pairs.values()] for v in (low, high)])
+    rows = []
+    for agent in sorted(shown, key=lambda a: (-all_bounds[a][0], a)):
+        own = [c for c in cells if c.agent == agent]
+        by_emotion = tuple((e, interval(*pairs[agent, e], scale)) for e in emotions)
+        rows.append(
+            _row(agent, own, letters.get(agent, {}), ranking, all_bounds, by_emotion, scale, (since, now))
+        )
+    apart = any(r.worst_place < len(agents) or r.best_place > 1 for r in rows)
+    came = tuple((e, counts[e]) for e in emotions)
+    return AgentsView(tuple(rows), emotion, scale, came, sum(counts.values()), apart)
+
+
+def _estimate(ranking: Ranking, agent: str, emotion: str | None) -> Estimate:
+    """With one emotion, or over all that anybody was graded on."""
+    if emotion is not None:
+        return ranking.estimate(agent, emotion)
+    plan, noise = ranking.plan, ranking.plan.noise_sd**2
+    effect, number = ranking.agents.get(agent, (0.0, 0.0))
+    variance = noise / (number + noise / plan.agent_sd**2)
+    return Estimate(ranking.overall + effect, math.sqrt(variance), number)
+
+
+Bounds = tuple[float, float, float, float]
+"""Mean, low, high, and the calls it rests on."""
+
+
+def _bounds(estimate: Estimate) -> Bounds:
+    low, high = estimate.mean - Z95 * estimate.sd, estimate.mean + Z95 * estimate.sd
+    return estimate.mean, max(0.0, low), min(100.0, high), estimate.calls
+
+
+def _row(
+    agent: str,
+    own: Sequence[AgentCell],
+    letters: Mapping[str, int],
+    ranking: Ranking,
+    all_bounds: Mapping[str, Bounds],
+    by_emotion: tuple[tuple[str, Interval], ...],
+    scale: Scale,
+    window: tuple[float, float],
+) -> AgentRow:
+    _, low, high, _ = all_bounds[agent]
+    others = [b for a, b in all_bounds.items() if a != agent]
+    words, trend = _trend(own, ranking, *window)
+    return AgentRow(
+        agent=agent,
+        estimate=interval(*all_bounds[agent], scale),
+        best_place=1 + sum(b[1] > high for b in others),
+        worst_place=len(all_bounds) - sum(b[2] < low for b in others),
+        by_emotion=by_emotion,
+        graded=sum(c.graded for c in own),
+        insufficient=letters.get("-", 0),
+        letters=letter_shares(letters),
+        trend=trend,
+        trend_words=words,
+    )
+
+
+def letter_shares(letters: Mapping[str, int]) -> tuple[LetterShare, ...]:
+    """The letters as shares of a bar; those never given are left out."""
+    names = (*LETTERS, *sorted(set(letters) - {*LETTERS, "-"}))
+    total = sum(letters.get(name, 0) for name in names)
+    scale, found, at = Scale(0.0, float(total)), [], 0
+    for name in names:
+        if number := letters.get(name, 0):
+            found.append(LetterShare(name, number, scale.at(at), scale.width(at, at + number)))
+            at += number
+    return tuple(found)
+
+
+def _trend(
+    own: Sequence[AgentCell], ranking: Ranking, since: float, now: float
+) -> tuple[str, tuple[TrendPoint, ...]]:
+    """Means over time, freed from how customers came, and what can be said of their change."""
+    level = ranking.overall
+    bins: list[list[Sums]] = [[] for _ in range(BINS)]
+    for cell in own:
+        if cell.graded:
+            sums = Sums.of(cell.graded, cell.mean, cell.squares)
+            bins[min(BINS - 1, max(0, cell.bin))].append(
+                sums.moved(level - ranking.means.get(cell.came, level))
+            )
+    if not any(bins):
+        return t("agents.trend.none"), ()
+    first = next(i for i, group in enumerate(bins) if group)
+    middle = (first + BINS) // 2
+    halves = [together([s for group in part for s in group]) for part in (bins[:middle], bins[middle:])]
+    step = (now - since) / BINS
+    points = tuple(
+        _trend_point(i, since + i * step, since + (i + 1) * step, together(group))
+        for i, group in enumerate(bins)
+    )
+    return _moved_words(change(*halves)), points
+
+
+def _trend_point(number: int, since: float, until: float, sums: Sums) -> TrendPoint:
+    x, found = round(100 * (number + 0.5) / BINS, 2), mean_interval(sums)
+    if found is None:
+        return TrendPoint(x, since, until, None, None, None, sums.number, 0.0, 0.0, 0.0)
+    low, high = max(0.0, found[0]), min(100.0, found[1])
+    return TrendPoint(
+        x, since, until, sums.mean, low, high, sums.number,
+        round(100 - sums.mean, 2), round(100 - high, 2), round(high - low, 2),
+    )  # fmt: skip
+
+
+def _moved_words(moved: tuple[float, float] | None) -> str:
+    if moved is None:
+        return t("agents.trend.few")
+    low, high = moved
+    if low > 0:
+        return t("agents.trend.rising", low=f"{low:.0f}", high=f"{high:.0f}")
+    if high < 0:
+        return t("agents.trend.falling", low=f"{-high:.0f}", high=f"{-low:.0f}")
+    return t("agents.trend.unclear")

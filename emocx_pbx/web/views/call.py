@@ -1,0 +1,233 @@
+"""The page of one call: its course, the decision, each agent's grade with its moments, deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from emocx_pbx.domain import Decision, Grade, Segment
+from emocx_pbx.store.rows import AlertRow, CallDetail, CorrectionRow, DeliveryRow, GradeRow
+from emocx_pbx.web.filters import duration, percent
+from emocx_pbx.web.views.moments import Line, lines_of, part_readings_of
+from emocx_pbx.web.views.scale import Scale
+from emocx_pbx.web.views.timeline import Timeline, offset_of, timeline
+from emocx_pbx.web.views.words import points, word
+
+#: Facts beside a grade, and how they are written.
+FACTS: Final[Mapping[str, Callable[[float], str]]] = {
+    "agent_talk_share": percent,
+    "interruptions_by_agent": points,
+    "interruptions_by_customer": points,
+    "dead_air_s": duration,
+    "longest_silence_s": duration,
+    "hold_s": duration,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRow:
+    """One reading, for the table that tells what the chart shows."""
+
+    index: int
+    t0: float
+    t1: float
+    tap_t0: float
+    """Its own times, by which a correction names it."""
+    tap_t1: float
+    emotion: str
+    confidence: float
+    shares: tuple[tuple[str, float], ...]
+    agent: str
+    counts_in: tuple[str, ...]
+    """Names of the contributions that it is part of."""
+    correction: CorrectionRow | None
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision of a grade."""
+
+    number: int
+    kind: str
+    words: str
+    author: str
+    reason: str
+    at: float
+    score: float | None
+    letter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One agent's part of the call with its grade."""
+
+    index: int
+    agent: str
+    via: str
+    queue: str | None
+    t0: float
+    t1: float
+    open: bool
+    end: str
+    grade: Grade | None
+    lines: tuple[Line, ...]
+    revisions: tuple[Revision, ...]
+    disputed: bool
+    """The newest word on it is a dispute: a supervisor should look."""
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """All that the page shows."""
+
+    call_id: str
+    started_at: float
+    ended_at: float | None
+    duration_s: float
+    wait_s: float | None
+    """Until the first agent; None if there was none."""
+    end: str
+    queue: str | None
+    customer_key: str | None
+    caller: str | None
+    decision: Decision | None
+    decision_words: str
+    query: str | None
+    timeline: Timeline
+    parts: tuple[Part, ...]
+    readings: tuple[ReadingRow, ...]
+    deliveries: tuple[DeliveryRow, ...]
+    offset_s: float
+    """From the call's begin to the first tapped sample."""
+
+
+def call_view(
+    detail: CallDetail,
+    now: float,
+    deliveries: Sequence[DeliveryRow] = (),
+    corrections: Sequence[CorrectionRow] = (),
+    only_agent: str | None = None,
+    stay_s: float = 0.0,
+    alerts: Sequence[AlertRow] = (),
+) -> CallView:
+    """What is known of a call, ready to be drawn.
+
+    Args:
+        detail: from the store.
+        now: Unix seconds; where an open call's drawing ends.
+        deliveries: of the call's events.
+        corrections: people's words on its readings.
+        only_agent: leave out the grades of all other agents (an agent sees only his own).
+        stay_s: the rubric's, by which readings are made consistent.
+        alerts: raised on the call.
+    """
+    call = detail.call
+    end = call.ended_at or now
+    chart = timeline(detail, now, stay_s, alerts)
+    scale, offset = Scale(0.0, chart.total_s), offset_of(detail)
+    parts = tuple(
+        _part(detail, segment, end, offset, scale)
+        for segment in detail.segments
+        if only_agent is None or segment.agent == only_agent
+    )
+    first = min((s.started_at for s in detail.segments), default=None)
+    decision = detail.decision.decision if detail.decision else None
+    return CallView(
+        call_id=call.call_id,
+        started_at=call.started_at,
+        ended_at=call.ended_at,
+        duration_s=max(0.0, end - call.started_at),
+        wait_s=None if first is None else max(0.0, first - call.started_at),
+        end=word("end", call.end_reason if call.ended_at else "open"),
+        queue=call.queue,
+        customer_key=call.customer_key,
+        caller=call.caller,
+        decision=decision,
+        decision_words=word("status", decision.status) if decision else "",
+        query=detail.decision.text if detail.decision else None,
+        timeline=chart,
+        parts=parts,
+        readings=_readings(detail, parts, corrections, offset),
+        deliveries=tuple(sorted(deliveries, key=lambda d: (d.sequence, d.endpoint))),
+        offset_s=offset,
+    )
+
+
+def newest_grades(grades: Sequence[GradeRow]) -> dict[int, GradeRow]:
+    """The valid grade of each part."""
+    return {row.segment: row for row in grades}
+
+
+def _part(detail: CallDetail, segment: Segment, end: float, offset: float, scale: Scale) -> Part:
+    rows = [row for row in detail.grades if row.segment == segment.index]
+    grade = rows[-1].grade if rows else None
+    readings = part_readings_of(detail, segment)
+    begin = detail.call.started_at
+    return Part(
+        index=segment.index,
+        agent=segment.agent,
+        via=word("via", segment.via),
+        queue=segment.queue,
+        t0=segment.started_at - begin,
+        t1=(segment.ended_at or end) - begin,
+        open=segment.ended_at is None,
+        end=word("part_end", segment.end_reason),
+        grade=grade,
+        lines=lines_of(grade.contributions, segment.index, readings, offset, scale) if grade else (),
+        revisions=tuple(_revision(row) for row in rows),
+        disputed=bool(rows) and rows[-1].kind == "dispute",
+        facts=_facts(grade.facts) if grade else (),
+    )
+
+
+def _revision(row: GradeRow) -> Revision:
+    return Revision(
+        row.revision,
+        row.kind,
+        word("kind", row.kind),
+        row.author,
+        row.reason,
+        row.at,
+        row.grade.score,
+        row.grade.letter,
+    )
+
+
+def _facts(facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    known = [(name, write, facts.get(name)) for name, write in FACTS.items()]
+    return tuple((word("fact", name), write(float(v))) for name, write, v in known if v is not None)
+
+
+def _readings(
+    detail: CallDetail, parts: Sequence[Part], corrections: Sequence[CorrectionRow], offset: float
+) -> tuple[ReadingRow, ...]:
+    ordered = sorted(detail.readings, key=lambda r: (r.t0, r.t1))
+    last = {(c.t0, c.t1): c for c in sorted(corrections, key=lambda c: c.at)}
+    counted: dict[int, list[str]] = {}
+    for part in parts:
+        for found in part.lines:
+            for index in found.readings:
+                counted.setdefault(index, []).append(found.name)
+    rows = []
+    for index, reading in enumerate(ordered):
+        at = detail.call.started_at + offset + (reading.t0 + reading.t1) / 2
+        rows.append(
+            ReadingRow(
+                index,
+                reading.t0 + offset,
+                reading.t1 + offset,
+                reading.t0,
+                reading.t1,
+                reading.scores.emotion,
+                reading.scores.confidence,
+                tuple(reading.scores.as_dict().items()),
+                next((s.agent for s in detail.segments if s.started_at <= at <= (s.ended_at or at)), ""),
+                tuple(counted.get(index, ())),
+                last.get((reading.t0, reading.t1)),
+                reading.model,
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,156 @@
+"""The page of queues: a day's calls in and out, how customers came and left, waits, and who gave up."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from emocx_pbx.store.view_rows import QueueCall
+from emocx_pbx.web.views.scale import Scale
+
+#: How customers come and leave, worst first; `none`: nothing was heard.
+STATES: Final = ("angry", "disappointed", "uncertain", "neutral", "happy", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One emotion's part of a bar."""
+
+    emotion: str
+    number: int
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One queue's day."""
+
+    queue: str
+    waiting: int
+    """Now."""
+    longest_now_s: float | None
+    available: int | None
+    """Agents free now; None while that is not known."""
+    calls: int
+    answered: int
+    abandoned: int
+    abandoned_share: float | None
+    wait_median_s: float | None
+    wait_p90_s: float | None
+    came: tuple[Share, ...]
+    left: tuple[Share, ...]
+    better: int
+    """Calls whose customer left better than he came, of those of which both are known."""
+    worse: int
+    compared: int
+    by_hour: tuple[tuple[int, float, int], ...]
+    """Hour since the day's begin, height in per cent of the busiest hour, calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuesView:
+    """All queues, the busiest first, and the sum of them."""
+
+    rows: tuple[QueueRow, ...]
+    total: QueueRow | None
+
+
+_ORDER: Final[Mapping[str, float]] = {"angry": -1.0, "disappointed": -0.7, "neutral": 0.0, "happy": 1.0}
+
+
+def queues_view(
+    calls: Sequence[QueueCall],
+    day_begin: float,
+    now: float,
+    states: Mapping[str, tuple[int, float, int]] | None = None,
+) -> QueuesView:
+    """A day as a page.
+
+    Args:
+        calls: that began in the day.
+        day_begin: Unix seconds.
+        now: Unix seconds.
+        states: waiting, longest wait and free agents by queue, as the PBX says; None: not known.
+    """
+    names = {c.queue for c in calls} | set(states or {})
+    rows = [
+        _row(name, [c for c in calls if c.queue == name], day_begin, now, states) for name in sorted(names)
+    ]
+    rows.sort(key=lambda r: (-r.calls, r.queue))
+    total = _row("", calls, day_begin, now, _summed(states)) if calls else None
+    return QueuesView(tuple(rows), total)
+
+
+def _summed(
+    states: Mapping[str, tuple[int, float, int]] | None,
+) -> Mapping[str, tuple[int, float, int]] | None:
+    if states is None:
+        return None
+    waiting = sum(w for w, _, _ in states.values())
+    longest = max((wait for _, wait, _ in states.values()), default=0.0)
+    # A member of two queues is one person: free ones can't be added up.
+    return {"": (waiting, longest, -1)}
+
+
+def _row(
+    name: str,
+    calls: Sequence[QueueCall],
+    day_begin: float,
+    now: float,
+    states: Mapping[str, tuple[int, float, int]] | None,
+) -> QueueRow:
+    waits = [_wait(c, now) for c in calls]
+    over = [c for c in calls if c.answered_at is not None or c.ended_at is not None]
+    gone = sum(c.abandoned for c in calls)
+    both = [(c.came, c.went) for c in calls if c.came in _ORDER and c.went in _ORDER]
+    waiting, longest, free = (states or {}).get(name, (0, 0.0, -1))
+    return QueueRow(
+        queue=name,
+        waiting=waiting,
+        longest_now_s=longest if waiting else None,
+        available=free if free >= 0 else None,
+        calls=len(calls),
+        answered=sum(c.answered_at is not None for c in calls),
+        abandoned=gone,
+        abandoned_share=gone / len(over) if over else None,
+        wait_median_s=statistics.median(waits) if waits else None,
+        wait_p90_s=sorted(waits)[min(len(waits) - 1, int(0.9 * len(waits)))] if waits else None,
+        came=shares(c.came for c in calls),
+        left=shares(c.went for c in calls if c.ended_at is not None and not c.abandoned),
+        better=sum(_ORDER[went] > _ORDER[came] for came, went in both),
+        worse=sum(_ORDER[went] < _ORDER[came] for came, went in both),
+        compared=len(both),
+        by_hour=_by_hour(calls, day_begin),
+    )
+
+
+def _wait(call: QueueCall, now: float) -> float:
+    """Until an agent, until he gave up, or until now."""
+    until = call.answered_at or call.ended_at or now
+    return max(0.0, until - call.queued_at)
+
+
+def shares(states: Iterable[str]) -> tuple[Share, ...]:
+    """How many of each, as parts of a bar; those that never occur are left out."""
+    counted: dict[str, int] = {}
+    for state in states:
+        known = state if state in STATES else "uncertain"
+        counted[known] = counted.get(known, 0) + 1
+    scale = Scale(0.0, float(sum(counted.values())))
+    found, at = [], 0
+    for state in STATES:
+        if number := counted.get(state, 0):
+            found.append(Share(state, number, scale.at(at), scale.width(at, at + number)))
+            at += number
+    return tuple(found)
+
+
+def _by_hour(calls: Sequence[QueueCall], day_begin: float) -> tuple[tuple[int, float, int], ...]:
+    counted = [0] * 24
+    for call in calls:
+        counted[min(23, max(0, int((call.queued_at - day_begin) // 3600)))] += 1
+    busiest = max(counted) or 1
+    return tuple((hour, round(100 * n / busiest, 1), n) for hour, n in enumerate(counted))

@@ -1,0 +1,87 @@
+"""A day of queues, and the benefit said in plain words."""
+
+from __future__ import annotations
+
+import pytest
+
+from emocx_pbx.routing.benefit import CallResult, compare
+from emocx_pbx.store.view_rows import QueueCall
+from emocx_pbx.web.views.benefit import benefit_view
+from emocx_pbx.web.views.queues import queues_view
+
+DAY = 1_764_000_000.0
+
+
+def queued(
+    queue: str, at: float, answered: float | None, ended: float | None, came: str, went: str
+) -> QueueCall:
+    begin = DAY + at
+    return QueueCall(
+        f"c{at}", queue, begin, begin, None if answered is None else begin + answered,
+        None if ended is None else begin + ended, None, came, went, None,
+    )  # fmt: skip
+
+
+CALLS = [
+    queued("care", 0, 10, 100, "angry", "neutral"),
+    queued("care", 3700, 30, 200, "happy", "angry"),
+    queued("care", 3800, None, 60, "angry", "none"),
+    queued("care", 7300, None, None, "neutral", "none"),
+    queued("sales", 10, 5, 50, "none", "happy"),
+]
+
+
+def test_a_day_is_counted_by_queue() -> None:
+    view = queues_view(CALLS, DAY, DAY + 7400, {"care": (1, 100.0, 0), "empty": (0, 0.0, 3)})
+    care, sales, empty = view.rows
+    assert (care.queue, care.calls, care.answered, care.abandoned) == ("care", 4, 2, 1)
+    assert care.abandoned_share == pytest.approx(1 / 3)  # of those whose waiting is over
+    assert care.wait_median_s == 45  # 10, 30, 60 and 100 until now
+    assert (care.better, care.worse, care.compared) == (1, 1, 2)
+    assert [(s.emotion, s.number) for s in care.came] == [("angry", 2), ("neutral", 1), ("happy", 1)]
+    assert [(s.emotion, s.number) for s in care.left] == [("angry", 1), ("neutral", 1)]
+    assert [n for _, _, n in care.by_hour[:3]] == [1, 2, 1]
+    assert (care.waiting, care.longest_now_s) == (1, 100.0)
+    assert (sales.compared, empty.calls, empty.available) == (0, 0, 3)
+    assert view.total is not None
+    assert (view.total.calls, view.total.waiting) == (5, 1)
+
+
+def test_an_empty_day_has_no_rows() -> None:
+    view = queues_view([], DAY, DAY)
+    assert view.rows == () and view.total is None
+
+
+def arm(name: str, scores: list[float]) -> list[CallResult]:
+    return [CallResult(f"{name}{i}", name, s, wait_s=20.0, handle_s=200.0) for i, s in enumerate(scores)]  # type: ignore[arg-type]
+
+
+def test_a_clear_difference_is_said_with_its_range() -> None:
+    results = arm("routed", [60 + i % 9 for i in range(60)]) + arm("holdout", [50 + i % 9 for i in range(40)])
+    view = benefit_view(compare(results), 100, 0.1, "active")
+    grade = view.measures[0]
+    assert view.headline == "Routed customers fare better in: grade."
+    assert grade.verdict == "better"
+    assert "points" in grade.sentence and grade.between.startswith("+")
+    assert grade.x_low > 50  # right of the line of no difference
+
+
+def test_too_few_customers_are_said_so() -> None:
+    view = benefit_view(compare(arm("routed", [60.0] * 30) + arm("holdout", [50.0] * 5)), 35, 0.1, "active")
+    assert not view.told
+    assert "can't be told yet" in view.headline
+    assert "15 more holdout customers" in view.measures[0].sentence
+    assert view.measures[0].between == ""
+
+
+@pytest.mark.parametrize(
+    ("holdout", "mode", "words"),
+    [
+        (0.0, "active", "routing.holdout is 0"),
+        (0.1, "active", "none of its customers"),
+        (0.1, "monitor", "monitor mode"),
+    ],
+)
+def test_why_there_is_nothing_to_compare_with(holdout: float, mode: str, words: str) -> None:
+    view = benefit_view(compare(arm("routed", [60.0] * 30)), 30, holdout, mode)
+    assert words in view.advice
