@@ -17,7 +17,7 @@ from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, Tex
 from emocx_pbx.analysis.pool import WorkerHandle
 from emocx_pbx.domain import Decision, Scores
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.routing.decision import Mode, QueryFacts, QueueState, decide
+from emocx_pbx.routing.decision import Mode, QueryFacts, QueueState, RuleOutcome, decide, explain
 from emocx_pbx.routing.policy import Policy
 
 log = structlog.get_logger()
@@ -97,6 +97,22 @@ class Doors:
         scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
         return self._decide(scores, result.topic, result.topic_confidence, caller, text, "text")
 
+    async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
+        """What would be decided on a text now, and what each rule had to do with it; nothing is recorded.
+
+        Raises:
+            PeerUnavailable: the text was not classified in time.
+        """
+        result = await self._pool.classify_text(text, self._deadline_s)
+        scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
+        facts = _facts(scores, result.topic, result.topic_confidence, caller, "text")
+        policy, at, queues = self._policy(), self._now(), self._queues()
+        decision = decide(
+            facts, policy, self._mode, self._holdout, decision_id="preview", at=at, queues=queues,
+            ranked=self._ranked(),
+        )  # fmt: skip
+        return decision, explain(facts, policy, at=at, queues=queues)
+
     def listen(self, uuid: str, call_id: str) -> int:
         """Announce an IVR caller's AudioSocket to a worker; its port.
 
@@ -155,18 +171,8 @@ class Doors:
         source: str,
         failed: str | None = None,
     ) -> Decision:
-        facts = QueryFacts(
-            scores=scores,
-            topic=topic,
-            topic_confidence=topic_confidence,
-            customer_key=caller.customer_key,
-            default_queue=caller.default_queue or "",
-            optout=caller.opted_out,
-            attributes=caller.attributes,
-            source=source,
-        )
         decision = decide(
-            facts,
+            _facts(scores, topic, topic_confidence, caller, source),
             self._policy(),
             self._mode,
             self._holdout,
@@ -180,6 +186,21 @@ class Doors:
         self._record(DecidedQuery(decision, caller, text))
         self._count("queries")
         return decision
+
+
+def _facts(
+    scores: Scores | None, topic: str | None, topic_confidence: float, caller: Caller, source: str
+) -> QueryFacts:
+    return QueryFacts(
+        scores=scores,
+        topic=topic,
+        topic_confidence=topic_confidence,
+        customer_key=caller.customer_key,
+        default_queue=caller.default_queue or "",
+        optout=caller.opted_out,
+        attributes=caller.attributes,
+        source=source,
+    )
 
 
 def _hears(ready: Ready | None) -> bool:

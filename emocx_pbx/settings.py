@@ -145,6 +145,8 @@ class HttpSettings(_Section, frozen=True):
     """A session that was not used for so long ends; an open live view counts as use."""
     session_max_s: Annotated[float, Meta(gt=0, le=2_592_000)] = 43200.0
     """After so long everybody logs in again."""
+    api_requests_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 3000
+    """Requests to the API in a minute by one token, user or address, at once or spread; 0: any number."""
 
 
 class StoreSettings(_Section, frozen=True):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
-import textwrap
 from collections.abc import Iterator
 from typing import Any, get_type_hints
 
 import msgspec
 
+from emocx_pbx.docstrings import field_docs
 from emocx_pbx.settings import Settings, WebhookSettings
 from emocx_pbx.tables import described
 
@@ -19,22 +17,6 @@ HEADER = """\
 # take the # away to change one. EMOCX_SECTION_NAME in the environment (for example
 # EMOCX_ASTERISK_SECRET) overrides the file. `emocx-pbx check` tells whether all fits.
 """
-
-
-def field_docs(cls: type[msgspec.Struct]) -> dict[str, str]:
-    """The one-line docstring under each field of a Struct, by field name."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    docs: dict[str, str] = {}
-    for node, following in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and isinstance(following, ast.Expr)
-            and isinstance(following.value, ast.Constant)
-        ):
-            docs[node.target.id] = " ".join(str(following.value.value).split())
-    return docs
 
 
 def sections() -> Iterator[tuple[str, type[msgspec.Struct]]]:

@@ -35,7 +35,7 @@ HIDDEN_INPUTS = {"time", "secrets", "os"}
 
 #: Folders by height; a folder imports from its own height's folder alone, and from lower ones.
 HEIGHTS = (
-    {"domain", "errors"},
+    {"domain", "errors", "docstrings"},
     {"tables"},
     {"settings_chat", "settings_recordings"},
     {"settings"},

@@ -20,6 +20,11 @@ QUERIES: Final = Path(__file__).parent / "queries"
 #: Another process (`emocx-pbx webhooks replay`, `erase`) may write for a moment.
 BUSY_TIMEOUT_S: Final = 10.0
 
+#: Pages of the file that the connection for people's views keeps.
+VIEW_CACHE_KIB: Final = 32 * 1024
+#: What it reads through memory mapped by the kernel, instead of by copies.
+VIEW_MMAP_BYTES: Final = 1 << 30
+
 Row = sqlite3.Row
 
 
@@ -61,6 +66,13 @@ class Connection:
             await migrate(opened[0])
             for connection in opened[1:]:
                 await connection.execute("PRAGMA query_only=ON")
+            # Lists go through large indexes again and again.
+            for pragma in (
+                f"cache_size=-{VIEW_CACHE_KIB}",
+                f"mmap_size={VIEW_MMAP_BYTES}",
+                "temp_store=MEMORY",
+            ):
+                await opened[2].execute(f"PRAGMA {pragma}")
         except (sqlite3.Error, OSError, StoreError) as error:
             for connection in opened:
                 await connection.close()

@@ -10,6 +10,7 @@ from emocx_pbx.settings import WebhookSettings
 from emocx_pbx.store.accounts import Accounts
 from emocx_pbx.store.calls import call_row
 from emocx_pbx.store.connection import Connection
+from emocx_pbx.store.idempotency import Idempotency
 from emocx_pbx.store.ranking import RankingRows
 from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.store.views import Views
@@ -31,6 +32,8 @@ class Store(RankingRows):
         """Lists and sums for people."""
         self.accounts = Accounts(connection, clock, self.audit)
         """Users, sessions and tokens."""
+        self.idempotency = Idempotency(connection, clock)
+        """Answers to requests that may be repeated."""
 
     @classmethod
     async def open(

@@ -47,6 +47,11 @@ class Views:
         rows = await self._rows("view_calls", **asdict(which), at=after.at, call_id=after.key, limit=limit)
         return [_call_item(row) for row in rows]
 
+    async def call(self, call_id: str) -> CallItem | None:
+        """One call as lists show it."""
+        row = await self._rows("view_call", call_id=call_id)
+        return _call_item(row[0]) if row else None
+
     async def grades(self, which: GradeFilter, limit: int = 50, after: Place = _START) -> list[GradedPart]:
         """Graded parts, newest first, with their valid grades."""
         rows = await self._rows(

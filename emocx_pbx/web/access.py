@@ -71,7 +71,12 @@ def scoped(scope: str, *roles: Role) -> Callable[[H], H]:
 
 def access_of(request: web.Request) -> Access:
     """The mark of the handler that a request goes to; nobody's if it has none."""
-    found = getattr(request.match_info.handler, _MARK, None)
+    return access_of_handler(request.match_info.handler)
+
+
+def access_of_handler(handler: Callable[..., Any]) -> Access:
+    """A handler's mark; nobody's if it has none."""
+    found = getattr(handler, _MARK, None)
     return found if isinstance(found, Access) else Access()
 
 

@@ -6,20 +6,22 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from emocx_pbx.web import account, admin, api, assets, chat, pages
+from emocx_pbx.web import account, admin, assets, chat, pages
 from emocx_pbx.web.account import PASSWORDS, THROTTLE
-from emocx_pbx.web.live_api import LiveApi
+from emocx_pbx.web.limited import LIMITS, limited, rate_headers
 from emocx_pbx.web.middlewares import errors, guard, secure_headers
 from emocx_pbx.web.parts import PARTS, Parts
 from emocx_pbx.web.passwords import Passwords
 from emocx_pbx.web.throttle import Throttle
+from emocx_pbx.web.v1.limits import RateLimits
+from emocx_pbx.web.v1.routes import routes as v1_routes
 
 #: Largest request body; a query is one or two sentences, a policy some pages.
 MAX_BODY = 256 * 1024
 
 #: Each area names its own routes.
 AREAS: tuple[Callable[[], list[web.RouteDef]], ...] = (
-    api.routes,
+    v1_routes,
     assets.routes,
     account.routes,
     pages.routes,
@@ -30,12 +32,13 @@ AREAS: tuple[Callable[[], list[web.RouteDef]], ...] = (
 
 def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Application:
     """The app over the controller's parts."""
-    app = web.Application(middlewares=[errors, guard], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[errors, guard, limited], client_max_size=MAX_BODY)
     app[PARTS] = parts
     app[PASSWORDS] = passwords or Passwords()
     app[THROTTLE] = Throttle(parts.clock)
+    app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)
     app.on_response_prepare.append(secure_headers)
+    app.on_response_prepare.append(rate_headers)
     for routes in AREAS:
         app.add_routes(routes())
-    app.add_routes(LiveApi(parts.live).routes())
     return app

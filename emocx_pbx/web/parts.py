@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from emocx_pbx.analysis.messages import Ready
 from emocx_pbx.callback import CallBack
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Doors
@@ -42,6 +43,8 @@ class Parts:
     """Send the named receiver a signed test event."""
     clock: Callable[[], float]
     """Unix seconds."""
+    workers: Callable[[], Sequence[Ready]] = tuple
+    """What each analysis worker said of its models."""
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)

@@ -76,7 +76,9 @@ ORDER BY e.at DESC, d.delivery_id DESC LIMIT :limit;
 SELECT endpoint, state, COUNT(*) AS number FROM delivery GROUP BY endpoint, state ORDER BY endpoint, state;
 
 -- name: events_of_call(call_id)
-SELECT event_id, call_id, type, sequence, at, body FROM event WHERE call_id = :call_id ORDER BY sequence;
+-- A call's stream is its id; there is an index on streams.
+SELECT event_id, call_id, type, sequence, at, body FROM event
+WHERE stream = :call_id AND call_id = :call_id ORDER BY sequence;
 
 -- name: events_between(event_id, call_id, type, since, until)
 SELECT event_id, stream, sequence, type FROM event

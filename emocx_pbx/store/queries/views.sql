@@ -166,3 +166,6 @@ GROUP BY arm;
 
 -- name: corrections_of_call(call_id)
 SELECT * FROM correction WHERE call_id = :call_id ORDER BY at, t0;
+
+-- name: view_call(call_id)
+SELECT * FROM call WHERE call_id = :call_id;

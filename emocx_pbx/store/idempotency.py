@@ -1,0 +1,55 @@
+"""Answers by idempotency key: the same request again gets the same answer, also after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from emocx_pbx.store.connection import Connection
+
+#: How long an answer is kept.
+KEPT_S: Final = 86_400.0
+#: A request that has not been answered for so long never will be: we crashed.
+ABANDONED_S: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is known of a key."""
+
+    state: Literal["new", "busy", "other", "known"]
+    """new: ours to answer; busy: being answered; other: it was used for another request; known: answered."""
+    status: int = 0
+    body: bytes = b""
+
+
+class Idempotency:
+    """The part of the store about idempotency keys."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
+        self._connection, self._clock = connection, clock
+
+    async def claim(self, who: str, key: str, request: str) -> Claim:
+        """Take a key for a request (a hash of all that makes it), or find what was answered."""
+        now, sql = self._clock(), self._connection.sql
+        async with self._connection.transaction() as c:
+            await sql.forget_answers(c, before=now - KEPT_S, abandoned=now - ABANDONED_S)
+            if await sql.claim_key(c, who=who, key=key, request=request, at=now):
+                return Claim("new")
+            row = await sql.known_key(c, who=who, key=key)
+        if row["request"] != request:
+            return Claim("other")
+        if row["status"] is None:
+            return Claim("busy")
+        return Claim("known", row["status"], row["body"])
+
+    async def keep(self, who: str, key: str, status: int, body: bytes) -> None:
+        """What the request was answered."""
+        async with self._connection.transaction() as c:
+            await self._connection.sql.keep_answer(c, who=who, key=key, status=status, body=body)
+
+    async def release(self, who: str, key: str) -> None:
+        """The request failed: it may be tried again with the same key."""
+        async with self._connection.transaction() as c:
+            await self._connection.sql.release_key(c, who=who, key=key)

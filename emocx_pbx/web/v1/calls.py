@@ -1,0 +1,165 @@
+"""Calls: lists, details, alerts, and what a reading should have said."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from aiohttp import web
+
+from emocx_pbx.domain import Reading
+from emocx_pbx.store.rows import CorrectionRow
+from emocx_pbx.store.view_rows import CallFilter
+from emocx_pbx.store.views import place_of_call
+from emocx_pbx.web.access import scoped
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.sessions import actor_of
+from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
+from emocx_pbx.web.v1.export import csv_answer
+from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
+from emocx_pbx.web.v1.shapes_in import AlertsQuery, CallsExport, CallsQuery, CorrectionBody
+from emocx_pbx.web.v1.shapes_out import AlertPage, CallAnswer, CallPage, GradeItem, ReadingItem
+from emocx_pbx.web.v1.table import CSV, Answer, Endpoint, get, post
+from emocx_pbx.web.v1.who import author_of, only_agent
+
+#: How far a correction's times may be from the reading's: they went through JSON.
+SAME_S = 0.005
+
+
+def call_filter(query: CallsExport, agent: str | None) -> CallFilter:
+    """What the query asks for; `agent` restricts it to his calls."""
+    return CallFilter(
+        -math.inf if query.since is None else query.since,
+        math.inf if query.until is None else query.until,
+        query.queue,
+        query.agent if agent is None else agent,
+        query.came,
+        query.went,
+        query.letter,
+        query.alert,
+        query.disputed,
+        query.outcome,
+        query.search,
+    )
+
+
+@scoped("calls:read", "admin", "supervisor", "agent")
+async def list_calls(request: web.Request) -> web.Response:
+    """Calls, newest first; an agent gets his own."""
+    query = query_of(request, CallsQuery)
+    own = only_agent(request)
+    found = await parts_of(request).store.views.calls(
+        call_filter(query, own), query.limit + 1, place_of(query.cursor)
+    )
+    shown = found[: query.limit]
+    more = cursor_of(place_of_call(shown[-1])) if len(found) > query.limit else None
+    return json_answer(request, CallPage(shown, more))
+
+
+@scoped("calls:read", "admin", "supervisor", "agent")
+async def get_call(request: web.Request) -> web.Response:
+    """One call with its decision, segments, readings and grades."""
+    store, call_id = parts_of(request).store, request.match_info["call_id"]
+    item, detail, corrections = await asyncio.gather(
+        store.views.call(call_id), store.call(call_id), store.views.corrections_of_call(call_id)
+    )
+    own = only_agent(request)
+    if item is None or detail is None or (own is not None and own not in item.agents):
+        raise web.HTTPNotFound(text="no such call")
+    mine = {s.index for s in detail.segments if own is None or s.agent == own}
+    grades = [
+        GradeItem(r.call_id, r.segment, r.revision, r.kind, r.at, r.author, r.reason, r.grade)
+        for r in detail.grades
+        if r.segment in mine
+    ]
+    answer = CallAnswer(
+        item,
+        detail.call.tapped_at,
+        detail.decision.decision if detail.decision else None,
+        detail.segments,
+        [reading_item(r) for r in detail.readings],
+        detail.spans,
+        detail.holds,
+        grades,
+        tuple(a for a in detail.alerts if own is None or a.segment in mine),
+        corrections if own is None else [],
+    )
+    return json_answer(request, answer)
+
+
+def reading_item(reading: Reading) -> ReadingItem:
+    """A reading as the API gives it."""
+    scores = reading.scores
+    return ReadingItem(
+        reading.t0,
+        reading.t1,
+        reading.speech_s,
+        scores.emotion,
+        round(scores.confidence, 4),
+        round(scores.valence, 4),
+        scores.as_dict(),
+        reading.model,
+    )
+
+
+@scoped("grades:write", "admin", "supervisor")
+@idempotent
+async def correct_reading(request: web.Request) -> web.Response:
+    """Say what a reading should have said; kept as a label for training."""
+    body = await body_of(request, CorrectionBody)
+    parts, call_id = parts_of(request), request.match_info["call_id"]
+    readings = await parts.store.readings(call_id)
+    known = next((r for r in readings if abs(r.t0 - body.t0) + abs(r.t1 - body.t1) < SAME_S), None)
+    if known is None:
+        raise web.HTTPNotFound(text="no such reading: t0 and t1 are those of the call's detail")
+    author = author_of(request)
+    row = CorrectionRow(call_id, known.t0, known.t1, body.emotion, author, body.reason, parts.clock())
+    await parts.store.correct_reading(row)
+    await parts.store.audit.add(
+        actor_of(request), "reading.corrected", call_id, {"emotion": known.scores.emotion},
+        {"emotion": body.emotion, "t0": known.t0, "t1": known.t1},
+    )  # fmt: skip
+    return json_answer(request, row, 201)
+
+
+@scoped("calls:read", "admin", "supervisor")
+async def list_alerts(request: web.Request) -> web.Response:
+    """Alerts on live calls, newest first."""
+    query = query_of(request, AlertsQuery)
+    since = -math.inf if query.since is None else query.since
+    until = math.inf if query.until is None else query.until
+    rows = await parts_of(request).store.alerts(since, until, query.limit)
+    return json_answer(request, AlertPage(rows))
+
+
+@scoped("calls:read", "admin", "supervisor")
+async def export_calls(request: web.Request) -> web.StreamResponse:
+    """Calls as CSV, newest first, streamed: any number of them."""
+    query = query_of(request, CallsExport)
+    views, which = parts_of(request).store.views, call_filter(query, None)
+    return await csv_answer(
+        request, "calls.csv", lambda limit, after: views.calls(which, limit, after), place_of_call
+    )
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    get("/api/v1/calls", list_calls, "calls", Answer("A page.", CallPage), query=CallsQuery),
+    get(
+        "/api/v1/calls.csv",
+        export_calls,
+        "calls",
+        Answer("One line for each call.", media=CSV),
+        query=CallsExport,
+    ),
+    get("/api/v1/calls/{call_id}", get_call, "calls", Answer("It.", CallAnswer), refusals=(404,)),
+    post(
+        "/api/v1/calls/{call_id}/corrections",
+        correct_reading,
+        "calls",
+        {201: Answer("Kept.", CorrectionRow)},
+        body=CorrectionBody,
+        refusals=(404,),
+        headers=HEADERS,
+    ),
+    get("/api/v1/alerts", list_alerts, "calls", Answer("A page.", AlertPage), query=AlertsQuery),
+)

@@ -1,0 +1,82 @@
+"""The live feed over HTTP: a snapshot as JSON, and server-sent events that resume."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from emocx_pbx.live.calls import Snapshot
+from emocx_pbx.web.access import scoped
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.sessions import session_user, visitor_of
+from emocx_pbx.web.v1.table import EVENTS, Answer, Endpoint, get
+from emocx_pbx.web.v1.who import only_agent
+
+#: A watcher who takes nothing for so long is gone, or too slow to be of use.
+WRITE_DEADLINE_S: Final = 10.0
+#: A session that ended ends its feeds, at the latest after so long.
+CHECK_S: Final = 30.0
+#: How long a browser waits before it comes again.
+RETRY_MS: Final = 1000
+
+#: Neither browsers nor proxies may keep or hold back events.
+HEADERS: Final = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
+
+
+@scoped("live:read", "admin", "supervisor", "agent")
+async def get_live(request: web.Request) -> web.Response:
+    """All calls that wait and talk now, and those that ended last; an agent gets his own."""
+    body = msgspec.json.encode(parts_of(request).live.snapshot(only_agent(request)))
+    return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@scoped("live:read", "admin", "supervisor", "agent")
+async def live_events(request: web.Request) -> web.StreamResponse:
+    """The same as server-sent events, beginning with a snapshot or after Last-Event-ID: see docs/api.md."""
+    parts, session = parts_of(request), visitor_of(request).session
+    feed = parts.live
+    if feed.crowded:
+        raise web.HTTPServiceUnavailable(
+            text="too many connections watch the live feed already", headers={"Retry-After": "10"}
+        )
+    response = web.StreamResponse(headers=HEADERS)
+    await response.prepare(request)
+    last_id = request.headers.get("Last-Event-ID", "") or request.query.get("last_event_id", "")
+    # A watcher who went away or takes nothing just ends; his browser comes again by itself.
+    with suppress(ConnectionResetError, TimeoutError):
+        await _write(response, b"retry: %d\n\n" % RETRY_MS)
+        async with aclosing(feed.events(last_id, only_agent(request))) as events:
+            checked_at = parts.clock()
+            async for event in events:
+                await _write(response, event)
+                if parts.clock() - checked_at > CHECK_S:
+                    checked_at = parts.clock()
+                    if session and await session_user(session, parts) is None:
+                        break  # logged out, disabled, or given another role
+    return response
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(WRITE_DEADLINE_S):
+        await response.write(data)
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    get("/api/v1/live", get_live, "live", Answer("What goes on now.", Snapshot)),
+    get(
+        "/api/v1/live/events",
+        live_events,
+        "live",
+        Answer("Events without an end.", media=EVENTS),
+        refusals=(503,),
+        headers={"Last-Event-ID": "Id of the last event seen."},
+    ),
+)

@@ -1,0 +1,108 @@
+"""Queries in, decisions out: a chat query, a preview of one, and the decisions so far."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import msgspec
+from aiohttp import web
+
+from emocx_pbx.doors import Caller
+from emocx_pbx.store.view_rows import Place
+from emocx_pbx.store.views import place_of_decision
+from emocx_pbx.web.access import scoped
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
+from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
+from emocx_pbx.web.v1.shapes_in import DecisionsQuery, PreviewBody, QueryBody
+from emocx_pbx.web.v1.shapes_out import DecisionItem, DecisionPage, Preview, QueryAnswer
+from emocx_pbx.web.v1.table import Answer, Endpoint, get, post
+
+
+@scoped("queries:write", "admin", "supervisor")
+@idempotent
+async def post_query(request: web.Request) -> web.Response:
+    """Decide a chat query. With a callback_number Asterisk calls the customer into the chosen queue."""
+    parts = parts_of(request)
+    body = await body_of(request, QueryBody)
+    # The pattern lets nothing else through; what is left may be put into a Dial string.
+    number = re.sub(r"[ ()/.-]", "", body.callback_number) if body.callback_number else None
+    call_id = parts.call_back.new_call_id() if number else None
+    caller = Caller(call_id, body.customer, body.default_queue, body.optout, body.attributes)
+    decision = await parts.doors.by_text(body.text, caller)
+    if number and call_id:
+        await parts.call_back.ring(number, call_id, decision, body.customer, body.optout)
+    answer = msgspec.convert(msgspec.to_builtins(decision) | {"call_id": call_id}, QueryAnswer)
+    return json_answer(request, answer, 202 if number else 200)
+
+
+@scoped("queries:write", "admin", "supervisor")
+async def preview_decision(request: web.Request) -> web.Response:
+    """What would be decided on a query now, and why; nothing is recorded and nobody is called."""
+    body = await body_of(request, PreviewBody)
+    caller = Caller(None, body.customer, body.default_queue, False, body.attributes)
+    decision, rules = await parts_of(request).doors.preview(body.text, caller)
+    return json_answer(request, Preview(decision, rules))
+
+
+@scoped("calls:read", "admin", "supervisor")
+async def list_decisions(request: web.Request) -> web.Response:
+    """Decisions, newest first."""
+    query = query_of(request, DecisionsQuery)
+    rows = await parts_of(request).store.views.decisions(
+        -math.inf if query.since is None else query.since,
+        math.inf if query.until is None else query.until,
+        query.status,
+        query.queue,
+        query.emotion,
+        query.limit + 1,
+        place_of(query.cursor),
+    )
+    shown = rows[: query.limit]
+    end: Place | None = place_of_decision(shown[-1]) if len(rows) > query.limit else None
+    items = [DecisionItem(r.decision, r.call_id, r.customer_key, r.text) for r in shown]
+    return json_answer(request, DecisionPage(items, cursor_of(end) if end else None))
+
+
+@scoped("calls:read", "admin", "supervisor")
+async def get_decision(request: web.Request) -> web.Response:
+    """One decision."""
+    row = await parts_of(request).store.decision(request.match_info["decision_id"])
+    if row is None:
+        raise web.HTTPNotFound(text="no such decision")
+    return json_answer(request, DecisionItem(row.decision, row.call_id, row.customer_key, row.text))
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    post(
+        "/api/v1/queries",
+        post_query,
+        "queries",
+        {
+            200: Answer("Decided.", QueryAnswer),
+            202: Answer("Decided, and the customer is being called.", QueryAnswer),
+        },
+        body=QueryBody,
+        refusals=(502, 503),
+        headers=HEADERS,
+    ),
+    get(
+        "/api/v1/decisions", list_decisions, "queries", Answer("A page.", DecisionPage), query=DecisionsQuery
+    ),
+    post(
+        "/api/v1/decisions/preview",
+        preview_decision,
+        "queries",
+        {200: Answer("The decision.", Preview)},
+        body=PreviewBody,
+        refusals=(503,),
+    ),
+    get(
+        "/api/v1/decisions/{decision_id}",
+        get_decision,
+        "queries",
+        Answer("It.", DecisionItem),
+        refusals=(404,),
+    ),
+)

@@ -1,0 +1,263 @@
+"""What the API answers, beside the rows of the store."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from emocx_pbx.domain import Decision, Grade, Segment, Span
+from emocx_pbx.routing.decision import RuleOutcome
+from emocx_pbx.store.rows import AlertRow, CorrectionRow, DeliveryRow, GradeKind, HoldRow
+from emocx_pbx.store.view_rows import CallItem, GradedPart
+
+
+class QueryAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a query goes, and why."""
+
+    decision_id: str
+    at: float
+    status: str
+    """EMOCX_STATUS: ok, default, monitor, holdout, optout or timeout."""
+    queue: str
+    emotion: str
+    confidence: float
+    probabilities: dict[str, float] | None
+    topic: str | None
+    priority: int | None
+    min_penalty: int | None
+    max_penalty: int | None
+    raise_penalty: int | None
+    announcement: str | None
+    rule: str | None
+    """Name of the policy's rule that fired; null for the default."""
+    reasons: tuple[str, ...]
+    source: str
+    """text, speech or none."""
+    call_id: str | None
+    """Of the call that rings the customer; null without a callback_number."""
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What would be decided now; nothing is kept."""
+
+    decision: Decision
+    rules: tuple[RuleOutcome, ...]
+    """Every rule of the policy, and why those that did not fire did not."""
+
+
+class DecisionItem(msgspec.Struct, frozen=True):
+    """A decision and what it was made for."""
+
+    decision: Decision
+    call_id: str | None
+    customer_key: str | None
+    text: str | None
+    """Kept only with the setting privacy.store_query_text."""
+
+
+class DecisionPage(msgspec.Struct, frozen=True):
+    """Decisions, newest first."""
+
+    decisions: list[DecisionItem]
+    next: str | None
+    """Cursor of the next page; null on the last."""
+
+
+class CallPage(msgspec.Struct, frozen=True):
+    """Calls, newest first."""
+
+    calls: list[CallItem]
+    next: str | None
+    """Cursor of the next page; null on the last."""
+
+
+class ReadingItem(msgspec.Struct, frozen=True):
+    """Signals in one stretch of the customer's speech."""
+
+    t0: float
+    t1: float
+    speech_s: float
+    emotion: str
+    confidence: float
+    valence: float
+    probabilities: dict[str, float]
+    model: str
+
+
+class GradeItem(msgspec.Struct, frozen=True):
+    """One revision of the grade of an agent's part."""
+
+    call_id: str
+    segment: int
+    revision: int
+    """0 is the service's own."""
+    kind: GradeKind
+    at: float
+    author: str
+    reason: str
+    grade: Grade
+
+
+class CallAnswer(msgspec.Struct, frozen=True):
+    """All that is known of one call; an agent gets his own parts' grades alone."""
+
+    call: CallItem
+    tapped_at: float | None
+    """Unix seconds of the first tapped sample: zero of `t0` and `t1`."""
+    decision: Decision | None
+    segments: tuple[Segment, ...]
+    readings: list[ReadingItem]
+    spans: tuple[Span, ...]
+    holds: tuple[HoldRow, ...]
+    grades: list[GradeItem]
+    """All revisions, by segment and revision."""
+    alerts: tuple[AlertRow, ...]
+    corrections: list[CorrectionRow]
+
+
+class GradePage(msgspec.Struct, frozen=True):
+    """Graded parts with their valid grades, newest first."""
+
+    grades: list[GradedPart]
+    next: str | None
+    """Cursor of the next page; null on the last."""
+
+
+class EstimateItem(msgspec.Struct, frozen=True):
+    """How customers may be expected to fare; never to be shown without low and high."""
+
+    came: str
+    """How the customer came: an emotion, uncertain or none."""
+    expected: float
+    """Points, 0 to 100."""
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    parts: int
+    """Graded parts in the period."""
+    calls: float
+    """Calls that the estimate rests on, old ones counted in part."""
+
+
+class AgentItem(msgspec.Struct, frozen=True):
+    """One agent: estimates, and what they were made of."""
+
+    agent: str
+    parts: int
+    graded: int
+    mean: float | None
+    """Plain mean of the period's scores, not adjusted for how customers came."""
+    expected: float
+    """Points of an average customer, adjusted for how customers came and for few calls."""
+    low: float
+    high: float
+    by_came: list[EstimateItem]
+    letters: dict[str, int]
+    """`-` is insufficient evidence."""
+
+
+class AgentsAnswer(msgspec.Struct, frozen=True):
+    """Agents by expected outcome, the best first; intervals that overlap tell no order."""
+
+    since: float
+    until: float
+    agents: list[AgentItem]
+
+
+class QueueItem(msgspec.Struct, frozen=True):
+    """One queue in a time."""
+
+    queue: str
+    calls: int
+    answered: int
+    abandoned: int
+    open: int
+    """Neither answered nor ended yet."""
+    wait_median_s: float | None
+    """Of answered calls."""
+    wait_p90_s: float | None
+    wait_longest_s: float | None
+    came: dict[str, int]
+    """Calls by signals in the query; none: there was no query."""
+    went: dict[str, int]
+    """Ended calls with an agent by signals in their last readings."""
+    score: float | None
+    """Mean of the calls' scores."""
+    waiting_now: int | None
+    """From Asterisk; null while the link is down."""
+    available_now: int | None
+
+
+class QueuesAnswer(msgspec.Struct, frozen=True):
+    """Queues by name."""
+
+    since: float
+    until: float
+    queues: list[QueueItem]
+
+
+class AlertPage(msgspec.Struct, frozen=True):
+    """Alerts, newest first; for older ones ask again with `until` the last one's raised_at."""
+
+    alerts: list[AlertRow]
+
+
+class DeliveryPage(msgspec.Struct, frozen=True):
+    """Deliveries, newest first."""
+
+    deliveries: list[DeliveryRow]
+    next: int | None
+    """`before` of the next page; null on the last."""
+    disabled: dict[str, str]
+    """Receivers that get nothing more, with why."""
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """How much will be sent again."""
+
+    replayed: int
+
+
+class ModelItem(msgspec.Struct, frozen=True):
+    """A model on disk, by its card."""
+
+    kind: str
+    name: str
+    version: str
+    current: bool
+    """This version is what the name stands for."""
+    in_use: bool
+    """A worker has it loaded."""
+    threshold: float
+    licence: str
+    problem: str | None
+    """Why it can't be used; null if it can."""
+
+
+class ModelsAnswer(msgspec.Struct, frozen=True):
+    """Models that are installed, and what the workers say of theirs."""
+
+    models: list[ModelItem]
+    problems: list[str]
+
+
+class ComponentItem(msgspec.Struct, frozen=True):
+    """One part of the service."""
+
+    up: bool
+    why: str
+    since: float
+
+
+class HealthAnswer(msgspec.Struct, frozen=True):
+    """Whether all parts are up."""
+
+    ready: bool
+    components: dict[str, ComponentItem]
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process lives."""
+
+    status: Literal["ok"]

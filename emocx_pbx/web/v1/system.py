@@ -1,0 +1,84 @@
+"""The service itself: health, models, metrics, and this API's own document."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.errors import ModelError
+from emocx_pbx.web.access import public, scoped
+from emocx_pbx.web.parts import Parts, parts_of
+from emocx_pbx.web.v1.answers import json_answer
+from emocx_pbx.web.v1.shapes_out import Alive, HealthAnswer, ModelItem, ModelsAnswer
+from emocx_pbx.web.v1.table import TEXT, Answer, Endpoint, get
+
+
+@public
+async def healthz(request: web.Request) -> web.Response:
+    """The process lives."""
+    return web.json_response({"status": "ok"})
+
+
+@public
+async def readyz(request: web.Request) -> web.Response:
+    """Every component is up; 503 while one is not."""
+    health = parts_of(request).health
+    return web.json_response(health.report(), status=200 if health.ready else 503)
+
+
+@public
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus text format."""
+    body, content_type = parts_of(request).metrics.render()
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+@scoped("metrics:read", "admin", "supervisor")
+async def get_health(request: web.Request) -> web.Response:
+    """Which parts are up, since when, and if not, why; always 200 (for a status see /readyz)."""
+    return json_answer(request, parts_of(request).health.report())
+
+
+@scoped("calls:read", "admin", "supervisor")
+async def list_models(request: web.Request) -> web.Response:
+    """Installed models by their cards; weights are checked against their checksums."""
+    # Hashing weights takes a while; calls must not wait for it.
+    return json_answer(request, await asyncio.to_thread(_models, parts_of(request)))
+
+
+def _models(parts: Parts) -> ModelsAnswer:
+    registry, items = Registry(parts.settings.models_path()), []
+    ready = parts.workers()
+    in_use = {("speech", r.speech_model) for r in ready} | {("text", r.text_model) for r in ready}
+    for kind in ("speech", "text"):
+        for name in registry.names(kind):
+            for version in registry.versions(kind, name):
+                used = (kind, f"{name}/{version}") in in_use
+                try:
+                    current = registry.current(kind, name) == version
+                    card = registry.find(kind, f"{name}/{version}").card
+                    item = ModelItem(kind, name, version, current, used, card.threshold, card.licence, None)
+                except ModelError as error:
+                    item = ModelItem(kind, name, version, False, used, 0.0, "", str(error))
+                items.append(item)
+    problems = sorted({problem for r in ready for problem in r.problems})
+    return ModelsAnswer(items, problems)
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    get("/api/v1/health", get_health, "system", Answer("The parts.", HealthAnswer)),
+    get("/api/v1/models", list_models, "system", Answer("The models.", ModelsAnswer)),
+    Endpoint(
+        method="GET", path="/healthz", handler=healthz, tag="system", answers={200: Answer("It does.", Alive)}
+    ),
+    Endpoint(
+        method="GET",
+        path="/readyz",
+        handler=readyz,
+        tag="system",
+        answers={200: Answer("All are up.", HealthAnswer), 503: Answer("One is not.", HealthAnswer)},
+    ),
+    get("/metrics", metrics, "system", Answer("All metrics.", media=TEXT)),
+)
