@@ -322,8 +322,8 @@ class Service:
         """The HTTP app over these parts."""
         parts = Parts(
             self.settings, self.store, self.doors, self.call_back, self.chat, self.live, self.health,
-            self.metrics, lambda: self.policy, lambda: self._queues, self.reload_policy, test_webhook,
-            time.time, lambda: [w.ready for w in self.pool.workers if w.ready is not None],
+            self.metrics, lambda: self.policy, lambda: self._queues, self.reload, test_webhook, time.time,
+            lambda: [w.ready for w in self.pool.workers if w.ready is not None],
         )  # fmt: skip
         return create_app(parts)
 

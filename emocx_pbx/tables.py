@@ -34,13 +34,23 @@ def read_toml(path: Path) -> dict[str, Any]:
         SettingsError: the file can't be read or is not TOML; the message names the file.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"), path.name)
     except OSError as e:
         raise SettingsError(f"{path}: can't be read: {e.strerror or e}") from e
     except UnicodeDecodeError as e:
         raise SettingsError(f"{path}: is not UTF-8 text (byte {e.start})") from e
+
+
+def parse_toml(text: str, origin: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        SettingsError: it is not TOML; the message begins with `origin`.
+    """
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        raise SettingsError(f"{path.name}: is not TOML: {str(e)[0].lower()}{str(e)[1:]}") from e
+        raise SettingsError(f"{origin}: is not TOML: {str(e)[0].lower()}{str(e)[1:]}") from e
 
 
 def read_struct(cls: type[S], data: object, origin: str, place: str = "", *, hidden: Iterable[str] = ()) -> S:

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from emocx_pbx.alerts.rules import AlertRule, alert_problems
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.tables import read_struct, read_toml, suggestion
+from emocx_pbx.tables import parse_toml, read_struct, read_toml, suggestion
 
 #: Names end up in dialplan variables: what could be read as dialplan syntax is refused.
 Name = Annotated[str, Meta(pattern=r"^[\w.@:/-]*\Z")]
@@ -121,9 +121,34 @@ def load_policy(path: Path | None) -> Policy:
     """
     if path is None:
         return built_in_policy()
-    policy = read_struct(Policy, read_toml(path), path.name)
+    return _checked(read_toml(path), path.name)
+
+
+def parse_policy(text: str, origin: str = "policy") -> Policy:
+    """A policy from TOML text, e.g. of a form.
+
+    Raises:
+        SettingsError: as for a file.
+    """
+    return _checked(parse_toml(text, origin), origin)
+
+
+def policy_text(path: Path | None) -> str:
+    """The text of a policy file, or of the built-in policy.
+
+    Raises:
+        SettingsError: it can't be read.
+    """
+    try:
+        return (path or _BUILT_IN).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: can't be read: {error}") from error
+
+
+def _checked(tables: dict[str, object], origin: str) -> Policy:
+    policy = read_struct(Policy, tables, origin)
     for place, problem in _problems(policy):
-        raise SettingsError(f"{path.name}: {place}: {problem}")
+        raise SettingsError(f"{origin}: {place}: {problem}")
     return policy
 
 

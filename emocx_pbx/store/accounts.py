@@ -125,6 +125,10 @@ class Accounts:
         if not await self._sql.other_admins(c, user_id=user_id):
             raise InputError("this is the last administrator who can log in")
 
+    async def known_agents(self) -> list[str]:
+        """Names of agents that have had a call, for whom users can be made."""
+        return [row["agent"] for row in await self._connection.rows("known_agents")]
+
     # Sessions.
 
     async def add_session(self, session_hash: str, user: User, address: str, agent: str, by: Actor) -> None:

@@ -44,6 +44,11 @@ class Erasure(Grades):
         await self._connection.checkpoint()
         return counts
 
+    async def kept(self) -> dict[str, Any]:
+        """How many calls are kept, and when the oldest began (None: there is none)."""
+        row = await self._connection.row("kept")
+        return dict(row) if row else {"calls": 0, "oldest_at": None}
+
     async def purge(self, before: float) -> dict[str, int]:
         """Remove calls that ended before a time, with all that belongs to them, and old queries.
 

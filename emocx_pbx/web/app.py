@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
 
 from emocx_pbx.web import account, admin, assets, chat, pages
 from emocx_pbx.web.account import PASSWORDS, THROTTLE
+from emocx_pbx.web.admin.check import LAST, LastCheck
 from emocx_pbx.web.limited import LIMITS, limited, rate_headers
 from emocx_pbx.web.middlewares import errors, guard, secure_headers
 from emocx_pbx.web.parts import PARTS, Parts
@@ -37,6 +39,7 @@ def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Applicat
     app[PASSWORDS] = passwords or Passwords()
     app[THROTTLE] = Throttle(parts.clock)
     app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)
+    app[LAST] = LastCheck(asyncio.Lock())
     app.on_response_prepare.append(secure_headers)
     app.on_response_prepare.append(rate_headers)
     for routes in AREAS:

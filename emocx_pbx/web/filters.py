@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+import msgspec
 from markupsafe import Markup
 
 #: Written where there is no value.
@@ -52,10 +53,16 @@ def signed(value: float, digits: int = 1) -> str:
     return f"{'+' if value > 0 else '−' if value < 0 else '±'}{abs(value):.{digits}f}"
 
 
+def pretty(json: str) -> str:
+    """JSON as people read it."""
+    return msgspec.json.format(json, indent=2)
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "moment": moment,
     "duration": duration,
     "number": number,
     "percent": percent,
     "signed": signed,
+    "pretty": pretty,
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from emocx_pbx.analysis.messages import Ready
+from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.callback import CallBack
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Doors
@@ -37,8 +38,8 @@ class Parts:
     """The policy in force."""
     queues: Callable[[], Mapping[str, QueueState]]
     """The PBX's queues as last seen; empty while the link is down."""
-    reload_policy: Callable[[], None]
-    """Read the policy file again."""
+    reload: Callable[[], asyncio.Task[list[ModelsLoaded]]]
+    """Read the policy file again, and let workers swap in what models' names now stand for."""
     test_webhook: Callable[[str], Awaitable[Outcome]]
     """Send the named receiver a signed test event."""
     clock: Callable[[], float]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from pathlib import Path
@@ -11,7 +12,7 @@ import aiohttp
 from aiohttp.test_utils import TestServer
 from argon2 import PasswordHasher
 
-from emocx_pbx.analysis.messages import TextResult
+from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
 from emocx_pbx.callback import CallBack
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Doors
@@ -118,17 +119,25 @@ class Site:
             metrics=metrics,
             policy=lambda: self.policy,
             queues=lambda: self.queues,
-            reload_policy=self.reload_policy,
+            reload=self.reload,
+            workers=lambda: [Ready(1, "voice/1", "lstm/1", None)],
             test_webhook=self.test_webhook,
             clock=clock,
         )
         self.tested: list[str] = []
+        self.reloaded = 0
         self.app = create_app(self.parts, Passwords(CHEAP))
         self.server = TestServer(self.app)
         self._sessions: list[aiohttp.ClientSession] = []
 
-    def reload_policy(self) -> None:
+    def reload(self) -> asyncio.Task[list[ModelsLoaded]]:
         self.policy = load_policy(self.settings.policy_path())
+
+        async def load_models() -> list[ModelsLoaded]:
+            self.reloaded += 1
+            return []
+
+        return asyncio.create_task(load_models())
 
     async def test_webhook(self, name: str) -> Outcome:
         self.tested.append(name)

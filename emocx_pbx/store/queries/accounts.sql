@@ -95,3 +95,6 @@ VALUES (:at, :actor, :address, :action, :subject, :before, :after);
 SELECT * FROM audit
 WHERE audit_id < :before_id AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action LIKE :action || '%')
 ORDER BY audit_id DESC LIMIT :limit;
+
+-- name: known_agents()
+SELECT DISTINCT agent FROM segment ORDER BY agent;

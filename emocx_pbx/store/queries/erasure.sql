@@ -65,3 +65,6 @@ DELETE FROM event WHERE at < :before;
 
 -- name: blank_event(event_id, body)!
 UPDATE event SET body = :body, erase = 1 WHERE event_id = :event_id;
+
+-- name: kept()^
+SELECT COUNT(*) AS calls, MIN(started_at) AS oldest_at FROM call;

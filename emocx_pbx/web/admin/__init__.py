@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.web.admin import overview
+from emocx_pbx.web.admin import audit, check, models, overview, policy, retention, tokens, users, webhooks
+
+_PAGES = (overview, users, tokens, webhooks, policy, models, check, retention, audit)
 
 
 def routes() -> list[web.RouteDef]:
     """Where the administration's pages are."""
-    return [*overview.routes()]
+    return [route for page in _PAGES for route in page.routes()]

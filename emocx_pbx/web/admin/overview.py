@@ -1,18 +1,27 @@
-"""The administration's first page: the service's health, and the way to the other pages."""
+"""The administration's first page: the service's health and what is in force."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from emocx_pbx.web.access import allow
+from emocx_pbx.web.admin.shared import page
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.render import render
 
 
 @allow("admin")
 async def overview(request: web.Request) -> web.StreamResponse:
-    """Health, and the way to the other pages."""
-    return render(request, "admin/overview.html", health=parts_of(request).health.report())
+    """Health, and what is in force."""
+    parts = parts_of(request)
+    settings, counts = parts.settings, await parts.store.delivery_counts()
+    return page(
+        request, "overview", health=parts.health.report(), routing=settings.routing,
+        policy=parts.policy(), queues=parts.queues(),
+        pending=sum(n for (_, state), n in counts.items() if state == "pending"),
+        failed=sum(n for (_, state), n in counts.items() if state == "failed"),
+        users=await parts.store.accounts.users(), settings=settings,
+        changes=await parts.store.audit.rows(limit=8),
+    )  # fmt: skip
 
 
 def routes() -> list[web.RouteDef]:

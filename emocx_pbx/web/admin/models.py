@@ -1,0 +1,113 @@
+"""Models and their cards: what is used, how good it is, and which version a name stands for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.card import Card
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.errors import InputError, ModelError
+from emocx_pbx.web.access import allow
+from emocx_pbx.web.admin.shared import form_of, page
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.render import see_other
+from emocx_pbx.web.sessions import actor_of
+from emocx_pbx.web.strings import t
+
+KINDS: Final = ("speech", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model version on disk."""
+
+    kind: str
+    name: str
+    version: str
+    current: bool
+    """What the name alone stands for."""
+    card: Card | None
+    problem: str
+
+    @property
+    def title(self) -> str:
+        """`name/version`."""
+        return f"{self.name}/{self.version}"
+
+
+def listed(registry: Registry) -> list[Listed]:
+    """All models, their files' checksums compared."""
+    found = []
+    for kind in KINDS:
+        for name in registry.names(kind):
+            for version in reversed(registry.versions(kind, name)):
+                card, problem = None, ""
+                try:
+                    card = registry.find(kind, f"{name}/{version}").card
+                except ModelError as error:
+                    problem = str(error)
+                current = version == registry.current(kind, name)
+                found.append(Listed(kind, name, version, current, card, problem))
+    return found
+
+
+def test_figures(card: Card) -> Mapping[str, Any]:
+    """Recall by class on the test set, as the card tells it; empty if it does not."""
+    pooled = card.figures.get("test", {})
+    pooled = pooled.get("pooled", pooled) if isinstance(pooled, Mapping) else {}
+    recall = pooled.get("recall") if isinstance(pooled, Mapping) else None
+    if not isinstance(recall, Mapping) or not all(str(label) in recall for label in LABELS):
+        return {}
+    number = pooled.get("clips", pooled.get("texts", pooled.get("rows")))
+    return {"uar": pooled.get("uar"), "recall": recall, "number": number}
+
+
+@allow("admin")
+async def models(request: web.Request) -> web.StreamResponse:
+    """All models, and which are in use."""
+    parts = parts_of(request)
+    registry = Registry(parts.settings.models_path())
+    found = await asyncio.to_thread(listed, registry)
+    in_use = {
+        (kind, model)
+        for ready in parts.workers()
+        for kind, model in (("speech", ready.speech_model), ("text", ready.text_model))
+        if model
+    }
+    return page(
+        request, "models", models=found, in_use=in_use, folder=registry.path, labels=[str(x) for x in LABELS],
+        analysis=parts.settings.analysis, figures=test_figures,
+    )  # fmt: skip
+
+
+@allow("admin")
+async def pin(request: web.Request) -> web.StreamResponse:
+    """Let a name stand for another version, and let running workers swap it in."""
+    parts, form = parts_of(request), await form_of(request)
+    kind, name, version = form.get("kind", ""), form.get("name", ""), form.get("version", "")
+    if kind not in KINDS:
+        raise InputError(t("admin.models.no_kind"))
+    registry = Registry(parts.settings.models_path())
+    try:
+        before = registry.current(kind, name)
+        await asyncio.to_thread(registry.pin, kind, name, version)
+    except (ModelError, OSError) as error:
+        raise InputError(str(error)) from None
+    await parts.store.audit.add(
+        actor_of(request), "model.pinned", f"{kind} {name}", {"version": before}, {"version": version}
+    )
+    problems = [problem for answer in await parts.reload() for problem in answer.problems]
+    if problems:
+        raise InputError("; ".join(dict.fromkeys(problems)))
+    return see_other("/admin/models?done=model_pinned")
+
+
+def routes() -> list[web.RouteDef]:
+    """Where the page is."""
+    return [web.get("/admin/models", models), web.post("/admin/models", pin)]

@@ -1,0 +1,111 @@
+"""The policy: seen, tried on past queries, and saved as the file that the service reads."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from emocx_pbx.errors import EmocxError, InputError
+from emocx_pbx.routing.policy import parse_policy, policy_text, validate
+from emocx_pbx.routing.preview import preview
+from emocx_pbx.web.access import allow
+from emocx_pbx.web.admin.shared import page
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.render import see_other
+from emocx_pbx.web.sessions import actor_of
+from emocx_pbx.web.strings import t
+
+#: Past queries that a policy is tried on, and differences listed.
+TRIED: Final = 500
+LISTED: Final = 50
+
+
+@allow("admin")
+async def policy(request: web.Request) -> web.StreamResponse:
+    """The policy in force."""
+    text = policy_text(parts_of(request).settings.policy_path())
+    return await _page(request, text, digest(text))
+
+
+async def _page(
+    request: web.Request,
+    text: str,
+    based_on: str,
+    *,
+    status: int = 200,
+    problem: str = "",
+    tried: bool = False,
+) -> web.Response:
+    parts = parts_of(request)
+    queues, warnings, shown = parts.queues(), [], []
+    read = None
+    try:
+        read = parse_policy(text)
+        warnings = validate(read, queues) if queues else [t("admin.policy.queues_unknown")]
+    except EmocxError as error:
+        status, problem = 422, problem or str(error)
+    if tried and read is not None:
+        past = [(row.decision, row.customer_key) for row in await parts.store.decisions(limit=TRIED)]
+        shown = list(preview(past, parts.policy(), read, queues))
+    return page(
+        request, "policy", status=status, text=text, based_on=based_on, problem=problem, warnings=warnings,
+        file=parts.settings.policy_path(), tried=tried and read is not None, number=len(shown),
+        different=[p for p in shown if p.differs][:LISTED], limit=LISTED, queues=queues, read=read,
+        differing=sum(p.differs for p in shown), routing=parts.settings.routing,
+    )  # fmt: skip
+
+
+@allow("admin")
+async def change(request: web.Request) -> web.StreamResponse:
+    """Try a text on past queries, or save it."""
+    form = await request.post()
+    text = str(form.get("text", "")).replace("\r\n", "\n")
+    based_on = str(form.get("based_on", ""))
+    if form.get("do") != "save":
+        return await _page(request, text, based_on, tried=True)
+    parts = parts_of(request)
+    path = parts.settings.policy_path()
+    try:
+        if path is None:
+            raise InputError(t("admin.policy.built_in"))
+        parse_policy(text)
+        before = policy_text(path) if path.exists() else ""
+        if digest(before) != based_on:
+            raise InputError(t("admin.policy.changed_meanwhile"))
+        await asyncio.to_thread(write, path, text)
+    except (EmocxError, OSError) as error:
+        return await _page(request, text, based_on, status=422, problem=str(error))
+    await parts.store.audit.add(
+        actor_of(request), "policy.saved", path.name, {"text": before}, {"text": text}
+    )
+    parts.reload()
+    return see_other("/admin/policy?done=policy_saved")
+
+
+def digest(text: str) -> str:
+    """Tells whether a file is still the one that a form began with."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file at once, also in a crash; the former one stays beside it as .bak."""
+    draft = path.with_name(f".{path.name}.new")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text if text.endswith("\n") else text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if path.exists():
+        draft.chmod(path.stat().st_mode & 0o777)
+        backup = path.with_name(f"{path.name}.bak")
+        backup.write_bytes(path.read_bytes())
+    draft.replace(path)
+
+
+def routes() -> list[web.RouteDef]:
+    """Where the page is."""
+    return [web.get("/admin/policy", policy), web.post("/admin/policy", change)]

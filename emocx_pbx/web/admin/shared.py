@@ -1,0 +1,59 @@
+"""What the administration's pages share: their frame, and reading forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from emocx_pbx.errors import InputError
+from emocx_pbx.web.render import render
+from emocx_pbx.web.strings import t, texts
+
+#: Key and address of each page, in the order of the navigation.
+SECTIONS: Final = (
+    ("overview", "/admin"),
+    ("users", "/admin/users"),
+    ("tokens", "/admin/tokens"),
+    ("webhooks", "/admin/webhooks"),
+    ("policy", "/admin/policy"),
+    ("models", "/admin/models"),
+    ("check", "/admin/check"),
+    ("retention", "/admin/retention"),
+    ("audit", "/admin/audit"),
+)
+
+DAY_S: Final = 86_400.0
+
+
+def page(request: web.Request, section: str, *, status: int = 200, **context: Any) -> web.Response:
+    """A page `admin/<section>.html` within the administration's frame.
+
+    `done` of the address is the key of what was done, said on top (`admin.done.<key>`).
+    """
+    done = f"admin.done.{request.query.get('done', '')}"
+    told = t(done) if request.method == "GET" and done in texts() else ""
+    context = {"problem": "", "template": f"admin/{section}.html", **context}
+    template = context.pop("template")
+    return render(request, template, status=status, section=section, sections=SECTIONS, done=told, **context)
+
+
+async def form_of(request: web.Request) -> Mapping[str, str]:
+    """A form's texts, stripped; of a repeated name the last."""
+    return {key: value.strip() for key, value in (await request.post()).items() if isinstance(value, str)}
+
+
+def whole_number(form: Mapping[str, str], name: str, least: int, most: int) -> int:
+    """A whole number of a form.
+
+    Raises:
+        InputError: it is none, or out of bounds.
+    """
+    try:
+        value = int(form.get(name, ""))
+    except ValueError:
+        value = least - 1
+    if not least <= value <= most:
+        raise InputError(t("admin.number", name=name, least=least, most=most))
+    return value

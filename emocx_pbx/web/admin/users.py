@@ -1,0 +1,137 @@
+"""Users and roles: who may log in, as what, and one-time links for passwords."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from aiohttp import web
+
+from emocx_pbx.errors import InputError
+from emocx_pbx.store.account_rows import Role, User
+from emocx_pbx.web.access import allow
+from emocx_pbx.web.account import checked_name
+from emocx_pbx.web.admin.shared import form_of, page
+from emocx_pbx.web.links import new_link
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.render import see_other
+from emocx_pbx.web.sessions import actor_of, user_of
+from emocx_pbx.web.strings import t
+
+
+def checked_role(role: str, agent: str) -> tuple[Role, str | None]:
+    """A role with its agent, which an agent's user needs.
+
+    Raises:
+        InputError: no such role, or the agent is missing.
+    """
+    found = next((r for r in get_args(Role) if r == role), None)
+    if found is None:
+        raise InputError(t("admin.users.no_role"))
+    if found == "agent" and not agent:
+        raise InputError(t("admin.users.agent_missing"))
+    return found, agent or None
+
+
+async def _page(
+    request: web.Request, status: int = 200, problem: str = "", link: str = "", **given: str
+) -> web.Response:
+    accounts = parts_of(request).store.accounts
+    return page(
+        request, "users", status=status, users=await accounts.users(), agents=await accounts.known_agents(),
+        problem=problem, link=link, given=given,
+    )  # fmt: skip
+
+
+@allow("admin")
+async def users(request: web.Request) -> web.StreamResponse:
+    """All users, and a form for a new one."""
+    return await _page(request)
+
+
+@allow("admin")
+async def add(request: web.Request) -> web.StreamResponse:
+    """A new user, and the link by which he sets his password."""
+    form = await form_of(request)
+    accounts = parts_of(request).store.accounts
+    try:
+        role, agent = checked_role(form.get("role", ""), form.get("agent", ""))
+        user = await accounts.add_user(
+            checked_name(form.get("name", "")), role, agent, None, actor_of(request)
+        )
+    except InputError as error:
+        return await _page(request, 422, str(error), **form)
+    return await _with_link(request, user)
+
+
+@allow("admin")
+async def user(request: web.Request) -> web.StreamResponse:
+    """One user."""
+    return await _one(request, await _user(request))
+
+
+async def _one(request: web.Request, shown: User, status: int = 200, problem: str = "") -> web.Response:
+    accounts = parts_of(request).store.accounts
+    return page(
+        request, "users", template="admin/user.html", status=status, shown=shown, problem=problem,
+        sessions=await accounts.sessions_of(shown.user_id), agents=await accounts.known_agents(),
+    )  # fmt: skip
+
+
+@allow("admin")
+async def change(request: web.Request) -> web.StreamResponse:
+    """Another role or agent, disabled or enabled again."""
+    shown, form = await _user(request), await form_of(request)
+    try:
+        role, agent = checked_role(form.get("role", ""), form.get("agent", ""))
+        disabled = form.get("disabled") == "1"
+        await parts_of(request).store.accounts.change_user(
+            shown.user_id, role, agent, disabled=disabled, by=actor_of(request)
+        )
+    except InputError as error:
+        return await _one(request, shown, 422, str(error))
+    return see_other("/admin/users?done=user_changed")
+
+
+@allow("admin")
+async def link(request: web.Request) -> web.StreamResponse:
+    """A new one-time link."""
+    return await _with_link(request, await _user(request))
+
+
+@allow("admin")
+async def delete(request: web.Request) -> web.StreamResponse:
+    """Remove a user, but not oneself."""
+    shown = await _user(request)
+    try:
+        if shown.user_id == user_of(request).user_id:
+            raise InputError(t("admin.users.not_yourself"))
+        await parts_of(request).store.accounts.delete_user(shown.user_id, actor_of(request))
+    except InputError as error:
+        return await _one(request, shown, 422, str(error))
+    return see_other("/admin/users?done=user_deleted")
+
+
+async def _with_link(request: web.Request, user: User) -> web.Response:
+    parts = parts_of(request)
+    path = await new_link(parts.store.accounts, user, parts.clock(), actor_of(request))
+    base = parts.settings.http.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+    return await _page(request, link=base + path, name=user.name)
+
+
+async def _user(request: web.Request) -> User:
+    found = await parts_of(request).store.accounts.user(int(request.match_info["user_id"]))
+    if found is None:
+        raise web.HTTPNotFound
+    return found
+
+
+def routes() -> list[web.RouteDef]:
+    """Where the pages are."""
+    return [
+        web.get("/admin/users", users),
+        web.post("/admin/users", add),
+        web.get(r"/admin/users/{user_id:\d{1,9}}", user),
+        web.post(r"/admin/users/{user_id:\d{1,9}}", change),
+        web.post(r"/admin/users/{user_id:\d{1,9}}/link", link),
+        web.post(r"/admin/users/{user_id:\d{1,9}}/delete", delete),
+    ]
