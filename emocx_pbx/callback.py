@@ -9,6 +9,7 @@ from emocx_pbx.domain import Decision
 from emocx_pbx.doors import channel_variables
 from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.pbx.ami import AmiGateway
+from emocx_pbx.pbx.queues import queue_arguments
 
 
 class CallBack:
@@ -48,7 +49,7 @@ class CallBack:
         fields: dict[str, str | list[str]] = {
             "Channel": self._channel.format(number=number),
             "Application": "Queue",
-            "Data": decision.queue,
+            "Data": queue_arguments(decision.queue, variables["EMOCX_RULE"], self._ami.state.version),
             "ChannelId": call_id,
             "OtherChannelId": f"{call_id}-2",
             "CallerID": f"<{number}>",

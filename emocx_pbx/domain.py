@@ -116,6 +116,8 @@ class Decision:
     max_penalty: int | None = None
     raise_penalty: int | None = None
     """QUEUE_RAISE_PENALTY: members up to this penalty ring as equals, as without the ranking."""
+    tier_wait_s: int | None = None
+    """After so long in the queue any agent may ring, whatever the penalties above say."""
     announcement: str | None = None
     rule: str | None = None
     """Name of the policy rule that fired; None for the default."""

@@ -77,8 +77,9 @@ class Doors:
         count: Callable[[str], None],
         queues: Callable[[], Mapping[str, QueueState]] = dict,
         ranked: Callable[[], Collection[str]] = tuple,
+        widening: Callable[[], Collection[int] | None] = lambda: None,
     ) -> None:
-        self._queues, self._ranked = queues, ranked
+        self._queues, self._ranked, self._widening = queues, ranked, widening
         self._pool, self._policy, self._mode, self._holdout = pool, policy, mode, holdout
         self._deadline_s, self._now, self._new_id = deadline_s, now, new_id
         self._record, self._count = record, count
@@ -180,6 +181,7 @@ class Doors:
             at=self._now(),
             queues=self._queues(),
             ranked=self._ranked(),
+            widening=self._widening(),
         )
         if failed is not None:
             decision = replace(decision, status="timeout", reasons=(f"not classified: {failed}",))
@@ -217,6 +219,7 @@ def channel_variables(decision: Decision) -> dict[str, str]:
         "EMOCX_TOPIC": decision.topic or "",
         "EMOCX_QUEUE": decision.queue,
         "EMOCX_ANNOUNCEMENT": decision.announcement or "",
+        "EMOCX_RULE": f"emocx-{decision.tier_wait_s}" if decision.tier_wait_s else "",
     }
     levers = {
         "QUEUE_PRIO": decision.priority,

@@ -11,13 +11,11 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
-from emocx_pbx.pbx.ami_message import AmiResponse
-from emocx_pbx.pbx.queues import queue_members
+from emocx_pbx.pbx.queues import Ami, queue_members
 from emocx_pbx.pbx.tracked import AgentNames
 from emocx_pbx.routing.penalties import (
     Kept,
@@ -49,15 +47,6 @@ AT_ONCE = 8
 RESTORE_S = 3.0
 
 _MEMBER_EVENTS = frozenset({"QueueMemberPenalty", "QueueMemberAdded", "QueueMemberRemoved"})
-
-
-class Ami(Protocol):
-    """The part of the AMI gateway that the ranker needs."""
-
-    async def action(
-        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
-    ) -> AmiResponse:
-        """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
 @dataclass(frozen=True, slots=True)

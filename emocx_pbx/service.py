@@ -35,7 +35,7 @@ from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.callback import CallBack
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Caller, Doors, channel_variables
-from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError, StoreError
+from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.happenings import OptedOut, TapsLost, Told
 from emocx_pbx.journey import Journeys
@@ -47,14 +47,12 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.agi import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami import AmiGateway, LinkState
 from emocx_pbx.pbx.calls import AgentConnected, CallEnded, CallTracker
-from emocx_pbx.pbx.queues import queue_states
 from emocx_pbx.pbx.taps import TapKeeper
 from emocx_pbx.pbx.tracked import AgentNames
 from emocx_pbx.pbx.user_events import UserEvents
 from emocx_pbx.pbx.versions import tap_mode
+from emocx_pbx.policies import Policies, Reloaded
 from emocx_pbx.ranker import Ranker
-from emocx_pbx.routing.decision import QueueState
-from emocx_pbx.routing.policy import load_policy, validate
 from emocx_pbx.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
@@ -64,8 +62,6 @@ from emocx_pbx.webhooks.schedule import Outcome
 
 log = structlog.get_logger()
 
-#: Between two looks at the queues' states.
-QUEUES_S = 5.0
 DAY_S = 86_400.0
 #: Time for reading and setting variables beside the decision itself; under the dialplan's guard.
 AGI_MARGIN_S = 0.2
@@ -81,16 +77,15 @@ class Service:
         self.health.set("asterisk", False, "not connected yet")
         self.health.set("analysis", False, "models are loading")
         self._tap_mode = "off"
-        self._queues: dict[str, QueueState] = {}
         self._problems: set[str] = set()
         """What workers said of models, each told once."""
-        self.policy = load_policy(settings.policy_path())
         count = self.metrics.count
+        self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link, count=count)
+        self.policies = Policies(self.ami, settings.policy_path(), lambda: self.ranker.poke())
         models = settings.models_path()
         analysis = msgspec.structs.replace(settings.analysis, models_dir=str(models) if models else "")
-        self.pool = WorkerPool(analysis, self._on_worker, self.policy.topics, settings.log)
-        self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link, count=count)
         self.user_events = UserEvents(self.ami, count)
+        self.pool = WorkerPool(analysis, self._on_worker, self.policies.policy.topics, settings.log)
         pattern = settings.asterisk.agent_name_regex
         self.tracker = CallTracker(re.compile(pattern) if pattern else None)
         self.taps = TapKeeper(
@@ -103,7 +98,7 @@ class Service:
             self.taps,
             self._begin_tap,
             rubric,
-            Alerting(lambda: self.policy.alerts, self._on_alert, time.time, count),
+            Alerting(lambda: self.policies.policy.alerts, self._on_alert, time.time, count),
             lambda: any(wants(e.events, "call.reading") for e in store.receivers.current()),
             settings.privacy.store_query_text,
             time.time,
@@ -115,7 +110,7 @@ class Service:
         self.live = LiveFeed(board, uuid.uuid4().hex[:8], time.time)
         self.doors = Doors(
             self.pool,
-            lambda: self.policy,
+            lambda: self.policies.policy,
             settings.routing.mode,
             settings.routing.holdout,
             settings.agi.deadline_s,
@@ -123,8 +118,9 @@ class Service:
             lambda: f"dec_{uuid.uuid4().hex}",
             self.journeys.put,
             count,
-            lambda: self._queues,
+            lambda: self.policies.queues,
             lambda: self.ranker.ranked(),
+            lambda: self.policies.widening,
         )
         self.call_back = CallBack(
             self.ami, settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
@@ -133,8 +129,8 @@ class Service:
             settings.chat,
             self.doors,
             self.call_back,
-            lambda: self.policy.default_queue,
-            lambda: self._queues,
+            lambda: self.policies.policy.default_queue,
+            lambda: self.policies.queues,
             time.time,
             lambda: uuid.uuid4().hex,
             count,
@@ -143,7 +139,7 @@ class Service:
         self.ranker = Ranker(
             self.ami,
             store,
-            lambda: self.policy,
+            lambda: self.policies.policy,
             AgentNames(re.compile(pattern) if pattern else None),
             routing.rank and routing.mode == "active",
             count,
@@ -212,8 +208,7 @@ class Service:
             status = await self.ami.action("Status", {})
             await self.journeys.recover([e for e in status.events if "Uniqueid" in e])
             queues = await self.ami.action("QueueStatus", {})
-            self._queues = queue_states(queues.events)
-            self._warn_of_policy()
+            await self.policies.met(queues.events)
             for entry in queues.events:
                 self.journeys.on_ami(entry)  # members: what queues call their agents
                 known = self.tracker.calls.get(entry.get("Uniqueid", ""))
@@ -221,21 +216,6 @@ class Service:
                     self.journeys.on_ami({**entry, "Event": "QueueCallerJoin"})
         except (PeerUnavailable, RefusedError) as error:
             log.warning("not in step with Asterisk", key="ami.resync_failed", why=str(error))
-
-    async def watch_queues(self) -> None:
-        """Keep the queues' states for policies that ask for them."""
-        while True:
-            await asyncio.sleep(QUEUES_S)
-            try:
-                status = await self.ami.action("QueueStatus", {})
-            except (PeerUnavailable, RefusedError):
-                self._queues = {}  # unknown: rules that ask for a state do not fire
-            else:
-                self._queues = queue_states(status.events)
-
-    def _warn_of_policy(self) -> None:
-        for problem in validate(self.policy, self._queues):
-            log.warning("policy does not fit this PBX", key="policy.unfit", why=problem)
 
     def _begin_tap(self, change: AgentConnected, zero_at: float | None) -> None:
         if self._tap_mode != "off":
@@ -294,18 +274,12 @@ class Service:
     def reload(self) -> asyncio.Task[list[ModelsLoaded]]:
         """Read the policy again, and let workers swap in what models' names now stand for."""
         self.reload_policy()
-        return self._group.create_task(self.pool.load_models(self.policy.topics), name="load models")
+        topics = self.policies.policy.topics
+        return self._group.create_task(self.pool.load_models(topics), name="load models")
 
-    def reload_policy(self) -> None:
+    def reload_policy(self) -> Reloaded:
         """Read the policy file again; a wrong one is refused and the old one stays."""
-        try:
-            self.policy = load_policy(self.settings.policy_path())
-        except EmocxError as error:
-            log.error("policy refused, the old one stays", key="policy.refused", why=str(error))
-        else:
-            log.info("policy reloaded", key="policy.reloaded")
-            self._warn_of_policy()
-            self.ranker.poke()
+        return self.policies.reload()
 
     async def forget_old_calls(self) -> None:
         """Erase calls older than privacy.keep_days, once at the start and then daily."""
@@ -322,7 +296,8 @@ class Service:
         """The HTTP app over these parts."""
         parts = Parts(
             self.settings, self.store, self.doors, self.call_back, self.chat, self.live, self.health,
-            self.metrics, lambda: self.policy, lambda: self._queues, self.reload, test_webhook, time.time,
+            self.metrics, lambda: self.policies.policy, lambda: self.policies.queues, self.reload,
+            test_webhook, time.time,
             lambda: [w.ready for w in self.pool.workers if w.ready is not None],
         )  # fmt: skip
         return create_app(parts)

@@ -64,7 +64,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         journeys = group.create_task(service.journeys.run(), name="journeys")
         sender = group.create_task(sending.run(), name="sender")
         ami = group.create_task(service.ami.run(), name="ami")
-        watching = group.create_task(service.watch_queues(), name="queues")
+        watching = group.create_task(service.policies.watch(), name="queues")
         ranking = group.create_task(service.ranker.run(), name="ranking")
         telling = group.create_task(service.user_events.run(), name="user events")
         forgetting = group.create_task(service.forget_old_calls(), name="forgetting")

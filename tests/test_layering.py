@@ -49,7 +49,7 @@ HEIGHTS = (
     {"alerting"},
     {"course", "doors"},
     {"happenings"},
-    {"journey", "callback", "live", "ranker"},
+    {"journey", "callback", "live", "ranker", "policies"},
     {"chat"},
     {"web"},
     {"service"},

@@ -129,7 +129,8 @@ def write(config: PbxConfig, target: Path) -> None:
     for template in sorted(TEMPLATES.glob("*.conf")):
         (target / template.name).write_text(fill(template.read_text(), known))
     dialplan = shipped("dialplan")
-    (target / "emocx.conf").write_text((dialplan / "emocx.conf").read_text())
+    for name in ("emocx.conf", "queuerules-emocx.conf"):
+        (target / name).write_text((dialplan / name).read_text())
     manager = (dialplan / "manager-emocx.conf").read_text()
     manager = re.sub(r"(?m)^secret *=.*$", f"secret = {config.secret}", manager)
     manager = re.sub(r"(?m)^permit *=.*$", f"permit = {config.ami_permit}", manager)

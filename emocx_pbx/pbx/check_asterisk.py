@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Protocol
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.pbx.ami_message import AmiResponse
 from emocx_pbx.pbx.finding import Finding, Level
+from emocx_pbx.pbx.queues import Ami, widening_rules
 from emocx_pbx.pbx.versions import OLD_BRANCHES, capabilities, tap_mode
 from emocx_pbx.routing.policy import Policy, validate
 from emocx_pbx.settings import Settings
@@ -34,15 +33,6 @@ MODULES: Mapping[str, str] = {
 CLOCK_SLACK_S = 2.0
 
 CONTEXT = "emocx-route"
-
-
-class Ami(Protocol):
-    """The part of the AMI gateway that the check needs."""
-
-    async def action(
-        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
-    ) -> AmiResponse:
-        """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
 async def asterisk_findings(
@@ -171,6 +161,8 @@ async def _queues(ami: Ami, policy: Policy | None) -> AsyncIterator[Finding]:
     problems = validate(policy, queues) if policy else []
     for problem in problems:
         yield Finding("fail", "queues", problem, "correct the policy, or add the queue to Asterisk")
+    if policy and (waits := policy.tier_waits()):
+        yield await _tiers(ami, waits)
     for name in policy.queues() if policy else ():
         if members.get(name) == 0:
             yield Finding(
@@ -182,6 +174,27 @@ async def _queues(ami: Ami, policy: Policy | None) -> AsyncIterator[Finding]:
     if not problems:
         named = ", ".join(sorted(queues)[:8])
         yield Finding("ok", "queues", f"{len(queues)} queues ({named}); the policy's are among them")
+
+
+async def _tiers(ami: Ami, waits: frozenset[int]) -> Finding:
+    """Whether Asterisk ends the wait for a better agent, for a policy that asks for tiers."""
+    try:
+        missing = sorted(waits - await widening_rules(ami, waits))
+        if missing:
+            named = ", ".join(f"emocx-{wait}" for wait in missing)
+            return Finding(
+                "warn", "tiers", f"no queue rule {named}: tiers of the policy are not used",
+                "include dialplan/queuerules-emocx.conf in queuerules.conf, then: queue reload rules",
+            )  # fmt: skip
+        lines = (await ami.action("ShowDialPlan", {})).events
+    except RefusedError as e:
+        return Finding("warn", "tiers", f"queue rules or dialplan not visible with our rights: {e}")
+    if not any("EMOCX_RULE" in line.get("AppData", "") for line in lines):
+        return Finding(
+            "warn", "tiers", "no Queue() in the dialplan gets EMOCX_RULE: callers of a tier may wait for it",
+            "see dialplan/queuerules-emocx.conf; nothing to do where each queue has a defaultrule",
+        )  # fmt: skip
+    return Finding("ok", "tiers", f"Asterisk ends waits for a better agent ({len(waits)} queue rules)")
 
 
 async def _dialplan(ami: Ami) -> Finding:

@@ -15,8 +15,8 @@ from uuid import UUID
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.audio_server import AudioServer, AudioSession
-from emocx_pbx.pbx.check_asterisk import Ami
 from emocx_pbx.pbx.finding import Finding
+from emocx_pbx.pbx.queues import Ami
 from emocx_pbx.pbx.taps import SPY_OPTIONS, Mode
 from emocx_pbx.pbx.versions import TapMode
 from emocx_pbx.settings import Settings

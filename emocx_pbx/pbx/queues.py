@@ -1,10 +1,13 @@
-"""The queues' states and members from the answer to the AMI action QueueStatus; pure."""
+"""The queues' states, members and rules, from the answers to the AMI actions QueueStatus and QueueRule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
+from emocx_pbx.pbx.ami_message import AmiResponse
 from emocx_pbx.pbx.tracked import AgentNames
+from emocx_pbx.pbx.versions import parse
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.penalties import Member
 
@@ -14,10 +17,20 @@ _FREE = "1"
 _AWAY = frozenset({"4", "5"})
 
 
+class Ami(Protocol):
+    """The part of the AMI gateway that looks at queues need."""
+
+    async def action(
+        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
+    ) -> AmiResponse:
+        """Send an action; PeerUnavailable or RefusedError if it fails."""
+
+
 def queue_states(events: Iterable[Mapping[str, str]]) -> dict[str, QueueState]:
     """States by queue name, from QueueParams, QueueMember and QueueEntry events."""
     waits: dict[str, list[float]] = {}
     free: dict[str, int] = {}
+    there: dict[str, set[int]] = {}
     for event in events:
         name = event.get("Queue", "")
         match event.get("Event"):
@@ -25,10 +38,13 @@ def queue_states(events: Iterable[Mapping[str, str]]) -> dict[str, QueueState]:
                 waits.setdefault(name, [])
             case "QueueEntry":
                 waits.setdefault(name, []).append(float(event.get("Wait") or 0))
-            case "QueueMember" if event.get("Status") == _FREE and event.get("Paused") != "1":
-                free[name] = free.get(name, 0) + 1
+            case "QueueMember" if event.get("Paused") != "1" and event.get("Status") not in _AWAY:
+                there.setdefault(name, set()).add(int(event.get("Penalty") or 0))
+                free[name] = free.get(name, 0) + (event.get("Status") == _FREE)
     return {
-        name: QueueState(len(waiting), max(waiting, default=0.0), free.get(name, 0))
+        name: QueueState(
+            len(waiting), max(waiting, default=0.0), free.get(name, 0), frozenset(there.get(name, ()))
+        )
         for name, waiting in waits.items()
     }
 
@@ -44,3 +60,21 @@ def queue_members(events: Iterable[Mapping[str, str]], names: AgentNames) -> lis
             penalty = int(event.get("Penalty") or 0)
             found.append(Member(queue, interface, agent, penalty, present))
     return found
+
+
+async def widening_rules(ami: Ami, waits: Iterable[int]) -> frozenset[int]:
+    """Those of the waits for which the PBX has a queue rule emocx-N.
+
+    Raises:
+        PeerUnavailable, RefusedError: it could not be asked.
+    """
+    answers = {wait: await ami.action("QueueRule", {"Rule": f"emocx-{wait}"}) for wait in waits}
+    return frozenset(wait for wait, answer in answers.items() if "Rule" in answer.headers)
+
+
+def queue_arguments(queue: str, rule: str, version: str) -> str:
+    """Arguments of Queue() for a queue and a queue rule; before 21 there was one more before `rule`."""
+    if not rule:
+        return queue
+    branch = (parse(version) or (22, 0))[0]
+    return f"{queue},,,,,,,{rule}" if branch >= 21 else f"{queue},,,,,,,,{rule}"

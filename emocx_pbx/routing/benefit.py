@@ -145,7 +145,8 @@ def _half_width(a: Summary, b: Summary) -> float:
     va, vb = (a.variance or 0.0) / a.customers, (b.variance or 0.0) / b.customers
     if va + vb == 0:
         return 0.0
-    freedom = (va + vb) ** 2 / (va**2 / (a.customers - 1) + vb**2 / (b.customers - 1))
+    share = va / (va + vb)  # squares of variances themselves can vanish
+    freedom = 1 / (share**2 / (a.customers - 1) + (1 - share) ** 2 / (b.customers - 1))
     return t95(freedom) * math.sqrt(va + vb)
 
 

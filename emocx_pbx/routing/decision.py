@@ -53,6 +53,8 @@ class QueueState:
     longest_wait_s: float
     available: int
     """Members that could take a call now."""
+    penalties: frozenset[int] = frozenset()
+    """Of members who are logged in and not paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def decide(
     at: float,
     queues: Mapping[str, QueueState] | None = None,
     ranked: Collection[str] = (),
+    widening: Collection[int] | None = None,
 ) -> Decision:
     """Where a query goes, and why.
 
@@ -91,6 +94,8 @@ def decide(
         queues: states of queues by name; rules that look at an unknown one do not fire.
         ranked: queues whose members have the ranking's penalties; a caller whom no rule sent there rings
             them as equals, as before.
+        widening: waits (tier_wait_s) that the PBX is known to keep; a rule with another one does not keep
+            its caller waiting for a better agent. None: not asked.
     """
     default_queue = query.default_queue or policy.default_queue
     if query.optout:
@@ -106,7 +111,7 @@ def decide(
         reasons.append(f"no rule fired: {_goes(default_queue)}")
     else:
         status = "ok"
-        reasons.append(f'rule "{rule.name}" fired: {_effect(rule, default_queue)}')
+        reasons.append(f'rule "{rule.name}" fired: {_effect(rule, policy, default_queue)}')
     if mode == "monitor":
         status = "monitor"
         reasons.append(f"monitor mode: the call was left as it was, {_goes(default_queue)}")
@@ -114,6 +119,11 @@ def decide(
         status = "holdout"
         reasons.append(f"the customer is in the holdout: the call was left as it was, {_goes(default_queue)}")
     acts = rule is not None and status == "ok"
+    limits: int | None = None
+    if acts and rule and rule.limited:
+        why_not = unlimited(rule, policy, default_queue, queues, widening)
+        reasons += [f"any agent may take the call: {why_not}"] if why_not else []
+        limits = None if why_not else rule.tier_wait_s or policy.tier_wait_s
     return Decision(
         decision_id=decision_id,
         at=at,
@@ -124,14 +134,37 @@ def decide(
         probabilities=query.scores.as_dict() if query.scores else None,
         topic=query.topic,
         priority=rule.priority if acts and rule else None,
-        min_penalty=rule.min_penalty if acts and rule else None,
-        max_penalty=rule.highest_penalty if acts and rule else None,
+        min_penalty=rule.min_penalty if limits and rule else None,
+        max_penalty=rule.highest_penalty if limits and rule else None,
+        tier_wait_s=limits,
         raise_penalty=EQUALS if not acts and default_queue in ranked else None,
         announcement=(rule.announcement or None) if acts and rule else None,
         rule=rule.name if rule else None,
         reasons=tuple(reasons),
         source=query.source if query.scores else "none",
     )
+
+
+def unlimited(
+    rule: Rule,
+    policy: Policy,
+    default_queue: str,
+    queues: Mapping[str, QueueState] | None,
+    widening: Collection[int] | None,
+) -> str:
+    """Why a rule's tier must not keep its caller waiting, as a sentence; empty: it may."""
+    wait = rule.tier_wait_s or policy.tier_wait_s
+    if widening is not None and wait not in widening:
+        return f"the PBX has no queue rule emocx-{wait} that would end the wait for a better one"
+    if queues is not None:
+        name = rule.queue or default_queue
+        state = queues.get(name)
+        if state is None:
+            return f"the state of queue {name or '(none)'} is not known"
+        low, high = rule.min_penalty or 0, rule.highest_penalty
+        if not any(low <= p and (high is None or p <= high) for p in state.penalties):
+            return f"nobody of that tier is logged in to {name}"
+    return ""
 
 
 def explain(
@@ -244,13 +277,16 @@ def heard(query: QueryFacts) -> str:
     return said + (f"; the topic is {query.topic} ({query.topic_confidence:.2f})" if query.topic else "")
 
 
-def _effect(rule: Rule, default_queue: str) -> str:
+def _effect(rule: Rule, policy: Policy, default_queue: str) -> str:
     parts = [_goes(rule.queue or default_queue)]
     if rule.priority is not None:
         parts.append(f"priority {rule.priority}")
     low, high = rule.min_penalty, rule.highest_penalty
     if low is not None or high is not None:
-        parts.append(f"agents with penalty {low or 0} to {'any' if high is None else high}")
+        wait = rule.tier_wait_s or policy.tier_wait_s
+        parts.append(
+            f"agents with penalty {low or 0} to {'any' if high is None else high} for {wait} s, then any"
+        )
     if rule.announcement:
         parts.append(f"announcement {rule.announcement}")
     return ", ".join(parts)

@@ -20,6 +20,8 @@ Name = Annotated[str, Meta(pattern=r"^[\w.@:/-]*\Z")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
 Signal = Literal["angry", "neutral", "disappointed", "happy", "uncertain"]
+#: Seconds that a caller may wait for a better agent: those that dialplan/queuerules-emocx.conf has.
+TierWait = Literal[5, 10, 15, 20, 30, 45, 60, 90, 120]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 #: Monday first, as `datetime.weekday` counts.
@@ -68,6 +70,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """QUEUE_MIN_PENALTY: keeps agents with a lower penalty free for others."""
     max_penalty: Count | None = None
     """QUEUE_MAX_PENALTY: only agents up to this penalty."""
+    tier_wait_s: TierWait | None = None
+    """Seconds that tier, min_penalty and max_penalty hold; then any agent rings. None: the policy's."""
     announcement: Name = ""
     """Sound file the dialplan plays before the queue."""
 
@@ -85,12 +89,19 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """QUEUE_MAX_PENALTY by `max_penalty` or `tier`."""
         return self.tier if self.max_penalty is None else self.max_penalty
 
+    @property
+    def limited(self) -> bool:
+        """Whether it sends callers to some of a queue's agents only."""
+        return self.highest_penalty is not None or self.min_penalty is not None
+
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An ordered list of rules; the first that fires decides."""
 
     rules: tuple[Rule, ...] = ()
     """In order of precedence."""
+    tier_wait_s: TierWait = 20
+    """Longest wait for a better agent, in seconds, where a rule says nothing else."""
     default_queue: Name = ""
     """Queue for queries that come without one (HTTP); the dialplan's own default goes before it."""
     timezone: str = ""
@@ -106,6 +117,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Every queue it names, each once, in order."""
         named = [*(rule.queue for rule in self.rules), self.default_queue]
         return tuple(dict.fromkeys(q for q in named if q))
+
+    def tier_waits(self) -> frozenset[int]:
+        """The waits that its rules ask Asterisk to keep."""
+        return frozenset(rule.tier_wait_s or self.tier_wait_s for rule in self.rules if rule.limited)
 
 
 def built_in_policy(default_queue: str = "") -> Policy:
@@ -152,13 +167,32 @@ def _checked(tables: dict[str, object], origin: str) -> Policy:
     return policy
 
 
-def validate(policy: Policy, known_queues: Collection[str]) -> list[str]:
+def validate(
+    policy: Policy, known_queues: Collection[str], widening: Collection[int] | None = None
+) -> list[str]:
     """What an administrator should know before the policy takes calls; empty: all is well.
 
     Args:
         policy: a loaded policy.
         known_queues: the PBX's queues (AMI QueueStatus).
+        widening: waits for which the PBX has queue rules (AMI QueueRule); None: not asked.
     """
+    found = unknown_queues(policy, known_queues)
+    if widening is not None:
+        found += [
+            f"tier_wait_s: the PBX has no queue rule emocx-{wait}, so nobody waits for a better agent; "
+            "include dialplan/queuerules-emocx.conf in queuerules.conf, then: queue reload rules"
+            for wait in sorted(policy.tier_waits() - set(widening))
+        ]
+    for rule, later in zip(policy.rules, policy.rules[1:], strict=False):
+        if rule.unconditional:
+            found.append(f'rule "{later.name}" can never fire: "{rule.name}" before it has no condition')
+            break
+    return found
+
+
+def unknown_queues(policy: Policy, known_queues: Collection[str]) -> list[str]:
+    """Queues that the policy names and the PBX does not have, each as a sentence."""
     found = []
     for rule in policy.rules:
         if rule.queue and rule.queue not in known_queues:
@@ -168,10 +202,11 @@ def validate(policy: Policy, known_queues: Collection[str]) -> list[str]:
     if policy.default_queue and policy.default_queue not in known_queues:
         near = suggestion(policy.default_queue, known_queues)
         found.append(f"default_queue: the PBX has no queue {policy.default_queue}{near}")
-    for rule, later in zip(policy.rules, policy.rules[1:], strict=False):
-        if rule.unconditional:
-            found.append(f'rule "{later.name}" can never fire: "{rule.name}" before it has no condition')
-            break
+    found += [
+        f"rank_by: the PBX has no queue {queue}{suggestion(queue, known_queues)}"
+        for queue in policy.rank_by
+        if queue not in known_queues
+    ]
     return found
 
 
@@ -215,6 +250,8 @@ def _problems(policy: Policy) -> list[tuple[str, str]]:
                 found.append((f"{place}.hours", f'expected times like "08:00-18:00", got {hours!r}'))
         if rule.tier is not None and rule.max_penalty is not None:
             found.append((f"{place}.tier", "expected either tier or max_penalty, not both"))
+        if rule.tier_wait_s is not None and not rule.limited:
+            found.append((f"{place}.tier_wait_s", "expected a tier, min_penalty or max_penalty beside it"))
         low, high = rule.min_penalty, rule.highest_penalty
         if low is not None and high is not None and low > high:
             found.append((f"{place}.min_penalty", f"expected at most {high}, the highest penalty, got {low}"))

@@ -1,21 +1,29 @@
 """The ranking: from grades to how well each agent's customers of each emotion fare, and to tiers.
 
-A score is taken as  mean of the emotion + agent + agent with that emotion + chance.  Both effects are
-shrunk towards zero by how few calls they rest on (partial pooling; Efron & Morris 1975, James-Stein by
-empirical Bayes), so nobody is ranked on three lucky calls. What is not known of an agent is counted in
-his favour (optimism in the face of uncertainty; Auer 2002), so that new agents are tried. A cap on
-angry callers protects people; a floor on calls keeps anybody from starving.
+A score is taken as  mean of the emotion + agent + agent with that emotion + chance.  An agent's effects
+have a prior (normal, around zero), so few calls pull towards the mean: partial pooling, as the exact
+posterior of a linear model (Lindley & Smith 1972). A caller's emotion is never known for sure: what the
+call itself told of it counts beside what was heard before (`Outcome.signals`), and an estimate for callers
+heard as angry is one for the mixture of callers who were heard so. What is not known of an agent is
+counted in his favour (optimism in the face of uncertainty; Auer 2002), so that new agents are tried. A
+cap on angry callers protects people; a floor on calls keeps anybody from starving.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-K = TypeVar("K", bound=Hashable)
+from emocx_pbx.domain import LABELS, UNCERTAIN
+from emocx_pbx.routing import linear
+from emocx_pbx.routing.linear import Matrix, Vector
+
+#: What callers are told apart by.
+EMOTIONS: Final = (*(str(label) for label in LABELS), UNCERTAIN)
+#: Means and agents' effects are estimated in turn, so often: by then nothing moves any more.
+ROUNDS: Final = 3
 
 #: The emotion whose callers cost their agent most.
 HARD: Final = "angry"
@@ -38,9 +46,9 @@ class RankingPlan:
     optimism: float = 0.5
     """Standard deviations of doubt that are counted in an agent's favour."""
     step: float = 2.0
-    """Points that make a tier: who is as close as this to another is as good as he."""
-    tiers: int = 8
-    """Number of tiers; 0 is the best."""
+    """Points that make a tier: who is as close as this to the best of a tier is as good as he."""
+    tiers: int = 10
+    """Number of tiers; 0 is the best, the last is also for agents who have had their share of anger."""
     load_window_s: float = 8 * 3600.0
     """The time that the cap and the floor look back: about a shift."""
     hard_cap: float = 2.0
@@ -63,6 +71,15 @@ class Outcome:
     """Unix seconds."""
     calls: float = 1.0
     """How many such calls of that mean score it stands for."""
+    signals: tuple[float, float, float, float] | None = None
+    """Probabilities of what the customer was at the segment's begin, in LABELS' order, by all that is
+    known after it; None: nothing is known but `emotion`."""
+
+    def weights(self) -> Vector:
+        """How much it tells of each of EMOTIONS."""
+        if self.signals is not None:
+            return [*self.signals, 0.0]
+        return [1.0 if _kind(self.emotion) == emotion else 0.0 for emotion in EMOTIONS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,31 +107,62 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Effects:
+    """An agent's effect on customers of each of EMOTIONS: what is expected, and what is not known."""
+
+    mean: Vector
+    covariance: Matrix
+    calls: Vector
+    """Calls with customers heard as each emotion; old ones count in part."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """Estimates of every agent with every emotion that anybody was graded on."""
 
     plan: RankingPlan
-    means: Mapping[str, float]
+    means: Vector
     """Expected score by emotion."""
-    overall: float
-    """Expected score of an emotion never seen."""
-    agents: Mapping[str, tuple[float, float]]
-    """By agent: his effect over all emotions, and the calls it rests on."""
-    pairs: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
-    """By agent and emotion: the further effect, and the calls it rests on."""
+    mixture: Mapping[str, Vector]
+    """What customers really were, by what they were heard as."""
+    shares: Vector
+    """Shares of all customers by emotion."""
+    agents: Mapping[str, Effects]
 
     def estimate(self, agent: str, emotion: str) -> Estimate:
-        """Of any agent with any emotion; of a new one the mean, with all the doubt there is."""
-        plan = self.plan
-        noise = plan.noise_sd**2
-        general, n_agent = self.agents.get(agent, (0.0, 0.0))
-        special, n_pair = self.pairs.get((agent, emotion), (0.0, 0.0))
-        k_agent, k_pair = noise / plan.agent_sd**2, noise / plan.pair_sd**2
-        # What the pair's own calls tell needs no knowledge of the agent in general.
-        borrowed = k_pair / (n_pair + k_pair)
-        variance = noise / (n_pair + k_pair) + borrowed**2 * noise / (n_agent + k_agent)
-        mean = self.means.get(emotion, self.overall) + general + special
-        return Estimate(mean, math.sqrt(variance), n_pair)
+        """For callers heard as this emotion, with any agent; a new one gets all the doubt there is."""
+        kind = _kind(emotion)
+        calls = self.agents[agent].calls[EMOTIONS.index(kind)] if agent in self.agents else 0.0
+        return self._expected(agent, self.mixture[kind], calls)
+
+    def overall(self, agent: str) -> Estimate:
+        """For callers as they come, with any agent."""
+        calls = sum(self.agents[agent].calls) if agent in self.agents else 0.0
+        return self._expected(agent, self.shares, calls)
+
+    @property
+    def level(self) -> float:
+        """The score to expect of anybody with customers as they come."""
+        return linear.dot(self.shares, self.means)
+
+    def level_of(self, emotion: str) -> float:
+        """The score to expect of anybody with customers heard as this emotion."""
+        return linear.dot(self.mixture[_kind(emotion)], self.means)
+
+    def _expected(self, agent: str, mixed: Vector, calls: float) -> Estimate:
+        effects = self.agents.get(agent) or _unknown(self.plan)
+        mean = linear.dot(mixed, self.means) + linear.dot(mixed, effects.mean)
+        variance = linear.dot(mixed, linear.times(effects.covariance, mixed))
+        return Estimate(mean, math.sqrt(variance), calls)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What an agent's outcomes add up to; `r`, the sum of x times what is left of the score, comes later."""
+
+    xx: Matrix
+    xy: Vector
+    calls: Vector
 
 
 def rank(outcomes: Iterable[Outcome], now: float, plan: RankingPlan | None = None) -> Ranking:
@@ -126,22 +174,90 @@ def rank(outcomes: Iterable[Outcome], now: float, plan: RankingPlan | None = Non
         plan: numbers.
     """
     plan = plan or RankingPlan()
-    weighed = [(o, o.calls * 0.5 ** (max(0.0, now - o.at) / plan.half_life_s)) for o in outcomes]
-    overall = _shrunk(((w, o.score) for o, w in weighed), towards=50.0, calls=1.0)[0]
-    means: dict[str, float] = {}
-    for emotion, group in _grouped(weighed, lambda o: o.emotion).items():
-        means[emotion] = _shrunk(((w, o.score) for o, w in group), overall, plan.prior_calls)[0]
-    noise = plan.noise_sd**2
-    agents: dict[str, tuple[float, float]] = {}
-    for agent, group in _grouped(weighed, lambda o: o.agent).items():
-        residuals = ((w, o.score - means[o.emotion]) for o, w in group)
-        agents[agent] = _shrunk(residuals, 0.0, noise / plan.agent_sd**2)
-    pairs: dict[tuple[str, str], tuple[float, float]] = {}
-    for pair, group in _grouped(weighed, lambda o: (o.agent, o.emotion)).items():
-        general = agents[pair[0]][0]
-        rest = ((w, o.score - means[o.emotion] - general) for o, w in group)
-        pairs[pair] = _shrunk(rest, 0.0, noise / plan.pair_sd**2)
-    return Ranking(plan, means, overall, agents, pairs)
+    sums: dict[str, _Sums] = {}
+    mixed = {emotion: linear.zeros() for emotion in EMOTIONS}
+    for outcome in outcomes:
+        weight = outcome.calls * 0.5 ** (max(0.0, now - outcome.at) / plan.half_life_s)
+        x = outcome.weights()
+        own = sums.setdefault(outcome.agent, _Sums(linear.square(), linear.zeros(), linear.zeros()))
+        present = [i for i, part in enumerate(x) if part]
+        for i in present:
+            part = weight * x[i]
+            own.xy[i] += part * outcome.score
+            row = own.xx[i]
+            for j in present:
+                row[j] += part * x[j]
+        own.calls[EMOTIONS.index(_kind(outcome.emotion))] += weight
+        linear.add(mixed[_kind(outcome.emotion)], x, weight)
+    covariances = {agent: linear.inverse(_precision(own, plan)) for agent, own in sums.items()}
+    effects = {agent: linear.zeros() for agent in sums}
+    means = _means(sums, effects, plan)
+    for _ in range(ROUNDS):
+        for agent, own in sums.items():
+            left = linear.minus(own.xy, linear.times(own.xx, means))
+            effects[agent] = [v / plan.noise_sd**2 for v in linear.times(covariances[agent], left)]
+        means = _means(sums, effects, plan)
+    return Ranking(
+        plan,
+        means,
+        {heard: _mixture(heard, really, plan) for heard, really in mixed.items()},
+        _shares(mixed.values()),
+        {agent: Effects(effects[agent], covariances[agent], own.calls) for agent, own in sums.items()},
+    )
+
+
+def _means(sums: Mapping[str, _Sums], effects: Mapping[str, Vector], plan: RankingPlan) -> Vector:
+    """Scores to expect by emotion, less the agents' effects, pulled towards the mean of all."""
+    xx, xy = linear.square(), linear.zeros()
+    for agent in sorted(sums):
+        own = sums[agent]
+        linear.add(xy, linear.minus(own.xy, linear.times(own.xx, effects[agent])), 1.0)
+        for row, more in zip(xx, own.xx, strict=True):
+            linear.add(row, more, 1.0)
+    weight = sum(map(sum, xx))
+    overall = (50.0 + sum(xy)) / (1.0 + weight)
+    rest = linear.minus(xy, linear.times(xx, [overall] * len(EMOTIONS)))
+    for i in range(len(EMOTIONS)):
+        xx[i][i] += plan.prior_calls
+    return [overall + d for d in linear.times(linear.inverse(xx), rest)]
+
+
+def _precision(own: _Sums, plan: RankingPlan) -> Matrix:
+    """Of an agent's effects: their prior's and that of his calls."""
+    shared, single, size = plan.agent_sd**2, plan.pair_sd**2, len(EMOTIONS)
+    # The inverse of shared * ones + single * identity (Sherman & Morrison 1950).
+    off = -shared / (single * (single + size * shared))
+    return [
+        [own.xx[i][j] / plan.noise_sd**2 + off + (1 / single if i == j else 0.0) for j in range(size)]
+        for i in range(size)
+    ]
+
+
+def _mixture(heard: str, really: Vector, plan: RankingPlan) -> Vector:
+    """Shares of what customers heard so were; with few of them, mostly what they were heard as."""
+    prior = [plan.prior_calls if emotion == heard else 0.0 for emotion in EMOTIONS]
+    total = sum(really) + plan.prior_calls
+    return [(a + b) / total for a, b in zip(prior, really, strict=True)]
+
+
+def _shares(mixed: Iterable[Vector]) -> Vector:
+    """Shares of all customers by emotion; equal while there is none."""
+    total = linear.zeros()
+    for really in mixed:
+        linear.add(total, really, 1.0)
+    every = sum(total)
+    return [part / every if every else 1 / len(EMOTIONS) for part in total]
+
+
+def _kind(emotion: str) -> str:
+    """One of EMOTIONS; whatever else was written down, nothing was heard for sure."""
+    return emotion if emotion in EMOTIONS else UNCERTAIN
+
+
+def _unknown(plan: RankingPlan) -> Effects:
+    """Of an agent without a grade."""
+    nothing = _Sums(linear.square(), linear.zeros(), linear.zeros())
+    return Effects(linear.zeros(), linear.inverse(_precision(nothing, plan)), linear.zeros())
 
 
 def loads(calls: Iterable[tuple[str, str, float]], now: float, plan: RankingPlan) -> dict[str, Load]:
@@ -159,17 +275,21 @@ def tiers(
 ) -> dict[str, int]:
     """Tiers of agents for callers of an emotion: 0 rings first.
 
-    Agents within `step` points of the best share tier 0, and so on. For angry callers an agent over
-    the cap goes to the last tier until his share falls; for others one under the floor goes to the
-    first until he has caught up.
+    Agents within `step` points of the best share tier 0, those within `step` of the best of the rest
+    tier 1, and so on. For angry callers an agent over the cap goes to the last tier until his share
+    falls; for others one under the floor goes to the first until he has caught up.
     """
     if not agents:
         return {}
     plan, load = ranking.plan, load or {}
     index = {agent: ranking.estimate(agent, emotion).index(plan.optimism) for agent in agents}
-    best = max(index.values())
     last = plan.tiers - 1
-    found = {agent: min(last, int((best - i) / plan.step)) for agent, i in index.items()}
+    found: dict[str, int] = {}
+    tier, best = 0, max(index.values())
+    for agent in sorted(index, key=lambda a: (-index[a], a)):
+        if best - index[agent] >= plan.step:
+            tier, best = tier + 1, index[agent]
+        found[agent] = min(last, tier)
     protected = over_cap(load, agents, plan) if emotion == HARD else frozenset()
     hungry = under_floor(load, agents, plan) if emotion != HARD else frozenset()
     return {a: last if a in protected else 0 if a in hungry else tier for a, tier in found.items()}
@@ -192,21 +312,3 @@ def under_floor(load: Mapping[str, Load], agents: Sequence[str], plan: RankingPl
     if equal < plan.least_calls:
         return frozenset()
     return frozenset(a for a, n in zip(agents, calls, strict=True) if n < plan.floor * equal)
-
-
-def _shrunk(values: Iterable[tuple[float, float]], towards: float, calls: float) -> tuple[float, float]:
-    """Weighted mean pulled towards a value that counts for so many calls, and the weight it rests on."""
-    total = weight = 0.0
-    for w, value in values:
-        weight += w
-        total += w * (value - towards)
-    return towards + total / (weight + calls), weight
-
-
-def _grouped(
-    items: Iterable[tuple[Outcome, float]], key: Callable[[Outcome], K]
-) -> dict[K, list[tuple[Outcome, float]]]:
-    groups: dict[K, list[tuple[Outcome, float]]] = defaultdict(list)
-    for outcome, weight in items:
-        groups[key(outcome)].append((outcome, weight))
-    return groups

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.domain import Scores
-from emocx_pbx.routing.decision import QueryFacts, QueueState, RuleOutcome, decide, explain, in_holdout
+from emocx_pbx.routing.decision import (
+    EQUALS,
+    QueryFacts,
+    QueueState,
+    RuleOutcome,
+    decide,
+    explain,
+    in_holdout,
+)
 from emocx_pbx.routing.policy import Policy, Rule
 
 ANGRY = Scores((0.8, 0.1, 0.06, 0.04), threshold=0.4)
@@ -38,7 +46,8 @@ def test_the_first_rule_that_fires_decides() -> None:
     assert decision.probabilities == {"angry": 0.8, "neutral": 0.1, "disappointed": 0.06, "happy": 0.04}
     assert decision.reasons == (
         "signals in the text are angry with confidence 0.80",
-        'rule "first" fired: queue vip, priority 10, agents with penalty 0 to 1, announcement hello',
+        'rule "first" fired: queue vip, priority 10, agents with penalty 0 to 1 for 20 s, then any, '
+        "announcement hello",
     )
 
 
@@ -164,3 +173,46 @@ def test_explanation_and_decision_agree(
     if decision.status not in {"ok"}:
         assert (decision.queue, decision.priority) == ("support", None)
     assert decision.reasons
+
+
+TIERED = Policy(rules=(Rule(name="best", emotion=("angry",), queue="care", tier=1, tier_wait_s=45),))
+
+
+def care(*penalties: int) -> dict[str, QueueState]:
+    return {"care": QueueState(0, 0.0, 1, frozenset(penalties))}
+
+
+def test_a_tier_is_asked_for_with_its_longest_wait() -> None:
+    decision = decide(QUERY, TIERED, decision_id="d", at=NOON, queues=care(0, 3), widening={45})
+    assert (decision.max_penalty, decision.tier_wait_s) == (1, 45)
+    assert "for 45 s, then any" in decision.reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("queues", "widening", "why"),
+    [
+        (care(0), set(), "no queue rule emocx-45"),
+        (care(2, 3), {45}, "nobody of that tier is logged in to care"),
+        (care(), {45}, "nobody of that tier"),
+        ({}, {45}, "the state of queue care is not known"),
+    ],
+)
+def test_nobody_waits_for_a_tier_that_is_not_there_or_without_an_end(
+    queues: dict[str, QueueState], widening: set[int], why: str
+) -> None:
+    decision = decide(QUERY, TIERED, decision_id="d", at=NOON, queues=queues, widening=widening)
+    assert (decision.queue, decision.max_penalty, decision.tier_wait_s) == ("care", None, None)
+    assert why in decision.reasons[-1]
+
+
+def test_who_is_routed_as_before_rings_ranked_agents_as_equals() -> None:
+    query = replace(QUERY, default_queue="care")
+    ranked = {"care"}
+    for share, status, raised in ((1.0, "holdout", EQUALS), (0.0, "ok", None)):
+        decision = decide(
+            query, POLICY, holdout_share=share, decision_id="d", at=NOON, queues={}, ranked=ranked
+        )
+        assert (decision.status, decision.raise_penalty) == (status, raised)
+    out = decide(replace(query, optout=True), POLICY, decision_id="d", at=NOON, ranked=ranked)
+    assert out.raise_penalty == EQUALS
+    assert decide(query, POLICY, holdout_share=1.0, decision_id="d", at=NOON).raise_penalty is None

@@ -50,7 +50,8 @@ def test_skill_with_one_emotion_is_told_from_skill_with_all() -> None:
     ranking = rank(outcomes, NOW)
     assert ranking.estimate("a", HARD).mean > ranking.estimate("b", HARD).mean + 10
     assert ranking.estimate("a", "happy").mean < ranking.estimate("b", "happy").mean - 10
-    assert abs(ranking.agents["a"][0] - ranking.agents["b"][0]) < 1e-9
+    both = [sum(ranking.estimate(a, e).mean for e in (HARD, "happy")) for a in "ab"]
+    assert abs(both[0] - both[1]) < 1e-6
 
 
 def test_an_emotion_never_seen_borrows_from_the_agent() -> None:
@@ -82,13 +83,13 @@ def test_new_agents_are_tried() -> None:
     found = tiers(rank(veterans, NOW), HARD, [*"abcdef", "new"])
     assert found["new"] == 0
     bad = veterans + calls("new", 20, 15)
-    assert tiers(rank(bad, NOW), HARD, [*"abcdef", "new"])["new"] >= 3
+    assert tiers(rank(bad, NOW), HARD, [*"abcdef", "new"])["new"] == 1
 
 
 def test_equals_share_a_tier() -> None:
     ranking = rank(calls("a", 60, 100) + calls("b", 61, 100) + calls("c", 40, 100), NOW)
     found = tiers(ranking, HARD, ["a", "b", "c"])
-    assert found["a"] == found["b"] == 0 and found["c"] == PLAN.tiers - 1
+    assert found == {"a": 0, "b": 0, "c": 1}
 
 
 def test_who_has_had_his_share_of_anger_is_protected() -> None:
@@ -104,7 +105,7 @@ def test_who_gets_no_calls_is_fed_but_not_with_anger() -> None:
     ranking = rank(calls("a", 80, 100) + calls("weak", 30, 100), NOW)
     load = {"a": Load(40, 4), "weak": Load(2, 0)}
     assert tiers(ranking, "happy", ["a", "weak"], load)["weak"] == 0
-    assert tiers(ranking, HARD, ["a", "weak"], load)["weak"] == PLAN.tiers - 1
+    assert tiers(ranking, HARD, ["a", "weak"], load)["weak"] == 1
 
 
 def test_loads_look_back_one_window() -> None:

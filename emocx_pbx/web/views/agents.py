@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,10 +136,7 @@ def _estimate(ranking: Ranking, agent: str, emotion: str | None) -> Estimate:
     """With one emotion, or over all that anybody was graded on."""
     if emotion is not None:
         return ranking.estimate(agent, emotion)
-    plan, noise = ranking.plan, ranking.plan.noise_sd**2
-    effect, number = ranking.agents.get(agent, (0.0, 0.0))
-    variance = noise / (number + noise / plan.agent_sd**2)
-    return Estimate(ranking.overall + effect, math.sqrt(variance), number)
+    return ranking.overall(agent)
 
 
 Bounds = tuple[float, float, float, float]
@@ -195,14 +191,12 @@ def _trend(
     own: Sequence[AgentCell], ranking: Ranking, since: float, now: float
 ) -> tuple[str, tuple[TrendPoint, ...]]:
     """Means over time, freed from how customers came, and what can be said of their change."""
-    level = ranking.overall
+    level = ranking.level
     bins: list[list[Sums]] = [[] for _ in range(BINS)]
     for cell in own:
         if cell.graded:
             sums = Sums.of(cell.graded, cell.mean, cell.squares)
-            bins[min(BINS - 1, max(0, cell.bin))].append(
-                sums.moved(level - ranking.means.get(cell.came, level))
-            )
+            bins[min(BINS - 1, max(0, cell.bin))].append(sums.moved(level - ranking.level_of(cell.came)))
     if not any(bins):
         return t("agents.trend.none"), ()
     first = next(i for i, group in enumerate(bins) if group)

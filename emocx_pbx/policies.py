@@ -1,0 +1,104 @@
+"""The policy in force, and what it needs to know of the PBX: the queues' states and queue rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import structlog
+
+from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError
+from emocx_pbx.pbx.queues import Ami, queue_states, widening_rules
+from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.routing.policy import Policy, TierWait, load_policy, unknown_queues, validate
+
+log = structlog.get_logger()
+
+#: Between two looks at the queues' states.
+QUEUES_S = 5.0
+#: The queue rules change only when an administrator reloads them: every so many looks is enough.
+RULES_EVERY = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What came of reading the policy file again."""
+
+    loaded: bool
+    """False: refused, the old policy stays in force."""
+    problems: tuple[str, ...] = ()
+    """Why it was refused; or what an administrator should know all the same."""
+
+
+class Policies:
+    """Reads the policy file, holds it against the PBX, and knows the queues' states."""
+
+    def __init__(self, ami: Ami, path: Path | None, changed: Callable[[], None] = lambda: None) -> None:
+        """Load.
+
+        Args:
+            ami: the link to Asterisk.
+            path: the policy file; None: the built-in policy.
+            changed: called after a reload that was taken.
+
+        Raises:
+            SettingsError: the file is missing or wrong.
+        """
+        self._ami, self._path, self._changed = ami, path, changed
+        self.policy: Policy = load_policy(path)
+        self.queues: Mapping[str, QueueState] = {}
+        """Empty while unknown: rules that ask for a state do not fire then."""
+        self.widening: frozenset[int] = frozenset()
+        """Waits for a better agent that Asterisk is known to end; only those are ever asked for."""
+
+    def reload(self) -> Reloaded:
+        """Read the file again; one that is wrong or names queues the PBX does not have is refused."""
+        try:
+            policy = load_policy(self._path)
+        except EmocxError as error:
+            return self._refused([str(error)])
+        if self.queues and (unknown := unknown_queues(policy, self.queues)):
+            return self._refused(unknown)
+        self.policy = policy
+        problems = self._problems()
+        log.info("policy reloaded", key="policy.reloaded", problems=len(problems))
+        self._warn(problems)
+        self._changed()
+        return Reloaded(True, tuple(problems))
+
+    def _refused(self, problems: list[str]) -> Reloaded:
+        log.error("policy refused, the old one stays", key="policy.refused", why="; ".join(problems))
+        return Reloaded(False, tuple(problems))
+
+    async def met(self, events: Iterable[Mapping[str, str]]) -> None:
+        """The link came up, and this is its QueueStatus: say what does not fit.
+
+        Raises:
+            PeerUnavailable, RefusedError: the queue rules could not be asked.
+        """
+        self.queues = queue_states(events)
+        self.widening = await widening_rules(self._ami, get_args(TierWait))
+        self._warn(self._problems())
+
+    async def watch(self) -> None:
+        """Keep the queues' states, until cancelled."""
+        looks = 0
+        while True:
+            await asyncio.sleep(QUEUES_S)
+            looks += 1
+            try:
+                self.queues = queue_states((await self._ami.action("QueueStatus", {})).events)
+                if looks % RULES_EVERY == 0:
+                    self.widening = await widening_rules(self._ami, get_args(TierWait))
+            except (PeerUnavailable, RefusedError):
+                self.queues = {}
+
+    def _problems(self) -> list[str]:
+        return validate(self.policy, self.queues, self.widening) if self.queues else []
+
+    def _warn(self, problems: list[str]) -> None:
+        for problem in problems:
+            log.warning("policy does not fit this PBX", key="policy.unfit", why=problem)
