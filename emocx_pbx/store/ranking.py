@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from emocx_pbx.domain import UNCERTAIN
+import msgspec
+
+from emocx_pbx.domain import LABELS, UNCERTAIN, Scores
+from emocx_pbx.emotion.fusion import fuse
 from emocx_pbx.routing.penalties import Kept, Key
 from emocx_pbx.routing.ranking import Outcome
 from emocx_pbx.store.connection import Row
@@ -52,4 +55,15 @@ class RankingRows(Erasure):
 
 
 def _outcome(row: Row) -> Outcome:
-    return Outcome(row["agent"], row["emotion"] or UNCERTAIN, row["score"], row["at"])
+    return Outcome(row["agent"], row["emotion"] or UNCERTAIN, row["score"], row["at"], _signals(row))
+
+
+def _signals(row: Row) -> tuple[float, float, float, float] | None:
+    """What the customer was at the segment's begin: the query's signals and the first readings' together."""
+    said: dict[str, float] = msgspec.json.decode(row["before"]) if row["before"] else {}
+    heard: list[float | None] = msgspec.json.decode(row["after"]) if row["after"] else []
+    before = Scores.of([said.get(str(label), 0.0) for label in LABELS]) if said else None
+    sure = [value for value in heard if value is not None]
+    after = Scores.of(sure) if len(sure) == len(LABELS) else None
+    both = fuse(before, after)
+    return both.probabilities if both else None

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from emocx_pbx.domain import Decision, Grade, Segment
+from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.routing.penalties import Kept
 from emocx_pbx.routing.ranking import Outcome
 from emocx_pbx.store.database import Store
@@ -38,8 +38,27 @@ async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(s
     better = replace(GRADE, score=70.0)
     await store.revise_grade("c1", 0, better, kind="override", author="s", reason="r", events=lambda _: ())
     found = await store.outcomes(50.0)
-    assert found == [Outcome("bob", "uncertain", 61.5, 200.0), Outcome("ada", "angry", 70.0, 100.0)]
+    assert found == [
+        Outcome("bob", "uncertain", 61.5, 200.0, None),
+        Outcome("ada", "angry", 70.0, 100.0, (0.7, 0.3, 0.0, 0.0)),
+    ]
     assert await store.outcomes(50.0, limit=1) == found[:1]
+
+
+async def test_what_the_call_told_of_its_customer_counts_beside_the_query(store):
+    """Written as if angry, he sounds happy from the first sentence on."""
+    await graded(store, "c1", "ada", 100.0, GRADE, DECISION)
+    await store.set_tapped("c1", 95.0)
+    before_the_agent = Reading(0.0, 4.0, 3.0, Scores((0.97, 0.01, 0.01, 0.01)))
+    happy = [Reading(6.0 + n, 9.0 + n, 3.0, Scores((0.02, 0.02, 0.02, 0.94))) for n in (0, 3, 6)]
+    late = Reading(20.0, 23.0, 3.0, Scores((0.97, 0.01, 0.01, 0.01)))
+    await store.add_readings("c1", [before_the_agent, *happy, late])
+    (one,) = await store.outcomes(0.0)
+    assert one.emotion == "angry"
+    assert one.signals is not None
+    angry, neutral, _, happy_share = one.signals
+    assert happy_share > angry > neutral
+    assert abs(sum(one.signals) - 1) < 1e-9
 
 
 async def test_loads_count_every_part_graded_or_not(store):
