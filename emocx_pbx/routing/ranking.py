@@ -39,8 +39,10 @@ class RankingPlan:
     """Spread of agents over all their customers."""
     pair_sd: float = 6.0
     """Spread of one agent over emotions."""
-    prior_calls: float = 10.0
-    """How many calls the mean of all emotions counts for in the mean of one."""
+    mean_sd: float = 15.0
+    """Spread of emotions' means around that of all."""
+    mixture_calls: float = 10.0
+    """How many calls it takes to believe half that callers are not what they were heard as."""
     half_life_s: float = 60 * 86400.0
     """A call so old counts half."""
     optimism: float = 0.5
@@ -218,7 +220,7 @@ def _means(sums: Mapping[str, _Sums], effects: Mapping[str, Vector], plan: Ranki
     overall = (50.0 + sum(xy)) / (1.0 + weight)
     rest = linear.minus(xy, linear.times(xx, [overall] * len(EMOTIONS)))
     for i in range(len(EMOTIONS)):
-        xx[i][i] += plan.prior_calls
+        xx[i][i] += (plan.noise_sd / plan.mean_sd) ** 2
     return [overall + d for d in linear.times(linear.inverse(xx), rest)]
 
 
@@ -235,8 +237,8 @@ def _precision(own: _Sums, plan: RankingPlan) -> Matrix:
 
 def _mixture(heard: str, really: Vector, plan: RankingPlan) -> Vector:
     """Shares of what customers heard so were; with few of them, mostly what they were heard as."""
-    prior = [plan.prior_calls if emotion == heard else 0.0 for emotion in EMOTIONS]
-    total = sum(really) + plan.prior_calls
+    prior = [plan.mixture_calls if emotion == heard else 0.0 for emotion in EMOTIONS]
+    total = sum(really) + plan.mixture_calls
     return [(a + b) / total for a, b in zip(prior, really, strict=True)]
 
 

@@ -55,7 +55,7 @@ class RankingRows(Erasure):
 
 
 def _outcome(row: Row) -> Outcome:
-    return Outcome(row["agent"], row["emotion"] or UNCERTAIN, row["score"], row["at"], _signals(row))
+    return Outcome(row["agent"], row["emotion"] or UNCERTAIN, row["score"], row["at"], signals=_signals(row))
 
 
 def _signals(row: Row) -> tuple[float, float, float, float] | None:

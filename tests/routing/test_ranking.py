@@ -108,6 +108,37 @@ def test_who_gets_no_calls_is_fed_but_not_with_anger() -> None:
     assert tiers(ranking, HARD, ["a", "weak"], load)["weak"] == 1
 
 
+def test_one_outcome_may_stand_for_several() -> None:
+    several = [Outcome("a", HARD, 80, NOW, calls=40), *calls("b", 50, 40)]
+    one, each = rank(several, NOW), rank([*calls("a", 80, 40), *calls("b", 50, 40)], NOW)
+    for got, wanted in ((one.estimate(a, HARD), each.estimate(a, HARD)) for a in "ab"):
+        assert abs(got.mean - wanted.mean) < 1e-9 and abs(got.sd - wanted.sd) < 1e-9
+
+
+def test_agents_are_told_apart_by_what_their_callers_turned_out_to_be() -> None:
+    """All were heard as angry; with A the angry ones fared well, with B the happy ones among them."""
+    angry, happy = (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)
+    found = []
+    for share in (0.9, 0.1):
+        outcomes = [
+            Outcome(agent, HARD, score, NOW, signals=really)
+            for agent, scores in (("a", (80, 50)), ("b", (50, 80)))
+            for score, really, part in zip(scores, (angry, happy), (share, 1 - share), strict=True)
+            for _ in range(round(100 * part))
+        ]
+        ranking = rank(outcomes, NOW)
+        found.append(ranking.estimate("a", HARD).mean - ranking.estimate("b", HARD).mean)
+    assert found[0] > 10 and found[1] < -10
+
+
+def test_what_nobody_can_name_counts_as_uncertain() -> None:
+    ranking = rank([*calls("a", 80, 40, "none"), *calls("b", 50, 40, "none")], NOW)
+    assert ranking.estimate("a", "uncertain") == ranking.estimate("a", "none")
+    assert ranking.estimate("a", "none").mean > ranking.estimate("b", "none").mean + 20
+    assert abs(ranking.level - 65) < 2 and abs(ranking.level_of("none") - 65) < 2
+    assert abs(ranking.overall("a").mean - ranking.estimate("a", "none").mean) < 1e-9
+
+
 def test_loads_look_back_one_window() -> None:
     heard = [
         ("a", HARD, NOW),

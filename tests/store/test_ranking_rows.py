@@ -39,8 +39,8 @@ async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(s
     await store.revise_grade("c1", 0, better, kind="override", author="s", reason="r", events=lambda _: ())
     found = await store.outcomes(50.0)
     assert found == [
-        Outcome("bob", "uncertain", 61.5, 200.0, None),
-        Outcome("ada", "angry", 70.0, 100.0, (0.7, 0.3, 0.0, 0.0)),
+        Outcome("bob", "uncertain", 61.5, 200.0),
+        Outcome("ada", "angry", 70.0, 100.0, signals=(0.7, 0.3, 0.0, 0.0)),
     ]
     assert await store.outcomes(50.0, limit=1) == found[:1]
 
