@@ -15,7 +15,6 @@ from emocx_pbx.doors import Doors
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
-from emocx_pbx.policies import Reloaded
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings import Settings

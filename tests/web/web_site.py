@@ -21,7 +21,6 @@ from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.ami import AmiGateway
-from emocx_pbx.policies import Reloaded
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, load_policy
 from emocx_pbx.settings import Settings
@@ -133,7 +132,6 @@ class Site:
 
     def reload(self) -> asyncio.Task[list[ModelsLoaded]]:
         self.policy = load_policy(self.settings.policy_path())
-        return Reloaded(True)
 
         async def load_models() -> list[ModelsLoaded]:
             self.reloaded += 1
