@@ -88,9 +88,11 @@ class Browser:
 
 
 class Site:
-    """The app, listening on a free port."""
+    """The app, listening on a free port; `life` and `port` are for one that comes back after another."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, clock: Clock, life: str = "life", port: int | None = None
+    ) -> None:
         self.store, self.clock, self.settings = store, clock, settings
         self.policy: Policy = load_policy(settings.policy_path())
         self.queues = {"support": QueueState(0, 0.0, 2), "vip": QueueState(1, 12.0, 1)}
@@ -107,7 +109,7 @@ class Site:
             settings.chat, self.doors, self.call_back, lambda: self.policy.default_queue, lambda: self.queues,
             clock, lambda: next(tickets), metrics.count,
         )  # fmt: skip
-        self.live = LiveFeed(LiveBoard(4.0), "life", clock)
+        self.live = LiveFeed(LiveBoard(4.0), life, clock)
         self.parts = Parts(
             settings=settings,
             store=store,
@@ -127,7 +129,7 @@ class Site:
         self.tested: list[str] = []
         self.reloaded = 0
         self.app = create_app(self.parts, Passwords(CHEAP))
-        self.server = TestServer(self.app)
+        self.server = TestServer(self.app, port=port)
         self._sessions: list[aiohttp.ClientSession] = []
 
     def reload(self) -> asyncio.Task[list[ModelsLoaded]]:
