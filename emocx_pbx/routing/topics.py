@@ -28,6 +28,8 @@ class _Scale:
 
     strictness: float
     """Inverse regularisation of the logistic regression."""
+    letters: float
+    """Weight of the words' and letters' own vectors beside those of meaning, for the regression."""
     nearness: float
     """Weight of the nearness to a topic's examples beside the regression."""
     a: float
@@ -37,8 +39,8 @@ class _Scale:
     """Confidence under which the answer is "none"."""
 
 
-_MEANING: Final = _Scale(strictness=30, nearness=12, a=1.21, b=12.12, c=-4.53, least=0.335)
-_WORDS: Final = _Scale(strictness=10, nearness=3, a=3.27, b=0.0, c=2.98, least=0.29)
+_MEANING: Final = _Scale(strictness=30, letters=0.8, nearness=12, a=2.66, b=7.78, c=-2.07, least=0.22)
+_WORDS: Final = _Scale(strictness=10, letters=0.0, nearness=3, a=3.27, b=0.0, c=2.98, least=0.29)
 
 #: Sharpness of nearness: between the mean over a topic's examples (0) and the nearest alone.
 _SHARP: Final = 18.0
@@ -51,13 +53,14 @@ class TopicClassifier:
         self,
         names: Sequence[str],
         encode: Callable[[Sequence[str]], FloatArray],
+        letters: Callable[[Sequence[str]], FloatArray] | None,
         scale: _Scale,
         regression: Any,
         examples: FloatArray,
         owners: npt.NDArray[np.int64],
     ) -> None:
         self.names = tuple(names)
-        self._encode = encode
+        self._encode, self._letters = encode, letters
         self._scale = scale
         self._regression = regression
         self._examples = examples
@@ -88,19 +91,23 @@ class TopicClassifier:
         scale = _WORDS if encoder is None else _MEANING
         vectors = encode(sentences)
         # (examples, size)
+        letters = _by_words(sentences) if scale.letters else None
         regression = LogisticRegression(C=scale.strictness, max_iter=2000, class_weight="balanced")
-        return cls(names, encode, scale, regression.fit(vectors, owners), vectors, owners)
+        regression.fit(_beside(vectors, letters, sentences, scale), owners)
+        return cls(names, encode, letters, scale, regression, vectors, owners)
 
     def classify(self, text: str) -> tuple[str | None, float]:
         """The topic and the confidence in it, 0 to 1; topic None ("none") when it is like no topic."""
         if not any(c.isalpha() for c in text):
             return None, 0.0
-        vector = self._encode([text[:_MOST_CHARACTERS]])
+        read = [text[:_MOST_CHARACTERS]]
+        vector = self._encode(read)
         # (1, size)
         weighed = np.exp(_SHARP * (self._examples @ vector[0]))
         near = np.log([weighed[self._owners == i].sum() for i in range(len(self.names))]) / _SHARP
         # (topics,)
-        scores = self._regression.predict_log_proba(vector)[0] + self._scale.nearness * near
+        measured = _beside(vector, self._letters, read, self._scale)
+        scores = self._regression.predict_log_proba(measured)[0] + self._scale.nearness * near
         odds = np.exp(scores - scores.max())
         best = int(scores.argmax())
         sure = self._scale.a * math.log(odds[best] / odds.sum())
@@ -109,6 +116,21 @@ class TopicClassifier:
         if confidence < self._scale.least or not vector.any():
             return None, round(confidence, 4)
         return self.names[best], round(confidence, 4)
+
+
+def _beside(
+    vectors: FloatArray,
+    letters: Callable[[Sequence[str]], FloatArray] | None,
+    sentences: Sequence[str],
+    scale: _Scale,
+) -> FloatArray:
+    """The vectors of meaning (n, size), joined with those of words and letters where they are used.
+
+    Names and set phrases ("pto", "credit score") that the meaning blurs are kept by their letters.
+    """
+    if letters is None:
+        return vectors
+    return np.concatenate([vectors, scale.letters * letters(sentences)], axis=1)
 
 
 def _by_words(sentences: Sequence[str]) -> Callable[[Sequence[str]], FloatArray]:
