@@ -13,6 +13,7 @@ from emocx_pbx.commands import (
     check,
     demo,
     erase,
+    evaluate,
     grades,
     init,
     models,
@@ -41,6 +42,7 @@ COMMANDS = (
     erase,
     models,
     training,
+    evaluate,
 )
 
 #: What a shell reports for a process ended by Ctrl-C.

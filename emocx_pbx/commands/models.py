@@ -1,41 +1,80 @@
-"""`emocx-pbx models list`: the models there are, and whether their files are whole."""
+"""`emocx-pbx models list|show|verify|promote|rollback`: versions of models, and which one is in use."""
 
 from __future__ import annotations
 
 import argparse
+import getpass
+import time
+from typing import TYPE_CHECKING, Any
 
-from emocx_pbx.commands.shared import add_common, read_settings, show, table
-from emocx_pbx.errors import ModelError
+from emocx_pbx.commands.evaluate import add_clips, figures_text, speech_figures, text_figures
+from emocx_pbx.commands.shared import NOT_IN_ORDER, add_common, local, read_settings, show, table
+from emocx_pbx.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emocx_pbx.emotion.registry import Registry
 
 KINDS = ("speech", "text")
+SWITCH = "running service: systemctl reload emocx-pbx (or kill -HUP), no restart needed"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register the command."""
-    parser = commands.add_parser("models", help="list the models, checksums verified")
+    """Register the commands."""
+    parser = commands.add_parser("models", help="versions of models: list, verify, promote, roll back")
     inner = parser.add_subparsers(dest="models_command", required=True, metavar="COMMAND")
-    add_common(inner.add_parser("list", help="every model and version"), run)
+    listing = inner.add_parser("list", help="every model and version, checksums verified")
+    one = inner.add_parser("show", help="a model's card")
+    one.add_argument("model", metavar="NAME[/VERSION]")
+    check = inner.add_parser("verify", help="compare files with the checksums; exit 1 if one differs")
+    check.add_argument("model", nargs="?", metavar="NAME[/VERSION]", help="default: all")
+    up = inner.add_parser("promote", help="put a version into use, if it is no worse on held-out data")
+    up.add_argument("model", metavar="NAME/VERSION")
+    add_clips(up, required=False)
+    up.add_argument("--csv", metavar="CSV", type=_path, help="for a text model: held-out messages")
+    up.add_argument("--anyway", metavar="REASON", help="promote without or against the comparison")
+    back = inner.add_parser("rollback", help="return to the version in use before the last promotion")
+    back.add_argument("model", metavar="NAME")
+    for command, run in ((listing, _list), (one, _show), (check, _verify), (up, _promote), (back, _rollback)):
+        command.add_argument("--kind", choices=KINDS, help="where speech and text have one name")
+        command.add_argument("--models", metavar="DIR", type=_path, help="folder of models")
+        add_common(command, run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """List kind, name/version, whether it is the one its name stands for, and state."""
+def _path(text: str) -> Path:
+    from pathlib import Path
+
+    return Path(text)
+
+
+def _registry(args: argparse.Namespace) -> Registry:
     from emocx_pbx.emotion.registry import Registry
 
-    registry = Registry(read_settings(args).models_path())
+    return Registry(args.models or read_settings(args).models_path())
+
+
+def _states(registry: Registry, kind: str | None = None) -> list[dict[str, Any]]:
+    """Every version, whether it is in use, and its state."""
     models = []
-    for kind in KINDS:
-        for name in registry.names(kind):
-            for version in registry.versions(kind, name):
+    for of in (kind,) if kind else KINDS:
+        for name in registry.names(of):
+            for version in registry.versions(of, name):
                 state, threshold = "ok", None
                 try:
-                    threshold = registry.find(kind, f"{name}/{version}").card.threshold
+                    threshold = registry.find(of, f"{name}/{version}").card.threshold
                 except ModelError as e:
                     state = str(e)
-                current = version == registry.current(kind, name)
+                model, current = f"{name}/{version}", version == registry.current(of, name)
                 models.append(
-                    {"kind": kind, "model": f"{name}/{version}", "current": current, "threshold": threshold,
-                     "state": state}
-                )  # fmt: skip
+                    {"kind": of, "model": model, "current": current, "threshold": threshold, "state": state}
+                )
+    return models
+
+
+def _list(args: argparse.Namespace) -> int:
+    registry = _registry(args)
+    models = _states(registry, args.kind)
     rows = [
         (m["kind"], m["model"], "current" if m["current"] else "", m["threshold"], m["state"]) for m in models
     ]
@@ -43,3 +82,112 @@ def run(args: argparse.Namespace) -> int:
     show(args, {"folder": str(registry.path), "models": models},
          lambda: table(head, rows, f"no models in {registry.path}"))  # fmt: skip
     return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    registry = _registry(args)
+    kind = _kind(registry, args)
+    folder = registry.find(kind, args.model)
+    steps = registry.steps(kind, folder.card.name)
+    card = {name: getattr(folder.card, name) for name in folder.card.__slots__}
+    result = {"folder": str(folder.path), **card, "promotions": steps}
+
+    def words() -> str:
+        past = [
+            f"  {local(s.get('at'))} {s['from']} -> {s['to']} by {s.get('by')}: {s.get('why')}" for s in steps
+        ]
+        return "\n".join(
+            [figures_text({k: v for k, v in result.items() if k != "promotions"}), "promotions:", *past]
+        )
+
+    show(args, result, words)
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    registry = _registry(args)
+    if args.model is None:
+        models = _states(registry, args.kind)
+    else:
+        kind = _kind(registry, args)
+        name, _, version = args.model.partition("/")
+        wanted = f"{name}/{version or registry.current(kind, name)}"
+        models = [m for m in _states(registry, kind) if m["model"] == wanted]
+        if not models:
+            raise InputError(f"no {kind} model {wanted} in {registry.path}")
+    rows = [(m["kind"], m["model"], m["state"]) for m in models]
+    show(args, {"folder": str(registry.path), "models": models},
+         lambda: table(("kind", "model", "state"), rows, f"no models in {registry.path}"))  # fmt: skip
+    return 0 if all(m["state"] == "ok" for m in models) else NOT_IN_ORDER
+
+
+def _promote(args: argparse.Namespace) -> int:
+    registry = _registry(args)
+    kind = _kind(registry, args)
+    name, _, version = args.model.partition("/")
+    if not version:
+        raise InputError(f"{args.model}: say which version, e.g. {name}/{registry.versions(kind, name)[-1]}")
+    new = registry.find(kind, args.model).card.title
+    current = f"{name}/{registry.current(kind, name)}"
+    if new == current:
+        raise InputError(f"{new} is in use already")
+    data = args.clips if kind == "speech" else args.csv
+    if data is None and args.anyway is None:
+        wanted = "--clips CSV" if kind == "speech" else "--csv CSV"
+        raise InputError(f"promote: say on which held-out data to compare with {current}: {wanted}")
+    comparison: dict[str, Any] | None = None
+    if data is not None:
+        evaluate = speech_figures if kind == "speech" else text_figures
+        comparison = evaluate(args, new, registry.path, current)["comparison"]
+    promoted = args.anyway is not None or (comparison is not None and comparison["promote"])
+    if promoted:
+        why = args.anyway or (comparison or {}).get("why")
+        note = {"at": time.time(), "by": _who(), "why": why, "comparison": comparison}
+        registry.promote(kind, name, version, note)
+    result = {"kind": kind, "model": new, "before": current, "promoted": promoted, "comparison": comparison}
+
+    def words() -> str:
+        verdict = (
+            f"{new} is in use instead of {current}; {SWITCH}" if promoted else f"refused: {current} stays"
+        )
+        return f"{figures_text(comparison)}\n{verdict}" if comparison else verdict
+
+    show(args, result, words)
+    return 0 if promoted else NOT_IN_ORDER
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    registry = _registry(args)
+    kind = _kind(registry, args)
+    steps = registry.steps(kind, args.model)
+    current = registry.current(kind, args.model)
+    came = next((s["from"] for s in reversed(steps) if s["to"] == current and not s.get("rollback")), None)
+    if came is None:
+        raise InputError(
+            f"{args.model}/{current} was not promoted from another version; nothing to return to"
+        )
+    registry.promote(
+        kind, args.model, came, {"at": time.time(), "by": _who(), "why": "rollback", "rollback": True}
+    )
+    result = {"kind": kind, "model": f"{args.model}/{came}", "before": f"{args.model}/{current}"}
+    show(args, result, lambda: f"{result['model']} is in use instead of {result['before']}; {SWITCH}")
+    return 0
+
+
+def _kind(registry: Registry, args: argparse.Namespace) -> str:
+    """Whether a name is a speech or a text model's."""
+    name = args.model.partition("/")[0]
+    found = [kind for kind in KINDS if registry.versions(kind, name)] if name else []
+    if args.kind is not None:
+        return str(args.kind)
+    if len(found) != 1:
+        why = "is a speech and a text model: say --kind" if found else f"no such model in {registry.path}"
+        raise InputError(f"{name or args.model!r}: {why}")
+    return found[0]
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from emocx_pbx.errors import InputError
 
@@ -138,14 +138,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> 
 
 
 @contextmanager
-def without_chatter() -> Iterator[None]:
-    """Keep native libraries that announce themselves off stderr; Python's own errors are not lost."""
+def without_chatter() -> Iterator[TextIO]:
+    """Keep native libraries that announce themselves off stderr; Python's own errors are not lost.
+
+    Gives the real stderr, for progress.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), 2)
     try:
-        yield
+        with os.fdopen(os.dup(kept), "w") as stderr:
+            yield stderr
     finally:
         os.dup2(kept, 2)
         os.close(kept)
@@ -154,18 +158,19 @@ def without_chatter() -> Iterator[None]:
 class Progress:
     """A line on stderr that is rewritten, only when stderr is a terminal."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, stream: TextIO | None = None) -> None:
         self._what, self._shown = what, -1
-        self._on = sys.stderr.isatty()
+        self._stream = stream or sys.stderr
+        self._on = self._stream.isatty()
 
     def __call__(self, share: float) -> None:
         """Tell the share done, 0 to 1."""
         percent = int(100 * min(max(share, 0.0), 1.0))
         if self._on and percent != self._shown:
             self._shown = percent
-            print(f"\r{self._what}: {percent:3d} %", end="", file=sys.stderr, flush=True)
+            print(f"\r{self._what}: {percent:3d} %", end="", file=self._stream, flush=True)
 
     def close(self) -> None:
         """Leave the line."""
         if self._on and self._shown >= 0:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            print("\r\x1b[K", end="", file=self._stream, flush=True)

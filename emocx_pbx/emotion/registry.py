@@ -6,11 +6,17 @@ Layout: `<models>/<kind>/<name>/<version>/card.json`. Versions are whole numbers
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emocx_pbx.emotion.card import CARD, Card, read_card, verify
 from emocx_pbx.errors import ModelError
+
+#: Beside `current`: one JSON line for each promotion or rollback.
+_STEPS = "promotions.jsonl"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -89,12 +95,42 @@ class Registry:
         return versions[-1]
 
     def pin(self, kind: str, name: str, version: str) -> None:
-        """Let `name` stand for `version` from now on (an atomic rename; verified first)."""
+        """Let `name` stand for `version` from now on (an atomic rename; verified first).
+
+        Raises ModelError when that version is missing or damaged, or the folder can't be written.
+        """
         self.find(kind, f"{name}/{version}")
         target = self.path / kind / name / "current"
         draft = target.with_name(".current.new")
-        draft.write_text(version + "\n", encoding="utf-8")
-        draft.replace(target)
+        try:
+            draft.write_text(version + "\n", encoding="utf-8")
+            draft.replace(target)
+        except OSError as e:
+            raise ModelError(f"{target}: can't be written: {e.strerror}") from None
+
+    def keep_current(self, kind: str, name: str) -> None:
+        """Pin what `name` stands for now, so that a new version waits until it is promoted."""
+        if self.versions(kind, name) and not (self.path / kind / name / "current").is_file():
+            self.pin(kind, name, self.current(kind, name))
+
+    def promote(self, kind: str, name: str, version: str, note: Mapping[str, Any]) -> str:
+        """Pin `version` and write the step down with `note`; the version that stood there before."""
+        before = self.current(kind, name)
+        self.pin(kind, name, version)
+        line = json.dumps({**note, "from": before, "to": version}, ensure_ascii=False)
+        with (self.path / kind / name / _STEPS).open("a", encoding="utf-8") as f:
+            f.write(line + "\n")
+        return before
+
+    def steps(self, kind: str, name: str) -> list[dict[str, Any]]:
+        """Every promotion and rollback of a model, oldest first. Raises ModelError when unreadable."""
+        path = self.path / kind / name / _STEPS
+        if not path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as e:
+            raise ModelError(f"{path}: can't be read: {e}") from None
 
     def _names(self, kind: str) -> str:
         return ", ".join(self.names(kind)) or "none"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
+from emocx_pbx.training.compare import compare
 from emocx_pbx.training.data import Clip, labels_of, on_line, read_clips
 from emocx_pbx.training.figures import figures
 
@@ -26,6 +27,7 @@ def evaluate_speech(
     model: str = "auto",
     models_dir: Path | None = None,
     progress: Progress | None = None,
+    against: str | None = None,
 ) -> dict[str, Any]:
     """Figures of a speech model on a clips.csv, per corpus and pooled.
 
@@ -33,13 +35,27 @@ def evaluate_speech(
     takes every clip. Every clip goes through G.711 mu-law at 8 kHz. Keys: model, split, labels,
     skipped (rows of other emotions), pooled and corpora.<name>, each of these two with uar, accuracy,
     macro_f1, recall, confusion (rows true; columns predicted in the order of labels, "uncertain"
-    last), ece, coverage, ms_per_clip (median, on one thread). Raises InputError or ModelError.
+    last), ece, coverage, ms_per_clip (median, on one thread). With `against`, an older model, come
+    `against` (its figures) and `comparison` (see compare). Raises InputError or ModelError.
     """
-    classifier = load_speech(Registry(models_dir), model)
-    clips = read_clips(clips_csv, root, split)
-    probabilities, seconds = predict(classifier, list(clips.clips), progress)
-    result = summary(list(clips.clips), probabilities, seconds, classifier.card.threshold)
-    return {"model": classifier.name, "split": split or "all", **result, "skipped": clips.skipped}
+    registry = Registry(models_dir)
+    classifier = load_speech(registry, model)
+    older = None if against is None else load_speech(registry, against)
+    read = read_clips(clips_csv, root, split)
+    clips, rounds = list(read.clips), 1 if older is None else 2
+
+    def told(before: int) -> Progress:
+        return lambda done, of: progress(before + done, rounds * of) if progress else None
+
+    probabilities, seconds = predict(classifier, clips, told(0))
+    result = summary(clips, probabilities, seconds, classifier.card.threshold)
+    found = {"model": classifier.name, "split": split or "all", **result, "skipped": read.skipped}
+    if older is None:
+        return found
+    before, took = predict(older, clips, told(len(clips)))
+    found["against"] = {"model": older.name, **summary(clips, before, took, older.card.threshold)}
+    found["comparison"] = compare(labels_of(clips), before, probabilities, [c.voice for c in clips])
+    return found
 
 
 def predict(
@@ -78,16 +94,3 @@ def summary(
         "pooled": of(np.ones(len(clips), bool)),
         "corpora": {str(name): of(corpus == name) for name in np.unique(corpus)},
     }
-
-
-def worse(old: dict[str, Any], new: dict[str, Any], margin: float = 0.0) -> str | None:
-    """Why `new` must not replace `old` (both from `evaluate_speech` on the same clips); None if it may.
-
-    It must not lose more than `margin` of UAR on the whole.
-    """
-    before, after = float(old["pooled"]["uar"]), float(new["pooled"]["uar"])
-    if old["pooled"]["clips"] != new["pooled"]["clips"]:
-        return "the two were not evaluated on the same clips"
-    if after < before - margin:
-        return f"{new['model']} has UAR {after:.3f}, {old['model']} has {before:.3f} on the same clips"
-    return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +14,65 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.card import checksum
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.text import TextClassifier, load_text
-from emocx_pbx.training.text_data import Texts, read_texts
+from emocx_pbx.emotion.text_clean import words
+from emocx_pbx.training.compare import compare
+from emocx_pbx.training.figures import macro_f1
+from emocx_pbx.training.text_data import Texts, read_texts, splits_of
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Progress = Callable[[int, int], None]
 
 
-def evaluate_text(csv: Path, model: str = "lstm", models_dir: Path | None = None) -> dict[str, Any]:
+def evaluate_text(
+    csv: Path,
+    model: str = "lstm",
+    models_dir: Path | None = None,
+    split: str | None = None,
+    against: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """Evaluate the text model `name` or `name/version` on a CSV file with the columns text and label.
 
-    Returns what `measure` returns, with the model's name and `ms_per_text`. Raises InputError for
-    a file that can't be used, ModelError for such a model.
+    `split` None takes the split test where the file has such rows, "all" every row. Of a file without
+    splits on which one of the models was fine-tuned only the messages held out then are taken.
+    Returns what `measure` returns, with the model's name, the split and `ms_per_text`; with
+    `against`, an older model, also `against` (its figures) and `comparison` (see compare). Raises
+    InputError for a file that can't be used, ModelError for such a model.
     """
-    return evaluate_classifier(load_text(Registry(models_dir), model), read_texts(csv))
+    registry = Registry(models_dir)
+    classifiers = [load_text(registry, spec) for spec in (model, against) if spec is not None]
+    named = splits_of(csv)
+    if split is None:
+        split = "test" if "test" in named else "all"
+    texts = read_texts(csv, None if split == "all" else split)
+    if not named and any(c.card.data.get("site_sha256") == checksum(csv) for c in classifiers):
+        split, texts = "held out", parts_of(texts)[2]
+    told = [_after(i * len(texts), len(classifiers) * len(texts), progress) for i in range(len(classifiers))]
+    said = [served_probabilities(c, texts, tell) for c, tell in zip(classifiers, told, strict=True)]
+    results = [evaluate_classifier(c, texts, s) for c, s in zip(classifiers, said, strict=True)]
+    if against is None:
+        return {**results[0], "split": split}
+    comparison = compare(texts.labels, said[1][0], said[0][0])
+    return {**results[0], "split": split, "against": results[1], "comparison": comparison}
+
+
+def parts_of(texts: Texts) -> tuple[Texts, Texts, Texts]:
+    """Texts to learn from, to choose by and to hold out (three, one and one in five).
+
+    By a hash of the words, so that equal messages fall on the same side, today and tomorrow.
+    """
+    fifths = np.array([hashlib.sha256(" ".join(words(t)).encode()).digest()[0] % 5 for t in texts.texts])
+    rows = [np.flatnonzero(mask) for mask in (fifths > 1, fifths == 1, fifths == 0)]
+    learned, dev, test = (Texts(tuple(texts.texts[i] for i in some), texts.targets[some]) for some in rows)
+    return learned, dev, test
+
+
+def _after(before: int, total: int, progress: Progress | None) -> Progress:
+    return lambda done, of: progress(before + done, total) if progress else None
 
 
 def evaluate_classifier(
@@ -39,7 +85,7 @@ def evaluate_classifier(
 
 
 def served_probabilities(
-    classifier: TextClassifier, texts: Texts, progress: Callable[[int, int], None] | None = None
+    classifier: TextClassifier, texts: Texts, progress: Progress | None = None
 ) -> tuple[FloatArray, float]:
     """Probabilities (n, 4) by the very code of serving, and the median milliseconds of a text."""
     rows, spent = [], []
@@ -123,19 +169,18 @@ def log_loss(probabilities: FloatArray, labels: IntArray) -> float:
     return float(-np.log(np.maximum(given, 1e-9)).mean())
 
 
-def best_temperature(sets: Sequence[tuple[FloatArray, IntArray]]) -> float:
-    """Temperature in 0.4 to 3 with the least log loss over sets of logits and labels, each set alike."""
+def best_temperature(logits: FloatArray, labels: IntArray) -> float:
+    """Temperature in 0.4 to 3 with the least log loss (Guo et al., 2017)."""
     grid = np.round(np.arange(0.4, 3.01, 0.02), 2)
-    return float(min(grid, key=lambda t: sum(log_loss(softmax(x, t), labels) for x, labels in sets)))
+    return float(min(grid, key=lambda t: log_loss(softmax(logits, t), labels)))
 
 
-def best_bias(sets: Sequence[tuple[FloatArray, IntArray]], most: float = 0.5) -> FloatArray:
+def best_bias(logits: FloatArray, labels: IntArray, most: float = 0.5) -> FloatArray:
     """What to add to the logits (k,), within +-`most`, for the best macro-F1: coordinate ascent.
 
-    Training weighs the classes against their frequency; this finds the balance that the sets (logits
-    and labels, each set alike) like best.
+    Training weighs the classes against their frequency; this finds the balance that dev likes best.
     """
-    bias = np.zeros(sets[0][0].shape[1], np.float32)
+    bias = np.zeros(logits.shape[1], np.float32)
     for _ in range(2):
         for k in range(len(bias)):
             steps = np.round(np.arange(-most, most + 0.01, 0.05), 2)
@@ -143,11 +188,30 @@ def best_bias(sets: Sequence[tuple[FloatArray, IntArray]], most: float = 0.5) ->
             def score(step: float, at: int = k) -> tuple[float, float]:
                 tried = bias.copy()
                 tried[at] = step
-                f1 = [measure(softmax(x + tried), labels, 0.0)["macro_f1"] for x, labels in sets]
-                return sum(f1), -abs(step)
+                return macro_f1(labels, (logits + tried).argmax(axis=1)), -abs(step)
 
             bias[k] = max(steps, key=score)
     return bias
+
+
+def bias_within(
+    dev: tuple[FloatArray, IntArray], beside: tuple[FloatArray, IntArray], floor: float, most: float = 0.5
+) -> FloatArray:
+    """The bias (k,) with the best macro-F1 on `beside` among those that keep dev's at `floor` or over.
+
+    Where none does, what is best for dev alone. Of the four classes neutral stays at 0: only
+    differences count.
+    """
+    steps = np.round(np.arange(-most, most + 0.01, 0.1), 2)
+    chosen, best = best_bias(*dev, most), -1.0
+    for angry, disappointed, happy in itertools.product(steps, steps, steps):
+        tried = np.array([angry, 0.0, disappointed, happy], np.float32)
+        if macro_f1(dev[1], (dev[0] + tried).argmax(axis=1)) < floor:
+            continue
+        found = macro_f1(beside[1], (beside[0] + tried).argmax(axis=1)) - 0.001 * float(np.abs(tried).sum())
+        if found > best:
+            chosen, best = tried, found
+    return chosen
 
 
 def best_threshold(probabilities: FloatArray, coverage: float = 0.9) -> float:

@@ -24,6 +24,7 @@ from emocx_pbx.training.evaluate_text import (
     best_bias,
     best_temperature,
     best_threshold,
+    bias_within,
     evaluate_classifier,
     log_loss,
     measure,
@@ -66,7 +67,7 @@ class TextPlan:
 
 
 #: How a trained model is trained further on the same sets and more service language.
-REFINING = TextPlan(epochs=4, rate=8e-4, service=30_000, varied=12_000)
+REFINING = TextPlan(epochs=4, rate=7e-4, service=30_000, varied=20_000, trust=0.8)
 
 
 def train_text(
@@ -256,8 +257,7 @@ def run_epochs(
             losses.append(model.train_on_batch(block, train.targets[rows], sample_weight=weights[rows]))
         guesses = softmax(logits_of(model, dev_ids, plan.length))
         figures = measure(guesses, dev.labels, 0.0)
-        # Keras gives the running mean over the epochs so far.
-        curves[0].append(float(losses[-1]))
+        curves[0].append(float(np.mean(losses)))
         curves[1].append(log_loss(guesses, dev.labels))
         say(f"epoch {epoch + 1}: loss {curves[0][-1]:.3f}, dev macro-F1 {figures['macro_f1']:.4f}")
         latest = [*latest[-2:], model.get_weights()]
@@ -273,16 +273,18 @@ def finish(
     model: Any,
     vocabulary: Vocabulary,
     card: Card,
-    dev: Texts,
+    dev: Texts | None,
     held_out: Mapping[str, Texts],
     out: Path,
     curves: Sequence[Sequence[float]],
     beside: Texts | None = None,
+    floor: float = 1.0,
 ) -> Card:
     """Write the folder: networks, vocabulary, pictures, and the card with its figures.
 
-    Class biases, temperature and threshold come from dev and, with the same weight as a whole, from
-    `beside`; the figures come from the files as served. The pictures show the first set held out.
+    Temperature and threshold come from dev, class biases from dev alone or, where dev's macro-F1
+    stays at or over `floor`, from what is best for `beside`; without dev those of `card` stay. The
+    figures come from the files as served. The pictures show the first set held out.
     """
     from emocx_pbx.emotion.engines import LiteRtEngine
     from emocx_pbx.training.text_card import write_text_card
@@ -296,14 +298,16 @@ def finish(
         for texts in (dev, beside)
         if texts is not None
     ]
-    bias = best_bias(sets)
-    last = model.get_layer("logits")
-    kernel, before = last.get_weights()
-    last.set_weights([kernel, before + bias])
+    temperature, threshold = card.temperature, card.threshold
+    if dev is not None:
+        bias = bias_within(sets[0], sets[1], floor) if beside is not None else best_bias(*sets[0])
+        last = model.get_layer("logits")
+        kernel, before = last.get_weights()
+        last.set_weights([kernel, before + bias])
+        logits, labels = sets[0]
+        temperature = best_temperature(logits + bias, labels)
+        threshold = best_threshold(softmax(logits + bias, temperature))
     export(model, length, out)
-    sets = [(logits + bias, labels) for logits, labels in sets]
-    temperature = best_temperature(sets)
-    threshold = best_threshold(softmax(sets[0][0], temperature))
     files = ("model.keras", "model.tflite", "vocabulary.txt")
     card = replace(
         card,

@@ -6,7 +6,7 @@ import csv
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,33 +50,53 @@ class Texts:
         return Texts(self.texts + other.texts, np.concatenate([self.targets, other.targets]))
 
 
-def read_texts(path: Path) -> Texts:
+def read_texts(path: Path, split: str | None = None) -> Texts:
     """Texts of a CSV file with the columns text and label; the label `sad` counts as disappointed.
 
+    With `split`, only rows whose column split says so; all rows where the file has no such column.
     Raises InputError, naming file and line, when the file or a row can't be used.
     """
     index = {str(label): i for i, label in enumerate(LABELS)} | {"sad": 2}
     texts, targets = [], []
+    for line, row in csv_rows(path):
+        if split is not None and row.get("split", split) != split:
+            continue
+        label = (row["label"] or "").strip().lower()
+        if label not in index:
+            expected = ", ".join(map(str, LABELS))
+            raise InputError(f"{path}, line {line}: label {row['label'] or ''!r}, expected {expected}")
+        texts.append(row["text"] or "")
+        targets.append(np.eye(len(LABELS), dtype=np.float32)[index[label]])
+    if not texts:
+        raise InputError(f"{path}: has no rows" + (f" of split {split!r}" if split is not None else ""))
+    return Texts(tuple(texts), np.asarray(targets))
+
+
+def splits_of(path: Path) -> set[str]:
+    """The splits that a CSV of texts names; empty when it has no column split. Raises InputError."""
+    return {row["split"] or "" for _, row in csv_rows(path) if "split" in row}
+
+
+def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Rows of a CSV file with at least the columns text and label, each with the line it ends on.
+
+    Raises InputError when the file can't be read or a row has more fields than there are columns.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as f:
             rows = csv.DictReader(f)
             if not {"text", "label"} <= set(rows.fieldnames or ()):
-                raise InputError(f"{path}: expected the columns text and label, found {rows.fieldnames}")
+                found = ", ".join(rows.fieldnames or ()) or "nothing"
+                raise InputError(f"{path}: expected the columns text and label, found {found[:80]}")
             for row in rows:
-                if row["label"] not in index:
-                    expected = ", ".join(map(str, LABELS))
-                    raise InputError(
-                        f"{path}, line {rows.line_num}: label {row['label']!r}, expected {expected}"
-                    )
-                texts.append(row["text"] or "")
-                targets.append(np.eye(len(LABELS), dtype=np.float32)[index[row["label"]]])
+                if None in row:
+                    why = "more fields than columns; is a text with commas unquoted?"
+                    raise InputError(f"{path}, line {rows.line_num}: {why}")
+                yield rows.line_num, row
     except OSError as e:
         raise InputError(f"{path}: can't be read: {e.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as e:
         raise InputError(f"{path}: is no CSV file in UTF-8: {e}") from None
-    if not texts:
-        raise InputError(f"{path}: has no rows")
-    return Texts(tuple(texts), np.asarray(targets))
 
 
 def goemotions4(data: Path, split: str) -> Texts:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import Card
@@ -15,11 +16,21 @@ from emocx_pbx.emotion.registry import ModelFolder
 from emocx_pbx.emotion.text import read_vocabulary
 from emocx_pbx.emotion.text_clean import words
 from emocx_pbx.training import text_data as data_of
-from emocx_pbx.training.evaluate_text import softmax
+from emocx_pbx.training.evaluate_text import best_bias, bias_within, softmax
+from emocx_pbx.training.figures import macro_f1
 from emocx_pbx.training.service_language import generate
 from emocx_pbx.training.text import TextPlan, card_of, finish, run_epochs
 from emocx_pbx.training.text_data import Texts
 from emocx_pbx.training.text_network import logits_of
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+#: Shares of the new weights tried, how much macro-F1 on dev the service language may cost, and what
+#: difference between two shares is chance.
+SHARES: Final = (1.0, 0.8, 0.6, 0.4)
+FORGOTTEN: Final = 0.0105
+ALIKE: Final = 0.005
 
 
 def refine(
@@ -35,7 +46,7 @@ def refine(
 
     The comments' targets mix their labels with what `base` says of them (as its teacher taught it),
     so that little is forgotten. `messages` is a CSV of hand-labelled service messages (text, label)
-    that, beside the comments' dev split, chooses class biases and temperature. Raises InputError.
+    that, beside the comments' dev split, chooses class biases. Raises InputError.
     """
     import keras
     import tensorflow as tf
@@ -69,9 +80,65 @@ def refine(
         [per_class[train.labels], np.full(len(service), 0.9), np.full(len(extra), 0.6)]
     ).astype(np.float32)
     everything = Texts((*train.texts, *service.texts, *extra), targets)
+    before = model.get_weights()
     curves = run_epochs(model, everything, weights, vocabulary, plan, seed, dev, say)
-    card = card_of(out, plan, seed)
-    card = replace(card, recipe={**card.recipe, "base": base.card.title})
-    held_out: Mapping[str, Texts] = {"test": data_of.goemotions4(data, "test"), "dev": dev}
     beside = None if messages is None else data_of.read_texts(messages)
-    return finish(model, vocabulary, card, dev, held_out, out, curves, beside)
+    encoded = [[vocabulary.encode(words(t))[0] for t in texts.texts] for texts in (dev, beside) if texts]
+    found = _mix(
+        model,
+        before,
+        lambda: [logits_of(model, ids, plan.length) for ids in encoded],
+        [texts.labels for texts in (dev, beside) if texts],
+        say,
+    )
+    card = card_of(out, plan, seed)
+    card = replace(card, recipe={**card.recipe, "base": base.card.title, "share_of_new_weights": found.share})
+    held_out: Mapping[str, Texts] = {"test": data_of.goemotions4(data, "test"), "dev": dev}
+    return finish(model, vocabulary, card, dev, held_out, out, curves, beside, found.floor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mix:
+    share: float
+    """Of the new weights, in the mean with the old."""
+    floor: float
+    """Macro-F1 on dev under which nothing is taken."""
+
+
+def _mix(
+    model: Any,
+    before: list[Any],
+    logits: Callable[[], list[FloatArray]],
+    labels: list[IntArray],
+    say: Callable[[str], None],
+) -> _Mix:
+    """Set `model` to the mean of its weights before and after that has learned most and forgotten little.
+
+    Weights before and after a short further training can be averaged, and the mean keeps most of both
+    (Wortsman et al., 2022). Of the shares whose dev macro-F1 can be at the floor or over, the best for
+    the messages beside dev is taken; of about equal ones (or without messages) the greatest.
+    """
+    after = model.get_weights()
+
+    def set_share(share: float) -> list[FloatArray]:
+        model.set_weights([(1 - share) * old + share * new for old, new in zip(before, after, strict=True)])
+        return logits()
+
+    def best_on_dev(found: FloatArray) -> float:
+        return macro_f1(labels[0], (found + best_bias(found, labels[0])).argmax(axis=1))
+
+    floor = best_on_dev(set_share(0.0)[0]) - FORGOTTEN
+    scores: dict[float, float] = {}
+    for share in SHARES:
+        found = set_share(share)
+        on_dev = best_on_dev(found[0])
+        if on_dev >= floor:
+            scores[share] = on_dev
+            if len(found) > 1:
+                bias = bias_within((found[0], labels[0]), (found[1], labels[1]), floor)
+                scores[share] = macro_f1(labels[1], (found[1] + bias).argmax(axis=1))
+        say(f"{share:.0%} of the new weights: dev {on_dev:.4f}, floor {floor:.4f}, {scores.get(share)}")
+    good = [share for share in scores if scores[share] >= max(scores.values()) - ALIKE]
+    share = max(good, default=min(SHARES))
+    set_share(share)
+    return _Mix(share, floor)

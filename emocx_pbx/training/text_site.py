@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,21 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion.card import Card
+from emocx_pbx.emotion.card import Card, checksum
 from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.registry import ModelFolder
 from emocx_pbx.emotion.text import TextClassifier, read_vocabulary
 from emocx_pbx.emotion.text_clean import words
 from emocx_pbx.errors import InputError
-from emocx_pbx.training.evaluate_text import evaluate_classifier, softmax
+from emocx_pbx.training.evaluate_text import evaluate_classifier, parts_of, softmax
 from emocx_pbx.training.service_language import generate
-from emocx_pbx.training.text_data import Texts, read_texts
+from emocx_pbx.training.text_data import Texts, read_texts, splits_of
 
 if TYPE_CHECKING:
     from emocx_pbx.training.text import TextPlan
 
 #: Fewer messages than this say nothing: fine-tuning is refused.
 LEAST_MESSAGES = 40
+
+#: Messages to choose by from which biases and temperature are chosen: fewer would follow chance.
+LEAST_TO_CHOOSE = 100
 
 #: Generated messages on which the model is held to what it said before, against forgetting.
 _REHEARSED = 3000
@@ -34,19 +36,18 @@ _REHEARSED = 3000
 def fine_tune(
     csv: Path, out: Path, seed: int, base: ModelFolder, plan: TextPlan, say: Callable[[str], None]
 ) -> Card:
-    """A new version of `base` taught by the messages in `csv` (columns text, label).
+    """A new version of `base` taught by the messages in `csv` (columns text, label; perhaps split).
 
-    Every fifth message (by a hash of its words, so always the same ones) is held out; the card's
-    figures compare the old model and the new on them. Raises InputError for too few messages.
+    Rows of split train teach, of dev choose biases and temperature (where they are at least
+    LEAST_TO_CHOOSE, else those of `base` stay), of test are only reported, for old and new. Without a
+    column split the messages are parted by a hash of their words. Raises InputError for too few.
     """
     import keras
 
     from emocx_pbx.training.text import finish, run_epochs
     from emocx_pbx.training.text_network import logits_of
 
-    learned, held_out = split(read_texts(csv))
-    if len(learned) + len(held_out) < LEAST_MESSAGES or not len(held_out):
-        raise InputError(f"{csv}: expected at least {LEAST_MESSAGES} messages, found {len(learned)}")
+    learned, dev, test = messages_of(csv)
     keras.utils.set_random_seed(seed)
     vocabulary = read_vocabulary(base.path, base.card.recipe)
     length = int(base.card.recipe["length"])
@@ -60,37 +61,44 @@ def fine_tune(
     share = min(3.0, len(kept) / len(learned))
     weights = np.concatenate([share * per_class[learned.labels], np.full(len(kept), 0.5)])
     plan = replace(plan, rate=plan.rate / 5, length=length)
-    say(f"{len(learned)} messages to learn from, {len(held_out)} held out")
-    curves = run_epochs(
-        model, learned.joined(kept), weights.astype(np.float32), vocabulary, plan, seed, held_out, say
-    )
+    say(f"{len(learned)} messages to learn from, {len(dev)} to choose by, {len(test)} held out")
+    lesson, chosen = learned.joined(kept), weights.astype(np.float32)
+    curves = run_epochs(model, lesson, chosen, vocabulary, plan, seed, dev if len(dev) else test, say)
     before = TextClassifier(base.card, vocabulary, LiteRtEngine(base.path / "model.tflite"))
     card = replace(
         base.card,
         name=out.parent.name,
         version=out.name,
         recipe={**base.card.recipe, "base": base.card.title, "seed": seed},
-        data={**base.card.data, "site": f"{len(learned)} messages of this site"},
+        data={
+            **base.card.data,
+            "site": f"{len(learned)} messages of this site",
+            "site_sha256": checksum(csv),
+        },
     )
-    old = evaluate_classifier(before, held_out)
-    card = finish(model, vocabulary, card, held_out, {"held_out": held_out}, out, curves)
-    card = replace(card, figures={**card.figures, "base_held_out": old})
+    choosing = dev if len(dev) >= LEAST_TO_CHOOSE else None
+    card = finish(model, vocabulary, card, choosing, {"held_out": test}, out, curves)
+    card = replace(card, figures={**card.figures, "base_held_out": evaluate_classifier(before, test)})
     card.write(out)
     return card
 
 
-def split(texts: Texts) -> tuple[Texts, Texts]:
-    """Texts to learn from and, one in five, to hold out; equal messages fall on the same side."""
-    digests = [hashlib.sha256(" ".join(words(text)).encode()).digest()[0] for text in texts.texts]
-    held = np.array([digest % 5 == 0 for digest in digests])
-    return _taken(texts, ~held), _taken(texts, held)
+def messages_of(csv: Path) -> tuple[Texts, Texts, Texts]:
+    """A site's messages to learn from, to choose by (perhaps none) and to hold out.
 
-
-def is_worse(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    """Whether figures `new` speak against promoting: a lower UAR on the same held-out messages."""
-    return bool(new["uar"] < old["uar"])
-
-
-def _taken(texts: Texts, mask: Any) -> Texts:
-    rows = np.flatnonzero(mask)
-    return Texts(tuple(texts.texts[i] for i in rows), texts.targets[rows])
+    Raises InputError when there are too few.
+    """
+    named = splits_of(csv)
+    if {"train", "test"} <= named:
+        none = Texts((), np.zeros((0, len(LABELS)), np.float32))
+        learned, test = read_texts(csv, "train"), read_texts(csv, "test")
+        dev = read_texts(csv, "dev") if "dev" in named else none
+    elif named - {""}:
+        found = ", ".join(sorted(named - {""}))
+        raise InputError(f"{csv}: expected the splits train and test, found {found}")
+    else:
+        learned, dev, test = parts_of(read_texts(csv))
+    count = len(learned) + len(dev) + len(test)
+    if count < LEAST_MESSAGES or not len(learned) or not len(test):
+        raise InputError(f"{csv}: expected at least {LEAST_MESSAGES} messages, found {count}")
+    return learned, dev, test

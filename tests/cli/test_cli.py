@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from emocx_pbx import cli
+from emocx_pbx.commands.evaluate import usual_split
 from emocx_pbx.commands.shared import Progress, clock, moment, table
-from emocx_pbx.commands.training import _usual_split
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.errors import EmocxError, PeerUnavailable
@@ -409,6 +409,6 @@ def test_training_speaks_to_the_folder_of_models(
 def test_the_usual_split_is_the_one_nobody_learnt_from(tmp_path: Path) -> None:
     path = tmp_path / "clips.csv"
     path.write_text("split,file\ntrain,a\ntest,b\n")
-    assert _usual_split(path) == "test"
+    assert usual_split(path) == "test"
     path.write_text("split,file\n,a\n")
-    assert _usual_split(path) == _usual_split(tmp_path / "absent") == "all"
+    assert usual_split(path) == usual_split(tmp_path / "absent") == "all"

@@ -12,7 +12,7 @@ from emocx_pbx.errors import InputError
 from emocx_pbx.training import figures
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.data import on_line, read_clips
-from emocx_pbx.training.evaluate import evaluate_speech, summary, worse
+from emocx_pbx.training.evaluate import evaluate_speech, summary
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.speech import train_speech
 
@@ -146,13 +146,6 @@ def test_calibration_softens_overconfident_logits():
     before = figures.softmax(logits)
     assert figures.expected_calibration_error(truth, after) < 0.1
     assert figures.expected_calibration_error(truth, before) > 0.25
-
-
-def test_promotion_is_refused_to_a_worse_model():
-    old = {"model": "mlp/1", "pooled": {"uar": 0.6, "clips": 10}}
-    assert worse(old, {"model": "mlp/2", "pooled": {"uar": 0.61, "clips": 10}}) is None
-    assert "0.590" in str(worse(old, {"model": "mlp/2", "pooled": {"uar": 0.59, "clips": 10}}))
-    assert "same clips" in str(worse(old, {"model": "mlp/2", "pooled": {"uar": 0.7, "clips": 9}}))
 
 
 def test_summary_has_every_key(data):

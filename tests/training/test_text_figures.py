@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +10,13 @@ from emocx_pbx.training.evaluate_text import (
     best_bias,
     best_temperature,
     best_threshold,
+    bias_within,
     calibration_error,
     measure,
     softmax,
 )
-from emocx_pbx.training.text_site import is_worse
+
+FloatArray = npt.NDArray[np.float32]
 
 SURE = np.array([[0.9, 0.1, 0, 0], [0.2, 0.8, 0, 0], [0, 0.3, 0.7, 0], [0, 0.6, 0, 0.4]], np.float32)
 
@@ -57,15 +60,15 @@ def test_temperature_cools_overconfident_logits() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1, (4000, 4)).astype(np.float32)
     labels = np.array([rng.choice(4, p=row / row.sum()) for row in softmax(logits).astype(np.float64)])
-    assert best_temperature([(logits, labels)]) == pytest.approx(1.0, abs=0.12)
-    assert best_temperature([(2 * logits, labels)]) == pytest.approx(2.0, abs=0.24)
+    assert best_temperature(logits, labels) == pytest.approx(1.0, abs=0.12)
+    assert best_temperature(2 * logits, labels) == pytest.approx(2.0, abs=0.24)
 
 
 def test_bias_never_harms_where_it_was_chosen() -> None:
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 4, 400)
     logits = (np.eye(4)[labels] + rng.normal(0, 1, (400, 4)) + [0, 0.5, 0, 0]).astype(np.float32)
-    bias = best_bias([(logits, labels)])
+    bias = best_bias(logits, labels)
     before, after = (measure(softmax(x), labels, 0.0)["macro_f1"] for x in (logits, logits + bias))
     assert after >= before
     assert np.abs(bias).max() <= 0.5 + 1e-6
@@ -77,6 +80,18 @@ def test_threshold_keeps_the_coverage() -> None:
     assert threshold == 0.4 or (probabilities.max(axis=1) >= threshold).mean() >= 0.9
 
 
-def test_a_lower_uar_is_worse() -> None:
-    assert is_worse({"uar": 0.6}, {"uar": 0.61})
-    assert not is_worse({"uar": 0.61}, {"uar": 0.61})
+def test_bias_beside_dev_stays_over_the_floor() -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 4, 400)
+    dev = (2 * np.eye(4)[labels] + rng.normal(0, 1, (400, 4))).astype(np.float32)
+    beside = (2 * np.eye(4)[labels] + rng.normal(0, 1, (400, 4)) + [-1, 0, 0, 0]).astype(np.float32)
+
+    def f1(logits: FloatArray) -> float:
+        return float(measure(softmax(logits), labels, 0.0)["macro_f1"])
+
+    floor = f1(dev) - 0.02
+    bias = bias_within((dev, labels), (beside, labels), floor)
+    assert f1(dev + bias) >= floor - 1e-3
+    assert f1(beside + bias) > f1(beside)
+    # Nothing reaches this floor: what is best for dev alone.
+    assert np.array_equal(bias_within((dev, labels), (beside, labels), 1.0), best_bias(dev, labels))
