@@ -172,6 +172,29 @@ async def test_queues(site: Site, client: Client) -> None:
     await client.get("/queues?since=0", 422)
 
 
+async def test_agents_with_their_uncertainty(site: Site, client: Client) -> None:
+    for number in range(4):
+        await tell(site.store, number, agents=("bob", "eve") if number else ("bob",))
+    period = "since=1789990000&until=1789999000"
+    bob, eve = (await client.get(f"/agents?{period}"))["agents"]
+    assert (bob["agent"], bob["graded"], bob["mean"], bob["letters"]) == ("bob", 4, 70.0, {"B": 4})
+    assert bob["low"] < bob["expected"] < bob["high"] and bob["by_came"][0]["came"] == "angry"
+    assert eve["graded"] == 3 and eve["high"] - eve["low"] > bob["high"] - bob["low"]
+    browser = await site.logged_in("agent", "eve")
+    async with await browser.get(f"/api/v1/agents?{period}") as response:
+        assert [a["agent"] for a in (await response.json())["agents"]] == ["eve"]
+    await client.get("/agents?since=5&until=5", 422)
+
+
+async def test_the_benefit_says_when_nothing_can_be_told(site: Site, client: Client) -> None:
+    await tell(site.store, 1)
+    await tell(site.store, 2, status="holdout", customer="crm-2")
+    benefit = await client.get("/benefit?since=1789990000&until=1789999000")
+    assert benefit["calls"] == 2
+    assert {c["verdict"] for c in benefit["comparisons"]} == {"can't tell yet"}
+    assert [c["measure"] for c in benefit["comparisons"]] == ["grade", "abandoned", "wait", "handle time"]
+
+
 async def test_deliveries_are_listed_and_replayed(tmp_path: Path) -> None:
     site = await open_site(tmp_path, Settings(webhooks=(CRM,), directory=str(tmp_path)))
     client = await client_of(site)

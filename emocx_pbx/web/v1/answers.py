@@ -34,9 +34,13 @@ def query_of(request: web.Request, kind: type[S]) -> S:
             raise InputError(f"query: {name}: contains a NUL")
         given[name] = value
     try:
-        return msgspec.convert(given, kind, strict=False)
+        query = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise InputError(f"query: {_plain(error)}") from None
+    for name, value in given.items():
+        if getattr(query, name) is None:  # msgspec takes the text null for it
+            raise InputError(f"query: {name}: {value!r} does not fit")
+    return query
 
 
 async def body_of(request: web.Request, kind: type[S]) -> S:

@@ -12,7 +12,7 @@ from msgspec import inspect as mi
 
 from emocx_pbx.docstrings import field_docs
 from emocx_pbx.web.access import Access, access_of_handler
-from emocx_pbx.web.v1.table import PROBLEM, Answer, Endpoint
+from emocx_pbx.web.v1.table import PROBLEM, TEXT, Answer, Endpoint
 
 ABOUT: Final = (
     "Calls, signals in customers' speech, grades and routing beside your own Asterisk. All signals are of "
@@ -20,7 +20,7 @@ ABOUT: Final = (
 )
 #: Refusals that every endpoint may give, and some that only some do.
 REASONS: Final[Mapping[int, str]] = {
-    400: "The request is not well-formed, e.g. its body is not JSON.",
+    400: "Not well-formed: a body that is not JSON, or (told as plain text) too long an address.",
     401: "No valid token, and no session.",
     403: "The token lacks the scope, or the user the role.",
     404: "There is no such thing, or it is not yours to see.",
@@ -187,7 +187,7 @@ def _responses(endpoint: Endpoint, access: Access, refs: Mapping[Any, Any]) -> d
     reading = endpoint.method == "GET" and endpoint.answers[200].kind is not None
     if reading and not access.public:
         found["304"] = {"description": "What If-None-Match names is still right."}
-    refusals = set(endpoint.refusals) | (set() if access.public else set(COMMON)) | {500}
+    refusals = set(endpoint.refusals) | (set() if access.public else set(COMMON)) | {400, 500}
     if endpoint.query is not None:
         refusals.add(422)
     if endpoint.body is not None:
@@ -198,6 +198,8 @@ def _responses(endpoint: Endpoint, access: Access, refs: Mapping[Any, Any]) -> d
                 "description": REASONS[status],
                 "content": {PROBLEM: {"schema": refs[Problem]}},
             }
+            if status == 400:  # what is no HTTP is refused before there is a handler
+                found["400"]["content"][TEXT] = {"schema": {"type": "string"}}
             if status == 429:
                 found["429"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
     return dict(sorted(found.items()))

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from emocx_pbx.web.access import public
-from emocx_pbx.web.v1 import calls, deliveries, grades, live, queries, queues, system
+from emocx_pbx.web.v1 import calls, deliveries, grades, live, queries, queues, reports, system
 from emocx_pbx.web.v1.openapi import document
 from emocx_pbx.web.v1.table import JSON, Answer, Endpoint
 
@@ -30,6 +30,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *calls.ENDPOINTS,
     *grades.ENDPOINTS,
     *queues.ENDPOINTS,
+    *reports.ENDPOINTS,
     *deliveries.ENDPOINTS,
     *live.ENDPOINTS,
     *system.ENDPOINTS,

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from emocx_pbx.domain import Decision, Grade, Segment, Span
+from emocx_pbx.routing.benefit import Comparison
 from emocx_pbx.routing.decision import RuleOutcome
 from emocx_pbx.store.rows import AlertRow, CorrectionRow, DeliveryRow, GradeKind, HoldRow
 from emocx_pbx.store.view_rows import CallItem, GradedPart
@@ -163,6 +164,17 @@ class AgentsAnswer(msgspec.Struct, frozen=True):
     since: float
     until: float
     agents: list[AgentItem]
+
+
+class BenefitAnswer(msgspec.Struct, frozen=True):
+    """What routing by signals brings, measured on a holdout of customers."""
+
+    since: float
+    until: float
+    calls: int
+    """Ended calls in both arms."""
+    comparisons: list[Comparison]
+    """Where low and high are null, too few customers are in an arm."""
 
 
 class QueueItem(msgspec.Struct, frozen=True):

@@ -1,0 +1,110 @@
+"""Reports: agents with uncertainty, and what routing by signals brings."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from emocx_pbx.errors import InputError
+from emocx_pbx.routing.ranking import Estimate, Outcome, Ranking, rank
+from emocx_pbx.store.view_rows import AgentCell
+from emocx_pbx.web.access import scoped
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.v1.answers import json_answer, query_of
+from emocx_pbx.web.v1.shapes_in import PeriodQuery
+from emocx_pbx.web.v1.shapes_out import AgentItem, AgentsAnswer, BenefitAnswer, EstimateItem
+from emocx_pbx.web.v1.table import Answer, Endpoint, get
+from emocx_pbx.web.v1.who import only_agent
+from emocx_pbx.web.views.agents import BINS
+from emocx_pbx.web.views.arms import compared
+
+DAY_S: Final = 86_400.0
+#: Standard deviations of a 95 % interval.
+_Z95: Final = 1.96
+
+
+def _period(request: web.Request) -> tuple[float, float]:
+    query = query_of(request, PeriodQuery)
+    until = parts_of(request).clock() if query.until is None else query.until
+    since = max(0.0, until - 30 * DAY_S) if query.since is None else query.since
+    if since >= until:
+        raise InputError("query: since: expected a time before until")
+    return since, until
+
+
+@scoped("agents:read", "admin", "supervisor", "agent")
+async def list_agents(request: web.Request) -> web.Response:
+    """Agents by how their customers may be expected to fare, with uncertainty; an agent gets himself."""
+    since, until = _period(request)
+    views, own = parts_of(request).store.views, only_agent(request)
+    cells = await views.agents_by_cell(since, until, (until - since) / BINS)
+    letters: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in await views.agents_by_letter(since, until, own):
+        letters[row.agent][row.letter] = row.parts
+    return json_answer(request, AgentsAnswer(since, until, agent_items(cells, letters, since, until, own)))
+
+
+def agent_items(
+    cells: Sequence[AgentCell],
+    letters: Mapping[str, Mapping[str, int]],
+    since: float,
+    until: float,
+    own: str | None = None,
+) -> list[AgentItem]:
+    """Agents, the best first; estimates borrow from all agents, also where only one is told."""
+    step = (until - since) / BINS
+    ranking = rank(
+        [Outcome(c.agent, c.came, c.mean, since + (c.bin + 0.5) * step, c.graded) for c in cells if c.graded],
+        until,
+    )
+    graded: dict[str, Counter[str]] = defaultdict(Counter)
+    sums: dict[str, float] = defaultdict(float)
+    for cell in cells:
+        graded[cell.agent][cell.came] += cell.graded
+        sums[cell.agent] += cell.graded * cell.mean
+    kinds = sorted({cell.came for cell in cells if cell.graded})
+    names = [own] if own is not None else sorted({*graded, *letters})
+    items = [_item(n, graded[n], sums[n], dict(letters.get(n, {})), ranking, kinds) for n in names]
+    return sorted(items, key=lambda item: (-item.expected, item.agent))
+
+
+def _item(
+    agent: str,
+    graded: Counter[str],
+    total: float,
+    letters: dict[str, int],
+    ranking: Ranking,
+    kinds: Sequence[str],
+) -> AgentItem:
+    number = sum(graded.values())
+    expected, low, high = _bounds(ranking.overall(agent))
+    by_came = []
+    for came in kinds:
+        estimate = ranking.estimate(agent, came)
+        by_came.append(EstimateItem(came, *_bounds(estimate), graded[came], round(estimate.calls, 2)))
+    parts = max(number, sum(letters.values()))
+    mean = round(total / number, 2) if number else None
+    return AgentItem(agent, parts, number, mean, expected, low, high, by_came, letters)
+
+
+def _bounds(estimate: Estimate) -> tuple[float, float, float]:
+    low, high = estimate.mean - _Z95 * estimate.sd, estimate.mean + _Z95 * estimate.sd
+    return round(estimate.mean, 2), round(max(0.0, low), 2), round(min(100.0, high), 2)
+
+
+@scoped("calls:read", "admin", "supervisor")
+async def get_benefit(request: web.Request) -> web.Response:
+    """Routed customers against the holdout: differences with 95 % intervals, or that none can be told."""
+    since, until = _period(request)
+    arms = await parts_of(request).store.views.arms(since, until)
+    calls = sum(arm.calls for arm in arms.values())
+    return json_answer(request, BenefitAnswer(since, until, calls, compared(arms)))
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    get("/api/v1/agents", list_agents, "reports", Answer("The agents.", AgentsAnswer), query=PeriodQuery),
+    get("/api/v1/benefit", get_benefit, "reports", Answer("The arms.", BenefitAnswer), query=PeriodQuery),
+)
