@@ -21,6 +21,7 @@ from emocx_pbx.commands import (
     route,
     serve,
     training,
+    users,
     webhooks,
 )
 from emocx_pbx.commands.shared import BAD_INPUT, Parser
@@ -39,6 +40,7 @@ COMMANDS = (
     penalties,
     benefit,
     webhooks,
+    users,
     erase,
     models,
     training,

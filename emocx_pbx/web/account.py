@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 import structlog
 from aiohttp import web
 
@@ -26,25 +23,12 @@ from emocx_pbx.web.sessions import (
 )
 from emocx_pbx.web.strings import t
 from emocx_pbx.web.throttle import Throttle
+from emocx_pbx.web.users import checked_name
 
 log = structlog.get_logger()
 
 PASSWORDS: web.AppKey[Passwords] = web.AppKey("passwords", Passwords)
 THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
-
-
-def checked_name(given: str) -> str:
-    """A user's name as it is kept.
-
-    Raises:
-        InputError: other characters, or none.
-    """
-    name = given.strip()
-    if not _NAME.fullmatch(name):
-        raise InputError(t("account.name_rule"))
-    return name
 
 
 @allow("admin", "supervisor", "agent")

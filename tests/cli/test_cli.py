@@ -36,7 +36,7 @@ secret = "{SECRET}"
 
 COMMANDS = (
     "serve", "check", "demo", "analyse", "route", "train", "evaluate", "webhooks", "calls", "grades", "erase",
-    "init", "models", "benefit", "penalties",
+    "init", "models", "benefit", "penalties", "users",
 )  # fmt: skip
 
 

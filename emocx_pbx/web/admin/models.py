@@ -95,6 +95,7 @@ async def pin(request: web.Request) -> web.StreamResponse:
         raise InputError(t("admin.models.no_kind"))
     registry = Registry(parts.settings.models_path())
     try:
+        await asyncio.to_thread(registry.find, kind, f"{name}/{version}")
         before = registry.current(kind, name)
         await asyncio.to_thread(registry.pin, kind, name, version)
     except (ModelError, OSError) as error:

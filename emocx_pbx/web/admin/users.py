@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.account_rows import Role, User
+from emocx_pbx.store.account_rows import User
 from emocx_pbx.web.access import allow
-from emocx_pbx.web.account import checked_name
 from emocx_pbx.web.admin.shared import form_of, page
 from emocx_pbx.web.links import new_link
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
 from emocx_pbx.web.sessions import actor_of, user_of
 from emocx_pbx.web.strings import t
-
-
-def checked_role(role: str, agent: str) -> tuple[Role, str | None]:
-    """A role with its agent, which an agent's user needs.
-
-    Raises:
-        InputError: no such role, or the agent is missing.
-    """
-    found = next((r for r in get_args(Role) if r == role), None)
-    if found is None:
-        raise InputError(t("admin.users.no_role"))
-    if found == "agent" and not agent:
-        raise InputError(t("admin.users.agent_missing"))
-    return found, agent or None
+from emocx_pbx.web.users import checked_name, checked_role
 
 
 async def _page(

@@ -1,0 +1,294 @@
+"""Administration: what is changed by pages holds at once, is refused when wrong, and is noted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from web_site import PASSWORD, TEST, Browser, Site, open_site
+
+from emocx_pbx.domain import Decision
+from emocx_pbx.settings import RoutingSettings, Settings, WebhookSettings
+from emocx_pbx.web.admin.policy import digest
+
+SECRET = "whsec_" + "A" * 44
+POLICY = '[[rules]]\nname = "a"\nemotion = ["angry"]\nqueue = "vip"\n'
+CRM = WebhookSettings(name="crm", url="https://crm.example/", secret=SECRET)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    (tmp_path / "policy.toml").write_text(POLICY)
+    (tmp_path / "policy.toml").chmod(0o640)
+    settings = Settings(
+        directory=str(tmp_path), routing=RoutingSettings(policy="policy.toml"), webhooks=(CRM,)
+    )
+    site = await open_site(tmp_path, settings)
+    yield site
+    await site.stop()
+    await site.store.close()
+
+
+@pytest.fixture
+async def admin(site: Site) -> Browser:
+    return await site.logged_in("admin")
+
+
+async def refused(browser: Browser, path: str, **form: object) -> str:
+    async with await browser.post(path, **form) as response:
+        assert response.status == 422
+        return await response.text()
+
+
+async def noted(site: Site) -> list[str]:
+    return [f"{row.actor} {row.action} {row.subject}" for row in await site.store.audit.rows(limit=3)]
+
+
+# Users.
+
+
+async def test_a_user_is_invited_and_comes_in(site: Site, admin: Browser) -> None:
+    async with await admin.post("/admin/users", name="bob2", role="agent", agent="bob") as response:
+        link = re.search(r"http://127[^<]+/link/[\w-]+", await response.text())
+    assert link
+    bob = site.browser()
+    path = link[0].removeprefix(site.url)
+    await bob.open(path)
+    async with await bob.post(path, password=PASSWORD, again=PASSWORD) as response:
+        assert response.headers["Location"] == "/agents/me"
+    user = await site.store.accounts.user_named("bob2")
+    assert user and (user.role, user.agent) == ("agent", "bob")
+    assert "admin user.added bob2" in (await noted(site))[2] or "admin link.made bob2" in await noted(site)
+
+
+async def test_wrong_users_are_refused(site: Site, admin: Browser) -> None:
+    assert "needs the agent" in await refused(admin, "/admin/users", name="bob", role="agent", agent="")
+    assert "Choose a role" in await refused(admin, "/admin/users", name="bob", role="root")
+    assert "1 to 64 letters" in await refused(admin, "/admin/users", name="a b<script>", role="supervisor")
+    assert "there is a user" in await refused(admin, "/admin/users", name="Admin", role="supervisor")
+
+
+async def test_the_last_administrator_stays(site: Site, admin: Browser) -> None:
+    assert "last administrator" in await refused(admin, "/admin/users/1", role="supervisor")
+    assert "last administrator" in await refused(admin, "/admin/users/1", role="admin", disabled="1")
+    assert "remove yourself" in await refused(admin, "/admin/users/1/delete")
+    await site.user("second", "admin")
+    async with await admin.post("/admin/users/1", role="supervisor") as response:
+        assert response.status == 303
+    async with await admin.get("/admin") as response:
+        assert response.status == 303  # another role: log in again
+
+
+# Tokens.
+
+
+async def test_a_token_is_shown_once_and_works_until_revoked(site: Site, admin: Browser) -> None:
+    async with await admin.post("/admin/tokens", name="CRM", days="30", scopes=["calls:read"]) as response:
+        token = re.search(r"emocx_[\w-]{43}", await response.text())
+    assert token
+    assert token[0] not in await admin.open("/admin/tokens")
+    bearer = {"Authorization": f"Bearer {token[0]}"}
+    program = site.browser()
+    async with await program.get("/api/v1/calls", headers=bearer) as response:
+        assert response.status == 200
+    [kept] = await site.store.accounts.api_tokens()
+    assert (kept.scopes, kept.created_by, kept.expires_at) == (
+        ("calls:read",),
+        "admin",
+        site.clock.now + 30 * 86400,
+    )
+    async with await admin.post(f"/admin/tokens/{kept.token_id}/revoke") as response:
+        assert response.status == 303
+    async with await program.get("/api/v1/calls", headers=bearer) as response:
+        assert response.status == 401
+    assert await noted(site) == ["admin token.revoked CRM", "admin token.added CRM", *(await noted(site))[2:]]
+
+
+async def test_a_token_needs_a_scope(admin: Browser) -> None:
+    assert "at least one scope" in await refused(
+        admin, "/admin/tokens", name="CRM", days="0", scopes=["root"]
+    )
+    assert "whole number" in await refused(
+        admin, "/admin/tokens", name="CRM", days="x", scopes=["calls:read"]
+    )
+
+
+# Webhooks.
+
+
+async def test_a_receiver_is_added_changed_rotated_and_removed(site: Site, admin: Browser) -> None:
+    form = {"url": "https://dw.example/in", "timeout_s": "9", "events": ["call.graded", "nonsense"]}
+    async with await admin.post("/admin/webhooks", name="data warehouse", **form) as response:
+        first = re.search(r"whsec_[\w+/=]+", await response.text())
+    receivers = site.store.receivers
+    stored = receivers.find("data warehouse")
+    assert first and stored and (stored.secret, stored.events) == (first[0], ("call.graded",))
+    path = "/admin/webhooks/data%20warehouse"
+    async with await admin.post(path, url="https://dw.example/2", timeout_s="5") as response:
+        assert response.status == 303
+    async with await admin.post(f"{path}/rotate", hours="1") as response:
+        second = re.search(r"whsec_[\w+/=]+", await response.text())
+    assert second
+    now = {e.name: e for e in receivers.current()}["data warehouse"]
+    assert (now.url, now.events, now.secret) == ("https://dw.example/2", (), f"{second[0]} {first[0]}")
+    site.clock.now += 3600
+    assert {e.name: e for e in receivers.current()}["data warehouse"].secret == second[0]
+    page = await admin.open(path)
+    assert first[0] not in page and second[0] not in page
+    async with await admin.post(f"{path}/remove") as response:
+        assert response.status == 303
+    assert receivers.find("data warehouse") is None
+    told = json.dumps([row.after for row in await site.store.audit.rows()])
+    assert "whsec_" not in told
+
+
+async def test_wrong_receivers_are_refused_in_plain_words(admin: Browser) -> None:
+    form = {"timeout_s": "9", "name": "x"}
+    assert "expected an http:// or https:// address" in await refused(
+        admin, "/admin/webhooks", url="ftp://x", **form
+    )
+    assert "there is a receiver crm already" in await refused(
+        admin, "/admin/webhooks", url="https://x.example", timeout_s="9", name="crm"
+    )
+    assert "1 to 60" in await refused(
+        admin, "/admin/webhooks", url="https://x.example", timeout_s="0", name="x"
+    )
+
+
+async def test_one_of_the_settings_is_shown_and_switched_but_not_changed(site: Site, admin: Browser) -> None:
+    page = await admin.open("/admin/webhooks/crm")
+    assert "settings file" in page and SECRET not in page
+    assert "no receiver crm" in await refused(admin, "/admin/webhooks/crm/rotate", hours="1")
+    async with await admin.post("/admin/webhooks/crm/switch", enabled="0") as response:
+        assert response.status == 303
+    assert await site.store.disabled_endpoints() == {"crm": "switched off by admin"}
+    async with await admin.post("/admin/webhooks/crm/switch", enabled="1") as response:
+        assert response.status == 303
+    assert await site.store.disabled_endpoints() == {}
+    async with await admin.post("/admin/webhooks/crm/test") as response:
+        assert "HTTP 204" in await response.text()
+    assert site.tested == ["crm"]
+
+
+async def test_failures_are_listed_and_sent_again(site: Site, admin: Browser) -> None:
+    for n, at in enumerate((100.0, 200.0, 300.0)):
+        await site.store.add_event("call.started", f"c{n}", {}, at)
+    for delivery in await site.store.deliveries("crm"):
+        await site.store.gave_up(delivery.delivery_id, 400.0, 500, "HTTP 500; 10 attempts")
+    page = await admin.open("/admin/webhooks/crm")
+    assert page.count("HTTP 500; 10 attempts") == 3
+    event = re.search(r'name="event" value="([^"]+)"', page)
+    assert event
+    async with await admin.post("/admin/webhooks/crm/replay", event=event[1]) as response:
+        assert "One delivery is on its way" in await response.text()
+    async with await admin.post(
+        "/admin/webhooks/crm/replay", since="1970-01-01T00:01", until="1970-01-01T00:04", which="failed"
+    ) as response:
+        assert "2 deliveries are on their way" in await response.text()
+    assert len(await site.store.deliveries("crm", "pending")) == 3
+    assert "expected a time" in await refused(admin, "/admin/webhooks/crm/replay", since="soon")
+
+
+# Policy.
+
+
+async def test_a_policy_is_tried_on_past_queries_without_being_used(site: Site, admin: Browser) -> None:
+    past = Decision("d1", 1000.0, "ok", "vip", "angry", 0.8, {"angry": 0.8, "neutral": 0.2})
+    await site.store.record_decision(past, None, None, None)
+    text = POLICY.replace("vip", "support")
+    async with await admin.post("/admin/policy", text=text, based_on=digest(POLICY), do="try") as response:
+        page = await response.text()
+    assert "One caller would fare otherwise" in page
+    assert site.settings.policy_path().read_text() == POLICY and site.reloaded == 0
+
+
+async def test_a_policy_is_saved_kept_and_used(site: Site, admin: Browser) -> None:
+    path = site.settings.policy_path()
+    text = POLICY.replace("vip", "support").replace("\n", "\r\n")
+    async with await admin.post("/admin/policy", text=text, based_on=digest(POLICY), do="save") as response:
+        assert response.status == 303
+    assert path.read_text() == POLICY.replace("vip", "support")
+    assert path.with_name("policy.toml.bak").read_text() == POLICY
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert site.policy.rules[0].queue == "support"
+    assert (await noted(site))[0] == "admin policy.saved policy.toml"
+    # A second tab still has the old text.
+    again = await refused(admin, "/admin/policy", text=POLICY, based_on=digest(POLICY), do="save")
+    assert "changed meanwhile" in again
+
+
+async def test_a_wrong_policy_is_refused_by_its_place_and_a_doubtful_one_is_warned_of(
+    site: Site, admin: Browser
+) -> None:
+    wrong = POLICY.replace("emotion", "emoton")
+    page = await refused(admin, "/admin/policy", text=wrong, based_on=digest(POLICY), do="save")
+    assert "rules[0].emoton: unknown setting" in page and wrong.splitlines()[2].partition('"')[0] in page
+    assert site.settings.policy_path().read_text() == POLICY
+    doubtful = POLICY.replace("vip", "vipp")
+    async with await admin.post(
+        "/admin/policy", text=doubtful, based_on=digest(POLICY), do="try"
+    ) as response:
+        assert "the PBX has no queue vipp; did you mean vip?" in await response.text()
+
+
+async def test_the_built_in_policy_is_only_shown(tmp_path: Path) -> None:
+    site = await open_site(tmp_path / "..", Settings(directory=str(tmp_path)))
+    admin = await site.logged_in("admin")
+    assert "can&#39;t be changed here" in await admin.open("/admin/policy")
+    await site.stop()
+    await site.store.close()
+
+
+# Models, check, retention, audit.
+
+
+async def test_models_are_shown_with_their_figures(admin: Browser) -> None:
+    page = await admin.open("/admin/models")
+    assert "voice/1" in page and "in use" in page and "Recall on the test set" in page
+
+
+async def test_another_version_is_pinned_only_if_it_is_there(site: Site, admin: Browser) -> None:
+    form = {"kind": "speech", "name": "voice"}
+    assert "no version" in await refused(admin, "/admin/models", version="999", **form)
+    assert "no model name" in await refused(admin, "/admin/models", kind="speech", name="../x", version="1")
+    assert site.reloaded == 0
+
+
+async def test_a_customer_is_erased_and_the_log_does_not_say_whom(site: Site, admin: Browser) -> None:
+    await site.store.start_call("c1", 100.0, "crm-1", "+4930", "vip", None, [])
+    await site.store.end_call("c1", 200.0, "hangup", [])
+    assert "1 calls" not in await admin.open("/admin/retention")
+    assert "Give a customer key" in await refused(admin, "/admin/retention/erase")
+    async with await admin.post("/admin/retention/erase", customer="crm-1") as response:
+        assert "1 calls" in await response.text()
+    rows = await site.store.audit.rows(limit=1)
+    assert rows[0].action == "privacy.erased" and "crm-1" not in f"{rows}"
+
+
+async def test_old_calls_are_erased_on_demand(site: Site, admin: Browser) -> None:
+    await site.store.start_call("c1", 100.0, None, None, "vip", None, [])
+    await site.store.end_call("c1", 200.0, "hangup", [])
+    async with await admin.post("/admin/retention/purge") as response:
+        assert "1 calls" in await response.text()
+
+
+async def test_the_audit_log_is_paged_and_filtered(site: Site, admin: Browser) -> None:
+    for n in range(60):
+        await site.store.audit.add(TEST, "grade.revised", f"call {n}", None, {"score": n})
+    page = await admin.open("/admin/audit?kind=grade.")
+    assert "call 59" in page and "call 9<" not in page
+    older = re.search(r'rel="next" href="([^"]+)"', page)
+    assert older
+    assert "call 9<" in await admin.open(older[1].replace("&amp;", "&"))
+    assert "Nothing yet" in await admin.open("/admin/audit?actor=nobody&before=x")
+
+
+async def test_what_users_typed_is_never_markup(site: Site, admin: Browser) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    await site.store.audit.add(TEST, "grade.revised", evil, None, {"reason": evil})
+    await site.store.receivers.add(WebhookSettings(name=evil, url="https://x.example", secret=SECRET), TEST)
+    for path in ("/admin", "/admin/audit", "/admin/webhooks"):
+        assert evil not in await admin.open(path)
