@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -63,6 +63,13 @@ class LiveBoard:
         if number > self.number or number < oldest - 1:
             return None
         return [change for change in self._changes if change.number > number]
+
+    def counts(self) -> dict[State, int]:
+        """Number of calls in each state."""
+        found: dict[State, int] = dict.fromkeys(get_args(State), 0)
+        for call in self._calls.values():
+            found[call.state] += 1
+        return found
 
     def __len__(self) -> int:
         return len(self._calls)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,10 @@ class HealthBoard:
     def ready(self) -> bool:
         """Whether at least one component was told of and all are up."""
         return bool(self._components) and all(c.up for c in self._components.values())
+
+    def components(self) -> Mapping[str, Component]:
+        """All components told of, by name."""
+        return dict(self._components)
 
     def report(self) -> dict[str, Any]:
         """For /readyz: `{"ready", "components": {name: {"up", "why", "since"}}}`, in order of name."""

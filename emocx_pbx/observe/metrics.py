@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 #: Different values one label may take; a caller can't make the scrape grow without end.
@@ -41,6 +41,9 @@ COUNTERS: Mapping[str, About] = {
     "taps_failed": About("Taps that could not be started"),
     "taps_repeated": About("Taps started again on the same call"),
     "taps_given_up": About("Calls whose tap was given up"),
+    "webhooks_delivered": About("Webhooks that their receiver took"),
+    "webhooks_retried": About("Attempts to deliver a webhook that failed and will be repeated"),
+    "webhooks_failed": About("Webhooks given up"),
     "penalties_set": About("Penalties of queue members that were set"),
     "penalties_refused": About("Penalties of queue members that Asterisk refused"),
     "http_errors": About("HTTP requests that failed by our fault"),
@@ -71,6 +74,19 @@ COUNTERS: Mapping[str, About] = {
 }
 
 
+#: Gauges: how things stand when the metrics are read.
+GAUGES: Mapping[str, About] = {
+    "open_taps": About("Taps open now", "worker"),
+    "calls": About("Calls now", "state"),
+    "component_up": About("Whether a part of the service is up (1) or not (0)", "component"),
+    "deliveries_pending": About("Deliveries that a receiver is owed", "receiver"),
+    "live_watchers": About("Connections that watch the live feed"),
+}
+
+#: Seconds; the goal is an answer under 150 ms.
+REQUEST_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
 class Stats(Protocol):
     """What a worker tells of itself: `analysis.messages.WorkerStats`."""
 
@@ -96,7 +112,16 @@ class Metrics:
         self._labels: dict[str, set[str]] = {}
         self._last: dict[tuple[int, str], float] = {}
         self._unlisted: set[str] = set()
-        self._taps = Gauge("emocx_open_taps", "Taps open now", ["worker"], registry=self._registry)
+        self._gauges = {
+            name: Gauge(
+                f"emocx_{name}", about.help, [about.label] if about.label else [], registry=self._registry
+            )
+            for name, about in GAUGES.items()
+        }
+        self._requests = Histogram(
+            "emocx_http_request_seconds", "Time to answer an HTTP request", ["area"], buckets=REQUEST_BUCKETS,
+            registry=self._registry,
+        )  # fmt: skip
         for name, about in COUNTERS.items():
             self._add(name, about)
 
@@ -127,19 +152,29 @@ class Metrics:
 
     def worker(self, stats: Stats) -> None:
         """Take in what a worker counted since it started; a smaller number tells of a restart."""
-        self._taps.labels(str(stats.worker)).set(stats.open_taps)
+        self.set("open_taps", stats.open_taps, str(stats.worker))
         for name, total in stats.counters.items():
             last = self._last.get((stats.worker, name), 0.0)
             self._last[stats.worker, name] = total
             self.count(f"worker_{name}", by=total - last if total >= last else total)
+
+    def set(self, name: str, value: float, label: str = "") -> None:
+        """Set a gauge of GAUGES; more than MAX_LABEL_VALUES values of its label are one, "other"."""
+        gauge = self._gauges[name]
+        if GAUGES[name].label:
+            gauge = gauge.labels(self._bounded(name, label or "none"))
+        gauge.set(value)
+
+    def request(self, area: str, seconds: float) -> None:
+        """An HTTP request was answered; `area` is one of few."""
+        self._requests.labels(area).observe(seconds)
 
     def render(self) -> tuple[bytes, str]:
         """The scrape's body and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def _add(self, name: str, about: About) -> None:
-        labels = [about.label] if about.label else []
-        self._counters[name] = Counter(f"emocx_{name}", about.help, labels, registry=self._registry)
+        self._counters[name] = Counter(f"emocx_{name}", about.help, _labels(about), registry=self._registry)
 
     def _bounded(self, name: str, label: str) -> str:
         seen = self._labels.setdefault(name, set())
@@ -147,3 +182,7 @@ class Metrics:
             seen.add(label)
             return label
         return OTHER
+
+
+def _labels(about: About) -> list[str]:
+    return [about.label] if about.label else []

@@ -156,6 +156,11 @@ class Outbox:
         names = [f.name for f in fields(DeliveryRow)]
         return [DeliveryRow(**{name: row[name] for name in names}) for row in rows]
 
+    async def pending_deliveries(self) -> dict[str, int]:
+        """Number of deliveries that each receiver is owed."""
+        rows = await self._connection.rows("pending_deliveries")
+        return {row["endpoint"]: row["number"] for row in rows}
+
     async def delivery_counts(self) -> dict[tuple[str, str], int]:
         """Number of deliveries by receiver and state."""
         rows = await self._connection.rows("delivery_counts")

@@ -10,7 +10,7 @@ from aiohttp import web
 from emocx_pbx.web import account, admin, assets, chat, pages
 from emocx_pbx.web.account import PASSWORDS, THROTTLE
 from emocx_pbx.web.admin.check import LAST, LastCheck
-from emocx_pbx.web.limited import LIMITS, limited, rate_headers
+from emocx_pbx.web.limited import LIMITS, clocked, limited, rate_headers
 from emocx_pbx.web.middlewares import errors, guard, secure_headers
 from emocx_pbx.web.parts import PARTS, Parts
 from emocx_pbx.web.passwords import Passwords
@@ -34,7 +34,7 @@ AREAS: tuple[Callable[[], list[web.RouteDef]], ...] = (
 
 def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Application:
     """The app over the controller's parts."""
-    app = web.Application(middlewares=[errors, guard, limited], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[clocked, errors, guard, limited], client_max_size=MAX_BODY)
     app[PARTS] = parts
     app[PASSWORDS] = passwords or Passwords()
     app[THROTTLE] = Throttle(parts.clock)

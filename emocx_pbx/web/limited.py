@@ -1,6 +1,8 @@
-"""The API's rate limit as a middleware: who asks too often is told when to come again."""
+"""Middlewares that count: how long requests take, and whether one client makes too many."""
 
 from __future__ import annotations
+
+import time
 
 from aiohttp import web
 
@@ -8,9 +10,22 @@ from emocx_pbx.web.middlewares import Handler, problem
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.sessions import address_of, visitor_of
 from emocx_pbx.web.v1.limits import WINDOW_S, RateLimits, Verdict
+from emocx_pbx.web.v1.table import EVENTS
 
 LIMITS: web.AppKey[RateLimits] = web.AppKey("limits", RateLimits)
 _VERDICT: web.RequestKey[Verdict] = web.RequestKey("rate_verdict", Verdict)
+
+
+@web.middleware
+async def clocked(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Measures the time to answer; a feed's is as long as somebody watches and tells nothing."""
+    begin = time.perf_counter()
+    response = await handler(request)
+    if response.content_type != EVENTS:
+        api, page = request.path.startswith("/api/"), response.content_type == "text/html"
+        area = "api" if api else "page" if page else "other"
+        parts_of(request).metrics.request(area, time.perf_counter() - begin)
+    return response
 
 
 @web.middleware

@@ -72,6 +72,9 @@ WHERE (:endpoint IS NULL OR d.endpoint = :endpoint)
   AND e.at >= :since AND e.at < :until
 ORDER BY e.at DESC, d.delivery_id DESC LIMIT :limit;
 
+-- name: pending_deliveries()
+SELECT endpoint, COUNT(*) AS number FROM delivery WHERE state = 'pending' GROUP BY endpoint;
+
 -- name: delivery_counts()
 SELECT endpoint, state, COUNT(*) AS number FROM delivery GROUP BY endpoint, state ORDER BY endpoint, state;
 
