@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from emocx_pbx.errors import EmocxError, InputError
-from emocx_pbx.routing.policy import parse_policy, policy_text, validate
+from emocx_pbx.routing.policy import parse_policy, policy_text, unknown_queues, validate
 from emocx_pbx.routing.preview import preview
 from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import page
@@ -73,7 +73,10 @@ async def change(request: web.Request) -> web.StreamResponse:
     try:
         if path is None:
             raise InputError(t("admin.policy.built_in"))
-        parse_policy(text)
+        policy = parse_policy(text)
+        known = parts.queues()
+        if known and (unknown := unknown_queues(policy, known)):
+            raise InputError("; ".join(unknown))  # the service would refuse it, too
         before = policy_text(path) if path.exists() else ""
         if digest(before) != based_on:
             raise InputError(t("admin.policy.changed_meanwhile"))

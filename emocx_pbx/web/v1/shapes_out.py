@@ -29,6 +29,8 @@ class QueryAnswer(msgspec.Struct, frozen=True, kw_only=True):
     min_penalty: int | None
     max_penalty: int | None
     raise_penalty: int | None
+    tier_wait_s: int | None
+    """After so long any agent may ring, whatever the penalties say."""
     announcement: str | None
     rule: str | None
     """Name of the policy's rule that fired; null for the default."""
