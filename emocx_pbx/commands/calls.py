@@ -76,6 +76,9 @@ def words(detail: CallDetail) -> str:
             f"  {clock(reading.t0):>6}-{clock(reading.t1):<6} {scores.emotion:<13} {scores.confidence:.2f}"
             f"  {'#' * round(10 * scores.confidence)}"
         )
+    for alert in detail.alerts:
+        until = f", over {local(alert.cleared_at)} ({alert.clear_reason})" if alert.cleared_at else ""
+        lines.append(f"alert {alert.rule} at {clock(alert.t1)}{until}: {alert.message}")
     newest = {row.segment: row for row in detail.grades}
     for segment in detail.segments:
         lines.append(

@@ -73,7 +73,8 @@ class Outbox:
                 at=event.at,
                 body=event.body(sequence),
             )
-            if event.type == "call.alert" and event.call_id is not None:
+            raised = event.type == "call.alert" and event.data.get("state") != "cleared"
+            if raised and event.call_id is not None:
                 await self._sql.count_alert(c, call_id=event.call_id)
             for endpoint in self.receivers.current():
                 if wants(endpoint.events, event.type):

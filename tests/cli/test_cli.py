@@ -21,6 +21,7 @@ from emocx_pbx.emotion.card import Card
 from emocx_pbx.errors import EmocxError, PeerUnavailable
 from emocx_pbx.settings import WebhookSettings, load
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.rows import AlertRow
 from emocx_pbx.webhooks.build import call_graded
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIzNDU="
@@ -89,6 +90,7 @@ async def fill(config: Path) -> None:
         "c1", [Reading(1.0, 5.0, 3.5, Scores((0.8, 0.1, 0.05, 0.05)), "cnn/1"),
                Reading(66.0, 70.0, 3.5, Scores((0.1, 0.7, 0.1, 0.1)), "cnn/1")],
     )  # fmt: skip
+    await store.save_alerts([AlertRow("c1", "angry", 1.0, 66.0, 130.0, 0, "Anna", "Signals of anger.")])
     await store.save_grade("c1", 0, GRADE, [call_graded(segment, GRADE, at=150.0)], at=150.0)
     await store.end_call("c1", 150.0, "hangup")
     await store.close()
@@ -157,6 +159,7 @@ def test_a_call_tells_its_course_and_its_grade(filled: Shell) -> None:
     assert "because" in out
     assert "0:01-0:05" in out and "1:06-1:10" in out and "angry" in out
     assert "grade: 62 (C), range 51 to 70, 21.4 s of customer speech" in out
+    assert "alert angry at 1:06, over " in out and "(ended): Signals of anger." in out
     assert " +50.0  base: where everybody begins" in out
     assert json.loads(filled("calls", "show", "c1", "--json")[0])["call"]["customer_key"] == "cust-7"
     assert filled.refusal("calls", "show", "c9") == "emocx-pbx: no call c9 in the database"

@@ -19,11 +19,18 @@ CHAT = {"default_queue": "support", "prefixes": ["+49"], "number_cooldown_s": 10
 
 
 @pytest_asyncio.fixture(loop_scope="session")
+async def alone() -> AsyncIterator[Receiver]:
+    """A receiver of this service alone: another one beside it tells of the same calls."""
+    async with Receiver() as receiver:
+        yield receiver
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def chatting(
-    pbx: PrivateAsterisk, crm: Receiver, probe: AmiProbe, tmp_path_factory: pytest.TempPathFactory
+    pbx: PrivateAsterisk, alone: Receiver, probe: AmiProbe, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServiceProcess]:
     light = {"analysis": {"transcriber": "off", "speech_model": "mlp"}, "chat": CHAT}
-    hook = Hook(crm.url, crm.secret, EVENTS)
+    hook = Hook(alone.url, alone.secret, EVENTS)
     async with ServiceProcess(tmp_path_factory.mktemp("chat"), pbx, [hook], light) as service:
         yield service
 
@@ -39,7 +46,7 @@ async def wish(page: Page, service: ServiceProcess, text: str, *, consent: bool,
 
 
 async def test_from_the_chat_to_a_ringing_agent(
-    pbx: PrivateAsterisk, probe: AmiProbe, chatting: ServiceProcess, crm: Receiver
+    pbx: PrivateAsterisk, probe: AmiProbe, chatting: ServiceProcess, alone: Receiver
 ) -> None:
     async with chromium() as browser:
         async with page_of(browser, 360) as page:
@@ -53,10 +60,10 @@ async def test_from_the_chat_to_a_ringing_agent(
             await probe.action(Action="Hangup", Channel=connected["Channel"])
             await page.get_by_text("The call is over.").wait_for()
         call_id = connected["Uniqueid"]
-        await crm.wait(lambda: crm.of("call.ended", call_id), 20)
-        routed = crm.of("query.routed", call_id)[0].data
-        assert crm.of("call.ended", call_id)[0].data["decision_id"] == routed["decision_id"]
-        chats = [e.data["decision_id"] for e in crm.of("query.routed") if e.call_id is None]
+        await alone.wait(lambda: alone.of("call.ended", call_id), 20)
+        routed = alone.of("query.routed", call_id)[0].data
+        assert alone.of("call.ended", call_id)[0].data["decision_id"] == routed["decision_id"]
+        chats = [e.data["decision_id"] for e in alone.of("query.routed") if e.call_id is None]
         assert routed["decision_id"] in chats, "told when it was asked, and again when it became a call"
 
         after = len(probe.events)
@@ -67,8 +74,8 @@ async def test_from_the_chat_to_a_ringing_agent(
             assert await probe.variable(connected["Channel"], "EMOCX_OPTOUT") == "1"
             await probe.action(Action="Hangup", Channel=connected["Channel"])
             await page.get_by_text("The call is over.").wait_for()
-        await crm.wait(lambda: crm.of("call.ended", connected["Uniqueid"]), 20)
-        assert not crm.of("call.reading", connected["Uniqueid"])
+        await alone.wait(lambda: alone.of("call.ended", connected["Uniqueid"]), 20)
+        assert not alone.of("call.reading", connected["Uniqueid"])
 
 
 async def test_who_can_not_be_reached_is_told(

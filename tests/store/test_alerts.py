@@ -10,6 +10,7 @@ from emocx_pbx.domain import Segment
 from emocx_pbx.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import AlertRow
+from emocx_pbx.store.view_rows import CallFilter
 from emocx_pbx.webhooks.events import NewEvent
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
@@ -40,6 +41,8 @@ async def test_an_alert_is_kept_once_and_then_completed(store) -> None:
     assert await store.alerts_of_call("c") == (kept,)
     assert (await store.call("c")).alerts == (kept,)
     assert [e.type for e in (await store.call("c")).events] == ["call.alert"] * 2
+    (listed,) = await store.views.calls(CallFilter())
+    assert listed.alerts == 1, "an episode, not its two events"
 
 
 async def test_two_episodes_are_two_alerts(store) -> None:
