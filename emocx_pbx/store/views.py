@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import time
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, fields
 from typing import Any, Final
 
@@ -32,15 +35,25 @@ from emocx_pbx.store.view_rows import (
 _SEPARATOR: Final = "\x1f"
 #: Calls of one look at the queues: a day of a large centre.
 MAX_QUEUE_CALLS: Final = 50_000
+#: A sum over more calls or parts than this is kept for KEPT_S.
+MANY: Final = 20_000
+KEPT_S: Final = 60.0
+MAX_KEPT: Final = 64
 _DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow))
 _START: Final = Place()
 
 
 class Views:
-    """What pages and the API read; nothing here writes."""
+    """What pages and the API read; nothing here writes.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    A sum over very many calls is kept for a minute, so that a page that many look at costs little;
+    one more call would not be seen in it. Smaller sums are always of now.
+    """
+
+    def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+        self._connection, self._clock = connection, clock
+        self._sums: dict[Hashable, tuple[float, list[Row]]] = {}
+        self._summing = asyncio.Lock()
 
     async def calls(self, which: CallFilter, limit: int = 50, after: Place = _START) -> list[CallItem]:
         """Calls, newest first; the next page begins after the last one's `place_of_call`."""
@@ -93,26 +106,26 @@ class Views:
 
     async def agents_by_came(self, since: float, until: float, agent: str | None = None) -> list[AgentCame]:
         """Agents' parts in a time by how their customers came."""
-        rows = await self._rows("view_agents_by_came", since=since, until=until, agent=agent)
+        rows = await self._sum("view_agents_by_came", "parts", since, until, agent=agent)
         return [AgentCame(r["agent"], r["came"], r["parts"], _spread(r), r["newest_at"]) for r in rows]
 
     async def agents_by_bin(
         self, since: float, until: float, bin_s: float, agent: str | None = None
     ) -> list[AgentBin]:
         """Agents' scores by stretches of `bin_s` seconds from `since` on: their trend."""
-        rows = await self._rows("view_agents_by_bin", since=since, until=until, bin_s=bin_s, agent=agent)
+        rows = await self._sum("view_agents_by_bin", "graded", since, until, bin_s=bin_s, agent=agent)
         return [AgentBin(r["agent"], r["bin"], _spread(r)) for r in rows]
 
     async def agents_by_cell(self, since: float, until: float, bin_s: float) -> list[AgentCell]:
         """Agents' scores by how customers came and by stretches of `bin_s` seconds: for rankings."""
-        rows = await self._rows("view_agents_by_cell", since=since, until=until, bin_s=bin_s)
+        rows = await self._sum("view_agents_by_cell", "graded", since, until, bin_s=bin_s)
         return [AgentCell(*row) for row in rows]
 
     async def agents_by_letter(
         self, since: float, until: float, agent: str | None = None
     ) -> list[AgentLetter]:
         """How often agents got which letter in a time."""
-        rows = await self._rows("view_agents_by_letter", since=since, until=until, agent=agent)
+        rows = await self._sum("view_agents_by_letter", "parts", since, until, agent=agent)
         return [AgentLetter(r["agent"], r["letter"], r["parts"]) for r in rows]
 
     async def queue_calls(self, since: float, until: float, limit: int = MAX_QUEUE_CALLS) -> list[QueueCall]:
@@ -122,7 +135,7 @@ class Views:
 
     async def arms(self, since: float, until: float) -> dict[str, Arm]:
         """`routed` and `holdout`: how customers of each fared."""
-        rows = await self._rows("view_arms", since=since, until=until)
+        rows = await self._sum("view_arms", "calls", since, until)
         return {
             row["arm"]: Arm(
                 row["customers"], row["calls"], _measure(row, "score"), _measure(row, "abandoned"),
@@ -144,6 +157,20 @@ class Views:
         return [
             CorrectionRow(**dict(row)) for row in await self._rows("corrections_of_call", call_id=call_id)
         ]
+
+    async def _sum(self, query: str, number: str, since: float, until: float, **rest: Any) -> list[Row]:
+        """A query that adds up, or what it gave within the last minute if it was over very many."""
+        about = (round(v, 3) if isinstance(v, float) else v for v in rest.values())
+        key = (query, since // KEPT_S, until // KEPT_S, *about)
+        async with self._summing:
+            now = self._clock()
+            self._sums = {k: v for k, v in self._sums.items() if now - v[0] < KEPT_S}
+            if known := self._sums.get(key):
+                return known[1]
+            rows = await self._rows(query, since=since, until=until, **rest)
+            if sum(row[number] for row in rows) > MANY and len(self._sums) < MAX_KEPT:
+                self._sums[key] = (now, rows)
+            return rows
 
     async def _rows(self, query: str, **parameters: Any) -> list[Row]:
         return await self._connection.view_rows(query, **parameters)

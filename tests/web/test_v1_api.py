@@ -40,6 +40,12 @@ async def test_the_document_is_valid_and_names_every_route(site: Site, client: C
     assert {r for r in routes if r[0] != "HEAD"} == documented
 
 
+def test_the_docs_name_every_endpoint() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    for endpoint in ENDPOINTS:
+        assert f"`{endpoint.method} {endpoint.path}`" in text, endpoint.path
+
+
 def test_every_endpoint_has_words_and_somebody_who_may_call_it() -> None:
     operations = [endpoint.handler.__name__ for endpoint in ENDPOINTS]
     assert len(set(operations)) == len(operations)
