@@ -10,6 +10,8 @@ from emocx_pbx.pbx.queues import Ami, widening_rules
 from emocx_pbx.pbx.versions import OLD_BRANCHES, capabilities, tap_mode
 from emocx_pbx.routing.policy import Policy, validate
 from emocx_pbx.settings import Settings
+from emocx_pbx.settings_chat import ChatSettings
+from emocx_pbx.tables import suggestion
 
 #: Actions the service sends, the write right each needs, and what is missing without it.
 ACTIONS = (
@@ -45,7 +47,7 @@ async def asterisk_findings(
         yield finding
     async for finding in _modules(ami):
         yield finding
-    async for finding in _queues(ami, policy):
+    async for finding in _queues(ami, policy, settings.chat):
         yield finding
     yield await _dialplan(ami)
     yield await _clock(ami, now)
@@ -142,7 +144,7 @@ async def _modules(ami: Ami) -> AsyncIterator[Finding]:
         )
 
 
-async def _queues(ami: Ami, policy: Policy | None) -> AsyncIterator[Finding]:
+async def _queues(ami: Ami, policy: Policy | None, chat: ChatSettings) -> AsyncIterator[Finding]:
     try:
         events = (await ami.action("QueueStatus", {})).events
     except RefusedError as e:
@@ -161,6 +163,16 @@ async def _queues(ami: Ami, policy: Policy | None) -> AsyncIterator[Finding]:
     problems = validate(policy, queues) if policy else []
     for problem in problems:
         yield Finding("fail", "queues", problem, "correct the policy, or add the queue to Asterisk")
+    for place, name in [("default_queue", chat.default_queue), *(("queues", name) for name in chat.queues)]:
+        if name and name not in queues:
+            near = suggestion(name, queues)
+            yield Finding(
+                # Who is called back into a queue that is not there is hung up on.
+                "fail" if place == "default_queue" else "warn",
+                "queues",
+                f"chat.{place}: Asterisk has no queue {name}{near}",
+                "correct [chat], or add the queue to Asterisk",
+            )
     if policy and (waits := policy.tier_waits()):
         yield await _tiers(ami, waits)
     for name in policy.queues() if policy else ():

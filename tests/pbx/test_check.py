@@ -23,6 +23,7 @@ from emocx_pbx.pbx.check_tap import self_tap, tone
 from emocx_pbx.pbx.finding import Finding
 from emocx_pbx.routing.policy import Policy, Rule
 from emocx_pbx.settings import AnalysisSettings, AsteriskSettings, Settings, StoreSettings
+from emocx_pbx.settings_chat import ChatSettings
 
 NOW = 1_000_000.0
 RIGHTS = {name: "" for name, _, _ in ACTIONS}
@@ -295,3 +296,13 @@ def test_secrets_are_not_in_findings(tmp_path: Path) -> None:
     secret = "whsec_" + base64.b64encode(b"x" * 32).decode()
     settings = settings_at(tmp_path, asterisk__secret=secret)
     assert all(secret not in f.what + f.remedy for f in local_findings(settings))
+
+
+async def test_the_chats_queues_are_looked_for_too() -> None:
+    chat = ChatSettings(default_queue="cares", queues={"care": "our care team", "sale": "our shop"})
+    settings = Settings(chat=chat)
+    found = [f async for f in asterisk_findings(ScriptedAmi(), "22.10.1", settings, POLICY, lambda: NOW)]
+    assert [(f.level, f.what) for f in found if "chat" in f.what] == [
+        ("fail", "chat.default_queue: Asterisk has no queue cares; did you mean care?"),
+        ("warn", "chat.queues: Asterisk has no queue sale; known: care"),
+    ]
