@@ -89,7 +89,8 @@
 
   // Forms that ask before they act, and buttons that copy.
   document.addEventListener("submit", function (event) {
-    var question = event.target.dataset.confirm;
+    var button = event.submitter;
+    var question = (button && button.dataset.confirm) || event.target.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
   });
   document.addEventListener("click", function (event) {
