@@ -253,4 +253,7 @@ async def test_a_recording_plays_from_the_moment_chosen(desk: Site, browser: Bro
         t0 = float(await button.get_attribute("data-seek") or "0")
         await button.click()
         begins = float(await page.locator("#player").get_attribute("data-begins") or "0")
-        await page.wait_for_function(f"document.getElementById('player').currentTime >= {t0 - begins - 0.01}")
+        playing = "document.getElementById('player').currentTime"
+        async with asyncio.timeout(10):
+            while await page.evaluate(playing) < t0 - begins - 0.01:
+                await page.wait_for_timeout(50)

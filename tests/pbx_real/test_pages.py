@@ -1,0 +1,219 @@
+"""What supervisors look at, in a browser, while real calls go through the real Asterisk and the real service.
+
+With EMOCX_TEST_IMAGES=docs/images it also takes the README's pictures: four weeks of made-up calls stand
+behind the agents' and the queues' page, and several customers call at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import pytest_asyncio
+from a_day import Day
+from chromium import WIDTHS, assert_accessible, chromium, page_of
+from pbx_stubs import AmiProbe
+from playwright.async_api import Browser, Page, expect
+
+from emocx_pbx.demo.asterisk import PrivateAsterisk
+from emocx_pbx.demo.receiver import Receiver
+from emocx_pbx.demo.run import QUERIES
+from emocx_pbx.demo.service import Hook, ServiceProcess
+from emocx_pbx.demo.sip import CallPlan, SippCustomers
+from emocx_pbx.store.account_rows import Actor, Role
+from emocx_pbx.store.database import Store
+from emocx_pbx.web.passwords import Passwords
+
+IMAGES = os.environ.get("EMOCX_TEST_IMAGES", "")
+PASSWORD = "calm and clear pages"
+EVENTS = ("query.routed", "call.started", "call.graded", "grade.revised", "call.ended")
+NUMBER = "+491234500"
+ADMIN = "ada"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def watched(
+    pbx: PrivateAsterisk, crm: Receiver, probe: AmiProbe, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServiceProcess]:
+    folder = tmp_path_factory.mktemp("pages")
+    light = {} if IMAGES else {"analysis": {"transcriber": "off", "speech_model": "mlp"}}
+    if IMAGES:
+        store = await Store.open(folder / "emocx.db")
+        await Day(store, time.time(), seed=4).calls(150, days=28)
+        await Day(store, time.time(), seed=6, made=500).calls(30, days=0.4)
+        await store.close()
+    async with ServiceProcess(folder, pbx, [Hook(crm.url, crm.secret, EVENTS)], light) as service:
+        yield service
+
+
+async def picture(page: Page, name: str) -> None:
+    """One of the README's pictures, if they are wanted."""
+    if IMAGES:
+        await page.screenshot(path=Path(IMAGES) / f"{name}.png")
+
+
+async def become_administrator(page: Page, service: ServiceProcess) -> None:
+    """By the one-time link that the service prints when it has no users yet."""
+    link = re.search(r"http://\S+/link/\S+", service.log())
+    assert link
+    await page.goto(link[0])
+    await page.get_by_label("Name").fill(ADMIN)
+    await page.get_by_label("Password", exact=False).first.fill(PASSWORD)
+    await page.get_by_label("The same again").fill(PASSWORD)
+    await page.get_by_role("button", name="Set the password").click()
+    await page.wait_for_url("**/admin")
+    await page.get_by_role("link", name="Live").click()
+
+
+async def log_in(page: Page, service: ServiceProcess, name: str) -> None:
+    await page.goto(f"{service.url}/login")
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_url(lambda url: "/login" not in url)
+
+
+async def add_user(service: ServiceProcess, name: str, role: Role, agent: str | None = None) -> None:
+    store = await Store.open(service.directory / "emocx.db")
+    try:
+        hashed = await Passwords().hash(PASSWORD)
+        await store.accounts.add_user(name, role, agent, hashed, Actor("test", ""))
+    finally:
+        await store.close()
+
+
+@pytest.mark.timeout(400)  # a whole call, and every page four times
+async def test_a_supervisor_follows_a_call_from_its_first_second_to_its_replayed_webhook(
+    pbx: PrivateAsterisk, probe: AmiProbe, watched: ServiceProcess, crm: Receiver, ul: dict[str, Path]
+) -> None:
+    others = [CallPlan("route", q, f"crm-{n}", number=f"+49900{n}") for n, q in enumerate(QUERIES[1:] * 2)]
+    plan = CallPlan("route", QUERIES[0], customer="crm-4711", number=NUMBER)
+    async with chromium() as browser:
+        async with page_of(browser) as page:
+            await become_administrator(page, watched)
+            await expect(page.locator("#connection")).to_have_text("Up to date")
+            plans = [*others, plan] if IMAGES else [plan]
+            hold_s = 60 if IMAGES else 25
+            async with SippCustomers(pbx.sip_port, ul["customer"], plans, hold_s=hold_s, rate=1) as customers:
+                call_id = await _appears_and_changes(page, probe)
+                await customers.wait(hold_s + 60)
+            await expect(page.locator(f'#recent tr[data-call="{call_id}"]')).to_be_visible(timeout=20_000)
+            await crm.wait(lambda: crm.of("call.ended", call_id), 30)
+            agent = await _grade_is_opened_and_disputed(page, watched, crm, call_id)
+            await _webhook_is_replayed(page, crm, call_id)
+        await _roles_see_only_what_they_may(browser, watched, call_id, agent)
+        await _every_page_everywhere(browser, watched, call_id, agent)
+
+
+async def _appears_and_changes(page: Page, probe: AmiProbe) -> str:
+    """The call appears within a second of joining its queue, and its signals change on the screen."""
+    _, joined = await probe.event("QueueCallerJoin", 20, CallerIDNum=NUMBER)
+    call_id = joined["Uniqueid"]
+    row = page.locator(f'tr[data-call="{call_id}"]')
+    await expect(row).to_be_visible(timeout=1000)
+    await expect(row).to_contain_text("care")
+    await expect(row.locator("[data-put=came]")).to_contain_text("Angry")
+    await probe.event("AgentConnect", 20, CallerIDNum=NUMBER)
+    await expect(page.locator("#talking").locator(row)).to_be_visible(timeout=1000)
+    await expect(row.locator(".now-cell")).to_have_text(re.compile("No reading"))
+    await expect(row.locator(".now-cell")).not_to_have_text(re.compile("No reading"), timeout=20_000)
+    first = await row.locator(".now-cell").inner_text()
+    await expect(row.locator(".now-cell")).not_to_have_text(first, timeout=20_000)
+    if IMAGES:
+        await expect(page.locator("#talking tr").nth(5)).to_be_visible(timeout=20_000)
+        await page.wait_for_timeout(25_000)
+        await picture(page, "live")
+    return call_id
+
+
+async def _grade_is_opened_and_disputed(
+    page: Page, service: ServiceProcess, crm: Receiver, call_id: str
+) -> str:
+    agent: str = crm.of("call.graded", call_id)[0].data["agent"]
+    await page.locator(f'#recent tr[data-call="{call_id}"]').get_by_role("link").click()
+    await page.wait_for_url(f"**/calls/{call_id}")
+    await expect(page.get_by_role("heading", name=agent)).to_be_visible()
+    line = page.locator("#part-0").get_by_role("button", name="Average of the signals")
+    await line.click()
+    await expect(line).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator("#marks rect").first).to_be_attached()
+    await page.evaluate("scrollTo(0, 0)")
+    await picture(page, "call")
+    await page.get_by_text("Dispute this grade").click()
+    await page.get_by_label("What is wrong with it?").fill("The customer was calm at the end")
+    await page.get_by_role("button", name="Dispute").click()
+    await expect(page.get_by_text("The dispute was noted.")).to_be_visible()
+    await crm.wait(lambda: crm.of("grade.revised", call_id), 20)
+    revised = crm.of("grade.revised", call_id)[0].data
+    assert (revised["kind"], revised["author"]) == ("dispute", ADMIN)
+    return agent
+
+
+async def _webhook_is_replayed(page: Page, crm: Receiver, call_id: str) -> None:
+    event = crm.of("call.graded", call_id)[0]
+
+    def times() -> int:
+        return sum(delivery.id == event.id for delivery in crm.deliveries)
+
+    assert times() == 1
+    row = page.locator("#deliveries tr", has_text="call.graded")
+    await row.get_by_role("button", name="Send again").click()
+    await expect(page.get_by_text("The event will be sent again.")).to_be_visible()
+    await crm.wait(lambda: times() == 2, 20)
+
+
+async def _roles_see_only_what_they_may(
+    browser: Browser, service: ServiceProcess, call_id: str, agent: str
+) -> None:
+    await add_user(service, "sue", "supervisor")
+    await add_user(service, "own", "agent", agent)
+    await add_user(service, "other", "agent", "Somebody else")
+    async with page_of(browser) as page:
+        await log_in(page, service, "sue")
+        await page.goto(f"{service.url}/calls/{call_id}")
+        await expect(page.get_by_text("Set another grade").first).to_be_visible()
+        await expect(page.get_by_role("button", name="Send again")).to_have_count(0)
+        assert (await _status(page, f"{service.url}/admin/users")) == 403
+    async with page_of(browser) as page:
+        await log_in(page, service, "own")
+        await expect(page.get_by_role("heading", level=1)).to_have_text(agent)
+        await page.goto(f"{service.url}/calls/{call_id}")
+        await expect(page.get_by_text("Dispute this grade")).to_be_visible()
+        await expect(page.get_by_text("Set another grade")).to_have_count(0)
+        for path in ("/live", "/agents", "/queues", "/benefit", "/admin/users"):
+            assert await _status(page, service.url + path) == 403, path
+        assert await _status(page, f"{service.url}/agents/Somebody%20else") == 404
+    async with page_of(browser) as page:
+        await log_in(page, service, "other")
+        assert await _status(page, f"{service.url}/calls/{call_id}") == 404
+
+
+async def _status(page: Page, url: str) -> int:
+    """As the browser's user, but not shown: a refused page would be an error on its console."""
+    return (await page.request.get(url, max_redirects=0)).status
+
+
+async def _every_page_everywhere(browser: Browser, service: ServiceProcess, call_id: str, agent: str) -> None:
+    paths = (
+        "/live",
+        "/calls",
+        f"/calls/{call_id}",
+        "/agents",
+        f"/agents/{quote(agent)}",
+        "/queues",
+        "/benefit",
+    )
+    for width, scheme in itertools.product(WIDTHS, ("light", "dark")):
+        async with page_of(browser, width, scheme) as page:  # type: ignore[arg-type]
+            await log_in(page, service, ADMIN)
+            for path in paths:
+                await page.goto(service.url + path)
+                await assert_accessible(page, f"{path} at {width} {scheme}")
+                if path in {"/agents", "/queues"} and (width, scheme) == (WIDTHS[0], "light"):
+                    await picture(page, path.strip("/"))
