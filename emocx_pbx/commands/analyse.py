@@ -11,6 +11,10 @@ from emocx_pbx.commands.shared import Progress, add_common, clock, read_settings
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emocx_pbx.alerts.rules import AlertRule
+    from emocx_pbx.alerts.watch import AlertChange
     from emocx_pbx.analysis.recorded import RecordedAnalysis
     from emocx_pbx.domain import Grade
 
@@ -31,8 +35,10 @@ def run(args: argparse.Namespace) -> int:
     from emocx_pbx.emotion.registry import Registry
     from emocx_pbx.emotion.speech import load_speech
     from emocx_pbx.grading.rubric import load_rubric
+    from emocx_pbx.routing.policy import load_policy
 
     settings = read_settings(args)
+    rules = load_policy(settings.policy_path()).alerts
     rubric = load_rubric(settings.rubric_path())
     model = args.model or settings.analysis.speech_model
     if model == "off":
@@ -50,11 +56,21 @@ def run(args: argparse.Namespace) -> int:
         progress.close()
     for note in call.notes:
         print(f"emocx-pbx: {note}", file=sys.stderr)
-    show(args, as_json(call, classifier.name), lambda: words(call, classifier.name))
+    alerts = alerts_of(call, rules)
+    show(args, as_json(call, classifier.name, alerts), lambda: words(call, classifier.name, alerts))
     return 0
 
 
-def as_json(call: RecordedAnalysis, model: str) -> dict[str, Any]:
+def alerts_of(call: RecordedAnalysis, rules: Sequence[AlertRule]) -> list[AlertChange]:
+    """What the policy's alert rules would have raised and cleared on the live call."""
+    from emocx_pbx.alerts.watch import CallWatch
+
+    watch = CallWatch(rules)
+    changes = [change for reading in call.readings for change in watch.read(reading)]
+    return [*changes, *watch.end(call.duration_s)]
+
+
+def as_json(call: RecordedAnalysis, model: str, alerts: Sequence[AlertChange]) -> dict[str, Any]:
     """The result, with the names of the demo's object and of webhooks."""
     grade = call.grade
     known = grade.low is not None and grade.high is not None
@@ -73,6 +89,9 @@ def as_json(call: RecordedAnalysis, model: str) -> dict[str, Any]:
             for r in call.readings
         ],
         "spans": [{"side": s.side, "t0": round(s.t0, 3), "t1": round(s.t1, 3)} for s in call.spans],
+        "alerts": [
+            {"rule": a.rule, "state": a.state, "t1": round(a.t1, 3), "message": a.message} for a in alerts
+        ],
         "grade": {
             "score": grade.score,
             "letter": grade.letter,
@@ -88,8 +107,8 @@ def as_json(call: RecordedAnalysis, model: str) -> dict[str, Any]:
     }
 
 
-def words(call: RecordedAnalysis, model: str) -> str:
-    """The result for people: a timeline and the grade with its reasons."""
+def words(call: RecordedAnalysis, model: str, alerts: Sequence[AlertChange]) -> str:
+    """The result for people: a timeline, alerts, and the grade with its reasons."""
     lines = [f"{clock(call.duration_s)} of audio, model {model}"]
     lines.append("signals in the customer's speech" if call.readings else "no speech of a customer was heard")
     for reading in call.readings:
@@ -98,6 +117,7 @@ def words(call: RecordedAnalysis, model: str) -> str:
             f"  {clock(reading.t0):>6}-{clock(reading.t1):<6} {scores.emotion:<13} {scores.confidence:.2f}"
             f"  {'#' * round(10 * scores.confidence)}"
         )
+    lines += [f"alert {a.rule} {a.state} at {clock(a.t1)}: {a.message}" for a in alerts]
     return "\n".join([*lines, *grade_lines(call.grade)])
 
 

@@ -356,8 +356,22 @@ def test_analyse_shows_course_and_grade(shell: Shell, monkeypatch: pytest.Monkey
     assert result["model"] == "calm/1" and result["readings"][0]["emotion"] == "neutral"
     total = sum(c["points"] for c in result["grade"]["contributions"])
     assert result["grade"]["score"] == pytest.approx(total, abs=0.02)
+    assert result["alerts"] == []
     assert "No such file" in shell.refusal("analyse", "absent.wav")
     assert "expected 2 for stereo" in shell.refusal("analyse", str(SPEECH), "--stereo")
+
+
+def test_analyse_tells_what_alert_rules_would_have_raised(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AlwaysCalm, "read", lambda self, samples: Scores((0.9, 0.1, 0, 0)))
+    monkeypatch.setattr("emocx_pbx.emotion.speech.load_speech", lambda registry, spec: AlwaysCalm())
+    (tmp_path / "policy.toml").write_text('[[alerts]]\nname = "cross"\nwhen = "angry"\nfor_s = 5\n')
+    shell.config.write_text(CONFIG + '[routing]\npolicy = "policy.toml"\n')
+    out, _ = shell("analyse", str(SPEECH))
+    assert "alert cross raised at 0:" in out and "alert cross cleared at 0:26: The call is over" in out
+    alerts = json.loads(shell("analyse", str(SPEECH), "--json")[0])["alerts"]
+    assert [(a["rule"], a["state"]) for a in alerts] == [("cross", "raised"), ("cross", "cleared")]
 
 
 def test_recompute_shows_first_and_spares_peoples_word(filled: Shell) -> None:
