@@ -144,16 +144,16 @@ class Outbox:
         limit: int = 100,
     ) -> list[DeliveryRow]:
         """Deliveries of events of a time, newest first."""
-        rows = await self._connection.rows(
-            "deliveries",
-            endpoint=endpoint,
-            state=state,
-            call_id=call_id,
-            event_id=event_id,
-            since=since,
-            until=until,
-            limit=limit,
-        )
+        asked: dict[str, Any] = {"endpoint": endpoint, "state": state, "limit": limit}
+        always = (since, until) == (-math.inf, math.inf)
+        if call_id is not None and event_id is None and always:
+            rows = await self._connection.rows("deliveries_of_call", call_id=call_id, **asked)
+        elif call_id is None and event_id is None and always:
+            rows = await self._connection.rows("view_deliveries", type=None, before=2**62, **asked)
+        else:
+            rows = await self._connection.rows(
+                "deliveries", call_id=call_id, event_id=event_id, since=since, until=until, **asked
+            )
         names = [f.name for f in fields(DeliveryRow)]
         return [DeliveryRow(**{name: row[name] for name in names}) for row in rows]
 

@@ -98,10 +98,17 @@ class Views:
         self, which: DeliveryFilter, limit: int = 50, before: int | None = None
     ) -> list[DeliveryRow]:
         """Deliveries, newest first; the next page is `before` the last one's delivery_id."""
-        rows = await self._rows(
-            "view_deliveries", endpoint=which.endpoint, state=which.state, type=which.type,
-            stream=which.call_id, before=2**62 if before is None else before, limit=limit,
-        )  # fmt: skip
+        asked = {
+            "endpoint": which.endpoint,
+            "state": which.state,
+            "type": which.type,
+            "before": 2**62 if before is None else before,
+            "limit": limit,
+        }
+        if which.call_id is None:
+            rows = await self._rows("view_deliveries", **asked)
+        else:
+            rows = await self._rows("view_deliveries_of_call", stream=which.call_id, **asked)
         return [DeliveryRow(**{name: row[name] for name in _DELIVERY_FIELDS}) for row in rows]
 
     async def agents_by_came(self, since: float, until: float, agent: str | None = None) -> list[AgentCame]:

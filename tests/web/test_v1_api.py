@@ -113,7 +113,7 @@ async def test_a_repeated_post_is_answered_alike(site: Site, client: Client) -> 
     again = await client.post("/queries", body, Idempotency_Key="k1")
     assert again == first and client.last.headers["Idempotent-Replayed"] == "true"
     assert (await client.post("/queries", body, Idempotency_Key="k2"))["decision_id"] != first["decision_id"]
-    await client.post("/queries", {"text": "other"}, 422, Idempotency_Key="k1")
+    await client.post("/queries", {"text": "other"}, 409, Idempotency_Key="k1")
     await client.post("/queries", body, 422, Idempotency_Key="a b")
     other = await client_of(site)
     answer = await other.post("/queries", {"text": "other"}, Idempotency_Key="k1")
@@ -150,7 +150,7 @@ async def test_the_same_post_at_the_same_moment_is_worked_on_once(
 
 
 async def test_a_preview_records_nothing(site: Site, client: Client) -> None:
-    preview = await client.post("/decisions/preview", {"text": "I am furious", "default_queue": "care"})
+    preview = await client.post("/queries/preview", {"text": "I am furious", "default_queue": "care"})
     assert preview["decision"]["emotion"] == "angry"
     assert (await client.get("/decisions"))["decisions"] == []
 

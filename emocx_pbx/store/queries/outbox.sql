@@ -72,11 +72,19 @@ WHERE (:endpoint IS NULL OR d.endpoint = :endpoint)
   AND e.at >= :since AND e.at < :until
 ORDER BY e.at DESC, d.delivery_id DESC LIMIT :limit;
 
+-- name: deliveries_of_call(endpoint, state, call_id, limit)
+SELECT d.*, e.call_id, e.at FROM delivery d JOIN event e ON e.event_id = d.event_id
+WHERE d.stream = :call_id
+  AND (:endpoint IS NULL OR d.endpoint = :endpoint)
+  AND (:state IS NULL OR d.state = :state)
+ORDER BY e.at DESC, d.delivery_id DESC LIMIT :limit;
+
 -- name: pending_deliveries()
 SELECT endpoint, COUNT(*) AS number FROM delivery WHERE state = 'pending' GROUP BY endpoint;
 
 -- name: delivery_counts()
-SELECT endpoint, state, COUNT(*) AS number FROM delivery GROUP BY endpoint, state ORDER BY endpoint, state;
+SELECT endpoint, state, COUNT(*) AS number FROM delivery INDEXED BY delivery_states
+GROUP BY endpoint, state ORDER BY endpoint, state;
 
 -- name: events_of_call(call_id)
 -- A call's stream is its id; there is an index on streams.

@@ -125,7 +125,7 @@ SELECT d.* FROM (
     ORDER BY at DESC, decision_id DESC LIMIT :limit)
 JOIN decision d ON d.decision_id = id ORDER BY d.at DESC, d.decision_id DESC;
 
--- name: view_deliveries(endpoint, state, type, stream, before, limit)
+-- name: view_deliveries(endpoint, state, type, before, limit)
 SELECT d.delivery_id, d.event_id, d.endpoint, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
     d.last_at, d.last_status, d.last_error, d.delivered_at
 FROM (
@@ -134,9 +134,18 @@ FROM (
       AND (:endpoint IS NULL OR endpoint = :endpoint)
       AND (:state IS NULL OR state = :state)
       AND (:type IS NULL OR type = :type)
-      AND (:stream IS NULL OR stream = :stream)
     ORDER BY delivery_id DESC LIMIT :limit)
 JOIN delivery d ON d.delivery_id = id JOIN event e ON e.event_id = d.event_id ORDER BY d.delivery_id DESC;
+
+-- name: view_deliveries_of_call(endpoint, state, type, stream, before, limit)
+SELECT d.delivery_id, d.event_id, d.endpoint, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
+    d.last_at, d.last_status, d.last_error, d.delivered_at
+FROM delivery d INDEXED BY delivery_stream JOIN event e ON e.event_id = d.event_id
+WHERE d.stream = :stream AND d.delivery_id < :before
+  AND (:endpoint IS NULL OR d.endpoint = :endpoint)
+  AND (:state IS NULL OR d.state = :state)
+  AND (:type IS NULL OR d.type = :type)
+ORDER BY d.delivery_id DESC LIMIT :limit;
 
 -- name: view_names(since)
 -- Queues and agents of a time, for the filters' lists.

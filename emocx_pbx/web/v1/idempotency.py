@@ -46,7 +46,7 @@ def idempotent(handler: Handler) -> Handler:
         )
         claim = await kept.claim(who, key, await _hash(request))
         if claim.state == "other":
-            raise InputError(f"{HEADER}: was used for another request within the last 24 hours")
+            raise web.HTTPConflict(text=f"{HEADER}: was used for another request within the last 24 hours")
         if claim.state == "busy":
             raise web.HTTPConflict(text=f"{HEADER}: that request is still being worked on")
         if claim.state == "known":

@@ -24,7 +24,7 @@ REASONS: Final[Mapping[int, str]] = {
     401: "No valid token, and no session.",
     403: "The token lacks the scope, or the user the role.",
     404: "There is no such thing, or it is not yours to see.",
-    409: "A request with this Idempotency-Key is still being worked on.",
+    409: "The Idempotency-Key was used for another request, or that is still being worked on.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "Well-formed, but a parameter or field does not fit.",

@@ -91,7 +91,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/api/v1/decisions", list_decisions, "queries", Answer("A page.", DecisionPage), query=DecisionsQuery
     ),
     post(
-        "/api/v1/decisions/preview",
+        "/api/v1/queries/preview",
         preview_decision,
         "queries",
         {200: Answer("The decision.", Preview)},
