@@ -46,7 +46,7 @@ async def watched(
     if IMAGES:
         store = await Store.open(folder / "emocx.db")
         await Day(store, time.time(), seed=4).calls(150, days=28)
-        await Day(store, time.time(), seed=6, made=500).calls(30, days=0.4)
+        await Day(store, time.time(), seed=6, made=500).calls(90, days=2)
         await store.close()
     async with ServiceProcess(folder, pbx, [Hook(crm.url, crm.secret, EVENTS)], light) as service:
         yield service
@@ -215,5 +215,7 @@ async def _every_page_everywhere(browser: Browser, service: ServiceProcess, call
             for path in paths:
                 await page.goto(service.url + path)
                 await assert_accessible(page, f"{path} at {width} {scheme}")
-                if path in {"/agents", "/queues"} and (width, scheme) == (WIDTHS[0], "light"):
+                if path in {"/agents", "/queues"} and (width, scheme) == (WIDTHS[0], "light") and IMAGES:
+                    if path == "/queues":
+                        await page.get_by_role("link", name="Day before").click()  # a whole day
                     await picture(page, path.strip("/"))

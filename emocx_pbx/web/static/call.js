@@ -5,19 +5,23 @@
   const scroll = document.getElementById("lanes-scroll");
   if (!scroll) return;
   const lanes = document.getElementById("lanes");
-  const marks = document.getElementById("marks");
-  const cursor = document.getElementById("cursor");
+  let marks = document.getElementById("marks");
+  let cursor = document.getElementById("cursor");
   const readout = document.getElementById("readout");
   const player = document.getElementById("player");
-  const total = Number(scroll.dataset.total);
+  let total = Number(scroll.dataset.total);
   const SVG = "http://www.w3.org/2000/svg";
-  const readings = [...document.querySelectorAll("tr[data-t0]")].map((row) => ({
-    row,
-    t0: Number(row.dataset.t0),
-    t1: Number(row.dataset.t1),
-    said: row.dataset.said,
-  }));
+  let readings = readingsOf(document);
   let at = 0;
+
+  function readingsOf(page) {
+    return [...page.querySelectorAll("tr[data-t0]")].map((row) => ({
+      row,
+      t0: Number(row.dataset.t0),
+      t1: Number(row.dataset.t1),
+      said: row.dataset.said,
+    }));
+  }
 
   function clock(seconds) {
     const s = Math.max(0, Math.floor(seconds));
@@ -146,6 +150,50 @@
   player?.addEventListener("timeupdate", () => {
     if (!player.paused) moveTo(player.currentTime + Number(player.dataset.begins), { show: true });
   });
+
+  // A call that goes on is drawn again every few seconds; when it is over, the whole page is.
+
+  /** Between two looks at a call that goes on. */
+  const LOOK_MS = 4000;
+
+  async function look() {
+    // Nothing is taken away from under somebody who corrects a reading.
+    if (document.hidden || document.querySelector(".form-row")) return;
+    let page;
+    try {
+      const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+      if (!answer.ok || answer.redirected) return;
+      page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    } catch {
+      return; // away: the next look tells
+    }
+    const fresh = page.getElementById("lanes-scroll");
+    if (!fresh) return;
+    if (!fresh.dataset.open) {
+      const typing = [...document.querySelectorAll("textarea, input[type=number]")].some((field) => field.value);
+      if (!typing) location.reload();
+      return;
+    }
+    total = Number(fresh.dataset.total);
+    scroll.setAttribute("aria-valuemax", fresh.getAttribute("aria-valuemax"));
+    lanes.replaceChildren(...page.getElementById("lanes").childNodes);
+    document.getElementById("timeline-summary").textContent = page.getElementById("timeline-summary").textContent;
+    document.querySelector("#readings .count").textContent = page.querySelector("#readings .count").textContent;
+    const body = document.querySelector("#readings tbody");
+    const rows = page.querySelector("#readings tbody");
+    if (body && rows) {
+      body.replaceChildren(...rows.childNodes);
+      window.htmx?.process(body);
+    } else if (rows) {
+      location.reload(); // the first readings: the table is not there yet
+      return;
+    }
+    marks = document.getElementById("marks");
+    cursor = document.getElementById("cursor");
+    readings = readingsOf(document);
+    for (const button of document.querySelectorAll("[data-marks]")) button.setAttribute("aria-pressed", "false");
+  }
+  if (scroll.dataset.open) setInterval(look, LOOK_MS);
 
   // A link to a reading opens the table that holds it.
   if (location.hash.startsWith("#reading-")) {
