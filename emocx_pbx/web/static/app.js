@@ -47,6 +47,11 @@
   var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (zone) document.cookie = "emocx-zone=" + zone + "; path=/; max-age=31536000; samesite=lax";
 
+  // On a phone the navigations scroll sideways: bring the current entries into view.
+  document.querySelectorAll("nav [aria-current]").forEach(function (entry) {
+    entry.scrollIntoView({ block: "nearest", inline: "center" });
+  });
+
   // Colours: as the system, light, dark.
   var root = document.documentElement;
   var themeButton = document.getElementById("theme");
