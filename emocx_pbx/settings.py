@@ -132,7 +132,7 @@ class HttpSettings(_Section, frozen=True):
     port: Port = 8085
     """Port to listen on; 0: any free port."""
     api_token: str = ""
-    """Bearer token asked of API clients; required unless host is loopback."""
+    """Bearer token with all scopes; those with fewer are made on the pages. Empty: none such."""
     behind_proxy: bool = False
     """A reverse proxy in front ends TLS; allows other addresses than loopback."""
     tls_cert: str = ""
@@ -332,13 +332,10 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
     """Place and problem, the first found first."""
     found: list[tuple[str, str]] = []
     http, asterisk, analysis = settings.http, settings.asterisk, settings.analysis
-    if not is_loopback(http.host):
-        if not http.api_token:
-            found.append(("http.api_token", f"expected a token, since http.host is {http.host}"))
-        if not http.behind_proxy and not http.tls_cert:
-            found.append(
-                ("http.host", f"expected 127.0.0.1, or http.behind_proxy = true, or TLS, got {http.host}")
-            )
+    if not (is_loopback(http.host) or http.behind_proxy or http.tls_cert):
+        found.append(
+            ("http.host", f"expected 127.0.0.1, or http.behind_proxy = true, or TLS, got {http.host}")
+        )
     if bool(http.tls_cert) != bool(http.tls_key):
         found.append(("http.tls_key", "expected tls_cert and tls_key together"))
     if http.public_url and urlsplit(http.public_url).scheme not in {"http", "https"}:

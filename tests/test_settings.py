@@ -83,7 +83,10 @@ def test_a_webhook_secret_may_come_from_the_environment(tmp_path: Path) -> None:
             "webhooks[0].secret: missing; expected a string",
         ),
         ('directory = "/"', "directory: unknown setting"),
-        ('[http]\nhost = "0.0.0.0"', "http.api_token: expected a token, since http.host is 0.0.0.0"),
+        (
+            '[http]\nhost = "0.0.0.0"',
+            "http.host: expected 127.0.0.1, or http.behind_proxy = true, or TLS, got 0.0.0.0",
+        ),
         (
             '[http]\nhost = "::"\napi_token = "t"',
             "http.host: expected 127.0.0.1, or http.behind_proxy = true, or TLS, got ::",

@@ -193,8 +193,9 @@ def _open_to_this_machine(request: web.Request, http: HttpSettings) -> bool:
     if http.api_token or http.behind_proxy or not is_loopback(http.host):
         return False
     host = urlsplit(f"//{request.host}").hostname or ""
-    from_a_page = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
-    return is_loopback(host) and not from_a_page
+    # A browser's pages come from anywhere, and a proxy that nobody told us of speaks for others.
+    for_others = {"Origin", "Sec-Fetch-Site", "Forwarded", "Via", "X-Forwarded-For", "X-Real-IP"}
+    return is_loopback(host) and not any(name in request.headers for name in for_others)
 
 
 async def _by_token(given: str, parts: Parts) -> Visitor:

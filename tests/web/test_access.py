@@ -169,6 +169,7 @@ async def test_programs_of_this_machine_need_no_token_and_pages_of_others_get_no
         ({"Origin": "https://evil.example"}, 401),
         ({"Sec-Fetch-Site": "cross-site"}, 401),
         ({"Host": "evil.example"}, 401),
+        ({"X-Forwarded-For": "203.0.113.7"}, 401),
     ):
         async with await browser.get("/api/v1/calls", headers=headers) as response:
             assert response.status == expected, headers
