@@ -1,4 +1,4 @@
-"""The store's three SQLite connections: one writes, under a lock, one reads, one reads for people."""
+"""The store's SQLite connections: one writes, under a lock; three read, each for who may wait how long."""
 
 from __future__ import annotations
 
@@ -31,15 +31,18 @@ Row = sqlite3.Row
 class Connection:
     """Transactions on the writer, plain reads on the reader (which sees only what is committed).
 
-    Lists and sums for people have a reader of their own: a call must never wait for a report.
+    Lists and sums for people have a reader of their own, and so has the ranking, which reads thousands of
+    grades: a call must never wait for a report, nor a page for the ranking.
     """
 
     def __init__(
-        self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, viewer: aiosqlite.Connection
+        self,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
+        viewer: aiosqlite.Connection,
+        ranker: aiosqlite.Connection,
     ) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._viewer = viewer
+        self._writer, self._reader, self._viewer, self._ranker = writer, reader, viewer, ranker
         self._lock = asyncio.Lock()
         self._durable = True
         self._closed = False
@@ -55,7 +58,7 @@ class Connection:
         opened: list[aiosqlite.Connection] = []
         try:
             await asyncio.to_thread(_probe, path)
-            for _ in range(3):
+            for _ in range(4):
                 # isolation_level None: transactions begin where we say so, not by themselves.
                 connection = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
                 opened.append(connection)
@@ -84,8 +87,8 @@ class Connection:
         """Wait for a running transaction, then close both connections."""
         async with self._lock:
             self._closed = True
-            await self._reader.close()
-            await self._viewer.close()
+            for connection in (self._reader, self._viewer, self._ranker):
+                await connection.close()
             await self._writer.close()
 
     @asynccontextmanager
@@ -124,6 +127,10 @@ class Connection:
     async def view_rows(self, query: str, **parameters: Any) -> list[Row]:
         """The same for lists and sums that may take a while."""
         return await self._fetched(self._viewer, query, parameters)
+
+    async def ranking_rows(self, query: str, **parameters: Any) -> list[Row]:
+        """The same for what takes longest and is in no hurry."""
+        return await self._fetched(self._ranker, query, parameters)
 
     async def _fetched(
         self, connection: aiosqlite.Connection, query: str, parameters: dict[str, Any]

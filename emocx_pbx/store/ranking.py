@@ -22,7 +22,8 @@ class RankingRows(Erasure):
 
     async def outcomes(self, since: float, limit: int = MAX_OUTCOMES) -> list[Outcome]:
         """Graded segments that began since then, newest first; those without a score are left out."""
-        return [_outcome(row) for row in await self._connection.rows("outcomes", since=since, limit=limit)]
+        rows = await self._connection.ranking_rows("outcomes", since=since, limit=limit)
+        return [_outcome(row) for row in rows]
 
     async def agents_calls(self, since: float) -> list[tuple[str, str, float]]:
         """Agent, customer's emotion before the call, and begin of every segment since then."""
