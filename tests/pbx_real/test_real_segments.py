@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from pbx_stubs import AmiProbe, Customer, call_in, hang_up
+from raw_phone import RawPhone
 from segment_watch import Telephone, Watch
 
 from emocx_pbx.demo.asterisk import PrivateAsterisk
@@ -25,9 +26,12 @@ exten => conf,1,Answer()
  same => n,ConfBridge(segments)
 exten => impatient,1,Answer()
  same => n,Queue(retention,,,,1)
- same => n,Record(/dev/null:ulaw,0,20)
+ same => n,VoiceMail(100,s)
 exten => box,1,Answer()
- same => n,Record(/dev/null:ulaw,0,20)
+ same => n,VoiceMail(100,s)
+[demo-in](+)
+exten => consult,1,Dial(PJSIP/agent-care-2,20)
+[segments](+)
 exten => front,1,Dial(Local/q-support@segments,20)
 """
 
@@ -37,7 +41,8 @@ async def prepared(pbx: PrivateAsterisk) -> PrivateAsterisk:
     (pbx.directory / "etc/confbridge.conf").write_text(
         "[general]\n[default_bridge]\ntype=bridge\n[default_user]\ntype=user\nquiet=yes\n"
     )
-    await pbx.cli("module load app_record.so")
+    (pbx.directory / "etc/voicemail.conf").write_text("[general]\nformat=wav\n[default]\n100 => 1,Box\n")
+    assert "Loaded" in await pbx.cli("module load app_voicemail.so")
     assert "Loaded" in await pbx.cli("module load app_confbridge.so")
     await pbx.add_dialplan(DIALPLAN)
     return pbx
@@ -195,6 +200,31 @@ async def test_an_attended_transfer(watch: Watch, hands: Hands) -> None:
     # The first agent's part ends when he goes to ask the second one; nobody is talked to meanwhile.
     watch.near(first.ended_at, "BridgeLeave", Channel=alice)
     watch.near(second.started_at, "BridgeLeave", Channel=alice)
+
+
+async def test_an_attended_transfer_by_the_agents_telephone(
+    watch: Watch, hands: Hands, prepared: PrivateAsterisk, members: Members
+) -> None:
+    """Two dialogs of the telephone's own, connected by REFER with Replaces."""
+    async with RawPhone(prepared.sip_port).running() as telephone:
+        await members.only(telephone.address("agent-retention-1"), "Two lines")
+        customer = await hands.call("q-retention")
+        await telephone.consult("consult")
+        await watch.until(
+            lambda: all(
+                watch.bridged_at("BridgeEnter", Channel=c) for c in ("PJSIP/agent-care-2", "PJSIP/customer")
+            )
+        )
+        assert len(watch.parts(customer.uniqueid)) == 1
+        await telephone.connect_both()
+        second = await watch.talking(customer.uniqueid, 2)
+        assert (second.agent, second.via) == ("Care agent 2", "transfer")
+        await hands.goodbye(customer)
+        first, last = await watch.over(customer.uniqueid)
+    assert first.agent == "Two lines"
+    assert first.end_reason == "agent_left"
+    watch.near(first.ended_at, "BridgeLeave")
+    watch.near(last.started_at, "BridgeEnter", Channel="PJSIP/agent-care-2")
 
 
 async def test_a_redirect_into_another_queue(watch: Watch, hands: Hands) -> None:
