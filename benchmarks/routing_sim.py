@@ -251,12 +251,15 @@ def run(world: World, router: str, number: int, count_from: int, seed: int, plan
     return tally
 
 
-ROUTERS = ("random", "longest idle", "ours, query alone", "ours", "oracle, our ears", "oracle")
+ROUTERS = ("random", "longest idle", "ours", "oracle, our ears", "oracle")
+#: Ours, had it only the query to tell what a caller was: not the readings of his call.
+DEAF = "ours, query alone"
 
 
 def compare(world: World, seeds: int, learn: int, measure: int, plan: RankingPlan) -> dict[str, Any]:
     """Means over seeds of every router, the share of the gap closed and the waits' ratio."""
-    runs = {r: [run(world, r, learn + measure, learn, s, plan) for s in range(seeds)] for r in ROUTERS}
+    routers = (*ROUTERS, DEAF)
+    runs = {r: [run(world, r, learn + measure, learn, s, plan) for s in range(seeds)] for r in routers}
     table = {
         name: {
             "outcome": round(statistics.mean(statistics.mean(t.outcomes) for t in tallies), 3),
@@ -271,25 +274,30 @@ def compare(world: World, seeds: int, learn: int, measure: int, plan: RankingPla
         for name, tallies in runs.items()
     }
     wait = {name: statistics.mean(statistics.mean(t.waits) for t in runs[name]) for name in ROUTERS}
-    closed, low, high = _closed(runs, "oracle, our ears")
-    omniscient, *_ = _closed(runs, "oracle")
+    closed, low, high = _closed(runs, "ours", "oracle, our ears")
+    omniscient, *ends = _closed(runs, "ours", "oracle")
     return {
         "gap_closed": closed,
         "gap_closed_ci95": [low, high],
+        "gap_closed_to": "an oracle that knows every skill and hears callers before the call as we do",
         "gap_closed_of_omniscient": omniscient,
+        "gap_closed_of_omniscient_ci95": ends,
+        "gap_closable_of_omniscient": _closed(runs, "oracle, our ears", "oracle")[0],
+        "gap_closed_by_query_alone": _closed(runs, DEAF, "oracle, our ears")[0],
         "wait_ratio": round(wait["ours"] / wait["longest idle"], 3),
         "calls_learnt": learn,
         "calls_measured": measure,
         "seeds": seeds,
         "classified_rightly": world.right,
+        "read_rightly": world.right_after,
         "routers": table,
     }
 
 
-def _closed(runs: dict[str, list[Tally]], oracle: str) -> tuple[float, float, float]:
+def _closed(runs: dict[str, list[Tally]], router: str, oracle: str) -> tuple[float, float, float]:
     """Share of the gap between random and an oracle that is closed: mean and 95 % interval over seeds."""
     shares = []
-    for ours, chance, best in zip(runs["ours"], runs["random"], runs[oracle], strict=True):
+    for ours, chance, best in zip(runs[router], runs["random"], runs[oracle], strict=True):
         floor = statistics.mean(chance.outcomes)
         shares.append((statistics.mean(ours.outcomes) - floor) / (statistics.mean(best.outcomes) - floor))
     mean = statistics.mean(shares)
@@ -341,10 +349,15 @@ def words(result: dict[str, Any]) -> str:
             + f"{row['busiest_agent']:>9.2f}{row['hardest_agent']:>9.2f}"
         )
     low, high = result["gap_closed_ci95"]
+    ends = result["gap_closed_of_omniscient_ci95"]
     lines += [
-        f"{result['classified_rightly']:.0%} of callers are classified rightly",
+        f"{result['classified_rightly']:.0%} of callers are classified rightly before the call, "
+        f"{result['read_rightly']:.0%} by its first readings",
         f"gap from random to an oracle with our ears closed: {result['gap_closed']} (95 %: {low} to {high})",
-        f"gap from random to an omniscient oracle closed: {result['gap_closed_of_omniscient']}",
+        f"  by the query alone, without readings: {result['gap_closed_by_query_alone']}",
+        f"gap from random to an omniscient oracle closed: {result['gap_closed_of_omniscient']}"
+        f" (95 %: {ends[0]} to {ends[1]})",
+        f"  the oracle with our ears closes: {result['gap_closable_of_omniscient']}",
         f"wait, ours / longest idle: {result['wait_ratio']}",
     ]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
+from urllib.parse import parse_qsl
 
 import structlog
 
@@ -26,6 +27,9 @@ log = structlog.get_logger()
 MAX_LISTENING = 200
 #: The prompt is played between announcing a question and its AudioSocket.
 LISTEN_TTL_S = 60.0
+#: Bounds of EMOCX_ATTRIBUTES.
+MAX_ATTRIBUTES_CHARS = 2000
+MAX_ATTRIBUTES = 20
 #: After that a question is forgotten; longer than any prompt and question.
 FORGET_S = 120.0
 
@@ -208,6 +212,12 @@ def _facts(
 def _hears(ready: Ready | None) -> bool:
     """Whether anything would come of listening: a voice model, or words and a model for them."""
     return ready is not None and bool(ready.speech_model or (ready.transcriber and ready.text_model))
+
+
+def attributes_of(text: str) -> dict[str, str]:
+    """The dialplan's EMOCX_ATTRIBUTES, `plan=gold&language=de`, as URLs write it; nonsense is left out."""
+    pairs = parse_qsl(text[:MAX_ATTRIBUTES_CHARS], keep_blank_values=True, separator="&")
+    return dict(pairs[:MAX_ATTRIBUTES])
 
 
 def channel_variables(decision: Decision) -> dict[str, str]:

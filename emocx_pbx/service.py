@@ -34,7 +34,7 @@ from emocx_pbx.analysis.messages import (
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.callback import CallBack
 from emocx_pbx.chat.desk import Desk
-from emocx_pbx.doors import Caller, Doors, channel_variables
+from emocx_pbx.doors import Caller, Doors, attributes_of, channel_variables
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.happenings import OptedOut, TapsLost, Told
@@ -263,6 +263,7 @@ class Service:
             await request.get_variable("EMOCX_CUSTOMER") or None,
             await request.get_variable("EMOCX_DEFAULT_QUEUE") or None,
             await request.get_variable("EMOCX_OPTOUT") == "1",
+            attributes_of(await request.get_variable("EMOCX_ATTRIBUTES") or ""),
         )
         if request.path == "/heard":
             return channel_variables(await self.doors.by_speech(request.args[0], caller))

@@ -6,7 +6,7 @@ import pytest
 
 from emocx_pbx.analysis.messages import ListenResult, Ready, TextResult
 from emocx_pbx.domain import Decision
-from emocx_pbx.doors import Caller, Doors, channel_variables
+from emocx_pbx.doors import Caller, Doors, attributes_of, channel_variables
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.routing.policy import Policy, Rule
 
@@ -111,3 +111,10 @@ async def test_nobody_is_listened_to_without_a_model_for_it():
 def test_a_decision_without_levers_leaves_them_alone():
     decision = Decision("d", 0.0, "default", "support", "uncertain", 0.0, None)
     assert not any(name.startswith("QUEUE_") for name in channel_variables(decision))
+
+
+def test_attributes_come_as_urls_write_them():
+    assert attributes_of("plan=gold&city=K%C3%B6ln&note=") == {"plan": "gold", "city": "Köln", "note": ""}
+    assert attributes_of("") == {}
+    assert attributes_of("nonsense") == {"nonsense": ""}
+    assert len(attributes_of("&".join(f"a{n}=1" for n in range(1000)))) == 20

@@ -10,8 +10,11 @@ from emocx_pbx.commands.shared import add_common, moment, read_settings, show, w
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from emocx_pbx.domain import Decision
-    from emocx_pbx.routing.decision import RuleOutcome
+    from emocx_pbx.routing.decision import QueryFacts, QueueState, RuleOutcome
+    from emocx_pbx.settings import Settings
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,6 +29,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--at", type=moment, metavar="TIME", help="decide as at that time, e.g. 2026-11-24T22:00"
     )
+    states = parser.add_mutually_exclusive_group()
+    states.add_argument(
+        "--queue-state", metavar="NAME=WAITING,LONGEST_S,FREE", action="append", default=[],
+        help="a queue as it would be: callers waiting, longest wait, free agents; repeatable",
+    )  # fmt: skip
+    states.add_argument("--live", action="store_true", help="ask Asterisk for the queues as they are")
     parser.add_argument("--explain", action="store_true", help="tell of every rule why it did not fire")
     add_common(parser, run)
 
@@ -49,15 +58,60 @@ def run(args: argparse.Namespace) -> int:
         scores, topic, topic_confidence, args.customer, args.queue, attributes=_attributes(args.attribute)
     )
     at = time.time() if args.at is None else args.at
+    queues, widening = _queues(args, settings)
     decision = decide(
-        query, policy, settings.routing.mode, settings.routing.holdout, decision_id="dry-run", at=at
-    )
-    outcomes = explain(query, policy, at=at) if args.explain else ()
+        query, policy, settings.routing.mode, settings.routing.holdout,
+        decision_id="dry-run", at=at, queues=queues, widening=widening,
+    )  # fmt: skip
+    outcomes = explain(query, policy, at=at, queues=queues) if args.explain else ()
     value: dict[str, Any] = {"decision": decision, "model": model}
     if args.explain:
-        value["rules"] = outcomes
-    show(args, value, lambda: _words(decision, outcomes))
+        value |= {"rules": outcomes, "attributes": query.attributes, "queues": queues or {}}
+    show(args, value, lambda: _words(decision, outcomes, query, queues))
     return 0
+
+
+def _queues(
+    args: argparse.Namespace, settings: Settings
+) -> tuple[Mapping[str, QueueState] | None, frozenset[int] | None]:
+    """The queues' states and the waits for a tier that Asterisk ends; None: not known here."""
+    from emocx_pbx.routing.decision import QueueState
+
+    if args.live:
+        import asyncio
+
+        return asyncio.run(_ask(settings))
+    if not args.queue_state:
+        return None, None
+    found = {}
+    for given in args.queue_state:
+        name, _, numbers = given.partition("=")
+        try:
+            waiting, longest_s, free = numbers.split(",")
+            # As if somebody of every tier were logged in.
+            state = QueueState(int(waiting), float(longest_s), int(free), frozenset(range(100)))
+        except ValueError:
+            raise InputError(
+                f"--queue-state: expected NAME=WAITING,LONGEST_S,FREE like care=3,40,1, got {given!r}"
+            ) from None
+        found[name] = state
+    return found, None
+
+
+async def _ask(settings: Settings) -> tuple[Mapping[str, QueueState], frozenset[int]]:
+    import logging
+    from typing import get_args
+
+    import structlog
+
+    from emocx_pbx.pbx.once import connected
+    from emocx_pbx.pbx.queues import queue_states, widening_rules
+    from emocx_pbx.routing.policy import TierWait
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    async with connected(settings.asterisk) as ami:
+        events = (await ami.action("QueueStatus", {})).events
+        return queue_states(events), await widening_rules(ami, get_args(TierWait))
 
 
 def _topic(text: str, topics: dict[str, tuple[str, ...]]) -> tuple[str | None, float]:
@@ -76,7 +130,12 @@ def _attributes(given: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _words(decision: Decision, outcomes: tuple[RuleOutcome, ...]) -> str:
+def _words(
+    decision: Decision,
+    outcomes: tuple[RuleOutcome, ...],
+    query: QueryFacts,
+    queues: Mapping[str, QueueState] | None,
+) -> str:
     probabilities = decision.probabilities or {}
     lines = [
         f"queue       {decision.queue or '(the dialplan keeps its own)'}",
@@ -84,11 +143,16 @@ def _words(decision: Decision, outcomes: tuple[RuleOutcome, ...]) -> str:
         "            " + "  ".join(f"{name} {p:.2f}" for name, p in probabilities.items()),
         f"status      {decision.status}",
     ]
-    for name in ("topic", "priority", "min_penalty", "max_penalty", "announcement"):
+    for name in ("topic", "priority", "min_penalty", "max_penalty", "tier_wait_s", "announcement"):
         if getattr(decision, name) is not None:
             lines.append(f"{name:<12}{getattr(decision, name)}")
     lines.append("because     " + "\n            ".join(decision.reasons))
     if outcomes:
+        lines += [f"attribute   {name} = {value}" for name, value in query.attributes.items()]
+        lines += [
+            f"in queue    {name}: {q.waiting} waiting, longest {q.longest_wait_s:.0f} s, {q.available} free"
+            for name, q in (queues or {}).items()
+        ]
         lines.append("rules")
     for outcome in outcomes:
         lines.append(f"  {'fired' if outcome.fired else '-----'}  {outcome.rule}")

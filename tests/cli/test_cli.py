@@ -324,6 +324,21 @@ def test_route_explains_itself(shell: Shell) -> None:
     assert "expected NAME=VALUE, got 'gold'" in shell.refusal(*words, "--attribute", "gold")
 
 
+def test_route_knows_the_queues_that_it_is_told(shell: Shell) -> None:
+    shell.config.write_text('[routing]\npolicy = "p.toml"\n[analysis]\ntext_model = "off"\n')
+    (shell.config.parent / "p.toml").write_text(
+        '[[rules]]\nname = "short"\nqueue = "vip"\nmax_waiting = 2\ntier = 1\ntier_wait_s = 30\n'
+    )
+    words = ("route", "where is my parcel", "--explain")
+    out, _ = shell(*words, "--queue-state", "vip=2,40,1")
+    assert "queue       vip" in out and "agents with penalty 0 to 1 for 30 s, then any" in out
+    assert "vip: 2 waiting, longest 40 s, 1 free" in out
+    out, _ = shell(*words, "--queue-state", "vip=3,40,1")
+    assert "3 callers wait in vip, more than 2" in out
+    assert "the state of queue vip is not known" in shell(*words)[0]
+    assert "like care=3,40,1, got 'vip=3'" in shell.refusal(*words, "--queue-state", "vip=3")
+
+
 def test_analyse_refuses_in_one_line(shell: Shell, tmp_path: Path) -> None:
     shell.config.write_text('[analysis]\nspeech_model = "off"\n')
     assert "speech_model is off" in shell.refusal("analyse", str(tmp_path / "x.wav"))

@@ -35,4 +35,11 @@ def test_the_simulation_runs_and_learns() -> None:
     result = json.loads(done.stdout)
     assert result["gap_closed"] > 0.3
     assert result["wait_ratio"] == pytest.approx(1.0, abs=0.1)
-    assert set(result["routers"]) == {"random", "longest idle", "ours", "oracle, our ears", "oracle"}
+    assert set(result["routers"]) == {
+        "random",
+        "longest idle",
+        "ours",
+        "ours, query alone",
+        "oracle, our ears",
+        "oracle",
+    }
