@@ -1,5 +1,5 @@
-// The live view: the feed's changes go into a map at once and onto the screen once per animation frame,
-// so that many calls cost no more than one layout a frame.
+// The live view: the feed's changes go into a map at once and onto the screen in batches, one layout each.
+// Rows out of sight wait until they are seen, or for some seconds.
 "use strict";
 
 (() => {
@@ -18,6 +18,10 @@
   /** Without any sign of life for so long the connection counts as lost; the feed sends one every 5 s. */
   const SILENCE_MS = 13000;
   const RECENT = 20;
+  /** Readings are drawn so often at most; calls that come and go, and alerts, at the next frame. */
+  const BATCH_MS = 150;
+  /** Of rows out of sight so many are brought up to date in each batch: a screen reader may be at them. */
+  const UNSEEN = 6;
   const ALERTS = 6;
 
   const calls = new Map();
@@ -27,6 +31,8 @@
   let membersChanged = true;
   let recentChanged = true;
   let drawing = 0;
+  let waiting = 0;
+  const inSight = new Set();
   let clockOffset = 0;
   let queueChosen = "";
 
@@ -96,8 +102,12 @@
   function draw() {
     drawing = 0;
     const t = now();
-    for (const id of dirty) drawCall(id, t);
-    dirty.clear();
+    let unseen = UNSEEN;
+    for (const id of dirty) {
+      if (calls.has(id) && rows.has(id) && !inSight.has(id) && unseen-- <= 0) continue;
+      dirty.delete(id);
+      drawCall(id, t);
+    }
     if (membersChanged) {
       arrange();
       drawAlerts(t);
@@ -107,9 +117,27 @@
     membersChanged = recentChanged = false;
   }
 
-  function schedule() {
+  function soon() {
+    waiting = 0;
     if (!drawing) drawing = requestAnimationFrame(draw);
   }
+
+  function schedule() {
+    if (membersChanged || recentChanged) soon();
+    else if (!waiting && !drawing) waiting = setTimeout(soon, BATCH_MS);
+  }
+
+  const sight = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        const id = target.dataset.call;
+        if (isIntersecting) inSight.add(id);
+        else inSight.delete(id);
+      }
+      schedule();
+    },
+    { rootMargin: "200px" },
+  );
 
   // Rows.
 
@@ -126,8 +154,12 @@
     const call = calls.get(id);
     let row = rows.get(id);
     if (!call) {
-      if (row) row.element.remove();
+      if (row) {
+        sight.unobserve(row.element);
+        row.element.remove();
+      }
       rows.delete(id);
+      inSight.delete(id);
       return;
     }
     if (!row) rows.set(id, (row = newRow(id)));
@@ -153,6 +185,7 @@
     const refs = {};
     for (const node of element.querySelectorAll("[data-put]")) refs[node.dataset.put] = node;
     for (const node of element.querySelectorAll("[data-path]")) refs[`path-${node.dataset.path}`] = node;
+    sight.observe(element);
     refs.link.href = `/calls/${encodeURIComponent(id)}`;
     const shown = {};
     const put = (name, text) => {
@@ -312,10 +345,9 @@
   setInterval(() => {
     if (page.classList.contains("stale")) return;
     const t = now();
-    for (const [id, row] of rows) {
-      const call = calls.get(id);
-      if (!call) continue;
-      tick(row, call, t);
+    for (const id of inSight) {
+      const [row, call] = [rows.get(id), calls.get(id)];
+      if (row && call) tick(row, call, t);
     }
     for (const node of document.querySelectorAll("#alerts [data-at]")) node.textContent = clock(t - Number(node.dataset.at));
     schedule();
