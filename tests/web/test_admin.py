@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from web_site import PASSWORD, TEST, Browser, Site, open_site
 
-from emocx_pbx.domain import Decision
-from emocx_pbx.settings import RoutingSettings, Settings, WebhookSettings
+from emocx_pbx.domain import LABELS, Decision
+from emocx_pbx.emotion.card import Card
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.settings import AnalysisSettings, RoutingSettings, Settings, WebhookSettings
 from emocx_pbx.web.admin.policy import digest
 
 SECRET = "whsec_" + "A" * 44
@@ -255,6 +257,27 @@ async def test_another_version_is_pinned_only_if_it_is_there(site: Site, admin: 
     assert "no version" in await refused(admin, "/admin/models", version="999", **form)
     assert "no model name" in await refused(admin, "/admin/models", kind="speech", name="../x", version="1")
     assert site.reloaded == 0
+
+
+async def test_another_version_of_a_name_is_used_from_now_on(tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        folder = tmp_path / "models" / "text" / "small" / version
+        folder.mkdir(parents=True)
+        labels = tuple(str(label) for label in LABELS)
+        Card("text", "small", version, labels, licence="made for this test").write(folder)
+    settings = Settings(directory=str(tmp_path), analysis=AnalysisSettings(models_dir="models"))
+    site = await open_site(tmp_path, settings)
+    admin = await site.logged_in("admin")
+    page = await admin.open("/admin/models")
+    assert page.count("Use this version") == 1 and "made for this test" in page
+    async with await admin.post("/admin/models", kind="text", name="small", version="1") as response:
+        assert response.status == 303
+    assert Registry(tmp_path / "models").current("text", "small") == "1"
+    assert site.reloaded == 1
+    [row] = await site.store.audit.rows(action="model.")
+    assert (row.before, row.after) == ('{"version":"2"}', '{"version":"1"}')
+    await site.stop()
+    await site.store.close()
 
 
 async def test_a_customer_is_erased_and_the_log_does_not_say_whom(site: Site, admin: Browser) -> None:
