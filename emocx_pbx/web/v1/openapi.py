@@ -18,6 +18,8 @@ ABOUT: Final = (
     "Calls, signals in customers' speech, grades and routing beside your own Asterisk. All signals are of "
     "speech or text, not of what a person feels. Times are Unix seconds (UTC)."
 )
+#: What the request headers of ours may hold: visible ASCII.
+HEADER: Final = "^[!-~]{1,255}$"
 #: Refusals that every endpoint may give, and some that only some do.
 REASONS: Final[Mapping[int, str]] = {
     400: "Not well-formed: a body that is not JSON, or (told as plain text) too long an address.",
@@ -132,7 +134,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any], refs: Mapping[Any, A
     if endpoint.query is not None:
         parameters += _query_parameters(schemas[endpoint.query.__name__])
     parameters += [
-        {"name": name, "in": "header", "description": text, "schema": {"type": "string", "maxLength": 255}}
+        {"name": name, "in": "header", "description": text, "schema": {"type": "string", "pattern": HEADER}}
         for name, text in endpoint.headers.items()
     ]
     operation: dict[str, Any] = {
