@@ -30,12 +30,12 @@ MAX_SECONDS: Final = 8.0
 #: File with the class means of a model that adapts to callers.
 CLASS_MEANS: Final = "class_means.npy"
 
-#: Rows of log-mel that the convolutional network takes (3.2 s).
-CNN_FRAMES: Final = 320
+#: Rows of log-mel that the convolutional network takes (4 s).
+CNN_FRAMES: Final = 400
 
 
 def fixed_log_mel(samples: FloatArray) -> FloatArray:
-    """Log-mel (320, 64) of a stretch: a short one is repeated, of a long one the middle is taken."""
+    """Log-mel (400, 64) of a stretch: a short one is repeated, of a long one the middle is taken."""
     rows = log_mel(samples)
     # (frames, 64)
     if len(rows) < CNN_FRAMES:
@@ -77,7 +77,7 @@ class SpeechClassifier:
         recipe = folder.card.recipe
         self._front = front_end(recipe)
         # The convolutional network hears a fixed stretch: a longer one in several parts.
-        self._seconds = 5.0 if recipe.get("front") == "log_mel" else MAX_SECONDS
+        self._seconds = 4.0 if recipe.get("front") == "log_mel" else MAX_SECONDS
         names = recipe.get("networks", ["model.tflite"])
         missing = [n for n in names if n not in folder.card.sha256]
         if missing or not names:

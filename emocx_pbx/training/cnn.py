@@ -1,8 +1,8 @@
-"""Trains the `cnn` model: convolutions on log-mel, from scratch, pooled over corpora."""
+"""Trains the `cnn` model: convolutions on log-mel, taught by a larger network, and heads on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,111 +11,123 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.speech import CNN_FRAMES, fixed_log_mel
-from emocx_pbx.training.augment import augment
+from emocx_pbx.errors import ModelError
+from emocx_pbx.training import networks
 from emocx_pbx.training.data import Clip, labels_of, on_line
+from emocx_pbx.training.layers import OFFSETS, Layer, fit_layers
+from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.teacher import heads, hear
 
 Floats = npt.NDArray[np.float32]
 Tell = Callable[[str, int, int], None]
 
-EPOCHS: Final = 60
 VARIANTS: Final = 3
-_BATCH: Final = 64
-#: Filters of the stages, over time with the bands as channels; each halves the time steps.
-_STAGES: Final = (96, 128, 128)
+LINES: Final = 2
+HEADS: Final = 5
+#: Share of the teacher's probabilities in the heads' targets; the labels have the rest.
+TRUST: Final = 0.5
+FIT: Final = Fit(epochs=40, hidden=(256,), drop_in=0.2, drop=0.5, batch=64)
 
 
-def network(rows: Floats) -> Any:
-    """Log-mel (320, 64) to four logits; scaled by the mean and spread of rows (n, 320, 64)."""
+def network(bands: Floats, layers: Sequence[Layer]) -> Any:
+    """Log-mel (CNN_FRAMES, 64) to mean, spread and maximum over time of the layers' frames."""
     import keras
     from keras import ops
 
-    inputs = keras.Input((CNN_FRAMES, rows.shape[2]))
-    scale = keras.layers.Normalization(mean=rows.mean(axis=(0, 1)), variance=rows.var(axis=(0, 1)))
-    x = ops.clip(scale(inputs), -4.0, 4.0)
-    for filters in _STAGES:
-        x = keras.layers.Conv1D(filters, 5, strides=2, padding="same", use_bias=False)(x)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
-        x = keras.layers.ReLU()(x)
-        x = keras.layers.SpatialDropout1D(0.1)(x)
-    # (batch, 40, 128)
-    mean = ops.mean(x, axis=1)
-    spread = ops.sqrt(ops.mean(ops.square(x - ops.expand_dims(mean, 1)), axis=1) + 1e-5)
-    x = ops.concatenate([mean, spread, ops.max(x, axis=1)], axis=1)
-    x = keras.layers.Dropout(0.4)(x)
-    x = keras.layers.Dense(128, activation="relu")(x)
-    x = keras.layers.Dropout(0.4)(x)
-    return keras.Model(inputs, keras.layers.Dense(len(LABELS))(x))
+    def dense(x: Any, weights: Floats, bias: Floats, activation: str | None = None) -> Any:
+        layer = keras.layers.Conv1D(len(bias), 1, activation=activation)
+        out = layer(x)
+        layer.set_weights([weights[None], bias])
+        return out
 
+    def mean_and_spread(x: Any) -> tuple[Any, Any]:
+        mean = ops.mean(x, axis=1)
+        return mean, ops.sqrt(ops.mean(ops.square(x - ops.expand_dims(mean, 1)), axis=1) + 1e-5)
 
-def batch_of(
-    x: npt.NDArray[np.float16], y: Floats, order: npt.NDArray[np.int64], rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Rows of a random variant x (variants, n, frames, bands) of the clips in `order`: mixup, SpecAugment."""
-    variant = rng.integers(len(x), size=(2, len(order)))
-    other = rng.permutation(len(order))
-    share = rng.beta(0.3, 0.3, size=len(order)).astype(np.float32)
-    share = np.maximum(share, 1 - share)
-    wide = share[:, None, None]
-    a = wide * x[variant[0], order].astype(np.float32)
-    a += (1 - wide) * x[variant[1], order[other]].astype(np.float32)
-    for row in a:
-        start, size = int(rng.integers(CNN_FRAMES)), int(rng.integers(40))
-        row[start : start + size] = row.mean()
-        start, size = int(rng.integers(row.shape[1])), int(rng.integers(10))
-        row[:, start : start + size] = row.mean()
-    targets = y[order] * 0.95 + 0.05 / 4
-    return a, share[:, None] * targets + (1 - share[:, None]) * targets[other]
+    inputs = keras.Input((CNN_FRAMES, len(bands)))
+    # How loud the line is says nothing: the mean over the stretch goes, every band's own share stays.
+    x = inputs - ops.mean(inputs, axis=(1, 2), keepdims=True)
+    x = keras.layers.Normalization(mean=bands, variance=np.ones_like(bands))(x)
+    x = keras.layers.AveragePooling1D(2)(x)
+    frames = None
+    for layer, offsets in zip(layers, OFFSETS, strict=True):
+        taps, rank = len(offsets), layer.reduce.shape[1]
+        if frames is None:
+            width = len(bands)
+            x = keras.layers.ZeroPadding1D((-offsets[0], offsets[-1] - 1))(x)
+            context = keras.layers.Conv1D(rank, taps, strides=2)
+            z = context(x)
+        else:
+            width = frames.shape[2]
+            context = keras.layers.Conv1D(rank, taps, dilation_rate=offsets.step, padding="same")
+            whole = keras.layers.Dense(rank, use_bias=False)
+            told = whole(ops.concatenate(mean_and_spread(frames), axis=1))
+            whole.set_weights([layer.reduce[taps * width :]])
+            z = context(frames) + ops.expand_dims(told, 1)
+        context.set_weights([layer.reduce[: taps * width].reshape(taps, width, rank), layer.bias])
+        z = dense(dense(z, layer.turn, layer.level, "relu"), layer.out, layer.out_bias)
+        frames = z if frames is None else frames + z
+    out = ops.concatenate([*mean_and_spread(frames), ops.max(frames, axis=1)], axis=1)
+    return keras.Model(inputs, out, name="frames")
 
 
 def train_cnn(
-    train: list[Clip], dev: list[Clip], weights: Floats, seed: int, base: Path | None, tell: Tell
-) -> tuple[Any, Floats, list[list[float]]]:
-    """A trained Keras model, its logits on dev (m, 4) and its loss curve."""
-    others = [c.samples for c in train]
-    x = np.zeros((1 + VARIANTS, len(train), CNN_FRAMES, 64), np.float16)
-    for variant in range(1 + VARIANTS):
-        rng = np.random.default_rng(198 + seed + variant)
-        for i, clip in enumerate(train):
-            heard = on_line(clip.samples) if variant == 0 else augment(clip.samples, others, rng)
-            x[variant, i] = fixed_log_mel(heard)
-            tell("measure", variant * len(train) + i + 1, len(train) * (1 + VARIANTS))
-    x_dev = np.stack([fixed_log_mel(on_line(c.samples)) for c in dev])
-    return fit(x, x_dev, labels_of(train), weights, seed, base, tell)
-
-
-def fit(
-    x: npt.NDArray[np.float16],
-    x_dev: Floats,
-    labels: npt.NDArray[np.int64],
+    train: list[Clip],
+    dev: list[Clip],
     weights: Floats,
     seed: int,
     base: Path | None,
     tell: Tell,
-    epochs: int = EPOCHS,
+    cache: Path | None = None,
+    fit: Fit | None = None,
+    variants: int = VARIANTS,
 ) -> tuple[Any, Floats, list[list[float]]]:
-    """Fit on variants x (variants, n, frames, bands); see `train_cnn` for what comes back."""
+    """A trained Keras model, its logits on dev (m, 4) and the heads' loss curves.
+
+    With `base` the convolutions stay as they are and its heads learn on, from the labels alone.
+    """
     import keras
 
+    fit = fit or FIT
     keras.utils.set_random_seed(seed)
-    rng = np.random.default_rng(seed)
-    n = x.shape[1]
-    y = np.eye(len(LABELS), dtype=np.float32)[labels]
-    model = (
-        network(x[0].astype(np.float32)) if base is None else keras.models.load_model(base / "model.keras")
-    )
-    rate = 2e-3 if base is None else 2e-4
-    schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * (n // _BATCH + 1))
-    model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=1e-2),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-    )
-    curve = []
-    for epoch in range(epochs):
-        order = rng.permutation(n)
-        a, b = batch_of(x, y, order, rng)
-        past = model.fit(a, b, sample_weight=weights[order], batch_size=_BATCH, shuffle=False, verbose=0)
-        curve.append(float(past.history["loss"][-1]))
-        tell("train", epoch + 1, epochs)
-    model.optimizer, model.compiled = None, False
+    labels = labels_of(train)
+    own = np.eye(len(LABELS), dtype=np.float32)[labels]
+    if base is None:
+        heard = hear(train, variants, LINES, seed, tell, cache)
+        bands, layers, x = fit_layers(heard, seed, tell)
+        # (variants * lines, n, width)
+        shares = np.repeat(heads(heard, labels, weights, seed, tell), LINES, axis=0)
+        targets = TRUST * shares + (1 - TRUST) * own
+        front = network(bands, layers)
+        scale = networks.standardiser("voice", x.reshape(-1, x.shape[2]))
+        members = [networks.head(x.shape[2], fit, f"head_{i}") for i in range(HEADS)]
+    else:
+        front, scale, members = _open_base(base)
+        x = front.predict(np.stack([fixed_log_mel(on_line(c.samples)) for c in train]), verbose=0)[None]
+        targets = own
+        fit = Fit(**{**{k: getattr(fit, k) for k in fit.__slots__}, "epochs": 15, "rate": fit.rate / 5})
+    ready = np.stack([scale.predict(v, batch_size=1024, verbose=0) for v in x])
+    curves = []
+    for i, member in enumerate(members):
+        tell("train", i, len(members))
+        curves.append(networks.train_head(member, ready, targets, weights, fit, seed * 100 + i))
+    tell("train", len(members), len(members))
+    ends = keras.Input(front.input_shape[1:])
+    scaled = keras.Model(ends, scale(front(ends)), name="measure")
+    model = networks.joined(scaled, members, front.input_shape[1:])
+    x_dev = np.stack([fixed_log_mel(on_line(c.samples)) for c in dev])
     logits: Floats = model.predict(x_dev, verbose=0)
-    return model, logits, [curve]
+    return model, logits, curves
+
+
+def _open_base(base: Path) -> tuple[Any, Any, list[Any]]:
+    """Convolutions, standardiser and heads of an earlier model; ModelError when it is of another kind."""
+    import keras
+
+    path = base / "model.keras"
+    if not path.is_file() or base.parent.name != "cnn":
+        raise ModelError(f"{base}: no cnn model with a model.keras to start from")
+    whole = keras.models.load_model(path)
+    measure = whole.get_layer("measure")
+    members = [layer for layer in whole.layers if layer.name.startswith("head_")]
+    return measure.get_layer("frames"), measure.get_layer("standardise"), members

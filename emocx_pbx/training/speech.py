@@ -20,6 +20,7 @@ from emocx_pbx.emotion.speech import CLASS_MEANS, SpeechClassifier, front_end
 from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
+from emocx_pbx.training.cnn import VARIANTS as CNN_VARIANTS
 from emocx_pbx.training.cnn import train_cnn
 from emocx_pbx.training.data import Clip, labels_of, on_line, read_clips
 from emocx_pbx.training.evaluate import predict, summary
@@ -82,7 +83,8 @@ def train_speech(
     train = [c for c in clips if c.split == "train"]
     dev = [c for c in clips if c.split == "dev"]
     if model == "cnn":
-        network, logits, curves = train_cnn(train, dev, balance(train), seed, base, tell)
+        copies = CNN_VARIANTS if variants is None else variants
+        network, logits, curves = train_cnn(train, dev, balance(train), seed, base, tell, cache, fit, copies)
         shape: tuple[int, ...] = network.input_shape[1:]
         return finish(
             model, network, shape, {"front": "log_mel"}, clips, logits, dev, curves, out, seed, tell

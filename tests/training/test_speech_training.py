@@ -9,12 +9,13 @@ import pytest
 import soundfile
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.training import figures
+from emocx_pbx.training import cnn, figures, layers, teacher
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.data import on_line, read_clips
 from emocx_pbx.training.evaluate import evaluate_speech, summary
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.speech import train_speech
+from emocx_pbx.training.teacher import Heard
 
 LABELS = ("angry", "neutral", "sad", "happy")
 
@@ -178,6 +179,42 @@ def test_a_model_is_trained_evaluated_and_tuned_further(data, tmp_path):
     assert second.name == "2"
     again = evaluate_speech(data / "clips.csv", model="mlp", models_dir=out)
     assert again["model"] == "mlp/2"
+
+
+@pytest.mark.train
+@pytest.mark.filterwarnings("ignore")
+def test_convolutions_learn_from_the_teacher_and_are_tuned_further(data, tmp_path, monkeypatch):
+    for module, name, small in [
+        (cnn, "HEADS", 1),
+        (teacher, "HEADS", 1),
+        (cnn, "OFFSETS", (range(-2, 3),)),
+        (layers, "OFFSETS", (range(-2, 3),)),
+    ]:
+        monkeypatch.setattr(module, name, small)
+    out = tmp_path / "models"
+    fit = Fit(epochs=8, hidden=(32,), drop=0.1, noise=0.0, batch=8)
+    first = train_speech("cnn", data, out, seed=3, fit=fit, variants=1)
+    found = evaluate_speech(data / "clips.csv", model="cnn", models_dir=out)
+    assert found["model"] == "cnn/1"
+    assert found["pooled"]["uar"] > 0.5
+    assert train_speech("cnn", data, out, seed=3, base=first, fit=fit).name == "2"
+
+
+def test_layers_predict_frames_and_their_network_agrees():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(4 * 600, 64)).astype(np.float16)
+    frames = rows.reshape(600, 4, 64).astype(np.float32).mean(axis=1) @ rng.normal(size=(64, 8))
+    ends = np.arange(1, 7) * 100
+    heard = Heard(
+        rows[None], 4 * ends, frames.astype(np.float16), ends, np.zeros((6, 3)), np.zeros((1, 6, 180))
+    )
+    bands, fitted, found = layers.fit_layers([heard], 0, lambda *_: None, units=64)
+    usual, spread = layers.usual_frames(heard)
+    true = layers.statistics((frames - np.tile(usual[:100], (6, 1))) / spread, ends)
+    assert found.shape == (1, 6, 24)
+    assert np.corrcoef(found[0].ravel(), true.ravel())[0, 1] > 0.7
+    served = cnn.network(bands, fitted).predict(rows.reshape(6, 400, 64).astype(np.float32), verbose=0)
+    np.testing.assert_allclose(served, found[0], atol=2e-3)
 
 
 def test_unknown_models_and_empty_folders_are_refused(tmp_path):

@@ -1,0 +1,164 @@
+"""What small networks are taught besides labels: how Whisper's encoder hears the same words.
+
+A variant is every clip once, at a pace of its own. The teacher hears it over a clear telephone line, the
+student the same words over several lines, so it also learns to hear through the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.audio.features import features, log_mel
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.whisper import WhisperEncoder, source_sha256
+from emocx_pbx.training import networks
+from emocx_pbx.training.augment import over_a_line, speed
+from emocx_pbx.training.data import Clip, on_line
+from emocx_pbx.training.figures import softmax
+from emocx_pbx.training.networks import Fit
+
+Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
+Ints = npt.NDArray[np.int64]
+Tell = Callable[[str, int, int], None]
+
+#: Whose encoder teaches, and after which layer.
+SOURCE: Final = "base"
+LAYERS: Final = 4
+#: Heads on the teacher's statistics, which turn them towards emotion, and how they are trained.
+HEADS: Final = 3
+HEADS_FIT: Final = Fit(epochs=20)
+#: Dimensions of a teacher's frame that are taught: principal components over some training clips.
+WIDTH: Final = 128
+_BASIS_CLIPS: Final = 700
+_PACE: Final = (0.86, 1.14)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One variant of n clips."""
+
+    mel: Halves
+    """(lines, rows, 64): the student's log-mel over each line, all clips one after the other."""
+    ends: Ints
+    """(n,) where a clip's rows end."""
+    frames: Halves
+    """(frames, WIDTH): the teacher's frames, one every 40 ms, along the basis."""
+    frame_ends: Ints
+    """(n,) where a clip's frames end."""
+    statistics: Halves
+    """(n, 1536): the teacher's mean, spread and maximum over time of each channel."""
+    features: Floats
+    """(lines, n, 180): the classic features over each line."""
+
+
+def hear(
+    train: Sequence[Clip], variants: int, lines: int, seed: int, tell: Tell, cache: Path | None = None
+) -> list[Heard]:
+    """The clips in `variants` variants over `lines` lines each; the first of each clear and unchanged.
+
+    `cache` is a folder that keeps variants for a second run. Raises ModelError without the packages of
+    the extra 'voice'.
+    """
+    key = hashlib.sha256(f"{seed} {lines} {SOURCE} {LAYERS}".encode())
+    for clip in train:
+        key.update(clip.samples.tobytes())
+    found: list[Heard] = []
+    encoder = WhisperEncoder(SOURCE, LAYERS, source_sha256(SOURCE))
+    basis: tuple[Floats, Floats] | None = None
+    for variant in range(variants):
+        kept = None if cache is None else cache / f"heard-{key.hexdigest()[:16]}-{variant}.npz"
+        if kept is not None and kept.is_file():
+            with np.load(kept) as stored:
+                found.append(Heard(**{f.name: stored[f.name] for f in fields(Heard)}))
+            continue
+        basis = basis or _basis(train, encoder)
+        heard = _hear(train, encoder, basis, variant, lines, seed, tell)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            draft = kept.with_suffix(f".{os.getpid()}.npz")
+            np.savez(draft, **{f.name: getattr(heard, f.name) for f in fields(Heard)})
+            draft.replace(kept)
+        found.append(heard)
+    return found
+
+
+def _basis(train: Sequence[Clip], encoder: WhisperEncoder) -> tuple[Floats, Floats]:
+    """Mean (512,) and principal components (512, WIDTH) of the teacher's frames."""
+    chosen = np.random.default_rng(0).permutation(len(train))[:_BASIS_CLIPS]
+    rows = np.concatenate([_pairs(encoder(on_line(train[i].samples))) for i in chosen]).astype(np.float64)
+    mean = rows.mean(axis=0)
+    _, vectors = np.linalg.eigh(np.cov((rows - mean).T))
+    return mean.astype(np.float32), vectors[:, ::-1][:, :WIDTH].astype(np.float32)
+
+
+def _pairs(frames: Floats) -> Floats:
+    """Means of each two frames, 20 ms apart (the last doubled where they are odd)."""
+    if len(frames) % 2:
+        frames = np.concatenate((frames, frames[-1:]))
+    means: Floats = frames.reshape(-1, 2, frames.shape[1]).mean(axis=1)
+    return means
+
+
+def _hear(
+    train: Sequence[Clip],
+    encoder: WhisperEncoder,
+    basis: tuple[Floats, Floats],
+    variant: int,
+    lines: int,
+    seed: int,
+    tell: Tell,
+) -> Heard:
+    rng = np.random.default_rng(1 + seed + variant)
+    others = [c.samples for c in train]
+    mel: list[list[Halves]] = [[] for _ in range(lines)]
+    classic: list[list[Floats]] = [[] for _ in range(lines)]
+    statistics: list[Halves] = []
+    taught: list[Halves] = []
+    for done, clip in enumerate(train, 1):
+        spoken = clip.samples if variant == 0 else speed(clip.samples, float(rng.uniform(*_PACE)))
+        clear = on_line(spoken)
+        frames = encoder(clear)
+        whole = np.concatenate((frames.mean(axis=0), frames.std(axis=0), frames.max(axis=0)))
+        statistics.append(whole.astype(np.float16))
+        taught.append(((_pairs(frames) - basis[0]) @ basis[1]).astype(np.float16))
+        for line in range(lines):
+            sound = clear if variant == line == 0 else over_a_line(spoken, others, rng)
+            mel[line].append(log_mel(sound).astype(np.float16))
+            classic[line].append(features(sound))
+        tell("listen", variant * len(train) + done, (variant + 1) * len(train))
+    return Heard(
+        mel=np.stack([np.concatenate(rows) for rows in mel]),
+        ends=np.cumsum([len(rows) for rows in mel[0]]),
+        frames=np.concatenate(taught),
+        frame_ends=np.cumsum([len(rows) for rows in taught]),
+        statistics=np.array(statistics),
+        features=np.array(classic, np.float32),
+    )
+
+
+def heads(
+    heard: Sequence[Heard], labels: Ints, weights: Floats, seed: int, tell: Tell, fit: Fit = HEADS_FIT
+) -> Floats:
+    """Mean probabilities (variants, n, 4) of heads on the teacher's statistics, fitted to the labels."""
+    x = np.stack([h.statistics for h in heard]).astype(np.float32)
+    y = np.eye(len(LABELS), dtype=np.float32)[labels]
+    front = networks.standardiser("voice", x.reshape(-1, x.shape[2]))
+    ready = np.stack([front.predict(v, batch_size=1024, verbose=0) for v in x])
+    shares = []
+    for i in range(HEADS):
+        tell("heads", i, HEADS)
+        head = networks.head(x.shape[2], fit, f"head_{i}")
+        networks.train_head(head, ready, y, weights, fit, seed * 100 + i)
+        shares.append(np.stack([softmax(head.predict(v, batch_size=1024, verbose=0)) for v in ready]))
+    tell("heads", HEADS, HEADS)
+    mean: Floats = np.mean(shares, axis=0)
+    return mean
