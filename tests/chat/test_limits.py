@@ -29,7 +29,7 @@ def test_never_more_than_so_many_in_any_window(most: int, tries: list[tuple[str,
             done.setdefault(key, []).append(now)
     for times in done.values():
         for earlier, later in zip(times, times[most:], strict=False):
-            assert later - earlier >= 60.0
+            assert later - earlier >= 60.0 - 1e-9, "but for rounding"
 
 
 def test_memory_is_bounded() -> None:
