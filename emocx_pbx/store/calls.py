@@ -13,7 +13,7 @@ import msgspec
 from emocx_pbx.domain import LABELS, Decision, Reading, Scores, Segment, Span
 from emocx_pbx.store.connection import Row
 from emocx_pbx.store.outbox import Outbox
-from emocx_pbx.store.rows import CallRow, CorrectionRow, DecisionRow, HoldRow, OpenCall
+from emocx_pbx.store.rows import CallRow, CorrectionRow, DecisionRow, HoldRow, OpenCall, QueryCorrectionRow
 from emocx_pbx.webhooks.events import NewEvent
 
 _CALL_FIELDS = tuple(f.name for f in fields(CallRow))
@@ -224,6 +224,17 @@ class Calls(Outbox):
     async def corrections(self, since: float = -math.inf) -> list[CorrectionRow]:
         """Supervisors' labels, oldest first."""
         return [CorrectionRow(**dict(row)) for row in await self._connection.rows("corrections", since=since)]
+
+    async def correct_query(self, correction: QueryCorrectionRow) -> None:
+        """Keep a person's label for a query."""
+        values = {f.name: getattr(correction, f.name) for f in fields(correction)}
+        async with self._connection.transaction() as c:
+            await self._sql.add_query_correction(c, **values)
+
+    async def query_corrections(self, since: float = -math.inf) -> list[QueryCorrectionRow]:
+        """People's labels for queries, of each query the last, oldest first."""
+        rows = await self._connection.rows("query_corrections", since=since)
+        return [QueryCorrectionRow(**dict(row)) for row in rows]
 
 
 def call_row(row: Row) -> CallRow:

@@ -179,3 +179,14 @@ class CorrectionRow:
     author: str
     reason: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCorrectionRow:
+    """A person's label for a query's text."""
+
+    decision_id: str
+    emotion: str
+    author: str
+    reason: str
+    at: float

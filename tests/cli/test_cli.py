@@ -37,7 +37,7 @@ secret = "{SECRET}"
 
 COMMANDS = (
     "serve", "check", "demo", "analyse", "route", "train", "evaluate", "webhooks", "calls", "grades", "erase",
-    "init", "models", "benefit", "penalties", "users",
+    "init", "models", "benefit", "penalties", "users", "export", "correct",
 )  # fmt: skip
 
 

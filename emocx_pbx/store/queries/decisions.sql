@@ -22,3 +22,13 @@ ORDER BY d.at DESC LIMIT 1;
 
 -- name: decisions(since, until, limit)
 SELECT * FROM decision WHERE at >= :since AND at < :until ORDER BY at DESC, decision_id LIMIT :limit;
+
+-- name: add_query_correction(decision_id, emotion, author, reason, at)!
+INSERT OR IGNORE INTO query_correction (decision_id, emotion, author, reason, at)
+VALUES (:decision_id, :emotion, :author, :reason, :at);
+
+-- name: query_corrections(since)
+-- Of each query the last word.
+SELECT * FROM query_correction q
+WHERE at >= :since AND at = (SELECT MAX(at) FROM query_correction n WHERE n.decision_id = q.decision_id)
+ORDER BY at, decision_id;
