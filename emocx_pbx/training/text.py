@@ -67,7 +67,7 @@ class TextPlan:
 
 
 #: How a trained model is trained further on the same sets and more service language.
-REFINING = TextPlan(epochs=4, rate=7e-4, service=30_000, varied=20_000, trust=0.8)
+REFINING = TextPlan(epochs=4, rate=6e-4, service=30_000, varied=20_000, trust=0.8)
 
 
 def train_text(

@@ -18,6 +18,11 @@ _HEAD = (
     " | upset found | false alarms | ms |"
 )
 
+KNOWN_FAILURES = """**Known failures:** the border of anger and neutral is the weakest: dry disapproval, short
+commands and plain statements of a failure ("still on hold", "where is my refund") are often read as neutral;
+sarcasm without a marker and "thanks ... but it still does not work" as happy; apologies and denied feelings
+("I am not angry, just asking") by their words; typing slips in the decisive word hide it."""
+
 
 def write_text_card(
     folder: Path,
@@ -55,6 +60,11 @@ def write_text_card(
         *(_row(title, row) for title, row in card.figures.items()),
         "",
         "![confusion](confusion.png) ![reliability](reliability.png) ![training](training.png)",
+        "",
+        KNOWN_FAILURES,
+        "",
+        f"**Cost:** {sum(p.stat().st_size for p in folder.glob('model.*')) / 1e6:.1f} MB of weights;",
+        "milliseconds of a text in the table, in the code of serving, one thread of the training machine.",
         "",
         f"## The twenty worst texts of the {name} set",
         "",

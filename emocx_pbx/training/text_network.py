@@ -55,6 +55,8 @@ def export(model: Any, length: int, folder: Path) -> None:
     import tensorflow as tf
 
     model.save(folder / "model.keras")
+    # Again without the optimiser, which is twice as large as the weights.
+    keras.models.load_model(folder / "model.keras", compile=False).save(folder / "model.keras")
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint(

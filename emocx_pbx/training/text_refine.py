@@ -77,7 +77,7 @@ def refine(
     counts = np.bincount(train.labels, minlength=len(LABELS))
     per_class = np.sqrt(counts.mean() / np.maximum(counts, 1))
     weights = np.concatenate(
-        [per_class[train.labels], np.full(len(service), 0.9), np.full(len(extra), 0.6)]
+        [per_class[train.labels], np.full(len(service), 0.7), np.full(len(extra), 0.6)]
     ).astype(np.float32)
     everything = Texts((*train.texts, *service.texts, *extra), targets)
     before = model.get_weights()
