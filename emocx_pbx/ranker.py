@@ -37,6 +37,8 @@ log = structlog.get_logger()
 PERIOD_S = 60.0
 #: Grades that come within this time are taken together.
 AFTER_GRADE_S = 5.0
+#: However many grades come, they make it look no more often: reading them all is work.
+BETWEEN_S = 30.0
 #: So soon after Asterisk, a member or the policy changed.
 SOON_S = 0.3
 #: Grades older than this many half-lives weigh under 2 %.
@@ -106,6 +108,7 @@ class Ranker:
         self._kept: dict[Key, Kept] = {}
         self._wake = asyncio.Event()
         self._due = float("inf")
+        self._looked = float("-inf")
         self._up = False
         self._one_at_a_time = asyncio.Lock()
 
@@ -133,7 +136,7 @@ class Ranker:
 
     def on_graded(self) -> None:
         """Grades may have changed."""
-        self.poke(AFTER_GRADE_S)
+        self.poke(max(AFTER_GRADE_S, self._looked + BETWEEN_S - self._clock()))
 
     def poke(self, within_s: float = SOON_S) -> None:
         """Look again, at the latest after so long."""
@@ -154,7 +157,8 @@ class Ranker:
                 async with asyncio.timeout(max(0.0, self._due - self._clock())):
                     await self._wake.wait()
             except TimeoutError:
-                self._due = self._clock() + PERIOD_S
+                self._looked = self._clock()
+                self._due = self._looked + PERIOD_S
                 await self._look_safely()
 
     async def _look_safely(self) -> None:

@@ -146,7 +146,7 @@ async def test_without_a_link_at_the_end_the_database_still_knows(store: Store) 
 
 
 async def test_it_looks_when_the_link_comes_up_and_after_grades(store: Store) -> None:
-    queues, ticks = Queues(), iter(range(0, 10_000, 10))
+    queues, ticks = Queues(), iter(range(0, 100_000, 100))
     own = ranker(store, queues, clock=lambda: float(next(ticks)))
     task = asyncio.create_task(own.run())
     try:

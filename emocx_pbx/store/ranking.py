@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import msgspec
@@ -23,7 +24,8 @@ class RankingRows(Erasure):
     async def outcomes(self, since: float, limit: int = MAX_OUTCOMES) -> list[Outcome]:
         """Graded segments that began since then, newest first; those without a score are left out."""
         rows = await self._connection.ranking_rows("outcomes", since=since, limit=limit)
-        return [_outcome(row) for row in rows]
+        # Thousands of rows take a while; nobody must wait for it.
+        return await asyncio.to_thread(lambda: [_outcome(row) for row in rows])
 
     async def agents_calls(self, since: float) -> list[tuple[str, str, float]]:
         """Agent, customer's emotion before the call, and begin of every segment since then."""
