@@ -36,7 +36,7 @@ _SEPARATOR: Final = "\x1f"
 #: Calls of one look at the queues: a day of a large centre.
 MAX_QUEUE_CALLS: Final = 50_000
 #: A sum over more calls or parts than this is kept for KEPT_S.
-MANY: Final = 20_000
+MANY: Final = 5_000
 KEPT_S: Final = 60.0
 MAX_KEPT: Final = 64
 _DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow))
