@@ -136,6 +136,10 @@ def _rows(clips_csv: Path, split: str | None) -> tuple[list[tuple[int, dict[str,
         raise InputError(f"{clips_csv}: can't be read: {e}") from None
     if split not in (None, "all"):
         rows = [(i, row) for i, row in rows if row["split"] == split]
+    for i, row in rows:
+        for column in ("file", "label"):
+            if not row[column].strip():
+                raise InputError(f"{clips_csv}:{i}: {column} is empty")
     known = [(i, row) for i, row in rows if row["label"].strip().lower() in LABEL_INDEX]
     if not known:
         which = "" if split in (None, "all") else f" of split {split!r}"

@@ -85,6 +85,8 @@ def test_other_rates_stereo_whole_files_and_other_labels(tmp_path):
     ("row", "reason"),
     [
         (["o", "s", "test", "none.wav", 0, 10, "angry", ""], "none.wav"),
+        (["o", "s", "test", "", 0, 10, "angry", ""], "bad.csv:2: file is empty"),
+        (["o", "s", "test", "a.flac"], "bad.csv:2: label is empty"),
         (["o", "s", "test", "a.flac", 0, 10**9, "angry", ""], "has 128000 samples"),
         (["o", "s", "test", "a.flac", "x", 10, "angry", ""], "not a number of samples"),
         (["o", "s", "test", "a.flac", 10, 10, "angry", ""], "not 10 to 10"),
