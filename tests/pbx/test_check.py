@@ -306,3 +306,24 @@ async def test_the_chats_queues_are_looked_for_too() -> None:
         ("fail", "chat.default_queue: Asterisk has no queue cares; did you mean care?"),
         ("warn", "chat.queues: Asterisk has no queue sale; known: care"),
     ]
+
+
+TIERED = Policy(rules=(Rule(name="r", queue="care", tier=1, tier_wait_s=45),))
+QUEUE_LINE = {"Event": "ListDialplan", "AppData": "${EMOCX_QUEUE},t,,,300,,,${EMOCX_RULE}"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "dialplan", "level", "what"),
+    [
+        ({"Rule": "45,1000000,0"}, [QUEUE_LINE], "ok", "Asterisk ends waits"),
+        ({}, [QUEUE_LINE], "warn", "no queue rule emocx-45"),
+        ({"Rule": "45,1000000,0"}, [], "warn", "no Queue() in the dialplan gets EMOCX_RULE"),
+        ("Permission denied", [], "warn", "not visible with our rights"),
+    ],
+)
+async def test_a_policy_with_tiers_needs_an_end_of_their_wait(
+    rule: Any, dialplan: Any, level: str, what: str
+) -> None:
+    found = await findings(policy=TIERED, QueueRule=rule, ShowDialPlan=dialplan)
+    (tiers,) = [f for f in found if f.topic == "tiers"]
+    assert tiers.level == level and what in tiers.what
