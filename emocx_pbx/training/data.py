@@ -21,6 +21,12 @@ FloatArray = npt.NDArray[np.float32]
 
 #: `sad` of public corpora stands for the product's class `disappointed`.
 LABEL_INDEX: Final = {**{str(label): i for i, label in enumerate(LABELS)}, "sad": 2}
+LICENCE: Final = (
+    "Weights for research and evaluation only, not for commercial use: trained on RAVDESS (CC BY-NC-SA 4.0), "
+    "EMO-DB (CC BY 4.0, second-hand), EMOVO (CC BY-NC-SA 4.0, second-hand), nEMO (CC BY-NC-SA 4.0) and ASED "
+    "(no licence stated; asks to be cited). Whisper weights, where used: MIT."
+)
+
 COLUMNS: Final = ("corpus", "speaker", "split", "file", "start", "end", "label")
 
 
@@ -117,6 +123,15 @@ def read_mono(path: Path, where: str) -> FloatArray:
 def on_line(samples: FloatArray) -> FloatArray:
     """The samples after G.711 mu-law: what a telephone delivers."""
     return to_float(mulaw_roundtrip(from_float(samples)))
+
+
+def balance(clips: Sequence[Clip]) -> FloatArray:
+    """Weights (n,) of mean 1: classes of a corpus alike, and small corpora lifted by a square root."""
+    groups = [(c.corpus, c.label) for c in clips]
+    counts = {g: groups.count(g) for g in set(groups)}
+    weights = np.array([1 / np.sqrt(counts[g]) for g in groups], np.float32)
+    scaled: FloatArray = weights / weights.mean()
+    return scaled
 
 
 def labels_of(clips: Sequence[Clip]) -> npt.NDArray[np.int64]:

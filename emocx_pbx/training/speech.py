@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,40 +13,30 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.card import Card, checksum
 from emocx_pbx.emotion.registry import ModelFolder, Registry
-from emocx_pbx.emotion.speech import CLASS_MEANS, SpeechClassifier, front_end
-from emocx_pbx.errors import InputError, ModelError
+from emocx_pbx.emotion.speech import SpeechClassifier, front_end
+from emocx_pbx.errors import InputError
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.cnn import VARIANTS as CNN_VARIANTS
 from emocx_pbx.training.cnn import train_cnn
-from emocx_pbx.training.data import Clip, labels_of, on_line, read_clips
+from emocx_pbx.training.data import LICENCE, Clip, balance, labels_of, on_line, read_clips
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate
 from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.voice import FITS, train_voice
+from emocx_pbx.training.voice import VARIANTS as VOICE_VARIANTS
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
 MODELS: Final = ("mlp", "cnn", "voice")
-#: Heads in a model's ensemble.
-HEADS: Final = {"mlp": 5, "voice": 5}
-#: Readings without any offset that a caller's first readings are weighed against (chosen on dev).
-PRIOR: Final = 24.0
+#: Heads in the ensemble of `mlp`.
+HEADS: Final = 5
 #: Augmented variants of each training clip, beside the clip itself.
-VARIANTS: Final = {"mlp": 3, "voice": 3}
-FITS: Final = {
-    "mlp": Fit(epochs=60, hidden=(256, 128), drop_in=0.1, drop=0.4, batch=128),
-    "voice": Fit(epochs=30, hidden=(256,), drop_in=0.2, drop=0.5, batch=64),
-}
-
-LICENCE: Final = (
-    "Weights for research and evaluation only, not for commercial use: trained on RAVDESS (CC BY-NC-SA 4.0), "
-    "EMO-DB (CC BY 4.0, second-hand), EMOVO (CC BY-NC-SA 4.0, second-hand), nEMO (CC BY-NC-SA 4.0) and ASED "
-    "(no licence stated; asks to be cited). Whisper weights, where used: MIT."
-)
+VARIANTS: Final = 3
+FIT: Final = Fit(epochs=60, hidden=(256, 128), drop_in=0.1, drop=0.4, batch=128)
 
 
 def find_clips(data: Path) -> Path:
@@ -80,6 +70,11 @@ def train_speech(
     tell = progress or (lambda stage, done, total: None)
     source = find_clips(data)
     clips = with_dev(list(read_clips(source, progress=lambda d, n: tell("read", d, n)).clips))
+    if model == "voice":
+        return train_voice(
+            clips, out, seed, base, tell, cache,
+            FITS if fit is None else (fit, fit), variants or VOICE_VARIANTS,
+        )  # fmt: skip
     train = [c for c in clips if c.split == "train"]
     dev = [c for c in clips if c.split == "dev"]
     if model == "cnn":
@@ -89,30 +84,13 @@ def train_speech(
         return finish(
             model, network, shape, {"front": "log_mel"}, clips, logits, dev, curves, out, seed, tell
         )
-    recipe: dict[str, Any] = {"front": "features180"} if model == "mlp" else voice.new_recipe()
-    copies = VARIANTS[model] if variants is None else variants
-    x, x_dev = measured(recipe, train, dev, copies, seed, tell, cache)
+    recipe = {"front": "features180"}
+    x, x_dev = measured(recipe, train, dev, VARIANTS if variants is None else variants, seed, tell, cache)
     # (1 + variants, n, width), (m, width)
-    chosen = fit or FITS[model]
     y = np.eye(len(LABELS), dtype=np.float32)[labels_of(train)]
-    network, curves = fit_heads(model, x, y, balance(train), chosen, seed, base, tell)
+    network, curves = fit_heads(model, x, y, balance(train), fit or FIT, seed, base, tell)
     logits = network.predict(x_dev, verbose=0)
-    means = None
-    if model == "voice":
-        recipe = {**recipe, "adaptation": {"prior": PRIOR}}
-        means = class_means(x[0], train)
-    return finish(model, network, x.shape[2:], recipe, clips, logits, dev, curves, out, seed, tell, means)
-
-
-def class_means(x: Floats, train: Sequence[Clip]) -> Floats:
-    """Mean of x (n, width) of each class (4, width), every corpus alike."""
-    corpus, label = np.array([c.corpus for c in train]), labels_of(train)
-    rows = []
-    for k in range(len(LABELS)):
-        of = [x[(label == k) & (corpus == c)] for c in np.unique(corpus)]
-        present = [found.mean(axis=0) for found in of if len(found)]
-        rows.append(np.mean(present, axis=0) if present else x.mean(axis=0))
-    return np.array(rows, np.float32)
+    return finish(model, network, x.shape[2:], recipe, clips, logits, dev, curves, out, seed, tell)
 
 
 def fit_heads(
@@ -131,9 +109,9 @@ def fit_heads(
     keras.utils.set_random_seed(seed)
     if base is None:
         front = networks.standardiser(model, x.reshape(-1, x.shape[2]))
-        heads = [networks.head(x.shape[2], fit, f"head_{i}") for i in range(HEADS[model])]
+        heads = [networks.head(x.shape[2], fit, f"head_{i}") for i in range(HEADS)]
     else:
-        front, heads = open_base(base, model)
+        front, heads = networks.open_base(base, model)
         fit = Fit(**{**{k: getattr(fit, k) for k in fit.__slots__}, "epochs": 15, "rate": fit.rate / 5})
     ready = np.stack([front.predict(v, batch_size=1024, verbose=0) for v in x])
     curves = []
@@ -144,18 +122,6 @@ def fit_heads(
         curves.append(networks.train_head(one, seen, y, weights, fit, seed * 100 + i))
     tell("train", len(heads), len(heads))
     return networks.joined(front, heads, x.shape[2:]), curves
-
-
-def open_base(base: Path, model: str) -> tuple[Any, list[Any]]:
-    """Standardiser and heads of an earlier model; raises ModelError when it is of another kind."""
-    import keras
-
-    path = base / "model.keras"
-    if not path.is_file() or base.parent.name != model:
-        raise ModelError(f"{base}: no {model} model with a model.keras to start from")
-    whole = keras.models.load_model(path)
-    heads = [layer for layer in whole.layers if layer.name.startswith("head_")]
-    return whole.get_layer("standardise"), heads
 
 
 def with_dev(clips: list[Clip]) -> list[Clip]:
@@ -170,15 +136,6 @@ def with_dev(clips: list[Clip]) -> list[Clip]:
     held = set(voices[:: max(2, min(5, len(voices)))])
     moved = [(c, "dev" if c.split == "train" and c.voice in held else c.split) for c in clips]
     return [Clip(c.corpus, c.speaker, s, c.label, c.source, c.samples) for c, s in moved]
-
-
-def balance(clips: Sequence[Clip]) -> Floats:
-    """Weights (n,) of mean 1: classes of a corpus alike, and small corpora lifted by a square root."""
-    groups = [(c.corpus, c.label) for c in clips]
-    counts = {g: groups.count(g) for g in set(groups)}
-    weights = np.array([1 / np.sqrt(counts[g]) for g in groups], np.float32)
-    scaled: Floats = weights / weights.mean()
-    return scaled
 
 
 def measured(
@@ -235,16 +192,12 @@ def finish(
     out: Path,
     seed: int,
     tell: Progress,
-    means: Floats | None = None,
 ) -> Path:
     """Export, calibrate on dev, report on test, and write the card and its pictures."""
     version = str(max([int(v) for v in Registry(out).versions("speech", model)], default=0) + 1)
     folder = out / "speech" / model / version
     networks.save(network, folder, shape)
     files = ["model.keras", "model.tflite"]
-    if means is not None:
-        np.save(folder / CLASS_MEANS, means)
-        files.append(CLASS_MEANS)
     calibration = calibrate(labels_of(dev), dev_logits)
     counts = {s: sum(c.split == s for c in clips) for s in ("train", "dev", "test")}
     card = Card(
