@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -148,9 +149,8 @@ def test_from_labelled_recordings_to_a_promoted_model(
     from emocx_pbx.training import speech
     from emocx_pbx.training.networks import Fit
 
-    monkeypatch.setitem(speech.FITS, "mlp", Fit(epochs=12, hidden=(32,), drop=0.1, noise=0.0, batch=8))
-    monkeypatch.setitem(speech.VARIANTS, "mlp", 0)
-    monkeypatch.setitem(speech.HEADS, "mlp", 2)
+    small = Fit(epochs=12, hidden=(32,), drop=0.1, noise=0.0, batch=8)
+    monkeypatch.setattr(speech, "train_speech", partial(speech.train_speech, fit=small, variants=0))
     (tmp_path / "emocx.toml").write_text(f'[analysis]\nmodels_dir = "{tmp_path / "models"}"\n')
     config = ("--config", tmp_path / "emocx.toml")
     rows = ["file,label,customer"]
