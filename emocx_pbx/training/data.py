@@ -26,6 +26,12 @@ LICENCE: Final = (
     "EMO-DB (CC BY 4.0, second-hand), EMOVO (CC BY-NC-SA 4.0, second-hand), nEMO (CC BY-NC-SA 4.0) and ASED "
     "(no licence stated; asks to be cited). Whisper weights, where used: MIT."
 )
+OWN_LICENCE: Final = (
+    "Weights trained on clips that are in none of the public corpora: whoever owns those says what they "
+    "may be used for. Tuned from a base model, they carry that model's terms too. Whisper weights, where used: MIT."
+)
+#: The corpora that LICENCE names.
+PUBLIC: Final = frozenset({"ravdess", "emodb", "emovo", "nemo", "ased"})
 
 COLUMNS: Final = ("corpus", "speaker", "split", "file", "start", "end", "label")
 
@@ -132,6 +138,11 @@ def balance(clips: Sequence[Clip]) -> FloatArray:
     weights = np.array([1 / np.sqrt(counts[g]) for g in groups], np.float32)
     scaled: FloatArray = weights / weights.mean()
     return scaled
+
+
+def licence_of(clips: Sequence[Clip]) -> str:
+    """What weights trained on the clips may be used for."""
+    return LICENCE if any(c.corpus in PUBLIC for c in clips) else OWN_LICENCE
 
 
 def labels_of(clips: Sequence[Clip]) -> npt.NDArray[np.int64]:

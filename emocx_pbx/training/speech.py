@@ -21,7 +21,7 @@ from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.cnn import VARIANTS as CNN_VARIANTS
 from emocx_pbx.training.cnn import train_cnn
-from emocx_pbx.training.data import LICENCE, Clip, balance, labels_of, on_line, read_clips
+from emocx_pbx.training.data import Clip, balance, labels_of, licence_of, on_line, read_clips
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate
 from emocx_pbx.training.networks import Fit
@@ -215,7 +215,7 @@ def finish(
             "seed": seed,
             "protocol": "speaker-disjoint train/dev/test; 8 kHz G.711 mu-law; dev chooses, test reports",
         },
-        licence=LICENCE,
+        licence=licence_of(clips),
     )
     classifier = SpeechClassifier(ModelFolder(folder, card))
     figures: dict[str, Any] = {}

@@ -27,7 +27,7 @@ from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.callers import EARLIER, caller_figures, learn_prior
 from emocx_pbx.training.crossfit import cross_fit
-from emocx_pbx.training.data import LICENCE, Clip, balance, labels_of, on_line
+from emocx_pbx.training.data import Clip, balance, labels_of, licence_of, on_line
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate, softmax
 from emocx_pbx.training.networks import Fit
@@ -106,7 +106,7 @@ def train_voice(
             "seed": seed,
             "protocol": PROTOCOL,
         },
-        licence=LICENCE,
+        licence=licence_of(clips),
     )
     return report(folder, card, clips, fitted.curves, seed, tell, cache)
 

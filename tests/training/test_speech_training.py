@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import soundfile
 from emocx_pbx.errors import InputError
 from emocx_pbx.training import cnn, figures, layers, teacher
 from emocx_pbx.training.augment import augment
-from emocx_pbx.training.data import on_line, read_clips
+from emocx_pbx.training.data import licence_of, on_line, read_clips
 from emocx_pbx.training.evaluate import evaluate_speech, summary
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.speech import train_speech
@@ -98,6 +99,12 @@ def test_bad_rows_are_named(data, row, reason):
     with pytest.raises(InputError, match=reason) as e:
         read_clips(data / "bad.csv")
     assert "\n" not in str(e.value)
+
+
+def test_a_sites_own_clips_carry_no_public_corpus_licence(data):
+    clips = read_clips(data / "clips.csv").clips
+    assert "ASED" not in licence_of(clips)
+    assert "ASED" in licence_of([*clips, replace(clips[0], corpus="ased")])
 
 
 def test_a_csv_without_columns_or_split_is_refused(data):
