@@ -28,7 +28,8 @@ LICENCE: Final = (
 )
 OWN_LICENCE: Final = (
     "Weights trained on clips that are in none of the public corpora: whoever owns those says what they "
-    "may be used for. Tuned from a base model, they carry that model's terms too. Whisper weights, where used: MIT."
+    "may be used for. Tuned from a base model, they carry that model's terms too. Whisper weights, where "
+    "used: MIT."
 )
 #: The corpora that LICENCE names.
 PUBLIC: Final = frozenset({"ravdess", "emodb", "emovo", "nemo", "ased"})
