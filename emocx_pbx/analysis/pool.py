@@ -194,8 +194,9 @@ class WorkerPool:
             except PeerUnavailable as error:
                 answer = ModelsLoaded(asked.request_id, None, None, [str(error)])
             assert isinstance(answer, ModelsLoaded)
-            log.info("models in use", key="models.loaded", worker=worker.index,
-                     speech_model=answer.speech_model, text_model=answer.text_model, problems=answer.problems)  # fmt: skip
+            found = {"speech_model": answer.speech_model, "text_model": answer.text_model}
+            problems = answer.problems
+            log.info("models in use", key="models.loaded", worker=worker.index, problems=problems, **found)
             answers.append(answer)
         return answers
 
