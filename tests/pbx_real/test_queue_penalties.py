@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from pbx_stubs import AmiProbe, call_in, hang_up
+from pbx_stubs import AmiProbe, call_in
 
 from emocx_pbx.demo.asterisk import PrivateAsterisk
 from emocx_pbx.settings import AsteriskSettings
@@ -46,16 +46,12 @@ async def test_the_next_tier_rings_at_once_when_the_better_one_is_busy(tiers: No
     assert seconds < 2
 
 
-async def test_raised_penalties_make_all_equal(tiers: None, probe: AmiProbe) -> None:
-    """The strategy is leastrecent: who just had a call is not the next."""
-    before = len(probe.events)
-    customer = await call_in(probe, "q", context="penalty-facts")
-    _, event = await probe.event("AgentConnect", after=before, Uniqueid=customer.uniqueid)
-    assert event["Interface"] == FIRST
-    await hang_up(probe, customer)
-    await probe.event("AgentComplete", after=before, Uniqueid=customer.uniqueid)
-    assert (await rings(probe, QUEUE_RAISE_PENALTY="9"))[0] == SECOND
-    assert (await rings(probe))[0] == FIRST
+async def test_raised_penalties_count_as_the_higher_one(tiers: None, probe: AmiProbe) -> None:
+    """The first agent, penalty 0, is kept free by the least penalty 3 unless his counts as 3."""
+    await probe.action(Action="QueuePause", Queue="sales", Interface=SECOND, Paused="true")
+    who, seconds = await rings(probe, QUEUE_MIN_PENALTY="3", QUEUE_RAISE_PENALTY="3")
+    assert who == FIRST
+    assert seconds < 3
 
 
 async def test_a_tier_is_waited_for_until_the_queue_rule_ends_it(tiers: None, probe: AmiProbe) -> None:
