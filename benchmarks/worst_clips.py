@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import librosa
 import numpy as np
 
-from emocx_pbx.audio.prosody import prosody
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import load_speech
@@ -49,12 +49,12 @@ def described(clip: Clip, probabilities: FloatArray) -> dict[str, Any]:
 
 
 def signals(clip: Clip) -> dict[str, float]:
-    """Level, pitch and length of a clip."""
+    """Level, pitch (median by YIN, de Cheveigné & Kawahara 2002) and length of a clip."""
     samples = on_line(clip.samples)
-    pitch = float(prosody(samples)[0])
+    pitch = float(np.median(librosa.yin(samples, fmin=65, fmax=500, sr=8000)))
     return {
         "level_dbfs": round(20 * float(np.log10(np.sqrt(np.mean(samples**2)) + 1e-9)), 1),
-        "pitch_hz": round(2**pitch),
+        "pitch_hz": round(pitch),
         "seconds": round(samples.size / 8000, 1),
     }
 

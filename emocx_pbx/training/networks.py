@@ -12,8 +12,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.errors import ModelError
-
 Floats = npt.NDArray[np.float32]
 
 #: First of the 128 mel powers among the 180 features.
@@ -107,18 +105,6 @@ def joined(front: Any, heads: Sequence[Any], shape: tuple[int, ...]) -> Any:
     shares = [ops.softmax(h(x)) for h in heads]
     mean = shares[0] if len(shares) == 1 else keras.layers.Average()(shares)
     return keras.Model(inputs, ops.log(mean + 1e-9))
-
-
-def open_base(base: Path, model: str) -> tuple[Any, list[Any]]:
-    """Standardiser and heads of an earlier model; raises ModelError when it is of another kind."""
-    import keras
-
-    path = base / "model.keras"
-    if not path.is_file() or base.parent.name != model:
-        raise ModelError(f"{base}: no {model} model with a model.keras to start from")
-    whole = keras.models.load_model(path)
-    heads = [layer for layer in whole.layers if layer.name.startswith("head_")]
-    return whole.get_layer("standardise"), heads
 
 
 def save(model: Any, folder: Path, shape: tuple[int, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.card import Card, checksum
 from emocx_pbx.emotion.registry import ModelFolder, Registry
-from emocx_pbx.emotion.speech import SpeechClassifier, front_end
-from emocx_pbx.errors import InputError
+from emocx_pbx.emotion.speech import CLASS_MEANS, SpeechClassifier, front_end
+from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.cnn import VARIANTS as CNN_VARIANTS
@@ -25,18 +26,21 @@ from emocx_pbx.training.data import Clip, balance, labels_of, licence_of, on_lin
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate
 from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.voice import FITS, train_voice
-from emocx_pbx.training.voice import VARIANTS as VOICE_VARIANTS
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
 MODELS: Final = ("mlp", "cnn", "voice")
-#: Heads in the ensemble of `mlp`.
-HEADS: Final = 5
+#: Heads in a model's ensemble.
+HEADS: Final = {"mlp": 5, "voice": 5}
+#: Readings without any offset that a caller's first readings are weighed against (chosen on dev).
+PRIOR: Final = 24.0
 #: Augmented variants of each training clip, beside the clip itself.
-VARIANTS: Final = 3
-FIT: Final = Fit(epochs=60, hidden=(256, 128), drop_in=0.1, drop=0.4, batch=128)
+VARIANTS: Final = {"mlp": 3, "voice": 3}
+FITS: Final = {
+    "mlp": Fit(epochs=60, hidden=(256, 128), drop_in=0.1, drop=0.4, batch=128),
+    "voice": Fit(epochs=30, hidden=(256,), drop_in=0.2, drop=0.5, batch=64),
+}
 
 
 def find_clips(data: Path) -> Path:
@@ -70,11 +74,6 @@ def train_speech(
     tell = progress or (lambda stage, done, total: None)
     source = find_clips(data)
     clips = with_dev(list(read_clips(source, progress=lambda d, n: tell("read", d, n)).clips))
-    if model == "voice":
-        return train_voice(
-            clips, out, seed, base, tell, cache,
-            FITS if fit is None else (fit, fit), variants or VOICE_VARIANTS,
-        )  # fmt: skip
     train = [c for c in clips if c.split == "train"]
     dev = [c for c in clips if c.split == "dev"]
     if model == "cnn":
@@ -84,13 +83,30 @@ def train_speech(
         return finish(
             model, network, shape, {"front": "log_mel"}, clips, logits, dev, curves, out, seed, tell
         )
-    recipe = {"front": "features180"}
-    x, x_dev = measured(recipe, train, dev, VARIANTS if variants is None else variants, seed, tell, cache)
+    recipe: dict[str, Any] = {"front": "features180"} if model == "mlp" else voice.new_recipe()
+    copies = VARIANTS[model] if variants is None else variants
+    x, x_dev = measured(recipe, train, dev, copies, seed, tell, cache)
     # (1 + variants, n, width), (m, width)
+    chosen = fit or FITS[model]
     y = np.eye(len(LABELS), dtype=np.float32)[labels_of(train)]
-    network, curves = fit_heads(model, x, y, balance(train), fit or FIT, seed, base, tell)
+    network, curves = fit_heads(model, x, y, balance(train), chosen, seed, base, tell)
     logits = network.predict(x_dev, verbose=0)
-    return finish(model, network, x.shape[2:], recipe, clips, logits, dev, curves, out, seed, tell)
+    means = None
+    if model == "voice":
+        recipe = {**recipe, "adaptation": {"prior": PRIOR}}
+        means = class_means(x[0], train)
+    return finish(model, network, x.shape[2:], recipe, clips, logits, dev, curves, out, seed, tell, means)
+
+
+def class_means(x: Floats, train: Sequence[Clip]) -> Floats:
+    """Mean of x (n, width) of each class (4, width), every corpus alike."""
+    corpus, label = np.array([c.corpus for c in train]), labels_of(train)
+    rows = []
+    for k in range(len(LABELS)):
+        of = [x[(label == k) & (corpus == c)] for c in np.unique(corpus)]
+        present = [found.mean(axis=0) for found in of if len(found)]
+        rows.append(np.mean(present, axis=0) if present else x.mean(axis=0))
+    return np.array(rows, np.float32)
 
 
 def fit_heads(
@@ -109,9 +125,9 @@ def fit_heads(
     keras.utils.set_random_seed(seed)
     if base is None:
         front = networks.standardiser(model, x.reshape(-1, x.shape[2]))
-        heads = [networks.head(x.shape[2], fit, f"head_{i}") for i in range(HEADS)]
+        heads = [networks.head(x.shape[2], fit, f"head_{i}") for i in range(HEADS[model])]
     else:
-        front, heads = networks.open_base(base, model)
+        front, heads = open_base(base, model)
         fit = Fit(**{**{k: getattr(fit, k) for k in fit.__slots__}, "epochs": 15, "rate": fit.rate / 5})
     ready = np.stack([front.predict(v, batch_size=1024, verbose=0) for v in x])
     curves = []
@@ -122,6 +138,18 @@ def fit_heads(
         curves.append(networks.train_head(one, seen, y, weights, fit, seed * 100 + i))
     tell("train", len(heads), len(heads))
     return networks.joined(front, heads, x.shape[2:]), curves
+
+
+def open_base(base: Path, model: str) -> tuple[Any, list[Any]]:
+    """Standardiser and heads of an earlier model; raises ModelError when it is of another kind."""
+    import keras
+
+    path = base / "model.keras"
+    if not path.is_file() or base.parent.name != model:
+        raise ModelError(f"{base}: no {model} model with a model.keras to start from")
+    whole = keras.models.load_model(path)
+    heads = [layer for layer in whole.layers if layer.name.startswith("head_")]
+    return whole.get_layer("standardise"), heads
 
 
 def with_dev(clips: list[Clip]) -> list[Clip]:
@@ -192,12 +220,16 @@ def finish(
     out: Path,
     seed: int,
     tell: Progress,
+    means: Floats | None = None,
 ) -> Path:
     """Export, calibrate on dev, report on test, and write the card and its pictures."""
     version = str(max([int(v) for v in Registry(out).versions("speech", model)], default=0) + 1)
     folder = out / "speech" / model / version
     networks.save(network, folder, shape)
     files = ["model.keras", "model.tflite"]
+    if means is not None:
+        np.save(folder / CLASS_MEANS, means)
+        files.append(CLASS_MEANS)
     calibration = calibrate(labels_of(dev), dev_logits)
     counts = {s: sum(c.split == s for c in clips) for s in ("train", "dev", "test")}
     card = Card(
