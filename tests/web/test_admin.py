@@ -272,7 +272,10 @@ async def test_another_version_of_a_name_is_used_from_now_on(tmp_path: Path) -> 
     assert page.count("Use this version") == 1 and "made for this test" in page
     async with await admin.post("/admin/models", kind="text", name="small", version="1") as response:
         assert response.status == 303
-    assert Registry(tmp_path / "models").current("text", "small") == "1"
+    registry = Registry(tmp_path / "models")
+    assert registry.current("text", "small") == "1"
+    [step] = registry.steps("text", "small")  # what `models rollback` goes back by
+    assert (step["from"], step["to"]) == ("2", "1")
     assert site.reloaded == 1
     [row] = await site.store.audit.rows(action="model.")
     assert (row.before, row.after) == ('{"version":"2"}', '{"version":"1"}')

@@ -96,8 +96,8 @@ async def pin(request: web.Request) -> web.StreamResponse:
     registry = Registry(parts.settings.models_path())
     try:
         await asyncio.to_thread(registry.find, kind, f"{name}/{version}")
-        before = registry.current(kind, name)
-        await asyncio.to_thread(registry.pin, kind, name, version)
+        note = {"at": parts.clock(), "by": actor_of(request).name, "why": "chosen on the models page"}
+        before = await asyncio.to_thread(registry.promote, kind, name, version, note)
     except (ModelError, OSError) as error:
         raise InputError(str(error)) from None
     await parts.store.audit.add(
