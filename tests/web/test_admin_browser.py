@@ -89,7 +89,8 @@ async def something_to_see(site: Site) -> None:
 
 
 # Contrast hangs on the colours alone and layout on the width: two of the four pairs show both.
-@pytest.mark.parametrize(("width", "scheme"), [(WIDTHS[0], "light"), (WIDTHS[1], "dark")])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
 async def test_every_page(site: Site, browser: Browser, width: int, scheme: Literal["light", "dark"]) -> None:
     await something_to_see(site)
     async with page_of(browser, width, scheme) as page:
