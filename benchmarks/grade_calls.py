@@ -55,6 +55,8 @@ SNRS_DB: Final = (None, 20.0, 10.0)
 class AssembledCall:
     """One call, with what was truly in it."""
 
+    voice: str
+    """The customer's corpus and speaker."""
     course: str
     start: int
     """Label index of the customer's first clips."""
@@ -79,11 +81,12 @@ def assemble(clips: Sequence[Clip], number: int, seed: int) -> list[AssembledCal
     for n in range(number):
         course, stages = plans[n % len(plans)]
         customer, agent = rng.sample(speakers, 2)
-        calls.append(_call(course, stages, voices[customer], voices[agent], rng))
+        calls.append(_call(customer, course, stages, voices[customer], voices[agent], rng))
     return calls
 
 
 def _call(
+    voice: str,
     course: str,
     stages: Sequence[int],
     customer: dict[int, list[Clip]],
@@ -121,6 +124,7 @@ def _call(
     if snr_db is not None:
         line = noise(line, snr_db, np.random.default_rng(rng.getrandbits(32)))
     return AssembledCall(
+        voice,
         course,
         stages[0],
         snr_db,

@@ -1,6 +1,7 @@
 """How far grades can be trusted: calls of known course, graded from true labels and from a model.
 
     python -m benchmarks.grade_quality [--data ../shared/data] [--calls 208] [--model auto] [--json]
+                                      [--plot FILE.svg]
 
 `windows` is what a perfect model would give with the pipeline's own windows: what it loses is voice
 activity and overlap, not recognition. `readings_alone` is the model without making its readings
@@ -89,6 +90,8 @@ def table(
         "by_start": grouped([str(LABELS[c.start]) for c in calls]),
         "by_course": grouped([c.course for c in calls]),
         "by_noise": grouped(["quiet" if c.snr_db is None else f"{c.snr_db:.0f} dB" for c in calls]),
+        "by_corpus": grouped([c.voice.split("/")[0] for c in calls]),
+        "by_voice": grouped([c.voice for c in calls]),
     }
 
 
@@ -114,6 +117,10 @@ def measure(calls: Sequence[AssembledCall], classifier: Classifier, rubric: Rubr
         "rubric": rubric.version,
         **result,
         "worst_start_bias": max(biases),
+        "points": [
+            {"start": str(LABELS[c.start]), "voice": c.voice, "true": t.score, "given": g.score}
+            for c, (t, g) in zip(calls, given, strict=True)
+        ],
         "readings_alone": compare(alone, rubric),
         "windows": compare(windows, rubric),
         "goals": GOALS,
@@ -130,11 +137,32 @@ def _text(result: dict[str, Any]) -> str:
     keys = ("graded", "spearman", "mae", "bias", "letters_off_by_more_than_one", "range_holds_true_score")
     rows = [("all", result), ("readings as they are", result["readings_alone"])]
     rows += [("perfect model, same windows", result["windows"])]
-    for group in ("by_start", "by_course", "by_noise"):
+    for group in ("by_start", "by_course", "by_noise", "by_corpus"):
         rows += [(f"{group[3:]}: {name}", figures) for name, figures in result[group].items()]
+    voices = sorted(result["by_voice"].items(), key=lambda v: -v[1]["graded"] * v[1].get("mae", 0.0))
+    rows += [(f"voice: {name}", figures) for name, figures in voices[:5]]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     lines += ["| " + " | ".join([name, *(str(row.get(k)) for k in keys)]) + " |" for name, row in rows]
     return f"model {result['model']}, rubric {result['rubric']}\n\n" + "\n".join(lines)
+
+
+def plot(result: dict[str, Any], path: Path) -> None:
+    """Draw every call: the grade of its true labels, and the one of the model's readings."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot as plt
+
+    matplotlib.rcParams["svg.hashsalt"] = "emocx"
+    figure, axes = plt.subplots(figsize=(5, 5), layout="constrained")
+    axes.plot([0, 100], [0, 100], color="0.7", linewidth=1)
+    for label, marker in zip(LABELS, "vsDo", strict=True):
+        points = [p for p in result["points"] if p["start"] == label]
+        true, given = [p["true"] for p in points], [p["given"] for p in points]
+        axes.scatter(true, given, s=18, marker=marker, alpha=0.7, label=f"starts {label}")
+    axes.set(xlabel="grade of the true labels", ylabel=f"grade of the readings of {result['model']}")
+    axes.legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> int:
@@ -147,6 +175,7 @@ def main() -> int:
     parser.add_argument("--model", default="auto")
     parser.add_argument("--models-dir", type=Path)
     parser.add_argument("--rubric", type=Path)
+    parser.add_argument("--plot", type=Path, help="write a picture of all calls (SVG)")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     try:
@@ -156,6 +185,8 @@ def main() -> int:
     except EmocxError as error:
         print(f"grade_quality: {error}", file=sys.stderr)
         return 2
+    if args.plot:
+        plot(result, args.plot)
     print(json.dumps(result, indent=2) if args.json else _text(result))
     return 0
 
