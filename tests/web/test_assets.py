@@ -10,6 +10,8 @@ from web_site import Site
 from emocx_pbx.web.assets import FOLDER, KEEP, asset, digests
 
 VENDOR = FOLDER / "vendor"
+#: Two selectors cannot share one block across a media query.
+DARK = (':root[data-theme="dark"]', ":root:not([data-theme])")
 
 
 def test_vendored_files_are_those_that_were_published() -> None:
@@ -42,3 +44,10 @@ async def test_nothing_else_is_served(site: Site) -> None:
         async with await browser.get(f"/static/{name}") as response:
             assert response.status == 404, name
     assert all("SHA256SUMS" not in name for name in digests())
+
+
+def test_the_systems_dark_colours_are_those_one_can_choose() -> None:
+    css = (FOLDER / "app.css").read_text(encoding="utf-8")
+    blocks = [css.partition(head + " {")[2].partition("}")[0] for head in DARK]
+    chosen, system = ([line.strip() for line in block.splitlines() if line.strip()] for block in blocks)
+    assert chosen == system and len(chosen) > 20
