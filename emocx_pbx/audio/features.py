@@ -62,6 +62,15 @@ def features(samples: FloatArray) -> FloatArray:
 
     Raises InputError on an empty stretch.
     """
+    means: FloatArray = windows(samples).mean(axis=0)
+    return means
+
+
+def windows(samples: FloatArray) -> FloatArray:
+    """The 180 features of each window of 256 ms, one every 64 ms (1 + n // 512, 180).
+
+    Raises InputError on an empty stretch.
+    """
     power = power_spectrum(samples)
     # (frames, 1025)
     mel = power @ filterbanks.mel(RATE, N_FFT, N_MELS)
@@ -73,10 +82,9 @@ def features(samples: FloatArray) -> FloatArray:
     chroma /= peak
     decibels = 10 * np.log10(np.maximum(mel, 1e-10))
     decibels = np.maximum(decibels, decibels.max() - 80)
-    # The cosine transform is linear, so the mean may come first.
-    mfcc = scipy.fft.dct(decibels.mean(axis=0), type=2, norm="ortho")[:N_MFCC]
-    # (40,)
-    return np.concatenate((mfcc, chroma.mean(axis=0), mel.mean(axis=0))).astype(np.float32)
+    mfcc = scipy.fft.dct(decibels, type=2, norm="ortho", axis=1)[:, :N_MFCC]
+    # (frames, 40)
+    return np.concatenate((mfcc, chroma, mel), axis=1).astype(np.float32)
 
 
 def tuning(power: FloatArray) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.audio.features import RATE, features, log_mel
+from emocx_pbx.audio.features import RATE, log_mel, windows
 from emocx_pbx.domain import Scores
 from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.card import Card
@@ -30,18 +30,27 @@ MAX_SECONDS: Final = 8.0
 #: File with the class means of a model that adapts to callers.
 CLASS_MEANS: Final = "class_means.npy"
 
-#: Rows of log-mel that the convolutional network takes (4 s).
+#: Rows of log-mel that the convolutional network takes, and windows that the dense one takes (4 s).
 CNN_FRAMES: Final = 400
+MLP_WINDOWS: Final = 63
 
 
 def fixed_log_mel(samples: FloatArray) -> FloatArray:
     """Log-mel (400, 64) of a stretch: a short one is repeated, of a long one the middle is taken."""
-    rows = log_mel(samples)
-    # (frames, 64)
-    if len(rows) < CNN_FRAMES:
-        return np.resize(rows, (CNN_FRAMES, rows.shape[1]))
-    start = (len(rows) - CNN_FRAMES) // 2
-    return rows[start : start + CNN_FRAMES]
+    return fixed(log_mel(samples), CNN_FRAMES)
+
+
+def fixed_windows(samples: FloatArray) -> FloatArray:
+    """The 180 features of each window (63, 180): a short stretch is repeated, a long one cut likewise."""
+    return fixed(windows(samples), MLP_WINDOWS)
+
+
+def fixed(rows: FloatArray, count: int) -> FloatArray:
+    """`count` rows: fewer are repeated, of more the middle is taken."""
+    if len(rows) < count:
+        return np.resize(rows, (count, rows.shape[1]))
+    start = (len(rows) - count) // 2
+    return rows[start : start + count]
 
 
 class FrontEnd(Protocol):
@@ -58,8 +67,8 @@ def front_end(recipe: Mapping[str, Any]) -> FrontEnd:
     Raises ModelError when it is unknown, or what it needs is not installed.
     """
     kind = recipe.get("front")
-    if kind == "features180":
-        return features
+    if kind == "windows180":
+        return fixed_windows
     if kind == "log_mel":
         return fixed_log_mel
     if kind == "voice":
@@ -76,8 +85,8 @@ class SpeechClassifier:
         self.name = folder.card.title
         recipe = folder.card.recipe
         self._front = front_end(recipe)
-        # The convolutional network hears a fixed stretch: a longer one in several parts.
-        self._seconds = 4.0 if recipe.get("front") == "log_mel" else MAX_SECONDS
+        # The small networks hear a fixed stretch: a longer one in several parts.
+        self._seconds = MAX_SECONDS if recipe.get("front") == "voice" else 4.0
         names = recipe.get("networks", ["model.tflite"])
         missing = [n for n in names if n not in folder.card.sha256]
         if missing or not names:

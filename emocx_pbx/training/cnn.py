@@ -1,20 +1,23 @@
-"""Trains the `cnn` model: convolutions on log-mel, taught by a larger network, and heads on them."""
+"""Trains the `cnn` model: convolutions on log-mel, taught by the labels and by a larger network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from emocx_pbx.audio.features import CNN_BANDS
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.speech import CNN_FRAMES, fixed_log_mel
 from emocx_pbx.errors import ModelError
 from emocx_pbx.training import networks
 from emocx_pbx.training.data import Clip, labels_of, on_line
-from emocx_pbx.training.layers import OFFSETS, Layer, fit_layers
+from emocx_pbx.training.descent import learn, mean_and_spread, pooled, precision
+from emocx_pbx.training.mel_batches import PER_FRAME, Change, Lessons, epoch, versions, whole
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.teacher import heads, hear
 
@@ -23,52 +26,62 @@ Tell = Callable[[str, int, int], None]
 
 VARIANTS: Final = 3
 LINES: Final = 2
-HEADS: Final = 5
-#: Share of the teacher's probabilities in the heads' targets; the labels have the rest.
+#: Share of the teacher's probabilities in the targets; the labels have the rest.
 TRUST: Final = 0.5
-FIT: Final = Fit(epochs=40, hidden=(256,), drop_in=0.2, drop=0.5, batch=64)
+FIT: Final = Fit(epochs=130, rate=2e-3, batch=32, hidden=(256,), drop_in=0.2, drop=0.5, decay=2e-2)
+#: Rows of log-mel (10 ms) in a stretch that is learned from.
+ROWS: Final = 256
 
 
-def network(bands: Floats, layers: Sequence[Layer]) -> Any:
-    """Log-mel (CNN_FRAMES, 64) to mean, spread and maximum over time of the layers' frames."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Size of the network."""
+
+    stem: tuple[int, int, int] = (8, 16, 32)
+    """Channels of the convolutions over time and bands, which end at a row every 40 ms."""
+    units: int = 192
+    dilations: tuple[int, ...] = (1, 2, 3, 4)
+    """One block each."""
+    drop: float = 0.1
+
+
+SHAPE = Shape()
+CHANGE: Final = Change()
+
+
+def network(rows: int, bands: Floats, shape: Shape) -> tuple[Any, Any]:
+    """Log-mel (rows, 64) to mean, spread and maximum over time (3 * units,), and to its frames too.
+
+    Two models that share their layers: the first is what serves, the second what is taught.
+    """
     import keras
-    from keras import ops
+    from keras import layers, ops
 
-    def dense(x: Any, weights: Floats, bias: Floats, activation: str | None = None) -> Any:
-        layer = keras.layers.Conv1D(len(bias), 1, activation=activation)
-        out = layer(x)
-        layer.set_weights([weights[None], bias])
-        return out
+    def normal(x: Any) -> Any:
+        return layers.BatchNormalization(momentum=0.98)(x)
 
-    def mean_and_spread(x: Any) -> tuple[Any, Any]:
-        mean = ops.mean(x, axis=1)
-        return mean, ops.sqrt(ops.mean(ops.square(x - ops.expand_dims(mean, 1)), axis=1) + 1e-5)
-
-    inputs = keras.Input((CNN_FRAMES, len(bands)))
-    # How loud the line is says nothing: the mean over the stretch goes, every band's own share stays.
+    inputs = keras.Input((rows, len(bands)))
+    # How loud the line is says nothing: the mean over the stretch goes, every band's own share stays
+    # in the first of two channels; the second is without that too.
     x = inputs - ops.mean(inputs, axis=(1, 2), keepdims=True)
-    x = keras.layers.Normalization(mean=bands, variance=np.ones_like(bands))(x)
-    x = keras.layers.AveragePooling1D(2)(x)
-    frames = None
-    for layer, offsets in zip(layers, OFFSETS, strict=True):
-        taps, rank = len(offsets), layer.reduce.shape[1]
-        if frames is None:
-            width = len(bands)
-            x = keras.layers.ZeroPadding1D((-offsets[0], offsets[-1] - 1))(x)
-            context = keras.layers.Conv1D(rank, taps, strides=2)
-            z = context(x)
-        else:
-            width = frames.shape[2]
-            context = keras.layers.Conv1D(rank, taps, dilation_rate=offsets.step, padding="same")
-            whole = keras.layers.Dense(rank, use_bias=False)
-            told = whole(ops.concatenate(mean_and_spread(frames), axis=1))
-            whole.set_weights([layer.reduce[taps * width :]])
-            z = context(frames) + ops.expand_dims(told, 1)
-        context.set_weights([layer.reduce[: taps * width].reshape(taps, width, rank), layer.bias])
-        z = dense(dense(z, layer.turn, layer.level, "relu"), layer.out, layer.out_bias)
-        frames = z if frames is None else frames + z
-    out = ops.concatenate([*mean_and_spread(frames), ops.max(frames, axis=1)], axis=1)
-    return keras.Model(inputs, out, name="frames")
+    x = layers.Normalization(mean=bands, variance=4 * np.ones_like(bands))(x)
+    x = ops.stack([x, x - ops.mean(x, axis=1, keepdims=True)], axis=3)
+    height = len(bands)
+    for channels, strides in zip(shape.stem, ((2, 2), (2, 2), (1, 2)), strict=True):
+        x = layers.Conv2D(channels, 3, strides=strides, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(normal(x))
+        height //= 2
+    x = layers.Reshape((rows // PER_FRAME, height * shape.stem[-1]))(x)
+    x = layers.ReLU()(normal(layers.Conv1D(shape.units, 1, use_bias=False)(x)))
+    for dilation in shape.dilations:
+        y = layers.Conv1D(shape.units, 3, dilation_rate=dilation, padding="same", use_bias=False)(x)
+        y = layers.SpatialDropout1D(shape.drop)(layers.ReLU()(normal(y)))
+        y = normal(layers.Conv1D(shape.units, 1, use_bias=False)(y))
+        # The whole stretch decides how much of each channel counts.
+        heard = layers.Dense(shape.units // 4, activation="relu")(ops.concatenate(mean_and_spread(y), axis=2))
+        x = layers.ReLU()(x + y * layers.Dense(shape.units, activation="sigmoid")(heard))
+    told = pooled(x)
+    return keras.Model(inputs, told, name="measure"), keras.Model(inputs, [told, x], name="taught")
 
 
 def train_cnn(
@@ -78,56 +91,68 @@ def train_cnn(
     seed: int,
     base: Path | None,
     tell: Tell,
-    cache: Path | None = None,
     fit: Fit | None = None,
-    variants: int = VARIANTS,
+    variants: int | None = None,
+    cache: Path | None = None,
 ) -> tuple[Any, Floats, list[list[float]]]:
-    """A trained Keras model, its logits on dev (m, 4) and the heads' loss curves.
+    """A trained Keras model, its logits on dev (m, 4) and its loss curves.
 
-    With `base` the convolutions stay as they are and its heads learn on, from the labels alone.
+    With `base` the convolutions stay as they are and its head learns on, from the labels alone.
     """
     import keras
 
-    fit = fit or FIT
+    fit, variants = fit or FIT, VARIANTS if variants is None else variants
     keras.utils.set_random_seed(seed)
-    labels = labels_of(train)
-    own = np.eye(len(LABELS), dtype=np.float32)[labels]
+    own = np.eye(len(LABELS), dtype=np.float32)[labels_of(train)]
     if base is None:
         heard = hear(train, variants, LINES, seed, tell, cache)
-        bands, layers, x = fit_layers(heard, seed, tell)
-        # (variants * lines, n, width)
-        shares = np.repeat(heads(heard, labels, weights, seed, tell), LINES, axis=0)
-        targets = TRUST * shares + (1 - TRUST) * own
-        front = network(bands, layers)
-        scale = networks.standardiser("voice", x.reshape(-1, x.shape[2]))
-        members = [networks.head(x.shape[2], fit, f"head_{i}") for i in range(HEADS)]
+        shares = TRUST * heads(heard, train, weights, seed, tell) + (1 - TRUST) * own
+        shares = (1 - fit.smoothing) * shares + fit.smoothing / len(LABELS)
+        lessons = Lessons(
+            versions(heard, train),
+            np.repeat(shares, LINES, axis=0),
+            np.repeat(whole(heard, train), LINES, axis=0),
+            weights,
+        )
+        del heard
+        measure, head, curve = _learn(lessons, fit, seed, tell)
     else:
-        front, scale, members = _open_base(base)
-        x = front.predict(np.stack([fixed_log_mel(on_line(c.samples)) for c in train]), verbose=0)[None]
-        targets = own
-        fit = Fit(**{**{k: getattr(fit, k) for k in fit.__slots__}, "epochs": 15, "rate": fit.rate / 5})
-    ready = np.stack([scale.predict(v, batch_size=1024, verbose=0) for v in x])
-    curves = []
-    for i, member in enumerate(members):
-        tell("train", i, len(members))
-        curves.append(networks.train_head(member, ready, targets, weights, fit, seed * 100 + i))
-    tell("train", len(members), len(members))
-    ends = keras.Input(front.input_shape[1:])
-    scaled = keras.Model(ends, scale(front(ends)), name="measure")
-    model = networks.joined(scaled, members, front.input_shape[1:])
+        measure, head = _open_base(base)
+        x = measure.predict(np.stack([fixed_log_mel(on_line(c.samples)) for c in train]), verbose=0)
+        fit = replace(fit, epochs=15, rate=fit.rate / 5)
+        curve = networks.train_head(head, x[None], own, weights, fit, seed)
+    model = networks.joined(measure, [head], (CNN_FRAMES, CNN_BANDS))
     x_dev = np.stack([fixed_log_mel(on_line(c.samples)) for c in dev])
     logits: Floats = model.predict(x_dev, verbose=0)
-    return model, logits, curves
+    return model, logits, [curve]
 
 
-def _open_base(base: Path) -> tuple[Any, Any, list[Any]]:
-    """Convolutions, standardiser and heads of an earlier model; ModelError when it is of another kind."""
+def _learn(lessons: Lessons, fit: Fit, seed: int, tell: Tell) -> tuple[Any, Any, list[float]]:
+    """The network and a head on it, trained on lessons, in single precision; and the loss of each epoch."""
+    import keras
+
+    rng = np.random.default_rng(seed)
+    bands = lessons.heard[0].mel[::7].astype(np.float32).mean(axis=0)
+    with precision("mixed_bfloat16"):
+        measure, taught = network(ROWS, bands, SHAPE)
+    head = networks.head(measure.output_shape[1], fit, "head_0")
+    frames = keras.layers.Dense(lessons.heard[0].frames.shape[1])
+    whole_of = keras.layers.Dense(lessons.whole.shape[2])
+    told, x = taught.output
+    student = keras.Model(taught.input, [head(told), frames(x), whole_of(told)])
+    steps = max(1, len(lessons.weights) // fit.batch)
+    curve = learn(student, lambda: epoch(lessons, ROWS, fit.batch, CHANGE, rng), steps, fit, tell)
+    served, _ = network(CNN_FRAMES, bands, SHAPE)
+    served.set_weights(measure.get_weights())
+    return served, head, curve
+
+
+def _open_base(base: Path) -> tuple[Any, Any]:
+    """Convolutions and head of an earlier model; ModelError when it is of another kind."""
     import keras
 
     path = base / "model.keras"
     if not path.is_file() or base.parent.name != "cnn":
         raise ModelError(f"{base}: no cnn model with a model.keras to start from")
-    whole = keras.models.load_model(path)
-    measure = whole.get_layer("measure")
-    members = [layer for layer in whole.layers if layer.name.startswith("head_")]
-    return measure.get_layer("frames"), measure.get_layer("standardise"), members
+    model = keras.models.load_model(path)
+    return model.get_layer("measure"), model.get_layer("head_0")

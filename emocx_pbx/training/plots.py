@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 USE = {
-    "mlp": "The classic recipe (40 MFCC, 12 chroma, 128 mel means), kept as an honest baseline.",
+    "mlp": "Dense layers on the classic features (40 MFCC, 12 chroma, 128 mel) of each window: the cheapest.",
     "cnn": "Convolutions on log-mel: for hosts without the packages of the extra 'voice'.",
     "voice": "Statistics of a frozen Whisper encoder's middle layer: the default where its packages are.",
 }

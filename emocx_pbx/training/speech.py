@@ -18,10 +18,8 @@ from emocx_pbx.emotion.card import Card, checksum
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import CLASS_MEANS, SpeechClassifier, front_end
 from emocx_pbx.errors import InputError, ModelError
-from emocx_pbx.training import networks, plots
+from emocx_pbx.training import cnn, mlp, networks, plots
 from emocx_pbx.training.augment import augment
-from emocx_pbx.training.cnn import VARIANTS as CNN_VARIANTS
-from emocx_pbx.training.cnn import train_cnn
 from emocx_pbx.training.data import Clip, balance, labels_of, licence_of, on_line, read_clips
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate
@@ -31,16 +29,13 @@ Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
 MODELS: Final = ("mlp", "cnn", "voice")
-#: Heads in a model's ensemble.
-HEADS: Final = {"mlp": 5, "voice": 5}
+#: Heads in the ensemble of `voice`.
+HEADS: Final = 5
 #: Readings without any offset that a caller's first readings are weighed against (chosen on dev).
 PRIOR: Final = 24.0
 #: Augmented variants of each training clip, beside the clip itself.
-VARIANTS: Final = {"mlp": 3, "voice": 3}
-FITS: Final = {
-    "mlp": Fit(epochs=60, hidden=(256, 128), drop_in=0.1, drop=0.4, batch=128),
-    "voice": Fit(epochs=30, hidden=(256,), drop_in=0.2, drop=0.5, batch=64),
-}
+VARIANTS: Final = 3
+FIT: Final = Fit(epochs=30, hidden=(256,), drop_in=0.2, drop=0.5, batch=64)
 
 
 def find_clips(data: Path) -> Path:
@@ -76,25 +71,21 @@ def train_speech(
     clips = with_dev(list(read_clips(source, progress=lambda d, n: tell("read", d, n)).clips))
     train = [c for c in clips if c.split == "train"]
     dev = [c for c in clips if c.split == "dev"]
-    if model == "cnn":
-        copies = CNN_VARIANTS if variants is None else variants
-        network, logits, curves = train_cnn(train, dev, balance(train), seed, base, tell, cache, fit, copies)
+    if model != "voice":
+        front, learn = ("log_mel", cnn.train_cnn) if model == "cnn" else ("windows180", mlp.train_mlp)
+        network, logits, curves = learn(train, dev, balance(train), seed, base, tell, fit, variants, cache)
         shape: tuple[int, ...] = network.input_shape[1:]
-        return finish(
-            model, network, shape, {"front": "log_mel"}, clips, logits, dev, curves, out, seed, tell
-        )
-    recipe: dict[str, Any] = {"front": "features180"} if model == "mlp" else voice.new_recipe()
-    copies = VARIANTS[model] if variants is None else variants
+        return finish(model, network, shape, {"front": front}, clips, logits, dev, curves, out, seed, tell)
+    recipe = voice.new_recipe()
+    copies = VARIANTS if variants is None else variants
     x, x_dev = measured(recipe, train, dev, copies, seed, tell, cache)
     # (1 + variants, n, width), (m, width)
-    chosen = fit or FITS[model]
+    chosen = fit or FIT
     y = np.eye(len(LABELS), dtype=np.float32)[labels_of(train)]
     network, curves = fit_heads(model, x, y, balance(train), chosen, seed, base, tell)
     logits = network.predict(x_dev, verbose=0)
-    means = None
-    if model == "voice":
-        recipe = {**recipe, "adaptation": {"prior": PRIOR}}
-        means = class_means(x[0], train)
+    recipe = {**recipe, "adaptation": {"prior": PRIOR}}
+    means = class_means(x[0], train)
     return finish(model, network, x.shape[2:], recipe, clips, logits, dev, curves, out, seed, tell, means)
 
 
@@ -124,8 +115,8 @@ def fit_heads(
 
     keras.utils.set_random_seed(seed)
     if base is None:
-        front = networks.standardiser(model, x.reshape(-1, x.shape[2]))
-        heads = [networks.head(x.shape[2], fit, f"head_{i}") for i in range(HEADS[model])]
+        front = networks.standardiser(x.reshape(-1, x.shape[2]))
+        heads = [networks.head(x.shape[2], fit, f"head_{i}") for i in range(HEADS)]
     else:
         front, heads = open_base(base, model)
         fit = Fit(**{**{k: getattr(fit, k) for k in fit.__slots__}, "epochs": 15, "rate": fit.rate / 5})
@@ -225,7 +216,7 @@ def finish(
     """Export, calibrate on dev, report on test, and write the card and its pictures."""
     version = str(max([int(v) for v in Registry(out).versions("speech", model)], default=0) + 1)
     folder = out / "speech" / model / version
-    networks.save(network, folder, shape)
+    networks.save(network, folder, shape, eight_bits=model != "voice")
     files = ["model.keras", "model.tflite"]
     if means is not None:
         np.save(folder / CLASS_MEANS, means)

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from emocx_pbx.audio import filterbanks
-from emocx_pbx.audio.features import CNN_BANDS, N_FEATURES, features, log_mel
+from emocx_pbx.audio.features import CNN_BANDS, N_FEATURES, features, log_mel, windows
 from emocx_pbx.errors import InputError
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -68,6 +68,19 @@ def test_silence_and_noise_equal_librosa():
     close(features(np.zeros(8000, np.float32)), librosa_features(np.zeros(8000, np.float32)))
     noise = (0.1 * np.random.default_rng(3).normal(size=16000)).astype(np.float32)
     close(features(noise), librosa_features(noise))
+
+
+def test_each_window_equals_librosas():
+    import librosa
+
+    samples = voiced(2.0)
+    rows = windows(samples)
+    power = librosa.feature.melspectrogram(y=samples, sr=8000)
+    for row, mel, mfcc in zip(
+        rows, power.T, librosa.feature.mfcc(S=librosa.power_to_db(power), n_mfcc=40).T, strict=True
+    ):
+        np.testing.assert_allclose(row[52:], mel, rtol=1e-4, atol=1e-6 * mel.max())
+        np.testing.assert_allclose(row[:40], mfcc, rtol=1e-4, atol=1e-4 * np.abs(mfcc).max())
 
 
 def test_shapes_and_types():

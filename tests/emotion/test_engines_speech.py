@@ -9,7 +9,7 @@ from emocx_pbx.domain import Scores
 from emocx_pbx.emotion import voice, whisper
 from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.emotion.speech import CNN_FRAMES, fixed_log_mel, load_speech
+from emocx_pbx.emotion.speech import CNN_FRAMES, MLP_WINDOWS, fixed_log_mel, fixed_windows, load_speech
 from emocx_pbx.emotion.speechlike import facts, speechlike
 from emocx_pbx.errors import ModelError
 
@@ -146,9 +146,10 @@ def test_unknown_models_and_files_are_model_errors(tmp_path):
         LiteRtEngine(tmp_path / "bad.tflite")
 
 
-def test_fixed_log_mel_has_one_shape():
+def test_small_networks_take_one_shape():
     for seconds in (0.3, 3.2, 5.0):
         assert fixed_log_mel(speech(seconds)).shape == (CNN_FRAMES, 64)
+        assert fixed_windows(speech(seconds)).shape == (MLP_WINDOWS, 180)
 
 
 def test_whisper_mel_equals_its_own():

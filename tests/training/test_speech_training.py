@@ -10,10 +10,11 @@ import pytest
 import soundfile
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.training import cnn, figures, layers, teacher
+from emocx_pbx.training import cnn, figures, teacher
 from emocx_pbx.training.augment import augment
-from emocx_pbx.training.data import licence_of, on_line, read_clips
+from emocx_pbx.training.data import Clip, licence_of, on_line, read_clips
 from emocx_pbx.training.evaluate import evaluate_speech, summary
+from emocx_pbx.training.mel_batches import Change, Version, stretches
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.speech import train_speech
 from emocx_pbx.training.teacher import Heard
@@ -193,15 +194,10 @@ def test_a_model_is_trained_evaluated_and_tuned_further(data, tmp_path):
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore")
 def test_convolutions_learn_from_the_teacher_and_are_tuned_further(data, tmp_path, monkeypatch):
-    for module, name, small in [
-        (cnn, "HEADS", 1),
-        (teacher, "HEADS", 1),
-        (cnn, "OFFSETS", (range(-2, 3),)),
-        (layers, "OFFSETS", (range(-2, 3),)),
-    ]:
-        monkeypatch.setattr(module, name, small)
+    monkeypatch.setattr(teacher, "HEADS", 1)
+    monkeypatch.setattr(cnn, "SHAPE", cnn.Shape(stem=(4, 4, 4), units=16, dilations=(1,)))
     out = tmp_path / "models"
-    fit = Fit(epochs=8, hidden=(32,), drop=0.1, noise=0.0, batch=8)
+    fit = Fit(epochs=20, rate=5e-3, hidden=(32,), drop=0.1, noise=0.0, batch=8)
     first = train_speech("cnn", data, out, seed=3, fit=fit, variants=1)
     found = evaluate_speech(data / "clips.csv", model="cnn", models_dir=out)
     assert found["model"] == "cnn/1"
@@ -209,21 +205,55 @@ def test_convolutions_learn_from_the_teacher_and_are_tuned_further(data, tmp_pat
     assert train_speech("cnn", data, out, seed=3, base=first, fit=fit).name == "2"
 
 
-def test_layers_predict_frames_and_their_network_agrees():
+def heard_of(frames):
+    """Six clips of 4 s, heard over one clear line, with these frames (600, k)."""
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(4 * 600, 64)).astype(np.float16)
-    frames = rows.reshape(600, 4, 64).astype(np.float32).mean(axis=1) @ rng.normal(size=(64, 8))
+    rows = rng.normal(size=(1, 4 * 600, 64)).astype(np.float16)
     ends = np.arange(1, 7) * 100
-    heard = Heard(
-        rows[None], 4 * ends, frames.astype(np.float16), ends, np.zeros((6, 3)), np.zeros((1, 6, 180))
-    )
-    bands, fitted, found = layers.fit_layers([heard], 0, lambda *_: None, units=64)
-    usual, spread = layers.usual_frames(heard)
-    true = layers.statistics((frames - np.tile(usual[:100], (6, 1))) / spread, ends)
-    assert found.shape == (1, 6, 24)
-    assert np.corrcoef(found[0].ravel(), true.ravel())[0, 1] > 0.7
-    served = cnn.network(bands, fitted).predict(rows.reshape(6, 400, 64).astype(np.float32), verbose=0)
-    np.testing.assert_allclose(served, found[0], atol=2e-3)
+    return Heard(rows, 4 * ends, frames.astype(np.float16), ends, rng.normal(size=(6, 9)))
+
+
+def clips_of(speakers, labels):
+    """Clips without sound."""
+    return [
+        Clip("toy", s, "train", k, "", np.zeros(1, np.float32)) for s, k in zip(speakers, labels, strict=True)
+    ]
+
+
+def test_the_told_direction_is_the_one_that_tells_emotions_apart_not_speakers():
+    rng = np.random.default_rng(0)
+    speakers, labels = np.repeat(np.arange(20), 20), np.tile([0, 1], 200)
+    x = rng.normal(size=(1, 400, 6))
+    x[0, :, 2] += 5 * speakers
+    x[0, :, 4] += 3 * labels
+    turn = teacher.telling(x, clips_of([str(s) for s in speakers], labels), width=1)
+    told = (x[0] @ turn)[:, 0]
+    assert abs(np.corrcoef(told, x[0, :, 4])[0, 1]) > 0.95
+    assert abs(np.corrcoef(told, speakers)[0, 1]) < 0.2
+
+
+def test_heads_speak_only_of_voices_they_never_heard():
+    labels = np.tile([0, 1, 2, 3], 50)
+    clips = clips_of([str(i) for i in range(200)], labels)
+    heard = heard_of(np.zeros((600, 8)))
+    # Nothing tells the labels: heads that knew the clips would seem to be right.
+    heard = replace(heard, statistics=np.random.default_rng(1).normal(size=(200, 60)))
+    fit = Fit(epochs=30, hidden=(64,), drop=0.0, drop_in=0.0, noise=0.0, mixup=0.0)
+    said = teacher.heads([heard], clips, np.ones(200, np.float32), 0, lambda *_: None, fit)
+    assert said.shape == (1, 200, 4)
+    assert np.mean(said[0].argmax(axis=1) == labels) < 0.5
+
+
+def test_a_changed_stretch_keeps_its_frames_beside_it():
+    # Frame k of a clip says k, and so do its rows: after any change of pace and place both must agree.
+    place = np.tile(np.arange(100), 6)
+    mel = np.repeat(place, 4)[:, None] * np.ones((1, 64))
+    version = Version(mel.astype(np.float16), place[:, None].astype(np.float16), np.arange(1, 7) * 100)
+    still = Change(warp=0.0, colour=0.0, bands=0, rows=0)
+    x, frames = stretches(version, np.arange(6), 256, still, np.random.default_rng(0))
+    assert x.shape == (6, 256, 64)
+    near = np.abs(x.reshape(6, 64, 4, 64).mean(axis=(2, 3)) - frames[:, :, 0])
+    assert np.median(near) < 0.5
 
 
 def test_unknown_models_and_empty_folders_are_refused(tmp_path):
