@@ -30,7 +30,7 @@ Tell = Callable[[str, int, int], None]
 VARIANTS: Final = 3
 #: Share of the teacher's probabilities in the targets; the labels have the rest.
 TRUST: Final = 0.5
-FIT: Final = Fit(epochs=15, hidden=(256,), drop_in=0.2, drop=0.5, decay=2e-2)
+FIT: Final = Fit(epochs=20, hidden=(256,), drop_in=0.3, drop=0.5, noise=0.0, decay=2e-2)
 HEADS: Final = 3
 #: Windows in a stretch that is learned from, and how many side by side the first layer takes.
 WINDOWS: Final = 48
@@ -38,6 +38,8 @@ BESIDE: Final = 5
 _UNITS: Final = (256, 192)
 _DROP: Final = 0.2
 _MIXED: Final = 0.6
+#: Spread of the level, in log power, that is added to all mel powers of a stretch.
+_LEVEL: Final = 0.3
 _MEL_FROM: Final = N_MFCC + N_CHROMA
 
 
@@ -159,12 +161,13 @@ def _epoch(
 
 
 def _stretches(rows: Rows, clips: Ints, rng: np.random.Generator) -> Floats:
-    """WINDOWS windows of each clip: a long one is cut, a short one goes round and round."""
+    """WINDOWS windows of each clip, at a level of its own: a long one is cut, a short one goes round."""
     begin = np.concatenate(([0], rows.ends[:-1]))[clips]
     length = rows.ends[clips] - begin
     start = (rng.random(len(clips)) * np.where(length > WINDOWS, length - WINDOWS, length)).astype(np.int64)
     place = (start[:, None] + np.arange(WINDOWS)) % length[:, None]
     found: Floats = rows.x[begin[:, None] + place].astype(np.float32)
+    found[..., _MEL_FROM:] += rng.normal(0, _LEVEL, (len(clips), 1, 1)).astype(np.float32)
     return found
 
 
