@@ -39,7 +39,7 @@ class _Scale:
     """Confidence under which the answer is "none"."""
 
 
-_MEANING: Final = _Scale(strictness=30, letters=0.8, nearness=12, a=2.66, b=7.78, c=-2.07, least=0.30)
+_MEANING: Final = _Scale(strictness=30, letters=0.8, nearness=12, a=2.66, b=7.78, c=-2.07, least=0.32)
 _WORDS: Final = _Scale(strictness=10, letters=0.0, nearness=3, a=3.27, b=0.0, c=2.98, least=0.29)
 
 #: Sharpness of nearness: between the mean over a topic's examples (0) and the nearest alone.
