@@ -56,6 +56,8 @@ def rows_of(registry: Registry) -> list[Row]:
             continue
         each = ", ".join(f"{corpus} {_short(f['uar'])}" for corpus, f in test["corpora"].items())
         rows.append(_row(card.title, f"speech, {len(test['corpora'])} corpora", test["pooled"], each))
+        rows += _adaptation(card.title, card.figures.get("adaptation", {}))
+        rows += _unheard(card.title, card.figures.get("leave_one_out", {}))
     for name in registry.names("text"):
         card = registry.find("text", name).card
         test = card.figures.get("test", {})
@@ -68,6 +70,26 @@ def _row(model: str, measured_on: str, found: Mapping[str, Any], further: str) -
     recall = tuple(float(found["recall"][str(label)]) for label in LABELS)
     return Row(model, measured_on, found["uar"], recall, found.get("ece"), found.get("coverage"),
                found.get("uar_70_most_confident"), further)  # fmt: skip
+
+
+def _adaptation(model: str, found: Mapping[str, Any]) -> list[Row]:
+    if "test" not in found:
+        return []
+    where = f"{found['earlier_clips']} earlier clips of the caller"
+    test = found["test"]
+    return [
+        Row(model, f"{where}, of mixed emotions", test["mixed"]),
+        Row(model, f"{where}, of this emotion only", test["one_emotion"]),
+    ]
+
+
+def _unheard(model: str, found: Mapping[str, Any]) -> list[Row]:
+    corpora = found.get("corpora", {})
+    if not corpora:
+        return []
+    each = ", ".join(f"{name} {_short(f['uar'])}" for name, f in corpora.items())
+    mean = fmean(float(f["uar"]) for f in corpora.values())
+    return [Row(model, "corpora left out of training, mean", mean, further=each)]
 
 
 def topic_row(data: Path, draws: int = 3) -> Row:

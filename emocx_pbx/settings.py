@@ -114,6 +114,8 @@ class AnalysisSettings(_Section, frozen=True):
     """Speech model `name` or `name/version`; auto: voice, else cnn; off: none."""
     text_model: str = "lstm"
     """Text model `name` or `name/version`; off: none."""
+    neutral_share: Annotated[float, Meta(ge=0.1, le=0.9)] = 0.35
+    """How much of a customer's speech is expected to be neutral before any is heard; 0.25: no expectation."""
     transcriber: str = "auto"
     """Speech-to-text: auto (shipped tiny.en if installed), off, or a CTranslate2 model directory."""
     listen_max_s: Seconds = 8.0

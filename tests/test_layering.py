@@ -17,6 +17,7 @@ PURE = (
     "domain.py", "errors.py", "pbx/audiosocket.py", "pbx/calls.py", "pbx/versions.py", "pbx/finding.py",
     "pbx/bridges.py", "pbx/call_changes.py", "pbx/tracked.py",
     "audio/segmenter.py", "audio/features.py", "analysis/windows.py", "emotion/fusion.py",
+    "emotion/caller.py",
     "routing/policy.py", "routing/decision.py", "routing/ranking.py", "routing/benefit.py",
     "routing/penalties.py", "routing/preview.py", "grading/rubric.py", "grading/grade.py",
     "grading/segments.py",

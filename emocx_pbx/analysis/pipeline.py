@@ -29,8 +29,8 @@ class Classifier(Protocol):
     def classify(self, samples: FloatArray) -> Scores | None:
         """Scores of samples (n,) at 8 kHz, whoever speaks; None when it isn't speech."""
 
-    def session(self) -> CallerSession:
-        """A session for a new caller."""
+    def session(self, neutral_share: float) -> CallerSession:
+        """A session for a new caller, of whose speech so much is expected to be neutral."""
 
 
 def read(session: CallerSession, model: str, window: Window) -> Reading | None:
@@ -48,7 +48,7 @@ class CallAnalyser:
         """Without a classifier there are spans but no readings; `offset_s` is the first sample's time."""
         self._segmenter = CallSegmenter(settings, offset_s)
         self._model = classifier.name if classifier else ""
-        self._session = classifier.session() if classifier else None
+        self._session = classifier.session(settings.neutral_share) if classifier else None
 
     def feed(self, customer: Int16Array, agent: Int16Array) -> list[Reading | Span]:
         """Take the next samples of both sides, of equal length; what they settled, in order."""

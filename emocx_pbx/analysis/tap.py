@@ -50,6 +50,7 @@ class CallAudio:
         self.call_id, self.uuid = announced.call_id, announced.uuid
         self.sides = TwoSides()
         self._segmenter = CallSegmenter(settings, announced.offset_s)
+        self._neutral_share = settings.neutral_share
         self._models = models
         self._classifier: Classifier | None = None
         self._session: CallerSession | None = None
@@ -81,7 +82,8 @@ class CallAudio:
             return None
         if self._session is None or classifier is not self._classifier:
             # Another version since the last window: what it learns of the caller begins anew.
-            self._classifier, self._session = classifier, classifier.session()
+            self._classifier = classifier
+            self._session = classifier.session(self._neutral_share)
         return read(self._session, classifier.name, window)
 
     def _tell_reading(self, reading: Reading | None) -> None:

@@ -25,6 +25,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     inner = evaluate.add_subparsers(dest="kind", required=True, metavar="speech|text")
     speech = inner.add_parser("speech", help="on a clips.csv")
     add_clips(speech, required=True)
+    speech.add_argument("--callers", action="store_true", help="also what adaptation to callers does")
     text = inner.add_parser("text", help="on a CSV with the columns text and label")
     text.add_argument("--csv", type=Path, required=True)
     text.add_argument("--split", help="or all; default: test if the CSV has such rows, else all")
@@ -49,6 +50,7 @@ def _speech(args: argparse.Namespace) -> int:
         args.model or settings.analysis.speech_model,
         args.models or settings.models_path(),
         args.against,
+        (0.25, settings.analysis.neutral_share) if args.callers else (),
     )
     return _told(args, figures)
 
@@ -62,7 +64,11 @@ def _text(args: argparse.Namespace) -> int:
 
 
 def speech_figures(
-    args: argparse.Namespace, model: str, models: Path | None, against: str | None
+    args: argparse.Namespace,
+    model: str,
+    models: Path | None,
+    against: str | None,
+    callers: tuple[float, ...] = (),
 ) -> dict[str, Any]:
     """Figures of a speech model on --clips, with progress on a terminal."""
     evaluate_speech = needs_extra("evaluate").evaluate_speech
@@ -71,7 +77,7 @@ def speech_figures(
         try:
             figures: dict[str, Any] = evaluate_speech(
                 args.clips, args.root, args.split or usual_split(args.clips), model, models,
-                lambda done, of: progress(done / of), against,
+                lambda done, of: progress(done / of), against, callers,
             )  # fmt: skip
         finally:
             progress.close()

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.audio.features import RATE, log_mel, windows
-from emocx_pbx.domain import Scores
+from emocx_pbx.domain import LABELS, Scores
 from emocx_pbx.emotion import voice
+from emocx_pbx.emotion.caller import CallerBelief, CallerPrior
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.registry import ModelFolder, Registry
@@ -27,8 +28,8 @@ FloatArray = npt.NDArray[np.float32]
 MAX_SECONDS: Final = 8.0
 
 
-#: File with the class means of a model that adapts to callers.
-CLASS_MEANS: Final = "class_means.npy"
+#: File with what a model knows of how callers differ.
+CALLER: Final = "caller.npz"
 
 #: Rows of log-mel that the convolutional network takes, and windows that the dense one takes (4 s).
 CNN_FRAMES: Final = 400
@@ -92,14 +93,13 @@ class SpeechClassifier:
         if missing or not names:
             raise ModelError(f"{folder.path}: {missing or 'no network'} without a checksum in the card")
         adaptation = recipe.get("adaptation")
-        self.class_means: FloatArray | None = None
-        """Mean measurement (4, width) of each class, where the model adapts to callers."""
-        self.prior = 0.0
+        self.caller: CallerPrior | None = None
+        """How callers differ, where the model adapts to them."""
         if adaptation is not None:
-            if CLASS_MEANS not in folder.card.sha256:
-                raise ModelError(f"{folder.path}: {CLASS_MEANS} without a checksum in the card")
-            self.class_means = np.load(folder.path / CLASS_MEANS, allow_pickle=False).astype(np.float32)
-            self.prior = float(adaptation["prior"])
+            if CALLER not in folder.card.sha256:
+                raise ModelError(f"{folder.path}: {CALLER} without a checksum in the card")
+            with np.load(folder.path / CALLER, allow_pickle=False) as arrays:
+                self.caller = CallerPrior.of(arrays, float(adaptation["mix"]), float(adaptation["trust"]))
         self._networks = [LiteRtEngine(folder.path / n) for n in names]
 
     def logits(self, measured: FloatArray) -> FloatArray:
@@ -133,38 +133,33 @@ class SpeechClassifier:
             return None
         return self.scores(self.probabilities(samples))
 
-    def session(self) -> SpeechSession:
-        """A fresh session for one caller."""
-        return SpeechSession(self)
+    def session(self, neutral_share: float = 1 / len(LABELS)) -> SpeechSession:
+        """A fresh session for one caller, of whose speech so much is expected to be neutral."""
+        return SpeechSession(self, neutral_share)
 
 
 class SpeechSession:
-    """Readings of one caller along a call, adapting to the caller's own voice.
+    """Readings of one caller along a call, adapting to the caller's own voice (`emotion.caller`)."""
 
-    What a caller's voice adds to every emotion is estimated as the mean of (measured - what the
-    reading's own probabilities let expect), so that a caller who is angry throughout keeps the anger;
-    and it is shrunk towards none, as if `prior` readings without any had been heard before.
-    """
-
-    def __init__(self, classifier: SpeechClassifier) -> None:
+    def __init__(self, classifier: SpeechClassifier, neutral_share: float) -> None:
         self._classifier = classifier
-        self._means = classifier.class_means
-        self._sum: FloatArray | None = None
-        self._heard = 0
+        caller = classifier.caller
+        self._belief = None if caller is None else CallerBelief(caller, neutral_share)
 
     def read(self, samples: FloatArray) -> Scores | None:
         """Like `SpeechClassifier.classify`, using what was heard of this caller before."""
         model = self._classifier
-        if self._means is None or not speechlike(samples):
+        if self._belief is None or not speechlike(samples):
             return model.classify(samples)
-        parts = model.measure(samples)
-        shift = np.float32(0) if self._sum is None else self._sum / (self._heard + model.prior)
-        rows = [model.calibrated(m - shift) for m in parts]
-        for m in parts:
-            own = m - model.calibrated(m) @ self._means
-            self._sum = own if self._sum is None else self._sum + own
-            self._heard += 1
-        return model.scores(np.mean(rows, axis=0))
+        return model.scores(np.mean([self.hear(m) for m in model.measure(samples)], axis=0))
+
+    def hear(self, measured: FloatArray) -> FloatArray:
+        """Probabilities (4,) of one part's measurement, given what was heard before; remembers it."""
+        plain = self._classifier.calibrated(measured)
+        if self._belief is None or self._classifier.caller is None:
+            return plain
+        log_p = np.log(np.maximum(plain, 1e-9))
+        return _softmax(self._belief.hear(self._classifier.caller.place(measured, log_p), log_p))
 
 
 def load_speech(registry: Registry, spec: str) -> SpeechClassifier:

@@ -1,4 +1,4 @@
-"""The front end of the `voice` model: statistics over time of a frozen Whisper encoder's frames."""
+"""The front end of the `voice` model: statistics over time of two frozen Whisper encoders' frames."""
 
 from __future__ import annotations
 
@@ -13,38 +13,43 @@ from emocx_pbx.errors import ModelError
 
 FloatArray = npt.NDArray[np.float32]
 
-#: Whose weights, and after which layer (chosen on dev among all layers of tiny.en and base).
-SOURCE: Final = "base"
-LAYERS: Final = 4
+#: Whose weights, and after which layer (chosen on speakers of train and dev).
+ENCODERS: Final = (("base", 3), ("base", 4))
+#: Statistics of each encoder's 512 channels.
+WIDTHS: Final = (3 * 512, 3 * 512)
 
 
 def available() -> bool:
     """Whether the packages of the `voice` extra are installed."""
-    return whisper.installed(SOURCE)
+    return all(whisper.installed(source) for source, _ in ENCODERS)
 
 
 class VoiceFrontEnd:
-    """Mean, spread and maximum over time of each encoder channel."""
+    """Mean, spread and maximum over time of each encoder's channels."""
 
     def __init__(self, recipe: Mapping[str, Any]) -> None:
-        """Load the encoder that the recipe names; raises ModelError when it is not installed."""
+        """Load the encoders that the recipe names; raises ModelError when one is not installed."""
         try:
-            encoder = recipe["encoder"]
-            source, layers, sha256 = str(encoder["source"]), int(encoder["layers"]), str(encoder["sha256"])
+            named = [(str(e["source"]), int(e["layers"]), str(e["sha256"])) for e in recipe["encoders"]]
         except (KeyError, TypeError, ValueError) as e:
-            raise ModelError(f"the recipe's encoder is incomplete: {e}") from None
-        self._encoder = whisper.WhisperEncoder(source, layers, sha256)
+            raise ModelError(f"the recipe's encoders are incomplete: {e}") from None
+        self._encoders = [whisper.WhisperEncoder(*one) for one in named]
 
     def __call__(self, samples: FloatArray) -> FloatArray:
-        """Statistics (3 x width,) of float32 samples (n,) at 8 kHz."""
-        heard = self._encoder(samples)
-        # (t, width)
-        return np.concatenate((heard.mean(axis=0), heard.std(axis=0), heard.max(axis=0)))
+        """Statistics (width,) of float32 samples (n,) at 8 kHz."""
+        mel = whisper.log_mel_16k(samples)
+        parts = []
+        for encoder in self._encoders:
+            heard = encoder.frames(mel)
+            # (t, channels)
+            parts += [heard.mean(axis=0), heard.std(axis=0), heard.max(axis=0)]
+        return np.concatenate(parts)
 
 
 def new_recipe() -> dict[str, Any]:
     """The recipe of a model about to be trained with the installed weights."""
-    return {
-        "front": "voice",
-        "encoder": {"source": SOURCE, "layers": LAYERS, "sha256": whisper.source_sha256(SOURCE)},
-    }
+    encoders = [
+        {"source": source, "layers": layers, "sha256": whisper.source_sha256(source)}
+        for source, layers in ENCODERS
+    ]
+    return {"front": "voice", "encoders": encoders}

@@ -85,9 +85,11 @@ class WhisperEncoder:
 
     def __call__(self, samples: FloatArray) -> FloatArray:
         """Encoder frames (t, width), one every 20 ms, of samples (n,) at 8 kHz, under 30 s."""
-        mel = log_mel_16k(samples)[None]
-        # (1, 80, 2 t)
-        out: FloatArray = np.asarray(self._model.encode(self._view.from_array(mel)), np.float32)[0]
+        return self.frames(log_mel_16k(samples))
+
+    def frames(self, mel: FloatArray) -> FloatArray:
+        """Encoder frames (t, width) of a log-mel (80, 2 t)."""
+        out: FloatArray = np.asarray(self._model.encode(self._view.from_array(mel[None])), np.float32)[0]
         return out
 
 

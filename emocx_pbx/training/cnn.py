@@ -13,7 +13,6 @@ import numpy.typing as npt
 from emocx_pbx.audio.features import CNN_BANDS
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.speech import CNN_FRAMES, fixed_log_mel
-from emocx_pbx.errors import ModelError
 from emocx_pbx.training import networks
 from emocx_pbx.training.data import Clip, labels_of, on_line
 from emocx_pbx.training.descent import learn, mean_and_spread, pooled, precision
@@ -149,10 +148,5 @@ def _learn(lessons: Lessons, fit: Fit, seed: int, tell: Tell) -> tuple[Any, Any,
 
 def _open_base(base: Path) -> tuple[Any, Any]:
     """Convolutions and head of an earlier model; ModelError when it is of another kind."""
-    import keras
-
-    path = base / "model.keras"
-    if not path.is_file() or base.parent.name != "cnn":
-        raise ModelError(f"{base}: no cnn model with a model.keras to start from")
-    model = keras.models.load_model(path)
+    model = networks.open_base(base, "cnn")
     return model.get_layer("measure"), model.get_layer("head_0")

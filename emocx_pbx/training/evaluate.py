@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
+from emocx_pbx.training.callers import measured_callers
 from emocx_pbx.training.compare import compare
 from emocx_pbx.training.data import Clip, labels_of, on_line, read_clips
 from emocx_pbx.training.figures import figures
@@ -28,6 +29,7 @@ def evaluate_speech(
     models_dir: Path | None = None,
     progress: Progress | None = None,
     against: str | None = None,
+    callers: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Figures of a speech model on a clips.csv, per corpus and pooled.
 
@@ -36,13 +38,15 @@ def evaluate_speech(
     skipped (rows of other emotions), pooled and corpora.<name>, each of these two with uar, accuracy,
     macro_f1, recall, confusion (rows true; columns predicted in the order of labels, "uncertain"
     last), ece, coverage, ms_per_clip (median, on one thread). With `against`, an older model, come
-    `against` (its figures) and `comparison` (see compare). Raises InputError or ModelError.
+    `against` (its figures) and `comparison` (see compare). With `callers`, expected shares of neutral
+    speech: UAR after eight earlier clips of the caller, of mixed emotions or of this one only.
+    Raises InputError or ModelError.
     """
     registry = Registry(models_dir)
     classifier = load_speech(registry, model)
     older = None if against is None else load_speech(registry, against)
     read = read_clips(clips_csv, root, split)
-    clips, rounds = list(read.clips), 1 if older is None else 2
+    clips, rounds = list(read.clips), 1 + (older is not None) + bool(callers)
 
     def told(before: int) -> Progress:
         return lambda done, of: progress(before + done, rounds * of) if progress else None
@@ -50,6 +54,8 @@ def evaluate_speech(
     probabilities, seconds = predict(classifier, clips, told(0))
     result = summary(clips, probabilities, seconds, classifier.card.threshold)
     found = {"model": classifier.name, "split": split or "all", **result, "skipped": read.skipped}
+    if callers:
+        found["callers"] = measured_callers(classifier, clips, callers, told((rounds - 1) * len(clips)))
     if older is None:
         return found
     before, took = predict(older, clips, told(len(clips)))

@@ -204,13 +204,7 @@ def _joined(members: Sequence[Any]) -> Any:
 
 def _open_base(base: Path) -> list[Any]:
     """The members of an earlier model; raises ModelError when it is of another kind."""
-    import keras
-
-    path = base / "model.keras"
-    if not path.is_file() or base.parent.name != "mlp":
-        raise ModelError(f"{base}: no mlp model with a model.keras to start from")
-    whole_model = keras.models.load_model(path)
-    members = [layer for layer in whole_model.layers if layer.name.startswith("head_")]
+    members = networks.heads_of(networks.open_base(base, "mlp"))
     if not members or not all("measure" in [part.name for part in member.layers] for member in members):
         raise ModelError(f"{base}: an mlp model of an earlier kind, which can't be trained further")
     return members

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emocx_pbx.errors import ModelError
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -29,6 +31,8 @@ class Fit:
     mixup: float = 0.3
     smoothing: float = 0.05
     decay: float = 1e-2
+    varied: bool = True
+    """Whether augmented variants are heard too, or only clips as they are."""
 
 
 def head(width: int, fit: Fit, name: str) -> Any:
@@ -95,6 +99,21 @@ def joined(front: Any, heads: Sequence[Any], shape: tuple[int, ...]) -> Any:
     shares = [ops.softmax(h(x)) for h in heads]
     mean = shares[0] if len(shares) == 1 else keras.layers.Average()(shares)
     return keras.Model(inputs, ops.log(mean + 1e-9))
+
+
+def open_base(base: Path, model: str) -> Any:
+    """An earlier model; raises ModelError when it is of another kind."""
+    import keras
+
+    path = base / "model.keras"
+    if not path.is_file() or base.parent.name != model:
+        raise ModelError(f"{base}: no {model} model with a model.keras to start from")
+    return keras.models.load_model(path)
+
+
+def heads_of(model: Any) -> list[Any]:
+    """The heads of a joined model."""
+    return [layer for layer in model.layers if layer.name.startswith("head_")]
 
 
 def save(model: Any, folder: Path, shape: tuple[int, ...], eight_bits: bool = False) -> None:

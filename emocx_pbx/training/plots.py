@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 USE = {
     "mlp": "Dense layers on the classic features (40 MFCC, 12 chroma, 128 mel) of each window: the cheapest.",
     "cnn": "Convolutions on log-mel: for hosts without the packages of the extra 'voice'.",
-    "voice": "Statistics of a frozen Whisper encoder's middle layer: the default where its packages are.",
+    "voice": "Statistics of two lower layers of a frozen Whisper encoder: the default with its packages.",
 }
 
 
@@ -103,13 +103,14 @@ def write_card_text(folder: Path, card: Card, worst: Sequence[dict[str, Any]]) -
         f"{card.data.get('protocol', '')}. Acted or prompted speech: real callers are subtler. "
         "The corpora's *sad* stands for *disappointed*.",
         "",
-        f"**Calibration:** temperature {card.temperature}, uncertain under {card.threshold} (both from dev).",
+        f"**Calibration:** temperature {card.temperature}, uncertain under {card.threshold}, both from "
+        "speakers that are not in the test.",
         "",
     ]
     for split, found in card.figures.items():
         if not isinstance(found, dict) or "pooled" not in found:
             continue
-        lines += [f"## {split.capitalize()} speakers", "", _HEAD, "|---" * (_HEAD.count("|") - 1) + "|"]
+        lines += [f"## {_SPEAKERS.get(split, split)}", "", _HEAD, "|---" * (_HEAD.count("|") - 1) + "|"]
         for name, row in [("pooled", found["pooled"]), *found["corpora"].items()]:
             each = " | ".join(f"{row['recall'][str(label)]:.2f}" for label in LABELS)
             lines.append(
@@ -135,6 +136,11 @@ def write_card_text(folder: Path, card: Card, worst: Sequence[dict[str, Any]]) -
     (folder / "card.md").write_text("\n".join(lines), encoding="utf-8")
 
 
+_SPEAKERS = {
+    "dev": "Dev speakers",
+    "test": "Test speakers",
+    "out_of_fold": "Train and dev speakers, each answered for by heads that never heard them",
+}
 _HEAD = (
     "| corpus | clips | UAR | accuracy | F1 | angry | neutral | disappointed | happy | ECE | coverage"
     " | UAR of the 70 % most confident | ms |"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.card import Card, checksum
 from emocx_pbx.emotion.registry import ModelFolder, Registry
-from emocx_pbx.emotion.speech import CLASS_MEANS, SpeechClassifier, front_end
-from emocx_pbx.errors import InputError, ModelError
-from emocx_pbx.training import cnn, mlp, networks, plots
-from emocx_pbx.training.augment import augment
-from emocx_pbx.training.data import Clip, balance, labels_of, licence_of, on_line, read_clips
+from emocx_pbx.emotion.speech import SpeechClassifier
+from emocx_pbx.errors import InputError
+from emocx_pbx.training import cnn, mlp, networks, plots, voice
+from emocx_pbx.training.data import Clip, balance, labels_of, licence_of, read_clips
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate
 from emocx_pbx.training.networks import Fit
@@ -29,13 +24,6 @@ Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
 MODELS: Final = ("mlp", "cnn", "voice")
-#: Heads in the ensemble of `voice`.
-HEADS: Final = 5
-#: Readings without any offset that a caller's first readings are weighed against (chosen on dev).
-PRIOR: Final = 24.0
-#: Augmented variants of each training clip, beside the clip itself.
-VARIANTS: Final = 3
-FIT: Final = Fit(epochs=30, hidden=(256,), drop_in=0.2, drop=0.5, batch=64)
 
 
 def find_clips(data: Path) -> Path:
@@ -69,78 +57,16 @@ def train_speech(
     tell = progress or (lambda stage, done, total: None)
     source = find_clips(data)
     clips = with_dev(list(read_clips(source, progress=lambda d, n: tell("read", d, n)).clips))
+    if model == "voice":
+        fits = voice.FITS if fit is None else (fit,)
+        copies = voice.VARIANTS if variants is None else variants
+        return voice.train_voice(clips, out, seed, base, tell, cache, fits, copies)
     train = [c for c in clips if c.split == "train"]
     dev = [c for c in clips if c.split == "dev"]
-    if model != "voice":
-        front, learn = ("log_mel", cnn.train_cnn) if model == "cnn" else ("windows180", mlp.train_mlp)
-        network, logits, curves = learn(train, dev, balance(train), seed, base, tell, fit, variants, cache)
-        shape: tuple[int, ...] = network.input_shape[1:]
-        return finish(model, network, shape, {"front": front}, clips, logits, dev, curves, out, seed, tell)
-    recipe = voice.new_recipe()
-    copies = VARIANTS if variants is None else variants
-    x, x_dev = measured(recipe, train, dev, copies, seed, tell, cache)
-    # (1 + variants, n, width), (m, width)
-    chosen = fit or FIT
-    y = np.eye(len(LABELS), dtype=np.float32)[labels_of(train)]
-    network, curves = fit_heads(model, x, y, balance(train), chosen, seed, base, tell)
-    logits = network.predict(x_dev, verbose=0)
-    recipe = {**recipe, "adaptation": {"prior": PRIOR}}
-    means = class_means(x[0], train)
-    return finish(model, network, x.shape[2:], recipe, clips, logits, dev, curves, out, seed, tell, means)
-
-
-def class_means(x: Floats, train: Sequence[Clip]) -> Floats:
-    """Mean of x (n, width) of each class (4, width), every corpus alike."""
-    corpus, label = np.array([c.corpus for c in train]), labels_of(train)
-    rows = []
-    for k in range(len(LABELS)):
-        of = [x[(label == k) & (corpus == c)] for c in np.unique(corpus)]
-        present = [found.mean(axis=0) for found in of if len(found)]
-        rows.append(np.mean(present, axis=0) if present else x.mean(axis=0))
-    return np.array(rows, np.float32)
-
-
-def fit_heads(
-    model: str,
-    x: Floats,
-    y: Floats,
-    weights: Floats,
-    fit: Fit,
-    seed: int,
-    base: Path | None,
-    tell: Progress,
-) -> tuple[Any, list[list[float]]]:
-    """An ensemble on variants x (variants, n, width): one Keras model, and each head's loss curve."""
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    if base is None:
-        front = networks.standardiser(x.reshape(-1, x.shape[2]))
-        heads = [networks.head(x.shape[2], fit, f"head_{i}") for i in range(HEADS)]
-    else:
-        front, heads = open_base(base, model)
-        fit = Fit(**{**{k: getattr(fit, k) for k in fit.__slots__}, "epochs": 15, "rate": fit.rate / 5})
-    ready = np.stack([front.predict(v, batch_size=1024, verbose=0) for v in x])
-    curves = []
-    for i, one in enumerate(heads):
-        tell("train", i, len(heads))
-        # Every second head learns from the clips as they are: the two kinds err differently.
-        seen = ready if i % 2 == 0 else ready[:1]
-        curves.append(networks.train_head(one, seen, y, weights, fit, seed * 100 + i))
-    tell("train", len(heads), len(heads))
-    return networks.joined(front, heads, x.shape[2:]), curves
-
-
-def open_base(base: Path, model: str) -> tuple[Any, list[Any]]:
-    """Standardiser and heads of an earlier model; raises ModelError when it is of another kind."""
-    import keras
-
-    path = base / "model.keras"
-    if not path.is_file() or base.parent.name != model:
-        raise ModelError(f"{base}: no {model} model with a model.keras to start from")
-    whole = keras.models.load_model(path)
-    heads = [layer for layer in whole.layers if layer.name.startswith("head_")]
-    return whole.get_layer("standardise"), heads
+    front, learn = ("log_mel", cnn.train_cnn) if model == "cnn" else ("windows180", mlp.train_mlp)
+    network, logits, curves = learn(train, dev, balance(train), seed, base, tell, fit, variants, cache)
+    shape: tuple[int, ...] = network.input_shape[1:]
+    return finish(model, network, shape, {"front": front}, clips, logits, dev, curves, out, seed, tell)
 
 
 def with_dev(clips: list[Clip]) -> list[Clip]:
@@ -157,48 +83,6 @@ def with_dev(clips: list[Clip]) -> list[Clip]:
     return [Clip(c.corpus, c.speaker, s, c.label, c.source, c.samples) for c, s in moved]
 
 
-def measured(
-    recipe: dict[str, Any],
-    train: list[Clip],
-    dev: list[Clip],
-    variants: int,
-    seed: int,
-    tell: Progress,
-    cache: Path | None,
-) -> tuple[Floats, Floats]:
-    """Front end's output of train clips, plain and augmented (1 + variants, n, w), and of dev (m, w)."""
-    key = hashlib.sha256(json.dumps([recipe, variants, seed], sort_keys=True).encode())
-    for clip in [*train, *dev]:
-        key.update(clip.samples.tobytes())
-    kept = None if cache is None else cache / f"{key.hexdigest()[:24]}.npz"
-    if kept is not None and kept.is_file():
-        with np.load(kept) as stored:
-            return stored["train"], stored["dev"]
-    front = front_end(recipe)
-    others = [c.samples for c in train]
-    total = len(train) * (1 + variants) + len(dev)
-    rows: list[Floats] = []
-
-    def note(row: Floats) -> None:
-        rows.append(row)
-        tell("measure", len(rows), total)
-
-    for clip in [*dev, *train]:
-        note(front(on_line(clip.samples)))
-    for variant in range(variants):
-        rng = np.random.default_rng(199 + seed + variant)
-        for clip in train:
-            note(front(augment(clip.samples, others, rng)))
-    found = np.array(rows, np.float32)
-    x_dev, x = found[: len(dev)], found[len(dev) :].reshape(1 + variants, len(train), -1)
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{os.getpid()}.npz")
-        np.savez(draft, train=x, dev=x_dev)
-        draft.replace(kept)
-    return x, x_dev
-
-
 def finish(
     model: str,
     network: Any,
@@ -211,16 +95,11 @@ def finish(
     out: Path,
     seed: int,
     tell: Progress,
-    means: Floats | None = None,
 ) -> Path:
     """Export, calibrate on dev, report on test, and write the card and its pictures."""
     version = str(max([int(v) for v in Registry(out).versions("speech", model)], default=0) + 1)
     folder = out / "speech" / model / version
-    networks.save(network, folder, shape, eight_bits=model != "voice")
-    files = ["model.keras", "model.tflite"]
-    if means is not None:
-        np.save(folder / CLASS_MEANS, means)
-        files.append(CLASS_MEANS)
+    networks.save(network, folder, shape, eight_bits=True)
     calibration = calibrate(labels_of(dev), dev_logits)
     counts = {s: sum(c.split == s for c in clips) for s in ("train", "dev", "test")}
     card = Card(
@@ -231,7 +110,7 @@ def finish(
         threshold=calibration.threshold,
         temperature=calibration.temperature,
         recipe=recipe,
-        sha256={n: checksum(folder / n) for n in files},
+        sha256={n: checksum(folder / n) for n in ("model.keras", "model.tflite")},
         data={
             "corpora": sorted({c.corpus for c in clips}),
             "clips": counts,

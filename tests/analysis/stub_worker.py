@@ -22,7 +22,7 @@ class Loud:
         loud = min(1.0, 5.0 * float(abs(samples).mean()))
         return Scores.of([loud, 1.0 - loud, 0.0, 0.0], 0.4)
 
-    def session(self) -> Loud:
+    def session(self, neutral_share: float) -> Loud:
         return self
 
     read = classify

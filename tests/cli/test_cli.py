@@ -357,7 +357,7 @@ class AlwaysCalm:
     def classify(self, samples: object) -> Scores:
         return Scores((0.1, 0.7, 0.1, 0.1))
 
-    def session(self) -> AlwaysCalm:
+    def session(self, neutral_share: float) -> AlwaysCalm:
         return self
 
     read = classify

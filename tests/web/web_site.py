@@ -122,7 +122,7 @@ class Site:
             policy=lambda: self.policy,
             queues=lambda: self.queues,
             reload=self.reload,
-            workers=lambda: [Ready(1, "voice/1", "lstm/1", None)],
+            workers=lambda: [Ready(1, "voice/2", "lstm/1", None)],
             test_webhook=self.test_webhook,
             clock=clock,
         )

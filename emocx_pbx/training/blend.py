@@ -1,0 +1,106 @@
+"""How heads and relative map are blended: by how familiar a clip is.
+
+On speakers of corpora that they know, heads are better; on corpora that they never heard, the relative map.
+Both kinds of clips are at hand in training: speakers kept out of a fold, and corpora left out in turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.optimize
+
+from emocx_pbx.training.relative import CONTRASTS
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Names = npt.NDArray[np.str_]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the parts of a model say of n clips whose speakers they never heard."""
+
+    heads: Floats
+    """(n, 4) log of the heads' mean probabilities."""
+    contrasts: Floats
+    """(n, 3) of the relative map."""
+    familiar: Floats
+    """(n,), about 1 for a clip of a known corpus."""
+    labels: Ints
+    corpora: Names
+
+    def of(self, chosen: Bools) -> Answers:
+        """Those of chosen clips."""
+        return Answers(
+            self.heads[chosen],
+            self.contrasts[chosen],
+            self.familiar[chosen],
+            self.labels[chosen],
+            self.corpora[chosen],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """Logits = k (heads * known_heads + relative * known_relative) + (1 - k) relative * unknown_relative.
+
+    k = sigmoid(slope * (familiar - middle)).
+    """
+
+    known_heads: float
+    known_relative: float
+    unknown_relative: float
+    middle: float
+    slope: float
+
+    def __call__(self, answers: Answers) -> Floats:
+        """Calibrated logits (n, 4)."""
+        logits: Floats = self.exactly(answers).astype(np.float32)
+        return logits
+
+    def exactly(self, answers: Answers) -> Doubles:
+        """The same in double precision, which small steps towards the best blend need."""
+        relative = answers.contrasts.astype(np.float64) @ CONTRASTS.T
+        known = self.known_heads * answers.heads.astype(np.float64) + self.known_relative * relative
+        k = _sigmoid(self.slope * (answers.familiar.astype(np.float64) - self.middle))[:, None]
+        return k * known + (1 - k) * self.unknown_relative * relative
+
+
+def fit_blend(inside: Answers, outside: Answers | None) -> Blend:
+    """The blend of least log loss on clips of known corpora and of corpora left out, half and half.
+
+    Without corpora left out everything counts as known.
+    """
+    if outside is None:
+        found = scipy.optimize.minimize(lambda v: _loss(Blend(v[0], v[1], 0, -1e3, 1), inside), (1, 1)).x
+        return Blend(float(found[0]), float(found[1]), 0.0, -1e3, 1.0)
+
+    def apart(v: Floats) -> float:
+        known, unknown = (v[1] * (a.familiar - v[0]) for a in (inside, outside))
+        return float(np.mean(np.logaddexp(0, -known)) + np.mean(np.logaddexp(0, unknown)))
+
+    middle, slope = (float(v) for v in scipy.optimize.minimize(apart, (0.75, 10.0)).x)
+    corpora = [outside.of(outside.corpora == name) for name in np.unique(outside.corpora)]
+
+    def loss(v: Floats) -> float:
+        blend = Blend(float(v[0]), float(v[1]), float(v[2]), middle, slope)
+        return _loss(blend, inside) + float(np.mean([_loss(blend, part) for part in corpora]))
+
+    found = scipy.optimize.minimize(loss, (1.0, 1.0, 3.0)).x
+    return Blend(float(found[0]), float(found[1]), float(found[2]), middle, slope)
+
+
+def _loss(blend: Blend, answers: Answers) -> float:
+    logits = blend.exactly(answers)
+    rows = np.arange(len(logits))
+    return float(np.mean(np.logaddexp.reduce(logits, axis=1) - logits[rows, answers.labels]))
+
+
+def _sigmoid(x: Doubles) -> Doubles:
+    out: Doubles = 0.5 * (1 + np.tanh(0.5 * x))
+    return out

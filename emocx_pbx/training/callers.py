@@ -1,0 +1,183 @@
+"""Adaptation to a caller: what is learnt for it from many speakers, and callers assembled to measure it.
+
+Two kinds of callers: of mixed emotions (each earlier clip of a random class) and of one emotion only
+(all earlier clips of the class of the clip that is judged), which a careless adaptation would call neutral.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.caller import CallerBelief, CallerPrior
+from emocx_pbx.emotion.speech import SpeechClassifier
+from emocx_pbx.errors import ModelError
+from emocx_pbx.training.data import Clip, labels_of, on_line
+from emocx_pbx.training.figures import uar
+from emocx_pbx.training.relative import CONTRASTS, Relative
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Names = npt.NDArray[np.str_]
+Doubles = npt.NDArray[np.float64]
+
+_CLASSES: Final = len(LABELS)
+#: Least variance of a voice's offsets, against the noise's 1.
+_LEAST: Final = 1e-3
+#: Earlier clips of the caller, before the one that is judged.
+EARLIER: Final = 8
+KINDS: Final = ("mixed", "one_emotion")
+
+
+def learn_prior(
+    relative: Floats,
+    whole: Relative,
+    log_p: Floats,
+    labels: Ints,
+    voices: Names,
+    corpora: Names,
+) -> dict[str, Floats]:
+    """Arrays of a CallerPrior from clips (n,) of many speakers, each read by heads that never heard it.
+
+    The space: the three directions in which log probabilities (n, 4) differ, and the three in which a
+    speaker's emotions differ from that speaker's own mean: `relative` (n, 3), cross-fitted as the heads
+    were, by maps like `whole`.
+    """
+    z = np.concatenate((relative, log_p @ CONTRASTS), axis=1).astype(np.float64)
+    means, noise, shared, own = variances(z, labels, voices, corpora)
+    # Directions in which noise has variance 1 and what voices add is independent.
+    scale, axes = np.linalg.eigh(noise)
+    whiten = axes / np.sqrt(np.maximum(scale, 1e-9))
+    _, turn = np.linalg.eigh(whiten.T @ shared @ whiten)
+    whiten = whiten @ turn
+    # The projection has no constant: what the map adds to all measurements is taken off the means instead.
+    away = whole.bias @ whiten[:3]
+    return {
+        "project": np.concatenate((whole.weights @ whiten[:3], CONTRASTS @ whiten[3:])).astype(np.float32),
+        "means": (means @ whiten - away).astype(np.float32),
+        "shared": np.maximum(np.diag(whiten.T @ shared @ whiten), _LEAST).astype(np.float32),
+        "own": np.maximum(np.diag(whiten.T @ own @ whiten), _LEAST).astype(np.float32),
+    }
+
+
+def variances(
+    z: Doubles, labels: Ints, voices: Names, corpora: Names
+) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """Class means (4, d), and covariances (d, d) of noise, of a voice's offset to all classes and to one.
+
+    Moments of the means of each speaker's clips of each class, less what noise adds to them; speakers of a
+    corpus with many count for less.
+    """
+    corpus_of = dict(zip(voices, corpora, strict=True))
+    sizes = Counter(corpus_of.values())
+    cells = {(v, k): z[(voices == v) & (labels == k)] for v in corpus_of for k in range(_CLASSES)}
+    cells = {key: rows for key, rows in cells.items() if len(rows) > 1}
+    share = {v: sizes[c] ** -0.5 for v, c in corpus_of.items()}
+    means = np.array([
+        np.average([rows.mean(axis=0) for (_, j), rows in cells.items() if j == k], axis=0,
+                   weights=[share[v] for v, j in cells if j == k])
+        for k in range(_CLASSES)
+    ])  # fmt: skip
+    noise = np.average(
+        [np.cov(rows.T) for rows in cells.values()], axis=0, weights=[share[v] for v, _ in cells]
+    )
+    shared, own, weights = [], [], []
+    for v in corpus_of:
+        kinds = [k for k in range(_CLASSES) if (v, k) in cells]
+        if len(kinds) < 3:
+            continue
+        away = np.array([cells[v, k].mean(axis=0) - means[k] for k in kinds])
+        blur = noise * np.mean([1 / len(cells[v, k]) for k in kinds])
+        middle = away.mean(axis=0)
+        apart = (away - middle).T @ (away - middle) / (len(kinds) - 1)
+        own.append(apart - blur)
+        shared.append(np.outer(middle, middle) - apart / len(kinds))
+        weights.append(share[v])
+    return means, noise, np.average(shared, axis=0, weights=weights), np.average(own, axis=0, weights=weights)
+
+
+def histories(labels: Ints, voices: Names, kind: str, seed: int) -> list[list[int]]:
+    """For each clip, EARLIER others of its speaker then itself; without others none."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i, (label, voice) in enumerate(zip(labels, voices, strict=True)):
+        others = np.flatnonzero(voices == voice)
+        others = others[others != i]
+        if kind == "one_emotion":
+            others = others[labels[others] == label]
+        groups = [g for k in range(len(LABELS)) if len(g := others[labels[others] == k])]
+        if groups:
+            chosen = rng.integers(len(groups), size=EARLIER)
+            rows.append([*(int(rng.choice(groups[k])) for k in chosen), i])
+    return rows
+
+
+def adapted(
+    prior: CallerPrior,
+    points: Doubles,
+    log_p: Floats,
+    rows: Sequence[Sequence[int]],
+    neutral_share: float = 1 / _CLASSES,
+) -> Floats:
+    """Log probabilities (rows, 4) of each history's last clip, all of it heard in order."""
+    out = []
+    for row in rows:
+        belief = CallerBelief(prior, neutral_share)
+        for i in row:
+            said = belief.hear(points[i], log_p[i])
+        out.append(said)
+    return np.array(out, np.float32)
+
+
+def caller_figures(
+    prior: CallerPrior,
+    measured: Floats,
+    log_p: Floats,
+    labels: Ints,
+    voices: Names,
+    seed: int,
+    neutral_share: float = 1 / _CLASSES,
+) -> dict[str, Any]:
+    """UAR of plain readings and of both kinds of callers, on measurements (n, width)."""
+    points = np.concatenate((measured, log_p), axis=1).astype(np.float64) @ prior.project
+    found: dict[str, Any] = {"unadapted": round(uar(labels, log_p.argmax(axis=1)), 4)}
+    for kind in KINDS:
+        rows = histories(labels, voices, kind, seed)
+        best = adapted(prior, points, log_p, rows, neutral_share).argmax(axis=1)
+        found[kind] = round(uar(labels[[row[-1] for row in rows]], best), 4)
+    return found
+
+
+def measured_callers(
+    classifier: SpeechClassifier,
+    clips: Sequence[Clip],
+    neutral_shares: Sequence[float],
+    tell: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Figures of a model on callers assembled from clips' own speakers, for each expected share of neutral.
+
+    Of a long clip its parts' mean counts.
+
+    Raises ModelError when the model doesn't adapt.
+    """
+    if classifier.caller is None:
+        raise ModelError(f"{classifier.name} does not adapt to callers")
+    measured, log_p = [], []
+    for done, clip in enumerate(clips, 1):
+        parts = classifier.measure(on_line(clip.samples))
+        measured.append(np.mean(parts, axis=0))
+        log_p.append(np.log(np.mean([classifier.calibrated(m) for m in parts], axis=0) + 1e-9))
+        tell(done, len(clips))
+    labels, voices = labels_of(clips), np.array([c.voice for c in clips])
+    x, logs = np.array(measured), np.array(log_p, np.float32)
+    return {
+        f"{EARLIER} earlier clips, {share:.2f} neutral expected": caller_figures(
+            classifier.caller, x, logs, labels, voices, 1, share
+        )
+        for share in neutral_shares
+    }

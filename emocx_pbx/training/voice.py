@@ -1,0 +1,191 @@
+"""Trains `voice`: heads and a relative map over Whisper's statistics, calibration and the caller model.
+
+All three from speakers of train and dev, by cross-fitting (`crossfit`): dev has too few speakers to
+choose anything on. Test is only reported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.caller import CallerPrior
+from emocx_pbx.emotion.card import Card, checksum
+from emocx_pbx.emotion.registry import ModelFolder, Registry
+from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
+from emocx_pbx.emotion.voice import WIDTHS, VoiceFrontEnd, new_recipe
+from emocx_pbx.training import networks, plots
+from emocx_pbx.training.augment import augment
+from emocx_pbx.training.callers import EARLIER, caller_figures, learn_prior
+from emocx_pbx.training.crossfit import Recipe, cross_fit
+from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
+from emocx_pbx.training.evaluate import predict, summary
+from emocx_pbx.training.figures import calibrate, softmax
+from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.voice_network import network, opened
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[str, int, int], None]
+
+NAME: Final = "voice"
+PROTOCOL: Final = (
+    "speaker-disjoint train/dev/test; 8 kHz G.711 mu-law; speakers of train and dev are cross-fitted in five "
+    "folds, which choose; test reports"
+)
+#: How a call's mix of emotions and a reading's distance count (chosen out of fold; see emotion/caller.py).
+MIX: Final = 12.0
+TRUST: Final = 0.6
+#: Augmented variants of each clip, beside the clip itself.
+VARIANTS: Final = 2
+#: Each fold's heads: three that err differently.
+FITS: Final = (
+    Fit(epochs=20, hidden=(256,), drop_in=0.2, drop=0.5, batch=128, noise=0.3),
+    Fit(epochs=30, hidden=(384,), drop_in=0.2, drop=0.5, batch=128),
+    Fit(epochs=30, hidden=(384,), drop_in=0.2, drop=0.5, batch=128, varied=False),
+)
+
+
+def train_voice(
+    clips: Sequence[Clip],
+    out: Path,
+    seed: int,
+    base: Path | None,
+    tell: Progress,
+    cache: Path | None = None,
+    fits: Sequence[Fit] = FITS,
+    variants: int = VARIANTS,
+) -> Path:
+    """Train on the clips of all splits but test, report on test; the new version's folder.
+
+    With `base` its heads learn on, at a gentler rate; what is known of callers is kept.
+    """
+    learn = [c for c in clips if c.split != "test"]
+    recipe = new_recipe()
+    start = None
+    if base is not None:
+        start = opened(base, NAME)
+        fits = [replace(fit, epochs=15, rate=fit.rate / 5) for fit in fits]
+    x = measure(recipe, learn, variants, seed, tell, cache)
+    fitted = cross_fit(x, learn, Recipe(tuple(fits), WIDTHS, seed), tell, start)
+    inside = fitted.inside
+    logits = fitted.parts.blend(inside)
+    calibration = calibrate(inside.labels, logits)
+    p = softmax(logits / calibration.temperature)
+    log_p = np.log(np.maximum(p, 1e-9))
+    voices = np.array([c.voice for c in learn])
+    if base is None:
+        arrays = learn_prior(
+            inside.contrasts, fitted.parts.relative, log_p, inside.labels, voices, inside.corpora
+        )
+    else:
+        with np.load(base / CALLER, allow_pickle=False) as stored:
+            arrays = dict(stored)
+    CallerPrior.of(arrays, MIX, TRUST)  # refused here rather than when served
+    folder = next_folder(out)
+    networks.save(network(fitted.parts), folder, x.shape[2:])
+    np.savez(folder / CALLER, allow_pickle=False, **arrays)
+    card = Card(
+        kind="speech",
+        name=NAME,
+        version=folder.name,
+        labels=tuple(str(label) for label in LABELS),
+        threshold=calibration.threshold,
+        temperature=calibration.temperature,
+        recipe={**recipe, "blend": asdict(fitted.parts.blend), "adaptation": {"mix": MIX, "trust": TRUST}},
+        sha256={n: checksum(folder / n) for n in ("model.keras", "model.tflite", CALLER)},
+        figures={
+            "out_of_fold": summary(learn, p, None, calibration.threshold),
+        },
+        data={
+            "corpora": sorted({c.corpus for c in clips}),
+            "clips": {s: sum(c.split == s for c in clips) for s in ("train", "dev", "test")},
+            "seed": seed,
+            "protocol": PROTOCOL,
+        },
+        licence=licence_of(clips),
+    )
+    return report(folder, card, clips, fitted.curves, seed, tell, cache)
+
+
+def report(
+    folder: Path,
+    card: Card,
+    clips: Sequence[Clip],
+    curves: Sequence[Sequence[float]],
+    seed: int,
+    tell: Progress,
+    cache: Path | None,
+) -> Path:
+    """Measure the files as they are served on the test clips; write card and pictures."""
+    test = [c for c in clips if c.split == "test"]
+    worst: list[dict[str, Any]] = []
+    if test:
+        classifier = SpeechClassifier(ModelFolder(folder, card))
+        p, seconds = predict(classifier, test, lambda done, of: tell("test", done, of))
+        labels = labels_of(test)
+        figures: dict[str, Any] = {**card.figures, "test": summary(test, p, seconds, card.threshold)}
+        if classifier.caller is not None:
+            x = measure(card.recipe, test, 0, seed, tell, cache)[0]
+            log_p = np.log(np.maximum(p, 1e-9))
+            voices = np.array([c.voice for c in test])
+            found = caller_figures(classifier.caller, x, log_p, labels, voices, seed)
+            figures["adaptation"] = {
+                "earlier_clips": EARLIER,
+                "note": "UAR of callers assembled from the test's own speakers (training/callers.py)",
+                "test": found,
+            }
+        card = replace(card, figures=figures)
+        worst = plots.worst_clips(test, p)
+        plots.pictures(folder, labels, p, curves)
+    card.write(folder)
+    plots.write_card_text(folder, card, worst)
+    return folder
+
+
+def next_folder(out: Path) -> Path:
+    """The folder of the next version."""
+    versions = Registry(out).versions("speech", NAME)
+    return out / "speech" / NAME / str(max([int(v) for v in versions], default=0) + 1)
+
+
+def measure(
+    recipe: Mapping[str, Any],
+    clips: Sequence[Clip],
+    variants: int,
+    seed: int,
+    tell: Progress,
+    cache: Path | None = None,
+) -> Floats:
+    """Measurements (1 + variants, n, width), to half precision, of clips over the line and of varied ones."""
+    key = hashlib.sha256(json.dumps([recipe["encoders"], variants, seed], sort_keys=True).encode())
+    for clip in clips:
+        key.update(clip.samples.tobytes())
+    kept = None if cache is None else cache / f"voice-{key.hexdigest()[:24]}.npy"
+    if kept is not None and kept.is_file():
+        stored: Floats = np.load(kept).astype(np.float32)
+        return stored
+    front = VoiceFrontEnd(recipe)
+    others = [c.samples for c in clips if c.split == "train"]
+    rows: list[npt.NDArray[np.float16]] = []
+    for variant in range(1 + variants):
+        rng = np.random.default_rng(198 + seed + variant)
+        for clip in clips:
+            samples = augment(clip.samples, others, rng) if variant else on_line(clip.samples)
+            rows.append(front(samples).astype(np.float16))
+            tell("measure", len(rows), (1 + variants) * len(clips))
+    found = np.array(rows).reshape(1 + variants, len(clips), -1)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(f".{os.getpid()}.npy")
+        np.save(draft, found)
+        draft.replace(kept)
+    return found.astype(np.float32)

@@ -1,0 +1,91 @@
+"""Adapting to a caller: voices with a known offset, mixed and of one emotion only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emocx_pbx.emotion.caller import BEAM, CallerBelief, CallerPrior
+from emocx_pbx.errors import ModelError
+
+MEANS = 2.0 * np.eye(4, dtype=np.float32)
+PRIOR = CallerPrior(
+    project=np.zeros((9, 4), np.float32),
+    means=MEANS,
+    shared=np.full(4, 4.0, np.float32),
+    own=np.full(4, 0.2, np.float32),
+    mix=2.0,
+    trust=1.0,
+)
+
+
+def plain(z):
+    """Log probabilities of a model that knows nothing of callers."""
+    distance = -0.5 * ((z - MEANS) ** 2).sum(axis=1) / 5.2
+    return (distance - np.log(np.exp(distance).sum())).astype(np.float32)
+
+
+def call(labels, offset, seed=0, noise=0.5):
+    """Plain and adapted answers along a call."""
+    rng = np.random.default_rng(seed)
+    belief = CallerBelief(PRIOR)
+    before, after = [], []
+    for k in labels:
+        z = MEANS[k] + offset + noise * rng.normal(size=4)
+        before.append(int(plain(z).argmax()))
+        after.append(int(belief.hear(z, plain(z)).argmax()))
+    return np.array(before), np.array(after)
+
+
+def test_the_first_reading_is_the_plain_one():
+    z = np.array([1.0, 0.5, -0.3, 0.2])
+    told = CallerBelief(PRIOR).hear(z, plain(z))
+    np.testing.assert_allclose(np.exp(told) / np.exp(told).sum(), np.exp(plain(z)), atol=1e-6)
+
+
+def test_neutral_speech_is_expected_until_something_else_is_heard():
+    z, none = np.zeros(4), np.full(4, np.log(0.25), np.float32)
+    expecting = CallerBelief(PRIOR, neutral_share=0.7)
+    told = np.exp(expecting.hear(z, none))
+    np.testing.assert_allclose(told / told.sum(), [0.1, 0.7, 0.1, 0.1], atol=1e-6)
+    told = np.exp(CallerBelief(PRIOR, neutral_share=0.7).hear(3 * MEANS[0], plain(3 * MEANS[0])))
+    assert told.argmax() == 0
+
+
+def test_a_caller_whose_voice_is_off_is_learnt_along_a_mixed_call():
+    labels = np.tile([0, 1, 2, 3], 20)
+    offset = np.array([3.0, 0.0, 0.0, 0.0])
+    before, after = call(labels, offset)
+    assert np.mean(before[20:] == labels[20:]) < 0.6
+    assert np.mean(after[20:] == labels[20:]) > 0.9
+
+
+@pytest.mark.parametrize("label", range(4))
+@pytest.mark.parametrize("seed", range(3))
+def test_a_caller_of_one_emotion_keeps_it(label, seed):
+    before, after = call([label] * 40, np.zeros(4), seed)
+    assert np.mean(after == label) >= np.mean(before == label) - 0.01
+
+
+def test_long_calls_keep_a_bounded_beam_and_finite_answers():
+    belief = CallerBelief(PRIOR)
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        z = 3 * rng.normal(size=4)
+        assert np.isfinite(belief.hear(z, plain(z))).all()
+    assert len(belief._weights) == BEAM
+
+
+def test_what_the_plain_model_rules_out_stays_out():
+    belief = CallerBelief(PRIOR)
+    sure = np.log(np.array([1 - 3e-9, 1e-9, 1e-9, 1e-9], np.float32))
+    for _ in range(10):
+        assert belief.hear(MEANS[1].astype(float), sure).argmax() == 0
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    arrays = {"project": np.zeros((9, 4)), "means": MEANS, "shared": np.ones(4)}
+    with pytest.raises(ModelError, match="own"):
+        CallerPrior.of(arrays, 2.0, 1.0)
+    with pytest.raises(ModelError, match="fit each other"):
+        CallerPrior.of({**arrays, "own": np.ones(3)}, 2.0, 1.0)

@@ -1,0 +1,136 @@
+"""Parts of `voice`: the relative map, what is familiar, their blend, and the network of them all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emocx_pbx.errors import ModelError
+from emocx_pbx.training.blend import Answers, fit_blend
+from emocx_pbx.training.crossfit import Recipe, cross_fit, log_mean
+from emocx_pbx.training.data import Clip
+from emocx_pbx.training.familiar import fit_familiar
+from emocx_pbx.training.figures import uar
+from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.relative import CONTRASTS, Relative, fit_relative
+
+QUICK = Fit(epochs=15, hidden=(16,), batch=32, rate=1e-2, drop_in=0.0, drop=0.1, noise=0.1)
+#: Where the emotions lie in six of twelve dimensions; voices and corpora move speech in all of them.
+PLACE = 2 * np.eye(4, 12)
+
+
+def speech(corpora="abc", speakers=6, clips=16, seed=0, away=0.0):
+    """Measurements (1, n, 12) and their clips; `away` moves corpora apart."""
+    rng = np.random.default_rng(seed)
+    rows, found = [], []
+    for corpus in corpora:
+        there = away * np.random.default_rng(ord(corpus)).normal(size=12)
+        for speaker in range(speakers):
+            voice = rng.normal(size=12)
+            for i in range(clips):
+                rows.append(PLACE[i % 4] + voice + there + 0.4 * rng.normal(size=12))
+                found.append(Clip(corpus, f"s{speaker}", "train", i % 4, "", np.zeros(8, np.float32)))
+    return np.array(rows, np.float32)[None], found
+
+
+def names(clips):
+    return (
+        np.array([c.label for c in clips]),
+        np.array([c.voice for c in clips]),
+        np.array([c.corpus for c in clips]),
+    )
+
+
+def test_the_relative_map_finds_emotions_in_corpora_that_it_never_heard():
+    x, clips = speech("abc", away=3.0)
+    relative = fit_relative(x, *names(clips), (6, 6))
+    other, others = speech("d", speakers=30, seed=1, away=3.0)
+    scores = relative(other[0]) @ CONTRASTS.T
+    centred = scores - scores.mean(axis=0)
+    assert uar(names(others)[0], centred.argmax(axis=1)) > 0.6
+
+
+def test_a_voice_adds_a_constant_to_the_relative_map():
+    x, clips = speech()
+    relative = fit_relative(x, *names(clips), (12,))
+    offset = np.full((1, 12), 0.7, np.float32)
+    moved = relative(x[0] + offset) - relative(x[0])
+    np.testing.assert_allclose(moved, np.tile(moved[:1], (len(moved), 1)), atol=1e-4)
+
+
+def test_known_corpora_are_familiar_and_others_are_not():
+    x, clips = speech("abc", away=8.0)
+    corpora = names(clips)[2]
+    familiar = fit_familiar(x, corpora)
+    assert familiar.corpora == ("a", "b", "c")
+    own = familiar(x[0])[np.arange(x.shape[1]), np.searchsorted(familiar.corpora, corpora)]
+    assert own.min() > 0.5
+    twice = familiar.scaled({"a": 0.5, "b": 0.5, "c": 0.5})
+    np.testing.assert_allclose(twice(x[0]), 2 * familiar(x[0]), rtol=1e-4, atol=1e-4)
+
+
+def answers(right_heads, right_relative, familiar, n=400, seed=0):
+    """Answers of heads and relative map that are right so often."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(4, size=n)
+
+    def said(share):
+        best = np.where(rng.random(n) < share, labels, rng.integers(4, size=n))
+        return np.eye(4, dtype=np.float32)[best]
+
+    heads = np.log(0.9 * said(right_heads) + 0.025).astype(np.float32)
+    level = (familiar + 0.05 * rng.normal(size=n)).astype(np.float32)
+    return Answers(heads, said(right_relative) @ CONTRASTS, level, labels, np.full(n, "c"))
+
+
+def test_the_blend_trusts_heads_on_what_is_familiar_and_the_map_elsewhere():
+    inside, outside = answers(0.9, 0.5, 1.0), answers(0.2, 0.7, 0.4, seed=1)
+    blend = fit_blend(inside, outside)
+    assert 0.5 < blend.middle < 0.9
+    for given, least in ((inside, 0.85), (outside, 0.7)):
+        assert uar(given.labels, blend(given).argmax(axis=1)) > least
+
+
+def test_without_corpora_left_out_everything_counts_as_known():
+    inside = answers(0.9, 0.5, 1.0)
+    blend = fit_blend(inside, None)
+    strange = answers(0.9, 0.5, 0.0)
+    np.testing.assert_allclose(blend(strange), blend(answers(0.9, 0.5, 1.0)), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path):
+    from emocx_pbx.emotion.engines import LiteRtEngine
+    from emocx_pbx.training import networks
+    from emocx_pbx.training.voice_network import network, opened
+
+    x, clips = speech("abc", away=3.0)
+    fitted = cross_fit(x, clips, Recipe((QUICK,), (12,), 1), lambda *_: None)
+    parts = fitted.parts
+    assert fitted.outside is not None and parts.familiar is not None
+    model = network(parts)
+    rows = x[0, :40]
+    given = Answers(
+        log_mean(parts.heads, parts.front(rows)),
+        parts.relative(rows),
+        parts.familiar.most(rows),
+        names(clips)[0][:40],
+        names(clips)[2][:40],
+    )
+    np.testing.assert_allclose(model.predict(rows, verbose=0), parts.blend(given), atol=1e-3)
+    folder = tmp_path / "voice" / "1"
+    networks.save(model, folder, (12,))
+    served = LiteRtEngine(folder / "model.tflite")
+    np.testing.assert_allclose(served(rows[:1]), parts.blend(given)[:1], atol=0.05)
+    start = opened(folder, "voice")
+    np.testing.assert_allclose(start.relative(rows), parts.relative(rows), atol=1e-2)
+    np.testing.assert_allclose(start.front(rows), parts.front(rows), atol=1e-2)
+    tuned = cross_fit(x, clips, Recipe((QUICK,), (12,), 1), lambda *_: None, start)
+    assert tuned.parts.familiar is None and tuned.outside is None
+    with pytest.raises(ModelError, match="no mlp model"):
+        opened(folder, "mlp")
+
+
+def test_a_relative_map_is_linear():
+    weights, bias = np.ones((2, 3), np.float32), np.array([1, 2, 3], np.float32)
+    np.testing.assert_array_equal(Relative(weights, bias)(np.ones((1, 2), np.float32)), [[3, 4, 5]])

@@ -1,0 +1,143 @@
+"""Parts of training `voice`: heads in numpy, folds by speaker, what is learnt of callers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emocx_pbx.emotion.caller import CallerPrior
+from emocx_pbx.errors import InputError, ModelError
+from emocx_pbx.training import heads
+from emocx_pbx.training.callers import caller_figures, histories, learn_prior, measured_callers
+from emocx_pbx.training.crossfit import FOLDS, Recipe, cross_fit, deal
+from emocx_pbx.training.data import Clip
+from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.relative import fit_relative
+
+QUICK = Fit(epochs=30, hidden=(16,), batch=16, rate=1e-2, drop_in=0.0, drop=0.1, noise=0.0)
+
+
+def clip(corpus, speaker, label):
+    return Clip(corpus, speaker, "train", label, "", np.zeros(8, np.float32))
+
+
+def test_heads_learn_what_can_be_learnt_and_repeat_from_their_seed():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(4, size=200)
+    x = (np.eye(4, 6)[labels] * 3 + rng.normal(size=(200, 6))).astype(np.float32)[None]
+    y = np.eye(4, dtype=np.float32)[labels]
+    found, curve = heads.train(x, y, np.ones(200, np.float32), QUICK, seed=3)
+    assert np.mean(heads.answer(found, x[0]).argmax(axis=1) == labels) > 0.85
+    assert curve[-1] < curve[0]
+    again, _ = heads.train(x, y, np.ones(200, np.float32), QUICK, seed=3)
+    for a, b in zip(found, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_gradient_is_that_of_the_loss():
+    fit = Fit(hidden=(5,), drop_in=0.0, drop=0.0, noise=0.0)
+    rng = np.random.default_rng(1)
+    weights = [w.astype(np.float64) for w in heads.fresh(3, 5, rng)]
+    x, y = rng.normal(size=(7, 3)), np.eye(4)[rng.integers(4, size=7)]
+    counts = rng.uniform(0.5, 2, size=(7, 1))
+
+    def loss():
+        return heads._slopes(weights, x, y, counts, fit, np.random.default_rng(0))[0]
+
+    _, slopes = heads._slopes(weights, x, y, counts, fit, np.random.default_rng(0))
+    for w, slope in zip(weights, slopes, strict=True):
+        at = tuple(0 for _ in w.shape)
+        w[at] += 1e-4
+        above = loss()
+        w[at] -= 2e-4
+        below = loss()
+        w[at] += 1e-4
+        assert slope[at] == pytest.approx((above - below) / 2e-4, rel=1e-2, abs=1e-4)
+
+
+def test_no_speaker_is_in_two_folds_and_every_fold_hears_every_large_corpus():
+    clips = [clip(c, f"s{s}", k) for c in "ab" for s in range(10) for k in range(4)]
+    folds = deal(clips)
+    by_voice = {}
+    for one, fold in zip(clips, folds, strict=True):
+        assert by_voice.setdefault(one.voice, fold) == fold
+    assert {(c.corpus, f) for c, f in zip(clips, folds, strict=True)} == {
+        (c, f) for c in "ab" for f in range(FOLDS)
+    }
+
+
+def test_a_single_speaker_cannot_be_cross_fitted():
+    clips = [clip("a", "s", k) for k in range(4)]
+    with pytest.raises(InputError, match="two speakers"):
+        cross_fit(np.zeros((1, 4, 6), np.float32), clips, Recipe((QUICK,), (6,), 1), lambda *_: None)
+
+
+def speakers(count=40, clips=12, seed=0):
+    """Measurements (n, 8) of speakers whose voices add an offset to all their emotions."""
+    rng = np.random.default_rng(seed)
+    labels = np.tile(np.arange(clips) % 4, count)
+    voices = np.repeat([f"v{i}" for i in range(count)], clips)
+    place = np.zeros((4, 8))
+    place[:, :4] = 2 * np.eye(4)
+    offset = np.repeat(rng.normal(size=(count, 8)), clips, axis=0)
+    x = (place[labels] + offset + 0.6 * rng.normal(size=(labels.size, 8))).astype(np.float32)
+    score = -((x[:, None, :4] - place[None, :, :4]) ** 2).sum(axis=2) / 6
+    log_p = (score - np.log(np.exp(score).sum(axis=1, keepdims=True))).astype(np.float32)
+    return x, log_p, labels, voices
+
+
+def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emotion():
+    x, log_p, labels, voices = speakers()
+    corpora = np.full(labels.size, "c")
+    relative = fit_relative(x[None], labels, voices, corpora, (8,))
+    prior = CallerPrior.of(learn_prior(relative(x), relative, log_p, labels, voices, corpora), 1.0, 0.6)
+    x, log_p, labels, voices = speakers(seed=1)
+    found = caller_figures(prior, x, log_p, labels, voices, seed=0)
+    assert found["mixed"] > found["unadapted"] + 0.05
+    assert found["one_emotion"] > found["unadapted"] - 0.05
+
+
+def test_histories_are_of_the_speaker_and_of_the_kind():
+    _, _, labels, voices = speakers(4)
+    for row in histories(labels, voices, "one_emotion", 0):
+        assert row[-1] not in row[:-1]
+        assert len({voices[i] for i in row}) == 1
+        assert len({labels[i] for i in row}) == 1
+    assert len(histories(labels, voices, "mixed", 0)) == labels.size
+
+
+class Stub:
+    """A classifier whose measurement of a clip is the clip's own first samples."""
+
+    name = "stub/1"
+
+    def __init__(self, caller):
+        self.caller = caller
+
+    def measure(self, samples):
+        return [samples[:8].astype(np.float32)]
+
+    def calibrated(self, measured):
+        return np.full(4, 0.25, np.float32)
+
+
+def test_callers_are_assembled_from_clips_for_each_expected_share():
+    x, log_p, labels, voices = speakers(6)
+    relative = fit_relative(x[None], labels, voices, np.full(labels.size, "c"), (8,))
+    prior = CallerPrior.of(
+        learn_prior(relative(x), relative, log_p, labels, voices, np.full(labels.size, "c")), 1.0, 0.6
+    )
+    clips = [
+        Clip("c", str(v), "test", int(k), "", np.tile(row / 10, 200).astype(np.float32))
+        for row, k, v in zip(x, labels, voices, strict=True)
+    ]
+    told = []
+    found = measured_callers(Stub(prior), clips, (0.25, 0.5), lambda done, total: told.append((done, total)))
+    assert list(found) == ["8 earlier clips, 0.25 neutral expected", "8 earlier clips, 0.50 neutral expected"]
+    assert all({"unadapted", "mixed", "one_emotion"} == set(row) for row in found.values())
+    assert told[-1] == (len(clips), len(clips))
+
+
+def test_a_model_that_does_not_adapt_is_refused():
+    with pytest.raises(ModelError, match=r"stub/1 does not adapt"):
+        measured_callers(Stub(None), [], (0.25,), lambda *_: None)
