@@ -49,7 +49,7 @@ class World:
     right: float = 0.7
     """Share of callers whose emotion is classified rightly before the call."""
     right_after: float = 0.79
-    """Share whose emotion the first readings tell rightly: the recall of voice/1 on its test set."""
+    """Share whose emotion the first readings tell rightly: the recall of voice/2 on its test set."""
     handle_s: float = 280.0
     handle_sigma: float = 0.6
     """Of the logarithm: handle times are lognormal."""
