@@ -1,4 +1,4 @@
-"""Alerts on real calls: speech that the model reads as angry raises one alert per episode, heard by all."""
+"""Alerts on real calls: speech whose valence falls raises one alert per episode, heard by all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emocx_pbx.demo.service import POLICY, Hook, ServiceProcess
 from emocx_pbx.domain import Span
 from emocx_pbx.settings import AnalysisSettings
 
-RULE = '[[alerts]]\nname = "upset"\nwhen = "upset"\nfor_s = 5\nwithin_s = 6\nclear_s = 2\ncooldown_s = 1\n'
+RULE = '[[alerts]]\nname = "cooler"\nwhen = "falling"\nfor_s = 5\nby = 0.4\nclear_by = 0.2\ncooldown_s = 1\n'
 
 
 def without_pauses(side: recordings.Samples, seconds: float) -> recordings.Samples:
@@ -56,18 +56,18 @@ async def alone() -> AsyncIterator[Receiver]:
 async def test_one_alert_per_episode(
     pbx: PrivateAsterisk, probe: AmiProbe, alone: Receiver, quiet_agent: str, tmp_path: Path
 ) -> None:
-    """In the shipped call the model reads the customer's speech as angry, the agent's as not."""
+    """In the shipped call `mlp` reads the agent's bright speech as happier than the customer's."""
     call = recordings.load(Path(__file__).parents[1] / "data/audio/call_customer.flac")
-    calm = recordings.load(Path(__file__).parents[1] / "data/audio/call_agent.flac")
-    angry = without_pauses(call.customer, 12)
-    friendly = np.tile(without_pauses(calm.customer, 10), 2)
+    other = recordings.load(Path(__file__).parents[1] / "data/audio/call_agent.flac")
+    plain = without_pauses(call.customer, 12)
+    bright = without_pauses(other.customer, 10)
     # The tap is there a moment after the call: nothing of the speech is to be missed.
     lead, rest = (np.zeros(recordings.RATE * seconds, np.int16) for seconds in (2, 60))
-    course = np.concatenate([lead, angry, friendly, angry, rest])  # (n,)
+    course = np.concatenate([lead, bright, plain, bright, plain, rest])  # (n,)
     recordings.write_mulaw(pbx.sounds / "episodes.ulaw", course)
     (tmp_path / "policy.toml").write_text(POLICY.read_text() + RULE)
     hook = Hook(alone.url, alone.secret, (*EVENTS, "call.alert"))
-    light = {"analysis": {"transcriber": "off"}}
+    light = {"analysis": {"transcriber": "off", "speech_model": "mlp"}}
     async with ServiceProcess(tmp_path, pbx, [hook], light, tmp_path / "policy.toml") as service:
         customer = await call_in(probe, "queue-retention", recording="episodes")
         after = len(probe.events)
@@ -87,10 +87,10 @@ async def test_one_alert_per_episode(
     assert [event["State"] for event in told] == ["raised", "cleared", "raised", "cleared"]
     assert [event.get("Reason") for event in told] == [None, "recovered", None, "ended"]
     assert (told[0]["Agent"], told[0]["Queue"]) == (quiet_agent, "retention")
-    assert told[0]["Rule"] == "upset"
-    assert told[0]["Message"].startswith("Signals of anger or disappointment in 5 of the last 6 seconds")
-    # The angry speech begins within 2 s of the call, and lasts for 12 s.
-    assert float(told[0]["From"]) < float(told[0]["To"]) < 15
+    assert told[0]["Rule"] == "cooler"
+    assert told[0]["Message"].startswith("The valence of signals")
+    # The plain speech begins within 13 s of the call, and lasts for 12 s.
+    assert float(told[0]["From"]) < float(told[0]["To"]) < 28
     alerts = alone.of("call.alert", customer.uniqueid)
     assert [a.data["state"] for a in sorted(alerts, key=lambda a: a.data["sequence"])] == [
         event["State"] for event in told
@@ -99,5 +99,5 @@ async def test_one_alert_per_episode(
     ended = alone.of("call.ended", customer.uniqueid)[0].data["sequence"]
     assert all(a.data["sequence"] < ended for a in alerts)
     assert [a["clear_reason"] for a in stored] == ["recovered", "ended"]
-    assert 'emocx_alerts_total{rule="upset"} 2.0' in metrics
+    assert 'emocx_alerts_total{rule="cooler"} 2.0' in metrics
     assert "emocx_user_events_lost_total 0.0" in metrics
