@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.errors import InputError
+from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training.blend import Answers, Blend, fit_blend
 from emocx_pbx.training.data import Clip, balance, labels_of
 from emocx_pbx.training.familiar import Familiar, fit_familiar
@@ -92,11 +92,15 @@ def cross_fit(
     """Fit on variants x (variants, n, width) of clips, the first variant as it came over the line.
 
     With `start` its heads learn on, its relative map stays, and all clips count as known: what is tuned for
-    a site's calls will hear such calls. Raises InputError when all clips are of one speaker.
+    a site's calls will hear such calls. Raises InputError when all clips are of one speaker, ModelError when
+    `start` has another number of heads.
     """
     folds = deal(clips)
     if len(np.unique(folds)) < 2:
         raise InputError("clips of at least two speakers are needed, to keep one apart")
+    total = FOLDS * len(recipe.fits)
+    if start is not None and len(start.heads) != total:
+        raise ModelError(f"the model to start from has {len(start.heads)} heads, not {total}")
     labels, corpora = labels_of(clips), np.array([c.corpus for c in clips])
     front = fit_compressor(x, DIRECTIONS) if start is None else start.front
     ready = front(x)
@@ -107,7 +111,6 @@ def cross_fit(
     claims = np.zeros((len(clips), len(names)), np.float32)
     heads: list[Weights] = []
     curves = []
-    total = FOLDS * len(recipe.fits)
     for k in range(FOLDS):
         rest, held = np.flatnonzero(folds != k), np.flatnonzero(folds == k)
         some = [clips[int(i)] for i in rest]

@@ -127,6 +127,8 @@ def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path):
     np.testing.assert_allclose(start.front(rows), parts.front(rows), atol=1e-2)
     tuned = cross_fit(x, clips, Recipe((QUICK,), (12,), 1), lambda *_: None, start)
     assert tuned.parts.familiar is None and tuned.outside is None
+    with pytest.raises(ModelError, match="has 5 heads, not 10"):
+        cross_fit(x, clips, Recipe((QUICK, QUICK), (12,), 1), lambda *_: None, start)
     with pytest.raises(ModelError, match="no mlp model"):
         opened(folder, "mlp")
 
