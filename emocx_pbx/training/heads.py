@@ -1,7 +1,7 @@
 """Small heads trained in numpy: one hidden layer, AdamW, mixup. Ten times faster than by a framework.
 
-A voice model has ten of them, and the figures for corpora left out need fifty more. Their weights go into
-Keras layers afterwards, so everything behind the training is as with the other networks.
+A voice model has fifteen of them, and as many more are fitted without each corpus in turn. Their weights go
+into Keras layers afterwards, so everything behind the training is as with the other networks.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def write_card_text(folder: Path, card: Card, worst: Sequence[dict[str, Any]]) -
                 f"| {name} | {row['clips']} | {row['uar']:.3f} | {row['accuracy']:.3f}"
                 f" | {row['macro_f1']:.3f} | {each}"
                 f" | {row['ece']:.3f} | {row['coverage']:.2f} | {row['uar_70_most_confident']:.3f}"
-                f" | {row.get('ms_per_clip', 0):.1f} |"
+                f" | {row.get('ms_per_clip', '')} |"
             )
         lines.append("")
     lines += ["![confusion](confusion.png) ![reliability](reliability.png) ![training](training.png)", ""]
