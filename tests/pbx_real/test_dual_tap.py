@@ -7,16 +7,28 @@ from pathlib import Path
 import pytest
 from pbx_stubs import AmiProbe, call_in
 
+from emocx_pbx.analysis.windows import CallSegmenter
+from emocx_pbx.demo import recordings
 from emocx_pbx.demo.asterisk import PrivateAsterisk
 from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.service import Hook, ServiceProcess
+from emocx_pbx.domain import Span
+from emocx_pbx.settings import AnalysisSettings
 
-#: Call time to be heard; the recording has both sides speaking within it.
-HEARD_S = 8.0
+
+def both_spoke_s(speech: recordings.TwoSided) -> int:
+    """Whole seconds of a recording after which either side has said something long enough, and a margin."""
+    segmenter = CallSegmenter(AnalysisSettings())
+    found = [*segmenter.feed(speech.customer, speech.agent), *segmenter.finish()]
+    long = [item for item in found if isinstance(item, Span) and item.t1 - item.t0 > 2]
+    return 3 + int(max(min(s.t1 for s in long if s.side == side) for side in ("customer", "agent")))
 
 
 @pytest.mark.parametrize("tap", ["stereo", "dual", "customer"])
-async def test_who_is_heard_by_mode(pbx: PrivateAsterisk, probe: AmiProbe, tmp_path: Path, tap: str) -> None:
+async def test_who_is_heard_by_mode(
+    pbx: PrivateAsterisk, probe: AmiProbe, speech: recordings.TwoSided, tmp_path: Path, tap: str
+) -> None:
+    heard_s = both_spoke_s(speech)
     settings = {
         "asterisk": {"tap": tap},
         "analysis": {"speech_model": "off", "text_model": "off", "transcriber": "off"},
@@ -27,9 +39,9 @@ async def test_who_is_heard_by_mode(pbx: PrivateAsterisk, probe: AmiProbe, tmp_p
     ):
         customer = await call_in(probe, "route", {"EMOCX_QUERY": "hello"})
         await probe.event("BridgeEnter", Uniqueid=customer.uniqueid)
-        # The recording itself is the clock: it is over, and the customer hangs up, after HEARD_S.
-        await probe.action(Action="AbsoluteTimeout", Channel=customer.channel, Timeout=str(int(HEARD_S)))
-        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), HEARD_S + 20)
+        # The recording itself is the clock: when both have spoken, the customer hangs up.
+        await probe.action(Action="AbsoluteTimeout", Channel=customer.channel, Timeout=str(heard_s))
+        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), heard_s + 20)
     (graded,) = crm.of("call.graded", customer.uniqueid)
     facts = graded.data["grade"]["facts"]
     assert facts["customer_s"] > 1
