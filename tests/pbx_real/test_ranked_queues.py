@@ -72,8 +72,12 @@ class Centre:
         """Wait for events of members until the queues are like this."""
         try:
             async with asyncio.timeout(seconds):
-                while (now := await self.penalties()) != wanted:
-                    await self.probe.event("QueueMemberPenalty", seconds, after=len(self.probe.events))
+                while True:
+                    # A change while the queues tell may not be in what they tell.
+                    before = len(self.probe.events)
+                    if (now := await self.penalties()) == wanted:
+                        return
+                    await self.probe.event("QueueMemberPenalty", seconds, after=before)
         except TimeoutError:
             assert now == wanted
 
