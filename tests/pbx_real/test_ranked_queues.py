@@ -175,6 +175,8 @@ async def test_a_caller_of_the_holdout_rings_as_before(centre: Centre, folder: P
         # The best has just had a call: by idle time he is the last.
         first = await centre.answers(QUERIES[1], customers(held_out=False)[0])
         assert first["Interface"] == best
+        # Hung up before they are together, there is no AgentComplete.
+        await centre.probe.event("BridgeEnter", Uniqueid=first["Uniqueid"])
         await centre.pbx.cli("channel request hangup all")
         await centre.probe.event("AgentComplete", Uniqueid=first["Uniqueid"])
         event = await centre.answers(QUERIES[1], customers(held_out=True)[0])
