@@ -71,7 +71,10 @@ ALLOWED = {
     ("pbx.check_local", "emotion"),
 }
 
-HEAVY = ("tensorflow", "keras", "librosa", "sklearn", "scipy", "numpy", "faster_whisper", "ai_edge_litert")
+HEAVY = (
+    "tensorflow", "keras", "librosa", "sklearn", "scipy", "numpy",
+    "faster_whisper", "ai_edge_litert", "onnx", "onnxruntime",
+)  # fmt: skip
 
 
 def modules() -> Iterator[tuple[str, Path]]:

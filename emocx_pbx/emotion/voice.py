@@ -1,7 +1,8 @@
-"""The front end of the `voice` model: statistics over time of two frozen Whisper encoders' frames."""
+"""The front end of the `voice` model: statistics over time of frozen Whisper encoders' frames."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,14 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.emotion import whisper
+from emocx_pbx.emotion.whisper_weights import source_sha256
 from emocx_pbx.errors import ModelError
 
 FloatArray = npt.NDArray[np.float32]
 
-#: Whose weights, and after which layer (chosen on speakers of train and dev).
-ENCODERS: Final = (("base", 3), ("base", 4))
-#: Statistics of each encoder's 512 channels.
-WIDTHS: Final = (3 * 512, 3 * 512)
+#: Whose weights, and after which layers (chosen on speakers of train and dev).
+ENCODERS: Final = (("base", (3, 4)), ("tiny.en", (2, 3)))
+#: Statistics of each layer's channels, 512 and 384.
+WIDTHS: Final = (3 * 512, 3 * 512, 3 * 384, 3 * 384)
+#: The layers, by their place in WIDTHS, that the relative map learns from.
+RELATIVE: Final = (1, 2, 3)
+
+
+def blocks() -> tuple[slice, ...]:
+    """Where in a measurement the layers are that the relative map learns from."""
+    ends = list(itertools.accumulate(WIDTHS))
+    return tuple(slice(ends[i] - WIDTHS[i], ends[i]) for i in RELATIVE)
 
 
 def available() -> bool:
@@ -25,12 +35,16 @@ def available() -> bool:
 
 
 class VoiceFrontEnd:
-    """Mean, spread and maximum over time of each encoder's channels."""
+    """Mean, spread and maximum over time of the channels of each encoder's layers."""
 
     def __init__(self, recipe: Mapping[str, Any]) -> None:
         """Load the encoders that the recipe names; raises ModelError when one is not installed."""
         try:
-            named = [(str(e["source"]), int(e["layers"]), str(e["sha256"])) for e in recipe["encoders"]]
+            named = [
+                # Recipes of older models name one layer each.
+                (str(e["source"]), np.atleast_1d(e["layers"]).astype(int).tolist(), str(e["sha256"]))
+                for e in recipe["encoders"]
+            ]
         except (KeyError, TypeError, ValueError) as e:
             raise ModelError(f"the recipe's encoders are incomplete: {e}") from None
         self._encoders = [whisper.WhisperEncoder(*one) for one in named]
@@ -40,16 +54,16 @@ class VoiceFrontEnd:
         mel = whisper.log_mel_16k(samples)
         parts = []
         for encoder in self._encoders:
-            heard = encoder.frames(mel)
-            # (t, channels)
-            parts += [heard.mean(axis=0), heard.std(axis=0), heard.max(axis=0)]
+            for heard in encoder.frames(mel):
+                # (t, channels)
+                parts += [heard.mean(axis=0), heard.std(axis=0), heard.max(axis=0)]
         return np.concatenate(parts)
 
 
 def new_recipe() -> dict[str, Any]:
     """The recipe of a model about to be trained with the installed weights."""
     encoders = [
-        {"source": source, "layers": layers, "sha256": whisper.source_sha256(source)}
+        {"source": source, "layers": list(layers), "sha256": source_sha256(source)}
         for source, layers in ENCODERS
     ]
     return {"front": "voice", "encoders": encoders}

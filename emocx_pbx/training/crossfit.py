@@ -40,8 +40,8 @@ class Recipe:
 
     fits: tuple[Fit, ...]
     """One head of each in every fold."""
-    widths: tuple[int, ...]
-    """Widths of the encoders' blocks of a measurement."""
+    relative: tuple[slice, ...]
+    """The blocks of a measurement that the relative map learns from."""
     seed: int
 
 
@@ -189,4 +189,4 @@ def _head(
 
 def _relative(x: Floats, clips: Sequence[Clip], recipe: Recipe) -> Relative:
     voices, corpora = np.array([c.voice for c in clips]), np.array([c.corpus for c in clips])
-    return fit_relative(x, labels_of(clips), voices, corpora, recipe.widths)
+    return fit_relative(x, labels_of(clips), voices, corpora, recipe.relative)

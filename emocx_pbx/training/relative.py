@@ -43,30 +43,31 @@ class Relative:
         return out
 
 
-def fit_relative(x: Floats, labels: Ints, voices: Names, corpora: Names, widths: Sequence[int]) -> Relative:
-    """Ridge regression of the class on each block of x (variants, n, width), less the speaker's mean.
+def fit_relative(x: Floats, labels: Ints, voices: Names, corpora: Names, blocks: Sequence[slice]) -> Relative:
+    """Ridge regression of the class on blocks of x (variants, n, width), less the speaker's mean.
 
-    `widths` are those of the blocks, an encoder's statistics each; every block has a regression of its own
-    and their mean is taken, which carries over to unheard corpora better than one regression on all.
+    A block is a layer's statistics; each has a regression of its own and their mean is taken, which carries
+    over to unheard corpora better than one regression on all. What is in no block has no say.
     """
     weights = np.tile(balanced(labels, corpora), len(x))
     target = np.tile((np.eye(_CLASSES, dtype=np.float32)[labels] - 1 / _CLASSES) @ CONTRASTS, (len(x), 1))
-    found, bias, start = [], np.zeros(3), 0
-    for width in widths:
-        rows = x[:, :, start : start + width].reshape(-1, width)
+    found, bias = np.zeros((x.shape[2], 3)), np.zeros(3)
+    for block in blocks:
+        seen = x[:, :, block]
+        width = seen.shape[2]
+        rows = seen.reshape(-1, width)
         # (variants * n, width)
         spread = rows.std(axis=0) + 1e-6
-        means = _speakers_means(x[:, :, start : start + width], labels, voices)
+        means = _speakers_means(seen, labels, voices)
         usual = np.mean([means[corpora == c].mean(axis=0) for c in np.unique(corpora)], axis=0)
         scaled = np.clip((rows - np.tile(means, (len(x), 1))) / spread, -6.0, 6.0)
         weighed = (scaled * weights[:, None]).T
         gram = weighed @ scaled
         gram[np.diag_indices(width)] += _RIDGE * np.trace(gram) / width
-        solved = scipy.linalg.solve(gram, weighed @ target, assume_a="pos") / spread[:, None] / len(widths)
-        found.append(solved)
+        solved = scipy.linalg.solve(gram, weighed @ target, assume_a="pos") / spread[:, None] / len(blocks)
+        found[block] = solved
         bias -= usual @ solved
-        start += width
-    return Relative(np.concatenate(found).astype(np.float32), bias.astype(np.float32))
+    return Relative(found.astype(np.float32), bias.astype(np.float32))
 
 
 def balanced(labels: Ints, corpora: Names) -> Floats:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from emocx_pbx.audio.features import log_mel
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion.whisper import WhisperEncoder, source_sha256
+from emocx_pbx.emotion.whisper import WhisperEncoder
+from emocx_pbx.emotion.whisper_weights import source_sha256
 from emocx_pbx.training import networks
 from emocx_pbx.training.augment import over_a_line, speed
 from emocx_pbx.training.data import Clip, labels_of, on_line
@@ -32,7 +33,7 @@ Tell = Callable[[str, int, int], None]
 
 #: Whose encoder teaches, and after which layer.
 SOURCE: Final = "base"
-LAYERS: Final = 4
+LAYER: Final = 4
 #: Heads on the teacher's statistics for each fold of speakers, and how they are trained.
 FOLDS: Final = 4
 HEADS: Final = 2
@@ -72,11 +73,11 @@ def hear(
     `cache` is a folder that keeps variants for a second run. Raises ModelError without the packages of
     the extra 'voice'.
     """
-    key = hashlib.sha256(f"{seed} {lines} {SOURCE} {LAYERS}".encode())
+    key = hashlib.sha256(f"{seed} {lines} {SOURCE} {LAYER}".encode())
     for clip in train:
         key.update(clip.samples.tobytes())
     found: list[Heard] = []
-    encoder = WhisperEncoder(SOURCE, LAYERS, source_sha256(SOURCE))
+    encoder = WhisperEncoder(SOURCE, [LAYER], source_sha256(SOURCE))
     basis: tuple[Floats, Floats] | None = None
     for variant in range(variants):
         kept = None if cache is None else cache / f"heard-{key.hexdigest()[:16]}-{variant}.npz"
@@ -98,7 +99,7 @@ def hear(
 def _basis(train: Sequence[Clip], encoder: WhisperEncoder) -> tuple[Floats, Floats]:
     """Mean (512,) and principal components (512, WIDTH) of the teacher's frames."""
     chosen = np.random.default_rng(0).permutation(len(train))[:_BASIS_CLIPS]
-    rows = np.concatenate([_pairs(encoder(on_line(train[i].samples))) for i in chosen]).astype(np.float64)
+    rows = np.concatenate([_pairs(encoder(on_line(train[i].samples))[0]) for i in chosen]).astype(np.float64)
     mean = rows.mean(axis=0)
     _, vectors = np.linalg.eigh(np.cov((rows - mean).T))
     return mean.astype(np.float32), vectors[:, ::-1][:, :WIDTH].astype(np.float32)
@@ -129,7 +130,7 @@ def _hear(
     for done, clip in enumerate(train, 1):
         spoken = clip.samples if variant == 0 else speed(clip.samples, float(rng.uniform(*_PACE)))
         clear = on_line(spoken)
-        frames = encoder(clear)
+        frames = encoder(clear)[0]
         whole = np.concatenate((frames.mean(axis=0), frames.std(axis=0), frames.max(axis=0)))
         statistics.append(whole.astype(np.float16))
         taught.append(((_pairs(frames) - basis[0]) @ basis[1]).astype(np.float16))

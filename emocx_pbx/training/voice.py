@@ -22,7 +22,7 @@ from emocx_pbx.emotion.caller import CallerPrior
 from emocx_pbx.emotion.card import Card, checksum
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
-from emocx_pbx.emotion.voice import WIDTHS, VoiceFrontEnd, new_recipe
+from emocx_pbx.emotion.voice import VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.callers import EARLIER, caller_figures, learn_prior
@@ -75,7 +75,7 @@ def train_voice(
         start = opened(base, NAME)
         fits = [replace(fit, epochs=15, rate=fit.rate / 5) for fit in fits]
     x = measure(recipe, learn, variants, seed, tell, cache)
-    fitted = cross_fit(x, learn, Recipe(tuple(fits), WIDTHS, seed), tell, start)
+    fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(), seed), tell, start)
     inside = fitted.inside
     logits = fitted.parts.blend(inside)
     calibration = calibrate(inside.labels, logits)

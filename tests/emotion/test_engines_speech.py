@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emocx_pbx.domain import Scores
-from emocx_pbx.emotion import voice, whisper
+from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import CNN_FRAMES, MLP_WINDOWS, fixed_log_mel, fixed_windows, load_speech
@@ -150,18 +150,3 @@ def test_small_networks_take_one_shape():
     for seconds in (0.3, 3.2, 5.0):
         assert fixed_log_mel(speech(seconds)).shape == (CNN_FRAMES, 64)
         assert fixed_windows(speech(seconds)).shape == (MLP_WINDOWS, 180)
-
-
-def test_whisper_mel_equals_its_own():
-    import soxr
-    from faster_whisper.feature_extractor import FeatureExtractor
-
-    extractor = FeatureExtractor()
-    sound = speech()
-    theirs = extractor(soxr.resample(sound, 8000, 16000), padding=0)
-    np.testing.assert_allclose(whisper.log_mel_16k(sound), theirs, atol=1e-4)
-
-
-def test_weights_that_are_not_whisper_are_refused():
-    with pytest.raises(ModelError):
-        whisper.cut_layers(b"\x06\x00\x00\x00garbage", 2)

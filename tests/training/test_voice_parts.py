@@ -43,7 +43,7 @@ def names(clips):
 
 def test_the_relative_map_finds_emotions_in_corpora_that_it_never_heard():
     x, clips = speech("abc", away=3.0)
-    relative = fit_relative(x, *names(clips), (6, 6))
+    relative = fit_relative(x, *names(clips), (slice(6), slice(6, 12)))
     other, others = speech("d", speakers=30, seed=1, away=3.0)
     scores = relative(other[0]) @ CONTRASTS.T
     centred = scores - scores.mean(axis=0)
@@ -52,7 +52,7 @@ def test_the_relative_map_finds_emotions_in_corpora_that_it_never_heard():
 
 def test_a_voice_adds_a_constant_to_the_relative_map():
     x, clips = speech()
-    relative = fit_relative(x, *names(clips), (12,))
+    relative = fit_relative(x, *names(clips), (slice(12),))
     offset = np.full((1, 12), 0.7, np.float32)
     moved = relative(x[0] + offset) - relative(x[0])
     np.testing.assert_allclose(moved, np.tile(moved[:1], (len(moved), 1)), atol=1e-4)
@@ -105,7 +105,7 @@ def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path):
     from emocx_pbx.training.voice_network import network, opened
 
     x, clips = speech("abc", away=3.0)
-    fitted = cross_fit(x, clips, Recipe((QUICK,), (12,), 1), lambda *_: None)
+    fitted = cross_fit(x, clips, Recipe((QUICK,), (slice(12),), 1), lambda *_: None)
     parts = fitted.parts
     assert fitted.outside is not None and parts.familiar is not None
     model = network(parts)
@@ -125,10 +125,10 @@ def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path):
     start = opened(folder, "voice")
     np.testing.assert_allclose(start.relative(rows), parts.relative(rows), atol=1e-2)
     np.testing.assert_allclose(start.front(rows), parts.front(rows), atol=1e-2)
-    tuned = cross_fit(x, clips, Recipe((QUICK,), (12,), 1), lambda *_: None, start)
+    tuned = cross_fit(x, clips, Recipe((QUICK,), (slice(12),), 1), lambda *_: None, start)
     assert tuned.parts.familiar is None and tuned.outside is None
     with pytest.raises(ModelError, match="has 5 heads, not 10"):
-        cross_fit(x, clips, Recipe((QUICK, QUICK), (12,), 1), lambda *_: None, start)
+        cross_fit(x, clips, Recipe((QUICK, QUICK), (slice(12),), 1), lambda *_: None, start)
     with pytest.raises(ModelError, match="no mlp model"):
         opened(folder, "mlp")
 

@@ -69,7 +69,7 @@ def test_no_speaker_is_in_two_folds_and_every_fold_hears_every_large_corpus():
 def test_a_single_speaker_cannot_be_cross_fitted():
     clips = [clip("a", "s", k) for k in range(4)]
     with pytest.raises(InputError, match="two speakers"):
-        cross_fit(np.zeros((1, 4, 6), np.float32), clips, Recipe((QUICK,), (6,), 1), lambda *_: None)
+        cross_fit(np.zeros((1, 4, 6), np.float32), clips, Recipe((QUICK,), (slice(6),), 1), lambda *_: None)
 
 
 def speakers(count=40, clips=12, seed=0):
@@ -89,7 +89,7 @@ def speakers(count=40, clips=12, seed=0):
 def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emotion():
     x, log_p, labels, voices = speakers()
     corpora = np.full(labels.size, "c")
-    relative = fit_relative(x[None], labels, voices, corpora, (8,))
+    relative = fit_relative(x[None], labels, voices, corpora, (slice(8),))
     prior = CallerPrior.of(learn_prior(relative(x), relative, log_p, labels, voices, corpora), 1.0, 0.6)
     x, log_p, labels, voices = speakers(seed=1)
     found = caller_figures(prior, x, log_p, labels, voices, seed=0)
@@ -123,7 +123,7 @@ class Stub:
 
 def test_callers_are_assembled_from_clips_for_each_expected_share():
     x, log_p, labels, voices = speakers(6)
-    relative = fit_relative(x[None], labels, voices, np.full(labels.size, "c"), (8,))
+    relative = fit_relative(x[None], labels, voices, np.full(labels.size, "c"), (slice(8),))
     prior = CallerPrior.of(
         learn_prior(relative(x), relative, log_p, labels, voices, np.full(labels.size, "c")), 1.0, 0.6
     )

@@ -1,0 +1,141 @@
+"""A Whisper encoder as an ONNX graph that hands out the frames of several of its layers.
+
+Written at load from the weights of an installed package, so that none are shipped. Products of matrices
+are of 8-bit integers: weights scaled by output channel, activations by frame (a few channels of Whisper's
+are a hundred times as large as the rest, and one scale for all frames drowns the others in rounding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.emotion.whisper_weights import EncoderWeights
+from emocx_pbx.errors import ModelError
+
+FloatArray = npt.NDArray[np.float32]
+
+_OPSET: Final = 18
+#: Operators that onnxruntime adds: Gelu, MultiHeadAttention, MatMulIntegerToFloat.
+_RUNTIME: Final = "com.microsoft"
+_ZERO: Final = 128
+_LEAST: Final = np.float32(1e-9)
+
+
+def graph(weights: EncoderWeights, layers: Sequence[int]) -> bytes:
+    """A model from `mel` (1, 80, 2 t) to outputs `layer_<n>` (1, t, width), one of each of `layers`.
+
+    Layers count from 1; each output has been through the encoder's last layer norm. Raises ModelError when
+    there is no such layer.
+    """
+    if not layers or min(layers) < 1 or max(layers) > weights.layers:
+        raise ModelError(f"layers {list(layers)} asked for, the encoder has 1 to {weights.layers}")
+    return _Writer(weights).written(layers)
+
+
+class _Writer:
+    def __init__(self, weights: EncoderWeights) -> None:
+        import onnx
+
+        self._onnx = onnx
+        self._weights = weights
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+
+    def written(self, layers: Sequence[int]) -> bytes:
+        x = self._positioned(self._convolved("mel"))
+        for number in range(1, max(layers) + 1):
+            x = self._layer(x, f"layer_{number - 1}")
+            if number in layers:
+                self._op("Identity", self._norm(x, "layer_norm"), out=f"layer_{number}")
+        helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
+        shape = [1, "frames", self._weights.width]
+        built = helper.make_graph(
+            self._nodes,
+            "whisper_encoder",
+            [helper.make_tensor_value_info("mel", kind, [1, 80, "columns"])],
+            [helper.make_tensor_value_info(f"layer_{n}", kind, shape) for n in layers],
+            self._constants,
+        )
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_RUNTIME, 1)]
+        model: bytes = helper.make_model(built, opset_imports=opsets, ir_version=9).SerializeToString()
+        return model
+
+    def _convolved(self, x: str) -> str:
+        for name, stride in (("conv1", 1), ("conv2", 2)):
+            kernel, bias = (self._stored(f"{name}/{part}") for part in ("weight", "bias"))
+            x = self._op("Conv", x, kernel, bias, kernel_shape=[3], pads=[1, 1], strides=[stride])
+            x = self._op("Gelu", x, domain=_RUNTIME)
+        return self._op("Transpose", x, perm=[0, 2, 1])
+        # (1, t, width)
+
+    def _positioned(self, x: str) -> str:
+        first, frames = (self._constant(np.array([i], np.int64)) for i in (0, 1))
+        until = self._op("Gather", self._op("Shape", x), frames)
+        where = self._op("Slice", self._stored("position_encodings/encodings"), first, until, first)
+        return self._op("Add", x, where)
+
+    def _layer(self, x: str, name: str) -> str:
+        y = self._linear(
+            self._norm(x, f"{name}/self_attention/layer_norm"), f"{name}/self_attention/linear_0"
+        )
+        sizes = self._constant(np.full(3, self._weights.width, np.int64))
+        query, key, value = self._ops("Split", 3, y, sizes, axis=-1)
+        y = self._op("MultiHeadAttention", query, key, value, domain=_RUNTIME, num_heads=self._weights.heads)
+        x = self._op("Add", x, self._linear(y, f"{name}/self_attention/linear_1"))
+        y = self._linear(self._norm(x, f"{name}/ffn/layer_norm"), f"{name}/ffn/linear_0")
+        y = self._linear(self._op("Gelu", y, domain=_RUNTIME), f"{name}/ffn/linear_1")
+        return self._op("Add", x, y)
+
+    def _norm(self, x: str, name: str) -> str:
+        gamma, beta = (self._stored(f"{name}/{part}") for part in ("gamma", "beta"))
+        return self._op("LayerNormalization", x, gamma, beta, axis=-1, epsilon=1e-5)
+
+    def _linear(self, x: str, name: str) -> str:
+        """Rows (1, t, n) times stored weights (m, n), plus a bias (m,): (1, t, m)."""
+        weights = self._weights.arrays[f"{name}/weight"]
+        scale = np.maximum(np.abs(weights).max(axis=1), 1e-9) / 127
+        # (m,)
+        rounded = np.rint(weights / scale[:, None]).astype(np.int8).T
+        last = self._constant(np.array([-1], np.int64))
+        largest = self._op("ReduceMax", self._op("Abs", x), last, keepdims=1)
+        largest = self._op("Max", largest, self._constant(_LEAST))
+        step = self._op("Mul", largest, self._constant(np.float32(1 / 127)))
+        # (1, t, 1)
+        # The cast cuts off what is behind the point, so half of one more rounds.
+        shifted = self._op("Add", self._op("Div", x, step), self._constant(np.float32(_ZERO + 0.5)))
+        coded = self._op("Cast", shifted, to=self._onnx.TensorProto.UINT8)
+        product = self._op(
+            "MatMulIntegerToFloat",
+            coded,
+            self._constant(rounded),
+            self._constant(np.float32(1)),
+            self._constant(scale.astype(np.float32)),
+            self._constant(np.uint8(_ZERO)),
+            domain=_RUNTIME,
+        )
+        return self._op("Add", self._op("Mul", product, step), self._stored(f"{name}/bias"))
+
+    def _op(self, kind: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
+        name = out or f"x{len(self._nodes)}"
+        self._nodes.append(self._onnx.helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def _ops(self, kind: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
+        names = [f"x{len(self._nodes)}_{i}" for i in range(count)]
+        self._nodes.append(self._onnx.helper.make_node(kind, inputs, names, **attributes))
+        return names
+
+    def _stored(self, name: str) -> str:
+        if not any(constant.name == name for constant in self._constants):
+            self._constants.append(self._onnx.numpy_helper.from_array(self._weights.arrays[name], name))
+        return name
+
+    def _constant(self, value: Any) -> str:
+        name = f"c{len(self._constants)}"
+        array = np.ascontiguousarray(value).reshape(np.shape(value))
+        self._constants.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
