@@ -61,7 +61,12 @@ class CallerPrior:
 
     def place(self, measured: Floats, log_p: Floats) -> Doubles:
         """The point z (k,) of a measurement (width,) with log probabilities (4,)."""
-        z: Doubles = np.concatenate((measured, log_p)).astype(np.float64) @ self.project
+        z: Doubles = self.points(measured[None], log_p[None])[0]
+        return z
+
+    def points(self, measured: Floats, log_p: Floats) -> Doubles:
+        """The points (n, k) of measurements (n, width) with log probabilities (n, 4)."""
+        z: Doubles = np.concatenate((measured, log_p), axis=1).astype(np.float64) @ self.project
         return z
 
     def offsets(self, counts: Doubles, sums: Doubles) -> tuple[Doubles, Doubles]:

@@ -41,8 +41,10 @@ def learn_prior(
     labels: Ints,
     voices: Names,
     corpora: Names,
-) -> dict[str, Floats]:
+) -> tuple[dict[str, Floats], Doubles]:
     """Arrays of a CallerPrior from clips (n,) of many speakers, each read by heads that never heard it.
+
+    With them, the clips' points (n, k) in the prior's space, from those very answers.
 
     The space: the three directions in which log probabilities (n, 4) differ, and the three in which a
     speaker's emotions differ from that speaker's own mean: `relative` (n, 3), cross-fitted as the heads
@@ -57,12 +59,13 @@ def learn_prior(
     whiten = whiten @ turn
     # The projection has no constant: what the map adds to all measurements is taken off the means instead.
     away = whole.bias @ whiten[:3]
-    return {
+    arrays = {
         "project": np.concatenate((whole.weights @ whiten[:3], CONTRASTS @ whiten[3:])).astype(np.float32),
         "means": (means @ whiten - away).astype(np.float32),
         "shared": np.maximum(np.diag(whiten.T @ shared @ whiten), _LEAST).astype(np.float32),
         "own": np.maximum(np.diag(whiten.T @ own @ whiten), _LEAST).astype(np.float32),
     }
+    return arrays, z @ whiten - away
 
 
 def variances(
@@ -136,15 +139,14 @@ def adapted(
 
 def caller_figures(
     prior: CallerPrior,
-    measured: Floats,
+    points: Doubles,
     log_p: Floats,
     labels: Ints,
     voices: Names,
     seed: int,
     neutral_share: float = 1 / _CLASSES,
 ) -> dict[str, Any]:
-    """UAR of plain readings and of both kinds of callers, on measurements (n, width)."""
-    points = np.concatenate((measured, log_p), axis=1).astype(np.float64) @ prior.project
+    """UAR of plain readings and of both kinds of callers, from points (n, k) of clips."""
     found: dict[str, Any] = {"unadapted": round(uar(labels, log_p.argmax(axis=1)), 4)}
     for kind in KINDS:
         rows = histories(labels, voices, kind, seed)
@@ -174,10 +176,11 @@ def measured_callers(
         log_p.append(np.log(np.mean([classifier.calibrated(m) for m in parts], axis=0) + 1e-9))
         tell(done, len(clips))
     labels, voices = labels_of(clips), np.array([c.voice for c in clips])
-    x, logs = np.array(measured), np.array(log_p, np.float32)
+    logs = np.array(log_p, np.float32)
+    points = classifier.caller.points(np.array(measured), logs)
     return {
         f"{EARLIER} earlier clips, {share:.2f} neutral expected": caller_figures(
-            classifier.caller, x, logs, labels, voices, 1, share
+            classifier.caller, points, logs, labels, voices, 1, share
         )
         for share in neutral_shares
     }

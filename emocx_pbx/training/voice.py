@@ -26,7 +26,7 @@ from emocx_pbx.emotion.voice import VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.callers import EARLIER, caller_figures, learn_prior
-from emocx_pbx.training.crossfit import Recipe, cross_fit
+from emocx_pbx.training.crossfit import CrossFitted, Recipe, cross_fit
 from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate, softmax
@@ -44,6 +44,7 @@ PROTOCOL: Final = (
 #: How a call's mix of emotions and a reading's distance count (chosen out of fold; see emotion/caller.py).
 MIX: Final = 12.0
 TRUST: Final = 0.6
+NOTE: Final = "UAR of callers assembled from the split's own speakers (training/callers.py)"
 #: Augmented variants of each clip, beside the clip itself.
 VARIANTS: Final = 2
 #: Each fold's heads: three that err differently.
@@ -82,14 +83,18 @@ def train_voice(
     p = softmax(logits / calibration.temperature)
     log_p = np.log(np.maximum(p, 1e-9))
     voices = np.array([c.voice for c in learn])
+    adaptation: dict[str, Any] = {"earlier_clips": EARLIER, "note": NOTE}
     if base is None:
-        arrays = learn_prior(
+        arrays, points = learn_prior(
             inside.contrasts, fitted.parts.relative, log_p, inside.labels, voices, inside.corpora
+        )
+        adaptation["out_of_fold"] = caller_figures(
+            CallerPrior.of(arrays, MIX, TRUST), points, log_p, inside.labels, voices, seed
         )
     else:
         with np.load(base / CALLER, allow_pickle=False) as stored:
             arrays = dict(stored)
-    CallerPrior.of(arrays, MIX, TRUST)  # refused here rather than when served
+        CallerPrior.of(arrays, MIX, TRUST)  # refused here rather than when served
     folder = next_folder(out)
     networks.save(network(fitted.parts), folder, x.shape[2:])
     np.savez(folder / CALLER, allow_pickle=False, **arrays)
@@ -104,6 +109,8 @@ def train_voice(
         sha256={n: checksum(folder / n) for n in ("model.keras", "model.tflite", CALLER)},
         figures={
             "out_of_fold": summary(learn, p, None, calibration.threshold),
+            "familiar": _told_apart(fitted),
+            "adaptation": adaptation,
         },
         data={
             "corpora": sorted({c.corpus for c in clips}),
@@ -137,18 +144,27 @@ def report(
             x = measure(card.recipe, test, 0, seed, tell, cache)[0]
             log_p = np.log(np.maximum(p, 1e-9))
             voices = np.array([c.voice for c in test])
-            found = caller_figures(classifier.caller, x, log_p, labels, voices, seed)
-            figures["adaptation"] = {
-                "earlier_clips": EARLIER,
-                "note": "UAR of callers assembled from the test's own speakers (training/callers.py)",
-                "test": found,
-            }
+            points = classifier.caller.points(x, log_p)
+            found = caller_figures(classifier.caller, points, log_p, labels, voices, seed)
+            figures["adaptation"] = {**card.figures["adaptation"], "test": found}
         card = replace(card, figures=figures)
         worst = plots.worst_clips(test, p)
         plots.pictures(folder, labels, p, curves)
     card.write(folder)
     plots.write_card_text(folder, card, worst)
     return folder
+
+
+def _told_apart(fitted: CrossFitted) -> dict[str, float]:
+    """Area under the ROC curve of familiarity: each corpus left out against speakers kept out of folds."""
+    if fitted.outside is None:
+        return {}
+    known, found = fitted.inside.familiar, {}
+    for name in np.unique(fitted.outside.corpora):
+        unknown = fitted.outside.of(fitted.outside.corpora == name).familiar
+        above = np.searchsorted(np.sort(unknown), known).mean() / len(unknown)
+        found[str(name)] = round(float(above), 3)
+    return found
 
 
 def next_folder(out: Path) -> Path:
