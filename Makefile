@@ -16,7 +16,7 @@ lint: $(VENV)/.train
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: venv
+format: $(VENV)/.train
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
