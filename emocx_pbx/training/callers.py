@@ -46,9 +46,9 @@ def learn_prior(
 
     With them, the clips' points (n, k) in the prior's space, from those very answers.
 
-    The space: the three directions in which log probabilities (n, 4) differ, and the three in which a
-    speaker's emotions differ from that speaker's own mean: `relative` (n, 3), cross-fitted as the heads
-    were, by maps like `whole`.
+    The space: the three directions in which log probabilities (n, 4) differ, and those in which a speaker's
+    emotions differ from that speaker's own mean, `relative` (n, 3 b), cross-fitted as the heads were by maps
+    like `whole`. Block by block they tell a lasting emotion from a voice better than their mean.
     """
     z = np.concatenate((relative, log_p @ CONTRASTS), axis=1).astype(np.float64)
     means, noise, shared, own = variances(z, labels, voices, corpora)
@@ -58,9 +58,12 @@ def learn_prior(
     _, turn = np.linalg.eigh(whiten.T @ shared @ whiten)
     whiten = whiten @ turn
     # The projection has no constant: what the map adds to all measurements is taken off the means instead.
-    away = whole.bias @ whiten[:3]
+    split = len(whole.bias)
+    away = whole.bias @ whiten[:split]
+    project = np.concatenate((whole.weights @ whiten[:split], CONTRASTS @ whiten[split:]))
+    # (width + 4, 3 b + 3)
     arrays = {
-        "project": np.concatenate((whole.weights @ whiten[:3], CONTRASTS @ whiten[3:])).astype(np.float32),
+        "project": project.astype(np.float32),
         "means": (means @ whiten - away).astype(np.float32),
         "shared": np.maximum(np.diag(whiten.T @ shared @ whiten), _LEAST).astype(np.float32),
         "own": np.maximum(np.diag(whiten.T @ own @ whiten), _LEAST).astype(np.float32),

@@ -99,16 +99,23 @@ def softmax(logits: Floats) -> Floats:
     return out
 
 
-def calibrate(truth: Ints, logits: Floats, accuracy: float = 0.85, coverage: float = 0.7) -> Calibration:
-    """Temperature of least log loss, and a threshold, from dev clips' labels (n,) and logits (n, 4).
+def calibrate(
+    truth: Ints,
+    logits: Floats,
+    accuracy: float = 0.85,
+    coverage: float = 0.7,
+    temperature: float | None = None,
+) -> Calibration:
+    """Temperature of least log loss (unless given) and a threshold, from labels (n,) and logits (n, 4).
 
     The threshold is the lowest at which the clips over it are right `accuracy` of the time, or the
     one that keeps `coverage` of the clips, whichever is lower.
     """
-    rows = np.arange(len(truth))
-    grid = np.geomspace(0.3, 5.0, 113)
-    losses = [-float(np.mean(np.log(softmax(logits / t)[rows, truth] + 1e-9))) for t in grid]
-    temperature = float(grid[int(np.argmin(losses))])
+    if temperature is None:
+        rows = np.arange(len(truth))
+        grid = np.geomspace(0.3, 5.0, 113)
+        losses = [-float(np.mean(np.log(softmax(logits / t)[rows, truth] + 1e-9))) for t in grid]
+        temperature = float(grid[int(np.argmin(losses))])
     p = softmax(logits / temperature)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == truth
     order = np.argsort(-confidence, kind="stable")

@@ -79,14 +79,16 @@ def train_voice(
     fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(), seed), tell, start)
     inside = fitted.inside
     logits = fitted.parts.blend(inside)
-    calibration = calibrate(inside.labels, logits)
-    p = softmax(logits / calibration.temperature)
+    # The blend is of least log loss on known and on unknown recordings; a temperature from the known ones
+    # alone would make it too sure of all others.
+    calibration = calibrate(inside.labels, logits, temperature=1.0)
+    p = softmax(logits)
     log_p = np.log(np.maximum(p, 1e-9))
     voices = np.array([c.voice for c in learn])
     adaptation: dict[str, Any] = {"earlier_clips": EARLIER, "note": NOTE}
     if base is None:
         arrays, points = learn_prior(
-            inside.contrasts, fitted.parts.relative, log_p, inside.labels, voices, inside.corpora
+            fitted.each, fitted.parts.relative, log_p, inside.labels, voices, inside.corpora
         )
         adaptation["out_of_fold"] = caller_figures(
             CallerPrior.of(arrays, MIX, TRUST), points, log_p, inside.labels, voices, seed

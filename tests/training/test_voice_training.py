@@ -90,7 +90,7 @@ def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emot
     x, log_p, labels, voices = speakers()
     corpora = np.full(labels.size, "c")
     relative = fit_relative(x[None], labels, voices, corpora, (slice(8),))
-    arrays, points = learn_prior(relative(x), relative, log_p, labels, voices, corpora)
+    arrays, points = learn_prior(relative.each(x), relative, log_p, labels, voices, corpora)
     prior = CallerPrior.of(arrays, 1.0, 0.6)
     np.testing.assert_allclose(points, prior.points(x, log_p), atol=1e-3)
     x, log_p, labels, voices = speakers(seed=1)
@@ -126,7 +126,7 @@ class Stub:
 def test_callers_are_assembled_from_clips_for_each_expected_share():
     x, log_p, labels, voices = speakers(6)
     relative = fit_relative(x[None], labels, voices, np.full(labels.size, "c"), (slice(8),))
-    arrays, _ = learn_prior(relative(x), relative, log_p, labels, voices, np.full(labels.size, "c"))
+    arrays, _ = learn_prior(relative.each(x), relative, log_p, labels, voices, np.full(labels.size, "c"))
     prior = CallerPrior.of(arrays, 1.0, 0.6)
     clips = [
         Clip("c", str(v), "test", int(k), "", np.tile(row / 10, 200).astype(np.float32))
