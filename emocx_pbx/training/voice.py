@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.caller import CallerPrior
-from emocx_pbx.emotion.card import Card, checksum
+from emocx_pbx.emotion.card import Card, checksum, read_card
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
 from emocx_pbx.emotion.voice import VoiceFrontEnd, blocks, new_recipe
@@ -67,13 +67,15 @@ def train_voice(
 ) -> Path:
     """Train on the clips of all splits but test, report on test; the new version's folder.
 
-    With `base` its heads learn on, at a gentler rate; what is known of callers is kept.
+    With `base` its heads learn on, at a gentler rate; its encoders and what is known of callers are kept.
     """
     learn = [c for c in clips if c.split != "test"]
     recipe = new_recipe()
     start = None
     if base is not None:
         start = opened(base, NAME)
+        # Its heads know what its own encoders say, be they others than those of new models.
+        recipe["encoders"] = read_card(base).recipe["encoders"]
         fits = [replace(fit, epochs=15, rate=fit.rate / 5) for fit in fits]
     x = measure(recipe, learn, variants, seed, tell, cache)
     fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(), seed), tell, start)
