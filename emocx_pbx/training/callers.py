@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Names = npt.NDArray[np.str_]
 Doubles = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 _CLASSES: Final = len(LABELS)
 #: Least variance of a voice's offsets, against the noise's 1.
@@ -41,29 +42,29 @@ def learn_prior(
     labels: Ints,
     voices: Names,
     corpora: Names,
+    chosen: Bools | None = None,
 ) -> tuple[dict[str, Floats], Doubles]:
     """Arrays of a CallerPrior from clips (n,) of many speakers, each read by heads that never heard it.
 
-    With them, the clips' points (n, k) in the prior's space, from those very answers.
+    With them, the clips' points (n, k) in the prior's space, from those very answers. Only `chosen` clips
+    are learnt from.
 
-    The space: the three directions in which log probabilities (n, 4) differ, and those in which a speaker's
-    emotions differ from that speaker's own mean, `relative` (n, 3 b), cross-fitted as the heads were by maps
-    like `whole`. Block by block they tell a lasting emotion from a voice better than their mean.
+    The space: the three directions in which log probabilities (n, 4) differ, and the three in which a
+    speaker's emotions differ from that speaker's own mean: `relative` (n, 3), cross-fitted as the heads
+    were, by maps like `whole`.
     """
     z = np.concatenate((relative, log_p @ CONTRASTS), axis=1).astype(np.float64)
-    means, noise, shared, own = variances(z, labels, voices, corpora)
+    some = np.ones(len(z), np.bool_) if chosen is None else chosen
+    means, noise, shared, own = variances(z[some], labels[some], voices[some], corpora[some])
     # Directions in which noise has variance 1 and what voices add is independent.
     scale, axes = np.linalg.eigh(noise)
     whiten = axes / np.sqrt(np.maximum(scale, 1e-9))
     _, turn = np.linalg.eigh(whiten.T @ shared @ whiten)
     whiten = whiten @ turn
     # The projection has no constant: what the map adds to all measurements is taken off the means instead.
-    split = len(whole.bias)
-    away = whole.bias @ whiten[:split]
-    project = np.concatenate((whole.weights @ whiten[:split], CONTRASTS @ whiten[split:]))
-    # (width + 4, 3 b + 3)
+    away = whole.bias @ whiten[:3]
     arrays = {
-        "project": project.astype(np.float32),
+        "project": np.concatenate((whole.weights @ whiten[:3], CONTRASTS @ whiten[3:])).astype(np.float32),
         "means": (means @ whiten - away).astype(np.float32),
         "shared": np.maximum(np.diag(whiten.T @ shared @ whiten), _LEAST).astype(np.float32),
         "own": np.maximum(np.diag(whiten.T @ own @ whiten), _LEAST).astype(np.float32),
@@ -155,6 +156,34 @@ def caller_figures(
         rows = histories(labels, voices, kind, seed)
         best = adapted(prior, points, log_p, rows, neutral_share).argmax(axis=1)
         found[kind] = round(uar(labels[[row[-1] for row in rows]], best), 4)
+    return found
+
+
+def cross_fitted_figures(
+    relative: Floats,
+    whole: Relative,
+    log_p: Floats,
+    labels: Ints,
+    voices: Names,
+    corpora: Names,
+    folds: Ints,
+    seed: int,
+    mix: float,
+    trust: float,
+) -> dict[str, Any]:
+    """What `caller_figures` gives, each clip (n,) by a prior that never heard the speakers of its fold."""
+    by_fold = {}
+    for k in np.unique(folds):
+        arrays, points = learn_prior(relative, whole, log_p, labels, voices, corpora, folds != k)
+        by_fold[int(k)] = CallerPrior.of(arrays, mix, trust), points
+    found: dict[str, Any] = {"unadapted": round(uar(labels, log_p.argmax(axis=1)), 4)}
+    for kind in KINDS:
+        truth, best = [], []
+        for k, (prior, points) in by_fold.items():
+            rows = [row for row in histories(labels, voices, kind, seed) if folds[row[-1]] == k]
+            truth += [labels[row[-1]] for row in rows]
+            best += list(adapted(prior, points, log_p, rows).argmax(axis=1)) if rows else []
+        found[kind] = round(uar(np.array(truth), np.array(best)), 4)
     return found
 
 

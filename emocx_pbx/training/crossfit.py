@@ -21,7 +21,7 @@ from emocx_pbx.training.data import Clip, balance, labels_of
 from emocx_pbx.training.familiar import Familiar, fit_familiar
 from emocx_pbx.training.heads import Compressor, Weights, answer, fit_compressor, train
 from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.relative import CONTRASTS, Relative, fit_relative, mean_of_blocks
+from emocx_pbx.training.relative import CONTRASTS, Relative, fit_relative
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -65,8 +65,6 @@ class CrossFitted:
     inside: Answers
     outside: Answers | None
     """The same of each corpus by parts that never heard the corpus."""
-    each: Floats
-    """(n, 3 b) of the relative map, block by block, beside `inside`."""
     usual: dict[str, float]
     """What each corpus' unheard speakers usually get of the map that tells corpora apart."""
     curves: list[list[float]]
@@ -108,8 +106,7 @@ def cross_fit(
     ready = front(x)
     # (variants, n, DIRECTIONS)
     log_p = np.zeros((len(clips), len(LABELS)), np.float32)
-    whole = _relative(x, clips, recipe) if start is None else start.relative
-    each = np.zeros((len(clips), len(whole.bias)), np.float32)
+    contrasts = np.zeros((len(clips), CONTRASTS.shape[1]), np.float32)
     names = np.unique(corpora)
     claims = np.zeros((len(clips), len(names)), np.float32)
     heads: list[Weights] = []
@@ -125,23 +122,23 @@ def cross_fit(
             curves.append(curve)
         log_p[held] = log_mean(heads[-len(recipe.fits) :], ready[0, held])
         apart = _relative(x[:, rest], some, recipe) if start is None else start.relative
-        each[held] = apart.each(x[0, held])
+        contrasts[held] = apart(x[0, held])
         if len(np.unique(corpora[rest])) == len(names):
             claims[held] = fit_familiar(x[:, rest], corpora[rest])(x[0, held])
     usual = {str(c): float(claims[corpora == c, i].mean()) for i, c in enumerate(names)}
     knows_others = start is None and len(names) >= _CORPORA and min(usual.values()) > 0
     known = (claims / np.array(list(usual.values()))).max(axis=1) if knows_others else np.ones(len(clips))
-    inside = Answers(log_p, mean_of_blocks(each), known.astype(np.float32), labels, corpora)
+    inside = Answers(log_p, contrasts, known.astype(np.float32), labels, corpora)
     outside = left_out(x, clips, x[0], clips, recipe, usual, tell) if knows_others else None
     parts = Parts(
         front,
         tuple(heads),
-        whole,
+        _relative(x, clips, recipe) if start is None else start.relative,
         fit_familiar(x, corpora).scaled(usual) if knows_others else None,
         fit_blend(inside, outside),
     )
     tell("train", total, total)
-    return CrossFitted(parts, inside, outside, each, usual, curves)
+    return CrossFitted(parts, inside, outside, usual, curves)
 
 
 def left_out(

@@ -30,39 +30,29 @@ _RIDGE: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """A map from each of `b` blocks to contrasts: measured (n, width) @ weights + bias, (n, 3 b)."""
+    """Contrasts (n, 3) = measured (n, width) @ weights + bias."""
 
     weights: Floats
-    """(width, 3 b), zero outside a map's own block."""
+    """(width, 3)"""
     bias: Floats
-    """(3 b,); an unknown speaker counts as the mean of all corpora's."""
+    """(3,); an unknown speaker counts as the mean of all corpora's."""
 
     def __call__(self, measured: Floats) -> Floats:
-        """Contrasts (n, 3), about -1 to 1, of measurements (n, width): the blocks' mean."""
-        return mean_of_blocks(self.each(measured))
-
-    def each(self, measured: Floats) -> Floats:
-        """Contrasts (n, 3 b), block by block."""
+        """Contrasts (n, 3), about -1 to 1, of measurements (n, width)."""
         out: Floats = measured @ self.weights + self.bias
         return out
-
-
-def mean_of_blocks(each: Floats) -> Floats:
-    """Mean (..., 3) of the blocks' contrasts (..., 3 b)."""
-    out: Floats = each.reshape(*each.shape[:-1], -1, 3).mean(axis=-2)
-    return out
 
 
 def fit_relative(x: Floats, labels: Ints, voices: Names, corpora: Names, blocks: Sequence[slice]) -> Relative:
     """Ridge regression of the class on blocks of x (variants, n, width), less the speaker's mean.
 
-    A block is a layer's statistics; each has a regression of its own. Their mean carries over to unheard
-    corpora better than one regression on all. What is in no block has no say.
+    A block is a layer's statistics; each has a regression of its own and their mean is taken, which carries
+    over to unheard corpora better than one regression on all. What is in no block has no say.
     """
     weights = np.tile(balanced(labels, corpora), len(x))
     target = np.tile((np.eye(_CLASSES, dtype=np.float32)[labels] - 1 / _CLASSES) @ CONTRASTS, (len(x), 1))
-    found, bias = np.zeros((x.shape[2], len(blocks), 3)), []
-    for i, block in enumerate(blocks):
+    found, bias = np.zeros((x.shape[2], 3)), np.zeros(3)
+    for block in blocks:
         seen = x[:, :, block]
         width = seen.shape[2]
         rows = seen.reshape(-1, width)
@@ -74,11 +64,10 @@ def fit_relative(x: Floats, labels: Ints, voices: Names, corpora: Names, blocks:
         weighed = (scaled * weights[:, None]).T
         gram = weighed @ scaled
         gram[np.diag_indices(width)] += _RIDGE * np.trace(gram) / width
-        solved = scipy.linalg.solve(gram, weighed @ target, assume_a="pos") / spread[:, None]
-        found[block, i] = solved
-        bias.append(-usual @ solved)
-    flat = found.reshape(x.shape[2], -1)
-    return Relative(flat.astype(np.float32), np.concatenate(bias).astype(np.float32))
+        solved = scipy.linalg.solve(gram, weighed @ target, assume_a="pos") / spread[:, None] / len(blocks)
+        found[block] = solved
+        bias -= usual @ solved
+    return Relative(found.astype(np.float32), bias.astype(np.float32))
 
 
 def balanced(labels: Ints, corpora: Names) -> Floats:

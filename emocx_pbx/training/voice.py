@@ -25,8 +25,8 @@ from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
 from emocx_pbx.emotion.voice import VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
-from emocx_pbx.training.callers import EARLIER, caller_figures, learn_prior
-from emocx_pbx.training.crossfit import CrossFitted, Recipe, cross_fit
+from emocx_pbx.training.callers import EARLIER, caller_figures, cross_fitted_figures, learn_prior
+from emocx_pbx.training.crossfit import CrossFitted, Recipe, cross_fit, deal
 from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate, softmax
@@ -89,16 +89,13 @@ def train_voice(
     voices = np.array([c.voice for c in learn])
     adaptation: dict[str, Any] = {"earlier_clips": EARLIER, "note": NOTE}
     if base is None:
-        arrays, points = learn_prior(
-            fitted.each, fitted.parts.relative, log_p, inside.labels, voices, inside.corpora
-        )
-        adaptation["out_of_fold"] = caller_figures(
-            CallerPrior.of(arrays, MIX, TRUST), points, log_p, inside.labels, voices, seed
-        )
+        known = inside.contrasts, fitted.parts.relative, log_p, inside.labels, voices, inside.corpora
+        arrays, _ = learn_prior(*known)
+        adaptation["out_of_fold"] = cross_fitted_figures(*known, deal(learn), seed, MIX, TRUST)
     else:
         with np.load(base / CALLER, allow_pickle=False) as stored:
             arrays = dict(stored)
-        CallerPrior.of(arrays, MIX, TRUST)  # refused here rather than when served
+    CallerPrior.of(arrays, MIX, TRUST)  # refused here rather than when served
     folder = next_folder(out)
     networks.save(network(fitted.parts), folder, x.shape[2:])
     np.savez(folder / CALLER, allow_pickle=False, **arrays)

@@ -12,7 +12,7 @@ from emocx_pbx.errors import ModelError
 from emocx_pbx.training import networks
 from emocx_pbx.training.crossfit import Parts, Start
 from emocx_pbx.training.heads import Compressor
-from emocx_pbx.training.relative import CONTRASTS, Relative, mean_of_blocks
+from emocx_pbx.training.relative import CONTRASTS, Relative
 
 
 def network(parts: Parts) -> Any:
@@ -35,8 +35,7 @@ def network(parts: Parts) -> Any:
         heads.append(head)
     logs = ops.log(keras.layers.Average()([ops.softmax(h(x)) for h in heads]) + 1e-9)
     steer = parts.relative
-    contrasts, level = mean_of_blocks(steer.weights), mean_of_blocks(steer.bias)
-    relative = dense(inputs, "relative", contrasts @ CONTRASTS.T, level @ CONTRASTS.T)
+    relative = dense(inputs, "relative", steer.weights @ CONTRASTS.T, steer.bias @ CONTRASTS.T)
     blend = parts.blend
     out = blend.known_heads * logs + blend.known_relative * relative
     if parts.familiar is not None:
@@ -61,10 +60,7 @@ def _front(front: Compressor) -> Any:
 
 
 def opened(base: Path, model: str) -> Start:
-    """The parts of an earlier model in a folder, its relative map as one block.
-
-    Raises ModelError when it is of another kind.
-    """
+    """The parts of an earlier model in a folder; raises ModelError when it is of another kind."""
     whole = networks.open_base(base, model)
     found = {layer.name: layer for layer in whole.layers}
     if "relative" not in found:

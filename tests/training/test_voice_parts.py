@@ -50,17 +50,6 @@ def test_the_relative_map_finds_emotions_in_corpora_that_it_never_heard():
     assert uar(names(others)[0], centred.argmax(axis=1)) > 0.6
 
 
-def test_the_relative_map_is_the_mean_of_its_blocks():
-    x, clips = speech()
-    blocks = (slice(6), slice(6, 12))
-    both = fit_relative(x, *names(clips), blocks)
-    alone = [fit_relative(x, *names(clips), (block,)) for block in blocks]
-    np.testing.assert_allclose(
-        both.each(x[0]), np.concatenate([one(x[0]) for one in alone], axis=1), atol=1e-5
-    )
-    np.testing.assert_allclose(both(x[0]), np.mean([one(x[0]) for one in alone], axis=0), atol=1e-5)
-
-
 def test_a_voice_adds_a_constant_to_the_relative_map():
     x, clips = speech()
     relative = fit_relative(x, *names(clips), (slice(12),))

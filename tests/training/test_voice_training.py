@@ -8,7 +8,13 @@ import pytest
 from emocx_pbx.emotion.caller import CallerPrior
 from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training import heads
-from emocx_pbx.training.callers import caller_figures, histories, learn_prior, measured_callers
+from emocx_pbx.training.callers import (
+    caller_figures,
+    cross_fitted_figures,
+    histories,
+    learn_prior,
+    measured_callers,
+)
 from emocx_pbx.training.crossfit import FOLDS, Recipe, cross_fit, deal
 from emocx_pbx.training.data import Clip
 from emocx_pbx.training.networks import Fit
@@ -90,13 +96,29 @@ def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emot
     x, log_p, labels, voices = speakers()
     corpora = np.full(labels.size, "c")
     relative = fit_relative(x[None], labels, voices, corpora, (slice(8),))
-    arrays, points = learn_prior(relative.each(x), relative, log_p, labels, voices, corpora)
+    arrays, points = learn_prior(relative(x), relative, log_p, labels, voices, corpora)
     prior = CallerPrior.of(arrays, 1.0, 0.6)
     np.testing.assert_allclose(points, prior.points(x, log_p), atol=1e-3)
     x, log_p, labels, voices = speakers(seed=1)
     found = caller_figures(prior, prior.points(x, log_p), log_p, labels, voices, seed=0)
     assert found["mixed"] > found["unadapted"] + 0.05
     assert found["one_emotion"] > found["unadapted"] - 0.05
+
+
+def test_callers_are_cross_fitted_by_priors_of_other_speakers():
+    x, log_p, labels, voices = speakers()
+    corpora = np.full(labels.size, "c")
+    relative = fit_relative(x[None], labels, voices, corpora, (slice(8),))
+    folds = np.repeat(np.arange(40) % 2, 12)
+    known = relative(x), relative, log_p, labels, voices, corpora
+    found = cross_fitted_figures(*known, folds, 0, 1.0, 0.6)
+    assert found["mixed"] > found["unadapted"] + 0.05
+    arrays, points = learn_prior(*known, folds == 0)
+    other = x.copy()
+    other[folds == 1] += 9
+    again, _ = learn_prior(relative(other), *known[1:], folds == 0)
+    assert points.shape[0] == labels.size
+    np.testing.assert_array_equal(arrays["means"], again["means"])
 
 
 def test_histories_are_of_the_speaker_and_of_the_kind():
@@ -126,7 +148,7 @@ class Stub:
 def test_callers_are_assembled_from_clips_for_each_expected_share():
     x, log_p, labels, voices = speakers(6)
     relative = fit_relative(x[None], labels, voices, np.full(labels.size, "c"), (slice(8),))
-    arrays, _ = learn_prior(relative.each(x), relative, log_p, labels, voices, np.full(labels.size, "c"))
+    arrays, _ = learn_prior(relative(x), relative, log_p, labels, voices, np.full(labels.size, "c"))
     prior = CallerPrior.of(arrays, 1.0, 0.6)
     clips = [
         Clip("c", str(v), "test", int(k), "", np.tile(row / 10, 200).astype(np.float32))
