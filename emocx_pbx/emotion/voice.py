@@ -21,6 +21,8 @@ ENCODERS: Final = (("base", (3, 4)), ("tiny.en", (2, 3)))
 WIDTHS: Final = (3 * 512, 3 * 512, 3 * 384, 3 * 384)
 #: The layers, by their place in WIDTHS, that the relative map learns from.
 RELATIVE: Final = (1, 2, 3)
+#: The part of a measurement that tells known recordings from others: base 3 and 4.
+FAMILIAR: Final = slice(sum(WIDTHS[:2]))
 
 
 def blocks() -> tuple[slice, ...]:

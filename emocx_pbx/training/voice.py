@@ -22,7 +22,7 @@ from emocx_pbx.emotion.caller import CallerPrior
 from emocx_pbx.emotion.card import Card, checksum, read_card
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
-from emocx_pbx.emotion.voice import VoiceFrontEnd, blocks, new_recipe
+from emocx_pbx.emotion.voice import FAMILIAR, VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.callers import EARLIER, caller_figures, cross_fitted_figures, learn_prior
@@ -42,7 +42,7 @@ PROTOCOL: Final = (
     "folds, which choose; test reports"
 )
 #: How a call's mix of emotions and a reading's distance count (chosen out of fold; see emotion/caller.py).
-MIX: Final = 12.0
+MIX: Final = 8.0
 TRUST: Final = 0.6
 NOTE: Final = "UAR of callers assembled from the split's own speakers (training/callers.py)"
 #: Augmented variants of each clip, beside the clip itself.
@@ -78,7 +78,7 @@ def train_voice(
         recipe["encoders"] = read_card(base).recipe["encoders"]
         fits = [replace(fit, epochs=15, rate=fit.rate / 5) for fit in fits]
     x = measure(recipe, learn, variants, seed, tell, cache)
-    fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(), seed), tell, start)
+    fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(), seed, FAMILIAR), tell, start)
     inside = fitted.inside
     logits = fitted.parts.blend(inside)
     # The blend is of least log loss on known and on unknown recordings; a temperature from the known ones

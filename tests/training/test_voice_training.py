@@ -75,7 +75,12 @@ def test_no_speaker_is_in_two_folds_and_every_fold_hears_every_large_corpus():
 def test_a_single_speaker_cannot_be_cross_fitted():
     clips = [clip("a", "s", k) for k in range(4)]
     with pytest.raises(InputError, match="two speakers"):
-        cross_fit(np.zeros((1, 4, 6), np.float32), clips, Recipe((QUICK,), (slice(6),), 1), lambda *_: None)
+        cross_fit(
+            np.zeros((1, 4, 6), np.float32),
+            clips,
+            Recipe((QUICK,), (slice(6),), 1, slice(6)),
+            lambda *_: None,
+        )
 
 
 def speakers(count=40, clips=12, seed=0):
