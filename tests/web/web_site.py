@@ -16,6 +16,7 @@ from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
 from emocx_pbx.callback import CallBack
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Doors
+from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.health import HealthBoard
@@ -122,7 +123,7 @@ class Site:
             policy=lambda: self.policy,
             queues=lambda: self.queues,
             reload=self.reload,
-            workers=lambda: [Ready(1, "voice/2", "lstm/1", None)],
+            workers=lambda: [Ready(1, Registry().find("speech", "voice").card.title, "lstm/1", None)],
             test_webhook=self.test_webhook,
             clock=clock,
         )
