@@ -16,7 +16,7 @@ import numpy.typing as npt
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.caller import CallerBelief, CallerPrior
 from emocx_pbx.emotion.speech import SpeechClassifier
-from emocx_pbx.errors import ModelError
+from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training.data import Clip, labels_of, on_line
 from emocx_pbx.training.figures import uar
 from emocx_pbx.training.relative import CONTRASTS, Relative
@@ -70,6 +70,23 @@ def learn_prior(
         "own": np.maximum(np.diag(whiten.T @ own @ whiten), _LEAST).astype(np.float32),
     }
     return arrays, z @ whiten - away
+
+
+def check_teaches(labels: Ints, voices: Names, folds: Ints) -> None:
+    """Raise InputError unless clips (n,) teach how voices differ, whichever fold is kept out.
+
+    For that, each emotion has two clips of some speaker, and some speaker has two clips each of three.
+    """
+    for k in np.unique(folds):
+        rest = folds != k
+        sizes = Counter(zip(voices[rest].tolist(), labels[rest].tolist(), strict=True))
+        cells = [cell for cell, size in sizes.items() if size > 1]
+        most = max(Counter(voice for voice, _ in cells).values(), default=0)
+        if len({label for _, label in cells}) < _CLASSES or most < 3:
+            raise InputError(
+                "too few clips of the same speakers: two clips each of three emotions are needed of several "
+                "speakers, and two of every emotion; tune a shipped model instead (--base)"
+            )
 
 
 def variances(

@@ -25,7 +25,13 @@ from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
 from emocx_pbx.emotion.voice import FAMILIAR, VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
-from emocx_pbx.training.callers import EARLIER, caller_figures, cross_fitted_figures, learn_prior
+from emocx_pbx.training.callers import (
+    EARLIER,
+    caller_figures,
+    check_teaches,
+    cross_fitted_figures,
+    learn_prior,
+)
 from emocx_pbx.training.crossfit import CrossFitted, Recipe, cross_fit, deal
 from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.evaluate import predict, summary
@@ -68,11 +74,15 @@ def train_voice(
     """Train on the clips of all splits but test, report on test; the new version's folder.
 
     With `base` its heads learn on, at a gentler rate; its encoders and what is known of callers are kept.
+    Raises InputError, before anything is measured, when the clips do not teach how callers differ.
     """
     learn = [c for c in clips if c.split != "test"]
+    voices = np.array([c.voice for c in learn])
     recipe = new_recipe()
     start = None
-    if base is not None:
+    if base is None:
+        check_teaches(labels_of(learn), voices, deal(learn))
+    else:
         start = opened(base, NAME)
         # Its heads know what its own encoders say, be they others than those of new models.
         recipe["encoders"] = read_card(base).recipe["encoders"]
@@ -86,7 +96,6 @@ def train_voice(
     calibration = calibrate(inside.labels, logits, temperature=1.0)
     p = softmax(logits)
     log_p = np.log(np.maximum(p, 1e-9))
-    voices = np.array([c.voice for c in learn])
     adaptation: dict[str, Any] = {"earlier_clips": EARLIER, "note": NOTE}
     if base is None:
         known = inside.contrasts, fitted.parts.relative, log_p, inside.labels, voices, inside.corpora

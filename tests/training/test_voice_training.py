@@ -10,6 +10,7 @@ from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training import heads
 from emocx_pbx.training.callers import (
     caller_figures,
+    check_teaches,
     cross_fitted_figures,
     histories,
     learn_prior,
@@ -124,6 +125,16 @@ def test_callers_are_cross_fitted_by_priors_of_other_speakers():
     again, _ = learn_prior(relative(other), *known[1:], folds == 0)
     assert points.shape[0] == labels.size
     np.testing.assert_array_equal(arrays["means"], again["means"])
+
+
+def test_clips_that_do_not_teach_how_callers_differ_are_refused():
+    _, _, labels, voices = speakers(4)
+    folds = np.repeat(np.arange(4) % 2, 12)
+    check_teaches(labels, voices, folds)
+    with pytest.raises(InputError, match="too few clips of the same speakers"):
+        check_teaches(labels, np.arange(labels.size).astype(str), folds)
+    with pytest.raises(InputError, match="--base"):
+        check_teaches(np.where(labels == 3, 2, labels), voices, folds)
 
 
 def test_histories_are_of_the_speaker_and_of_the_kind():
