@@ -91,6 +91,12 @@ async def silence(call: AgiCall) -> None:
     await asyncio.Event().wait()
 
 
+def agrees(value: str | None, wanted: str) -> bool:
+    if wanted.endswith("*"):
+        return value is not None and value.startswith(wanted[:-1])
+    return value == wanted
+
+
 class AmiProbe:
     """A manager connection that keeps all events and waits for the one a test looks for."""
 
@@ -147,11 +153,14 @@ class AmiProbe:
     async def event(
         self, name: str, deadline_s: float = 10.0, *, after: int = 0, **fields: str
     ) -> tuple[float, Event]:
-        """The first event from index `after` on with this name and these fields, and when it came."""
+        """The first event from index `after` on with this name and these fields, and when it came.
+
+        A field that ends in * is the beginning of what is looked for.
+        """
 
         def matching() -> tuple[float, Event] | None:
             for at, event in self.events[after:]:
-                if event.get("Event") == name and all(event.get(k) == v for k, v in fields.items()):
+                if event.get("Event") == name and all(agrees(event.get(k), v) for k, v in fields.items()):
                     return at, event
             return None
 

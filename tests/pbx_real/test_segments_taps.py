@@ -36,14 +36,13 @@ async def test_a_tap_survives_transfers_behind_a_local_member(
     await probe.action(Action="QueueAdd", Queue="retention", Interface=member, MemberName="Rita")
     customer = await call_in(probe, "q-retention", context="taps")
     await probe.event("ChanSpyStart", SpyeeUniqueid=customer.uniqueid)
-    rita = next(
-        e["Channel"]
-        for _, e in probe.events
-        if e.get("Event") == "BridgeEnter" and e["Channel"].startswith("PJSIP/agent-retention-1")
-    )
-    await probe.action(Action="BlindTransfer", Channel=rita, Context="taps", Exten="sales")
+    _, rita = await probe.event("BridgeEnter", Channel="PJSIP/agent-retention-1-*")
     after = len(probe.events)
-    await probe.event("BridgeEnter", after=after, ChannelStateDesc="Up")
+    await probe.action(Action="BlindTransfer", Channel=rita["Channel"], Context="taps", Exten="sales")
+    # Hung up before he is with someone, the customer had no second agent.
+    _, second = await probe.event("BridgeEnter", after=after, Channel="PJSIP/agent-sales-2-*")
+    together = {"BridgeUniqueid": second["BridgeUniqueid"], "BridgeNumChannels": "2"}
+    await probe.event("BridgeEnter", after=after, **together)
     await hang_up(probe, customer)
     await probe.action(Action="QueueRemove", Queue="retention", Interface=member)
     for number in (1, 2):
