@@ -305,8 +305,9 @@ async def test_a_stereo_tap_hears_both_sides_and_both_ends_are_orderly(
                 await probe.action(Action="Hangup", Channel=customer.channel)
                 await tape.until(lambda tape=tape: bool(tape.reasons))
                 assert tape.reasons == ["peer closed"]
-        told = [e for e in heard.events if e["Event"] == "OriginateResponse"]
-        assert [e["Response"] for e in told] == ["Success", "Success"]
+        # The customer's own Originate may be answered late, and here too.
+        told = [e for e in heard.events if e.get("ActionID", "").startswith("tap-")]
+        assert [e["Response"] for e in told if e["Event"] == "OriginateResponse"] == ["Success", "Success"]
     await server.stop()
     assert not counts
 

@@ -78,8 +78,8 @@ async def test_a_spoken_question_is_transcribed_and_decided(
     recordings.write_mulaw(pbx.sounds / "question.ulaw", np.concatenate([spoken, silence]))
     keep = {"privacy": {"store_query_text": True}}
     async with ServiceProcess(tmp_path, pbx, [Hook(crm.url, crm.secret, EVENTS)], keep):
-        # The answer is due a second after the question; a busy machine may miss that once.
-        for _ in range(3):
+        # The answer is due a second after the question; a busy machine may miss that a few times.
+        for _ in range(6):
             customer = await call_in(probe, "listen", recording="question")
             at, _joined = await probe.event("QueueCallerJoin", 20, Uniqueid=customer.uniqueid)
             assert at - customer.started < 4 + 0.8 + 2
