@@ -59,11 +59,6 @@ class CallerPrior:
             raise ModelError("the caller model's arrays don't fit each other")
         return cls(project, means, shared, own, mix, trust)
 
-    def place(self, measured: Floats, log_p: Floats) -> Doubles:
-        """The point z (k,) of a measurement (width,) with log probabilities (4,)."""
-        z: Doubles = self.points(measured[None], log_p[None])[0]
-        return z
-
     def points(self, measured: Floats, log_p: Floats) -> Doubles:
         """The points (n, k) of measurements (n, width) with log probabilities (n, 4)."""
         z: Doubles = np.concatenate((measured, log_p), axis=1).astype(np.float64) @ self.project
@@ -85,15 +80,19 @@ class CallerPrior:
         return mean, 1 + a + rest[..., None, :] * a**2
 
 
+def expected_mix(neutral_share: float) -> Doubles:
+    """Shares (4,) of emotions of which neutral has this one and the others the rest, equally."""
+    rest = (1 - neutral_share) / (_CLASSES - 1)
+    return np.array([neutral_share if k is Emotion.NEUTRAL else rest for k in LABELS])
+
+
 class CallerBelief:
     """What was heard of one caller so far. Deterministic."""
 
     def __init__(self, prior: CallerPrior, neutral_share: float = 1 / _CLASSES) -> None:
         """`neutral_share` is how much of a call is expected to be neutral, before anything is heard."""
         self._prior = prior
-        rest = (1 - neutral_share) / (_CLASSES - 1)
-        shares = [neutral_share if k is Emotion.NEUTRAL else rest for k in LABELS]
-        self._expected: Doubles = prior.mix * np.array(shares)
+        self._expected: Doubles = prior.mix * expected_mix(neutral_share)
         """(4,) in readings."""
         self._weights: Doubles = np.zeros(1)
         """(accounts,) log weights."""

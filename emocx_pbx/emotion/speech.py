@@ -15,7 +15,7 @@ import numpy.typing as npt
 from emocx_pbx.audio.features import RATE, log_mel, windows
 from emocx_pbx.domain import LABELS, Scores
 from emocx_pbx.emotion import voice
-from emocx_pbx.emotion.caller import CallerBelief, CallerPrior
+from emocx_pbx.emotion.adaptation import Adaptation, CallerSession
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.registry import ModelFolder, Registry
@@ -93,13 +93,13 @@ class SpeechClassifier:
         if missing or not names:
             raise ModelError(f"{folder.path}: {missing or 'no network'} without a checksum in the card")
         adaptation = recipe.get("adaptation")
-        self.caller: CallerPrior | None = None
+        self.caller: Adaptation | None = None
         """How callers differ, where the model adapts to them."""
         if adaptation is not None:
             if CALLER not in folder.card.sha256:
                 raise ModelError(f"{folder.path}: {CALLER} without a checksum in the card")
             with np.load(folder.path / CALLER, allow_pickle=False) as arrays:
-                self.caller = CallerPrior.of(arrays, float(adaptation["mix"]), float(adaptation["trust"]))
+                self.caller = Adaptation.of(arrays, float(adaptation["mix"]), float(adaptation["trust"]))
         self._networks = [LiteRtEngine(folder.path / n) for n in names]
 
     def logits(self, measured: FloatArray) -> FloatArray:
@@ -139,27 +139,28 @@ class SpeechClassifier:
 
 
 class SpeechSession:
-    """Readings of one caller along a call, adapting to the caller's own voice (`emotion.caller`)."""
+    """Readings of one caller along a call, adapting to the caller's own voice (`emotion.adaptation`)."""
 
     def __init__(self, classifier: SpeechClassifier, neutral_share: float) -> None:
         self._classifier = classifier
         caller = classifier.caller
-        self._belief = None if caller is None else CallerBelief(caller, neutral_share)
+        self._caller = None if caller is None else CallerSession(caller, neutral_share)
 
     def read(self, samples: FloatArray) -> Scores | None:
         """Like `SpeechClassifier.classify`, using what was heard of this caller before."""
         model = self._classifier
-        if self._belief is None or not speechlike(samples):
+        if self._caller is None or not speechlike(samples):
             return model.classify(samples)
         return model.scores(np.mean([self.hear(m) for m in model.measure(samples)], axis=0))
 
     def hear(self, measured: FloatArray) -> FloatArray:
         """Probabilities (4,) of one part's measurement, given what was heard before; remembers it."""
         plain = self._classifier.calibrated(measured)
-        if self._belief is None or self._classifier.caller is None:
+        if self._caller is None or self._classifier.caller is None:
             return plain
         log_p = np.log(np.maximum(plain, 1e-9))
-        return _softmax(self._belief.hear(self._classifier.caller.place(measured, log_p), log_p))
+        heard = self._classifier.caller.heard(measured[None], log_p[None])
+        return _softmax(self._caller.hear(heard, 0))
 
 
 def load_speech(registry: Registry, spec: str) -> SpeechClassifier:

@@ -16,13 +16,11 @@ from emocx_pbx.errors import ModelError
 FloatArray = npt.NDArray[np.float32]
 
 #: Whose weights, and after which layers (chosen on speakers of train and dev).
-ENCODERS: Final = (("base", (3, 4)), ("tiny.en", (2, 3)))
+ENCODERS: Final = (("base", (2, 3, 4)), ("tiny.en", (1, 2, 3)))
 #: Statistics of each layer's channels, 512 and 384.
-WIDTHS: Final = (3 * 512, 3 * 512, 3 * 384, 3 * 384)
-#: The layers, by their place in WIDTHS, that the relative map learns from.
-RELATIVE: Final = (1, 2, 3)
-#: The part of a measurement that tells known recordings from others: base 3 and 4.
-FAMILIAR: Final = slice(sum(WIDTHS[:2]))
+WIDTHS: Final = (3 * 512,) * 3 + (3 * 384,) * 3
+#: The layers, by their place in WIDTHS, that the relative map learns from: base 4, tiny.en 2 and 3.
+RELATIVE: Final = (2, 4, 5)
 
 
 def blocks() -> tuple[slice, ...]:

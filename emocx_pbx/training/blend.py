@@ -67,8 +67,12 @@ class Blend:
         """The same in double precision, which small steps towards the best blend need."""
         relative = answers.contrasts.astype(np.float64) @ CONTRASTS.T
         known = self.known_heads * answers.heads.astype(np.float64) + self.known_relative * relative
-        k = _sigmoid(self.slope * (answers.familiar.astype(np.float64) - self.middle))[:, None]
+        k = self.known(answers.familiar)[:, None]
         return k * known + (1 - k) * self.unknown_relative * relative
+
+    def known(self, familiar: Floats) -> Doubles:
+        """How far (n,) clips so familiar (n,) count as known."""
+        return _sigmoid(self.slope * (familiar.astype(np.float64) - self.middle))
 
 
 def fit_blend(inside: Answers, outside: Answers | None) -> Blend:

@@ -7,14 +7,17 @@ Two kinds of callers: of mixed emotions (each earlier clip of a random class) an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion.caller import CallerBelief, CallerPrior
+from emocx_pbx.emotion.adaptation import Adaptation, CallerSession, Heard
+from emocx_pbx.emotion.caller import CallerPrior
+from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.emotion.speech import SpeechClassifier
 from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training.data import Clip, labels_of, on_line
@@ -35,27 +38,35 @@ EARLIER: Final = 8
 KINDS: Final = ("mixed", "one_emotion")
 
 
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """What a model says of clips (n,) of many speakers, by parts that never heard the speaker."""
+
+    contrasts: Floats
+    """(n, 3) of the relative map."""
+    log_p: Floats
+    """(n, 4) of all."""
+    known: Floats
+    """(n,): how far the heads are trusted."""
+    labels: Ints
+    voices: Names
+    corpora: Names
+    folds: Ints
+
+
 def learn_prior(
-    relative: Floats,
-    whole: Relative,
-    log_p: Floats,
-    labels: Ints,
-    voices: Names,
-    corpora: Names,
-    chosen: Bools | None = None,
+    unheard: Unheard, whole: Relative, chosen: Bools | None = None
 ) -> tuple[dict[str, Floats], Doubles]:
-    """Arrays of a CallerPrior from clips (n,) of many speakers, each read by heads that never heard it.
+    """Arrays of a CallerPrior, and the clips' points (n, k) in its space. Only `chosen` ones are learnt from.
 
-    With them, the clips' points (n, k) in the prior's space, from those very answers. Only `chosen` clips
-    are learnt from.
-
-    The space: the three directions in which log probabilities (n, 4) differ, and the three in which a
-    speaker's emotions differ from that speaker's own mean: `relative` (n, 3), cross-fitted as the heads
-    were, by maps like `whole`.
+    The space: the three directions in which log probabilities differ, and the three in which a speaker's
+    emotions differ from that speaker's own mean, by maps like `whole`, the model's own.
     """
-    z = np.concatenate((relative, log_p @ CONTRASTS), axis=1).astype(np.float64)
+    z = np.concatenate((unheard.contrasts, unheard.log_p @ CONTRASTS), axis=1).astype(np.float64)
     some = np.ones(len(z), np.bool_) if chosen is None else chosen
-    means, noise, shared, own = variances(z[some], labels[some], voices[some], corpora[some])
+    means, noise, shared, own = variances(
+        z[some], unheard.labels[some], unheard.voices[some], unheard.corpora[some]
+    )
     # Directions in which noise has variance 1 and what voices add is independent.
     scale, axes = np.linalg.eigh(noise)
     whiten = axes / np.sqrt(np.maximum(scale, 1e-9))
@@ -142,64 +153,64 @@ def histories(labels: Ints, voices: Names, kind: str, seed: int) -> list[list[in
 
 
 def adapted(
-    prior: CallerPrior,
-    points: Doubles,
-    log_p: Floats,
-    rows: Sequence[Sequence[int]],
-    neutral_share: float = 1 / _CLASSES,
+    model: Adaptation, heard: Heard, rows: Sequence[Sequence[int]], neutral_share: float = 1 / _CLASSES
 ) -> Floats:
     """Log probabilities (rows, 4) of each history's last clip, all of it heard in order."""
     out = []
     for row in rows:
-        belief = CallerBelief(prior, neutral_share)
+        caller = CallerSession(model, neutral_share)
         for i in row:
-            said = belief.hear(points[i], log_p[i])
+            said = caller.hear(heard, i)
         out.append(said)
     return np.array(out, np.float32)
 
 
 def caller_figures(
-    prior: CallerPrior,
-    points: Doubles,
-    log_p: Floats,
+    model: Adaptation,
+    heard: Heard,
     labels: Ints,
     voices: Names,
     seed: int,
     neutral_share: float = 1 / _CLASSES,
 ) -> dict[str, Any]:
-    """UAR of plain readings and of both kinds of callers, from points (n, k) of clips."""
-    found: dict[str, Any] = {"unadapted": round(uar(labels, log_p.argmax(axis=1)), 4)}
+    """UAR of plain readings and of both kinds of callers, from clips as they are heard."""
+    found: dict[str, Any] = {"unadapted": round(uar(labels, heard.log_p.argmax(axis=1)), 4)}
     for kind in KINDS:
         rows = histories(labels, voices, kind, seed)
-        best = adapted(prior, points, log_p, rows, neutral_share).argmax(axis=1)
+        best = adapted(model, heard, rows, neutral_share).argmax(axis=1)
         found[kind] = round(uar(labels[[row[-1] for row in rows]], best), 4)
     return found
 
 
 def cross_fitted_figures(
-    relative: Floats,
+    unheard: Unheard,
     whole: Relative,
-    log_p: Floats,
-    labels: Ints,
-    voices: Names,
-    corpora: Names,
-    folds: Ints,
+    centred: Mapping[int, Centred],
+    measured: Floats,
     seed: int,
     mix: float,
     trust: float,
 ) -> dict[str, Any]:
-    """What `caller_figures` gives, each clip (n,) by a prior that never heard the speakers of its fold."""
+    """What `caller_figures` gives, each clip (n,) by what never heard the speakers of its fold.
+
+    `centred` holds the heads of each fold, for clips as measured (n, width).
+    """
     by_fold = {}
-    for k in np.unique(folds):
-        arrays, points = learn_prior(relative, whole, log_p, labels, voices, corpora, folds != k)
-        by_fold[int(k)] = CallerPrior.of(arrays, mix, trust), points
-    found: dict[str, Any] = {"unadapted": round(uar(labels, log_p.argmax(axis=1)), 4)}
+    for k in np.unique(unheard.folds):
+        arrays, points = learn_prior(unheard, whole, unheard.folds != k)
+        model = Adaptation(CallerPrior.of(arrays, mix, trust), centred[int(k)])
+        by_fold[int(k)] = (
+            model,
+            Heard(unheard.log_p, points, centred[int(k)].places(measured), unheard.known),
+        )
+    labels = unheard.labels
+    found: dict[str, Any] = {"unadapted": round(uar(labels, unheard.log_p.argmax(axis=1)), 4)}
     for kind in KINDS:
         truth, best = [], []
-        for k, (prior, points) in by_fold.items():
-            rows = [row for row in histories(labels, voices, kind, seed) if folds[row[-1]] == k]
+        for k, (model, heard) in by_fold.items():
+            rows = [r for r in histories(labels, unheard.voices, kind, seed) if unheard.folds[r[-1]] == k]
             truth += [labels[row[-1]] for row in rows]
-            best += list(adapted(prior, points, log_p, rows).argmax(axis=1)) if rows else []
+            best += list(adapted(model, heard, rows).argmax(axis=1)) if rows else []
         found[kind] = round(uar(np.array(truth), np.array(best)), 4)
     return found
 
@@ -226,10 +237,10 @@ def measured_callers(
         tell(done, len(clips))
     labels, voices = labels_of(clips), np.array([c.voice for c in clips])
     logs = np.array(log_p, np.float32)
-    points = classifier.caller.points(np.array(measured), logs)
+    heard = classifier.caller.heard(np.array(measured), logs)
     return {
         f"{EARLIER} earlier clips, {share:.2f} neutral expected": caller_figures(
-            classifier.caller, points, logs, labels, voices, 1, share
+            classifier.caller, heard, labels, voices, 1, share
         )
         for share in neutral_shares
     }

@@ -43,8 +43,6 @@ class Recipe:
     relative: tuple[slice, ...]
     """The blocks of a measurement that the relative map learns from."""
     seed: int
-    familiar: slice
-    """The part of a measurement that tells the corpora apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ def cross_fit(
         apart = _relative(x[:, rest], some, recipe) if start is None else start.relative
         contrasts[held] = apart(x[0, held])
         if len(np.unique(corpora[rest])) == len(names):
-            claims[held] = fit_familiar(x[:, rest], corpora[rest], recipe.familiar)(x[0, held])
+            claims[held] = fit_familiar(x[:, rest], corpora[rest])(x[0, held])
     usual = {str(c): float(claims[corpora == c, i].mean()) for i, c in enumerate(names)}
     knows_others = start is None and len(names) >= _CORPORA and min(usual.values()) > 0
     known = (claims / np.array(list(usual.values()))).max(axis=1) if knows_others else np.ones(len(clips))
@@ -136,7 +134,7 @@ def cross_fit(
         front,
         tuple(heads),
         _relative(x, clips, recipe) if start is None else start.relative,
-        fit_familiar(x, corpora, recipe.familiar).scaled(usual) if knows_others else None,
+        fit_familiar(x, corpora).scaled(usual) if knows_others else None,
         fit_blend(inside, outside),
     )
     tell("train", total, total)
@@ -170,7 +168,7 @@ def left_out(
         heads = [_head(ready, some, fit, recipe.seed * 100 + i)[0] for i, fit in enumerate(recipe.fits)]
         log_p[held] = log_mean(heads, front(x_asked[held]))
         contrasts[held] = _relative(seen, some, recipe)(x_asked[held])
-        familiar[held] = fit_familiar(seen, corpora[rest], recipe.familiar).scaled(usual).most(x_asked[held])
+        familiar[held] = fit_familiar(seen, corpora[rest]).scaled(usual).most(x_asked[held])
     tell("leave out", len(names), len(names))
     return Answers(log_p, contrasts, familiar, labels_of(asked), of)
 

@@ -46,12 +46,11 @@ class Familiar:
         return best
 
 
-def fit_familiar(x: Floats, corpora: Names, seen: slice = slice(None)) -> Familiar:
-    """Ridge regression of the corpus on the `seen` part of x (variants, n, width), all of one weight."""
+def fit_familiar(x: Floats, corpora: Names) -> Familiar:
+    """Ridge regression of the corpus on x (variants, n, width), all corpora of one weight."""
     names, of = np.unique(corpora, return_inverse=True)
-    part = x[:, :, seen]
-    rows = part.reshape(-1, part.shape[2])
-    # (variants * n, seen)
+    rows = x.reshape(-1, x.shape[2])
+    # (variants * n, width)
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     scaled = np.clip((rows - mean) / spread, -6.0, 6.0)
     each = (len(of) / len(names) / np.bincount(of))[of].astype(np.float32)
@@ -60,8 +59,6 @@ def fit_familiar(x: Floats, corpora: Names, seen: slice = slice(None)) -> Famili
     weighed = (scaled * np.tile(each, len(x))[:, None]).T
     gram = weighed @ scaled
     gram[np.diag_indices(len(gram))] += _RIDGE * np.trace(gram) / len(gram)
-    found = scipy.linalg.solve(gram, weighed @ target, assume_a="pos") / spread[:, None]
-    bias = share - mean @ found
-    weights = np.zeros((x.shape[2], len(names)), np.float32)
-    weights[seen] = found
-    return Familiar(tuple(str(name) for name in names), weights, bias.astype(np.float32))
+    weights = scipy.linalg.solve(gram, weighed @ target, assume_a="pos") / spread[:, None]
+    bias = share - mean @ weights
+    return Familiar(tuple(str(name) for name in names), weights.astype(np.float32), bias.astype(np.float32))

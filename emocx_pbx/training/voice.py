@@ -18,20 +18,22 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion.caller import CallerPrior
+from emocx_pbx.emotion.adaptation import Adaptation
 from emocx_pbx.emotion.card import Card, checksum, read_card
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
-from emocx_pbx.emotion.voice import FAMILIAR, VoiceFrontEnd, blocks, new_recipe
+from emocx_pbx.emotion.voice import VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.callers import (
     EARLIER,
+    Unheard,
     caller_figures,
     check_teaches,
     cross_fitted_figures,
     learn_prior,
 )
+from emocx_pbx.training.centred import fit_centred
 from emocx_pbx.training.crossfit import CrossFitted, Recipe, cross_fit, deal
 from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.evaluate import predict, summary
@@ -88,7 +90,7 @@ def train_voice(
         recipe["encoders"] = read_card(base).recipe["encoders"]
         fits = [replace(fit, epochs=15, rate=fit.rate / 5) for fit in fits]
     x = measure(recipe, learn, variants, seed, tell, cache)
-    fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(), seed, FAMILIAR), tell, start)
+    fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(), seed), tell, start)
     inside = fitted.inside
     logits = fitted.parts.blend(inside)
     # The blend is of least log loss on known and on unknown recordings; a temperature from the known ones
@@ -97,14 +99,20 @@ def train_voice(
     p = softmax(logits)
     log_p = np.log(np.maximum(p, 1e-9))
     adaptation: dict[str, Any] = {"earlier_clips": EARLIER, "note": NOTE}
+    arrays: dict[str, Any]
     if base is None:
-        known = inside.contrasts, fitted.parts.relative, log_p, inside.labels, voices, inside.corpora
-        arrays, _ = learn_prior(*known)
-        adaptation["out_of_fold"] = cross_fitted_figures(*known, deal(learn), seed, MIX, TRUST)
+        folds, relative = deal(learn), fitted.parts.relative
+        known = fitted.parts.blend.known(inside.familiar).astype(np.float32)
+        unheard = Unheard(inside.contrasts, log_p, known, inside.labels, voices, inside.corpora, folds)
+        centred = fit_centred(x, learn, folds, fitted, fits, seed, tell)
+        arrays = {**learn_prior(unheard, relative)[0], **centred.whole.arrays()}
+        adaptation["out_of_fold"] = cross_fitted_figures(
+            unheard, relative, centred.by_fold, x[0], seed, MIX, TRUST
+        )
     else:
         with np.load(base / CALLER, allow_pickle=False) as stored:
             arrays = dict(stored)
-    CallerPrior.of(arrays, MIX, TRUST)  # refused here rather than when served
+    Adaptation.of(arrays, MIX, TRUST)  # refused here rather than when served
     folder = next_folder(out)
     networks.save(network(fitted.parts), folder, x.shape[2:])
     np.savez(folder / CALLER, allow_pickle=False, **arrays)
@@ -154,8 +162,7 @@ def report(
             x = measure(card.recipe, test, 0, seed, tell, cache)[0]
             log_p = np.log(np.maximum(p, 1e-9))
             voices = np.array([c.voice for c in test])
-            points = classifier.caller.points(x, log_p)
-            found = caller_figures(classifier.caller, points, log_p, labels, voices, seed)
+            found = caller_figures(classifier.caller, classifier.caller.heard(x, log_p), labels, voices, seed)
             figures["adaptation"] = {**card.figures["adaptation"], "test": found}
         card = replace(card, figures=figures)
         worst = plots.worst_clips(test, p)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from emocx_pbx.emotion.caller import CallerPrior
+from emocx_pbx.emotion.adaptation import Adaptation
+from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training import heads
 from emocx_pbx.training.callers import (
+    Unheard,
     caller_figures,
     check_teaches,
     cross_fitted_figures,
@@ -16,6 +20,7 @@ from emocx_pbx.training.callers import (
     learn_prior,
     measured_callers,
 )
+from emocx_pbx.training.centred import fit_centred
 from emocx_pbx.training.crossfit import FOLDS, Recipe, cross_fit, deal
 from emocx_pbx.training.data import Clip
 from emocx_pbx.training.networks import Fit
@@ -79,7 +84,7 @@ def test_a_single_speaker_cannot_be_cross_fitted():
         cross_fit(
             np.zeros((1, 4, 6), np.float32),
             clips,
-            Recipe((QUICK,), (slice(6),), 1, slice(6)),
+            Recipe((QUICK,), (slice(6),), 1),
             lambda *_: None,
         )
 
@@ -98,33 +103,56 @@ def speakers(count=40, clips=12, seed=0):
     return x, log_p, labels, voices
 
 
-def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emotion():
-    x, log_p, labels, voices = speakers()
+def unheard(seed=0, count=40):
+    """Measurements of speakers, the relative map, and what is said of them."""
+    x, log_p, labels, voices = speakers(count, seed=seed)
     corpora = np.full(labels.size, "c")
     relative = fit_relative(x[None], labels, voices, corpora, (slice(8),))
-    arrays, points = learn_prior(relative(x), relative, log_p, labels, voices, corpora)
-    prior = CallerPrior.of(arrays, 1.0, 0.6)
-    np.testing.assert_allclose(points, prior.points(x, log_p), atol=1e-3)
+    folds = np.repeat(np.arange(count) % 2, 12)
+    known = np.ones(labels.size, np.float32)
+    return x, relative, Unheard(relative(x), log_p, known, labels, voices, corpora, folds)
+
+
+def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emotion():
+    x, relative, said = unheard()
+    arrays, points = learn_prior(said, relative)
+    model = Adaptation.of(arrays, 1.0, 0.6)
+    np.testing.assert_allclose(points, model.heard(x, said.log_p).points, atol=1e-3)
     x, log_p, labels, voices = speakers(seed=1)
-    found = caller_figures(prior, prior.points(x, log_p), log_p, labels, voices, seed=0)
+    found = caller_figures(model, model.heard(x, log_p), labels, voices, seed=0)
     assert found["mixed"] > found["unadapted"] + 0.05
     assert found["one_emotion"] > found["unadapted"] - 0.05
 
 
-def test_callers_are_cross_fitted_by_priors_of_other_speakers():
-    x, log_p, labels, voices = speakers()
-    corpora = np.full(labels.size, "c")
-    relative = fit_relative(x[None], labels, voices, corpora, (slice(8),))
-    folds = np.repeat(np.arange(40) % 2, 12)
-    known = relative(x), relative, log_p, labels, voices, corpora
-    found = cross_fitted_figures(*known, folds, 0, 1.0, 0.6)
+def test_callers_are_cross_fitted_by_what_never_heard_them():
+    x, relative, said = unheard()
+    clips = [Clip("c", str(v), "train", int(k), "", np.zeros(8, np.float32))
+             for k, v in zip(said.labels, said.voices, strict=True)]  # fmt: skip
+    fitted = cross_fit(x[None], clips, Recipe((QUICK,), (slice(8),), 1), lambda *_: None)
+    centred = fit_centred(x[None], clips, said.folds, fitted, (QUICK,), 1, lambda *_: None)
+    found = cross_fitted_figures(said, relative, centred.by_fold, x, 0, 1.0, 0.6)
     assert found["mixed"] > found["unadapted"] + 0.05
-    arrays, points = learn_prior(*known, folds == 0)
+    arrays, points = learn_prior(said, relative, said.folds == 0)
     other = x.copy()
-    other[folds == 1] += 9
-    again, _ = learn_prior(relative(other), *known[1:], folds == 0)
-    assert points.shape[0] == labels.size
+    other[said.folds == 1] += 9
+    again, _ = learn_prior(replace(said, contrasts=relative(other)), relative, said.folds == 0)
+    assert points.shape[0] == said.labels.size
     np.testing.assert_array_equal(arrays["means"], again["means"])
+
+
+def test_all_folds_heads_together_are_the_model_and_come_back_from_a_file(tmp_path):
+    x, _, said = unheard()
+    clips = [Clip("c", str(v), "train", int(k), "", np.zeros(8, np.float32))
+             for k, v in zip(said.labels, said.voices, strict=True)]  # fmt: skip
+    fitted = cross_fit(x[None], clips, Recipe((QUICK,), (slice(8),), 1), lambda *_: None)
+    centred = fit_centred(x[None], clips, said.folds, fitted, (QUICK,), 1, lambda *_: None)
+    assert len(centred.whole.sizes) == sum(len(one.sizes) for one in centred.by_fold.values())
+    np.savez(tmp_path / "caller.npz", **centred.whole.arrays())
+    with np.load(tmp_path / "caller.npz") as stored:
+        again = Centred.of(stored)
+    places = centred.whole.places(x)
+    np.testing.assert_allclose(again.places(x), places, atol=0.02)
+    np.testing.assert_allclose(np.exp(again.read(places)), np.exp(centred.whole.read(places)), atol=0.02)
 
 
 def test_clips_that_do_not_teach_how_callers_differ_are_refused():
@@ -162,16 +190,14 @@ class Stub:
 
 
 def test_callers_are_assembled_from_clips_for_each_expected_share():
-    x, log_p, labels, voices = speakers(6)
-    relative = fit_relative(x[None], labels, voices, np.full(labels.size, "c"), (slice(8),))
-    arrays, _ = learn_prior(relative(x), relative, log_p, labels, voices, np.full(labels.size, "c"))
-    prior = CallerPrior.of(arrays, 1.0, 0.6)
+    x, relative, said = unheard(count=6)
+    model = Adaptation.of(learn_prior(said, relative)[0], 1.0, 0.6)
     clips = [
         Clip("c", str(v), "test", int(k), "", np.tile(row / 10, 200).astype(np.float32))
-        for row, k, v in zip(x, labels, voices, strict=True)
+        for row, k, v in zip(x, said.labels, said.voices, strict=True)
     ]
     told = []
-    found = measured_callers(Stub(prior), clips, (0.25, 0.5), lambda done, total: told.append((done, total)))
+    found = measured_callers(Stub(model), clips, (0.25, 0.5), lambda done, total: told.append((done, total)))
     assert list(found) == ["8 earlier clips, 0.25 neutral expected", "8 earlier clips, 0.50 neutral expected"]
     assert all({"unadapted", "mixed", "one_emotion"} == set(row) for row in found.values())
     assert told[-1] == (len(clips), len(clips))

@@ -1,0 +1,74 @@
+"""How a model adapts to a caller: an inference on few numbers, and heads on the caller's own centre.
+
+The first (`caller`) carries over to recordings unlike those learnt from; the second (`centred`) is better
+on recordings like them, and says nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.caller import CallerBelief, CallerPrior, expected_mix
+from emocx_pbx.emotion.centred import Centred, Centring, Reading
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What adaptation takes of n readings."""
+
+    log_p: Floats
+    """(n, 4): plain log probabilities."""
+    points: Doubles
+    """(n, k) in the prior's space."""
+    places: Floats
+    """(n, d) for the centred heads; d is 0 without such heads."""
+    known: Floats
+    """(n,): how far those heads know such recordings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """What a model knows of how callers differ."""
+
+    prior: CallerPrior
+    centred: Centred | None
+    """None in models older than these heads."""
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any], mix: float, trust: float) -> Adaptation:
+        """From stored arrays; raises ModelError when one is missing or of a wrong shape."""
+        return cls(CallerPrior.of(arrays, mix, trust), Centred.of(arrays))
+
+    def heard(self, measured: Floats, log_p: Floats) -> Heard:
+        """What is taken of measurements (n, width) with log probabilities (n, 4)."""
+        points = self.prior.points(measured, log_p)
+        if self.centred is None:
+            none = np.zeros((len(measured), 1), np.float32)
+            return Heard(log_p, points, none[:, 1:], none[:, 0])
+        return Heard(log_p, points, self.centred.places(measured), self.centred.known(measured))
+
+
+class CallerSession:
+    """One caller along a call. Deterministic."""
+
+    def __init__(self, model: Adaptation, neutral_share: float = 1 / len(LABELS)) -> None:
+        """`neutral_share` is how much of a call is expected to be neutral, before anything is heard."""
+        self._belief = CallerBelief(model.prior, neutral_share)
+        mix = expected_mix(neutral_share)
+        self._centring = None if model.centred is None else Centring(model.centred, mix)
+
+    def hear(self, heard: Heard, i: int) -> Floats:
+        """Take reading i of those; its log probabilities (4,), up to a constant, given all before."""
+        told = self._belief.hear(heard.points[i], heard.log_p[i])
+        if self._centring is None:
+            return told
+        return self._centring.hear(Reading(heard.places[i], float(heard.known[i]), told.astype(np.float64)))

@@ -1,0 +1,208 @@
+"""Readings heard relative to the caller's own centre.
+
+What a voice adds to all its emotions is most of what a measurement says. Heads learnt on measurements less
+their speaker's centre hear emotions far better than heads on plain ones. A caller's centre is not known,
+but every reading is a guess at it, once what its emotion adds is taken away: the centre is their mean,
+drawn to the usual one in each direction as far as readings scatter more than voices do. Each new reading
+also has the last earlier ones judged anew, as it tells more of the centre.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.errors import ModelError
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+_CLASSES: Final = len(LABELS)
+#: Earlier readings that are judged anew with each new one; of older ones the last judgement stays.
+RECENT: Final = 8
+#: Chosen out of fold: earlier readings at which the heads count half of what they ever will,
+HALF: Final = 1.2
+#: what is left of the answer without them when they count fully,
+_LEFT: Final = 0.6
+#: and the weight, in readings, of the expected mix when earlier readings are judged.
+_MIX: Final = 8.0
+_PREFIX: Final = "centred_"
+
+
+@dataclass(frozen=True, slots=True)
+class Centred:
+    """Heads on centred measurements, and what is known of voices' centres."""
+
+    components: Floats
+    """(width, d): from a measurement to its place among voices and emotions."""
+    clip: Floats
+    """(2, width): a measurement's mean and spread over the clips learnt from."""
+    classes: Floats
+    """(4, d): what each emotion adds to a voice's centre."""
+    doubt: Floats
+    """(d,): variance of a voice's readings around centre and emotion, over that of centres."""
+    usual: Floats
+    """(d,): the centre of a voice that was not heard yet."""
+    first: Floats
+    """(d + 1, hidden): the heads' first layers side by side, the biases in the last row."""
+    second: Floats
+    """(hidden, 4)"""
+    bias: Floats
+    """(heads, 4)"""
+    sizes: npt.NDArray[np.int64]
+    """(heads,): hidden units of each."""
+    familiar: Floats
+    """(width + 1, corpora): tells the corpora apart, biases in the last row; no column: all is known."""
+    edge: Floats
+    """(2,): middle and slope of the familiarity at which the heads are trusted."""
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> Centred | None:
+        """From stored arrays; None when they hold no such heads, ModelError when they don't fit."""
+        found = {n: arrays[_PREFIX + n] for n in cls.__dataclass_fields__ if _PREFIX + n in arrays}
+        if not found:
+            return None
+        if lacking := sorted(set(cls.__dataclass_fields__) - set(found)):
+            raise ModelError(f"the caller model lacks {_PREFIX}{lacking[0]}")
+        sizes = np.asarray(found.pop("sizes"), np.int64)
+        one = cls(**{n: np.asarray(a, np.float32) for n, a in found.items()}, sizes=sizes)
+        width, d = one.components.shape if one.components.ndim == 2 else (0, 0)
+        fits = (
+            one.clip.shape == (2, width)
+            and one.classes.shape == (_CLASSES, d)
+            and one.doubt.shape == one.usual.shape == (d,)
+            and one.first.shape == (d + 1, sizes.sum())
+            and one.second.shape == (sizes.sum(), _CLASSES)
+            and one.bias.shape == (len(sizes), _CLASSES)
+            and one.familiar.ndim == 2
+            and len(one.familiar) == width + 1
+            and one.edge.shape == (2,)
+        )
+        if not fits:
+            raise ModelError("the caller model's centred heads don't fit each other")
+        return one
+
+    def arrays(self) -> dict[str, Any]:
+        """To be stored: the large ones in half precision."""
+        small = {"components", "first", "second"}
+        return {
+            _PREFIX + n: getattr(self, n).astype(np.float16) if n in small else getattr(self, n)
+            for n in self.__dataclass_fields__
+        }
+
+    def places(self, measured: Floats) -> Floats:
+        """Places (n, d) of measurements (n, width)."""
+        mean, spread = self.clip
+        found: Floats = np.clip((measured - mean) / spread, -6.0, 6.0) @ self.components
+        return found
+
+    def known(self, measured: Floats) -> Floats:
+        """How far (n,) in [0, 1] the heads know recordings like these measurements (n, width)."""
+        if not self.familiar.shape[1]:
+            return np.ones(len(measured), np.float32)
+        most = (measured @ self.familiar[:-1] + self.familiar[-1]).max(axis=1)
+        middle, slope = self.edge
+        shares: Floats = 0.5 * (1 + np.tanh(0.5 * slope * (most - middle)))
+        return shares
+
+    def read(self, centred: Floats) -> Doubles:
+        """Log of the heads' mean probabilities (n, 4) of centred places (n, d)."""
+        hidden = np.maximum(centred @ self.first[:-1] + self.first[-1], 0)
+        # (n, hidden)
+        total, start = np.zeros((len(centred), _CLASSES)), 0
+        for size, bias in zip(self.sizes, self.bias, strict=True):
+            part = slice(start, start + size)
+            total += np.exp(_normalised(hidden[:, part] @ self.second[part] + bias))
+            start += size
+        return np.log(total / len(self.sizes) + 1e-9)
+
+
+class Reading(NamedTuple):
+    """One reading of a caller."""
+
+    place: Floats
+    """(d,)"""
+    known: float
+    """How far the heads know such recordings."""
+    told: Doubles
+    """(4,): log probabilities by all that is heard without the heads."""
+
+
+class Centring:
+    """The centre of one caller, as heard so far. Deterministic."""
+
+    def __init__(self, heads: Centred, expected: Doubles) -> None:
+        """`expected` (4,) is how a call's readings are thought to be mixed before anything is heard."""
+        self._heads = heads
+        self._expected = expected
+        self._heard = 0
+        self._counts = np.zeros(_CLASSES)
+        """Readings of each emotion, as far as judged."""
+        self._away = np.zeros(heads.usual.shape)
+        """(d,): the sum of what readings say the centre is off the usual one."""
+        self._recent: deque[tuple[Reading, Doubles]] = deque(maxlen=RECENT)
+        """With each its probabilities (4,)."""
+
+    def hear(self, reading: Reading) -> Floats:
+        """Take one reading; its log probabilities (4,) by heads on its centred place too."""
+        place, known, told = reading.place[None], np.array([reading.known]), _normalised(reading.told)[None]
+        said = self._heads.read(self._centred(place, self._away, self._heard))
+        share = self._share(known, self._heard)
+        out = _normalised((1 - (1 - _LEFT) * share) * told + share * said)[0]
+        p = self._judge(share, told, said, self._counts, self._heard)
+        self._heard += 1
+        self._counts = self._counts + p[0]
+        self._away = self._away + self._off(place, p)[0]
+        self._again()
+        self._recent.append((reading, p[0]))
+        found: Floats = out.astype(np.float32)
+        return found
+
+    def _again(self) -> None:
+        """Judge the recent readings anew, each by all others."""
+        if not self._recent:
+            return
+        readings, before = [r for r, _ in self._recent], np.array([p for _, p in self._recent])
+        places = np.array([r.place for r in readings])
+        # (recent, d)
+        off, rest = self._off(places, before), self._heard - 1
+        said = self._heads.read(self._centred(places, self._away - off, rest))
+        share = self._share(np.array([r.known for r in readings]), rest)
+        told = _normalised(np.array([r.told for r in readings]))
+        p = self._judge(share, told, said, self._counts - before, rest)
+        self._counts = self._counts + (p - before).sum(axis=0)
+        self._away = self._away + (self._off(places, p) - off).sum(axis=0)
+        self._recent = deque(zip(readings, p, strict=True), maxlen=RECENT)
+
+    def _centred(self, places: Floats, away: Doubles, heard: int) -> Floats:
+        centre = self._heads.usual + away / (heard + self._heads.doubt)
+        centred: Floats = (places - centre).astype(np.float32)
+        return centred
+
+    def _off(self, places: Floats, p: Doubles) -> Doubles:
+        off: Doubles = places - p @ self._heads.classes - self._heads.usual
+        return off
+
+    @staticmethod
+    def _share(known: npt.NDArray[Any], heard: int) -> Doubles:
+        share: Doubles = known[:, None] * (heard / (heard + HALF))
+        return share
+
+    def _judge(self, share: Doubles, told: Doubles, said: Doubles, counts: Doubles, heard: int) -> Doubles:
+        """Probabilities (n, 4), given counts (4,) or (n, 4) of the other readings' emotions."""
+        mix = np.log(_CLASSES * (_MIX * self._expected + counts) / (_MIX + heard))
+        p: Doubles = np.exp(_normalised((1 - share) * told + share * (said + mix)))
+        return p
+
+
+def _normalised(logits: npt.NDArray[Any]) -> Doubles:
+    """Log probabilities (..., 4)."""
+    z = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    out: Doubles = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    return out

@@ -1,0 +1,144 @@
+"""Learns the heads on centred measurements (`emotion.centred`), and what is known of voices' centres.
+
+A speaker's centre is the mean of the speaker's emotions, each counted once. Speakers are cross-fitted as
+for the other parts: a fold's heads never hear its speakers, and all folds' heads together are the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.centred import Centred
+from emocx_pbx.training.crossfit import CrossFitted, Tell
+from emocx_pbx.training.data import Clip, balance, labels_of
+from emocx_pbx.training.heads import Weights, train
+from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.relative import balanced
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Names = npt.NDArray[np.str_]
+
+#: Directions that the heads see, of those of largest variance.
+DIRECTIONS: Final = 192
+
+
+@dataclass(frozen=True, slots=True)
+class CentredParts:
+    """The heads of a model, and those that never heard the speakers of a fold."""
+
+    whole: Centred
+    by_fold: dict[int, Centred]
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """From a measurement to its place."""
+
+    components: Floats
+    """(width, d)"""
+    clip: Floats
+    """(2, width)"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Voices:
+    """What is known of voices' centres, as in `Centred`."""
+
+    classes: Floats
+    doubt: Floats
+    usual: Floats
+
+
+def fit_centred(
+    x: Floats,
+    clips: Sequence[Clip],
+    folds: Ints,
+    fitted: CrossFitted,
+    fits: Sequence[Fit],
+    seed: int,
+    tell: Tell,
+) -> CentredParts:
+    """Fit on variants x (variants, n, width) of clips, in the space of the fitted model's components."""
+    labels, front = labels_of(clips), fitted.parts.front
+    voices, corpora = np.array([c.voice for c in clips]), np.array([c.corpus for c in clips])
+    places = np.ascontiguousarray(front(x)[..., :DIRECTIONS])
+    # (variants, n, d)
+    centres = _centres(places[0], labels, voices)
+    within = np.sqrt(((places[0] - centres) ** 2).mean())
+    # The heads' noise expects a variance of 1.
+    places, centres = places / within, centres / within
+    space = _Space(front.components[:, :DIRECTIONS] / within, np.stack((front.mean, front.spread)))
+    by_fold: dict[int, Centred] = {}
+    heads: list[Weights] = []
+    names = np.unique(folds)
+    for k in names:
+        tell("centre", len(by_fold), len(names))
+        rest = np.flatnonzero(folds != k)
+        some = [clips[int(i)] for i in rest]
+        targets = np.eye(len(LABELS), dtype=np.float32)[labels[rest]]
+        centred = (places - centres)[:, rest]
+        own: list[Weights] = []
+        for fit in fits:
+            seen = np.ascontiguousarray(centred if fit.varied else centred[:1])
+            found, _ = train(seen, targets, balance(some), fit, seed * 100 + len(heads) + len(own))
+            own.append(found)
+        heads += own
+        heard = _voices(places[0, rest], centres[rest], labels[rest], voices[rest], corpora[rest])
+        by_fold[int(k)] = _beside(space, heard, own)
+    whole = _beside(space, _voices(places[0], centres, labels, voices, corpora), heads)
+    tell("centre", len(names), len(names))
+    familiar, blend = fitted.parts.familiar, fitted.parts.blend
+    if familiar is not None:
+        told = np.vstack((familiar.weights, familiar.bias)).astype(np.float32)
+        whole = replace(whole, familiar=told, edge=np.array([blend.middle, blend.slope], np.float32))
+    return CentredParts(whole, by_fold)
+
+
+def _centres(places: Floats, labels: Ints, voices: Names) -> Floats:
+    """For each clip (n, d) its speaker's centre."""
+    out = np.empty_like(places)
+    for voice in np.unique(voices):
+        own = voices == voice
+        out[own] = np.mean([places[own & (labels == k)].mean(axis=0) for k in np.unique(labels[own])], axis=0)
+    return out
+
+
+def _voices(places: Floats, centres: Floats, labels: Ints, voices: Names, corpora: Names) -> _Voices:
+    weights, off = balanced(labels, corpora), places - centres
+    classes = [np.average(off[labels == k], axis=0, weights=weights[labels == k]) for k in range(len(LABELS))]
+    noise = (off - np.array(classes)[labels]).var(axis=0)
+    _, first = np.unique(voices, return_index=True)
+    centre, of = centres[first], corpora[first]
+    # (speakers, d)
+    names = np.unique(of)
+    means = np.array([centre[of == name].mean(axis=0) for name in names])
+    between = np.mean([centre[of == name].var(axis=0) for name in names], axis=0) + means.var(axis=0)
+    return _Voices(
+        np.array(classes, np.float32),
+        (noise / np.maximum(between, 1e-6)).astype(np.float32),
+        means.mean(axis=0).astype(np.float32),
+    )
+
+
+def _beside(space: _Space, voices: _Voices, heads: Sequence[Weights]) -> Centred:
+    """Heads side by side, which take all recordings for known."""
+    return Centred(
+        components=space.components.astype(np.float32),
+        clip=space.clip.astype(np.float32),
+        classes=voices.classes,
+        doubt=voices.doubt,
+        usual=voices.usual,
+        first=np.concatenate([np.vstack((h[0], h[1])) for h in heads], axis=1),
+        second=np.concatenate([h[2] for h in heads]),
+        bias=np.array([h[3] for h in heads]),
+        sizes=np.array([h[0].shape[1] for h in heads], np.int64),
+        familiar=np.zeros((len(space.components) + 1, 0), np.float32),
+        edge=np.zeros(2, np.float32),
+    )
