@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion.caller import CallerBelief, CallerPrior, expected_mix
+from emocx_pbx.emotion.caller import CallerBelief, CallerPrior, Weights, expected_mix
 from emocx_pbx.emotion.centred import Centred, Centring, Reading
+from emocx_pbx.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -32,7 +33,7 @@ class Heard:
     places: Floats
     """(n, d) for the centred heads; d is 0 without such heads."""
     known: Floats
-    """(n,): how far those heads know such recordings."""
+    """(n,): how far recordings are like those learnt from; 1 where the model can't tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,25 @@ class Adaptation:
     """None in models older than these heads."""
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Any], mix: float, trust: float) -> Adaptation:
-        """From stored arrays; raises ModelError when one is missing or of a wrong shape."""
-        return cls(CallerPrior.of(arrays, mix, trust), Centred.of(arrays))
+    def of(cls, arrays: Mapping[str, Any], recipe: Mapping[str, Any]) -> Adaptation:
+        """From stored arrays and a recipe with mix and trust, and mix and trust where recordings are strange.
+
+        Raises ModelError when something is missing, or arrays are of a wrong shape.
+        """
+        try:
+            known = Weights(float(recipe["mix"]), float(recipe["trust"]))
+            other = recipe.get("strange", recipe)
+            strange = Weights(float(other["mix"]), float(other["trust"]))
+        except (KeyError, TypeError, ValueError) as e:
+            raise ModelError(f"the recipe's adaptation is incomplete: {e}") from None
+        return cls(CallerPrior.of(arrays, known, strange), Centred.of(arrays))
 
     def heard(self, measured: Floats, log_p: Floats) -> Heard:
         """What is taken of measurements (n, width) with log probabilities (n, 4)."""
         points = self.prior.points(measured, log_p)
         if self.centred is None:
-            none = np.zeros((len(measured), 1), np.float32)
-            return Heard(log_p, points, none[:, 1:], none[:, 0])
+            one = np.ones((len(measured), 1), np.float32)
+            return Heard(log_p, points, one[:, 1:], one[:, 0])
         return Heard(log_p, points, self.centred.places(measured), self.centred.known(measured))
 
 
@@ -68,7 +78,8 @@ class CallerSession:
 
     def hear(self, heard: Heard, i: int) -> Floats:
         """Take reading i of those; its log probabilities (4,), up to a constant, given all before."""
-        told = self._belief.hear(heard.points[i], heard.log_p[i])
+        known = float(heard.known[i])
+        told = self._belief.hear(heard.points[i], heard.log_p[i], known)
         if self._centring is None:
             return told
-        return self._centring.hear(Reading(heard.places[i], float(heard.known[i]), told.astype(np.float64)))
+        return self._centring.hear(Reading(heard.places[i], known, told.astype(np.float64)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,19 @@ _CLASSES: Final = len(LABELS)
 BEAM: Final = 32
 
 
+class Weights(NamedTuple):
+    """What is not learnt from clips, but chosen."""
+
+    mix: float
+    """Weight of the prior on a call's mix of classes, in readings."""
+    trust: float
+    """How far the distances count: 1 if noise were what the model says, less as it is not."""
+
+    def towards(self, other: Weights, share: float) -> Weights:
+        """What lies a share in [0, 1] of the way to the other."""
+        return Weights(*(a + share * (b - a) for a, b in zip(self, other, strict=True)))
+
+
 @dataclass(frozen=True, slots=True)
 class CallerPrior:
     """How voices differ, learnt from many speakers."""
@@ -40,13 +53,13 @@ class CallerPrior:
     """(k,): variance over callers of what a voice adds to all classes."""
     own: Floats
     """(k,): variance of what it adds to one class alone."""
-    mix: float
-    """Weight of the prior on a call's mix of classes, in readings."""
-    trust: float
-    """How far the distances count: 1 if noise were what the model says, less as it is not."""
+    known: Weights
+    """On recordings like those learnt from."""
+    strange: Weights
+    """On recordings unlike them, where distances say less."""
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Any], mix: float, trust: float) -> CallerPrior:
+    def of(cls, arrays: Mapping[str, Any], known: Weights, strange: Weights | None = None) -> CallerPrior:
         """From stored arrays; raises ModelError when one is missing or of a wrong shape."""
         try:
             project, means, shared, own = (
@@ -57,7 +70,7 @@ class CallerPrior:
         k = project.shape[-1]
         if project.ndim != 2 or means.shape != (_CLASSES, k) or shared.shape != (k,) or own.shape != (k,):
             raise ModelError("the caller model's arrays don't fit each other")
-        return cls(project, means, shared, own, mix, trust)
+        return cls(project, means, shared, own, known, known if strange is None else strange)
 
     def points(self, measured: Floats, log_p: Floats) -> Doubles:
         """The points (n, k) of measurements (n, width) with log probabilities (n, 4)."""
@@ -92,32 +105,34 @@ class CallerBelief:
     def __init__(self, prior: CallerPrior, neutral_share: float = 1 / _CLASSES) -> None:
         """`neutral_share` is how much of a call is expected to be neutral, before anything is heard."""
         self._prior = prior
-        self._expected: Doubles = prior.mix * expected_mix(neutral_share)
-        """(4,) in readings."""
+        self._expected = expected_mix(neutral_share)
         self._weights: Doubles = np.zeros(1)
         """(accounts,) log weights."""
         self._counts: Doubles = np.zeros((1, _CLASSES))
         self._sums: Doubles = np.zeros((1, _CLASSES, prior.means.shape[1]))
         self._heard = 0
 
-    def hear(self, z: Doubles, log_p: Floats) -> Floats:
+    def hear(self, z: Doubles, log_p: Floats, known: float = 1.0) -> Floats:
         """Take one reading's point (k,) and plain log probabilities (4,); its log probabilities given all.
+
+        `known` in [0, 1] tells how far the recording is like those learnt from.
 
         What the accounts say beyond the point's own distances is added to the plain ones, so the first
         reading's are the plain ones, times the expected mix. The accounts themselves go by distances alone:
         what the plain model says would else count at each reading for an offset that is the same in all.
         """
         prior = self._prior
+        weights = prior.strange.towards(prior.known, known)
         away = z - prior.means
         # (4, k)
         start = np.zeros((_CLASSES, len(z)))
         plain = _density(away, *prior.offsets(np.zeros(_CLASSES), start))
         given = _density(away, *prior.offsets(self._counts, self._sums))
         # (accounts, 4)
-        mix = np.log(_CLASSES * (self._expected + self._counts) / (prior.mix + self._heard))
-        joint = self._weights[:, None] + mix + prior.trust * given
+        mix = np.log(_CLASSES * (weights.mix * self._expected + self._counts) / (weights.mix + self._heard))
+        joint = self._weights[:, None] + mix + weights.trust * given
         joint -= joint.max()
-        beyond = np.log(np.exp(joint).sum(axis=0) + 1e-12) - prior.trust * plain
+        beyond = np.log(np.exp(joint).sum(axis=0) + 1e-12) - weights.trust * plain
         told: Floats = (log_p + beyond - beyond.max()).astype(np.float32)
         best = np.argsort(-joint.ravel(), kind="stable")[:BEAM]
         account, said = best // _CLASSES, best % _CLASSES

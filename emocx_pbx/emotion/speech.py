@@ -99,7 +99,7 @@ class SpeechClassifier:
             if CALLER not in folder.card.sha256:
                 raise ModelError(f"{folder.path}: {CALLER} without a checksum in the card")
             with np.load(folder.path / CALLER, allow_pickle=False) as arrays:
-                self.caller = Adaptation.of(arrays, float(adaptation["mix"]), float(adaptation["trust"]))
+                self.caller = Adaptation.of(arrays, adaptation)
         self._networks = [LiteRtEngine(folder.path / n) for n in names]
 
     def logits(self, measured: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.adaptation import Adaptation, CallerSession, Heard
-from emocx_pbx.emotion.caller import CallerPrior
 from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.emotion.speech import SpeechClassifier
 from emocx_pbx.errors import InputError, ModelError
@@ -188,17 +187,16 @@ def cross_fitted_figures(
     centred: Mapping[int, Centred],
     measured: Floats,
     seed: int,
-    mix: float,
-    trust: float,
+    recipe: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What `caller_figures` gives, each clip (n,) by what never heard the speakers of its fold.
 
-    `centred` holds the heads of each fold, for clips as measured (n, width).
+    `centred` holds the heads of each fold, for clips as measured (n, width); `recipe` is the adaptation's.
     """
     by_fold = {}
     for k in np.unique(unheard.folds):
         arrays, points = learn_prior(unheard, whole, unheard.folds != k)
-        model = Adaptation(CallerPrior.of(arrays, mix, trust), centred[int(k)])
+        model = replace(Adaptation.of(arrays, recipe), centred=centred[int(k)])
         by_fold[int(k)] = (
             model,
             Heard(unheard.log_p, points, centred[int(k)].places(measured), unheard.known),

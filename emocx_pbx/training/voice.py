@@ -49,9 +49,9 @@ PROTOCOL: Final = (
     "speaker-disjoint train/dev/test; 8 kHz G.711 mu-law; speakers of train and dev are cross-fitted in five "
     "folds, which choose; test reports"
 )
-#: How a call's mix of emotions and a reading's distance count (chosen out of fold; see emotion/caller.py).
-MIX: Final = 8.0
-TRUST: Final = 0.6
+#: How a call's mix of emotions and a reading's distance count (see emotion/caller.py): chosen on speakers
+#: kept out of folds, and for strange recordings on corpora left out.
+ADAPTATION: Final = {"mix": 8.0, "trust": 0.6, "strange": {"mix": 16.0, "trust": 0.3}}
 NOTE: Final = "UAR of callers assembled from the split's own speakers (training/callers.py)"
 #: Augmented variants of each clip, beside the clip itself.
 VARIANTS: Final = 2
@@ -107,12 +107,12 @@ def train_voice(
         centred = fit_centred(x, learn, folds, fitted, fits, seed, tell)
         arrays = {**learn_prior(unheard, relative)[0], **centred.whole.arrays()}
         adaptation["out_of_fold"] = cross_fitted_figures(
-            unheard, relative, centred.by_fold, x[0], seed, MIX, TRUST
+            unheard, relative, centred.by_fold, x[0], seed, ADAPTATION
         )
     else:
         with np.load(base / CALLER, allow_pickle=False) as stored:
             arrays = dict(stored)
-    Adaptation.of(arrays, MIX, TRUST)  # refused here rather than when served
+    Adaptation.of(arrays, ADAPTATION)  # refused here rather than when served
     folder = next_folder(out)
     networks.save(network(fitted.parts), folder, x.shape[2:])
     np.savez(folder / CALLER, allow_pickle=False, **arrays)
@@ -123,7 +123,7 @@ def train_voice(
         labels=tuple(str(label) for label in LABELS),
         threshold=calibration.threshold,
         temperature=calibration.temperature,
-        recipe={**recipe, "blend": asdict(fitted.parts.blend), "adaptation": {"mix": MIX, "trust": TRUST}},
+        recipe={**recipe, "blend": asdict(fitted.parts.blend), "adaptation": ADAPTATION},
         sha256={n: checksum(folder / n) for n in ("model.keras", "model.tflite", CALLER)},
         figures={
             "out_of_fold": summary(learn, p, None, calibration.threshold),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emocx_pbx.emotion.caller import BEAM, CallerBelief, CallerPrior
+from emocx_pbx.emotion.caller import BEAM, CallerBelief, CallerPrior, Weights
 from emocx_pbx.errors import ModelError
 
 MEANS = 2.0 * np.eye(4, dtype=np.float32)
@@ -14,8 +14,8 @@ PRIOR = CallerPrior(
     means=MEANS,
     shared=np.full(4, 4.0, np.float32),
     own=np.full(4, 0.2, np.float32),
-    mix=2.0,
-    trust=1.0,
+    known=Weights(2.0, 1.0),
+    strange=Weights(4.0, 0.5),
 )
 
 
@@ -67,6 +67,18 @@ def test_a_caller_of_one_emotion_keeps_it(label, seed):
     assert np.mean(after == label) >= np.mean(before == label) - 0.01
 
 
+def test_on_strange_recordings_distances_count_for_less():
+    moved = []
+    for known in (1.0, 0.5, 0.0):
+        belief = CallerBelief(PRIOR)
+        for k in (0, 1, 2):
+            belief.hear(MEANS[k] + [3.0, 0.0, 0.0, 0.0], np.full(4, np.log(0.25), np.float32), known)
+        z = MEANS[3] + [3.0, 0.0, 0.0, 0.0]
+        told = belief.hear(z, plain(z), known) - plain(z)
+        moved.append(told[3] - told[0])
+    assert moved[0] > moved[1] > moved[2] > 0
+
+
 def test_long_calls_keep_a_bounded_beam_and_finite_answers():
     belief = CallerBelief(PRIOR)
     rng = np.random.default_rng(1)
@@ -86,6 +98,6 @@ def test_what_the_plain_model_rules_out_stays_out():
 def test_arrays_that_do_not_fit_are_refused():
     arrays = {"project": np.zeros((9, 4)), "means": MEANS, "shared": np.ones(4)}
     with pytest.raises(ModelError, match="own"):
-        CallerPrior.of(arrays, 2.0, 1.0)
+        CallerPrior.of(arrays, PRIOR.known)
     with pytest.raises(ModelError, match="fit each other"):
-        CallerPrior.of({**arrays, "own": np.ones(3)}, 2.0, 1.0)
+        CallerPrior.of({**arrays, "own": np.ones(3)}, PRIOR.known)

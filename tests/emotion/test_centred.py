@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emocx_pbx.emotion.adaptation import Adaptation, CallerSession, Heard
-from emocx_pbx.emotion.caller import CallerPrior
+from emocx_pbx.emotion.caller import CallerPrior, Weights
 from emocx_pbx.emotion.centred import RECENT, Centred, Centring, Reading
 from emocx_pbx.errors import ModelError
 
@@ -122,8 +122,8 @@ def test_a_session_hears_both_and_an_older_model_the_first_alone():
         means=CLASSES[:, :4],
         shared=np.full(4, 1.0, np.float32),
         own=np.full(4, 0.2, np.float32),
-        mix=8.0,
-        trust=0.6,
+        known=Weights(8.0, 0.6),
+        strange=Weights(16.0, 0.3),
     )
     rng, labels = np.random.default_rng(4), np.tile([0, 1, 2, 3], 10)
     measured = (CLASSES[labels] + VOICE + 0.15 * rng.normal(size=(40, 6))).astype(np.float32)
@@ -136,3 +136,8 @@ def test_a_session_hears_both_and_an_older_model_the_first_alone():
         right.append(np.mean(said[20:].argmax(axis=1) == labels[20:]))
     assert right[0] > 0.95
     assert right[0] >= right[1]
+
+
+def test_a_recipe_without_its_weights_is_refused():
+    with pytest.raises(ModelError, match=r"adaptation is incomplete: 'trust'"):
+        Adaptation.of({}, {"mix": 8.0})

@@ -28,6 +28,8 @@ from emocx_pbx.training.relative import fit_relative
 
 QUICK = Fit(epochs=30, hidden=(16,), batch=16, rate=1e-2, drop_in=0.0, drop=0.1, noise=0.0)
 
+WEIGHTS = {"mix": 1.0, "trust": 0.6}
+
 
 def clip(corpus, speaker, label):
     return Clip(corpus, speaker, "train", label, "", np.zeros(8, np.float32))
@@ -116,7 +118,7 @@ def unheard(seed=0, count=40):
 def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emotion():
     x, relative, said = unheard()
     arrays, points = learn_prior(said, relative)
-    model = Adaptation.of(arrays, 1.0, 0.6)
+    model = Adaptation.of(arrays, WEIGHTS)
     np.testing.assert_allclose(points, model.heard(x, said.log_p).points, atol=1e-3)
     x, log_p, labels, voices = speakers(seed=1)
     found = caller_figures(model, model.heard(x, log_p), labels, voices, seed=0)
@@ -130,7 +132,7 @@ def test_callers_are_cross_fitted_by_what_never_heard_them():
              for k, v in zip(said.labels, said.voices, strict=True)]  # fmt: skip
     fitted = cross_fit(x[None], clips, Recipe((QUICK,), (slice(8),), 1), lambda *_: None)
     centred = fit_centred(x[None], clips, said.folds, fitted, (QUICK,), 1, lambda *_: None)
-    found = cross_fitted_figures(said, relative, centred.by_fold, x, 0, 1.0, 0.6)
+    found = cross_fitted_figures(said, relative, centred.by_fold, x, 0, WEIGHTS)
     assert found["mixed"] > found["unadapted"] + 0.05
     arrays, points = learn_prior(said, relative, said.folds == 0)
     other = x.copy()
@@ -191,7 +193,7 @@ class Stub:
 
 def test_callers_are_assembled_from_clips_for_each_expected_share():
     x, relative, said = unheard(count=6)
-    model = Adaptation.of(learn_prior(said, relative)[0], 1.0, 0.6)
+    model = Adaptation.of(learn_prior(said, relative)[0], WEIGHTS)
     clips = [
         Clip("c", str(v), "test", int(k), "", np.tile(row / 10, 200).astype(np.float32))
         for row, k, v in zip(x, said.labels, said.voices, strict=True)
