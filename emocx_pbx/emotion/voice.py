@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,14 +19,16 @@ FloatArray = npt.NDArray[np.float32]
 ENCODERS: Final = (("base", (2, 3, 4)), ("tiny.en", (1, 2, 3)))
 #: Statistics of each layer's channels, 512 and 384.
 WIDTHS: Final = (3 * 512,) * 3 + (3 * 384,) * 3
-#: The layers, by their place in WIDTHS, that the relative map learns from: base 4, tiny.en 2 and 3.
+#: The layers, by their place in WIDTHS, that the heads learn from (the centred heads learn from all),
+HEADS: Final = (1, 2, 4, 5)
+#: and the relative map.
 RELATIVE: Final = (2, 4, 5)
 
 
-def blocks() -> tuple[slice, ...]:
-    """Where in a measurement the layers are that the relative map learns from."""
+def blocks(layers: Sequence[int]) -> tuple[slice, ...]:
+    """Where in a measurement these layers are."""
     ends = list(itertools.accumulate(WIDTHS))
-    return tuple(slice(ends[i] - WIDTHS[i], ends[i]) for i in RELATIVE)
+    return tuple(slice(ends[i] - WIDTHS[i], ends[i]) for i in layers)
 
 
 def available() -> bool:

@@ -17,7 +17,7 @@ from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.training.crossfit import CrossFitted, Tell
 from emocx_pbx.training.data import Clip, balance, labels_of
-from emocx_pbx.training.heads import Weights, train
+from emocx_pbx.training.heads import Weights, fit_compressor, train
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.relative import balanced
 
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Names = npt.NDArray[np.str_]
 
-#: Directions that the heads see, of those of largest variance.
+#: Directions of largest variance that the heads see.
 DIRECTIONS: Final = 192
 
 
@@ -65,16 +65,16 @@ def fit_centred(
     seed: int,
     tell: Tell,
 ) -> CentredParts:
-    """Fit on variants x (variants, n, width) of clips, in the space of the fitted model's components."""
-    labels, front = labels_of(clips), fitted.parts.front
+    """Fit on variants x (variants, n, width) of clips, beside the fitted parts of a model."""
+    labels, front = labels_of(clips), fit_compressor(x, DIRECTIONS)
     voices, corpora = np.array([c.voice for c in clips]), np.array([c.corpus for c in clips])
-    places = np.ascontiguousarray(front(x)[..., :DIRECTIONS])
+    places = front(x)
     # (variants, n, d)
     centres = _centres(places[0], labels, voices)
     within = np.sqrt(((places[0] - centres) ** 2).mean())
     # The heads' noise expects a variance of 1.
     places, centres = places / within, centres / within
-    space = _Space(front.components[:, :DIRECTIONS] / within, np.stack((front.mean, front.spread)))
+    space = _Space(front.components / within, np.stack((front.mean, front.spread)))
     by_fold: dict[int, Centred] = {}
     heads: list[Weights] = []
     names = np.unique(folds)

@@ -6,6 +6,7 @@ into Keras layers afterwards, so everything behind the training is as with the o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,12 +111,16 @@ class Compressor:
         return found
 
 
-def fit_compressor(x: Floats, directions: int) -> Compressor:
-    """Principal components of x (variants, n, width), standardised."""
+def fit_compressor(x: Floats, directions: int, blocks: Sequence[slice] = (slice(None),)) -> Compressor:
+    """Principal components of x (variants, n, width), standardised; only those blocks of it have a part."""
     rows = x.reshape(-1, x.shape[2])
     mean, spread = rows.mean(axis=0), np.sqrt(rows.var(axis=0) + 1e-8)
-    scaled = np.clip((rows - mean) / spread, -6.0, 6.0)
+    chosen = np.concatenate([np.arange(rows.shape[1])[block] for block in blocks])
+    scaled = np.clip((rows[:, chosen] - mean[chosen]) / spread[chosen], -6.0, 6.0)
+    # (variants * n, chosen)
     _, vectors = np.linalg.eigh(scaled.T @ scaled / len(scaled))
-    chosen = np.ascontiguousarray(vectors[:, ::-1][:, :directions], np.float32)
-    chosen /= np.sqrt((scaled @ chosen).var(axis=0).mean())
-    return Compressor(mean.astype(np.float32), spread.astype(np.float32), chosen)
+    found = np.ascontiguousarray(vectors[:, ::-1][:, :directions], np.float32)
+    found /= np.sqrt((scaled @ found).var(axis=0).mean())
+    components = np.zeros((rows.shape[1], found.shape[1]), np.float32)
+    components[chosen] = found
+    return Compressor(mean.astype(np.float32), spread.astype(np.float32), components)

@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 USE = {
     "mlp": "Dense layers on the classic features (40 MFCC, 12 chroma, 128 mel) of each window: the cheapest.",
     "cnn": "Convolutions on log-mel: for hosts without the packages of the extra 'voice'.",
-    "voice": "Statistics of two lower layers of a frozen Whisper encoder: the default with its packages.",
+    "voice": "Statistics of lower layers of two frozen Whisper encoders: the default with its packages.",
 }
 
 

@@ -22,7 +22,7 @@ from emocx_pbx.emotion.adaptation import Adaptation
 from emocx_pbx.emotion.card import Card, checksum, read_card
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
-from emocx_pbx.emotion.voice import VoiceFrontEnd, blocks, new_recipe
+from emocx_pbx.emotion.voice import HEADS, RELATIVE, VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.callers import (
@@ -90,7 +90,7 @@ def train_voice(
         recipe["encoders"] = read_card(base).recipe["encoders"]
         fits = [replace(fit, epochs=15, rate=fit.rate / 5) for fit in fits]
     x = measure(recipe, learn, variants, seed, tell, cache)
-    fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(), seed), tell, start)
+    fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(HEADS), blocks(RELATIVE), seed), tell, start)
     inside = fitted.inside
     logits = fitted.parts.blend(inside)
     # The blend is of least log loss on known and on unknown recordings; a temperature from the known ones

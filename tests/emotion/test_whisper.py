@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emocx_pbx.emotion.voice import ENCODERS, WIDTHS, VoiceFrontEnd, blocks, new_recipe
+from emocx_pbx.emotion.voice import ENCODERS, RELATIVE, WIDTHS, VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.emotion.whisper import WhisperEncoder, installed, log_mel_16k
 from emocx_pbx.emotion.whisper_graph import graph
 from emocx_pbx.emotion.whisper_weights import parse, source_sha256, weights_of
@@ -102,7 +102,7 @@ def test_any_length_has_finite_frames(size):
 
 def test_the_front_end_measures_every_layer():
     assert VoiceFrontEnd(new_recipe())(sound()).shape == (sum(WIDTHS),)
-    assert blocks()[-1].stop == sum(WIDTHS)
+    assert blocks(RELATIVE)[-1].stop == sum(WIDTHS)
 
 
 def test_recipes_of_older_models_name_one_layer():

@@ -11,6 +11,7 @@ from emocx_pbx.training.crossfit import Recipe, cross_fit, log_mean
 from emocx_pbx.training.data import Clip
 from emocx_pbx.training.familiar import fit_familiar
 from emocx_pbx.training.figures import uar
+from emocx_pbx.training.heads import fit_compressor
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.relative import CONTRASTS, Relative, fit_relative
 
@@ -105,7 +106,7 @@ def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path):
     from emocx_pbx.training.voice_network import network, opened
 
     x, clips = speech("abc", away=3.0)
-    fitted = cross_fit(x, clips, Recipe((QUICK,), (slice(12),), 1), lambda *_: None)
+    fitted = cross_fit(x, clips, Recipe((QUICK,), (slice(12),), (slice(12),), 1), lambda *_: None)
     parts = fitted.parts
     assert fitted.outside is not None and parts.familiar is not None
     model = network(parts)
@@ -125,10 +126,10 @@ def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path):
     start = opened(folder, "voice")
     np.testing.assert_allclose(start.relative(rows), parts.relative(rows), atol=1e-2)
     np.testing.assert_allclose(start.front(rows), parts.front(rows), atol=1e-2)
-    tuned = cross_fit(x, clips, Recipe((QUICK,), (slice(12),), 1), lambda *_: None, start)
+    tuned = cross_fit(x, clips, Recipe((QUICK,), (slice(12),), (slice(12),), 1), lambda *_: None, start)
     assert tuned.parts.familiar is None and tuned.outside is None
     with pytest.raises(ModelError, match="has 5 heads, not 10"):
-        cross_fit(x, clips, Recipe((QUICK, QUICK), (slice(12),), 1), lambda *_: None, start)
+        cross_fit(x, clips, Recipe((QUICK, QUICK), (slice(12),), (slice(12),), 1), lambda *_: None, start)
     with pytest.raises(ModelError, match="no mlp model"):
         opened(folder, "mlp")
 
@@ -136,3 +137,13 @@ def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path):
 def test_a_relative_map_is_linear():
     weights, bias = np.ones((2, 3), np.float32), np.array([1, 2, 3], np.float32)
     np.testing.assert_array_equal(Relative(weights, bias)(np.ones((1, 2), np.float32)), [[3, 4, 5]])
+
+
+def test_components_are_of_the_heads_blocks_alone():
+    x, _ = speech()
+    front = fit_compressor(x, 3, (slice(2, 5), slice(8, 12)))
+    other = x.copy()
+    other[..., [0, 1, 5, 6, 7]] += 4
+    np.testing.assert_array_equal(front(other), front(x))
+    assert front(x).shape == (*x.shape[:2], 3)
+    assert float(front(x)[0].var(axis=0).mean()) == pytest.approx(1, rel=0.05)
