@@ -19,7 +19,7 @@ from emocx_pbx.training.crossfit import CrossFitted, Tell
 from emocx_pbx.training.data import Clip, balance, labels_of
 from emocx_pbx.training.heads import Weights, fit_compressor, train
 from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.relative import balanced
+from emocx_pbx.training.relative import balanced, speakers_means
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -70,7 +70,7 @@ def fit_centred(
     voices, corpora = np.array([c.voice for c in clips]), np.array([c.corpus for c in clips])
     places = front(x)
     # (variants, n, d)
-    centres = _centres(places[0], labels, voices)
+    centres = speakers_means(places[:1], labels, voices)
     within = np.sqrt(((places[0] - centres) ** 2).mean())
     # The heads' noise expects a variance of 1.
     places, centres = places / within, centres / within
@@ -99,15 +99,6 @@ def fit_centred(
         told = np.vstack((familiar.weights, familiar.bias)).astype(np.float32)
         whole = replace(whole, familiar=told, edge=np.array([blend.middle, blend.slope], np.float32))
     return CentredParts(whole, by_fold)
-
-
-def _centres(places: Floats, labels: Ints, voices: Names) -> Floats:
-    """For each clip (n, d) its speaker's centre."""
-    out = np.empty_like(places)
-    for voice in np.unique(voices):
-        own = voices == voice
-        out[own] = np.mean([places[own & (labels == k)].mean(axis=0) for k in np.unique(labels[own])], axis=0)
-    return out
 
 
 def _voices(places: Floats, centres: Floats, labels: Ints, voices: Names, corpora: Names) -> _Voices:

@@ -58,7 +58,7 @@ def fit_relative(x: Floats, labels: Ints, voices: Names, corpora: Names, blocks:
         rows = seen.reshape(-1, width)
         # (variants * n, width)
         spread = rows.std(axis=0) + 1e-6
-        means = _speakers_means(seen, labels, voices)
+        means = speakers_means(seen, labels, voices)
         usual = np.mean([means[corpora == c].mean(axis=0) for c in np.unique(corpora)], axis=0)
         scaled = np.clip((rows - np.tile(means, (len(x), 1))) / spread, -6.0, 6.0)
         weighed = (scaled * weights[:, None]).T
@@ -79,8 +79,8 @@ def balanced(labels: Ints, corpora: Names) -> Floats:
     return scaled
 
 
-def _speakers_means(x: Floats, labels: Ints, voices: Names) -> Floats:
-    """For each clip (n, width) the mean of its speaker's emotions, each counted once."""
+def speakers_means(x: Floats, labels: Ints, voices: Names) -> Floats:
+    """For each clip of x (variants, n, width) the mean (n, width) of its speaker's emotions, each once."""
     mean = x.mean(axis=0)
     out: Floats = np.empty_like(mean)
     for voice in np.unique(voices):
