@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.emotion.voice import HEADS, RELATIVE, blocks, new_recipe
+from emocx_pbx.emotion.voice import RELATIVE, blocks, new_recipe
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.training import voice
 from emocx_pbx.training.blend import fit_blend
@@ -44,7 +44,7 @@ def measure(data: Path, seed: int, cache: Path | None, threshold: float) -> dict
     test = [c for c in clips if c.split == "test"]
     x = voice.measure(new_recipe(), learn, voice.VARIANTS, seed, tell, cache)
     x_test = voice.measure(new_recipe(), test, 0, seed, tell, cache)[0]
-    recipe = Recipe(voice.FITS, blocks(HEADS), blocks(RELATIVE), seed)
+    recipe = Recipe(voice.FITS, blocks(RELATIVE), seed)
     fitted = cross_fit(x, learn, recipe, tell)
     inside, outside = fitted.inside, fitted.outside
     if outside is None:

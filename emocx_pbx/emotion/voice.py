@@ -16,13 +16,11 @@ from emocx_pbx.errors import ModelError
 FloatArray = npt.NDArray[np.float32]
 
 #: Whose weights, and after which layers (chosen on speakers of train and dev).
-ENCODERS: Final = (("base", (2, 3, 4)), ("tiny.en", (1, 2, 3)))
+ENCODERS: Final = (("base", (2, 3, 4, 5)), ("tiny.en", (1, 2, 3)))
 #: Statistics of each layer's channels, 512 and 384.
-WIDTHS: Final = (3 * 512,) * 3 + (3 * 384,) * 3
-#: The layers, by their place in WIDTHS, that the heads learn from (the centred heads learn from all),
-HEADS: Final = (1, 2, 4, 5)
-#: and the relative map.
-RELATIVE: Final = (2, 4, 5)
+WIDTHS: Final = (3 * 512,) * 4 + (3 * 384,) * 3
+#: The layers, by their place in WIDTHS, that the relative map learns from; all else learns from all.
+RELATIVE: Final = (2, 3, 5, 6)
 
 
 def blocks(layers: Sequence[int]) -> tuple[slice, ...]:

@@ -64,13 +64,24 @@ class _Writer:
         model: bytes = helper.make_model(built, opset_imports=opsets, ir_version=9).SerializeToString()
         return model
 
-    def _convolved(self, x: str) -> str:
+    def _convolved(self, mel: str) -> str:
+        x = self._op("Transpose", mel, perm=[0, 2, 1])
+        # (1, 2 t, 80)
         for name, stride in (("conv1", 1), ("conv2", 2)):
-            kernel, bias = (self._stored(f"{name}/{part}") for part in ("weight", "bias"))
-            x = self._op("Conv", x, kernel, bias, kernel_shape=[3], pads=[1, 1], strides=[stride])
-            x = self._op("Gelu", x, domain=_RUNTIME)
-        return self._op("Transpose", x, perm=[0, 2, 1])
+            x = self._op("Gelu", self._linear(self._neighbours(x, stride), name), domain=_RUNTIME)
+        return x
         # (1, t, width)
+
+    def _neighbours(self, x: str, stride: int) -> str:
+        """Every `stride`-th row of x (1, n, c) between the row before and the row after it: (1, m, 3 c)."""
+        padded = self._op("Pad", x, self._constant(np.array([0, 1, 0, 0, 1, 0], np.int64)))
+        axis, step = (self._constant(np.array([i], np.int64)) for i in (1, stride))
+        rows = []
+        for first in range(3):
+            until = first - 2 if first < 2 else np.iinfo(np.int64).max
+            bounds = (self._constant(np.array([i], np.int64)) for i in (first, until))
+            rows.append(self._op("Slice", padded, *bounds, axis, step))
+        return self._op("Concat", *rows, axis=-1)
 
     def _positioned(self, x: str) -> str:
         first, frames = (self._constant(np.array([i], np.int64)) for i in (0, 1))
@@ -95,8 +106,14 @@ class _Writer:
         return self._op("LayerNormalization", x, gamma, beta, axis=-1, epsilon=1e-5)
 
     def _linear(self, x: str, name: str) -> str:
-        """Rows (1, t, n) times stored weights (m, n), plus a bias (m,): (1, t, m)."""
+        """Rows (1, t, n) times stored weights (m, n), plus a bias (m,): (1, t, m).
+
+        A kernel (m, c, 3) of a convolution goes over three neighbours' channels side by side.
+        """
         weights = self._weights.arrays[f"{name}/weight"]
+        if weights.ndim == 3:
+            weights = weights.transpose(0, 2, 1).reshape(len(weights), -1)
+        # (m, n)
         scale = np.maximum(np.abs(weights).max(axis=1), 1e-9) / 127
         # (m,)
         rounded = np.rint(weights / scale[:, None]).astype(np.int8).T
@@ -106,7 +123,8 @@ class _Writer:
         step = self._op("Mul", largest, self._constant(np.float32(1 / 127)))
         # (1, t, 1)
         # The cast cuts off what is behind the point, so half of one more rounds.
-        shifted = self._op("Add", self._op("Div", x, step), self._constant(np.float32(_ZERO + 0.5)))
+        scaled = self._op("Mul", x, self._op("Reciprocal", step))
+        shifted = self._op("Add", scaled, self._constant(np.float32(_ZERO + 0.5)))
         coded = self._op("Cast", shifted, to=self._onnx.TensorProto.UINT8)
         product = self._op(
             "MatMulIntegerToFloat",

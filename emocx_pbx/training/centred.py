@@ -17,7 +17,7 @@ from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.training.crossfit import CrossFitted, Tell
 from emocx_pbx.training.data import Clip, balance, labels_of
-from emocx_pbx.training.heads import Weights, fit_compressor, train
+from emocx_pbx.training.heads import Weights, train
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.relative import balanced, speakers_means
 
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Names = npt.NDArray[np.str_]
 
-#: Directions of largest variance that the heads see.
+#: Of the directions of largest variance, which the plain heads see too, so many.
 DIRECTIONS: Final = 192
 
 
@@ -66,15 +66,15 @@ def fit_centred(
     tell: Tell,
 ) -> CentredParts:
     """Fit on variants x (variants, n, width) of clips, beside the fitted parts of a model."""
-    labels, front = labels_of(clips), fit_compressor(x, DIRECTIONS)
+    labels, front = labels_of(clips), fitted.parts.front
     voices, corpora = np.array([c.voice for c in clips]), np.array([c.corpus for c in clips])
-    places = front(x)
+    places = front(x)[:, :, :DIRECTIONS]
     # (variants, n, d)
     centres = speakers_means(places[:1], labels, voices)
     within = np.sqrt(((places[0] - centres) ** 2).mean())
     # The heads' noise expects a variance of 1.
     places, centres = places / within, centres / within
-    space = _Space(front.components / within, np.stack((front.mean, front.spread)))
+    space = _Space(front.components[:, :DIRECTIONS] / within, np.stack((front.mean, front.spread)))
     by_fold: dict[int, Centred] = {}
     heads: list[Weights] = []
     names = np.unique(folds)

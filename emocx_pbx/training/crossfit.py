@@ -40,10 +40,8 @@ class Recipe:
 
     fits: tuple[Fit, ...]
     """One head of each in every fold."""
-    heads: tuple[slice, ...]
-    """The blocks of a measurement that the heads learn from."""
     relative: tuple[slice, ...]
-    """Those that the relative map learns from."""
+    """The blocks of a measurement that the relative map learns from."""
     seed: int
 
 
@@ -104,7 +102,7 @@ def cross_fit(
     if start is not None and len(start.heads) != total:
         raise ModelError(f"the model to start from has {len(start.heads)} heads, not {total}")
     labels, corpora = labels_of(clips), np.array([c.corpus for c in clips])
-    front = fit_compressor(x, DIRECTIONS, recipe.heads) if start is None else start.front
+    front = fit_compressor(x, DIRECTIONS) if start is None else start.front
     ready = front(x)
     # (variants, n, DIRECTIONS)
     log_p = np.zeros((len(clips), len(LABELS)), np.float32)
@@ -165,7 +163,7 @@ def left_out(
         tell("leave out", done, len(names))
         rest, held = np.flatnonzero(corpora != name), np.flatnonzero(of == name)
         some, seen = [clips[int(i)] for i in rest], np.ascontiguousarray(x[:, rest])
-        front = fit_compressor(seen, DIRECTIONS, recipe.heads)
+        front = fit_compressor(seen, DIRECTIONS)
         ready = front(seen)
         heads = [_head(ready, some, fit, recipe.seed * 100 + i)[0] for i, fit in enumerate(recipe.fits)]
         log_p[held] = log_mean(heads, front(x_asked[held]))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy.linalg
 
 from emocx_pbx.training.figures import softmax
 from emocx_pbx.training.networks import Fit
@@ -111,16 +112,15 @@ class Compressor:
         return found
 
 
-def fit_compressor(x: Floats, directions: int, blocks: Sequence[slice] = (slice(None),)) -> Compressor:
-    """Principal components of x (variants, n, width), standardised; only those blocks of it have a part."""
+def fit_compressor(x: Floats, directions: int) -> Compressor:
+    """Principal components of x (variants, n, width), standardised; the largest first."""
     rows = x.reshape(-1, x.shape[2])
     mean, spread = rows.mean(axis=0), np.sqrt(rows.var(axis=0) + 1e-8)
-    chosen = np.concatenate([np.arange(rows.shape[1])[block] for block in blocks])
-    scaled = np.clip((rows[:, chosen] - mean[chosen]) / spread[chosen], -6.0, 6.0)
-    # (variants * n, chosen)
-    _, vectors = np.linalg.eigh(scaled.T @ scaled / len(scaled))
-    found = np.ascontiguousarray(vectors[:, ::-1][:, :directions], np.float32)
-    found /= np.sqrt((scaled @ found).var(axis=0).mean())
-    components = np.zeros((rows.shape[1], found.shape[1]), np.float32)
-    components[chosen] = found
+    scaled = np.clip((rows - mean) / spread, -6.0, 6.0)
+    # (variants * n, width)
+    width = scaled.shape[1]
+    wanted = (width - min(directions, width), width - 1)
+    _, vectors = scipy.linalg.eigh(scaled.T @ scaled / len(scaled), subset_by_index=wanted)
+    components = np.ascontiguousarray(vectors[:, ::-1], np.float32)
+    components /= np.sqrt((scaled @ components).var(axis=0).mean())
     return Compressor(mean.astype(np.float32), spread.astype(np.float32), components)

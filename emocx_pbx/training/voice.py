@@ -22,7 +22,7 @@ from emocx_pbx.emotion.adaptation import Adaptation
 from emocx_pbx.emotion.card import Card, checksum, read_card
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
-from emocx_pbx.emotion.voice import HEADS, RELATIVE, VoiceFrontEnd, blocks, new_recipe
+from emocx_pbx.emotion.voice import RELATIVE, VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
 from emocx_pbx.training.callers import (
@@ -57,9 +57,9 @@ NOTE: Final = "UAR of callers assembled from the split's own speakers (training/
 VARIANTS: Final = 2
 #: Each fold's heads: three that err differently.
 FITS: Final = (
-    Fit(epochs=20, hidden=(256,), drop_in=0.2, drop=0.5, batch=128, noise=0.3),
-    Fit(epochs=30, hidden=(384,), drop_in=0.2, drop=0.5, batch=128),
-    Fit(epochs=30, hidden=(384,), drop_in=0.2, drop=0.5, batch=128, varied=False),
+    Fit(epochs=45, hidden=(320,), drop_in=0.2, drop=0.5, batch=128),
+    Fit(epochs=30, hidden=(320,), drop_in=0.2, drop=0.5, batch=128, noise=0.2),
+    Fit(epochs=45, hidden=(384,), drop_in=0.2, drop=0.5, batch=128, varied=False),
 )
 
 
@@ -90,7 +90,7 @@ def train_voice(
         recipe["encoders"] = read_card(base).recipe["encoders"]
         fits = [replace(fit, epochs=15, rate=fit.rate / 5) for fit in fits]
     x = measure(recipe, learn, variants, seed, tell, cache)
-    fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(HEADS), blocks(RELATIVE), seed), tell, start)
+    fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(RELATIVE), seed), tell, start)
     inside = fitted.inside
     logits = fitted.parts.blend(inside)
     # The blend is of least log loss on known and on unknown recordings; a temperature from the known ones

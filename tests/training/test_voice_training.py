@@ -86,7 +86,7 @@ def test_a_single_speaker_cannot_be_cross_fitted():
         cross_fit(
             np.zeros((1, 4, 6), np.float32),
             clips,
-            Recipe((QUICK,), (slice(6),), (slice(6),), 1),
+            Recipe((QUICK,), (slice(6),), 1),
             lambda *_: None,
         )
 
@@ -130,7 +130,7 @@ def test_callers_are_cross_fitted_by_what_never_heard_them():
     x, relative, said = unheard()
     clips = [Clip("c", str(v), "train", int(k), "", np.zeros(8, np.float32))
              for k, v in zip(said.labels, said.voices, strict=True)]  # fmt: skip
-    fitted = cross_fit(x[None], clips, Recipe((QUICK,), (slice(8),), (slice(8),), 1), lambda *_: None)
+    fitted = cross_fit(x[None], clips, Recipe((QUICK,), (slice(8),), 1), lambda *_: None)
     centred = fit_centred(x[None], clips, said.folds, fitted, (QUICK,), 1, lambda *_: None)
     found = cross_fitted_figures(said, relative, centred.by_fold, x, 0, WEIGHTS)
     assert found["mixed"] > found["unadapted"] + 0.05
@@ -146,7 +146,7 @@ def test_all_folds_heads_together_are_the_model_and_come_back_from_a_file(tmp_pa
     x, _, said = unheard()
     clips = [Clip("c", str(v), "train", int(k), "", np.zeros(8, np.float32))
              for k, v in zip(said.labels, said.voices, strict=True)]  # fmt: skip
-    fitted = cross_fit(x[None], clips, Recipe((QUICK,), (slice(8),), (slice(8),), 1), lambda *_: None)
+    fitted = cross_fit(x[None], clips, Recipe((QUICK,), (slice(8),), 1), lambda *_: None)
     centred = fit_centred(x[None], clips, said.folds, fitted, (QUICK,), 1, lambda *_: None)
     assert len(centred.whole.sizes) == sum(len(one.sizes) for one in centred.by_fold.values())
     np.savez(tmp_path / "caller.npz", **centred.whole.arrays())
