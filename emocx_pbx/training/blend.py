@@ -6,6 +6,7 @@ Both kinds of clips are at hand in training: speakers kept out of a fold, and co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,10 +79,12 @@ class Blend:
 def fit_blend(inside: Answers, outside: Answers | None) -> Blend:
     """The blend of least log loss on clips of known corpora and of corpora left out, half and half.
 
-    Without corpora left out everything counts as known.
+    Each corpus counts alike: one with many easy clips would else make it too sure of all others. Without
+    corpora left out everything counts as known.
     """
+    ours = _by_corpus(inside)
     if outside is None:
-        found = scipy.optimize.minimize(lambda v: _loss(Blend(v[0], v[1], 0, -1e3, 1), inside), (1, 1)).x
+        found = scipy.optimize.minimize(lambda v: _loss(Blend(v[0], v[1], 0, -1e3, 1), ours), (1, 1)).x
         return Blend(float(found[0]), float(found[1]), 0.0, -1e3, 1.0)
 
     def apart(v: Floats) -> float:
@@ -89,20 +92,28 @@ def fit_blend(inside: Answers, outside: Answers | None) -> Blend:
         return float(np.mean(np.logaddexp(0, -known)) + np.mean(np.logaddexp(0, unknown)))
 
     middle, slope = (float(v) for v in scipy.optimize.minimize(apart, (0.75, 10.0)).x)
-    corpora = [outside.of(outside.corpora == name) for name in np.unique(outside.corpora)]
+    others = _by_corpus(outside)
 
     def loss(v: Floats) -> float:
         blend = Blend(float(v[0]), float(v[1]), float(v[2]), middle, slope)
-        return _loss(blend, inside) + float(np.mean([_loss(blend, part) for part in corpora]))
+        return _loss(blend, ours) + _loss(blend, others)
 
     found = scipy.optimize.minimize(loss, (1.0, 1.0, 3.0)).x
     return Blend(float(found[0]), float(found[1]), float(found[2]), middle, slope)
 
 
-def _loss(blend: Blend, answers: Answers) -> float:
-    logits = blend.exactly(answers)
-    rows = np.arange(len(logits))
-    return float(np.mean(np.logaddexp.reduce(logits, axis=1) - logits[rows, answers.labels]))
+def _by_corpus(answers: Answers) -> list[Answers]:
+    return [answers.of(answers.corpora == name) for name in np.unique(answers.corpora)]
+
+
+def _loss(blend: Blend, corpora: Sequence[Answers]) -> float:
+    """Mean over corpora of the mean log loss of their clips."""
+    losses = []
+    for answers in corpora:
+        logits = blend.exactly(answers)
+        rows = np.arange(len(logits))
+        losses.append(np.mean(np.logaddexp.reduce(logits, axis=1) - logits[rows, answers.labels]))
+    return float(np.mean(losses))
 
 
 def _sigmoid(x: Doubles) -> Doubles:

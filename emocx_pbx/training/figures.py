@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -99,27 +100,37 @@ def softmax(logits: Floats) -> Floats:
     return out
 
 
+def even_temperature(parts: Sequence[tuple[Ints, Floats]]) -> float:
+    """The temperature of least calibration errors, summed over parts: labels (n,) and logits (n, 4) each."""
+    grid = np.geomspace(0.5, 2.0, 57)
+    errors = [sum(expected_calibration_error(y, softmax(z / t)) for y, z in parts) for t in grid]
+    return round(float(grid[int(np.argmin(errors))]), 4)
+
+
 def calibrate(
     truth: Ints,
     logits: Floats,
     accuracy: float = 0.85,
     coverage: float = 0.7,
     temperature: float | None = None,
+    weights: Floats | None = None,
 ) -> Calibration:
     """Temperature of least log loss (unless given) and a threshold, from labels (n,) and logits (n, 4).
 
     The threshold is the lowest at which the clips over it are right `accuracy` of the time, or the
-    one that keeps `coverage` of the clips, whichever is lower.
+    one that keeps `coverage` of the clips, whichever is lower; clips count by `weights` (n,), or alike.
     """
+    counts = np.ones(len(truth)) if weights is None else weights.astype(np.float64)
     if temperature is None:
         rows = np.arange(len(truth))
         grid = np.geomspace(0.3, 5.0, 113)
-        losses = [-float(np.mean(np.log(softmax(logits / t)[rows, truth] + 1e-9))) for t in grid]
+        losses = [-float(counts @ np.log(softmax(logits / t)[rows, truth] + 1e-9)) for t in grid]
         temperature = float(grid[int(np.argmin(losses))])
     p = softmax(logits / temperature)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == truth
     order = np.argsort(-confidence, kind="stable")
-    running = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero(running >= accuracy)
-    keep = max(int(good[-1]) + 1 if good.size else 0, int(np.ceil(coverage * len(order))))
+    heard = np.cumsum(counts[order])
+    good = np.flatnonzero(np.cumsum((counts * right)[order]) >= accuracy * heard)
+    enough = int(np.searchsorted(heard, coverage * heard[-1] * (1 - 1e-9)))
+    keep = 1 + max(int(good[-1]) if good.size else 0, enough)
     return Calibration(round(temperature, 4), round(float(confidence[order[keep - 1]]) - 1e-4, 4))

@@ -6,7 +6,6 @@ into Keras layers afterwards, so everything behind the training is as with the o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np

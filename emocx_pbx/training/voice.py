@@ -37,7 +37,7 @@ from emocx_pbx.training.centred import fit_centred
 from emocx_pbx.training.crossfit import CrossFitted, Recipe, cross_fit, deal
 from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.evaluate import predict, summary
-from emocx_pbx.training.figures import calibrate, softmax
+from emocx_pbx.training.figures import calibrate, even_temperature, softmax
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.voice_network import network, opened
 
@@ -93,10 +93,14 @@ def train_voice(
     fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(RELATIVE), seed), tell, start)
     inside = fitted.inside
     logits = fitted.parts.blend(inside)
-    # The blend is of least log loss on known and on unknown recordings; a temperature from the known ones
-    # alone would make it too sure of all others.
-    calibration = calibrate(inside.labels, logits, temperature=1.0)
-    p = softmax(logits)
+    # Known and unknown recordings count alike, as in the blend: a temperature from the known ones alone would
+    # make it too sure of all others.
+    parts = [inside] if fitted.outside is None else [inside, fitted.outside]
+    temperature = even_temperature([(part.labels, fitted.parts.blend(part)) for part in parts])
+    _, of, sizes = np.unique(inside.corpora, return_inverse=True, return_counts=True)
+    counts = (1 / sizes[of]).astype(np.float32)
+    calibration = calibrate(inside.labels, logits, temperature=temperature, weights=counts)
+    p = softmax(logits / temperature)
     log_p = np.log(np.maximum(p, 1e-9))
     adaptation: dict[str, Any] = {"earlier_clips": EARLIER, "note": NOTE}
     arrays: dict[str, Any]

@@ -159,6 +159,30 @@ def test_calibration_softens_overconfident_logits():
     assert figures.expected_calibration_error(truth, before) > 0.25
 
 
+def test_the_threshold_is_chosen_by_the_weights_of_clips():
+    """Forty easy clips and ten hard ones, half of those right: the hard ones' weight raises the threshold."""
+    truth = np.zeros(50, np.int64)
+    logits = np.zeros((50, 4), np.float32)
+    logits[:40, 0] = 6
+    logits[40:45, 0] = np.linspace(4, 5, 5)
+    logits[45:, 1] = np.linspace(2, 3, 5)
+    alike = figures.calibrate(truth, logits, temperature=1.0)
+    hard = figures.calibrate(truth, logits, temperature=1.0, weights=np.repeat([0.1, 1], [40, 10]))
+    confidence = figures.softmax(logits).max(axis=1)
+    assert (confidence >= alike.threshold).all()
+    assert (confidence >= hard.threshold).sum() == 46
+
+
+def test_a_temperature_evens_out_parts_that_are_too_sure_and_not_sure_enough():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(4, size=4000)
+    logits = 2 * np.eye(4, dtype=np.float32)[truth] + rng.gumbel(size=(4000, 4)).astype(np.float32)
+    alone = figures.even_temperature([(truth, logits)])
+    softer, sharper = (truth, logits * np.float32(0.8)), (truth, logits * np.float32(1.25))
+    assert figures.even_temperature([softer]) < alone < figures.even_temperature([sharper])
+    assert figures.even_temperature([softer, sharper]) == pytest.approx(alone, rel=0.15)
+
+
 def test_summary_has_every_key(data):
     clips = list(read_clips(data / "clips.csv", split="test").clips)
     p = np.full((16, 4), 0.25, np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,16 @@ def test_the_blend_trusts_heads_on_what_is_familiar_and_the_map_elsewhere():
     assert 0.5 < blend.middle < 0.9
     for given, least in ((inside, 0.85), (outside, 0.7)):
         assert uar(given.labels, blend(given).argmax(axis=1)) > least
+
+
+def test_a_corpus_of_many_clips_makes_the_blend_no_surer():
+    easy, hard = answers(0.99, 0.9, 1.0), answers(0.5, 0.5, 1.0, seed=1)
+    both = [np.concatenate(pair) for pair in zip(astuple(easy), astuple(hard), strict=True)]
+    both[4] = np.repeat(["easy", "hard"], 400)
+    alike = fit_blend(Answers(*both), None)
+    many = fit_blend(Answers(*(np.concatenate((a, *[a[:400]] * 9)) for a in both)), None)
+    assert many.known_heads == pytest.approx(alike.known_heads, abs=1e-3)
+    assert alike.known_heads < fit_blend(easy, None).known_heads
 
 
 def test_without_corpora_left_out_everything_counts_as_known():
