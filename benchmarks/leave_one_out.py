@@ -25,7 +25,7 @@ from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.voice import RELATIVE, blocks, new_recipe
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.training import voice
-from emocx_pbx.training.blend import fit_blend
+from emocx_pbx.training.blend import fit_blend, fit_temperature
 from emocx_pbx.training.crossfit import Recipe, cross_fit, left_out
 from emocx_pbx.training.data import read_clips
 from emocx_pbx.training.figures import figures, softmax, uar
@@ -55,7 +55,8 @@ def measure(data: Path, seed: int, cache: Path | None, threshold: float) -> dict
         others = inside.of(inside.corpora != corpus), outside.of(outside.corpora != corpus)
         blend = fit_blend(*others)
         parts = [a.of(a.corpora == corpus) for a in (outside, tested)]
-        p = np.concatenate([softmax(blend(a)) for a in parts])
+        temperature = fit_temperature(blend, *others)
+        p = np.concatenate([softmax(blend(a) / temperature) for a in parts])
         truth = np.concatenate([a.labels for a in parts])
         at_test = len(parts[0].labels)
         found[str(corpus)] = {

@@ -25,6 +25,7 @@ from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
 from emocx_pbx.emotion.voice import RELATIVE, VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import networks, plots
 from emocx_pbx.training.augment import augment
+from emocx_pbx.training.blend import fit_temperature
 from emocx_pbx.training.callers import (
     EARLIER,
     Unheard,
@@ -37,7 +38,7 @@ from emocx_pbx.training.centred import fit_centred
 from emocx_pbx.training.crossfit import CrossFitted, Recipe, cross_fit, deal
 from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.evaluate import predict, summary
-from emocx_pbx.training.figures import calibrate, even_temperature, softmax
+from emocx_pbx.training.figures import calibrate, softmax
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.voice_network import network, opened
 
@@ -93,10 +94,7 @@ def train_voice(
     fitted = cross_fit(x, learn, Recipe(tuple(fits), blocks(RELATIVE), seed), tell, start)
     inside = fitted.inside
     logits = fitted.parts.blend(inside)
-    # Known and unknown recordings count alike, as in the blend: a temperature from the known ones alone would
-    # make it too sure of all others.
-    parts = [inside] if fitted.outside is None else [inside, fitted.outside]
-    temperature = even_temperature([(part.labels, fitted.parts.blend(part)) for part in parts])
+    temperature = fit_temperature(fitted.parts.blend, inside, fitted.outside)
     _, of, sizes = np.unique(inside.corpora, return_inverse=True, return_counts=True)
     counts = (1 / sizes[of]).astype(np.float32)
     calibration = calibrate(inside.labels, logits, temperature=temperature, weights=counts)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emocx_pbx.errors import ModelError
-from emocx_pbx.training.blend import Answers, fit_blend
+from emocx_pbx.training.blend import Answers, fit_blend, fit_temperature
 from emocx_pbx.training.crossfit import Recipe, cross_fit, log_mean
 from emocx_pbx.training.data import Clip
 from emocx_pbx.training.familiar import fit_familiar
@@ -109,6 +109,7 @@ def test_without_corpora_left_out_everything_counts_as_known():
     blend = fit_blend(inside, None)
     strange = answers(0.9, 0.5, 0.0)
     np.testing.assert_allclose(blend(strange), blend(answers(0.9, 0.5, 1.0)), atol=1e-5)
+    assert fit_temperature(blend, inside, None) == 1.0
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
