@@ -122,4 +122,11 @@ def fit_compressor(x: Floats, directions: int) -> Compressor:
     _, vectors = scipy.linalg.eigh(scaled.T @ scaled / len(scaled), subset_by_index=wanted)
     components = np.ascontiguousarray(vectors[:, ::-1], np.float32)
     components /= np.sqrt((scaled @ components).var(axis=0).mean())
-    return Compressor(mean.astype(np.float32), spread.astype(np.float32), components)
+    return Compressor(mean.astype(np.float32), spread.astype(np.float32), _short(components))
+
+
+def _short(weights: Floats) -> Floats:
+    """Rounded to eight significant bits: directions as good, in a file that deflates to three quarters."""
+    fraction, exponent = np.frexp(weights)
+    rounded: Floats = np.ldexp(np.rint(fraction * 256) / 256, exponent).astype(np.float32)
+    return rounded

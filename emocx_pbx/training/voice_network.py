@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.errors import ModelError
@@ -14,8 +13,6 @@ from emocx_pbx.training import networks
 from emocx_pbx.training.crossfit import Parts, Start
 from emocx_pbx.training.heads import Compressor
 from emocx_pbx.training.relative import CONTRASTS, Relative
-
-Floats = npt.NDArray[np.float32]
 
 
 def network(parts: Parts) -> Any:
@@ -58,15 +55,8 @@ def _front(front: Compressor) -> Any:
     scale = keras.layers.Normalization(mean=front.mean, variance=front.spread**2)
     components = keras.layers.Dense(front.components.shape[1], use_bias=False, name="components")
     model = keras.Model(inputs, components(ops.clip(scale(inputs), -6.0, 6.0)), name="standardise")
-    components.set_weights([_short(front.components)])
+    components.set_weights([front.components])
     return model
-
-
-def _short(weights: Floats) -> Floats:
-    """Rounded to eight significant bits: directions as good, in a file that deflates to three quarters."""
-    fraction, exponent = np.frexp(weights)
-    rounded: Floats = np.ldexp(np.rint(fraction * 256) / 256, exponent).astype(np.float32)
-    return rounded
 
 
 def opened(base: Path, model: str) -> Start:
