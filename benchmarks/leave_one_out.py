@@ -29,6 +29,7 @@ from emocx_pbx.training.blend import fit_blend, fit_temperature
 from emocx_pbx.training.crossfit import Recipe, cross_fit, left_out
 from emocx_pbx.training.data import read_clips
 from emocx_pbx.training.figures import figures, softmax, uar
+from emocx_pbx.training.speech_card import write_card_text
 
 
 def tell(stage: str, done: int, total: int) -> None:
@@ -87,6 +88,7 @@ def main() -> int:
         if args.write:
             card = replace(folder.card, figures={**folder.card.figures, "leave_one_out": result})
             card.write(folder.path)
+            write_card_text(folder.path, card)
     except EmocxError as error:
         print(f"leave_one_out: {error}", file=sys.stderr)
         return 2

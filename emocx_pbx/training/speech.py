@@ -19,6 +19,7 @@ from emocx_pbx.training.data import Clip, balance, labels_of, licence_of, read_c
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate
 from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.speech_card import write_card_text
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
@@ -121,7 +122,6 @@ def finish(
     )
     classifier = SpeechClassifier(ModelFolder(folder, card))
     figures: dict[str, Any] = {}
-    worst: list[dict[str, Any]] = []
     for split in ("dev", "test"):
         chosen = [c for c in clips if c.split == split]
         if not chosen:
@@ -129,9 +129,9 @@ def finish(
         p, seconds = predict(classifier, chosen, lambda d, n, s=split: tell(s, d, n))  # type: ignore[misc]
         figures[split] = summary(chosen, p, seconds, card.threshold)
         if split == "test":
-            worst = plots.worst_clips(chosen, p)
+            figures["worst"] = plots.worst_clips(chosen, p)
             plots.pictures(folder, labels_of(chosen), p, curves)
     card = Card(**{**{k: getattr(card, k) for k in card.__slots__}, "figures": figures})
     card.write(folder)
-    plots.write_card_text(folder, card, worst)
+    write_card_text(folder, card)
     return folder

@@ -40,6 +40,7 @@ from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.evaluate import predict, summary
 from emocx_pbx.training.figures import calibrate, softmax
 from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.speech_card import write_card_text
 from emocx_pbx.training.voice_network import network, opened
 
 Floats = npt.NDArray[np.float32]
@@ -154,7 +155,6 @@ def report(
 ) -> Path:
     """Measure the files as they are served on the test clips; write card and pictures."""
     test = [c for c in clips if c.split == "test"]
-    worst: list[dict[str, Any]] = []
     if test:
         classifier = SpeechClassifier(ModelFolder(folder, card))
         p, seconds = predict(classifier, test, lambda done, of: tell("test", done, of))
@@ -166,11 +166,10 @@ def report(
             voices = np.array([c.voice for c in test])
             found = caller_figures(classifier.caller, classifier.caller.heard(x, log_p), labels, voices, seed)
             figures["adaptation"] = {**card.figures["adaptation"], "test": found}
-        card = replace(card, figures=figures)
-        worst = plots.worst_clips(test, p)
+        card = replace(card, figures={**figures, "worst": plots.worst_clips(test, p)})
         plots.pictures(folder, labels, p, curves)
     card.write(folder)
-    plots.write_card_text(folder, card, worst)
+    write_card_text(folder, card)
     return folder
 
 

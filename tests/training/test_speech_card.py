@@ -1,0 +1,54 @@
+"""card.md tells people all that card.json knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from emocx_pbx.emotion.card import read_card
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.training.speech_card import card_text, write_card_text
+
+
+@pytest.fixture(scope="module")
+def voice():
+    return Registry().find("speech", "voice")
+
+
+def test_the_shipped_page_is_of_the_shipped_card(voice):
+    assert (voice.path / "card.md").read_text(encoding="utf-8") == card_text(voice.card)
+
+
+def test_every_part_of_the_figures_has_its_table(voice):
+    page = card_text(voice.card)
+    for title in (
+        "## Test speakers",
+        "## Callers of whom 8 clips were heard before (UAR)",
+        "## Each corpus by a model that never heard it",
+        "## The twenty worst test clips",
+    ):
+        assert title in page
+    test = voice.card.figures["test"]["pooled"]
+    assert f"| pooled | {test['clips']} | {test['uar']:.3f} |" in page
+
+
+def test_every_row_of_a_table_has_as_many_columns_as_its_head(voice):
+    columns = None
+    for line in card_text(voice.card).splitlines():
+        if not line.startswith("|"):
+            columns = None
+            continue
+        columns = columns or line.count("|")
+        assert line.count("|") == columns, line
+
+
+def test_what_was_not_measured_has_no_table(voice, tmp_path):
+    write_card_text(tmp_path, replace(voice.card, figures={}))
+    page = (tmp_path / "card.md").read_text(encoding="utf-8")
+    assert "**Licence:**" in page
+    assert "## " not in page
+
+
+def test_the_card_is_read_back(voice):
+    assert read_card(voice.path).figures == voice.card.figures
