@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from emocx_pbx.emotion.card import read_card
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.training.speech_card import card_text, write_card_text
 
@@ -48,7 +47,3 @@ def test_what_was_not_measured_has_no_table(voice, tmp_path):
     page = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert "**Licence:**" in page
     assert "## " not in page
-
-
-def test_the_card_is_read_back(voice):
-    assert read_card(voice.path).figures == voice.card.figures
