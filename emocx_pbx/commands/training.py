@@ -59,8 +59,8 @@ def _train_speech(args: argparse.Namespace) -> int:
         for stage in stages.values():
             stage.close()
     card = read_card(folder)
-    # The worst clips are on the card's page.
-    told = {name: found for name, found in card.figures.items() if name != "worst"}
+    # What it fails on is on the card's page.
+    told = {name: found for name, found in card.figures.items() if isinstance(found, dict)}
     show(args, {"folder": str(folder), "card": card}, lambda: f"{folder}\n{figures_text(told)}")
     _told(args, "speech", card)
     return 0

@@ -1,4 +1,4 @@
-"""Small pictures of a model's confusions, calibration and training, and the clips that it gets most wrong."""
+"""Small pictures of a model's confusions, calibration and training."""
 
 from __future__ import annotations
 
@@ -10,27 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.training.data import Clip, labels_of
 from emocx_pbx.training.figures import confusion
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-
-
-def worst_clips(clips: list[Clip], probabilities: Floats, count: int = 20) -> list[dict[str, Any]]:
-    """The clips whose true class got the least probability, worst first."""
-    truth = labels_of(clips)
-    given = probabilities[np.arange(len(truth)), truth]
-    return [
-        {
-            "corpus": clips[i].corpus,
-            "source": clips[i].source,
-            "true": str(LABELS[truth[i]]),
-            "said": str(LABELS[int(probabilities[i].argmax())]),
-            "probability_of_true": round(float(given[i]), 4),
-        }
-        for i in np.argsort(given, kind="stable")[:count]
-    ]
 
 
 def pictures(

@@ -17,6 +17,7 @@ from emocx_pbx.errors import InputError
 from emocx_pbx.training import cnn, mlp, networks, plots, voice
 from emocx_pbx.training.data import Clip, balance, labels_of, licence_of, read_clips
 from emocx_pbx.training.evaluate import predict, summary
+from emocx_pbx.training.failures import misread_speakers, worst_clips
 from emocx_pbx.training.figures import calibrate
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.speech_card import write_card_text
@@ -129,7 +130,7 @@ def finish(
         p, seconds = predict(classifier, chosen, lambda d, n, s=split: tell(s, d, n))  # type: ignore[misc]
         figures[split] = summary(chosen, p, seconds, card.threshold)
         if split == "test":
-            figures["worst"] = plots.worst_clips(chosen, p)
+            figures |= {"misread": misread_speakers(chosen, p), "worst": worst_clips(chosen, p)}
             plots.pictures(folder, labels_of(chosen), p, curves)
     card = Card(**{**{k: getattr(card, k) for k in card.__slots__}, "figures": figures})
     card.write(folder)

@@ -57,6 +57,10 @@ def card_text(card: Card) -> str:
     lines += ["![confusion](confusion.png) ![reliability](reliability.png) ![training](training.png)", ""]
     lines += _callers(card.figures.get("adaptation", {}))
     lines += _left_out(card.figures.get("leave_one_out", {}))
+    if misread := card.figures.get("misread"):
+        head = ("speaker", "true", "said", "clips", "of")
+        lines += ["## Known failures: emotions of test speakers that are often taken for another", ""]
+        lines += [*_table(head, [[one[key] for key in head] for one in misread]), ""]
     if worst := card.figures.get("worst"):
         rows = [
             (w["corpus"], w["source"], w["true"], w["said"], f"{w['probability_of_true']:.3f}") for w in worst

@@ -38,6 +38,7 @@ from emocx_pbx.training.centred import fit_centred
 from emocx_pbx.training.crossfit import CrossFitted, Recipe, cross_fit, deal
 from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.evaluate import predict, summary
+from emocx_pbx.training.failures import misread_speakers, worst_clips
 from emocx_pbx.training.figures import calibrate, softmax
 from emocx_pbx.training.networks import Fit
 from emocx_pbx.training.speech_card import write_card_text
@@ -166,7 +167,8 @@ def report(
             voices = np.array([c.voice for c in test])
             found = caller_figures(classifier.caller, classifier.caller.heard(x, log_p), labels, voices, seed)
             figures["adaptation"] = {**card.figures["adaptation"], "test": found}
-        card = replace(card, figures={**figures, "worst": plots.worst_clips(test, p)})
+        figures |= {"misread": misread_speakers(test, p), "worst": worst_clips(test, p)}
+        card = replace(card, figures=figures)
         plots.pictures(folder, labels, p, curves)
     card.write(folder)
     write_card_text(folder, card)
