@@ -118,6 +118,16 @@ def test_weights_are_read_as_they_were_written():
         np.testing.assert_array_equal(read.arrays[name], array.astype(np.float32))
 
 
+def test_only_the_product_that_would_saturate_has_unsigned_weights():
+    import onnx
+
+    model = onnx.load_from_string(graph(parse(written(tiny())), [2]))
+    stored = {t.name: onnx.numpy_helper.to_array(t).dtype for t in model.graph.initializer}
+    products = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
+    assert [stored[node.input[1]] for node in products] == [np.uint8, *[np.int8] * 9]
+    assert [len(node.input) for node in products] == [6, *[5] * 9]
+
+
 @pytest.mark.parametrize("layers", [[], [0], [1, 3]])
 def test_layers_that_there_are_not_are_refused(layers):
     with pytest.raises(ModelError, match="has 1 to 2"):
