@@ -61,6 +61,8 @@ def card_text(card: Card) -> str:
         head = ("speaker", "true", "said", "clips", "of")
         lines += ["## Known failures: emotions of test speakers that are often taken for another", ""]
         lines += [*_table(head, [[one[key] for key in head] for one in misread]), ""]
+        # What somebody found out about them, if anybody did.
+        lines += [line for remark in card.figures.get("remarks", []) for line in (remark, "")]
     if worst := card.figures.get("worst"):
         rows = [
             (w["corpus"], w["source"], w["true"], w["said"], f"{w['probability_of_true']:.3f}") for w in worst

@@ -33,6 +33,7 @@ def test_every_part_of_the_figures_has_its_table(voice):
         assert title in page
     test = voice.card.figures["test"]["pooled"]
     assert f"| pooled | {test['clips']} | {test['uar']:.3f} |" in page
+    assert voice.card.figures["remarks"][0] in page
 
 
 def test_every_row_of_a_table_has_as_many_columns_as_its_head(voice):
