@@ -1,8 +1,9 @@
 """A Whisper encoder as an ONNX graph that hands out the frames of several of its layers.
 
-Written at load from the weights of an installed package, so that none are shipped. Products of matrices
-are of 8-bit integers: weights scaled by output channel, activations by frame (a few channels of Whisper's
-are a hundred times as large as the rest, and one scale for all frames drowns the others in rounding).
+Written at load from the weights of an installed package, so that none are shipped. Products of matrices,
+those of convolutions too, are of 8-bit integers: weights scaled by output channel, activations by frame
+(a few channels of Whisper's are a hundred times as large as the rest, and one scale for all frames drowns
+the others in rounding).
 """
 
 from __future__ import annotations

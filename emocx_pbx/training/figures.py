@@ -20,7 +20,7 @@ _CLASSES: Final = len(LABELS)
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How probabilities are made of logits, chosen on dev."""
+    """How probabilities are made of logits, chosen on speakers that are not in the test."""
 
     temperature: float
     threshold: float
