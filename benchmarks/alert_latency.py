@@ -38,7 +38,7 @@ from emocx_pbx.demo.sip import CallPlan, SippAgents, SippCustomers
 from emocx_pbx.domain import Span
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.pbx.ami import AmiGateway
-from emocx_pbx.settings import AnalysisSettings, AsteriskSettings, LogSettings
+from emocx_pbx.settings.settings import AnalysisSettings, AsteriskSettings, LogSettings
 from emocx_pbx.store.database import Store
 
 #: Before the speech, so that the tap is there when it begins.

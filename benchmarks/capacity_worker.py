@@ -24,7 +24,7 @@ import soundfile
 
 from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted
 from emocx_pbx.analysis.pool import ToService, WorkerPool
-from emocx_pbx.settings import AnalysisSettings, LogSettings
+from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
 DATA = Path(__file__).parents[1] / "tests" / "data" / "audio"
 FRAME_S = 0.02

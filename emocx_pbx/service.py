@@ -53,7 +53,7 @@ from emocx_pbx.pbx.user_events import UserEvents
 from emocx_pbx.pbx.versions import tap_mode
 from emocx_pbx.policies import Policies, Reloaded
 from emocx_pbx.ranker import Ranker
-from emocx_pbx.settings import Settings
+from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
 from emocx_pbx.web.parts import Parts

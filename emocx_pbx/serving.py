@@ -12,7 +12,7 @@ import aiohttp
 import structlog
 
 from emocx_pbx.service import Service
-from emocx_pbx.settings import Settings
+from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.listening import listen
 from emocx_pbx.webhooks.sender import Sender

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.settings import AnalysisSettings, Settings, is_loopback, load
-from emocx_pbx.settings_text import field_docs, sample_toml, sections, settings_table
+from emocx_pbx.settings.sample import field_docs, sample_toml, sections, settings_table
+from emocx_pbx.settings.settings import AnalysisSettings, Settings, is_loopback, load
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 DOCS = Path(__file__).parents[1] / "docs" / "settings.md"

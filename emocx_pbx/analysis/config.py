@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from emocx_pbx.settings import AnalysisSettings, LogSettings
+from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from emocx_pbx.analysis.pipeline import Classifier
 from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray
 from emocx_pbx.domain import Scores
 from emocx_pbx.errors import ModelError
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from emocx_pbx.analysis.windows import CallSegmenter, Window
 from emocx_pbx.audio.pcm import FloatArray, Int16Array
 from emocx_pbx.domain import Reading, Scores, Span
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 
 class CallerSession(Protocol):

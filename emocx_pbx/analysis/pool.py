@@ -24,7 +24,7 @@ from emocx_pbx.analysis.messages import (
     ToController,
 )
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.settings import AnalysisSettings, LogSettings
+from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
 __all__ = ["ToService", "WorkerHandle", "WorkerLost", "WorkerPool"]
 

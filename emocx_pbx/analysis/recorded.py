@@ -18,7 +18,7 @@ from emocx_pbx.errors import InputError
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
 from emocx_pbx.grading.segments import facts_of, part_readings
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 #: Told after each block: seconds analysed, and seconds the recording has by its header.
 Progress = Callable[[float, float], None]

@@ -16,7 +16,7 @@ from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray, Int16Array, to_float
 from emocx_pbx.audio.segmenter import Segmenter, Step, Utterance
 from emocx_pbx.audio.vad import FRAME, FRAME_S, VoiceActivity, level_db
 from emocx_pbx.domain import Side, Span
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 #: Speech older than this is not heard together with what is said now.
 MEMORY_S: Final = 12.0

@@ -17,7 +17,7 @@ from emocx_pbx.errors import EmocxError
 from emocx_pbx.happenings import Told
 from emocx_pbx.pbx.calls import AgentConnected, CallEnded, QueueJoined, SegmentOpened
 from emocx_pbx.routing.decision import QueueState
-from emocx_pbx.settings_chat import ChatSettings
+from emocx_pbx.settings.chat import ChatSettings
 
 log = structlog.get_logger()
 

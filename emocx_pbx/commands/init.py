@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the sample, readable by its owner alone: secrets will be put into it."""
-    from emocx_pbx.settings_text import sample_toml, settings_table
+    from emocx_pbx.settings.sample import sample_toml, settings_table
 
     if args.table:
         print(settings_table(), end="")

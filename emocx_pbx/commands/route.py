@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from emocx_pbx.domain import Decision
     from emocx_pbx.routing.decision import QueryFacts, QueueState, RuleOutcome
-    from emocx_pbx.settings import Settings
+    from emocx_pbx.settings.settings import Settings
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

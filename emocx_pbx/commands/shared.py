@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
-    from emocx_pbx.settings import Settings
+    from emocx_pbx.settings.settings import Settings
     from emocx_pbx.store.database import Store
 
 #: Bad usage or input.
@@ -66,7 +66,7 @@ def in_loop(run: AsyncRun) -> Run:
 
 def read_settings(args: argparse.Namespace) -> Settings:
     """The settings by --config, EMOCX_CONFIG, the usual places, or defaults."""
-    from emocx_pbx import settings
+    from emocx_pbx.settings import settings
 
     path: Path | None = args.config
     if path is None and not os.environ.get(settings.CONFIG_VARIABLE):

@@ -12,7 +12,7 @@ from emocx_pbx.commands.shared import add_common, existing_store, in_loop, local
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
-    from emocx_pbx.settings import Settings
+    from emocx_pbx.settings.settings import Settings
     from emocx_pbx.store.account_rows import User
     from emocx_pbx.store.accounts import Accounts
 

@@ -16,7 +16,7 @@ from emocx_pbx.domain import Segment
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.routing.decision import QueryFacts, decide
 from emocx_pbx.routing.policy import load_policy
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 from emocx_pbx.webhooks import build
 
 _CALL = "recorded"

@@ -9,7 +9,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from emocx_pbx.settings import LogSettings
+from emocx_pbx.settings.settings import LogSettings
 
 #: Fields that must never reach a log, whoever passes them: phone numbers, words, secrets, audio.
 FORBIDDEN = frozenset({"audio", "caller", "number", "pcm", "query", "secret", "text", "token"})

@@ -15,7 +15,7 @@ from emocx_pbx.pbx.check_tap import self_tap
 from emocx_pbx.pbx.finding import Finding
 from emocx_pbx.pbx.versions import tap_mode
 from emocx_pbx.routing.policy import Policy, load_policy
-from emocx_pbx.settings import Settings
+from emocx_pbx.settings.settings import Settings
 
 __all__ = ["Finding", "check"]
 

@@ -9,9 +9,9 @@ from emocx_pbx.pbx.finding import Finding, Level
 from emocx_pbx.pbx.queues import Ami, widening_rules
 from emocx_pbx.pbx.versions import OLD_BRANCHES, capabilities, tap_mode
 from emocx_pbx.routing.policy import Policy, validate
-from emocx_pbx.settings import Settings
-from emocx_pbx.settings_chat import ChatSettings
-from emocx_pbx.tables import suggestion
+from emocx_pbx.settings.chat import ChatSettings
+from emocx_pbx.settings.settings import Settings
+from emocx_pbx.settings.toml import suggestion
 
 #: Actions the service sends, the write right each needs, and what is missing without it.
 ACTIONS = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.pbx.finding import Finding, Level
-from emocx_pbx.settings import Settings, is_loopback
+from emocx_pbx.settings.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
     from emocx_pbx.emotion.registry import Registry

@@ -12,7 +12,7 @@ import msgspec
 
 from emocx_pbx.errors import EmocxError, PeerUnavailable
 from emocx_pbx.pbx.finding import Finding
-from emocx_pbx.settings import Settings
+from emocx_pbx.settings.settings import Settings
 
 #: The check's own deadlines end it long before.
 DEADLINE_S = 90.0

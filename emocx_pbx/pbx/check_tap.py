@@ -19,7 +19,7 @@ from emocx_pbx.pbx.finding import Finding
 from emocx_pbx.pbx.queues import Ami
 from emocx_pbx.pbx.taps import SPY_OPTIONS, Mode
 from emocx_pbx.pbx.versions import TapMode
-from emocx_pbx.settings import Settings
+from emocx_pbx.settings.settings import Settings
 
 #: Asterisk gives a connect 2 s; then the channel is up within one frame.
 CONNECT_S = 4.0

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.ami import AmiGateway, LinkState
-from emocx_pbx.settings import AsteriskSettings
+from emocx_pbx.settings.settings import AsteriskSettings
 
 
 @asynccontextmanager

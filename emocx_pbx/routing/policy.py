@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from emocx_pbx.alerts.rules import AlertRule, alert_problems
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.tables import parse_toml, read_struct, read_toml, suggestion
+from emocx_pbx.settings.toml import parse_toml, read_struct, read_toml, suggestion
 
 #: Names end up in dialplan variables: what could be read as dialplan syntax is refused.
 Name = Annotated[str, Meta(pattern=r"^[\w.@:/-]*\Z")]

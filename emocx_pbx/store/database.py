@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.accounts import Accounts
 from emocx_pbx.store.calls import call_row
 from emocx_pbx.store.connection import Connection

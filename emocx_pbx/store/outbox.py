@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import aiosqlite
 
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.receivers import Receivers

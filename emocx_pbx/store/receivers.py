@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.connection import Connection

@@ -20,7 +20,7 @@ from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, to_float
 from emocx_pbx.audio.recording import open_recording
 from emocx_pbx.domain import Span
 from emocx_pbx.errors import InputError
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 FloatArray = npt.NDArray[np.float32]
 Side = Literal["left", "right", "mixed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from emocx_pbx.settings import HttpSettings
+from emocx_pbx.settings.settings import HttpSettings
 from emocx_pbx.store.account_rows import Actor, User
 from emocx_pbx.store.accounts import Accounts
 from emocx_pbx.web.passwords import new_token, token_hash

@@ -8,7 +8,7 @@ import time
 from aiohttp import web
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.settings import Settings
+from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.accounts import Accounts
 from emocx_pbx.web.links import announce_first_link
 

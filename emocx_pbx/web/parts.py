@@ -17,7 +17,7 @@ from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy
-from emocx_pbx.settings import Settings
+from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.schedule import Outcome
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from emocx_pbx.settings import HttpSettings, is_loopback
+from emocx_pbx.settings.settings import HttpSettings, is_loopback
 from emocx_pbx.store.account_rows import Actor, User
 from emocx_pbx.web.access import SCOPES
 from emocx_pbx.web.parts import Parts, parts_of

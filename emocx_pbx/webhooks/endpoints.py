@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.webhooks.events import EVENT_TYPES
 from emocx_pbx.webhooks.signing import check_secret
 

@@ -13,7 +13,7 @@ import aiohttp
 import structlog
 
 from emocx_pbx.errors import InputError, StoreError
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import DueDelivery
 from emocx_pbx.webhooks.endpoints import check_endpoints, secrets_of

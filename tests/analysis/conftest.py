@@ -14,7 +14,7 @@ from analysis_helpers import Inbox, Samples
 
 from emocx_pbx.analysis.messages import Ready
 from emocx_pbx.analysis.pool import WorkerPool
-from emocx_pbx.settings import AnalysisSettings, LogSettings
+from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
 HERE = Path(__file__).parent
 STUB = (sys.executable, str(HERE / "stub_worker.py"))

@@ -14,7 +14,7 @@ from emocx_pbx.analysis.pipeline import CallAnalyser
 from emocx_pbx.analysis.windows import CallSegmenter, Window
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.domain import Reading, Scores, Span
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 DATA = Path(__file__).parents[1] / "data" / "audio"
 Samples = npt.NDArray[np.int16]

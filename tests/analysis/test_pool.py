@@ -21,7 +21,7 @@ ORPHAN = """
 import asyncio, sys
 sys.path.insert(0, {here!r})
 from emocx_pbx.analysis.pool import WorkerPool
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 async def main():
     command = (sys.executable, {stub!r})
     pool = WorkerPool(AnalysisSettings(base_port=0), lambda message: None, command=command)

@@ -17,7 +17,7 @@ from emocx_pbx.audio.pcm import mulaw_roundtrip
 from emocx_pbx.domain import Reading
 from emocx_pbx.errors import InputError
 from emocx_pbx.grading.rubric import load_rubric
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 Call = tuple[Samples, Samples]
 DATA = Path(__file__).parents[1] / "data" / "audio"

@@ -24,7 +24,7 @@ from emocx_pbx.analysis.pipeline import CallAnalyser
 from emocx_pbx.analysis.tap import CallAudio, Tap, short_reason
 from emocx_pbx.domain import Reading, Span
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 Call = tuple[Samples, Samples]
 SETTINGS = AnalysisSettings()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from emocx_pbx.analysis.windows import CallSegmenter, Window
 from emocx_pbx.domain import Span
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 Samples = npt.NDArray[np.int16]
 DATA = Path(__file__).parents[1] / "data" / "audio"

@@ -19,7 +19,7 @@ from emocx_pbx.analysis.pipeline import CallAnalyser
 from emocx_pbx.analysis.pool import WorkerLost, WorkerPool
 from emocx_pbx.domain import Reading, Span
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 Samples = npt.NDArray[np.int16]
 Call = tuple[Samples, Samples]

@@ -15,7 +15,7 @@ from emocx_pbx.doors import Caller
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.calls import AgentConnected, CallEnded, QueueJoined, SegmentOpened
 from emocx_pbx.routing.decision import QueueState
-from emocx_pbx.settings_chat import ChatSettings
+from emocx_pbx.settings.chat import ChatSettings
 
 SETTINGS = ChatSettings(
     queues={"care": "our care team"},

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from emocx_pbx.observe.logs import configure
-from emocx_pbx.settings import LogSettings
+from emocx_pbx.settings.settings import LogSettings
 
 
 @pytest.fixture(autouse=True)

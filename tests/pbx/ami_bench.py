@@ -12,7 +12,7 @@ from typing import Any
 from fake_ami import FakeAmi
 
 from emocx_pbx.pbx.ami import AmiGateway, LinkState
-from emocx_pbx.settings import AsteriskSettings
+from emocx_pbx.settings.settings import AsteriskSettings
 
 
 class Hub:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from emocx_pbx.errors import PeerUnavailable, RefusedError, SettingsError
 from emocx_pbx.pbx.ami import AmiGateway
 from emocx_pbx.pbx.ami_link import Link, LinkProtocol
-from emocx_pbx.settings import AsteriskSettings
+from emocx_pbx.settings.settings import AsteriskSettings
 
 
 @pytest.mark.parametrize("auth", ["md5", "plain"])

@@ -22,8 +22,8 @@ from emocx_pbx.pbx.check_local import local_findings
 from emocx_pbx.pbx.check_tap import self_tap, tone
 from emocx_pbx.pbx.finding import Finding
 from emocx_pbx.routing.policy import Policy, Rule
-from emocx_pbx.settings import AnalysisSettings, AsteriskSettings, Settings, StoreSettings
-from emocx_pbx.settings_chat import ChatSettings
+from emocx_pbx.settings.chat import ChatSettings
+from emocx_pbx.settings.settings import AnalysisSettings, AsteriskSettings, Settings, StoreSettings
 
 NOW = 1_000_000.0
 RIGHTS = {name: "" for name, _, _ in ACTIONS}

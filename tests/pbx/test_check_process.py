@@ -8,7 +8,7 @@ import pytest
 
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.check_process import findings_of
-from emocx_pbx.settings import AsteriskSettings, Settings
+from emocx_pbx.settings.settings import AsteriskSettings, Settings
 
 
 async def test_findings_come_back(tmp_path: Path, unused_tcp_port: int) -> None:

@@ -13,7 +13,7 @@ from emocx_pbx.demo.asterisk import PrivateAsterisk
 from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.service import Hook, ServiceProcess
 from emocx_pbx.domain import Span
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 
 def both_spoke_s(speech: recordings.TwoSided) -> int:

@@ -21,7 +21,7 @@ from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.agi import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami import AmiGateway, LinkState
 from emocx_pbx.pbx.audio_server import AudioServer, AudioSession
-from emocx_pbx.settings import AsteriskSettings
+from emocx_pbx.settings.settings import AsteriskSettings
 
 
 class Listener:

@@ -8,7 +8,7 @@ import pytest_asyncio
 from pbx_stubs import AmiProbe, call_in
 
 from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.settings import AsteriskSettings
+from emocx_pbx.settings.settings import AsteriskSettings
 
 FIRST, SECOND = "PJSIP/agent-sales-1", "PJSIP/agent-sales-2"
 OWN = """

@@ -17,7 +17,7 @@ from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.run import EVENTS
 from emocx_pbx.demo.service import POLICY, Hook, ServiceProcess
 from emocx_pbx.domain import Span
-from emocx_pbx.settings import AnalysisSettings
+from emocx_pbx.settings.settings import AnalysisSettings
 
 RULE = '[[alerts]]\nname = "cooler"\nwhen = "falling"\nfor_s = 5\nby = 0.4\nclear_by = 0.2\ncooldown_s = 1\n'
 

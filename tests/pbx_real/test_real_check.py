@@ -12,7 +12,7 @@ import pytest_asyncio
 from emocx_pbx.demo.asterisk import PrivateAsterisk
 from emocx_pbx.pbx.check import check
 from emocx_pbx.pbx.finding import Finding
-from emocx_pbx.settings import AnalysisSettings, AsteriskSettings, Settings
+from emocx_pbx.settings.settings import AnalysisSettings, AsteriskSettings, Settings
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from emocx_pbx.domain import Segment
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import AlertRow
 from emocx_pbx.store.view_rows import CallFilter

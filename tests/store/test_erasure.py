@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.events import NewEvent
 

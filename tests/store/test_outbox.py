@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.events import NewEvent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
@@ -13,7 +13,7 @@ CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "
 WRITER = """
 import asyncio, sys
 from emocx_pbx.domain import Grade
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.events import NewEvent
 

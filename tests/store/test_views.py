@@ -10,7 +10,7 @@ import aiosqlite
 import pytest
 
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store import migrate
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import GradeKind

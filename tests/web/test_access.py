@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from web_site import PASSWORD, TEST, Site, open_site
 
-from emocx_pbx.settings import HttpSettings, Settings
+from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.account_rows import ROLES
 from emocx_pbx.web.access import Access, allow, scoped
 from emocx_pbx.web.passwords import token_hash

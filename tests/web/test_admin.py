@@ -13,7 +13,7 @@ from web_site import PASSWORD, TEST, Browser, Site, open_site
 from emocx_pbx.domain import LABELS, Decision
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.settings import AnalysisSettings, RoutingSettings, Settings, WebhookSettings
+from emocx_pbx.settings.settings import AnalysisSettings, RoutingSettings, Settings, WebhookSettings
 from emocx_pbx.web.admin.policy import digest
 
 SECRET = "whsec_" + "A" * 44

@@ -14,7 +14,7 @@ from web_site import PASSWORD, TEST, Site, open_site
 
 from emocx_pbx.domain import Decision
 from emocx_pbx.pbx.finding import Finding
-from emocx_pbx.settings import RoutingSettings, Settings, WebhookSettings
+from emocx_pbx.settings.settings import RoutingSettings, Settings, WebhookSettings
 from emocx_pbx.web.admin.check import LAST
 from emocx_pbx.web.links import new_link
 

@@ -11,8 +11,8 @@ import pytest
 from web_site import Site, open_site
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.settings import Settings, load
-from emocx_pbx.settings_chat import ChatSettings
+from emocx_pbx.settings.chat import ChatSettings
+from emocx_pbx.settings.settings import Settings, load
 
 CHAT = ChatSettings(
     title="Ask Example Ltd",

@@ -15,8 +15,8 @@ from playwright.async_api import Browser, Page
 from web_site import Site, open_site
 
 from emocx_pbx.chat.tickets import Tickets
-from emocx_pbx.settings import Settings
-from emocx_pbx.settings_chat import ChatSettings
+from emocx_pbx.settings.chat import ChatSettings
+from emocx_pbx.settings.settings import Settings
 
 COMPANY = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Example Ltd</title>
 <meta name="viewport" content="width=device-width"></head>

@@ -11,7 +11,7 @@ import pytest
 from web_site import PASSWORD, Site, open_site
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.settings import HttpSettings, Settings, load
+from emocx_pbx.settings.settings import HttpSettings, Settings, load
 from emocx_pbx.web.listening import listen
 
 TLS = Path(__file__).parents[1] / "data" / "tls"

@@ -10,7 +10,7 @@ import pytest
 from a_day import AGENTS, Day
 from web_site import Site, open_site
 
-from emocx_pbx.settings import RecordingSettings, Settings, WebhookSettings
+from emocx_pbx.settings.settings import RecordingSettings, Settings, WebhookSettings
 
 HOOK = WebhookSettings(name="crm", url="http://127.0.0.1:9/", secret="whsec_" + "A" * 32)
 PAGES = ("/live", "/calls", "/agents", "/queues", "/benefit")

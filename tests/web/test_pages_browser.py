@@ -15,7 +15,7 @@ from playwright.async_api import Browser, Page, expect
 from web_site import CHEAP, PASSWORD, TEST, Site, open_site
 
 from emocx_pbx.domain import Reading, Scores, Segment
-from emocx_pbx.settings import RecordingSettings, Settings, WebhookSettings
+from emocx_pbx.settings.settings import RecordingSettings, Settings, WebhookSettings
 from emocx_pbx.store.account_rows import Role
 
 HOOK = WebhookSettings(name="crm", url="http://127.0.0.1:9/", secret="whsec_" + "A" * 32)

@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 from v1_calls import Client, client_of, tell
 from web_site import Site, open_site
 
-from emocx_pbx.settings import HttpSettings, Settings, WebhookSettings
+from emocx_pbx.settings.settings import HttpSettings, Settings, WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.access import access_of_handler
 from emocx_pbx.web.v1.limits import RateLimits

@@ -24,7 +24,7 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.ami import AmiGateway
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, load_policy
-from emocx_pbx.settings import Settings
+from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor, Role, User
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app

@@ -16,7 +16,7 @@ from aiohttp import web
 from webhook_receiver import SECRET, Receiver, says
 
 from emocx_pbx.errors import InputError, SettingsError, StoreError
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks import sender as module

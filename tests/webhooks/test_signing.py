@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.settings import WebhookSettings
+from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.webhooks.endpoints import check_endpoints
 from emocx_pbx.webhooks.signing import check_secret, headers
 

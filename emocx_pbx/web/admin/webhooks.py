@@ -14,7 +14,7 @@ from aiohttp import web
 from yarl import URL
 
 from emocx_pbx.errors import EmocxError, InputError
-from emocx_pbx.settings import EVENT_TYPES, WebhookSettings
+from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
 from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import form_of, page, whole_number
 from emocx_pbx.web.parts import parts_of

@@ -8,9 +8,9 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from emocx_pbx.docstrings import field_docs
-from emocx_pbx.settings import Settings, WebhookSettings
-from emocx_pbx.tables import described
+from emocx_pbx.settings.docstrings import field_docs
+from emocx_pbx.settings.settings import Settings, WebhookSettings
+from emocx_pbx.settings.toml import described
 
 HEADER = """\
 # Settings of EmoCX PBX, by `emocx-pbx init`. Lines that begin with # show the defaults;

@@ -19,9 +19,9 @@ import msgspec
 from msgspec import Meta
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.settings_chat import ChatSettings, chat_problems
-from emocx_pbx.settings_recordings import RecordingSettings, recording_problems
-from emocx_pbx.tables import read_struct, read_toml, read_value, suggestion
+from emocx_pbx.settings.chat import ChatSettings, chat_problems
+from emocx_pbx.settings.recordings import RecordingSettings, recording_problems
+from emocx_pbx.settings.toml import read_struct, read_toml, read_value, suggestion
 
 #: Variables with these beginnings belong to the demo and the tests, not to the settings.
 OTHER_VARIABLES = ("EMOCX_CACHE", "EMOCX_DEMO_", "EMOCX_TEST_")

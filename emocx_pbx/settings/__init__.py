@@ -1,0 +1,1 @@
+"""Settings: the file, its sections, and what reads and documents them."""
