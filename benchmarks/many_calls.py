@@ -17,8 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from emocx_pbx.domain import LABELS, Contribution, Decision, Grade
+from emocx_pbx.events.event import NewEvent, iso
 from emocx_pbx.store.connection import QUERIES
-from emocx_pbx.webhooks.events import NewEvent, iso
 
 DAY_S: Final = 86_400.0
 QUEUES: Final = ("care", "support", "retention", "sales", "billing", "technical")

@@ -11,9 +11,9 @@ import structlog
 from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.alerts.watch import AlertChange, CallWatch
 from emocx_pbx.domain import Reading, Segment
+from emocx_pbx.events import build
+from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.rows import AlertRow
-from emocx_pbx.webhooks import build
-from emocx_pbx.webhooks.events import NewEvent
 
 if TYPE_CHECKING:
     from emocx_pbx.course import Course

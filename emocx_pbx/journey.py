@@ -20,6 +20,7 @@ from emocx_pbx.course import Course, graded_part, open_legs, stored_course
 from emocx_pbx.domain import Reading, Scores, Span
 from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.errors import EmocxError
+from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import Rubric
 from emocx_pbx.happenings import FinishDue, Graded, GradeDue, Happening, OptedOut, TakenOver, TapsLost, Told
 from emocx_pbx.pbx.calls import (
@@ -37,7 +38,6 @@ from emocx_pbx.pbx.calls import (
 )
 from emocx_pbx.pbx.taps import TapKeeper
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks import build
 
 log = structlog.get_logger()
 

@@ -36,6 +36,7 @@ from emocx_pbx.callback import CallBack
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Caller, Doors, attributes_of, channel_variables
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
+from emocx_pbx.events.event import wants
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.happenings import OptedOut, TapsLost, Told
 from emocx_pbx.journey import Journeys
@@ -57,7 +58,6 @@ from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
 from emocx_pbx.web.parts import Parts
-from emocx_pbx.webhooks.events import wants
 from emocx_pbx.webhooks.schedule import Outcome
 
 log = structlog.get_logger()

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from emocx_pbx.alerts.watch import AlertChange
 from emocx_pbx.course import graded_part, stored_course
 from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span
+from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import AlertRow
-from emocx_pbx.webhooks import build
 
 DAY_S = 86_400.0
 QUEUES = ("care", "support", "retention", "sales")

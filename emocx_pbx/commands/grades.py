@@ -23,8 +23,8 @@ from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
     from emocx_pbx.domain import Grade, Segment
+    from emocx_pbx.events.event import NewEvent
     from emocx_pbx.store.rows import GradeKind, GradeRow
-    from emocx_pbx.webhooks.events import NewEvent
 
 #: Longest reason of a revision: it is kept for ever and sent to receivers.
 COMMENT_CHARS = 500
@@ -170,7 +170,7 @@ async def _recompute(args: argparse.Namespace) -> int:
 
 def _revised(segment: Segment, before: Grade) -> Callable[[GradeRow], Sequence[NewEvent]]:
     """Builds what receivers hear of a revision."""
-    from emocx_pbx.webhooks.build import grade_revised
+    from emocx_pbx.events.build import grade_revised
 
     return lambda row: [
         grade_revised(

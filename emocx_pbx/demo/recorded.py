@@ -13,11 +13,11 @@ from emocx_pbx.demo.recordings import SHIPPED, channels_of
 from emocx_pbx.demo.service import POLICY
 from emocx_pbx.demo.summary import summary
 from emocx_pbx.domain import Segment
+from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.routing.decision import QueryFacts, decide
 from emocx_pbx.routing.policy import load_policy
 from emocx_pbx.settings.settings import AnalysisSettings
-from emocx_pbx.webhooks import build
 
 _CALL = "recorded"
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.calls import Calls
 from emocx_pbx.store.connection import Row
 from emocx_pbx.store.rows import AlertRow
-from emocx_pbx.webhooks.events import NewEvent
 
 #: Most alerts one look gets.
 LIMIT: Final = 1000

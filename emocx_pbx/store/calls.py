@@ -11,10 +11,10 @@ import aiosqlite
 import msgspec
 
 from emocx_pbx.domain import LABELS, Decision, Reading, Scores, Segment, Span
+from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.connection import Row
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import CallRow, CorrectionRow, DecisionRow, HoldRow, OpenCall, QueryCorrectionRow
-from emocx_pbx.webhooks.events import NewEvent
 
 _CALL_FIELDS = tuple(f.name for f in fields(CallRow))
 

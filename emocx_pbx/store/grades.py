@@ -9,10 +9,10 @@ import aiosqlite
 import msgspec
 
 from emocx_pbx.domain import Decision, Grade
+from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.alerts import Alerts
 from emocx_pbx.store.connection import Row
 from emocx_pbx.store.rows import GradedSegment, GradeKind, GradeRow
-from emocx_pbx.webhooks.events import NewEvent
 
 
 class Grades(Alerts):

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import aiosqlite
 
+from emocx_pbx.events.event import NewEvent, wants
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.receivers import Receivers
 from emocx_pbx.store.rows import DeliveryRow, DeliveryState, DueDelivery, EventRow
-from emocx_pbx.webhooks.events import NewEvent, wants
 
 #: Live news that nobody needs once the call is over; later ones are not told.
 _LIVE: Final = frozenset({"call.reading", "call.alert"})

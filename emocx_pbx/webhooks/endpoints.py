@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from emocx_pbx.errors import SettingsError
+from emocx_pbx.events.event import EVENT_TYPES
 from emocx_pbx.settings.settings import WebhookSettings
-from emocx_pbx.webhooks.events import EVENT_TYPES
 from emocx_pbx.webhooks.signing import check_secret
 
 

@@ -13,11 +13,11 @@ import aiohttp
 import structlog
 
 from emocx_pbx.errors import InputError, StoreError
+from emocx_pbx.events.event import probe_body
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import DueDelivery
 from emocx_pbx.webhooks.endpoints import check_endpoints, secrets_of
-from emocx_pbx.webhooks.events import probe_body
 from emocx_pbx.webhooks.schedule import Done, GiveUp, Outcome, Retry, after
 from emocx_pbx.webhooks.signing import headers
 

@@ -19,10 +19,10 @@ from emocx_pbx.commands.shared import Progress, clock, moment, table
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.errors import EmocxError, PeerUnavailable
+from emocx_pbx.events.build import call_graded
 from emocx_pbx.settings.settings import WebhookSettings, load
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import AlertRow
-from emocx_pbx.webhooks.build import call_graded
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIzNDU="
 CONFIG = f"""

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
+from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks.events import NewEvent
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 KEY, NUMBER, TEXT = "customer-4711", "+49301234567", "where is my parcel"

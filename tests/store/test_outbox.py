@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks.events import NewEvent
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 ALL = {"endpoint": "crm", "now": 5000.0, "limit": 50}

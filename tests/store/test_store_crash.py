@@ -15,7 +15,7 @@ import asyncio, sys
 from emocx_pbx.domain import Grade
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks.events import NewEvent
+from emocx_pbx.events.event import NewEvent
 
 async def main():
     crm = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)

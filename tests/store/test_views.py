@@ -10,13 +10,13 @@ import aiosqlite
 import pytest
 
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
+from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store import migrate
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import GradeKind
 from emocx_pbx.store.view_rows import CallFilter, DeliveryFilter, GradeFilter, Spread
 from emocx_pbx.store.views import Views, place_of_call, place_of_decision, place_of_grade
-from emocx_pbx.webhooks.events import NewEvent
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 ANGRY, HAPPY = (0.9, 0.05, 0.03, 0.02), (0.02, 0.05, 0.03, 0.9)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emocx_pbx.webhooks.payloads import PAYLOADS
+from emocx_pbx.events.payloads import PAYLOADS
 from emocx_pbx.webhooks.schedule import DELAYS_S
 from emocx_pbx.webhooks.signing import headers
 

@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from emocx_pbx.alerts.watch import AlertChange
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
-from emocx_pbx.webhooks import build
-from emocx_pbx.webhooks.events import EVENT_TYPES, NewEvent, iso, wants
-from emocx_pbx.webhooks.payloads import PAYLOADS, SCHEMAS, schema_text
+from emocx_pbx.events import build
+from emocx_pbx.events.event import EVENT_TYPES, NewEvent, iso, wants
+from emocx_pbx.events.payloads import PAYLOADS, SCHEMAS, schema_text
 
 SEGMENT = Segment("1700.1", 0, "bob", "PJSIP/bob", "vip", "queue", 1000.0, 1060.5, "agent_left")
 GRADE = Grade(
@@ -65,7 +65,7 @@ def test_every_type_is_built_and_has_its_schema():
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
 def test_schema_files_are_made_of_the_code(event_type):
-    """If this fails: python -m emocx_pbx.webhooks.payloads."""
+    """If this fails: python -m emocx_pbx.events.payloads."""
     assert (SCHEMAS / f"{event_type}.json").read_text() == schema_text(event_type)
 
 

@@ -10,6 +10,8 @@ from aiohttp import web
 
 from emocx_pbx.domain import LABELS, Grade, Segment
 from emocx_pbx.errors import InputError
+from emocx_pbx.events.build import grade_revised
+from emocx_pbx.events.event import NewEvent
 from emocx_pbx.grading.revisions import disputed, overridden
 from emocx_pbx.store.rows import CallDetail, CorrectionRow, GradeKind, GradeRow
 from emocx_pbx.web.access import allow
@@ -18,8 +20,6 @@ from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.sessions import actor_of, user_of
 from emocx_pbx.web.strings import t
-from emocx_pbx.webhooks.build import grade_revised
-from emocx_pbx.webhooks.events import NewEvent
 
 
 @allow("admin", "supervisor")

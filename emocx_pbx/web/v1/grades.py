@@ -7,6 +7,7 @@ import math
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
+from emocx_pbx.events.build import grade_revised
 from emocx_pbx.grading.revisions import disputed, overridden
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.store.rows import GradeKind
@@ -22,7 +23,6 @@ from emocx_pbx.web.v1.shapes_in import DisputeBody, GradesExport, GradesQuery, O
 from emocx_pbx.web.v1.shapes_out import GradeItem, GradePage
 from emocx_pbx.web.v1.table import CSV, Answer, Endpoint, get, post
 from emocx_pbx.web.v1.who import author_of, only_agent
-from emocx_pbx.webhooks.build import grade_revised
 
 
 def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:

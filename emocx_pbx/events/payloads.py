@@ -1,6 +1,6 @@
 """The `data` of every event type: typed, so that a field is never missing or silently blank.
 
-The JSON Schemas in schemas/ are made of these (`python -m emocx_pbx.webhooks.payloads`); a test
+The JSON Schemas in schemas/ are made of these (`python -m emocx_pbx.events.payloads`); a test
 holds them equal.
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from emocx_pbx.webhooks.events import SCHEMA_VERSION
+from emocx_pbx.events.event import SCHEMA_VERSION
 
 SCHEMAS: Final = Path(__file__).parent / "schemas"
 

@@ -9,8 +9,8 @@ import msgspec
 
 from emocx_pbx.alerts.watch import AlertChange
 from emocx_pbx.domain import Decision, Grade, Reading, Segment
-from emocx_pbx.webhooks.events import NewEvent, iso
-from emocx_pbx.webhooks.payloads import (
+from emocx_pbx.events.event import NewEvent, iso
+from emocx_pbx.events.payloads import (
     CallAlert,
     CallEnded,
     CallGraded,

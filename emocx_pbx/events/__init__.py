@@ -1,0 +1,1 @@
+"""What receivers are told: the events, their payloads and JSON Schemas."""
