@@ -37,7 +37,7 @@ from emocx_pbx.demo.service import POLICY, Hook, ServiceProcess
 from emocx_pbx.demo.sip import CallPlan, SippAgents, SippCustomers
 from emocx_pbx.domain import Span
 from emocx_pbx.observe.logs import configure
-from emocx_pbx.pbx.ami import AmiGateway
+from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.settings.settings import AnalysisSettings, AsteriskSettings, LogSettings
 from emocx_pbx.store.database import Store
 

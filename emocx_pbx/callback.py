@@ -8,7 +8,7 @@ from uuid import UUID
 from emocx_pbx.domain import Decision
 from emocx_pbx.doors import channel_variables
 from emocx_pbx.errors import EmocxError, InputError
-from emocx_pbx.pbx.ami import AmiGateway
+from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.pbx.queues import queue_arguments
 
 

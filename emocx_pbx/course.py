@@ -11,7 +11,7 @@ from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
 from emocx_pbx.grading.segments import facts_of, part_readings, scores_before, window_of
-from emocx_pbx.pbx.calls import CallEnded, TrackedCall, endpoint_of
+from emocx_pbx.pbx.tracking.tracker import CallEnded, TrackedCall, endpoint_of
 from emocx_pbx.store.rows import CallDetail
 
 

@@ -9,7 +9,7 @@ from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapS
 from emocx_pbx.course import Course
 from emocx_pbx.domain import Grade
 from emocx_pbx.doors import DecidedQuery
-from emocx_pbx.pbx.calls import CallChange
+from emocx_pbx.pbx.tracking.tracker import CallChange
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from emocx_pbx.errors import EmocxError
 from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import Rubric
 from emocx_pbx.happenings import FinishDue, Graded, GradeDue, Happening, OptedOut, TakenOver, TapsLost, Told
-from emocx_pbx.pbx.calls import (
+from emocx_pbx.pbx.taps import TapKeeper
+from emocx_pbx.pbx.tracking.tracker import (
     AgentConnected,
     CallChange,
     CallEnded,
@@ -36,7 +37,6 @@ from emocx_pbx.pbx.calls import (
     SegmentOpened,
     TrackedCall,
 )
-from emocx_pbx.pbx.taps import TapKeeper
 from emocx_pbx.store.database import Store
 
 log = structlog.get_logger()

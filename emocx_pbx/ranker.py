@@ -16,7 +16,7 @@ import structlog
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.pbx.queues import Ami, queue_members
-from emocx_pbx.pbx.tracked import AgentNames
+from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.routing.penalties import (
     Kept,
     Key,

@@ -45,12 +45,12 @@ from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.live.watch import watching
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
-from emocx_pbx.pbx.agi import AgiRequest, AgiServer
-from emocx_pbx.pbx.ami import AmiGateway, LinkState
-from emocx_pbx.pbx.calls import AgentConnected, CallEnded, CallTracker
+from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
+from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
+from emocx_pbx.pbx.ami.user_events import UserEvents
 from emocx_pbx.pbx.taps import TapKeeper
-from emocx_pbx.pbx.tracked import AgentNames
-from emocx_pbx.pbx.user_events import UserEvents
+from emocx_pbx.pbx.tracking.tracked import AgentNames
+from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, CallTracker
 from emocx_pbx.pbx.versions import tap_mode
 from emocx_pbx.policies import Policies, Reloaded
 from emocx_pbx.ranker import Ranker

@@ -6,7 +6,7 @@ import pytest
 
 from emocx_pbx.course import Course, open_legs
 from emocx_pbx.domain import Segment
-from emocx_pbx.pbx.calls import TrackedCall
+from emocx_pbx.pbx.tracking.tracker import TrackedCall
 
 
 def part(index: int, interface: str) -> Segment:

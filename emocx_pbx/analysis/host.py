@@ -36,7 +36,7 @@ from emocx_pbx.analysis.questions import Questions
 from emocx_pbx.analysis.tap import CallAudio, Tap
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.pbx.audio_server import AudioServer, SessionHandler
+from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler
 
 log = structlog.get_logger()
 

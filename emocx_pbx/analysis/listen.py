@@ -14,7 +14,7 @@ from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray, Int16Array, from_slin, 
 from emocx_pbx.audio.segmenter import Segmenter, State
 from emocx_pbx.audio.vad import FRAME, FRAME_S, VoiceActivity, level_db
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.pbx.audio_session import AudioSession
+from emocx_pbx.pbx.audiosocket.session import AudioSession
 from emocx_pbx.settings.settings import AnalysisSettings
 
 #: Audio kept from before the first word.

@@ -26,7 +26,7 @@ from emocx_pbx.analysis.windows import CallSegmenter, Window
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, deinterleave, from_slin
 from emocx_pbx.domain import Reading, Side, Span
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.pbx.audio_session import AudioSession
+from emocx_pbx.pbx.audiosocket.session import AudioSession
 from emocx_pbx.settings.settings import AnalysisSettings
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from emocx_pbx.domain import Decision
 from emocx_pbx.doors import Caller
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.happenings import Told
-from emocx_pbx.pbx.calls import AgentConnected, CallEnded, QueueJoined, SegmentOpened
+from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, QueueJoined, SegmentOpened
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.chat import ChatSettings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from emocx_pbx.commands.shared import NOT_IN_ORDER, add_common, read_settings, show
 
 if TYPE_CHECKING:
-    from emocx_pbx.pbx.check import Finding
+    from emocx_pbx.check.check import Finding
 
 MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     import structlog
 
-    from emocx_pbx.pbx.check import check
+    from emocx_pbx.check.check import check
 
     settings = read_settings(args)
     # The findings are the output; the gateway's own lines would only repeat them.

@@ -38,8 +38,8 @@ async def _ranker(args: argparse.Namespace) -> AsyncIterator[Ranker]:
 
     import structlog
 
-    from emocx_pbx.pbx.once import connected
-    from emocx_pbx.pbx.tracked import AgentNames
+    from emocx_pbx.pbx.ami.once import connected
+    from emocx_pbx.pbx.tracking.tracked import AgentNames
     from emocx_pbx.ranker import Ranker
     from emocx_pbx.routing.policy import load_policy
 

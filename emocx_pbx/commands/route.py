@@ -104,7 +104,7 @@ async def _ask(settings: Settings) -> tuple[Mapping[str, QueueState], frozenset[
 
     import structlog
 
-    from emocx_pbx.pbx.once import connected
+    from emocx_pbx.pbx.ami.once import connected
     from emocx_pbx.pbx.queues import queue_states, widening_rules
     from emocx_pbx.routing.policy import TierWait
 

@@ -10,7 +10,7 @@ from emocx_pbx.domain import Reading, Scores
 from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.happenings import Graded, OptedOut, TakenOver, Told
 from emocx_pbx.live.board import LiveBoard
-from emocx_pbx.pbx.calls import CallEnded, HoldChanged, QueueJoined, SegmentClosed, SegmentOpened
+from emocx_pbx.pbx.tracking.tracker import CallEnded, HoldChanged, QueueJoined, SegmentClosed, SegmentOpened
 
 
 def watching(board: LiveBoard) -> Callable[[Told], None]:

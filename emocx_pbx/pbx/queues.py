@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from emocx_pbx.pbx.ami_message import AmiResponse
-from emocx_pbx.pbx.tracked import AgentNames
+from emocx_pbx.pbx.ami.message import AmiResponse
+from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.versions import parse
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.penalties import Member

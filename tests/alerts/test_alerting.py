@@ -8,7 +8,7 @@ from emocx_pbx.alerting import Alerted, Alerting
 from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.course import Course
 from emocx_pbx.domain import Reading, Scores, Segment
-from emocx_pbx.pbx.calls import CallEnded
+from emocx_pbx.pbx.tracking.tracker import CallEnded
 
 ANGRY = AlertRule(name="angry", when="angry", for_s=6, within_s=12, clear_s=2)
 HANDED = AlertRule(name="handed", when="falling", for_s=3, by=0.5, since="transfer")

@@ -13,7 +13,7 @@ from emocx_pbx.chat.tickets import KEEP_S, RING_S
 from emocx_pbx.domain import Decision, Segment
 from emocx_pbx.doors import Caller
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.pbx.calls import AgentConnected, CallEnded, QueueJoined, SegmentOpened
+from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, QueueJoined, SegmentOpened
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.chat import ChatSettings
 

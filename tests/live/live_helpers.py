@@ -12,7 +12,7 @@ from emocx_pbx.happenings import Graded
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.calls import Change
 from emocx_pbx.live.watch import watching
-from emocx_pbx.pbx.calls import CallEnded, CallStarted, QueueJoined, SegmentClosed, SegmentOpened
+from emocx_pbx.pbx.tracking.tracker import CallEnded, CallStarted, QueueJoined, SegmentClosed, SegmentOpened
 
 ANGRY = (0.85, 0.05, 0.07, 0.03)
 HAPPY = (0.02, 0.06, 0.02, 0.9)

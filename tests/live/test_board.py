@@ -12,7 +12,7 @@ from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.happenings import OptedOut, TakenOver
 from emocx_pbx.live.calls import LiveCall
 from emocx_pbx.live.held import COURSE
-from emocx_pbx.pbx.calls import HoldChanged
+from emocx_pbx.pbx.tracking.tracker import HoldChanged
 
 
 def only(told: Told) -> LiveCall:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fake_ami import FakeAmi
 
-from emocx_pbx.pbx.ami import AmiGateway, LinkState
+from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.settings.settings import AsteriskSettings
 
 

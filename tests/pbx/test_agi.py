@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from emocx_pbx.errors import ModelError
-from emocx_pbx.pbx.agi import AgiRequest, AgiServer
+from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 
 OPENING = (
     b"agi_network: yes\nagi_network_script: route\nagi_request: agi://127.0.0.1/route\n"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.pbx.agi_protocol import (
+from emocx_pbx.pbx.agi.protocol import (
     MAX_REPLY,
     Reply,
     ReplyReader,

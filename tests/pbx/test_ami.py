@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError, SettingsError
-from emocx_pbx.pbx.ami import AmiGateway
-from emocx_pbx.pbx.ami_link import Link, LinkProtocol
+from emocx_pbx.pbx.ami.gateway import AmiGateway
+from emocx_pbx.pbx.ami.link import Link, LinkProtocol
 from emocx_pbx.settings.settings import AsteriskSettings
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.pbx.ami_message import Birth, asterisk_version, backoff, checked_action
+from emocx_pbx.pbx.ami.message import Birth, asterisk_version, backoff, checked_action
 
 
 @given(st.text(), st.text())

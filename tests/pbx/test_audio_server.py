@@ -15,8 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.pbx.audio_server import AudioServer, AudioSession
-from emocx_pbx.pbx.audiosocket import SILENCE_20MS, encode_audio, encode_dtmf, encode_uuid
+from emocx_pbx.pbx.audiosocket.protocol import SILENCE_20MS, encode_audio, encode_dtmf, encode_uuid
+from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession
 
 T = TypeVar("T")
 HANGUP = b"\x00\x00\x00"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.pbx.audiosocket import (
+from emocx_pbx.pbx.audiosocket.protocol import (
     MAX_PAYLOAD,
     RATES,
     SILENCE_20MS,

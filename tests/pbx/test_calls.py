@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.domain import Segment
-from emocx_pbx.pbx.calls import (
+from emocx_pbx.pbx.tracking.tracker import (
     AgentConnected,
     CallEnded,
     CallStarted,

@@ -13,14 +13,14 @@ import msgspec
 import pytest
 from fake_ami import FakeAmi, message
 
+from emocx_pbx.check.asterisk import ACTIONS, asterisk_findings
+from emocx_pbx.check.check import check
+from emocx_pbx.check.finding import Finding
+from emocx_pbx.check.local import local_findings
+from emocx_pbx.check.tap import self_tap, tone
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.pbx.ami_message import AmiResponse
-from emocx_pbx.pbx.audiosocket import Audio, Decoder, encode_audio, encode_uuid
-from emocx_pbx.pbx.check import check
-from emocx_pbx.pbx.check_asterisk import ACTIONS, asterisk_findings
-from emocx_pbx.pbx.check_local import local_findings
-from emocx_pbx.pbx.check_tap import self_tap, tone
-from emocx_pbx.pbx.finding import Finding
+from emocx_pbx.pbx.ami.message import AmiResponse
+from emocx_pbx.pbx.audiosocket.protocol import Audio, Decoder, encode_audio, encode_uuid
 from emocx_pbx.routing.policy import Policy, Rule
 from emocx_pbx.settings.chat import ChatSettings
 from emocx_pbx.settings.settings import AnalysisSettings, AsteriskSettings, Settings, StoreSettings
@@ -191,8 +191,8 @@ async def test_a_one_sided_tap_is_enough_where_no_more_is_asked() -> None:
 async def test_each_way_the_self_tap_fails(
     ami: Callable[[], DialingAmi], what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emocx_pbx.pbx.check_tap.CONNECT_S", 0.3)
-    monkeypatch.setattr("emocx_pbx.pbx.check_tap.HEAR_S", 0.3)
+    monkeypatch.setattr("emocx_pbx.check.tap.CONNECT_S", 0.3)
+    monkeypatch.setattr("emocx_pbx.check.tap.HEAR_S", 0.3)
     finding = await tapped(ami())
     assert finding.level == "fail" and what in finding.what and finding.remedy
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from emocx_pbx.check.process import findings_of
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.pbx.check_process import findings_of
 from emocx_pbx.settings.settings import AsteriskSettings, Settings
 
 

@@ -3,7 +3,7 @@
 import re
 
 from emocx_pbx.pbx.queues import queue_arguments, queue_members, queue_states
-from emocx_pbx.pbx.tracked import AgentNames
+from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.routing.decision import QueueState
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 
 from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError
-from emocx_pbx.pbx.ami_message import AmiResponse, checked_action
-from emocx_pbx.pbx.user_events import MAX_WAITING, UserEvents
+from emocx_pbx.pbx.ami.message import AmiResponse, checked_action
+from emocx_pbx.pbx.ami.user_events import MAX_WAITING, UserEvents
 
 
 class Asterisk:

@@ -13,8 +13,8 @@ from string import Template
 from emocx_pbx.demo import sip
 from emocx_pbx.demo.asterisk import PrivateAsterisk
 from emocx_pbx.domain import Segment
-from emocx_pbx.pbx.ami import AmiGateway
-from emocx_pbx.pbx.calls import CallChange, CallEnded, CallTracker, SegmentClosed, SegmentOpened
+from emocx_pbx.pbx.ami.gateway import AmiGateway
+from emocx_pbx.pbx.tracking.tracker import CallChange, CallEnded, CallTracker, SegmentClosed, SegmentOpened
 from emocx_pbx.settings.settings import AsteriskSettings
 
 #: How far a segment's ends may be from the bridge events, by Asterisk's own clock.

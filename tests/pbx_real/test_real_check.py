@@ -9,9 +9,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from emocx_pbx.check.check import check
+from emocx_pbx.check.finding import Finding
 from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.pbx.check import check
-from emocx_pbx.pbx.finding import Finding
 from emocx_pbx.settings.settings import AnalysisSettings, AsteriskSettings, Settings
 
 

@@ -12,7 +12,13 @@ from raw_phone import RawPhone
 from segment_watch import Telephone, Watch
 
 from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.pbx.calls import AgentConnected, CallStarted, CustomerMoved, HoldChanged, QueueJoined
+from emocx_pbx.pbx.tracking.tracker import (
+    AgentConnected,
+    CallStarted,
+    CustomerMoved,
+    HoldChanged,
+    QueueJoined,
+)
 
 # Patterns: a letter n would stand for a digit.
 DIALPLAN = """

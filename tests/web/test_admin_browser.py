@@ -12,8 +12,8 @@ from chromium import WIDTHS, assert_accessible, chromium, page_of
 from playwright.async_api import Browser, Page, expect
 from web_site import PASSWORD, TEST, Site, open_site
 
+from emocx_pbx.check.finding import Finding
 from emocx_pbx.domain import Decision
-from emocx_pbx.pbx.finding import Finding
 from emocx_pbx.settings.settings import RoutingSettings, Settings, WebhookSettings
 from emocx_pbx.web.admin.check import LAST
 from emocx_pbx.web.links import new_link

@@ -21,7 +21,7 @@ from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
-from emocx_pbx.pbx.ami import AmiGateway
+from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, load_policy
 from emocx_pbx.settings.settings import Settings

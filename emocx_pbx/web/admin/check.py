@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from emocx_pbx.pbx.check_process import findings_of
-from emocx_pbx.pbx.finding import Finding
+from emocx_pbx.check.finding import Finding
+from emocx_pbx.check.process import findings_of
 from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import page
 from emocx_pbx.web.parts import parts_of

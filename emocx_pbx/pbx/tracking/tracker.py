@@ -18,8 +18,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from emocx_pbx.domain import Segment
-from emocx_pbx.pbx.bridges import HOLDING, Bridges
-from emocx_pbx.pbx.call_changes import (
+from emocx_pbx.pbx.tracking.bridges import HOLDING, Bridges
+from emocx_pbx.pbx.tracking.changes import (
     AgentConnected,
     CallChange,
     CallEnded,
@@ -31,7 +31,7 @@ from emocx_pbx.pbx.call_changes import (
     SegmentClosed,
     SegmentOpened,
 )
-from emocx_pbx.pbx.tracked import AgentNames, Leg, TrackedCall, endpoint_of
+from emocx_pbx.pbx.tracking.tracked import AgentNames, Leg, TrackedCall, endpoint_of
 
 __all__ = [
     "AgentConnected",

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.pbx.audiosocket import (
+from emocx_pbx.pbx.audiosocket.protocol import (
     SILENCE_20MS,
     Audio,
     AudioMessage,
@@ -30,7 +30,7 @@ from emocx_pbx.pbx.audiosocket import (
 )
 
 if TYPE_CHECKING:
-    from emocx_pbx.pbx.audio_server import AudioServer
+    from emocx_pbx.pbx.audiosocket.server import AudioServer
 
 log = structlog.get_logger()
 

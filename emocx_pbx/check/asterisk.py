@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 
+from emocx_pbx.check.finding import Finding, Level
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.pbx.finding import Finding, Level
 from emocx_pbx.pbx.queues import Ami, widening_rules
 from emocx_pbx.pbx.versions import OLD_BRANCHES, capabilities, tap_mode
 from emocx_pbx.routing.policy import Policy, validate

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.pbx.ami import AmiGateway, LinkState
+from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.settings.settings import AsteriskSettings
 
 

@@ -10,8 +10,8 @@ import sys
 
 import msgspec
 
+from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import EmocxError, PeerUnavailable
-from emocx_pbx.pbx.finding import Finding
 from emocx_pbx.settings.settings import Settings
 
 #: The check's own deadlines end it long before.
@@ -53,7 +53,7 @@ def main() -> None:
 
     import structlog
 
-    from emocx_pbx.pbx.check import check
+    from emocx_pbx.check.check import check
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=Settings)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from emocx_pbx.domain import Segment
-from emocx_pbx.pbx.bridges import Bridges, Party
-from emocx_pbx.pbx.call_changes import (
+from emocx_pbx.pbx.tracking.bridges import Bridges, Party
+from emocx_pbx.pbx.tracking.changes import (
     AgentConnected,
     CallChange,
     HoldChanged,

@@ -13,8 +13,8 @@ from typing import Final
 import structlog
 
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError, SettingsError
-from emocx_pbx.pbx.ami_link import Link
-from emocx_pbx.pbx.ami_message import AmiResponse, Birth, LinkState, asterisk_version, backoff
+from emocx_pbx.pbx.ami.link import Link
+from emocx_pbx.pbx.ami.message import AmiResponse, Birth, LinkState, asterisk_version, backoff
 from emocx_pbx.settings.settings import AsteriskSettings
 
 __all__ = ["AmiGateway", "AmiResponse", "LinkState"]

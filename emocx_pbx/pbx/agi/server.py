@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from emocx_pbx.errors import EmocxError, PeerUnavailable, ProtocolError, RefusedError
-from emocx_pbx.pbx.agi_protocol import (
+from emocx_pbx.pbx.agi.protocol import (
     MAX_OPENING,
     MAX_OPENING_LINES,
     MAX_REPLY,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emocx_pbx.check.finding import Finding, Level
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.pbx.finding import Finding, Level
 from emocx_pbx.settings.settings import Settings, is_loopback
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
-from emocx_pbx.pbx.audio_session import AudioSession, SessionHandler
+from emocx_pbx.pbx.audiosocket.session import AudioSession, SessionHandler
 
 __all__ = ["AudioServer", "AudioSession", "SessionHandler"]
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import structlog
 
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
-from emocx_pbx.pbx.ami_message import AmiResponse
+from emocx_pbx.pbx.ami.message import AmiResponse
 
 log = structlog.get_logger()
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.pbx.audio_server import AudioServer, AudioSession
-from emocx_pbx.pbx.finding import Finding
+from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession
 from emocx_pbx.pbx.queues import Ami
 from emocx_pbx.pbx.taps import SPY_OPTIONS, Mode
 from emocx_pbx.pbx.versions import TapMode

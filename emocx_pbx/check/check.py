@@ -7,12 +7,12 @@ import contextlib
 import time
 import uuid
 
+from emocx_pbx.check.asterisk import asterisk_findings
+from emocx_pbx.check.finding import Finding
+from emocx_pbx.check.local import local_findings
+from emocx_pbx.check.tap import self_tap
 from emocx_pbx.errors import EmocxError, PeerUnavailable
-from emocx_pbx.pbx.ami import AmiGateway, LinkState
-from emocx_pbx.pbx.check_asterisk import asterisk_findings
-from emocx_pbx.pbx.check_local import local_findings
-from emocx_pbx.pbx.check_tap import self_tap
-from emocx_pbx.pbx.finding import Finding
+from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.versions import tap_mode
 from emocx_pbx.routing.policy import Policy, load_policy
 from emocx_pbx.settings.settings import Settings

@@ -21,7 +21,7 @@ from panoramisk.manager import Manager
 from panoramisk.message import Message
 
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
-from emocx_pbx.pbx.ami_message import AmiResponse, checked_action
+from emocx_pbx.pbx.ami.message import AmiResponse, checked_action
 
 log = structlog.get_logger()
 

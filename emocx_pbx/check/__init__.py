@@ -1,0 +1,1 @@
+"""The doctor: what is wrong or missing, with its remedy."""

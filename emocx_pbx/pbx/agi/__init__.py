@@ -1,0 +1,1 @@
+"""FastAGI: the protocol and the server that the dialplan asks."""

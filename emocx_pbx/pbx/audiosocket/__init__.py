@@ -1,0 +1,1 @@
+"""AudioSocket: the protocol, and the server that Asterisk sends audio to."""

@@ -1,0 +1,1 @@
+"""Which calls are going on, from the manager's events."""
