@@ -19,7 +19,6 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from emocx_pbx.alerting import Alerted, Alerting
 from emocx_pbx.analysis.messages import (
     ListenResult,
     ModelsLoaded,
@@ -33,13 +32,15 @@ from emocx_pbx.analysis.messages import (
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.callback import CallBack
+from emocx_pbx.calls.alerting import Alerted, Alerting
+from emocx_pbx.calls.happenings import OptedOut, TapsLost, Told
+from emocx_pbx.calls.journeys import Journeys
+from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.doors import Caller, Doors, attributes_of, channel_variables
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.events.event import wants
 from emocx_pbx.grading.rubric import load_rubric
-from emocx_pbx.happenings import OptedOut, TapsLost, Told
-from emocx_pbx.journey import Journeys
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.live.watch import watching
@@ -48,7 +49,6 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.ami.user_events import UserEvents
-from emocx_pbx.pbx.taps import TapKeeper
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, CallTracker
 from emocx_pbx.pbx.versions import tap_mode

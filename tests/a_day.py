@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 from emocx_pbx.alerts.watch import AlertChange
-from emocx_pbx.course import graded_part, stored_course
+from emocx_pbx.calls.course import graded_part, stored_course
 from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span
 from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import load_rubric

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emocx_pbx.course import Course, open_legs
+from emocx_pbx.calls.course import Course, open_legs
 from emocx_pbx.domain import Segment
 from emocx_pbx.pbx.tracking.tracker import TrackedCall
 

@@ -121,7 +121,7 @@ async def _revise(args: argparse.Namespace) -> int:
 
 async def _recompute(args: argparse.Namespace) -> int:
     """Append a revision where the rubric gives another grade; people's own overrides stand."""
-    from emocx_pbx.course import graded_part, stored_course
+    from emocx_pbx.calls.course import graded_part, stored_course
     from emocx_pbx.grading.rubric import load_rubric
 
     settings = read_settings(args)

@@ -8,7 +8,7 @@ from typing import Final, get_args
 
 import msgspec
 
-from emocx_pbx.course import Course
+from emocx_pbx.calls.course import Course
 from emocx_pbx.domain import Decision, Grade, Reading, Segment
 from emocx_pbx.live.calls import (
     AlertChange,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from emocx_pbx.alerting import Alerted, Alerting
 from emocx_pbx.alerts.rules import AlertRule
-from emocx_pbx.course import Course
+from emocx_pbx.calls.alerting import Alerted, Alerting
+from emocx_pbx.calls.course import Course
 from emocx_pbx.domain import Reading, Scores, Segment
 from emocx_pbx.pbx.tracking.tracker import CallEnded
 

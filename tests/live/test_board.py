@@ -7,9 +7,9 @@ from dataclasses import replace
 import msgspec
 from live_helpers import ANGRY, HAPPY, Told
 
-from emocx_pbx.course import Course
+from emocx_pbx.calls.course import Course
+from emocx_pbx.calls.happenings import OptedOut, TakenOver
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
-from emocx_pbx.happenings import OptedOut, TakenOver
 from emocx_pbx.live.calls import LiveCall
 from emocx_pbx.live.held import COURSE
 from emocx_pbx.pbx.tracking.tracker import HoldChanged

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
+from emocx_pbx.calls.taps import TapKeeper, originate_fields
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.pbx.taps import TapKeeper, originate_fields
 
 
 class Worker:

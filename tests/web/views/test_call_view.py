@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.course import graded_part, stored_course
+from emocx_pbx.calls.course import graded_part, stored_course
 from emocx_pbx.domain import Reading, Scores, Segment, Span
 from emocx_pbx.grading.revisions import disputed, overridden
 from emocx_pbx.grading.rubric import load_rubric

@@ -14,16 +14,25 @@ from typing import Any
 
 import structlog
 
-from emocx_pbx.alerting import Alerted, Alerting
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
-from emocx_pbx.course import Course, graded_part, open_legs, stored_course
+from emocx_pbx.calls.alerting import Alerted, Alerting
+from emocx_pbx.calls.course import Course, graded_part, open_legs, stored_course
+from emocx_pbx.calls.happenings import (
+    FinishDue,
+    Graded,
+    GradeDue,
+    Happening,
+    OptedOut,
+    TakenOver,
+    TapsLost,
+    Told,
+)
+from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.domain import Reading, Scores, Span
 from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import Rubric
-from emocx_pbx.happenings import FinishDue, Graded, GradeDue, Happening, OptedOut, TakenOver, TapsLost, Told
-from emocx_pbx.pbx.taps import TapKeeper
 from emocx_pbx.pbx.tracking.tracker import (
     AgentConnected,
     CallChange,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emocx_pbx.alerting import Alerted
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
-from emocx_pbx.course import Course
+from emocx_pbx.calls.alerting import Alerted
+from emocx_pbx.calls.course import Course
 from emocx_pbx.domain import Grade
 from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.pbx.tracking.tracker import CallChange

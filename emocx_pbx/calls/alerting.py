@@ -16,7 +16,7 @@ from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.rows import AlertRow
 
 if TYPE_CHECKING:
-    from emocx_pbx.course import Course
+    from emocx_pbx.calls.course import Course
 
 log = structlog.get_logger()
 

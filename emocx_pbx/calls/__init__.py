@@ -1,0 +1,1 @@
+"""Every call from its first to its terminal event."""
