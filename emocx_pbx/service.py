@@ -31,13 +31,15 @@ from emocx_pbx.analysis.messages import (
     WorkerStats,
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
-from emocx_pbx.callback import CallBack
 from emocx_pbx.calls.alerting import Alerted, Alerting
 from emocx_pbx.calls.happenings import OptedOut, TapsLost, Told
 from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.chat.desk import Desk
-from emocx_pbx.doors import Caller, Doors, attributes_of, channel_variables
+from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.penalty_keeper import Ranker
+from emocx_pbx.dispatch.policy_in_force import Policies, Reloaded
+from emocx_pbx.dispatch.queries import Caller, Doors, attributes_of, channel_variables
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.events.event import wants
 from emocx_pbx.grading.rubric import load_rubric
@@ -52,8 +54,6 @@ from emocx_pbx.pbx.ami.user_events import UserEvents
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, CallTracker
 from emocx_pbx.pbx.versions import tap_mode
-from emocx_pbx.policies import Policies, Reloaded
-from emocx_pbx.ranker import Ranker
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from emocx_pbx.analysis.messages import ListenResult, Ready, TextResult
+from emocx_pbx.dispatch.queries import Caller, Doors, attributes_of, channel_variables
 from emocx_pbx.domain import Decision
-from emocx_pbx.doors import Caller, Doors, attributes_of, channel_variables
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.routing.policy import Policy, Rule
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.errors import PeerUnavailable, SettingsError
 from emocx_pbx.pbx.ami.message import AmiResponse
-from emocx_pbx.policies import Policies
 
 CARE = '[[rules]]\nname = "a"\nemotion = ["angry"]\nqueue = "care"\n'
 QUEUES = [

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from emocx_pbx.dispatch.penalty_keeper import Ranker
 from emocx_pbx.domain import Decision, Grade, Segment
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.message import AmiResponse
 from emocx_pbx.pbx.tracking.tracked import AgentNames
-from emocx_pbx.ranker import Ranker
 from emocx_pbx.routing.policy import Policy, Rule
 from emocx_pbx.store.database import Store
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
 from emocx_pbx.calls.alerting import Alerted
 from emocx_pbx.calls.course import Course
+from emocx_pbx.dispatch.queries import DecidedQuery
 from emocx_pbx.domain import Grade
-from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.pbx.tracking.tracker import CallChange
 
 

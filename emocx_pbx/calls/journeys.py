@@ -28,8 +28,8 @@ from emocx_pbx.calls.happenings import (
     Told,
 )
 from emocx_pbx.calls.taps import TapKeeper
+from emocx_pbx.dispatch.queries import DecidedQuery
 from emocx_pbx.domain import Reading, Scores, Span
-from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import Rubric

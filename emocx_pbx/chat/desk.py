@@ -12,8 +12,8 @@ from emocx_pbx.chat.limits import Limit, place_of, take
 from emocx_pbx.chat.numbers import masked, may_call, read_number
 from emocx_pbx.chat.tickets import Ticket, Tickets
 from emocx_pbx.chat.waits import Expected, WaitBoard
+from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
-from emocx_pbx.doors import Caller
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, QueueJoined, SegmentOpened
 from emocx_pbx.routing.decision import QueueState

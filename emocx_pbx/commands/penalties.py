@@ -19,7 +19,7 @@ from emocx_pbx.commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from emocx_pbx.ranker import Ranker, Standing
+    from emocx_pbx.dispatch.penalty_keeper import Ranker, Standing
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,9 +38,9 @@ async def _ranker(args: argparse.Namespace) -> AsyncIterator[Ranker]:
 
     import structlog
 
+    from emocx_pbx.dispatch.penalty_keeper import Ranker
     from emocx_pbx.pbx.ami.once import connected
     from emocx_pbx.pbx.tracking.tracked import AgentNames
-    from emocx_pbx.ranker import Ranker
     from emocx_pbx.routing.policy import load_policy
 
     # What was done is the output; the gateway's own lines would only repeat it.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from emocx_pbx.analysis.messages import ReadingMade, TapStarted
 from emocx_pbx.calls.alerting import Alerted
 from emocx_pbx.calls.happenings import Graded, OptedOut, TakenOver, Told
+from emocx_pbx.dispatch.queries import DecidedQuery
 from emocx_pbx.domain import Reading, Scores
-from emocx_pbx.doors import DecidedQuery
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.pbx.tracking.tracker import CallEnded, HoldChanged, QueueJoined, SegmentClosed, SegmentOpened
 

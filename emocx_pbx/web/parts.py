@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
-from emocx_pbx.callback import CallBack
 from emocx_pbx.chat.desk import Desk
-from emocx_pbx.doors import Doors
+from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.queries import Doors
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics

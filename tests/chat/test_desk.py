@@ -10,8 +10,8 @@ import pytest
 
 from emocx_pbx.chat.desk import ChatRefused, Desk
 from emocx_pbx.chat.tickets import KEEP_S, RING_S
+from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision, Segment
-from emocx_pbx.doors import Caller
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, QueueJoined, SegmentOpened
 from emocx_pbx.routing.decision import QueueState

@@ -7,8 +7,8 @@ from typing import Any
 
 from emocx_pbx.analysis.messages import ReadingMade, TapStarted
 from emocx_pbx.calls.happenings import Graded
+from emocx_pbx.dispatch.queries import Caller, DecidedQuery
 from emocx_pbx.domain import Decision, Grade, Segment
-from emocx_pbx.doors import Caller, DecidedQuery
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.calls import Change
 from emocx_pbx.live.watch import watching

@@ -13,9 +13,9 @@ from aiohttp.test_utils import TestServer
 from argon2 import PasswordHasher
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
-from emocx_pbx.callback import CallBack
 from emocx_pbx.chat.desk import Desk
-from emocx_pbx.doors import Doors
+from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.queries import Doors
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.feed import LiveFeed

@@ -8,7 +8,7 @@ import re
 import msgspec
 from aiohttp import web
 
-from emocx_pbx.doors import Caller
+from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.store.view_rows import Place
 from emocx_pbx.store.views import place_of_decision
 from emocx_pbx.web.access import scoped

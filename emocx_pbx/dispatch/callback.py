@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
+from emocx_pbx.dispatch.queries import channel_variables
 from emocx_pbx.domain import Decision
-from emocx_pbx.doors import channel_variables
 from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.pbx.queues import queue_arguments

@@ -1,0 +1,1 @@
+"""What decides now where a call goes."""
