@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from emocx_pbx.domain import Contribution, Grade, Reading, Scores
-from emocx_pbx.grading.course import (
+from emocx_pbx.grading.level import (
     Confusion,
     Jump,
     Step,

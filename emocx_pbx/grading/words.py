@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from emocx_pbx.grading.course import Jump, Step
+from emocx_pbx.grading.level import Jump, Step
 
 _WORDS: Final = (
     (-0.6, "strongly negative"),
