@@ -176,7 +176,9 @@ def test_the_command_line_starts_light() -> None:
 
 
 def test_workers_load_no_training_framework() -> None:
-    loaded = loaded_by("import emocx_pbx.analysis.worker, emocx_pbx.emotion.speech, emocx_pbx.emotion.text")
+    loaded = loaded_by(
+        "import emocx_pbx.analysis.worker.process, emocx_pbx.emotion.speech, emocx_pbx.emotion.text"
+    )
     assert not loaded & {"tensorflow", "keras", "librosa", "sklearn", "matplotlib"}
 
 

@@ -100,7 +100,7 @@ class WorkerHandle:
         try:
             with theirs:
                 self._process = await asyncio.create_subprocess_exec(
-                    *(command or (sys.executable, "-m", "emocx_pbx.analysis.worker")),
+                    *(command or (sys.executable, "-m", "emocx_pbx.analysis.worker.process")),
                     "--fd",
                     str(theirs.fileno()),
                     "--config",

@@ -66,7 +66,7 @@ class WorkerPool:
                 called on the event loop, in order for each worker.
             topics: example sentences by topic name.
             log_settings: how workers log, on our stderr.
-            command: program and arguments in place of `python -m emocx_pbx.analysis.worker`.
+            command: program and arguments in place of `python -m emocx_pbx.analysis.worker.process`.
         """
         self._config = WorkerConfig(
             settings=settings,

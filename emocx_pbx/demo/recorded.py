@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from emocx_pbx.analysis.models import Loader, Models
 from emocx_pbx.analysis.recorded import analyse_recording
+from emocx_pbx.analysis.worker.models import Loader, Models
 from emocx_pbx.demo import story
 from emocx_pbx.demo.recordings import SHIPPED, channels_of
 from emocx_pbx.demo.service import POLICY

@@ -7,7 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
-from emocx_pbx.analysis import host, worker
+from emocx_pbx.analysis.worker import process as worker
+from emocx_pbx.analysis.worker import worker as host
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.domain import Scores
 from emocx_pbx.errors import ModelError

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from emocx_pbx.analysis.lane import Lane
+from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.errors import PeerUnavailable
 
 

@@ -10,7 +10,6 @@ import pytest
 from analysis_helpers import Samples
 from stub_worker import Loud
 
-from emocx_pbx.analysis.lane import Lane
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
     Message,
@@ -19,9 +18,10 @@ from emocx_pbx.analysis.messages import (
     TapEnded,
     TapStarted,
 )
-from emocx_pbx.analysis.models import Models
 from emocx_pbx.analysis.pipeline import CallAnalyser
-from emocx_pbx.analysis.tap import CallAudio, Tap, short_reason
+from emocx_pbx.analysis.worker.lane import Lane
+from emocx_pbx.analysis.worker.models import Models
+from emocx_pbx.analysis.worker.tap import CallAudio, Tap, short_reason
 from emocx_pbx.domain import Reading, Span
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.settings.settings import AnalysisSettings

@@ -10,7 +10,6 @@ import numpy as np
 import structlog
 
 from emocx_pbx.analysis.arrival import ArrivalClock
-from emocx_pbx.analysis.lane import Lane
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
     Message,
@@ -19,10 +18,11 @@ from emocx_pbx.analysis.messages import (
     TapEnded,
     TapStarted,
 )
-from emocx_pbx.analysis.models import Models
 from emocx_pbx.analysis.pipeline import CallerSession, Classifier, read
 from emocx_pbx.analysis.sides import TwoSides
 from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.analysis.worker.lane import Lane
+from emocx_pbx.analysis.worker.models import Models
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, deinterleave, from_slin
 from emocx_pbx.domain import Reading, Side, Span
 from emocx_pbx.errors import ProtocolError

@@ -1,4 +1,4 @@
-"""The process of one analysis worker: `python -m emocx_pbx.analysis.worker --fd N --config JSON`.
+"""The process of one analysis worker: `python -m emocx_pbx.analysis.worker.process --fd N --config JSON`.
 
 Started by the pool. Speaks the messages of `analysis.messages` on the inherited socket N, and ends when
 the other end of it closes, however the controller ended.
@@ -36,9 +36,9 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _main(fd: int, config_json: bytes) -> int:
     from emocx_pbx.analysis.config import WorkerConfig
-    from emocx_pbx.analysis.host import serve
     from emocx_pbx.analysis.link import Link
     from emocx_pbx.analysis.messages import ToWorker
+    from emocx_pbx.analysis.worker.worker import serve
     from emocx_pbx.observe.logs import configure
 
     config = msgspec.json.decode(config_json, type=WorkerConfig)

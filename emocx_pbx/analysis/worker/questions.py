@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 
 import structlog
 
-from emocx_pbx.analysis.lane import Lane
 from emocx_pbx.analysis.messages import AnnounceListen, ClassifyText, ListenResult, TextResult
-from emocx_pbx.analysis.models import Models
+from emocx_pbx.analysis.worker.lane import Lane
+from emocx_pbx.analysis.worker.models import Models
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.domain import Scores
 from emocx_pbx.emotion.fusion import fuse

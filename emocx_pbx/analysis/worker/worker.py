@@ -13,9 +13,7 @@ from uuid import UUID
 import structlog
 
 from emocx_pbx.analysis.config import WorkerConfig
-from emocx_pbx.analysis.lane import Lane
 from emocx_pbx.analysis.link import Link
-from emocx_pbx.analysis.listen import Listen
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
     AnnounceTap,
@@ -31,9 +29,11 @@ from emocx_pbx.analysis.messages import (
     ToWorker,
     WorkerStats,
 )
-from emocx_pbx.analysis.models import Loader, Models, Newer
-from emocx_pbx.analysis.questions import Questions
-from emocx_pbx.analysis.tap import CallAudio, Tap
+from emocx_pbx.analysis.worker.lane import Lane
+from emocx_pbx.analysis.worker.listen import Listen
+from emocx_pbx.analysis.worker.models import Loader, Models, Newer
+from emocx_pbx.analysis.worker.questions import Questions
+from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler

@@ -1,0 +1,1 @@
+"""The process that hears: taps, questions, and the lane of models."""
