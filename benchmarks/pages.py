@@ -31,9 +31,9 @@ from emocx_pbx.service import Service
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
-from emocx_pbx.store.view_rows import CallFilter
-from emocx_pbx.web.passwords import new_token, token_hash
-from emocx_pbx.web.sessions import SESSION, cookie_name
+from emocx_pbx.store.list_rows import CallFilter
+from emocx_pbx.web.identity.passwords import new_token, token_hash
+from emocx_pbx.web.identity.sessions import SESSION, cookie_name
 
 GOAL_MS = 150.0
 DAYS = 90.0

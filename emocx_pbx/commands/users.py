@@ -46,7 +46,7 @@ async def _list(args: argparse.Namespace) -> int:
 
 
 async def _add(args: argparse.Namespace) -> int:
-    from emocx_pbx.web.links import CONSOLE
+    from emocx_pbx.web.identity.links import CONSOLE
     from emocx_pbx.web.users import checked_name, checked_role
 
     settings = read_settings(args)
@@ -57,8 +57,8 @@ async def _add(args: argparse.Namespace) -> int:
 
 
 async def _passwd(args: argparse.Namespace) -> int:
-    from emocx_pbx.web.links import CONSOLE
-    from emocx_pbx.web.passwords import Passwords
+    from emocx_pbx.web.identity.links import CONSOLE
+    from emocx_pbx.web.identity.passwords import Passwords
 
     async with existing_store(read_settings(args)) as store:
         user = await _user(store.accounts, args.name)
@@ -80,7 +80,7 @@ async def _link(args: argparse.Namespace) -> int:
 async def _show_link(
     args: argparse.Namespace, settings: Settings, accounts: Accounts, user: User | None
 ) -> int:
-    from emocx_pbx.web.links import CONSOLE, LINK_S, new_link, public_url
+    from emocx_pbx.web.identity.links import CONSOLE, LINK_S, new_link, public_url
 
     now = time.time()
     path = await new_link(accounts, user, now, CONSOLE)

@@ -11,9 +11,9 @@ from emocx_pbx.store.accounts import Accounts
 from emocx_pbx.store.calls import call_row
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.idempotency import Idempotency
+from emocx_pbx.store.lists import Views
 from emocx_pbx.store.ranking import RankingRows
 from emocx_pbx.store.rows import CallDetail
-from emocx_pbx.store.views import Views
 
 
 class Store(RankingRows):

@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from emocx_pbx.web import account, admin, assets, chat, pages
-from emocx_pbx.web.account import PASSWORDS, THROTTLE
+from emocx_pbx.web import admin, assets, chat, pages
 from emocx_pbx.web.admin.check import LAST, LastCheck
+from emocx_pbx.web.identity import account
+from emocx_pbx.web.identity.account import PASSWORDS, THROTTLE
+from emocx_pbx.web.identity.passwords import Passwords
+from emocx_pbx.web.identity.throttle import Throttle
 from emocx_pbx.web.limited import LIMITS, clocked, limited, rate_headers
 from emocx_pbx.web.middlewares import errors, guard, secure_headers
 from emocx_pbx.web.parts import PARTS, Parts
-from emocx_pbx.web.passwords import Passwords
-from emocx_pbx.web.throttle import Throttle
 from emocx_pbx.web.v1.limits import RateLimits
 from emocx_pbx.web.v1.routes import routes as v1_routes
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from emocx_pbx.web.access import public
+from emocx_pbx.web.identity.access import public
 
 FOLDER: Final = Path(__file__).parent / "static"
 #: A year: the address of a changed file is another one.

@@ -16,11 +16,11 @@ from aiohttp import web
 from emocx_pbx.chat.desk import MAX_TEXT, ChatRefused, Desk
 from emocx_pbx.chat.numbers import MAX_CHARS
 from emocx_pbx.chat.tickets import Ticket
-from emocx_pbx.web.access import FRAME_ANCESTORS, public_without_form
 from emocx_pbx.web.assets import FOLDER
+from emocx_pbx.web.identity.access import FRAME_ANCESTORS, public_without_form
+from emocx_pbx.web.identity.sessions import address_of, same_site
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import environment
-from emocx_pbx.web.sessions import address_of, same_site
 from emocx_pbx.web.strings import t
 
 #: Filled by programs only: people don't see it.

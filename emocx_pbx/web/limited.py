@@ -6,9 +6,9 @@ import time
 
 from aiohttp import web
 
+from emocx_pbx.web.identity.sessions import address_of, visitor_of
 from emocx_pbx.web.middlewares import Handler, problem
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.sessions import address_of, visitor_of
 from emocx_pbx.web.v1.limits import WINDOW_S, RateLimits, Verdict
 from emocx_pbx.web.v1.table import EVENTS
 

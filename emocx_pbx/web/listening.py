@@ -10,7 +10,7 @@ from aiohttp import web
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.accounts import Accounts
-from emocx_pbx.web.links import announce_first_link
+from emocx_pbx.web.identity.links import announce_first_link
 
 
 async def listen(app: web.Application, settings: Settings, accounts: Accounts) -> web.AppRunner:

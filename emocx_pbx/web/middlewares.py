@@ -11,10 +11,8 @@ import structlog
 from aiohttp import web
 
 from emocx_pbx.errors import EmocxError, InputError, PeerUnavailable, RefusedError
-from emocx_pbx.web.access import FRAME_ANCESTORS, Access, access_of
-from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.render import render, see_other
-from emocx_pbx.web.sessions import (
+from emocx_pbx.web.identity.access import FRAME_ANCESTORS, Access, access_of
+from emocx_pbx.web.identity.sessions import (
     VISITOR,
     form_token_fits,
     identify,
@@ -22,6 +20,8 @@ from emocx_pbx.web.sessions import (
     same_site,
     visitor_of,
 )
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.render import render, see_other
 from emocx_pbx.web.strings import t
 
 log = structlog.get_logger()

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from emocx_pbx.web.assets import asset
 from emocx_pbx.web.filters import FILTERS
+from emocx_pbx.web.identity.sessions import FORM, NEW_SEED, form_seed, form_token, set_cookie, visitor_of
 from emocx_pbx.web.navigation import navigation
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.sessions import FORM, NEW_SEED, form_seed, form_token, set_cookie, visitor_of
 from emocx_pbx.web.strings import LANGUAGE, t
 
 TEMPLATES: Final = Path(__file__).parent / "templates"

@@ -28,7 +28,7 @@ from emocx_pbx.demo.service import Hook, ServiceProcess
 from emocx_pbx.demo.sip import CallPlan, SippCustomers
 from emocx_pbx.store.account_rows import Actor, Role
 from emocx_pbx.store.database import Store
-from emocx_pbx.web.passwords import Passwords
+from emocx_pbx.web.identity.passwords import Passwords
 
 IMAGES = os.environ.get("EMOCX_TEST_IMAGES", "")
 PASSWORD = "calm and clear pages"

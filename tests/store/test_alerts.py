@@ -10,8 +10,8 @@ from emocx_pbx.domain import Segment
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.list_rows import CallFilter
 from emocx_pbx.store.rows import AlertRow
-from emocx_pbx.store.view_rows import CallFilter
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 RAISED = AlertRow("c", "angry", 3.0, 20.0, 120.0, 0, "bob", "Signals of anger.")

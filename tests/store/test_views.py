@@ -14,9 +14,9 @@ from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store import migrate
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.list_rows import CallFilter, DeliveryFilter, GradeFilter, Spread
+from emocx_pbx.store.lists import Views, place_of_call, place_of_decision, place_of_grade
 from emocx_pbx.store.rows import GradeKind
-from emocx_pbx.store.view_rows import CallFilter, DeliveryFilter, GradeFilter, Spread
-from emocx_pbx.store.views import Views, place_of_call, place_of_decision, place_of_grade
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 ANGRY, HAPPY = (0.9, 0.05, 0.03, 0.02), (0.02, 0.05, 0.03, 0.9)
@@ -269,7 +269,7 @@ async def test_a_sum_over_very_many_calls_is_kept_for_a_minute(store, monkeypatc
     assert len(await views.agents_by_letter(0.0, 1000.0)) == 1
     await tell(store, 2, agents=("eve",))
     assert len(await views.agents_by_letter(0.0, 1000.0)) == 2  # few: always of now
-    monkeypatch.setattr("emocx_pbx.store.views.MANY", 1)
+    monkeypatch.setattr("emocx_pbx.store.lists.MANY", 1)
     await views.agents_by_letter(0.0, 1000.0)
     await tell(store, 3, agents=("ann",))
     assert len(await views.agents_by_letter(0.0, 1001.0)) == 2

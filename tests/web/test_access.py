@@ -12,9 +12,9 @@ from web_site import PASSWORD, TEST, Site, open_site
 
 from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.account_rows import ROLES
-from emocx_pbx.web.access import Access, allow, scoped
-from emocx_pbx.web.passwords import token_hash
-from emocx_pbx.web.sessions import form_token
+from emocx_pbx.web.identity.access import Access, allow, scoped
+from emocx_pbx.web.identity.passwords import token_hash
+from emocx_pbx.web.identity.sessions import form_token
 
 PATHS = {"user_id": "1", "token_id": "tok_1", "token": "x", "name": "app.css"}
 FILLED = re.compile(r"\{(\w+)[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from web_site import PASSWORD, TEST, Site
 
-from emocx_pbx.web.links import LINK_S, new_link
-from emocx_pbx.web.throttle import LIMITS, WINDOW_S
+from emocx_pbx.web.identity.links import LINK_S, new_link
+from emocx_pbx.web.identity.throttle import LIMITS, WINDOW_S
 
 
 async def test_name_and_password_become_a_session(site: Site) -> None:

@@ -16,7 +16,7 @@ from emocx_pbx.check.finding import Finding
 from emocx_pbx.domain import Decision
 from emocx_pbx.settings.settings import RoutingSettings, Settings, WebhookSettings
 from emocx_pbx.web.admin.check import LAST
-from emocx_pbx.web.links import new_link
+from emocx_pbx.web.identity.links import new_link
 
 SECRET = "whsec_" + "A" * 44
 POLICY = '[[rules]]\nname = "a"\nemotion = ["angry"]\nqueue = "vip"\n'

@@ -13,7 +13,7 @@ from web_site import Site, open_site
 
 from emocx_pbx.settings.settings import HttpSettings, Settings, WebhookSettings
 from emocx_pbx.store.database import Store
-from emocx_pbx.web.access import access_of_handler
+from emocx_pbx.web.identity.access import access_of_handler
 from emocx_pbx.web.v1.limits import RateLimits
 from emocx_pbx.web.v1.routes import ENDPOINTS
 

@@ -10,8 +10,8 @@ from web_site import TEST, Site
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.database import Store
-from emocx_pbx.web.access import SCOPES
-from emocx_pbx.web.passwords import new_token, token_hash
+from emocx_pbx.web.identity.access import SCOPES
+from emocx_pbx.web.identity.passwords import new_token, token_hash
 
 ANGRY, HAPPY = (0.9, 0.05, 0.03, 0.02), (0.02, 0.05, 0.03, 0.9)
 BEGIN = 1_789_990_000.0

@@ -28,9 +28,9 @@ from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor, Role, User
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
+from emocx_pbx.web.identity.passwords import Passwords, new_token, token_hash
+from emocx_pbx.web.identity.sessions import SESSION, cookie_name, form_token
 from emocx_pbx.web.parts import Parts
-from emocx_pbx.web.passwords import Passwords, new_token, token_hash
-from emocx_pbx.web.sessions import SESSION, cookie_name, form_token
 from emocx_pbx.webhooks.schedule import Outcome
 
 TEST = Actor("test", "127.0.0.1")

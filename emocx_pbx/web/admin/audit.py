@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 from yarl import URL
 
-from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import page
+from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.parts import parts_of
 
 #: Changes on a page.

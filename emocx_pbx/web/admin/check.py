@@ -9,8 +9,8 @@ from aiohttp import web
 
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.check.process import findings_of
-from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import page
+from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
 

@@ -13,11 +13,11 @@ from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import InputError, ModelError
-from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import form_of, page
+from emocx_pbx.web.identity.access import allow
+from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
-from emocx_pbx.web.sessions import actor_of
 from emocx_pbx.web.strings import t
 
 KINDS: Final = ("speech", "text")

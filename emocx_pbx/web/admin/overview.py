@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import page
+from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.parts import parts_of
 
 

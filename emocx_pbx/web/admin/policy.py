@@ -13,11 +13,11 @@ from aiohttp import web
 from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.routing.policy import parse_policy, policy_text, unknown_queues, validate
 from emocx_pbx.routing.preview import preview
-from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import page
+from emocx_pbx.web.identity.access import allow
+from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
-from emocx_pbx.web.sessions import actor_of
 from emocx_pbx.web.strings import t
 
 #: Past queries that a policy is tried on, and differences listed.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import DAY_S, form_of, page
+from emocx_pbx.web.identity.access import allow
+from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.sessions import actor_of
 from emocx_pbx.web.strings import t
 
 

@@ -7,12 +7,12 @@ import secrets
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.web.access import SCOPES, allow
 from emocx_pbx.web.admin.shared import DAY_S, form_of, page, whole_number
+from emocx_pbx.web.identity.access import SCOPES, allow
+from emocx_pbx.web.identity.passwords import new_token, token_hash
+from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.passwords import new_token, token_hash
 from emocx_pbx.web.render import see_other
-from emocx_pbx.web.sessions import actor_of
 from emocx_pbx.web.strings import t
 
 #: Begins every token, so that scanners of leaked secrets know one.

@@ -6,12 +6,12 @@ from aiohttp import web
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import User
-from emocx_pbx.web.access import allow
 from emocx_pbx.web.admin.shared import form_of, page
-from emocx_pbx.web.links import new_link
+from emocx_pbx.web.identity.access import allow
+from emocx_pbx.web.identity.links import new_link
+from emocx_pbx.web.identity.sessions import actor_of, user_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
-from emocx_pbx.web.sessions import actor_of, user_of
 from emocx_pbx.web.strings import t
 from emocx_pbx.web.users import checked_name, checked_role
 

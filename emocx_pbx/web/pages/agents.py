@@ -9,14 +9,14 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.view_rows import GradedPart, GradeFilter, Place
-from emocx_pbx.store.views import place_of_grade
-from emocx_pbx.web.access import allow
+from emocx_pbx.store.list_rows import GradedPart, GradeFilter, Place
+from emocx_pbx.store.lists import place_of_grade
+from emocx_pbx.web.identity.access import allow
+from emocx_pbx.web.identity.sessions import user_of
 from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, period
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
-from emocx_pbx.web.sessions import user_of
-from emocx_pbx.web.views.agents import BINS, CAME, AgentsView, agents_view
+from emocx_pbx.web.shown.agents import BINS, CAME, AgentsView, agents_view
 
 #: Graded parts on one page.
 PAGE: Final = 25

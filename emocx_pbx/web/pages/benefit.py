@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.web.access import allow
+from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import DAY_S, days_of, period
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
-from emocx_pbx.web.views.arms import compared
-from emocx_pbx.web.views.benefit import benefit_view
+from emocx_pbx.web.shown.arms import compared
+from emocx_pbx.web.shown.benefit import benefit_view
 
 
 @allow("admin", "supervisor")

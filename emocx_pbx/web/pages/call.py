@@ -13,14 +13,14 @@ from aiohttp import web
 from emocx_pbx.grading.rubric import Rubric, load_rubric
 from emocx_pbx.store.account_rows import User
 from emocx_pbx.store.rows import CallDetail
-from emocx_pbx.web.access import allow
+from emocx_pbx.web.identity.access import allow
+from emocx_pbx.web.identity.sessions import user_of
 from emocx_pbx.web.pages.recording import has_recording
 from emocx_pbx.web.pages.shared import only_agent
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
-from emocx_pbx.web.sessions import user_of
+from emocx_pbx.web.shown.call import call_view
 from emocx_pbx.web.strings import t
-from emocx_pbx.web.views.call import call_view
 
 #: Longest reason: it is kept for ever and sent to receivers.
 LONGEST_REASON: Final = 500

@@ -9,14 +9,14 @@ from aiohttp import web
 
 from emocx_pbx.domain import LABELS, UNCERTAIN
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.view_rows import CallFilter, CallItem, Outcome, Place
-from emocx_pbx.store.views import place_of_call
-from emocx_pbx.web.access import allow
+from emocx_pbx.store.list_rows import CallFilter, CallItem, Outcome, Place
+from emocx_pbx.store.lists import place_of_call
+from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
+from emocx_pbx.web.shown.agents import LETTERS
 from emocx_pbx.web.strings import t
-from emocx_pbx.web.views.agents import LETTERS
 
 #: Calls of one page.
 PAGE: Final = 50

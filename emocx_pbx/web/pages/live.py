@@ -6,9 +6,9 @@ import json
 
 from aiohttp import web
 
-from emocx_pbx.web.access import allow
+from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.render import render
-from emocx_pbx.web.views.words import word
+from emocx_pbx.web.shown.words import word
 
 _STATES = ("routing", "waiting", "talking", "hold", "between")
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from emocx_pbx.web.access import allow
+from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import day_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
-from emocx_pbx.web.views.queues import queues_view
+from emocx_pbx.web.shown.queues import queues_view
 
 
 @allow("admin", "supervisor")

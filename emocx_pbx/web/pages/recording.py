@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from emocx_pbx.store.rows import CallDetail
-from emocx_pbx.web.access import allow
+from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.parts import parts_of
 
 #: What a call id may be made of to become part of a path; Asterisk's unique ids are.

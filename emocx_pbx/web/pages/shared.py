@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.web.sessions import user_of
+from emocx_pbx.web.identity.sessions import user_of
 
 #: Times that pages offer, in days.
 PERIODS: Final = (1, 7, 30, 90, 365)

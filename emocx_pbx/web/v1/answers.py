@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.view_rows import Place
+from emocx_pbx.store.list_rows import Place
 
 S = TypeVar("S")
 

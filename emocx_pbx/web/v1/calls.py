@@ -8,12 +8,12 @@ import math
 from aiohttp import web
 
 from emocx_pbx.domain import Reading
+from emocx_pbx.store.list_rows import CallFilter
+from emocx_pbx.store.lists import place_of_call
 from emocx_pbx.store.rows import CorrectionRow
-from emocx_pbx.store.view_rows import CallFilter
-from emocx_pbx.store.views import place_of_call
-from emocx_pbx.web.access import scoped
+from emocx_pbx.web.identity.access import scoped
+from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.sessions import actor_of
 from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
 from emocx_pbx.web.v1.export import csv_answer
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent

@@ -7,10 +7,10 @@ import math
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.view_rows import DeliveryFilter
-from emocx_pbx.web.access import scoped
+from emocx_pbx.store.list_rows import DeliveryFilter
+from emocx_pbx.web.identity.access import scoped
+from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.sessions import actor_of
 from emocx_pbx.web.v1.answers import body_of, json_answer, query_of
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import DeliveriesQuery, ReplayBody

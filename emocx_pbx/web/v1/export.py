@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from emocx_pbx.store.view_rows import Place
+from emocx_pbx.store.list_rows import Place
 
 R = TypeVar("R")
 

@@ -10,12 +10,12 @@ from emocx_pbx.errors import InputError
 from emocx_pbx.events.build import grade_revised
 from emocx_pbx.grading.revisions import disputed, overridden
 from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.store.list_rows import GradeFilter
+from emocx_pbx.store.lists import place_of_grade
 from emocx_pbx.store.rows import GradeKind
-from emocx_pbx.store.view_rows import GradeFilter
-from emocx_pbx.store.views import place_of_grade
-from emocx_pbx.web.access import scoped
+from emocx_pbx.web.identity.access import scoped
+from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.sessions import actor_of
 from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
 from emocx_pbx.web.v1.export import csv_answer
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent

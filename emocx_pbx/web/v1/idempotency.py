@@ -10,8 +10,8 @@ from typing import Final
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
+from emocx_pbx.web.identity.sessions import visitor_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.sessions import visitor_of
 from emocx_pbx.web.v1.table import Handler
 
 HEADER: Final = "Idempotency-Key"

@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import web
 
 from emocx_pbx.live.calls import Snapshot
-from emocx_pbx.web.access import scoped
+from emocx_pbx.web.identity.access import scoped
+from emocx_pbx.web.identity.sessions import session_user, visitor_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.sessions import session_user, visitor_of
 from emocx_pbx.web.v1.table import EVENTS, Answer, Endpoint, get
 from emocx_pbx.web.v1.who import only_agent
 

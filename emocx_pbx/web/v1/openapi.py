@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect as mi
 
 from emocx_pbx.settings.docstrings import field_docs
-from emocx_pbx.web.access import Access, access_of_handler
+from emocx_pbx.web.identity.access import Access, access_of_handler
 from emocx_pbx.web.v1.table import PROBLEM, TEXT, Answer, Endpoint
 
 ABOUT: Final = (

@@ -9,9 +9,9 @@ import msgspec
 from aiohttp import web
 
 from emocx_pbx.dispatch.queries import Caller
-from emocx_pbx.store.view_rows import Place
-from emocx_pbx.store.views import place_of_decision
-from emocx_pbx.web.access import scoped
+from emocx_pbx.store.list_rows import Place
+from emocx_pbx.store.lists import place_of_decision
+from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent

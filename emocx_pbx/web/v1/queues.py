@@ -10,8 +10,8 @@ from aiohttp import web
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.routing.decision import QueueState
-from emocx_pbx.store.view_rows import QueueCall
-from emocx_pbx.web.access import scoped
+from emocx_pbx.store.list_rows import QueueCall
+from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.v1.answers import json_answer, query_of
 from emocx_pbx.web.v1.shapes_in import DayQuery

@@ -10,16 +10,16 @@ from aiohttp import web
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.routing.ranking import Estimate, Outcome, Ranking, rank
-from emocx_pbx.store.view_rows import AgentCell
-from emocx_pbx.web.access import scoped
+from emocx_pbx.store.list_rows import AgentCell
+from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.shown.agents import BINS
+from emocx_pbx.web.shown.arms import compared
 from emocx_pbx.web.v1.answers import json_answer, query_of
 from emocx_pbx.web.v1.shapes_in import PeriodQuery
 from emocx_pbx.web.v1.shapes_out import AgentItem, AgentsAnswer, BenefitAnswer, EstimateItem
 from emocx_pbx.web.v1.table import Answer, Endpoint, get
 from emocx_pbx.web.v1.who import only_agent
-from emocx_pbx.web.views.agents import BINS
-from emocx_pbx.web.views.arms import compared
 
 DAY_S: Final = 86_400.0
 #: Standard deviations of a 95 % interval.

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from emocx_pbx.web.access import public
+from emocx_pbx.web.identity.access import public
 from emocx_pbx.web.v1 import calls, deliveries, grades, live, queries, queues, reports, system
 from emocx_pbx.web.v1.openapi import document
 from emocx_pbx.web.v1.table import JSON, Answer, Endpoint

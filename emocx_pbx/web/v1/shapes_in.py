@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from emocx_pbx.store.list_rows import Outcome
 from emocx_pbx.store.rows import DeliveryState
-from emocx_pbx.store.view_rows import Outcome
 
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]

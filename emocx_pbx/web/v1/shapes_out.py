@@ -9,8 +9,8 @@ import msgspec
 from emocx_pbx.domain import Decision, Grade, Segment, Span
 from emocx_pbx.routing.benefit import Comparison
 from emocx_pbx.routing.decision import RuleOutcome
+from emocx_pbx.store.list_rows import CallItem, GradedPart
 from emocx_pbx.store.rows import AlertRow, CorrectionRow, DeliveryRow, GradeKind, HoldRow
-from emocx_pbx.store.view_rows import CallItem, GradedPart
 
 
 class QueryAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import ModelError
-from emocx_pbx.web.access import public, scoped
+from emocx_pbx.web.identity.access import public, scoped
 from emocx_pbx.web.parts import Parts, parts_of
 from emocx_pbx.web.v1.answers import json_answer
 from emocx_pbx.web.v1.shapes_out import Alive, HealthAnswer, ModelItem, ModelsAnswer

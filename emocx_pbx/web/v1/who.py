@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.web.sessions import actor_of, visitor_of
+from emocx_pbx.web.identity.sessions import actor_of, visitor_of
 
 
 def only_agent(request: web.Request) -> str | None:

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from emocx_pbx.store.view_rows import AgentCell
-from emocx_pbx.web.views.agents import BINS, agents_view, letter_shares
-from emocx_pbx.web.views.intervals import Sums, change, mean_interval, together
+from emocx_pbx.store.list_rows import AgentCell
+from emocx_pbx.web.shown.agents import BINS, agents_view, letter_shares
+from emocx_pbx.web.shown.intervals import Sums, change, mean_interval, together
 
 NOW = 1_764_000_000.0
 SINCE = NOW - 30 * 86_400

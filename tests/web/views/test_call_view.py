@@ -15,9 +15,9 @@ from emocx_pbx.domain import Reading, Scores, Segment, Span
 from emocx_pbx.grading.revisions import disputed, overridden
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.store.rows import AlertRow, CallDetail, CallRow, CorrectionRow, GradeRow, HoldRow
-from emocx_pbx.web.views.call import call_view
-from emocx_pbx.web.views.scale import Scale
-from emocx_pbx.web.views.timeline import timeline
+from emocx_pbx.web.shown.call import call_view
+from emocx_pbx.web.shown.scale import Scale
+from emocx_pbx.web.shown.timeline import timeline
 
 BEGIN = 1_764_000_000.0
 #: The call waits 20 s, is tapped 1 s after the first agent came, and lasts 120 s.

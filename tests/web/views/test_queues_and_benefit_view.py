@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from emocx_pbx.routing.benefit import CallResult, compare
-from emocx_pbx.store.view_rows import QueueCall
-from emocx_pbx.web.views.benefit import benefit_view
-from emocx_pbx.web.views.queues import queues_view
+from emocx_pbx.store.list_rows import QueueCall
+from emocx_pbx.web.shown.benefit import benefit_view
+from emocx_pbx.web.shown.queues import queues_view
 
 DAY = 1_764_000_000.0
 

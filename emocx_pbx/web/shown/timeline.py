@@ -14,9 +14,9 @@ from emocx_pbx.grading.segments import fresh_readings
 from emocx_pbx.grading.settle import settled
 from emocx_pbx.store.rows import AlertRow, CallDetail
 from emocx_pbx.web.filters import duration, percent
+from emocx_pbx.web.shown.scale import Scale, Tick, line, time_step
+from emocx_pbx.web.shown.words import EMOTIONS, word
 from emocx_pbx.web.strings import t
-from emocx_pbx.web.views.scale import Scale, Tick, line, time_step
-from emocx_pbx.web.views.words import EMOTIONS, word
 
 #: Classes drawn below the middle line, from it downwards; happy is drawn above, neutral not at all.
 BELOW: Final = ("angry", "disappointed")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from emocx_pbx.routing.benefit import t95
-from emocx_pbx.web.views.scale import Scale
-from emocx_pbx.web.views.words import span_words
+from emocx_pbx.web.shown.scale import Scale
+from emocx_pbx.web.shown.words import span_words
 
 #: Standard deviations of a 95 % interval.
 Z95: Final = 1.96

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from emocx_pbx.routing.benefit import LEAST_CUSTOMERS, Comparison
+from emocx_pbx.web.shown.scale import Scale
 from emocx_pbx.web.strings import t
-from emocx_pbx.web.views.scale import Scale
 
 
 @dataclass(frozen=True, slots=True)

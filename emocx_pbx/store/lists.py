@@ -13,8 +13,7 @@ import msgspec
 
 from emocx_pbx.domain import Decision
 from emocx_pbx.store.connection import Connection, Row
-from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
-from emocx_pbx.store.view_rows import (
+from emocx_pbx.store.list_rows import (
     AgentBin,
     AgentCame,
     AgentCell,
@@ -30,6 +29,7 @@ from emocx_pbx.store.view_rows import (
     QueueCall,
     Spread,
 )
+from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
 
 #: Between the items of a list in one column.
 _SEPARATOR: Final = "\x1f"

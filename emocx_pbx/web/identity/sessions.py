@@ -17,9 +17,9 @@ from aiohttp import web
 
 from emocx_pbx.settings.settings import HttpSettings, is_loopback
 from emocx_pbx.store.account_rows import Actor, User
-from emocx_pbx.web.access import SCOPES
+from emocx_pbx.web.identity.access import SCOPES
+from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.parts import Parts, parts_of
-from emocx_pbx.web.passwords import new_token, token_hash
 
 #: A session's last use is written at most so often.
 TOUCH_S: Final = 60.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from emocx_pbx.routing.benefit import Comparison, Summary, compare_summaries
-from emocx_pbx.store.view_rows import Arm, Spread
+from emocx_pbx.store.list_rows import Arm, Spread
 
 
 def compared(arms: Mapping[str, Arm]) -> list[Comparison]:

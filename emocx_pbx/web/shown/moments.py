@@ -9,9 +9,9 @@ from emocx_pbx.domain import Contribution, Segment
 from emocx_pbx.grading.segments import cut_readings, window_of
 from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.filters import duration
+from emocx_pbx.web.shown.scale import Scale
+from emocx_pbx.web.shown.words import word
 from emocx_pbx.web.strings import t
-from emocx_pbx.web.views.scale import Scale
-from emocx_pbx.web.views.words import word
 
 #: Stretches so near each other are shown as one.
 JOIN_S = 1.0

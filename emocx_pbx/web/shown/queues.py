@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from emocx_pbx.store.view_rows import QueueCall
-from emocx_pbx.web.views.scale import Scale
+from emocx_pbx.store.list_rows import QueueCall
+from emocx_pbx.web.shown.scale import Scale
 
 #: How customers come and leave, worst first; `none`: nothing was heard.
 STATES: Final = ("angry", "disappointed", "uncertain", "neutral", "happy", "none")

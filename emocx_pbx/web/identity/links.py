@@ -8,7 +8,7 @@ from typing import Final
 from emocx_pbx.settings.settings import HttpSettings
 from emocx_pbx.store.account_rows import Actor, User
 from emocx_pbx.store.accounts import Accounts
-from emocx_pbx.web.passwords import new_token, token_hash
+from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.strings import t
 
 #: A link is used at once or not at all.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from emocx_pbx.routing.ranking import Estimate, Outcome, Ranking, RankingPlan, rank
-from emocx_pbx.store.view_rows import AgentCell
+from emocx_pbx.store.list_rows import AgentCell
+from emocx_pbx.web.shown.intervals import Z95, Interval, Sums, change, interval, mean_interval, together
+from emocx_pbx.web.shown.scale import Scale, points_scale
 from emocx_pbx.web.strings import t
-from emocx_pbx.web.views.intervals import Z95, Interval, Sums, change, interval, mean_interval, together
-from emocx_pbx.web.views.scale import Scale, points_scale
 
 #: Letters, best first.
 LETTERS: Final = ("A", "B", "C", "D", "E")

@@ -9,10 +9,10 @@ from typing import Any, Final
 from emocx_pbx.domain import Decision, Grade, Segment
 from emocx_pbx.store.rows import AlertRow, CallDetail, CorrectionRow, DeliveryRow, GradeRow
 from emocx_pbx.web.filters import duration, percent
-from emocx_pbx.web.views.moments import Line, lines_of, part_readings_of
-from emocx_pbx.web.views.scale import Scale
-from emocx_pbx.web.views.timeline import Timeline, offset_of, timeline
-from emocx_pbx.web.views.words import points, word
+from emocx_pbx.web.shown.moments import Line, lines_of, part_readings_of
+from emocx_pbx.web.shown.scale import Scale
+from emocx_pbx.web.shown.timeline import Timeline, offset_of, timeline
+from emocx_pbx.web.shown.words import points, word
 
 #: Facts beside a grade, and how they are written.
 FACTS: Final[Mapping[str, Callable[[float], str]]] = {

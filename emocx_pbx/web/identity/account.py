@@ -7,12 +7,9 @@ from aiohttp import web
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import Actor, User
-from emocx_pbx.web.access import allow, public
-from emocx_pbx.web.navigation import HOME
-from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.passwords import SHORTEST, Passwords, token_hash
-from emocx_pbx.web.render import render, see_other
-from emocx_pbx.web.sessions import (
+from emocx_pbx.web.identity.access import allow, public
+from emocx_pbx.web.identity.passwords import SHORTEST, Passwords, token_hash
+from emocx_pbx.web.identity.sessions import (
     SESSION,
     actor_of,
     address_of,
@@ -21,8 +18,11 @@ from emocx_pbx.web.sessions import (
     user_of,
     visitor_of,
 )
+from emocx_pbx.web.identity.throttle import Throttle
+from emocx_pbx.web.navigation import HOME
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.render import render, see_other
 from emocx_pbx.web.strings import t
-from emocx_pbx.web.throttle import Throttle
 from emocx_pbx.web.users import checked_name
 
 log = structlog.get_logger()

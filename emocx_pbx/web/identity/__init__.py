@@ -1,0 +1,1 @@
+"""Who is at the page: access, sessions, passwords, one-time links."""
