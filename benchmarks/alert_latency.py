@@ -30,12 +30,12 @@ from typing import Any, Final
 import numpy as np
 
 from emocx_pbx.analysis.windows import CallSegmenter
-from emocx_pbx.demo import recordings
-from emocx_pbx.demo.asterisk import PrivateAsterisk, cache_directory, find
-from emocx_pbx.demo.receiver import Received, Receiver
-from emocx_pbx.demo.service import POLICY, Hook, ServiceProcess
-from emocx_pbx.demo.sip import CallPlan, SippAgents, SippCustomers
 from emocx_pbx.domain import Span
+from emocx_pbx.lab import recordings
+from emocx_pbx.lab.asterisk import PrivateAsterisk, cache_directory, find
+from emocx_pbx.lab.receiver import Received, Receiver
+from emocx_pbx.lab.service import POLICY, Hook, ServiceProcess
+from emocx_pbx.lab.sip import CallPlan, SippAgents, SippCustomers
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.settings.settings import AnalysisSettings, AsteriskSettings, LogSettings

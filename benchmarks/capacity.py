@@ -21,11 +21,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from emocx_pbx.demo import recordings
-from emocx_pbx.demo.asterisk import PrivateAsterisk, cache_directory, find
-from emocx_pbx.demo.receiver import Receiver
-from emocx_pbx.demo.service import Hook, ServiceProcess
-from emocx_pbx.demo.sip import CallPlan, SippAgents, SippCustomers
+from emocx_pbx.lab import recordings
+from emocx_pbx.lab.asterisk import PrivateAsterisk, cache_directory, find
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import Hook, ServiceProcess
+from emocx_pbx.lab.sip import CallPlan, SippAgents, SippCustomers
 
 QUERIES = (
     "I have been charged twice and nobody answers, this is a scandal!",

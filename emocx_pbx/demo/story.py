@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emocx_pbx.demo.receiver import Received
+from emocx_pbx.lab.receiver import Received
 
 Say = Callable[[str], None]
 

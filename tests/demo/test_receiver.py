@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from standardwebhooks import Webhook
 
-from emocx_pbx.demo.receiver import Receiver, new_secret
+from emocx_pbx.lab.receiver import Receiver, new_secret
 
 
 async def send(crm: Receiver, event_id: str, body: str, secret: str | None = None) -> int:

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from emocx_pbx.audio.pcm import mulaw_roundtrip
-from emocx_pbx.demo import recordings
 from emocx_pbx.errors import InputError
+from emocx_pbx.lab import recordings
 
 EVERY = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)
 

@@ -12,12 +12,12 @@ import pytest
 import pytest_asyncio
 from pbx_stubs import AmiProbe, StubAgi
 
-from emocx_pbx.demo import recordings
-from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk, cache_directory, find
-from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.run import EVENTS
-from emocx_pbx.demo.service import Hook, ServiceProcess
-from emocx_pbx.demo.sip import SippAgents
+from emocx_pbx.lab import recordings
+from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk, cache_directory, find
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import Hook, ServiceProcess
+from emocx_pbx.lab.sip import SippAgents
 
 ROOT = Path(__file__).parents[2]
 

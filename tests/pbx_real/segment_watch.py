@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-from emocx_pbx.demo import sip
-from emocx_pbx.demo.asterisk import PrivateAsterisk
 from emocx_pbx.domain import Segment
+from emocx_pbx.lab import sip
+from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.pbx.tracking.tracker import CallChange, CallEnded, CallTracker, SegmentClosed, SegmentOpened
 from emocx_pbx.settings.settings import AsteriskSettings

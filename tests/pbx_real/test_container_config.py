@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk
+from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,7 +16,7 @@ def test_it_is_written_with_the_standard_library_alone(tmp_path: Path) -> None:
         sys.executable,
         "-S",
         "-m",
-        "emocx_pbx.demo.conf",
+        "emocx_pbx.lab.conf",
         str(tmp_path),
         "secret=s3",
         "external=192.0.2.1",

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest_asyncio
 from pbx_stubs import AmiProbe, call_in, hang_up
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Received, Receiver
-from emocx_pbx.demo.service import Hook, ServiceProcess
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Received, Receiver
+from emocx_pbx.lab.service import Hook, ServiceProcess
 
 #: Without models these tests are quick; readings are not what they are about.
 NO_MODELS = {"analysis": {"speech_model": "off", "text_model": "off", "transcriber": "off"}}

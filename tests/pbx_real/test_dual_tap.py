@@ -8,11 +8,11 @@ import pytest
 from pbx_stubs import AmiProbe, call_in
 
 from emocx_pbx.analysis.windows import CallSegmenter
-from emocx_pbx.demo import recordings
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
-from emocx_pbx.demo.service import Hook, ServiceProcess
 from emocx_pbx.domain import Span
+from emocx_pbx.lab import recordings
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import Hook, ServiceProcess
 from emocx_pbx.settings.settings import AnalysisSettings
 
 

@@ -6,8 +6,8 @@ import re
 
 from pbx_stubs import AmiProbe
 
-from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk
-from emocx_pbx.demo.conf import shipped
+from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk
+from emocx_pbx.lab.conf import shipped
 
 
 async def test_the_examples_load(installation: Installation) -> None:

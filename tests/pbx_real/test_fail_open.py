@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from pbx_stubs import AgiCall, AmiProbe, Customer, StubAgi, call_in, silence
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk, free_port
+from emocx_pbx.lab.asterisk import PrivateAsterisk, free_port
 
 OUTPUTS = (
     "EMOCX_QUEUE",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk, find
 from emocx_pbx.errors import PeerUnavailable, SettingsError
+from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk, find
 
 
 def alive(pid: int) -> bool:
@@ -53,7 +53,7 @@ async def test_one_that_does_not_come_up_is_told_in_one_line(tmp_path: Path) -> 
 
 
 def test_none_is_a_sentence_not_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emocx_pbx.demo.installation._major", lambda binary: 18)
+    monkeypatch.setattr("emocx_pbx.lab.installation._major", lambda binary: 18)
     with pytest.raises(SettingsError, match=r"install-asterisk\.sh"):
         find(tmp_path)
 
@@ -63,10 +63,10 @@ def test_without_root_it_is_a_sentence_too(tmp_path: Path, monkeypatch: pytest.M
     for file in ("usr/sbin/asterisk", "usr/lib/x/asterisk/modules/chan_audiosocket.so"):
         (tree / file).parent.mkdir(parents=True)
         (tree / file).touch()
-    monkeypatch.setattr("emocx_pbx.demo.installation._major", lambda binary: 18)
+    monkeypatch.setattr("emocx_pbx.lab.installation._major", lambda binary: 18)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    monkeypatch.setattr("emocx_pbx.demo.installation._may_sudo", lambda: False)
+    monkeypatch.setattr("emocx_pbx.lab.installation._may_sudo", lambda: False)
     with pytest.raises(SettingsError, match="needs root or sudo"):
         find(tmp_path)
-    monkeypatch.setattr("emocx_pbx.demo.installation._may_sudo", lambda: True)
+    monkeypatch.setattr("emocx_pbx.lab.installation._may_sudo", lambda: True)
     assert find(tmp_path).enter()[:3] == ["sudo", "-n", "chroot"]

@@ -16,8 +16,8 @@ from uuid import UUID, uuid4
 import pytest
 from pbx_stubs import AmiProbe, call_in
 
-from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk, free_port
 from emocx_pbx.errors import PeerUnavailable, RefusedError
+from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk, free_port
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from pbx_stubs import AmiProbe, call_in
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
+from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.settings.settings import AsteriskSettings
 
 FIRST, SECOND = "PJSIP/agent-sales-1", "PJSIP/agent-sales-2"

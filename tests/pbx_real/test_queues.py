@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pbx_stubs import AgiCall, AmiProbe, StubAgi, call_in, hang_up
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.sip import CallPlan, SippCustomers
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.sip import CallPlan, SippCustomers
 
 QUEUES = ("support", "care", "retention", "sales")
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest_asyncio
 from pbx_stubs import AmiProbe, Event, call_in
 
-from emocx_pbx.demo import recordings
-from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk
 from emocx_pbx.demo.run import QUERIES
-from emocx_pbx.demo.service import ServiceProcess
-from emocx_pbx.demo.sip import SippAgents
 from emocx_pbx.domain import Decision, Grade, Segment
+from emocx_pbx.lab import recordings
+from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk
+from emocx_pbx.lab.service import ServiceProcess
+from emocx_pbx.lab.sip import SippAgents
 from emocx_pbx.routing.decision import EQUALS, in_holdout
 from emocx_pbx.routing.penalties import penalties
 from emocx_pbx.routing.policy import load_policy

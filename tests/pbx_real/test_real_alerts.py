@@ -11,12 +11,12 @@ import pytest_asyncio
 from pbx_stubs import AmiProbe, call_in, hang_up
 
 from emocx_pbx.analysis.windows import CallSegmenter
-from emocx_pbx.demo import recordings
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.run import EVENTS
-from emocx_pbx.demo.service import POLICY, Hook, ServiceProcess
 from emocx_pbx.domain import Span
+from emocx_pbx.lab import recordings
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import POLICY, Hook, ServiceProcess
 from emocx_pbx.settings.settings import AnalysisSettings
 
 RULE = '[[alerts]]\nname = "cooler"\nwhen = "falling"\nfor_s = 5\nby = 0.4\nclear_by = 0.2\ncooldown_s = 1\n'

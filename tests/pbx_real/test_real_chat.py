@@ -10,10 +10,10 @@ from chromium import chromium, page_of
 from pbx_stubs import AmiProbe
 from playwright.async_api import Page
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.run import EVENTS, QUERIES
-from emocx_pbx.demo.service import Hook, ServiceProcess
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import Hook, ServiceProcess
 
 CHAT = {"default_queue": "support", "prefixes": ["+49"], "number_cooldown_s": 10.0}
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from emocx_pbx.check.check import check
 from emocx_pbx.check.finding import Finding
-from emocx_pbx.demo.asterisk import PrivateAsterisk
+from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.settings.settings import AnalysisSettings, AsteriskSettings, Settings
 
 

@@ -21,11 +21,11 @@ from chromium import WIDTHS, assert_accessible, chromium, page_of
 from pbx_stubs import AmiProbe
 from playwright.async_api import Browser, Page, expect
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.run import QUERIES
-from emocx_pbx.demo.service import Hook, ServiceProcess
-from emocx_pbx.demo.sip import CallPlan, SippCustomers
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import Hook, ServiceProcess
+from emocx_pbx.lab.sip import CallPlan, SippCustomers
 from emocx_pbx.store.account_rows import Actor, Role
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.identity.passwords import Passwords

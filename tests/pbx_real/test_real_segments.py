@@ -11,7 +11,7 @@ from pbx_stubs import AmiProbe, Customer, call_in, hang_up
 from raw_phone import RawPhone
 from segment_watch import Telephone, Watch
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
+from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.pbx.tracking.tracker import (
     AgentConnected,
     CallStarted,

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pbx_stubs import AmiProbe, StubAudio
 
-from emocx_pbx.demo import recordings
-from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk
-from emocx_pbx.demo.sip import CallPlan, SippAgents, SippCustomers
+from emocx_pbx.lab import recordings
+from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk
+from emocx_pbx.lab.sip import CallPlan, SippAgents, SippCustomers
 
 #: Frequencies with a whole number of periods in a second.
 CUSTOMER_HZ, AGENT_HZ = 440, 1010

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest_asyncio
 from pbx_stubs import AmiProbe, call_in, hang_up
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
-from emocx_pbx.demo.service import ServiceProcess
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import ServiceProcess
 
 DIALPLAN = """
 [taps]

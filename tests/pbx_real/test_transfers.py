@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pbx_stubs import AmiProbe, call_in, hang_up
 
-from emocx_pbx.demo.asterisk import Installation, PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.run import EVENTS
-from emocx_pbx.demo.service import Hook, ServiceProcess
-from emocx_pbx.demo.sip import CallPlan, SippAgents, SippCustomers
+from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import Hook, ServiceProcess
+from emocx_pbx.lab.sip import CallPlan, SippAgents, SippCustomers
 
 LIGHT = {"analysis": {"transcriber": "off", "speech_model": "off"}}
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from pbx_stubs import AmiProbe, call_in, hang_up
 
-from emocx_pbx.demo import recordings
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.run import EVENTS, QUERIES
-from emocx_pbx.demo.service import Hook, ServiceProcess
-from emocx_pbx.demo.sip import CallPlan, SippCustomers
+from emocx_pbx.lab import recordings
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import Hook, ServiceProcess
+from emocx_pbx.lab.sip import CallPlan, SippCustomers
 
 #: What the demo's policy says, for QUERIES.
 EXPECTED = (

@@ -12,11 +12,11 @@ import soundfile
 from pbx_stubs import AmiProbe
 
 from emocx_pbx.audio.pcm import mulaw_roundtrip
-from emocx_pbx.demo import recordings
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
-from emocx_pbx.demo.service import ServiceProcess
-from emocx_pbx.demo.sip import CallPlan, SippCustomers
+from emocx_pbx.lab import recordings
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import ServiceProcess
+from emocx_pbx.lab.sip import CallPlan, SippCustomers
 
 #: Silence before the speech, so that neither begins within it: the tap starts a moment after the call.
 LEAD_S = 2.0

@@ -6,10 +6,10 @@ import aiohttp
 import pytest
 from pbx_stubs import AmiProbe
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
 from emocx_pbx.demo.run import QUERIES
-from emocx_pbx.demo.service import ServiceProcess
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import ServiceProcess
 
 
 async def test_a_chat_query_with_a_number_is_called_back(

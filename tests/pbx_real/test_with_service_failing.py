@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pbx_stubs import AmiProbe, Customer, call_in, hang_up
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
-from emocx_pbx.demo.receiver import Receiver
-from emocx_pbx.demo.service import ServiceProcess
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import ServiceProcess
 
 
 async def joined(probe: AmiProbe, customer: Customer) -> tuple[str, float]:

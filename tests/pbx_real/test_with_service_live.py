@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 from pbx_stubs import AmiProbe
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk
 from emocx_pbx.demo.run import QUERIES
-from emocx_pbx.demo.service import ServiceProcess
-from emocx_pbx.demo.sip import CallPlan, SippCustomers
+from emocx_pbx.lab.asterisk import PrivateAsterisk
+from emocx_pbx.lab.service import ServiceProcess
+from emocx_pbx.lab.sip import CallPlan, SippCustomers
 
 Seen = tuple[str, dict[str, Any]]
 

@@ -27,7 +27,7 @@ from schemathesis import checks
 from schemathesis.core.transport import Response
 from v1_calls import tell
 
-from emocx_pbx.demo.asterisk import free_port
+from emocx_pbx.lab.asterisk import free_port
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.v1.openapi import document
 from emocx_pbx.web.v1.routes import ENDPOINTS

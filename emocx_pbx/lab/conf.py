@@ -1,6 +1,6 @@
 """Configuration of a small Asterisk: the templates beside this file, filled in.
 
-The demo, the tests and docker/ all use it: `python3 -m emocx_pbx.demo.conf TARGET` writes it for a
+The demo, the tests and docker/ all use it: `python3 -m emocx_pbx.lab.conf TARGET` writes it for a
 container, without any package but this one.
 """
 
@@ -140,7 +140,7 @@ def write(config: PbxConfig, target: Path) -> None:
 def main(arguments: list[str]) -> int:
     """`TARGET [name=value ...]`: write a container's configuration into TARGET/etc."""
     if not arguments:
-        print("usage: python3 -m emocx_pbx.demo.conf DIRECTORY [name=value ...]", file=sys.stderr)
+        print("usage: python3 -m emocx_pbx.lab.conf DIRECTORY [name=value ...]", file=sys.stderr)
         return 2
     directory, *pairs = arguments
     given = dict(pair.split("=", 1) for pair in pairs)

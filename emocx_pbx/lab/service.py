@@ -17,8 +17,8 @@ from typing import Any
 
 import aiohttp
 
-from emocx_pbx.demo.asterisk import PrivateAsterisk, free_port
 from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.lab.asterisk import PrivateAsterisk, free_port
 
 #: The policy that sends each emotion to a queue of PrivateAsterisk.
 POLICY = Path(__file__).parent / "policy.toml"

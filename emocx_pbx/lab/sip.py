@@ -19,8 +19,8 @@ from string import Template
 from types import TracebackType
 from typing import Self
 
-from emocx_pbx.demo.asterisk import free_port
 from emocx_pbx.errors import PeerUnavailable, SettingsError
+from emocx_pbx.lab.asterisk import free_port
 
 _SCENARIOS = Path(__file__).parent / "sipp"
 _DAY_MS = 86_400_000

@@ -9,12 +9,12 @@ from typing import Any
 from emocx_pbx.analysis.recorded import analyse_recording
 from emocx_pbx.analysis.worker.models import Loader, Models
 from emocx_pbx.demo import story
-from emocx_pbx.demo.recordings import SHIPPED, channels_of
-from emocx_pbx.demo.service import POLICY
 from emocx_pbx.demo.summary import summary
 from emocx_pbx.domain import Segment
 from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.lab.recordings import SHIPPED, channels_of
+from emocx_pbx.lab.service import POLICY
 from emocx_pbx.routing.decision import QueryFacts, decide
 from emocx_pbx.routing.policy import load_policy
 from emocx_pbx.settings.settings import AnalysisSettings

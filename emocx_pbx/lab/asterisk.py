@@ -20,9 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from emocx_pbx.demo import conf
-from emocx_pbx.demo.installation import Installation, cache_directory, find, free_port
 from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.lab import conf
+from emocx_pbx.lab.installation import Installation, cache_directory, find, free_port
 
 __all__ = ["Installation", "PrivateAsterisk", "cache_directory", "find", "free_port"]
 
