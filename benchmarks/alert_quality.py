@@ -25,7 +25,7 @@ from emocx_pbx.domain import Reading
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import load_speech
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.training.data import read_clips
+from emocx_pbx.training.speech.data import read_clips
 
 RULES: Final = (
     *(

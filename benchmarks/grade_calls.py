@@ -14,8 +14,8 @@ import numpy as np
 
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, from_float
 from emocx_pbx.domain import LABELS, Reading, Scores
-from emocx_pbx.training.augment import level, noise
-from emocx_pbx.training.data import Clip, FloatArray, on_line
+from emocx_pbx.training.speech.augment import level, noise
+from emocx_pbx.training.speech.data import Clip, FloatArray, on_line
 
 ANGRY, NEUTRAL, DISAPPOINTED, HAPPY = range(4)
 

@@ -30,7 +30,7 @@ from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric, load_rubric
 from emocx_pbx.grading.segments import cut_readings, part_readings
 from emocx_pbx.settings.settings import AnalysisSettings
-from emocx_pbx.training.data import read_clips
+from emocx_pbx.training.speech.data import read_clips
 
 GOALS: Final = {"spearman": 0.85, "mae": 8.0, "bias": 3.0}
 

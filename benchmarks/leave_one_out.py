@@ -24,12 +24,12 @@ import numpy as np
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.voice import RELATIVE, blocks, new_recipe
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.training import voice
-from emocx_pbx.training.blend import fit_blend, fit_temperature
-from emocx_pbx.training.crossfit import Recipe, cross_fit, left_out
-from emocx_pbx.training.data import read_clips
 from emocx_pbx.training.figures import figures, softmax, uar
-from emocx_pbx.training.speech_card import write_card_text
+from emocx_pbx.training.speech import voice
+from emocx_pbx.training.speech.blend import fit_blend, fit_temperature
+from emocx_pbx.training.speech.card import write_card_text
+from emocx_pbx.training.speech.crossfit import Recipe, cross_fit, left_out
+from emocx_pbx.training.speech.data import read_clips
 
 
 def tell(stage: str, done: int, total: int) -> None:

@@ -24,10 +24,10 @@ from emocx_pbx.domain import LABELS, Emotion
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.training.callers import adapted, histories
-from emocx_pbx.training.data import Clip, labels_of, on_line, read_clips
-from emocx_pbx.training.evaluate import predict
-from emocx_pbx.training.failures import misread_speakers
+from emocx_pbx.training.speech.callers import adapted, histories
+from emocx_pbx.training.speech.data import Clip, labels_of, on_line, read_clips
+from emocx_pbx.training.speech.evaluate import predict
+from emocx_pbx.training.speech.failures import misread_speakers
 
 #: Pitch is taken where a clip is louder than this share of its peak.
 _LOUD: Final = 0.15

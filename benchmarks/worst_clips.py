@@ -26,8 +26,8 @@ from emocx_pbx.emotion.speech import load_speech
 from emocx_pbx.emotion.text import load_text
 from emocx_pbx.emotion.transcribe import load_transcriber
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.training.data import Clip, FloatArray, labels_of, on_line, read_clips
-from emocx_pbx.training.evaluate import predict
+from emocx_pbx.training.speech.data import Clip, FloatArray, labels_of, on_line, read_clips
+from emocx_pbx.training.speech.evaluate import predict
 
 #: Corpora whose words the (English) text model can be asked about.
 ENGLISH: Final = {"ravdess"}

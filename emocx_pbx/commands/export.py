@@ -17,7 +17,7 @@ from emocx_pbx.errors import InputError
 if TYPE_CHECKING:
     from emocx_pbx.store.database import Store
     from emocx_pbx.store.rows import CallDetail, CorrectionRow
-    from emocx_pbx.training.own_clips import CutClip, Speakers
+    from emocx_pbx.training.speech.own_clips import CutClip, Speakers
 
 LABELS = ("angry", "neutral", "disappointed", "happy")
 

@@ -432,7 +432,7 @@ def test_training_speaks_to_the_folder_of_models(
         given.append((data, out, options["seed"], options["base"]))
         return Card("text", "lstm", out.name, (), figures={"uar": 0.5})
 
-    monkeypatch.setattr("emocx_pbx.training.text.train_text", train_text)
+    monkeypatch.setattr("emocx_pbx.training.text.train.train_text", train_text)
     out, _ = shell("train", "text", "--data", "d.csv", "--out", str(tmp_path), "--base", "lstm/1")
     assert given == [(Path("d.csv"), tmp_path / "text/lstm/1", 1, "lstm/1")]
     assert str(tmp_path / "text/lstm/1") in out and "uar: 0.5" in out

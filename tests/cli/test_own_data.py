@@ -19,8 +19,8 @@ from emocx_pbx.domain import Decision
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import CorrectionRow
-from emocx_pbx.training.data import read_clips
-from emocx_pbx.training.own_clips import heard
+from emocx_pbx.training.speech.data import read_clips
+from emocx_pbx.training.speech.own_clips import heard
 
 AUDIO = Path(__file__).parents[1] / "data" / "audio"
 STARTED = 1_795_000_000.0
@@ -146,8 +146,8 @@ def test_from_labelled_recordings_to_a_promoted_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Export, train, fine-tune, compare on the held-out customers, promote, roll back."""
-    from emocx_pbx.training import speech
-    from emocx_pbx.training.networks import Fit
+    from emocx_pbx.training.speech import train as speech
+    from emocx_pbx.training.speech.networks import Fit
 
     small = Fit(epochs=12, hidden=(32,), drop=0.1, noise=0.0, batch=8)
     monkeypatch.setattr(speech, "train_speech", partial(speech.train_speech, fit=small, variants=0))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from emocx_pbx.domain import LABELS, Emotion
-from emocx_pbx.training.data import Clip
-from emocx_pbx.training.failures import misread_speakers, worst_clips
+from emocx_pbx.training.speech.data import Clip
+from emocx_pbx.training.speech.failures import misread_speakers, worst_clips
 
 ANGRY, HAPPY, NEUTRAL = (LABELS.index(e) for e in (Emotion.ANGRY, Emotion.HAPPY, Emotion.NEUTRAL))
 

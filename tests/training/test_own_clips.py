@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from emocx_pbx.domain import Span
 from emocx_pbx.errors import InputError
-from emocx_pbx.training import own_clips
-from emocx_pbx.training.data import read_clips
+from emocx_pbx.training.speech import own_clips
+from emocx_pbx.training.speech.data import read_clips
 
 CALL = [
     Span("customer", 1.0, 3.2),

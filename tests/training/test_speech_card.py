@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.training.speech_card import card_text, write_card_text
+from emocx_pbx.training.speech.card import card_text, write_card_text
 
 
 @pytest.fixture(scope="module")

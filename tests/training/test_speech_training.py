@@ -10,14 +10,15 @@ import pytest
 import soundfile
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.training import cnn, figures, teacher
-from emocx_pbx.training.augment import augment
-from emocx_pbx.training.data import Clip, licence_of, on_line, read_clips
-from emocx_pbx.training.evaluate import evaluate_speech, summary
-from emocx_pbx.training.mel_batches import Change, Version, stretches
-from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.speech import train_speech
-from emocx_pbx.training.teacher import Heard
+from emocx_pbx.training import figures
+from emocx_pbx.training.speech import cnn, teacher
+from emocx_pbx.training.speech.augment import augment
+from emocx_pbx.training.speech.data import Clip, licence_of, on_line, read_clips
+from emocx_pbx.training.speech.evaluate import evaluate_speech, summary
+from emocx_pbx.training.speech.mel_batches import Change, Version, stretches
+from emocx_pbx.training.speech.networks import Fit
+from emocx_pbx.training.speech.teacher import Heard
+from emocx_pbx.training.speech.train import train_speech
 
 LABELS = ("angry", "neutral", "sad", "happy")
 

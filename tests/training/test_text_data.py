@@ -8,8 +8,8 @@ import pytest
 
 from emocx_pbx.emotion.text_clean import PAD, SIGNALS, UNKNOWN, words
 from emocx_pbx.errors import InputError
-from emocx_pbx.training.service_language import generate, load_phrases
-from emocx_pbx.training.text_data import Texts, build_vocabulary, goemotions4, read_texts, roughen, vary
+from emocx_pbx.training.text.data import Texts, build_vocabulary, goemotions4, read_texts, roughen, vary
+from emocx_pbx.training.text.service_language import generate, load_phrases
 
 
 def write(path: Path, content: str) -> Path:

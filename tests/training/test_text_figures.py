@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.training.evaluate_text import (
+from emocx_pbx.training.text.evaluate import (
     best_bias,
     best_temperature,
     best_threshold,

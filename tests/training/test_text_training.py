@@ -11,10 +11,10 @@ from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.text import load_text
 from emocx_pbx.errors import InputError
-from emocx_pbx.training import text_teacher
-from emocx_pbx.training.evaluate_text import evaluate_text
-from emocx_pbx.training.service_language import generate
-from emocx_pbx.training.text import TextPlan, train_text
+from emocx_pbx.training.text import teacher as text_teacher
+from emocx_pbx.training.text.evaluate import evaluate_text
+from emocx_pbx.training.text.service_language import generate
+from emocx_pbx.training.text.train import TextPlan, train_text
 
 pytestmark = [
     pytest.mark.train,

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from emocx_pbx.errors import ModelError
-from emocx_pbx.training.blend import Answers, fit_blend, fit_temperature
-from emocx_pbx.training.crossfit import Recipe, cross_fit, log_mean
-from emocx_pbx.training.data import Clip
-from emocx_pbx.training.familiar import fit_familiar
 from emocx_pbx.training.figures import uar
-from emocx_pbx.training.heads import fit_compressor
-from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.relative import CONTRASTS, Relative, fit_relative
+from emocx_pbx.training.speech.blend import Answers, fit_blend, fit_temperature
+from emocx_pbx.training.speech.crossfit import Recipe, cross_fit, log_mean
+from emocx_pbx.training.speech.data import Clip
+from emocx_pbx.training.speech.familiar import fit_familiar
+from emocx_pbx.training.speech.heads import fit_compressor
+from emocx_pbx.training.speech.networks import Fit
+from emocx_pbx.training.speech.relative import CONTRASTS, Relative, fit_relative
 
 QUICK = Fit(epochs=15, hidden=(16,), batch=32, rate=1e-2, drop_in=0.0, drop=0.1, noise=0.1)
 #: Where the emotions lie in six of twelve dimensions; voices and corpora move speech in all of them.
@@ -115,8 +115,8 @@ def test_without_corpora_left_out_everything_counts_as_known():
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path):
     from emocx_pbx.emotion.engines import LiteRtEngine
-    from emocx_pbx.training import networks
-    from emocx_pbx.training.voice_network import network, opened
+    from emocx_pbx.training.speech import networks
+    from emocx_pbx.training.speech.voice_network import network, opened
 
     x, clips = speech("abc", away=3.0)
     fitted = cross_fit(x, clips, Recipe((QUICK,), (slice(12),), 1), lambda *_: None)

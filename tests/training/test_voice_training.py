@@ -10,8 +10,8 @@ import pytest
 from emocx_pbx.emotion.adaptation import Adaptation
 from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.errors import InputError, ModelError
-from emocx_pbx.training import heads
-from emocx_pbx.training.callers import (
+from emocx_pbx.training.speech import heads
+from emocx_pbx.training.speech.callers import (
     Unheard,
     caller_figures,
     check_teaches,
@@ -20,11 +20,11 @@ from emocx_pbx.training.callers import (
     learn_prior,
     measured_callers,
 )
-from emocx_pbx.training.centred import fit_centred
-from emocx_pbx.training.crossfit import FOLDS, Recipe, cross_fit, deal
-from emocx_pbx.training.data import Clip
-from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.relative import fit_relative
+from emocx_pbx.training.speech.centred import fit_centred
+from emocx_pbx.training.speech.crossfit import FOLDS, Recipe, cross_fit, deal
+from emocx_pbx.training.speech.data import Clip
+from emocx_pbx.training.speech.networks import Fit
+from emocx_pbx.training.speech.relative import fit_relative
 
 QUICK = Fit(epochs=30, hidden=(16,), batch=16, rate=1e-2, drop_in=0.0, drop=0.1, noise=0.0)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy.linalg
 
 from emocx_pbx.training.figures import softmax
-from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.speech.networks import Fit
 
 Floats = npt.NDArray[np.float32]
 Weights = list[Floats]

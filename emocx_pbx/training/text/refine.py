@@ -15,13 +15,13 @@ from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.registry import ModelFolder
 from emocx_pbx.emotion.text import read_vocabulary
 from emocx_pbx.emotion.text_clean import words
-from emocx_pbx.training import text_data as data_of
-from emocx_pbx.training.evaluate_text import best_bias, bias_within, softmax
 from emocx_pbx.training.figures import macro_f1
-from emocx_pbx.training.service_language import generate
-from emocx_pbx.training.text import TextPlan, card_of, finish, run_epochs
-from emocx_pbx.training.text_data import Texts
-from emocx_pbx.training.text_network import logits_of
+from emocx_pbx.training.text import data as data_of
+from emocx_pbx.training.text.data import Texts
+from emocx_pbx.training.text.evaluate import best_bias, bias_within, softmax
+from emocx_pbx.training.text.network import logits_of
+from emocx_pbx.training.text.service_language import generate
+from emocx_pbx.training.text.train import TextPlan, card_of, finish, run_epochs
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

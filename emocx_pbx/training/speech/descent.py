@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.speech.networks import Fit
 
 Floats = npt.NDArray[np.float32]
 Tell = Callable[[str, int, int], None]

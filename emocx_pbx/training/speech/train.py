@@ -14,13 +14,14 @@ from emocx_pbx.emotion.card import Card, checksum
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import SpeechClassifier
 from emocx_pbx.errors import InputError
-from emocx_pbx.training import cnn, mlp, networks, plots, voice
-from emocx_pbx.training.data import Clip, balance, labels_of, licence_of, read_clips
-from emocx_pbx.training.evaluate import predict, summary
-from emocx_pbx.training.failures import misread_speakers, worst_clips
+from emocx_pbx.training import plots
 from emocx_pbx.training.figures import calibrate
-from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.speech_card import write_card_text
+from emocx_pbx.training.speech import cnn, mlp, networks, voice
+from emocx_pbx.training.speech.card import write_card_text
+from emocx_pbx.training.speech.data import Clip, balance, labels_of, licence_of, read_clips
+from emocx_pbx.training.speech.evaluate import predict, summary
+from emocx_pbx.training.speech.failures import misread_speakers, worst_clips
+from emocx_pbx.training.speech.networks import Fit
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]

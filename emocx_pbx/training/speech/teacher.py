@@ -20,11 +20,11 @@ from emocx_pbx.audio.features import log_mel
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.whisper import WhisperEncoder
 from emocx_pbx.emotion.whisper_weights import source_sha256
-from emocx_pbx.training import networks
-from emocx_pbx.training.augment import over_a_line, speed
-from emocx_pbx.training.data import Clip, labels_of, on_line
 from emocx_pbx.training.figures import softmax
-from emocx_pbx.training.networks import Fit
+from emocx_pbx.training.speech import networks
+from emocx_pbx.training.speech.augment import over_a_line, speed
+from emocx_pbx.training.speech.data import Clip, labels_of, on_line
+from emocx_pbx.training.speech.networks import Fit
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.errors import InputError, ModelError
-from emocx_pbx.training.blend import Answers, Blend, fit_blend
-from emocx_pbx.training.data import Clip, balance, labels_of
-from emocx_pbx.training.familiar import Familiar, fit_familiar
-from emocx_pbx.training.heads import Compressor, Weights, answer, fit_compressor, train
-from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.relative import CONTRASTS, Relative, fit_relative
+from emocx_pbx.training.speech.blend import Answers, Blend, fit_blend
+from emocx_pbx.training.speech.data import Clip, balance, labels_of
+from emocx_pbx.training.speech.familiar import Familiar, fit_familiar
+from emocx_pbx.training.speech.heads import Compressor, Weights, answer, fit_compressor, train
+from emocx_pbx.training.speech.networks import Fit
+from emocx_pbx.training.speech.relative import CONTRASTS, Relative, fit_relative
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import soxr
 
 from emocx_pbx.audio.pcm import SAMPLE_RATE
-from emocx_pbx.training.data import on_line
+from emocx_pbx.training.speech.data import on_line
 
 FloatArray = npt.NDArray[np.float32]
 Rng = np.random.Generator

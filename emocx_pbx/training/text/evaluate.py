@@ -20,7 +20,7 @@ from emocx_pbx.emotion.text import TextClassifier, load_text
 from emocx_pbx.emotion.text_clean import words
 from emocx_pbx.training.compare import compare
 from emocx_pbx.training.figures import macro_f1
-from emocx_pbx.training.text_data import Texts, read_texts, splits_of
+from emocx_pbx.training.text.data import Texts, read_texts, splits_of
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

@@ -14,13 +14,13 @@ from emocx_pbx.audio.features import N_CHROMA, N_FEATURES, N_MFCC, windows
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.speech import MLP_WINDOWS, fixed_windows
 from emocx_pbx.errors import ModelError
-from emocx_pbx.training import networks
-from emocx_pbx.training.augment import augment
-from emocx_pbx.training.data import Clip, labels_of, on_line
-from emocx_pbx.training.descent import learn, pooled
-from emocx_pbx.training.mel_batches import mix, whole
-from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.teacher import heads, hear
+from emocx_pbx.training.speech import networks
+from emocx_pbx.training.speech.augment import augment
+from emocx_pbx.training.speech.data import Clip, labels_of, on_line
+from emocx_pbx.training.speech.descent import learn, pooled
+from emocx_pbx.training.speech.mel_batches import mix, whole
+from emocx_pbx.training.speech.networks import Fit
+from emocx_pbx.training.speech.teacher import heads, hear
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]

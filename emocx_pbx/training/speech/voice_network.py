@@ -9,10 +9,10 @@ import numpy as np
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.errors import ModelError
-from emocx_pbx.training import networks
-from emocx_pbx.training.crossfit import Parts, Start
-from emocx_pbx.training.heads import Compressor
-from emocx_pbx.training.relative import CONTRASTS, Relative
+from emocx_pbx.training.speech import networks
+from emocx_pbx.training.speech.crossfit import Parts, Start
+from emocx_pbx.training.speech.heads import Compressor
+from emocx_pbx.training.speech.relative import CONTRASTS, Relative
 
 
 def network(parts: Parts) -> Any:

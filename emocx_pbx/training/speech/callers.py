@@ -19,9 +19,9 @@ from emocx_pbx.emotion.adaptation import Adaptation, CallerSession, Heard
 from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.emotion.speech import SpeechClassifier
 from emocx_pbx.errors import InputError, ModelError
-from emocx_pbx.training.data import Clip, labels_of, on_line
 from emocx_pbx.training.figures import uar
-from emocx_pbx.training.relative import CONTRASTS, Relative
+from emocx_pbx.training.speech.data import Clip, labels_of, on_line
+from emocx_pbx.training.speech.relative import CONTRASTS, Relative
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.training import plots
-from emocx_pbx.training.text_data import Texts
+from emocx_pbx.training.text.data import Texts
 
 _HEAD = (
     "| set | texts | macro-F1 | UAR | accuracy | angry | neutral | disappointed | happy | ECE | coverage"

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from emocx_pbx.audio.features import CNN_BANDS
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.speech import CNN_FRAMES, fixed_log_mel
-from emocx_pbx.training import networks
-from emocx_pbx.training.data import Clip, labels_of, on_line
-from emocx_pbx.training.descent import learn, mean_and_spread, pooled, precision
-from emocx_pbx.training.mel_batches import PER_FRAME, Change, Lessons, epoch, versions, whole
-from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.teacher import heads, hear
+from emocx_pbx.training.speech import networks
+from emocx_pbx.training.speech.data import Clip, labels_of, on_line
+from emocx_pbx.training.speech.descent import learn, mean_and_spread, pooled, precision
+from emocx_pbx.training.speech.mel_batches import PER_FRAME, Change, Lessons, epoch, versions, whole
+from emocx_pbx.training.speech.networks import Fit
+from emocx_pbx.training.speech.teacher import heads, hear
 
 Floats = npt.NDArray[np.float32]
 Tell = Callable[[str, int, int], None]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.training.data import Clip, labels_of
+from emocx_pbx.training.speech.data import Clip, labels_of
 
 Floats = npt.NDArray[np.float32]
 

@@ -16,12 +16,12 @@ from emocx_pbx.emotion.registry import ModelFolder
 from emocx_pbx.emotion.text import TextClassifier, read_vocabulary
 from emocx_pbx.emotion.text_clean import words
 from emocx_pbx.errors import InputError
-from emocx_pbx.training.evaluate_text import evaluate_classifier, parts_of, softmax
-from emocx_pbx.training.service_language import generate
-from emocx_pbx.training.text_data import Texts, read_texts, splits_of
+from emocx_pbx.training.text.data import Texts, read_texts, splits_of
+from emocx_pbx.training.text.evaluate import evaluate_classifier, parts_of, softmax
+from emocx_pbx.training.text.service_language import generate
 
 if TYPE_CHECKING:
-    from emocx_pbx.training.text import TextPlan
+    from emocx_pbx.training.text.train import TextPlan
 
 #: Fewer messages than this say nothing: fine-tuning is refused.
 LEAST_MESSAGES = 40
@@ -44,8 +44,8 @@ def fine_tune(
     """
     import keras
 
-    from emocx_pbx.training.text import finish, run_epochs
-    from emocx_pbx.training.text_network import logits_of
+    from emocx_pbx.training.text.network import logits_of
+    from emocx_pbx.training.text.train import finish, run_epochs
 
     learned, dev, test = messages_of(csv)
     keras.utils.set_random_seed(seed)

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.centred import Centred
-from emocx_pbx.training.crossfit import CrossFitted, Tell
-from emocx_pbx.training.data import Clip, balance, labels_of
-from emocx_pbx.training.heads import Weights, train
-from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.relative import balanced, speakers_means
+from emocx_pbx.training.speech.crossfit import CrossFitted, Tell
+from emocx_pbx.training.speech.data import Clip, balance, labels_of
+from emocx_pbx.training.speech.heads import Weights, train
+from emocx_pbx.training.speech.networks import Fit
+from emocx_pbx.training.speech.relative import balanced, speakers_means
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -18,9 +18,10 @@ from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.text import TextClassifier, read_vocabulary
 from emocx_pbx.emotion.text_clean import Vocabulary, words
 from emocx_pbx.errors import InputError
-from emocx_pbx.training import text_data as data_of
-from emocx_pbx.training import text_teacher
-from emocx_pbx.training.evaluate_text import (
+from emocx_pbx.training.text import data as data_of
+from emocx_pbx.training.text import teacher as text_teacher
+from emocx_pbx.training.text.data import Texts
+from emocx_pbx.training.text.evaluate import (
     best_bias,
     best_temperature,
     best_threshold,
@@ -31,8 +32,7 @@ from emocx_pbx.training.evaluate_text import (
     served_probabilities,
     softmax,
 )
-from emocx_pbx.training.service_language import generate
-from emocx_pbx.training.text_data import Texts
+from emocx_pbx.training.text.service_language import generate
 
 FloatArray = npt.NDArray[np.float32]
 Report = Callable[[str], None]
@@ -90,8 +90,8 @@ def train_text(
 
     Raises InputError when the data can't be used, ModelError when `base` can't.
     """
-    from emocx_pbx.training.text_refine import refine
-    from emocx_pbx.training.text_site import fine_tune
+    from emocx_pbx.training.text.refine import refine
+    from emocx_pbx.training.text.site import fine_tune
 
     say = report or (lambda line: None)
     if data.is_file():
@@ -203,7 +203,7 @@ def fit(
     import keras
     import tensorflow as tf
 
-    from emocx_pbx.training.text_network import build_network
+    from emocx_pbx.training.text.network import build_network
 
     with contextlib.suppress(RuntimeError):
         # Refused once TensorFlow has run in this process; its threads are settled then.
@@ -229,7 +229,7 @@ def run_epochs(
     """
     import keras
 
-    from emocx_pbx.training.text_network import batches, logits_of
+    from emocx_pbx.training.text.network import batches, logits_of
 
     chance, rng = random.Random(seed), np.random.default_rng(seed)
     clean = [words(text) for text in train.texts]
@@ -287,8 +287,8 @@ def finish(
     figures come from the files as served. The pictures show the first set held out.
     """
     from emocx_pbx.emotion.engines import LiteRtEngine
-    from emocx_pbx.training.text_card import write_text_card
-    from emocx_pbx.training.text_network import export, logits_of
+    from emocx_pbx.training.text.card import write_text_card
+    from emocx_pbx.training.text.network import export, logits_of
 
     out.mkdir(parents=True, exist_ok=True)
     (out / "vocabulary.txt").write_text("\n".join(vocabulary.pieces) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import scipy.optimize
 
 from emocx_pbx.training.figures import even_temperature
-from emocx_pbx.training.relative import CONTRASTS
+from emocx_pbx.training.speech.relative import CONTRASTS
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from emocx_pbx.training.service_situations import Situations
+from emocx_pbx.training.text.service_situations import Situations
 
 Phrases = Mapping[str, Sequence[str]]
 Weak = tuple[float, float, float, float]

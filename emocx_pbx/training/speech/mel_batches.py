@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.training.data import Clip
-from emocx_pbx.training.teacher import Heard, telling
+from emocx_pbx.training.speech.data import Clip
+from emocx_pbx.training.speech.teacher import Heard, telling
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
-from emocx_pbx.training.callers import measured_callers
 from emocx_pbx.training.compare import compare
-from emocx_pbx.training.data import Clip, labels_of, on_line, read_clips
 from emocx_pbx.training.figures import figures
+from emocx_pbx.training.speech.callers import measured_callers
+from emocx_pbx.training.speech.data import Clip, labels_of, on_line, read_clips
 
 Progress = Callable[[int, int], None]
 

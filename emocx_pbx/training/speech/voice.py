@@ -23,10 +23,12 @@ from emocx_pbx.emotion.card import Card, checksum, read_card
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
 from emocx_pbx.emotion.voice import RELATIVE, VoiceFrontEnd, blocks, new_recipe
-from emocx_pbx.training import networks, plots
-from emocx_pbx.training.augment import augment
-from emocx_pbx.training.blend import fit_temperature
-from emocx_pbx.training.callers import (
+from emocx_pbx.training import plots
+from emocx_pbx.training.figures import calibrate, softmax
+from emocx_pbx.training.speech import networks
+from emocx_pbx.training.speech.augment import augment
+from emocx_pbx.training.speech.blend import fit_temperature
+from emocx_pbx.training.speech.callers import (
     EARLIER,
     Unheard,
     caller_figures,
@@ -34,15 +36,14 @@ from emocx_pbx.training.callers import (
     cross_fitted_figures,
     learn_prior,
 )
-from emocx_pbx.training.centred import fit_centred
-from emocx_pbx.training.crossfit import CrossFitted, Recipe, cross_fit, deal
-from emocx_pbx.training.data import Clip, labels_of, licence_of, on_line
-from emocx_pbx.training.evaluate import predict, summary
-from emocx_pbx.training.failures import misread_speakers, worst_clips
-from emocx_pbx.training.figures import calibrate, softmax
-from emocx_pbx.training.networks import Fit
-from emocx_pbx.training.speech_card import write_card_text
-from emocx_pbx.training.voice_network import network, opened
+from emocx_pbx.training.speech.card import write_card_text
+from emocx_pbx.training.speech.centred import fit_centred
+from emocx_pbx.training.speech.crossfit import CrossFitted, Recipe, cross_fit, deal
+from emocx_pbx.training.speech.data import Clip, labels_of, licence_of, on_line
+from emocx_pbx.training.speech.evaluate import predict, summary
+from emocx_pbx.training.speech.failures import misread_speakers, worst_clips
+from emocx_pbx.training.speech.networks import Fit
+from emocx_pbx.training.speech.voice_network import network, opened
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
