@@ -27,7 +27,7 @@ import aiohttp
 from aiohttp import web
 
 from benchmarks.many_calls import AGENTS, fill
-from emocx_pbx.service import Service
+from emocx_pbx.service.controller import Service
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store

@@ -166,7 +166,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_the_controller_loads_nothing_heavy() -> None:
-    loaded = loaded_by("import emocx_pbx.cli, emocx_pbx.serving, emocx_pbx.observe.logs")
+    loaded = loaded_by("import emocx_pbx.cli, emocx_pbx.service.run, emocx_pbx.observe.logs")
     assert not loaded & set(HEAVY)
 
 

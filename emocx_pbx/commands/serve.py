@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from emocx_pbx.observe.logs import configure
-    from emocx_pbx.serving import serve
+    from emocx_pbx.service.run import serve
 
     settings = read_settings(args)
     configure(settings.log)

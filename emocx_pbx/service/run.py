@@ -11,7 +11,7 @@ from collections.abc import Callable
 import aiohttp
 import structlog
 
-from emocx_pbx.service import Service
+from emocx_pbx.service.controller import Service
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.listening import listen

@@ -1,0 +1,1 @@
+"""The running service: what it is built of, and how it starts and stops."""
