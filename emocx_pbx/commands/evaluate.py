@@ -71,7 +71,7 @@ def speech_figures(
     callers: tuple[float, ...] = (),
 ) -> dict[str, Any]:
     """Figures of a speech model on --clips, with progress on a terminal."""
-    evaluate_speech = needs_extra("evaluate").evaluate_speech
+    evaluate_speech = needs_extra("speech.evaluate").evaluate_speech
     with without_chatter() as stderr:
         progress = Progress("evaluating", stderr)
         try:
@@ -88,7 +88,7 @@ def text_figures(
     args: argparse.Namespace, model: str, models: Path | None, against: str | None
 ) -> dict[str, Any]:
     """Figures of a text model on --csv, with progress on a terminal."""
-    evaluate_text = needs_extra("evaluate_text").evaluate_text
+    evaluate_text = needs_extra("text.evaluate").evaluate_text
     with without_chatter() as stderr:
         progress = Progress("evaluating", stderr)
         try:

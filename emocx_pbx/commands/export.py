@@ -45,7 +45,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 async def _corrections(args: argparse.Namespace) -> int:
-    own = needs_extra("own_clips")
+    own = needs_extra("speech.own_clips")
     speakers = own.Speakers(args.out)
     clips: list[CutClip] = []
     left_out: list[str] = []
@@ -77,7 +77,7 @@ async def _cut_call(
     store: Store, call_id: str, rows: list[CorrectionRow], args: argparse.Namespace, speakers: Speakers
 ) -> list[CutClip]:
     """The corrected stretches of one call. Raises InputError saying why there are none."""
-    own = needs_extra("own_clips")
+    own = needs_extra("speech.own_clips")
     detail = await store.call(call_id)
     if detail is None:
         raise InputError(f"call {call_id}: erased since")
@@ -123,7 +123,7 @@ def _recording(template: str, detail: CallDetail) -> Path:
 
 async def _messages(store: Store, args: argparse.Namespace, speakers: Speakers) -> dict[str, int]:
     """Write messages.csv of the corrected queries whose text was kept; how many by split."""
-    own = needs_extra("own_clips")
+    own = needs_extra("speech.own_clips")
     rows = []
     for correction in await store.query_corrections(args.since):
         row = await store.decision(correction.decision_id)
@@ -138,7 +138,7 @@ async def _messages(store: Store, args: argparse.Namespace, speakers: Speakers) 
 
 
 def _clips(args: argparse.Namespace) -> int:
-    own = needs_extra("own_clips")
+    own = needs_extra("speech.own_clips")
     speakers = own.Speakers(args.out)
     clips: list[CutClip] = []
     for where, row in _labelled(args.labels):

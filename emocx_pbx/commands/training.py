@@ -51,7 +51,7 @@ def _train_speech(args: argparse.Namespace) -> int:
     def progress(stage: str, done: int, total: int) -> None:
         stages.setdefault(stage, Progress(stage))(done / total if total else 1.0)
 
-    train_speech = needs_extra("speech").train_speech
+    train_speech = needs_extra("speech.train").train_speech
     Registry(args.out).keep_current("speech", args.model)
     try:
         folder: Path = train_speech(args.model, args.data, args.out, args.seed, base, progress)
@@ -72,7 +72,7 @@ def _train_text(args: argparse.Namespace) -> int:
     models = read_settings(args).models_path()
     versions = Registry(args.out).versions("text", args.model)
     folder = args.out / "text" / args.model / str(1 + max(map(int, versions), default=0))
-    train_text = needs_extra("text").train_text
+    train_text = needs_extra("text.train").train_text
     Registry(args.out).keep_current("text", args.model)
     card = train_text(args.data, folder, seed=args.seed, base=args.base, report=_say, models_dir=models,
                       messages=args.messages)  # fmt: skip

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from emocx_pbx.demo import story
+from emocx_pbx.demo.recorded import tell_recorded
 from emocx_pbx.demo.summary import summary
 from emocx_pbx.errors import PeerUnavailable, SettingsError
 from emocx_pbx.lab import recordings
 from emocx_pbx.lab.asterisk import PrivateAsterisk, cache_directory, find
 from emocx_pbx.lab.receiver import Receiver
-from emocx_pbx.lab.recorded import tell_recorded
 from emocx_pbx.lab.service import Hook, ServiceProcess
 from emocx_pbx.lab.sip import CallPlan, SippAgents, SippCustomers
 

@@ -1,4 +1,4 @@
-"""READ FIRST: the controller. Builds every part and wires them; serving.py runs them in one task group.
+"""READ FIRST: the controller. Builds every part and wires them; run.py runs them in one task group.
 
     dialplan --FastAGI--> doors --> analysis workers --> decision --> channel variables
     Asterisk --AMI------> call tracker --> taps (AMI Originate) --> analysis workers

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from emocx_pbx.demo import story
+from emocx_pbx.demo.recorded import tell_recorded
 from emocx_pbx.demo.summary import summary
 from emocx_pbx.lab.receiver import Received
-from emocx_pbx.lab.recorded import tell_recorded
 from emocx_pbx.lab.sip import CallPlan
 
 READING = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import Final, Protocol, cast
 from uuid import UUID
 
 import structlog
@@ -28,9 +28,6 @@ from emocx_pbx.pbx.audiosocket.protocol import (
     encode_audio,
     encode_hangup,
 )
-
-if TYPE_CHECKING:
-    from emocx_pbx.pbx.audiosocket.server import AudioServer
 
 log = structlog.get_logger()
 
@@ -56,10 +53,27 @@ class SessionHandler(Protocol):
         """Nothing follows; called exactly once after `started`."""
 
 
+class SessionHost(Protocol):
+    """What a session asks of the server that it is a connection of."""
+
+    handshake_s: float
+    idle_s: float
+    linger_s: float
+    accept: Callable[[UUID], SessionHandler | None]
+    clock: Callable[[], float]
+    count: Callable[[str], None]
+
+    def admit(self, session: AudioSession) -> bool:
+        """Note a new connection, if there is room."""
+
+    def forget(self, session: AudioSession) -> None:
+        """Drop a connection that is gone."""
+
+
 class AudioSession(asyncio.Protocol):
     """One connection, from the opening of its socket to the end."""
 
-    def __init__(self, server: AudioServer) -> None:
+    def __init__(self, server: SessionHost) -> None:
         self._server = server
         self._decoder = Decoder()
         self._transport: asyncio.Transport | None = None

@@ -56,7 +56,7 @@ PROTOCOL: Final = (
 #: How a call's mix of emotions and a reading's distance count (see emotion/caller.py): chosen on speakers
 #: kept out of folds, and for strange recordings on corpora left out.
 ADAPTATION: Final = {"mix": 8.0, "trust": 0.6, "strange": {"mix": 16.0, "trust": 0.3}}
-NOTE: Final = "UAR of callers assembled from the split's own speakers (training/callers.py)"
+NOTE: Final = "UAR of callers assembled from the split's own speakers (training/speech/callers.py)"
 #: Augmented variants of each clip, beside the clip itself.
 VARIANTS: Final = 2
 #: Each fold's heads: three that err differently.

@@ -19,9 +19,9 @@ from emocx_pbx.training.figures import macro_f1
 from emocx_pbx.training.text import data as data_of
 from emocx_pbx.training.text.data import Texts
 from emocx_pbx.training.text.evaluate import best_bias, bias_within, softmax
+from emocx_pbx.training.text.fitting import TextPlan, card_of, finish, run_epochs
 from emocx_pbx.training.text.network import logits_of
 from emocx_pbx.training.text.service_language import generate
-from emocx_pbx.training.text.train import TextPlan, card_of, finish, run_epochs
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

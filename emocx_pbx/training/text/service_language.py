@@ -48,7 +48,7 @@ class Message:
 
 def load_phrases() -> Phrases:
     """The hand-written phrases by slot."""
-    source = resources.files("emocx_pbx.training").joinpath("service_phrases.toml")
+    source = resources.files("emocx_pbx.training.text").joinpath("service_phrases.toml")
     return tomllib.loads(source.read_text(encoding="utf-8"))
 
 

@@ -43,7 +43,7 @@ class Situations:
     """Writes messages; repeatable by its random source."""
 
     def __init__(self, phrases: Mapping[str, Sequence[str]], rng: random.Random) -> None:
-        source = resources.files("emocx_pbx.training").joinpath("service_situations.toml")
+        source = resources.files("emocx_pbx.training.text").joinpath("service_situations.toml")
         found: dict[str, dict[str, list[str]]] = tomllib.loads(source.read_text(encoding="utf-8"))
         self._slots: dict[str, Sequence[str]] = {**phrases, **found.pop("slots")}
         self._situations, self._rng = found, rng

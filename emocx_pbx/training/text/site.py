@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,8 @@ from emocx_pbx.emotion.text_clean import words
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.text.data import Texts, read_texts, splits_of
 from emocx_pbx.training.text.evaluate import evaluate_classifier, parts_of, softmax
+from emocx_pbx.training.text.fitting import TextPlan, finish, run_epochs
 from emocx_pbx.training.text.service_language import generate
-
-if TYPE_CHECKING:
-    from emocx_pbx.training.text.train import TextPlan
 
 #: Fewer messages than this say nothing: fine-tuning is refused.
 LEAST_MESSAGES = 40
@@ -45,7 +43,6 @@ def fine_tune(
     import keras
 
     from emocx_pbx.training.text.network import logits_of
-    from emocx_pbx.training.text.train import finish, run_epochs
 
     learned, dev, test = messages_of(csv)
     keras.utils.set_random_seed(seed)

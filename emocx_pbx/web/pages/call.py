@@ -16,11 +16,10 @@ from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import user_of
 from emocx_pbx.web.pages.recording import has_recording
-from emocx_pbx.web.pages.shared import only_agent
+from emocx_pbx.web.pages.shared import only_agent, seen_call
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.call import call_view
-from emocx_pbx.web.strings import t
 
 #: Longest reason: it is kept for ever and sent to receivers.
 LONGEST_REASON: Final = 500
@@ -56,19 +55,6 @@ def may(user: User) -> May:
     """By role."""
     leads = user.role in {"admin", "supervisor"}
     return May(leads, "all" if leads else user.agent or "", leads, user.role == "admin", leads)
-
-
-async def seen_call(request: web.Request) -> CallDetail:
-    """The call of the address, if the viewer may see it.
-
-    Raises:
-        HTTPNotFound: there is none, or (said alike) it is not his.
-    """
-    detail = await parts_of(request).store.call(request.match_info["call_id"])
-    own = only_agent(request)
-    if detail is None or (own is not None and all(s.agent != own for s in detail.segments)):
-        raise web.HTTPNotFound(text=t("errors.e404", ""))
-    return detail
 
 
 @cache

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.access import allow
+from emocx_pbx.web.pages.shared import seen_call
 from emocx_pbx.web.parts import parts_of
 
 #: What a call id may be made of to become part of a path; Asterisk's unique ids are.
@@ -72,8 +73,6 @@ async def _found(request: web.Request, detail: CallDetail) -> Path | None:
 @allow("admin", "supervisor", "agent")
 async def recording(request: web.Request) -> web.StreamResponse:
     """The file, or a range of it."""
-    from emocx_pbx.web.pages.call import seen_call
-
     path = await _found(request, await seen_call(request))
     if path is None:
         raise web.HTTPNotFound

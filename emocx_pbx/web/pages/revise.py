@@ -16,7 +16,8 @@ from emocx_pbx.grading.revisions import disputed, overridden
 from emocx_pbx.store.rows import CallDetail, CorrectionRow, GradeKind, GradeRow
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of, user_of
-from emocx_pbx.web.pages.call import LONGEST_REASON, Wrong, call_context, may, rubric_of, seen_call
+from emocx_pbx.web.pages.call import LONGEST_REASON, Wrong, call_context, may, rubric_of
+from emocx_pbx.web.pages.shared import seen_call
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.strings import t

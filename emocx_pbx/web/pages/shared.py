@@ -10,7 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
+from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.sessions import user_of
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.strings import t
 
 #: Times that pages offer, in days.
 PERIODS: Final = (1, 7, 30, 90, 365)
@@ -67,3 +70,16 @@ def day_of(request: web.Request, now: float) -> tuple[date, float, float]:
         return day, begin.timestamp(), end.timestamp()
     except (ValueError, OverflowError):
         raise InputError("day: expected a date such as 2026-11-24") from None
+
+
+async def seen_call(request: web.Request) -> CallDetail:
+    """The call of the address, if the viewer may see it.
+
+    Raises:
+        HTTPNotFound: there is none, or (said alike) it is not his.
+    """
+    detail = await parts_of(request).store.call(request.match_info["call_id"])
+    own = only_agent(request)
+    if detail is None or (own is not None and all(s.agent != own for s in detail.segments)):
+        raise web.HTTPNotFound(text=t("errors.e404", ""))
+    return detail

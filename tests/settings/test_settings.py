@@ -15,7 +15,7 @@ from emocx_pbx.settings.sample import field_docs, sample_toml, sections, setting
 from emocx_pbx.settings.settings import AnalysisSettings, Settings, is_loopback, load
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
-DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
+DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def file(tmp_path: Path, text: str) -> Path:

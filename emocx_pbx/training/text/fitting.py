@@ -1,0 +1,196 @@
+"""What every way of training the text model shares: its plan, its epochs, and the folder it ends in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.card import Card, checksum, read_card
+from emocx_pbx.emotion.text import TextClassifier, read_vocabulary
+from emocx_pbx.emotion.text_clean import Vocabulary, words
+from emocx_pbx.training.text import data as data_of
+from emocx_pbx.training.text.data import Texts
+from emocx_pbx.training.text.evaluate import (
+    best_bias,
+    best_temperature,
+    best_threshold,
+    bias_within,
+    evaluate_classifier,
+    log_loss,
+    measure,
+    served_probabilities,
+    softmax,
+)
+
+FloatArray = npt.NDArray[np.float32]
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPlan:
+    """Numbers that shape the training; they go into the card."""
+
+    epochs: int = 5
+    batch: int = 128
+    rate: float = 2e-3
+    units: int = 96
+    embedding: int = 64
+    vocabulary: int = 10_000
+    dropout: float = 0.3
+    length: int = 48
+    """Word pieces in one window."""
+    windows: int = 4
+    """Windows at most in a long text."""
+    service: int = 14_000
+    """Generated service-desk messages."""
+    taught: int = 7_000
+    """Of these, how many the teacher learns from."""
+    varied: int = 45_000
+    """Texts cut and joined from comments, labelled by the teacher alone."""
+    trust: float = 0.7
+    """Share of the teacher's probabilities in the targets of labelled comments; the rest is the label."""
+    service_trust: float = 0.3
+    """The same for service messages, of which it has seen fewer."""
+    threads: int = 1
+
+
+#: How a trained model is trained further on the same sets and more service language.
+REFINING = TextPlan(epochs=4, rate=6e-4, service=30_000, varied=20_000, trust=0.8)
+
+
+def card_of(out: Path, plan: TextPlan, seed: int) -> Card:
+    """The card of a model trained on the public sets, still without checksums and figures."""
+    return Card(
+        kind="text",
+        name=out.parent.name,
+        version=out.name,
+        labels=tuple(map(str, LABELS)),
+        recipe={**asdict(plan), "vocabulary": "vocabulary.txt", "seed": seed},
+        data={
+            "goemotions4": "GoEmotions, CC BY 4.0 / Apache-2.0; official splits mapped to four classes",
+            "service": "messages put together from hand-written phrases and from training queries of "
+            "banking77 (CC BY 4.0) and CLINC150 (CC BY 3.0); weak labels, training only",
+            "teacher": "all-MiniLM-L6-v2 (Apache-2.0), fine-tuned on the same texts; not shipped",
+        },
+        licence="Apache-2.0; trained on data under CC BY 4.0, CC BY 3.0 and Apache-2.0 (attribution)",
+    )
+
+
+def run_epochs(
+    model: Any,
+    train: Texts,
+    weights: FloatArray,
+    vocabulary: Vocabulary,
+    plan: TextPlan,
+    seed: int,
+    dev: Texts,
+    say: Report,
+) -> list[list[float]]:
+    """Train `model` in place; its weights end as the mean of its last three epochs.
+
+    Returns two curves over epochs: mean training loss, and log loss on dev.
+    """
+    import keras
+
+    from emocx_pbx.training.text.network import batches, logits_of
+
+    chance, rng = random.Random(seed), np.random.default_rng(seed)
+    clean = [words(text) for text in train.texts]
+    steps = plan.epochs * -(-len(train) // plan.batch)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        plan.rate / 10, steps, alpha=0.02, warmup_target=plan.rate, warmup_steps=max(1, steps // 12)
+    )
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=1e-3, clipnorm=1.0),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+    )
+    dev_ids = [vocabulary.encode(words(text))[0] for text in dev.texts]
+    latest: list[list[FloatArray]] = []
+    curves: list[list[float]] = [[], []]
+    for epoch in range(plan.epochs):
+        ids = []
+        for text, found in zip(train.texts, clean, strict=True):
+            rough = data_of.roughen(text, chance)
+            ids.append(vocabulary.encode(found if rough is text else words(rough))[0])
+        losses = []
+        for rows, block in batches(ids, plan.length, plan.batch, rng):
+            # One piece in twelve is hidden, so that no single word decides.
+            hidden = (rng.random(block.shape) < 0.08) & (block > 0)
+            block = np.where(hidden, np.float32(1), block)
+            losses.append(model.train_on_batch(block, train.targets[rows], sample_weight=weights[rows]))
+        guesses = softmax(logits_of(model, dev_ids, plan.length))
+        figures = measure(guesses, dev.labels, 0.0)
+        curves[0].append(float(np.mean(losses)))
+        curves[1].append(log_loss(guesses, dev.labels))
+        say(f"epoch {epoch + 1}: loss {curves[0][-1]:.3f}, dev macro-F1 {figures['macro_f1']:.4f}")
+        latest = [*latest[-2:], model.get_weights()]
+    # The mean of the last epochs' weights, always: picking the epoch that is best on dev follows
+    # dev's noise (about 0.01) and can return half-trained weights (Izmailov et al., 2018).
+    model.set_weights([np.mean(same, axis=0) for same in zip(*latest, strict=True)])
+    figures = measure(softmax(logits_of(model, dev_ids, plan.length)), dev.labels, 0.0)
+    say(f"mean of the last {len(latest)} epochs: dev macro-F1 {figures['macro_f1']:.4f}")
+    return curves
+
+
+def finish(
+    model: Any,
+    vocabulary: Vocabulary,
+    card: Card,
+    dev: Texts | None,
+    held_out: Mapping[str, Texts],
+    out: Path,
+    curves: Sequence[Sequence[float]],
+    beside: Texts | None = None,
+    floor: float = 1.0,
+) -> Card:
+    """Write the folder: networks, vocabulary, pictures, and the card with its figures.
+
+    Temperature and threshold come from dev, class biases from dev alone or, where dev's macro-F1
+    stays at or over `floor`, from what is best for `beside`; without dev those of `card` stay. The
+    figures come from the files as served. The pictures show the first set held out.
+    """
+    from emocx_pbx.emotion.engines import LiteRtEngine
+    from emocx_pbx.training.text.card import write_text_card
+    from emocx_pbx.training.text.network import export, logits_of
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "vocabulary.txt").write_text("\n".join(vocabulary.pieces) + "\n", encoding="utf-8")
+    length = int(card.recipe["length"])
+    sets = [
+        (logits_of(model, [vocabulary.encode(words(text))[0] for text in texts.texts], length), texts.labels)
+        for texts in (dev, beside)
+        if texts is not None
+    ]
+    temperature, threshold = card.temperature, card.threshold
+    if dev is not None:
+        bias = bias_within(sets[0], sets[1], floor) if beside is not None else best_bias(*sets[0])
+        last = model.get_layer("logits")
+        kernel, before = last.get_weights()
+        last.set_weights([kernel, before + bias])
+        logits, labels = sets[0]
+        temperature = best_temperature(logits + bias, labels)
+        threshold = best_threshold(softmax(logits + bias, temperature))
+    export(model, length, out)
+    files = ("model.keras", "model.tflite", "vocabulary.txt")
+    card = replace(
+        card,
+        temperature=temperature,
+        threshold=threshold,
+        sha256={name: checksum(out / name) for name in files},
+    )
+    read = read_vocabulary(out, card.recipe)
+    served = TextClassifier(card, read, LiteRtEngine(out / "model.tflite"))
+    said = {name: served_probabilities(served, texts) for name, texts in held_out.items()}
+    figures = {name: evaluate_classifier(served, texts, said[name]) for name, texts in held_out.items()}
+    card = replace(card, figures=figures)
+    card.write(out)
+    shown = next(iter(held_out))
+    write_text_card(out, card, held_out[shown], said[shown][0], curves, shown)
+    return read_card(out)
