@@ -7,6 +7,7 @@ said. Several layers' frames come from one pass, and what lies above is left out
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import scipy.fft
 import soxr
 
 from emocx_pbx.audio import filterbanks
-from emocx_pbx.emotion.whisper_graph import graph
+from emocx_pbx.emotion.whisper_graph import PROBED, graph, probe
 from emocx_pbx.emotion.whisper_weights import packages, weights_of
 from emocx_pbx.errors import ModelError
 
@@ -53,6 +54,19 @@ def log_mel_16k(samples: FloatArray) -> FloatArray:
     return np.ascontiguousarray(logs.T, dtype=np.float32)
 
 
+@cache
+def adds_exactly() -> bool:
+    """Whether this processor adds products of signed 8-bit weights without saturating.
+
+    Those without VNNI (AVX2 alone, say) add pairs of them in 16 bits: 255 x 127 twice is beyond that.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(probe(), providers=["CPUExecutionProvider"])
+    (sums,) = session.run(None, {"rows": np.full((1, PROBED), 255, np.uint8)})
+    return bool((sums == PROBED * 255 * 127).all())
+
+
 class WhisperEncoder:
     """The first layers of an encoder, in 8-bit integers, on one thread; deterministic."""
 
@@ -69,7 +83,9 @@ class WhisperEncoder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session: Any = onnxruntime.InferenceSession(
-            graph(weights_of(source, sha256), layers), options, providers=["CPUExecutionProvider"]
+            graph(weights_of(source, sha256), layers, unsigned=not adds_exactly()),
+            options,
+            providers=["CPUExecutionProvider"],
         )
 
     def __call__(self, samples: FloatArray) -> list[FloatArray]:

@@ -23,25 +23,46 @@ _OPSET: Final = 18
 #: Operators that onnxruntime adds: Gelu, MultiHeadAttention, MatMulIntegerToFloat.
 _RUNTIME: Final = "com.microsoft"
 _ZERO: Final = 128
+#: Length of the row that `probe` multiplies.
+PROBED: Final = 64
 _LEAST: Final = np.float32(1e-9)
 
 
-def graph(weights: EncoderWeights, layers: Sequence[int]) -> bytes:
+def graph(weights: EncoderWeights, layers: Sequence[int], *, unsigned: bool = False) -> bytes:
     """A model from `mel` (1, 80, 2 t) to outputs `layer_<n>` (1, t, width), one of each of `layers`.
 
-    Layers count from 1; each output has been through the encoder's last layer norm. Raises ModelError when
-    there is no such layer.
+    With `unsigned` all weights are stored without sign: the same numbers, also on processors that add
+    products of signed 8-bit weights in 16 bits. Layers count from 1; each output has been through the
+    encoder's last layer norm. Raises ModelError when there is no such layer.
     """
     if not layers or min(layers) < 1 or max(layers) > weights.layers:
         raise ModelError(f"layers {list(layers)} asked for, the encoder has 1 to {weights.layers}")
-    return _Writer(weights).written(layers)
+    return _Writer(weights, unsigned).written(layers)
+
+
+def probe() -> bytes:
+    """A product of `rows` (1, 64) of uint8 and int8 weights whose pairs go beyond 16 bits."""
+    import onnx
+
+    helper, kinds = onnx.helper, onnx.TensorProto
+    built = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["rows", "weights"], ["sums"])],
+        "probe",
+        [helper.make_tensor_value_info("rows", kinds.UINT8, [1, PROBED])],
+        [helper.make_tensor_value_info("sums", kinds.INT32, [1, 16])],
+        [onnx.numpy_helper.from_array(np.full((PROBED, 16), 127, np.int8), "weights")],
+    )
+    opsets = [helper.make_opsetid("", _OPSET)]
+    model: bytes = helper.make_model(built, opset_imports=opsets, ir_version=9).SerializeToString()
+    return model
 
 
 class _Writer:
-    def __init__(self, weights: EncoderWeights) -> None:
+    def __init__(self, weights: EncoderWeights, unsigned: bool) -> None:
         import onnx
 
         self._onnx = onnx
+        self._unsigned = unsigned
         self._weights = weights
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
@@ -113,7 +134,7 @@ class _Writer:
         """Rows (1, t, n) times stored weights (m, n), plus a bias (m,): (1, t, m).
 
         A kernel (m, c, 3) of a convolution goes over three neighbours' channels side by side. Unsigned
-        weights give the very same numbers, in twice the time, and never saturate.
+        weights give the very same numbers, and never saturate; with VNNI they take twice the time.
         """
         weights = self._weights.arrays[f"{name}/weight"]
         if weights.ndim == 3:
@@ -132,7 +153,7 @@ class _Writer:
         shifted = self._op("Add", scaled, self._constant(np.float32(_ZERO + 0.5)))
         coded = self._op("Cast", shifted, to=self._onnx.TensorProto.UINT8)
         zero = [self._constant(np.uint8(_ZERO))]
-        if unsigned:
+        if unsigned or self._unsigned:
             rounded = (rounded.astype(np.int16) + _ZERO).astype(np.uint8)
             zero *= 2
         product = self._op(

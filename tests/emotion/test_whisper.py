@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from emocx_pbx.emotion.voice import ENCODERS, RELATIVE, WIDTHS, VoiceFrontEnd, blocks, new_recipe
-from emocx_pbx.emotion.whisper import WhisperEncoder, installed, log_mel_16k
-from emocx_pbx.emotion.whisper_graph import graph
+from emocx_pbx.emotion.whisper import WhisperEncoder, adds_exactly, installed, log_mel_16k
+from emocx_pbx.emotion.whisper_graph import PROBED, graph, probe
 from emocx_pbx.emotion.whisper_weights import parse, source_sha256, weights_of
 from emocx_pbx.errors import ModelError
 
@@ -118,14 +118,32 @@ def test_weights_are_read_as_they_were_written():
         np.testing.assert_array_equal(read.arrays[name], array.astype(np.float32))
 
 
-def test_only_the_product_that_would_saturate_has_unsigned_weights():
+def test_unsigned_weights_never_saturate():
+    """Largest activations times largest weights, in pairs: exact, or asked without sign."""
+    import onnxruntime
+
+    rows = np.full((1, PROBED), 255, np.uint8)
+    if adds_exactly():
+        (sums,) = onnxruntime.InferenceSession(probe()).run(None, {"rows": rows})
+        assert (sums == PROBED * 255 * 127).all()
+    mel = log_mel_16k(sound(1.0))
+    plain = onnxruntime.InferenceSession(
+        graph(weights_of("tiny.en", source_sha256("tiny.en")), [1], unsigned=True)
+    )
+    (frames,) = plain.run(None, {"mel": mel[None]})
+    np.testing.assert_array_equal(
+        WhisperEncoder("tiny.en", [1], source_sha256("tiny.en")).frames(mel)[0], frames[0]
+    )
+
+
+@pytest.mark.parametrize(("unsigned", "others"), [(False, np.int8), (True, np.uint8)])
+def test_weights_have_no_sign_where_products_would_saturate(unsigned, others):
     import onnx
 
-    model = onnx.load_from_string(graph(parse(written(tiny())), [2]))
+    model = onnx.load_from_string(graph(parse(written(tiny())), [2], unsigned=unsigned))
     stored = {t.name: onnx.numpy_helper.to_array(t).dtype for t in model.graph.initializer}
     products = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
-    assert [stored[node.input[1]] for node in products] == [np.uint8, *[np.int8] * 9]
-    assert [len(node.input) for node in products] == [6, *[5] * 9]
+    assert [stored[node.input[1]] for node in products] == [np.uint8, *[others] * 9]
 
 
 @pytest.mark.parametrize("layers", [[], [0], [1, 3]])
