@@ -128,7 +128,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One agent's part of a call: from his BridgeEnter to his BridgeLeave."""
+    """One agent's part of a call: while agent and customer can hear each other."""
 
     call_id: str
     index: int
@@ -139,6 +139,23 @@ class Segment:
     started_at: float
     ended_at: float | None = None
     end_reason: str | None = None
+    """customer_hung_up, agent_hung_up, blind_transfer, attended_transfer, redirected, parked, consulted,
+    lost or asterisk_restart."""
+    ended_to: str | None = None
+    """Who or where a transfer went to."""
+    missed_s: float = 0.0
+    """So many seconds of it, at most, passed before the service knew of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A customer's stay in one queue."""
+
+    queue: str
+    entered_at: float
+    left_at: float | None = None
+    left: str | None = None
+    """answered, abandoned, timeout, key, redirected, empty or lost; None: still waits."""
 
 
 @dataclass(frozen=True, slots=True)

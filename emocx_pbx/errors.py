@@ -8,6 +8,7 @@ EmocxError
 ├── PeerUnavailable    a peer is not connected, or did not answer within its deadline
 ├── RefusedError       a peer answered, and the answer was no (AMI Response: Error, wrong login)
 └── StoreError         the database can't be opened, migrated or written
+    └── StoreUnavailable   it does not take changes now: disk full, locked for too long, I/O error
 """
 
 from __future__ import annotations
@@ -46,3 +47,7 @@ class RefusedError(EmocxError):
 
 class StoreError(EmocxError):
     """The store can't be used."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not take changes now."""

@@ -7,7 +7,9 @@ import random
 from dataclasses import dataclass, field
 
 from emocx_pbx.alerts.watch import AlertChange
-from emocx_pbx.calls.course import graded_part, stored_course
+from emocx_pbx.calls.call_state import Rules
+from emocx_pbx.calls.grades import graded_part
+from emocx_pbx.calls.stored import stored_state
 from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span
 from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import load_rubric
@@ -160,7 +162,8 @@ class Day:
             await store.close_segment(call_id, segment.index, cuts[number + 1], reason)
         detail = await store.call(call_id)
         assert detail is not None
-        course, rubric, grades = stored_course(detail), load_rubric(), {}
+        rubric, grades = load_rubric(), {}
+        course = stored_state(detail, Rules(rubric))
         for segment in detail.segments:
             grade = grades[segment.index] = graded_part(course, segment, rubric)
             told = build.call_graded(segment, grade, cuts[-1] + 3, customer)

@@ -1,15 +1,15 @@
-"""What happens to calls, from whomever it comes: the one stream that journeys are made of."""
+"""What happens to calls, from whomever it comes: the one stream that calls are made of. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
-from emocx_pbx.calls.alerting import Alerted
-from emocx_pbx.calls.course import Course
-from emocx_pbx.dispatch.queries import DecidedQuery
-from emocx_pbx.domain import Grade
-from emocx_pbx.pbx.tracking.tracker import CallChange
+from emocx_pbx.calls.alerted import Alerted
+from emocx_pbx.dispatch.asked import DecidedQuery
+from emocx_pbx.domain import Decision, Grade, Segment
+from emocx_pbx.pbx.tracking.changes import AgentConnected, CallChange, CallStarted, HoldChanged, QueueJoined
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,73 @@ class FinishDue:
 
 @dataclass(frozen=True, slots=True)
 class OptedOut:
-    """The customer does not want analysis: his call is neither tapped nor graded."""
+    """The customer does not want analysis: the call is neither tapped nor graded."""
 
     call_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class TapsLost:
-    """A worker died: nothing more will come of these taps."""
+class TapLost:
+    """A worker died: nothing more will come of this tap."""
 
-    uuids: frozenset[str]
+    call_id: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackBegun:
+    """We dial a customer."""
+
+    call_id: str
+    at: float
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class WentTo:
+    """Where a caller went who left a queue unanswered."""
+
+    call_id: str
+    place: Literal["voicemail", "empty"]
+    """Into a voicemail box; or nowhere yet: the queue said that it was empty."""
+
+
+Happening = (
+    CallChange
+    | DecidedQuery
+    | CallbackBegun
+    | OptedOut
+    | WentTo
+    | TapStarted
+    | TapEnded
+    | TapLost
+    | ReadingMade
+    | SpeechHeard
+    | GradeDue
+    | FinishDue
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The call's query was decided on."""
+
+    call_id: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOpened:
+    """An agent's part began, or goes on after a moment."""
+
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentClosed:
+    """An agent's part is over; `segment.ended_at` is set."""
+
+    segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +109,42 @@ class Graded:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """Something else about the call changed: tapped, opted out, moved on."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakenOver:
     """A call that the store said was open goes on after a restart of ours."""
 
-    course: Course
+    call_id: str
 
 
-Happening = (
-    CallChange
-    | OptedOut
-    | TapsLost
-    | TapStarted
-    | TapEnded
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The customer's channel is gone."""
+
+    call_id: str
+    at: float
+    reason: str
+    disposition: str
+
+
+Told = (
+    Decided
+    | CallStarted
+    | QueueJoined
+    | AgentConnected
+    | SegmentOpened
+    | SegmentClosed
+    | HoldChanged
     | ReadingMade
-    | SpeechHeard
-    | DecidedQuery
-    | GradeDue
-    | FinishDue
+    | Alerted
+    | Graded
+    | Changed
+    | TakenOver
+    | Ended
 )
-
-Told = Happening | Graded | TakenOver | Alerted
-"""What those who only watch are told: also what the journeys themselves did."""
+"""What those who only watch are told, with the call as it is then."""

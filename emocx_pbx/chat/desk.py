@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from emocx_pbx.calls.happenings import Told
+from emocx_pbx.calls.happenings import Ended, SegmentOpened, Told
 from emocx_pbx.chat.limits import Limit, place_of, take
 from emocx_pbx.chat.numbers import masked, may_call, read_number
 from emocx_pbx.chat.tickets import Ticket, Tickets
@@ -15,7 +15,7 @@ from emocx_pbx.chat.waits import Expected, WaitBoard
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, QueueJoined, SegmentOpened
+from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.chat import ChatSettings
 
@@ -174,9 +174,10 @@ class Desk:
                     self._waits.connected(call_id, queue, hold_s, at)
             case SegmentOpened(segment):
                 self._tickets.moved(segment.call_id, "talking", segment.started_at)
-            case CallEnded(call_id, at):
+            case Ended(call_id, at, disposition=disposition):
                 self._waits.ended(call_id)
-                self._tickets.moved(call_id, "ended", at)
+                rang = disposition in {"no-answer", "busy", "failed"}
+                self._tickets.moved(call_id, "failed" if rang else "ended", at)
 
     def _refused(self, why: str, status: int, wait_s: float = 0.0) -> ChatRefused:
         self._count("chat_refused", why)

@@ -121,7 +121,9 @@ async def _revise(args: argparse.Namespace) -> int:
 
 async def _recompute(args: argparse.Namespace) -> int:
     """Append a revision where the rubric gives another grade; people's own overrides stand."""
-    from emocx_pbx.calls.course import graded_part, stored_course
+    from emocx_pbx.calls.call_state import Rules
+    from emocx_pbx.calls.grades import graded_part
+    from emocx_pbx.calls.stored import stored_state
     from emocx_pbx.grading.rubric import load_rubric
 
     settings = read_settings(args)
@@ -138,9 +140,9 @@ async def _recompute(args: argparse.Namespace) -> int:
             if detail is None or row.kind in {"override", "dispute"}:
                 kept += 1
                 continue
-            course = stored_course(detail)
-            segment = course.segments[row.segment]
-            new = graded_part(course, segment, rubric)
+            call = stored_state(detail, Rules(rubric))
+            segment = call.segments[row.segment]
+            new = graded_part(call, segment, rubric)
             if (new.score, new.letter, new.rubric) == (row.grade.score, row.grade.letter, row.grade.rubric):
                 continue
             changes.append(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Final
 from uuid import UUID
 
 from emocx_pbx.dispatch.queries import channel_variables
 from emocx_pbx.domain import Decision
-from emocx_pbx.errors import EmocxError, InputError
+from emocx_pbx.errors import EmocxError, InputError, RefusedError
 from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.pbx.queues import queue_arguments
+
+#: The context of dialplan/emocx.conf.
+_OURS: Final = re.compile(r"@emocx-callback\b")
 
 
 class CallBack:
@@ -20,11 +25,11 @@ class CallBack:
         ami: AmiGateway,
         channel: str,
         new_uuid: Callable[[], UUID],
-        announce: Callable[[str, str, bool], None],
+        announce: Callable[[str, str, str | None], None],
     ) -> None:
         self._ami, self._channel, self._new_uuid = ami, channel, new_uuid
         self._announce = announce
-        """Told (call_id, number, failed): the call exists from now on, or never came to be."""
+        """Told (call_id, number, why not): the call exists from now on, or never came to be."""
 
     def new_call_id(self) -> str:
         """The Uniqueid that the call's channel will have."""
@@ -37,10 +42,23 @@ class CallBack:
 
         Raises:
             InputError: neither policy nor request names a queue.
-            PeerUnavailable, RefusedError: Asterisk is not there, or does not take the Originate.
+            PeerUnavailable, RefusedError: Asterisk is not there, does not take the Originate, or its
+                dialplan does not say how numbers are dialled.
         """
+        # From here on the call exists: what becomes of it is told by its events, or here.
+        self._announce(call_id, number, None)
+        try:
+            await self._originate(number, call_id, decision, customer, opted_out)
+        except EmocxError as error:
+            self._announce(call_id, number, str(error))
+            raise
+
+    async def _originate(
+        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
+    ) -> None:
         if not decision.queue:
             raise InputError("no queue to call back from: send default_queue, or set it in the policy")
+        await self._check_prefix()
         variables = channel_variables(decision)
         if customer:
             variables["EMOCX_CUSTOMER"] = customer
@@ -57,9 +75,14 @@ class CallBack:
             "Async": "true",
             "Variable": [f"{name}={value}" for name, value in variables.items() if value],
         }
-        self._announce(call_id, number, False)
-        try:
-            await self._ami.action("Originate", fields)
-        except EmocxError:
-            self._announce(call_id, number, True)
-            raise
+        await self._ami.action("Originate", fields)
+
+    async def _check_prefix(self) -> None:
+        """Our own dialplan dials nothing without EMOCX_CALLBACK_PREFIX: say so before ringing anybody."""
+        if not _OURS.search(self._channel):
+            return
+        answer = await self._ami.action("Getvar", {"Variable": "EMOCX_CALLBACK_PREFIX"})
+        if answer.headers.get("Value", "") in {"", "(null)"}:
+            raise RefusedError(
+                "no callback: set EMOCX_CALLBACK_PREFIX in [globals] of Asterisk's extensions.conf"
+            )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -16,10 +16,13 @@ import structlog
 
 from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, TextResult
 from emocx_pbx.analysis.pool import WorkerHandle
+from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision, Scores
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.routing.decision import Mode, QueryFacts, QueueState, RuleOutcome, decide, explain
 from emocx_pbx.routing.policy import Policy
+
+__all__ = ["Caller", "DecidedQuery", "Doors", "attributes_of", "channel_variables"]
 
 log = structlog.get_logger()
 
@@ -32,27 +35,6 @@ MAX_ATTRIBUTES_CHARS = 2000
 MAX_ATTRIBUTES = 20
 #: After that a question is forgotten; longer than any prompt and question.
 FORGET_S = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, as far as the door knows."""
-
-    call_id: str | None = None
-    customer_key: str | None = None
-    default_queue: str | None = None
-    opted_out: bool = False
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    """What the policy may ask of the customer, e.g. {"plan": "gold"}."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecidedQuery:
-    """A decision with what is recorded beside it."""
-
-    decision: Decision
-    caller: Caller
-    text: str | None
 
 
 class Pool(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from emocx_pbx.alerts.watch import AlertChange
-from emocx_pbx.domain import Decision, Grade, Reading, Segment
+from emocx_pbx.domain import Decision, Grade, Reading, Segment, Visit
 from emocx_pbx.events.event import NewEvent, iso
 from emocx_pbx.events.payloads import (
     CallAlert,
@@ -22,6 +22,7 @@ from emocx_pbx.events.payloads import (
     Payload,
     QueryRouted,
     SegmentResult,
+    VisitData,
 )
 
 
@@ -149,6 +150,12 @@ def call_ended(
     grades: Mapping[int, Grade],
     customer_key: str | None = None,
     decision_id: str | None = None,
+    *,
+    disposition: str = "answered",
+    hung_up_by: str | None = None,
+    callback: str | None = None,
+    callback_detail: str = "",
+    visits: Sequence[Visit] = (),
 ) -> NewEvent:
     """The call is over; `grades` by segment index, as far as there are any."""
     results = [
@@ -164,9 +171,14 @@ def call_ended(
         ended_at=iso(at),
         duration_s=round(max(0.0, at - started_at), 3),
         reason=reason,
+        disposition=disposition,
+        hung_up_by=hung_up_by,
+        callback=callback,
+        callback_detail=callback_detail or None,
         queue=queue or None,
         customer_key=customer_key or None,
         decision_id=decision_id or None,
+        visits=[_visit(visit) for visit in visits],
         segments=results,
     )
     return _event("call.ended", call_id, payload, at)
@@ -176,6 +188,15 @@ def _event(
     event_type: str, call_id: str | None, payload: Payload, at: float, discriminator: str = ""
 ) -> NewEvent:
     return NewEvent(event_type, call_id, msgspec.to_builtins(payload), at, discriminator)
+
+
+def _visit(visit: Visit) -> VisitData:
+    return VisitData(
+        queue=visit.queue,
+        entered_at=iso(visit.entered_at),
+        left_at=iso(visit.left_at) if visit.left_at is not None else None,
+        left=visit.left,
+    )
 
 
 def _segment(segment: Segment) -> dict[str, Any]:
@@ -188,6 +209,7 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "started_at": iso(segment.started_at),
         "ended_at": iso(segment.ended_at) if segment.ended_at is not None else None,
         "end_reason": segment.end_reason,
+        "ended_to": segment.ended_to,
     }
 
 

@@ -129,6 +129,10 @@ class SegmentData(Payload, frozen=True):
     started_at: Time
     ended_at: Time | None
     end_reason: str | None
+    """customer_hung_up, agent_hung_up, blind_transfer, attended_transfer, redirected, parked, consulted
+    (asked a colleague and came back), lost or asterisk_restart."""
+    ended_to: str | None
+    """Who took over after a transfer, else where it went; null: nobody, or not known."""
 
 
 class CallGraded(SegmentData, frozen=True):
@@ -159,6 +163,16 @@ class SegmentResult(SegmentData, frozen=True):
     letter: str | None
 
 
+class VisitData(Payload, frozen=True):
+    """A stay in a queue."""
+
+    queue: str
+    entered_at: Time
+    left_at: Time | None
+    left: str | None
+    """answered, abandoned, timeout, key, redirected, empty or lost."""
+
+
 class CallEnded(Payload, frozen=True):
     """The call is over: exactly one for every call, also after a crash."""
 
@@ -167,9 +181,21 @@ class CallEnded(Payload, frozen=True):
     duration_s: Annotated[float, Meta(ge=0)]
     reason: str
     """hangup, abandoned, lost or asterisk_restart."""
+    disposition: str
+    """answered, abandoned, overflowed (the queue gave up, and the call went on elsewhere), voicemail,
+    no-answer, busy, failed or lost."""
+    hung_up_by: str | None
+    """customer, agent or system; null: not known."""
+    callback: str | None
+    """How dialling the customer ended: answered, no-answer, busy or failed; null: the customer called."""
+    callback_detail: str | None
+    """A plain sentence on a callback that failed."""
     queue: str | None
+    """The last one."""
     customer_key: str | None
     decision_id: str | None
+    visits: list[VisitData]
+    """Stays in queues, in their order."""
     segments: list[SegmentResult]
 
 

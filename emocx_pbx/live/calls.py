@@ -86,6 +86,8 @@ class EndedCall(msgspec.Struct, frozen=True):
     emotion: str | None
     """Signals in the last readings."""
     grades: tuple[LiveGrade, ...] = ()
+    disposition: str = ""
+    """answered, abandoned, overflowed, voicemail, no-answer, busy, failed or lost."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):

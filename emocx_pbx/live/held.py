@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from emocx_pbx.domain import Decision, Reading, Scores, Segment
+from emocx_pbx.calls.call_state import CallState
+from emocx_pbx.domain import Reading, Scores
 from emocx_pbx.grading.segments import fresh_readings
 from emocx_pbx.grading.settle import settled
 from emocx_pbx.live.calls import LiveAlert, LiveCall, LiveGrade, Point, State
@@ -21,31 +22,39 @@ MAX_ALERTS: Final = 5
 
 @dataclass(slots=True)
 class HeldCall:
-    """A call on the board."""
+    """A call on the board: what it is says its CallState; kept here is what only the board shows."""
 
-    call_id: str
-    started_at: float
-    state: State
-    since: float
-    queue: str | None = None
-    customer: str | None = None
-    decision: Decision | None = None
-    opted_out: bool = False
-    tapped: bool = False
-    on_hold: bool = False
-    open: dict[int, Segment] = field(default_factory=dict)
-    last_agent: str | None = None
+    call: CallState
+    state: State = "routing"
+    since: float = 0.0
     agents: set[str] = field(default_factory=set)
     """All who ever took part."""
     readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
     now: Scores | None = None
     points: deque[Point] = field(default_factory=lambda: deque(maxlen=COURSE))
     alerts: deque[LiveAlert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
-    grades: dict[int, LiveGrade] = field(default_factory=dict)
+
+    @property
+    def call_id(self) -> str:
+        """The call."""
+        return self.call.call_id
+
+    def settle(self, at: float) -> None:
+        """Find out the call's state; `at` is when it entered it, if it is a new one."""
+        call = self.call
+        self.agents |= {segment.agent for segment in call.open_segments}
+        state: State
+        if call.open_segments:
+            state = "hold" if call.on_hold else "talking"
+        elif call.waiting:
+            state = "waiting"
+        else:
+            state = "between" if call.visits or call.segments else "routing"
+        if state != self.state or not self.since:
+            self.state, self.since = state, at
 
     def heard(self, reading: Reading, stay_s: float) -> tuple[Scores, Point]:
         """Take in a reading; the signals now, given the readings before, and their point."""
-        self.tapped = True
         self.readings.append(reading)
         # As grades are made: what a voice shows rarely changes from one second to the next.
         given_before = settled(fresh_readings(list(self.readings)), stay_s)
@@ -57,31 +66,42 @@ class HeldCall:
 
     def present(self) -> frozenset[str]:
         """Agents with the customer now."""
-        return frozenset(segment.agent for segment in self.open.values())
+        return frozenset(segment.agent for segment in self.call.open_segments)
+
+    @property
+    def last_agent(self) -> str | None:
+        """Who talks or talked last with the customer."""
+        segments = self.call.segments
+        return segments[max(segments)].agent if segments else None
 
     def graded(self) -> tuple[LiveGrade, ...]:
         """Grades so far, in the order of the parts."""
-        return tuple(self.grades[index] for index in sorted(self.grades))
+        call = self.call
+        return tuple(
+            LiveGrade(index, call.segments[index].agent, call.grades[index].score, call.grades[index].letter)
+            for index in sorted(call.grades)
+        )
 
     def told(self) -> LiveCall:
         """As it is told."""
-        decision, now = self.decision, self.now
-        newest = self.open[max(self.open)] if self.open else None
+        call, now = self.call, self.now
+        decision = call.decision
+        newest = call.open_segments[-1] if call.open_segments else None
         return LiveCall(
-            call_id=self.call_id,
+            call_id=call.call_id,
             state=self.state,
             since=round(self.since, 3),
-            started_at=round(self.started_at, 3),
-            queue=self.queue,
+            started_at=round(call.started_at or self.since, 3),
+            queue=(newest.queue if newest else None) or call.queue,
             agent=newest.agent if newest else None,
             segment=newest.index if newest else None,
             answered_at=round(newest.started_at, 3) if newest else None,
-            customer=self.customer,
+            customer=call.customer,
             came=decision.emotion if decision else None,
             topic=decision.topic if decision else None,
             status=decision.status if decision else None,
-            opted_out=self.opted_out,
-            tapped=self.tapped,
+            opted_out=call.opted_out,
+            tapped=call.zero_at is not None,
             emotion=now.emotion if now else None,
             confidence=round(now.confidence, 2) if now else None,
             valence=round(now.valence, 2) if now else None,

@@ -31,16 +31,22 @@ from emocx_pbx.analysis.messages import (
     WorkerStats,
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
-from emocx_pbx.calls.alerting import Alerted, Alerting
-from emocx_pbx.calls.happenings import OptedOut, TapsLost, Told
-from emocx_pbx.calls.journeys import Journeys
+from emocx_pbx.calls.alerted import Alerted
+from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.consent import Consent
+from emocx_pbx.calls.happenings import CallbackBegun, Told
+from emocx_pbx.calls.journeys import Hands, Journeys
+from emocx_pbx.calls.ledger import Ledger
+from emocx_pbx.calls.recovery import Recovery
 from emocx_pbx.calls.taps import TapKeeper
+from emocx_pbx.calls.whereabouts import Whereabouts
+from emocx_pbx.calls.writing import carry_out
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.dispatch.callback import CallBack
 from emocx_pbx.dispatch.penalty_keeper import Ranker
 from emocx_pbx.dispatch.policy_in_force import Policies, Reloaded
 from emocx_pbx.dispatch.queries import Caller, Doors, attributes_of, channel_variables
-from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
+from emocx_pbx.errors import StoreError
 from emocx_pbx.events.event import wants
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.live.board import LiveBoard
@@ -51,8 +57,9 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.ami.user_events import UserEvents
+from emocx_pbx.pbx.tracking.changes import CallbackDialled, CallEnded
 from emocx_pbx.pbx.tracking.tracked import AgentNames
-from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, CallTracker
+from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.pbx.versions import tap_mode
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
@@ -76,7 +83,6 @@ class Service:
         # Not ready until told otherwise.
         self.health.set("asterisk", False, "not connected yet")
         self.health.set("analysis", False, "models are loading")
-        self._tap_mode = "off"
         self._problems: set[str] = set()
         """What workers said of models, each told once."""
         count = self.metrics.count
@@ -92,20 +98,29 @@ class Service:
             self.ami, self.pool.pick, settings.analysis.host, group, time.time, uuid.uuid4, count
         )
         rubric = load_rubric(settings.rubric_path())
-        self.journeys = Journeys(
-            store,
-            self.tracker,
-            self.taps,
-            self._begin_tap,
+        self.ledger = Ledger(
+            lambda write: carry_out(store, write), lambda up, why: self.health.set("store", up, why), count
+        )
+        self.consent = Consent(self.ami, self.tracker, self.taps, group, lambda told: self.journeys.put(told))
+        self.whereabouts = Whereabouts(
+            self.ami,
+            group,
+            self._channel_of,
+            lambda call_id: self.journeys.calls.get(call_id),
+            lambda told: self.journeys.put(told),
+        )
+        rules = Rules(
             rubric,
-            Alerting(lambda: self.policies.policy.alerts, self._on_alert, time.time, count),
+            lambda: self.policies.policy.alerts,
             lambda: any(wants(e.events, "call.reading") for e in store.receivers.current()),
             settings.privacy.store_query_text,
-            time.time,
-            count,
         )
+        hands = Hands(self.consent.begin, self.taps.unwant, self.whereabouts.ask, self._on_alert)
+        self.journeys = Journeys(rules, self.ledger, hands, time.time, count)
+        self.recovery = Recovery(self.ami, store, self.tracker, self.journeys, self.policies.met, time.time)
+        self.ledger.on_loss = lambda: self._resync(False)
         board = LiveBoard(rubric.evidence.stay_s)
-        self._watch_board = watching(board)
+        self._watch_board = watching(board, time.time)
         self.journeys.watch = self._watch
         self.live = LiveFeed(board, uuid.uuid4().hex[:8], time.time)
         self.doors = Doors(
@@ -155,15 +170,26 @@ class Service:
     # What the parts tell.
 
     def _on_ami(self, event: Mapping[str, str]) -> None:
-        self.journeys.on_ami(event)
+        if self.tracker.names.leaves_out(event):
+            self._group.create_task(self.recovery.members(), name="members")
+        self.recovery.on_ami(event)
         self.ranker.on_ami(event)
 
     def _on_link(self, state: LinkState) -> None:
         self.health.set("asterisk", state.up, state.reason)
         self.ranker.on_link(state.up)
-        if state.up:
-            self._tap_mode = tap_mode(self.settings.asterisk.tap, state.version)
-            self._group.create_task(self._resync(state.restarted), name="resync")
+        if not state.up:
+            self.recovery.link_lost()
+            return
+        self.consent.mode = tap_mode(self.settings.asterisk.tap, state.version)
+        self._resync(state.restarted)
+
+    def _resync(self, restarted: bool) -> None:
+        self._group.create_task(self.recovery.resync(restarted), name="resync")
+
+    def _channel_of(self, call_id: str) -> str | None:
+        call = self.tracker.calls.get(call_id)
+        return call.channel if call else None
 
     def _on_worker(self, message: ToService) -> None:
         match message:
@@ -177,7 +203,7 @@ class Service:
                 self.journeys.put(message)
             case WorkerLost():
                 self.taps.on_worker_lost(list(message.uuids))
-                self.journeys.put(TapsLost(frozenset(message.uuids)))
+                self.journeys.taps_lost(message.uuids)
                 self.health.set("analysis", self.pool.ready, "a worker died")
             case Ready():
                 self.health.set("analysis", True, "; ".join(message.problems))
@@ -191,63 +217,12 @@ class Service:
             case TextResult() | ModelsLoaded():
                 pass  # the pool answers whoever asked
 
-    def _watch(self, told: Told) -> None:
-        self._watch_board(told)
+    def _watch(self, told: Told, call: CallState) -> None:
+        self._watch_board(told, call)
         self.chat.watch(told)
 
     def _on_alert(self, alerted: Alerted) -> None:
         self.user_events.tell("EmocxAlert", alerted.user_event())
-        self.journeys.watch(alerted)
-
-    async def _resync(self, restarted: bool) -> None:
-        """Catch up with what happened while the link was down (or we were)."""
-        try:
-            if restarted:
-                for change in self.tracker.asterisk_restarted(time.time()):
-                    self.journeys.take(change)
-            status = await self.ami.action("Status", {})
-            await self.journeys.recover([e for e in status.events if "Uniqueid" in e])
-            queues = await self.ami.action("QueueStatus", {})
-            await self.policies.met(queues.events)
-            for entry in queues.events:
-                self.journeys.on_ami(entry)  # members: what queues call their agents
-                known = self.tracker.calls.get(entry.get("Uniqueid", ""))
-                if entry.get("Event") == "QueueEntry" and (known is None or known.queue is None):
-                    self.journeys.on_ami({**entry, "Event": "QueueCallerJoin"})
-        except (PeerUnavailable, RefusedError) as error:
-            log.warning("not in step with Asterisk", key="ami.resync_failed", why=str(error))
-
-    def _begin_tap(self, change: AgentConnected, zero_at: float | None) -> None:
-        if self._tap_mode != "off":
-            self._group.create_task(self._tap(change, zero_at), name=f"begin tap {change.call_id}")
-
-    async def _tap(self, change: AgentConnected, zero_at: float | None) -> None:
-        """Tap the call unless its customer opted out of analysis."""
-        call = self.tracker.calls.get(change.call_id)
-        if call is None:
-            return
-        try:
-            answers = [
-                await self.ami.action("Getvar", {"Channel": channel, "Variable": "EMOCX_OPTOUT"})
-                for channel in self.tracker.speakers(change.call_id)
-            ]
-        except (PeerUnavailable, RefusedError) as error:
-            # Not knowing is no consent.
-            log.warning("call not tapped", key="tap.unknown_consent", call_id=change.call_id, why=str(error))
-            return
-        if any(answer.headers.get("Value", "") == "1" for answer in answers):
-            self.taps.unwant(change.call_id)
-            self.journeys.put(OptedOut(change.call_id))
-            return
-        if change.call_id not in self.tracker.calls:
-            return  # hung up meanwhile
-        if self._tap_mode == "stereo":
-            self.taps.want(change.call_id, call.uniqueid, "stereo", zero_at)
-        else:
-            self.taps.want(change.call_id, call.uniqueid, "customer", zero_at)
-            if self._tap_mode == "dual" and change.agent_uniqueid:
-                self.taps.unwant_mode(change.call_id, "agent")
-                self.taps.want(change.call_id, change.agent_uniqueid, "agent", zero_at)
 
     # The dialplan.
 
@@ -303,8 +278,12 @@ class Service:
         )  # fmt: skip
         return create_app(parts)
 
-    def _announce_call_back(self, call_id: str, number: str, failed: bool) -> None:
-        if failed:
-            self.journeys.take(CallEnded(call_id, time.time(), "lost"))
+    def _announce_call_back(self, call_id: str, number: str, why_not: str | None) -> None:
+        now = time.time()
+        if why_not is not None:
+            self.journeys.put(CallbackDialled(call_id, "failed", why_not))
+            self.tracker.forget(call_id)
+            self.journeys.put(CallEnded(call_id, now, "hangup", "system"))
         else:
-            self.tracker.announce(call_id, "", number, time.time())
+            self.tracker.announce(call_id, "", number, now, callback=True)
+            self.journeys.put(CallbackBegun(call_id, now, number))

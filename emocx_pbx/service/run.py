@@ -61,7 +61,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         runner = await listen(service.web_app(sending.test), settings, store.accounts)
         await service.agi.start()
         pool = group.create_task(service.pool.start(), name="pool")
-        journeys = group.create_task(service.journeys.run(), name="journeys")
+        ledger = group.create_task(service.ledger.run(), name="ledger")
         sender = group.create_task(sending.run(), name="sender")
         ami = group.create_task(service.ami.run(), name="ami")
         watching = group.create_task(service.policies.watch(), name="queues")
@@ -88,8 +88,13 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
                 await service.pool.stop()
         except TimeoutError:
             log.warning("workers did not stop in time", key="pool.stop_late")
-        journeys.cancel()
-        await service.journeys.drain()
+        ledger.cancel()
+        await asyncio.gather(ledger, return_exceptions=True)
+        try:
+            async with asyncio.timeout(STOP_DEADLINE_S):
+                await service.ledger.drain()
+        except TimeoutError:
+            log.error("changes of calls not written", key="ledger.unwritten", count=len(service.ledger))
         sender.cancel()
         forgetting.cancel()
         telling.cancel()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import aiosqlite
 import msgspec
 
-from emocx_pbx.domain import LABELS, Decision, Reading, Scores, Segment, Span
+from emocx_pbx.domain import LABELS, Decision, Reading, Scores, Segment, Span, Visit
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.connection import Row
 from emocx_pbx.store.outbox import Outbox
@@ -77,10 +77,11 @@ class Calls(Outbox):
         decision_id: str | None,
         events: Sequence[NewEvent] = (),
         queued_at: float | None = None,
+        callback: str | None = None,
     ) -> None:
         """A call began; told again, it only fills in what was not known.
 
-        `queued_at` is when it first joined a queue.
+        `queued_at` is when it first joined a queue; `callback` how dialling the customer stands.
         """
         async with self._connection.transaction() as c:
             await self._sql.start_call(
@@ -92,6 +93,7 @@ class Calls(Outbox):
                 queue=queue or None,
                 decision_id=decision_id or None,
                 queued_at=queued_at,
+                callback=callback,
             )
             if decision_id:
                 await self._sql.attach_decision(c, decision_id=decision_id, call_id=call_id)
@@ -110,19 +112,28 @@ class Calls(Outbox):
         async with self._connection.transaction() as c:
             await self._sql.set_tapped(c, call_id=call_id, at=at)
 
-    async def open_segment(self, segment: Segment) -> None:
-        """An agent's part began."""
+    async def save_segment(self, segment: Segment) -> None:
+        """An agent's part as it is known now: open, or closed with its reason."""
         values = {f.name: getattr(segment, f.name) for f in fields(segment) if f.name != "index"}
+        seen = segment.started_at if segment.ended_at is None else segment.ended_at
         async with self._connection.transaction() as c:
-            await self._sql.open_segment(c, number=segment.index, **values)
+            await self._sql.save_segment(c, number=segment.index, **values)
             await self._refresh(c, segment.call_id)
-            await self._sql.touch_call(c, call_id=segment.call_id, at=segment.started_at)
+            await self._sql.touch_call(c, call_id=segment.call_id, at=seen)
 
-    async def close_segment(self, call_id: str, index: int, at: float, reason: str) -> None:
-        """An agent's part ended; the first word counts."""
+    async def save_visit(self, call_id: str, index: int, visit: Visit) -> None:
+        """A stay in a queue as it is known now."""
         async with self._connection.transaction() as c:
-            await self._sql.close_segment(c, call_id=call_id, number=index, at=at, reason=reason)
-            await self._sql.touch_call(c, call_id=call_id, at=at)
+            await self._sql.save_visit(
+                c,
+                call_id=call_id,
+                number=index,
+                queue=visit.queue,
+                entered_at=visit.entered_at,
+                left_at=visit.left_at,
+                left_why=visit.left,
+            )
+            await self._sql.touch_call(c, call_id=call_id, at=visit.left_at or visit.entered_at)
 
     async def add_readings(
         self,
@@ -153,21 +164,49 @@ class Calls(Outbox):
             await query(c, call_id=call_id, at=at)
             await self._sql.touch_call(c, call_id=call_id, at=at)
 
-    async def end_call(self, call_id: str, at: float, reason: str, events: Sequence[NewEvent] = ()) -> bool:
-        """The call is over: open segments and holds close, `events` (call.ended last) are queued.
+    async def end_call(
+        self,
+        call_id: str,
+        at: float,
+        reason: str,
+        events: Sequence[NewEvent] = (),
+        *,
+        disposition: str = "answered",
+        hung_up_by: str | None = None,
+        callback: str | None = None,
+    ) -> bool:
+        """The call is over: open parts, stays and holds close, `events` (call.ended last) are queued.
 
         Returns:
             False if it had ended before; of the events only those never told are added then.
         """
         async with self._connection.transaction() as c:
-            ended: int = await self._sql.end_call(c, call_id=call_id, at=at, reason=reason)
+            ended: int = await self._sql.end_call(
+                c,
+                call_id=call_id,
+                at=at,
+                reason=reason,
+                disposition=disposition,
+                hung_up_by=hung_up_by,
+                callback=callback,
+            )
             await self._sql.close_all_segments(c, call_id=call_id, at=at, reason=reason)
+            await self._sql.close_visits(c, call_id=call_id, at=at)
             await self._sql.end_hold(c, call_id=call_id, at=at)
             await self._refresh(c, call_id)
             await self._sql.clear_all_alerts(c, call_id=call_id, at=at)
             await self._add_events(c, events)
         self._tell(events)
         return ended > 0
+
+    async def ended_since(self, since: float) -> list[str]:
+        """Ids of the calls that ended since a time."""
+        return [row["call_id"] for row in await self._connection.rows("ended_since", since=since)]
+
+    async def visits(self, call_id: str) -> tuple[Visit, ...]:
+        """The call's stays in queues in their order."""
+        rows = await self._connection.rows("visits", call_id=call_id)
+        return tuple(Visit(r["queue"], r["entered_at"], r["left_at"], r["left_why"]) for r in rows)
 
     async def _refresh(self, c: aiosqlite.Connection, call_id: str) -> None:
         """What lists show of the call is kept beside it, so that they need not add up."""
@@ -259,6 +298,8 @@ def _segment(row: Row) -> Segment:
         row["started_at"],
         row["ended_at"],
         row["end_reason"],
+        row["ended_to"],
+        row["missed_s"],
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import aiosql
 import aiosqlite
 
-from emocx_pbx.errors import StoreError
+from emocx_pbx.errors import StoreError, StoreUnavailable
 from emocx_pbx.store.migrate import migrate
 
 QUERIES: Final = Path(__file__).parent / "queries"
@@ -114,7 +114,12 @@ class Connection:
             except sqlite3.Error as error:
                 with suppress(sqlite3.Error):
                     await self._writer.rollback()
-                raise StoreError(f"the database refused a change: {error}") from error
+                # A row that breaks a rule breaks it again; a full disk or a lock passes.
+                wrong = isinstance(
+                    error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
+                )
+                kind = StoreError if wrong else StoreUnavailable
+                raise kind(f"the database refused a change: {error}") from error
             except BaseException:
                 # After a cancelled commit this does nothing: SQLite's thread keeps the order.
                 await self._writer.rollback()

@@ -71,4 +71,5 @@ class Store(RankingRows):
             grades=await self.grades_of_call(call_id),
             events=await self.events_of_call(call_id),
             alerts=await self.alerts_of_call(call_id),
+            visits=await self.visits(call_id),
         )

@@ -12,7 +12,7 @@ from emocx_pbx.store.grades import Grades
 #: Fields of event payloads that point to a customer.
 PERSONAL: Final = ("customer_key", "caller", "text")
 
-_OF_A_CALL: Final = ("segments", "readings", "spans", "holds", "corrections", "alerts", "grades")
+_OF_A_CALL: Final = ("segments", "visits", "readings", "spans", "holds", "corrections", "alerts", "grades")
 
 
 class Erasure(Grades):

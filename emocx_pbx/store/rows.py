@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span
+from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
 
 DeliveryState = Literal["pending", "delivered", "failed"]
 GradeKind = Literal["automatic", "recomputed", "override", "dispute"]
@@ -27,6 +27,12 @@ class CallRow:
     """When the first tapped sample was heard: zero of the readings' and spans' times."""
     last_seen_at: float
     """Last time anything was heard of the call; an end is assumed there after a crash."""
+    disposition: str | None = None
+    """answered, abandoned, overflowed, voicemail, no-answer, busy, failed or lost; None: it goes on."""
+    hung_up_by: str | None = None
+    """customer, agent or system; None: not known."""
+    callback: str | None = None
+    """dialling, answered, no-answer, busy or failed; None: the customer called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,7 @@ class CallDetail:
     """All revisions, by segment and revision."""
     events: tuple[EventRow, ...]
     alerts: tuple[AlertRow, ...] = ()
+    visits: tuple[Visit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,25 @@
 """The tracker on event sequences as a real Asterisk sends them."""
 
+from dataclasses import dataclass
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.domain import Segment
-from emocx_pbx.pbx.tracking.tracker import (
+from emocx_pbx.pbx.tracking.changes import (
     AgentConnected,
+    AgentJoined,
+    AgentLeft,
     CallEnded,
     CallStarted,
-    CallTracker,
     CustomerMoved,
     HoldChanged,
+    PartExplained,
     QueueJoined,
-    SegmentClosed,
-    SegmentOpened,
-    TrackedCall,
-    endpoint_of,
+    QueueLeft,
 )
+from emocx_pbx.pbx.tracking.names import endpoint_of
+from emocx_pbx.pbx.tracking.tracked import Leg, TrackedCall
+from emocx_pbx.pbx.tracking.tracker import CallTracker
 
 CUSTOMER = {"Channel": "PJSIP/customer-00000001", "Uniqueid": "1.1"}
 ALICE = {"Channel": "PJSIP/201-00000002", "Uniqueid": "1.2"}
@@ -58,9 +61,32 @@ def play(*events):
     return [c for at, event in enumerate(events) for c in tracker.feed(event, float(at))]
 
 
+@dataclass
+class Part:
+    """An agent's part as the tracker tells it."""
+
+    call_id: str
+    agent: str
+    queue: str | None
+    via: str
+    started_at: float
+    ended_at: float | None = None
+    reason: str | None = None
+
+
 def parts(changes):
-    """Segments in the order in which they ended."""
-    return [c.segment for c in changes if isinstance(c, SegmentClosed)]
+    """Parts in the order in which they began."""
+    found, newest = [], {}
+    for change in changes:
+        match change:
+            case AgentJoined(call_id, at, leg, agent, _, queue, via):
+                newest[leg] = Part(call_id, agent, queue, via, at)
+                found.append(newest[leg])
+            case AgentLeft(_, at, leg, reason):
+                newest[leg].ended_at, newest[leg].reason = at, reason
+            case PartExplained(_, leg, reason):
+                newest[leg].reason = reason
+    return found
 
 
 def test_a_plain_queue_call_is_one_segment():
@@ -73,15 +99,15 @@ def test_a_plain_queue_call_is_one_segment():
         leave(CUSTOMER),
         hangup(CUSTOMER),
     )
-    opened = Segment("1.1", 0, "Alice", "PJSIP/201", "care", "queue", started_at=3.0)
-    closed = Segment("1.1", 0, "Alice", "PJSIP/201", "care", "queue", 3.0, 4.0, "agent_left")
     assert changes == [
         CallStarted("1.1", 0.0, "PJSIP/customer-00000001", "care", "5550100"),
         QueueJoined("1.1", 0.0, "care", 1),
         AgentConnected("1.1", 1.0, "Alice", "PJSIP/201", "care", 3.0, "1.2"),
-        SegmentOpened(opened),
-        SegmentClosed(closed),
-        CallEnded("1.1", 6.0, "hangup"),
+        QueueLeft("1.1", 3.0, "care", "answered"),
+        AgentJoined("1.1", 3.0, "1.2", "Alice", "PJSIP/201", "care", "queue"),
+        AgentLeft("1.1", 4.0, "1.2", "agent_hung_up", None, certain=False),
+        PartExplained("1.1", "1.2", "agent_hung_up"),
+        CallEnded("1.1", 6.0, "hangup", "system"),
     ]
 
 
@@ -119,20 +145,26 @@ def test_requeue_opens_a_segment_for_the_next_member_without_a_new_call():
         hangup(CUSTOMER),
     )
     assert sum(isinstance(c, CallStarted) for c in changes) == 1
-    assert [(s.index, s.agent, s.queue) for s in parts(changes)] == [
-        (0, "Alice", "care"),
-        (1, "Bob", "retention"),
-    ]
+    assert [(s.agent, s.queue) for s in parts(changes)] == [("Alice", "care"), ("Bob", "retention")]
 
 
 def test_our_own_tap_is_nobodys_segment():
     tap = {"Channel": "AudioSocket/127.0.0.1:9092-abc", "Uniqueid": "emocx-tap-1"}
-    assert not any(isinstance(c, SegmentOpened) for c in play(join(), enter(CUSTOMER), enter(tap)))
+    assert not any(isinstance(c, AgentJoined) for c in play(join(), enter(CUSTOMER), enter(tap)))
 
 
 def test_an_abandoned_call_says_so():
-    changes = play(join(), {"Event": "QueueCallerAbandon", **CUSTOMER}, hangup(CUSTOMER))
-    assert changes[-1] == CallEnded("1.1", 2.0, "abandoned")
+    changes = play(
+        join(),
+        {"Event": "HangupRequest", **CUSTOMER},
+        {"Event": "QueueCallerAbandon", **CUSTOMER},
+        {"Event": "QueueCallerLeave", "Queue": "care", **CUSTOMER},
+        hangup(CUSTOMER),
+    )
+    assert changes[-2:] == [
+        QueueLeft("1.1", 3.0, "care", "abandoned"),
+        CallEnded("1.1", 4.0, "hangup", "customer"),
+    ]
 
 
 LOCAL_1 = {"Channel": "Local/201@from-queue-00000001;1", "Uniqueid": "1.8"}
@@ -223,7 +255,7 @@ def test_a_customer_behind_an_optimised_local_goes_on_under_the_same_id():
     )
     assert CustomerMoved("1.9", 6.0, caller["Channel"], "1.0") in changes
     assert [(s.call_id, s.started_at, s.ended_at) for s in parts(changes)] == [("1.9", 5.0, 12.0)]
-    assert changes[-1] == CallEnded("1.9", 12.0, "hangup")
+    assert changes[-1] == CallEnded("1.9", 12.0, "hangup", "customer")
 
 
 def test_who_speaks_for_a_customer_is_also_he_who_is_behind_a_local_channel():
@@ -248,7 +280,7 @@ def test_a_caller_who_asked_for_a_decision_stays_one_call_through_a_local_channe
     )
     changes = [c for event in events for c in tracker.feed(event, 1.0)]
     assert [(s.call_id, s.agent) for s in parts(changes)] == [("1.1", "Alice")]
-    assert changes[-1] == CallEnded("1.1", 1.0, "hangup")
+    assert changes[-1] == CallEnded("1.1", 1.0, "hangup", "customer")
 
 
 def test_a_supervisor_has_no_part_while_the_agent_is_there():
@@ -307,7 +339,8 @@ def test_hold_ends_with_the_part_and_the_customers_own_hold_is_not_the_agents():
         hangup(CUSTOMER),
     )
     holds = [c for c in changes if isinstance(c, HoldChanged)]
-    assert holds == [HoldChanged("1.1", 5.0, True), HoldChanged("1.1", 7.0, False)]
+    # The state ends a hold with the last part, and takes each change once.
+    assert holds == [HoldChanged("1.1", 5.0, True), HoldChanged("1.1", 6.0, True)]
 
 
 def test_who_waits_in_a_holding_bridge_talks_to_nobody():
@@ -319,19 +352,19 @@ def test_who_waits_in_a_holding_bridge_talks_to_nobody():
 
 def test_after_a_lost_link_the_living_channels_decide():
     tracker = CallTracker()
-    segment = Segment("1.1", 0, "Alice", "PJSIP/201", "care", "queue", started_at=3.0)
-    tracker.adopt(TrackedCall("1.1", CUSTOMER["Channel"], 0.0, queue="care", segments=1), {"1.2": segment})
+    leg = Leg("Alice", "PJSIP/201", "care", "queue")
+    tracker.adopt(TrackedCall("1.1", CUSTOMER["Channel"], 0.0, queue="care"), {"1.2": leg})
     alive = [{**CUSTOMER, "BridgeID": "b1"}, {**ALICE, "BridgeID": "b1"}]
     assert tracker.reconcile(alive, 10.0) == []
     gone = tracker.reconcile([], 20.0)
-    assert [type(c) for c in gone] == [SegmentClosed, CallEnded]
+    assert [type(c) for c in gone] == [AgentLeft, CallEnded]
     assert gone[-1] == CallEnded("1.1", 20.0, "lost")
 
 
 def test_after_a_restart_of_ours_an_agent_behind_a_local_member_keeps_his_part():
     tracker = CallTracker()
-    segment = Segment("1.1", 0, "Alice", "Local/201@from-queue/n", "care", "queue", started_at=3.0)
-    tracker.adopt(TrackedCall("1.1", CUSTOMER["Channel"], 0.0, queue="care", segments=1), {"1.8": segment})
+    leg = Leg("Alice", "Local/201@from-queue/n", "care", "queue")
+    tracker.adopt(TrackedCall("1.1", CUSTOMER["Channel"], 0.0, queue="care"), {"1.8": leg})
     bridged = [(CUSTOMER, "b1"), (LOCAL_1, "b1"), (LOCAL_2, "b0"), (ALICE, "b0")]
     assert tracker.reconcile([{**who, "BridgeID": bridge} for who, bridge in bridged], 10.0) == []
     tracker.feed(leave(ALICE, "b0"), 11.0)
@@ -364,24 +397,18 @@ ANYTHING = st.one_of(
 @given(st.lists(ANYTHING, max_size=40))
 def test_whatever_comes_each_part_is_closed_once_and_each_call_ends_once(events):
     changes = play(join(), *events, *(hangup(who) for who in CHANNELS))
-    going, opened, on_hold = {}, set(), {}
+    going, over = set(), set()
     for change in changes:
         match change:
-            case CallStarted():
-                assert not opened  # only a channel's second life may begin again
-            case SegmentOpened(segment):
-                assert segment.index == len(opened) and segment.ended_at is None
-                opened.add(segment.index)
-                going[segment.index] = segment
-            case SegmentClosed(segment):
-                begun = going.pop(segment.index)
-                assert (begun.agent, begun.started_at) == (segment.agent, segment.started_at)
-                assert segment.ended_at >= segment.started_at
-            case HoldChanged(call_id, _, held):
-                assert on_hold.get(call_id, False) is not held
-                on_hold[call_id] = held
+            case CallStarted(call_id):
+                over.discard(call_id)  # only a channel's second life may begin again
+            case AgentJoined(call_id, _, leg):
+                assert call_id not in over and leg not in going
+                going.add(leg)
+            case AgentLeft(_, _, leg):
+                going.remove(leg)
             case CallEnded(call_id):
-                assert not going and not on_hold.get(call_id)
-                opened = set()
+                assert not going and call_id not in over
+                over.add(call_id)
     assert not going
     assert sum(isinstance(c, CallStarted) for c in changes) == sum(isinstance(c, CallEnded) for c in changes)

@@ -72,9 +72,10 @@ class Bridges:
             del self._where[uniqueid]
             self._halves.pop(channel, None)
 
-    def is_bridged(self, uniqueid: str) -> bool:
-        """Whether a channel is in a bridge."""
-        return uniqueid in self._where
+    def linked_to(self, uniqueid: str) -> set[str]:
+        """Uniqueids of all channels in a channel's conversation, Local ones between too."""
+        bridge = self._where.get(uniqueid)
+        return self.linked(bridge) if bridge else set()
 
     def beyond(self, channel: str) -> str | None:
         """Uniqueid of a Local channel's other half, if that is in a bridge."""

@@ -5,9 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from emocx_pbx.domain import Segment
-
-EndReason = Literal["hangup", "abandoned", "lost", "asterisk_restart"]
+EndReason = Literal["hangup", "lost", "asterisk_restart"]
+Via = Literal["queue", "transfer", "dial"]
+#: How a caller left a queue.
+Left = Literal["answered", "abandoned", "timeout", "key", "redirected", "empty"]
+#: Why an agent's part ended; consulted: the agent asked a colleague and came back.
+PartEnd = Literal[
+    "customer_hung_up",
+    "agent_hung_up",
+    "blind_transfer",
+    "attended_transfer",
+    "redirected",
+    "parked",
+    "consulted",
+    "lost",
+    "asterisk_restart",
+]
+#: What became of dialling a customer back.
+Dialled = Literal["answered", "no-answer", "busy", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +47,16 @@ class QueueJoined:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLeft:
+    """The customer waits no longer; told again, the later word counts."""
+
+    call_id: str
+    at: float
+    queue: str
+    why: Left
+
+
+@dataclass(frozen=True, slots=True)
 class AgentConnected:
     """An agent is being connected with the customer: by app_queue, or by a transfer (queue is empty)."""
 
@@ -45,17 +70,43 @@ class AgentConnected:
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentOpened:
-    """Customer and agent share a bridge."""
+class AgentJoined:
+    """An agent and the customer can hear each other."""
 
-    segment: Segment
+    call_id: str
+    at: float
+    leg: str
+    """Uniqueid of the agent's leg."""
+    agent: str
+    interface: str
+    queue: str | None
+    via: Via
+    missed_s: float = 0.0
+    """So many seconds of it, at most, passed before we knew."""
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentClosed:
-    """Customer or agent left the bridge they shared; `segment.ended_at` is set."""
+class AgentLeft:
+    """Agent and customer can't hear each other any more."""
 
-    segment: Segment
+    call_id: str
+    at: float
+    leg: str
+    reason: PartEnd
+    to: str | None = None
+    """Where a transfer went."""
+    certain: bool = True
+    """False: PartExplained follows, or the call's end, which makes the reason certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartExplained:
+    """Why an agent's part that is over ended."""
+
+    call_id: str
+    leg: str
+    reason: PartEnd
+    to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +129,44 @@ class CustomerMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class NotACustomer:
+    """What was taken for a customer is an agent, who consulted a colleague: no tap, no grade."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackDialled:
+    """What became of dialling a customer back."""
+
+    call_id: str
+    outcome: Dialled
+    detail: str = ""
+    """A plain sentence, if there is more to say."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """The customer's channel is gone."""
 
     call_id: str
     at: float
     reason: EndReason
+    by: Literal["customer", "agent", "system"] | None = None
+    """Who hung up; None: not known."""
 
 
 CallChange = (
     CallStarted
     | QueueJoined
+    | QueueLeft
     | AgentConnected
-    | SegmentOpened
-    | SegmentClosed
+    | AgentJoined
+    | AgentLeft
+    | PartExplained
     | HoldChanged
     | CustomerMoved
+    | NotACustomer
+    | CallbackDialled
     | CallEnded
 )

@@ -1,283 +1,399 @@
-"""Which calls are going on, and whose part each stretch is: a pure tracker fed with AMI events.
+"""Which calls are going on, and who talks with whom: a pure tracker fed with AMI events.
 
 Sources: Asterisk's AMI v2 specification (bridges, channel snapshots) and app_queue's events; every
-rule here is one that a real Asterisk made necessary (tests/pbx_real/test_segments.py).
+rule here is one that a real Asterisk made necessary (tests/pbx_real).
 A call is a customer's channel that joined a queue (or asked for a decision); its id is that
-channel's Uniqueid. An agent's segment lasts while he and the customer can hear each other:
+channel's Uniqueid. An agent's part lasts while agent and customer can hear each other:
 AgentComplete comes late or not at all after transfers, so bridges are the truth.
 
-Whose part it is: of agents whom a queue announced (AgentConnect), or who took over by a transfer.
-Whoever joins while such an agent is there (a supervisor in a conference) has no part until that
-agent is gone; then he has taken over. Somebody behind a queue's Local member has the member's name,
-also after the Local was optimised away; who comes behind it later took over by a transfer.
+Who is a customer: whoever joins a queue, but for agents' telephones and for a Local channel that an
+agent, not the customer, is behind (callers.py). Such a channel consults a colleague; after a
+hand-over the colleague is adopted into the customer's call.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
 
-from emocx_pbx.domain import Segment
 from emocx_pbx.pbx.tracking.bridges import HOLDING, Bridges
+from emocx_pbx.pbx.tracking.callbacks import dialled, outcome_of
+from emocx_pbx.pbx.tracking.callers import Callers
 from emocx_pbx.pbx.tracking.changes import (
     AgentConnected,
+    CallbackDialled,
     CallChange,
     CallEnded,
     CallStarted,
     CustomerMoved,
     EndReason,
     HoldChanged,
+    NotACustomer,
     QueueJoined,
-    SegmentClosed,
-    SegmentOpened,
+    QueueLeft,
 )
-from emocx_pbx.pbx.tracking.tracked import AgentNames, Leg, TrackedCall, endpoint_of
+from emocx_pbx.pbx.tracking.endings import Endings
+from emocx_pbx.pbx.tracking.tracked import AgentNames, Consult, Ending, Leg, TrackedCall, connected
 
-__all__ = [
-    "AgentConnected",
-    "CallChange",
-    "CallEnded",
-    "CallStarted",
-    "CallTracker",
-    "CustomerMoved",
-    "HoldChanged",
-    "QueueJoined",
-    "SegmentClosed",
-    "SegmentOpened",
-    "TrackedCall",
-    "endpoint_of",
-]
+Event = Mapping[str, str]
 
 
 class CallTracker:
     """Turns AMI events, in their order, into changes of calls."""
 
     def __init__(self, agent_name: re.Pattern[str] | None = None) -> None:
-        self._names = AgentNames(agent_name)
-        self._calls: dict[str, TrackedCall] = {}
-        self._customers: dict[str, str] = {}
-        """Channel that speaks for a customer, to call_id."""
+        self.names = AgentNames(agent_name)
         self._bridges = Bridges()
+        self._callers = Callers(self._bridges, self.names)
+        self._endings = Endings()
+        self._picked: set[str] = set()
+        """Channels of colleagues who picked up what rang elsewhere."""
 
     @property
     def calls(self) -> Mapping[str, TrackedCall]:
         """Calls that have not ended, by call_id."""
-        return self._calls
+        return self._callers.calls
 
-    def feed(self, event: Mapping[str, str], at: float) -> list[CallChange]:
+    def feed(self, event: Event, at: float) -> list[CallChange]:
         """Changes that follow from one AMI event received at `at` (Unix seconds)."""
         handler = _HANDLERS.get(event.get("Event", ""))
         return handler(self, event, at) if handler else []
 
     def speakers(self, call_id: str) -> list[str]:
-        """Channels that may know what the customer wants: his own, and who is behind it if it is a Local."""
-        call = self._calls.get(call_id)
+        """Channels that may know what the customer wants: their own, and who is behind a Local one."""
+        call = self.calls.get(call_id)
         if call is None:
             return []
         far = self._bridges.beyond(call.channel)
         return [call.channel, *(p.channel for p in (self._bridges.heard_by(far) if far else []))]
 
-    def adopt(self, call: TrackedCall, segments: Mapping[str, Segment]) -> None:
+    def adopt(self, call: TrackedCall, legs: Mapping[str, Leg]) -> None:
         """Take over a call known from the store, after a restart of ours."""
-        call.open = dict(segments)
-        for leg, known in segments.items():
-            call.legs[leg] = Leg(known.agent, known.interface, known.queue, known.via)
-        self._add(call)
+        call.open = dict(legs)
+        call.legs |= legs
+        self._callers.add(call)
 
-    def announce(self, call_id: str, channel: str, caller: str, at: float) -> None:
-        """Know a customer's channel before it joins a queue (it asked for a decision)."""
-        if call_id not in self._calls:
-            self._add(TrackedCall(call_id, channel, at, caller=caller))
+    def forget(self, call_id: str) -> None:
+        """An announced call never came to be."""
+        self._callers.remove(call_id)
 
-    def reconcile(self, channels: Iterable[Mapping[str, str]], at: float) -> list[CallChange]:
-        """Changes missed while the link was down, from the answers to the AMI action Status."""
+    def announce(self, call_id: str, channel: str, caller: str, at: float, callback: bool = False) -> None:
+        """Know a customer's channel before it joins a queue: it asked for a decision, or we dial it."""
+        if call_id not in self.calls:
+            internal = not callback and self.names.is_agent(channel, caller)
+            call = TrackedCall(call_id, channel, at, caller=caller, callback=callback, internal=internal)
+            self._callers.add(call)
+
+    # After the link was down.
+
+    def reconcile(
+        self, channels: Iterable[Event], at: float, since: float | None = None, asked_at: float = inf
+    ) -> list[CallChange]:
+        """Changes missed while the link was down, or we were.
+
+        Args:
+            channels: the answers to the AMI action Status, best with MEMBERNAME and MEMBERINTERFACE.
+            at: now.
+            since: when we were last in step; None: not known.
+            asked_at: when Status was asked; a call that began later is none of its answer's.
+        """
         known = list(channels)
         living = {channel.get("Uniqueid", "") for channel in known}
         self._bridges.restart(known)
+        self._callers.restart(known)
+        self._picked &= living
         changes: list[CallChange] = []
-        for call in list(self._calls.values()):
+        for call in list(self.calls.values()):
             if call.uniqueid not in living:
+                if call.started_at >= asked_at:
+                    continue
                 changes += self._end(call, at, "lost")
                 continue
             call.moving = None
             call.left = {leg: left for leg, left in call.left.items() if leg in living}
-            changes += self._settle(call, at, "lost")
+            missed_s = max(0.0, at - since) if since is not None else 0.0
+            changes += self._settle(call, at, Ending("lost"), missed_s)
+        for channel in self._callers.unknown(known):
+            changes += self._found(channel, at, since)
         return changes
+
+    def _found(self, channel: Event, at: float, since: float | None) -> list[CallChange]:
+        """A customer in a queue, or with an agent of it, who came while we were away."""
+        queue = channel.get("Data", "").partition(",")[0]
+        self.names.met_variables(channel.get("Variable", ""), queue)
+        started = at - float(channel.get("Seconds") or 0)
+        joined = {**channel, "Queue": queue, "Position": "0"}
+        changes = self._queue_join(joined, min(at, started))
+        call = self._callers.of(channel)
+        if call is None or not channel.get("BridgeID"):
+            return changes
+        missed_s = at - max(started, since if since is not None else started)
+        return [*changes, *self._settle(call, at, Ending("lost"), max(0.0, missed_s))]
 
     def asterisk_restarted(self, at: float) -> list[CallChange]:
         """Asterisk came back as a new process: every call it had is gone."""
         self._bridges.restart()
-        return [c for call in list(self._calls.values()) for c in self._end(call, at, "asterisk_restart")]
-
-    def _add(self, call: TrackedCall) -> None:
-        self._calls[call.call_id] = call
-        self._customers[call.uniqueid] = call.call_id
-
-    def _call_of(self, event: Mapping[str, str]) -> TrackedCall | None:
-        return self._calls.get(self._customers.get(event.get("Uniqueid", ""), ""))
+        self._picked.clear()
+        changes = [c for call in list(self.calls.values()) for c in self._end(call, at, "asterisk_restart")]
+        self._callers.restart([])
+        return changes
 
     # Queues.
 
-    def _queue_join(self, event: Mapping[str, str], at: float) -> list[CallChange]:
+    def _queue_join(self, event: Event, at: float) -> list[CallChange]:
         uniqueid, channel = event.get("Uniqueid", ""), event.get("Channel", "")
-        queue = event.get("Queue", "")
-        call = self._call_of(event) or self._call_behind(uniqueid, channel)
+        queue, position = event.get("Queue", ""), int(event.get("Position") or 0)
+        call = self._callers.of(event) or self._callers.behind(uniqueid, channel)
+        if call is None and (call := self._callers.linked(event)) is not None:
+            self._callers.speaks_for(uniqueid, call)
+        if call is None and self._callers.is_agents(event):
+            self._callers.consults[uniqueid] = Consult(queue, at, channel, position)
+            return []
         if call is None:
             call = TrackedCall(uniqueid, channel, at, caller=event.get("CallerIDNum", ""))
-            self._add(call)
+            self._callers.add(call)
+        if call.internal:
+            return []
+        call.linkedid = event.get("Linkedid", "")
+        return [*self._goes_on(call, event), *self._enters(call, queue, position, event, at)]
+
+    def _enters(
+        self, call: TrackedCall, queue: str, position: int, event: Event, at: float
+    ) -> list[CallChange]:
         changes: list[CallChange] = []
         if call.queue is None:
+            if call.callback:
+                changes.append(CallbackDialled(call.call_id, "answered"))
+            call.channel = call.channel or event.get("Channel", "")
             changes.append(CallStarted(call.call_id, at, call.channel, queue, call.caller))
-        call.queue, call.abandoned = queue, False
-        changes.append(QueueJoined(call.call_id, at, queue, int(event.get("Position") or 0)))
+        call.queue, call.waiting, call.leaves = queue, True, None
+        call.left_queue_at = None
+        call.place = event.get("Context", ""), event.get("Exten", "")
+        changes.append(QueueJoined(call.call_id, at, queue, position))
         return changes
 
-    def _call_behind(self, uniqueid: str, channel: str) -> TrackedCall | None:
-        """The call whose customer is at the other end of a Local channel.
-
-        An agent behind a Local member who transfers into a queue sends the Local there, not the customer.
-        """
-        far = self._bridges.beyond(channel)
-        for party in self._bridges.heard_by(far) if far else []:
-            if call_id := self._customers.get(party.local or party.uniqueid):
-                self._customers[uniqueid] = call_id
-                return self._calls[call_id]
-        return None
-
-    def _abandon(self, event: Mapping[str, str], at: float) -> list[CallChange]:
-        if call := self._call_of(event):
-            call.abandoned = True
+    def _abandon(self, event: Event, at: float) -> list[CallChange]:
+        """Told of every caller who leaves unanswered, whatever the reason."""
+        if call := self._callers.of(event):
+            call.leaves = self._endings.of_wait(call, event)
         return []
 
-    def _member(self, event: Mapping[str, str], at: float) -> list[CallChange]:
-        name = event.get("MemberName") or event.get("Name", "")
-        agent = self._names.of_member(name, event.get("Interface") or event.get("Location", ""))
-        for key in ("Interface", "Location", "StateInterface"):
-            if interface := event.get(key):
-                self._names.learn(interface, agent)
-        return []
-
-    def _agent_connect(self, event: Mapping[str, str], at: float) -> list[CallChange]:
-        self._member(event, at)
-        call = self._call_of(event)
-        if call is None:
+    def _queue_leave(self, event: Event, at: float) -> list[CallChange]:
+        if consult := self._callers.consults.get(event.get("Uniqueid", "")):
+            consult.waiting = False
+        call = self._callers.of(event)
+        if call is None or not call.waiting:
             return []
-        interface = event.get("Interface", "") or endpoint_of(event.get("DestChannel", ""))
-        agent = self._names.of_member(event.get("MemberName", ""), interface)
-        queue = event.get("Queue", "") or None
-        leg = event.get("DestUniqueid", "")
-        call.legs[leg] = Leg(agent, interface, queue, "queue")
+        call.waiting = False
+        if call.leaves is not None:
+            call.left_queue_at = at
+        queue = event.get("Queue", "") or call.queue or ""
+        return [QueueLeft(call.call_id, at, queue, call.leaves or "answered")]
+
+    def _agent_connect(self, event: Event, at: float) -> list[CallChange]:
+        self.names.met(event)
+        uniqueid, leg = event.get("Uniqueid", ""), event.get("DestUniqueid", "")
+        call = self._callers.of(event) or self._callers.behind(uniqueid, event.get("Channel", ""))
+        consult = self._callers.consults.get(uniqueid)
         hold_s = float(event.get("HoldTime") or 0)
-        connected = AgentConnected(call.call_id, at, agent, interface, queue or "", hold_s, leg)
-        return [connected, *self._settle(call, at, "bridge")]
+        known = call.queue if call else consult.queue if consult else None
+        who = connected(event, event.get("Queue", "") or known, self.names, self._picked)
+        if call is None:
+            if consult is not None:
+                asked = Leg(who.agent, who.interface, who.queue, "queue", consult.at, hold_s)
+                self._callers.announced[leg] = asked
+            return []
+        if call.internal:
+            return []
+        call.legs[leg] = who
+        told = AgentConnected(call.call_id, at, who.agent, who.interface, who.queue or "", hold_s, leg)
+        return [told, *self._settle(call, at)]
 
     # Bridges.
 
-    def _bridge_enter(self, event: Mapping[str, str], at: float) -> list[CallChange]:
+    def _bridge_enter(self, event: Event, at: float) -> list[CallChange]:
         channel, uniqueid, bridge = (event.get(k, "") for k in ("Channel", "Uniqueid", "BridgeUniqueid"))
+        changes: list[CallChange] = []
+        if (call := self._callers.of(event)) is not None and call.uniqueid == uniqueid:
+            changes += self._goes_on(call, event)
+            call.place = event.get("Context", ""), event.get("Exten", "")
         if event.get("BridgeTechnology") != HOLDING:
             self._bridges.enter(bridge, uniqueid, channel)
-        changes: list[CallChange] = []
-        for call in self._concerned(bridge):
-            changes += self._settle(call, at, "bridge")
+        changes += self._adopted(at)
+        for call in self._callers.concerned(bridge):
+            changes += self._settle(call, at)
         return [*changes, *self._gone(uniqueid, at)]
 
-    def _bridge_leave(self, event: Mapping[str, str], at: float) -> list[CallChange]:
+    def _bridge_leave(self, event: Event, at: float) -> list[CallChange]:
         uniqueid, bridge = event.get("Uniqueid", ""), event.get("BridgeUniqueid", "")
-        concerned = self._concerned(bridge)
+        concerned = self._callers.concerned(bridge)
         self._bridges.leave(bridge, uniqueid)
         changes: list[CallChange] = []
         for call in concerned:
-            who = "customer_left" if uniqueid == call.uniqueid else "agent_left"
-            changes += self._settle(call, at, who)
+            changes += self._settle(call, at, self._endings.of_part(call, event))
         return changes
 
-    def _settle(self, call: TrackedCall, at: float, reason: str) -> list[CallChange]:
-        return call.settle(self._bridges, self._names, at, reason)
+    def _adopted(self, at: float) -> list[CallChange]:
+        """A customer was handed over to a queue in which an agent waited for a colleague."""
+        changes: list[CallChange] = []
+        for uniqueid, consult in list(self._callers.consults.items()):
+            if not consult.waiting:
+                continue
+            call = self._callers.behind(uniqueid, consult.channel)
+            if call is not None and not call.internal:
+                del self._callers.consults[uniqueid]
+                changes += self._enters(call, consult.queue, consult.position, {}, at)
+        return changes
 
-    def _concerned(self, bridge: str) -> list[TrackedCall]:
-        ids = {self._customers.get(uniqueid, "") for uniqueid in self._bridges.linked(bridge)}
-        return [self._calls[call_id] for call_id in sorted(ids) if call_id in self._calls]
+    def _settle(
+        self, call: TrackedCall, at: float, why: Ending | None = None, missed_s: float = 0.0
+    ) -> list[CallChange]:
+        why = why or Ending("redirected")
+        changes = call.settle(
+            self._bridges, self.names, at, why, self._callers.announced, self._picked, missed_s
+        )
+        return [*self._endings.settled(call, changes), *changes]
+
+    def _goes_on(self, call: TrackedCall, event: Event) -> list[CallChange]:
+        """The customer is somewhere else: it was not the customer who hung up."""
+        return self._endings.explain(call, "customer", Ending("redirected", event.get("Exten") or None))
 
     def _gone(self, uniqueid: str, at: float) -> list[CallChange]:
         """A channel that was between bridges is no longer: whoever is with the customer may take over."""
         changes: list[CallChange] = []
-        for call in self._calls.values():
+        for call in list(self.calls.values()):
             if call.left.pop(call.stands_for.get(uniqueid, uniqueid), None) is not None:
-                changes += self._settle(call, at, "bridge")
+                changes += self._settle(call, at)
         return changes
+
+    # Transfers.
+
+    def _blind_transfer(self, event: Event, at: float) -> list[CallChange]:
+        self._endings.blind(self.calls.values(), event)
+        return []
+
+    def _attended_transfer(self, event: Event, at: float) -> list[CallChange]:
+        if event.get("Result", "Success") != "Success":
+            return []
+        transferers = {event.get(f"{one}TransfererUniqueid", "") for one in ("Orig", "Second")}
+        changes: list[CallChange] = []
+        served = [c for c in self.calls.values() if any(c.real(leg) & transferers for leg in c.legs)]
+        for call in served:
+            changes += self._endings.transferred(call, transferers)
+        for call in list(self.calls.values()):
+            # An agent's second line, from a telephone that no queue told us of, was no customer.
+            if call.uniqueid in transferers and any(other is not call for other in served):
+                self._callers.announced.update(call.legs)
+                call.internal = True
+                changes += [NotACustomer(call.call_id), *self._settle(call, at, Ending("attended_transfer"))]
+        for call in served:
+            changes += self._settle(call, at)
+        return changes
+
+    def _parked(self, event: Event, at: float) -> list[CallChange]:
+        parkee = event.get("ParkeeUniqueid", "")
+        call = self._callers.of({"Uniqueid": parkee})
+        call = call or self._callers.behind(parkee, event.get("ParkeeChannel", ""))
+        space = event.get("ParkingSpace") or None
+        return self._endings.parked(call, Ending("parked", space)) if call else []
 
     # Local channels optimised away.
 
-    def _optimising(self, event: Mapping[str, str], at: float) -> list[CallChange]:
-        changes: list[CallChange] = []
-        for half in ("LocalOne", "LocalTwo"):
-            uniqueid, channel = event.get(f"{half}Uniqueid", ""), event.get(f"{half}Channel", "")
-            far = self._bridges.beyond(channel)
-            for call in self._calls.values():
-                if any(p.local == uniqueid for p in self._bridges.heard_by(call.uniqueid)):
-                    call.moving = event.get("LocalOneUniqueid")
-                elif uniqueid == call.uniqueid and far and (behind := self._bridges.heard_by(far)):
-                    call.moving = event.get("LocalOneUniqueid")
-                    call.uniqueid, call.channel = behind[0].uniqueid, behind[0].channel
-                    self._customers[call.uniqueid] = call.call_id
-                    changes.append(CustomerMoved(call.call_id, at, call.channel, call.uniqueid))
-        return changes
+    def _optimising(self, event: Event, at: float) -> list[CallChange]:
+        moved = self._callers.optimising(event)
+        return [CustomerMoved(call.call_id, at, call.channel, call.uniqueid) for call in moved]
 
-    def _optimised(self, event: Mapping[str, str], at: float) -> list[CallChange]:
-        return self._moved(event.get("LocalOneUniqueid", ""), at)
-
-    def _moved(self, local: str, at: float) -> list[CallChange]:
+    def _optimised(self, event: Event, at: float) -> list[CallChange]:
         changes: list[CallChange] = []
-        for call in self._calls.values():
-            if call.moving == local:
+        for call in self.calls.values():
+            if call.moving == event.get("LocalOneUniqueid", ""):
                 call.moving = None
-                changes += self._settle(call, at, "bridge")
+                changes += self._settle(call, at)
         return changes
 
-    # Hold, and the end.
+    # The rest.
 
-    def _hold(self, event: Mapping[str, str], at: float) -> list[CallChange]:
+    def _hold(self, event: Event, at: float) -> list[CallChange]:
         """Music plays to the customer's channel; Hold is told of the agent's leg that asked for it."""
         name, uniqueid = event["Event"], event.get("Uniqueid", "")
         on_hold = name in {"Hold", "MusicOnHoldStart"}
         if name.startswith("Music"):
-            call = self._call_of(event)
-            return call.set_hold(at, on_hold) if call and call.open else []
-        for call in self._calls.values():
+            call = self._callers.of(event)
+            return [HoldChanged(call.call_id, at, on_hold)] if call and call.open else []
+        for call in self.calls.values():
             if call.stands_for.get(uniqueid, uniqueid) in call.open:
-                return call.set_hold(at, on_hold)
+                return [HoldChanged(call.call_id, at, on_hold)]
         return []
 
-    def _hangup(self, event: Mapping[str, str], at: float) -> list[CallChange]:
+    def _noted(self, event: Event, at: float) -> list[CallChange]:
+        """What only later events make anything of."""
+        match event["Event"]:
+            case "Newchannel":
+                self._callers.exists(event)
+            case "Pickup":
+                self._picked.add(event.get("Uniqueid", ""))
+            case "HangupRequest":
+                self._endings.asked(event.get("Uniqueid", ""))
+            case _:
+                self.names.met(event)
+        return []
+
+    def _dial_end(self, event: Event, at: float) -> list[CallChange]:
+        call = self.calls.get(event.get("Linkedid") or event.get("DestLinkedid", ""))
+        if call is not None and call.callback and call.queue is None:
+            call.dialled = dialled(call.call_id, call.dialled, event)
+        return []
+
+    def _hangup(self, event: Event, at: float) -> list[CallChange]:
         uniqueid = event.get("Uniqueid", "")
-        changes = [*self._moved(uniqueid, at), *self._gone(uniqueid, at)]
-        for call in [call for call in self._calls.values() if call.uniqueid == uniqueid]:
-            changes += self._end(call, at, "abandoned" if call.abandoned else "hangup")
-        self._customers.pop(uniqueid, None)
+        changes = [*self._optimised({"LocalOneUniqueid": uniqueid}, at), *self._gone(uniqueid, at)]
+        for call in list(self.calls.values()):
+            changes += self._endings.hung_up(call, uniqueid)
+        for call in [call for call in self.calls.values() if call.uniqueid == uniqueid]:
+            if call.callback and call.queue is None:
+                changes.append(outcome_of(call.call_id, call.dialled, event))
+            changes += self._endings.given_up(call, event, at)
+            changes += self._end(call, at, "hangup")
+        self._callers.gone(uniqueid)
+        self._endings.gone(uniqueid)
+        self._picked.discard(uniqueid)
         return changes
 
     def _end(self, call: TrackedCall, at: float, reason: EndReason) -> list[CallChange]:
-        del self._calls[call.call_id]
-        self._customers = {u: call_id for u, call_id in self._customers.items() if call_id != call.call_id}
+        self._callers.remove(call.call_id)
+        by = self._endings.who_hung_up(call, at) if reason == "hangup" else None
         call.queue = call.moving = None  # nobody is an agent of it any more
-        return [*self._settle(call, at, reason), CallEnded(call.call_id, at, reason)]
+        why = Ending("customer_hung_up" if by != "system" else "redirected") if reason == "hangup" else None
+        changes = self._settle(call, at, why or Ending("lost" if reason == "lost" else "asterisk_restart"))
+        if reason == "hangup":
+            changes += self._endings.closed(call, self._bridges.linked_to)
+        return [*changes, CallEnded(call.call_id, at, reason, by)]
 
 
-_HANDLERS = {
+_Handler = Callable[[CallTracker, Event, float], list[CallChange]]
+_HANDLERS: dict[str, _Handler] = {
+    "Newchannel": CallTracker._noted,
     "QueueCallerJoin": CallTracker._queue_join,
     "QueueCallerAbandon": CallTracker._abandon,
-    "QueueMember": CallTracker._member,
-    "QueueMemberAdded": CallTracker._member,
-    "AgentCalled": CallTracker._member,
+    "QueueCallerLeave": CallTracker._queue_leave,
+    "QueueMember": CallTracker._noted,
+    "QueueMemberAdded": CallTracker._noted,
+    "AgentCalled": CallTracker._noted,
     "AgentConnect": CallTracker._agent_connect,
+    "Pickup": CallTracker._noted,
     "BridgeEnter": CallTracker._bridge_enter,
     "BridgeLeave": CallTracker._bridge_leave,
+    "BlindTransfer": CallTracker._blind_transfer,
+    "AttendedTransfer": CallTracker._attended_transfer,
+    "ParkedCall": CallTracker._parked,
     "LocalOptimizationBegin": CallTracker._optimising,
     "LocalOptimizationEnd": CallTracker._optimised,
     "MusicOnHoldStart": CallTracker._hold,
     "MusicOnHoldStop": CallTracker._hold,
     "Hold": CallTracker._hold,
     "Unhold": CallTracker._hold,
+    "HangupRequest": CallTracker._noted,
+    "DialEnd": CallTracker._dial_end,
     "Hangup": CallTracker._hangup,
 }

@@ -1,12 +1,14 @@
--- name: start_call(call_id, at, customer_key, caller, queue, decision_id, queued_at)!
-INSERT INTO call (call_id, started_at, customer_key, caller, queue, decision_id, queued_at, last_seen_at)
-VALUES (:call_id, :at, :customer_key, :caller, :queue, :decision_id, :queued_at, :at)
+-- name: start_call(call_id, at, customer_key, caller, queue, decision_id, queued_at, callback)!
+INSERT INTO call
+    (call_id, started_at, customer_key, caller, queue, decision_id, queued_at, callback, last_seen_at)
+VALUES (:call_id, :at, :customer_key, :caller, :queue, :decision_id, :queued_at, :callback, :at)
 ON CONFLICT (call_id) DO UPDATE SET
     customer_key = COALESCE(excluded.customer_key, customer_key),
     caller = COALESCE(excluded.caller, caller),
     queue = COALESCE(excluded.queue, queue),
     decision_id = COALESCE(excluded.decision_id, decision_id),
     queued_at = COALESCE(queued_at, excluded.queued_at),
+    callback = COALESCE(excluded.callback, callback),
     last_seen_at = MAX(last_seen_at, excluded.last_seen_at);
 
 -- name: touch_call(call_id, at)!
@@ -16,17 +18,32 @@ UPDATE call SET last_seen_at = MAX(last_seen_at, :at) WHERE call_id = :call_id;
 -- The first tap counts: later ones carry an offset to it.
 UPDATE call SET tapped_at = COALESCE(tapped_at, :at) WHERE call_id = :call_id;
 
--- name: end_call(call_id, at, reason)!
-UPDATE call SET ended_at = :at, end_reason = :reason, last_seen_at = MAX(last_seen_at, :at)
+-- name: end_call(call_id, at, reason, disposition, hung_up_by, callback)!
+UPDATE call SET ended_at = :at, end_reason = :reason, disposition = :disposition, hung_up_by = :hung_up_by,
+    callback = COALESCE(:callback, callback), last_seen_at = MAX(last_seen_at, :at)
 WHERE call_id = :call_id AND ended_at IS NULL;
 
--- name: open_segment(call_id, number, agent, interface, queue, via, started_at, ended_at, end_reason)!
-INSERT OR IGNORE INTO segment (call_id, number, agent, interface, queue, via, started_at, ended_at, end_reason)
-VALUES (:call_id, :number, :agent, :interface, :queue, :via, :started_at, :ended_at, :end_reason);
+-- name: save_segment(call_id, number, agent, interface, queue, via, started_at, ended_at, end_reason, ended_to, missed_s)!
+INSERT INTO segment
+    (call_id, number, agent, interface, queue, via, started_at, ended_at, end_reason, ended_to, missed_s)
+VALUES (:call_id, :number, :agent, :interface, :queue, :via, :started_at, :ended_at, :end_reason, :ended_to, :missed_s)
+ON CONFLICT (call_id, number) DO UPDATE SET
+    ended_at = excluded.ended_at, end_reason = excluded.end_reason, ended_to = excluded.ended_to;
 
--- name: close_segment(call_id, number, at, reason)!
-UPDATE segment SET ended_at = :at, end_reason = :reason
-WHERE call_id = :call_id AND number = :number AND ended_at IS NULL;
+-- name: save_visit(call_id, number, queue, entered_at, left_at, left_why)!
+INSERT INTO visit (call_id, number, queue, entered_at, left_at, left_why)
+VALUES (:call_id, :number, :queue, :entered_at, :left_at, :left_why)
+ON CONFLICT (call_id, number) DO UPDATE SET
+    left_at = excluded.left_at, left_why = excluded.left_why;
+
+-- name: close_visits(call_id, at)!
+UPDATE visit SET left_at = MAX(entered_at, :at), left_why = 'lost' WHERE call_id = :call_id AND left_at IS NULL;
+
+-- name: visits(call_id)
+SELECT * FROM visit WHERE call_id = :call_id ORDER BY number;
+
+-- name: ended_since(since)
+SELECT call_id FROM call WHERE ended_at >= :since;
 
 -- name: close_all_segments(call_id, at, reason)!
 UPDATE segment SET ended_at = :at, end_reason = :reason WHERE call_id = :call_id AND ended_at IS NULL;

@@ -30,6 +30,9 @@ DELETE FROM decision WHERE call_id = :call_id
 -- name: delete_segments(call_id)!
 DELETE FROM segment WHERE call_id = :call_id;
 
+-- name: delete_visits(call_id)!
+DELETE FROM visit WHERE call_id = :call_id;
+
 -- name: delete_readings(call_id)!
 DELETE FROM reading WHERE call_id = :call_id;
 

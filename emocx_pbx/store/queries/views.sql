@@ -55,8 +55,7 @@ SELECT c.* FROM (
       AND (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)))
       AND (:alert IS NULL OR (alerts > 0) = :alert)
       AND (:disputed IS NULL OR disputed = :disputed)
-      AND (:outcome IS NULL OR :outcome = CASE
-            WHEN ended_at IS NULL THEN 'open' WHEN answered_at IS NULL THEN 'abandoned' ELSE 'answered' END)
+      AND (:outcome IS NULL OR :outcome = CASE WHEN ended_at IS NULL THEN 'open' ELSE disposition END)
       AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) OR caller = :search OR call_id = :search)
     ORDER BY started_at DESC, call_id DESC LIMIT :limit)
 JOIN call c ON c.call_id = id ORDER BY c.started_at DESC, c.call_id DESC;
@@ -109,11 +108,13 @@ WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
 GROUP BY agent, COALESCE(letter, '-') ORDER BY agent, letter;
 
 -- name: view_queue_calls(since, until, limit)
--- A day's calls that joined a queue or were sent to one, in their order.
-SELECT call_id, queue, started_at, COALESCE(queued_at, started_at) AS queued_at, answered_at, ended_at, end_reason,
-    COALESCE(came, 'none') AS came, COALESCE(went, 'none') AS went, score
-FROM call WHERE started_at >= :since AND started_at < :until AND queue IS NOT NULL
-ORDER BY started_at, call_id LIMIT :limit;
+-- A day's stays in queues in their order: each counts where it was, and the agent's part that followed it.
+SELECT v.call_id, v.queue, c.started_at, v.entered_at AS queued_at, v.left_at, v.left_why, c.ended_at,
+    c.end_reason, COALESCE(c.came, 'none') AS came, COALESCE(c.went, 'none') AS went,
+    CASE v.left_why WHEN 'answered' THEN c.score END AS score
+FROM visit v INDEXED BY visit_queue JOIN call c USING (call_id)
+WHERE v.entered_at >= :since AND v.entered_at < :until
+ORDER BY v.entered_at, v.call_id, v.number LIMIT :limit;
 
 -- name: view_decisions(since, until, status, queue, emotion, at, decision_id, limit)
 SELECT d.* FROM (
@@ -175,7 +176,7 @@ SELECT arm, COUNT(*) AS customers, SUM(calls) AS calls,
     COUNT(talk_s) AS talk_n, AVG(talk_s) AS talk_mean, COALESCE(SUM(talk_s * talk_s), 0) AS talk_squares
 FROM (
     SELECT CASE status WHEN 'holdout' THEN 'holdout' ELSE 'routed' END AS arm, COUNT(*) AS calls,
-        AVG(score) AS score, AVG(answered_at IS NULL) AS abandoned,
+        AVG(score) AS score, AVG(disposition = 'abandoned') AS abandoned,
         AVG(answered_at - COALESCE(queued_at, started_at)) AS wait_s, AVG(talk_s) AS talk_s
     FROM call
     WHERE started_at >= :since AND started_at < :until AND ended_at IS NOT NULL

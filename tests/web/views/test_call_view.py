@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.calls.course import graded_part, stored_course
+from emocx_pbx.calls.call_state import Rules
+from emocx_pbx.calls.grades import graded_part
+from emocx_pbx.calls.stored import stored_state
 from emocx_pbx.domain import Reading, Scores, Segment, Span
 from emocx_pbx.grading.revisions import disputed, overridden
 from emocx_pbx.grading.rubric import load_rubric
@@ -50,7 +52,8 @@ def detail(*, ended: float | None = 120.0) -> CallDetail:
     )  # fmt: skip
     if ended is None:
         return bare
-    course, rubric = stored_course(bare), load_rubric()
+    rubric = load_rubric()
+    course = stored_state(bare, Rules(rubric))
     rows = tuple(
         GradeRow("c1", s.index, 0, "automatic", BEGIN + 123, "emocx-pbx", "", graded_part(course, s, rubric))
         for s in bare.segments

@@ -1,0 +1,389 @@
+"""One call: what it is, and what follows from whatever happens to it. Pure.
+
+`CallState.take(happening, now)` changes the state and returns effects; journeys.py carries them out.
+Happenings may come late, twice, or not at all: a call has one terminal event and nothing after it,
+an agent one open part at a time, and what is not the customer's is not read.
+
+    CallStarted, QueueJoined/Left      -> visits
+    AgentJoined/Left, PartExplained    -> segments; each graded once its readings and reason are in
+    TapStarted, ReadingMade, ...       -> readings, alerts
+    CallEnded, then the last TapEnded  -> grades, call.ended, Forget
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, assert_never
+
+from emocx_pbx.alerts.rules import AlertRule
+from emocx_pbx.alerts.watch import CallWatch
+from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.calls import alerts, heard, parts
+from emocx_pbx.calls.effects import (
+    AskWhere,
+    BeginTap,
+    Effect,
+    EndTaps,
+    Forget,
+    Note,
+    SetTimer,
+    Show,
+    WriteDecision,
+    WriteEnd,
+    WriteHold,
+    WriteStart,
+    WriteVisit,
+)
+from emocx_pbx.calls.grades import disposition_of
+from emocx_pbx.calls.happenings import (
+    CallbackBegun,
+    Changed,
+    Decided,
+    Ended,
+    FinishDue,
+    GradeDue,
+    Happening,
+    OptedOut,
+    TapLost,
+    WentTo,
+)
+from emocx_pbx.dispatch.asked import DecidedQuery
+from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
+from emocx_pbx.events import build
+from emocx_pbx.grading.rubric import Rubric
+from emocx_pbx.pbx.tracking.changes import (
+    AgentConnected,
+    AgentJoined,
+    AgentLeft,
+    CallbackDialled,
+    CallEnded,
+    CallStarted,
+    CustomerMoved,
+    HoldChanged,
+    NotACustomer,
+    PartExplained,
+    QueueJoined,
+    QueueLeft,
+)
+
+#: After a call's end its last readings are still on their way from the worker.
+SETTLE_S: Final = 3.0
+
+Effects = list[Effect]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is the same for all calls."""
+
+    rubric: Rubric
+    alerts: Callable[[], Sequence[AlertRule]] = tuple
+    """Rules in force; a call keeps those of its first reading."""
+    tell_readings: Callable[[], bool] = lambda: False
+    """Whether any receiver wants call.reading."""
+    keep_text: bool = False
+
+
+@dataclass(slots=True)
+class CallState:
+    """All that is known of a call until its end."""
+
+    call_id: str
+    rules: Rules
+    started_at: float | None = None
+    begun: bool = False
+    """Joined a queue: call.started was told."""
+    zero_at: float | None = None
+    """Unix time of call time 0."""
+    decision: Decision | None = None
+    customer: str | None = None
+    """The CRM's key."""
+    caller: str | None = None
+    opted_out: bool = False
+    """No tap, no grade: the customer does not want it, or it is no customer."""
+    callback: str | None = None
+    """dialling, or how that ended; None: the customer called."""
+    callback_detail: str = ""
+    visits: list[Visit] = field(default_factory=list)
+    segments: dict[int, Segment] = field(default_factory=dict)
+    legs: dict[str, int] = field(default_factory=dict)
+    """Agents' legs in the conversation, to their segment."""
+    past_legs: dict[str, int] = field(default_factory=dict)
+    """Legs that left, to their last segment."""
+    holds: list[tuple[float, float | None]] = field(default_factory=list)
+    grades: dict[int, Grade] = field(default_factory=dict)
+    """Newest grade by segment."""
+    ungraded: set[int] = field(default_factory=set)
+    """Closed segments that wait for their last readings, or for their reason."""
+    readings: list[Reading] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    known_taps: set[str] = field(default_factory=set)
+    taps: set[str] = field(default_factory=set)
+    """UUIDs of taps whose last reading may still come."""
+    watch: CallWatch | None = None
+    """Alert rules on its readings, from the first one on."""
+    voicemail: bool = False
+    ended: CallEnded | None = None
+    finished: bool = False
+
+    @property
+    def queue(self) -> str | None:
+        """The queue it is or was last in, else the one it was sent to."""
+        if self.visits:
+            return self.visits[-1].queue
+        return self.decision.queue if self.decision and self.decision.queue else None
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether the customer is on hold."""
+        return bool(self.holds) and self.holds[-1][1] is None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the customer waits in a queue."""
+        return bool(self.visits) and self.visits[-1].left_at is None
+
+    @property
+    def open_segments(self) -> list[Segment]:
+        """Parts that go on, the oldest first."""
+        return [self.segments[i] for i in sorted(self.segments) if self.segments[i].ended_at is None]
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, in one word."""
+        if self.ended is None:
+            return ""
+        gave_up = bool(self.visits) and self.visits[-1].left == "abandoned"
+        return "abandoned" if self.ended.reason == "hangup" and gave_up else self.ended.reason
+
+    @property
+    def disposition(self) -> str:
+        """What became of it, as far as is known."""
+        end = self.ended
+        reason, at = (end.reason, end.at) if end else ("hangup", float("inf"))
+        answered = bool(self.segments)
+        return disposition_of(reason, at, self.visits, answered, self.callback, self.voicemail)
+
+    # In.
+
+    def take(self, happening: Happening, now: float) -> Effects:
+        """What follows; `now` is Unix seconds. Nothing more comes of a finished call."""
+        if self.finished:
+            return []
+        match happening:
+            case ReadingMade():
+                return heard.read(self, happening, now)
+            case SpeechHeard():
+                return heard.heard(self, happening)
+            case TapStarted():
+                return heard.tap_started(self, happening)
+            case TapEnded() | TapLost():
+                return heard.tap_over(self, happening, now)
+            case GradeDue(index=index):
+                return parts.grade_due(self, index, now)
+            case FinishDue():
+                return self.finish(now)
+            case NotACustomer() | OptedOut():
+                return heard.leave_alone(self)
+            case PartExplained():
+                return parts.explained(self, happening)
+            case CallEnded():
+                return self._ended(happening, now)
+            case _ if self.ended is not None:
+                return []  # came late: the customer's channel is gone
+            case DecidedQuery():
+                return self._decided(happening)
+            case CallbackBegun(at=at, number=number):
+                return self._dialling(at, number)
+            case CallbackDialled(outcome=outcome, detail=detail):
+                return self._dialled(outcome, detail)
+            case CallStarted():
+                return self._started(happening)
+            case QueueJoined():
+                return self._joined(happening)
+            case QueueLeft():
+                return self._left(happening)
+            case WentTo(place=place):
+                return self._went_to(place)
+            case AgentConnected():
+                return heard.connected(self, happening)
+            case AgentJoined():
+                return parts.joined(self, happening)
+            case AgentLeft():
+                return parts.left(self, happening)
+            case HoldChanged(at=at, on_hold=on_hold):
+                return self.hold(at, on_hold)
+            case CustomerMoved():
+                # What was tapped is about to vanish; who opted out may only be told by the new channel.
+                return [EndTaps(self.call_id), *self.tap()]
+            case _:
+                assert_never(happening)
+
+    def begin(self, at: float, queue: str | None, caller: str | None = None) -> Effects:
+        """The call joined a queue, or was found in one; told once."""
+        if self.begun:
+            return []
+        self.begun = True
+        self.caller = caller or self.caller
+        self.started_at = at if self.started_at is None else min(at, self.started_at)
+        decision_id = self.decision.decision_id if self.decision else None
+        event = build.call_started(self.call_id, at, queue, self.caller, self.customer, decision_id)
+        start = WriteStart(
+            self.call_id, at, self.customer, self.caller, queue, decision_id, at, self.callback, (event,)
+        )
+        return [start, Note("call.started", "call started", {"call_id": self.call_id, "queue": queue})]
+
+    def _decided(self, query: DecidedQuery) -> Effects:
+        decision, caller = query.decision, query.caller
+        self.decision, self.customer = decision, caller.customer_key or self.customer
+        self.opted_out = self.opted_out or caller.opted_out
+        self.started_at = decision.at if self.started_at is None else self.started_at
+        routed = build.query_routed(decision, self.call_id, caller.customer_key)
+        text = query.text if self.rules.keep_text else None
+        return [
+            WriteStart(self.call_id, decision.at, caller.customer_key, None, decision.queue),
+            WriteDecision(decision, self.call_id, caller.customer_key, text, (routed,)),
+            Show(Decided(self.call_id, decision)),
+        ]
+
+    def _dialling(self, at: float, number: str) -> Effects:
+        if self.callback is not None:
+            return []
+        self.callback, self.caller = "dialling", number
+        self.started_at = at if self.started_at is None else self.started_at
+        return [
+            WriteStart(self.call_id, at, self.customer, number, None, callback="dialling"),
+            Show(Changed(self.call_id)),
+        ]
+
+    def _dialled(self, outcome: str, detail: str) -> Effects:
+        if self.callback in {"answered", outcome}:
+            return []
+        self.callback, self.callback_detail = outcome, detail
+        at = self.started_at or 0.0
+        return [
+            WriteStart(self.call_id, at, callback=outcome),
+            Note("callback.dialled", "callback dialled", {"call_id": self.call_id, "outcome": outcome}),
+        ]
+
+    # Queues.
+
+    def _started(self, change: CallStarted) -> Effects:
+        return [*self.begin(change.at, change.queue, change.caller), Show(change)]
+
+    def _joined(self, change: QueueJoined) -> Effects:
+        effects = self.begin(change.at, change.queue)
+        last = self.visits[-1] if self.visits else None
+        if last is not None and last.left_at is None:
+            if last.queue == change.queue:
+                return effects  # told again
+            effects += self.leave(change.at, "redirected")
+        self.visits.append(Visit(change.queue, change.at))
+        self.voicemail = False
+        where = {"call_id": self.call_id, "queue": change.queue}
+        queued = WriteStart(self.call_id, change.at, queue=change.queue)
+        return [*effects, queued, self._visit(-1), Show(change), Note("queue.joined", "caller waits", where)]
+
+    def _left(self, change: QueueLeft) -> Effects:
+        if not self.visits or self.visits[-1].queue != change.queue:
+            return []
+        last = self.visits[-1]
+        if last.left_at is not None and last.left in {change.why, "answered"}:
+            return []
+        effects = self.leave(last.left_at or change.at, change.why)
+        elsewhere = change.why not in {"answered", "abandoned"}
+        return [*effects, Show(Changed(self.call_id)), *([AskWhere(self.call_id)] if elsewhere else [])]
+
+    def leave(self, at: float, why: str) -> Effects:
+        """The last stay in a queue is over."""
+        last = self.visits[-1]
+        self.visits[-1] = replace(last, left_at=max(at, last.entered_at), left=why)
+        return [self._visit(-1)]
+
+    def _visit(self, index: int) -> WriteVisit:
+        return WriteVisit(self.call_id, index % len(self.visits), self.visits[index])
+
+    def _went_to(self, place: str) -> Effects:
+        if not self.visits or self.visits[-1].left in {None, "answered", "abandoned"}:
+            return []
+        if place == "voicemail":
+            self.voicemail = True
+            return []
+        return self.leave(self.visits[-1].left_at or 0.0, place) if self.visits[-1].left == "timeout" else []
+
+    # Taps and holds.
+
+    def tap(self) -> Effects:
+        """Tap the call, if there is somebody in it and the customer wants it."""
+        if self.opted_out:
+            return []
+        return [BeginTap(self.call_id, leg, self.zero_at) for leg in self.legs]
+
+    def hold(self, at: float, on_hold: bool) -> Effects:
+        """The customer was put on hold or taken back; only with an agent there."""
+        if self.on_hold == on_hold or (on_hold and not self.legs):
+            return []
+        if on_hold:
+            self.holds.append((at, None))
+        else:
+            self.holds[-1] = (self.holds[-1][0], max(at, self.holds[-1][0]))
+        return [WriteHold(self.call_id, at, on_hold), Show(HoldChanged(self.call_id, at, on_hold))]
+
+    # The end.
+
+    def _ended(self, change: CallEnded, now: float) -> Effects:
+        if self.ended is not None:
+            return []
+        at = max([change.at, *(s.ended_at or s.started_at for s in self.segments.values())])
+        change = replace(change, at=at)
+        effects = parts.close_all(self, change)
+        if self.waiting:
+            effects += self.leave(at, "abandoned" if change.reason == "hangup" else "lost")
+        self.ended = change
+        effects += [
+            EndTaps(self.call_id),
+            Show(Ended(self.call_id, at, self.reason, self.disposition)),
+        ]
+        if self.taps:
+            # Its TapEnded follows within milliseconds; this is for when it does not.
+            return [*effects, SetTimer(FinishDue(self.call_id), SETTLE_S)]
+        return [*effects, *self.finish(now)]
+
+    def finish(self, now: float) -> Effects:
+        """Grade what is not graded yet, write the one terminal event, forget the call."""
+        if self.ended is None:
+            return []
+        effects: Effects = []
+        for index in sorted(self.ungraded):
+            effects += parts.grade_due(self, index, now)
+        effects += alerts.end(self, self.ended.at, now)
+        self.finished = True
+        end, disposition = self.ended, self.disposition
+        if self.callback == "dialling":
+            self.callback = "failed"
+        event = build.call_ended(
+            self.call_id,
+            self.started_at if self.started_at is not None else end.at,
+            end.at,
+            self.reason,
+            self.queue,
+            [self.segments[index] for index in sorted(self.segments)],
+            self.grades,
+            self.customer,
+            self.decision.decision_id if self.decision else None,
+            disposition=disposition,
+            hung_up_by=end.by,
+            callback=self.callback,
+            callback_detail=self.callback_detail,
+            visits=self.visits,
+        )
+        start = self.started_at if self.started_at is not None else end.at
+        known = [] if self.begun else [WriteStart(self.call_id, start, callback=self.callback)]
+        return [
+            *effects,
+            *known,
+            WriteEnd(self.call_id, end.at, self.reason, disposition, end.by, self.callback, (event,)),
+            Note("call.ended", "call ended", {"call_id": self.call_id, "reason": self.reason}),
+            Forget(self.call_id),
+        ]

@@ -1,0 +1,79 @@
+"""Taps begin here: only for a customer whom no channel says to be opted out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import structlog
+
+from emocx_pbx.calls.effects import BeginTap
+from emocx_pbx.calls.happenings import OptedOut
+from emocx_pbx.calls.taps import TapKeeper
+from emocx_pbx.errors import PeerUnavailable, RefusedError
+from emocx_pbx.pbx.tracking.tracker import CallTracker
+
+log = structlog.get_logger()
+
+
+class Ami(Protocol):
+    """The part of the AMI gateway that asking needs."""
+
+    async def action(self, name: str, fields: Mapping[str, str]) -> Any:
+        """Send an action; PeerUnavailable or RefusedError if it fails."""
+
+
+class Consent:
+    """Begins taps."""
+
+    def __init__(
+        self,
+        ami: Ami,
+        tracker: CallTracker,
+        taps: TapKeeper,
+        group: asyncio.TaskGroup,
+        opted_out: Callable[[OptedOut], None],
+    ) -> None:
+        self._ami, self._tracker, self._taps, self._group = ami, tracker, taps, group
+        self._opted_out = opted_out
+        self.mode = "off"
+        """off, customer, dual or stereo: as the settings and Asterisk's version allow."""
+
+    def begin(self, tap: BeginTap) -> None:
+        """Tap the call, once its customer's channels were asked."""
+        if self.mode != "off":
+            self._group.create_task(self._tap(tap), name=f"begin tap {tap.call_id}")
+
+    async def _tap(self, tap: BeginTap) -> None:
+        call_id = tap.call_id
+        if self._customer(call_id) is None:
+            return
+        try:
+            answers = [
+                await self._ami.action("Getvar", {"Channel": channel, "Variable": "EMOCX_OPTOUT"})
+                for channel in self._tracker.speakers(call_id)
+            ]
+        except (PeerUnavailable, RefusedError) as error:
+            # Not knowing is no consent.
+            log.warning("call not tapped", key="tap.unknown_consent", call_id=call_id, why=str(error))
+            return
+        if any(answer.headers.get("Value", "") == "1" for answer in answers):
+            self._taps.unwant(call_id)
+            self._opted_out(OptedOut(call_id))
+            return
+        customer = self._customer(call_id)
+        if customer is None:
+            return  # hung up meanwhile, or no customer after all
+        if self.mode == "stereo":
+            self._taps.want(call_id, customer, "stereo", tap.zero_at)
+            return
+        self._taps.want(call_id, customer, "customer", tap.zero_at)
+        if self.mode == "dual" and tap.leg:
+            self._taps.unwant_mode(call_id, "agent")
+            self._taps.want(call_id, tap.leg, "agent", tap.zero_at)
+
+    def _customer(self, call_id: str) -> str | None:
+        """Uniqueid of the customer's channel; None: there is no customer (any more)."""
+        call = self._tracker.calls.get(call_id)
+        return None if call is None or call.internal else call.uniqueid

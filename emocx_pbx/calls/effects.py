@@ -1,0 +1,230 @@
+"""What follows from what happens to a call: values that journeys.py carries out. Pure.
+
+Writes are idempotent: done again after a crash, or late, they change nothing that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from emocx_pbx.calls.alerted import Alerted
+from emocx_pbx.calls.happenings import FinishDue, GradeDue, Told
+from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
+from emocx_pbx.events.event import NewEvent
+from emocx_pbx.store.rows import AlertRow
+
+Events = tuple[NewEvent, ...]
+
+
+# Written to the store, in order.
+
+
+@dataclass(frozen=True, slots=True)
+class WriteDecision:
+    """A decision was made."""
+
+    decision: Decision
+    call_id: str | None
+    customer_key: str | None
+    text: str | None
+    events: Events
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStart:
+    """A call began, or more is known of how."""
+
+    call_id: str
+    at: float
+    customer_key: str | None = None
+    caller: str | None = None
+    queue: str | None = None
+    decision_id: str | None = None
+    queued_at: float | None = None
+    callback: str | None = None
+    events: Events = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteVisit:
+    """The call's `index`-th stay in a queue as it is known now."""
+
+    call_id: str
+    index: int
+    visit: Visit
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSegment:
+    """An agent's part as it is known now."""
+
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class WriteHold:
+    """The customer was put on hold, or taken back."""
+
+    call_id: str
+    at: float
+    on_hold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTapped:
+    """When the first tapped sample was heard."""
+
+    call_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReadings:
+    """Readings; the first to go when too much waits, and written again with the call's end."""
+
+    call_id: str
+    readings: tuple[Reading, ...]
+    at: float
+    events: Events = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSpans:
+    """Utterances; the first to go, like readings."""
+
+    call_id: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAlerts:
+    """Alerts raised or cleared."""
+
+    rows: tuple[AlertRow, ...]
+    events: Events
+
+
+@dataclass(frozen=True, slots=True)
+class WriteGrade:
+    """An agent's part was graded."""
+
+    call_id: str
+    index: int
+    grade: Grade
+    events: Events
+
+
+@dataclass(frozen=True, slots=True)
+class WriteEnd:
+    """The call is over."""
+
+    call_id: str
+    at: float
+    reason: str
+    disposition: str
+    hung_up_by: str | None
+    callback: str | None
+    events: Events
+
+
+Write = (
+    WriteDecision
+    | WriteStart
+    | WriteVisit
+    | WriteSegment
+    | WriteHold
+    | WriteTapped
+    | WriteReadings
+    | WriteSpans
+    | WriteAlerts
+    | WriteGrade
+    | WriteEnd
+)
+
+
+# Done at once.
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTap:
+    """An agent is with the customer: tap the call, if the customer wants it."""
+
+    call_id: str
+    leg: str
+    """Uniqueid of the agent's leg."""
+    zero_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndTaps:
+    """The call is not to be heard any more."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskWhere:
+    """A caller left the queue unanswered: find out where to."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Let `due` happen after so many seconds, in place of the same one set before."""
+
+    due: GradeDue | FinishDue
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Let `due` not happen."""
+
+    due: GradeDue | FinishDue
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Tell whoever watches."""
+
+    told: Told
+
+
+@dataclass(frozen=True, slots=True)
+class TellAlert:
+    """Tell Asterisk of an alert."""
+
+    alerted: Alerted
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Add one to a counter."""
+
+    name: str
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Log a line."""
+
+    key: str
+    message: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The call is settled: nothing more comes of it."""
+
+    call_id: str
+
+
+Effect = (
+    Write | BeginTap | EndTaps | AskWhere | SetTimer | CancelTimer | Show | TellAlert | Count | Note | Forget
+)

@@ -1,0 +1,91 @@
+"""The grade of one agent's part, and how a call ended, from what is known of the call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+from emocx_pbx.domain import Decision, Grade, Scores, Segment, Visit
+from emocx_pbx.grading.grade import grade
+from emocx_pbx.grading.rubric import Rubric
+from emocx_pbx.grading.segments import facts_of, part_readings, scores_before, window_of
+
+if TYPE_CHECKING:
+    from emocx_pbx.calls.call_state import CallState
+
+Disposition = Literal[
+    "answered", "abandoned", "overflowed", "voicemail", "no-answer", "busy", "failed", "lost"
+]
+
+#: A part that is shorter, and in which nobody spoke, did not exist for the customer.
+LEAST_S: Final = 1.0
+#: A caller whom the queue gave up and whose call was over by then went nowhere else.
+NOWHERE_S: Final = 1.0
+
+
+def graded_part(call: CallState, segment: Segment, rubric: Rubric) -> Grade:
+    """The grade of one agent's part, from what was heard in it."""
+    missed = {"missed_s": round(segment.missed_s, 1)} if segment.missed_s else {}
+    if call.zero_at is None:
+        return grade([], rubric, facts=missed)
+    t0, t1 = window_of(segment, call.zero_at)
+    # Who takes over a call is measured from how the customer was then, not from how the customer first came.
+    before = scores_before(call.readings, t0)
+    came = before if segment.index > 0 and before else _routing_scores(call.decision)
+    end = segment.ended_at or segment.started_at
+    holds = [(a - call.zero_at, (b or end) - call.zero_at) for a, b in call.holds]
+    facts = facts_of(call.spans, t0, t1, holds) | missed
+    readings = part_readings(call.readings, t0, t1, call.spans, rubric)
+    return grade(readings, rubric, came, facts=facts)
+
+
+def is_phantom(call: CallState, segment: Segment) -> bool:
+    """Whether a part is too short to be one: under a second, and nobody spoke."""
+    if segment.ended_at is None or segment.ended_at - segment.started_at >= LEAST_S:
+        return False
+    if call.zero_at is None:
+        return not segment.missed_s
+    t0, t1 = window_of(segment, call.zero_at)
+    spoken = [(s.t0, s.t1) for s in call.spans] + [(r.t0, r.t1) for r in call.readings]
+    return not any(begin < t1 and end > t0 for begin, end in spoken)
+
+
+def disposition_of(
+    reason: str,
+    at: float,
+    visits: Sequence[Visit],
+    answered: bool,
+    callback: str | None,
+    voicemail: bool,
+) -> Disposition:
+    """What became of the call.
+
+    Args:
+        reason: of the end: hangup, lost or asterisk_restart.
+        at: when it ended.
+        visits: stays in queues.
+        answered: whether an agent was with the customer.
+        callback: how dialling the customer ended; None: the customer called.
+        voicemail: whether the caller went to a voicemail box.
+    """
+    if answered:
+        return "answered"
+    if reason != "hangup":
+        return "lost"
+    match callback:
+        case "no-answer" | "busy" | "failed":
+            return callback
+    if voicemail:
+        return "voicemail"
+    last = visits[-1] if visits else None
+    if last is None:
+        return "no-answer"
+    if last.left in {None, "abandoned"}:
+        return "abandoned"
+    return "no-answer" if at - (last.left_at or at) <= NOWHERE_S else "overflowed"
+
+
+def _routing_scores(decision: Decision | None) -> Scores | None:
+    if decision is None or decision.probabilities is None:
+        return None
+    return Scores.of(list(decision.probabilities.values()))

@@ -1,0 +1,108 @@
+"""What is heard of a call: its taps, readings of the customer, and who spoke when. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.calls import alerts
+from emocx_pbx.calls.effects import (
+    BeginTap,
+    Count,
+    Effect,
+    EndTaps,
+    Note,
+    Show,
+    WriteReadings,
+    WriteSpans,
+    WriteTapped,
+)
+from emocx_pbx.calls.happenings import Changed, TapLost
+from emocx_pbx.domain import Reading, Scores, Span
+from emocx_pbx.events import build
+from emocx_pbx.pbx.tracking.changes import AgentConnected
+
+if TYPE_CHECKING:
+    from emocx_pbx.calls.call_state import CallState
+
+Effects = list[Effect]
+
+
+def connected(call: CallState, change: AgentConnected) -> Effects:
+    """An agent is being connected: tap the call."""
+    who = {"call_id": call.call_id, "agent": change.agent}
+    note = Note("agent.connected", "agent connected", who)
+    if call.opted_out:
+        return [Show(change), note]
+    return [BeginTap(call.call_id, change.agent_uniqueid, call.zero_at), Show(change), note]
+
+
+def leave_alone(call: CallState) -> Effects:
+    """The customer is not to be heard."""
+    call.opted_out = True
+    return [EndTaps(call.call_id), Show(Changed(call.call_id))]
+
+
+def tap_started(call: CallState, message: TapStarted) -> Effects:
+    """Audio comes in."""
+    if call.opted_out:
+        return [EndTaps(call.call_id)]
+    if message.uuid in call.known_taps:
+        return []
+    call.known_taps.add(message.uuid)
+    call.taps.add(message.uuid)
+    effects: Effects = []
+    if call.zero_at is None:
+        call.zero_at = message.at
+        effects.append(WriteTapped(call.call_id, message.at))
+    note = Note("tap.started", "tap started", {"call_id": call.call_id})
+    return [*effects, Show(Changed(call.call_id)), note]
+
+
+def read(call: CallState, message: ReadingMade, now: float) -> Effects:
+    """Signals in a stretch of the customer's speech."""
+    if call.opted_out or message.uuid not in call.known_taps:
+        return [Count("readings_late")]
+    scores = Scores(message.probabilities, message.threshold)
+    reading = Reading(message.t0, message.t1, message.speech_s, scores, message.model)
+    if any((r.t0, r.t1) == (reading.t0, reading.t1) for r in call.readings[-3:]):
+        return []
+    call.readings.append(reading)
+    open_ones = call.open_segments
+    segment = open_ones[-1] if open_ones else None
+    told = build.call_reading(call.call_id, reading, now, segment)
+    events = (told,) if call.rules.tell_readings() else ()
+    return [
+        Show(message),
+        *(alerts.read(call, reading, now) if call.ended is None else []),
+        WriteReadings(call.call_id, (reading,), now, events),
+        Count("readings", scores.emotion),
+    ]
+
+
+def heard(call: CallState, message: SpeechHeard) -> Effects:
+    """One side spoke."""
+    if call.opted_out or message.uuid not in call.known_taps:
+        return []
+    span = Span("agent" if message.side == "agent" else "customer", message.t0, message.t1)
+    call.spans.append(span)
+    return [WriteSpans(call.call_id, (span,))]
+
+
+def tap_over(call: CallState, message: TapEnded | TapLost, now: float) -> Effects:
+    """Nothing more comes of a tap; the last one of a call that is over finishes it."""
+    effects: Effects = []
+    if isinstance(message, TapEnded) and message.uuid in call.taps:
+        heard = {
+            "call_id": call.call_id,
+            "reason": message.reason,
+            "audio_s": round(message.audio_s, 2),
+            "max_gap_s": round(message.max_gap_s, 3),
+            "missing_s": round(message.missing_s, 2),
+        }
+        effects.append(Note("tap.ended", "tap ended", heard))
+    call.taps.discard(message.uuid)
+    call.known_taps.add(message.uuid)  # a late TapStarted opens nothing
+    if call.ended and not call.taps:
+        effects += call.finish(now)
+    return effects

@@ -1,0 +1,134 @@
+"""What waits to be written of calls: in order, bounded, and kept while the store refuses.
+
+While the disk is full or the database locked, changes wait; readings and utterances are the first to go
+when too much waits (grades are made from memory and lose nothing). What begins, ends or grades
+something is never dropped before MAX_KEPT of it wait, which takes hours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from emocx_pbx.calls.effects import Write, WriteReadings, WriteSpans
+from emocx_pbx.errors import EmocxError, StoreUnavailable
+
+log = structlog.get_logger()
+
+#: Changes that may wait; then waiting readings and utterances go.
+MAX_WAITING: Final = 20_000
+#: Changes that may wait at all; the newest is refused then, and the calls are reconciled afterwards.
+MAX_KEPT: Final = 200_000
+#: Between two tries while the store refuses.
+FIRST_RETRY_S: Final = 0.5
+LAST_RETRY_S: Final = 5.0
+
+
+class Ledger:
+    """Writes changes one at a time, in their order; run by the service."""
+
+    def __init__(
+        self,
+        write: Callable[[Write], Awaitable[None]],
+        health: Callable[[bool, str], None],
+        count: Callable[..., None],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        max_waiting: int = MAX_WAITING,
+        max_kept: int = MAX_KEPT,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            write: carries one change out; StoreUnavailable keeps it waiting.
+            health: told whether the store takes changes, and why not.
+            count: adds one to a counter: changes_dropped (readings, other), changes_failed.
+            sleep: awaited between tries.
+            max_waiting: see MAX_WAITING.
+            max_kept: see MAX_KEPT.
+        """
+        self._write, self._health, self._count, self._sleep = write, health, count, sleep
+        self._max_waiting, self._max_kept = max_waiting, max_kept
+        self._waiting: deque[Write] = deque()
+        self._news = asyncio.Event()
+        self._refused = False
+        self.on_loss: Callable[[], None] = lambda: None
+        """Called when the store takes changes again after some that matter were dropped."""
+        self._lost = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, write: Write) -> None:
+        """Have it written after all that was added before."""
+        if len(self._waiting) >= self._max_waiting:
+            self._make_room()
+        small = isinstance(write, WriteReadings | WriteSpans)
+        full = len(self._waiting) >= (self._max_waiting if small else self._max_kept)
+        if full:
+            self._count("changes_dropped", "readings" if small else "other")
+            self._lost = self._lost or not small
+            return
+        self._waiting.append(write)
+        self._news.set()
+
+    def _make_room(self) -> None:
+        kept: deque[Write] = deque(w for w in self._waiting if not isinstance(w, WriteReadings | WriteSpans))
+        for _ in range(len(self._waiting) - len(kept)):
+            self._count("changes_dropped", "readings")
+        self._waiting = kept
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        retry_s = FIRST_RETRY_S
+        while True:
+            if not self._waiting:
+                self._news.clear()
+                await self._news.wait()
+                continue
+            if await self._next():
+                retry_s = FIRST_RETRY_S
+            else:
+                await self._sleep(retry_s)
+                retry_s = min(LAST_RETRY_S, 2 * retry_s)
+
+    async def drain(self) -> None:
+        """Write what waits already (at an orderly stop); tries again while the store refuses."""
+        while self._waiting:
+            if not await self._next():
+                await self._sleep(FIRST_RETRY_S)
+
+    async def _next(self) -> bool:
+        """Write what waits longest; False: the store does not take it now."""
+        write = self._waiting[0]
+        try:
+            await self._write(write)
+        except StoreUnavailable as error:
+            if not self._refused:
+                log.error("the store refuses changes, they wait", key="store.refuses", why=str(error))
+            self._refused = True
+            self._health(False, f"{error}; {len(self._waiting)} changes wait")
+            return False
+        # One of the outermost loops: one bad change must not hold up all calls' changes.
+        except EmocxError as error:
+            self._failed(write, str(error))
+        except Exception:
+            log.exception("change not written", key="journey.failed", what=type(write).__name__)
+            self._count("changes_failed")
+        if self._waiting and self._waiting[0] is write:
+            self._waiting.popleft()
+        if self._refused:
+            self._refused = False
+            log.warning("the store takes changes again", key="store.back", waiting=len(self._waiting))
+            self._health(True, "")
+            if self._lost:
+                self._lost = False
+                self.on_loss()
+        return True
+
+    def _failed(self, write: Write, why: str) -> None:
+        log.error("change not written", key="journey.failed", what=type(write).__name__, why=why)
+        self._count("changes_failed")

@@ -1,0 +1,182 @@
+"""In step with Asterisk again: after the link or the service was away, from what Asterisk knows now.
+
+What happened meanwhile is not told again. So the channels (Status), the queues' members and callers
+(QueueStatus) and the store's open calls are put together: who is gone has ended, who was answered has an
+agent, who came while we were away is a call from now on, and what was missed of it is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import structlog
+
+from emocx_pbx.calls import alerts
+from emocx_pbx.calls.call_state import CallState
+from emocx_pbx.calls.effects import Effect, SetTimer, Show
+from emocx_pbx.calls.happenings import GradeDue, TakenOver
+from emocx_pbx.calls.journeys import Journeys
+from emocx_pbx.calls.parts import SETTLE_S
+from emocx_pbx.calls.stored import open_legs, stored_state
+from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
+from emocx_pbx.pbx.tracking.tracked import Leg, TrackedCall
+from emocx_pbx.pbx.tracking.tracker import CallTracker
+from emocx_pbx.store.database import Store
+
+log = structlog.get_logger()
+
+#: Calls that ended in this time are known to be over, whatever comes late.
+OVER_S: Final = 86_400.0
+#: Events kept while we get in step; then the rest is lost, and we begin again.
+MAX_HELD: Final = 20_000
+_VARIABLES: Final = "QUEUENAME,MEMBERNAME,MEMBERINTERFACE"
+
+Event = Mapping[str, str]
+
+
+class Ami(Protocol):
+    """The part of the AMI gateway that recovery needs."""
+
+    async def action(self, name: str, fields: Mapping[str, str]) -> Any:
+        """Send an action; PeerUnavailable or RefusedError if it fails."""
+
+
+class Recovery:
+    """Feeds the tracker, and gets it in step again."""
+
+    def __init__(
+        self,
+        ami: Ami,
+        store: Store,
+        tracker: CallTracker,
+        journeys: Journeys,
+        met_queues: Callable[[Sequence[Event]], Awaitable[None]],
+        now: Callable[[], float],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            ami: the link.
+            store: knows the calls that were open.
+            tracker: who talks with whom.
+            journeys: get every change.
+            met_queues: told the answer to QueueStatus.
+            now: Unix seconds.
+        """
+        self._ami, self._store, self._tracker, self._journeys = ami, store, tracker, journeys
+        self._met_queues, self._now = met_queues, now
+        self._held: list[Event] | None = None
+        self._since: float | None = None
+        self._lock = asyncio.Lock()
+        self._asking = False
+
+    def on_ami(self, event: Event) -> None:
+        """Take an AMI event; it waits while we get in step."""
+        if self._held is None:
+            self._feed(event)
+        elif len(self._held) < MAX_HELD:
+            self._held.append(event)
+
+    def _feed(self, event: Event) -> None:
+        for change in self._tracker.feed(event, self._now()):
+            self._journeys.put(change)
+
+    def link_lost(self) -> None:
+        """From now on we may miss something."""
+        if self._since is None:
+            self._since = self._now()
+
+    async def members(self) -> None:
+        """An event left out whom it is about: ask for all members."""
+        if self._asking:
+            return
+        self._asking = True
+        try:
+            for event in (await self._ami.action("QueueStatus", {})).events:
+                if event.get("Event") == "QueueMember":
+                    self._tracker.feed(event, self._now())
+        except (PeerUnavailable, RefusedError) as error:
+            log.warning("members not known", key="ami.members_unknown", why=str(error))
+        finally:
+            self._asking = False
+
+    async def resync(self, restarted: bool = False) -> None:
+        """Catch up with what happened while the link was down, or we were."""
+        async with self._lock:
+            try:
+                if restarted:
+                    for change in self._tracker.asterisk_restarted(self._now()):
+                        self._journeys.put(change)
+                queues = (await self._ami.action("QueueStatus", {})).events
+                for event in queues:
+                    if event.get("Event") == "QueueMember":
+                        self._tracker.feed(event, self._now())
+                await self._met_queues(queues)
+                await self._in_step(queues)
+            except (PeerUnavailable, RefusedError, StoreError) as error:
+                log.warning("not in step with Asterisk", key="ami.resync_failed", why=str(error))
+
+    async def _in_step(self, queues: Sequence[Event]) -> None:
+        self._held, asked_at = [], self._now()
+        try:
+            answer = await self._ami.action("Status", {"Variables": _VARIABLES})
+            channels = [event for event in answer.events if "Uniqueid" in event]
+            await self._take_over(channels)
+            now = self._now()
+            for change in self._tracker.reconcile(channels, now, self._since, asked_at):
+                self._journeys.put(change)
+            self._waiting(queues, {c["Uniqueid"]: c for c in channels})
+            for call in list(self._journeys.calls.values()):
+                self._journeys.apply(call, call.tap())
+            self._since = None
+        finally:
+            held, self._held = self._held, None
+            for event in held:
+                self._feed(event)
+
+    def _waiting(self, queues: Sequence[Event], channels: Mapping[str, Event]) -> None:
+        """Callers in queues that we do not know to be there."""
+        for entry in queues:
+            channel = channels.get(entry.get("Uniqueid", ""))
+            if entry.get("Event") != "QueueEntry" or channel is None:
+                continue
+            known = self._tracker.calls.get(entry["Uniqueid"])
+            if known is None or not known.waiting or known.queue != entry.get("Queue"):
+                self._feed({**channel, **entry, "Event": "QueueCallerJoin"})
+
+    async def _take_over(self, channels: Sequence[Event]) -> None:
+        """Go on with the calls that the store says are open."""
+        self._journeys.settled(await self._store.ended_since(self._now() - OVER_S))
+        for known in await self._store.open_calls():
+            call_id = known.call.call_id
+            if call_id in self._journeys.calls or self._journeys.is_over(call_id):
+                continue
+            detail = await self._store.call(call_id)
+            if detail is None or call_id in self._journeys.calls:
+                continue
+            call = stored_state(detail, self._journeys.rules)
+            tracked = TrackedCall(
+                call_id,
+                channel=next((c["Channel"] for c in channels if c.get("Uniqueid") == call_id), ""),
+                started_at=known.call.started_at,
+                queue=call.visits[-1].queue if call.visits else None,
+                caller=known.call.caller or "",
+                waiting=call.waiting,
+                callback=call.callback is not None,
+            )
+            legs = open_legs(tracked, call.open_segments, channels)
+            call.legs = {leg: segment.index for leg, segment in legs.items()}
+            agents = {leg: Leg(s.agent, s.interface, s.queue, s.via) for leg, s in legs.items()}
+            self._tracker.adopt(tracked, agents)
+            self._journeys.adopt(call)
+            self._journeys.apply(call, resumed(call))
+            alive = bool(tracked.channel)
+            log.warning("call taken over", key="call.recovered", call_id=call_id, alive=alive)
+
+
+def resumed(call: CallState) -> list[Effect]:
+    """What follows from taking a stored call over."""
+    due = [SetTimer(GradeDue(call.call_id, index), SETTLE_S) for index in sorted(call.ungraded)]
+    return [*due, *alerts.recover(call), Show(TakenOver(call.call_id))]

@@ -1,0 +1,75 @@
+"""Writes of calls, carried out on the store: each one transaction, each idempotent."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from emocx_pbx.calls.effects import (
+    Write,
+    WriteAlerts,
+    WriteDecision,
+    WriteEnd,
+    WriteGrade,
+    WriteHold,
+    WriteReadings,
+    WriteSegment,
+    WriteSpans,
+    WriteStart,
+    WriteTapped,
+    WriteVisit,
+)
+from emocx_pbx.store.database import Store
+
+
+async def carry_out(store: Store, write: Write) -> None:
+    """Write it.
+
+    Raises:
+        StoreUnavailable: the store does not take changes now; nothing of it was written.
+        StoreError: it never will take this one.
+    """
+    match write:
+        case WriteDecision():
+            await store.record_decision(
+                write.decision, write.call_id, write.customer_key, write.text, write.events
+            )
+        case WriteStart():
+            await store.start_call(
+                write.call_id,
+                write.at,
+                write.customer_key,
+                write.caller,
+                write.queue,
+                write.decision_id,
+                write.events,
+                write.queued_at,
+                write.callback,
+            )
+        case WriteVisit():
+            await store.save_visit(write.call_id, write.index, write.visit)
+        case WriteSegment():
+            await store.save_segment(write.segment)
+        case WriteHold():
+            await store.set_hold(write.call_id, write.at, write.on_hold)
+        case WriteTapped():
+            await store.set_tapped(write.call_id, write.at)
+        case WriteReadings():
+            await store.add_readings(write.call_id, write.readings, write.at, write.events)
+        case WriteSpans():
+            await store.add_spans(write.call_id, write.spans)
+        case WriteAlerts():
+            await store.save_alerts(write.rows, write.events)
+        case WriteGrade():
+            await store.save_grade(write.call_id, write.index, write.grade, write.events)
+        case WriteEnd():
+            await store.end_call(
+                write.call_id,
+                write.at,
+                write.reason,
+                write.events,
+                disposition=write.disposition,
+                hung_up_by=write.hung_up_by,
+                callback=write.callback,
+            )
+        case _:
+            assert_never(write)

@@ -1,0 +1,29 @@
+"""Who asks for a decision, and what was decided. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from emocx_pbx.domain import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as the door knows."""
+
+    call_id: str | None = None
+    customer_key: str | None = None
+    default_queue: str | None = None
+    opted_out: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What the policy may ask of the customer, e.g. {"plan": "gold"}."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedQuery:
+    """A decision with what is recorded beside it."""
+
+    decision: Decision
+    caller: Caller
+    text: str | None

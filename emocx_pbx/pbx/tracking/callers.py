@@ -1,0 +1,148 @@
+"""Who is a customer: which call a channel belongs to, and which channels are agents' own. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from emocx_pbx.pbx.tracking.bridges import Bridges, is_nobody
+from emocx_pbx.pbx.tracking.names import AgentNames
+from emocx_pbx.pbx.tracking.tracked import Consult, Leg, TrackedCall
+
+Event = Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Callers:
+    """Calls by the channels that speak for their customers, and agents who ask colleagues."""
+
+    bridges: Bridges
+    names: AgentNames
+    calls: dict[str, TrackedCall] = field(default_factory=dict)
+    customers: dict[str, str] = field(default_factory=dict)
+    """Channel that speaks for a customer, to call_id."""
+    consults: dict[str, Consult] = field(default_factory=dict)
+    """Agents' own channels in queues, by Uniqueid."""
+    announced: dict[str, Leg] = field(default_factory=dict)
+    """Colleagues connected to such a channel, by their leg."""
+    channels: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Name and caller's number of every channel, by Uniqueid."""
+
+    def add(self, call: TrackedCall) -> None:
+        """Know a call."""
+        self.calls[call.call_id] = call
+        self.customers[call.uniqueid] = call.call_id
+
+    def remove(self, call_id: str) -> None:
+        """The call is over."""
+        self.calls.pop(call_id, None)
+        self.customers = {u: known for u, known in self.customers.items() if known != call_id}
+
+    def speaks_for(self, uniqueid: str, call: TrackedCall) -> None:
+        """A channel stands for the call's customer."""
+        self.customers[uniqueid] = call.call_id
+
+    def of(self, event: Event) -> TrackedCall | None:
+        """The call of the event's channel."""
+        return self.calls.get(self.customers.get(event.get("Uniqueid", ""), ""))
+
+    def behind(self, uniqueid: str, channel: str) -> TrackedCall | None:
+        """The call whose customer is at the other end of a Local channel.
+
+        An agent behind a Local member who transfers into a queue sends the Local there, not the customer.
+        """
+        far = self.bridges.beyond(channel)
+        for party in self.bridges.heard_by(far) if far else []:
+            if call_id := self.customers.get(party.local or party.uniqueid):
+                self.customers[uniqueid] = call_id
+                return self.calls[call_id]
+        return None
+
+    def linked(self, event: Event) -> TrackedCall | None:
+        """The call that a Local channel was dialled for, before any agent had to do with it."""
+        if not event.get("Channel", "").startswith("Local/"):
+            return None
+        call = self._linked(event)
+        return None if call is None or call.legs else call
+
+    def is_agents(self, event: Event) -> bool:
+        """Whether a channel that joined a queue is an agent's: of a telephone that a queue has as a member's,
+        a Local channel with such a telephone behind it, or one of a call that an agent is in.
+        """
+        uniqueid, channel = event.get("Uniqueid", ""), event.get("Channel", "")
+        if self.names.is_agent(channel, event.get("CallerIDNum", "")):
+            return True
+        if not channel.startswith("Local/"):
+            return False
+        far = self.bridges.beyond(channel)
+        if any(self.names.is_agent(p.channel) for p in (self.bridges.heard_by(far) if far else [])):
+            return True
+        if (call := self._linked(event)) is not None and call.legs:
+            return True
+        linkedid = event.get("Linkedid", "")
+        return linkedid != uniqueid and self.names.is_agent(*self.channels.get(linkedid, ("", "")))
+
+    def _linked(self, event: Event) -> TrackedCall | None:
+        linkedid = event.get("Linkedid", "")
+        if not linkedid or linkedid == event.get("Uniqueid"):
+            return None
+        known = self.calls.get(linkedid) or self.of({"Uniqueid": linkedid})
+        return known or next((c for c in self.calls.values() if c.linkedid == linkedid), None)
+
+    def unknown(self, channels: Iterable[Event]) -> list[Event]:
+        """Those in Queue() that no call knows, the first of their Linkedid first."""
+        found = [
+            channel
+            for channel in channels
+            if channel.get("Application") == "Queue"
+            and self.of(channel) is None
+            and channel.get("Uniqueid") not in self.consults
+        ]
+        return sorted(found, key=lambda channel: channel.get("Uniqueid") != channel.get("Linkedid"))
+
+    def concerned(self, bridge: str) -> list[TrackedCall]:
+        """Calls that a change in this bridge may concern."""
+        ids = {self.customers.get(uniqueid, "") for uniqueid in self.bridges.linked(bridge)}
+        return [self.calls[call_id] for call_id in sorted(ids) if call_id in self.calls]
+
+    def optimising(self, event: Event) -> list[TrackedCall]:
+        """A Local channel is being optimised away: who is where is not settled.
+
+        Returns:
+            Calls whose customer moved.
+        """
+        moved: list[TrackedCall] = []
+        for half in ("LocalOne", "LocalTwo"):
+            uniqueid, channel = event.get(f"{half}Uniqueid", ""), event.get(f"{half}Channel", "")
+            far = self.bridges.beyond(channel)
+            for call in self.calls.values():
+                if uniqueid == call.uniqueid and far and (behind := self.bridges.heard_by(far)):
+                    call.moving = event.get("LocalOneUniqueid")
+                    call.uniqueid, call.channel = behind[0].uniqueid, behind[0].channel
+                    self.speaks_for(call.uniqueid, call)
+                    moved.append(call)
+                elif uniqueid in self.bridges.linked_to(call.uniqueid):
+                    # Anywhere in the conversation, not only next to the customer.
+                    call.moving = event.get("LocalOneUniqueid")
+        return moved
+
+    def exists(self, event: Event) -> None:
+        """A channel came to be."""
+        if not is_nobody(event.get("Channel", "")):
+            named = event.get("Channel", ""), event.get("CallerIDNum", "")
+            self.channels[event.get("Uniqueid", "")] = named
+
+    def gone(self, uniqueid: str) -> None:
+        """A channel is no more."""
+        self.channels.pop(uniqueid, None)
+        self.customers.pop(uniqueid, None)
+        self.consults.pop(uniqueid, None)
+        self.announced.pop(uniqueid, None)
+
+    def restart(self, channels: Iterable[Event]) -> None:
+        """Know no other channels than these."""
+        self.channels.clear()
+        for channel in channels:
+            self.exists(channel)
+        self.consults = {u: consult for u, consult in self.consults.items() if u in self.channels}
+        self.announced = {u: leg for u, leg in self.announced.items() if u in self.channels}
