@@ -10,7 +10,7 @@ from emocx_pbx.alerts.watch import AlertChange
 from emocx_pbx.calls.call_state import Rules
 from emocx_pbx.calls.grades import graded_part
 from emocx_pbx.calls.stored import stored_state
-from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span
+from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span, Visit
 from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.store.database import Store
@@ -81,12 +81,15 @@ class Day:
         started = build.call_started(
             call_id, at, queue, f"+4930{self.made:07d}", customer, decision.decision_id
         )
-        await store.start_call(call_id, at, customer, None, queue, decision.decision_id, [started])
+        await store.start_call(call_id, at, customer, None, queue, decision.decision_id, [started], at)
         wait = chance.expovariate(1 / (25 if arm == "ok" else 40))
         if abandoned if abandoned is not None else wait > 110:
             at_end = at + max(wait, 20)
             ended_event = build.call_ended(call_id, at, at_end, "abandoned", queue, [], {}, customer)
-            await store.end_call(call_id, at_end, "abandoned", [ended_event])
+            await store.save_visit(call_id, 0, Visit(queue, at, at_end, "abandoned"))
+            await store.end_call(
+                call_id, at_end, "abandoned", [ended_event], disposition="abandoned", hung_up_by="customer"
+            )
             return call_id
         chosen = agents or (
             (chance.randrange(6), chance.randrange(6)) if chance.random() < 0.15 else (chance.randrange(6),)
@@ -139,7 +142,7 @@ class Day:
                 "queue" if number == 0 else "transfer", cuts[number] + (4 if number else 0),
             )  # fmt: skip
             segments.append(segment)
-            await store.open_segment(segment)
+            await store.save_segment(segment)
         await store.set_tapped(call_id, tapped)
         spans, readings = self._speech(length, came, agents, len(agents))
         await store.add_spans(call_id, spans)
@@ -155,11 +158,16 @@ class Day:
                 call_id, "angry", t, t + 20, tapped + t + 20, 0, segments[0].agent, message, None, None
             )
             await store.save_alerts([row], [build.call_alert(call_id, raised, tapped + t + 20, segments[0])])
+        await store.save_visit(call_id, 0, Visit(queue, at, answered, "answered"))
         if not ended:
             return
         for number, segment in enumerate(segments):
-            reason = "customer_left" if number == len(segments) - 1 else "bridge"
-            await store.close_segment(call_id, segment.index, cuts[number + 1], reason)
+            last = number == len(segments) - 1
+            reason, to = (
+                ("customer_hung_up", None) if last else ("blind_transfer", segments[number + 1].agent)
+            )
+            ended_at = cuts[number + 1]
+            await store.save_segment(replace(segment, ended_at=ended_at, end_reason=reason, ended_to=to))
         detail = await store.call(call_id)
         assert detail is not None
         rubric, grades = load_rubric(), {}

@@ -8,7 +8,9 @@ from typing import Literal
 
 from emocx_pbx.store.rows import DeliveryState, GradeKind
 
-Outcome = Literal["open", "answered", "abandoned"]
+Outcome = Literal[
+    "open", "answered", "abandoned", "overflowed", "voicemail", "no-answer", "busy", "failed", "lost"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class CallItem:
     alerts: int
     disputed: bool
     """A grade of it is contested, and nobody has decided yet."""
+    disposition: str | None = None
+    """What became of it; None: it goes on."""
+    hung_up_by: str | None = None
+    callback: str | None = None
+    """How dialling the customer stands; None: the customer called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +187,17 @@ class AgentLetter:
 
 @dataclass(frozen=True, slots=True)
 class QueueCall:
-    """One call of a queue's day."""
+    """One stay in a queue."""
 
     call_id: str
     queue: str
     started_at: float
     queued_at: float
-    answered_at: float | None
+    left_at: float | None
+    left: str | None
+    """answered, abandoned, timeout, key, redirected, empty or lost; None: still waits."""
     ended_at: float | None
+    """Of the call."""
     end_reason: str | None
     came: str
     """An emotion, uncertain, or none."""
@@ -195,9 +205,19 @@ class QueueCall:
     score: float | None
 
     @property
+    def answered_at(self) -> float | None:
+        """When an agent came."""
+        return self.left_at if self.left == "answered" else None
+
+    @property
     def abandoned(self) -> bool:
-        """It ended before an agent came."""
-        return self.ended_at is not None and self.answered_at is None
+        """The caller gave up waiting here."""
+        return self.left == "abandoned"
+
+    @property
+    def overflowed(self) -> bool:
+        """It went on elsewhere unanswered: the queue gave it up, or the caller or somebody moved it on."""
+        return self.left in {"timeout", "key", "redirected", "empty"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class Views:
         return [AgentLetter(r["agent"], r["letter"], r["parts"]) for r in rows]
 
     async def queue_calls(self, since: float, until: float, limit: int = MAX_QUEUE_CALLS) -> list[QueueCall]:
-        """The calls of a day, in their order."""
+        """The stays in queues of a day, in their order."""
         rows = await self._rows("view_queue_calls", since=since, until=until, limit=limit)
         return [QueueCall(*row) for row in rows]
 
@@ -201,7 +201,9 @@ def place_of_decision(row: DecisionRow) -> Place:
 def _call_item(row: Row) -> CallItem:
     queued, answered = row["queued_at"], row["answered_at"]
     over = answered if answered is not None else row["ended_at"]
-    wait_s = None if over is None else max(0.0, over - (row["started_at"] if queued is None else queued))
+    # A callback's ringing is no waiting.
+    since = queued if queued is not None or row["callback"] is not None else row["started_at"]
+    wait_s = None if over is None or since is None else max(0.0, over - since)
     return CallItem(
         row["call_id"],
         row["started_at"],
@@ -222,6 +224,9 @@ def _call_item(row: Row) -> CallItem:
         row["score"],
         row["alerts"],
         bool(row["disputed"]),
+        row["disposition"],
+        row["hung_up_by"],
+        row["callback"],
     )
 
 

@@ -5,53 +5,57 @@ from __future__ import annotations
 from typing import Any
 
 from emocx_pbx.alerts.rules import AlertRule
-from emocx_pbx.calls.alerting import Alerted, Alerting
-from emocx_pbx.calls.course import Course
-from emocx_pbx.domain import Reading, Scores, Segment
-from emocx_pbx.pbx.tracking.tracker import CallEnded
+from emocx_pbx.analysis.messages import ReadingMade
+from emocx_pbx.calls import alerts
+from emocx_pbx.calls.alerted import Alerted
+from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.effects import Count, Effect, TellAlert, WriteAlerts
+from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.pbx.tracking.changes import AgentJoined, AgentLeft, CallEnded
 
 ANGRY = AlertRule(name="angry", when="angry", for_s=6, within_s=12, clear_s=2)
 HANDED = AlertRule(name="handed", when="falling", for_s=3, by=0.5, since="transfer")
-BOB = Segment("c", 0, "bob", "PJSIP/bob", "care", "queue", 1000.0)
-EVE = Segment("c", 1, "eve", "PJSIP/eve", "care", "transfer", 1006.0)
+NOW = 1234.5
 
 
 class Listener:
+    """The rules in force, and what calls tell of them."""
+
     def __init__(self, *rules: AlertRule) -> None:
-        self.told: list[Alerted] = []
-        self.counted: list[tuple[str, ...]] = []
         self.rules: tuple[AlertRule, ...] = rules
-        self.alerting = Alerting(
-            lambda: self.rules, self.told.append, lambda: 1234.5, lambda *what: self.counted.append(what)
-        )
+        self.told: list[Effect] = []
 
-    def says(self, course: Course, *signals: str) -> list[Alerted]:
-        found = []
+    def call(self, **more: Any) -> CallState:
+        call = CallState("c", Rules(load_rubric(), lambda: self.rules), zero_at=1000.0, **more)
+        call.take(AgentJoined("c", 1000.0, "l1", "bob", "PJSIP/bob", "care", "queue"), NOW)
+        call.known_taps.add("u")
+        return call
+
+    def says(self, call: CallState, *signals: str) -> list[Alerted]:
+        effects: list[Effect] = []
         for signal in signals:
-            t0 = course.readings[-1].t1 if course.readings else 0.0
-            scores = Scores((0.9, 0.1, 0, 0) if signal == "angry" else (0, 0.9, 0, 0.1))
-            course.readings.append(Reading(t0, t0 + 3.0, 3.0, scores))
-            found += self.alerting.read(course, course.readings[-1])
-        return found
+            t0 = call.readings[-1].t1 if call.readings else 0.0
+            scores = (0.9, 0.1, 0.0, 0.0) if signal == "angry" else (0.0, 0.9, 0.0, 0.1)
+            effects += call.take(ReadingMade("u", "c", t0, t0 + 3.0, 3.0, scores, 0.0, "m"), NOW)
+        self.told += effects
+        return alerted(effects)
 
 
-def a_call(**more: Any) -> Course:
-    course = Course("c", zero_at=1000.0, queue="care", **more)
-    course.segments[0] = BOB
-    return course
+def alerted(effects: list[Effect]) -> list[Alerted]:
+    return [effect.alerted for effect in effects if isinstance(effect, TellAlert)]
 
 
 def test_an_alert_is_told_once_and_again_when_it_is_over() -> None:
-    listener, course = Listener(ANGRY), a_call()
-    found = listener.says(course, *["angry"] * 4, *["calm"] * 6)
-    assert listener.told == found
+    listener = Listener(ANGRY)
+    call = listener.call()
+    found = listener.says(call, *["angry"] * 4, *["calm"] * 6)
     assert [alerted.change.state for alerted in found] == ["raised", "cleared"]
-    assert listener.counted == [("alerts", "angry")]
+    counted = [e for e in listener.told if isinstance(e, Count) and e.name == "alerts"]
+    assert counted == [Count("alerts", "angry")]
     assert found[0].user_event() == {
         "CallId": "c",
         "Rule": "angry",
         "State": "raised",
-        "Queue": "care",
         "Agent": "bob",
         "Interface": "PJSIP/bob",
         "Segment": "0",
@@ -66,50 +70,56 @@ def test_an_alert_is_told_once_and_again_when_it_is_over() -> None:
 
 
 def test_an_alert_belongs_to_whom_the_customer_talked_with() -> None:
-    listener, course = Listener(HANDED), a_call()
-    listener.says(course, "calm", "calm")
-    listener.alerting.segment_opened(course, EVE)
-    course.segments[1] = EVE
-    (alerted,) = listener.says(course, "angry", "angry")
-    assert alerted.segment == EVE
+    listener = Listener(HANDED)
+    call = listener.call()
+    listener.says(call, "calm", "calm")
+    call.take(AgentLeft("c", 1006.0, "l1", "attended_transfer"), NOW)
+    call.take(AgentJoined("c", 1006.0, "l2", "eve", "PJSIP/eve", "care", "transfer"), NOW)
+    (found,) = listener.says(call, "angry", "angry")
+    assert found.segment == call.segments[1] and call.segments[1].agent == "eve"
 
 
 def test_the_same_agent_again_is_no_transfer() -> None:
-    listener, course = Listener(HANDED), a_call()
-    listener.says(course, "calm", "calm")
-    back = Segment("c", 1, "bob", "PJSIP/bob", "care", "queue", 1006.0)
-    listener.alerting.segment_opened(course, back)
-    assert listener.says(course, "angry", "angry") == []
+    listener = Listener(HANDED)
+    call = listener.call()
+    listener.says(call, "calm", "calm")
+    call.take(AgentLeft("c", 1003.0, "l1", "consulted"), NOW)
+    call.take(AgentJoined("c", 1006.0, "l1", "bob", "PJSIP/bob", "care", "queue"), NOW)
+    assert len(call.segments) == 2
+    assert listener.says(call, "angry", "angry") == []
 
 
 def test_rules_changed_meanwhile_count_for_the_next_call() -> None:
-    listener, course = Listener(ANGRY), a_call()
-    listener.says(course, "angry")
+    listener = Listener(ANGRY)
+    call = listener.call()
+    listener.says(call, "angry")
     listener.rules = ()
-    assert len(listener.says(course, "angry")) == 1
-    assert listener.says(a_call(), "angry", "angry", "angry") == []
+    assert len(listener.says(call, "angry")) == 1
+    assert listener.says(listener.call(), "angry", "angry", "angry") == []
 
 
 def test_the_end_of_a_call_ends_its_alerts_and_a_late_reading_raises_none() -> None:
-    listener, course = Listener(ANGRY), a_call()
-    listener.says(course, "angry", "angry")
-    (over,) = listener.alerting.end(course, 1007.0)
+    listener = Listener(ANGRY)
+    call = listener.call()
+    listener.says(call, "angry", "angry")
+    call.taps.add("u")  # its last reading may still come
+    call.take(CallEnded("c", 1007.0, "hangup"), NOW)
+    assert listener.says(call, "angry", "angry") == []
+    (over,) = alerted(alerts.end(call, 1007.0, NOW))
     assert (over.change.state, over.change.reason, over.change.t1) == ("cleared", "ended", 7.0)
-    assert listener.alerting.end(course, 1007.0) == []
-    late = a_call(ended=CallEnded("c", 1007.0, "hangup"))
-    assert listener.says(late, "angry", "angry") == []
+    assert alerts.end(call, 1007.0, NOW) == []
 
 
 def test_after_a_crash_a_call_goes_on_where_it_was() -> None:
-    listener, course = Listener(ANGRY, HANDED), a_call()
-    before = listener.says(course, "angry", "calm", "angry")
-    stored = a_call(readings=list(course.readings))
+    listener = Listener(ANGRY, HANDED)
+    call = listener.call()
+    before = listener.says(call, "angry", "calm", "angry")
     after = Listener(ANGRY, HANDED)
+    stored = after.call(readings=list(call.readings))
     # Stored again with the same keys, told to nobody.
-    assert [a.row().t1 for a in after.alerting.recover(stored)] == [a.row().t1 for a in before]
-    assert [a.event().event_id for a in after.alerting.recover(stored)] == [
-        a.event().event_id for a in before
-    ]
-    assert after.told == []
+    (written,) = alerts.recover(stored)
+    assert isinstance(written, WriteAlerts)
+    assert [row.t1 for row in written.rows] == [a.row().t1 for a in before]
+    assert [event.event_id for event in written.events] == [a.event().event_id for a in before]
     assert after.says(stored, "angry", "angry") == []
     assert [a.change.state for a in after.says(stored, *["calm"] * 5)] == ["cleared"]

@@ -8,12 +8,13 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from emocx_pbx.calls.happenings import Ended, SegmentOpened
 from emocx_pbx.chat.desk import ChatRefused, Desk
 from emocx_pbx.chat.tickets import KEEP_S, RING_S
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision, Segment
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.pbx.tracking.tracker import AgentConnected, CallEnded, QueueJoined, SegmentOpened
+from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.chat import ChatSettings
 
@@ -184,7 +185,7 @@ async def test_a_call_is_followed_to_its_end() -> None:
         QueueJoined(call_id, world.now + 10, "care", 1),
         AgentConnected(call_id, world.now + 20, "bob", "PJSIP/bob", "care", 10.0, "1.2"),
         SegmentOpened(segment),
-        CallEnded(call_id, world.now + 90, "hangup"),
+        Ended(call_id, world.now + 90, "hangup", "answered"),
     ):
         world.desk.watch(told)
         seen.append(world.desk.ticket(ticket.ticket_id).state)
@@ -195,7 +196,7 @@ async def test_who_does_not_answer_may_try_again_later() -> None:
     world = World()
     ticket = await world.desk.ask("hello", True, "192.0.2.1")
     await world.desk.call_me(ticket.ticket_id, "030 123456", "192.0.2.1")
-    world.desk.watch(CallEnded(world.became[0].call_id or "", world.now + 40, "hangup"))
+    world.desk.watch(Ended(world.became[0].call_id or "", world.now + 40, "hangup", "busy"))
     assert world.desk.ticket(ticket.ticket_id).state == "failed"
     refused = await refusal(lambda: world.desk.call_me(ticket.ticket_id, "030 123456", "192.0.2.1"))
     assert refused.why == "called_number"

@@ -85,7 +85,7 @@ async def fill(config: Path) -> None:
     segment = Segment("c1", 0, "Anna", "PJSIP/anna", "care", "queue", 101.0, 150.0, "hangup")
     await store.record_decision(decision, "c1", "cust-7", None)
     await store.start_call("c1", 100.0, "cust-7", "+49301", "care", "d1")
-    await store.open_segment(segment)
+    await store.save_segment(segment)
     await store.add_readings(
         "c1", [Reading(1.0, 5.0, 3.5, Scores((0.8, 0.1, 0.05, 0.05)), "cnn/1"),
                Reading(66.0, 70.0, 3.5, Scores((0.1, 0.7, 0.1, 0.1)), "cnn/1")],

@@ -63,7 +63,7 @@ async def grade(store: Store, call_id: str, agent: str, score: float, at: float 
     decision = Decision(f"d-{call_id}", at, "ok", "care", "angry", 0.9, {"angry": 0.9})
     await store.record_decision(decision, call_id, None, None)
     await store.start_call(call_id, at, None, None, "care", decision.decision_id)
-    await store.open_segment(Segment(call_id, 0, agent, "x", "care", "queue", at))
+    await store.save_segment(Segment(call_id, 0, agent, "x", "care", "queue", at))
     await store.save_grade(call_id, 0, Grade(score, "B", None, None, 20.0))
 
 

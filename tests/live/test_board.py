@@ -7,12 +7,11 @@ from dataclasses import replace
 import msgspec
 from live_helpers import ANGRY, HAPPY, Told
 
-from emocx_pbx.calls.course import Course
 from emocx_pbx.calls.happenings import OptedOut, TakenOver
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.live.calls import LiveCall
 from emocx_pbx.live.held import COURSE
-from emocx_pbx.pbx.tracking.tracker import HoldChanged
+from emocx_pbx.pbx.tracking.changes import HoldChanged
 
 
 def only(told: Told) -> LiveCall:
@@ -30,9 +29,9 @@ def test_a_call_from_its_query_to_its_end() -> None:
     call = only(told)
     assert (call.state, call.agent, call.segment, call.answered_at) == ("talking", "bob", 0, 110.0)
     assert (call.tapped, call.emotion, call.started_at) == (True, None, 90.0)
-    told.watch(HoldChanged("1.1", 120.0, True))
+    told.happens(HoldChanged("1.1", 120.0, True))
     assert (only(told).state, only(told).since) == ("hold", 120.0)
-    told.watch(HoldChanged("1.1", 125.0, False))
+    told.happens(HoldChanged("1.1", 125.0, False))
     told.leaves(segment, at=150.0)
     assert (only(told).state, only(told).agent) == ("between", None)
     told.talks(agent="eve", index=1, at=152.0)
@@ -50,7 +49,7 @@ def test_a_call_from_its_query_to_its_end() -> None:
 def test_a_caller_without_a_decision_waits_and_gives_up() -> None:
     told = Told()
     told.waits()
-    told.ends(reason="abandoned")
+    told.ends()
     assert told.kinds == ["call", "ended"]
     assert told.board.snapshot(0.0).recent[0].reason == "abandoned"
 
@@ -104,9 +103,6 @@ def test_an_alert_is_shown_as_over() -> None:
 def test_what_is_not_on_the_board_is_ignored() -> None:
     told = Told()
     told.says("9.9")
-    told.leaves(Segment("9.9", 0, "bob", "PJSIP/bob", None, "queue", 1.0))
-    told.watch(HoldChanged("9.9", 1.0, True))
-    told.watch(OptedOut("9.9"))
     told.ends("9.9")
     told.graded("9.9")
     told.board.alert("9.9", "r", "m", 1.0)
@@ -116,7 +112,7 @@ def test_what_is_not_on_the_board_is_ignored() -> None:
 def test_who_opted_out_is_shown_so() -> None:
     told = Told()
     told.waits()
-    told.watch(OptedOut("1.1"))
+    told.happens(OptedOut("1.1"))
     assert only(told).opted_out
 
 
@@ -144,14 +140,14 @@ def test_changes_resume_by_number() -> None:
 
 def test_a_call_taken_over_after_a_restart() -> None:
     told = Told()
-    course = Course(
-        "1.1", 111.0, Decision("d", 90.0, "ok", "care", "angry", 0.9, None), "crm-1", "care", 100.0
-    )
-    first = Segment("1.1", 0, "bob", "PJSIP/bob", "care", "queue", 110.0, 140.0, "agent_left")
-    course.segments = {0: first, 1: replace(first, index=1, agent="eve", started_at=141.0, ended_at=None)}
-    course.grades = {0: Grade(40.0, "D", 30.0, 50.0, 20.0)}
-    course.readings = [Reading(4.0 * i, 4.0 * i + 4, 4.0, Scores(ANGRY, 0.4)) for i in range(3)]
-    told.watch(TakenOver(course))
+    stored = told.call("1.1")
+    stored.zero_at, stored.customer, stored.started_at = 111.0, "crm-1", 100.0
+    stored.decision = Decision("d", 90.0, "ok", "care", "angry", 0.9, None)
+    first = Segment("1.1", 0, "bob", "PJSIP/bob", "care", "queue", 110.0, 140.0, "agent_hung_up")
+    stored.segments = {0: first, 1: replace(first, index=1, agent="eve", started_at=141.0, ended_at=None)}
+    stored.grades = {0: Grade(40.0, "D", 30.0, 50.0, 20.0)}
+    stored.readings = [Reading(4.0 * i, 4.0 * i + 4, 4.0, Scores(ANGRY, 0.4)) for i in range(3)]
+    told.watch(TakenOver("1.1"))
     call = only(told)
     assert (call.state, call.agent, call.since, call.emotion) == ("talking", "eve", 141.0, "angry")
     assert (call.came, len(call.course), call.grades[0].letter) == ("angry", 3, "D")

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
+from emocx_pbx.calls.call_state import CallState, Rules
 from emocx_pbx.domain import Segment
+from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.lab import sip
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.pbx.ami.gateway import AmiGateway
-from emocx_pbx.pbx.tracking.tracker import CallChange, CallEnded, CallTracker, SegmentClosed, SegmentOpened
+from emocx_pbx.pbx.tracking.changes import CallChange, CallEnded
+from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.settings.settings import AsteriskSettings
 
 #: How far a segment's ends may be from the bridge events, by Asterisk's own clock.
@@ -28,6 +31,8 @@ class Watch:
     tracker: CallTracker = field(default_factory=CallTracker)
     events: list[tuple[float, dict[str, str]]] = field(default_factory=list)
     changes: list[CallChange] = field(default_factory=list)
+    calls: dict[str, CallState] = field(default_factory=dict)
+    """Every call there was."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextlib.asynccontextmanager
@@ -50,7 +55,10 @@ class Watch:
     def _take(self, event: dict[str, str]) -> None:
         now = time.time()
         self.events.append((now, event))
-        self.changes += self.tracker.feed(event, now)
+        for change in self.tracker.feed(event, now):
+            self.changes.append(change)
+            call = self.calls.setdefault(change.call_id, CallState(change.call_id, Rules(load_rubric())))
+            call.take(change, now)
         self._news.set()
 
     async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
@@ -64,16 +72,12 @@ class Watch:
 
     def of(self, kind: type, call_id: str) -> list[CallChange]:
         """Changes of one kind of one call."""
-        found = [c for c in self.changes if isinstance(c, kind)]
-        return [c for c in found if (c.segment if hasattr(c, "segment") else c).call_id == call_id]
+        return [c for c in self.changes if isinstance(c, kind) and c.call_id == call_id]
 
     def parts(self, call_id: str) -> list[Segment]:
         """The call's segments in order, closed where they are over."""
-        newest: dict[int, Segment] = {}
-        for change in self.changes:
-            if isinstance(change, SegmentOpened | SegmentClosed) and change.segment.call_id == call_id:
-                newest[change.segment.index] = change.segment
-        return [newest[index] for index in sorted(newest)]
+        call = self.calls.get(call_id)
+        return [call.segments[index] for index in sorted(call.segments)] if call else []
 
     async def talking(self, call_id: str, count: int) -> Segment:
         """The call's `count`-th segment once it is open, the only open one."""

@@ -119,7 +119,7 @@ async def folder(tmp_path: Path) -> Path:
             decision = Decision(f"d-{call_id}", yesterday, "ok", "care", emotion, 0.9, {emotion: 0.9})
             await store.record_decision(decision, call_id, None, None)
             await store.start_call(call_id, yesterday, None, None, "care", decision.decision_id)
-            await store.open_segment(Segment(call_id, 0, agent, "", "care", "queue", yesterday))
+            await store.save_segment(Segment(call_id, 0, agent, "", "care", "queue", yesterday))
             score = min(100.0, max(0.0, rng.gauss(means[agent], 5)))
             await store.save_grade(call_id, 0, Grade(score, "B", None, None, 20.0))
             await store.end_call(call_id, yesterday + 60, "hangup")

@@ -42,7 +42,7 @@ async def call(store: Store, call_id: str, key: str | None, number: str | None, 
         f"d-{call_id}",
         [NewEvent("call.started", call_id, personal, 100.0)],
     )
-    await store.open_segment(Segment(call_id, 0, "bob", "PJSIP/bob", "vip", "queue", 101.0))
+    await store.save_segment(Segment(call_id, 0, "bob", "PJSIP/bob", "vip", "queue", 101.0))
     await store.add_readings(call_id, [Reading(0, 3, 3, Scores((1, 0, 0, 0)))])
     await store.add_spans(call_id, [Span("agent", 0, 1)])
     await store.set_hold(call_id, 102.0, True)

@@ -26,7 +26,7 @@ async def graded(store: Store, call_id: str, agent: str, at: float, grade: Grade
     if decision:
         await store.record_decision(replace(decision, decision_id=f"d-{call_id}"), call_id, None, None)
     await store.start_call(call_id, at - 5, None, None, "care", f"d-{call_id}" if decision else None)
-    await store.open_segment(Segment(call_id, 0, agent, f"PJSIP/{agent}", "care", "queue", at))
+    await store.save_segment(Segment(call_id, 0, agent, f"PJSIP/{agent}", "care", "queue", at))
     await store.save_grade(call_id, 0, grade)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment, Span
+from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment, Span, Visit
 from emocx_pbx.errors import StoreError
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
@@ -42,14 +42,16 @@ async def a_whole_call(store: Store, call_id: str = "c1") -> None:
     """Told from the beginning to the end, as the service does it."""
     await store.record_decision(DECISION, None, "cust-1", "where is my money")
     await store.start_call(call_id, 100.0, None, "+4930", "vip", "d1", [event("call.started", call_id)])
-    await store.open_segment(replace(SEGMENT, call_id=call_id))
+    await store.save_segment(replace(SEGMENT, call_id=call_id))
     await store.set_tapped(call_id, 110.2)
     await store.set_tapped(call_id, 140.2)
     await store.add_readings(call_id, [READING], 114.0, [event("call.reading", call_id, of="0.5")])
     await store.add_spans(call_id, [Span("customer", 0.4, 3.5), Span("agent", 4.0, 5.0)])
     await store.set_hold(call_id, 120.0, True)
     await store.set_hold(call_id, 125.0, False)
-    await store.close_segment(call_id, 0, 130.0, "agent_left")
+    closed = replace(SEGMENT, call_id=call_id, ended_at=130.0, end_reason="agent_hung_up")
+    await store.save_segment(closed)
+    await store.save_visit(call_id, 0, Visit("vip", 100.0, 110.0, "answered"))
     await store.save_grade(call_id, 0, GRADE, [event("call.graded", call_id, of="0")])
     await store.end_call(call_id, 131.0, "hangup", [event("call.ended", call_id, 131.0)])
 
@@ -153,8 +155,8 @@ async def test_many_writers_at_once(store):
 async def test_open_calls_are_told_with_their_open_segments(store):
     await a_whole_call(store, "ended")
     await store.start_call("open", 200.0, "k", None, "vip", None)
-    await store.open_segment(replace(SEGMENT, call_id="open", ended_at=205.0, started_at=201.0))
-    await store.open_segment(replace(SEGMENT, call_id="open", index=1, agent="eve", started_at=206.0))
+    await store.save_segment(replace(SEGMENT, call_id="open", ended_at=205.0, started_at=201.0))
+    await store.save_segment(replace(SEGMENT, call_id="open", index=1, agent="eve", started_at=206.0))
     await store.touch("open", 260.0)
     await store.touch("open", 250.0)
     (found,) = await store.open_calls()

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
+from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Visit
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store import migrate
@@ -53,20 +53,31 @@ async def tell(
     await store.start_call(call_id, at, customer, f"+49{number}", queue, decision_id, queued_at=at + 2)
     for index, agent in enumerate(agents):
         began = at + 10 + 20 * index
-        await store.open_segment(Segment(call_id, index, agent, f"PJSIP/{agent}", queue, "queue", began))
+        part = Segment(call_id, index, agent, f"PJSIP/{agent}", queue, "queue", began)
+        await store.save_segment(part)
         await store.set_tapped(call_id, at + 10)
         await store.add_readings(
             call_id,
             [Reading(4.0 * i, 4.0 * i + 4, 4.0, Scores(r, 0.4), "m/1") for i, r in enumerate(readings)],
         )
-        await store.close_segment(call_id, index, began + 15, "agent_left")
+        await store.save_segment(replace(part, ended_at=began + 15, end_reason="agent_hung_up"))
         letter = None if score is None else "B"
         await store.save_grade(call_id, index, Grade(score, letter, None, None, 9.0), at=began + 18)
+    left: tuple[float | None, str | None] = (at + 10, "answered") if agents else (None, None)
+    if ended and not agents:
+        left = (at + 60, "abandoned")
+    await store.save_visit(call_id, 0, Visit(queue, at + 2, *left))
     if alert:
         await store.add_event("call.alert", call_id, {}, at + 20)
     if ended:
         reason = "hangup" if agents else "abandoned"
-        await store.end_call(call_id, at + 60, reason, [NewEvent("call.ended", call_id, {}, at + 60)])
+        await store.end_call(
+            call_id,
+            at + 60,
+            reason,
+            [NewEvent("call.ended", call_id, {}, at + 60)],
+            disposition=left[1] or "lost",
+        )
     return call_id
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 from web_site import TEST, Site
 
-from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
+from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment, Visit
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.identity.access import SCOPES
@@ -37,16 +38,21 @@ async def tell(
     )
     for index, agent in enumerate(agents):
         began = at + 10 + 20 * index
-        await store.open_segment(Segment(call_id, index, agent, f"PJSIP/{agent}", queue, "queue", began))
+        part = Segment(call_id, index, agent, f"PJSIP/{agent}", queue, "queue", began)
+        await store.save_segment(part)
         await store.set_tapped(call_id, at + 10)
         scores = [Scores(ANGRY, 0.4), Scores(HAPPY, 0.4), Scores(HAPPY, 0.4)]
         heard = [Reading(4.0 * i, 4.0 * i + 4, 4.0, s, "m/1") for i, s in enumerate(scores)]
         await store.add_readings(call_id, heard)
-        await store.close_segment(call_id, index, began + 15, "agent_left")
+        await store.save_segment(replace(part, ended_at=began + 15, end_reason="agent_hung_up"))
         grade = Grade(70.0, "B", 60.0, 80.0, 9.0, (Contribution("base", 70.0, "all"),))
         await store.save_grade(call_id, index, grade, at=began + 18)
     reason = "hangup" if agents else "abandoned"
-    await store.end_call(call_id, at + 60, reason, [NewEvent("call.ended", call_id, {}, at + 60)])
+    left = (at + 10, "answered") if agents else (at + 60, "abandoned")
+    await store.save_visit(call_id, 0, Visit(queue, at + 2, *left))
+    await store.end_call(
+        call_id, at + 60, reason, [NewEvent("call.ended", call_id, {}, at + 60)], disposition=left[1]
+    )
     return call_id
 
 

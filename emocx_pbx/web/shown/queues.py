@@ -38,6 +38,8 @@ class QueueRow:
     answered: int
     abandoned: int
     abandoned_share: float | None
+    overflowed: int
+    """Went on elsewhere unanswered."""
     wait_median_s: float | None
     wait_p90_s: float | None
     came: tuple[Share, ...]
@@ -103,7 +105,7 @@ def _row(
     states: Mapping[str, tuple[int, float, int]] | None,
 ) -> QueueRow:
     waits = [_wait(c, now) for c in calls]
-    over = [c for c in calls if c.answered_at is not None or c.ended_at is not None]
+    over = [c for c in calls if c.left is not None]
     gone = sum(c.abandoned for c in calls)
     both = [(c.came, c.went) for c in calls if c.came in _ORDER and c.went in _ORDER]
     waiting, longest, free = (states or {}).get(name, (0, 0.0, -1))
@@ -116,10 +118,11 @@ def _row(
         answered=sum(c.answered_at is not None for c in calls),
         abandoned=gone,
         abandoned_share=gone / len(over) if over else None,
+        overflowed=sum(c.overflowed for c in calls),
         wait_median_s=statistics.median(waits) if waits else None,
         wait_p90_s=sorted(waits)[min(len(waits) - 1, int(0.9 * len(waits)))] if waits else None,
         came=shares(c.came for c in calls),
-        left=shares(c.went for c in calls if c.ended_at is not None and not c.abandoned),
+        left=shares(c.went for c in calls if c.ended_at is not None and c.answered_at is not None),
         better=sum(_ORDER[went] > _ORDER[came] for came, went in both),
         worse=sum(_ORDER[went] < _ORDER[came] for came, went in both),
         compared=len(both),
@@ -129,7 +132,7 @@ def _row(
 
 def _wait(call: QueueCall, now: float) -> float:
     """Until an agent, until he gave up, or until now."""
-    until = call.answered_at or call.ended_at or now
+    until = call.left_at or call.ended_at or now
     return max(0.0, until - call.queued_at)
 
 

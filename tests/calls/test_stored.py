@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from emocx_pbx.calls.course import Course, open_legs
+from emocx_pbx.calls.stored import open_legs
 from emocx_pbx.domain import Segment
-from emocx_pbx.pbx.tracking.tracker import TrackedCall
+from emocx_pbx.pbx.tracking.tracked import TrackedCall
 
 
 def part(index: int, interface: str) -> Segment:
@@ -17,8 +17,7 @@ def legs(parts: list[Segment], **present: str) -> dict[str, int]:
     """Segments by the leg they are given to, with these channels beside the customer."""
     channels = [{"Uniqueid": "1.1", "Channel": "PJSIP/customer-00000001", "BridgeID": "b"}]
     channels += [{"Uniqueid": leg, "Channel": name, "BridgeID": "b"} for leg, name in present.items()]
-    course = Course("1.1", segments={p.index: p for p in parts})
-    found = open_legs(TrackedCall("1.1", channels[0]["Channel"], 0.0), course, channels)
+    found = open_legs(TrackedCall("1.1", channels[0]["Channel"], 0.0), parts, channels)
     return {leg: segment.index for leg, segment in found.items()}
 
 
