@@ -43,7 +43,7 @@ HIDDEN_INPUTS = {"time", "secrets", "os"}
 #: Folders by height; a folder imports from its own height's folder alone, and from lower ones.
 HEIGHTS = (
     {"domain", "errors"},
-    {"settings", "audio"},
+    {"settings", "audio", "wire"},
     {"observe", "emotion", "grading"},
     {"alerts"},
     {"routing"},

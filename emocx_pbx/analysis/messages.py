@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-
-class Message(msgspec.Struct, frozen=True, tag=True):
-    """Base of all messages; the class name is the tag."""
-
+from emocx_pbx.wire.message import Message
 
 # Controller to worker.
 
@@ -79,7 +76,7 @@ class Ready(Message, frozen=True):
     """`name/version`, None if it can't be loaded (then there are no readings)."""
     text_model: str | None
     transcriber: str | None
-    problems: list[str] = []
+    problems: list[str] = msgspec.field(default_factory=list)
     """One line for each model that can't be loaded."""
 
 
@@ -163,7 +160,7 @@ class ModelsLoaded(Message, frozen=True):
     request_id: str
     speech_model: str | None
     text_model: str | None
-    problems: list[str] = []
+    problems: list[str] = msgspec.field(default_factory=list)
     """One line for each part that could not be loaded; the old one stays."""
 
 

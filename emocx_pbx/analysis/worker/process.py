@@ -36,10 +36,10 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _main(fd: int, config_json: bytes) -> int:
     from emocx_pbx.analysis.config import WorkerConfig
-    from emocx_pbx.analysis.link import Link
     from emocx_pbx.analysis.messages import ToWorker
     from emocx_pbx.analysis.worker.worker import serve
     from emocx_pbx.observe.logs import configure
+    from emocx_pbx.wire.link import Link
 
     config = msgspec.json.decode(config_json, type=WorkerConfig)
     configure(config.log)

@@ -12,7 +12,6 @@ import structlog
 from emocx_pbx.analysis.arrival import ArrivalClock
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
-    Message,
     ReadingMade,
     SpeechHeard,
     TapEnded,
@@ -28,6 +27,7 @@ from emocx_pbx.domain import Reading, Side, Span
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.pbx.audiosocket.session import AudioSession
 from emocx_pbx.settings.settings import AnalysisSettings
+from emocx_pbx.wire.message import Message
 
 log = structlog.get_logger()
 

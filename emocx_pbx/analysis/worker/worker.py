@@ -13,7 +13,6 @@ from uuid import UUID
 import structlog
 
 from emocx_pbx.analysis.config import WorkerConfig
-from emocx_pbx.analysis.link import Link
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
     AnnounceTap,
@@ -21,7 +20,6 @@ from emocx_pbx.analysis.messages import (
     EndSession,
     ListenResult,
     LoadModels,
-    Message,
     ModelsLoaded,
     Ready,
     Shutdown,
@@ -37,6 +35,8 @@ from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler
+from emocx_pbx.wire.link import Link
+from emocx_pbx.wire.message import Message
 
 log = structlog.get_logger()
 

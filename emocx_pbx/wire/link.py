@@ -1,4 +1,4 @@
-"""The wire between controller and worker: length-prefixed MessagePack over a stream."""
+"""The wire between two processes: length-prefixed MessagePack over a stream."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from emocx_pbx.analysis.messages import Message
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
+from emocx_pbx.wire.message import Message
 
 #: No message comes near this; more is a broken stream.
 MAX_BYTES: Final = 4 * 1024 * 1024
