@@ -7,15 +7,14 @@ from typing import Final, Protocol
 
 import structlog
 
-from emocx_pbx.calls.happenings import Ended, SegmentOpened, Told
 from emocx_pbx.chat.limits import Limit, place_of, take
+from emocx_pbx.chat.moves import CallIsOver, CallMoved, CallTaken, CallTalks, CallWaits
 from emocx_pbx.chat.numbers import masked, may_call, read_number
 from emocx_pbx.chat.tickets import Ticket, Tickets
 from emocx_pbx.chat.waits import Expected, WaitBoard
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.chat import ChatSettings
 
@@ -163,21 +162,19 @@ class Desk:
         """Whether anybody can be called back at all."""
         return bool(self.settings.prefixes)
 
-    def watch(self, told: Told) -> None:
+    def watch(self, moved: CallMoved) -> None:
         """Hear what happens to calls."""
-        match told:
-            case QueueJoined(call_id, at, queue, position):
-                self._waits.joined(call_id, queue, position)
+        match moved:
+            case CallWaits(call_id, at, queue, place):
+                self._waits.joined(call_id, queue, place)
                 self._tickets.moved(call_id, "waiting", at)
-            case AgentConnected(call_id, at, queue=queue, hold_s=hold_s):
-                if queue:
-                    self._waits.connected(call_id, queue, hold_s, at)
-            case SegmentOpened(segment):
-                self._tickets.moved(segment.call_id, "talking", segment.started_at)
-            case Ended(call_id, at, disposition=disposition):
+            case CallTaken(call_id, at, queue, waited_s):
+                self._waits.connected(call_id, queue, waited_s, at)
+            case CallTalks(call_id, at):
+                self._tickets.moved(call_id, "talking", at)
+            case CallIsOver(call_id, at, unreached):
                 self._waits.ended(call_id)
-                rang = disposition in {"no-answer", "busy", "failed"}
-                self._tickets.moved(call_id, "failed" if rang else "ended", at)
+                self._tickets.moved(call_id, "failed" if unreached else "ended", at)
 
     def _refused(self, why: str, status: int, wait_s: float = 0.0) -> ChatRefused:
         self._count("chat_refused", why)

@@ -17,6 +17,11 @@ from emocx_pbx.pbx.queues import queue_arguments
 _OURS: Final = re.compile(r"@emocx-callback\b")
 
 
+def new_call_id(new_uuid: Callable[[], UUID]) -> str:
+    """The Uniqueid of a call to be."""
+    return f"emocx-call-{new_uuid()}"
+
+
 class CallBack:
     """Rings customers through Asterisk."""
 
@@ -33,7 +38,7 @@ class CallBack:
 
     def new_call_id(self) -> str:
         """The Uniqueid that the call's channel will have."""
-        return f"emocx-call-{self._new_uuid()}"
+        return new_call_id(self._new_uuid)
 
     async def ring(
         self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool

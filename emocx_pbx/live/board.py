@@ -12,6 +12,7 @@ from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.domain import Grade, Reading
 from emocx_pbx.live.calls import (
     AlertChange,
+    BoardState,
     Change,
     ChangeData,
     EndedCall,
@@ -56,6 +57,11 @@ class LiveBoard:
         told = [own(c.told(), agent) for c in calls]
         recent = [own(ended, agent) for ended, agents in self._recent if agent is None or agent in agents]
         return Snapshot(round(now, 3), tuple(told), tuple(reversed(recent)))
+
+    def state(self) -> BoardState:
+        """All of it, for a mirror."""
+        calls = tuple((call.told(), call.present()) for call in self._calls.values())
+        return BoardState(self.number, calls, tuple(self._recent))
 
     def since(self, number: int) -> Sequence[Change] | None:
         """Changes after a number, or None when they are no longer (or not yet) known."""

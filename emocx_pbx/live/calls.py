@@ -101,6 +101,16 @@ class Snapshot(msgspec.Struct, frozen=True):
     """The newest first."""
 
 
+class BoardState(msgspec.Struct, frozen=True):
+    """The whole board, with the agents who take part in each call: what a mirror of it begins with."""
+
+    number: int
+    """Of the newest change."""
+    calls: tuple[tuple[LiveCall, frozenset[str]], ...]
+    recent: tuple[tuple[EndedCall, frozenset[str]], ...]
+    """The oldest first."""
+
+
 class Tagged(msgspec.Struct, frozen=True):
     """A change that is not a whole call."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
-from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.calls import Change, Snapshot
 from emocx_pbx.live.own import OwnCalls
 
@@ -23,10 +22,26 @@ HEARTBEAT_S: Final = 5.0
 HEARTBEAT: Final = b"event: alive\ndata: {}\n\n"
 
 
-class LiveFeed:
-    """Server-sent events made of a LiveBoard's changes."""
+class Board(Protocol):
+    """The part of a live board, or of its mirror, that is needed."""
 
-    def __init__(self, board: LiveBoard, life: str, now: Callable[[], float]) -> None:
+    on_change: Callable[[Change], None] | None
+
+    @property
+    def number(self) -> int:
+        """Of the newest change."""
+
+    def snapshot(self, now: float, agent: str | None = None) -> Snapshot:
+        """All calls now."""
+
+    def since(self, number: int) -> Sequence[Change] | None:
+        """Changes after a number, or None when they are not known."""
+
+
+class LiveFeed:
+    """Server-sent events made of a board's changes."""
+
+    def __init__(self, board: Board, life: str, now: Callable[[], float]) -> None:
         """Take over the board's `on_change`; `life` tells one run of the service from another."""
         self.board = board
         self._life, self._now = life, now

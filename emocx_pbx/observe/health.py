@@ -41,11 +41,16 @@ class HealthBoard:
         return dict(self._components)
 
     def report(self) -> dict[str, Any]:
-        """For /readyz: `{"ready", "components": {name: {"up", "why", "since"}}}`, in order of name."""
-        return {
-            "ready": self.ready,
-            "components": {
-                name: {"up": c.up, "why": c.why, "since": round(c.since, 3)}
-                for name, c in sorted(self._components.items())
-            },
-        }
+        """See report_of."""
+        return report_of(self._components)
+
+
+def report_of(components: Mapping[str, Component]) -> dict[str, Any]:
+    """For /readyz: `{"ready", "components": {name: {"up", "why", "since"}}}`, in order of name."""
+    return {
+        "ready": bool(components) and all(c.up for c in components.values()),
+        "components": {
+            name: {"up": c.up, "why": c.why, "since": round(c.since, 3)}
+            for name, c in sorted(components.items())
+        },
+    }

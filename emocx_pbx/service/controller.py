@@ -13,11 +13,10 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from emocx_pbx.analysis.messages import (
     ListenResult,
@@ -41,7 +40,6 @@ from emocx_pbx.calls.recovery import Recovery
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.calls.whereabouts import Whereabouts
 from emocx_pbx.calls.writing import carry_out
-from emocx_pbx.chat.desk import Desk
 from emocx_pbx.dispatch.callback import CallBack
 from emocx_pbx.dispatch.penalty_keeper import Ranker
 from emocx_pbx.dispatch.policy_in_force import Policies, Reloaded
@@ -50,7 +48,6 @@ from emocx_pbx.errors import StoreError
 from emocx_pbx.events.event import wants
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.live.board import LiveBoard
-from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.live.watch import watching
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
@@ -61,11 +58,10 @@ from emocx_pbx.pbx.tracking.changes import CallbackDialled, CallEnded
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.pbx.versions import tap_mode
+from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
-from emocx_pbx.web.app import create_app
-from emocx_pbx.web.parts import Parts
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.sender import Sender
 
 log = structlog.get_logger()
 
@@ -119,10 +115,10 @@ class Service:
         self.journeys = Journeys(rules, self.ledger, hands, time.time, count)
         self.recovery = Recovery(self.ami, store, self.tracker, self.journeys, self.policies.met, time.time)
         self.ledger.on_loss = lambda: self._resync(False)
-        board = LiveBoard(rubric.evidence.stay_s)
-        self._watch_board = watching(board, time.time)
+        self.board = LiveBoard(rubric.evidence.stay_s)
+        self._watch_board = watching(self.board, time.time)
+        self._web: WebHost | None = None
         self.journeys.watch = self._watch
-        self.live = LiveFeed(board, uuid.uuid4().hex[:8], time.time)
         self.doors = Doors(
             self.pool,
             lambda: self.policies.policy,
@@ -139,16 +135,6 @@ class Service:
         )
         self.call_back = CallBack(
             self.ami, settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
-        )
-        self.chat = Desk(
-            settings.chat,
-            self.doors,
-            self.call_back,
-            lambda: self.policies.policy.default_queue,
-            lambda: self.policies.queues,
-            time.time,
-            lambda: uuid.uuid4().hex,
-            count,
         )
         routing = settings.routing
         self.ranker = Ranker(
@@ -219,7 +205,8 @@ class Service:
 
     def _watch(self, told: Told, call: CallState) -> None:
         self._watch_board(told, call)
-        self.chat.watch(told)
+        if self._web is not None:
+            self._web.watch(told)
 
     def _on_alert(self, alerted: Alerted) -> None:
         self.user_events.tell("EmocxAlert", alerted.user_event())
@@ -268,15 +255,27 @@ class Service:
                 log.error("old calls not forgotten", key="store.purge_failed", why=str(error))
             await asyncio.sleep(DAY_S)
 
-    def web_app(self, test_webhook: Callable[[str], Awaitable[Outcome]]) -> web.Application:
-        """The HTTP app over these parts."""
-        parts = Parts(
-            self.settings, self.store, self.doors, self.call_back, self.chat, self.live, self.health,
-            self.metrics, lambda: self.policies.policy, lambda: self.policies.queues, self.reload,
-            test_webhook, time.time,
-            lambda: [w.ready for w in self.pool.workers if w.ready is not None],
-        )  # fmt: skip
-        return create_app(parts)
+    def start_web(self, sending: Sender, on_events: Callable[[], None]) -> WebHost:
+        """The web process over these parts; the caller runs it."""
+        self._web = WebHost(
+            self.settings,
+            Behind(
+                queries=self.doors,
+                call_back=self.call_back,
+                board=self.board,
+                health=self.health,
+                metrics=self.metrics,
+                policies=self.policies,
+                store=self.store,
+                reload=self.reload,
+                test_receiver=sending.test,
+                workers=lambda: tuple(w.ready for w in self.pool.workers if w.ready is not None),
+                on_events=on_events,
+                on_receivers=sending.receivers_changed,
+            ),
+            uuid.uuid4().hex[:8],
+        )
+        return self._web
 
     def _announce_call_back(self, call_id: str, number: str, why_not: str | None) -> None:
         now = time.time()

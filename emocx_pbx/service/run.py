@@ -14,7 +14,6 @@ import structlog
 from emocx_pbx.service.controller import Service
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
-from emocx_pbx.web.listening import listen
 from emocx_pbx.webhooks.sender import Sender
 
 log = structlog.get_logger()
@@ -57,9 +56,17 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
             service.ranker.on_graded()
 
         store.on_events = told
-        store.receivers.on_change = sending.receivers_changed
-        runner = await listen(service.web_app(sending.test), settings, store.accounts)
+        web = service.start_web(sending, told)
+
+        def receivers_changed() -> None:
+            sending.receivers_changed()
+            web.receivers_changed()
+
+        store.receivers.on_change = receivers_changed
+        # Callers' door first: it does not wait for pages.
         await service.agi.start()
+        listening: asyncio.Future[int] = loop.create_future()
+        serving = group.create_task(web.run(listening), name="web")
         pool = group.create_task(service.pool.start(), name="pool")
         ledger = group.create_task(service.ledger.run(), name="ledger")
         sender = group.create_task(sending.run(), name="sender")
@@ -68,7 +75,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         ranking = group.create_task(service.ranker.run(), name="ranking")
         telling = group.create_task(service.user_events.run(), name="user events")
         forgetting = group.create_task(service.forget_old_calls(), name="forgetting")
-        port = runner.addresses[0][1]
+        port = await listening
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
         if on_ready:
             on_ready(port)
@@ -76,8 +83,8 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         log.info("stopping", key="service.stopping")
         # Doors first, then taps (their last readings are still graded), then the rest.
         await service.agi.stop()
-        service.live.stop()
-        await runner.cleanup()
+        await web.stop()
+        serving.cancel()
         service.taps.stop()
         ranking.cancel()
         await service.ranker.restore()

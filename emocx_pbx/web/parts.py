@@ -1,45 +1,82 @@
-"""What the handlers of the HTTP app work on: the controller's parts, handed over once."""
+"""What the handlers of the HTTP app work on, handed over once: the store, and the controller's parts."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
-from emocx_pbx.chat.desk import Desk
-from emocx_pbx.dispatch.callback import CallBack
-from emocx_pbx.dispatch.queries import Doors
+from emocx_pbx.chat.desk import CallBack, Desk
+from emocx_pbx.dispatch.queries import Caller
+from emocx_pbx.domain import Decision
 from emocx_pbx.live.feed import LiveFeed
-from emocx_pbx.observe.health import HealthBoard
-from emocx_pbx.observe.metrics import Metrics
-from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.routing.decision import QueueState, RuleOutcome
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.schedule import Outcome
 
 
+class Queries(Protocol):
+    """Turns queries into decisions."""
+
+    async def by_text(self, text: str, caller: Caller) -> Decision:
+        """Decide a query given as text."""
+
+    async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
+        """What would be decided, and what each rule had to do with it."""
+
+
+class Health(Protocol):
+    """How the service's components stand."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether all are up."""
+
+    def report(self) -> dict[str, Any]:
+        """As HealthBoard.report."""
+
+
+class Counts(Protocol):
+    """Takes what the web counts."""
+
+    def count(self, name: str, label: str = "", by: float = 1.0) -> None:
+        """As Metrics.count."""
+
+    def request(self, area: str, seconds: float) -> None:
+        """As Metrics.request."""
+
+
+class Reload(Protocol):
+    """Reads the policy file again, and lets workers swap in what models' names now stand for."""
+
+    def __call__(self, wait: bool = True) -> Awaitable[list[ModelsLoaded]]:
+        """What workers loaded; without `wait` nothing, and they load behind the answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The controller's parts as handlers see them; `request.app[PARTS]`."""
+    """What handlers work on; `request.app[PARTS]`."""
 
     settings: Settings
     store: Store
-    doors: Doors
+    doors: Queries
     call_back: CallBack
     chat: Desk
     live: LiveFeed
-    health: HealthBoard
-    metrics: Metrics
+    health: Health
+    metrics: Counts
+    scrape: Callable[[], Awaitable[tuple[bytes, str]]]
+    """All metrics as Prometheus text, and its content type."""
     policy: Callable[[], Policy]
     """The policy in force."""
     queues: Callable[[], Mapping[str, QueueState]]
     """The PBX's queues as last seen; empty while the link is down."""
-    reload: Callable[[], asyncio.Task[list[ModelsLoaded]]]
-    """Read the policy file again, and let workers swap in what models' names now stand for."""
+    reload: Reload
     test_webhook: Callable[[str], Awaitable[Outcome]]
     """Send the named receiver a signed test event."""
     clock: Callable[[], float]

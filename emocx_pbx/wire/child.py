@@ -25,9 +25,15 @@ In = TypeVar("In")
 class Child(Generic[In]):
     """One process; `start` once, `end` always."""
 
-    def __init__(self, name: str, decoder: msgspec.msgpack.Decoder[In]) -> None:
-        """`name` is for the log, `decoder` of the messages that the process sends."""
-        self._name, self._decoder = name, decoder
+    def __init__(self, name: str, decoder: msgspec.msgpack.Decoder[In], end_s: float = END_S) -> None:
+        """Prepare.
+
+        Args:
+            name: for the log.
+            decoder: of the messages that the process sends.
+            end_s: its time to end by itself once the link is closed.
+        """
+        self._name, self._decoder, self._end_s = name, decoder, end_s
         self._process: asyncio.subprocess.Process | None = None
         self.link: Link[In] | None = None
         """None before `start` and from `end` on."""
@@ -100,7 +106,7 @@ class Child(Generic[In]):
         if process is None:
             return
         try:
-            for patience, insist in ((END_S, process.terminate), (KILL_S, process.kill)):
+            for patience, insist in ((self._end_s, process.terminate), (KILL_S, process.kill)):
                 try:
                     async with asyncio.timeout(patience):
                         await process.wait()

@@ -10,6 +10,7 @@ import pytest
 
 from emocx_pbx.calls.happenings import Ended, SegmentOpened
 from emocx_pbx.chat.desk import ChatRefused, Desk
+from emocx_pbx.chat.moves import CallIsOver, moved_of
 from emocx_pbx.chat.tickets import KEEP_S, RING_S
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision, Segment
@@ -187,7 +188,9 @@ async def test_a_call_is_followed_to_its_end() -> None:
         SegmentOpened(segment),
         Ended(call_id, world.now + 90, "hangup", "answered"),
     ):
-        world.desk.watch(told)
+        moved = moved_of(told)
+        assert moved is not None
+        world.desk.watch(moved)
         seen.append(world.desk.ticket(ticket.ticket_id).state)
     assert seen == ["calling", "waiting", "waiting", "talking", "ended"]
 
@@ -196,7 +199,9 @@ async def test_who_does_not_answer_may_try_again_later() -> None:
     world = World()
     ticket = await world.desk.ask("hello", True, "192.0.2.1")
     await world.desk.call_me(ticket.ticket_id, "030 123456", "192.0.2.1")
-    world.desk.watch(Ended(world.became[0].call_id or "", world.now + 40, "hangup", "busy"))
+    moved = moved_of(Ended(world.became[0].call_id or "", world.now + 40, "hangup", "busy"))
+    assert moved == CallIsOver(world.became[0].call_id or "", world.now + 40, unreached=True)
+    world.desk.watch(moved)
     assert world.desk.ticket(ticket.ticket_id).state == "failed"
     refused = await refusal(lambda: world.desk.call_me(ticket.ticket_id, "030 123456", "192.0.2.1"))
     assert refused.why == "called_number"

@@ -226,17 +226,6 @@ async def test_models_and_health(site: Site, client: Client) -> None:
     assert health["ready"] is False and health["components"]["asterisk"]["why"] == "not connected yet"
 
 
-async def test_metrics_tell_how_things_stand(site: Site, client: Client) -> None:
-    site.live.board.queued("1.1", 100.0, "care")
-    site.parts.health.set("asterisk", False, "not connected yet")
-    await client.get("/calls")
-    async with await site.browser().get("/metrics") as response:
-        lines = (await response.text()).splitlines()
-    assert 'emocx_calls{state="waiting"} 1.0' in lines and 'emocx_calls{state="talking"} 0.0' in lines
-    assert 'emocx_component_up{component="asterisk"} 0.0' in lines
-    assert 'emocx_http_request_seconds_count{area="api"} 1.0' in lines
-
-
 async def test_too_many_requests_are_told_when_to_come_again(tmp_path: Path) -> None:
     settings = Settings(http=HttpSettings(api_requests_per_minute=2), directory=str(tmp_path))
     site = await open_site(tmp_path, settings)

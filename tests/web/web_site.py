@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import uuid
 from pathlib import Path
@@ -97,7 +96,7 @@ class Site:
         self.store, self.clock, self.settings = store, clock, settings
         self.policy: Policy = load_policy(settings.policy_path())
         self.queues = {"support": QueueState(0, 0.0, 2), "vip": QueueState(1, 12.0, 1)}
-        metrics = Metrics()
+        self.metrics = metrics = Metrics()
         ids = (f"dec_{n}" for n in range(10**6))
         self.doors = Doors(
             AngryPool(), lambda: self.policy, "active", 0.0, 1.0, clock, lambda: next(ids),
@@ -120,6 +119,7 @@ class Site:
             live=self.live,
             health=HealthBoard(clock),
             metrics=metrics,
+            scrape=self.scrape,
             policy=lambda: self.policy,
             queues=lambda: self.queues,
             reload=self.reload,
@@ -133,14 +133,13 @@ class Site:
         self.server = TestServer(self.app, port=port)
         self._sessions: list[aiohttp.ClientSession] = []
 
-    def reload(self) -> asyncio.Task[list[ModelsLoaded]]:
+    async def scrape(self) -> tuple[bytes, str]:
+        return self.metrics.render()
+
+    async def reload(self, wait: bool = True) -> list[ModelsLoaded]:
         self.policy = load_policy(self.settings.policy_path())
-
-        async def load_models() -> list[ModelsLoaded]:
-            self.reloaded += 1
-            return []
-
-        return asyncio.create_task(load_models())
+        self.reloaded += 1
+        return []
 
     async def test_webhook(self, name: str) -> Outcome:
         self.tested.append(name)

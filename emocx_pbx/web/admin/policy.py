@@ -86,7 +86,7 @@ async def change(request: web.Request) -> web.StreamResponse:
     await parts.store.audit.add(
         actor_of(request), "policy.saved", path.name, {"text": before}, {"text": text}
     )
-    parts.reload()
+    await parts.reload(wait=False)
     return see_other("/admin/policy?done=policy_saved")
 
 

@@ -31,22 +31,8 @@ async def readyz(request: web.Request) -> web.Response:
 @public
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus text format."""
-    parts = parts_of(request)
-    await _look_around(parts)
-    body, content_type = parts.metrics.render()
+    body, content_type = await parts_of(request).scrape()
     return web.Response(body=body, headers={"Content-Type": content_type})
-
-
-async def _look_around(parts: Parts) -> None:
-    """Set the gauges of what is not counted as it happens."""
-    for state, number in parts.live.board.counts().items():
-        parts.metrics.set("calls", number, state)
-    for name, component in parts.health.components().items():
-        parts.metrics.set("component_up", float(component.up), name)
-    pending = await parts.store.pending_deliveries()
-    for receiver in parts.store.receivers.current():
-        parts.metrics.set("deliveries_pending", pending.get(receiver.name, 0), receiver.name)
-    parts.metrics.set("live_watchers", parts.live.watchers)
 
 
 @scoped("metrics:read", "admin", "supervisor")

@@ -1,0 +1,66 @@
+"""What the chat's desk needs to hear of calls: a small part of what happens to them. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from emocx_pbx.calls.happenings import Ended, SegmentOpened, Told
+from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
+from emocx_pbx.wire.message import Message
+
+
+class CallWaits(Message, frozen=True):
+    """A caller joined a queue."""
+
+    call_id: str
+    at: float
+    """Unix seconds."""
+    queue: str
+    place: int
+    """1: nobody is before them."""
+
+
+class CallTaken(Message, frozen=True):
+    """An agent of the queue took a waiting caller."""
+
+    call_id: str
+    at: float
+    queue: str
+    waited_s: float
+
+
+class CallTalks(Message, frozen=True):
+    """Customer and agent can hear each other."""
+
+    call_id: str
+    at: float
+
+
+class CallIsOver(Message, frozen=True):
+    """The customer's channel is gone, or never came to be."""
+
+    call_id: str
+    at: float
+    unreached: bool = False
+    """A call back that nobody took."""
+
+
+#: Dispositions of a call back that nobody took.
+UNREACHED: Final = frozenset({"no-answer", "busy", "failed"})
+
+CallMoved = CallWaits | CallTaken | CallTalks | CallIsOver
+
+
+def moved_of(told: Told) -> CallMoved | None:
+    """What of a happening the desk should hear; None: nothing."""
+    match told:
+        case QueueJoined(call_id, at, queue, position):
+            return CallWaits(call_id, at, queue, position)
+        case AgentConnected(call_id, at, queue=queue, hold_s=hold_s) if queue:
+            return CallTaken(call_id, at, queue, hold_s)
+        case SegmentOpened(segment):
+            return CallTalks(segment.call_id, segment.started_at)
+        case Ended(call_id, at, disposition=disposition):
+            return CallIsOver(call_id, at, disposition in UNREACHED)
+        case _:
+            return None

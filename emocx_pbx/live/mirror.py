@@ -1,0 +1,132 @@
+"""The live board in another process: the same calls and changes, kept by what the board tells. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from emocx_pbx.live.board import MAX_CHANGES, RECENT
+from emocx_pbx.live.calls import (
+    KINDS,
+    AlertChange,
+    BoardState,
+    Change,
+    ChangeData,
+    EndedCall,
+    GradedChange,
+    LiveAlert,
+    LiveCall,
+    LiveGrade,
+    ReadingChange,
+    Snapshot,
+)
+from emocx_pbx.live.held import COURSE, MAX_ALERTS
+from emocx_pbx.live.own import own
+
+_BODIES: Final = {kind: body for body, kind in KINDS.items()}
+
+
+class Mirror:
+    """What a LiveFeed asks of a board."""
+
+    def __init__(self, max_changes: int = MAX_CHANGES) -> None:
+        self._calls: dict[str, tuple[LiveCall, frozenset[str]]] = {}
+        self._recent: deque[tuple[EndedCall, frozenset[str]]] = deque(maxlen=RECENT)
+        self._changes: deque[Change] = deque(maxlen=max_changes)
+        self.number = 0
+        """Of the newest change."""
+        self.on_change: Callable[[Change], None] | None = None
+        """Told every change; must not block."""
+
+    def begin(self, state: BoardState) -> None:
+        """Take over the board as it is now."""
+        self._calls = {call.call_id: (call, agents) for call, agents in state.calls}
+        self._recent = deque(state.recent, maxlen=RECENT)
+        self._changes.clear()
+        self.number = state.number
+
+    def take(self, number: int, kind: str, agents: frozenset[str], data: bytes) -> None:
+        """Take a change as the board told it."""
+        body: ChangeData = msgspec.json.decode(data, type=_BODIES[kind])
+        self._apply(body, agents)
+        self.number = number
+        change = Change(number, body, agents, data)
+        self._changes.append(change)
+        if self.on_change is not None:
+            self.on_change(change)
+
+    def snapshot(self, now: float, agent: str | None = None) -> Snapshot:
+        """All calls now; with `agent` only those that they take part in, with their own grades."""
+        shown = [call for call, agents in self._calls.values() if agent is None or agent in agents]
+        shown.sort(key=lambda call: (call.since, call.call_id))
+        recent = [own(ended, agent) for ended, agents in self._recent if agent is None or agent in agents]
+        return Snapshot(round(now, 3), tuple(own(call, agent) for call in shown), tuple(reversed(recent)))
+
+    def since(self, number: int) -> Sequence[Change] | None:
+        """Changes after a number, or None when they are no longer (or not yet) known."""
+        oldest = self._changes[0].number if self._changes else self.number + 1
+        if number > self.number or number < oldest - 1:
+            return None
+        return [change for change in self._changes if change.number > number]
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def _apply(self, body: ChangeData, agents: frozenset[str]) -> None:
+        match body:
+            case LiveCall():
+                self._calls[body.call_id] = body, agents
+            case EndedCall():
+                self._calls.pop(body.call_id, None)
+                self._recent.append((body, agents))
+            case ReadingChange():
+                self._read(body)
+            case AlertChange(call_id, alert):
+                if known := self._calls.get(call_id):
+                    call, there = known
+                    self._calls[call_id] = _changed(call, alerts=_with_alert(call.alerts, alert)), there
+            case GradedChange(call_id, grade):
+                self._grade(call_id, grade)
+            case _:
+                pass  # GoneChange is made for one watcher, behind the mirror
+
+    def _read(self, body: ReadingChange) -> None:
+        if known := self._calls.get(body.call_id):
+            call, agents = known
+            course = (*call.course, body.point)[-COURSE:]
+            self._calls[body.call_id] = (
+                _changed(
+                    call, tapped=True, emotion=body.emotion, confidence=body.confidence,
+                    valence=body.valence, course=course,
+                ),
+                agents,
+            )  # fmt: skip
+
+    def _grade(self, call_id: str, grade: LiveGrade) -> None:
+        if known := self._calls.get(call_id):
+            call, agents = known
+            self._calls[call_id] = _changed(call, grades=_with_grade(call.grades, grade)), agents
+            return
+        for i, (ended, agents) in enumerate(self._recent):
+            if ended.call_id == call_id:
+                grades = _with_grade(ended.grades, grade)
+                self._recent[i] = msgspec.structs.replace(ended, grades=grades), agents
+
+
+def _changed(call: LiveCall, **values: object) -> LiveCall:
+    return msgspec.structs.replace(call, **values)
+
+
+def _with_alert(alerts: tuple[LiveAlert, ...], alert: LiveAlert) -> tuple[LiveAlert, ...]:
+    same = [i for i, known in enumerate(alerts) if (known.rule, known.at) == (alert.rule, alert.at)]
+    if same:
+        return (*alerts[: same[-1]], alert, *alerts[same[-1] + 1 :])
+    return (*alerts, alert)[-MAX_ALERTS:]
+
+
+def _with_grade(grades: tuple[LiveGrade, ...], grade: LiveGrade) -> tuple[LiveGrade, ...]:
+    kept = (g for g in grades if g.segment != grade.segment)
+    return tuple(sorted((*kept, grade), key=lambda g: g.segment))

@@ -1,0 +1,348 @@
+"""The controller's end of the web process: starts it, watches it, answers it, and starts it again.
+
+What HTTP asks for is bounded here: few of its decisions are in work at once, so that however much comes in
+by HTTP, a caller's decision finds the text model free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from emocx_pbx.analysis.messages import ModelsLoaded, Ready
+from emocx_pbx.calls.happenings import Told
+from emocx_pbx.chat.moves import moved_of
+from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.policy_in_force import Policies
+from emocx_pbx.dispatch.queries import Doors
+from emocx_pbx.errors import (
+    EmocxError,
+    InputError,
+    PeerUnavailable,
+    ProtocolError,
+    RefusedError,
+    SettingsError,
+    StoreError,
+)
+from emocx_pbx.live.board import LiveBoard
+from emocx_pbx.live.calls import Change
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.settings.settings import Settings
+from emocx_pbx.store.database import Store
+from emocx_pbx.web.messages import (
+    Asking,
+    BecameCall,
+    BoardChanged,
+    BoardNow,
+    CannotListen,
+    Counted,
+    Decide,
+    Decided,
+    Done,
+    Failed,
+    FromWeb,
+    Listening,
+    MetricsText,
+    ReadMetrics,
+    ReceiversChanged,
+    ReloadAll,
+    ReloadedAll,
+    Ring,
+    StateNow,
+    Stop,
+    StoreWritten,
+    Tested,
+    TestReceiver,
+    ToWeb,
+    TriedOut,
+    TryOut,
+    WebConfig,
+)
+from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.wire.child import Child
+
+log = structlog.get_logger()
+
+#: To the open port, from the start of the process on a cold disk.
+START_S: Final = 30.0
+#: It reports every second; one that is silent for so long hangs and is started anew.
+SILENT_S: Final = 20.0
+#: Its decisions in work at once; each takes the text model about two milliseconds.
+DECIDING: Final = 4
+#: What it asks at once; more is refused, which it answers with 503.
+MAX_ASKED: Final = 128
+#: Between looks at whether the state differs from what it was told.
+STATE_S: Final = 0.5
+#: Pauses before it is started again.
+AGAIN_S: Final = (0.2, 1.0, 2.0, 5.0)
+#: A process that lived this long starts again at once.
+STEADY_S: Final = 30.0
+#: For an orderly end: feeds are ended, requests in work are answered.
+STOP_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The parts that answer what comes by HTTP."""
+
+    queries: Doors
+    call_back: CallBack
+    board: LiveBoard
+    health: HealthBoard
+    metrics: Metrics
+    policies: Policies
+    store: Store
+    reload: Callable[[], asyncio.Task[list[ModelsLoaded]]]
+    test_receiver: Callable[[str], Awaitable[Outcome]]
+    workers: Callable[[], tuple[Ready, ...]]
+    on_events: Callable[[], None]
+    """Told that the web process wrote events into the store."""
+    on_receivers: Callable[[], None]
+    """Told that receivers changed in the store, and were read again."""
+
+
+class WebHost:
+    """One for the service."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        behind: Behind,
+        life: str,
+        command: tuple[str, ...] = (sys.executable, "-m", "emocx_pbx.web.process"),
+    ) -> None:
+        self._config = msgspec.json.encode(WebConfig(settings, life))
+        self._behind, self._command = behind, command
+        self._child: Child[FromWeb] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._deciding = asyncio.Semaphore(DECIDING)
+        self._told_state = b""
+        self._stopping = False
+        self._over = asyncio.Event()
+        behind.board.on_change = self._on_change
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id."""
+        return self._child.pid if self._child else None
+
+    # Life.
+
+    async def run(self, listening: asyncio.Future[int]) -> None:
+        """Keep the process running until cancelled.
+
+        Args:
+            listening: gets the HTTP port once it is open for the first time, or SettingsError when it
+                can't be; then this returns.
+        """
+        tries = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            why = await self._one_life(listening)
+            if self._stopping:
+                self._over.set()
+                return
+            self._behind.health.set("web", False, why)
+            if not listening.done():
+                listening.set_exception(SettingsError(why))
+                return
+            tries = 0 if loop.time() - began > STEADY_S else tries + 1
+            self._behind.metrics.count("web_restarts")
+            log.error("the web process ended, starting it again", key="web.again", why=why, tries=tries)
+            await asyncio.sleep(AGAIN_S[min(tries, len(AGAIN_S) - 1)])
+
+    async def _one_life(self, listening: asyncio.Future[int]) -> str:
+        child: Child[FromWeb] = Child("web", msgspec.msgpack.Decoder(FromWeb), STOP_S)
+        self._child = child
+        try:
+            await child.start(self._command, self._config)
+            self._told_state = b""
+            self._tell_state()
+            self._send(BoardNow(self._behind.board.state()))
+            telling = asyncio.create_task(self._keep_telling(), name="web state")
+            try:
+                return await self._receive(child, listening)
+            finally:
+                telling.cancel()
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(telling, *self._tasks, return_exceptions=True)
+        except OSError as error:
+            return f"can't be started: {error}"
+        finally:
+            await child.end()
+            self._child = None
+
+    async def _receive(self, child: Child[FromWeb], listening: asyncio.Future[int]) -> str:
+        patience, link = START_S, child.link
+        while link is not None:
+            try:
+                async with asyncio.timeout(patience):
+                    message = await link.receive()
+            except TimeoutError:
+                return f"silent for {patience:g} s"
+            except ProtocolError as error:
+                return f"talks nonsense: {error}"
+            match message:
+                case None:
+                    return "it ended"
+                case Listening(port):
+                    patience = SILENT_S
+                    self._behind.health.set("web", True)
+                    self._tell_state()
+                    if not listening.done():
+                        listening.set_result(port)
+                case CannotListen(why):
+                    return why
+                case _:
+                    self._take(message)
+        return "it ended"
+
+    async def stop(self) -> None:
+        """Ask for an orderly end, after which `run` returns; cancel that if it has not."""
+        self._stopping = True
+        if self._child is None:
+            return
+        self._send(Stop())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await self._over.wait()
+
+    # Out.
+
+    def _send(self, message: ToWeb) -> None:
+        if self._child is None or self._child.link is None:
+            return
+        try:
+            self._child.link.send(message)
+        except PeerUnavailable as error:
+            # It hangs, or is gone: its silence ends this life.
+            self._behind.metrics.count("web_messages_lost")
+            log.debug("not told to the web process", key="web.deaf", why=str(error))
+
+    def watch(self, told: Told) -> None:
+        """Pass on what the chat's desk needs to hear of calls."""
+        if (moved := moved_of(told)) is not None:
+            self._send(moved)
+
+    def receivers_changed(self) -> None:
+        """The controller changed receivers in the store."""
+        self._send(ReceiversChanged())
+
+    def _on_change(self, change: Change) -> None:
+        self._send(BoardChanged(change.number, change.kind, change.agents, change.data))
+
+    def _tell_state(self) -> None:
+        behind = self._behind
+        state = StateNow(
+            behind.health.components(), behind.policies.queues, behind.policies.policy, behind.workers()
+        )
+        encoded = msgspec.msgpack.encode(state)
+        if encoded != self._told_state:
+            self._told_state = encoded
+            self._send(state)
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await asyncio.sleep(STATE_S)
+            self._tell_state()
+
+    # In.
+
+    def _take(self, message: FromWeb) -> None:
+        behind = self._behind
+        match message:
+            case Counted(counts, requests, watchers):
+                for name, label, by in counts:
+                    behind.metrics.count(name, label, max(0.0, by))
+                for area, seconds in requests:
+                    behind.metrics.request(area, seconds)
+                behind.metrics.set("live_watchers", watchers)
+            case BecameCall(decision, caller):
+                behind.queries.became_call(decision, caller)
+            case StoreWritten("events"):
+                behind.on_events()
+            case StoreWritten():
+                self._own(self._reread_receivers())
+            case Listening() | CannotListen():
+                pass  # only at the start of its life
+            case _:
+                self._own(self._answer(message))
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="web asks")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reread_receivers(self) -> None:
+        try:
+            await self._behind.store.receivers.load()
+        except StoreError as error:
+            log.error("receivers not read again", key="web.receivers_unread", why=str(error))
+            return
+        self._behind.on_receivers()
+
+    async def _answer(self, asked: Asking) -> None:
+        """One of the outermost loops: a question that fails must not end the others."""
+        number = asked.request_id
+        if len(self._tasks) > MAX_ASKED:
+            self._send(Failed(number, "unavailable", "too many requests are in work already"))
+            return
+        try:
+            self._send(await self._answered(asked))
+        except InputError as error:
+            self._send(Failed(number, "input", str(error)))
+        except PeerUnavailable as error:
+            self._send(Failed(number, "unavailable", str(error)))
+        except RefusedError as error:
+            self._send(Failed(number, "refused", str(error)))
+        except EmocxError as error:
+            self._send(Failed(number, "other", str(error)))
+        except Exception:
+            self._behind.metrics.count("web_questions_failed")
+            log.exception("question of the web failed", key="web.failed", what=type(asked).__name__)
+            self._send(Failed(number, "other", "the controller failed"))
+
+    async def _answered(self, asked: Asking) -> ToWeb:
+        behind = self._behind
+        match asked:
+            case Decide(number, text, caller):
+                async with self._deciding:
+                    return Decided(number, await behind.queries.by_text(text, caller))
+            case TryOut(number, text, caller):
+                async with self._deciding:
+                    return TriedOut(number, *await behind.queries.preview(text, caller))
+            case Ring(number, telephone, call_id, decision, customer, opted_out):
+                await behind.call_back.ring(telephone, call_id, decision, customer, opted_out)
+                return Done(number)
+            case ReloadAll(number, wait):
+                loading = behind.reload()
+                self._tell_state()
+                loaded = await asyncio.shield(loading) if wait else []
+                self._tell_state()
+                return ReloadedAll(number, tuple(loaded))
+            case TestReceiver(number, name):
+                return Tested(number, await behind.test_receiver(name))
+            case ReadMetrics(number):
+                await self._look_around()
+                return MetricsText(number, *behind.metrics.render())
+
+    async def _look_around(self) -> None:
+        """Set the gauges of what is not counted as it happens."""
+        behind = self._behind
+        for state, number in behind.board.counts().items():
+            behind.metrics.set("calls", number, state)
+        for name, component in behind.health.components().items():
+            behind.metrics.set("component_up", float(component.up), name)
+        pending = await behind.store.pending_deliveries()
+        for receiver in behind.store.receivers.current():
+            behind.metrics.set("deliveries_pending", pending.get(receiver.name, 0), receiver.name)

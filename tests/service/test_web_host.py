@@ -1,0 +1,224 @@
+"""The web process for real, and the controller's end of it: answers, state, deaths and refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
+from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.policy_in_force import Policies
+from emocx_pbx.dispatch.queries import DecidedQuery, Doors
+from emocx_pbx.errors import SettingsError
+from emocx_pbx.lab.asterisk import free_port
+from emocx_pbx.live.board import LiveBoard
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.pbx.ami.message import AmiResponse
+from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.service.web_host import Behind, WebHost
+from emocx_pbx.settings.settings import HttpSettings, Settings
+from emocx_pbx.store.database import Store
+from emocx_pbx.webhooks.schedule import Outcome
+
+TOKEN = "a-token-of-more-than-24-characters"
+
+
+class Ami:
+    """An Asterisk that takes every action."""
+
+    def __init__(self) -> None:
+        self.actions: list[tuple[str, Mapping[str, Any]]] = []
+        self.state = type("State", (), {"version": "22.0.0"})
+
+    async def action(
+        self, name: str, fields: Mapping[str, Any], deadline_s: float | None = None
+    ) -> AmiResponse:
+        self.actions.append((name, fields))
+        return AmiResponse({}, [])
+
+
+class Pool:
+    """Hears anger in everything, once it is let."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def classify_text(self, text: str, deadline_s: float) -> TextResult:
+        self.asked += 1
+        await self.may_answer.wait()
+        return TextResult("1", (0.9, 0.04, 0.04, 0.02), 0.4)
+
+    def pick(self) -> Any:
+        raise AssertionError("nobody speaks here")
+
+
+class World:
+    """A controller's parts with a web process in front."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self.store, self.settings = store, settings
+        self.pool, self.ami = Pool(), Ami()
+        self.board, self.metrics, self.health = (
+            LiveBoard(4.0),
+            Metrics(),
+            HealthBoard(lambda: 1_790_000_000.0),
+        )
+        self.policies = Policies(self.ami, None)
+        self.policies.queues = {"support": QueueState(0, 0.0, 2)}
+        self.recorded: list[DecidedQuery] = []
+        ids = (f"dec_{n}" for n in range(10**6))
+        self.queries = Doors(
+            self.pool, lambda: self.policies.policy, "active", 0.0, 1.0, lambda: 1_790_000_000.0,
+            lambda: next(ids), self.recorded.append, self.metrics.count, lambda: self.policies.queues,
+        )  # fmt: skip
+        self.written = asyncio.Event()
+        self.listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"})
+
+    def host(self, **options: Any) -> WebHost:
+        behind = Behind(
+            queries=self.queries,
+            call_back=CallBack(self.ami, "Local/{number}@x", uuid.uuid4, lambda *told: None),  # type: ignore[arg-type]
+            board=self.board,
+            health=self.health,
+            metrics=self.metrics,
+            policies=self.policies,
+            store=self.store,
+            reload=lambda: asyncio.create_task(self._reloaded()),
+            test_receiver=self._tested,
+            workers=lambda: (Ready(1, "voice/5", "lstm/2", None),),
+            on_events=self.written.set,
+            on_receivers=self.written.set,
+        )
+        return WebHost(self.settings, behind, "life", **options)
+
+    async def _reloaded(self) -> list[ModelsLoaded]:
+        return [ModelsLoaded("1", "voice/5", "lstm/2")]
+
+    async def _tested(self, name: str) -> Outcome:
+        return Outcome(204)
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with self.http.get(f"http://127.0.0.1:{await self.listening}{path}") as response:
+            return response.status, await response.text()
+
+    async def ask(self, text: str) -> tuple[int, Any]:
+        url = f"http://127.0.0.1:{await self.listening}/api/v1/queries"
+        async with self.http.post(url, json={"text": text}) as response:
+            return response.status, await response.json()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    http = HttpSettings(port=free_port(), api_token=TOKEN)
+    settings = Settings(directory=str(tmp_path), http=http)
+    store = await Store.open(settings.store_path())
+    world = World(store, settings)
+    yield world
+    await world.http.close()
+    await store.close()
+
+
+@pytest.fixture
+async def host(world: World) -> AsyncIterator[WebHost]:
+    host = world.host()
+    running = asyncio.create_task(host.run(world.listening))
+    async with asyncio.timeout(30):
+        await asyncio.shield(world.listening)
+    yield host
+    await host.stop()
+    async with asyncio.timeout(5):
+        await running
+
+
+async def test_a_query_is_decided_by_the_controller(world: World, host: WebHost) -> None:
+    status, answer = await world.ask("nobody answers, I am furious")
+    assert (status, answer["emotion"], answer["decision_id"]) == (200, "angry", "dec_0")
+    assert [query.text for query in world.recorded] == ["nobody answers, I am furious"]
+
+
+async def test_the_process_knows_state_and_board_of_the_controller(world: World, host: WebHost) -> None:
+    world.board.queued("1.1", 100.0, "care")
+    status, live = await world.get("/api/v1/live")
+    assert status == 200
+    assert [call["call_id"] for call in msgspec.json.decode(live)["calls"]] == ["1.1"]
+    status, _ = await world.get("/api/v1/models")
+    assert status == 200
+    status, queues = await world.get("/readyz")
+    assert (status, msgspec.json.decode(queues)["components"]["web"]["up"]) == (200, True)
+
+
+async def test_metrics_tell_how_things_stand_on_both_sides(world: World, host: WebHost) -> None:
+    world.board.queued("1.1", 100.0, "care")
+    world.health.set("asterisk", False, "not connected yet")
+    await world.ask("hello")
+    status, text = await world.get("/metrics")
+    lines = text.splitlines()
+    assert status == 200
+    assert 'emocx_calls{state="waiting"} 1.0' in lines and 'emocx_calls{state="talking"} 0.0' in lines
+    assert 'emocx_component_up{component="asterisk"} 0.0' in lines
+    async with asyncio.timeout(5):  # the process tells its counts every second
+        while 'emocx_http_request_seconds_count{area="api"} 1.0' not in (await world.get("/metrics"))[1]:
+            pass
+
+
+async def test_few_decisions_of_the_web_are_in_work_at_once(world: World, host: WebHost) -> None:
+    world.pool.may_answer.clear()
+    asking = [asyncio.create_task(world.ask(f"query {n}")) for n in range(12)]
+    done, _ = await asyncio.wait(asking, timeout=0.5)
+    assert not done and world.pool.asked == 4
+    world.pool.may_answer.set()
+    assert [status for status, _ in await asyncio.gather(*asking)] == [200] * 12
+
+
+async def test_a_killed_process_is_started_again_and_knows_all_again(world: World, host: WebHost) -> None:
+    world.board.queued("1.1", 100.0, "care")
+    first = host.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                status, live = await world.get("/api/v1/live")
+                break
+            except aiohttp.ClientError:
+                await asyncio.sleep(0)
+    assert host.pid != first and status == 200
+    assert [call["call_id"] for call in msgspec.json.decode(live)["calls"]] == ["1.1"]
+    assert world.metrics.value("web_restarts") == 1
+
+
+async def test_a_port_that_is_taken_is_told_by_the_name_of_its_setting(world: World) -> None:
+    taken = await asyncio.start_server(lambda r, w: None, "127.0.0.1", world.settings.http.port)
+    try:
+        await world.host().run(world.listening)
+        with pytest.raises(SettingsError, match=r"http\.port: can't listen on 127\.0\.0\.1"):
+            await world.listening
+    finally:
+        taken.close()
+        await taken.wait_closed()
+
+
+async def test_a_process_that_talks_nonsense_is_given_up(world: World, tmp_path: Path) -> None:
+    script = tmp_path / "nonsense.py"
+    script.write_text(
+        "import socket, sys\n"
+        "fd = int(sys.argv[sys.argv.index('--fd') + 1])\n"
+        "socket.socket(fileno=fd).sendall(b'\\x00\\x00\\x00\\x02no')\n"
+    )
+    await world.host(command=(sys.executable, str(script))).run(world.listening)
+    with pytest.raises(SettingsError, match="talks nonsense"):
+        await world.listening
