@@ -85,9 +85,8 @@ class LiveBoard:
     def changed(self, call: CallState, at: float) -> None:
         """Something about the call changed at `at`; told again, nothing changes."""
         held = self._held(call)
-        before = held.told() if held.since else None
         held.settle(at)
-        if held.told() != before:
+        if held.told() != held.shown:
             self._tell(held)
 
     def reading(self, call: CallState, reading: Reading) -> None:
@@ -174,6 +173,7 @@ class LiveBoard:
         self._add(held, held.told())
 
     def _add(self, held: HeldCall, data: ChangeData) -> None:
+        held.shown = held.told()
         self._append(data, held.present())
 
     def _append(self, data: ChangeData, agents: frozenset[str]) -> None:

@@ -33,6 +33,8 @@ class HeldCall:
     now: Scores | None = None
     points: deque[Point] = field(default_factory=lambda: deque(maxlen=COURSE))
     alerts: deque[LiveAlert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
+    shown: LiveCall | None = None
+    """As last told to watchers."""
 
     @property
     def call_id(self) -> str:
