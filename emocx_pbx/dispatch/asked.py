@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from emocx_pbx.domain import Decision
+from emocx_pbx.routing.levers import NO_LEVERS, OwnLevers
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Caller:
     opted_out: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
     """What the policy may ask of the customer, e.g. {"plan": "gold"}."""
+    own: OwnLevers = NO_LEVERS
+    """QUEUE_PRIO and penalties that the dialplan had set itself."""
 
 
 @dataclass(frozen=True, slots=True)

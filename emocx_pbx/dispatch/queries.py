@@ -188,6 +188,7 @@ def _facts(
         optout=caller.opted_out,
         attributes=caller.attributes,
         source=source,
+        own=caller.own,
     )
 
 

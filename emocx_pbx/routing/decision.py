@@ -11,6 +11,7 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from emocx_pbx.domain import UNCERTAIN, Decision, Scores
+from emocx_pbx.routing.levers import NO_LEVERS, OwnLevers, combined, word
 from emocx_pbx.routing.policy import DAYS, Policy, Rule, minutes
 from emocx_pbx.routing.ranking import RankingPlan
 
@@ -37,6 +38,8 @@ class QueryFacts:
     """Customer attributes sent along, e.g. {"plan": "gold"}."""
     source: str = "text"
     """text, speech or none."""
+    own: OwnLevers = NO_LEVERS
+    """What the administrator's dialplan had set on the channel."""
 
     @property
     def emotion(self) -> str:
@@ -101,7 +104,7 @@ def decide(
     if query.optout:
         return Decision(
             decision_id, at, "optout", default_queue, UNCERTAIN, 0.0, None,
-            raise_penalty=EQUALS if default_queue in ranked else None,
+            raise_penalty=_equals(query.own) if default_queue in ranked else None,
             reasons=("the caller opted out: nothing was analysed",), source="none",
         )  # fmt: skip
     rule = next((r for r in policy.rules if not unmet(r, query, policy, at, queues)), None)
@@ -111,7 +114,7 @@ def decide(
         reasons.append(f"no rule fired: {_goes(default_queue)}")
     else:
         status = "ok"
-        reasons.append(f'rule "{rule.name}" fired: {_effect(rule, policy, default_queue)}')
+        reasons.append(f'rule "{rule.name}" fired: {_effect(rule, policy, default_queue, query.own)}')
     if mode == "monitor":
         status = "monitor"
         reasons.append(f"monitor mode: the call was left as it was, {_goes(default_queue)}")
@@ -120,10 +123,21 @@ def decide(
         reasons.append(f"the customer is in the holdout: the call was left as it was, {_goes(default_queue)}")
     acts = rule is not None and status == "ok"
     limits: int | None = None
+    low, high = _penalties(rule, query.own) if rule else (None, None)
     if acts and rule and rule.limited:
-        why_not = unlimited(rule, policy, default_queue, queues, widening)
-        reasons += [f"any agent may take the call: {why_not}"] if why_not else []
-        limits = None if why_not else rule.tier_wait_s or policy.tier_wait_s
+        why_not = unlimited(rule, policy, default_queue, queues, widening, query.own)
+        if why_not:
+            kept = (query.own.min_penalty, query.own.max_penalty) != (None, None)
+            reasons.append(
+                ("the call keeps its own penalties: " if kept else "any agent may take the call: ") + why_not
+            )
+        elif (low, high) == (query.own.min_penalty, query.own.max_penalty):
+            # Nothing of ours to end: the queue rule would only lift the administrator's own limits.
+            reasons.append(
+                f"the call keeps its own penalties {low or 0} to {'any' if high is None else high}"
+            )
+        else:
+            limits = rule.tier_wait_s or policy.tier_wait_s
     return Decision(
         decision_id=decision_id,
         at=at,
@@ -133,11 +147,11 @@ def decide(
         confidence=round(query.scores.confidence, 4) if query.scores else 0.0,
         probabilities=query.scores.as_dict() if query.scores else None,
         topic=query.topic,
-        priority=rule.priority if acts and rule else None,
-        min_penalty=rule.min_penalty if limits and rule else None,
-        max_penalty=rule.highest_penalty if limits and rule else None,
+        priority=_priority(rule, query.own) if acts and rule else None,
+        min_penalty=low if limits and rule and rule.min_penalty is not None else None,
+        max_penalty=high if limits and rule and rule.highest_penalty is not None else None,
         tier_wait_s=limits,
-        raise_penalty=EQUALS if not acts and default_queue in ranked else None,
+        raise_penalty=_equals(query.own) if not acts and default_queue in ranked else None,
         announcement=(rule.announcement or None) if acts and rule else None,
         rule=rule.name if rule else None,
         reasons=tuple(reasons),
@@ -151,17 +165,24 @@ def unlimited(
     default_queue: str,
     queues: Mapping[str, QueueState] | None,
     widening: Collection[int] | None,
+    own: OwnLevers = NO_LEVERS,
 ) -> str:
-    """Why a rule's tier must not keep its caller waiting, as a sentence; empty: it may."""
+    """Why a rule's tier must not keep its caller waiting, as a sentence; empty: it may.
+
+    Limits of the administrator's own stay as they are then.
+    """
     wait = rule.tier_wait_s or policy.tier_wait_s
     if widening is not None and wait not in widening:
         return f"the PBX has no queue rule emocx-{wait} that would end the wait for a better one"
+    low, high = _penalties(rule, own)
+    if low is not None and high is not None and low > high:
+        return f"with penalties of the call's own nobody is left between {low} and {high}"
     if queues is not None:
         name = rule.queue or default_queue
         state = queues.get(name)
         if state is None:
             return f"the state of queue {name or '(none)'} is not known"
-        low, high = rule.min_penalty or 0, rule.highest_penalty
+        low = low or 0
         if not any(low <= p and (high is None or p <= high) for p in state.penalties):
             return f"nobody of that tier is logged in to {name}"
     return ""
@@ -277,12 +298,31 @@ def heard(query: QueryFacts) -> str:
     return said + (f"; the topic is {query.topic} ({query.topic_confidence:.2f})" if query.topic else "")
 
 
-def _effect(rule: Rule, policy: Policy, default_queue: str) -> str:
+def _priority(rule: Rule, own: OwnLevers) -> int | None:
+    return None if rule.priority is None else combined(rule.priority, own.priority)
+
+
+def _penalties(rule: Rule, own: OwnLevers) -> tuple[int | None, int | None]:
+    """Lowest and highest penalty of agents that ring; what the rule does not name stays the call's."""
+    low, high = rule.min_penalty, rule.highest_penalty
+    return (
+        own.min_penalty if low is None else combined(low, own.min_penalty),
+        own.max_penalty if high is None else combined(high, own.max_penalty),
+    )
+
+
+def _equals(own: OwnLevers) -> int:
+    """QUEUE_RAISE_PENALTY that undoes the ranking's order; the administrator's own is not lowered."""
+    return max(EQUALS, own.raise_penalty or 0)
+
+
+def _effect(rule: Rule, policy: Policy, default_queue: str, own: OwnLevers) -> str:
     parts = [_goes(rule.queue or default_queue)]
     if rule.priority is not None:
-        parts.append(f"priority {rule.priority}")
-    low, high = rule.min_penalty, rule.highest_penalty
-    if low is not None or high is not None:
+        before = "" if own.priority is None else f" ({word(rule.priority)} on the call's own {own.priority})"
+        parts.append(f"priority {_priority(rule, own)}{before}")
+    if rule.limited:
+        low, high = _penalties(rule, own)
         wait = rule.tier_wait_s or policy.tier_wait_s
         parts.append(
             f"agents with penalty {low or 0} to {'any' if high is None else high} for {wait} s, then any"

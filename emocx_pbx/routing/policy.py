@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from emocx_pbx.alerts.rules import AlertRule, alert_problems
 from emocx_pbx.errors import SettingsError
+from emocx_pbx.routing.levers import GivenPenalty, GivenPriority, Word, number, word
 from emocx_pbx.settings.toml import parse_toml, read_struct, read_toml, suggestion
 
 #: Names end up in dialplan variables: what could be read as dialplan syntax is refused.
@@ -62,14 +63,15 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     queue: Name = ""
     """Queue to send the caller to; empty: the dialplan's default queue."""
-    priority: Annotated[int, Meta(ge=-1000, le=1000)] | None = None
-    """QUEUE_PRIO: callers with a higher number are served first."""
+    priority: GivenPriority | None = None
+    """QUEUE_PRIO: callers with a higher number are served first. A number: at least this, and never less
+    than the channel's own; or {at_least = N}, {add = N} to its own, {set = N} whatever its own is."""
     tier: Count | None = None
     """Agents of this tier or better (0: best); the same as max_penalty."""
-    min_penalty: Count | None = None
-    """QUEUE_MIN_PENALTY: keeps agents with a lower penalty free for others."""
-    max_penalty: Count | None = None
-    """QUEUE_MAX_PENALTY: only agents up to this penalty."""
+    min_penalty: GivenPenalty | None = None
+    """QUEUE_MIN_PENALTY: keeps agents with a lower penalty free for others; written like priority."""
+    max_penalty: GivenPenalty | None = None
+    """QUEUE_MAX_PENALTY: only agents up to this penalty; written like priority."""
     tier_wait_s: TierWait | None = None
     """Seconds that tier, min_penalty and max_penalty hold; then any agent rings. None: the policy's."""
     announcement: Name = ""
@@ -85,7 +87,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         )  # fmt: skip
 
     @property
-    def highest_penalty(self) -> int | None:
+    def highest_penalty(self) -> GivenPenalty | None:
         """QUEUE_MAX_PENALTY by `max_penalty` or `tier`."""
         return self.tier if self.max_penalty is None else self.max_penalty
 
@@ -252,10 +254,26 @@ def _problems(policy: Policy) -> list[tuple[str, str]]:
             found.append((f"{place}.tier", "expected either tier or max_penalty, not both"))
         if rule.tier_wait_s is not None and not rule.limited:
             found.append((f"{place}.tier_wait_s", "expected a tier, min_penalty or max_penalty beside it"))
+        named = {"priority": rule.priority, "min_penalty": rule.min_penalty, "max_penalty": rule.max_penalty}
+        found += _wrong_levers(place, named)
         low, high = rule.min_penalty, rule.highest_penalty
-        if low is not None and high is not None and low > high:
-            found.append((f"{place}.min_penalty", f"expected at most {high}, the highest penalty, got {low}"))
+        # With other words it depends on the call's own; whoever finds nobody then gets any agent.
+        if low and high is not None and word(low) == word(high) and number(low) > number(high):
+            found.append(
+                (
+                    f"{place}.min_penalty",
+                    f"expected at most {number(high)}, the highest penalty, got {number(low)}",
+                )
+            )
     return found + alert_problems(policy.alerts)
+
+
+def _wrong_levers(place: str, given: Mapping[str, int | Mapping[Word, int] | None]) -> list[tuple[str, str]]:
+    return [
+        (f"{place}.{name}", f"expected one of at_least, add and set, got {', '.join(value) or 'none'}")
+        for name, value in given.items()
+        if isinstance(value, Mapping) and len(value) != 1
+    ]
 
 
 def _unknown_topics(place: str, topics: Sequence[str], policy: Policy) -> list[tuple[str, str]]:

@@ -58,6 +58,7 @@ from emocx_pbx.pbx.tracking.changes import CallbackDialled, CallEnded
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.pbx.versions import tap_mode
+from emocx_pbx.routing.levers import OWN_VARIABLES, OwnLevers, own_number
 from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
@@ -226,6 +227,7 @@ class Service:
             await request.get_variable("EMOCX_DEFAULT_QUEUE") or None,
             await request.get_variable("EMOCX_OPTOUT") == "1",
             attributes_of(await request.get_variable("EMOCX_ATTRIBUTES") or ""),
+            OwnLevers(*[own_number(await request.get_variable(name)) for name in OWN_VARIABLES]),
         )
         if request.path == "/heard":
             return channel_variables(await self.doors.by_speech(request.args[0], caller))
