@@ -28,7 +28,8 @@ from emocx_pbx.emotion.fusion import fuse
 from emocx_pbx.routing.decision import QueryFacts, decide
 from emocx_pbx.routing.penalties import penalties
 from emocx_pbx.routing.policy import Policy, Rule
-from emocx_pbx.routing.ranking import HARD, Outcome, RankingPlan, loads, rank
+from emocx_pbx.routing.ranking import HARD, Outcome, RankingPlan, rank
+from emocx_pbx.routing.tiers import loads
 
 EMOTIONS = tuple(str(label) for label in LABELS)
 

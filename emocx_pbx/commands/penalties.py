@@ -73,7 +73,7 @@ async def _restore(args: argparse.Namespace) -> int:
 
 def words(standings: list[Standing]) -> str:
     """One line per member, by queue, who rings first on top."""
-    head = ("queue", "ordered by", "agent", "member", "penalty", "own", "tier", "expected", "calls")
+    head = ("queue", "ordered by", "agent", "member", "penalty", "own", "tier", "expected", "calls", "why")
     rows = [
         (
             s.queue,
@@ -85,6 +85,7 @@ def words(standings: list[Standing]) -> str:
             s.tier,
             None if s.mean is None else f"{s.mean:.1f} +-{s.sd:.1f}",
             None if s.calls is None else f"{s.calls:.0f}",
+            s.why,
         )
         for s in standings
     ]

@@ -22,13 +22,14 @@ from emocx_pbx.routing.penalties import (
     Key,
     Member,
     agents_of,
-    penalties,
     plan_penalties,
     queue_emotions,
+    queue_placings,
     settled,
 )
 from emocx_pbx.routing.policy import Policy
-from emocx_pbx.routing.ranking import Ranking, RankingPlan, loads, rank
+from emocx_pbx.routing.ranking import Ranking, RankingPlan, rank
+from emocx_pbx.routing.tiers import Placing, loads
 from emocx_pbx.store.ranking import RankingRows
 
 log = structlog.get_logger()
@@ -71,6 +72,8 @@ class Standing:
     """What is not known of it."""
     calls: float | None
     """Calls it rests on."""
+    why: str
+    """Why the member stands there, as a sentence."""
 
 
 class Ranker:
@@ -183,13 +186,14 @@ class Ranker:
             members, queues = await self._members()
             tiers: Mapping[tuple[str, str], int] = {}
             if self._acts and queue_emotions(self._policy()):
-                tiers = await self._tiers(members, await self.ranking())
+                places = await self._placings(members, await self.ranking())
+                tiers = {key: placing.tier for key, placing in places.items()}
             return await self._bring_to(members, queues, tiers)
 
-    async def _tiers(self, members: Sequence[Member], ranking: Ranking) -> dict[tuple[str, str], int]:
+    async def _placings(self, members: Sequence[Member], ranking: Ranking) -> dict[tuple[str, str], Placing]:
         now = self._now()
         calls = await self._store.agents_calls(now - self._plan.load_window_s)
-        return penalties(self._policy(), agents_of(members), ranking, loads(calls, now, self._plan))
+        return queue_placings(self._policy(), agents_of(members), ranking, loads(calls, now, self._plan))
 
     async def standings(self) -> list[Standing]:
         """Every member of every queue as he stands, by queue, who rings first on top; nothing is set.
@@ -200,7 +204,7 @@ class Ranker:
         kept = await self._store.kept_penalties()
         members, _ = await self._members()
         ranking = await self.ranking()
-        tiers = await self._tiers(members, ranking)
+        places = await self._placings(members, ranking)
         emotions = queue_emotions(self._policy())
         found = []
         for member in members:
@@ -208,6 +212,7 @@ class Ranker:
             own = before.original if before and before.is_ours(member.penalty) else member.penalty
             emotion = emotions.get(member.queue)
             estimate = ranking.estimate(member.agent, emotion) if emotion else None
+            placing = places.get((member.queue, member.agent))
             found.append(
                 Standing(
                     member.queue,
@@ -216,13 +221,20 @@ class Ranker:
                     member.interface,
                     member.penalty,
                     own,
-                    tiers.get((member.queue, member.agent)),
+                    placing.tier if placing else None,
                     estimate.mean if estimate else None,
                     estimate.sd if estimate else None,
                     estimate.calls if estimate else None,
+                    placing.why if placing else self._why_not(member.queue),
                 )
             )
         return sorted(found, key=lambda s: (s.queue, s.own, s.tier or 0, s.agent, s.interface))
+
+    def _why_not(self, queue: str) -> str:
+        """Why the ranking leaves a queue alone, as a sentence."""
+        if self._policy().rank_by.get(queue) == "off":
+            return "not ranked: [rank_by] in the policy turns it off"
+        return "not ranked: no rule of the policy sends callers of an emotion there"
 
     async def left(self) -> int:
         """How many penalties are still to be put back."""

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from emocx_pbx.routing.policy import Policy
-from emocx_pbx.routing.ranking import HARD, Load, Ranking, tiers
+from emocx_pbx.routing.ranking import HARD, Ranking
+from emocx_pbx.routing.tiers import Load, Placing, placings
 
 #: Queue and interface: what app_queue knows a member by.
 Key = tuple[str, str]
@@ -81,13 +82,13 @@ def queue_emotions(policy: Policy) -> dict[str, str]:
     return {queue: emotion for queue, emotion in found.items() if emotion != "off"}
 
 
-def penalties(
+def queue_placings(
     policy: Policy,
     members: Mapping[str, Sequence[str]],
     ranking: Ranking,
     load: Mapping[str, Load] | None = None,
-) -> dict[tuple[str, str], int]:
-    """The tier of every agent in every queue that is ordered by an emotion; 0 rings first.
+) -> dict[tuple[str, str], Placing]:
+    """The place of every agent in every queue that is ordered by an emotion, with its reason.
 
     Args:
         policy: tells which emotions a queue gets.
@@ -96,10 +97,20 @@ def penalties(
         load: what each got lately, for the cap and the floor.
     """
     return {
-        (queue, agent): tier
+        (queue, agent): placing
         for queue, emotion in queue_emotions(policy).items()
-        for agent, tier in tiers(ranking, emotion, members.get(queue, ()), load).items()
+        for agent, placing in placings(ranking, emotion, members.get(queue, ()), load).items()
     }
+
+
+def penalties(
+    policy: Policy,
+    members: Mapping[str, Sequence[str]],
+    ranking: Ranking,
+    load: Mapping[str, Load] | None = None,
+) -> dict[tuple[str, str], int]:
+    """Tiers alone of `queue_placings`; 0 rings first."""
+    return {key: placing.tier for key, placing in queue_placings(policy, members, ranking, load).items()}
 
 
 def agents_of(members: Iterable[Member]) -> dict[str, list[str]]:

@@ -1,18 +1,18 @@
-"""The ranking: from grades to how well each agent's customers of each emotion fare, and to tiers.
+"""The ranking: from grades to how well each agent's customers of each emotion fare.
 
 A score is taken as  mean of the emotion + agent + agent with that emotion + chance.  An agent's effects
 have a prior (normal, around zero), so few calls pull towards the mean: partial pooling, as the exact
 posterior of a linear model (Lindley & Smith 1972). A caller's emotion is never known for sure: what the
 call itself told of it counts beside what was heard before (`Outcome.signals`), and an estimate for callers
 heard as angry is one for the mixture of callers who were heard so. What is not known of an agent is
-counted in his favour (optimism in the face of uncertainty; Auer 2002), so that new agents are tried. A
-cap on angry callers protects people; a floor on calls keeps anybody from starving.
+counted in their favour (optimism in the face of uncertainty; Auer 2002), so that new agents are tried.
+Tiers are made of it in tiers.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,7 +54,11 @@ class RankingPlan:
     load_window_s: float = 8 * 3600.0
     """The time that the cap and the floor look back: about a shift."""
     hard_cap: float = 2.0
-    """An agent's share of angry callers is at most so many times everybody's."""
+    """An agent's share of angry callers is at most this many times everybody's."""
+    least_hard: int = 3
+    """With fewer angry callers in the window nobody is over the cap."""
+    hard_doubt: float = 1.0
+    """Standard deviations by which the share must be over the cap: few calls tell little of a share."""
     floor: float = 0.5
     """An agent gets at least about this part of an equal share of calls."""
     least_calls: int = 5
@@ -98,14 +102,6 @@ class Estimate:
     def index(self, optimism: float) -> float:
         """What agents are ordered by."""
         return self.mean + optimism * self.sd
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What an agent got in the window."""
-
-    calls: int = 0
-    hard: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,57 +256,3 @@ def _unknown(plan: RankingPlan) -> Effects:
     """Of an agent without a grade."""
     nothing = _Sums(linear.square(), linear.zeros(), linear.zeros())
     return Effects(linear.zeros(), linear.inverse(_precision(nothing, plan)), linear.zeros())
-
-
-def loads(calls: Iterable[tuple[str, str, float]], now: float, plan: RankingPlan) -> dict[str, Load]:
-    """Each agent's load in the window, from (agent, emotion, Unix seconds) of calls."""
-    found: dict[str, Load] = {}
-    for agent, emotion, at in calls:
-        if now - plan.load_window_s < at <= now:
-            load = found.get(agent, Load())
-            found[agent] = Load(load.calls + 1, load.hard + (emotion == HARD))
-    return found
-
-
-def tiers(
-    ranking: Ranking, emotion: str, agents: Sequence[str], load: Mapping[str, Load] | None = None
-) -> dict[str, int]:
-    """Tiers of agents for callers of an emotion: 0 rings first.
-
-    Agents within `step` points of the best share tier 0, those within `step` of the best of the rest
-    tier 1, and so on. For angry callers an agent over the cap goes to the last tier until his share
-    falls; for others one under the floor goes to the first until he has caught up.
-    """
-    if not agents:
-        return {}
-    plan, load = ranking.plan, load or {}
-    index = {agent: ranking.estimate(agent, emotion).index(plan.optimism) for agent in agents}
-    last = plan.tiers - 1
-    found: dict[str, int] = {}
-    tier, best = 0, max(index.values())
-    for agent in sorted(index, key=lambda a: (-index[a], a)):
-        if best - index[agent] >= plan.step:
-            tier, best = tier + 1, index[agent]
-        found[agent] = min(last, tier)
-    protected = over_cap(load, agents, plan) if emotion == HARD else frozenset()
-    hungry = under_floor(load, agents, plan) if emotion != HARD else frozenset()
-    return {a: last if a in protected else 0 if a in hungry else tier for a, tier in found.items()}
-
-
-def over_cap(load: Mapping[str, Load], agents: Sequence[str], plan: RankingPlan) -> frozenset[str]:
-    """Agents whose share of angry callers is over the cap; never all of them (cap at least 1)."""
-    known = {a: load.get(a, Load()) for a in agents}
-    calls, hard = sum(x.calls for x in known.values()), sum(x.hard for x in known.values())
-    if not calls:
-        return frozenset()
-    most = max(1.0, plan.hard_cap) * hard / calls
-    return frozenset(a for a, x in known.items() if x.calls >= plan.least_calls and x.hard / x.calls > most)
-
-
-def under_floor(load: Mapping[str, Load], agents: Sequence[str], plan: RankingPlan) -> frozenset[str]:
-    """Agents with far fewer calls than an equal share, once there are enough calls to tell."""
-    calls = [load.get(a, Load()).calls for a in agents]
-    equal = sum(calls) / len(agents) if agents else 0.0
-    if equal < plan.least_calls:
-        return frozenset()
-    return frozenset(a for a, n in zip(agents, calls, strict=True) if n < plan.floor * equal)

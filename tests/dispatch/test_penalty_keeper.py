@@ -173,3 +173,8 @@ async def test_standings_tell_what_a_penalty_comes_from(store: Store) -> None:
     assert (first.agent, first.penalty, first.own, first.tier, first.emotion) == ("ada", 0, 0, 0, "angry")
     assert second.agent == "bob" and second.own == 0 and second.penalty == second.tier
     assert first.mean > second.mean + 20 and first.calls > 19
+    assert first.why == "the best for these callers" and "points behind the best" in second.why
+    (first, _) = await ranker(store, queues, policy=Policy()).standings()
+    assert first.why == "not ranked: no rule of the policy sends callers of an emotion there"
+    (first, _) = await ranker(store, queues, policy=Policy(rank_by={"care": "off"})).standings()
+    assert first.why == "not ranked: [rank_by] in the policy turns it off"

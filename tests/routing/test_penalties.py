@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from emocx_pbx.routing.penalties import penalties, queue_emotions
 from emocx_pbx.routing.policy import Policy, Rule, built_in_policy
-from emocx_pbx.routing.ranking import Load, Outcome, RankingPlan, rank
+from emocx_pbx.routing.ranking import Outcome, RankingPlan, rank
+from emocx_pbx.routing.tiers import Load
 
 NOW = 1e9
 POLICY = Policy(

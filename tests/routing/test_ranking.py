@@ -5,20 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.routing.ranking import (
-    HARD,
-    Load,
-    Outcome,
-    RankingPlan,
-    loads,
-    over_cap,
-    rank,
-    tiers,
-    under_floor,
-)
+from emocx_pbx.routing.ranking import HARD, Outcome, RankingPlan, rank
+from emocx_pbx.routing.tiers import Load, loads, over_cap, placings, surely, tiers, under_floor
 
 PLAN = RankingPlan()
 NOW = 1e9
@@ -99,6 +91,55 @@ def test_who_has_had_his_share_of_anger_is_protected() -> None:
     assert tiers(ranking, HARD, agents)["good"] == 0
     assert tiers(ranking, HARD, agents, load)["good"] == PLAN.tiers - 1
     assert tiers(ranking, "happy", agents, load)["good"] == 0
+
+
+def test_one_angry_caller_of_five_takes_nobody_from_those_who_need_him() -> None:
+    ranking = rank(calls("best", 90, 100) + calls("b", 50, 100) + calls("c", 50, 100), NOW)
+    load = {"best": Load(5, 1), "b": Load(5, 0), "c": Load(2, 0)}
+    assert tiers(ranking, HARD, list(load), load)["best"] == 0
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "protected"),
+    [
+        (Load(5, 1), Load(7, 0), False),
+        (Load(5, 2), Load(20, 0), False),  # too few to speak of
+        (Load(5, 3), Load(40, 4), True),
+        (Load(10, 4), Load(30, 2), False),  # over the cap, but it may well be chance
+        (Load(10, 6), Load(30, 2), True),
+        (Load(100, 40), Load(300, 25), True),
+        (Load(100, 30), Load(300, 30), False),  # exactly twice everybody's
+    ],
+)
+def test_the_cap_asks_for_enough_angry_calls_and_for_certainty(
+    own: Load, others: Load, protected: bool
+) -> None:
+    found = over_cap({"a": own, "b": others}, ["a", "b"], PLAN)
+    assert found == (frozenset("a") if protected else frozenset())
+
+
+@given(st.integers(1, 200), st.data())
+def test_what_a_count_speaks_for_is_under_its_share_and_grows_with_the_count(
+    of: int, data: st.DataObject
+) -> None:
+    hits = data.draw(st.integers(0, of))
+    low = surely(hits, of, 1.0)
+    assert 0 <= low <= hits / of
+    assert low <= surely(10 * hits, 10 * of, 1.0) + 1e-12
+    assert low <= surely(hits, of, 0.5) + 1e-12
+
+
+def test_every_place_tells_its_reason() -> None:
+    ranking = rank(calls("good", 90, 100) + calls("b", 50, 100) + calls("c", 50, 100), NOW)
+    load = {"good": Load(10, 9), "b": Load(30, 1), "c": Load(2, 0)}
+    angry, happy = (placings(ranking, emotion, list(load), load) for emotion in (HARD, "happy"))
+    assert angry["good"].why == (
+        "protected: 9 of 10 callers within 8 h were angry, surely over 2 times everybody's 10 of 42"
+    )
+    assert "points behind the best" in angry["b"].why
+    assert happy["good"].why == "the best for these callers"
+    assert happy["c"].why == "catching up: 2 calls within 8 h, under 0.5 times an equal share of 14.0"
+    assert placings(ranking, HARD, ["b", "c"])["c"].why == "the best for these callers"
 
 
 def test_who_gets_no_calls_is_fed_but_not_with_anger() -> None:
