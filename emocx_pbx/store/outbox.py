@@ -105,19 +105,48 @@ class Outbox:
             await self._sql.drop_erased_event(c, delivery_id=delivery_id)
 
     async def retry_later(
-        self, delivery_id: int, at: float, status: int | None, error: str, next_at: float
+        self,
+        delivery_id: int,
+        at: float,
+        status: int | None,
+        error: str,
+        next_at: float,
+        answer: str | None = None,
     ) -> None:
-        """The attempt failed; the next is at `next_at`."""
+        """The attempt failed; the next is at `next_at`. `answer`: what the receiver said."""
         async with self._connection.transaction() as c:
             await self._sql.retry_later(
-                c, delivery_id=delivery_id, at=at, status=status, error=error, next_at=next_at
+                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer, next_at=next_at
             )
 
-    async def gave_up(self, delivery_id: int, at: float, status: int | None, error: str) -> None:
+    async def gave_up(
+        self, delivery_id: int, at: float, status: int | None, error: str, answer: str | None = None
+    ) -> None:
         """The last attempt failed; it stays listed, and can be replayed."""
         async with self._connection.transaction() as c:
-            await self._sql.gave_up(c, delivery_id=delivery_id, at=at, status=status, error=error)
+            await self._sql.gave_up(
+                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer
+            )
             await self._sql.drop_erased_event(c, delivery_id=delivery_id)
+
+    async def next_waiting(self, endpoint: str) -> DueDelivery | None:
+        """Of what failed before and waits for another attempt: the delivery that is due soonest."""
+        row = await self._connection.row("next_waiting", endpoint=endpoint)
+        return DueDelivery(**dict(row)) if row else None
+
+    async def release_waiting(self, endpoint: str, now: float) -> None:
+        """The receiver is back: what waits for another attempt is due now, in its order."""
+        async with self._connection.transaction() as c:
+            await self._sql.release_waiting(c, endpoint=endpoint, now=now)
+
+    async def failed_early(
+        self, delivery_id: int, at: float, status: int | None, error: str, answer: str | None = None
+    ) -> None:
+        """An attempt ahead of the schedule failed: it uses up none of the delivery's own."""
+        async with self._connection.transaction() as c:
+            await self._sql.failed_early(
+                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer
+            )
 
     async def disable_endpoint(self, name: str, at: float, reason: str) -> None:
         """Send nothing more to a receiver that said so; what is pending waits."""

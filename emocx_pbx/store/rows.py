@@ -150,6 +150,8 @@ class DueDelivery:
     sequence: int
     attempts: int
     """How often it was tried before."""
+    early_from: float | None
+    """When it would have been due, if it is sent ahead of its schedule."""
     type: str
     at: float
     body: str
@@ -172,6 +174,8 @@ class DeliveryRow:
     last_at: float | None
     last_status: int | None
     last_error: str | None
+    last_answer: str | None
+    """Begin of what the receiver said when it refused."""
     delivered_at: float | None
 
 

@@ -37,6 +37,11 @@ class Outcome:
     retry_after: str | None = None
     """The Retry-After header as it came."""
 
+    @property
+    def taken(self) -> bool:
+        """Whether the receiver has it: any 2xx, whatever followed."""
+        return self.status is not None and 200 <= self.status < 300
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -64,7 +69,7 @@ class GiveUp:
 def after(attempt: int, outcome: Outcome, now: float, rng: random.Random) -> Done | Retry | GiveUp:
     """What to do after attempt number `attempt` (1 is the first) ended with `outcome`."""
     status = outcome.status
-    if status is not None and 200 <= status < 300:
+    if outcome.taken:
         return Done()
     reason = reason_of(outcome)
     if status == 410:

@@ -18,6 +18,7 @@ from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import DueDelivery
 from emocx_pbx.webhooks.endpoints import check_endpoints, secrets_of
+from emocx_pbx.webhooks.recovery import Recovery
 from emocx_pbx.webhooks.schedule import Done, GiveUp, Outcome, Retry, after
 from emocx_pbx.webhooks.signing import headers
 
@@ -76,6 +77,7 @@ class Sender:
         self._wake: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
         self._paused_until: dict[str, float] = {}
+        self._recovery: dict[str, Recovery] = {}
 
     def notify(self) -> None:
         """There may be something to send."""
@@ -100,6 +102,7 @@ class Sender:
                     serving[name] = group.create_task(self._serve(name), name=f"webhooks to {name}")
                 for name in serving.keys() - names:
                     serving.pop(name).cancel()
+                    self._recovery.pop(name, None)
                 await self._changed.wait()
 
     def _endpoint(self, name: str) -> WebhookSettings | None:
@@ -134,30 +137,54 @@ class Sender:
         self, endpoint: WebhookSettings, under_way: set[int], group: asyncio.TaskGroup
     ) -> float:
         """Start what is due and has room; returns seconds until it is worth looking again."""
-        now = self._clock()
-        if endpoint.name in await self._store.disabled_endpoints():
+        now, name = self._clock(), endpoint.name
+        if name in await self._store.disabled_endpoints():
             return POLL_S
-        pause = self._paused_until.get(endpoint.name, 0.0) - now
+        pause = self._paused_until.get(name, 0.0) - now
         if pause > 0:
             return min(pause, POLL_S)
+        recovery = self._recovery.get(name)
+        if recovery is None:
+            failed_before = await self._store.next_waiting(name) is not None
+            recovery = self._recovery[name] = Recovery(now, down=failed_before)
         # What is settled while we read may still look due in what was read.
         settling = frozenset(under_way)
-        due = await self._store.due_deliveries(endpoint.name, now, CONCURRENCY + len(under_way))
-        for delivery in due:
-            # A call's next event is not due before its first is settled: that keeps the order.
-            if delivery.delivery_id not in under_way | settling and len(under_way) < CONCURRENCY:
-                under_way.add(delivery.delivery_id)
-                group.create_task(self._deliver(endpoint, delivery, under_way))
+        due = await self._store.due_deliveries(name, now, CONCURRENCY + len(under_way))
+        # A call's next event is not due before its first is settled: that keeps the order.
+        due = [delivery for delivery in due if delivery.delivery_id not in under_way | settling]
+        begun = due[: int(min(CONCURRENCY - len(under_way), recovery.room(now)))]
+        recovery.began(len(begun))
+        for delivery in begun:
+            under_way.add(delivery.delivery_id)
+            group.create_task(self._deliver(endpoint, delivery, under_way))
+        if len(begun) < len(due):
+            return min(BUSY_POLL_S, recovery.next_room_s(now) or BUSY_POLL_S)
         if under_way:
             return BUSY_POLL_S
-        next_due = await self._store.next_due(endpoint.name)
-        return POLL_S if next_due is None else min(POLL_S, max(0.01, next_due - self._clock()))
+        recovery.caught_up()
+        if recovery.probe_at is not None and recovery.probe_at <= now:
+            waiting = await self._store.next_waiting(name)
+            if waiting is not None:
+                recovery.probing(now)
+                under_way.add(waiting.delivery_id)
+                group.create_task(self._deliver(endpoint, waiting, under_way, probe=True))
+                return BUSY_POLL_S
+        next_due = await self._store.next_due(name)
+        if next_due is None:
+            return POLL_S
+        if recovery.probe_at is not None:
+            next_due = min(next_due, recovery.probe_at)
+        return min(POLL_S, max(0.01, next_due - self._clock()))
 
-    async def _deliver(self, endpoint: WebhookSettings, delivery: DueDelivery, under_way: set[int]) -> None:
+    async def _deliver(
+        self, endpoint: WebhookSettings, delivery: DueDelivery, under_way: set[int], probe: bool = False
+    ) -> None:
         """One attempt and what follows from it; outermost, nothing may escape."""
+        early, began = probe or delivery.early_from is not None, self._clock()
         try:
             outcome = await self._post(endpoint, delivery.event_id, delivery.body)
-            await self._settle(endpoint, delivery, outcome)
+            await self._settle(endpoint, delivery, outcome, early)
+            await self._learn(endpoint.name, outcome, began, early)
         except StoreError as error:
             self._pause(endpoint.name, self._clock() + STORE_PAUSE_S)
             log.error(
@@ -182,7 +209,11 @@ class Sender:
         endpoint = self._endpoint(name)
         if endpoint is None:
             raise InputError(f"there is no receiver {name}")
-        return await self._post(endpoint, f"evt_{uuid.uuid4().hex}", probe_body(self._clock()))
+        began = self._clock()
+        outcome = await self._post(endpoint, f"evt_{uuid.uuid4().hex}", probe_body(began))
+        if outcome.taken:
+            await self._learn(name, outcome, began)
+        return outcome
 
     async def _post(self, endpoint: WebhookSettings, event_id: str, body: str) -> Outcome:
         signed = headers(event_id, body, secrets_of(endpoint), self._clock())
@@ -208,7 +239,25 @@ class Sender:
         except (aiohttp.ClientError, OSError) as error:
             return Outcome(None, " ".join(str(error).split())[:200] or type(error).__name__)
 
-    async def _settle(self, endpoint: WebhookSettings, delivery: DueDelivery, outcome: Outcome) -> None:
+    async def _learn(self, name: str, outcome: Outcome, began: float, early: bool = False) -> None:
+        """What an attempt tells of its receiver; if it is back, all that waits goes out."""
+        now, recovery = self._clock(), self._recovery.get(name)
+        if recovery is None:
+            return
+        if not outcome.taken:
+            recovery.refused(now, outcome.status, early=early)
+        elif recovery.took(now, began):
+            try:
+                await self._store.release_waiting(name, now)
+            except StoreError:
+                recovery.refused(now, None)  # its next yes releases them
+                raise
+            log.info("a receiver of webhooks is back", key="webhook.back", endpoint=name)
+            self.notify()
+
+    async def _settle(
+        self, endpoint: WebhookSettings, delivery: DueDelivery, outcome: Outcome, early: bool
+    ) -> None:
         now, name, attempt = self._clock(), endpoint.name, delivery.attempts + 1
         says = log.bind(endpoint=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
         match after(attempt, outcome, now, self._rng):
@@ -218,12 +267,18 @@ class Sender:
             case Retry(at, reason, pause_until):
                 if pause_until is not None:
                     self._pause(name, pause_until)
+                if early:
+                    await self._store.failed_early(delivery.delivery_id, now, outcome.status, reason)
+                    return
                 await self._store.retry_later(delivery.delivery_id, now, outcome.status, reason, at)
                 self._count(name, "retried")
                 says.warning(
                     "a webhook was not taken", key="webhook.retry", reason=reason, again_in_s=at - now
                 )
             case GiveUp(reason, disable):
+                if early and not disable:
+                    await self._store.failed_early(delivery.delivery_id, now, outcome.status, reason)
+                    return
                 if disable:
                     await self._store.disable_endpoint(name, now, reason)
                 await self._store.gave_up(delivery.delivery_id, now, outcome.status, reason)

@@ -378,3 +378,68 @@ async def test_receivers_come_change_and_go_while_it_runs(tmp_path, receiver, cl
         "call.started", "call.started", "webhook.test", "call.started",
     ]  # fmt: skip
     assert [len(got.headers["webhook-signature"].split()) for got in receiver.got] == [1, 2, 1, 1]
+
+
+async def test_when_a_receiver_is_back_all_that_waits_goes_out_in_order(
+    store, receiver, sending, outcomes, clock
+):
+    """An outage of some seconds must not hold a call's events until its next own attempt in five minutes."""
+    receiver.by_default = says(503)
+    for n in range(4):
+        await call(store, f"c{n}", 3)
+    async with sending(settings(receiver)) as sender:
+        await outcomes.number(4)
+        clock.skipped += 6.1
+        sender.notify()
+        await outcomes.number(8)  # twice each: the third would come after five minutes
+        receiver.by_default = None
+        await call(store, "new", 1)
+        await outcomes.until(lambda said: said.count(("crm", "delivered")) == 13)
+    for n in range(4):
+        places = [g.place[1] for g in receiver.got if g.place[0] == f"c{n}"]
+        assert places == [1, 1, 1, 2, 3]
+    assert {d.attempts for d in await store.deliveries(state="delivered")} == {1, 3}
+
+
+async def test_a_quiet_receiver_is_probed_until_it_is_back(store, receiver, sending, outcomes, clock):
+    receiver.by_default = says(500)
+    await call(store, "a", 2)
+    await call(store, "b", 2)
+    async with sending(settings(receiver)) as sender:
+        await outcomes.number(2)
+        clock.skipped += 6.1
+        sender.notify()
+        await outcomes.number(4)
+        clock.skipped += 6.1
+        sender.notify()
+        await receiver.until(5)  # one probe, which uses up no attempt
+        assert [d.attempts for d in await store.deliveries() if d.sequence == 1] == [2, 2]
+        receiver.by_default = None
+        clock.skipped += 11
+        sender.notify()
+        await outcomes.until(lambda said: said.count(("crm", "delivered")) == 4)
+    assert outcomes.said.count(("crm", "retried")) == 4
+
+
+async def test_an_event_that_is_refused_for_itself_keeps_its_schedule(
+    store, receiver, sending, outcomes, clock
+):
+    """Two that are never taken look like an outage; others that arrive must not use up their attempts."""
+
+    async def picky(request: web.Request) -> web.Response:
+        poisoned = b'"call_id":"poison' in await request.read()
+        return web.Response(status=422 if poisoned else 200)
+
+    receiver.by_default = picky
+    await call(store, "poison-1", 1)
+    await call(store, "poison-2", 1)
+    async with sending(settings(receiver)) as sender:
+        await outcomes.number(2)
+        for n in range(20):
+            await call(store, f"fine-{n}", 1)
+            sender.notify()
+            await outcomes.until(lambda said, n=n: said.count(("crm", "delivered")) == n + 1)
+    tries = [g.place[0] for g in receiver.got if g.place[0].startswith("poison")]
+    assert len(tries) <= 4
+    waiting = await store.deliveries(state="pending")
+    assert [(d.attempts, d.next_at - clock() < 10) for d in waiting] == [(1, True), (1, True)]

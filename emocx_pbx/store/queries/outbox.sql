@@ -17,7 +17,7 @@ VALUES (:event_id, :endpoint, :type, :stream, :sequence, :next_at);
 
 -- name: due_deliveries(endpoint, now, limit)
 -- Of each stream only the first that is pending: later ones wait, so that order holds.
-SELECT d.delivery_id, d.event_id, d.endpoint, d.stream, d.sequence, d.attempts, e.type, e.at, e.body
+SELECT d.delivery_id, d.event_id, d.endpoint, d.stream, d.sequence, d.attempts, d.early_from, e.type, e.at, e.body
 FROM delivery d JOIN event e ON e.event_id = d.event_id
 WHERE d.endpoint = :endpoint AND d.state = 'pending' AND d.next_at <= :now
   AND NOT EXISTS (
@@ -34,17 +34,37 @@ WHERE d.endpoint = :endpoint AND d.state = 'pending'
 
 -- name: delivered(delivery_id, at, status)!
 UPDATE delivery SET state = 'delivered', attempts = attempts + 1, last_at = :at, last_status = :status,
-    last_error = NULL, delivered_at = :at
+    last_error = NULL, last_answer = NULL, delivered_at = :at
 WHERE delivery_id = :delivery_id;
 
--- name: retry_later(delivery_id, at, status, error, next_at)!
+-- name: next_waiting(endpoint)^
+-- The one to probe a receiver with: a stream's first that failed before, due soonest.
+SELECT d.delivery_id, d.event_id, d.endpoint, d.stream, d.sequence, d.attempts, d.early_from, e.type, e.at, e.body
+FROM delivery d JOIN event e ON e.event_id = d.event_id
+WHERE d.endpoint = :endpoint AND d.state = 'pending' AND d.attempts > 0
+  AND NOT EXISTS (
+    SELECT 1 FROM delivery p
+    WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
+ORDER BY d.next_at, d.delivery_id LIMIT 1;
+
+-- name: release_waiting(endpoint, now)!
+UPDATE delivery SET next_at = :now, early_from = next_at
+WHERE endpoint = :endpoint AND state = 'pending' AND attempts > 0 AND next_at > :now;
+
+-- name: retry_later(delivery_id, at, status, error, answer, next_at)!
 UPDATE delivery SET attempts = attempts + 1, last_at = :at, last_status = :status, last_error = :error,
-    next_at = :next_at
+    last_answer = :answer, next_at = :next_at
 WHERE delivery_id = :delivery_id;
 
--- name: gave_up(delivery_id, at, status, error)!
+-- name: failed_early(delivery_id, at, status, error, answer)!
+-- Back to its own schedule, of which this attempt uses up nothing.
+UPDATE delivery SET last_at = :at, last_status = :status, last_error = :error, last_answer = :answer,
+    next_at = COALESCE(early_from, next_at), early_from = NULL
+WHERE delivery_id = :delivery_id;
+
+-- name: gave_up(delivery_id, at, status, error, answer)!
 UPDATE delivery SET state = 'failed', attempts = attempts + 1, last_at = :at, last_status = :status,
-    last_error = :error
+    last_error = :error, last_answer = :answer
 WHERE delivery_id = :delivery_id;
 
 -- name: drop_erased_event(delivery_id)!
@@ -100,6 +120,6 @@ WHERE (:event_id IS NULL OR event_id = :event_id)
 ORDER BY at, stream, sequence;
 
 -- name: replay(event_id, endpoint, state, now)!
-UPDATE delivery SET state = 'pending', attempts = 0, next_at = :now, last_error = NULL, last_status = NULL,
-    delivered_at = NULL
+UPDATE delivery SET state = 'pending', attempts = 0, next_at = :now, early_from = NULL, last_error = NULL,
+    last_status = NULL, last_answer = NULL, delivered_at = NULL
 WHERE event_id = :event_id AND endpoint = :endpoint AND (:state IS NULL OR state = :state);

@@ -128,7 +128,7 @@ JOIN decision d ON d.decision_id = id ORDER BY d.at DESC, d.decision_id DESC;
 
 -- name: view_deliveries(endpoint, state, type, before, limit)
 SELECT d.delivery_id, d.event_id, d.endpoint, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
-    d.last_at, d.last_status, d.last_error, d.delivered_at
+    d.last_at, d.last_status, d.last_error, d.last_answer, d.delivered_at
 FROM (
     SELECT delivery_id AS id FROM delivery INDEXED BY delivery_list
     WHERE delivery_id < :before
@@ -140,7 +140,7 @@ JOIN delivery d ON d.delivery_id = id JOIN event e ON e.event_id = d.event_id OR
 
 -- name: view_deliveries_of_call(endpoint, state, type, stream, before, limit)
 SELECT d.delivery_id, d.event_id, d.endpoint, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
-    d.last_at, d.last_status, d.last_error, d.delivered_at
+    d.last_at, d.last_status, d.last_error, d.last_answer, d.delivered_at
 FROM delivery d INDEXED BY delivery_stream JOIN event e ON e.event_id = d.event_id
 WHERE d.stream = :stream AND d.delivery_id < :before
   AND (:endpoint IS NULL OR d.endpoint = :endpoint)
