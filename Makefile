@@ -1,6 +1,6 @@
 # make demo: a real call, end to end.  make test: everything that must hold.  Both set up what they need.
 .DELETE_ON_ERROR:
-.PHONY: setup asterisk browser demo test lint format lock clean
+.PHONY: setup asterisk browser node demo test lint format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.serve asterisk ## one real call on a private Asterisk; RECORDING=file.wav plays your own
 	$(BIN)/emocx-pbx demo --once $(if $(RECORDING),--recording $(RECORDING))
 
-test: lint asterisk browser ## ruff, mypy and all tests, the real Asterisk's included
+test: lint asterisk browser node ## ruff, mypy and all tests, the real Asterisk's included
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.train
@@ -20,7 +20,7 @@ format: $(VENV)/.train
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-setup: $(VENV)/.train asterisk browser ## Python packages, Asterisk, sipp and Chromium, without running anything
+setup: $(VENV)/.train asterisk browser node ## Python packages, Asterisk, sipp, Chromium and node packages, without running anything
 
 # The demo needs what serves; the tests train models too, with TensorFlow.
 $(VENV)/.%: requirements/%.lock pyproject.toml scripts/setup-venv.sh
@@ -32,6 +32,9 @@ asterisk: ## safe to repeat; where it can't be installed, demo goes on without a
 
 browser: $(VENV)/.train ## Chromium for the tests of the pages
 	scripts/install-browser.sh $(VENV)
+
+node: ## JavaScript libraries that the tests of webhooks verify with
+	scripts/install-node-packages.sh
 
 COMPILE = uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
     --generate-hashes -c requirements/constraints.txt pyproject.toml --extra voice --extra topics

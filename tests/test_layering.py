@@ -28,8 +28,9 @@ PURE = (
     "grading/rubric.py", "grading/grade.py", "grading/segments.py",
     "alerts/rules.py", "alerts/window.py", "alerts/watch.py", "chat/limits.py", "chat/numbers.py",
     "chat/tickets.py", "chat/waits.py",
-    "webhooks/signing.py", "webhooks/schedule.py", "webhooks/recovery.py", "live/calls.py", "live/board.py",
-    "live/own.py", "live/held.py",
+    "webhooks/signing.py", "webhooks/schedule.py", "webhooks/recovery.py", "webhooks/answer.py",
+    "webhooks/networks.py", "settings/receiver_url.py", "settings/delivery.py", "live/calls.py",
+    "live/board.py", "live/own.py", "live/held.py",
     "web/shown/scale.py", "web/shown/intervals.py", "web/shown/moments.py", "web/shown/timeline.py",
     "web/shown/call.py", "web/shown/agents.py", "web/shown/queues.py", "web/shown/benefit.py",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
+from emocx_pbx.events.json_text import json_text
 
 #: Version of every `data` object; grows when a field changes its meaning or goes.
 SCHEMA_VERSION: Final = 1
@@ -64,13 +64,13 @@ class NewEvent:
             **self.data,
         }
         envelope = {"type": self.type, "timestamp": iso(self.at), "data": data}
-        return msgspec.json.encode(envelope).decode()
+        return json_text(envelope)
 
 
 def probe_body(at: float) -> str:
     """The body of a `webhook.test`, which an administrator sends by hand; it belongs to no call."""
     data = {"call_id": None, "sequence": 0, "schema_version": SCHEMA_VERSION}
-    return msgspec.json.encode({"type": "webhook.test", "timestamp": iso(at), "data": data}).decode()
+    return json_text({"type": "webhook.test", "timestamp": iso(at), "data": data})
 
 
 def iso(at: float) -> str:

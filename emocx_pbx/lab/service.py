@@ -63,6 +63,7 @@ class ServiceProcess:
             "store": {"path": "emocx.db"},
             "routing": {"policy": str(policy)},
             "log": {"format": "json"},
+            "delivery": {"allow_networks": ["127.0.0.0/8"]},
         }
         for section, values in (settings or {}).items():
             self._settings.setdefault(section, {}).update(values)

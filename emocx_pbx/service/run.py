@@ -8,12 +8,13 @@ import signal
 import time
 from collections.abc import Callable
 
-import aiohttp
 import structlog
 
 from emocx_pbx.service.controller import Service
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
+from emocx_pbx.webhooks.networks import Networks
+from emocx_pbx.webhooks.post import Poster
 from emocx_pbx.webhooks.sender import Sender
 
 log = structlog.get_logger()
@@ -36,17 +37,17 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
     async with contextlib.AsyncExitStack() as stack:
         store = await Store.open(settings.store_path(), settings.webhooks)
         stack.push_async_callback(store.close)
-        session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         service = Service(settings, store, group)
         loop.add_signal_handler(signal.SIGHUP, service.reload)
         sending = Sender(
             store,
             store.receivers.current,
-            session,
+            poster,
             time.time,
             on_outcome=lambda name, outcome: service.metrics.count(f"webhooks_{outcome}"),
         )

@@ -20,6 +20,8 @@ from msgspec import Meta
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.chat import ChatSettings, chat_problems
+from emocx_pbx.settings.delivery import DeliverySettings, delivery_problems
+from emocx_pbx.settings.receiver_url import parse_receiver_url
 from emocx_pbx.settings.recordings import RecordingSettings, recording_problems
 from emocx_pbx.settings.toml import read_struct, read_toml, read_value, suggestion
 
@@ -222,6 +224,7 @@ class Settings(_Section, frozen=True):
     routing: RoutingSettings = RoutingSettings()
     grading: GradingSettings = GradingSettings()
     webhooks: tuple[WebhookSettings, ...] = ()
+    delivery: DeliverySettings = DeliverySettings()
     chat: ChatSettings = ChatSettings()
     privacy: PrivacySettings = PrivacySettings()
     recordings: RecordingSettings = RecordingSettings()
@@ -244,6 +247,10 @@ class Settings(_Section, frozen=True):
     def rubric_path(self) -> Path | None:
         """The rubric file; None for rubric v1."""
         return self.resolve(self.grading.rubric) if self.grading.rubric else None
+
+    def ca_path(self) -> str:
+        """The file of CAs of webhook receivers; empty: the system's alone."""
+        return str(self.resolve(self.delivery.ca_file)) if self.delivery.ca_file else ""
 
     def models_path(self) -> Path | None:
         """The directory of models; None for those shipped."""
@@ -354,14 +361,16 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
         found.append(("analysis.base_port", f"leaves no port for each of {analysis.workers} workers"))
     found += chat_problems(settings.chat)
     found += recording_problems(settings.recordings)
+    found += delivery_problems(settings.delivery)
     names = [hook.name for hook in settings.webhooks]
     for i, hook in enumerate(settings.webhooks):
         place = f"webhooks[{i}]"
         if not hook.name or hook.name in names[:i]:
             found.append((f"{place}.name", f"expected a unique name, got {hook.name!r}"))
-        url = urlsplit(hook.url)
-        if url.scheme not in {"http", "https"} or not url.hostname:
-            found.append((f"{place}.url", "expected an address that begins with https:// or http://"))
+        try:
+            parse_receiver_url(hook.url)
+        except ValueError as error:
+            found.append((f"{place}.url", str(error)))
         if not all(_is_webhook_secret(secret) for secret in hook.secret.split() or [""]):
             found.append(
                 (

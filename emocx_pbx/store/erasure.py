@@ -7,6 +7,7 @@ from typing import Any, Final
 import aiosqlite
 import msgspec
 
+from emocx_pbx.events.json_text import json_text
 from emocx_pbx.store.grades import Grades
 
 #: Fields of event payloads that point to a customer.
@@ -98,7 +99,7 @@ def blanked(body: str) -> str:
     envelope: dict[str, Any] = msgspec.json.decode(body)
     data = envelope.get("data", {})
     envelope["data"] = {name: None if name in PERSONAL else value for name, value in data.items()}
-    return msgspec.json.encode(envelope).decode()
+    return json_text(envelope)
 
 
 def _count(counts: dict[str, int], kind: str, number: int) -> None:

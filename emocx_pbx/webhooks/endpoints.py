@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.events.event import EVENT_TYPES
+from emocx_pbx.settings.receiver_url import parse_receiver_url
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.webhooks.signing import check_secret
 
@@ -24,12 +24,9 @@ def check_endpoints(endpoints: Sequence[WebhookSettings]) -> None:
             raise SettingsError(f"{where}: expected a name of its own")
         seen.add(endpoint.name)
         try:
-            url = urlsplit(endpoint.url)
-            valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise SettingsError(f"{where}.url: expected an http:// or https:// address")
+            parse_receiver_url(endpoint.url)
+        except ValueError as error:
+            raise SettingsError(f"{where}.url: {error}") from error
         for secret in secrets_of(endpoint) or [""]:
             check_secret(secret, f"{where}.secret")
         unknown = sorted(set(endpoint.events) - set(EVENT_TYPES))

@@ -36,6 +36,8 @@ class Outcome:
     """Why there was none, in a few words."""
     retry_after: str | None = None
     """The Retry-After header as it came."""
+    said: str = ""
+    """First characters of the answer's body."""
 
     @property
     def taken(self) -> bool:

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import aiohttp
 import structlog
 
 from emocx_pbx.errors import InputError, StoreError
@@ -18,6 +17,7 @@ from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import DueDelivery
 from emocx_pbx.webhooks.endpoints import check_endpoints, secrets_of
+from emocx_pbx.webhooks.post import Poster
 from emocx_pbx.webhooks.recovery import Recovery
 from emocx_pbx.webhooks.schedule import Done, GiveUp, Outcome, Retry, after
 from emocx_pbx.webhooks.signing import headers
@@ -33,10 +33,6 @@ POLL_S: Final = 5.0
 #: While attempts are under way, what falls due meanwhile is looked for so often.
 BUSY_POLL_S: Final = 1.0
 
-#: Of an answer's body no more is read, and for no longer; only the status matters.
-ANSWER_BYTES: Final = 16 * 1024
-ANSWER_S: Final = 2.0
-
 #: After the store refused to note an outcome, so that a receiver isn't flooded with repetitions.
 STORE_PAUSE_S: Final = 30.0
 
@@ -48,7 +44,7 @@ class Sender:
         self,
         store: Store,
         endpoints: Callable[[], Sequence[WebhookSettings]],
-        session: aiohttp.ClientSession,
+        poster: Poster,
         clock: Callable[[], float] = time.time,
         *,
         rng: random.Random | None = None,
@@ -59,7 +55,7 @@ class Sender:
         Args:
             store: Where deliveries wait.
             endpoints: The receivers as they are now; tell `receivers_changed` when one comes or goes.
-            session: Made by the caller, best with a DummyCookieJar; not closed here.
+            poster: Sends one event once.
             clock: Unix seconds.
             rng: For jitter.
             on_outcome: Told the receiver's name and `delivered`, `retried` or `failed` (metrics).
@@ -70,7 +66,7 @@ class Sender:
         check_endpoints(endpoints())
         self._store = store
         self._endpoints = endpoints
-        self._session = session
+        self._poster = poster
         self._clock = clock
         self._rng = rng or random.Random()
         self._on_outcome = on_outcome
@@ -217,27 +213,7 @@ class Sender:
 
     async def _post(self, endpoint: WebhookSettings, event_id: str, body: str) -> Outcome:
         signed = headers(event_id, body, secrets_of(endpoint), self._clock())
-        try:
-            async with self._session.post(
-                endpoint.url,
-                data=body.encode(),
-                headers={"user-agent": "emocx-pbx", **signed},
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
-            ) as response:
-                outcome = Outcome(response.status, retry_after=response.headers.get("retry-after"))
-                try:
-                    async with asyncio.timeout(ANSWER_S):
-                        await response.content.read(ANSWER_BYTES)
-                except (TimeoutError, aiohttp.ClientError):
-                    pass  # the status was there; what follows it doesn't matter
-                if not response.content.at_eof():
-                    response.close()
-                return outcome
-        except TimeoutError:
-            return Outcome(None, f"no answer within {endpoint.timeout_s:g} s")
-        except (aiohttp.ClientError, OSError) as error:
-            return Outcome(None, " ".join(str(error).split())[:200] or type(error).__name__)
+        return await self._poster.post(endpoint, signed, body.encode())
 
     async def _learn(self, name: str, outcome: Outcome, began: float, early: bool = False) -> None:
         """What an attempt tells of its receiver; if it is back, all that waits goes out."""
@@ -259,6 +235,7 @@ class Sender:
         self, endpoint: WebhookSettings, delivery: DueDelivery, outcome: Outcome, early: bool
     ) -> None:
         now, name, attempt = self._clock(), endpoint.name, delivery.attempts + 1
+        said = outcome.said or None
         says = log.bind(endpoint=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
         match after(attempt, outcome, now, self._rng):
             case Done():
@@ -268,20 +245,20 @@ class Sender:
                 if pause_until is not None:
                     self._pause(name, pause_until)
                 if early:
-                    await self._store.failed_early(delivery.delivery_id, now, outcome.status, reason)
+                    await self._store.failed_early(delivery.delivery_id, now, outcome.status, reason, said)
                     return
-                await self._store.retry_later(delivery.delivery_id, now, outcome.status, reason, at)
+                await self._store.retry_later(delivery.delivery_id, now, outcome.status, reason, at, said)
                 self._count(name, "retried")
                 says.warning(
                     "a webhook was not taken", key="webhook.retry", reason=reason, again_in_s=at - now
                 )
             case GiveUp(reason, disable):
                 if early and not disable:
-                    await self._store.failed_early(delivery.delivery_id, now, outcome.status, reason)
+                    await self._store.failed_early(delivery.delivery_id, now, outcome.status, reason, said)
                     return
                 if disable:
                     await self._store.disable_endpoint(name, now, reason)
-                await self._store.gave_up(delivery.delivery_id, now, outcome.status, reason)
+                await self._store.gave_up(delivery.delivery_id, now, outcome.status, reason, said)
                 self._count(name, "failed")
                 says.error("a webhook was given up", key="webhook.failed", reason=reason)
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import aiohttp
 import pytest
 from aiohttp import web
 from webhook_receiver import SECRET, Receiver, says
@@ -20,8 +19,13 @@ from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks import sender as module
+from emocx_pbx.webhooks.networks import Networks
+from emocx_pbx.webhooks.post import Poster
 from emocx_pbx.webhooks.schedule import Outcome
 from emocx_pbx.webhooks.sender import Sender
+
+#: The receivers of these tests are on this machine.
+POSTER = Poster(Networks(["127.0.0.0/8"]))
 
 
 class Clock:
@@ -83,14 +87,13 @@ def sending(store, clock, outcomes):
 
     @asynccontextmanager
     async def at_work(*receivers: WebhookSettings, of: Store = store) -> AsyncIterator[Sender]:
-        async with aiohttp.ClientSession() as session:
-            sender = Sender(of, lambda: receivers, session, clock, rng=random.Random(1), on_outcome=outcomes)
-            of.on_events = sender.notify
-            task = asyncio.create_task(sender.run())
-            yield sender
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+        sender = Sender(of, lambda: receivers, POSTER, clock, rng=random.Random(1), on_outcome=outcomes)
+        of.on_events = sender.notify
+        task = asyncio.create_task(sender.run())
+        yield sender
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
     return at_work
 
@@ -332,9 +335,8 @@ async def test_whatever_fails_all_arrives_in_each_calls_order(
 
 
 async def test_wrong_receivers_are_refused_at_once(store, receiver, clock):
-    async with aiohttp.ClientSession() as session:
-        with pytest.raises(SettingsError, match="secret"):
-            Sender(store, lambda: [settings(receiver, secret="x")], session, clock)
+    with pytest.raises(SettingsError, match="secret"):
+        Sender(store, lambda: [settings(receiver, secret="x")], POSTER, clock)
 
 
 @pytest.fixture
@@ -347,29 +349,28 @@ def unused_port() -> int:
 async def test_receivers_come_change_and_go_while_it_runs(tmp_path, receiver, clock):
     by, new = Actor("root", "127.0.0.1"), "whsec_" + base64.b64encode(b"n" * 32).decode()
     store = await Store.open(tmp_path / "other.db", [], clock)
-    async with aiohttp.ClientSession() as session:
-        sender = Sender(store, store.receivers.current, session, clock)
-        store.on_events, store.receivers.on_change = sender.notify, sender.receivers_changed
-        task = asyncio.create_task(sender.run())
-        await store.add_event("call.started", "before", {}, 1.0)
-        await store.receivers.add(settings(receiver), by)
-        await store.add_event("call.started", "c1", {}, 2.0)
-        await receiver.until(1)
-        await store.receivers.rotate("crm", new, 120.0, by)
-        await store.add_event("call.started", "c2", {}, 3.0)
-        await receiver.until(2)
-        clock.skipped += 120.0
-        receiver.secret = new
-        assert await sender.test("crm") == Outcome(200)
-        await store.add_event("call.started", "c3", {}, 4.0)
-        await receiver.until(4)
-        await store.receivers.remove("crm", by)
-        await store.add_event("call.started", "c4", {}, 5.0)
-        assert await store.next_due("crm") is None
-        with pytest.raises(InputError, match="no receiver crm"):
-            await sender.test("crm")
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    sender = Sender(store, store.receivers.current, POSTER, clock)
+    store.on_events, store.receivers.on_change = sender.notify, sender.receivers_changed
+    task = asyncio.create_task(sender.run())
+    await store.add_event("call.started", "before", {}, 1.0)
+    await store.receivers.add(settings(receiver), by)
+    await store.add_event("call.started", "c1", {}, 2.0)
+    await receiver.until(1)
+    await store.receivers.rotate("crm", new, 120.0, by)
+    await store.add_event("call.started", "c2", {}, 3.0)
+    await receiver.until(2)
+    clock.skipped += 120.0
+    receiver.secret = new
+    assert await sender.test("crm") == Outcome(200)
+    await store.add_event("call.started", "c3", {}, 4.0)
+    await receiver.until(4)
+    await store.receivers.remove("crm", by)
+    await store.add_event("call.started", "c4", {}, 5.0)
+    assert await store.next_due("crm") is None
+    with pytest.raises(InputError, match="no receiver crm"):
+        await sender.test("crm")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
     assert [row.action for row in await store.audit.rows()] == [
         "webhook.removed", "webhook.rotated", "webhook.added",
     ]  # fmt: skip

@@ -1,0 +1,47 @@
+"""Which addresses a receiver may be at. Pure.
+
+A receiver's name is checked by what it resolves to at the moment of connecting: a name that pointed to a
+public address when it was entered may point into this network later (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: IPv4 in the last 32 bits of IPv6: by translation (RFC 6052, 8215), or "compatible" (RFC 4291).
+_EMBEDDING: Final = tuple(ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
+
+
+class Networks:
+    """Public addresses, and those of networks that the settings allow."""
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        """Take networks like `10.1.0.0/16` (checked by the settings)."""
+        self._allowed: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in allowed)
+
+    def permits(self, text: str) -> bool:
+        """Whether a receiver may be at this address (as getaddrinfo writes it)."""
+        address = inner(ipaddress.ip_address(text))
+        if any(address in network for network in self._allowed if network.version == address.version):
+            return True
+        return address.is_global and not address.is_multicast
+
+
+def inner(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for, if it does."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address not in (ipaddress.IPv6Address("::"), ipaddress.IPv6Address("::1")) and any(
+        address in network for network in _EMBEDDING
+    ):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address
