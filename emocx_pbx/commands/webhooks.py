@@ -52,7 +52,7 @@ async def _list(args: argparse.Namespace) -> int:
         disabled = await store.disabled_endpoints()
     rows = [
         (d.event_id, d.endpoint, d.type, d.call_id, d.state, d.attempts, local(d.delivered_at or d.next_at),
-         d.last_error or d.last_status)
+         ": ".join(filter(None, (d.last_error, d.last_answer))) or d.last_status)
         for d in deliveries
     ]  # fmt: skip
     head = ("event", "receiver", "type", "call", "state", "attempts", "delivered / next", "last answer")

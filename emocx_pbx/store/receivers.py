@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from emocx_pbx.errors import InputError
+from emocx_pbx.settings.receiver_url import shown_url
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import AuditLog
@@ -160,4 +161,4 @@ def _json(events: tuple[str, ...]) -> str:
 
 
 def _told(receiver: WebhookSettings) -> dict[str, Any]:
-    return {"url": receiver.url, "events": list(receiver.events), "timeout_s": receiver.timeout_s}
+    return {"url": shown_url(receiver.url), "events": list(receiver.events), "timeout_s": receiver.timeout_s}

@@ -9,6 +9,9 @@ from typing import Any, Final, Literal
 import msgspec
 from markupsafe import Markup
 
+from emocx_pbx.settings.receiver_url import shown_url
+from emocx_pbx.web.admin.receiver_path import receiver_path
+
 #: Written where there is no value.
 NOTHING: Final = "–"
 
@@ -65,4 +68,6 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "percent": percent,
     "signed": signed,
     "pretty": pretty,
+    "shown_url": shown_url,
+    "receiver_path": receiver_path,
 }

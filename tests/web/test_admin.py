@@ -149,7 +149,7 @@ async def test_a_receiver_is_added_changed_rotated_and_removed(site: Site, admin
 
 async def test_wrong_receivers_are_refused_in_plain_words(admin: Browser) -> None:
     form = {"timeout_s": "9", "name": "x"}
-    assert "expected an http:// or https:// address" in await refused(
+    assert "expected an address that begins with https:// or http://" in await refused(
         admin, "/admin/webhooks", url="ftp://x", **form
     )
     assert "there is a receiver crm already" in await refused(
@@ -173,6 +173,57 @@ async def test_one_of_the_settings_is_shown_and_switched_but_not_changed(site: S
     async with await admin.post("/admin/webhooks/crm/test") as response:
         assert "HTTP 204" in await response.text()
     assert site.tested == ["crm"]
+
+
+async def test_secrets_of_an_address_are_shown_nowhere(site: Site, admin: Browser) -> None:
+    url = "https://ann:s3cret@dw.example/in?sig=abc%2Bdef&v=1"
+    form = {"timeout_s": "9", "events": ["call.graded"]}
+    await admin.post("/admin/webhooks", name="dw", url=url, **form)
+    page = await admin.open("/admin/webhooks/dw") + await admin.open("/admin/webhooks")
+    shown = "https://ann:***@dw.example/in?sig=***&amp;v=***"
+    assert shown in page and "s3cret" not in page and "def" not in page.replace("default", "")
+    # Saved as it is shown, it stays; changed in part, it can't be meant.
+    async with await admin.post(
+        "/admin/webhooks/dw", url=shown.replace("&amp;", "&"), timeout_s="5"
+    ) as response:
+        assert response.status == 303
+    stored = site.store.receivers.find("dw")
+    assert stored and (stored.url, stored.timeout_s) == (url, 5.0)
+    assert "Write the whole address" in await refused(
+        admin, "/admin/webhooks/dw", url="https://ann:***@other.example/in", timeout_s="5"
+    )
+    told = json.dumps([[row.before, row.after] for row in await site.store.audit.rows()])
+    assert "s3cret" not in told and "abc" not in told
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "..", ".", "größe ü", "x" * 64, "100%", "a?b#c", "=YQ", "<script>", "\\"]
+)
+async def test_a_receiver_of_any_name_can_be_seen_and_removed(site: Site, admin: Browser, name: str) -> None:
+    async with await admin.post(
+        "/admin/webhooks", name=name, url="https://x.example/", timeout_s="9"
+    ) as response:
+        assert response.status == 200
+    page = await admin.open("/admin/webhooks")
+    paths = [p for p in re.findall(r'href="(/admin/webhooks/[^"]+)"', page) if not p.endswith("/crm")]
+    assert len(paths) == 1
+    assert "x.example" in await admin.open(paths[0])
+    async with await admin.post(f"{paths[0]}/remove") as response:
+        assert response.status == 303
+    assert site.store.receivers.find(name) is None
+
+
+async def test_no_other_address_is_a_receivers(admin: Browser) -> None:
+    for key in ("nobody", "=", "=%C3%BC", "=a"):
+        async with await admin.get(f"/admin/webhooks/{key}") as response:
+            assert response.status == 404
+
+
+async def test_a_refusals_words_are_shown_as_text(site: Site, admin: Browser) -> None:
+    await site.store.add_event("call.started", "c1", {}, 1.0)
+    (delivery,) = await site.store.deliveries("crm")
+    await site.store.gave_up(delivery.delivery_id, 2.0, 422, "HTTP 422", "<b>no such field</b>")
+    assert "&lt;b&gt;no such field&lt;/b&gt;" in await admin.open("/admin/webhooks/crm")
 
 
 async def test_failures_are_listed_and_sent_again(site: Site, admin: Browser) -> None:

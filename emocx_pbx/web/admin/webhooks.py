@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
-from yarl import URL
 
 from emocx_pbx.errors import EmocxError, InputError
+from emocx_pbx.settings.receiver_url import HIDDEN, shown_url
 from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
+from emocx_pbx.web.admin.receiver_path import receiver_name, receiver_path
 from emocx_pbx.web.admin.shared import form_of, page, whole_number
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of
@@ -27,7 +28,6 @@ from emocx_pbx.webhooks.signing import PREFIX
 
 #: Deliveries listed of one receiver.
 LISTED: Final = 50
-NAME: Final = r"[A-Za-z0-9_.@ -]{1,64}"
 
 
 @allow("admin")
@@ -75,7 +75,7 @@ async def _one(
     said: str = "",
     ok: bool = True,
 ) -> web.Response:
-    store, name = parts_of(request).store, request.match_info["name"]
+    store, name = parts_of(request).store, _name(request)
     receiver = next((e for e in store.receivers.current() if e.name == name), None)
     if receiver is None:
         raise web.HTTPNotFound
@@ -95,7 +95,7 @@ async def _one(
 @allow("admin")
 async def change(request: web.Request) -> web.StreamResponse:
     """Another address, other events."""
-    form, name = await form_of(request), request.match_info["name"]
+    form, name = await form_of(request), _name(request)
     try:
         receiver = await _receiver(request, form, name, new_secret())
         await parts_of(request).store.receivers.change(receiver, actor_of(request))
@@ -111,7 +111,7 @@ async def rotate(request: web.Request) -> web.StreamResponse:
     try:
         hours = whole_number(form, "hours", 0, 720)
         await parts_of(request).store.receivers.rotate(
-            request.match_info["name"], secret, hours * 3600.0, actor_of(request)
+            _name(request), secret, hours * 3600.0, actor_of(request)
         )
     except InputError as error:
         return await _one(request, 422, str(error))
@@ -121,7 +121,7 @@ async def rotate(request: web.Request) -> web.StreamResponse:
 @allow("admin")
 async def test(request: web.Request) -> web.StreamResponse:
     """Send a signed test event now, and say what the receiver answered."""
-    parts, name = parts_of(request), request.match_info["name"]
+    parts, name = parts_of(request), _name(request)
     began = time.monotonic()
     outcome = await parts.test_webhook(name)
     took = time.monotonic() - began
@@ -134,7 +134,7 @@ async def test(request: web.Request) -> web.StreamResponse:
 @allow("admin")
 async def switch(request: web.Request) -> web.StreamResponse:
     """Send nothing more for now, or again."""
-    form, name = await form_of(request), request.match_info["name"]
+    form, name = await form_of(request), _name(request)
     receivers, by = parts_of(request).store.receivers, actor_of(request)
     if not any(e.name == name for e in receivers.current()):
         raise web.HTTPNotFound
@@ -148,14 +148,14 @@ async def switch(request: web.Request) -> web.StreamResponse:
 @allow("admin")
 async def remove(request: web.Request) -> web.StreamResponse:
     """Remove a stored receiver."""
-    await parts_of(request).store.receivers.remove(request.match_info["name"], actor_of(request))
+    await parts_of(request).store.receivers.remove(_name(request), actor_of(request))
     return see_other("/admin/webhooks?done=webhook_removed")
 
 
 @allow("admin")
 async def replay(request: web.Request) -> web.StreamResponse:
     """Send events again: one, those given up, or a range of time."""
-    form, name = await form_of(request), request.match_info["name"]
+    form, name = await form_of(request), _name(request)
     parts = parts_of(request)
     try:
         event, since, until = form.get("event") or None, moment(form, "since"), moment(form, "until")
@@ -196,9 +196,14 @@ def moment(form: Mapping[str, str], name: str) -> float | None:
 async def _receiver(request: web.Request, form: Mapping[str, str], name: str, secret: str) -> WebhookSettings:
     """The receiver that a form describes, checked like those of the settings."""
     given = (await request.post()).getall("events", [])
+    url, stored = form.get("url", ""), parts_of(request).store.receivers.find(name)
+    if stored is not None and url == shown_url(stored.url):
+        url = stored.url  # the form shows it without its secrets: it was left as it is
+    elif HIDDEN in url:
+        raise InputError(t("admin.webhooks.hidden", hidden=HIDDEN))
     receiver = WebhookSettings(
         name=name,
-        url=form.get("url", ""),
+        url=url,
         secret=secret,
         events=tuple(kind for kind in EVENT_TYPES if kind in given),
         timeout_s=float(whole_number(form, "timeout_s", 1, 60)),
@@ -213,12 +218,19 @@ def _plain(error: EmocxError) -> str:
 
 
 def _path(name: str, done: str) -> str:
-    return str(URL("/admin/webhooks") / name % {"done": done})
+    return f"{receiver_path(name)}?done={done}"
+
+
+def _name(request: web.Request) -> str:
+    name = receiver_name(request.match_info["key"])
+    if name is None:
+        raise web.HTTPNotFound
+    return name
 
 
 def routes() -> list[web.RouteDef]:
     """Where the pages are."""
-    one = f"/admin/webhooks/{{name:{NAME}}}"
+    one = "/admin/webhooks/{key}"
     return [
         web.get("/admin/webhooks", webhooks),
         web.post("/admin/webhooks", add),
