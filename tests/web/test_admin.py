@@ -181,7 +181,7 @@ async def test_secrets_of_an_address_are_shown_nowhere(site: Site, admin: Browse
     await admin.post("/admin/webhooks", name="dw", url=url, **form)
     page = await admin.open("/admin/webhooks/dw") + await admin.open("/admin/webhooks")
     shown = "https://ann:***@dw.example/in?sig=***&amp;v=***"
-    assert shown in page and "s3cret" not in page and "def" not in page.replace("default", "")
+    assert shown in page and "s3cret" not in page and "abc%2Bdef" not in page
     # Saved as it is shown, it stays; changed in part, it can't be meant.
     async with await admin.post(
         "/admin/webhooks/dw", url=shown.replace("&amp;", "&"), timeout_s="5"
