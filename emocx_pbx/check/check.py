@@ -10,6 +10,7 @@ import uuid
 from emocx_pbx.check.asterisk import asterisk_findings
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.check.local import local_findings
+from emocx_pbx.check.receivers import receiver_findings
 from emocx_pbx.check.tap import self_tap
 from emocx_pbx.errors import EmocxError, PeerUnavailable
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
@@ -30,7 +31,7 @@ async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
     Raises:
         SettingsError: asterisk.tls_ca can't be read.
     """
-    findings = list(local_findings(settings))
+    findings = [*local_findings(settings), *receiver_findings(settings)]
     state: asyncio.Future[LinkState] = asyncio.get_running_loop().create_future()
 
     def on_link(new: LinkState) -> None:

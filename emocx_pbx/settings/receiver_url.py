@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import idna
 
 _PORTS: Final = {"http": 80, "https": 443}
-#: What a request line can't hold.
-_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f]")
+#: What a request can't hold.
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f]")
 #: RFC 3986 keeps them as they are; quoting touches nothing else that is ASCII.
 _ASCII: Final = "".join(map(chr, range(33, 127)))
 #: Stands for a secret in an address that is shown.
@@ -29,7 +29,7 @@ class ReceiverUrl:
     authority: str
     """The header `host`: name and, if it was written, port."""
     target: str
-    """Path and query as written; letters outside of ASCII are percent-encoded, nothing else is touched."""
+    """Path and query as written; spaces and what is not ASCII are percent-encoded."""
     credentials: bytes | None
     """`user:password` of the address, for basic authentication."""
 
@@ -41,14 +41,14 @@ def parse_receiver_url(url: str) -> ReceiverUrl:
         ValueError: it is no http(s) address that can be sent to; the message shows nothing of it.
     """
     if _FORBIDDEN.search(url):
-        raise ValueError("expected an address without spaces and control characters")
+        raise ValueError("expected an address without control characters")
     # urlsplit would take a fragment and an empty query away; the target is cut from the text itself.
     try:
         split = urlsplit(url)
         scheme, host, port = split.scheme.lower(), split.hostname, split.port
     except ValueError:
         raise ValueError("expected an address with a host and a port from 1 to 65535") from None
-    if scheme not in _PORTS or not host:
+    if scheme not in _PORTS or not host or " " in host:
         raise ValueError("expected an address that begins with https:// or http://")
     if port == 0:
         raise ValueError("expected a port from 1 to 65535")

@@ -10,7 +10,7 @@ import msgspec
 from markupsafe import Markup
 
 from emocx_pbx.settings.receiver_url import shown_url
-from emocx_pbx.web.admin.receiver_path import receiver_path
+from emocx_pbx.web.shown.receiver_path import receiver_path
 
 #: Written where there is no value.
 NOTHING: Final = "–"

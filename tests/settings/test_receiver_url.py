@@ -41,6 +41,7 @@ def test_the_rest_of_an_address() -> None:
     umlaut = parse_receiver_url("https://bücher.example:99/hö?k=ä")
     assert (umlaut.host, umlaut.authority) == ("xn--bcher-kva.example", "xn--bcher-kva.example:99")
     assert umlaut.target == "/h%C3%B6?k=%C3%A4"
+    assert parse_receiver_url("http://crm.example/a b").target == "/a%20b"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_the_rest_of_an_address() -> None:
         "http://crm.example:0/",
         "http://crm.example:99999/",
         "http://[::1/",
-        "http://crm.example/a b",
+        "http://crm example/",
         "http://crm.example/a\r\nx: y",
         "http://crm.example/\x00",
         "",

@@ -15,12 +15,12 @@ from aiohttp import web
 from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.settings.receiver_url import HIDDEN, shown_url
 from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
-from emocx_pbx.web.admin.receiver_path import receiver_name, receiver_path
 from emocx_pbx.web.admin.shared import form_of, page, whole_number
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
+from emocx_pbx.web.shown.receiver_path import receiver_name, receiver_path
 from emocx_pbx.web.strings import t
 from emocx_pbx.webhooks.endpoints import check_endpoints
 from emocx_pbx.webhooks.schedule import reason_of
