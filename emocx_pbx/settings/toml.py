@@ -109,7 +109,8 @@ def read_value(kind: Any, value: object, origin: str, place: str, *, text: bool 
         return msgspec.convert(value, kind, strict=not text)
     except msgspec.ValidationError as e:
         name = place.rpartition(".")[2].lower()
-        secret = any(name.endswith(s) for s in SECRET_NAMES)
+        # A receiver's address may hold a password.
+        secret = name == "url" or any(name.endswith(s) for s in SECRET_NAMES)
         got = "something else" if secret else shown(value)
         raise SettingsError(f"{origin}: {place}: expected {described(kind)}, got {got}") from e
 

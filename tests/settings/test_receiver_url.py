@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.delivery import DeliverySettings, delivery_problems
 from emocx_pbx.settings.receiver_url import parse_receiver_url, shown_url
+from emocx_pbx.settings.settings import load
 
 #: What RFC 3986 and senders of signed addresses write behind the host.
 TARGETS = (
@@ -85,3 +89,16 @@ def test_secrets_in_an_address_are_not_shown(url: str, shown: str) -> None:
 def test_networks_that_are_none_are_named() -> None:
     found = delivery_problems(DeliverySettings(allow_networks=("10.0.0.0/8", "10.0.0.1/8", "crm")))
     assert [place for place, _ in found] == ["delivery.allow_networks[1]", "delivery.allow_networks[2]"]
+
+
+def test_a_wrong_address_in_the_settings_is_not_repeated(tmp_path: Path) -> None:
+    for url in (
+        '["https://a:s3cret@crm.example/"]',
+        '"ftp://a:s3cret@crm.example/"',
+        '"https://a:s3cret@:x/"',
+    ):
+        path = tmp_path / "emocx.toml"
+        path.write_text(f'[[webhooks]]\nname = "crm"\nurl = {url}\nsecret = "whsec_{"A" * 44}"\n')
+        with pytest.raises(SettingsError, match=r"webhooks\[0\]\.url: expected") as caught:
+            load(path, {})
+        assert "s3cret" not in str(caught.value)
