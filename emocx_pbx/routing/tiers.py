@@ -79,7 +79,7 @@ def tiers(
 
 
 def _behind(points: float, tier: int, plan: RankingPlan) -> str:
-    """Why an agent stands where the estimates put him, as a sentence."""
+    """Why an agent stands where the estimates put them, as a sentence."""
     if tier == 0:
         return "the best for these callers" if points == 0 else f"within {plan.step:g} points of the best"
     return f"{points:.1f} points behind the best"

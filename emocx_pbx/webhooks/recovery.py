@@ -25,7 +25,7 @@ RATE_PER_S: Final = 20.0
 DOUBLES_S: Final = 5.0
 #: From this rate on there is no limit but that of attempts at the same time.
 UNLIMITED_PER_S: Final = 2000.0
-#: So many may start at once, beside the rate.
+#: This many may start at once, beside the rate.
 BURST: Final = 8.0
 
 
@@ -92,7 +92,7 @@ class Recovery:
         return math.floor(self._room)
 
     def began(self, number: int) -> None:
-        """So many attempts began, at most `room`."""
+        """This many attempts began, at most `room`."""
         self._room -= number
 
     def next_room_s(self, now: float) -> float:

@@ -93,7 +93,7 @@ def test_who_has_had_his_share_of_anger_is_protected() -> None:
     assert tiers(ranking, "happy", agents, load)["good"] == 0
 
 
-def test_one_angry_caller_of_five_takes_nobody_from_those_who_need_him() -> None:
+def test_one_angry_caller_of_five_moves_nobody() -> None:
     ranking = rank(calls("best", 90, 100) + calls("b", 50, 100) + calls("c", 50, 100), NOW)
     load = {"best": Load(5, 1), "b": Load(5, 0), "c": Load(2, 0)}
     assert tiers(ranking, HARD, list(load), load)["best"] == 0
