@@ -35,7 +35,8 @@ def preview(
     """Decide past queries by both policies, without monitor mode and holdout.
 
     What was not kept of a query counts as favourable or absent: a known topic as certain, customer
-    attributes as none, queues as they are now, and the default queue only where the query went to it.
+    attributes and values of the channel as none, queues as they are now, and the default queue only where
+    the query went to it.
 
     Args:
         past: decisions with the customer's key; those without analysis are left out.

@@ -92,7 +92,7 @@ class Recovery:
         return math.floor(self._room)
 
     def began(self, number: int) -> None:
-        """This many attempts began, at most `room`."""
+        """Note that this many attempts began, at most `room`."""
         self._room -= number
 
     def next_room_s(self, now: float) -> float:
