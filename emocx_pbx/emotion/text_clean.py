@@ -3,7 +3,8 @@
 Cleaning removes what says little (links, names of users, numbers, most punctuation) and keeps what
 carries signals as tokens of their own: emoji and emoticons, capitals, repeated letters, `!`, `?`,
 trailing dots, quotation marks around a word or two, a sarcasm tag. Contractions are spelled out
-("can't", "cant" -> "can not"), so that a negation is always the word "not".
+("can't", "cant" -> "can not"), so that a negation is always the word "not". Before that, what is not said by
+the writer now goes: mark-up (markup.py), older messages and signatures (mail.py), odd characters (letters.py).
 """
 
 from __future__ import annotations
@@ -12,9 +13,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from emocx_pbx.emotion.idioms import plainly
+from emocx_pbx.emotion.letters import folded
+from emocx_pbx.emotion.mail import newest
+from emocx_pbx.emotion.markup import plain_text
 
 PAD, UNKNOWN = "<pad>", "<unknown>"
 
@@ -28,6 +35,8 @@ SIGNALS = (
 _MARKS = frozenset(SIGNALS[: SIGNALS.index("<glad>")])
 
 #: Longer texts are cut here before anything else: work is bounded whatever comes in.
+MAX_RAW = 48_000
+#: Of what is said, without mark-up and older messages, this many characters are read.
 MAX_CHARACTERS = 12_000
 
 _EMOJI: Mapping[str, str] = {
@@ -38,25 +47,66 @@ _EMOJI: Mapping[str, str] = {
     "<heart>": "❤♥💕💖💗💘💙💚💛💜🖤😻💓💞💝🤍🧡",
 }
 _SIGNAL_OF = {character: signal for signal, characters in _EMOJI.items() for character in characters}
-_EMOTICONS = (
-    (re.compile(r"(?<!\w)(?:[:;=8x]'?-?[)\]dp>]+|\(:|\^_+\^|xd+|lol|lmao|haha+)(?!\w)"), " <glad> "),
-    (re.compile(r"(?<!\w)(?:[:=;]'?-?[(\[c]+|\):|d:|t_+t)(?!\w)"), " <sad> "),
-    (re.compile(r"(?<!\w)(?:>:-?[(\[]|[:=]-?@)(?!\w)"), " <cross> "),
-    (re.compile(r"(?<!\w)(?:[:=]-?[/\\|]|-_+-)(?![\w/])"), " <sneer> "),
-    (re.compile(r"(?<!\w)<3+(?!\w)"), " <heart> "),
+#: A face stands alone: not after a letter, a digit or an open bracket ("floor 8)", "Drive D:", "(ref: 8)").
+_ALONE = r"(?<![\w(\[{/<\\-])"
+_END = r"(?![\w/])"
+_EMOTICONS = tuple(
+    (re.compile(_ALONE + face + _END), f" {signal} ")
+    for face, signal in (
+        (r"(?:>:-?[(\[]|[:=]-?@)", "<cross>"),
+        (r"(?:[:;=]'?-?[)\]dp>]+|\^_{0,3}\^|xd+|lol|lmao|haha+)", "<glad>"),
+        (r"(?:[:=;]'?-?[(\[c]+|t_{1,3}t)", "<sad>"),
+        (r"(?:[:=]-?[/\\|]|-_{1,3}-)", "<sneer>"),
+        (r"<3+", "<heart>"),
+        # Written from right to left, they are also how a bracket ends or begins: only between spaces.
+        (r"(?<!\S)\(-?:(?!\S)", "<glad>"),
+        (r"(?<!\S)\)-?:(?!\S)", "<sad>"),
+    )
 )
-_TYPOGRAPHY = str.maketrans(
-    {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "…": "..."}
+#: A curse in signs alone, or with its middle hidden.
+_CURSE = re.compile(r"(?<!\S)(?=\S{0,8}[#@$%&])(?=\S{0,8}[!*&%])[#@$%&*!]{4,}(?![\w])")
+_HIDDEN: Final = tuple(
+    (re.compile(rf"(?<!\w){pattern}(?!\w)"), word)
+    for pattern, word in (
+        (r"f(?:[*#@$%!-]{1,3}|u[*#@$%!-]{1,2}|[*#@$%!-]c)k?(?P<end>ing|in|ed|er|s)?", r"fuck\g<end>"),
+        (r"s(?:h?[*#@$%!-]{1,2}t|h[*#@$%!1-]{1,2}|[*#@$%!-]{3})(?P<end>ty|s)?", r"shit\g<end>"),
+        (r"b(?:[*#@$%!1-]tch|i[*#@$%!-]{1,2}ch|[*#@$%!-]{3,4}h?)(?P<end>es)?", r"bitch\g<end>"),
+        (r"a(?:[*#@$]{2}|[*#@$]s|s[*#@$])(?P<end>hole|holes)?", r"ass\g<end>"),
+        (r"cr[*#@$%!-]p(?P<end>py)?", r"crap\g<end>"),
+        (r"d[*#@$%!-](?:mn|[*#@$%!-]{1,2}n?)(?P<end>ed)?", r"damn\g<end>"),
+        (r"h[*#@$%!-]ll(?P<end>)", r"hell\g<end>"),
+        (r"bull(?:s[*#@$%!-]{1,3}t?|[*#@$%!-]{3,4})(?P<end>)", r"bullshit\g<end>"),
+    )
 )
-_LINK = re.compile(r"(?:https?://|www\.)\S+")
+_LINK = re.compile(
+    r"(?:https?://|www\.)\S+|(?<![\w@.])(?:[\w-]{1,60}\.){1,5}[a-z]{2,10}/\S*|(?<![\w@.])[\w-]{1,60}\.(?:com|org|net|de|co\.uk)(?!\w)"
+)
 _MARKUP = re.compile(r"\[(?:name|religion)\]", re.IGNORECASE)
+#: A signal's token typed by a person is no signal; data sets mask links and names so, which may stay.
+_TYPED_TOKEN = re.compile(r"<(?!(?:link|user|name|number)>)(/?\w+)/?>", re.IGNORECASE)
+_BASE64 = re.compile(
+    r"(?<!\S)(?=\S*[A-Z])(?=\S*[a-z])(?=\S*[\d+/=])[A-Za-z\d+/]{40,}={0,2}(?!\S)|data:[\w/+.-]{1,60};base64,\S+"
+)
 _USER = re.compile(r"(?<!\w)@\w+")
 _QUOTED = re.compile(r"\"([\w' -]{2,24})\"")
 _SARCASM = re.compile(r"(?<!\w)/s(?!\w)")
 _NUMBER = re.compile(r"(?<![a-z])[$£€]?\d[\d.,:]*(?:st|nd|rd|th|am|pm|k|x|%|h)?(?![a-z])")
+#: Numbers of accounts, orders, parts: letters and digits in one word, two digits at least, or groups of them.
+_CODE = re.compile(
+    r"(?<![\w<])(?=[\w/#.-]{0,40}\d[\w/#.-]{0,40}\d)[a-z\d][a-z\d/#_.-]{2,60}(?<=[a-z\d])(?![\w>])"
+)
+#: Digits within a word that stand for letters ("d1sgr4ce", "us3less"); 4, 5 and 7 only beside others ("gta5online").
+_LEET = re.compile(
+    r"(?<!\S)(?=[a-z013457$]{4,30}(?![\w-]))(?:[a-z]{1,12}[013$][a-z]{1,12}|[a-z]{1,12}(?:[013457$][a-z]{1,12}){2,4})(?![\w-])"
+)
+_LEET_LETTERS: Final = str.maketrans("013457$", "oieasts")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 _DOUBLED = re.compile(r"([a-z])\1")
 _TOKEN = re.compile(r"<\w+>|\?!|!\?|!{2,}|\?{2,}|[!?]|\.{3,}|[a-z]+(?:'[a-z]+)?|[^\W\d_]+")
+
+#: Rows of keys, both ways (QWERTY, QWERTZ, AZERTY).
+_ROWS = ("qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "qsdfghjklm", "zxcvbnm", "yxcvbnm", "wxcvbn")
+_KEYS: Final = (*_ROWS, *(row[::-1] for row in _ROWS))
 
 _NEGATED = re.compile(r"n't$")
 _SPELLED_OUT: Mapping[str, tuple[str, ...]] = {
@@ -72,24 +122,37 @@ _SPELLED_OUT: Mapping[str, tuple[str, ...]] = {
 _ENDINGS: Mapping[str, str] = {"re": "are", "ve": "have", "ll": "will", "d": "would", "m": "am"}
 
 
+def said(text: str) -> str:
+    """What the writer says, as written: no mark-up, quoted messages, signatures or unseen characters."""
+    text = folded(plain_text(text[:MAX_RAW]))
+    return newest(text)[:MAX_CHARACTERS]
+
+
 def words(text: str) -> list[str]:
     """Words and signal tokens of a text, in order; plain lower-case letters without accents."""
-    text = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).translate(_TYPOGRAPHY)
+    text = _TYPED_TOKEN.sub(r" \1 ", said(text))
     text = _MARKUP.sub(" <name> ", text)
-    shouted = _shouted(text)
+    text = _BASE64.sub(" ", text)
     text = _LINK.sub(" <link> ", text)
     text = _USER.sub(" <user> ", text)
+    shouted = _shouted(text)
     if not shouted:
         text = re.sub(r"(?<![\w<])([A-Z]{3,})(?![\w>])", r"<caps> \1", text)
     text = "".join(f" {_SIGNAL_OF[c]} " if c in _SIGNAL_OF else c for c in text.lower())
     text = "".join(" <emoji> " if unicodedata.category(c) == "So" else c for c in text)
     text = unicodedata.normalize("NFKD", text)
-    text = "".join(c for c in text if not unicodedata.combining(c))
+    text = "".join(c for c in text if unicodedata.category(c)[0] != "M")
     text = _SARCASM.sub(" <sarcasm> ", text)
     for pattern, signal in _EMOTICONS:
         text = pattern.sub(signal, text)
+    for pattern, word in _HIDDEN:
+        text = pattern.sub(word, text)
+    text = _CURSE.sub(" <cross> ", text)
     text = _QUOTED.sub(r" <quoted> \1 ", text)
+    text = _LEET.sub(lambda found: found[0].translate(_LEET_LETTERS), text)
     text = _NUMBER.sub(" <number> ", text)
+    text = _CODE.sub(" <number> ", text)
+    text = plainly(text)
     found = ["<shout>"] if shouted else []
     for token in _TOKEN.findall(text):
         found.extend(_token(token))
@@ -140,16 +203,17 @@ class Vocabulary:
     def encode(self, tokens: Iterable[str]) -> tuple[list[int], float]:
         """Ids of the tokens' pieces, and the share of words that the vocabulary can spell (0 to 1).
 
-        A word is cut greedily into the longest known pieces (WordPiece, Schuster & Nakajima 2012).
+        A word is cut greedily into the longest known pieces (WordPiece, Schuster & Nakajima 2012). One that
+        falls into single letters, or is a run of keys, counts little or not at all: it is no word.
         """
         unknown = self.ids[UNKNOWN]
         ids: list[int] = []
-        known = total = 0
+        total, known = 0, 0.0
         for token in tokens:
             spelled = self._spell(token)
             if token not in _MARKS:
                 total += 1
-                known += spelled is not None
+                known += 0.0 if spelled is None else _wordlike(token, len(spelled))
             ids.extend(spelled or [unknown])
         return ids, known / total if total else 0.0
 
@@ -173,6 +237,13 @@ class Vocabulary:
             else:
                 return None
         return spelled
+
+
+def _wordlike(word: str, pieces: int) -> float:
+    """How much a word of so many pieces is one: 1 from two letters a piece, 0 under 1.4; a run of keys is none."""
+    if len(word) >= 4 and any(word in row for row in _KEYS):
+        return 0.0
+    return 1.0 if pieces == 1 else min(1.0, max(0.0, (len(word) / pieces - 1.4) / 0.6))
 
 
 def windows(ids: Sequence[int], length: int, most: int) -> npt.NDArray[np.float32]:
