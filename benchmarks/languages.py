@@ -89,7 +89,9 @@ def others(name: str) -> Likeliest:
 def _lingua(*, low: bool) -> Callable[[str], dict[str, float]]:
     from lingua import Language, LanguageDetectorBuilder
 
-    names = "ARABIC CHINESE CZECH DANISH DUTCH ENGLISH FRENCH GERMAN ITALIAN JAPANESE KOREAN POLISH PORTUGUESE"
+    names = (
+        "ARABIC CHINESE CZECH DANISH DUTCH ENGLISH FRENCH GERMAN ITALIAN JAPANESE KOREAN POLISH PORTUGUESE"
+    )
     names += " RUSSIAN SPANISH SWEDISH TURKISH UKRAINIAN"
     builder = LanguageDetectorBuilder.from_languages(*[getattr(Language, name) for name in names.split()])
     detector = (builder.with_low_accuracy_mode() if low else builder).build()
@@ -129,11 +131,15 @@ def measure(likeliest: Likeliest, margin: float | None, data: Path, split: str) 
             spent.append(1000 * (time.perf_counter() - started))
         return found
 
-    known = {n: {name: of(texts, n) for name, texts in english(data, split).items()} for n in LENGTHS.values()}
+    known = {
+        n: {name: of(texts, n) for name, texts in english(data, split).items()} for n in LENGTHS.values()
+    }
     if margin is None:
         short = sorted((m for found in known[20].values() for _, m in found), reverse=True)
         margin = short[len(short) // 200]
-    strange = {n: {lang: of(texts, n) for lang, texts in foreign(data, split).items()} for n in LENGTHS.values()}
+    strange = {
+        n: {lang: of(texts, n) for lang, texts in foreign(data, split).items()} for n in LENGTHS.values()
+    }
     result: dict[str, Any] = {"margin": round(margin, 2), "ms_per_text": round(statistics.median(spent), 3)}
     for title, n in LENGTHS.items():
         everyone = [m for found in known[n].values() for _, m in found]
@@ -174,7 +180,11 @@ def main() -> None:
     if args.json:
         print(json.dumps(result))
         return
-    print("{detector}: margin {margin}, load {load_s} s, {memory_mb} MB, {ms_per_text} ms a text".format(**result))
+    print(
+        "{detector}: margin {margin}, load {load_s} s, {memory_mb} MB, {ms_per_text} ms a text".format(
+            **result
+        )
+    )
     for title in LENGTHS:
         figures = result[title]
         print(f"{title}: false alarms {figures['false alarms']:.4f} {figures['false alarms by source']}")

@@ -124,6 +124,8 @@ class Decision:
     reasons: tuple[str, ...] = ()
     source: str = "text"
     """text, speech or none."""
+    language: str | None = None
+    """Of the query's words (ISO 639-1); None where it is not sure, or there are none."""
 
 
 @dataclass(frozen=True, slots=True)

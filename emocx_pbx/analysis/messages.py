@@ -134,6 +134,10 @@ class TextResult(Message, frozen=True):
     threshold: float
     topic: str | None = None
     topic_confidence: float = 0.0
+    language: str | None = None
+    """ISO 639-1; None where it is not sure."""
+    foreign: bool = False
+    """Whether the text model does not know that language."""
 
 
 class ListenResult(Message, frozen=True):
@@ -152,6 +156,10 @@ class ListenResult(Message, frozen=True):
     topic: str | None = None
     topic_confidence: float = 0.0
     speech_s: float = 0.0
+    language: str | None = None
+    """Of the transcript; ISO 639-1, None where it is not sure."""
+    foreign: bool = False
+    """Whether the text model does not know that language: the voice alone counts then."""
 
 
 class ModelsLoaded(Message, frozen=True):

@@ -42,21 +42,23 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Classify in this process and decide by the policy of the settings."""
     from emocx_pbx.emotion.registry import Registry
-    from emocx_pbx.emotion.text import load_text
+    from emocx_pbx.emotion.text import load_reader
     from emocx_pbx.routing.decision import QueryFacts, decide, explain
     from emocx_pbx.routing.policy import load_policy
 
     settings = read_settings(args)
     policy = load_policy(settings.policy_path())
-    scores, model = None, None
+    found, model = None, None
     if settings.analysis.text_model != "off":
         with without_chatter():
-            classifier = load_text(Registry(settings.models_path()), settings.analysis.text_model)
-        scores, model = classifier.classify(args.text), classifier.name
+            reader = load_reader(Registry(settings.models_path()), settings.analysis.text_model)
+        found, model = reader.read(args.text), reader.name
     topic, topic_confidence = _topic(args.text, dict(policy.topics))
     query = QueryFacts(
-        scores, topic, topic_confidence, args.customer, args.queue, attributes=_attributes(args.attribute)
-    )
+        found.scores if found else None, topic, topic_confidence, args.customer, args.queue,
+        attributes=_attributes(args.attribute),
+        language=found.language if found else None, foreign=found.foreign if found else False,
+    )  # fmt: skip
     at = time.time() if args.at is None else args.at
     queues, widening = _queues(args, settings)
     decision = decide(
@@ -143,7 +145,15 @@ def _words(
         "            " + "  ".join(f"{name} {p:.2f}" for name, p in probabilities.items()),
         f"status      {decision.status}",
     ]
-    for name in ("topic", "priority", "min_penalty", "max_penalty", "tier_wait_s", "announcement"):
+    for name in (
+        "language",
+        "topic",
+        "priority",
+        "min_penalty",
+        "max_penalty",
+        "tier_wait_s",
+        "announcement",
+    ):
         if getattr(decision, name) is not None:
             lines.append(f"{name:<12}{getattr(decision, name)}")
     lines.append("because     " + "\n            ".join(decision.reasons))

@@ -36,7 +36,7 @@ def tell_recorded(recording: Path | None, query: str, say: story.Say) -> dict[st
     for problem in models.problems:
         say(f"  without {problem}")
     now = time.time()
-    scores = models.text.classify(query) if models.text else None
+    scores = models.text.read(query).scores if models.text else None
     decision = decide(
         QueryFacts(scores=scores, customer_key="demo-customer", default_queue="support"),
         load_policy(POLICY),

@@ -82,7 +82,7 @@ class Doors:
             self._count("queries_unclassified")
             return self._decide(None, None, 0.0, caller, text, "text", failed=str(error))
         scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
-        return self._decide(scores, result.topic, result.topic_confidence, caller, text, "text")
+        return self._decide(scores, result.topic, result.topic_confidence, caller, text, "text", heard=result)
 
     async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
         """What would be decided on a text now, and what each rule had to do with it; nothing is recorded.
@@ -92,7 +92,7 @@ class Doors:
         """
         result = await self._pool.classify_text(text, self._deadline_s)
         scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
-        facts = _facts(scores, result.topic, result.topic_confidence, caller, "text")
+        facts = _facts(scores, result.topic, result.topic_confidence, caller, "text", result)
         policy, at, queues = self._policy(), self._now(), self._queues()
         decision = decide(
             facts, policy, self._mode, self._holdout, decision_id="preview", at=at, queues=queues,
@@ -142,7 +142,9 @@ class Doors:
         finally:
             self._forget(uuid)
         scores = None if heard.probabilities is None else Scores(heard.probabilities, heard.threshold)
-        return self._decide(scores, heard.topic, heard.topic_confidence, caller, heard.text, "speech")
+        return self._decide(
+            scores, heard.topic, heard.topic_confidence, caller, heard.text, "speech", heard=heard
+        )
 
     def became_call(self, decision: Decision, caller: Caller) -> None:
         """A query that was decided on without a call becomes the caller's call now."""
@@ -157,9 +159,10 @@ class Doors:
         text: str | None,
         source: str,
         failed: str | None = None,
+        heard: TextResult | ListenResult | None = None,
     ) -> Decision:
         decision = decide(
-            _facts(scores, topic, topic_confidence, caller, source),
+            _facts(scores, topic, topic_confidence, caller, source, heard),
             self._policy(),
             self._mode,
             self._holdout,
@@ -177,7 +180,12 @@ class Doors:
 
 
 def _facts(
-    scores: Scores | None, topic: str | None, topic_confidence: float, caller: Caller, source: str
+    scores: Scores | None,
+    topic: str | None,
+    topic_confidence: float,
+    caller: Caller,
+    source: str,
+    heard: TextResult | ListenResult | None,
 ) -> QueryFacts:
     return QueryFacts(
         scores=scores,
@@ -188,7 +196,12 @@ def _facts(
         optout=caller.opted_out,
         attributes=caller.attributes,
         source=source,
+<<<<<<< HEAD
         own=caller.own,
+=======
+        language=heard.language if heard else None,
+        foreign=heard.foreign if heard else False,
+>>>>>>> a4b9fda (Tell the language of a query; one the text model does not know is uncertain)
     )
 
 
@@ -210,6 +223,7 @@ def channel_variables(decision: Decision) -> dict[str, str]:
         "EMOCX_EMOTION": decision.emotion,
         "EMOCX_CONFIDENCE": f"{decision.confidence:.3f}",
         "EMOCX_TOPIC": decision.topic or "",
+        "EMOCX_LANGUAGE": decision.language or "",
         "EMOCX_QUEUE": decision.queue,
         "EMOCX_ANNOUNCEMENT": decision.announcement or "",
         "EMOCX_RULE": f"emocx-{decision.tier_wait_s}" if decision.tier_wait_s else "",

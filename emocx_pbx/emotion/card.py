@@ -40,6 +40,8 @@ class Card:
     figures: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
+    languages: tuple[str, ...] = ("en",)
+    """Of a text model: those it was taught (ISO 639-1); a text surely in another is "uncertain"."""
 
     @property
     def title(self) -> str:
@@ -79,6 +81,7 @@ def read_card(folder: Path) -> Card:
             figures=dict(data.get("figures", {})),
             data=dict(data.get("data", {})),
             licence=str(data.get("licence", "")),
+            languages=_languages(data.get("languages", ("en",))),
         )
     except KeyError as e:
         raise ModelError(f"{path}: {e.args[0]} is missing") from None
@@ -89,6 +92,12 @@ def read_card(folder: Path) -> Card:
     if not (0.0 <= card.threshold <= 1.0 and card.temperature > 0.0):
         raise ModelError(f"{path}: threshold must be 0 to 1 and temperature over 0")
     return card
+
+
+def _languages(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(x, str) for x in value):
+        raise ValueError(f'languages: expected codes like ["en", "de"], got {value!r}')
+    return tuple(value)
 
 
 def checksum(path: Path) -> str:

@@ -17,8 +17,8 @@ _PLAIN: Final = tuple(
     (re.compile(rf"(?<![\w'<]){pattern}(?:(?<= )|(?![\w']))"), plain)
     for pattern, plain in (
         # Terms of trades.
-        (rf"kill(?:s|ed|ing)? {_THE}(?={_COMPUTING}(?!\w))", "stop the "),
-        (rf"(?:abort|terminat|execut)(?:e|es|ed|ing) {_THE}(?={_COMPUTING}(?!\w))", "stop the "),
+        (rf"kill(?:s|ed|ing)? {_THE}(?={_COMPUTING}(?!\w))", "restart the "),
+        (rf"(?:abort|terminat|execut)(?:e|es|ed|ing) {_THE}(?={_COMPUTING}(?!\w))", "restart the "),
         (r"fire (?=(?:alarms?|doors?|drills?|exits?|extinguishers?|safety|protection|insurance|hydrants?|escapes?"
          r"|blankets?|sprinklers?|detectors?|wardens?|marshals?|stick|tv|tablet|places?|wood)(?!\w))", ""),
         (r"panic (?=(?:buttons?|bars?|alarms?|rooms?|hardware)(?!\w))", ""),

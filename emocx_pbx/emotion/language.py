@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from emocx_pbx.errors import ModelError
@@ -26,7 +27,9 @@ LEAST_WORDS: Final = 2
 LEAST_LETTERS: Final = 10
 
 #: What is written alike in every language: links, mails, users, tags, words with digits, masks.
-_NO_LANGUAGE = re.compile(r"(?:https?://|www\.)\S+|\S*@\S+|#\w+|<\w+>|\[[A-Z]+\]|\S*\d\S*|_+")
+_NO_LANGUAGE = re.compile(
+    r"(?:https?://|www\.)\S+|[A-Za-z\d_.+-]*@[\w.-]+|#[A-Za-z\d_]+|<\w+>|\[[A-Z]+\]|[A-Za-z\d_.-]*\d[A-Za-z\d_.-]*|_+"
+)
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 #: Of a long text its beginning tells as much.
@@ -68,13 +71,23 @@ class LanguageDetector:
         words = _WORD.findall(_NO_LANGUAGE.sub(" ", text[:_ENOUGH]))
         if not _tells(words):
             return "", 0.0
-        found = {str(language): float(share) for language, share in self._identifier.rank(_line(words))}
+        best, margin = self._rank(words)
+        uncapitalised = [word for word in words if not word[0].isupper()]
+        if margin > 0 and 2 <= len(uncapitalised) < len(words):
+            # "my invoice from Société Générale": a name does not make an English sentence French.
+            margin = min(margin, MARGIN + self._rank(uncapitalised)[1])
+        return best, margin
+
+    def _rank(self, words: Sequence[str]) -> tuple[str, float]:
+        line = " ".join(words)
+        ranked = self._identifier.rank(line.lower() if line.isupper() else line)
+        found = {str(language): float(share) for language, share in ranked}
         english = found.pop("en", 0.0)
         best = max(found, key=lambda language: found[language])
         return best, math.log((found[best] + 1e-9) / (english + 1e-9))
 
 
-def _tells(words: list[str]) -> bool:
+def _tells(words: Sequence[str]) -> bool:
     """Whether there is enough to go by: a few letters of another script, or several Latin words, not all names."""
     letters = "".join(words)
     latin = sum(map(len, map(_LATIN.findall, words)))
@@ -84,8 +97,3 @@ def _tells(words: list[str]) -> bool:
         return False
     # Names, addresses, titles: every word begins with a capital, but not all is in capitals.
     return letters.isupper() or any(word[0].islower() for word in words)
-
-
-def _line(words: list[str]) -> str:
-    line = " ".join(words)
-    return line.lower() if line.isupper() else line

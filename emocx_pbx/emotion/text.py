@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,14 +13,27 @@ import numpy.typing as npt
 from emocx_pbx.domain import Scores
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.engines import LiteRtEngine
+from emocx_pbx.emotion.language import LanguageDetector
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.emotion.text_clean import PAD, SIGNALS, UNKNOWN, Vocabulary, windows, words
+from emocx_pbx.emotion.text_clean import PAD, SIGNALS, UNKNOWN, Vocabulary, said, windows, words
 from emocx_pbx.errors import ModelError
 
 FloatArray = npt.NDArray[np.float32]
 
 #: What is answered when there is nothing to go by: near uniform, so that it reads as "uncertain".
 KNOWS_NOTHING: Final = (0.24, 0.30, 0.24, 0.22)
+
+
+@dataclass(frozen=True, slots=True)
+class TextReading:
+    """What is found in a query's words."""
+
+    scores: Scores
+    """Near uniform, so "uncertain", for a text in a language that the model does not know."""
+    language: str | None = None
+    """ISO 639-1; None where it is not sure."""
+    foreign: bool = False
+    """Whether it is surely in a language that the model does not know."""
 
 
 class TextClassifier:
@@ -58,6 +72,33 @@ class TextClassifier:
     @property
     def _threshold(self) -> float:
         return self.card.threshold
+
+
+class TextReader:
+    """A text model beside what tells languages, as served. Not for use by several threads at once."""
+
+    def __init__(self, classifier: TextClassifier, detector: LanguageDetector) -> None:
+        self.card, self.name = classifier.card, classifier.name
+        self._classifier, self._detector = classifier, detector
+
+    def read(self, text: str) -> TextReading:
+        """Scores and language of any text; the model is not asked about a language it does not know."""
+        language = self._detector.detect(said(text))
+        if language is not None and language not in self.card.languages:
+            return TextReading(Scores.of(KNOWS_NOTHING, self.card.threshold), language, foreign=True)
+        return TextReading(self._classifier.classify(text), language)
+
+    def classify(self, text: str) -> Scores:
+        """The scores alone."""
+        return self.read(text).scores
+
+
+def load_reader(registry: Registry, spec: str) -> TextReader:
+    """The text model `name` or `name/version` as it is served, warm.
+
+    Raises ModelError with a one-line reason when it, or what tells languages, can't be loaded.
+    """
+    return TextReader(load_text(registry, spec), LanguageDetector())
 
 
 def load_text(registry: Registry, spec: str) -> TextClassifier:

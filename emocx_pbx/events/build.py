@@ -36,6 +36,7 @@ def query_routed(decision: Decision, call_id: str | None, customer_key: str | No
         emotion=decision.emotion,
         confidence=round(decision.confidence, 4),
         topic=decision.topic,
+        language=decision.language,
         priority=decision.priority,
         rule=decision.rule,
         reasons=list(decision.reasons),

@@ -39,6 +39,8 @@ class QueryRouted(Payload, frozen=True):
     """angry, neutral, disappointed, happy or uncertain: signals in the query, not a feeling."""
     confidence: Share
     topic: str | None
+    language: str | None
+    """Of the query's words (ISO 639-1); null where it is not sure, or there are none."""
     priority: int | None
     rule: str | None
     """The policy's rule that fired; null for the default."""

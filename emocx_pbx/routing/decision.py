@@ -38,8 +38,15 @@ class QueryFacts:
     """Customer attributes sent along, e.g. {"plan": "gold"}."""
     source: str = "text"
     """text, speech or none."""
+<<<<<<< HEAD
     own: OwnLevers = NO_LEVERS
     """What the administrator's dialplan had set on the channel."""
+=======
+    language: str | None = None
+    """Of the words (ISO 639-1); None where it is not sure."""
+    foreign: bool = False
+    """Whether the text model does not know that language."""
+>>>>>>> a4b9fda (Tell the language of a query; one the text model does not know is uncertain)
 
     @property
     def emotion(self) -> str:
@@ -156,6 +163,7 @@ def decide(
         rule=rule.name if rule else None,
         reasons=tuple(reasons),
         source=query.source if query.scores else "none",
+        language=query.language,
     )
 
 
@@ -232,9 +240,16 @@ def unmet(
     for name, values in rule.attributes.items():
         if query.attributes.get(name) not in values:
             why.append(f"the customer's {name} is not {_either(values)}")
+    why += _unmet_language(rule, query)
     why += _unmet_times(rule, policy, at)
     why += _unmet_queue_state(rule, query.default_queue or policy.default_queue, queues or {})
     return why
+
+
+def _unmet_language(rule: Rule, query: QueryFacts) -> list[str]:
+    if not rule.language or query.language in rule.language:
+        return []
+    return [f"the language is {query.language or 'not sure'}, not {_either(rule.language)}"]
 
 
 def _unmet_times(rule: Rule, policy: Policy, at: float) -> list[str]:
@@ -288,6 +303,8 @@ def heard(query: QueryFacts) -> str:
     where = "speech" if query.source == "speech" else "text"
     if query.scores is None:
         said = "there was nothing to classify"
+    elif query.foreign and query.source != "speech":
+        said = f"signals in the text are uncertain: language: {query.language}, which the text model does not know"
     elif query.emotion == UNCERTAIN:
         said = (
             f"signals in the {where} are uncertain: {query.scores.best} at {query.scores.confidence:.2f}"
@@ -295,6 +312,8 @@ def heard(query: QueryFacts) -> str:
         )
     else:
         said = f"signals in the {where} are {query.emotion} with confidence {query.scores.confidence:.2f}"
+    if query.foreign and query.source == "speech":
+        said += f"; of the voice alone (language: {query.language}, which the text model does not know)"
     return said + (f"; the topic is {query.topic} ({query.topic_confidence:.2f})" if query.topic else "")
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from emocx_pbx.alerts.rules import AlertRule, alert_problems
+from emocx_pbx.emotion.language import LANGUAGES
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.routing.levers import GivenPenalty, GivenPriority, Word, number, word
 from emocx_pbx.settings.toml import parse_toml, read_struct, read_toml, suggestion
@@ -50,6 +51,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Patterns (* and ?) of the customer key, e.g. ["vip-*"]."""
     attributes: dict[str, tuple[str, ...]] = {}
     """Customer attributes sent with the query, each with its accepted values."""
+    language: tuple[str, ...] = ()
+    """Languages of the query's words, e.g. ["de", "fr"]; one that is not sure is none of them."""
     days: tuple[Day, ...] = ()
     """Days of the week."""
     hours: tuple[str, ...] = ()
@@ -82,7 +85,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """Whether it fires for everyone."""
         return not (
             self.emotion or self.min_confidence or self.topic or self.min_topic_confidence or self.customer
-            or self.attributes or self.days or self.hours or self.max_waiting is not None
+            or self.attributes or self.language or self.days or self.hours or self.max_waiting is not None
             or self.max_longest_wait_s is not None or self.min_available is not None
         )  # fmt: skip
 
@@ -245,6 +248,7 @@ def _problems(policy: Policy) -> list[tuple[str, str]]:
             found.append((f"{place}.name", f"expected a unique name, got {rule.name!r}"))
         names.append(rule.name)
         found += _unknown_topics(place, rule.topic, policy)
+        found += _unknown_languages(place, rule.language)
         for hours in rule.hours:
             try:
                 minutes(hours)
@@ -273,6 +277,14 @@ def _wrong_levers(place: str, given: Mapping[str, int | Mapping[Word, int] | Non
         (f"{place}.{name}", f"expected one of at_least, add and set, got {', '.join(value) or 'none'}")
         for name, value in given.items()
         if isinstance(value, Mapping) and len(value) != 1
+    ]
+
+
+def _unknown_languages(place: str, languages: Sequence[str]) -> list[tuple[str, str]]:
+    return [
+        (f"{place}.language", f"expected one of {', '.join(LANGUAGES)}, got {language!r}")
+        for language in languages
+        if language not in LANGUAGES
     ]
 
 

@@ -69,6 +69,7 @@ def _facts(decision: Decision, customer: str | None) -> QueryFacts:
         customer_key=customer,
         default_queue="" if decision.status == "ok" else decision.queue,
         source=decision.source,
+        language=decision.language,
     )
 
 

@@ -11,6 +11,7 @@ from emocx_pbx.analysis.worker import process as worker
 from emocx_pbx.analysis.worker import worker as host
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.domain import Scores
+from emocx_pbx.emotion.text import TextReading
 from emocx_pbx.errors import ModelError
 
 
@@ -34,14 +35,18 @@ class Stub:
 
     name = "stub/1"
 
-    def classify(self, text: str) -> Scores:
+    def read(self, text: str) -> TextReading:
         if text == "die":
             os._exit(9)
         if text == "hang":
             threading.Event().wait(60)
         if text == "break":
             raise RuntimeError("a model's fault")
-        return Scores.of([0.7, 0.1, 0.1, 0.1] if "angry" in text else [0.1, 0.7, 0.1, 0.1], 0.4)
+        if "wütend" in text:
+            return TextReading(Scores.of([0.24, 0.30, 0.24, 0.22], 0.4), "de", foreign=True)
+        return TextReading(
+            Scores.of([0.7, 0.1, 0.1, 0.1] if "angry" in text else [0.1, 0.7, 0.1, 0.1], 0.4), "en"
+        )
 
     def transcribe(self, samples: FloatArray) -> str:
         return "I am angry" if samples.size else ""

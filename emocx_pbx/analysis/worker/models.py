@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import structlog
 
 from emocx_pbx.analysis.pipeline import Classifier
 from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray
-from emocx_pbx.domain import Scores
 from emocx_pbx.errors import ModelError
 from emocx_pbx.settings.settings import AnalysisSettings
+
+if TYPE_CHECKING:
+    from emocx_pbx.emotion.text import TextReading
 
 log = structlog.get_logger()
 
@@ -22,12 +24,12 @@ T = TypeVar("T")
 
 
 class Texts(Protocol):
-    """A text model (`emotion.text.TextClassifier`)."""
+    """A text model and what tells languages (`emotion.text.TextReader`)."""
 
     name: str
 
-    def classify(self, text: str) -> Scores:
-        """Scores of a query."""
+    def read(self, text: str) -> TextReading:
+        """Scores and language of a query."""
 
 
 class Transcriber(Protocol):
@@ -150,10 +152,10 @@ class Loader:
         return model
 
     def _load_text(self) -> Texts:
-        from emocx_pbx.emotion.text import load_text
+        from emocx_pbx.emotion.text import load_reader
 
-        model = load_text(self._registry(), self._settings.text_model)
-        model.classify("Is anybody there?")
+        model = load_reader(self._registry(), self._settings.text_model)
+        model.read("Is anybody there?")
         return model
 
     def _load_topics(self) -> Topics:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
@@ -16,6 +17,9 @@ from emocx_pbx.domain import Scores
 from emocx_pbx.emotion.fusion import fuse
 from emocx_pbx.errors import PeerUnavailable
 
+if TYPE_CHECKING:
+    from emocx_pbx.emotion.text import TextReading
+
 log = structlog.get_logger()
 
 #: From the end of a spoken question to its result; what isn't known by then is left out. The dialplan
@@ -23,6 +27,15 @@ log = structlog.get_logger()
 ANSWER_S: Final = 1.0
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found in a text; None or 0: nothing, or no model for it."""
+
+    words: TextReading | None = None
+    topic: str | None = None
+    topic_confidence: float = 0.0
 
 
 class Questions:
@@ -37,17 +50,20 @@ class Questions:
     async def text(self, asked: ClassifyText) -> TextResult:
         """The answer to a text; without a text model or when it fails, one without probabilities."""
         try:
-            scores, topic, confidence = await self._words.ask(lambda: self._read(asked.text))
+            found = await self._words.ask(lambda: self._read(asked.text))
         except PeerUnavailable as error:
             log.warning("text not classified", key="question.failed", why=str(error))
             self._count("questions_failed")
             return TextResult(asked.request_id, None, 0.0)
+        scores = found.words.scores if found.words else None
         return TextResult(
             asked.request_id,
             scores.probabilities if scores else None,
             scores.threshold if scores else 0.0,
-            topic,
-            confidence,
+            found.topic,
+            found.topic_confidence,
+            found.words.language if found.words else None,
+            found.words.foreign if found.words else False,
         )
 
     async def speech(
@@ -64,7 +80,11 @@ class Questions:
             hearing = group.create_task(self._until(deadline, self._hear(samples)))
             reading = group.create_task(self._transcribe_and_read(deadline, samples))
         voice = hearing.result()
-        text, words, topic, confidence = reading.result()
+        text, found = reading.result()
+        language = found.words.language if found.words else None
+        foreign = found.words.foreign if found.words else False
+        # Words in a language that the model does not know say nothing against the voice, and nothing for it.
+        words = found.words.scores if found.words and (voice is None or not foreign) else None
         both = fuse(words, voice)
         return ListenResult(
             asked.uuid,
@@ -75,19 +95,18 @@ class Questions:
             both.threshold if both else 0.0,
             voice.probabilities if voice else None,
             words.probabilities if words else None,
-            topic,
-            confidence,
+            found.topic,
+            found.topic_confidence,
             round(speech_s, 2),
+            language,
+            foreign,
         )
 
-    async def _transcribe_and_read(
-        self, deadline: float, samples: FloatArray
-    ) -> tuple[str | None, Scores | None, str | None, float]:
+    async def _transcribe_and_read(self, deadline: float, samples: FloatArray) -> tuple[str | None, _Found]:
         text = await self._until(deadline, self._transcribe(samples))
         if not text:
-            return text, None, None, 0.0
-        found = await self._until(deadline, self._words.ask(lambda: self._read(text)))
-        return (text, *found) if found else (text, None, None, 0.0)
+            return text, _Found()
+        return text, await self._until(deadline, self._words.ask(lambda: self._read(text))) or _Found()
 
     async def _hear(self, samples: FloatArray) -> Scores | None:
         model = self._models.speech
@@ -101,11 +120,11 @@ class Questions:
 
         return await self._scribe.ask(work)
 
-    def _read(self, text: str) -> tuple[Scores | None, str | None, float]:
+    def _read(self, text: str) -> _Found:
         """In the words lane's thread."""
-        scores = self._models.text.classify(text) if self._models.text else None
+        words = self._models.text.read(text) if self._models.text else None
         topic, confidence = self._models.topics.classify(text) if self._models.topics else (None, 0.0)
-        return scores, topic, float(confidence)
+        return _Found(words, topic, float(confidence))
 
     async def _until(self, deadline: float, work: Awaitable[T]) -> T | None:
         """The work's result; None when it is late or fails."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import checksum
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.emotion.text import TextClassifier, load_text
+from emocx_pbx.emotion.text import TextClassifier, TextReader, load_reader
 from emocx_pbx.emotion.text_clean import words
 from emocx_pbx.training.compare import compare
 from emocx_pbx.training.figures import macro_f1
@@ -44,7 +44,7 @@ def evaluate_text(
     InputError for a file that can't be used, ModelError for such a model.
     """
     registry = Registry(models_dir)
-    classifiers = [load_text(registry, spec) for spec in (model, against) if spec is not None]
+    classifiers = [load_reader(registry, spec) for spec in (model, against) if spec is not None]
     named = splits_of(csv)
     if split is None:
         split = "test" if "test" in named else "all"
@@ -76,7 +76,7 @@ def _after(before: int, total: int, progress: Progress | None) -> Progress:
 
 
 def evaluate_classifier(
-    classifier: TextClassifier, texts: Texts, said: tuple[FloatArray, float] | None = None
+    classifier: TextClassifier | TextReader, texts: Texts, said: tuple[FloatArray, float] | None = None
 ) -> dict[str, Any]:
     """Measure the classifier on the texts; `said` is what served_probabilities returned for them."""
     probabilities, ms = said or served_probabilities(classifier, texts)
@@ -85,7 +85,7 @@ def evaluate_classifier(
 
 
 def served_probabilities(
-    classifier: TextClassifier, texts: Texts, progress: Progress | None = None
+    classifier: TextClassifier | TextReader, texts: Texts, progress: Progress | None = None
 ) -> tuple[FloatArray, float]:
     """Probabilities (n, 4) by the very code of serving, and the median milliseconds of a text."""
     rows, spent = [], []

@@ -25,6 +25,8 @@ class QueryAnswer(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
     probabilities: dict[str, float] | None
     topic: str | None
+    language: str | None
+    """Of the query's words (ISO 639-1); null where it is not sure, or there are none."""
     priority: int | None
     min_penalty: int | None
     max_penalty: int | None
