@@ -15,20 +15,21 @@ from emocx_pbx.errors import ModelError
 
 #: Languages told apart (ISO 639-1). Rare ones are left out: each costs recall of the others.
 LANGUAGES: Final = (
-    "ar", "bg", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ja",
-    "ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "ta", "th", "tr", "uk", "ur", "vi", "zh",
+    "ar", "bg", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it",
+    "ja", "ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "ta", "th", "tr", "uk", "ur", "vi", "zh",
 )  # fmt: skip
 
-#: A text is foreign if its likeliest language is exp(this) times likelier than English, English if the other
-#: way round. Chosen on GoEmotions' and brighter's dev splits.
+#: A text is foreign if its likeliest language is exp(this) times likelier than English, and English if the
+#: other way round. Chosen on GoEmotions' and brighter's dev splits.
 MARGIN: Final = 2.0
-#: In Latin letters this many words and letters are needed at least: "ok", "hello" and names are in no language.
+#: In Latin letters at least this many words and letters are needed: "ok" and "hello" are in no language.
 LEAST_WORDS: Final = 2
 LEAST_LETTERS: Final = 10
 
 #: What is written alike in every language: links, mails, users, tags, words with digits, masks.
 _NO_LANGUAGE = re.compile(
-    r"(?:https?://|www\.)\S+|[A-Za-z\d_.+-]*@[\w.-]+|#[A-Za-z\d_]+|<\w+>|\[[A-Z]+\]|[A-Za-z\d_.-]*\d[A-Za-z\d_.-]*|_+"
+    r"(?:https?://|www\.)\S+|[A-Za-z\d_.+-]*@[\w.-]+|#[A-Za-z\d_]+|<\w+>|\[[A-Z]+\]"
+    r"|[A-Za-z\d_.-]*\d[A-Za-z\d_.-]*|_+"
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
@@ -88,7 +89,7 @@ class LanguageDetector:
 
 
 def _tells(words: Sequence[str]) -> bool:
-    """Whether there is enough to go by: a few letters of another script, or several Latin words, not all names."""
+    """Whether there is enough to go by: letters of another script, or Latin words that are not all names."""
     letters = "".join(words)
     latin = sum(map(len, map(_LATIN.findall, words)))
     if 2 * (len(letters) - latin) > len(letters):

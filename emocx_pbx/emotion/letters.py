@@ -1,4 +1,4 @@
-"""One way to write each character: invisible ones dropped, apostrophes and look-alike letters folded. Pure."""
+"""One way to write each character: unseen ones dropped, apostrophes and look-alikes folded. Pure."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ _SEPARATOR = re.compile(
     re.IGNORECASE,
 )
 _HEADER = re.compile(
-    r"\s*\*?(?:From|Sent|To|Cc|Bcc|Date|Reply-To|Von|Gesendet|An|Datum|De|Enviado(?: el)?|Enviada em|Para|Fecha"
+    r"\s*\*?(?:From|Sent|To|Cc|Bcc|Date|Reply-To|Von|Gesendet|An|Datum|De|Enviado(?: el)?|Enviada em|Para"
+    r"|Fecha"
     r"|Data|Da|Inviato|À|Envoyé|Van|Verzonden|Aan)\*?\s?:\*?\s",
     re.IGNORECASE,
 )
@@ -50,7 +51,8 @@ _SUBJECT = re.compile(
 )
 #: Lines of web forms and letters that name a person or a place.
 _FIELD = re.compile(
-    r"\s*(?:attn|attention|c/o|(?:full |first |last |your |company )?name|e-?mail(?: address)?|(?:tele)?phone(?: number)?"
+    r"\s*(?:attn|attention|c/o|(?:full |first |last |your |company )?name|e-?mail(?: address)?"
+    r"|(?:tele)?phone(?: number)?"
     r"|mobile|fax|(?:account|customer|order|invoice|ticket|case|reference|policy|contract)"
     r"(?: ?(?:no|nr|number|id|reference|ref))?\.?|company|department|address|post ?code|zip(?: code)?|country"
     r"|kundennummer|bestellnummer|telefon|firma|ticket id|priority|status)\s?[:#]\s*(.{0,80})\Z",
@@ -63,9 +65,11 @@ _LABEL = re.compile(
 #: By these alone a signature begins.
 _DASHES = re.compile(r"\s*(?:--|—|––|_{2,19})\s*\Z")
 _CLOSING = re.compile(
-    r"\s*(?:(?:with )?(?:my |our )?(?:best|kind|kindest|warm|warmest|many)?\s?regards|best wishes|all the best"
+    r"\s*(?:(?:with )?(?:my |our )?(?:best|kind|kindest|warm|warmest|many)?\s?regards|best wishes"
+    r"|all the best"
     r"|yours (?:sincerely|faithfully|truly)|sincerely(?: yours)?|respectfully(?: yours)?|cordially|cheers"
-    r"|mit (?:freundlichen|besten|lieben) gr(?:ü|ue)(?:ß|ss)en|(?:viele|beste|liebe|freundliche) gr(?:ü|ue)(?:ß|ss)e"
+    r"|mit (?:freundlichen|besten|lieben) gr(?:ü|ue)(?:ß|ss)en|(?:viele|beste|liebe|freundliche) gr(?:ü"
+    r"|ue)(?:ß|ss)e"
     r"|mfg|lg|(?:un )?(?:cordial )?saludos?(?: cordiales)?|atentamente|(?:com os melhores )?cumprimentos"
     r"|atenciosamente|abraços?|cordialement|(?:bien )?à vous|cordiali saluti|distinti saluti"
     r"|met vriendelijke groet(?:en)?|thanks|many thanks|thank you|thx|danke|gracias|obrigad[oa]|merci)"
@@ -80,14 +84,21 @@ _DEVICE = re.compile(
     re.IGNORECASE,
 )
 _DISCLAIMER = re.compile(
-    r"\s*[*_]{0,3}\s*(?:confidential(?:ity)?(?: notice| note)?\s?[:.]|(?:legal )?disclaimer\b|(?:privileged|important) notice\b"
-    r"|this (?:e-?mail|message|communication|transmission)(?:,?\s(?:and|including|together with|or)\b.{0,60})?"
-    r"\s(?:is (?:intended|confidential|private|for)|are (?:intended|confidential)|may (?:contain|be)|contains|was sent"
+    r"\s*[*_]{0,3}\s*(?:confidential(?:ity)?(?: notice| note)?\s?[:.]|(?:legal )?disclaimer\b"
+    r"|(?:privileged|important) notice\b"
+    r"|this (?:e-?mail|message|communication|transmission)(?:,?\s(?:and|including|together with"
+    r"|or)\b.{0,60})?"
+    r"\s(?:is (?:intended|confidential|private|for)|are (?:intended|confidential)|may (?:contain|be)"
+    r"|contains|was sent"
     r"|has been scanned)"
-    r"|the (?:information|contents?) (?:contained |transmitted )?(?:in|of|by) this (?:e-?mail|message|communication)"
-    r"|if you (?:are not the intended|have received this)|(?:please )?consider the environment|please think before"
-    r"|diese (?:e-?mail|nachricht) (?:enthält|kann|ist|und)|este (?:correo|mensaje|e-?mail)\b.{0,40}(?:confidencial|contiene)"
-    r"|esta mensagem\b.{0,40}(?:confidencia|contém|pode)|ce (?:message|courriel)\b.{0,40}(?:confidentiel|contient)"
+    r"|the (?:information|contents?) (?:contained |transmitted )?(?:in|of|by) this (?:e-?mail|message"
+    r"|communication)"
+    r"|if you (?:are not the intended|have received this)|(?:please )?consider the environment"
+    r"|please think before"
+    r"|diese (?:e-?mail|nachricht) (?:enthält|kann|ist|und)|este (?:correo|mensaje"
+    r"|e-?mail)\b.{0,40}(?:confidencial|contiene)"
+    r"|esta mensagem\b.{0,40}(?:confidencia|contém|pode)|ce (?:message|courriel)\b.{0,40}(?:confidentiel"
+    r"|contient)"
     r"|caution: (?:this|external)|\[?external(?: e-?mail)?\]?\s?[:.]?\s*\Z)",
     re.IGNORECASE,
 )  # fmt: skip
@@ -200,7 +211,7 @@ def _without_signature(lines: Sequence[str]) -> list[str]:
 
 
 def _names(lines: Sequence[str]) -> bool:
-    """Whether these lines can be the rest of a signature: few, short, and no sentences before a disclaimer."""
+    """Whether these lines can be the rest of a signature: few, short, and no sentences in them."""
     for i, line in enumerate(lines):
         if _DASHES.match(line) or _DISCLAIMER.match(line[:_LONGEST]):
             return True

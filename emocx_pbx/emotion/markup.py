@@ -12,26 +12,34 @@ from collections.abc import Sequence
 from html.parser import HTMLParser
 from typing import Final
 
-#: Only of these is HTML made: "<mail>", "a < b" and "<3" are text, and so is a bare "<link>", a mask for one.
-_TAGS: Final = frozenset(
-    "a abbr address article aside b base basefont big blockquote body br button caption center cite code col "
-    "colgroup dd del details div dl dt em fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6 head "
-    "header hr html i iframe img input ins kbd label legend li link main map mark meta nav noscript object ol "
-    "optgroup option p param pre q s samp script section select small source span strike strong style sub "
-    "summary sup svg table tbody td textarea tfoot th thead time title tr tt u ul var video wbr".split()
-)
+#: Only of these is HTML made: "<mail>", "a < b" and "<3" are text, and so is a bare "<link>", a mask.
+_TAGS: Final = frozenset((
+    "a", "abbr", "address", "article", "aside", "b", "base", "basefont", "big", "blockquote",
+    "body", "br", "button", "caption", "center", "cite", "code", "col", "colgroup", "dd", "del",
+    "details", "div", "dl", "dt", "em", "fieldset", "figcaption", "figure", "font", "footer",
+    "form", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hr", "html", "i", "iframe",
+    "img", "input", "ins", "kbd", "label", "legend", "li", "link", "main", "map", "mark", "meta",
+    "nav", "noscript", "object", "ol", "optgroup", "option", "p", "param", "pre", "q", "s", "samp",
+    "script", "section", "select", "small", "source", "span", "strike", "strong", "style", "sub",
+    "summary", "sup", "svg", "table", "tbody", "td", "textarea", "tfoot", "th", "thead", "time",
+    "title", "tr", "tt", "u", "ul", "var", "video", "wbr",
+))  # fmt: skip
 #: What stands in them is not said by anybody.
 _UNSAID: Final = frozenset({"head", "title", "script", "style", "svg", "select", "noscript", "object"})
 #: They have no end, or one that is often left out.
-_INLINE: Final = frozenset(
-    "a abbr b big cite code del em font i ins kbd label mark q s samp small span strike strong sub sup time "
-    "tt u var wbr".split()
-)
+_INLINE: Final = frozenset((
+    "a", "abbr", "b", "big", "cite", "code", "del", "em", "font", "i", "ins", "kbd", "label",
+    "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u",
+    "var", "wbr",
+))  # fmt: skip
 #: What mail programs put an older message into.
 _QUOTE: Final = re.compile(
     r"gmail_quote|yahoo_quoted|moz-cite-prefix|protonmail_quote|divRplyFwdMsg|appendonsend"
 )
-_VOID: Final = frozenset("area base basefont br col hr img input link meta param source wbr".split())
+_VOID: Final = frozenset((
+    "area", "base", "basefont", "br", "col", "hr", "img", "input", "link", "meta", "param",
+    "source", "wbr",
+))  # fmt: skip
 
 #: Longest tag that is taken for one; mail programs write styles into them.
 _LONGEST_TAG: Final = 2000

@@ -3,8 +3,8 @@
 Cleaning removes what says little (links, names of users, numbers, most punctuation) and keeps what
 carries signals as tokens of their own: emoji and emoticons, capitals, repeated letters, `!`, `?`,
 trailing dots, quotation marks around a word or two, a sarcasm tag. Contractions are spelled out
-("can't", "cant" -> "can not"), so that a negation is always the word "not". Before that, what is not said by
-the writer now goes: mark-up (markup.py), older messages and signatures (mail.py), odd characters (letters.py).
+("can't", "cant" -> "can not"), so that a negation is always the word "not". Before that, what the writer does
+not say now goes: mark-up (markup.py), older messages and signatures (mail.py), odd characters (letters.py).
 """
 
 from __future__ import annotations
@@ -79,25 +79,28 @@ _HIDDEN: Final = tuple(
     )
 )
 _LINK = re.compile(
-    r"(?:https?://|www\.)\S+|(?<![\w@.])(?:[\w-]{1,60}\.){1,5}[a-z]{2,10}/\S*|(?<![\w@.])[\w-]{1,60}\.(?:com|org|net|de|co\.uk)(?!\w)"
+    r"(?:https?://|www\.)\S+|(?<![\w@.])(?:[\w-]{1,60}\.){1,5}[a-z]{2,10}/\S*"
+    r"|(?<![\w@.])[\w-]{1,60}\.(?:com|org|net|de|co\.uk)(?!\w)"
 )
 _MARKUP = re.compile(r"\[(?:name|religion)\]", re.IGNORECASE)
 #: A signal's token typed by a person is no signal; data sets mask links and names so, which may stay.
 _TYPED_TOKEN = re.compile(r"<(?!(?:link|user|name|number)>)(/?\w+)/?>", re.IGNORECASE)
 _BASE64 = re.compile(
-    r"(?<!\S)(?=\S*[A-Z])(?=\S*[a-z])(?=\S*[\d+/=])[A-Za-z\d+/]{40,}={0,2}(?!\S)|data:[\w/+.-]{1,60};base64,\S+"
+    r"(?<!\S)(?=\S*[A-Z])(?=\S*[a-z])(?=\S*[\d+/=])[A-Za-z\d+/]{40,}={0,2}(?!\S)"
+    r"|data:[\w/+.-]{1,60};base64,\S+"
 )
 _USER = re.compile(r"(?<!\w)@\w+")
 _QUOTED = re.compile(r"\"([\w' -]{2,24})\"")
 _SARCASM = re.compile(r"(?<!\w)/s(?!\w)")
 _NUMBER = re.compile(r"(?<![a-z])[$£€]?\d[\d.,:]*(?:st|nd|rd|th|am|pm|k|x|%|h)?(?![a-z])")
-#: Numbers of accounts, orders, parts: letters and digits in one word, two digits at least, or groups of them.
+#: Numbers of accounts, orders, parts: words of letters and three digits or more.
 _CODE = re.compile(
-    r"(?<![\w<])(?=[\w/#.-]{0,40}\d[\w/#.-]{0,40}\d)[a-z\d][a-z\d/#_.-]{2,60}(?<=[a-z\d])(?![\w>])"
+    r"(?<![\w<])(?=[a-z\d/#_.-]{0,60}[a-z])(?=(?:[a-z/#_.-]{0,12}\d){3})[a-z\d][a-z\d/#_.-]{2,60}(?<=[a-z\d])(?![\w>])"
 )
-#: Digits within a word that stand for letters ("d1sgr4ce", "us3less"); 4, 5 and 7 only beside others ("gta5online").
+#: Digits within a word that stand for letters ("d1sgr4ce", "us3less"); 4, 5, 7 only beside others ("gta5on").
 _LEET = re.compile(
-    r"(?<!\S)(?=[a-z013457$]{4,30}(?![\w-]))(?:[a-z]{1,12}[013$][a-z]{1,12}|[a-z]{1,12}(?:[013457$][a-z]{1,12}){2,4})(?![\w-])"
+    r"(?<!\S)(?=[a-z013457$]{4,30}(?![\w-]))(?:[a-z]{1,12}[013$][a-z]{1,12}"
+    r"|[a-z]{1,12}(?:[013457$][a-z]{1,12}){2,4})(?![\w-])"
 )
 _LEET_LETTERS: Final = str.maketrans("013457$", "oieasts")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
@@ -150,8 +153,8 @@ def words(text: str) -> list[str]:
     text = _CURSE.sub(" <cross> ", text)
     text = _QUOTED.sub(r" <quoted> \1 ", text)
     text = _LEET.sub(lambda found: found[0].translate(_LEET_LETTERS), text)
-    text = _NUMBER.sub(" <number> ", text)
     text = _CODE.sub(" <number> ", text)
+    text = _NUMBER.sub(" <number> ", text)
     text = plainly(text)
     found = ["<shout>"] if shouted else []
     for token in _TOKEN.findall(text):
@@ -240,7 +243,7 @@ class Vocabulary:
 
 
 def _wordlike(word: str, pieces: int) -> float:
-    """How much a word of so many pieces is one: 1 from two letters a piece, 0 under 1.4; a run of keys is none."""
+    """How much a word of this many pieces is one: 1 from two letters each, 0 under 1.4 or a row of keys."""
     if len(word) >= 4 and any(word in row for row in _KEYS):
         return 0.0
     return 1.0 if pieces == 1 else min(1.0, max(0.0, (len(word) / pieces - 1.4) / 0.6))

@@ -304,7 +304,10 @@ def heard(query: QueryFacts) -> str:
     if query.scores is None:
         said = "there was nothing to classify"
     elif query.foreign and query.source != "speech":
-        said = f"signals in the text are uncertain: language: {query.language}, which the text model does not know"
+        said = (
+            f"signals in the text are uncertain: language: {query.language}, "
+            "which the text model does not know"
+        )
     elif query.emotion == UNCERTAIN:
         said = (
             f"signals in the {where} are uncertain: {query.scores.best} at {query.scores.confidence:.2f}"

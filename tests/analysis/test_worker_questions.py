@@ -129,3 +129,9 @@ async def test_a_caller_who_hangs_up(pool: WorkerPool, inbox: Inbox, uuid: UUID,
     heard = (await inbox.until(lambda: inbox.of(ListenResult)))[0]
     assert (heard.reason, heard.text) == ("hangup", None)
     assert not worker.uuids
+
+
+async def test_a_text_in_a_language_that_the_model_does_not_know(pool: WorkerPool) -> None:
+    result = await pool.classify_text("ich bin wütend", 5.0)
+    assert (result.language, result.foreign) == ("de", True)
+    assert (await pool.classify_text("I am angry", 5.0)).language == "en"

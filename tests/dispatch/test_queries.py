@@ -118,3 +118,29 @@ def test_attributes_come_as_urls_write_them():
     assert attributes_of("") == {}
     assert attributes_of("nonsense") == {"nonsense": ""}
     assert len(attributes_of("&".join(f"a{n}=1" for n in range(1000)))) == 20
+
+
+async def test_the_language_goes_with_the_decision():
+    class German(Pool):
+        async def classify_text(self, text, deadline_s):
+            return TextResult("r", (0.24, 0.3, 0.24, 0.22), 0.51, language="de", foreign=True)
+
+    decision = await doors(German()).by_text("Das ist eine Frechheit", Caller(default_queue="support"))
+    assert (decision.emotion, decision.language) == ("uncertain", "de")
+    assert "language: de" in decision.reasons[0]
+    assert channel_variables(decision)["EMOCX_LANGUAGE"] == "de"
+    unsure = Decision("d", 0.0, "default", "support", "uncertain", 0.0, None)
+    assert channel_variables(unsure)["EMOCX_LANGUAGE"] == ""
+
+
+async def test_words_in_a_foreign_language_leave_the_voice():
+    door = doors(Pool(), deadline_s=5)
+    door.listen("u1", "1.1")
+    deciding = asyncio.create_task(door.by_speech("u1", Caller("1.1", default_queue="support")))
+    door.on_heard(
+        ListenResult("u1", "1.1", "utterance", "das ist eine Frechheit", ANGRY, 0.5, ANGRY, None,
+                     language="de", foreign=True)
+    )  # fmt: skip
+    decision = await deciding
+    assert (decision.emotion, decision.language) == ("angry", "de")
+    assert "voice alone (language: de" in decision.reasons[0]

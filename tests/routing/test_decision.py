@@ -19,6 +19,7 @@ from emocx_pbx.routing.decision import (
     decide,
     explain,
     in_holdout,
+    unmet,
 )
 from emocx_pbx.routing.policy import Policy, Rule
 
@@ -216,3 +217,18 @@ def test_who_is_routed_as_before_rings_ranked_agents_as_equals() -> None:
     out = decide(replace(query, optout=True), POLICY, decision_id="d", at=NOON, ranked=ranked)
     assert out.raise_penalty == EQUALS
     assert decide(query, POLICY, holdout_share=1.0, decision_id="d", at=NOON).raise_penalty is None
+
+
+@pytest.mark.parametrize(("language", "fires"), [("de", True), ("fr", True), ("en", False), (None, False)])
+def test_a_rule_may_ask_for_the_language(language: str | None, fires: bool) -> None:
+    rule = Rule(name="r", language=("de", "fr"), queue="berlin")
+    query = replace(QUERY, language=language)
+    assert (unmet(rule, query, Policy(rules=(rule,)), 0.0) == []) == fires
+    assert not rule.unconditional
+
+
+def test_a_foreign_text_says_which_language_it_is() -> None:
+    query = replace(QUERY, scores=Scores.of((0.24, 0.3, 0.24, 0.22), 0.51), language="de", foreign=True)
+    decision = decide(query, Policy(), decision_id="d", at=0.0)
+    assert (decision.emotion, decision.language) == ("uncertain", "de")
+    assert "language: de" in decision.reasons[0]

@@ -60,6 +60,7 @@ def test_the_built_in_policy_names_no_queue() -> None:
     ("old", "new", "message"),
     [
         ('["angry"]', '["furious"]', "rules[0].emotion: expected a list, each item one of"),
+        ('["angry"]', '["angry"]\nlanguage = ["German"]', "rules[0].language: expected one of ar, bg"),
         ('["angry"]', '"angry"', "rules[0].emotion: expected a list, each item one of"),
         ("min_confidence = 0.6", "min_confidence = 60", "rules[0].min_confidence: expected a number from 0"),
         ('topic = ["billing"]', 'topic = ["biling"]', "rules[0].topic: 'biling' is not in [topics]; did you"),

@@ -43,7 +43,7 @@ def write_text_card(
         "",
         "**Intended use:** choosing a queue for a first message, with a default for every doubt. Signals in",
         "the words; not a statement of what a person feels, and not for decisions about a person.",
-        "English only.",
+        f'Languages: {", ".join(card.languages)}. A text surely in another is answered "uncertain".',
         "",
         f"**Licence:** {card.licence}",
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import Card, checksum
 from emocx_pbx.emotion.engines import LiteRtEngine
+from emocx_pbx.emotion.language import LanguageDetector
 from emocx_pbx.emotion.registry import ModelFolder
 from emocx_pbx.emotion.text import TextClassifier, read_vocabulary
-from emocx_pbx.emotion.text_clean import words
+from emocx_pbx.emotion.text_clean import said, words
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.text.data import Texts, read_texts, splits_of
 from emocx_pbx.training.text.evaluate import evaluate_classifier, parts_of, softmax
@@ -29,6 +31,8 @@ LEAST_TO_CHOOSE = 100
 
 #: Generated messages on which the model is held to what it said before, against forgetting.
 _REHEARSED = 3000
+#: Messages in another language that a model must have learnt from to answer it at all.
+_LEAST_OF_A_LANGUAGE = 100
 
 
 def fine_tune(
@@ -72,12 +76,20 @@ def fine_tune(
             "site": f"{len(learned)} messages of this site",
             "site_sha256": checksum(csv),
         },
+        languages=tuple(sorted({*base.card.languages, *_languages_of(learned)})),
     )
     choosing = dev if len(dev) >= LEAST_TO_CHOOSE else None
     card = finish(model, vocabulary, card, choosing, {"held_out": test}, out, curves)
     card = replace(card, figures={**card.figures, "base_held_out": evaluate_classifier(before, test)})
     card.write(out)
     return card
+
+
+def _languages_of(learned: Texts) -> list[str]:
+    """Languages in which there are enough messages to learn them from."""
+    detector = LanguageDetector()
+    counts = Counter(detector.detect(said(text)) for text in learned.texts)
+    return [language for language, count in counts.items() if language and count >= _LEAST_OF_A_LANGUAGE]
 
 
 def messages_of(csv: Path) -> tuple[Texts, Texts, Texts]:
