@@ -316,7 +316,7 @@ def heard(query: QueryFacts) -> str:
     else:
         said = f"signals in the {where} are {query.emotion} with confidence {query.scores.confidence:.2f}"
     if query.foreign and query.source == "speech":
-        said += f"; of the voice alone (language: {query.language}, which the text model does not know)"
+        said += f"; the words do not count (language: {query.language}, which the text model does not know)"
     return said + (f"; the topic is {query.topic} ({query.topic_confidence:.2f})" if query.topic else "")
 
 

@@ -143,4 +143,4 @@ async def test_words_in_a_foreign_language_leave_the_voice():
     )  # fmt: skip
     decision = await deciding
     assert (decision.emotion, decision.language) == ("angry", "de")
-    assert "voice alone (language: de" in decision.reasons[0]
+    assert "the words do not count (language: de" in decision.reasons[0]
