@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from emocx_pbx.emotion.text_clean import said
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.routing.sentences import load_encoder
 
@@ -98,6 +99,7 @@ class TopicClassifier:
 
     def classify(self, text: str) -> tuple[str | None, float]:
         """The topic and the confidence in it, 0 to 1; topic None ("none") when it is like no topic."""
+        text = said(text)
         if not any(c.isalpha() for c in text):
             return None, 0.0
         read = [text[:_MOST_CHARACTERS]]

@@ -55,6 +55,11 @@ def test_finds_a_topic(topics: TopicClassifier, text: str, topic: str) -> None:
     assert 0 < confidence <= 1
 
 
+def test_finds_it_in_what_is_said_alone(topics: TopicClassifier) -> None:
+    mail = "<p>you charged me twice on the invoice</p>\n\nOn Mon, 3 Nov, Support wrote:\n> where is my parcel"
+    assert topics.classify(mail) == topics.classify("you charged me twice on the invoice")
+
+
 @pytest.mark.parametrize(
     ("text", "topic"),
     [
