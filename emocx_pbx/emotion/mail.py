@@ -218,7 +218,7 @@ def _names(lines: Sequence[str]) -> bool:
         if i >= _SIGNATURE_LINES or len(line) > 80 or line.rstrip().endswith(("?", "!")):
             return False
         words = line.split()
-        if len(words) > 4 and sum(word[:1].islower() for word in words) > len(words) / 2:
+        if len(words) > 1 and sum(word[:1].islower() for word in words) > len(words) / 2:
             return False
     return True
 

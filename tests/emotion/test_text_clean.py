@@ -117,3 +117,4 @@ def test_a_text_of_nothing_but_quotation_or_signature_stays_whole() -> None:
 def test_lists_and_sentences_after_thanks_are_no_signature() -> None:
     assert words("- no answer\n- no refund") == ["no", "answer", "no", "refund"]
     assert words("Hi,\nThanks,\nbut it is still broken and nobody cares!")[-3:] == ["nobody", "cares", "!"]
+    assert words("Hi,\nmy order.\nThanks\nstill broken")[-2:] == ["still", "broken"]
