@@ -196,12 +196,9 @@ def _facts(
         optout=caller.opted_out,
         attributes=caller.attributes,
         source=source,
-<<<<<<< HEAD
         own=caller.own,
-=======
         language=heard.language if heard else None,
         foreign=heard.foreign if heard else False,
->>>>>>> a4b9fda (Tell the language of a query; one the text model does not know is uncertain)
     )
 
 

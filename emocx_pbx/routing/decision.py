@@ -38,15 +38,12 @@ class QueryFacts:
     """Customer attributes sent along, e.g. {"plan": "gold"}."""
     source: str = "text"
     """text, speech or none."""
-<<<<<<< HEAD
     own: OwnLevers = NO_LEVERS
     """What the administrator's dialplan had set on the channel."""
-=======
     language: str | None = None
     """Of the words (ISO 639-1); None where it is not sure."""
     foreign: bool = False
     """Whether the text model does not know that language."""
->>>>>>> a4b9fda (Tell the language of a query; one the text model does not know is uncertain)
 
     @property
     def emotion(self) -> str:
