@@ -12,8 +12,10 @@ from typing import Final
 
 import numpy as np
 
+from emocx_pbx.audio.echo_gate import EchoGate
 from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray, Int16Array, to_float
 from emocx_pbx.audio.segmenter import Segmenter, Step, Utterance
+from emocx_pbx.audio.tones import ToneWatch
 from emocx_pbx.audio.vad import FRAME, FRAME_S, VoiceActivity, level_db
 from emocx_pbx.domain import Side, Span
 from emocx_pbx.settings.settings import AnalysisSettings
@@ -39,19 +41,32 @@ class Window:
 class CallSegmenter:
     """Voice activity of both sides, and the windows of the customer's.
 
+    Tones, and the agent's voice where it comes back in the customer's channel, are no speech of the
+    customer. While the agent speaks as well, what the customer says settles up to 240 ms later.
+
     A window is due when an utterance has gone on for another `reading_interval_s`, and at an utterance's end
     when at least half of that has been heard since the last window; it holds the last `window_s` of
     speech. Counting from each utterance's start keeps two hearings of one call in step: a frame judged
     differently shifts the windows of its utterance, not those of the rest of the call.
     """
 
-    def __init__(self, settings: AnalysisSettings, offset_s: float = 0.0) -> None:
-        """`offset_s` is the call time of the first sample."""
+    def __init__(
+        self, settings: AnalysisSettings, offset_s: float = 0.0, *, own_voice_only: bool = True
+    ) -> None:
+        """`offset_s` is the call time of the first sample.
+
+        Without `own_voice_only` echoes and tones pass as speech: to measure what leaving them out is worth.
+        """
         self._offset_s = offset_s
         self._vads = {side: VoiceActivity(settings.vad_aggressiveness) for side in ("customer", "agent")}
         self._segmenters: dict[Side, Segmenter] = {"customer": Segmenter(), "agent": Segmenter()}
         self._rest: dict[Side, list[Int16Array]] = {"customer": [], "agent": []}
         self._rest_samples = 0
+        self._own_voice_only = own_voice_only
+        self._tones = ToneWatch()
+        self._echo = EchoGate()
+        self._frames = 0
+        """Frames taken so far; the customer's segmenter may be behind."""
         self._undecided: deque[tuple[int, Int16Array]] = deque()
         """Customer frames that may yet turn out to be speech."""
         self._speech: deque[tuple[int, Int16Array]] = deque(maxlen=max(1, round(settings.window_s / FRAME_S)))
@@ -65,7 +80,7 @@ class CallSegmenter:
     @property
     def audio_s(self) -> float:
         """Seconds of audio fed so far."""
-        return self._segmenters["customer"].frames * FRAME_S + self._rest_samples / SAMPLE_RATE
+        return self._frames * FRAME_S + self._rest_samples / SAMPLE_RATE
 
     def feed(self, customer: Int16Array, agent: Int16Array) -> list[Window | Span]:
         """Take the next samples of both sides, of equal length; what they settled, in order.
@@ -93,6 +108,8 @@ class CallSegmenter:
         """No more samples come: end what is open. A last part of a frame is dropped."""
         out: list[Window | Span] = []
         self._settle("agent", self._segmenters["agent"].finish(), out)
+        for speech in self._echo.finish():
+            self._settle("customer", self._segmenters["customer"].push(speech), out)
         self._settle("customer", self._segmenters["customer"].finish(), out)
         return out
 
@@ -103,12 +120,24 @@ class CallSegmenter:
     def _frame(self, left: Int16Array, right: Int16Array, out: list[Window | Span]) -> None:
         """One frame of each side, shape (FRAME,)."""
         left_db, right_db = level_db(left), level_db(right)
-        # A copy: a view would keep the whole block it was cut from.
-        self._undecided.append((self._segmenters["customer"].frames, left.copy()))
+        # Copies: views would keep the whole block they were cut from.
+        left, right = left.copy(), right.copy()
+        self._undecided.append((self._frames, left))
+        self._frames += 1
         agent = self._vads["agent"].is_speech(right, right_db, left_db)
         customer = self._vads["customer"].is_speech(left, left_db, right_db)
         self._settle("agent", self._segmenters["agent"].push(agent), out)
-        self._settle("customer", self._segmenters["customer"].push(customer), out)
+        for speech in self._own(left, right, left_db, customer, agent):
+            self._settle("customer", self._segmenters["customer"].push(speech), out)
+
+    def _own(
+        self, left: Int16Array, right: Int16Array, left_db: float, customer: bool, agent: bool
+    ) -> list[bool]:
+        """Flags of the customer's next frames without tones and echoes; none while they are in doubt."""
+        if not self._own_voice_only:
+            return [customer]
+        tone = self._tones.is_tone(left, left_db, customer)
+        return self._echo.push(left, right, customer and not tone, agent)
 
     def _settle(self, side: Side, step: Step, out: list[Window | Span]) -> None:
         if side == "customer":
