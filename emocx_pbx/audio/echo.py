@@ -32,6 +32,9 @@ TAPS: Final = 1024
 BEFORE: Final = 64
 #: A line of noise and other speech has peaks of 4 to 5 standard deviations among so many delays.
 FOUND: Final = 7.0
+#: Unless it stands out this much, the newest stretch must show a new delay by itself, too.
+SURE: Final = 12.0
+ALONE: Final = 4.0
 #: How much of the past is kept from one stretch to the next: of the delay's sum, and of the filter's.
 DELAY_KEEP: Final = 0.8
 FILTER_KEEP: Final = 0.85
@@ -120,17 +123,17 @@ class EchoPath:
         near = scipy.fft.rfft(y[len(y) - EARLY - STRETCH : len(y) - EARLY], 2 * STRETCH)
         cross = near * np.conj(scipy.fft.rfft(x[-2 * STRETCH :]))
         size = np.abs(cross)
-        self._phases *= DELAY_KEEP
-        self._phases += self._band * cross / (size + FLOOR * size.mean() + TINY)
-        peaks = scipy.fft.irfft(self._phases)  # (2 x STRETCH,)
-        spread = float(np.sqrt(np.mean(peaks**2)))
-        # Delay d stands at index d - LATE, counted from the array's end: here from -EARLY to LATE.
-        lined = np.abs(peaks[STRETCH:])  # (EARLY + LATE,)
-        best = int(np.argmax(lined))
-        if spread <= 0 or lined[best] < FOUND * spread:
-            return
+        phases = self._band * cross / (size + FLOOR * size.mean() + TINY)
+        first = not self._phases.any()
+        self._phases = DELAY_KEEP * self._phases + phases
+        peaks = _lined_up(self._phases)
+        best = int(np.argmax(peaks))
         delay = best - EARLY
-        if self.delay is None or not 0 <= delay - self.delay + BEFORE < TAPS - 2 * BEFORE:
+        known = self.delay is not None and 0 <= delay - self.delay + BEFORE < TAPS - 2 * BEFORE
+        if known or peaks[best] < FOUND:
+            return
+        # A held vowel resembles another at many delays, but the next one not at the same.
+        if peaks[best] >= SURE or (not first and _lined_up(phases)[best] >= ALONE):
             self.delay = delay
             self._forget()
 
@@ -147,6 +150,14 @@ class EchoPath:
         response = self._cross / (self._power + RIDGE * self._power.mean() + TINY)
         answer: npt.NDArray[np.complex64] = scipy.fft.rfft(scipy.fft.irfft(response)[:TAPS], STRETCH)
         return answer
+
+
+def _lined_up(phases: npt.NDArray[np.complex64]) -> FloatArray:
+    """How far sides agree at delays of -EARLY to LATE, in standard deviations (EARLY + LATE,)."""
+    peaks = scipy.fft.irfft(phases)  # (2 x STRETCH,); delay d stands d - LATE from the end
+    spread = float(np.sqrt(np.mean(peaks**2)))
+    lined: FloatArray = np.abs(peaks[STRETCH:]) / (spread + TINY)
+    return lined
 
 
 def _powers(samples: FloatArray, frames: int, size: int) -> FloatArray:

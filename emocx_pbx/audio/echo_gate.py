@@ -25,7 +25,7 @@ RECENT: Final = round(LATE / SAMPLE_RATE / FRAME_S) + 4
 #: as the echo in it leaves half; a filter in a room of half a second leaves a fifth.
 OWN_SHARE: Final = 0.65
 #: What comes after an echo and is not this many times stronger is still its room's sound, which dies
-#: away by this factor a frame (60 dB/s: a reverberation time of one second, longer than furnished rooms have).
+#: away by this factor a frame (60 dB/s: a reverberation time of one second, more than a furnished room has).
 TAIL: Final = 2.0
 TAIL_DECAY: Final = 10 ** (-60 * FRAME_S / 10)
 #: Fewer frames begin no utterance, so they are not worth a look before an echo is known.
