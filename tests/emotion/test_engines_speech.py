@@ -82,6 +82,7 @@ NOT_SPEECH = {
     "music": music(0),
     "slow music": music(1, 0.5, 0.5),
     "music with drums": music(2, drums=0.05),
+    "quick music": music(1, 0.2, 6.0, drums=0.05),
 }
 
 
