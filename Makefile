@@ -1,6 +1,6 @@
 # make demo: a real call, end to end.  make test: everything that must hold.  Both set up what they need.
 .DELETE_ON_ERROR:
-.PHONY: setup asterisk browser node demo test lint format lock clean
+.PHONY: setup asterisk browser node demo test lint format lock audit sbom clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,6 +41,18 @@ COMPILE = uv pip compile -q --universal --python-version 3.11 --no-emit-index-ur
 lock: ## renew requirements/*.lock from pyproject.toml (needs uv)
 	$(COMPILE) -o requirements/serve.lock
 	$(COMPILE) --extra dev --extra train -o requirements/train.lock
+
+AUDIT = $(VENV)-audit
+$(AUDIT): ## tools that look at what is installed; kept apart from it
+	python3 -m venv $@
+	$@/bin/pip install -q 'pip-audit>=2.7,<3' 'cyclonedx-bom>=5,<8'
+
+audit: $(AUDIT) ## known vulnerabilities of the locked packages (asks PyPI); fails if there is one
+	$(AUDIT)/bin/pip-audit --disable-pip --require-hashes -r requirements/serve.lock
+
+sbom: $(AUDIT) ## build/sbom.json: all locked packages with their hashes (CycloneDX)
+	mkdir -p build
+	$(AUDIT)/bin/cyclonedx-py requirements requirements/serve.lock --pyproject pyproject.toml --of JSON -o build/sbom.json
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

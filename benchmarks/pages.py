@@ -27,6 +27,8 @@ import aiohttp
 from aiohttp import web
 
 from benchmarks.many_calls import AGENTS, fill
+from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor
@@ -117,8 +119,9 @@ async def measure(path: Path, new: bool, calls: int, repeat: int) -> list[Timing
         fill(path, calls, DAYS, time.time())
     newest = (await store.views.calls(CallFilter(letter="A"), limit=1))[0]
     clocked, found = Clocked(), []
-    async with asyncio.TaskGroup() as group:
-        service = Service(settings, store, group)
+    metrics = Metrics()
+    async with Tasks(metrics.count) as tasks:
+        service = Service(settings, store, tasks, metrics)
         app = service.web_app(no_webhook)
         app.middlewares.insert(0, clocked.middleware())  # type: ignore[arg-type]
         runner = web.AppRunner(app, access_log=None)

@@ -27,7 +27,7 @@ PURE = (
     "routing/policy.py", "routing/decision.py", "routing/ranking.py", "routing/benefit.py",
     "routing/penalties.py", "routing/preview.py", "routing/levers.py", "routing/tiers.py",
     "grading/rubric.py", "grading/grade.py", "grading/segments.py",
-    "alerts/rules.py", "alerts/window.py", "alerts/watch.py", "chat/limits.py", "chat/numbers.py",
+    "alerts/rules.py", "alerts/window.py", "alerts/watch.py", "limits.py", "chat/numbers.py",
     "chat/tickets.py", "chat/waits.py",
     "webhooks/signing.py", "webhooks/schedule.py", "webhooks/recovery.py", "webhooks/answer.py",
     "webhooks/networks.py", "settings/receiver_url.py", "settings/delivery.py", "live/calls.py",
@@ -45,7 +45,7 @@ HIDDEN_INPUTS = {"time", "secrets", "os"}
 
 #: Folders by height; a folder imports from its own height's folder alone, and from lower ones.
 HEIGHTS = (
-    {"domain", "errors"},
+    {"domain", "errors", "limits"},
     {"settings", "audio", "wire"},
     {"observe", "emotion", "grading"},
     {"alerts"},

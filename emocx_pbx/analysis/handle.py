@@ -26,6 +26,7 @@ from emocx_pbx.analysis.messages import (
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.wire.child import Child
 from emocx_pbx.wire.link import Link
+from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
 
@@ -77,6 +78,7 @@ class WorkerHandle:
 
         Raises:
             PeerUnavailable: it is not ready yet, dead, or does not read.
+            BadMessage: the message must not be sent.
         """
         link = self._child.link
         if link is None or self.ready is None or self._stopping:
@@ -122,6 +124,11 @@ class WorkerHandle:
                     "worker silent, ending it", key="worker.silent", worker=self.index, after_s=patience
                 )
                 return
+            except BadMessage as error:
+                # One message is lost; ending the worker would cost all of its taps.
+                log.error("worker's message refused", key="worker.bad_message", worker=self.index,
+                          why=str(error))  # fmt: skip
+                continue
             except ProtocolError as error:
                 log.error("worker talks nonsense", key="worker.garbled", worker=self.index, why=str(error))
                 return

@@ -2,18 +2,82 @@
 
 Every message is one frame: 4 bytes big-endian length, then MessagePack of a tagged struct.
 The same messages can later travel over a broker to workers on other hosts.
+
+A message is checked where it is made and again where it arrives: ids have the form of ids, numbers are
+numbers (no NaN), texts are bounded. Whatever came in by a door can't end a process behind it.
 """
 
 from __future__ import annotations
 
+import math
+import re
+from typing import Any, Final
+
 import msgspec
 
-from emocx_pbx.wire.message import Message
+from emocx_pbx.wire.message import BadMessage
+from emocx_pbx.wire.message import Message as AnyMessage
+
+#: Characters of a call's id: Asterisk's Uniqueid has at most 149 (AST_MAX_UNIQUEID).
+MAX_ID: Final = 200
+#: Characters of a query: as long as a variable that the dialplan may send.
+MAX_TEXT: Final = 70_000
+#: What a tap hears: both sides, or one.
+MODES: Final = frozenset({"stereo", "customer", "agent"})
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Message(AnyMessage, frozen=True):
+    """Base of the messages of workers."""
+
+    def __post_init__(self) -> None:
+        """Check the fields by their names; called when a message is made and when one is decoded.
+
+        Raises:
+            BadMessage: one is not what its name stands for.
+        """
+        for name in self.__struct_fields__:
+            if problem := _problem(name, getattr(self, name)):
+                raise BadMessage(f"{type(self).__name__}.{name}: {problem}")
+
+
+class ForSocket(Message, frozen=True):
+    """A message about one AudioSocket, which Asterisk will name by its UUID."""
+
+    def __post_init__(self) -> None:
+        """Check the UUID as well: the worker compares it with what Asterisk sends.
+
+        Raises:
+            BadMessage: one is not what its name stands for.
+        """
+        if not _UUID.fullmatch(getattr(self, "uuid", "")):
+            raise BadMessage(f"{type(self).__name__}.uuid: no UUID as Asterisk writes it")
+        super().__post_init__()
+
+
+def _problem(name: str, value: Any) -> str:
+    """What is wrong with a field; empty: nothing."""
+    match value:
+        case str() if name == "text":
+            return "" if len(value) <= MAX_TEXT else f"{len(value)} characters, at most {MAX_TEXT}"
+        case str() if name == "mode":
+            return "" if value in MODES else f"{value[:20]!r} is no way to tap"
+        case str() if name in {"uuid", "call_id", "request_id"}:
+            return "" if 0 < len(value) <= MAX_ID else f"{len(value)} characters, expected 1 to {MAX_ID}"
+        case float():
+            return "" if math.isfinite(value) else f"{value} is no number"
+        case (float(), *_):
+            return "" if all(math.isfinite(each) for each in value) else "not all are numbers"
+        case dict() if name == "counters":
+            return "" if all(math.isfinite(each) for each in value.values()) else "not all are numbers"
+    return ""
+
 
 # Controller to worker.
 
 
-class AnnounceTap(Message, frozen=True):
+class AnnounceTap(ForSocket, frozen=True):
     """Accept this UUID's AudioSocket once, within `ttl_s`, as a tap of a call."""
 
     uuid: str
@@ -25,7 +89,7 @@ class AnnounceTap(Message, frozen=True):
     ttl_s: float = 10.0
 
 
-class AnnounceListen(Message, frozen=True):
+class AnnounceListen(ForSocket, frozen=True):
     """Accept this UUID's AudioSocket once as an IVR caller asking his question."""
 
     uuid: str
@@ -33,7 +97,7 @@ class AnnounceListen(Message, frozen=True):
     ttl_s: float = 15.0
 
 
-class EndSession(Message, frozen=True):
+class EndSession(ForSocket, frozen=True):
     """Forget the UUID, or end its running session in an orderly way (0x00, close)."""
 
     uuid: str

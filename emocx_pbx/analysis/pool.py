@@ -227,6 +227,9 @@ class WorkerPool:
                 await worker.run(self._command)
             except OSError as error:
                 log.error("worker can't be started", key="worker.no_start", worker=index, why=str(error))
+            except Exception:
+                # The outermost loop of a worker's life: without it nobody would start the next one.
+                log.exception("worker lost by our own fault", key="worker.fault", worker=index)
             finally:
                 self._workers[index] = None
                 self._lost(worker)

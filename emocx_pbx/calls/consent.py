@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -11,7 +10,8 @@ import structlog
 from emocx_pbx.calls.effects import BeginTap
 from emocx_pbx.calls.happenings import OptedOut
 from emocx_pbx.calls.taps import TapKeeper
-from emocx_pbx.errors import PeerUnavailable, RefusedError
+from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
+from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ class Consent:
         ami: Ami,
         tracker: CallTracker,
         taps: TapKeeper,
-        group: asyncio.TaskGroup,
+        group: Tasks,
         opted_out: Callable[[OptedOut], None],
     ) -> None:
         self._ami, self._tracker, self._taps, self._group = ami, tracker, taps, group
@@ -54,7 +54,7 @@ class Consent:
                 await self._ami.action("Getvar", {"Channel": channel, "Variable": "EMOCX_OPTOUT"})
                 for channel in self._tracker.speakers(call_id)
             ]
-        except (PeerUnavailable, RefusedError) as error:
+        except (PeerUnavailable, ProtocolError, RefusedError) as error:
             # Not knowing is no consent.
             log.warning("call not tapped", key="tap.unknown_consent", call_id=call_id, why=str(error))
             return

@@ -16,7 +16,8 @@ from uuid import UUID
 import structlog
 
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
-from emocx_pbx.errors import PeerUnavailable, RefusedError
+from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
+from emocx_pbx.observe.tasks import Tasks
 
 log = structlog.get_logger()
 
@@ -99,7 +100,7 @@ class TapKeeper:
         ami: Ami,
         pick: Callable[[], Worker],
         host: str,
-        group: asyncio.TaskGroup,
+        group: Tasks,
         now: Callable[[], float],
         new_uuid: Callable[[], UUID],
         count: Callable[[str], None],
@@ -201,7 +202,7 @@ class TapKeeper:
             if tap.started.is_set() or wanted.over.is_set():
                 return tap
             why = "ended before its first audio"
-        except (PeerUnavailable, RefusedError) as error:
+        except (PeerUnavailable, ProtocolError, RefusedError) as error:
             why = str(error)
         except TimeoutError:
             why = f"no audio within {START_DEADLINE_S:g} s"

@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol
 
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.happenings import WentTo
-from emocx_pbx.errors import PeerUnavailable, RefusedError
+from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
+from emocx_pbx.observe.tasks import Tasks
 
 #: When to ask after a caller left a queue; a message takes longer than to be asked once.
 ASK_AFTER_S: Final = (0.0, 0.5, 2.0, 5.0)
@@ -33,7 +34,7 @@ class Whereabouts:
     def __init__(
         self,
         ami: Ami,
-        group: asyncio.TaskGroup,
+        group: Tasks,
         channel_of: Callable[[str], str | None],
         call_of: Callable[[str], CallState | None],
         tell: Callable[[WentTo], None],
@@ -55,7 +56,7 @@ class Whereabouts:
                 return
             try:
                 answer = await self._ami.action("Status", {"Channel": channel, "Variables": "QUEUESTATUS"})
-            except (PeerUnavailable, RefusedError):
+            except (PeerUnavailable, ProtocolError, RefusedError):
                 return  # gone, or nobody to ask
             for event in answer.events:
                 if event.get("Application") in VOICEMAIL:

@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 import structlog
 
-from emocx_pbx.chat.limits import Limit, place_of, take
 from emocx_pbx.chat.moves import CallIsOver, CallMoved, CallTaken, CallTalks, CallWaits
 from emocx_pbx.chat.numbers import masked, may_call, read_number
 from emocx_pbx.chat.tickets import Ticket, Tickets
@@ -15,6 +14,7 @@ from emocx_pbx.chat.waits import Expected, WaitBoard
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import EmocxError
+from emocx_pbx.limits import Limit, place_of, take
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.chat import ChatSettings
 

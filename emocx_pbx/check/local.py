@@ -47,16 +47,54 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
             "warn", "settings", f"the manager secret goes to {asterisk.host} unencrypted",
             'set asterisk.auth = "md5" or asterisk.tls = true',
         )  # fmt: skip
-    for name, host in (("analysis.bind", analysis.bind), ("agi.host", agi.host)):
-        if not is_loopback(host):
-            yield Finding(
-                "warn", "settings", f"{name} listens on {host}; that protocol has no encryption or login",
-                "let only Asterisk's address through the firewall, or use a tunnel",
-            )  # fmt: skip
+    yield from warnings(settings)
     if remote and is_loopback(agi.host):
         yield Finding(
             "warn", "settings", f"the dialplan on {asterisk.host} can't ask for decisions at {agi.host}",
             "set agi.host to an address that Asterisk reaches; until then callers get default queues",
+        )  # fmt: skip
+
+
+def warnings(settings: Settings) -> Iterator[Finding]:
+    """Settings that work and are a risk; `serve` tells them, too."""
+    analysis, agi, http = settings.analysis, settings.agi, settings.http
+    if not is_loopback(analysis.bind):
+        yield Finding(
+            "warn", "settings",
+            f"analysis.bind listens on {analysis.bind}: callers' audio comes there in clear",
+            "let only Asterisk's address through the firewall, or use a tunnel",
+        )  # fmt: skip
+    if not is_loopback(agi.host):
+        yield Finding(
+            "warn", "settings",
+            f"agi.host listens on {agi.host}: queries come there in clear, without login",
+            "use a tunnel, or a firewall; addresses but Asterisk's and agi.allow are refused",
+        )  # fmt: skip
+    if http.open_to_this_machine:
+        yield Finding(
+            "warn", "settings", "http.open_to_this_machine: every process here may do everything",
+            "take it out, and give programs http.api_token or tokens of the pages",
+        )  # fmt: skip
+    if http.plain_network:
+        yield Finding(
+            "warn", "settings", f"http.plain_network: passwords come to {http.host} in clear",
+            "use TLS or a proxy unless the port is published on this host's loopback alone",
+        )  # fmt: skip
+    yield from _readable(settings)
+
+
+def _readable(settings: Settings) -> Iterator[Finding]:
+    """A settings file with secrets that everybody on the machine can read."""
+    path = Path(settings.file) if settings.file else None
+    secrets = any((settings.asterisk.secret, settings.http.api_token, settings.webhooks))
+    try:
+        mode = path.stat().st_mode if path else 0
+    except OSError:
+        return
+    if secrets and mode & 0o004:
+        yield Finding(
+            "warn", "settings", f"{path} holds secrets and everybody on this machine can read it",
+            f"chmod 640 {path}, owned by root and the group of the service's user",
         )  # fmt: skip
 
 

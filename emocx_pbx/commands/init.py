@@ -35,6 +35,6 @@ def run(args: argparse.Namespace) -> int:
     except OSError as e:
         raise InputError(f"{path}: can't be written: {e.strerror}") from None
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    path.write_text(sample_toml(secret), encoding="utf-8")
+    path.write_text(sample_toml(secret, secrets.token_urlsafe(32)), encoding="utf-8")
     print(f"{path} written; edit it, then run: emocx-pbx check --config {path}", file=sys.stderr)
     return 0

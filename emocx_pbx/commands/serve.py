@@ -17,10 +17,15 @@ def run(args: argparse.Namespace) -> int:
     """Serve until told to stop; SIGHUP reloads policy and models."""
     import asyncio
 
+    import structlog
+
+    from emocx_pbx.check.local import warnings
     from emocx_pbx.observe.logs import configure
     from emocx_pbx.service.run import serve
 
     settings = read_settings(args)
     configure(settings.log)
+    for finding in warnings(settings):
+        structlog.get_logger().warning(finding.what, key="settings.risk", remedy=finding.remedy)
     asyncio.run(serve(settings))
     return 0

@@ -18,7 +18,7 @@ from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, Tex
 from emocx_pbx.analysis.pool import WorkerHandle
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision, Scores
-from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.routing.decision import Mode, QueryFacts, QueueState, RuleOutcome, decide, explain
 from emocx_pbx.routing.policy import Policy
 
@@ -77,7 +77,7 @@ class Doors:
             return self._decide(None, None, 0.0, caller, None, "none")
         try:
             result = await self._pool.classify_text(text, self._deadline_s)
-        except PeerUnavailable as error:
+        except (PeerUnavailable, ProtocolError) as error:
             log.warning("query not classified", key="query.unclassified", why=str(error))
             self._count("queries_unclassified")
             return self._decide(None, None, 0.0, caller, text, "text", failed=str(error))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from emocx_pbx.emotion.shipped_files import WHISPER_TINY_EN, check_files
 from emocx_pbx.errors import ModelError
 
 FloatArray = npt.NDArray[np.float32]
@@ -89,6 +90,7 @@ def load_transcriber(setting: str) -> Transcriber | None:
     shipped = shipped_folder()
     if shipped is None or importlib.util.find_spec("faster_whisper") is None:
         return None
+    check_files(shipped, WHISPER_TINY_EN)
     return Transcriber(shipped, "whisper-tiny.en")
 
 

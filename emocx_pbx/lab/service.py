@@ -59,7 +59,7 @@ class ServiceProcess:
             "asterisk": {"port": pbx.ami_port, "secret": pbx.secret},
             "agi": {"port": self.agi_port},
             "analysis": {"base_port": 0},
-            "http": {"port": self.http_port},
+            "http": {"port": self.http_port, "open_to_this_machine": True},
             "store": {"path": "emocx.db"},
             "routing": {"policy": str(policy)},
             "log": {"format": "json"},

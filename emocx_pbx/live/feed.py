@@ -120,7 +120,8 @@ class LiveFeed:
 
     def _number(self, last_id: str) -> int | None:
         life, _, number = last_id.partition("-")
-        return int(number) if life == self._life and number.isascii() and number.isdigit() else None
+        known = life == self._life and number.isascii() and number.isdigit() and len(number) < 19
+        return int(number) if known else None
 
     def _event(self, kind: str, number: int, data: bytes) -> bytes:
         return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (self._life.encode(), number, kind.encode(), data)

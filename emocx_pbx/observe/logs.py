@@ -4,15 +4,57 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from emocx_pbx.limits import Limit
 from emocx_pbx.settings.settings import LogSettings
 
 #: Fields that must never reach a log, whoever passes them: phone numbers, words, secrets, audio.
 FORBIDDEN = frozenset({"audio", "caller", "number", "pcm", "query", "secret", "text", "token"})
+
+
+#: Lines of one kind that are written in this time; what is left out is counted in the next one.
+MOST_LINES: Final = 100
+WINDOW_S: Final = 10.0
+
+
+class Sparing:
+    """Drops lines of a kind (level and key) that comes too often: a flood must not fill the disk."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._limit = Limit(MOST_LINES, WINDOW_S, max_keys=1_000)
+        self._left_out: OrderedDict[str, int] = OrderedDict()
+
+    def left_out(self, kind: str) -> int | None:
+        """How many lines of the kind were left out before this one; None: leave this one out as well."""
+        now = self._clock()
+        if self._limit.wait_s(kind, now) > 0:
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            while len(self._left_out) > 1_000:
+                self._left_out.popitem(last=False)
+            return None
+        self._limit.use(kind, now)
+        return self._left_out.pop(kind, 0)
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """As a processor of structlog."""
+        left_out = self.left_out(f"{method} {event.get('key') or event.get('event')}"[:200])
+        if left_out is None:
+            raise structlog.DropEvent
+        if left_out:
+            event["left_out"] = left_out
+        return event
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """As a filter of the standard library's handlers."""
+        return self.left_out(f"{record.name} {record.msg}"[:200]) is not None
 
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
@@ -35,8 +77,10 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
             colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
         tracebacks = []
+    sparing = Sparing()
     structlog.configure(
         processors=[
+            sparing,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -50,6 +94,8 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     )
     # Libraries (aiohttp, panoramisk, asyncio) log by the standard module: only what needs attention.
     logging.basicConfig(stream=out, level=max(level, logging.WARNING), force=True)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(sparing.filter)
     logging.getLogger("panoramisk").setLevel(logging.CRITICAL)
 
 

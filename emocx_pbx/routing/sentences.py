@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from emocx_pbx.emotion.shipped_files import MINILM, check_files
 from emocx_pbx.emotion.text_clean import Vocabulary
 from emocx_pbx.errors import ModelError
 
@@ -66,9 +67,16 @@ class SentenceEncoder:
 
 
 def load_encoder() -> SentenceEncoder | None:
-    """The encoder, or None when its packages are not installed."""
+    """The encoder, or None when its packages are not installed.
+
+    Raises:
+        ModelError: the weights are damaged or others, or can't be loaded.
+    """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None or importlib.util.find_spec("onnxruntime") is None:
         return None
     weights = Path(spec.origin).parent / "model.onnx"
-    return SentenceEncoder(weights) if weights.is_file() else None
+    if not weights.is_file():
+        return None
+    check_files(weights.parent, MINILM)
+    return SentenceEncoder(weights)

@@ -40,10 +40,12 @@ from emocx_pbx.calls.recovery import Recovery
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.calls.whereabouts import Whereabouts
 from emocx_pbx.calls.writing import carry_out
+from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.dialplan import Dialplan
 from emocx_pbx.dispatch.penalty_keeper import Ranker
 from emocx_pbx.dispatch.policy_in_force import Policies, Reloaded
-from emocx_pbx.dispatch.queries import Caller, Doors, attributes_of, channel_variables
+from emocx_pbx.dispatch.queries import Doors
 from emocx_pbx.errors import StoreError
 from emocx_pbx.events.event import wants
 from emocx_pbx.grading.rubric import load_rubric
@@ -51,14 +53,15 @@ from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.watch import watching
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
-from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
+from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.pbx.agi.allow import AllowList
+from emocx_pbx.pbx.agi.server import AgiServer
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.ami.user_events import UserEvents
 from emocx_pbx.pbx.tracking.changes import CallbackDialled, CallEnded
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.pbx.versions import tap_mode
-from emocx_pbx.routing.levers import OWN_VARIABLES, OwnLevers, own_number
 from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
@@ -74,9 +77,9 @@ AGI_MARGIN_S = 0.2
 class Service:
     """All parts of one controller."""
 
-    def __init__(self, settings: Settings, store: Store, group: asyncio.TaskGroup) -> None:
-        self.settings, self.store, self._group = settings, store, group
-        self.metrics, self.health = Metrics(), HealthBoard(now=time.time)
+    def __init__(self, settings: Settings, store: Store, tasks: Tasks, metrics: Metrics) -> None:
+        self.settings, self.store, self._tasks = settings, store, tasks
+        self.metrics, self.health = metrics, HealthBoard(now=time.time)
         # Not ready until told otherwise.
         self.health.set("asterisk", False, "not connected yet")
         self.health.set("analysis", False, "models are loading")
@@ -92,16 +95,16 @@ class Service:
         pattern = settings.asterisk.agent_name_regex
         self.tracker = CallTracker(re.compile(pattern) if pattern else None)
         self.taps = TapKeeper(
-            self.ami, self.pool.pick, settings.analysis.host, group, time.time, uuid.uuid4, count
+            self.ami, self.pool.pick, settings.analysis.host, tasks, time.time, uuid.uuid4, count
         )
         rubric = load_rubric(settings.rubric_path())
         self.ledger = Ledger(
             lambda write: carry_out(store, write), lambda up, why: self.health.set("store", up, why), count
         )
-        self.consent = Consent(self.ami, self.tracker, self.taps, group, lambda told: self.journeys.put(told))
+        self.consent = Consent(self.ami, self.tracker, self.taps, tasks, lambda told: self.journeys.put(told))
         self.whereabouts = Whereabouts(
             self.ami,
-            group,
+            tasks,
             self._channel_of,
             lambda call_id: self.journeys.calls.get(call_id),
             lambda told: self.journeys.put(told),
@@ -146,19 +149,22 @@ class Service:
             routing.rank and routing.mode == "active",
             count,
         )
+        self.announced = Announced(self.ami, self._waits, self._forget, time.time, count)
+        self.dialplan = Dialplan(self.doors, self.announced, self._announce, settings.analysis.host)
         self.agi = AgiServer(
             settings.agi.host,
             settings.agi.port,
-            self._on_agi,
+            self.dialplan.answer,
             deadline_s=settings.agi.deadline_s + AGI_MARGIN_S,
             count=count,
+            allow=AllowList(settings.asterisk.host, settings.agi.allow),
         )
 
     # What the parts tell.
 
     def _on_ami(self, event: Mapping[str, str]) -> None:
         if self.tracker.names.leaves_out(event):
-            self._group.create_task(self.recovery.members(), name="members")
+            self._tasks.create_task(self.recovery.members(), name="members")
         self.recovery.on_ami(event)
         self.ranker.on_ami(event)
 
@@ -172,7 +178,7 @@ class Service:
         self._resync(state.restarted)
 
     def _resync(self, restarted: bool) -> None:
-        self._group.create_task(self.recovery.resync(restarted), name="resync")
+        self._tasks.create_task(self.recovery.resync(restarted), name="resync")
 
     def _channel_of(self, call_id: str) -> str | None:
         call = self.tracker.calls.get(call_id)
@@ -212,35 +218,13 @@ class Service:
     def _on_alert(self, alerted: Alerted) -> None:
         self.user_events.tell("EmocxAlert", alerted.user_event())
 
-    # The dialplan.
-
-    async def _on_agi(self, request: AgiRequest) -> Mapping[str, str]:
-        call_id = request.uniqueid
-        channel = request.env.get("agi_channel", "")
-        self.tracker.announce(call_id, channel, request.env.get("agi_callerid", ""), time.time())
-        if request.path == "/listen":
-            port = self.doors.listen(request.args[0], call_id)
-            return {"EMOCX_AUDIO": f"{self.settings.analysis.host}:{port}"}
-        caller = Caller(
-            call_id,
-            await request.get_variable("EMOCX_CUSTOMER") or None,
-            await request.get_variable("EMOCX_DEFAULT_QUEUE") or None,
-            await request.get_variable("EMOCX_OPTOUT") == "1",
-            attributes_of(await request.get_variable("EMOCX_ATTRIBUTES") or ""),
-            OwnLevers(*[own_number(await request.get_variable(name)) for name in OWN_VARIABLES]),
-        )
-        if request.path == "/heard":
-            return channel_variables(await self.doors.by_speech(request.args[0], caller))
-        text = await request.get_variable("EMOCX_QUERY") or ""
-        return channel_variables(await self.doors.by_text(text, caller))
-
     # Life.
 
     def reload(self) -> asyncio.Task[list[ModelsLoaded]]:
         """Read the policy again, and let workers swap in what models' names now stand for."""
         self.reload_policy()
         topics = self.policies.policy.topics
-        return self._group.create_task(self.pool.load_models(topics), name="load models")
+        return self._tasks.create_task(self.pool.load_models(topics), name="load models")
 
     def reload_policy(self) -> Reloaded:
         """Read the policy file again; a wrong one is refused and the old one stays."""
@@ -278,6 +262,19 @@ class Service:
             uuid.uuid4().hex[:8],
         )
         return self._web
+
+    # Calls that the dialplan names.
+
+    def _announce(self, call_id: str, channel: str, caller: str) -> None:
+        self.tracker.announce(call_id, channel, caller, time.time())
+
+    def _waits(self, call_id: str) -> bool:
+        call = self.tracker.calls.get(call_id)
+        return call is not None and call.queue is None
+
+    def _forget(self, call_id: str) -> None:
+        """As if its channel had hung up: Asterisk knows none."""
+        self._on_ami({"Event": "Hangup", "Uniqueid": call_id})
 
     def _announce_call_back(self, call_id: str, number: str, why_not: str | None) -> None:
         now = time.time()

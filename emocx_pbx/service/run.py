@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 import structlog
 
+from emocx_pbx.observe.descriptors import raise_descriptor_limit
+from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
@@ -37,19 +40,21 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    raise_descriptor_limit()
     poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
     async with contextlib.AsyncExitStack() as stack:
         store = await Store.open(settings.store_path(), settings.webhooks)
         stack.push_async_callback(store.close)
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        service = Service(settings, store, group)
+        metrics = Metrics()
+        tasks = await stack.enter_async_context(Tasks(metrics.count))
+        service = Service(settings, store, tasks, metrics)
         loop.add_signal_handler(signal.SIGHUP, service.reload)
         sending = Sender(
             store,
             store.receivers.current,
             poster,
             time.time,
-            on_outcome=lambda name, outcome: service.metrics.count(f"webhooks_{outcome}"),
+            on_outcome=lambda name, outcome: metrics.count(f"webhooks_{outcome}"),
         )
 
         def told() -> None:
@@ -67,15 +72,16 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         # Callers' door first: it does not wait for pages.
         await service.agi.start()
         listening: asyncio.Future[int] = loop.create_future()
-        serving = group.create_task(web.run(listening), name="web")
-        pool = group.create_task(service.pool.start(), name="pool")
-        ledger = group.create_task(service.ledger.run(), name="ledger")
-        sender = group.create_task(sending.run(), name="sender")
-        ami = group.create_task(service.ami.run(), name="ami")
-        watching = group.create_task(service.policies.watch(), name="queues")
-        ranking = group.create_task(service.ranker.run(), name="ranking")
-        telling = group.create_task(service.user_events.run(), name="user events")
-        forgetting = group.create_task(service.forget_old_calls(), name="forgetting")
+        serving = tasks.keep(lambda: web.run(listening), name="web")
+        pool = tasks.create_task(service.pool.start(), name="pool")
+        ledger = tasks.keep(service.ledger.run, name="ledger")
+        sender = tasks.keep(sending.run, name="sender")
+        ami = tasks.keep(service.ami.run, name="ami")
+        ranking = tasks.keep(service.ranker.run, name="ranking")
+        tasks.keep(service.policies.watch, name="queues")
+        tasks.keep(service.user_events.run, name="user events")
+        tasks.keep(service.announced.run, name="announced calls")
+        tasks.keep(service.forget_old_calls, name="forgetting")
         port = await listening
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
         if on_ready:
@@ -104,6 +110,3 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         except TimeoutError:
             log.error("changes of calls not written", key="ledger.unwritten", count=len(service.ledger))
         sender.cancel()
-        forgetting.cancel()
-        telling.cancel()
-        watching.cancel()

@@ -68,6 +68,7 @@ from emocx_pbx.web.messages import (
 )
 from emocx_pbx.webhooks.schedule import Outcome
 from emocx_pbx.wire.child import Child
+from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
 
@@ -190,6 +191,10 @@ class WebHost:
                     message = await link.receive()
             except TimeoutError:
                 return f"silent for {patience:g} s"
+            except BadMessage as error:
+                # One message is lost; its end would cost all pages and feeds.
+                log.error("message of the web refused", key="web.bad_message", why=str(error))
+                continue
             except ProtocolError as error:
                 return f"talks nonsense: {error}"
             match message:
@@ -224,7 +229,7 @@ class WebHost:
             return
         try:
             self._child.link.send(message)
-        except PeerUnavailable as error:
+        except (PeerUnavailable, BadMessage) as error:
             # It hangs, or is gone: its silence ends this life.
             self._behind.metrics.count("web_messages_lost")
             log.debug("not told to the web process", key="web.deaf", why=str(error))

@@ -28,8 +28,8 @@ def sections() -> Iterator[tuple[str, type[msgspec.Struct]]]:
             yield name, WebhookSettings
 
 
-def sample_toml(webhook_secret: str = "whsec_...") -> str:
-    """A commented settings file that changes nothing until lines are uncommented."""
+def sample_toml(webhook_secret: str = "whsec_...", api_token: str = "") -> str:
+    """A commented settings file; only its API token, if given, is more than a comment."""
     lines = [HEADER]
     for section, cls in sections():
         many = section == "webhooks"
@@ -39,7 +39,10 @@ def sample_toml(webhook_secret: str = "whsec_...") -> str:
         for field in msgspec.structs.fields(cls):
             sample = {"name": "crm", "url": "https://crm.example/hooks/emocx", "secret": webhook_secret}
             value = sample[field.name] if field.required else _default(field)
-            lines += [f"# {docs[field.name]}", f"#{field.name} = {_toml(value)}"]
+            line = f"#{field.name} = {_toml(value)}"
+            if api_token and (section, field.name) == ("http", "api_token"):
+                line = f"{field.name} = {_toml(api_token)}"
+            lines += [f"# {docs[field.name]}", line]
         lines.append("")
     return "\n".join(lines)
 

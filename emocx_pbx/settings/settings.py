@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +19,9 @@ from msgspec import Meta
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.chat import ChatSettings, chat_problems
 from emocx_pbx.settings.delivery import DeliverySettings, delivery_problems
+from emocx_pbx.settings.http import HttpSettings as HttpSettings
+from emocx_pbx.settings.http import http_problems, is_network
+from emocx_pbx.settings.http import is_loopback as is_loopback
 from emocx_pbx.settings.receiver_url import parse_receiver_url
 from emocx_pbx.settings.recordings import RecordingSettings, recording_problems
 from emocx_pbx.settings.toml import read_struct, read_toml, read_value, suggestion
@@ -83,6 +84,8 @@ class AgiSettings(_Section, frozen=True):
 
     host: str = "127.0.0.1"
     """Address to listen on."""
+    allow: tuple[str, ...] = ()
+    """Addresses or networks that may ask, beside this machine and asterisk.host."""
     port: Port = 4573
     """Port to listen on."""
     deadline_s: Seconds = 1.2
@@ -126,31 +129,6 @@ class AnalysisSettings(_Section, frozen=True):
     """Silence that ends the question."""
     listen_start_s: Seconds = 4.0
     """Time to begin speaking in the IVR."""
-
-
-class HttpSettings(_Section, frozen=True):
-    """The HTTP server: API, pages, metrics."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-    port: Port = 8085
-    """Port to listen on; 0: any free port."""
-    api_token: str = ""
-    """Bearer token with all scopes; those with fewer are made on the pages. Empty: none such."""
-    behind_proxy: bool = False
-    """A reverse proxy in front ends TLS; allows other addresses than loopback."""
-    tls_cert: str = ""
-    """File of the TLS certificate with its chain (PEM); with it the server itself speaks https."""
-    tls_key: str = ""
-    """File of the certificate's private key (PEM)."""
-    public_url: str = ""
-    """Address that people open, e.g. https://pbx.example; links are made of it. Empty: host and port."""
-    session_idle_s: Seconds = 7200.0
-    """A session that was not used for so long ends; an open live view counts as use."""
-    session_max_s: Annotated[float, Meta(gt=0, le=2_592_000)] = 43200.0
-    """After so long everybody logs in again."""
-    api_requests_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 3000
-    """Requests to the API in a minute by one token, user or address, at once or spread; 0: any number."""
 
 
 class StoreSettings(_Section, frozen=True):
@@ -231,6 +209,8 @@ class Settings(_Section, frozen=True):
     log: LogSettings = LogSettings()
     directory: str = ""
     """Directory that relative paths start from; set by `load`."""
+    file: str = ""
+    """The settings file; set by `load`."""
 
     def resolve(self, path: str) -> Path:
         """A path of the settings, absolute or relative to the settings file's directory."""
@@ -272,8 +252,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     settings, origin = Settings(), "settings"
     if path is not None:
         origin = path.name
-        settings = read_struct(Settings, read_toml(path), origin, hidden=("directory",))
-        settings = msgspec.structs.replace(settings, directory=str(path.resolve().parent))
+        settings = read_struct(Settings, read_toml(path), origin, hidden=("directory", "file"))
+        settings = msgspec.structs.replace(
+            settings, directory=str(path.resolve().parent), file=str(path.resolve())
+        )
     settings = _resolved(_overridden(settings, environ))
     _check(settings, origin)
     return settings
@@ -323,14 +305,6 @@ def _resolved(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, analysis=analysis)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to a listening address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _check(settings: Settings, origin: str) -> None:
     """Refuse settings that are each right but wrong together, or that only a closer look finds wrong."""
     for place, problem in _problems(settings):
@@ -339,16 +313,8 @@ def _check(settings: Settings, origin: str) -> None:
 
 def _problems(settings: Settings) -> list[tuple[str, str]]:
     """Place and problem, the first found first."""
-    found: list[tuple[str, str]] = []
-    http, asterisk, analysis = settings.http, settings.asterisk, settings.analysis
-    if not (is_loopback(http.host) or http.behind_proxy or http.tls_cert):
-        found.append(
-            ("http.host", f"expected 127.0.0.1, or http.behind_proxy = true, or TLS, got {http.host}")
-        )
-    if bool(http.tls_cert) != bool(http.tls_key):
-        found.append(("http.tls_key", "expected tls_cert and tls_key together"))
-    if http.public_url and urlsplit(http.public_url).scheme not in {"http", "https"}:
-        found.append(("http.public_url", "expected an address that begins with https:// or http://"))
+    found = http_problems(settings.http)
+    asterisk, analysis = settings.asterisk, settings.analysis
     if "{number}" not in asterisk.callback_channel:
         found.append(("asterisk.callback_channel", "expected {number} somewhere in it"))
     try:
@@ -359,6 +325,11 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
         found.append(("asterisk.agent_name_regex", f"is not a regular expression: {e}"))
     if analysis.base_port and analysis.base_port + analysis.workers > 65536:
         found.append(("analysis.base_port", f"leaves no port for each of {analysis.workers} workers"))
+    found += [
+        (f"agi.allow[{i}]", f"expected an address or a network such as 10.0.0.0/24, got {one!r}")
+        for i, one in enumerate(settings.agi.allow)
+        if not is_network(one)
+    ]
     found += chat_problems(settings.chat)
     found += recording_problems(settings.recordings)
     found += delivery_problems(settings.delivery)

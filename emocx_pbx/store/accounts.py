@@ -152,6 +152,14 @@ class Accounts:
         seen = SessionRow(session_hash, row["session_created_at"], row["session_seen_at"], "", "")
         return _user(row), seen
 
+    async def living(self, seen_after: float, created_after: float) -> frozenset[str]:
+        """Hashes of all sessions and ids of all API tokens that hold now."""
+        sessions = await self._connection.rows(
+            "living_sessions", seen_after=seen_after, created_after=created_after
+        )
+        tokens = await self._connection.rows("living_tokens", now=self._clock())
+        return frozenset(row["held"] for row in (*sessions, *tokens))
+
     async def sessions_of(self, user_id: int) -> list[SessionRow]:
         """A user's sessions, the one used last first."""
         return [

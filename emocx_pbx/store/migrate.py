@@ -13,7 +13,7 @@ import aiosqlite
 from emocx_pbx.errors import StoreError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_NAME = re.compile(r"^(?P<number>\d{4})_[a-z0-9_]+\.sql$")
+_NAME = re.compile(r"^(?P<number>\d{4})_[a-z0-9_]+\.sql\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,18 @@ from aiohttp import web
 
 from emocx_pbx.web import admin, assets, chat, pages
 from emocx_pbx.web.admin.check import LAST, LastCheck
+from emocx_pbx.web.guards import MAX_BODY, bounded
 from emocx_pbx.web.identity import account
-from emocx_pbx.web.identity.account import PASSWORDS, THROTTLE
+from emocx_pbx.web.identity.account import PASSWORDS
 from emocx_pbx.web.identity.passwords import Passwords
+from emocx_pbx.web.identity.sessions import THROTTLE
 from emocx_pbx.web.identity.throttle import Throttle
 from emocx_pbx.web.limited import LIMITS, clocked, limited, rate_headers
 from emocx_pbx.web.middlewares import errors, guard, secure_headers
 from emocx_pbx.web.parts import PARTS, Parts
+from emocx_pbx.web.v1.feeds import FEEDS, Feeds
 from emocx_pbx.web.v1.limits import RateLimits
 from emocx_pbx.web.v1.routes import routes as v1_routes
-
-#: Largest request body; a query is one or two sentences, a policy some pages.
-MAX_BODY = 256 * 1024
 
 #: Each area names its own routes.
 AREAS: tuple[Callable[[], list[web.RouteDef]], ...] = (
@@ -35,11 +35,12 @@ AREAS: tuple[Callable[[], list[web.RouteDef]], ...] = (
 
 def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Application:
     """The app over the controller's parts."""
-    app = web.Application(middlewares=[clocked, errors, guard, limited], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[clocked, errors, bounded, guard, limited], client_max_size=MAX_BODY)
     app[PARTS] = parts
     app[PASSWORDS] = passwords or Passwords()
     app[THROTTLE] = Throttle(parts.clock)
     app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)
+    app[FEEDS] = Feeds(parts)
     app[LAST] = LastCheck(asyncio.Lock())
     app.on_response_prepare.append(secure_headers)
     app.on_response_prepare.append(rate_headers)

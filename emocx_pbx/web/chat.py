@@ -17,6 +17,7 @@ from emocx_pbx.chat.desk import MAX_TEXT, ChatRefused, Desk
 from emocx_pbx.chat.numbers import MAX_CHARS
 from emocx_pbx.chat.tickets import Ticket
 from emocx_pbx.web.assets import FOLDER
+from emocx_pbx.web.guards import form_of
 from emocx_pbx.web.identity.access import FRAME_ANCESTORS, public_without_form
 from emocx_pbx.web.identity.sessions import address_of, same_site
 from emocx_pbx.web.parts import parts_of
@@ -127,7 +128,7 @@ async def _form(request: web.Request) -> dict[str, str]:
     """The form's texts; another site's page may not fill it in for a visitor."""
     if not same_site(request):
         raise web.HTTPForbidden(text=t("errors.form"))
-    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+    return dict(await form_of(request))
 
 
 def _address(request: web.Request, ticket: Ticket) -> str:

@@ -6,9 +6,11 @@ import time
 
 from aiohttp import web
 
+from emocx_pbx.limits import place_of
+from emocx_pbx.web.guards import Handler
 from emocx_pbx.web.identity.sessions import address_of, visitor_of
-from emocx_pbx.web.middlewares import Handler, problem
 from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.problem import problem
 from emocx_pbx.web.v1.limits import WINDOW_S, RateLimits, Verdict
 from emocx_pbx.web.v1.table import EVENTS
 
@@ -37,7 +39,7 @@ async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
     client = (
         f"user {visitor.user.user_id}" if visitor.user
         else f"token {visitor.token_id}" if visitor.token_id
-        else f"address {address_of(request)}"
+        else f"address {place_of(address_of(request))}"
     )  # fmt: skip
     verdict = request.app[LIMITS].ask(client, parts_of(request).clock())
     request[_VERDICT] = verdict

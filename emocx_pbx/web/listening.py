@@ -1,32 +1,196 @@
-"""Opens the HTTP door: the server with its own TLS, if set, and the first administrator's link."""
+"""Opens the HTTP door: bounded connections with deadlines, TLS if set, and the first administrator's link."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
 import ssl
 import time
+from collections.abc import Callable
+from typing import Any, Final
 
+import structlog
 from aiohttp import web
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.settings.settings import Settings
+from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.accounts import Accounts
+from emocx_pbx.web.connections import Room
+from emocx_pbx.web.identity.forwarded import networks
 from emocx_pbx.web.identity.links import announce_first_link
 
+log = structlog.get_logger()
 
-async def listen(app: web.Application, settings: Settings, accounts: Accounts) -> web.AppRunner:
-    """Listen as the settings say; the runner's `addresses` tell the port.
+#: Time for a request's line and headers to come, from the connection or the answer before; and so also
+#: the time that an idle connection is kept.
+HEADERS_S: Final = 15.0
+#: Time for the handshake of TLS.
+HANDSHAKE_S: Final = 5.0
+#: Connections that the kernel keeps for us until they are taken.
+BACKLOG: Final = 128
+#: Pause after the kernel had no descriptor or memory left for us.
+EXHAUSTED_S: Final = 0.5
+#: Descriptors that HTTP leaves to FastAGI, AMI, the store, workers and receivers.
+RESERVED: Final = 400
+#: How the server reads: bodies as they are, nothing drained that nobody asked for.
+READING: Final[dict[str, Any]] = {
+    "access_log": None,
+    "auto_decompress": False,
+    "keepalive_timeout": HEADERS_S,
+    "lingering_time": 0.0,
+    "max_field_size": 8190,
+    "max_headers": 64,
+    "max_line_size": 8190,
+}
+
+
+class Connection(web.RequestHandler):
+    """One connection, which tells when it is gone."""
+
+    __slots__ = ("_on_gone",)
+
+    def __init__(self, server: Any, on_gone: Callable[[], None]) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **READING)
+        self._on_gone = on_gone
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Free its place."""
+        super().connection_lost(exc)
+        self._on_gone()
+
+
+class Listening:
+    """The open door; `stop` closes it."""
+
+    def __init__(
+        self, app: web.Application, http: HttpSettings, tls: ssl.SSLContext | None, most: int
+    ) -> None:
+        """`most` connections are taken at once."""
+        self._http, self._tls = http, tls
+        trusted = networks(http.trusted_proxies) if http.behind_proxy else ()
+        self.room = Room(most, min(http.connections_per_address, most), trusted)
+        self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=1.0, **READING)
+        self._sockets: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        """The port listened on."""
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            self._http.host or None, self._http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        try:
+            for family, _, _, _, address in sorted(set(found)):
+                place = (address[0], self.port or address[1], *address[2:])
+                sock = socket.create_server(place, family=family, backlog=BACKLOG)
+                sock.setblocking(False)
+                self._sockets.append(sock)
+                self.port = sock.getsockname()[1]
+        except OSError:
+            await self.stop()
+            raise
+        for sock in self._sockets:
+            self._own(self._accept(sock))
+
+    async def stop(self) -> None:
+        """Stop listening, and end every connection."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sock in self._sockets:
+            sock.close()
+        self._sockets.clear()
+        await self._runner.cleanup()
+
+    async def _accept(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, peer = await loop.sock_accept(sock)
+            except OSError as error:
+                # No descriptor is left, or the client is gone already.
+                log.warning("connection not taken", key="http.exhausted", why=str(error))
+                await asyncio.sleep(EXHAUSTED_S)
+                continue
+            place = self.room.enter(str(peer[0]))
+            if place is None:
+                log.warning("connection refused: too many", key="http.crowded", open=self.room.open)
+                client.close()
+            elif self._tls is None:
+                # Nothing is waited for, so that the next one is taken in the same turn.
+                await self._connect(client, place)
+            else:
+                self._own(self._connect(client, place))
+
+    async def _connect(self, client: socket.socket, place: str) -> None:
+        """Make a connection of a socket; it frees its place when it is gone."""
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if not left:
+                left = True
+                self.room.leave(place)
+
+        server = self._runner.server
+        handshake = {"ssl_handshake_timeout": HANDSHAKE_S} if self._tls else {}
+        try:
+            with contextlib.suppress(OSError):
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Connection(server, leave),
+                client,
+                ssl=self._tls,
+                **handshake,
+            )
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            leave()
+            client.close()
+            log.debug("no connection came of it", key="http.no_connection", why=str(error))
+        except BaseException:
+            leave()
+            client.close()
+            raise
+
+    def _own(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("connection failed by our fault", key="http.connection_failed", exc_info=error)
+
+
+async def listen(
+    app: web.Application, settings: Settings, accounts: Accounts, descriptors: int = 65_536
+) -> Listening:
+    """Listen as the settings say; `port` of what is returned tells where.
+
+    Args:
+        app: what answers.
+        settings: all settings.
+        accounts: asked whether there is an administrator.
+        descriptors: files that this process may have open.
 
     Raises:
         SettingsError: the files of TLS can't be used.
         OSError: the address is taken.
     """
-    tls = tls_context(settings)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    site = web.TCPSite(runner, settings.http.host, settings.http.port, ssl_context=tls)
-    await site.start()
-    await announce_first_link(accounts, settings.http, runner.addresses[0][1], time.time())
-    return runner
+    most = min(settings.http.max_connections, max(16, descriptors - RESERVED))
+    listening = Listening(app, settings.http, tls_context(settings), most)
+    await listening.start()
+    await announce_first_link(accounts, settings.http, listening.port, time.time())
+    return listening
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import quote
 
@@ -11,9 +11,12 @@ import structlog
 from aiohttp import web
 
 from emocx_pbx.errors import EmocxError, InputError, PeerUnavailable, RefusedError
+from emocx_pbx.web.guards import Handler, form_of, take_body
 from emocx_pbx.web.identity.access import FRAME_ANCESTORS, Access, access_of
+from emocx_pbx.web.identity.passwords import Busy
 from emocx_pbx.web.identity.sessions import (
     VISITOR,
+    TooManyTries,
     form_token_fits,
     identify,
     is_secure,
@@ -21,12 +24,11 @@ from emocx_pbx.web.identity.sessions import (
     visitor_of,
 )
 from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.problem import problem
 from emocx_pbx.web.render import render, see_other
 from emocx_pbx.web.strings import t
 
 log = structlog.get_logger()
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: No script, style or picture but our own files; inline ones are refused by browsers.
 POLICY: Final = (
@@ -40,12 +42,6 @@ HSTS: Final = "max-age=63072000"
 _PROGRAMS = re.compile(r"^/(api/|metrics$|healthz$|readyz$)")
 #: Requests that change nothing.
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-def problem(status: int, title: str, detail: str) -> web.Response:
-    """An RFC 9457 problem document."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return web.json_response(body, status=status, content_type="application/problem+json")
 
 
 def failure(request: web.Request, status: int, title: str, detail: str) -> web.Response:
@@ -66,9 +62,17 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise
         known = error.text if error.text and not error.text.startswith(f"{error.status}:") else ""
         answer = failure(request, error.status, error.reason, known or t(f"errors.e{error.status}", ""))
-        for name in ("Allow", "Retry-After"):
+        for name in ("Allow", "Retry-After", "WWW-Authenticate"):
             if name in error.headers:
                 answer.headers[name] = error.headers[name]
+        return answer
+    except TooManyTries as error:
+        answer = failure(request, 429, "Too many requests", str(error))
+        answer.headers["Retry-After"] = str(math.ceil(error.wait_s))
+        return answer
+    except Busy as error:
+        answer = failure(request, 503, "Service unavailable", str(error))
+        answer.headers["Retry-After"] = "5"
         return answer
     except InputError as error:
         return failure(request, 422, "Unprocessable content", str(error))
@@ -102,6 +106,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[VISITOR] = await identify(request)
     if refusal := _refusal(request, access):
         return refusal
+    visitor = visitor_of(request)
+    await take_body(request, known=visitor.user is not None or bool(visitor.scopes))
     if request.method not in _SAFE and access.csrf and _by_browser(request, access):
         await _check_form(request)
     return await handler(request)
@@ -135,8 +141,8 @@ def _by_browser(request: web.Request, access: Access) -> bool:
 
 async def _check_form(request: web.Request) -> None:
     given = request.headers.get("X-CSRF-Token", "")
-    if not given and request.content_type in {"application/x-www-form-urlencoded", "multipart/form-data"}:
-        given = str((await request.post()).get("csrf", ""))
+    if not given:
+        given = (await form_of(request)).get("csrf", "")
     if not same_site(request) or not form_token_fits(request, given):
         log.warning("change refused", key="http.forged", route=_route(request))
         raise web.HTTPForbidden(text=t("errors.form"))

@@ -24,6 +24,7 @@ import structlog
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.errors import EmocxError, PeerUnavailable, StoreError
 from emocx_pbx.live.feed import LiveFeed
+from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
@@ -104,10 +105,10 @@ async def _serve(settings: Settings, life: str, controller: Controller, running:
         live = LiveFeed(controller.mirror, life, time.time)
         parts = _parts(settings, store, controller, live, tally)
         controller.on_moved = parts.chat.watch
-        runner = await listen(create_app(parts), settings, store.accounts)
-        stack.push_async_callback(runner.cleanup)
-        controller.tell(Listening(runner.addresses[0][1]))
-        log.info("web up", key="web.up", http=runner.addresses[0][1])
+        door = await listen(create_app(parts), settings, store.accounts, raise_descriptor_limit())
+        stack.push_async_callback(door.stop)
+        controller.tell(Listening(door.port))
+        log.info("web up", key="web.up", http=door.port)
         beside = [
             asyncio.create_task(_report(controller, tally, live), name="report"),
             asyncio.create_task(_reread_receivers(store, stale), name="receivers"),

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
-from emocx_pbx.wire.message import Message
+from emocx_pbx.wire.message import BadMessage, Message
 
 #: No message comes near this; more is a broken stream.
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -20,6 +20,18 @@ CLOSE_S: Final = 1.0
 In = TypeVar("In")
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+def decoded(decoder: msgspec.msgpack.Decoder[In], body: bytes) -> In:
+    """The message in a frame.
+
+    Raises:
+        BadMessage: there is none.
+    """
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # text that is no UTF-8, deep nesting
+        raise BadMessage(f"not a message: {error}") from error
 
 
 class Link(Generic[In]):
@@ -38,19 +50,26 @@ class Link(Generic[In]):
 
         Raises:
             PeerUnavailable: the other end is gone, or has not read for long.
+            BadMessage: it can't be written, or is longer than the other end takes; nothing was sent.
         """
         if self._writer.transport.is_closing():
             raise PeerUnavailable("the other end is gone")
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
             raise PeerUnavailable("the other end does not read")
-        body = _encode(message)
+        try:
+            body = _encode(message)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadMessage(f"{type(message).__name__}: {error}") from error
+        if len(body) > MAX_BYTES:
+            raise BadMessage(f"{type(message).__name__} of {len(body)} bytes; at most {MAX_BYTES} are taken")
         self._writer.write(len(body).to_bytes(4, "big") + body)
 
     async def receive(self) -> In | None:
         """The next message; None when the other end closed.
 
         Raises:
-            ProtocolError: what came is no message.
+            BadMessage: what came is no message; the next one can be received.
+            ProtocolError: the stream makes no sense any more.
         """
         try:
             size = int.from_bytes(await self._reader.readexactly(4), "big")
@@ -59,10 +78,7 @@ class Link(Generic[In]):
             body = await self._reader.readexactly(size)
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
-        try:
-            return self._decoder.decode(body)
-        except msgspec.MsgspecError as error:
-            raise ProtocolError(f"not a message: {error}") from error
+        return decoded(self._decoder, body)
 
     async def close(self) -> None:
         """Close this end once what was sent is on its way; gives up after CLOSE_S."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, cast
+from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ class Desk:
     def __init__(self, *modes: str) -> None:
         self.sent: list[Message] = []
         lane = cast(Lane, AtOnce())
-        announced = [AnnounceTap(f"uuid-{mode}", "call-1", mode) for mode in modes]
+        announced = [AnnounceTap(uuid_of(mode), "call-1", mode) for mode in modes]
         self.call = CallAudio(announced[0], SETTINGS, Models(speech=Loud()), lane, self.sent.append)
         self.taps = {a.mode: Tap(a, self.call, lane, self.sent.append, lambda tap: None) for a in announced}
 
@@ -56,6 +57,10 @@ class Desk:
     def play(self, mode: str, samples: Samples, first: int, at: float) -> None:
         """The 20 ms from sample `first` on, arriving at `at`; `samples` is (n,) or (n, 2)."""
         self.taps[mode].audio(samples[first : first + 160].astype("<i2").tobytes(), 8000, at)
+
+
+def uuid_of(name: str) -> str:
+    return str(uuid5(NAMESPACE_URL, name))
 
 
 def expected(call: Call) -> tuple[list[Reading], list[Span]]:
@@ -80,7 +85,7 @@ def test_two_one_sided_taps_read_as_a_stereo_one(call: Call, burst: int) -> None
         (r.t0, r.t1, r.scores.probabilities) for r in readings
     ]
     assert [(s.side, s.t0, s.t1) for s in desk.of(SpeechHeard)] == [(s.side, s.t0, s.t1) for s in spans]
-    assert {m.uuid for m in desk.of(TapEnded)} == {"uuid-customer", "uuid-agent"}
+    assert {m.uuid for m in desk.of(TapEnded)} == {uuid_of("customer"), uuid_of("agent")}
     assert desk.of(TapEnded)[-1].audio_s == 26.0
 
 
@@ -128,7 +133,7 @@ def test_a_new_agent_tap_joins_after_a_transfer(call: Call) -> None:
         desk.play("customer", call[0], number * 160, at)
         desk.play("agent", call[1], number * 160, at)
     desk.taps["agent"].ended("peer closed", 1013.0)
-    again = AnnounceTap("uuid-second", "call-1", "agent")
+    again = AnnounceTap(uuid_of("second"), "call-1", "agent")
     lane = cast(Lane, AtOnce())
     desk.taps["agent"] = Tap(again, desk.call, lane, desk.sent.append, lambda tap: None)
     for number in range(half, 1300):

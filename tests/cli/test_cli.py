@@ -227,6 +227,10 @@ def test_init_writes_once_for_its_owner_alone(tmp_path: Path, capsys: pytest.Cap
     assert cli.main(["init", str(path)]) == 0
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load(path, {}).asterisk.port == 5038
+    token = load(path, {}).http.api_token
+    assert len(token) >= 40 and not load(path, {}).http.open_to_this_machine
+    assert cli.main(["init", str(tmp_path / "other.toml")]) == 0
+    assert load(tmp_path / "other.toml", {}).http.api_token != token
     assert cli.main(["init", str(path)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert cli.main(["init", str(tmp_path / "absent" / "x.toml")]) == 2

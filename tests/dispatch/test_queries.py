@@ -13,6 +13,8 @@ from emocx_pbx.routing.policy import Policy, Rule
 POLICY = Policy(rules=(Rule(name="angry", emotion=("angry",), queue="care", priority=10),))
 ANGRY = (0.9, 0.05, 0.05, 0.0)
 
+UUID = "5a0f1f9e-0000-4000-8000-000000000001"
+
 
 class Worker:
     """A worker that takes what it is sent."""
@@ -84,17 +86,17 @@ async def test_opting_out_asks_no_model():
 async def test_speech_is_announced_heard_and_decided():
     pool = Pool()
     door = doors(pool, deadline_s=5)
-    assert door.listen("u1", "1.1") == 9092
-    assert pool.worker.sent[0].uuid == "u1"
-    deciding = asyncio.create_task(door.by_speech("u1", Caller("1.1", default_queue="support")))
-    door.on_heard(ListenResult("u1", "1.1", "utterance", "this is a scandal", ANGRY, 0.5, ANGRY, ANGRY))
+    assert door.listen(UUID, "1.1") == 9092
+    assert pool.worker.sent[0].uuid == UUID
+    deciding = asyncio.create_task(door.by_speech(UUID, Caller("1.1", default_queue="support")))
+    door.on_heard(ListenResult(UUID, "1.1", "utterance", "this is a scandal", ANGRY, 0.5, ANGRY, ANGRY))
     assert (await deciding).queue == "care"
 
 
 async def test_speech_that_is_never_heard_ends_at_the_deadline():
     door = doors(Pool())
-    door.listen("u1", "1.1")
-    decision = await door.by_speech("u1", Caller("1.1", default_queue="support"))
+    door.listen(UUID, "1.1")
+    decision = await door.by_speech(UUID, Caller("1.1", default_queue="support"))
     assert (decision.status, decision.queue) == ("timeout", "support")
     with pytest.raises(PeerUnavailable):
         doors(Pool(None)).listen("u2", "1.2")
@@ -104,7 +106,7 @@ async def test_nobody_is_listened_to_without_a_model_for_it():
     pool = Pool()
     pool.worker = Worker(speech_model=None)
     with pytest.raises(PeerUnavailable):
-        doors(pool).listen("u1", "1.1")
+        doors(pool).listen(UUID, "1.1")
     assert not pool.worker.sent
 
 

@@ -267,3 +267,16 @@ async def test_cancelling_run_ends_everything_that_waits() -> None:
         with pytest.raises(PeerUnavailable):
             await within(waiting)
         assert not hub.gateway.state.up
+
+
+@pytest.mark.parametrize("header", ["ActionID", "Event", "EventList", "Response", "CommandID", "UserEvent"])
+async def test_repeated_headers_of_a_sites_own_event_never_cut_the_link(header: str) -> None:
+    async with FakeAmi() as ami, gateway(ami, ping_s=60.0) as hub:
+        await hub.up()
+        ami.send(message(("Event", "UserEvent"), ("UserEvent", "site"), (header, "a"), (header, "b")))
+        ami.send(message(("Event", "UserEvent"), ("event", "Hangup"), ("Uniqueid", "1.1")))
+        ami.send(message(("Event", "Last")))
+        await hub.until(lambda: any(event.get("Event") == "Last" for event in hub.events))
+        assert hub.states[-1].up
+        # What a site adds is no event of Asterisk's, however it is spelled.
+        assert not [event for event in hub.events if event["Event"] == "Hangup"]

@@ -88,7 +88,7 @@ def test_a_webhook_secret_may_come_from_the_environment(tmp_path: Path) -> None:
             "http.host: expected 127.0.0.1, or http.behind_proxy = true, or TLS, got 0.0.0.0",
         ),
         (
-            '[http]\nhost = "::"\napi_token = "t"',
+            '[http]\nhost = "::"\napi_token = "a token of 24 characters"',
             "http.host: expected 127.0.0.1, or http.behind_proxy = true, or TLS, got ::",
         ),
         ("[analysis]\nbase_port = 65530\nworkers = 8", "analysis.base_port: leaves no port"),
@@ -161,7 +161,9 @@ def test_loopback(host: str, loopback: bool) -> None:
 
 
 def test_the_sample_changes_nothing(tmp_path: Path) -> None:
-    assert msgspec.structs.replace(load(file(tmp_path, sample_toml()), {}), directory="") == Settings()
+    assert (
+        msgspec.structs.replace(load(file(tmp_path, sample_toml()), {}), directory="", file="") == Settings()
+    )
 
 
 def test_the_sample_uncommented_is_the_defaults_and_one_webhook(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from web_site import PASSWORD, TEST, Site
 
 from emocx_pbx.web.identity.links import LINK_S, new_link
-from emocx_pbx.web.identity.throttle import LIMITS, WINDOW_S
+from emocx_pbx.web.identity.throttle import HERE, PLACE, WINDOW_S
 
 
 async def test_name_and_password_become_a_session(site: Site) -> None:
@@ -44,7 +44,7 @@ async def test_guessing_is_slowed_down_and_the_owner_comes_in_later(site: Site) 
     await site.user("ann", "supervisor")
     browser = site.browser()
     await browser.open("/login")
-    for _ in range(LIMITS["account"]):
+    for _ in range(HERE):
         async with await browser.post("/login", name="ann", password="wrong wrong") as response:
             assert response.status == 401
     async with await browser.post("/login", name="ANN", password=PASSWORD) as response:
@@ -59,10 +59,10 @@ async def test_guessing_many_names_from_one_address_is_slowed_down(site: Site) -
     browser = site.browser()
     await browser.open("/login")
     statuses = []
-    for n in range(LIMITS["address"] + 1):
+    for n in range(PLACE + 1):
         async with await browser.post("/login", name=f"user{n}", password="wrong wrong") as response:
             statuses.append(response.status)
-    assert statuses == [401] * LIMITS["address"] + [429]
+    assert statuses == [401] * PLACE + [429]
 
 
 async def test_the_session_changes_with_the_login_and_ends_with_logout(site: Site) -> None:

@@ -23,12 +23,13 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, load_policy
-from emocx_pbx.settings.settings import Settings
+from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.account_rows import Actor, Role, User
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
 from emocx_pbx.web.identity.passwords import Passwords, new_token, token_hash
 from emocx_pbx.web.identity.sessions import SESSION, cookie_name, form_token
+from emocx_pbx.web.listening import READING
 from emocx_pbx.web.parts import Parts
 from emocx_pbx.webhooks.schedule import Outcome
 
@@ -180,12 +181,12 @@ class Site:
 
 async def open_site(path: Path, settings: Settings | None = None) -> Site:
     """A site over a new database; `stop` it and close its store."""
-    settings = settings or Settings(directory=str(path))
+    settings = settings or Settings(directory=str(path), http=HttpSettings(open_to_this_machine=True))
     clock = Clock()
     store = await Store.open(path / "emocx.db", settings.webhooks, clock)
     try:
         site = Site(store, settings, clock)
-        await site.server.start_server()
+        await site.server.start_server(**READING)  # as the real door reads
     except BaseException:
         await store.close()  # its threads would keep the tests from ending
         raise

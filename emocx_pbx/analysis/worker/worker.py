@@ -33,10 +33,10 @@ from emocx_pbx.analysis.worker.models import Loader, Models, Newer
 from emocx_pbx.analysis.worker.questions import Questions
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.audio.pcm import FloatArray
-from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler
 from emocx_pbx.wire.link import Link
-from emocx_pbx.wire.message import Message
+from emocx_pbx.wire.message import BadMessage, Message
 
 log = structlog.get_logger()
 
@@ -91,7 +91,7 @@ class Worker:
         """Tell the controller; a controller that is gone ends us anyway."""
         try:
             self._link.send(message)
-        except PeerUnavailable as error:
+        except (PeerUnavailable, BadMessage) as error:
             log.warning("controller not told", key="worker.unsent", why=str(error))
 
     async def load(self) -> None:
@@ -247,7 +247,14 @@ class Worker:
     def _own(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """One answer that fails is its caller's loss alone."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("an answer failed", key="worker.task_failed", exc_info=error)
+            self.count("tasks_failed")
 
     # Life.
 
@@ -279,6 +286,25 @@ class Worker:
             log.warning("last readings not done in time", key="worker.unflushed")
 
 
+async def _obey_one(worker: Worker, link: Link[ToWorker]) -> bool:
+    """Act on one message; False when there is nothing more to do. No message ends the worker."""
+    try:
+        message = await link.receive()
+        if message is None or isinstance(message, Shutdown):
+            return False
+        worker.take(message)
+    except BadMessage as error:
+        log.error("message refused", key="worker.bad_message", why=str(error))
+        worker.count("messages_refused")
+    except ProtocolError:
+        raise
+    except Exception:
+        # The outermost loop of messages: taps go on whatever one of them does.
+        log.exception("message not handled", key="worker.message_failed")
+        worker.count("messages_failed")
+    return True
+
+
 async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], float]) -> int:
     """Run a worker until Shutdown, SIGTERM or the end of the link; the process's exit status."""
     worker = Worker(config, link, now)
@@ -305,9 +331,15 @@ async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], fl
         await worker.load_late()
 
     async def obey() -> None:
-        while (message := await link.receive()) is not None and not isinstance(message, Shutdown):
-            worker.take(message)
-        stop.set()
+        try:
+            while await _obey_one(worker, link):
+                pass
+        except ProtocolError as error:
+            log.critical(
+                "the controller can't be understood, giving up", key="worker.garbled", why=str(error)
+            )
+        finally:
+            stop.set()
 
     try:
         async with asyncio.TaskGroup() as group:

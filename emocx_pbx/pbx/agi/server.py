@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from emocx_pbx.errors import EmocxError, PeerUnavailable, ProtocolError, RefusedError
+from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.agi.protocol import (
     MAX_OPENING,
     MAX_OPENING_LINES,
@@ -128,6 +129,7 @@ class AgiServer:
         deadlines: Mapping[str, float] | None = None,
         count: Callable[[str], None] = lambda name: None,
         max_requests: int = 256,
+        allow: AllowList | None = None,
     ) -> None:
         """Prepare; `start` listens.
 
@@ -139,12 +141,13 @@ class AgiServer:
             deadline_s: time from the opening of the connection to the handler's answer.
             deadlines: other deadlines for paths that need them, such as `{"/heard": 3.0}`.
             count: adds one to a counter: agi_requests, agi_late, agi_failed, agi_malformed, agi_hangups,
-                agi_crowded.
+                agi_crowded, agi_refused.
             max_requests: connections beyond these are closed at once.
+            allow: who may ask; None: everybody.
         """
         self.host, self.port = host, port
         self._handler, self._deadline_s, self._deadlines = handler, deadline_s, dict(deadlines or {})
-        self._count, self._max_requests = count, max_requests
+        self._count, self._max_requests, self._allow = count, max_requests, allow
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -182,6 +185,8 @@ class AgiServer:
         began = asyncio.get_running_loop().time()
         request: AgiRequest | None = None
         try:
+            if not await self._may_ask(writer):
+                return
             env = await _read_opening(reader, min(OPENING_S, self._deadline_s))
             if env is None:
                 log.debug("AGI port probed", key="agi.probed")
@@ -209,6 +214,16 @@ class AgiServer:
             self._count("agi_failed")
         finally:
             writer.close()
+
+    async def _may_ask(self, writer: asyncio.StreamWriter) -> bool:
+        if self._allow is None:
+            return True
+        peer, ours = (writer.get_extra_info(name) or [""] for name in ("peername", "sockname"))
+        if await self._allow.allows(str(peer[0]), str(ours[0])):
+            return True
+        log.warning("AGI request from an address that may not ask", key="agi.refused", peer=peer[0])
+        self._count("agi_refused")
+        return False
 
     async def _answer(self, request: AgiRequest, channel: _Channel, ends_at: float) -> None:
         """Run the handler until it answers, the caller is gone or time is over; then set its variables."""

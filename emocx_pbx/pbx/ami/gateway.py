@@ -188,7 +188,7 @@ class AmiGateway:
 
     def _fully_booted(self, event: Mapping[str, str]) -> None:
         uptime = event.get("Uptime", "")
-        self._uptime_s = float(uptime) if uptime.isdigit() else None
+        self._uptime_s = float(uptime) if uptime.isascii() and uptime.isdigit() else None
         first = not self._booted.is_set()
         self._booted.set()
         if self._link is not None and first:

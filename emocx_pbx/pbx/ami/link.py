@@ -32,6 +32,10 @@ MAX_PENDING: Final = 1_000
 """Actions waiting for answers; more means that Asterisk answers pings but nothing else."""
 
 
+#: Headers by which messages are told apart.
+SINGLE: Final = frozenset({"event", "response", "actionid", "commandid", "eventlist", "message"})
+
+
 def plain(message: Any) -> dict[str, str]:
     """A panoramisk message as a dict; repeated headers joined by newlines."""
     headers = {}
@@ -39,6 +43,29 @@ def plain(message: Any) -> dict[str, str]:
         if key != "content" or value:
             headers[key] = value if isinstance(value, str) else "\n".join(value)
     return headers
+
+
+def read_message(text: str) -> Message | None:
+    """One message of the wire, without its blank line; None if it is neither event nor response.
+
+    A header of any spelling may come repeated: those that say what the message is, and whose, have
+    their first value then, which is Asterisk's own (a site's UserEvent adds its headers behind).
+    """
+    values: dict[str, list[str]] = {}
+    spelled: dict[str, str] = {}
+    for line in text.split("\r\n"):
+        name, found, value = line.partition(": ")
+        if found and name:
+            values.setdefault(name.lower(), []).append(value)
+            spelled.setdefault(name.lower(), name)
+    if "event" not in values and "response" not in values:
+        return None
+    return Message(
+        {
+            spelled[name]: found[0] if len(found) == 1 or name in SINGLE else found
+            for name, found in values.items()
+        }
+    )
 
 
 class LinkAction(Action):  # type: ignore[misc]
@@ -89,9 +116,7 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]
         while not self.closed and (end := buffer.find(b"\r\n\r\n", max(seen, start))) >= 0:
             text = buffer[start:end].decode(self.encoding, "replace").lstrip("\r\n")
             start = end + 4
-            message = Message.from_line(text) if text else None
-            if message is not None:
-                self.handle_message(message)
+            self._handle(text)
         del buffer[:start]
         if len(buffer) > MAX_MESSAGE:
             self._link.end(f"message of more than {MAX_MESSAGE} bytes")
@@ -106,6 +131,14 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]
             del self._buffer[: len(line) + 1]
             self._link.greet(self.version)
         return bool(found)
+
+    def _handle(self, text: str) -> None:
+        try:
+            if (message := read_message(text)) is not None:
+                self.handle_message(message)
+        except Exception:
+            # The outermost loop of messages: asyncio would cut the link for one that can't be handled.
+            log.exception("message of Asterisk not handled", key="ami.message_failed")
 
     def handle_message(self, message: Any) -> None:
         """Give an answer to its action, and every other event to the link.

@@ -108,11 +108,11 @@ def asterisk_version(core_version: str, banner: str) -> str:
         banner: the AMI version; its major number is Asterisk's less 11 (9 with 20, 11 with 22), which
             gives the oldest version it can be when CoreSettings was refused.
     """
-    found = re.search(r"\d+(\.\d+)+", core_version)
+    found = re.search(r"[0-9]+(\.[0-9]+)+", core_version)
     if found:
         return found.group()
-    major = banner.split(".", 1)[0]
-    return f"{int(major) + 11}.0.0" if major.isdigit() and int(major) >= 7 else ""
+    major = re.match(r"[0-9]{1,4}(?=\.|\Z)", banner)
+    return f"{int(major[0]) + 11}.0.0" if major and int(major[0]) >= 7 else ""
 
 
 def backoff(failures: int, rng: random.Random) -> float:

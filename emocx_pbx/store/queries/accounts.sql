@@ -37,6 +37,14 @@ FROM session s JOIN user u ON u.user_id = s.user_id
 WHERE s.session_hash = :session_hash AND s.last_seen_at > :seen_after AND s.created_at > :created_after
   AND u.disabled_at IS NULL;
 
+-- name: living_sessions(seen_after, created_after)
+SELECT s.session_hash AS held FROM session s JOIN user u ON u.user_id = s.user_id
+WHERE s.last_seen_at > :seen_after AND s.created_at > :created_after AND u.disabled_at IS NULL;
+
+-- name: living_tokens(now)
+SELECT token_id AS held FROM api_token
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
+
 -- name: sessions_of(user_id)
 SELECT * FROM session WHERE user_id = :user_id ORDER BY last_seen_at DESC;
 

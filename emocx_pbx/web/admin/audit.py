@@ -7,6 +7,7 @@ from yarl import URL
 
 from emocx_pbx.web.admin.shared import page
 from emocx_pbx.web.identity.access import allow
+from emocx_pbx.web.numbers import whole
 from emocx_pbx.web.parts import parts_of
 
 #: Changes on a page.
@@ -22,7 +23,7 @@ async def audit(request: web.Request) -> web.StreamResponse:
     query = request.query
     before = query.get("before", "")
     rows = await parts_of(request).store.audit.rows(
-        int(before) if before.isdecimal() and len(before) < 19 else None,
+        whole(before),
         query.get("actor") or None,
         query.get("kind") if query.get("kind") in KINDS else None,
         LISTED + 1,

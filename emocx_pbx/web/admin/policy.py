@@ -14,6 +14,7 @@ from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.routing.policy import parse_policy, policy_text, unknown_queues, validate
 from emocx_pbx.routing.preview import preview
 from emocx_pbx.web.admin.shared import page
+from emocx_pbx.web.guards import form_of as fields
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
@@ -63,7 +64,7 @@ async def _page(
 @allow("admin")
 async def change(request: web.Request) -> web.StreamResponse:
     """Try a text on past queries, or save it."""
-    form = await request.post()
+    form = await fields(request)
     text = str(form.get("text", "")).replace("\r\n", "\n")
     based_on = str(form.get("based_on", ""))
     if form.get("do") != "save":

@@ -8,6 +8,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
+from emocx_pbx.web.guards import form_of as fields
+from emocx_pbx.web.numbers import whole
 from emocx_pbx.web.render import render
 from emocx_pbx.web.strings import t, texts
 
@@ -41,7 +43,7 @@ def page(request: web.Request, section: str, *, status: int = 200, **context: An
 
 async def form_of(request: web.Request) -> Mapping[str, str]:
     """A form's texts, stripped; of a repeated name the last."""
-    return {key: value.strip() for key, value in (await request.post()).items() if isinstance(value, str)}
+    return {key: value.strip() for key, value in (await fields(request)).items()}
 
 
 def whole_number(form: Mapping[str, str], name: str, least: int, most: int) -> int:
@@ -50,10 +52,7 @@ def whole_number(form: Mapping[str, str], name: str, least: int, most: int) -> i
     Raises:
         InputError: it is none, or out of bounds.
     """
-    try:
-        value = int(form.get(name, ""))
-    except ValueError:
-        value = least - 1
-    if not least <= value <= most:
+    value = whole(form.get(name, "").removeprefix("+"))
+    if value is None or not least <= value <= most:
         raise InputError(t("admin.number", name=name, least=least, most=most))
     return value

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.web.admin.shared import DAY_S, form_of, page, whole_number
+from emocx_pbx.web.guards import form_of as fields
 from emocx_pbx.web.identity.access import SCOPES, allow
 from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.identity.sessions import actor_of
@@ -40,7 +41,7 @@ async def tokens(request: web.Request) -> web.StreamResponse:
 async def add(request: web.Request) -> web.StreamResponse:
     """A new token; the page that answers is the only place where it is shown."""
     form, parts = await form_of(request), parts_of(request)
-    given = (await request.post()).getall("scopes", [])
+    given = (await fields(request)).getall("scopes", [])
     scopes = [scope for scope in SCOPES if scope in given]
     name = form.get("name", "")
     try:

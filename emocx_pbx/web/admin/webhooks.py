@@ -16,6 +16,7 @@ from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.settings.receiver_url import HIDDEN, shown_url
 from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
 from emocx_pbx.web.admin.shared import form_of, page, whole_number
+from emocx_pbx.web.guards import form_of as fields
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
@@ -195,7 +196,7 @@ def moment(form: Mapping[str, str], name: str) -> float | None:
 
 async def _receiver(request: web.Request, form: Mapping[str, str], name: str, secret: str) -> WebhookSettings:
     """The receiver that a form describes, checked like those of the settings."""
-    given = (await request.post()).getall("events", [])
+    given = (await fields(request)).getall("events", [])
     url, stored = form.get("url", ""), parts_of(request).store.receivers.find(name)
     if stored is not None and url == shown_url(stored.url):
         url = stored.url  # the form shows it without its secrets: it was left as it is

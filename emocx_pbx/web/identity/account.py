@@ -7,18 +7,21 @@ from aiohttp import web
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import Actor, User
+from emocx_pbx.web.guards import form_of
 from emocx_pbx.web.identity.access import allow, public
 from emocx_pbx.web.identity.passwords import SHORTEST, Passwords, token_hash
 from emocx_pbx.web.identity.sessions import (
     SESSION,
+    THROTTLE,
     actor_of,
     address_of,
     begin,
+    known_browser,
+    remember_browser,
     set_cookie,
     user_of,
     visitor_of,
 )
-from emocx_pbx.web.identity.throttle import Throttle
 from emocx_pbx.web.navigation import HOME
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render, see_other
@@ -28,7 +31,6 @@ from emocx_pbx.web.users import checked_name
 log = structlog.get_logger()
 
 PASSWORDS: web.AppKey[Passwords] = web.AppKey("passwords", Passwords)
-THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)
 
 
 @allow("admin", "supervisor", "agent")
@@ -51,25 +53,27 @@ async def login_form(request: web.Request) -> web.StreamResponse:
 @public
 async def login(request: web.Request) -> web.StreamResponse:
     """Name and password become a session; guesses are slowed down."""
-    form = await request.post()
+    form = await form_of(request)
     name, password = str(form.get("name", "")).strip(), str(form.get("password", ""))
     parts, address, throttle = parts_of(request), address_of(request), request.app[THROTTLE]
-    wait = throttle.wait_s(name, address)
+    found = await parts.store.accounts.password_hash(name)
+    user, kept = found if found else (None, None)
+    browser = known_browser(request, user, kept)
+    wait = throttle.wait_s(name, address, browser)
     if wait:
         answer = _refused(request, 429, name, t("account.throttled", n=int(wait // 60) + 1))
         answer.headers["Retry-After"] = str(int(wait) + 1)
         return answer
     # Counted before it is known: many attempts at the same moment must not all be heard.
-    throttle.failed(name, address)
-    found = await parts.store.accounts.password_hash(name)
-    user, kept = found if found else (None, None)
-    fits = await request.app[PASSWORDS].matches(kept, password)
+    throttle.failed(name, address, browser)
+    fits = await request.app[PASSWORDS].matches(kept, password, known=bool(browser))
     if user is None or not fits or user.disabled_at is not None:
         log.warning("login refused", key="login.refused", address=address)
         return _refused(request, 401, name, t("account.wrong"))
-    throttle.succeeded(name, address)
+    throttle.succeeded(name, address, browser)
     answer = see_other(_local(str(form.get("next", ""))) or HOME[user.role])
     await begin(request, answer, user)
+    remember_browser(request, answer, user, kept or "")
     return answer
 
 
@@ -104,7 +108,7 @@ async def use_link(request: web.Request) -> web.StreamResponse:
     link = await accounts.link(token_hash(request.match_info["token"]))
     if link is None:
         raise web.HTTPGone(text=t("account.link_gone"))
-    form = await request.post()
+    form = await form_of(request)
     given = str(form.get("name", ""))
     try:
         name = link.user.name if link.user else checked_name(given)
@@ -139,15 +143,17 @@ async def _account(request: web.Request, status: int, problem: str, done: str = 
 @allow("admin", "supervisor", "agent")
 async def change_password(request: web.Request) -> web.StreamResponse:
     """A new password, against the old one; all other sessions of the user end."""
-    user, form = user_of(request), await request.post()
+    user, form = user_of(request), await form_of(request)
     parts, throttle, address = parts_of(request), request.app[THROTTLE], address_of(request)
-    if throttle.wait_s(user.name, address):
+    # Who is logged in guesses for that session alone: nobody else can keep the user from it.
+    browser = token_hash(visitor_of(request).session)
+    if throttle.wait_s(user.name, address, browser):
         return await _account(request, 429, t("account.throttled", n=15))
-    throttle.failed(user.name, address)
+    throttle.failed(user.name, address, browser)
     try:
         if not await _is_password(request, user, str(form.get("old", ""))):
             raise InputError(t("account.old_wrong"))
-        throttle.succeeded(user.name, address)
+        throttle.succeeded(user.name, address, browser)
         password = _new_password(str(form.get("password", "")), str(form.get("again", "")))
         kept = await request.app[PASSWORDS].hash(password)
     except InputError as error:
@@ -168,7 +174,7 @@ async def end_other_sessions(request: web.Request) -> web.StreamResponse:
 
 async def _is_password(request: web.Request, user: User, given: str) -> bool:
     found = await parts_of(request).store.accounts.password_hash(user.name)
-    return await request.app[PASSWORDS].matches(found[1] if found else None, given)
+    return await request.app[PASSWORDS].matches(found[1] if found else None, given, known=True)
 
 
 def _new_password(given: str, again: str) -> str:

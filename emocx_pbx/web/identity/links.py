@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from pathlib import Path
 from typing import Final
 
 from emocx_pbx.settings.settings import HttpSettings
@@ -13,6 +15,8 @@ from emocx_pbx.web.strings import t
 
 #: A link is used at once or not at all.
 LINK_S: Final = 24 * 3600.0
+#: The terminal of this process, if it has one.
+TERMINAL: Final = Path("/dev/tty")
 
 CONSOLE: Final = Actor("console", "")
 
@@ -32,9 +36,20 @@ async def new_link(accounts: Accounts, user: User | None, now: float, by: Actor)
     return f"/link/{token}"
 
 
-async def announce_first_link(accounts: Accounts, http: HttpSettings, port: int, now: float) -> None:
-    """While there is no user, print a link that makes the first administrator; not to the log."""
+async def announce_first_link(
+    accounts: Accounts, http: HttpSettings, port: int, now: float, terminal: Path | None = None
+) -> None:
+    """While there is no user, print a link that makes the first administrator; not to the log.
+
+    At a terminal it goes there, even where stderr goes to a file or the journal.
+    """
     if await accounts.has_users():
         return
     link = await new_link(accounts, None, now, CONSOLE)
-    print(t("account.first_link", link=public_url(http, port) + link), file=sys.stderr, flush=True)
+    said = t("account.first_link", link=public_url(http, port) + link)
+    with contextlib.ExitStack() as stack:
+        out = sys.stderr
+        if not out.isatty():
+            with contextlib.suppress(OSError):
+                out = stack.enter_context((terminal or TERMINAL).open("w"))
+        print(said, file=out, flush=True)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
+from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.settings.settings import HttpSettings, is_loopback
 from emocx_pbx.store.account_rows import Actor, User
 from emocx_pbx.web.identity.access import SCOPES
+from emocx_pbx.web.identity.forwarded import client_address, is_in, networks
 from emocx_pbx.web.identity.passwords import new_token, token_hash
+from emocx_pbx.web.identity.throttle import Throttle
 from emocx_pbx.web.parts import Parts, parts_of
 
 #: A session's last use is written at most so often.
@@ -26,6 +28,23 @@ TOUCH_S: Final = 60.0
 
 SESSION: Final = "session"
 FORM: Final = "form"
+#: Kept by browsers that have logged in before: see `known_browser`.
+KNOWN: Final = "known"
+#: As long as browsers keep a cookie at most.
+KNOWN_S: Final = 400 * 86_400.0
+
+#: Where nobody's address matters: whoever looks whether the service lives may come past the proxy.
+NO_ADDRESS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)
+
+
+class TooManyTries(EmocxError):
+    """Too many attempts; wait."""
+
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +90,23 @@ def actor_of(request: web.Request) -> Actor:
 
 
 def address_of(request: web.Request) -> str:
-    """The client's address; behind a proxy the one that the proxy saw."""
-    if parts_of(request).settings.http.behind_proxy:
-        last = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        try:
-            return str(ipaddress.ip_address(last))
-        except ValueError:
-            pass
-    return request.remote or "unknown"
+    """The client's address; behind a proxy of ours the one that the last proxy of ours saw.
+
+    Raises:
+        InputError: a proxy does not say for whom it speaks.
+    """
+    peer = request.remote or "unknown"
+    http = parts_of(request).settings.http
+    if not http.behind_proxy:
+        return peer
+    try:
+        return client_address(
+            peer, request.headers.getall("X-Forwarded-For", ()), networks(http.trusted_proxies)
+        )
+    except InputError:
+        if request.path in NO_ADDRESS:
+            return "unknown"
+        raise
 
 
 def is_secure(http: HttpSettings) -> bool:
@@ -94,7 +122,7 @@ def cookie_name(kind: str, http: HttpSettings) -> str:
 def set_cookie(
     response: web.StreamResponse, http: HttpSettings, kind: str, value: str, age_s: float | None
 ) -> None:
-    """Set one of our two cookies; without a value, remove it."""
+    """Set one of our cookies; without a value, remove it."""
     if not value:
         response.del_cookie(cookie_name(kind, http), path="/", secure=is_secure(http), httponly=True)
         return
@@ -104,16 +132,47 @@ def set_cookie(
     )  # fmt: skip
 
 
+def known_browser(request: web.Request, user: User | None, password_hash: str | None) -> str:
+    """What tells a browser that has logged in as this user before; empty: it has not.
+
+    The cookie is a random text with its MAC under the hash of the user's password: nothing of it needs
+    to be kept, and a new password makes all of them void.
+    """
+    given = request.cookies.get(cookie_name(KNOWN, parts_of(request).settings.http), "")
+    random, _, mac = given.partition(".")
+    if user is None or not password_hash or not mac:
+        return ""
+    expected = _known_mac(user, password_hash, random)
+    return random[:64] if hmac.compare_digest(mac.encode(), expected.encode()) else ""
+
+
+def remember_browser(
+    request: web.Request, response: web.StreamResponse, user: User, password_hash: str
+) -> None:
+    """Let this browser log in again whatever others try with the user's name."""
+    if not known_browser(request, user, password_hash):
+        random = new_token()
+        value = f"{random}.{_known_mac(user, password_hash, random)}"
+        set_cookie(response, parts_of(request).settings.http, KNOWN, value, KNOWN_S)
+
+
+def _known_mac(user: User, password_hash: str, random: str) -> str:
+    return hmac.new(
+        password_hash.encode(), f"emocx known {user.user_id} {random}".encode(), "sha256"
+    ).hexdigest()
+
+
 async def identify(request: web.Request) -> Visitor:
     """Who a request comes from: a bearer token, else a session, else (on loopback, as set) this machine."""
     parts = parts_of(request)
     kind, _, given = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer":
-        return await _by_token(given.strip(), parts)
+        return await _by_token(given.strip(), request)
     cookie = request.cookies.get(cookie_name(SESSION, parts.settings.http), "")
     if cookie and (user := await session_user(cookie, parts)):
         return Visitor(user, cookie)
-    if request.path.startswith("/api/") and _open_to_this_machine(request, parts.settings.http):
+    http = parts.settings.http
+    if request.path.startswith("/api/") and http.open_to_this_machine and from_this_machine(request):
         return Visitor(scopes=frozenset(SCOPES), token_name="this machine")
     return NOBODY
 
@@ -141,9 +200,8 @@ async def begin(request: web.Request, response: web.StreamResponse, user: User) 
     now = parts.clock()
     await accounts.end_old_sessions(now - http.session_idle_s, now - http.session_max_s)
     cookie = new_token()
-    await accounts.add_session(
-        token_hash(cookie), user, by.address, request.headers.get("User-Agent", ""), by
-    )
+    agent = request.headers.get("User-Agent", "").encode("utf-8", "replace").decode()
+    await accounts.add_session(token_hash(cookie), user, by.address, agent, by)
     set_cookie(response, http, SESSION, cookie, http.session_max_s)
     set_cookie(response, http, FORM, "", None)
 
@@ -182,27 +240,45 @@ def same_site(request: web.Request) -> bool:
     if origin is None:
         return True
     http = parts_of(request).settings.http
-    hosts = {request.host.lower(), urlsplit(http.public_url).netloc.lower()}
-    if http.behind_proxy:
+    hosts = {request.host.lower(), _host_of(http.public_url)}
+    if http.behind_proxy and is_in(request.remote or "", networks(http.trusted_proxies)):
         hosts.add(request.headers.get("X-Forwarded-Host", "").lower())
-    return bool(origin) and urlsplit(origin).netloc.lower() in hosts - {""}
+    return bool(origin) and _host_of(origin) in hosts - {""}
 
 
-def _open_to_this_machine(request: web.Request, http: HttpSettings) -> bool:
-    """On loopback without an api_token programs of this machine are let in, but no browser's pages."""
-    if http.api_token or http.behind_proxy or not is_loopback(http.host):
+def _host_of(url: str) -> str:
+    """Host and port of an address; empty if it is none."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def from_this_machine(request: web.Request) -> bool:
+    """Whether a program of this machine asks for itself: no browser's page, and no proxy for others."""
+    if request.version < HttpVersion11:
+        return False  # what nginx speaks to servers behind it unless told otherwise
+    try:
+        host = urlsplit(f"//{request.host}").hostname or ""
+        address = address_of(request)
+    except (ValueError, InputError):
         return False
-    host = urlsplit(f"//{request.host}").hostname or ""
-    # A browser's pages come from anywhere, and a proxy that nobody told us of speaks for others.
-    for_others = {"Origin", "Sec-Fetch-Site", "Forwarded", "Via", "X-Forwarded-For", "X-Real-IP"}
-    return is_loopback(host) and not any(name in request.headers for name in for_others)
+    for_others = {"Origin", "Sec-Fetch-Site", "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto",
+                  "X-Forwarded-Host", "X-Real-IP"}  # fmt: skip
+    return (
+        is_loopback(address) and is_loopback(host) and not any(name in request.headers for name in for_others)
+    )
 
 
-async def _by_token(given: str, parts: Parts) -> Visitor:
+async def _by_token(given: str, request: web.Request) -> Visitor:
+    parts, throttle, hashed = parts_of(request), request.app[THROTTLE], token_hash(given)
     settings_token = parts.settings.http.api_token
     if settings_token and hmac.compare_digest(given.encode(), settings_token.encode()):
         return Visitor(scopes=frozenset(SCOPES), token_name="http.api_token")
-    token = await parts.store.accounts.valid_api_token(token_hash(given))
+    if wait := throttle.token_wait_s(hashed, address_of(request)):
+        raise TooManyTries("too many wrong tokens from this address", wait)
+    token = await parts.store.accounts.valid_api_token(hashed)
+    throttle.token_was(token is not None, hashed, address_of(request))
     if token is None:
         return NOBODY
     used = token.last_used_at

@@ -13,6 +13,7 @@ from emocx_pbx.store.list_rows import GradedPart, GradeFilter, Place
 from emocx_pbx.store.lists import place_of_grade
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import user_of
+from emocx_pbx.web.numbers import finite, whole
 from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, period
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
@@ -88,10 +89,10 @@ def _after(request: web.Request) -> Place:
         return Place()
     at, _, rest = given.partition("_")
     number, _, key = rest.partition("_")
-    try:
-        return Place(float(at), key, int(number))
-    except ValueError:
-        raise InputError("after: expected what the page's own links say") from None
+    place = finite(at), whole(number)
+    if place[0] is not None and place[1] is not None:
+        return Place(place[0], key, place[1])
+    raise InputError("after: expected what the page's own links say")
 
 
 def _address(path: str, days: int, last: GradedPart | None = None) -> str:

@@ -15,6 +15,7 @@ from emocx_pbx.store.account_rows import User
 from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import user_of
+from emocx_pbx.web.numbers import whole
 from emocx_pbx.web.pages.recording import has_recording
 from emocx_pbx.web.pages.shared import only_agent, seen_call
 from emocx_pbx.web.parts import parts_of
@@ -68,7 +69,7 @@ async def call(request: web.Request) -> web.StreamResponse:
     """All that is known of a call."""
     detail = await seen_call(request)
     given = request.query.get("correct", "")
-    correcting = int(given) if given.isascii() and given.isdigit() and may(user_of(request)).correct else None
+    correcting = whole(given) if may(user_of(request)).correct else None
     return render(request, "call.html", **await call_context(request, detail), correcting=correcting)
 
 

@@ -14,8 +14,10 @@ from emocx_pbx.events.build import grade_revised
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.grading.revisions import disputed, overridden
 from emocx_pbx.store.rows import CallDetail, CorrectionRow, GradeKind, GradeRow
+from emocx_pbx.web.guards import form_of
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of, user_of
+from emocx_pbx.web.numbers import whole
 from emocx_pbx.web.pages.call import LONGEST_REASON, Wrong, call_context, may, rubric_of
 from emocx_pbx.web.pages.shared import seen_call
 from emocx_pbx.web.parts import parts_of
@@ -37,7 +39,7 @@ async def dispute(request: web.Request) -> web.StreamResponse:
 
 async def _revise(request: web.Request, kind: GradeKind) -> web.StreamResponse:
     """Append a revision with its event, note it, and show the page again."""
-    detail, form = await seen_call(request), await request.post()
+    detail, form = await seen_call(request), await form_of(request)
     segment, newest = _graded(request, detail)
     allowed = may(user_of(request)).dispute
     if kind == "dispute" and allowed not in {"all", segment.agent}:
@@ -115,12 +117,13 @@ async def correction_form(request: web.Request) -> web.StreamResponse:
 @allow("admin", "supervisor")
 async def correct(request: web.Request) -> web.StreamResponse:
     """A supervisor's word on what a reading should have said; kept as a label."""
-    detail, form = await seen_call(request), await request.post()
+    detail, form = await seen_call(request), await form_of(request)
     ordered = sorted(detail.readings, key=lambda r: (r.t0, r.t1))
     given = request.match_info["reading"]
-    if not (given.isascii() and given.isdigit() and int(given) < len(ordered)):
+    number = whole(given)
+    if number is None or number >= len(ordered):
         raise web.HTTPNotFound(text=t("errors.e404", ""))
-    reading, parts = ordered[int(given)], parts_of(request)
+    reading, parts = ordered[number], parts_of(request)
     emotion, reason = str(form.get("emotion", "")), str(form.get("reason", "")).strip()
     if emotion not in {str(label) for label in LABELS} or not 0 < len(reason) <= LONGEST_REASON:
         raise InputError(t("call.wrong_correction", longest=LONGEST_REASON))

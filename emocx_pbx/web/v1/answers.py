@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
+import math
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -57,7 +57,7 @@ async def body_of(request: web.Request, kind: type[S]) -> S:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         raise InputError(f"body: {_plain(error)}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise web.HTTPBadRequest(text=f"body: {error}") from None
 
 
@@ -100,6 +100,9 @@ def place_of(cursor: str | None) -> Place:
         return Place()
     try:
         packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return Place(*msgspec.msgpack.decode(packed, type=tuple[float, str, int]))
-    except (binascii.Error, msgspec.DecodeError, ValueError):
-        raise InputError("query: cursor: not one of ours; begin without it") from None
+        at, key, number = msgspec.msgpack.decode(packed, type=tuple[float, str, int])
+        if math.isfinite(at) and abs(number) < 2**63:
+            return Place(at, key, number)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        pass
+    raise InputError("query: cursor: not one of ours; begin without it")

@@ -1,16 +1,15 @@
-"""How many requests one client may make: a token bucket for each token, user or address. Pure."""
+"""How many requests to the API one client may make, and what it is told of that. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-#: The limit is so many requests in this time, all at once or spread.
+from emocx_pbx.limits import MAX_KEYS, Limit
+
+#: The limit is this many requests in this time, all at once or spread.
 WINDOW_S: Final = 60.0
-#: Clients remembered; the one that was away longest is forgotten.
-MAX_CLIENTS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +25,19 @@ class Verdict:
 
 
 class RateLimits:
-    """Buckets that fill up evenly."""
+    """One limit for each token, user or address."""
 
-    def __init__(self, per_minute: int, window_s: float = WINDOW_S, max_clients: int = MAX_CLIENTS) -> None:
+    def __init__(self, per_minute: int, max_clients: int = MAX_KEYS) -> None:
         """`per_minute` requests may come at once; 0: no limit."""
         self.per_minute = per_minute
-        self._rate, self._max_clients = per_minute / window_s, max_clients
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """By client: requests left, and when that was reckoned."""
+        self._limit = Limit(per_minute, WINDOW_S, max_clients)
 
     def ask(self, client: str, at: float) -> Verdict:
-        """Take one request from a client's bucket."""
+        """Take one request of a client's."""
         if self.per_minute <= 0:
             return Verdict(True, 0, 0, 0)
-        full = float(self.per_minute)
-        left, then = self._buckets.pop(client, (full, at))
-        left = min(full, left + max(0.0, at - then) * self._rate)
-        allowed = left >= 1.0
-        if allowed:
-            left -= 1.0
-        self._buckets[client] = (left, at)
-        if len(self._buckets) > self._max_clients:
-            self._buckets.popitem(last=False)
-        retry_s = 0 if allowed else math.ceil((1.0 - left) / self._rate)
-        return Verdict(allowed, int(left), math.ceil((full - left) / self._rate), retry_s)
+        wait = self._limit.wait_s(client, at)
+        if not wait:
+            self._limit.use(client, at)
+        reset = math.ceil(self._limit.all_left_in_s(client, at))
+        return Verdict(not wait, self._limit.left(client, at), reset, math.ceil(wait))

@@ -10,16 +10,16 @@ import msgspec
 from aiohttp import web
 
 from emocx_pbx.live.calls import Snapshot
+from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.web.identity.access import scoped
-from emocx_pbx.web.identity.sessions import session_user, visitor_of
+from emocx_pbx.web.identity.sessions import visitor_of
 from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.v1.feeds import feeds_of
 from emocx_pbx.web.v1.table import EVENTS, Answer, Endpoint, get
 from emocx_pbx.web.v1.who import only_agent
 
 #: A watcher who takes nothing for so long is gone, or too slow to be of use.
 WRITE_DEADLINE_S: Final = 10.0
-#: A session that ended ends its feeds, at the latest after so long.
-CHECK_S: Final = 30.0
 #: How long a browser waits before it comes again.
 RETRY_MS: Final = 1000
 
@@ -41,27 +41,39 @@ async def get_live(request: web.Request) -> web.Response:
 @scoped("live:read", "admin", "supervisor", "agent")
 async def live_events(request: web.Request) -> web.StreamResponse:
     """The same as server-sent events, beginning with a snapshot or after Last-Event-ID: see docs/api.md."""
-    parts, session = parts_of(request), visitor_of(request).session
-    feed = parts.live
+    feed = parts_of(request).live
     if feed.crowded:
         raise web.HTTPServiceUnavailable(
             text="too many connections watch the live feed already", headers={"Retry-After": "10"}
         )
-    response = web.StreamResponse(headers=HEADERS)
-    await response.prepare(request)
+    with feeds_of(request).one_of(request):
+        response = web.StreamResponse(headers=HEADERS)
+        await response.prepare(request)
+        work = [
+            asyncio.create_task(_write_all(request, response, feed), name="live feed"),
+            # Logged out, disabled, given another role, or a token revoked.
+            asyncio.create_task(feeds_of(request).until_over(visitor_of(request)), name="live session"),
+        ]
+        try:
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in work:
+                task.cancel()
+            ended = await asyncio.gather(*work, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+    return response
+
+
+async def _write_all(request: web.Request, response: web.StreamResponse, feed: LiveFeed) -> None:
+    """Write events until the feed ends, or the watcher is gone or takes nothing; browsers come again."""
     last_id = request.headers.get("Last-Event-ID", "") or request.query.get("last_event_id", "")
-    # A watcher who went away or takes nothing just ends; his browser comes again by itself.
     with suppress(ConnectionResetError, TimeoutError):
         await _write(response, b"retry: %d\n\n" % RETRY_MS)
         async with aclosing(feed.events(last_id, only_agent(request))) as events:
-            checked_at = parts.clock()
             async for event in events:
                 await _write(response, event)
-                if parts.clock() - checked_at > CHECK_S:
-                    checked_at = parts.clock()
-                    if session and await session_user(session, parts) is None:
-                        break  # logged out, disabled, or given another role
-    return response
 
 
 async def _write(response: web.StreamResponse, data: bytes) -> None:
@@ -76,7 +88,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         live_events,
         "live",
         Answer("Events without an end.", media=EVENTS),
-        refusals=(503,),
+        refusals=(429, 503),
         headers={"Last-Event-ID": "Id of the last event seen."},
     ),
 )

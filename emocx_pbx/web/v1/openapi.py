@@ -55,6 +55,7 @@ class Problem(msgspec.Struct, frozen=True):
 def document(endpoints: Sequence[Endpoint], server: str = "/") -> dict[str, Any]:
     """The whole document."""
     schemas, refs = _schemas(endpoints)
+    _spell_patterns(schemas)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas, refs)
@@ -84,6 +85,18 @@ def document(endpoints: Sequence[Endpoint], server: str = "/") -> dict[str, Any]
             },
         },
     }
+
+
+def _spell_patterns(node: Any) -> None:
+    """JSON Schema has ECMA's regular expressions, where `$` is the very end."""
+    if isinstance(node, dict):
+        if isinstance(pattern := node.get("pattern"), str):
+            node["pattern"] = pattern.replace("\\Z", "$")
+        for each in node.values():
+            _spell_patterns(each)
+    elif isinstance(node, list):
+        for each in node:
+            _spell_patterns(each)
 
 
 def _schemas(endpoints: Sequence[Endpoint]) -> tuple[dict[str, Any], dict[Any, Any]]:

@@ -273,6 +273,14 @@ class HealthAnswer(msgspec.Struct, frozen=True):
     components: dict[str, ComponentItem]
 
 
+class ReadyAnswer(msgspec.Struct, frozen=True):
+    """Whether all parts are up."""
+
+    ready: bool
+    components: dict[str, ComponentItem] | msgspec.UnsetType = msgspec.UNSET
+    """For this machine, or with the scope metrics:read."""
+
+
 class Alive(msgspec.Struct, frozen=True):
     """The process lives."""
 

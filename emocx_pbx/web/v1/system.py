@@ -9,9 +9,10 @@ from aiohttp import web
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import ModelError
 from emocx_pbx.web.identity.access import public, scoped
+from emocx_pbx.web.identity.sessions import from_this_machine, visitor_of
 from emocx_pbx.web.parts import Parts, parts_of
 from emocx_pbx.web.v1.answers import json_answer
-from emocx_pbx.web.v1.shapes_out import Alive, HealthAnswer, ModelItem, ModelsAnswer
+from emocx_pbx.web.v1.shapes_out import Alive, HealthAnswer, ModelItem, ModelsAnswer, ReadyAnswer
 from emocx_pbx.web.v1.table import TEXT, Answer, Endpoint, get
 
 
@@ -23,16 +24,32 @@ async def healthz(request: web.Request) -> web.Response:
 
 @public
 async def readyz(request: web.Request) -> web.Response:
-    """Every component is up; 503 while one is not."""
+    """Every component is up; 503 while one is not. Which ones: for this machine, or with metrics:read."""
     health = parts_of(request).health
-    return web.json_response(health.report(), status=200 if health.ready else 503)
+    told = health.report() if _may_look(request) else {"ready": health.ready}
+    return web.json_response(told, status=200 if health.ready else 503)
 
 
 @public
 async def metrics(request: web.Request) -> web.Response:
-    """Prometheus text format."""
+    """Prometheus text format, for this machine, or with the scope metrics:read."""
+    if not _may_look(request):
+        raise web.HTTPUnauthorized(
+            text="send a token with the scope metrics:read", headers={"WWW-Authenticate": "Bearer"}
+        )
     body, content_type = await parts_of(request).scrape()
     return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _may_look(request: web.Request) -> bool:
+    """Whether somebody may know how the service is built and how busy it is."""
+    visitor = visitor_of(request)
+    return (
+        "metrics:read" in visitor.scopes
+        or (visitor.user is not None and visitor.user.role in {"admin", "supervisor"})
+        or parts_of(request).settings.http.public_metrics
+        or from_this_machine(request)
+    )
 
 
 @scoped("metrics:read", "admin", "supervisor")
@@ -78,7 +95,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         path="/readyz",
         handler=readyz,
         tag="system",
-        answers={200: Answer("All are up.", HealthAnswer), 503: Answer("One is not.", HealthAnswer)},
+        answers={200: Answer("All are up.", ReadyAnswer), 503: Answer("One is not.", ReadyAnswer)},
     ),
-    get("/metrics", metrics, "system", Answer("All metrics.", media=TEXT)),
+    get("/metrics", metrics, "system", Answer("All metrics.", media=TEXT), refusals=(401,)),
 )

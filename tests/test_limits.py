@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.chat.limits import Limit, place_of, take
+from emocx_pbx.limits import Limit, place_of, take
 
 
 def test_so_many_and_then_a_wait() -> None:

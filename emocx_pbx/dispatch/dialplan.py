@@ -1,0 +1,83 @@
+"""What the dialplan asks by FastAGI: where a text, or what a caller says, should go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+from uuid import UUID
+
+from emocx_pbx.dispatch.announced import Announced
+from emocx_pbx.dispatch.queries import Caller, Doors, attributes_of, channel_variables
+from emocx_pbx.errors import ProtocolError
+from emocx_pbx.pbx.agi.server import AgiRequest
+from emocx_pbx.routing.levers import OWN_VARIABLES, OwnLevers, own_number
+
+#: Asterisk's own bounds, generously: a Uniqueid has at most 149 characters (AST_MAX_UNIQUEID), a
+#: channel's name is its technology, an endpoint's name (at most 80) and some digits.
+_UNIQUEID: Final = re.compile(r"[!-~]{1,149}")
+_LONGEST_CHANNEL: Final = 250
+
+
+class Dialplan:
+    """Answers the requests of calls with channel variables."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        announced: Announced,
+        announce: Callable[[str, str, str], None],
+        audio_host: str,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            doors: decide.
+            announced: who is expected to join a queue.
+            announce: told call_id, channel and calling number of each.
+            audio_host: where Asterisk reaches the workers' AudioSocket ports.
+        """
+        self._doors, self._announced = doors, announced
+        self._announce, self._audio_host = announce, audio_host
+
+    async def answer(self, request: AgiRequest) -> Mapping[str, str]:
+        """The variables to set for one request.
+
+        Raises:
+            ProtocolError: no call of Asterisk's, or a question without the UUID of its AudioSocket.
+            PeerUnavailable: too much is going on, or no worker is ready; the dialplan's default stands.
+        """
+        call_id, channel = request.uniqueid, request.env.get("agi_channel", "")
+        if not _UNIQUEID.fullmatch(call_id):
+            raise ProtocolError("FastAGI: agi_uniqueid is none of Asterisk's")
+        if not (channel.isprintable() and 0 < len(channel) <= _LONGEST_CHANNEL):
+            raise ProtocolError("FastAGI: agi_channel is no channel's name")
+        question = _question(request) if request.path in {"/listen", "/heard"} else ""
+        self._announced.add(call_id, channel)
+        self._announce(call_id, channel, request.env.get("agi_callerid", ""))
+        if request.path == "/listen":
+            port = self._doors.listen(question, call_id)
+            return {"EMOCX_AUDIO": f"{self._audio_host}:{port}"}
+        caller = Caller(
+            call_id,
+            await request.get_variable("EMOCX_CUSTOMER") or None,
+            await request.get_variable("EMOCX_DEFAULT_QUEUE") or None,
+            await request.get_variable("EMOCX_OPTOUT") == "1",
+            attributes_of(await request.get_variable("EMOCX_ATTRIBUTES") or ""),
+            OwnLevers(*[own_number(await request.get_variable(name)) for name in OWN_VARIABLES]),
+        )
+        if request.path == "/heard":
+            return channel_variables(await self._doors.by_speech(question, caller))
+        text = await request.get_variable("EMOCX_QUERY") or ""
+        return channel_variables(await self._doors.by_text(text, caller))
+
+
+def _question(request: AgiRequest) -> str:
+    """The UUID of the caller's AudioSocket, as workers and Asterisk write it."""
+    given = request.args[0].strip() if request.args else ""
+    try:
+        if len(given) != 36:
+            raise ValueError(given)
+        return str(UUID(given))
+    except ValueError:
+        raise ProtocolError(f"FastAGI: {request.path} needs the UUID of an AudioSocket as argument") from None

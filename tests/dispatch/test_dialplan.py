@@ -1,0 +1,146 @@
+"""What the dialplan asks, and what anybody on its port may name: checked before anything is told of it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+
+from emocx_pbx.dispatch.announced import KEEP_S, Announced
+from emocx_pbx.dispatch.dialplan import Dialplan
+from emocx_pbx.dispatch.queries import Doors
+from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
+from emocx_pbx.pbx.agi.server import AgiRequest
+from emocx_pbx.pbx.ami.message import AmiResponse
+
+
+class Desk:
+    """In place of the doors."""
+
+    def __init__(self) -> None:
+        self.listened: list[str] = []
+
+    def listen(self, uuid: str, call_id: str) -> int:
+        self.listened.append(uuid)
+        return 9092
+
+
+class Ami:
+    """Knows some channels."""
+
+    def __init__(self) -> None:
+        self.channels: dict[str, str] = {}
+        self.away = False
+
+    async def action(
+        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
+    ) -> AmiResponse:
+        if self.away:
+            raise PeerUnavailable("no link")
+        channel = str((fields or {})["Channel"])
+        if channel not in self.channels:
+            raise RefusedError("No such channel")
+        return AmiResponse({"Response": "Success", "Value": self.channels[channel]})
+
+
+class Bench:
+    def __init__(self, most: int = 3) -> None:
+        self.now, self.ami, self.desk = 0.0, Ami(), Desk()
+        self.counts: Counter[str] = Counter()
+        self.waiting: set[str] = set()
+        self.forgotten: list[str] = []
+        self.announced = Announced(
+            self.ami, self.waiting.__contains__, self.forgotten.append, lambda: self.now,
+            lambda name: self.counts.update([name]), most,
+        )  # fmt: skip
+        self.dialplan = Dialplan(
+            cast(Doors, self.desk), self.announced,
+            lambda call_id, channel, caller: self.waiting.add(call_id), "10.0.0.1",
+        )  # fmt: skip
+
+    async def ask(self, path: str = "listen", *args: str, **env: str) -> Mapping[str, str]:
+        opening = {"agi_network_script": path, "agi_uniqueid": "1700.1", "agi_channel": "PJSIP/a-1", **env}
+        opening |= {f"agi_arg_{i}": arg for i, arg in enumerate(args, 1)}
+        return await self.dialplan.answer(AgiRequest(opening, cast(Any, None)))
+
+
+UUID = str(uuid4())
+
+
+async def test_a_question_is_announced_by_its_uuid() -> None:
+    bench = Bench()
+    assert await bench.ask("listen", UUID.upper()) == {"EMOCX_AUDIO": "10.0.0.1:9092"}
+    assert bench.desk.listened == [UUID]
+
+
+@pytest.mark.parametrize("path", ["listen", "heard"])
+@pytest.mark.parametrize(
+    "args", [(), ("",), ("x",), ("5a",), ("{" + UUID[:34] + "}",), (UUID + "0",), ("é" * 36,)]
+)
+async def test_a_question_without_a_uuid_is_refused_in_one_line(path: str, args: tuple[str, ...]) -> None:
+    bench = Bench()
+    with pytest.raises(ProtocolError, match=f"/{path} needs the UUID"):
+        await bench.ask(path, *args)
+    assert not bench.desk.listened and not bench.waiting and not len(bench.announced)
+
+
+@pytest.mark.parametrize(
+    ("env", "what"),
+    [
+        ({"agi_channel": "PJSIP/" + "x" * 2000}, "agi_channel"),
+        ({"agi_channel": ""}, "agi_channel"),
+        ({"agi_channel": "a\x1fb"}, "agi_channel"),
+        ({"agi_uniqueid": ""}, "agi_uniqueid"),
+        ({"agi_uniqueid": "1" * 150}, "agi_uniqueid"),
+        ({"agi_uniqueid": "17 1"}, "agi_uniqueid"),
+        ({"agi_uniqueid": "17.1\n"}, "agi_uniqueid"),
+    ],
+)
+async def test_what_no_asterisk_sends_names_no_call(env: dict[str, str], what: str) -> None:
+    bench = Bench()
+    with pytest.raises(ProtocolError, match=re.escape(what)):
+        await bench.ask("listen", UUID, **env)
+    assert not bench.waiting
+
+
+async def test_too_many_calls_that_never_join_get_the_dialplans_default() -> None:
+    bench = Bench(most=3)
+    for n in range(3):
+        await bench.ask("listen", UUID, agi_uniqueid=f"1.{n}")
+    with pytest.raises(PeerUnavailable, match="3 calls have asked"):
+        await bench.ask("listen", UUID, agi_uniqueid="1.3")
+    assert bench.counts["calls_announced_crowded"] == 1
+    bench.waiting.discard("1.0")  # joined: there is room
+    await bench.ask("listen", UUID, agi_uniqueid="1.3")
+
+
+async def test_a_call_that_asterisk_does_not_know_is_forgotten_after_a_minute() -> None:
+    bench = Bench()
+    await bench.ask("listen", UUID, agi_uniqueid="1.1", agi_channel="PJSIP/nobody")
+    await bench.ask("listen", UUID, agi_uniqueid="1.2", agi_channel="PJSIP/real")
+    bench.ami.channels["PJSIP/real"] = "1.2"
+    bench.now = KEEP_S - 1
+    await bench.announced.sweep()
+    assert bench.forgotten == []
+    bench.now = KEEP_S
+    bench.ami.away = True
+    await bench.announced.sweep()
+    assert bench.forgotten == []  # not knowing is no reason to end a caller's call
+    bench.ami.away = False
+    bench.now += KEEP_S
+    await bench.announced.sweep()
+    assert bench.forgotten == ["1.1"] and bench.counts["calls_never_joined"] == 1
+    assert len(bench.announced) == 1
+
+
+async def test_a_channel_of_another_call_does_not_vouch() -> None:
+    bench = Bench()
+    await bench.ask("listen", UUID, agi_uniqueid="1.1", agi_channel="PJSIP/real")
+    bench.ami.channels["PJSIP/real"] = "1.2"
+    bench.now = KEEP_S
+    await bench.announced.sweep()
+    assert bench.forgotten == ["1.1"]
