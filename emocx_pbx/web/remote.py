@@ -47,6 +47,7 @@ from emocx_pbx.web.messages import (
 )
 from emocx_pbx.webhooks.schedule import Outcome
 from emocx_pbx.wire.link import Link
+from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
 
@@ -110,7 +111,14 @@ class Controller:
     async def run(self) -> None:
         """Take messages until Stop or the end of the link."""
         try:
-            while (message := await self._link.receive()) is not None and not isinstance(message, Stop):
+            while True:
+                try:
+                    message = await self._link.receive()
+                except BadMessage as error:
+                    log.error("message refused", key="web.bad_message", why=str(error))
+                    continue
+                if message is None or isinstance(message, Stop):
+                    return
                 self._take(message)
         except ProtocolError as error:
             log.error("the controller talks nonsense", key="web.garbled", why=str(error))
