@@ -96,9 +96,10 @@ async def test_no_message_ends_a_worker_or_its_taps(pool: WorkerPool, inbox: Inb
     asterisk = await Asterisk.connect(worker.port, uuid)
     asterisk.send(0x10, bytes(640))
     await inbox.until(lambda: inbox.of(TapStarted))
-    assert worker._link is not None
+    link = worker._child.link
+    assert link is not None
     for bad in ({"type": "AnnounceListen", "uuid": "x", "call_id": "c"}, {"type": "Nothing"}, [1], b"\xc1"):
-        worker._link._writer.write(frame(bad))
+        link._writer.write(frame(bad))
     pid = worker.pid
     assert (await pool.classify_text("angry", 5.0)).probabilities is not None
     assert pool.pick().pid == pid and not inbox.of(WorkerLost)
