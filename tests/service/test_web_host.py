@@ -16,15 +16,18 @@ import msgspec
 import pytest
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
+from emocx_pbx.calls.call_state import CallState, Rules
 from emocx_pbx.dispatch.callback import CallBack
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import DecidedQuery, Doors
 from emocx_pbx.errors import SettingsError
+from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.lab.asterisk import free_port
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.ami.message import AmiResponse
+from emocx_pbx.pbx.tracking.changes import CallStarted, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.settings.settings import HttpSettings, Settings
@@ -105,6 +108,16 @@ class World:
         )
         return WebHost(self.settings, behind, "life", **options)
 
+    def waits(self, call_id: str, queue: str) -> None:
+        """A caller of that queue, on the board."""
+        call = CallState(call_id, Rules(load_rubric()))
+        for happening in (
+            CallStarted(call_id, 100.0, "PJSIP/c-1", queue, "+4930"),
+            QueueJoined(call_id, 100.0, queue, 1),
+        ):
+            call.take(happening, 100.0)
+        self.board.changed(call, 100.0)
+
     async def _reloaded(self) -> list[ModelsLoaded]:
         return [ModelsLoaded("1", "voice/5", "lstm/2")]
 
@@ -151,7 +164,7 @@ async def test_a_query_is_decided_by_the_controller(world: World, host: WebHost)
 
 
 async def test_the_process_knows_state_and_board_of_the_controller(world: World, host: WebHost) -> None:
-    world.board.queued("1.1", 100.0, "care")
+    world.waits("1.1", "care")
     status, live = await world.get("/api/v1/live")
     assert status == 200
     assert [call["call_id"] for call in msgspec.json.decode(live)["calls"]] == ["1.1"]
@@ -162,7 +175,7 @@ async def test_the_process_knows_state_and_board_of_the_controller(world: World,
 
 
 async def test_metrics_tell_how_things_stand_on_both_sides(world: World, host: WebHost) -> None:
-    world.board.queued("1.1", 100.0, "care")
+    world.waits("1.1", "care")
     world.health.set("asterisk", False, "not connected yet")
     await world.ask("hello")
     status, text = await world.get("/metrics")
@@ -185,7 +198,7 @@ async def test_few_decisions_of_the_web_are_in_work_at_once(world: World, host: 
 
 
 async def test_a_killed_process_is_started_again_and_knows_all_again(world: World, host: WebHost) -> None:
-    world.board.queued("1.1", 100.0, "care")
+    world.waits("1.1", "care")
     first = host.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
@@ -217,7 +230,7 @@ async def test_a_process_that_talks_nonsense_is_given_up(world: World, tmp_path:
     script.write_text(
         "import socket, sys\n"
         "fd = int(sys.argv[sys.argv.index('--fd') + 1])\n"
-        "socket.socket(fileno=fd).sendall(b'\\x00\\x00\\x00\\x02no')\n"
+        "socket.socket(fileno=fd).sendall(b'\\xff\\xff\\xff\\xff')\n"
     )
     await world.host(command=(sys.executable, str(script))).run(world.listening)
     with pytest.raises(SettingsError, match="talks nonsense"):
