@@ -1,0 +1,99 @@
+"""Recordings that libsndfile does not read, through PyAV (FFmpeg's libraries), an optional extra.
+
+Only the demuxers that formats.py names, on an open file: FFmpeg's own guessing would open playlists,
+pictures, and files that a file names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from emocx_pbx.audio.pcm import FloatArray
+
+if TYPE_CHECKING:
+    import av
+    from av.audio.frame import AudioFrame
+
+
+class AvError(Exception):
+    """FFmpeg's own words about a file."""
+
+
+def is_installed() -> bool:
+    """Whether the extra is there."""
+    from importlib.util import find_spec
+
+    return find_spec("av") is not None
+
+
+class AvSource:
+    """The first audio stream of a file, as float32 frames."""
+
+    def __init__(self, stream: IO[bytes], demuxer: str, options: Mapping[str, str]) -> None:
+        """Open it. Raises AvError when FFmpeg can't, or finds no audio."""
+        import av
+
+        av.logging.set_level(None)
+        try:
+            self._container = av.open(stream, format=demuxer, options=dict(options))
+        except (av.FFmpegError, ValueError) as error:
+            raise AvError(_reason(error)) from None
+        audio = self._container.streams.audio
+        if not audio:
+            self._container.close()
+            raise AvError("there is no sound in it")
+        try:
+            self.rate = int(audio[0].rate or 0)
+            self.channels = int(audio[0].channels or 0)
+        except (av.FFmpegError, ValueError) as error:
+            self._container.close()
+            raise AvError(_reason(error)) from None
+        length = self._container.duration
+        self.frames = round(length / av.time_base * self.rate) if length else 0
+        self._blocks = self._decoded()
+        self._waiting: FloatArray = np.zeros((0, self.channels), np.float32)
+
+    def read(self, frames: int) -> FloatArray:
+        """Up to this many frames (n, channels); none at the end. Raises AvError."""
+        parts, have = [self._waiting], len(self._waiting)
+        while have < frames:
+            block = next(self._blocks, None)
+            if block is None:
+                break
+            parts.append(block)
+            have += len(block)
+        whole = np.concatenate(parts)
+        # (have, channels)
+        self._waiting = whole[frames:]
+        return whole[:frames]
+
+    def close(self) -> None:
+        """Let go of FFmpeg's memory."""
+        self._container.close()
+
+    def _decoded(self) -> Iterator[FloatArray]:
+        import av
+
+        stream = self._container.streams.audio[0]
+        layout = stream.layout
+        resampler = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
+        try:
+            for frame in self._container.decode(stream):
+                yield from self._floats(resampler, frame)
+            yield from self._floats(resampler, None)
+        except (av.FFmpegError, ValueError) as error:
+            raise AvError(_reason(error)) from None
+
+    def _floats(self, resampler: av.AudioResampler, frame: AudioFrame | None) -> Iterator[FloatArray]:
+        for even in resampler.resample(frame):
+            block = np.asarray(even.to_ndarray(), np.float32)
+            # (channels, n)
+            yield np.ascontiguousarray(block.T)
+
+
+def _reason(error: Exception) -> str:
+    """FFmpeg's words, without its number and the file's name."""
+    return getattr(error, "strerror", None) or str(error)
