@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from emocx_pbx.analysis.pipeline import CallAnalyser, Classifier
+from emocx_pbx.analysis.recorded_warnings import Heard, RecordingWarning, warnings_of
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, mulaw_roundtrip
 from emocx_pbx.audio.recording import Recording, open_recording
 from emocx_pbx.domain import Grade, Reading, Scores, Span
@@ -35,8 +36,8 @@ class RecordedAnalysis:
     grade: Grade
     """The whole call as one agent's part."""
     duration_s: float
-    notes: tuple[str, ...] = ()
-    """What the reader of the result should know of the recording, a sentence each."""
+    warnings: tuple[RecordingWarning, ...] = ()
+    """What the reader of the result should know of the recording."""
 
 
 def analyse_recording(
@@ -55,7 +56,7 @@ def analyse_recording(
     Args:
         customer: recording of the customer's side, or of both with `stereo`.
         agent: recording of the agent's side, begun at the same time; None: the agent is silent.
-        stereo: the one file has the customer left and the agent right.
+        stereo: the one file has the customer left and the agent right; a headerless file is found to.
         settings: the section [analysis].
         classifier: the speech model; None: no readings, so a grade for want of evidence.
         rubric: how to grade.
@@ -69,19 +70,28 @@ def analyse_recording(
         raise InputError(f"{agent}: with stereo both sides are in one file; give one recording only")
     analyser = CallAnalyser(classifier, settings)
     items: list[Reading | Span] = []
+    wanted = True if stereo else None if agent is None else False
     with ExitStack() as stack:
-        files = [stack.enter_context(open_recording(path)) for path in (customer, agent) if path is not None]
+        files = [
+            stack.enter_context(open_recording(path, interleaved=wanted))
+            for path in (customer, agent)
+            if path is not None
+        ]
         if stereo and files[0].channels != 2:
             raise InputError(f"{customer}: {files[0].channels} channel(s); expected 2 for stereo")
+        # Nobody makes a headerless file of two sides but to keep them apart.
+        apart = stereo or files[0].found_interleaved
+        sound = Heard(apart or len(files) > 1, all(f.source_rate == SAMPLE_RATE for f in files))
         expected_s = max(file.expected_s for file in files)
         samples = 0
-        for left, right in _sides(files) if not stereo else _stereo(files[0]):
+        for left, right in _stereo(files[0]) if apart else _sides(files):
+            sound.hear(left, right)
             # Live calls have been through a telephone line; applied to what has been, it changes nothing.
             items += analyser.feed(mulaw_roundtrip(left), mulaw_roundtrip(right))
             samples += len(left)
             if progress is not None:
                 progress(samples / SAMPLE_RATE, expected_s)
-        notes = [note for file in files for note in _notes(file, stereo)]
+        warnings = [warning for file in files for warning in _of_file(file, apart)]
     items += analyser.finish()
     duration_s = samples / SAMPLE_RATE
     readings = tuple(sorted((i for i in items if isinstance(i, Reading)), key=lambda r: r.t1))
@@ -89,7 +99,9 @@ def analyse_recording(
     facts: dict[str, Any] = facts_of(spans, 0.0, duration_s)
     heard = part_readings(readings, 0.0, duration_s, spans, rubric)
     graded = grade(heard, rubric, routing, facts=facts)
-    return RecordedAnalysis(readings, spans, graded, duration_s, tuple(notes))
+    names = (f"{customer}'s left side", f"{customer}'s right side") if apart else (f"{customer}", f"{agent}")
+    warnings += warnings_of(sound, spans, names)
+    return RecordedAnalysis(readings, spans, graded, duration_s, tuple(warnings))
 
 
 def _stereo(file: Recording) -> Iterator[Pair]:
@@ -123,8 +135,24 @@ def _mono(file: Recording) -> Iterator[Int16Array]:
             yield np.rint(block.mean(axis=1)).astype(np.int16)
 
 
-def _notes(file: Recording, stereo: bool) -> Iterator[str]:
+def _of_file(file: Recording, apart: bool) -> Iterator[RecordingWarning]:
+    """What the file itself shows, besides its sound."""
     if file.truncated:
-        yield f"{file.name} is shorter than its header says; it was analysed as far as it goes."
-    if file.channels > 1 and not stereo:
-        yield f"{file.name} has {file.channels} channels, which were mixed; are they two sides (--stereo)?"
+        yield RecordingWarning(
+            "truncated", f"{file.name} is shorter than its header says; it was analysed as far as it goes."
+        )
+    if file.found_interleaved:
+        yield RecordingWarning(
+            "found_interleaved",
+            f"{file.name} holds two sides, sample by sample; it was read as with --stereo.",
+        )
+    elif file.channels > 1 and not apart:
+        yield RecordingWarning(
+            "mixed_channels",
+            f"{file.name} has {file.channels} channels, which were mixed; are they two sides (--stereo)?",
+        )
+    if file.width.is_narrow:
+        yield RecordingWarning(
+            "narrow",
+            f"{file.name} has {file.source_rate} Hz but nothing above 4 kHz: telephone sound made wide.",
+        )

@@ -6,8 +6,9 @@ pictures, and files that a file names.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from emocx_pbx.audio.pcm import FloatArray
 if TYPE_CHECKING:
     import av
     from av.audio.frame import AudioFrame
+
+
+#: Demuxers whose length is the file's; the others' is a guess by the bit rate.
+_TELLS_LENGTH: Final = frozenset({"mov", "matroska", "caf", "wav", "wv", "g722", "g726le", "g729"})
 
 
 class AvError(Exception):
@@ -32,13 +37,13 @@ def is_installed() -> bool:
 class AvSource:
     """The first audio stream of a file, as float32 frames."""
 
-    def __init__(self, stream: IO[bytes], demuxer: str, options: Mapping[str, str]) -> None:
+    def __init__(self, stream: IO[bytes] | io.RawIOBase, demuxer: str, options: Mapping[str, str]) -> None:
         """Open it. Raises AvError when FFmpeg can't, or finds no audio."""
         import av
 
         av.logging.set_level(None)
         try:
-            self._container = av.open(stream, format=demuxer, options=dict(options))
+            self._container = av.open(stream, mode="r", format=demuxer, options=dict(options))
         except (av.FFmpegError, ValueError) as error:
             raise AvError(_reason(error)) from None
         audio = self._container.streams.audio
@@ -51,8 +56,9 @@ class AvSource:
         except (av.FFmpegError, ValueError) as error:
             self._container.close()
             raise AvError(_reason(error)) from None
-        length = self._container.duration
+        length = self._container.duration if demuxer in _TELLS_LENGTH else None
         self.frames = round(length / av.time_base * self.rate) if length else 0
+        """As the header has it; 0: it doesn't say."""
         self._blocks = self._decoded()
         self._waiting: FloatArray = np.zeros((0, self.channels), np.float32)
 

@@ -1,4 +1,4 @@
-"""Which recordings are read and by what, and what to do about the others; docs/inputs.md is tested against it.
+"""Which recordings are read and by what, and what to do about the others; docs/inputs.md tells the same.
 
 Headerless formats are known by their name alone (Asterisk's format_*.c); all others by their first bytes.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePath
+from shlex import quote
 from typing import Final
 
 
@@ -97,6 +98,7 @@ def remedy(path: PurePath, *, extra: bool) -> str:
         extra: whether installing the extra `formats` would do.
     """
     if ending(path) in BY_ASTERISK:
-        return f"convert it: asterisk -rx 'file convert {path} {path.with_suffix('.sln16')}'"
-    convert = f"ffmpeg -i {path} -c:a pcm_s16le {path.with_suffix('.wav')}"
+        command = f"file convert {path} {path.with_suffix('.sln16')}"
+        return f"convert it: asterisk -rx {quote(command)}"
+    convert = f"ffmpeg -i {quote(str(path))} -c:a pcm_s16le {quote(str(path.with_suffix('.wav')))}"
     return f"{EXTRA}, or convert it: {convert}" if extra else f"convert it: {convert}"

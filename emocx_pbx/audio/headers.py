@@ -123,7 +123,7 @@ def _measured(
 
 
 def _is_chunk(after: bytes, left: int) -> bool:
-    """Whether bytes behind the audio begin a chunk: of a known name, or of any that fills the file exactly."""
+    """Whether bytes behind the audio begin a chunk: of a known name, or of any that fills the file."""
     name, stated = after[:4], int.from_bytes(after[4:8], "little")
     if name in _CHUNKS:
         return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,19 +42,17 @@ def run(args: argparse.Namespace) -> int:
     model = args.model or settings.analysis.speech_model
     if model == "off":
         raise InputError("analysis.speech_model is off; name a model by --model")
-    with without_chatter():
+    with without_chatter() as stderr:
         classifier = load_speech(Registry(settings.models_path()), model)
-    progress = Progress(f"analysing {args.customer.name}")
-    try:
-        call = analyse_recording(
-            args.customer, args.agent, stereo=args.stereo, settings=settings.analysis,
-            classifier=classifier, rubric=rubric,
-            progress=lambda done, of: progress(done / of if of else 0.0),
-        )  # fmt: skip
-    finally:
-        progress.close()
-    for note in call.notes:
-        print(f"emocx-pbx: {note}", file=sys.stderr)
+        progress = Progress(f"analysing {args.customer.name}", stderr)
+        try:
+            call = analyse_recording(
+                args.customer, args.agent, stereo=args.stereo, settings=settings.analysis,
+                classifier=classifier, rubric=rubric,
+                progress=lambda done, of: progress(done / of if of else 0.0),
+            )  # fmt: skip
+        finally:
+            progress.close()
     alerts = alerts_of(call, rules)
     show(args, as_json(call, classifier.name, alerts), lambda: words(call, classifier.name, alerts))
     return 0
@@ -103,13 +100,15 @@ def as_json(call: RecordedAnalysis, model: str, alerts: Sequence[AlertChange]) -
             ],
             "facts": grade.facts,
         },
-        "notes": list(call.notes),
+        "notes": [w.text for w in call.warnings],
+        "warnings": [{"kind": w.kind, "message": w.text} for w in call.warnings],
     }
 
 
 def words(call: RecordedAnalysis, model: str, alerts: Sequence[AlertChange]) -> str:
     """The result for people: a timeline, alerts, and the grade with its reasons."""
     lines = [f"{clock(call.duration_s)} of audio, model {model}"]
+    lines += [f"warning: {warning.text}" for warning in call.warnings]
     lines.append("signals in the customer's speech" if call.readings else "no speech of a customer was heard")
     for reading in call.readings:
         scores = reading.scores

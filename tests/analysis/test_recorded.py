@@ -42,7 +42,7 @@ def test_the_same_readings_as_live(call: Call) -> None:
     found = analyse(CUSTOMER, AGENT)
     assert list(found.readings) == wanted
     assert found.duration_s == 26.0
-    assert found.notes == ()
+    assert found.warnings == ()
 
 
 def test_a_grade_comes_with_it() -> None:
@@ -94,9 +94,9 @@ def test_notes_and_refusals(tmp_path: Path, call: Call) -> None:
     cut.write_bytes(cut.read_bytes()[:300_000])
     found = analyse(cut)
     assert found.duration_s == pytest.approx(9.4, abs=0.1)
-    assert [note.split(" ", 1)[1].split(";")[0] for note in found.notes] == [
-        "is shorter than its header says",
-        "has 2 channels, which were mixed",
+    assert [warning.kind for warning in found.warnings] == [
+        "truncated",
+        "mixed_channels",
     ]
     with pytest.raises(InputError, match="expected 2 for stereo"):
         analyse(CUSTOMER, stereo=True)

@@ -16,7 +16,7 @@ from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import user_of
 from emocx_pbx.web.numbers import whole
-from emocx_pbx.web.pages.recording import has_recording
+from emocx_pbx.web.pages.recording import playable
 from emocx_pbx.web.pages.shared import only_agent, seen_call
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
@@ -90,13 +90,15 @@ async def call_context(
     )
     done = request.query.get("done", "")
     begins = parts.settings.recordings.begins
+    plays, problem = await playable(request, detail)
     return {
         "view": view,
         "may": rights,
         "wrong": wrong,
         "longest": LONGEST_REASON,
         "done": done if done in _DONE else "",
-        "recording": await has_recording(request, detail),
+        "recording": plays,
+        "recording_problem": problem,
         "recording_begins": view.wait_s or 0.0 if begins == "answer" else 0.0,
     }
 

@@ -15,16 +15,10 @@ from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import seen_call
 from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.playing import ENDINGS, Player, cannot_play
 
 #: What a call id may be made of to become part of a path; Asterisk's unique ids are.
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_TYPES: Final = {
-    ".wav": "audio/wav",
-    ".mp3": "audio/mpeg",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".flac": "audio/flac",
-}
 
 
 def recording_path(template: str, call_id: str, started_at: float) -> Path | None:
@@ -46,7 +40,7 @@ def recording_path(template: str, call_id: str, started_at: float) -> Path | Non
     for found in sorted(Path(folder).glob(pattern.removeprefix(folder))):
         path = found.resolve()
         # A link out of the folder of recordings leads nowhere.
-        if path.suffix.lower() in _TYPES and path.is_relative_to(root) and path.is_file():
+        if path.suffix.lower() in ENDINGS and path.is_relative_to(root) and path.is_file():
             return path
     return None
 
@@ -57,9 +51,11 @@ def folder_of(template: str) -> str:
     return fixed[: fixed.rfind("/") + 1]
 
 
-async def has_recording(request: web.Request, detail: CallDetail) -> bool:
-    """Whether there is something to play."""
-    return await _found(request, detail) is not None
+async def playable(request: web.Request, detail: CallDetail) -> tuple[bool, str]:
+    """Whether there is something to play; and if not, what there is instead."""
+    path = await _found(request, detail)
+    problem = cannot_play(path) if path is not None else None
+    return path is not None and problem is None, problem or ""
 
 
 async def _found(request: web.Request, detail: CallDetail) -> Path | None:
@@ -70,16 +66,16 @@ async def _found(request: web.Request, detail: CallDetail) -> Path | None:
     return await asyncio.to_thread(recording_path, settings.recordings.path, call.call_id, call.started_at)
 
 
-@allow("admin", "supervisor", "agent")
-async def recording(request: web.Request) -> web.StreamResponse:
-    """The file, or a range of it."""
-    path = await _found(request, await seen_call(request))
-    if path is None:
-        raise web.HTTPNotFound
-    headers = {"Content-Type": _TYPES[path.suffix.lower()], "Cache-Control": "private, no-store"}
-    return web.FileResponse(path, headers=headers)
-
-
 def routes() -> list[web.RouteDef]:
     """Where it is."""
+    player = Player()
+
+    @allow("admin", "supervisor", "agent")
+    async def recording(request: web.Request) -> web.StreamResponse:
+        """The file as browsers can play it, or a range of it."""
+        path = await _found(request, await seen_call(request))
+        if path is None:
+            raise web.HTTPNotFound
+        return await player.answer(request, path)
+
     return [web.get("/calls/{call_id}/recording", recording)]

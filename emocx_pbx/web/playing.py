@@ -1,0 +1,153 @@
+"""Recordings as browsers can play them: as they are, or turned into WAV by a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import sys
+from asyncio.subprocess import PIPE, Process
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from emocx_pbx.audio import formats, headers
+
+#: What browsers play as it is.
+NATIVE: Final = {
+    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg",
+    ".flac": "audio/flac", ".m4a": "audio/mp4", ".mp4": "audio/mp4", ".aac": "audio/aac",
+    ".webm": "audio/webm",
+}  # fmt: skip
+#: What is turned into WAV, besides Asterisk's headerless formats.
+_BY_CONTENT: Final = (
+    ".wav49",
+    ".wav16",
+    ".au",
+    ".aif",
+    ".aiff",
+    ".caf",
+    ".w64",
+    ".rf64",
+    ".amr",
+    ".mka",
+    ".wma",
+)
+#: WAVE_FORMATs that browsers play: PCM, float, A-law, mu-law. Not GSM or ADPCM.
+_PLAYED_TAGS: Final = frozenset({1, 3, 6, 7})
+#: Of these, PyAV is needed.
+_NEED_AV: Final = frozenset({".amr", ".mka", ".wma"})
+#: Every name that a recording may have.
+ENDINGS: Final = frozenset(
+    {*NATIVE, *_BY_CONTENT, *(f".{end}" for end in (*formats.HEADERLESS, *formats.BY_ASTERISK))}
+)
+#: Recordings turned into WAV at a time; each takes a core while it lasts.
+AT_ONCE: Final = 2
+#: Seconds for the process to begin, and for a listener to take the next piece.
+_BEGIN_S: Final = 20.0
+_TAKE_S: Final = 60.0
+_PIECE: Final = 1 << 16
+
+
+def cannot_play(path: Path) -> str | None:
+    """Why a recording can't be played, with the command that helps; None if it can."""
+    end, name = formats.ending(path), Path(path.name)
+    if end in formats.BY_ASTERISK:
+        return f"{end}: {formats.remedy(name, extra=False)}"
+    raw = formats.HEADERLESS.get(end)
+    if ((raw is not None and not raw.subtype) or f".{end}" in _NEED_AV) and find_spec("av") is None:
+        return f"{end}: {formats.remedy(name, extra=True)}"
+    return None
+
+
+def plays_as_it_is(path: Path) -> bool:
+    """Whether browsers play the file itself. Reads its header."""
+    kind = NATIVE.get(path.suffix.lower())
+    if kind != "audio/wav":
+        return kind is not None
+    with path.open("rb") as stream:
+        head = stream.read(headers.HEAD_BYTES)
+        size = path.stat().st_size
+        end = headers.end(head, size)
+        after = None
+        if end is not None:
+            stream.seek(end)
+            after = stream.read(8)
+    layout = headers.layout(head, size, after)
+    return layout is None or (not layout.repaired and layout.tag in _PLAYED_TAGS)
+
+
+class Player:
+    """Answers a request with a recording."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(AT_ONCE)
+
+    async def answer(self, request: web.Request, path: Path) -> web.StreamResponse:
+        """The recording, or the range of it that is asked for."""
+        if cannot_play(path) is not None:
+            raise web.HTTPUnsupportedMediaType
+        own = {"Cache-Control": "private, no-store"}
+        if await asyncio.to_thread(plays_as_it_is, path):
+            return web.FileResponse(path, headers=own | {"Content-Type": NATIVE[path.suffix.lower()]})
+        try:
+            span = request.http_range
+        except ValueError:
+            raise web.HTTPRequestRangeNotSatisfiable from None
+        if self._free.locked():
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "2"})
+        async with self._free:
+            return await _turned(request, path, span, own)
+
+
+async def _turned(
+    request: web.Request, path: Path, span: slice[int | None, int | None, int | None], own: dict[str, str]
+) -> web.StreamResponse:
+    first, stop = span.start or 0, span.stop
+    if first < 0:
+        # The last so many bytes; players ask for the beginning, whose header tells the length.
+        raise web.HTTPRequestRangeNotSatisfiable
+    last = "" if stop is None else str(stop - 1)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "emocx_pbx.audio.transcode", str(path), str(first), last,
+        stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        size = await _size(process)
+        end = size - 1 if stop is None else min(stop, size) - 1
+        if first > end:
+            raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
+        part = span.start is not None
+        response = web.StreamResponse(status=206 if part else 200, headers=own | {"Accept-Ranges": "bytes"})
+        response.content_type = "audio/wav"
+        response.content_length = end + 1 - first
+        if part:
+            response.headers["Content-Range"] = f"bytes {first}-{end}/{size}"
+        await response.prepare(request)
+        if request.method != "HEAD":
+            await _pour(process, response)
+        return response
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _size(process: Process) -> int:
+    """The WAV's length, the first thing the process says."""
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_BEGIN_S):
+            return int(struct.unpack(">Q", await process.stdout.readexactly(8))[0])
+    except (TimeoutError, asyncio.IncompleteReadError):
+        # Damaged, or of no known length: the file is there, but no player can use it.
+        raise web.HTTPUnsupportedMediaType from None
+
+
+async def _pour(process: Process, response: web.StreamResponse) -> None:
+    """Pass on what the process writes; a listener that takes nothing for long is let go."""
+    assert process.stdout is not None
+    while piece := await process.stdout.read(_PIECE):
+        async with asyncio.timeout(_TAKE_S):
+            await response.write(piece)
