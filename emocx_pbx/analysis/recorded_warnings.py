@@ -27,7 +27,7 @@ PAUSE_S: Final = 3.0
 #: ... fill less than this part of a recording that holds both speakers, if it is long enough to have turns.
 BOTH_SHARE: Final = 0.1
 BOTH_LEAST_S: Final = 20.0
-#: An agent's greeting: one turn this long, begun this soon, that the other side answers. A customer's "hello?"
+#: An agent's greeting: one turn this long, begun this soon, that the other side answers. A "hello?"
 #: is shorter.
 GREETING_S: Final = (3.5, 12.0)
 GREETING_BY_S: Final = 3.0

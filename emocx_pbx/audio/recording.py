@@ -45,6 +45,14 @@ class Source(Protocol):
         ...
 
 
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that is only read onwards: soundfile seeks after each read, which fails without a length."""
+
+    def seekable(self) -> bool:
+        """As if it came from a pipe."""
+        return False
+
+
 class _Sound:
     """libsndfile as a source."""
 
@@ -151,7 +159,7 @@ def _headerless(
     channels = 2 if raw.sample_bytes and (interleaved or found) else 1
     stream.seek(0)
     try:
-        file = soundfile.SoundFile(
+        file = _Forward(
             stream, samplerate=raw.rate, channels=channels, format="RAW", subtype=raw.subtype, endian="LITTLE"
         )
     except soundfile.SoundFileError as error:
@@ -198,7 +206,7 @@ def _described(path: Path, stream: IO[bytes], size: int) -> Iterator[Recording]:
 def _by_libsndfile(source: IO[bytes] | io.RawIOBase) -> soundfile.SoundFile | Exception:
     """The open file, or why it isn't. A file object keeps soundfile from trusting the name."""
     try:
-        return soundfile.SoundFile(source)
+        return _Forward(source)
     except (soundfile.SoundFileError, ValueError, TypeError) as error:
         return error
 

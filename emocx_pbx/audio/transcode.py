@@ -1,7 +1,7 @@
 """A recording as 8 kHz WAV on stdout: `python -m emocx_pbx.audio.transcode PATH FIRST LAST`.
 
-A process of its own. Pages play by it what browsers can't. Decoders meet files that somebody else made: here they have neither
-the controller's memory nor its lock, and a limit on both memory and time.
+Pages play by it what browsers can't. Decoders meet files that somebody else made: in a process of its own
+they have neither the controller's memory nor its lock, and a limit on both memory and time.
 
 Out: 8 bytes (big-endian) with the WAV's whole length, then its bytes FIRST to LAST, both inclusive and LAST
 empty for all. A failure is one line on stderr and exit status 2.
