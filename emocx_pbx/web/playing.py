@@ -131,7 +131,8 @@ async def _turned(
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        # What it had written is read, or asyncio would wait for the full pipe for ever.
+        await process.communicate()
 
 
 async def _size(process: Process) -> int:
