@@ -28,7 +28,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[Site]:
     await site.store.start_call("17.1", AT, None, None, "support", None)
     await site.store.end_call("17.1", AT + 20, "hangup")
     yield site
-    await site.close()
+    await site.stop()
+    await site.store.close()
 
 
 def recorded(desk: Site, name: str, source: str) -> None:
