@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "emocx_pbx"
 
 #: Modules that import neither IO nor a framework: clock and randomness come in as arguments.
 PURE = (
-    "domain.py", "errors.py", "pbx/audiosocket/protocol.py", "pbx/tracking/tracker.py", "pbx/versions.py",
+    "domain.py", "errors.py", "sheet.py",
+    "pbx/audiosocket/protocol.py", "pbx/tracking/tracker.py", "pbx/versions.py",
     "check/finding.py",
     "pbx/tracking/bridges.py", "pbx/tracking/changes.py", "pbx/tracking/tracked.py",
     "pbx/tracking/callers.py", "pbx/tracking/callbacks.py", "pbx/tracking/endings.py",
@@ -46,7 +47,7 @@ HIDDEN_INPUTS = {"time", "secrets", "os"}
 #: Folders by height; a folder imports from its own height's folder alone, and from lower ones.
 HEIGHTS = (
     {"domain", "errors", "limits"},
-    {"settings", "audio", "wire"},
+    {"settings", "audio", "sheet", "wire"},
     {"observe", "emotion", "grading"},
     {"alerts"},
     {"routing"},

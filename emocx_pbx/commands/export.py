@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emocx_pbx import sheet
 from emocx_pbx.commands.evaluate import needs_extra
-from emocx_pbx.commands.shared import add_common, existing_store, in_loop, moment, read_settings, show
+from emocx_pbx.commands.shared import (
+    add_common,
+    existing_store,
+    in_loop,
+    moment,
+    read_settings,
+    show,
+    without_chatter,
+)
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     for command, run in ((corrections, in_loop(_corrections)), (clips, _clips)):
         command.add_argument("--out", type=Path, required=True, metavar="DIR")
         command.add_argument("--customer", choices=("left", "right", "mixed"), default="mixed",
-                             help="his channel of a stereo recording (default: both in each)")  # fmt: skip
+                             help="their channel of a stereo recording (default: both in each)")  # fmt: skip
         add_common(command, run)
 
 
@@ -82,7 +90,8 @@ async def _cut_call(
     if detail is None:
         raise InputError(f"call {call_id}: erased since")
     path = _recording(args.recordings, detail)
-    customer, agent = own.read_sides(path, args.customer)
+    with without_chatter():
+        customer, agent = own.read_sides(path, args.customer)
     _, recorded = own.heard(customer, agent)
     # Where one channel carries both, whoever speaks looks the same.
     heard = [s for s in detail.spans if agent is None or s.side == "customer"]
@@ -131,9 +140,8 @@ async def _messages(store: Store, args: argparse.Namespace, speakers: Speakers) 
             split = own.split_of(speakers.name(row.customer_key or row.call_id or correction.decision_id))
             rows.append((row.text, correction.emotion, split))
     if rows:
-        with (args.out / "messages.csv").open("w", encoding="utf-8", newline="") as f:
-            writer = csv.writer(f, lineterminator="\n")
-            writer.writerows([("text", "label", "split"), *rows])
+        text = sheet.BOM + sheet.lines([("text", "label", "split"), *rows])
+        (args.out / "messages.csv").write_bytes(text.encode())
     return {split: sum(r[2] == split for r in rows) for split in ("train", "dev", "test")} if rows else {}
 
 
@@ -143,7 +151,8 @@ def _clips(args: argparse.Namespace) -> int:
     clips: list[CutClip] = []
     for where, row in _labelled(args.labels):
         path = args.labels.parent / row["file"]
-        customer, agent = own.read_sides(path, args.customer)
+        with without_chatter():
+            customer, agent = own.read_sides(path, args.customer)
         first, last = (_seconds(row.get(name), where, name) for name in ("start", "end"))
         begin = round((first or 0.0) * own.SAMPLE_RATE)
         stop = len(customer) if last is None else min(len(customer), round(last * own.SAMPLE_RATE))
@@ -166,22 +175,20 @@ def _clips(args: argparse.Namespace) -> int:
 def _labelled(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Rows of the CSV of labelled recordings, each with file and line. Raises InputError."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as f:
-            reader = csv.DictReader(f)
-            if not {"file", "label"} <= set(reader.fieldnames or ()):
-                raise InputError(f"{path}: expected the columns file and label")
-            for row in reader:
-                where = f"{path}:{reader.line_num}"
-                values = {k: (v or "").strip() for k, v in row.items() if isinstance(k, str)}
-                label = values["label"].lower()
-                values["label"] = "disappointed" if label == "sad" else label
-                if values["label"] not in LABELS:
-                    raise InputError(f"{where}: label {label!r}, expected {', '.join(LABELS)}")
-                yield where, values
+        content = path.read_bytes()
     except OSError as e:
         raise InputError(f"{path}: can't be read: {e.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as e:
-        raise InputError(f"{path}: is no CSV file in UTF-8: {e}") from None
+    if not {"file", "label"} <= set(sheet.columns(content, str(path))):
+        raise InputError(f"{path}: expected the columns file and label")
+    for line, row in sheet.rows(content, str(path)):
+        where = f"{path}:{line}"
+        # A file's or a customer's name is taken as it stands.
+        values = {k: v or "" for k, v in row.items() if k is not None}
+        label = values["label"].strip().lower()
+        values["label"] = "disappointed" if label == "sad" else label
+        if values["label"] not in LABELS:
+            raise InputError(f"{where}: label {label!r}, expected {', '.join(LABELS)}")
+        yield where, values
 
 
 def _seconds(text: str | None, where: str, name: str) -> float | None:

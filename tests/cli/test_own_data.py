@@ -21,9 +21,12 @@ from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import CorrectionRow
 from emocx_pbx.training.speech.data import read_clips
 from emocx_pbx.training.speech.own_clips import heard
+from emocx_pbx.training.text.data import read_texts
 
 AUDIO = Path(__file__).parents[1] / "data" / "audio"
 STARTED = 1_795_000_000.0
+#: Words that spreadsheets and CSV readers trip over.
+QUERY = '=cmd|"nobody", ever\ncalls me back; Łódź 😀'
 Samples = npt.NDArray[np.int16]
 
 
@@ -67,7 +70,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             CorrectionRow("c1", windows[1].t0, windows[1].t1, "neutral", "ann", "", STARTED)
         )
         decision = Decision("dec_1", STARTED, "ok", "support", "neutral", 0.6, None)
-        await store.record_decision(decision, "c1", "crm-1", "nobody ever calls me back", ())
+        await store.record_decision(decision, "c1", "crm-1", QUERY, ())
         await store.close()
 
     asyncio.run(fill())
@@ -92,9 +95,11 @@ def test_corrections_become_clips_and_messages(site: Path, capsys: pytest.Captur
     cut, wanted = clips[0].samples, window.samples
     likeness = np.abs(np.fft.irfft(np.fft.rfft(cut, 65_536) * np.conj(np.fft.rfft(wanted, 65_536)))).max()
     assert likeness / np.sqrt((cut**2).sum() * (wanted**2).sum()) > 0.6
-    with (site / "own" / "messages.csv").open() as f:
+    # What comes out is what goes in again, and no spreadsheet runs it.
+    assert read_texts(site / "own" / "messages.csv").texts == (QUERY,)
+    with (site / "own" / "messages.csv").open(encoding="utf-8-sig", newline="") as f:
         rows = list(csv.DictReader(f))
-    assert [(row["text"], row["label"]) for row in rows] == [("nobody ever calls me back", "angry")]
+    assert [(row["text"], row["label"]) for row in rows] == [("'" + QUERY, "angry")]
     assert rows[0]["split"] == clips[0].split
 
 
@@ -119,6 +124,16 @@ def test_labelled_recordings_become_clips(site: Path, capsys: pytest.CaptureFixt
     clips = read_clips(site / "own" / "clips.csv").clips
     assert {clip.label for clip in clips} == {0, 2}
     assert all(1.0 <= clip.samples.size / 8000 <= 4.0 for clip in clips)
+    # As spreadsheets write it, and with a name that looks like a formula.
+    soundfile.write(site / "=both, Łódź.wav", np.stack([customer, agent], axis=1), 8000)
+    for content in (
+        "file;label;customer\n'=both, Łódź.wav;angry;-\n",
+        "file\tlabel\n=both, Łódź.wav\tangry\n",
+    ):
+        for encoding in ("utf-8-sig", "utf-16"):
+            labels.write_bytes(content.encode(encoding))
+            found = run(capsys, "export", "clips", "--labels", labels, "--out", site / "other", *config)
+            assert sum(of.get("angry", 0) for of in found["clips"].values()) > 0  # type: ignore[attr-defined]
     for bad, reason in (
         ("x.wav,angry,,,", "x.wav"),
         ("both.wav,bored,,,", "bored"),

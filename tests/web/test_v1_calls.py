@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -119,12 +120,18 @@ async def test_csv_is_whole_and_safe_in_a_spreadsheet(
         await tell(site.store, number, customer="=cmd()", agents=("bob", "eve"))
     text = await client.get("/calls.csv")
     assert client.last.content_type == "text/csv"
-    rows = list(csv.DictReader(io.StringIO(text)))
+    assert text.startswith("\ufeffcall_id,")
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
     assert [row["call_id"].split(".")[1] for row in rows] == ["4", "3", "2", "1", "0"]
-    assert (rows[0]["customer_key"], rows[0]["caller"], rows[0]["agents"]) == ("'=cmd()", "'+494", "bob eve")
-    grades = list(csv.DictReader(io.StringIO(await client.get("/grades.csv?agent=eve"))))
+    assert (rows[0]["customer_key"], rows[0]["caller"], rows[0]["agents"]) == ("'=cmd()", "+494", "bob → eve")
+    grades = list(csv.DictReader(io.StringIO((await client.get("/grades.csv?agent=eve"))[1:])))
     assert len(grades) == 5 and grades[0]["score"] == "70.0"
-    assert await client.get("/calls.csv?queue=nobody") == ""
+    assert await client.get("/calls.csv?queue=nobody") == text.splitlines()[0] + "\r\n"
+    for zone, offset in (("Europe/Berlin", timedelta(hours=1)), ("UTC", timedelta(0))):
+        text = await client.get(f"/calls.csv?zone={zone}&until=1800000000")
+        began = [datetime.fromisoformat(row["started_at"]) for row in csv.DictReader(io.StringIO(text[1:]))]
+        assert {at.utcoffset() for at in began} <= {offset, offset + timedelta(hours=1)}
+    await client.get("/calls.csv?zone=Europe/Nowhere", status=422)
 
 
 async def test_an_agent_sees_his_own_calls_and_grades_alone(site: Site) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from emocx_pbx import sheet
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.text_clean import PAD, SIGNALS, UNKNOWN, Vocabulary, words
 from emocx_pbx.errors import InputError
@@ -83,20 +84,19 @@ def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
     Raises InputError when the file can't be read or a row has more fields than there are columns.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as f:
-            rows = csv.DictReader(f)
-            if not {"text", "label"} <= set(rows.fieldnames or ()):
-                found = ", ".join(rows.fieldnames or ()) or "nothing"
-                raise InputError(f"{path}: expected the columns text and label, found {found[:80]}")
-            for row in rows:
-                if None in row:
-                    why = "more fields than columns; is a text with commas unquoted?"
-                    raise InputError(f"{path}, line {rows.line_num}: {why}")
-                yield rows.line_num, row
+        content = path.read_bytes()
     except OSError as e:
         raise InputError(f"{path}: can't be read: {e.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as e:
-        raise InputError(f"{path}: is no CSV file in UTF-8: {e}") from None
+    names = sheet.columns(content, str(path))
+    if not {"text", "label"} <= set(names):
+        found = ", ".join(names) or "nothing"
+        raise InputError(f"{path}: expected the columns text and label, found {found[:80]}")
+    for line, row in sheet.rows(content, str(path)):
+        if None in row:
+            raise InputError(
+                f"{path}, line {line}: more fields than columns; is a text with commas unquoted?"
+            )
+        yield line, {str(name): value for name, value in row.items()}
 
 
 def goemotions4(data: Path, split: str) -> Texts:

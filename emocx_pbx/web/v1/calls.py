@@ -8,7 +8,7 @@ import math
 from aiohttp import web
 
 from emocx_pbx.domain import Reading
-from emocx_pbx.store.list_rows import CallFilter
+from emocx_pbx.store.list_rows import CallFilter, CallItem
 from emocx_pbx.store.lists import place_of_call
 from emocx_pbx.store.rows import CorrectionRow
 from emocx_pbx.web.identity.access import scoped
@@ -17,7 +17,7 @@ from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
 from emocx_pbx.web.v1.export import csv_answer
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
-from emocx_pbx.web.v1.shapes_in import AlertsQuery, CallsExport, CallsQuery, CorrectionBody
+from emocx_pbx.web.v1.shapes_in import AlertsQuery, CallsExport, CallsQuery, CallsSheet, CorrectionBody
 from emocx_pbx.web.v1.shapes_out import AlertPage, CallAnswer, CallPage, GradeItem, ReadingItem
 from emocx_pbx.web.v1.table import CSV, Answer, Endpoint, get, post
 from emocx_pbx.web.v1.who import author_of, only_agent
@@ -135,11 +135,12 @@ async def list_alerts(request: web.Request) -> web.Response:
 @scoped("calls:read", "admin", "supervisor")
 async def export_calls(request: web.Request) -> web.StreamResponse:
     """Calls as CSV, newest first, streamed: any number of them."""
-    query = query_of(request, CallsExport)
+    query = query_of(request, CallsSheet)
     views, which = parts_of(request).store.views, call_filter(query, None)
     return await csv_answer(
-        request, "calls.csv", lambda limit, after: views.calls(which, limit, after), place_of_call
-    )
+        request, "calls.csv", lambda limit, after: views.calls(which, limit, after), place_of_call,
+        CallItem, query.zone,
+    )  # fmt: skip
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -149,7 +150,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         export_calls,
         "calls",
         Answer("One line for each call.", media=CSV),
-        query=CallsExport,
+        query=CallsSheet,
     ),
     get("/api/v1/calls/{call_id}", get_call, "calls", Answer("It.", CallAnswer), refusals=(404,)),
     post(

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields
+from datetime import tzinfo
 from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
 
+from emocx_pbx.errors import InputError
+from emocx_pbx.sheet import BOM, at_zone, lines
 from emocx_pbx.store.list_rows import Place
+from emocx_pbx.web.pages.shared import zone_of
 
 R = TypeVar("R")
 
 #: Rows read and sent at once.
 PAGE: Final = 1000
-#: Spreadsheets take a cell that begins so for a formula (OWASP: CSV injection).
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def cell(value: Any) -> Any:
-    """A value as it may stand in a spreadsheet: text that looks like a formula gets a ' before it."""
-    if isinstance(value, tuple):
-        value = " ".join(str(part) for part in value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
 
 
 async def csv_answer(
@@ -36,8 +26,30 @@ async def csv_answer(
     name: str,
     page: Callable[[int, Place], Awaitable[Sequence[R]]],
     place: Callable[[R], Place],
+    kind: type[R],
+    zone: str,
 ) -> web.StreamResponse:
-    """All rows of a list, with a header line, as a download; memory holds one page of them."""
+    """All rows of a list, with a header line, as a download; memory holds one page of them.
+
+    Args:
+        request: what is answered.
+        name: of the file.
+        page: reads up to this many rows behind a place.
+        place: of a row.
+        kind: of the rows: a dataclass, whose fields are the columns; those in `_at` are times.
+        zone: IANA name of the viewer's zone; empty: the browser's, or else the server's.
+
+    Raises:
+        InputError: there is no such zone.
+    """
+    viewer = _zone(zone) if zone else zone_of(request)
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    times = {name for name in names if name.endswith("_at")}
+
+    def values(row: R) -> list[Any]:
+        found = ((name, getattr(row, name)) for name in names)
+        return [at_zone(v, viewer) if name in times and v is not None else v for name, v in found]
+
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/csv; charset=utf-8",
@@ -49,22 +61,17 @@ async def csv_answer(
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    if not rows:
-        return response
-    await response.write(_lines([list(_values(rows[0]))]))
+    await response.write((BOM + lines([names])).encode())
     while rows:
-        await response.write(_lines([[cell(v) for v in _values(row).values()] for row in rows]))
+        await response.write(lines([values(row) for row in rows]).encode())
         after = place(rows[-1])
         rows = await page(PAGE, after) if len(rows) == PAGE else []
     return response
 
 
-def _values(row: Any) -> dict[str, Any]:
-    assert is_dataclass(row) and not isinstance(row, type)
-    return asdict(row)
-
-
-def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+def _zone(name: str) -> tzinfo:
+    """The zone of an IANA name (Europe/Berlin). Raises InputError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InputError(f"zone {name[:64]!r}: expected a name like Europe/Berlin") from None

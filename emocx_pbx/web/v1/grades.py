@@ -10,7 +10,7 @@ from emocx_pbx.errors import InputError
 from emocx_pbx.events.build import grade_revised
 from emocx_pbx.grading.revisions import disputed, overridden
 from emocx_pbx.grading.rubric import load_rubric
-from emocx_pbx.store.list_rows import GradeFilter
+from emocx_pbx.store.list_rows import GradedPart, GradeFilter
 from emocx_pbx.store.lists import place_of_grade
 from emocx_pbx.store.rows import GradeKind
 from emocx_pbx.web.identity.access import scoped
@@ -19,7 +19,7 @@ from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
 from emocx_pbx.web.v1.export import csv_answer
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
-from emocx_pbx.web.v1.shapes_in import DisputeBody, GradesExport, GradesQuery, OverrideBody
+from emocx_pbx.web.v1.shapes_in import DisputeBody, GradesExport, GradesQuery, GradesSheet, OverrideBody
 from emocx_pbx.web.v1.shapes_out import GradeItem, GradePage
 from emocx_pbx.web.v1.table import CSV, Answer, Endpoint, get, post
 from emocx_pbx.web.v1.who import author_of, only_agent
@@ -54,10 +54,12 @@ async def list_grades(request: web.Request) -> web.Response:
 async def export_grades(request: web.Request) -> web.StreamResponse:
     """Graded parts as CSV, newest first, streamed: any number of them."""
     views = parts_of(request).store.views
-    which = grade_filter(query_of(request, GradesExport), None)
+    query = query_of(request, GradesSheet)
+    which = grade_filter(query, None)
     return await csv_answer(
-        request, "grades.csv", lambda limit, after: views.grades(which, limit, after), place_of_grade
-    )
+        request, "grades.csv", lambda limit, after: views.grades(which, limit, after), place_of_grade,
+        GradedPart, query.zone,
+    )  # fmt: skip
 
 
 @scoped("grades:write", "admin", "supervisor")
@@ -124,7 +126,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         export_grades,
         "grades",
         Answer("One line for each part.", media=CSV),
-        query=GradesExport,
+        query=GradesSheet,
     ),
     post(
         f"{_PART}/override",

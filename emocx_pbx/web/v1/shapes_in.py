@@ -94,6 +94,13 @@ class CallsExport(Strict, frozen=True):
     """Part of the customer's key, or a whole calling number or call id."""
 
 
+class CallsSheet(CallsExport, frozen=True):
+    """Which calls, for a spreadsheet."""
+
+    zone: Annotated[str, Meta(max_length=64)] = ""
+    """Zone of the times, e.g. Europe/Berlin; without it the browser's, else the server's."""
+
+
 class CallsQuery(CallsExport, frozen=True):
     """Which calls, by pages."""
 
@@ -122,6 +129,13 @@ class GradesExport(Strict, frozen=True):
     came: Signal | None = None
     letter: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
     disputed: bool | None = None
+
+
+class GradesSheet(GradesExport, frozen=True):
+    """Which graded parts, for a spreadsheet."""
+
+    zone: Annotated[str, Meta(max_length=64)] = ""
+    """Zone of the times, e.g. Europe/Berlin; without it the browser's, else the server's."""
 
 
 class GradesQuery(GradesExport, frozen=True):
