@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import AsyncIterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -266,3 +269,33 @@ async def test_a_day_of_queues_begins_at_the_viewers_midnight(desk: Site) -> Non
         assert "Left better" not in await browser.open(f"/queues?day={other}"), zone
     browser.http.cookie_jar.update_cookies({"emocx-zone": "../../etc/passwd"})
     await browser.open("/queues")
+
+
+async def test_every_list_of_calls_opens_in_a_spreadsheet(desk: Site) -> None:
+    call_id = await one_call(desk)
+    browser = await desk.logged_in("supervisor")
+    browser.http.cookie_jar.update_cookies({"emocx-zone": "Asia/Tokyo"})
+    for page, link, column in (
+        ("/calls?days=30", "/calls.csv?days=30", "call_id"),
+        ("/agents?days=30", "/grades.csv?days=30", "call_id"),
+        (f"/agents/{BEN.replace(' ', '%20')}", "/grades.csv?days=30&amp;agent=Ben", "agent"),
+        ("/queues", "/queues.csv?day=", "queue"),
+    ):
+        html = await browser.open(page)
+        found = re.search(rf'href="({re.escape(link)}[^"]*)" download', html)
+        assert found, page
+        async with await browser.get(unescape(found[1])) as response:
+            assert response.status == 200, page
+            assert response.headers["Content-Disposition"].startswith("attachment; filename=")
+            content = await response.read()
+        assert content.startswith(b"\xef\xbb\xbf")
+        assert column in content.decode("utf-8-sig").splitlines()[0].split(",")
+    async with await browser.get("/calls.csv") as response:
+        (row,) = csv.DictReader(io.StringIO((await response.read()).decode("utf-8-sig"), newline=""))
+    assert (row["call_id"], row["agents"]) == (call_id, f"{BEN} → {AMIRA}")
+    assert row["started_at"].endswith("+09:00")
+    async with await browser.get("/calls.csv?queue=none") as response:
+        assert (await response.text(encoding="utf-8-sig")).startswith("call_id,started_at")
+    for wrong in ("/queues?within=7", "/queues.csv?within=x"):
+        async with await browser.get(wrong) as response:
+            assert response.status in (400, 422)

@@ -18,6 +18,7 @@ from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, period
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.agents import BINS, CAME, AgentsView, agents_view
+from emocx_pbx.web.v1.export import csv_answer
 
 #: Graded parts on one page.
 PAGE: Final = 25
@@ -48,6 +49,24 @@ async def agent(request: web.Request) -> web.StreamResponse:
     if own is not None and name != own:
         raise web.HTTPNotFound
     return await _one(request, name)
+
+
+@allow("admin", "supervisor", "agent")
+async def download(request: web.Request) -> web.StreamResponse:
+    """Graded parts of a period, of one agent or of all, for a spreadsheet; an agent gets their own."""
+    parts, own = parts_of(request), only_agent(request)
+    name = request.query.get("agent", "") or None
+    which = GradeFilter(
+        since=parts.clock() - days_of(request) * DAY_S, agent=own if own is not None else name
+    )
+    views = parts.store.views
+    return await csv_answer(
+        request,
+        "grades.csv",
+        lambda limit, after: views.grades(which, limit, after),
+        place_of_grade,
+        GradedPart,
+    )
 
 
 async def _one(request: web.Request, name: str) -> web.StreamResponse:
@@ -105,4 +124,9 @@ def _address(path: str, days: int, last: GradedPart | None = None) -> str:
 
 def routes() -> list[web.RouteDef]:
     """Where they are."""
-    return [web.get("/agents", agents), web.get("/agents/me", me), web.get("/agents/{agent}", agent)]
+    return [
+        web.get("/agents", agents),
+        web.get("/grades.csv", download),
+        web.get("/agents/me", me),
+        web.get("/agents/{agent}", agent),
+    ]

@@ -17,6 +17,7 @@ from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.agents import LETTERS
 from emocx_pbx.web.strings import t
+from emocx_pbx.web.v1.export import csv_answer
 
 #: Calls of one page.
 PAGE: Final = 50
@@ -41,12 +42,25 @@ async def calls(request: web.Request) -> web.StreamResponse:
         chosen=chosen,
         filtered=any(chosen.values()) or "after" in request.query,
         leads=own is None,
+        download="/calls.csv?" + urlencode({name: value for name, value in chosen.items() if value}),
         queues=[(name, name) for name in names.queues],
         agents=[(name, name) for name in names.agents],
         emotions=[(name, t(f"common.emotion.{name}")) for name in _EMOTIONS],
         letters=[*((name, name) for name in LETTERS), ("-", t("calls.too_little"))],
         newer=_address(chosen) if "after" in request.query else "",
         older=_address(chosen, shown[-1]) if more else "",
+    )
+
+
+@allow("admin", "supervisor", "agent")
+async def download(request: web.Request) -> web.StreamResponse:
+    """The same calls as the list's, all of them, for a spreadsheet."""
+    parts, own = parts_of(request), only_agent(request)
+    chosen = {name: request.query.get(name, "").strip() for name in _FILTERS}
+    which = _filter(request, chosen, parts.clock(), own)
+    views = parts.store.views
+    return await csv_answer(
+        request, "calls.csv", lambda limit, after: views.calls(which, limit, after), place_of_call, CallItem
     )
 
 
@@ -91,4 +105,4 @@ def _address(chosen: dict[str, str], last: CallItem | None = None) -> str:
 
 def routes() -> list[web.RouteDef]:
     """Where it is."""
-    return [web.get("/calls", calls)]
+    return [web.get("/calls", calls), web.get("/calls.csv", download)]

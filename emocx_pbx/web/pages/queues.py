@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from aiohttp import web
 
+from emocx_pbx.errors import InputError
+from emocx_pbx.sheet import BOM, lines
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import day_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.queues import queues_view
 
+#: Seconds that count as answered in time.
+WITHIN: Final = (10, 20, 30, 60, 120)
+#: What a spreadsheet gets of a queue's day, with the service level between.
+_COLUMNS: Final = (
+    "queue",
+    "calls",
+    "answered",
+    "abandoned",
+    "wait_median_s",
+    "wait_p90_s",
+    "better",
+    "worse",
+)
+
+
+def _within(request: web.Request) -> int:
+    """`?within=`, one of WITHIN. Raises InputError."""
+    given = request.query.get("within", "") or "20"
+    if given not in {str(n) for n in WITHIN}:
+        raise InputError(f"within: expected one of {', '.join(map(str, WITHIN))}")
+    return int(given)
+
+
+@allow("admin", "supervisor")
+async def download(request: web.Request) -> web.StreamResponse:
+    """A day's queues for a spreadsheet."""
+    parts, within = parts_of(request), _within(request)
+    now = parts.clock()
+    day, begin, end = day_of(request, now)
+    view = queues_view(await parts.store.views.queue_calls(begin, end), begin, now, None, within)
+    head = ("day", *_COLUMNS, f"answered_within_{within}_s")
+    rows = [
+        (day.isoformat(), *(getattr(row, name) for name in _COLUMNS), row.in_time_share) for row in view.rows
+    ]
+    return web.Response(
+        body=(BOM + lines([head, *rows])).encode(),
+        headers={
+            "Content-Type": "text/csv; charset=utf-8",
+            "Content-Disposition": f'attachment; filename="queues-{day.isoformat()}.csv"',
+        },
+    )
+
 
 @allow("admin", "supervisor")
 async def queues(request: web.Request) -> web.StreamResponse:
     """A day; today's with what waits now."""
-    parts = parts_of(request)
+    parts, within = parts_of(request), _within(request)
     now = parts.clock()
     day, begin, end = day_of(request, now)
     today = begin <= now < end
@@ -27,7 +72,10 @@ async def queues(request: web.Request) -> web.StreamResponse:
     return render(
         request,
         "queues.html",
-        view=queues_view(calls, begin, now, states),
+        view=queues_view(calls, begin, now, states, within),
+        within=within,
+        choices=WITHIN,
+        day=day.isoformat(),
         day_begin=begin,
         today=today,
         previous=(day - timedelta(days=1)).isoformat(),
@@ -37,4 +85,4 @@ async def queues(request: web.Request) -> web.StreamResponse:
 
 def routes() -> list[web.RouteDef]:
     """Where it is."""
-    return [web.get("/queues", queues)]
+    return [web.get("/queues", queues), web.get("/queues.csv", download)]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
 
@@ -14,12 +13,11 @@ from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.sessions import user_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.strings import t
+from emocx_pbx.web.zone import zone_of
 
 #: Times that pages offer, in days.
 PERIODS: Final = (1, 7, 30, 90, 365)
 DAY_S: Final = 86_400.0
-#: Cookie in which the pages' script names the viewer's time zone.
-ZONE: Final = "emocx-zone"
 
 
 def days_of(request: web.Request, default: int = 30) -> int:
@@ -43,14 +41,6 @@ def only_agent(request: web.Request) -> str | None:
     """The agent to whose calls the viewer is restricted; None for those who see all."""
     user = user_of(request)
     return (user.agent or "") if user.role == "agent" else None
-
-
-def zone_of(request: web.Request) -> tzinfo:
-    """The viewer's time zone; the server's own until it is known."""
-    try:
-        return ZoneInfo(request.cookies.get(ZONE, "") or "-")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return datetime.now(UTC).astimezone().tzinfo or UTC
 
 
 def day_of(request: web.Request, now: float) -> tuple[date, float, float]:

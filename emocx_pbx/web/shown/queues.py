@@ -40,6 +40,8 @@ class QueueRow:
     abandoned_share: float | None
     overflowed: int
     """Went on elsewhere unanswered."""
+    in_time_share: float | None
+    """Service level: calls answered in time, of all that left the queue or wait longer."""
     wait_median_s: float | None
     wait_p90_s: float | None
     came: tuple[Share, ...]
@@ -68,6 +70,7 @@ def queues_view(
     day_begin: float,
     now: float,
     states: Mapping[str, tuple[int, float, int]] | None = None,
+    within_s: float = 20.0,
 ) -> QueuesView:
     """A day as a page.
 
@@ -76,13 +79,15 @@ def queues_view(
         day_begin: Unix seconds.
         now: Unix seconds.
         states: waiting, longest wait and free agents by queue, as the PBX says; None: not known.
+        within_s: what counts as answered in time, seconds in the queue.
     """
     names = {c.queue for c in calls} | set(states or {})
     rows = [
-        _row(name, [c for c in calls if c.queue == name], day_begin, now, states) for name in sorted(names)
+        _row(name, [c for c in calls if c.queue == name], day_begin, now, states, within_s)
+        for name in sorted(names)
     ]
     rows.sort(key=lambda r: (-r.calls, r.queue))
-    total = _row("", calls, day_begin, now, _summed(states)) if calls else None
+    total = _row("", calls, day_begin, now, _summed(states), within_s) if calls else None
     return QueuesView(tuple(rows), total)
 
 
@@ -103,6 +108,7 @@ def _row(
     day_begin: float,
     now: float,
     states: Mapping[str, tuple[int, float, int]] | None,
+    within_s: float,
 ) -> QueueRow:
     waits = [_wait(c, now) for c in calls]
     over = [c for c in calls if c.left is not None]
@@ -119,6 +125,7 @@ def _row(
         abandoned=gone,
         abandoned_share=gone / len(over) if over else None,
         overflowed=sum(c.overflowed for c in calls),
+        in_time_share=_in_time(calls, now, within_s),
         wait_median_s=statistics.median(waits) if waits else None,
         wait_p90_s=sorted(waits)[min(len(waits) - 1, int(0.9 * len(waits)))] if waits else None,
         came=shares(c.came for c in calls),
@@ -134,6 +141,13 @@ def _wait(call: QueueCall, now: float) -> float:
     """Until an agent, until he gave up, or until now."""
     until = call.left_at or call.ended_at or now
     return max(0.0, until - call.queued_at)
+
+
+def _in_time(calls: Sequence[QueueCall], now: float, within_s: float) -> float | None:
+    """Share of calls answered in time; a call that may still be is not counted, None without any."""
+    settled = [c for c in calls if c.left is not None or _wait(c, now) > within_s]
+    met = sum(c.answered_at is not None and _wait(c, now) <= within_s for c in settled)
+    return met / len(settled) if settled else None
 
 
 def shares(states: Iterable[str]) -> tuple[Share, ...]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
-from datetime import tzinfo
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
 
-from emocx_pbx.errors import InputError
 from emocx_pbx.sheet import BOM, at_zone, lines
 from emocx_pbx.store.list_rows import Place
-from emocx_pbx.web.pages.shared import zone_of
+from emocx_pbx.web.zone import zone_named, zone_of
 
 R = TypeVar("R")
 
@@ -27,7 +24,7 @@ async def csv_answer(
     page: Callable[[int, Place], Awaitable[Sequence[R]]],
     place: Callable[[R], Place],
     kind: type[R],
-    zone: str,
+    zone: str = "",
 ) -> web.StreamResponse:
     """All rows of a list, with a header line, as a download; memory holds one page of them.
 
@@ -42,7 +39,7 @@ async def csv_answer(
     Raises:
         InputError: there is no such zone.
     """
-    viewer = _zone(zone) if zone else zone_of(request)
+    viewer = zone_named(zone) if zone else zone_of(request)
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     times = {name for name in names if name.endswith("_at")}
 
@@ -67,11 +64,3 @@ async def csv_answer(
         after = place(rows[-1])
         rows = await page(PAGE, after) if len(rows) == PAGE else []
     return response
-
-
-def _zone(name: str) -> tzinfo:
-    """The zone of an IANA name (Europe/Berlin). Raises InputError."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InputError(f"zone {name[:64]!r}: expected a name like Europe/Berlin") from None

@@ -85,3 +85,25 @@ def test_too_few_customers_are_said_so() -> None:
 def test_why_there_is_nothing_to_compare_with(holdout: float, mode: str, words: str) -> None:
     view = benefit_view(compare(arm("routed", [60.0] * 30)), 30, holdout, mode)
     assert words in view.advice
+
+
+def test_service_level_counts_who_waited_too_long_and_not_who_still_may_be_answered() -> None:
+    def queued(at: float, answered: float | None, ended: float | None) -> QueueCall:
+        begin = DAY + at
+        answer = None if answered is None else begin + answered
+        return QueueCall(
+            f"c{at}", "care", begin, begin, answer, None if ended is None else begin + ended, None, "none",
+            "none", None,
+        )  # fmt: skip
+
+    in_time, late, gave_up = queued(0, 20.0, 60.0), queued(1, 21.0, 60.0), queued(2, None, 5.0)
+    waits_long, just_came = queued(60, None, None), queued(95, None, None)
+
+    def level(*calls: QueueCall) -> float | None:
+        (row,) = queues_view(calls, DAY, DAY + 100, None, 20.0).rows
+        return row.in_time_share
+
+    assert level(in_time) == 1.0
+    assert level(in_time, late) == 0.5
+    assert level(in_time, late, gave_up, waits_long, just_came) == 0.25
+    assert level(just_came) is None
