@@ -88,16 +88,11 @@ def test_why_there_is_nothing_to_compare_with(holdout: float, mode: str, words: 
 
 
 def test_service_level_counts_who_waited_too_long_and_not_who_still_may_be_answered() -> None:
-    def queued(at: float, answered: float | None, ended: float | None) -> QueueCall:
-        begin = DAY + at
-        answer = None if answered is None else begin + answered
-        return QueueCall(
-            f"c{at}", "care", begin, begin, answer, None if ended is None else begin + ended, None, "none",
-            "none", None,
-        )  # fmt: skip
+    def waited(at: float, answered: float | None, ended: float | None) -> QueueCall:
+        return queued("care", at, answered, ended, "none", "none")
 
-    in_time, late, gave_up = queued(0, 20.0, 60.0), queued(1, 21.0, 60.0), queued(2, None, 5.0)
-    waits_long, just_came = queued(60, None, None), queued(95, None, None)
+    in_time, late, gave_up = waited(0, 20.0, 60.0), waited(1, 21.0, 60.0), waited(2, None, 5.0)
+    waits_long, just_came = waited(60, None, None), waited(95, None, None)
 
     def level(*calls: QueueCall) -> float | None:
         (row,) = queues_view(calls, DAY, DAY + 100, None, 20.0).rows
