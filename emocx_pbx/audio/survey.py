@@ -27,8 +27,9 @@ CLIPPED: Final = 3e-4
 SLOW_DB: Final = -37.0
 #: Hz: a median pitch under this is no adult's (in the corpora 94 at the least), but a man's at half speed.
 SLOW_PITCH: Final = 85.0
-#: Frames that must be heard, or voiced, before any of this is said: 6 s.
+#: Frames that must be heard before any of this is said: 6 s; and voiced, before the pitch is: 3 s.
 LEAST_FRAMES: Final = 96
+LEAST_VOICED: Final = 48
 _VOICED: Final = 0.6
 _LAGS: Final = slice(20, 200)
 _SPECTRUM: Final = 2 * _FRAME
@@ -82,7 +83,7 @@ class SideSurvey:
     def pitch_hz(self) -> float | None:
         """Median pitch; None: too little voice."""
         counts = self._lags[1:]
-        if int(counts.sum()) < LEAST_FRAMES:
+        if int(counts.sum()) < LEAST_VOICED:
             return None
         middle = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2)) + 1
         return SAMPLE_RATE / middle

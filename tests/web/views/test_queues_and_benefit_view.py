@@ -16,8 +16,10 @@ def queued(
     queue: str, at: float, answered: float | None, ended: float | None, came: str, went: str
 ) -> QueueCall:
     begin = DAY + at
+    left_s = answered if answered is not None else ended
+    left = "answered" if answered is not None else None if ended is None else "abandoned"
     return QueueCall(
-        f"c{at}", queue, begin, begin, None if answered is None else begin + answered,
+        f"c{at}", queue, begin, begin, None if left_s is None else begin + left_s, left,
         None if ended is None else begin + ended, None, came, went, None,
     )  # fmt: skip
 
