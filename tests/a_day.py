@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from emocx_pbx.alerts.watch import AlertChange
 from emocx_pbx.calls.call_state import Rules
