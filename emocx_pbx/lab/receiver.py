@@ -7,7 +7,7 @@ import base64
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -25,6 +25,10 @@ class Received:
     timestamp: str
     data: dict[str, Any]
     signature_valid: bool
+    body: bytes = b""
+    """As it came: what was signed."""
+    status: int = 204
+    """What it was answered with."""
 
     @property
     def call_id(self) -> str | None:
@@ -58,6 +62,10 @@ class Receiver:
         """All attempts, repeated ones too, in the order they came."""
         self.answer = answer
         """HTTP status for a delivery; anything but 2xx makes the sender try again."""
+        self.headers: dict[str, str] = {}
+        """Sent with every answer, such as Retry-After."""
+        self.delay_s: Callable[[], float] = lambda: 0.0
+        """How long a delivery, though received, waits for its answer."""
         self._told = told
         self._webhook = Webhook(self.secret)
         self._changed = asyncio.Condition()
@@ -129,12 +137,15 @@ class Receiver:
                 timestamp=str(event["timestamp"]),
                 data=dict(event["data"]),
                 signature_valid=valid,
+                body=body,
             )
         except (ValueError, KeyError, TypeError):
             return web.Response(status=400, text="not an event")
         status = self.answer(received) if valid else 401
+        received = replace(received, status=status)
         async with self._changed:
             self.deliveries.append(received)
             self._changed.notify_all()
         self._told(received)
-        return web.Response(status=status)
+        await asyncio.sleep(self.delay_s())
+        return web.Response(status=status, headers=self.headers)

@@ -160,10 +160,10 @@ class ServiceProcess:
         """Let them go on (SIGCONT)."""
         os.killpg(self.pid, signal.SIGCONT)
 
-    async def kill(self) -> None:
-        """End the controller and its workers by SIGKILL, as a power cut would."""
+    async def kill(self, *, workers: bool = True) -> None:
+        """End the controller and its workers by SIGKILL, as a power cut would; or the controller alone."""
         if self._process is not None and self._process.returncode is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            (os.killpg if workers else os.kill)(self._process.pid, signal.SIGKILL)
             await self._process.wait()
         self._process = None
 
