@@ -18,6 +18,8 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from benchmarks.faults.faults import FAULTS
 from benchmarks.faults.judge import judge
 from benchmarks.faults.plan import chosen
@@ -44,7 +46,7 @@ def main() -> int:
         "--settle", type=float, default=60.0, help="seconds to tell everything at the end (60)"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the database and logs there")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep database, logs and history there")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.list:
@@ -68,6 +70,8 @@ def main() -> int:
     except EmocxError as error:
         print(f"benchmarks.faults: {error}", file=sys.stderr)
         return 2
+    if options.keep:
+        (options.keep / "history.json").write_bytes(msgspec.json.encode(history))
     verdict = judge(history)
     conditions = {
         "seed": options.seed,

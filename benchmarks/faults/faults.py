@@ -31,6 +31,8 @@ class Fault:
     controller_lives: bool = True
     """The same controller goes on afterwards."""
     needs_disk: bool = False
+    blinds: bool = False
+    """The service can't see Asterisk meanwhile: what lies in this time alone, nobody can tell of."""
 
 
 async def _for(world: World, least: float, most: float) -> None:
@@ -176,8 +178,8 @@ FAULTS: Final = (
     Fault("worker-killed", "an analysis worker ends by SIGKILL", _worker_killed, 0),
     Fault("worker-frozen", "an analysis worker stops for 4 to 8 s, then for 25 s", _worker_frozen, 16),
     Fault("controller-frozen", "the controller stops for 3 to 12 s", _controller_frozen, 8),
-    Fault("link-cut", "the manager link is cut for up to 3 s", _link_cut, 2),
-    Fault("link-half-open", "the manager link swallows everything for 25 s", _link_half_open, 25),
+    Fault("link-cut", "the manager link is cut for up to 3 s", _link_cut, 2, blinds=True),
+    Fault("link-half-open", "the manager link swallows all for 25 s", _link_half_open, 25, blinds=True),
     Fault("receiver-500", "the receiver answers 500 for 6 to 12 s", _receiver_500, 9),
     Fault("receiver-429", "the receiver answers 429 for 6 to 12 s", _receiver_429, 9),
     Fault("receiver-down", "the receiver is down for 6 to 12 s", _receiver_down, 9),
@@ -186,14 +188,14 @@ FAULTS: Final = (
     Fault("store-locked-18", "another process locks the database for 18 s", _locked_18, 18),
     Fault("disk-full", "the database's disk is full for 10 s", _disk_full, 10, needs_disk=True),
     Fault("garbage", "10 s of garbage on every port", _garbage, 10),
-    Fault("restart", "an orderly restart", _restart, 8, controller_lives=False),
+    Fault("restart", "an orderly restart", _restart, 8, controller_lives=False, blinds=True),
     Fault(
         "controller-killed", "controller and workers end by SIGKILL, up to 4 s", _controller_killed, 8,
-        controller_lives=False,
+        controller_lives=False, blinds=True,
     ),
     Fault(
         "controller-alone-killed", "the controller alone ends by SIGKILL, up to 4 s",
-        _controller_alone_killed, 8, controller_lives=False,
+        _controller_alone_killed, 8, controller_lives=False, blinds=True,
     ),
     Fault("asterisk-killed", "Asterisk ends by SIGKILL and comes back", _asterisk_killed, 8),
 )  # fmt: skip

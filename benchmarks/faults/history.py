@@ -61,6 +61,8 @@ class Window:
     fault: str
     began: float
     ended: float
+    blind: bool = False
+    """The service could not see Asterisk meanwhile."""
     problem: str = ""
     """What went wrong beside what was meant to, such as a service that ended by itself."""
 

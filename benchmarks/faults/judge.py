@@ -15,6 +15,8 @@ IN_QUEUE_S: Final = 2.0
 GRADED_FROM_S: Final = 2.0
 #: A fault can still hurt a call that comes this long after it: processes start, links are made again.
 AFTER_S: Final = 10.0
+#: A service that could not see Asterisk is in step with it again this soon.
+IN_STEP_S: Final = 6.0
 #: More than this is growth; what is allowed are caches, and connections that happen to be open.
 GROWTH_MIB: Final = 40.0
 GROWTH_FDS: Final = 25
@@ -23,6 +25,7 @@ LEFT_FDS: Final = 12
 #: Kinds of findings, in the order of the table, with what each means.
 KINDS: Final[Mapping[str, str]] = {
     "late": "not in a queue within 2 s of arriving",
+    "not_started": "in a queue, but not exactly one call.started",
     "not_ended": "no call.ended",
     "ended_twice": "more than one call.ended",
     "disorder": "gaps or disorder in the sequence, or something after call.ended",
@@ -65,6 +68,8 @@ class Row:
     """Longest from a call's end to the receiver having its call.ended."""
     repeated: int
     """Deliveries of events that the receiver had already."""
+    unseen: int
+    """Agents' parts that began and ended while the service could not see Asterisk; no grade is asked for."""
     findings: Mapping[str, int]
 
 
@@ -104,6 +109,13 @@ def touched(caller: Caller, windows: Iterable[Window]) -> list[Window]:
     return [w for w in windows if caller.arrived <= w.ended + AFTER_S and end >= w.began]
 
 
+def unseen(began: float, ended: float | None, windows: Iterable[Window]) -> bool:
+    """Whether something lay wholly in a time when the service could not see Asterisk."""
+    return ended is not None and any(
+        w.blind and w.began <= began and ended <= w.ended + IN_STEP_S for w in windows
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Story:
     """A caller with the events of the call: delivered ones in order of arrival, then waiting ones."""
@@ -114,7 +126,8 @@ class _Story:
     deliveries: int
 
     def findings(self, windows: Sequence[Window]) -> list[Finding]:
-        found = [*self._arrival(), *self._end(), *self._sequence(), *self._grades()]
+        found = [*self._arrival(), *self._start(windows), *self._end(windows), *self._sequence()]
+        found += self._grades(windows)
         found += [("undelivered", f"{event.type} {event.sequence}") for event in self.waiting]
         lived = tuple(
             f"{w.fault} {w.began - self.caller.arrived:+.1f} to {w.ended - self.caller.arrived:+.1f} s"
@@ -130,11 +143,21 @@ class _Story:
         gone = caller.ended is not None and caller.ended - caller.arrived <= IN_QUEUE_S
         return [] if gone else [("late", "never in a queue")]
 
-    def _end(self) -> list[tuple[str, str]]:
+    def _start(self, windows: Sequence[Window]) -> list[tuple[str, str]]:
+        joined = self.caller.joined
+        starts = {e.event_id for e in (*self.told, *self.waiting) if e.type == "call.started"}
+        if joined is None or len(starts) == 1 or (not starts and unseen(joined, self.caller.ended, windows)):
+            return []
+        return [("not_started", f"{len(starts)} times call.started")]
+
+    def _end(self, windows: Sequence[Window]) -> list[tuple[str, str]]:
         ends = {e.event_id for e in (*self.told, *self.waiting) if e.type == "call.ended"}
         if len(ends) > 1:
             return [("ended_twice", f"{len(ends)} times call.ended")]
-        if not ends and self.caller.joined is not None:
+        told = bool(self.told or self.waiting)
+        if not told and unseen(self.caller.arrived, self.caller.ended, windows):
+            return []
+        if not ends and (told or self.caller.joined is not None):
             types = " ".join(event.type for event in (*self.told, *self.waiting)) or "nothing"
             return [("not_ended", f"no call.ended after {types}")]
         return []
@@ -149,7 +172,7 @@ class _Story:
             found.append(("disorder", f"{types[-1]} after call.ended"))
         return found
 
-    def _grades(self) -> list[tuple[str, str]]:
+    def _grades(self, windows: Sequence[Window]) -> list[tuple[str, str]]:
         graded = Counter(e.agent or "?" for e in (*self.told, *self.waiting) if e.type == "call.graded")
         if self.caller.opted_out:
             return [("overgraded", f"{agent}, though the caller opted out") for agent in graded]
@@ -157,7 +180,7 @@ class _Story:
         for talk in self.caller.talks:
             until = talk.ended if talk.ended is not None else self.caller.ended
             long = until is not None and until - talk.began >= GRADED_FROM_S
-            (must if long else may)[talk.agent] += 1
+            (must if long and not unseen(talk.began, until, windows) else may)[talk.agent] += 1
         found = []
         for agent in sorted(must | may | graded):
             missing, extra = must[agent] - graded[agent], graded[agent] - must[agent] - may[agent]
@@ -274,6 +297,7 @@ def _summed(
         sum(_by_default(story, windows) for story in stories),
         round(max(0.0, *told), 1) if told else None,
         sum(story.deliveries - len(story.told) for story in stories),
+        sum(unseen(t.began, t.ended, windows) for story in stories for t in story.caller.talks),
         {kind: counts[kind] for kind in KINDS},
     )
 

@@ -11,12 +11,13 @@ from benchmarks.faults.judge import KINDS, Row, Verdict
 
 #: Columns of counts; what concerns no single call is told below the table.
 COUNTS: Final = (
-    "late", "not_ended", "ended_twice", "disorder", "ungraded", "overgraded", "two_bodies", "undelivered",
+    "late", "not_started", "not_ended", "ended_twice", "disorder", "ungraded", "overgraded", "two_bodies",
+    "undelivered",
 )  # fmt: skip
 HEADINGS: Final = (
     "fault", "times", "callers", "slowest to a queue, s", "without decision", "not in a queue within 2 s",
-    "no call.ended", "two", "sequence", "no grade", "too many", "two bodies", "undelivered",
-    "end told after, s", "repeated",
+    "no call.started", "no call.ended", "two", "sequence", "no grade", "too many", "two bodies",
+    "undelivered", "end told after, s", "repeated", "unseen",
 )  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def _cells(row: Row) -> list[str]:
     counts = [str(row.findings[kind]) for kind in COUNTS]
     return [
         row.fault, str(row.times), str(row.callers), _seconds(row.slowest_to_queue_s), str(row.by_default),
-        *counts, _seconds(row.told_after_s), str(row.repeated),
+        *counts, _seconds(row.told_after_s), str(row.repeated), str(row.unseen),
     ]  # fmt: skip
 
 

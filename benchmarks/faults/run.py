@@ -179,7 +179,7 @@ async def _strike(world: World, strike: Strike, say: Say) -> Window:
     except PeerUnavailable as error:
         problem = f"{name}: {error}"
         await world.service.start()
-    return Window(name, began, ended, problem)
+    return Window(name, began, ended, strike.fault.blinds, problem)
 
 
 async def _usage(world: World) -> Usage:
