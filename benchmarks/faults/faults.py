@@ -197,6 +197,6 @@ FAULTS: Final = (
         "controller-alone-killed", "the controller alone ends by SIGKILL, up to 4 s",
         _controller_alone_killed, 8, controller_lives=False, blinds=True,
     ),
-    Fault("asterisk-killed", "Asterisk ends by SIGKILL and comes back", _asterisk_killed, 8),
+    Fault("asterisk-killed", "Asterisk ends by SIGKILL and comes back", _asterisk_killed, 8, blinds=True),
 )  # fmt: skip
 NAMES: Final = tuple(fault.name for fault in FAULTS)

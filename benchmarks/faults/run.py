@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -157,6 +158,9 @@ async def _observe(
         for pid in processes.of_group(group)
     ]  # fmt: skip
     await world.service.stop()
+    if world.disk is not None:
+        # It goes with its disk.
+        shutil.copy(world.database, world.service.directory)
     return History(
         callers=world.truth.callers.all,
         deliveries=tuple(_told(at, received) for at, received in heard),
