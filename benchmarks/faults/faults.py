@@ -50,6 +50,18 @@ async def _worker_killed(world: World, number: int) -> None:
             os.kill(worker, signal.SIGKILL)
 
 
+async def _web_killed(world: World, number: int) -> None:
+    for pid in processes.web_of(world.service.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def _web_frozen(world: World, number: int) -> None:
+    await asyncio.gather(
+        *(_frozen(pid, world.chance.uniform(4, 10)) for pid in processes.web_of(world.service.pid))
+    )
+
+
 async def _frozen(pid: int, seconds: float) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
@@ -177,6 +189,8 @@ async def _asterisk_killed(world: World, number: int) -> None:
 FAULTS: Final = (
     Fault("worker-killed", "an analysis worker ends by SIGKILL", _worker_killed, 0),
     Fault("worker-frozen", "an analysis worker stops for 4 to 8 s, then for 25 s", _worker_frozen, 16),
+    Fault("web-killed", "the web process ends by SIGKILL", _web_killed, 0),
+    Fault("web-frozen", "the web process stops for 4 to 10 s", _web_frozen, 7),
     Fault("controller-frozen", "the controller stops for 3 to 12 s", _controller_frozen, 8),
     Fault("link-cut", "the manager link is cut for up to 3 s", _link_cut, 2, blinds=True),
     Fault("link-half-open", "the manager link swallows all for 25 s", _link_half_open, 25, blinds=True),

@@ -73,8 +73,10 @@ class Usage:
 
     controller_mib: float
     workers_mib: float
+    web_mib: float
     controller_fds: int
     workers_fds: int
+    web_fds: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ def growth(measures: Measures) -> list[Finding]:
     """What grew: memory while faults came and went, descriptors then and at the end."""
     found = []
     if measures.late is not None:
-        for who in ("controller", "workers"):
+        for who in ("controller", "workers", "web"):
             before, after = getattr(measures.warm, f"{who}_mib"), getattr(measures.late, f"{who}_mib")
             if after - before > GROWTH_MIB:
                 found.append(
@@ -258,7 +258,7 @@ def growth(measures: Measures) -> list[Finding]:
             before, after = getattr(measures.warm, f"{who}_fds"), getattr(measures.late, f"{who}_fds")
             if after - before > GROWTH_FDS:
                 found.append(Finding("growth", who, f"descriptors from {before} to {after} under load"))
-    for who in ("controller", "workers"):
+    for who in ("controller", "workers", "web"):
         before, after = getattr(measures.idle, f"{who}_fds"), getattr(measures.end, f"{who}_fds")
         if after - before > LEFT_FDS:
             found.append(Finding("growth", who, f"descriptors from {before} to {after} without calls"))

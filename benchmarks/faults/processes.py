@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from benchmarks.faults.history import Usage
 
-_LISTEN = "0A"
+WORKER: Final = "emocx_pbx.analysis.worker.process"
+WEB: Final = "emocx_pbx.web.process"
+_LISTEN: Final = "0A"
 
 
 def of_group(group: int) -> list[int]:
@@ -27,17 +30,35 @@ def of_group(group: int) -> list[int]:
 
 def workers_of(controller: int) -> list[int]:
     """The controller's analysis workers."""
-    return [pid for pid in of_group(controller) if pid != controller]
+    return _running(controller, WORKER)
+
+
+def web_of(controller: int) -> list[int]:
+    """The controller's web process; none while it starts."""
+    return _running(controller, WEB)
+
+
+def _running(controller: int, module: str) -> list[int]:
+    return [pid for pid in of_group(controller) if pid != controller and module in _words(pid)]
+
+
+def _words(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
 
 
 def usage(controller: int) -> Usage:
     """Memory and descriptors now; of a process that is just gone nothing is counted."""
-    workers = workers_of(controller)
+    workers, web = workers_of(controller), web_of(controller)
     return Usage(
         _resident_mib(controller),
         round(sum(map(_resident_mib, workers)), 1),
+        round(sum(map(_resident_mib, web)), 1),
         len(_descriptors(controller)),
         sum(len(_descriptors(pid)) for pid in workers),
+        sum(len(_descriptors(pid)) for pid in web),
     )
 
 

@@ -69,7 +69,8 @@ def details(history: History, verdict: Verdict, most: int = 40) -> list[str]:
         if usage is not None:
             lines.append(
                 f"{moment}: controller {usage.controller_mib:.0f} MiB, {usage.controller_fds} descriptors; "
-                f"workers {usage.workers_mib:.0f} MiB, {usage.workers_fds} descriptors"
+                f"workers {usage.workers_mib:.0f} MiB, {usage.workers_fds} descriptors; "
+                f"web {usage.web_mib:.0f} MiB, {usage.web_fds} descriptors"
             )
     for finding in verdict.findings[:most]:
         lived = f" [{'; '.join(finding.faults)}]" if finding.faults else ""

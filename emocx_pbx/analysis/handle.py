@@ -30,8 +30,10 @@ from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
 
-#: A worker reports every 2 s; one that is silent for so long is stopped, frozen or starved.
-SILENT_S: Final = 15.0
+#: A worker reports every 2 s; one that is silent for this long gets nothing new while others speak.
+QUIET_S: Final = 5.0
+#: And for this long: it is stopped, frozen or starved, and another takes its place.
+SILENT_S: Final = 10.0
 #: Time to load models on a slow, cold machine.
 START_S: Final = 90.0
 
@@ -54,6 +56,8 @@ class WorkerHandle:
         self.became_ready = asyncio.Event()
         self.uuids: set[str] = set()
         """Taps and questions announced to it and not over."""
+        self.heard_at = 0.0
+        """When its last message came, by the event loop's clock."""
         self._on_message = on_message
         self._child = Child(f"analysis worker {config.index}", msgspec.msgpack.Decoder(ToController))
         self._stopping = False
@@ -72,6 +76,11 @@ class WorkerHandle:
     def alive(self) -> bool:
         """Whether it takes messages."""
         return self._child.link is not None and self.ready is not None and not self._stopping
+
+    @property
+    def responsive(self) -> bool:
+        """Whether it takes messages, and spoke lately."""
+        return self.alive and asyncio.get_running_loop().time() - self.heard_at < QUIET_S
 
     def send(self, message: ToWorker) -> None:
         """Queue a message for the worker.
@@ -117,8 +126,7 @@ class WorkerHandle:
         while True:
             patience = SILENT_S if self.ready else START_S
             try:
-                async with asyncio.timeout(patience):
-                    message = await link.receive()
+                message = await link.receive_within(patience)
             except TimeoutError:
                 log.error(
                     "worker silent, ending it", key="worker.silent", worker=self.index, after_s=patience
@@ -134,6 +142,7 @@ class WorkerHandle:
                 return
             if message is None:
                 return
+            self.heard_at = asyncio.get_running_loop().time()
             if isinstance(message, Ready):
                 self.ready = message
                 self.became_ready.set()

@@ -122,14 +122,14 @@ class WorkerPool:
         await asyncio.wait(self._keepers)
 
     def pick(self) -> WorkerHandle:
-        """The ready worker with fewest taps and questions.
+        """The ready worker with fewest taps and questions; one that is silent only for want of others.
 
         Raises:
             PeerUnavailable: none is ready.
         """
         if not self.workers:
             raise PeerUnavailable("no analysis worker is ready")
-        return min(self.workers, key=lambda worker: (len(worker.uuids), worker.index))
+        return min(self.workers, key=lambda worker: (not worker.responsive, len(worker.uuids), worker.index))
 
     def announce_tap(
         self, uuid: str, call_id: str, mode: str, offset_s: float = 0.0, worker: WorkerHandle | None = None
@@ -166,7 +166,7 @@ class WorkerPool:
             PeerUnavailable: no worker is ready, it died, or did not answer in time.
         """
         number = next(self._numbers)
-        ready = self.workers
+        ready = [worker for worker in self.workers if worker.responsive] or self.workers
         if not ready:
             raise PeerUnavailable("no analysis worker is ready")
         asked = ClassifyText(f"q{number}", text)

@@ -187,8 +187,7 @@ class WebHost:
         patience, link = START_S, child.link
         while link is not None:
             try:
-                async with asyncio.timeout(patience):
-                    message = await link.receive()
+                message = await link.receive_within(patience)
             except TimeoutError:
                 return f"silent for {patience:g} s"
             except BadMessage as error:

@@ -16,6 +16,8 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_UNSENT: Final = 8 * 1024 * 1024
 #: Time for the other end to read our last messages.
 CLOSE_S: Final = 1.0
+#: Whoever stood still may be ourselves: what waits in the socket is read before the other end is given up.
+SECOND_LOOK_S: Final = 1.0
 
 In = TypeVar("In")
 
@@ -79,6 +81,24 @@ class Link(Generic[In]):
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
         return decoded(self._decoder, body)
+
+    async def receive_within(self, patience_s: float) -> In | None:
+        """The next message; None when the other end closed. After a TimeoutError the link is of no more use.
+
+        Raises:
+            TimeoutError: none came in time, though we looked twice: after a stop of the whole machine the
+                clock says that time is over while the messages of that time wait to be read.
+            ProtocolError: what came is no message.
+        """
+        receiving = asyncio.ensure_future(self.receive())
+        try:
+            for seconds in (patience_s, SECOND_LOOK_S):
+                done, _ = await asyncio.wait({receiving}, timeout=seconds)
+                if done:
+                    return receiving.result()
+        finally:
+            receiving.cancel()
+        raise TimeoutError
 
     async def close(self) -> None:
         """Close this end once what was sent is on its way; gives up after CLOSE_S."""

@@ -1,0 +1,79 @@
+"""A worker that is frozen: what is new goes to others, and soon another takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from analysis_helpers import Inbox
+
+from emocx_pbx.analysis import handle
+from emocx_pbx.analysis.handle import SILENT_S, WorkerHandle, WorkerLost
+from emocx_pbx.analysis.messages import Ready, TapStarted, ToController
+from emocx_pbx.analysis.pool import WorkerPool
+from emocx_pbx.wire import link as wire
+from emocx_pbx.wire.link import Link
+
+
+def freeze(worker: WorkerHandle) -> int:
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGSTOP)
+    return worker.pid
+
+
+async def test_nothing_new_goes_to_a_frozen_worker(
+    make_pool: Callable[..., WorkerPool], inbox: Inbox
+) -> None:
+    pool = make_pool(workers=2)
+    await pool.start()
+    await inbox.until(lambda: len(pool.workers) == 2)
+    frozen, other = pool.workers
+    pid = freeze(frozen)
+    try:
+        for _ in range(4):
+            frozen.heard_at -= 60
+            assert pool.pick() is other
+            assert (await pool.classify_text("angry", 10.0)).probabilities is not None
+        # Nobody speaks: then one is as good as the other.
+        frozen.heard_at = other.heard_at = other.heard_at - 60
+        assert pool.pick() in (frozen, other)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_frozen_worker_is_replaced(
+    make_pool: Callable[..., WorkerPool], inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handle, "SILENT_S", 2.5)
+    monkeypatch.setattr(wire, "SECOND_LOOK_S", 0.1)
+    pool = make_pool()
+    await pool.start()
+    pid = freeze(pool.pick())
+    await inbox.until(lambda: inbox.of(WorkerLost))
+    monkeypatch.setattr(handle, "SILENT_S", SILENT_S)
+    await inbox.until(lambda: len(inbox.of(Ready)) == 2)
+    assert pool.pick().pid != pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_who_was_frozen_themselves_reads_what_came_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    link = Link(*await asyncio.open_unix_connection(sock=ours), msgspec.msgpack.Decoder(ToController))
+    worker = Link(*await asyncio.open_unix_connection(sock=theirs), msgspec.msgpack.Decoder(ToController))
+    loop = asyncio.get_running_loop()
+    clock, said = loop.time, TapStarted("u", "c", 1.0)
+    receiving = asyncio.create_task(link.receive_within(SILENT_S))
+    await asyncio.sleep(0)  # it begins to wait
+    # In one step: a message is there, and the time for it is over.
+    worker.send(said)
+    monkeypatch.setattr(loop, "time", lambda: clock() + SILENT_S + 5)
+    assert await receiving == said
+    monkeypatch.undo()
+    await link.close()
+    await worker.close()
