@@ -31,7 +31,7 @@ class SmallDisk:
         words = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", str(self.folder)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
         if done.returncode:
-            raise SettingsError(f"a disk to fill up needs root: {done.stderr.strip()}")
+            raise SettingsError(f"disk-full needs root, to mount a small disk: {done.stderr.strip()}")
         return self
 
     def __exit__(

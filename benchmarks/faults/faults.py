@@ -25,7 +25,7 @@ class Fault:
     what: str
     """What is done, in a few words."""
     strike: Callable[[World, int], Awaitable[None]]
-    """Break and mend; the number says the how-manieth time it is, from 0."""
+    """Break and mend; told which time this is, counted from 0."""
     seconds: float
     """How long it takes, about."""
     controller_lives: bool = True

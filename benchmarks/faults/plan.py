@@ -19,7 +19,7 @@ class Strike:
 
     fault: Fault
     number: int
-    """The how-manieth time of this fault, from 0."""
+    """Which time of this fault it is, from 0."""
     pause_s: float
     """Quiet time before it."""
 

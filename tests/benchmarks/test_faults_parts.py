@@ -7,6 +7,7 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -83,6 +84,12 @@ def test_an_unknown_fault_is_named() -> None:
     assert chosen([]) == FAULTS
     with pytest.raises(SettingsError, match="no fault is called earthquake"):
         chosen(["garbage", "earthquake"])
+
+
+def test_the_documentation_has_a_row_for_every_fault() -> None:
+    lines = (Path(__file__).parents[2] / "docs/reliability.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
+    assert set(NAMES) <= set(rows)
 
 
 @pytest_asyncio.fixture
