@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.pbx.ami.message import Birth, asterisk_version, backoff, checked_action
+from emocx_pbx.pbx.ami.message import REFUSED_CAP_S, Birth, asterisk_version, backoff, checked_action
 
 
 @given(st.text(), st.text())
@@ -91,8 +91,9 @@ def test_waits_double_up_to_a_cap_with_jitter() -> None:
 
     ceilings = [backoff(n, Highest()) for n in range(1, 40)]
     assert ceilings[0] == 0.5
-    assert max(ceilings) == ceilings[-1] == 30.0
-    assert all(b in (2 * a, 30.0) for a, b in pairwise(ceilings))
+    assert max(ceilings) == ceilings[-1] == 4.0
+    assert all(b in (2 * a, 4.0) for a, b in pairwise(ceilings))
+    assert backoff(40, Highest(), REFUSED_CAP_S) == 30.0
     rng = random.Random(1)
     waits = {backoff(20, rng) for _ in range(50)}
-    assert len(waits) == 50 and all(15.0 <= wait <= 30.0 for wait in waits)
+    assert len(waits) == 50 and all(2.0 <= wait <= 4.0 for wait in waits)

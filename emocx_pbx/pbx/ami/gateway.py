@@ -14,7 +14,15 @@ import structlog
 
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError, SettingsError
 from emocx_pbx.pbx.ami.link import Link
-from emocx_pbx.pbx.ami.message import AmiResponse, Birth, LinkState, asterisk_version, backoff
+from emocx_pbx.pbx.ami.message import (
+    BACKOFF_CAP_S,
+    REFUSED_CAP_S,
+    AmiResponse,
+    Birth,
+    LinkState,
+    asterisk_version,
+    backoff,
+)
 from emocx_pbx.settings.settings import AsteriskSettings
 
 __all__ = ["AmiGateway", "AmiResponse", "LinkState"]
@@ -86,17 +94,18 @@ class AmiGateway:
         failures = 0
         try:
             while True:
-                self._up_at = None
+                self._up_at, cap_s = None, BACKOFF_CAP_S
                 try:
                     await self._hold_one_link()
                 except RefusedError as error:
+                    cap_s = REFUSED_CAP_S
                     self._count("ami_login_refused")
                     self._went_down(str(error))
                 except (PeerUnavailable, ProtocolError) as error:
                     self._went_down(str(error))
                 steady = self._up_at is not None and self._clock() - self._up_at >= STEADY_S
                 failures = 1 if steady else failures + 1
-                await self._sleep(backoff(failures, self._rng))
+                await self._sleep(backoff(failures, self._rng, cap_s))
         finally:
             self._state = LinkState(False, reason="stopped")
 

@@ -16,7 +16,10 @@ MAX_LINES: Final = 120
 """Lines of an action; Asterisk takes 128 headers (AST_MAX_MANHEADERS)."""
 
 BACKOFF_FIRST_S: Final = 0.5
-BACKOFF_CAP_S: Final = 30.0
+BACKOFF_CAP_S: Final = 4.0
+"""While there is no link, calls are answered unseen; an attempt costs next to nothing."""
+REFUSED_CAP_S: Final = 30.0
+"""Whoever refused our login (and may count such attempts) is not asked that often."""
 
 UPTIME_SLACK_S: Final = 3.0
 """Asterisk tells its uptime in whole seconds, and the answer takes a moment."""
@@ -115,7 +118,7 @@ def asterisk_version(core_version: str, banner: str) -> str:
     return f"{int(major[0]) + 11}.0.0" if major and int(major[0]) >= 7 else ""
 
 
-def backoff(failures: int, rng: random.Random) -> float:
+def backoff(failures: int, rng: random.Random, cap_s: float = BACKOFF_CAP_S) -> float:
     """Seconds to wait after the so many-th failure in a row: doubling, capped, jittered by up to half."""
-    ceiling = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 10))
+    ceiling = min(cap_s, BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 10))
     return ceiling * (0.5 + 0.5 * rng.random())
