@@ -21,11 +21,14 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.faults.faults import FAULTS
+from benchmarks.faults.history import History
 from benchmarks.faults.judge import judge
 from benchmarks.faults.plan import chosen
 from benchmarks.faults.report import as_json, details, table
 from benchmarks.faults.run import Options, run
 from emocx_pbx.errors import EmocxError
+
+HISTORY = "history.json"
 
 
 def main() -> int:
@@ -47,6 +50,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep database, logs and history there")
+    parser.add_argument("--judge", type=Path, metavar="FOLDER", help="judge what --keep kept, without a run")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.list:
@@ -66,12 +70,15 @@ def main() -> int:
             options.times, options.rate, options.shortest, options.longest, options.duration,
             settle_s=options.settle, seed=options.seed,
         )  # fmt: skip
-        history = asyncio.run(run(wanted, options.keep and options.keep.resolve(), say))
-    except EmocxError as error:
+        if options.judge:
+            history = msgspec.json.decode((options.judge / HISTORY).read_bytes(), type=History)
+        else:
+            history = asyncio.run(run(wanted, options.keep and options.keep.resolve(), say))
+    except (EmocxError, OSError, msgspec.MsgspecError) as error:
         print(f"benchmarks.faults: {error}", file=sys.stderr)
         return 2
     if options.keep:
-        (options.keep / "history.json").write_bytes(msgspec.json.encode(history))
+        (options.keep / HISTORY).write_bytes(msgspec.json.encode(history))
     verdict = judge(history)
     conditions = {
         "seed": options.seed,

@@ -17,6 +17,8 @@ GRADED_FROM_S: Final = 2.0
 AFTER_S: Final = 10.0
 #: A service that could not see Asterisk is in step with it again this soon.
 IN_STEP_S: Final = 6.0
+#: What came this shortly before a kill may not be on disk yet; if it was over before the start, it is lost.
+UNWRITTEN_S: Final = 1.0
 #: More than this is growth; what is allowed are caches, and connections that happen to be open.
 GROWTH_MIB: Final = 40.0
 GROWTH_FDS: Final = 25
@@ -112,7 +114,7 @@ def touched(caller: Caller, windows: Iterable[Window]) -> list[Window]:
 def unseen(began: float, ended: float | None, windows: Iterable[Window]) -> bool:
     """Whether something lay wholly in a time when the service could not see Asterisk."""
     return ended is not None and any(
-        w.blind and w.began <= began and ended <= w.ended + IN_STEP_S for w in windows
+        w.blind and w.began - UNWRITTEN_S <= began and ended <= w.ended + IN_STEP_S for w in windows
     )
 
 

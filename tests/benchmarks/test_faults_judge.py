@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from benchmarks.faults.__main__ import HISTORY, main
 from benchmarks.faults.history import Caller, History, Measures, Talk, Told, Usage, Window
 from benchmarks.faults.judge import KINDS, Finding, judge
 
@@ -189,7 +192,8 @@ def test_nothing_is_asked_for_that_nobody_could_see() -> None:
     assert verdict.total.unseen == 1
     # But what began to be told is told to its end, and who was there before or after is seen.
     assert kinds(history(windows=(blind,), deliveries=(told()[0],))) == ["not_ended"]
-    seen = replace(blind, began=101.5)
+    assert kinds(history(windows=(replace(blind, began=101.0),), deliveries=())) == []
+    seen = replace(blind, began=102.1)
     assert kinds(history(windows=(seen,), deliveries=())) == ["not_started", "not_ended", "ungraded"]
     not_blind = replace(blind, blind=False)
     assert kinds(history(windows=(not_blind,), deliveries=())) == ["not_started", "not_ended", "ungraded"]
@@ -241,3 +245,33 @@ def test_every_kind_has_a_meaning() -> None:
 
 def test_a_history_can_be_kept() -> None:
     assert msgspec.json.decode(msgspec.json.encode(history()), type=History) == history()
+
+
+@pytest.mark.parametrize(("found", "status"), [(history(), 0), (history(deliveries=()), 1), (None, 2)])
+def test_the_exit_status_says_whether_all_was_kept(
+    found: History | None,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / HISTORY).write_bytes(b"{" if found is None else msgspec.json.encode(found))
+    monkeypatch.setattr(sys, "argv", ["faults", "--judge", str(tmp_path), "--json"])
+    assert main() == status
+    said = capsys.readouterr()
+    if found is None:
+        assert said.err.count("\n") == 1
+    else:
+        told = json.loads(said.out)
+        assert told["kept"] is (status == 0)
+        assert [row["fault"] for row in told["rows"]] == ["none", "link-cut"]
+    monkeypatch.setattr(sys, "argv", ["faults", "--judge", str(tmp_path)])
+    assert main() == status
+
+
+def test_an_unknown_fault_ends_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["faults", "--only", "earthquake"])
+    assert main() == 2
+    assert "earthquake" in capsys.readouterr().err

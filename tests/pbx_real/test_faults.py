@@ -11,7 +11,7 @@ from benchmarks.faults.run import Options, run
 from emocx_pbx.lab.asterisk import Installation
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_nothing_is_lost_when_things_fail(installation: Installation) -> None:
     faults = chosen(["worker-killed", "controller-killed", "link-cut", "store-locked-7"])
     short = Options(
