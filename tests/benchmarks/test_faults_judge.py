@@ -14,7 +14,9 @@ from benchmarks.faults.__main__ import HISTORY, main
 from benchmarks.faults.history import Caller, History, Measures, Talk, Told, Usage, Window
 from benchmarks.faults.judge import KINDS, Finding, judge
 
-USAGE = Usage(controller_mib=60.0, workers_mib=100.0, controller_fds=20, workers_fds=12)
+USAGE = Usage(
+    controller_mib=60.0, workers_mib=100.0, web_mib=90.0, controller_fds=20, workers_fds=12, web_fds=9
+)
 CUT = Window("link-cut", began=110.0, ended=112.0, blind=True)
 
 
@@ -211,7 +213,7 @@ def test_a_service_that_ended_by_itself_and_a_run_that_saw_too_little() -> None:
     assert verdict.rows[1].findings["died"] == 1
 
 
-@pytest.mark.parametrize("who", ["controller", "workers"])
+@pytest.mark.parametrize("who", ["controller", "workers", "web"])
 def test_growth(who: str) -> None:
     more = replace(USAGE, **{f"{who}_mib": getattr(USAGE, f"{who}_mib") + 41})
     assert kinds(history(measures=Measures(USAGE, USAGE, more, USAGE))) == ["growth"]
