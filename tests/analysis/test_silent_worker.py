@@ -14,7 +14,7 @@ from analysis_helpers import Inbox
 
 from emocx_pbx.analysis import handle
 from emocx_pbx.analysis.handle import SILENT_S, WorkerHandle, WorkerLost
-from emocx_pbx.analysis.messages import Ready, TapStarted, ToController
+from emocx_pbx.analysis.messages import TapStarted, ToController
 from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.wire import link as wire
 from emocx_pbx.wire.link import Link
@@ -56,7 +56,7 @@ async def test_a_frozen_worker_is_replaced(
     pid = freeze(pool.pick())
     await inbox.until(lambda: inbox.of(WorkerLost))
     monkeypatch.setattr(handle, "SILENT_S", SILENT_S)
-    await inbox.until(lambda: len(inbox.of(Ready)) == 2)
+    await inbox.until(lambda: pool.ready)
     assert pool.pick().pid != pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
