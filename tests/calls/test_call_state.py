@@ -122,7 +122,7 @@ def test_an_agent_back_within_a_second_was_not_gone() -> None:
 
 
 def test_a_moment_in_which_nobody_spoke_is_not_graded() -> None:
-    call, effects = answered(AgentLeft("c", 10.4, "l1", "agent_hung_up"), CallEnded("c", 10.4, "hangup"))
+    _call, effects = answered(AgentLeft("c", 10.4, "l1", "agent_hung_up"), CallEnded("c", 10.4, "hangup"))
     assert not [e for e in effects if isinstance(e, WriteGrade)]
 
 
