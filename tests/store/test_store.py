@@ -63,7 +63,7 @@ async def test_a_call_is_told_back_as_it_was(store):
     assert (detail.call.tapped_at, detail.call.ended_at, detail.call.end_reason) == (110.2, 131.0, "hangup")
     assert detail.decision.decision == DECISION
     assert (detail.decision.text, detail.decision.call_id) == ("where is my money", "c1")
-    assert [(s.agent, s.ended_at, s.end_reason) for s in detail.segments] == [("bob", 130.0, "agent_left")]
+    assert [(s.agent, s.ended_at, s.end_reason) for s in detail.segments] == [("bob", 130.0, "agent_hung_up")]
     assert detail.readings == (READING,)
     assert [s.side for s in detail.spans] == ["customer", "agent"]
     assert [(h.started_at, h.ended_at) for h in detail.holds] == [(120.0, 125.0)]

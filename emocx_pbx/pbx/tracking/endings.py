@@ -24,7 +24,7 @@ from emocx_pbx.pbx.tracking.tracked import Ending, TrackedCall
 
 #: A caller whose channel goes at once after the queue gave the call up; without a word (no HangupRequest,
 #: no cause) the channel itself was hung up.
-AT_ONCE_S: Final = 0.1
+AT_ONCE_S: Final = 0.05
 #: After an agent hung up the dialplan normally ends the call at once.
 FOLLOWS_S: Final = 1.0
 
@@ -51,11 +51,15 @@ class Endings:
         """How a caller leaves a queue who was not answered."""
         if call.uniqueid in self._asked or event.get("Uniqueid", "") in self._asked:
             return "abandoned"
+        return self.by_exit(call, event) or "timeout"
+
+    def by_exit(self, call: TrackedCall, event: Event) -> Left | None:
+        """How a caller leaves whose channel was sent elsewhere; for a key no QueueCallerAbandon is told."""
         place = event.get("Context", ""), event.get("Exten", "")
-        if any(call.place) and any(place) and place != call.place:
-            key = len(place[1]) <= 3 and set(place[1]) <= set("0123456789*#")
-            return "key" if key else "redirected"
-        return "timeout"
+        if not any(call.place) or not any(place) or place == call.place:
+            return None
+        key = len(place[1]) <= 3 and set(place[1]) <= set("0123456789*#")
+        return "key" if key else "redirected"
 
     def given_up(self, call: TrackedCall, event: Event, at: float) -> list[CallChange]:
         """The customer's channel is gone: whether the queue had let them go, or they gave up."""

@@ -23,12 +23,14 @@ from emocx_pbx.pbx.tracking.changes import (
     QueueLeft,
     Via,
 )
-from emocx_pbx.pbx.tracking.names import AgentNames, endpoint_of
+from emocx_pbx.pbx.tracking.names import AgentNames, endpoint_of, telephone_of
 
 __all__ = ["AgentNames", "Consult", "Ending", "Leg", "TrackedCall", "connected", "endpoint_of"]
 
 #: An agent between two bridges (moved into a conference) is not gone yet; normally some milliseconds.
 TRANSIT_S = 3.0
+#: Technologies whose channels are named exactly as a member's interface.
+_EXACT = frozenset({"PJSIP", "SIP", "IAX2"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,17 @@ class Leg:
 def connected(event: Mapping[str, str], queue: str | None, names: AgentNames, picked: Set[str]) -> Leg:
     """Who AgentConnect connected: the member that rang, unless a colleague picked it up."""
     channel = event.get("DestChannel", "")
-    if event.get("DestUniqueid", "") in picked:
-        endpoint = endpoint_of(channel)
+    endpoint = endpoint_of(channel)
+    technology = endpoint.partition("/")[0]
+    rang = telephone_of(event.get("Interface", ""))
+    # The event Pickup may come later than this one.
+    other = technology in _EXACT and rang.startswith(f"{technology}/") and rang != endpoint
+    if other or event.get("DestUniqueid", "") in picked:
         return Leg(names.of_endpoint(endpoint), endpoint, queue, "queue")
     name, interface = event.get("MemberName", ""), event.get("Interface", "")
     if not (name and interface) and (member := names.member(queue or "", channel)):
         name, interface = member.name, member.interface
-    interface = interface or endpoint_of(channel)
+    interface = interface or endpoint
     agent = names.of_member(name, interface) if name else names.of_endpoint(interface)
     return Leg(agent, interface, queue, "queue")
 

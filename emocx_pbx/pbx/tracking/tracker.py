@@ -186,6 +186,7 @@ class CallTracker:
         if call is None or not call.waiting:
             return []
         call.waiting = False
+        call.leaves = call.leaves or self._endings.by_exit(call, event)
         if call.leaves is not None:
             call.left_queue_at = at
         queue = event.get("Queue", "") or call.queue or ""

@@ -21,18 +21,19 @@ ALTER TABLE call ADD COLUMN callback TEXT;
 
 -- What older versions knew: one queue, the last.
 INSERT INTO visit (call_id, number, queue, entered_at, left_at, left_why)
-SELECT call_id, 0, queue, queued_at, COALESCE(answered_at, ended_at),
+SELECT call_id, 0, queue, COALESCE(queued_at, started_at), COALESCE(answered_at, ended_at),
     CASE
         WHEN answered_at IS NOT NULL THEN 'answered'
         WHEN end_reason IN ('lost', 'asterisk_restart') THEN 'lost'
         WHEN ended_at IS NOT NULL THEN 'abandoned'
     END
-FROM call WHERE queue IS NOT NULL AND queued_at IS NOT NULL;
+FROM call
+WHERE queue IS NOT NULL AND (queued_at IS NOT NULL OR answered_at IS NOT NULL OR end_reason = 'abandoned');
 
 UPDATE call SET disposition = CASE
         WHEN answered_at IS NOT NULL THEN 'answered'
         WHEN end_reason IN ('lost', 'asterisk_restart') THEN 'lost'
-        WHEN queued_at IS NOT NULL THEN 'abandoned'
+        WHEN queued_at IS NOT NULL OR end_reason = 'abandoned' THEN 'abandoned'
         ELSE 'no-answer'
     END
 WHERE ended_at IS NOT NULL;

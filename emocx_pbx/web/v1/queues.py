@@ -51,6 +51,7 @@ def _item(name: str, calls: list[QueueCall], state: QueueState | None) -> QueueI
         len(calls),
         len(answered),
         sum(c.abandoned for c in calls),
+        sum(c.overflowed for c in calls),
         sum(c.left is None and c.ended_at is None for c in calls),
         statistics.median(waits) if waits else None,
         waits[min(len(waits) - 1, int(0.9 * len(waits)))] if waits else None,

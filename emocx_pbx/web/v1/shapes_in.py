@@ -89,7 +89,7 @@ class CallsExport(Strict, frozen=True):
     disputed: bool | None = None
     """With a contested grade, or without."""
     outcome: Outcome | None = None
-    """open, answered or abandoned."""
+    """open, or the disposition of an ended call."""
     search: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     """Part of the customer's key, or a whole calling number or call id."""
 

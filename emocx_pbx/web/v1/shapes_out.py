@@ -186,8 +186,12 @@ class QueueItem(msgspec.Struct, frozen=True):
 
     queue: str
     calls: int
+    """Stays in it: a call that comes back counts again."""
     answered: int
     abandoned: int
+    """Stays that ended because the caller gave up."""
+    overflowed: int
+    """Stays that ended unanswered because the call went on elsewhere: time over, a key, redirected, empty."""
     open: int
     """Neither answered nor ended yet."""
     wait_median_s: float | None
