@@ -45,8 +45,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 async def _list(args: argparse.Namespace) -> int:
     async with existing_store(read_settings(args)) as store:
         calls = await store.calls(args.since, args.until, args.queue, args.agent, limit=args.limit)
-    rows = [(c.call_id, local(c.started_at), local(c.ended_at), c.queue, c.end_reason) for c in calls]
-    head = ("call", "started", "ended", "queue", "reason")
+    rows = [(c.call_id, local(c.started_at), local(c.ended_at), c.queue, c.disposition) for c in calls]
+    head = ("call", "started", "ended", "queue", "outcome")
     show(args, {"calls": calls}, lambda: table(head, rows, "no calls"))
     return 0
 
@@ -65,8 +65,14 @@ def words(detail: CallDetail) -> str:
     call = detail.call
     lines = [
         f"call {call.call_id}  {local(call.started_at)} to {local(call.ended_at)}"
-        + (f"  ({call.end_reason})" if call.end_reason else "  (still open)"),
+        + (f"  ({call.disposition}, {call.end_reason})" if call.end_reason else "  (still open)"),
     ]
+    if call.callback:
+        lines.append(f"callback {call.callback}")
+    for visit in detail.visits:
+        lines.append(
+            f"queue {visit.queue}: {local(visit.entered_at)} to {local(visit.left_at)} ({visit.left})"
+        )
     if detail.decision:
         lines += ["decision"] + [f"  {reason}" for reason in detail.decision.decision.reasons]
     lines.append("signals in the customer's speech" if detail.readings else "no readings")
@@ -81,9 +87,10 @@ def words(detail: CallDetail) -> str:
         lines.append(f"alert {alert.rule} at {clock(alert.t1)}{until}: {alert.message}")
     newest = {row.segment: row for row in detail.grades}
     for segment in detail.segments:
+        why = " ".join(part for part in (segment.end_reason, segment.ended_to) if part)
         lines.append(
             f"segment {segment.index}: {segment.agent} via {segment.via}, {local(segment.started_at)} to "
-            f"{local(segment.ended_at)}" + (f" ({segment.end_reason})" if segment.end_reason else "")
+            f"{local(segment.ended_at)}" + (f" ({why})" if why else "")
         )
         if segment.index in newest:
             lines += [f"  {line}" for line in grade_words(newest[segment.index])]

@@ -49,6 +49,8 @@ class CallItem:
     hung_up_by: str | None = None
     callback: str | None = None
     """How dialling the customer stands; None: the customer called."""
+    visits: tuple[str, ...] = ()
+    """Stays in queues in their order, each with how it ended, as in `care: timeout`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ class GradedPart:
     revision: int
     kind: GradeKind
     graded_at: float
+    end_reason: str | None = None
+    ended_to: str | None = None
+    """Who or where a transfer went to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,6 +227,7 @@ def _call_item(row: Row) -> CallItem:
         row["disposition"],
         row["hung_up_by"],
         row["callback"],
+        tuple(row["visits"].split(_SEPARATOR)) if row["visits"] else (),
     )
 
 
@@ -252,6 +253,8 @@ def _graded_part(row: Row) -> GradedPart:
         row["revision"],
         row["grade_kind"],
         row["graded_at"],
+        row["end_reason"],
+        row["ended_to"],
     )
 
 

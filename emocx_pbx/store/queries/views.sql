@@ -45,7 +45,8 @@ UPDATE call SET alerts = alerts + 1 WHERE call_id = :call_id;
 
 -- name: view_calls(since, until, queue, agent, came, went, letter, alert, disputed, outcome, search, at, call_id, limit)
 -- Newest first, after (at, call_id); filtered within the index call_list.
-SELECT c.* FROM (
+SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
+        FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits FROM (
     SELECT call_id AS id FROM call INDEXED BY call_list
     WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
       AND (:queue IS NULL OR queue = :queue)
@@ -188,4 +189,6 @@ GROUP BY arm;
 SELECT * FROM correction WHERE call_id = :call_id ORDER BY at, t0;
 
 -- name: view_call(call_id)
-SELECT * FROM call WHERE call_id = :call_id;
+SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
+        FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits
+FROM call c WHERE call_id = :call_id;

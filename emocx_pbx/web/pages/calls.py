@@ -67,7 +67,7 @@ async def download(request: web.Request) -> web.StreamResponse:
 def _filter(request: web.Request, chosen: dict[str, str], now: float, own: str | None) -> CallFilter:
     only = chosen["only"]
     if only and only not in {"disputed", "alert", *_OUTCOMES}:
-        raise InputError("only: expected disputed, alert, abandoned or open")
+        raise InputError("only: expected disputed, alert, abandoned, overflowed, voicemail or open")
     outcome: Any = only if only in _OUTCOMES else None
     return CallFilter(
         since=now - days_of(request) * DAY_S if chosen["days"] else -float("inf"),

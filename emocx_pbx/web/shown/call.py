@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from emocx_pbx.domain import Decision, Grade, Segment
-from emocx_pbx.store.rows import AlertRow, CallDetail, CorrectionRow, DeliveryRow, GradeRow
+from emocx_pbx.store.rows import AlertRow, CallDetail, CallRow, CorrectionRow, DeliveryRow, GradeRow
 from emocx_pbx.web.filters import duration, percent
 from emocx_pbx.web.shown.moments import Line, lines_of, part_readings_of
 from emocx_pbx.web.shown.scale import Scale
@@ -80,6 +80,16 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class VisitRow:
+    """A stay in a queue."""
+
+    queue: str
+    wait_s: float
+    left: str
+    """How it ended, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallView:
     """All that the page shows."""
 
@@ -90,6 +100,10 @@ class CallView:
     wait_s: float | None
     """Until the first agent; None if there was none."""
     end: str
+    disposition: str
+    callback: str
+    """What became of dialling the customer; empty: the customer called."""
+    visits: tuple[VisitRow, ...]
     queue: str | None
     customer_key: str | None
     caller: str | None
@@ -134,14 +148,21 @@ def call_view(
         if only_agent is None or segment.agent == only_agent
     )
     first = min((s.started_at for s in detail.segments), default=None)
+    joined = min((v.entered_at for v in detail.visits), default=call.started_at)
     decision = detail.decision.decision if detail.decision else None
     return CallView(
         call_id=call.call_id,
         started_at=call.started_at,
         ended_at=call.ended_at,
         duration_s=max(0.0, end - call.started_at),
-        wait_s=None if first is None else max(0.0, first - call.started_at),
-        end=word("end", call.end_reason if call.ended_at else "open"),
+        wait_s=None if first is None else max(0.0, first - joined),
+        end=_end(call),
+        disposition=word("disposition", call.disposition) if call.disposition else "",
+        callback=word("callback", call.callback) if call.callback else "",
+        visits=tuple(
+            VisitRow(v.queue, (v.left_at or end) - v.entered_at, word("left", v.left or "waits"))
+            for v in detail.visits
+        ),
         queue=call.queue,
         customer_key=call.customer_key,
         caller=call.caller,
@@ -154,6 +175,13 @@ def call_view(
         deliveries=tuple(sorted(deliveries, key=lambda d: (d.sequence, d.endpoint))),
         offset_s=offset,
     )
+
+
+def _end(call: CallRow) -> str:
+    if call.ended_at is None:
+        return word("end", "open")
+    by = word("hung_up_by", call.hung_up_by) if call.hung_up_by and call.end_reason == "hangup" else ""
+    return by or word("end", call.end_reason)
 
 
 def newest_grades(grades: Sequence[GradeRow]) -> dict[int, GradeRow]:
@@ -174,7 +202,7 @@ def _part(detail: CallDetail, segment: Segment, end: float, offset: float, scale
         t0=segment.started_at - begin,
         t1=(segment.ended_at or end) - begin,
         open=segment.ended_at is None,
-        end=word("part_end", segment.end_reason),
+        end=word("part_end", segment.end_reason) + (f" ({segment.ended_to})" if segment.ended_to else ""),
         grade=grade,
         lines=lines_of(grade.contributions, segment.index, readings, offset, scale) if grade else (),
         revisions=tuple(_revision(row) for row in rows),

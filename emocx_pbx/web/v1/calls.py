@@ -83,6 +83,7 @@ async def get_call(request: web.Request) -> web.Response:
         grades,
         tuple(a for a in detail.alerts if own is None or a.segment in mine),
         corrections if own is None else [],
+        detail.visits,
     )
     return json_answer(request, answer)
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from emocx_pbx.domain import Decision, Grade, Segment, Span
+from emocx_pbx.domain import Decision, Grade, Segment, Span, Visit
 from emocx_pbx.routing.benefit import Comparison
 from emocx_pbx.routing.decision import RuleOutcome
 from emocx_pbx.store.list_rows import CallItem, GradedPart
@@ -119,6 +119,8 @@ class CallAnswer(msgspec.Struct, frozen=True):
     """All revisions, by segment and revision."""
     alerts: tuple[AlertRow, ...]
     corrections: list[CorrectionRow]
+    visits: tuple[Visit, ...]
+    """Stays in queues, in their order."""
 
 
 class GradePage(msgspec.Struct, frozen=True):

@@ -1,0 +1,93 @@
+"""What waits to be written while the store refuses."""
+
+from __future__ import annotations
+
+import asyncio
+
+from emocx_pbx.calls.effects import Write, WriteEnd, WriteReadings, WriteSpans, WriteTapped
+from emocx_pbx.calls.ledger import Ledger
+from emocx_pbx.errors import StoreError, StoreUnavailable
+
+END = WriteEnd("c", 9.0, "hangup", "answered", "customer", None, ())
+
+
+def tapped(number: int) -> WriteTapped:
+    return WriteTapped(f"c{number}", float(number))
+
+
+class Disk:
+    """A store that refuses so many times, and some changes for ever."""
+
+    def __init__(self, refusals: int = 0, wrong: Write | None = None) -> None:
+        self.refusals, self.wrong = refusals, wrong
+        self.written: list[Write] = []
+        self.health: list[tuple[bool, str]] = []
+        self.counted: list[tuple[str, ...]] = []
+        self.slept: list[float] = []
+        self.ledger = Ledger(
+            self.write, lambda up, why: self.health.append((up, why)), self.count, self.sleep, 4, 6
+        )
+
+    def count(self, *what: str) -> None:
+        self.counted.append(what)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    async def write(self, write: Write) -> None:
+        if write is self.wrong:
+            raise StoreError("no such call")
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreUnavailable("database or disk is full")
+        self.written.append(write)
+
+
+async def test_what_the_store_refuses_waits_in_order_and_health_says_so() -> None:
+    disk = Disk(refusals=4)
+    some = [tapped(1), END, tapped(2)]
+    for write in some:
+        disk.ledger.add(write)
+    await disk.ledger.drain()
+    assert disk.written == some
+    assert disk.health[0] == (False, "database or disk is full; 3 changes wait")
+    assert disk.health[-1] == (True, "")
+    assert len(disk.slept) == 4
+
+
+async def test_the_pauses_grow_and_news_are_written_at_once() -> None:
+    disk = Disk(refusals=6)
+    task = asyncio.ensure_future(disk.ledger.run())
+    disk.ledger.add(END)
+    while not disk.written:
+        await asyncio.sleep(0)
+    assert disk.slept == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    task.cancel()
+
+
+async def test_a_change_that_can_never_be_written_holds_up_nothing() -> None:
+    disk = Disk(wrong=END)
+    for write in (END, tapped(1)):
+        disk.ledger.add(write)
+    await disk.ledger.drain()
+    assert disk.written == [tapped(1)] and disk.counted == [("changes_failed",)]
+
+
+async def test_readings_are_the_first_to_go_and_what_ends_something_is_the_last() -> None:
+    disk = Disk()
+    reading, span = WriteReadings("c", (), 1.0), WriteSpans("c", ())
+    for write in (reading, tapped(1), span, tapped(2), END, reading):
+        disk.ledger.add(write)
+    await disk.ledger.drain()
+    assert disk.written == [tapped(1), tapped(2), END, reading]
+    assert disk.counted == [("changes_dropped", "readings")] * 2
+
+
+async def test_when_something_that_matters_was_dropped_the_calls_are_reconciled() -> None:
+    disk, told = Disk(refusals=1), []
+    disk.ledger.on_loss = lambda: told.append("resync")
+    for number in range(8):
+        disk.ledger.add(tapped(number))
+    assert disk.counted == [("changes_dropped", "other")] * 2
+    await disk.ledger.drain()
+    assert len(disk.written) == 6 and told == ["resync"]
