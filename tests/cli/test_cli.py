@@ -147,7 +147,7 @@ def test_no_database_is_not_made_by_looking(shell: Shell) -> None:
 
 def test_calls(filled: Shell) -> None:
     out, _ = filled("calls", "list")
-    assert "c1" in out and "care" in out and "hangup" in out
+    assert "c1" in out and "care" in out and "answered" in out
     out, _ = filled("calls", "list", "--since", "1h")
     assert out.strip() == "no calls"
     out, _ = filled("calls", "list", "--json")
