@@ -13,6 +13,7 @@ from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapS
 from emocx_pbx.calls.call_state import CallState, Rules
 from emocx_pbx.calls.effects import (
     BeginTap,
+    Count,
     Effect,
     SetTimer,
     WriteEnd,
@@ -122,7 +123,7 @@ def test_an_agent_back_within_a_second_was_not_gone() -> None:
 
 
 def test_a_moment_in_which_nobody_spoke_is_not_graded() -> None:
-    _call, effects = answered(AgentLeft("c", 10.4, "l1", "agent_hung_up"), CallEnded("c", 10.4, "hangup"))
+    _, effects = answered(AgentLeft("c", 10.4, "l1", "agent_hung_up"), CallEnded("c", 10.4, "hangup"))
     assert not [e for e in effects if isinstance(e, WriteGrade)]
 
 
@@ -145,8 +146,9 @@ def test_what_was_missed_is_said_in_the_grade() -> None:
 
 
 def test_who_is_no_customer_is_not_heard() -> None:
-    call, effects = answered(NotACustomer("c"), TapStarted("u", "c", 11.0))
-    assert call.take(ReadingMade("u", "c", 0.0, 4.0, 4.0, ANGRY, 0.4, "m"), 15.0)[0].name == "readings_late"  # type: ignore[union-attr]
+    call, _ = answered(NotACustomer("c"), TapStarted("u", "c", 11.0))
+    reading = ReadingMade("u", "c", 0.0, 4.0, 4.0, ANGRY, 0.4, "m")
+    assert call.take(reading, 15.0) == [Count("readings_late")]
     assert not call.readings and not call.tap()
 
 

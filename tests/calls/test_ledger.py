@@ -21,6 +21,7 @@ class Disk:
     def __init__(self, refusals: int = 0, wrong: Write | None = None) -> None:
         self.refusals, self.wrong = refusals, wrong
         self.written: list[Write] = []
+        self.done = asyncio.Event()
         self.health: list[tuple[bool, str]] = []
         self.counted: list[tuple[str, ...]] = []
         self.slept: list[float] = []
@@ -41,6 +42,7 @@ class Disk:
             self.refusals -= 1
             raise StoreUnavailable("database or disk is full")
         self.written.append(write)
+        self.done.set()
 
 
 async def test_what_the_store_refuses_waits_in_order_and_health_says_so() -> None:
@@ -59,8 +61,7 @@ async def test_the_pauses_grow_and_news_are_written_at_once() -> None:
     disk = Disk(refusals=6)
     task = asyncio.ensure_future(disk.ledger.run())
     disk.ledger.add(END)
-    while not disk.written:
-        await asyncio.sleep(0)
+    await disk.done.wait()
     assert disk.slept == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
     task.cancel()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from emocx_pbx.routing.benefit import CallResult, compare
@@ -47,6 +49,13 @@ def test_a_day_is_counted_by_queue() -> None:
     assert (sales.compared, empty.calls, empty.available) == (0, 0, 3)
     assert view.total is not None
     assert (view.total.calls, view.total.waiting) == (5, 1)
+
+
+def test_a_stay_that_ended_elsewhere_is_neither_answered_nor_abandoned() -> None:
+    (first,) = (c for c in CALLS if c.queue == "sales")
+    on = replace(first, left="timeout")
+    row = queues_view([on], DAY, DAY + 100).rows[0]
+    assert (row.calls, row.answered, row.abandoned, row.overflowed) == (1, 0, 0, 1)
 
 
 def test_an_empty_day_has_no_rows() -> None:
