@@ -132,6 +132,7 @@ async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(sto
                 queue=None,
                 decision_id=None,
                 queued_at=None,
+                callback=None,
             )
             entered.set()
             await never.wait()
