@@ -48,8 +48,8 @@ class HeldCall:
         state: State
         if call.open_segments:
             state = "hold" if call.on_hold else "talking"
-        elif call.waiting:
-            state = "waiting"
+        elif call.waiting or (call.visits and call.visits[-1].left == "answered" and not call.segments):
+            state = "waiting"  # being connected
         else:
             state = "between" if call.visits or call.segments else "routing"
         if state != self.state or not self.since:
