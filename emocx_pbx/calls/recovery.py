@@ -107,7 +107,7 @@ class Recovery:
         async with self._lock:
             try:
                 if restarted:
-                    for change in self._tracker.asterisk_restarted(self._now()):
+                    for change in self._tracker.asterisk_restarted(self._now(), self._since):
                         self._journeys.put(change)
                 queues = (await self._ami.action("QueueStatus", {})).events
                 for event in queues:

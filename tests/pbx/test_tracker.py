@@ -378,6 +378,26 @@ def test_an_asterisk_restart_ends_every_call():
     assert not tracker.calls
 
 
+def test_calls_that_began_after_the_link_was_lost_may_be_the_new_asterisks():
+    tracker = CallTracker()
+    tracker.announce("1.1", CUSTOMER["Channel"], "", 1.0)
+    tracker.announce("2.1", "PJSIP/trunk-00000009", "", 5.0)
+    assert tracker.asterisk_restarted(6.0, since=4.0) == [CallEnded("1.1", 6.0, "asterisk_restart")]
+    assert list(tracker.calls) == ["2.1"]
+
+
+def test_a_call_that_asked_for_a_decision_and_was_answered_unseen_is_found():
+    tracker = CallTracker()
+    tracker.announce("1.1", CUSTOMER["Channel"], "", 1.0)
+    variables = "MEMBERNAME=Alice\nMEMBERINTERFACE=PJSIP/201"
+    here = {"Application": "Queue", "Data": "care,c", "Seconds": "8", "BridgeID": "b1", "Variable": variables}
+    channels = [{**CUSTOMER, **here}, {**ALICE, "BridgeID": "b1", "Application": "AppQueue"}]
+    changes = tracker.reconcile(channels, 10.0, since=1.5)
+    assert [type(c) for c in changes][:2] == [CallStarted, QueueJoined]
+    assert tracker.calls["1.1"].queue == "care"
+    assert [leg.agent for leg in tracker.calls["1.1"].open.values()] == ["Alice"]
+
+
 CHANNELS = [CUSTOMER, ALICE, BOB, LOCAL_1, LOCAL_2]
 ANYTHING = st.one_of(
     st.builds(enter, st.sampled_from(CHANNELS), st.sampled_from(["b0", "b1", "b2"])),

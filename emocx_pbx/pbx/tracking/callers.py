@@ -90,12 +90,15 @@ class Callers:
         return known or next((c for c in self.calls.values() if c.linkedid == linkedid), None)
 
     def unknown(self, channels: Iterable[Event]) -> list[Event]:
-        """Those in Queue() that no call knows, the first of their Linkedid first."""
+        """Those in Queue() whom no call knows to be in one, the first of their Linkedid first.
+
+        A call may have asked for a decision, which needs no link, and joined its queue unseen.
+        """
         found = [
             channel
             for channel in channels
             if channel.get("Application") == "Queue"
-            and self.of(channel) is None
+            and ((call := self.of(channel)) is None or call.queue is None)
             and channel.get("Uniqueid") not in self.consults
         ]
         return sorted(found, key=lambda channel: channel.get("Uniqueid") != channel.get("Linkedid"))

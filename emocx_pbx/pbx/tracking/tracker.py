@@ -131,11 +131,18 @@ class CallTracker:
         missed_s = at - max(started, since if since is not None else started)
         return [*changes, *self._settle(call, at, Ending("lost"), max(0.0, missed_s))]
 
-    def asterisk_restarted(self, at: float) -> list[CallChange]:
-        """Asterisk came back as a new process: every call it had is gone."""
+    def asterisk_restarted(self, at: float, since: float | None = None) -> list[CallChange]:
+        """Asterisk came back as a new process: every call it had is gone.
+
+        Args:
+            at: now.
+            since: when the link was lost; calls that began later may be the new Asterisk's, which its
+                answer to Status decides (`reconcile`). None: there are none.
+        """
         self._bridges.restart()
         self._picked.clear()
-        changes = [c for call in list(self.calls.values()) for c in self._end(call, at, "asterisk_restart")]
+        gone = [call for call in self.calls.values() if since is None or call.started_at < since]
+        changes = [change for call in gone for change in self._end(call, at, "asterisk_restart")]
         self._callers.restart([])
         return changes
 
