@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from emocx_pbx.analysis.messages import ToController, ToWorker
-from emocx_pbx.chat.numbers import read_number
+from emocx_pbx.dispatch.numbers import read_number
 from emocx_pbx.errors import InputError, ProtocolError
 from emocx_pbx.pbx.agi.protocol import (
     ReplyReader,

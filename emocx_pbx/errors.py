@@ -3,6 +3,8 @@
 EmocxError
 ├── SettingsError      a setting, policy or rubric file is wrong; names file, place and what was expected
 ├── InputError         a recording, CSV or argument can't be used; one line, says what and where
+│   ├── NotFoundError  what was named is not there, or not for the asker to see
+│   └── NotAllowedError the asker may not do this
 ├── ModelError         a model is missing, damaged (checksum) or of another kind than asked for
 ├── ProtocolError      a peer (AudioSocket, FastAGI, AMI) broke its protocol
 ├── PeerUnavailable    a peer is not connected, or did not answer within its deadline
@@ -27,6 +29,14 @@ class SettingsError(EmocxError):
 
 class InputError(EmocxError):
     """The input can't be used."""
+
+
+class NotFoundError(InputError):
+    """What was named is not there, or (said alike) not for the asker to see."""
+
+
+class NotAllowedError(InputError):
+    """The asker may not do this."""
 
 
 class ModelError(EmocxError):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 #: Keys remembered; the one that was used longest ago is forgotten first.
 MAX_KEYS: Final = 10_000
 #: Times kept for a key; with more uses than that, those of a moment count as one, dated late.
 SLOTS: Final = 64
+
+N = TypeVar("N", bound=str)
 
 
 class Limit:
@@ -80,7 +82,7 @@ class Limit:
         return len(self._used)
 
 
-def take(limits: Sequence[tuple[str, Limit, str]], now: float) -> tuple[str, float] | None:
+def take(limits: Sequence[tuple[N, Limit, str]], now: float) -> tuple[N, float] | None:
     """Use all limits, or none: the first one that does not allow it, with the seconds to wait.
 
     Args:

@@ -8,9 +8,10 @@ from typing import Final, Protocol
 import structlog
 
 from emocx_pbx.chat.moves import CallIsOver, CallMoved, CallTaken, CallTalks, CallWaits
-from emocx_pbx.chat.numbers import masked, may_call, read_number
 from emocx_pbx.chat.tickets import Ticket, Tickets
 from emocx_pbx.chat.waits import Expected, WaitBoard
+from emocx_pbx.dispatch.dialling import Dialling, DiallingRefused
+from emocx_pbx.dispatch.numbers import masked
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import EmocxError
@@ -22,6 +23,10 @@ log = structlog.get_logger()
 
 #: Longest query; a question to a company is some sentences.
 MAX_TEXT: Final = 2_000
+
+
+#: What a customer is told of a number that is not called; of any other reason only that it is not.
+_NOT_DIALLED: Final = {"country": "number_country", "unreadable": "number", "nobodys": "number"}
 
 
 class ChatRefused(EmocxError):
@@ -62,13 +67,14 @@ class Desk:
         settings: ChatSettings,
         doors: Doors,
         call_back: CallBack,
+        dialling: Dialling,
         default_queue: Callable[[], str],
         queues: Callable[[], Mapping[str, QueueState]],
         now: Callable[[], float],
         new_id: Callable[[], str],
         count: Callable[..., None],
     ) -> None:
-        self.settings = settings
+        self.settings, self._dialling = settings, dialling
         self._doors, self._call_back, self._queues = doors, call_back, queues
         self._default_queue = default_queue
         self._now, self._new_id, self._count = now, new_id, count
@@ -76,8 +82,6 @@ class Desk:
         self._asked_here = Limit(settings.queries_per_address, 600.0)
         self._asked = Limit(settings.queries_per_minute, 60.0)
         self._called_here = Limit(settings.calls_per_address, 3600.0)
-        self._called = Limit(settings.calls_per_hour, 3600.0)
-        self._called_number = Limit(1, settings.number_cooldown_s)
 
     async def ask(self, text: str, consented: bool, address: str) -> Ticket:
         """Decide on a query; without consent it is not analysed and goes to the default queue.
@@ -113,16 +117,11 @@ class Desk:
             return ticket  # pressed twice
         if not self.calls_back or not ticket.decision.queue:
             raise self._refused("no_calls", 403)
-        dialled = read_number(number, self.settings.country)
-        if dialled is None:
-            raise self._refused("number_country" if not self.settings.country else "number", 422)
-        if not may_call(dialled, self.settings.prefixes, self.settings.blocked):
-            raise self._refused("number_abroad", 422)
-        limits = [
-            ("called_here", self._called_here, place),
-            ("called_number", self._called_number, dialled),
-            ("called", self._called, ""),
-        ]
+        try:
+            dialled = self._dialling.admit(number)
+        except DiallingRefused as error:
+            raise self._refused(_NOT_DIALLED.get(error.why, "number_abroad"), 422) from None
+        limits = [("called_here", self._called_here, place), *self._dialling.limits(dialled)]
         if refused := take(limits, now):
             raise self._refused(refused[0], 429, refused[1])
         call_id = self._call_back.new_call_id()
@@ -160,7 +159,7 @@ class Desk:
     @property
     def calls_back(self) -> bool:
         """Whether anybody can be called back at all."""
-        return bool(self.settings.prefixes)
+        return self.settings.call_backs and self._dialling.on
 
     def watch(self, moved: CallMoved) -> None:
         """Hear what happens to calls."""

@@ -8,6 +8,7 @@ import time
 import uuid
 
 from emocx_pbx.check.asterisk import asterisk_findings
+from emocx_pbx.check.audit import audit_finding
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.check.local import local_findings
 from emocx_pbx.check.receivers import receiver_findings
@@ -32,6 +33,8 @@ async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
         SettingsError: asterisk.tls_ca can't be read.
     """
     findings = [*local_findings(settings), *receiver_findings(settings)]
+    if found := await asyncio.to_thread(audit_finding, settings.store_path()):
+        findings.append(found)
     state: asyncio.Future[LinkState] = asyncio.get_running_loop().create_future()
 
     def on_link(new: LinkState) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import time
 
-from emocx_pbx.commands.shared import add_common, existing_store, in_loop, read_settings, show
-from emocx_pbx.errors import InputError
+from emocx_pbx.commands.shared import add_common, existing_store, in_loop, read_settings, show, system_user
 
 EMOTIONS = ("angry", "neutral", "disappointed", "happy")
 
@@ -23,17 +21,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 async def _correct(args: argparse.Namespace) -> int:
-    from emocx_pbx.store.rows import QueryCorrectionRow
+    from emocx_pbx.deeds.corrections import correct_query
 
     async with existing_store(read_settings(args)) as store:
-        found = await store.decision(args.decision)
-        if found is None:
-            raise InputError(f"no decision {args.decision} in the database")
-        if not found.text:
-            raise InputError(f"{args.decision}: its text was not kept (privacy.store_query_text)")
-        row = QueryCorrectionRow(
-            args.decision, args.emotion, args.by or getpass.getuser(), args.reason, time.time()
+        row, text = await correct_query(
+            store, args.decision, args.emotion, args.reason, time.time(), system_user(), args.by
         )
-        await store.correct_query(row)
-    show(args, row, lambda: f"{args.decision} corrected to {args.emotion}: {found.text}")
+    show(args, row, lambda: f"{args.decision} corrected to {args.emotion}: {text}")
     return 0

@@ -53,11 +53,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 async def _corrections(args: argparse.Namespace) -> int:
+    from emocx_pbx.settings.recordings import is_ambiguous
+
+    if args.recordings is not None and is_ambiguous(args.recordings):
+        raise InputError(
+            "--recordings: expected no * ? [ or ] next to {call_id}: it would find another call's"
+        )
     own = needs_extra("speech.own_clips")
     speakers = own.Speakers(args.out)
     clips: list[CutClip] = []
     left_out: list[str] = []
     async with existing_store(read_settings(args)) as store:
+        # First: what is written from now on, an erasure will find.
+        await store.add_export(str(args.out.resolve()))
         by_call = _latest(await store.corrections(args.since))
         if args.recordings is not None:
             for call_id, rows in by_call.items():
@@ -117,7 +125,11 @@ def _recording(template: str, detail: CallDetail) -> Path:
     """The one file that the template means for a call."""
     import glob
 
+    from emocx_pbx.settings.recordings import fits_path
+
     call = detail.call
+    if not fits_path(call.call_id):
+        raise InputError(f"call {call.call_id!r}: its id can't be part of a path")
     safe = glob.escape(call.call_id)
     try:
         pattern = datetime.fromtimestamp(call.started_at).strftime(template).replace("{call_id}", safe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +17,14 @@ from emocx_pbx.commands.shared import (
     moment,
     read_settings,
     show,
+    system_user,
     table,
 )
-from emocx_pbx.errors import InputError
+from emocx_pbx.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from emocx_pbx.domain import Grade, Segment
-    from emocx_pbx.events.event import NewEvent
-    from emocx_pbx.store.rows import GradeKind, GradeRow
-
-#: Longest reason of a revision: it is kept for ever and sent to receivers.
-COMMENT_CHARS = 500
+    from emocx_pbx.grading.rubric import Rubric
+    from emocx_pbx.store.rows import GradeRow
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,7 +55,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         revising.set_defaults(kind=kind)
         add_common(revising, in_loop(_revise))
     again = inner.add_parser("recompute", help="grade stored calls by another rubric")
-    again.add_argument("--rubric", type=Path, metavar="FILE", help="default: the settings' rubric")
+    again.add_argument("--rubric", type=Path, metavar="FILE", help="default: the rubric in force")
     again.add_argument("--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24")
     again.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
     again.add_argument("--limit", type=int, default=10_000, help="at most so many parts (default 10000)")
@@ -93,70 +90,49 @@ async def _show(args: argparse.Namespace) -> int:
 
 
 async def _revise(args: argparse.Namespace) -> int:
-    if len(args.reason) > COMMENT_CHARS:
-        raise InputError(f"--reason: expected at most {COMMENT_CHARS} characters")
-    from emocx_pbx.grading.revisions import disputed, overridden
-    from emocx_pbx.grading.rubric import load_rubric
+    from emocx_pbx.deeds import grades
 
-    kind: GradeKind = args.kind
-    settings = read_settings(args)
+    settings, by = read_settings(args), system_user()
     async with existing_store(settings) as store:
-        rows = [r for r in await store.grades_of_call(args.call_id) if r.segment == args.segment]
-        if not rows:
-            raise InputError(f"no grade of part {args.segment} of call {args.call_id} in the database")
-        segment = next(s for s in await store.segments(args.call_id) if s.index == args.segment)
-        newest = rows[-1]
-        if kind == "override":
-            rubric = load_rubric(settings.rubric_path())
-            grade = overridden(newest.grade, args.score, rubric, args.author, args.reason)
+        which = (args.call_id, args.segment)
+        if args.kind == "override":
+            rubric = await grades.rubric_in_force(store, settings.rubric_path())
+            row = await grades.override(store, rubric, *which, args.score, args.reason, by, args.author)
         else:
-            grade = disputed(newest.grade, args.author, args.reason)
-        row = await store.revise_grade(
-            args.call_id, args.segment, grade, kind=kind, author=args.author, reason=args.reason,
-            events=_revised(segment, newest.grade),
-        )  # fmt: skip
+            row = await grades.dispute(store, *which, args.reason, by, args.author)
     show(args, row, lambda: f"revision {row.revision} of part {row.segment} appended: {score(row)}")
     return 0
 
 
 async def _recompute(args: argparse.Namespace) -> int:
-    """Append a revision where the rubric gives another grade; people's own overrides stand."""
-    from emocx_pbx.calls.call_state import Rules
-    from emocx_pbx.calls.grades import graded_part
-    from emocx_pbx.calls.stored import stored_state
+    """Append a revision where the rubric gives another grade; people's own words stand."""
+    from emocx_pbx.deeds import grades
     from emocx_pbx.grading.rubric import load_rubric
 
     settings = read_settings(args)
-    rubric = load_rubric(args.rubric or settings.rubric_path())
-    changes: list[dict[str, Any]] = []
-    kept = 0
     async with existing_store(settings) as store:
+        if args.rubric is not None:
+            rubric = load_rubric(args.rubric)
+        else:
+            rubric = await grades.rubric_in_force(store, settings.rubric_path())
+            if not _is_the_files(rubric, settings.rubric_path()):
+                print(
+                    "emocx-pbx: the rubric's file is another one than the service started with: "
+                    "restart the service, or name the file by --rubric",
+                    file=sys.stderr,
+                )
         progress = Progress("recomputing")
-        graded = await store.grades(args.since, args.until, limit=args.limit)
-        for done, newest in enumerate(graded):
-            progress(done / len(graded))
-            row = newest.row
-            detail = await store.call(row.call_id)
-            if detail is None or row.kind in {"override", "dispute"}:
-                kept += 1
-                continue
-            call = stored_state(detail, Rules(rubric))
-            segment = call.segments[row.segment]
-            new = graded_part(call, segment, rubric)
-            if (new.score, new.letter, new.rubric) == (row.grade.score, row.grade.letter, row.grade.rubric):
-                continue
-            changes.append(
-                {"call_id": row.call_id, "segment": row.segment, "agent": newest.agent,
-                 "before": row.grade.score, "after": new.score, "letter_before": row.grade.letter,
-                 "letter_after": new.letter}
-            )  # fmt: skip
-            if not args.dry_run:
-                await store.revise_grade(
-                    row.call_id, row.segment, new, kind="recomputed", author=args.author,
-                    reason=f"recomputed by rubric {rubric.version}",
-                    events=_revised(segment, row.grade),
-                )  # fmt: skip
+        done = await grades.recompute(
+            store, rubric, args.since, args.until, args.limit, system_user(), args.author,
+            dry_run=args.dry_run, progress=progress,
+        )  # fmt: skip
         progress.close()
+    changes: list[dict[str, Any]] = [
+        {"call_id": c.part.row.call_id, "segment": c.part.row.segment, "agent": c.part.agent,
+         "before": c.part.row.grade.score, "after": c.grade.score, "letter_before": c.part.row.grade.letter,
+         "letter_after": c.grade.letter}
+        for c in done.changes
+    ]  # fmt: skip
     head = ("call", "part", "agent", "before", "after")
     rows = [
         (c["call_id"], c["segment"], c["agent"], f"{_points(c['before'])} {c['letter_before'] or ''}",
@@ -164,22 +140,25 @@ async def _recompute(args: argparse.Namespace) -> int:
         for c in changes
     ]  # fmt: skip
     verb = "would change" if args.dry_run else "changed"
-    end = f"\n{len(changes)} of {len(graded)} grades {verb}; {kept} that people revised were left"
-    result = {"changes": changes, "looked_at": len(graded), "left_to_people": kept, "dry_run": args.dry_run}
+    left = done.left_to_people
+    end = f"\n{len(changes)} of {done.looked_at} grades {verb}; {left} that people revised were left"
+    result = {
+        "changes": changes,
+        "looked_at": done.looked_at,
+        "left_to_people": left,
+        "dry_run": args.dry_run,
+    }
     show(args, result, lambda: table(head, rows, "no grade is different") + end)
     return 0
 
 
-def _revised(segment: Segment, before: Grade) -> Callable[[GradeRow], Sequence[NewEvent]]:
-    """Builds what receivers hear of a revision."""
-    from emocx_pbx.events.build import grade_revised
+def _is_the_files(rubric: Rubric, path: Path | None) -> bool:
+    from emocx_pbx.grading.rubric import load_rubric
 
-    return lambda row: [
-        grade_revised(
-            segment, row.grade, before, revision=row.revision, kind=row.kind, author=row.author,
-            reason=row.reason, at=row.at,
-        )
-    ]  # fmt: skip
+    try:
+        return load_rubric(path) == rubric
+    except SettingsError:
+        return False
 
 
 def _points(score: float | None) -> str:

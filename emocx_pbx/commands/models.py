@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import time
 from typing import TYPE_CHECKING, Any
 
 from emocx_pbx.commands.evaluate import add_clips, figures_text, speech_figures, text_figures
-from emocx_pbx.commands.shared import NOT_IN_ORDER, add_common, local, read_settings, show, table
+from emocx_pbx.commands.shared import (
+    NOT_IN_ORDER,
+    add_common,
+    existing_store,
+    local,
+    read_settings,
+    show,
+    system_user,
+    table,
+)
 from emocx_pbx.errors import InputError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from emocx_pbx.deeds.models import Switched
     from emocx_pbx.emotion.registry import Registry
+    from emocx_pbx.store.audit import AuditLog
 
 KINDS = ("speech", "text")
 SWITCH = "running service: systemctl reload emocx-pbx (or kill -HUP), no restart needed"
@@ -121,7 +132,22 @@ def _verify(args: argparse.Namespace) -> int:
     return 0 if all(m["state"] == "ok" for m in models) else NOT_IN_ORDER
 
 
+async def _audited(
+    args: argparse.Namespace, deed: Callable[[AuditLog | None], Awaitable[Switched]]
+) -> Switched:
+    """Do it with the audit log of the service, where there is one already."""
+    settings = read_settings(args)
+    if not settings.store_path().is_file():
+        return await deed(None)
+    async with existing_store(settings) as store:
+        return await deed(store.audit)
+
+
 def _promote(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from emocx_pbx.deeds import models as deeds
+
     registry = _registry(args)
     kind = _kind(registry, args)
     name, _, version = args.model.partition("/")
@@ -142,8 +168,13 @@ def _promote(args: argparse.Namespace) -> int:
     promoted = args.anyway is not None or (comparison is not None and comparison["promote"])
     if promoted:
         why = args.anyway or (comparison or {}).get("why")
-        note = {"at": time.time(), "by": _who(), "why": why, "comparison": comparison}
-        registry.promote(kind, name, version, note)
+        promoting = _audited(
+            args,
+            lambda audit: deeds.promote(
+                registry, audit, kind, name, version, str(why), time.time(), system_user(), comparison
+            ),
+        )
+        asyncio.run(promoting)
     result = {"kind": kind, "model": new, "before": current, "promoted": promoted, "comparison": comparison}
 
     def words() -> str:
@@ -157,19 +188,19 @@ def _promote(args: argparse.Namespace) -> int:
 
 
 def _rollback(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from emocx_pbx.deeds import models as deeds
+
     registry = _registry(args)
-    kind = _kind(registry, args)
-    steps = registry.steps(kind, args.model)
-    current = registry.current(kind, args.model)
-    came = next((s["from"] for s in reversed(steps) if s["to"] == current and not s.get("rollback")), None)
-    if came is None:
-        raise InputError(
-            f"{args.model}/{current} was not promoted from another version; nothing to return to"
-        )
-    registry.promote(
-        kind, args.model, came, {"at": time.time(), "by": _who(), "why": "rollback", "rollback": True}
+    kind, now = _kind(registry, args), time.time()
+    returning = _audited(
+        args, lambda audit: deeds.rollback(registry, audit, kind, args.model, now, system_user())
     )
-    result = {"kind": kind, "model": f"{args.model}/{came}", "before": f"{args.model}/{current}"}
+    switched = asyncio.run(returning)
+    result = {
+        "kind": kind, "model": f"{args.model}/{switched.after}", "before": f"{args.model}/{switched.before}"
+    }  # fmt: skip
     show(args, result, lambda: f"{result['model']} is in use instead of {result['before']}; {SWITCH}")
     return 0
 
@@ -184,10 +215,3 @@ def _kind(registry: Registry, args: argparse.Namespace) -> str:
         why = "is a speech and a text model: say --kind" if found else f"no such model in {registry.path}"
         raise InputError(f"{name or args.model!r}: {why}")
     return found[0]
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

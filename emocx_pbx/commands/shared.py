@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import re
 import sys
@@ -17,6 +18,7 @@ from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
     from emocx_pbx.settings.settings import Settings
+    from emocx_pbx.store.account_rows import Actor
     from emocx_pbx.store.database import Store
 
 #: Bad usage or input.
@@ -101,6 +103,16 @@ async def existing_store(settings: Settings) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+def system_user() -> Actor:
+    """Who the audit log names for a command: the user of this machine who runs it."""
+    from emocx_pbx.store.account_rows import Actor
+
+    try:
+        return Actor(getpass.getuser(), "command line")
+    except (KeyError, OSError):
+        return Actor(str(os.getuid()), "command line")
 
 
 def moment(text: str) -> float:

@@ -8,7 +8,16 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from emocx_pbx.commands.shared import add_common, existing_store, in_loop, local, read_settings, show, table
+from emocx_pbx.commands.shared import (
+    add_common,
+    existing_store,
+    in_loop,
+    local,
+    read_settings,
+    show,
+    system_user,
+    table,
+)
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,24 +55,21 @@ async def _list(args: argparse.Namespace) -> int:
 
 
 async def _add(args: argparse.Namespace) -> int:
-    from emocx_pbx.web.identity.links import CONSOLE
-    from emocx_pbx.web.users import checked_name, checked_role
+    from emocx_pbx.deeds.users import add_user
 
     settings = read_settings(args)
-    role, agent = checked_role(args.role, args.agent)
     async with existing_store(settings) as store:
-        user = await store.accounts.add_user(checked_name(args.name), role, agent, None, CONSOLE)
+        user = await add_user(store.accounts, args.name, args.role, args.agent, system_user())
         return await _show_link(args, settings, store.accounts, user)
 
 
 async def _passwd(args: argparse.Namespace) -> int:
-    from emocx_pbx.web.identity.links import CONSOLE
     from emocx_pbx.web.identity.passwords import Passwords
 
     async with existing_store(read_settings(args)) as store:
         user = await _user(store.accounts, args.name)
         kept = await Passwords().hash(_asked())
-        await store.accounts.set_password(user.user_id, kept, CONSOLE)
+        await store.accounts.set_password(user.user_id, kept, system_user())
     print(f"{user.name}: the password is set, all sessions ended")
     return 0
 
@@ -80,10 +86,11 @@ async def _link(args: argparse.Namespace) -> int:
 async def _show_link(
     args: argparse.Namespace, settings: Settings, accounts: Accounts, user: User | None
 ) -> int:
-    from emocx_pbx.web.identity.links import CONSOLE, LINK_S, new_link, public_url
+    from emocx_pbx.deeds.users import LINK_S, new_link
+    from emocx_pbx.web.identity.links import public_url
 
     now = time.time()
-    path = await new_link(accounts, user, now, CONSOLE)
+    path = await new_link(accounts, user, now, system_user())
     address = public_url(settings.http, settings.http.port) + path
     told = {"user": user.name if user else None, "link": address, "expires_at": now + LINK_S}
     show(args, told, lambda: f"open once, before {local(now + LINK_S)}:\n{address}")

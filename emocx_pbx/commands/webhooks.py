@@ -14,6 +14,7 @@ from emocx_pbx.commands.shared import (
     moment,
     read_settings,
     show,
+    system_user,
     table,
 )
 from emocx_pbx.errors import InputError
@@ -63,19 +64,16 @@ async def _list(args: argparse.Namespace) -> int:
 
 
 async def _replay(args: argparse.Namespace) -> int:
-    settings = read_settings(args)
-    narrowed = (args.event, args.call, args.type, args.failed, args.since > -math.inf, args.until < math.inf)
-    if not any(narrowed) and not args.all:
-        raise InputError("webhooks replay: say which: --event, --call, --type, --since, --failed, or --all")
-    async with existing_store(settings) as store:
-        names = [hook.name for hook in store.receivers.current()]
-        if args.endpoint and args.endpoint not in names:
-            known = ", ".join(names) or "none"
-            raise InputError(f"webhooks replay: no receiver {args.endpoint}; there are: {known}")
-        number = await store.replay(
-            args.endpoint, args.event, args.call, args.type, args.since, args.until,
-            "failed" if args.failed else None,
-        )  # fmt: skip
+    from emocx_pbx.deeds.replay import Which, replay
+
+    since = args.since if args.since > -math.inf else None
+    until = args.until if args.until < math.inf else None
+    which = Which(args.endpoint, args.event, args.call, args.type, since, until, failed=args.failed)
+    async with existing_store(read_settings(args)) as store:
+        try:
+            number = await replay(store, which, system_user(), everything=args.all)
+        except InputError as error:
+            raise InputError(f"webhooks replay: {error}") from None
     show(args, {"replayed": number}, lambda: f"{number} deliveries will be sent by the running service")
     if not number:
         print("emocx-pbx: nothing matched", file=sys.stderr)

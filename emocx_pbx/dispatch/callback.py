@@ -11,7 +11,7 @@ from emocx_pbx.dispatch.queries import channel_variables
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import EmocxError, InputError, RefusedError
 from emocx_pbx.pbx.ami.gateway import AmiGateway
-from emocx_pbx.pbx.queues import queue_arguments
+from emocx_pbx.pbx.queues import argument, queue_arguments
 
 #: The context of dialplan/emocx.conf.
 _OURS: Final = re.compile(r"@emocx-callback\b")
@@ -78,7 +78,7 @@ class CallBack:
             "CallerID": f"<{number}>",
             "Timeout": "45000",
             "Async": "true",
-            "Variable": [f"{name}={value}" for name, value in variables.items() if value],
+            "Variable": [f"{name}={argument(value)}" for name, value in variables.items() if value],
         }
         await self._ami.action("Originate", fields)
 

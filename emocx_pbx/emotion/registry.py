@@ -7,6 +7,7 @@ Layout: `<models>/<kind>/<name>/<version>/card.json`. Versions are whole numbers
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,9 @@ class Registry:
         Raises ModelError when that version is missing or damaged, or the folder can't be written.
         """
         self.find(kind, f"{name}/{version}")
+        self._point(kind, name, version)
+
+    def _point(self, kind: str, name: str, version: str) -> None:
         target = self.path / kind / name / "current"
         draft = target.with_name(".current.new")
         try:
@@ -113,14 +117,24 @@ class Registry:
         if self.versions(kind, name) and not (self.path / kind / name / "current").is_file():
             self.pin(kind, name, self.current(kind, name))
 
-    def promote(self, kind: str, name: str, version: str, note: Mapping[str, Any]) -> str:
-        """Pin `version` and write the step down with `note`; the version that stood there before."""
-        before = self.current(kind, name)
-        self.pin(kind, name, version)
+    def step(self, kind: str, name: str, version: str, note: Mapping[str, Any]) -> None:
+        """Pin `version`, which `find` found whole, and write the step down with `note`.
+
+        Raises ModelError when the folder can't be written; nothing was changed then.
+        """
+        before, steps = self.current(kind, name), self.path / kind / name / _STEPS
         line = json.dumps({**note, "from": before, "to": version}, ensure_ascii=False)
-        with (self.path / kind / name / _STEPS).open("a", encoding="utf-8") as f:
-            f.write(line + "\n")
-        return before
+        try:
+            with steps.open("a", encoding="utf-8") as f:
+                end = f.tell()
+                f.write(line + "\n")
+        except OSError as e:
+            raise ModelError(f"{steps}: can't be written: {e.strerror}") from None
+        try:
+            self._point(kind, name, version)
+        except ModelError:
+            os.truncate(steps, end)
+            raise
 
     def steps(self, kind: str, name: str) -> list[dict[str, Any]]:
         """Every promotion and rollback of a model, oldest first. Raises ModelError when unreadable."""

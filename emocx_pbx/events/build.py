@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from emocx_pbx.events.payloads import (
     CallReading,
     CallStarted,
     ContributionData,
+    CustomerErased,
     GradeData,
     GradeRevised,
     Payload,
@@ -183,6 +185,13 @@ def call_ended(
         segments=results,
     )
     return _event("call.ended", call_id, payload, at)
+
+
+def customer_erased(call_ids: Sequence[str], decision_ids: Sequence[str], at: float) -> NewEvent:
+    """A customer was erased; calls and queries are named, the customer is not."""
+    payload = CustomerErased(erased_at=iso(at), calls=list(call_ids), decisions=list(decision_ids))
+    named = hashlib.sha256("\n".join((iso(at), *call_ids, "", *decision_ids)).encode()).hexdigest()[:32]
+    return _event("customer.erased", None, payload, at, named)
 
 
 def _event(

@@ -24,6 +24,7 @@ EVENT_TYPES: Final = (
     "call.graded",
     "grade.revised",
     "call.ended",
+    "customer.erased",
 )
 
 _NAMESPACE: Final = uuid.UUID("6f0a2c9e-8c1b-5b7e-9d53-1f4f3d1f8a60")
@@ -36,7 +37,7 @@ class NewEvent:
     type: str
     """One of EVENT_TYPES."""
     call_id: str | None
-    """None for a query that has no call (yet); `discriminator` is the decision's id then."""
+    """None for a query that has no call (yet), whose id `discriminator` is then, and for an erasure."""
     data: Mapping[str, Any]
     """Payload beside call_id, sequence and schema_version; JSON values."""
     at: float
@@ -46,8 +47,10 @@ class NewEvent:
 
     @property
     def stream(self) -> str:
-        """What the sequence counts along: the call, or the decision where there is no call."""
-        return self.call_id if self.call_id is not None else f"decision/{self.discriminator}"
+        """What the sequence counts along: the call, else the decision, else the erasure."""
+        if self.call_id is not None:
+            return self.call_id
+        return f"{'erasure' if self.type == 'customer.erased' else 'decision'}/{self.discriminator}"
 
     @property
     def event_id(self) -> str:

@@ -201,6 +201,16 @@ class CallEnded(Payload, frozen=True):
     segments: list[SegmentResult]
 
 
+class CustomerErased(Payload, frozen=True):
+    """A customer was erased: erase what you keep of these calls and queries, too. It does not say who."""
+
+    erased_at: Time
+    calls: list[str]
+    """Ids of the customer's calls, at most 500; of more calls several such events tell."""
+    decisions: list[str]
+    """Ids of the customer's queries, those without a call too."""
+
+
 PAYLOADS: Final[dict[str, type[Payload]]] = {
     "query.routed": QueryRouted,
     "call.started": CallStarted,
@@ -209,6 +219,7 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
     "call.graded": CallGraded,
     "grade.revised": GradeRevised,
     "call.ended": CallEnded,
+    "customer.erased": CustomerErased,
 }
 
 
@@ -223,6 +234,8 @@ def schema_of(event_type: str) -> dict[str, Any]:
     }
     if event_type == "query.routed":
         call_id = {"type": ["string", "null"], "description": "Null while the query has no call."}
+    if event_type == "customer.erased":
+        call_id = {"type": "null", "description": "It belongs to no single call."}
     data = {
         **own,
         "properties": {

@@ -62,6 +62,7 @@ class ServiceProcess:
             "http": {"port": self.http_port, "open_to_this_machine": True},
             "store": {"path": "emocx.db"},
             "routing": {"policy": str(policy)},
+            "dialling": {"country": "DE"},
             "log": {"format": "json"},
             "delivery": {"allow_networks": ["127.0.0.0/8"]},
         }

@@ -14,9 +14,13 @@ C = TypeVar("C", LiveCall, EndedCall)
 
 def own(call: C, agent: str | None) -> C:
     """The call without other agents' grades; None sees all."""
-    if agent is None or all(grade.agent == agent for grade in call.grades):
+    if agent is None:
         return call
-    return msgspec.structs.replace(call, grades=tuple(g for g in call.grades if g.agent == agent))
+    grades = tuple(g for g in call.grades if g.agent == agent)
+    if isinstance(call, EndedCall) and call.agent != agent:
+        # The last readings were heard in a colleague's part.
+        return msgspec.structs.replace(call, grades=grades, agent=None, emotion=None)
+    return call if grades == call.grades else msgspec.structs.replace(call, grades=grades)
 
 
 class OwnCalls:

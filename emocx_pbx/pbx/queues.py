@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -72,8 +73,17 @@ async def widening_rules(ami: Ami, waits: Iterable[int]) -> frozenset[int]:
     return frozenset(wait for wait, answer in answers.items() if "Rule" in answer.headers)
 
 
+def argument(text: str) -> str:
+    """A text as one part of a list with commas, as Asterisk reads it (app.c: __ast_app_separate_args).
+
+    Of applications' arguments and of the AMI's header Variable alike.
+    """
+    return re.sub(r'([\\,"()\[\]])', r"\\\1", text)
+
+
 def queue_arguments(queue: str, rule: str, version: str) -> str:
     """Arguments of Queue() for a queue and a queue rule; before 21 there was one more before `rule`."""
+    queue = argument(queue)
     if not rule:
         return queue
     branch = (parse(version) or (22, 0))[0]

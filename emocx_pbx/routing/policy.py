@@ -15,6 +15,7 @@ from emocx_pbx.alerts.rules import AlertRule, alert_problems
 from emocx_pbx.emotion.language import LANGUAGES
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.routing.levers import GivenPenalty, GivenPriority, Word, number, word
+from emocx_pbx.settings.names import OptionalQueueName, QueueName
 from emocx_pbx.settings.toml import parse_toml, read_struct, read_toml, suggestion
 
 #: Names end up in dialplan variables: what could be read as dialplan syntax is refused.
@@ -64,7 +65,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     min_available: Count | None = None
     """At least so many agents of the rule's queue are free."""
 
-    queue: Name = ""
+    queue: OptionalQueueName = ""
     """Queue to send the caller to; empty: the dialplan's default queue."""
     priority: GivenPriority | None = None
     """QUEUE_PRIO: callers with a higher number are served first. A number: at least this, and never less
@@ -107,7 +108,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """In order of precedence."""
     tier_wait_s: TierWait = 20
     """Longest wait for a better agent, in seconds, where a rule says nothing else."""
-    default_queue: Name = ""
+    default_queue: OptionalQueueName = ""
     """Queue for queries that come without one (HTTP); the dialplan's own default goes before it."""
     timezone: str = ""
     """IANA name for days and hours, e.g. "Europe/Berlin"; empty: the machine's local time."""
@@ -115,7 +116,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Rules on the readings of live calls; each is watched on its own."""
     topics: dict[str, tuple[str, ...]] = {}
     """Example sentences by topic name; at least two topics, or none."""
-    rank_by: dict[Name, Signal | Literal["off"]] = {}
+    rank_by: dict[QueueName, Signal | Literal["off"]] = {}
     """By queue: whose callers order its agents, or "off"; else a rule's emotions that lead there."""
 
     def queues(self) -> tuple[str, ...]:

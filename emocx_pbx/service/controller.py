@@ -40,6 +40,7 @@ from emocx_pbx.calls.recovery import Recovery
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.calls.whereabouts import Whereabouts
 from emocx_pbx.calls.writing import carry_out
+from emocx_pbx.deeds.erasure import TRACES, purge
 from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.callback import CallBack
 from emocx_pbx.dispatch.dialplan import Dialplan
@@ -70,6 +71,8 @@ from emocx_pbx.webhooks.sender import Sender
 log = structlog.get_logger()
 
 DAY_S = 86_400.0
+#: Between two tries to free the database's log of what was erased; nothing is done where nothing was.
+SETTLE_AGAIN_S = 60.0
 #: Time for reading and setting variables beside the decision itself; under the dialplan's guard.
 AGI_MARGIN_S = 0.2
 
@@ -97,7 +100,7 @@ class Service:
         self.taps = TapKeeper(
             self.ami, self.pool.pick, settings.analysis.host, tasks, time.time, uuid.uuid4, count
         )
-        rubric = load_rubric(settings.rubric_path())
+        self.rubric = rubric = load_rubric(settings.rubric_path())
         self.ledger = Ledger(
             lambda write: carry_out(store, write), lambda up, why: self.health.set("store", up, why), count
         )
@@ -231,15 +234,25 @@ class Service:
         return self.policies.reload()
 
     async def forget_old_calls(self) -> None:
-        """Erase calls older than privacy.keep_days, once at the start and then daily."""
+        """Erase what is older than the settings say, once at the start and then daily.
+
+        What an erasure left in the database's log, here or in a crash, is tried again until it is gone.
+        """
+        due_at = time.monotonic()
         while True:
-            before = time.time() - self.settings.privacy.keep_days * DAY_S
+            settled = False
             try:
-                counts = await self.store.purge(before)
-                log.info("old calls forgotten", key="store.purged", counts=counts)
+                if time.monotonic() >= due_at:
+                    purged = await purge(self.store, self.settings, time.time())
+                    due_at, settled = time.monotonic() + DAY_S, purged.settled
+                    log.info("old calls forgotten", key="store.purged", counts=purged.counts)
+                else:
+                    settled = await self.store.settle()
+                if not settled:
+                    log.warning("erased rows are still in the log", key="store.traces", why=TRACES)
             except StoreError as error:
                 log.error("old calls not forgotten", key="store.purge_failed", why=str(error))
-            await asyncio.sleep(DAY_S)
+            await asyncio.sleep(min(SETTLE_AGAIN_S, max(0.0, due_at - time.monotonic())))
 
     def start_web(self, sending: Sender, on_events: Callable[[], None]) -> WebHost:
         """The web process over these parts; the caller runs it."""

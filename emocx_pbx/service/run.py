@@ -48,6 +48,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         metrics = Metrics()
         tasks = await stack.enter_async_context(Tasks(metrics.count))
         service = Service(settings, store, tasks, metrics)
+        await store.in_force.put_rubric(service.rubric)
         loop.add_signal_handler(signal.SIGHUP, service.reload)
         sending = Sender(
             store,

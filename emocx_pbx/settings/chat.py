@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from emocx_pbx.settings.names import OptionalQueueName
+
 Count = Annotated[int, Meta(ge=1, le=100_000)]
-Prefix = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{0,13}\Z")]
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
@@ -30,24 +31,16 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Sites that may embed the chat, e.g. ["https://www.example.com"]."""
     queues: dict[str, str] = {}
     """What customers call your queues, e.g. {support = "our support team"}; others are "the right team"."""
-    default_queue: str = ""
+    default_queue: OptionalQueueName = ""
     """Queue where the policy names none, and for who does not consent; empty: the policy's default_queue."""
-    prefixes: tuple[Prefix, ...] = ()
-    """Numbers that may be called back begin with one of these, e.g. ["+4930"]; empty: nobody is called."""
-    blocked: tuple[Prefix, ...] = ()
-    """Numbers never called all the same, e.g. premium rates: ["+49900", "+49137"]."""
-    country: Annotated[str, Meta(pattern=r"^(\+[1-9][0-9]{0,3})?\Z")] = ""
-    """Country code of numbers written nationally (0...), e.g. "+49"; empty: only +... and 00... are taken."""
+    call_backs: bool = False
+    """Whether customers may ask to be called back; whom the service calls says [dialling]."""
     queries_per_address: Count = 10
     """Queries of one address within ten minutes."""
     queries_per_minute: Count = 60
     """Queries of all together within a minute."""
     calls_per_address: Count = 3
     """Calls back asked for from one address within an hour."""
-    calls_per_hour: Count = 60
-    """Calls back of all together within an hour."""
-    number_cooldown_s: Annotated[float, Meta(ge=10, le=86400)] = 600.0
-    """The same number is called back at most once in so many seconds."""
 
 
 def chat_problems(chat: ChatSettings) -> list[tuple[str, str]]:
@@ -58,7 +51,4 @@ def chat_problems(chat: ChatSettings) -> list[tuple[str, str]]:
             found.append((f"chat.origins[{i}]", f"expected like https://www.example.com, got {origin!r}"))
     if chat.privacy_url and urlsplit(chat.privacy_url).scheme not in {"http", "https"}:
         found.append(("chat.privacy_url", "expected an address that begins with https:// or http://"))
-    for i, prefix in enumerate(chat.prefixes):
-        if any(prefix.startswith(blocked) for blocked in chat.blocked):
-            found.append((f"chat.prefixes[{i}]", f"{prefix} is in chat.blocked too"))
     return found

@@ -7,6 +7,9 @@ from typing import Literal
 
 import msgspec
 
+#: What a call id may be made of to become part of a path; Asterisk's unique ids are.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
 
 class RecordingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where this site keeps recordings of calls, to play them from the pages; the service makes none."""
@@ -22,9 +25,21 @@ def recording_problems(recordings: RecordingSettings) -> list[tuple[str, str]]:
     path = recordings.path
     left = re.sub(r"\{(call_id|year|month|day)\}", "", path)
     fixed = re.match(r"/[^{}*/]+/", path)
+    if is_ambiguous(path):
+        return [("recordings.path", "expected no * ? [ or ] next to {call_id}: it would find another call's")]
     if not path or (fixed and "{call_id}" in path.rpartition("/")[2] and not {*"{}"} & {*left}):
         return []
     wanted = (
         "expected an absolute path with {call_id} in the file's name, else only {year}, {month}, {day} and *"
     )
     return [("recordings.path", wanted)]
+
+
+def is_ambiguous(template: str) -> bool:
+    """Whether a template finds the recordings of other calls, too: 1.1* is also that of 1.10."""
+    return re.search(r"[*?\]]\{call_id\}|\{call_id\}[*?\[]", template) is not None
+
+
+def fits_path(call_id: str) -> bool:
+    """Whether a call id may stand in a path."""
+    return _ID.fullmatch(call_id) is not None and ".." not in call_id

@@ -19,6 +19,7 @@ from msgspec import Meta
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.chat import ChatSettings, chat_problems
 from emocx_pbx.settings.delivery import DeliverySettings, delivery_problems
+from emocx_pbx.settings.dialling import DiallingSettings, dialling_problems
 from emocx_pbx.settings.http import HttpSettings as HttpSettings
 from emocx_pbx.settings.http import http_problems, is_network
 from emocx_pbx.settings.http import is_loopback as is_loopback
@@ -40,6 +41,7 @@ EVENT_TYPES = (
     "call.graded",
     "grade.revised",
     "call.ended",
+    "customer.erased",
 )
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -180,6 +182,8 @@ class PrivacySettings(_Section, frozen=True):
     """Keep the text of queries with their decisions."""
     keep_days: Annotated[int, Meta(ge=1, le=3650)] = 365
     """Calls older than this are erased."""
+    keep_audit_days: Annotated[int, Meta(ge=30, le=36500)] = 1095
+    """Entries of the audit log older than this are let go."""
 
 
 class LogSettings(_Section, frozen=True):
@@ -204,6 +208,7 @@ class Settings(_Section, frozen=True):
     webhooks: tuple[WebhookSettings, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
     chat: ChatSettings = ChatSettings()
+    dialling: DiallingSettings = DiallingSettings()
     privacy: PrivacySettings = PrivacySettings()
     recordings: RecordingSettings = RecordingSettings()
     log: LogSettings = LogSettings()
@@ -331,6 +336,9 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
         if not is_network(one)
     ]
     found += chat_problems(settings.chat)
+    found += dialling_problems(settings.dialling)
+    if settings.chat.call_backs and not (settings.dialling.country or settings.dialling.regions):
+        found.append(("chat.call_backs", "needs dialling.country or dialling.regions: whom may it call?"))
     found += recording_problems(settings.recordings)
     found += delivery_problems(settings.delivery)
     names = [hook.name for hook in settings.webhooks]

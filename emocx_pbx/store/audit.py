@@ -1,22 +1,86 @@
-"""The audit log: every change with who, from where, and how it stood before and after."""
+"""The audit log: every change with who, from where, and how it stood before and after.
+
+Entries form a chain: the hash of each covers the one before, so that none is changed, left out or put in
+between without `verify` telling. Whoever can write the file can also build the whole chain anew: the newest
+hash, which `emocx-pbx check` prints, is worth keeping elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import hashlib
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
+import aiosql
 import aiosqlite
 import msgspec
 
+from emocx_pbx.errors import StoreError
 from emocx_pbx.store.account_rows import Actor, AuditRow
-from emocx_pbx.store.connection import Connection
+from emocx_pbx.store.connection import QUERIES, Connection, Row
+
+#: What the first entry's hash covers in place of one before.
+BEGIN: Final = "0" * 64
+#: The schema from which on there are hashes.
+CHAINED: Final = 15
+#: Action of the entry that tells of the log's own retention.
+CUT: Final = "audit.cut"
+#: The service itself.
+SERVICE: Final = Actor("emocx-pbx", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A change as the audit log tells it; no secrets, and nothing that points to a customer."""
+
+    by: Actor
+    action: str
+    """`<kind>.<what was done>`, e.g. "grade.override"."""
+    subject: str
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What holding the log against its hashes found."""
+
+    entries: int
+    head: str
+    """Hash of the newest entry."""
+    problem: str = ""
+    """The first place where the chain does not hold; empty: it holds."""
 
 
 class AuditLog:
-    """Appended to, never changed."""
+    """Appended to; never changed, and shortened by its own retention alone."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
         self._connection, self._clock = connection, clock
+
+    @property
+    def _sql(self) -> Any:
+        return self._connection.sql
+
+    async def write(self, c: aiosqlite.Connection, entry: Entry) -> None:
+        """Note a change in the transaction that makes it."""
+        values = {
+            "at": self._clock(),
+            "actor": entry.by.name,
+            "address": entry.by.address,
+            "action": entry.action,
+            "subject": entry.subject,
+            "before": _json(entry.before),
+            "after": _json(entry.after),
+        }
+        audit_id: int = await self._sql.add_audit(c, **values)
+        last = await self._sql.audit_head(c)
+        digest = hash_of(last["hash"] if last else BEGIN, {"audit_id": audit_id, **values})
+        await self._sql.add_audit_hash(c, audit_id=audit_id, hash=digest)
 
     async def note(
         self,
@@ -27,17 +91,8 @@ class AuditLog:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note a change in the transaction that makes it; no secrets."""
-        await self._connection.sql.add_audit(
-            c,
-            at=self._clock(),
-            actor=by.name,
-            address=by.address,
-            action=action,
-            subject=subject,
-            before=msgspec.json.encode(before).decode() if before is not None else None,
-            after=msgspec.json.encode(after).decode() if after is not None else None,
-        )
+        """The same, of its parts."""
+        await self.write(c, Entry(by, action, subject, before, after))
 
     async def add(
         self,
@@ -47,9 +102,20 @@ class AuditLog:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note a change that was made elsewhere (a file, a grade); no secrets."""
+        """Note what has no rows of its own (a refused login, a test event)."""
         async with self._connection.transaction() as c:
             await self.note(c, by, action, subject, before, after)
+
+    async def around(self, entry: Entry, change: Callable[[], None]) -> None:
+        """Note a change of files, and make it: if it fails, nothing was noted.
+
+        Args:
+            entry: what is noted.
+            change: makes the change; quick, since no call's row is written meanwhile.
+        """
+        async with self._connection.transaction() as c:
+            await self.write(c, entry)
+            change()
 
     async def rows(
         self,
@@ -63,3 +129,92 @@ class AuditLog:
             "audit", before_id=before_id or 2**62, actor=actor, action=action, limit=limit
         )
         return [AuditRow(**dict(row)) for row in rows]
+
+    async def seal(self) -> None:
+        """Give the entries of a database from before the chain their hashes; once, at its first opening."""
+        if await self._connection.row("audit_head") or not await self._connection.row("audit_newest"):
+            return
+        async with self._connection.transaction() as c:
+            if await self._sql.audit_head(c) is not None:
+                return
+            last = BEGIN
+            async for row in self._sql.audit_in_order(c):
+                last = hash_of(last, row)
+                await self._sql.add_audit_hash(c, audit_id=row["audit_id"], hash=last)
+
+    async def cut(self, before: float, by: Actor = SERVICE) -> int:
+        """Let entries older than `before` go (the log's retention); the chain goes on from there.
+
+        Returns:
+            How many went.
+        """
+        async with self._connection.transaction() as c:
+            last = await self._sql.audit_last_before(c, before=before)
+            if last is None:
+                return 0
+            up_to = {"audit_id": last["audit_id"], "hash": last["hash"]}
+            await self._sql.add_audit_cut(c, **up_to)
+            gone: int = await self._sql.cut_audit(c, audit_id=last["audit_id"])
+            await self._sql.cut_audit_chain(c, audit_id=last["audit_id"])
+            await self._sql.drop_old_cuts(c, audit_id=last["audit_id"])
+            await self.write(c, Entry(by, CUT, "audit log", None, {"entries": gone, **up_to}))
+        return gone
+
+
+def verify_file(path: Path) -> Chain | None:
+    """Hold every entry of a database's log against its hash; only reads, also beside a running service.
+
+    Returns:
+        None: the database is older than the chain, which begins when the service opens it.
+
+    Raises:
+        StoreError: it can't be read.
+    """
+    sql = aiosql.from_path(QUERIES / "audit.sql", "sqlite3")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute("BEGIN")  # all of one moment
+            if connection.execute("PRAGMA user_version").fetchone()[0] < CHAINED:
+                return None
+            cut, newest = sql.audit_cut(connection), sql.audit_newest(connection)
+            return verified(list(sql.audit_with_hashes(connection)), cut, newest["seq"] if newest else 0)
+    except sqlite3.Error as error:
+        raise StoreError(f"the audit log in {path} can't be read: {error}") from error
+
+
+def verified(rows: Sequence[Row], cut: Row | None, newest: int) -> Chain:
+    """Whether a chain holds.
+
+    Args:
+        rows: entries with their hashes by number; a hash without its entry has no `at`.
+        cut: number and hash of the last entry that the log's retention let go.
+        newest: the highest number ever given.
+    """
+    last = cut["hash"] if cut else BEGIN
+    number = cut["audit_id"] if cut else 0
+    told, gone = cut is None, number
+    for row in rows:
+        number += 1
+        if row["at"] is None or row["audit_id"] != number:
+            return Chain(len(rows), last, f"entry {number} is missing")
+        if row["hash"] != hash_of(last, row):
+            return Chain(len(rows), last, f"entry {number} is not as it was written")
+        last = row["hash"]
+        if cut and row["action"] == CUT and cut["hash"] in (row["after"] or ""):
+            told = True
+    if number < newest:
+        return Chain(len(rows), last, f"entries {number + 1} to {newest} are missing")
+    if not told:
+        return Chain(len(rows), last, f"entries up to {gone} went, and no entry tells of it")
+    return Chain(len(rows), last)
+
+
+def hash_of(last: str, row: Mapping[str, Any] | Row) -> str:
+    """SHA-256 over the hash before and the entry, as a JSON array in UTF-8, in hexadecimal."""
+    names = ("audit_id", "at", "actor", "address", "action", "subject", "before", "after")
+    return hashlib.sha256(msgspec.json.encode([last, *(row[name] for name in names)])).hexdigest()
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()

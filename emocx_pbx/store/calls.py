@@ -12,6 +12,7 @@ import msgspec
 
 from emocx_pbx.domain import LABELS, Decision, Reading, Scores, Segment, Span, Visit
 from emocx_pbx.events.event import NewEvent
+from emocx_pbx.store.audit import Entry
 from emocx_pbx.store.connection import Row
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import CallRow, CorrectionRow, DecisionRow, HoldRow, OpenCall, QueryCorrectionRow
@@ -32,6 +33,8 @@ class Calls(Outbox):
     ) -> None:
         """Keep a decision (once; the same id again changes nothing) with its events."""
         async with self._connection.transaction() as c:
+            if call_id is not None and await self._sql.is_forgotten(c, call_id=call_id):
+                customer_key, text = None, None
             await self._sql.record_decision(
                 c,
                 decision_id=decision.decision_id,
@@ -84,6 +87,8 @@ class Calls(Outbox):
         `queued_at` is when it first joined a queue; `callback` how dialling the customer stands.
         """
         async with self._connection.transaction() as c:
+            if await self._sql.is_forgotten(c, call_id=call_id):
+                customer_key, caller = None, None
             await self._sql.start_call(
                 c,
                 call_id=call_id,
@@ -238,7 +243,7 @@ class Calls(Outbox):
 
     async def segments(self, call_id: str) -> tuple[Segment, ...]:
         """The call's segments in their order."""
-        return tuple(_segment(row) for row in await self._connection.rows("segments", call_id=call_id))
+        return tuple(segment_of(row) for row in await self._connection.rows("segments", call_id=call_id))
 
     async def readings(self, call_id: str) -> tuple[Reading, ...]:
         """The call's readings by time."""
@@ -254,21 +259,23 @@ class Calls(Outbox):
         rows = await self._connection.rows("holds", call_id=call_id)
         return tuple(HoldRow(row["started_at"], row["ended_at"]) for row in rows)
 
-    async def correct_reading(self, correction: CorrectionRow) -> None:
-        """Keep a supervisor's label for a reading."""
+    async def correct_reading(self, correction: CorrectionRow, noted: Entry) -> None:
+        """Keep a supervisor's label for a reading, with its line of the audit log."""
         values = {f.name: getattr(correction, f.name) for f in fields(correction)}
         async with self._connection.transaction() as c:
             await self._sql.add_correction(c, **values)
+            await self.audit.write(c, noted)
 
     async def corrections(self, since: float = -math.inf) -> list[CorrectionRow]:
         """Supervisors' labels, oldest first."""
         return [CorrectionRow(**dict(row)) for row in await self._connection.rows("corrections", since=since)]
 
-    async def correct_query(self, correction: QueryCorrectionRow) -> None:
-        """Keep a person's label for a query."""
+    async def correct_query(self, correction: QueryCorrectionRow, noted: Entry) -> None:
+        """Keep a person's label for a query, with its line of the audit log."""
         values = {f.name: getattr(correction, f.name) for f in fields(correction)}
         async with self._connection.transaction() as c:
             await self._sql.add_query_correction(c, **values)
+            await self.audit.write(c, noted)
 
     async def query_corrections(self, since: float = -math.inf) -> list[QueryCorrectionRow]:
         """People's labels for queries, of each query the last, oldest first."""
@@ -286,7 +293,8 @@ def _decision(row: Row) -> DecisionRow:
     return DecisionRow(decision, row["call_id"], row["customer_key"], row["text"])
 
 
-def _segment(row: Row) -> Segment:
+def segment_of(row: Row) -> Segment:
+    """A row of table segment."""
     via: Literal["queue", "transfer", "dial"] = row["via"]
     return Segment(
         row["call_id"],

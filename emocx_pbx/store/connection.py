@@ -37,11 +37,13 @@ class Connection:
 
     def __init__(
         self,
+        path: Path,
         writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
         viewer: aiosqlite.Connection,
         ranker: aiosqlite.Connection,
     ) -> None:
+        self.path = path
         self._writer, self._reader, self._viewer, self._ranker = writer, reader, viewer, ranker
         self._lock = asyncio.Lock()
         self._durable = True
@@ -81,7 +83,7 @@ class Connection:
                 await connection.close()
             reason = error.strerror if isinstance(error, OSError) else error
             raise StoreError(f"the database {path} can't be used: {reason}") from error
-        return cls(*opened)
+        return cls(path, *opened)
 
     async def close(self) -> None:
         """Wait for a running transaction, then close both connections."""
@@ -159,10 +161,43 @@ class Connection:
         if self._closed:
             raise StoreError("the database is closed")
 
-    async def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file, so that erased rows don't live on in it."""
+    async def checkpoint(self) -> bool:
+        """Fold the write-ahead log into the file and empty it, so that erased rows don't live on in it.
+
+        Returns:
+            False if somebody reads the log right now: nothing was lost, and nothing is gone yet.
+        """
         async with self._lock:
-            await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._check_open()
+            try:
+                # Nobody's row waits for a reader: who wants it done asks again.
+                await self._writer.execute_fetchall("PRAGMA busy_timeout=0")
+                try:
+                    rows = await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    await self._writer.execute_fetchall(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+            except sqlite3.OperationalError:
+                return False  # locked
+            return [row[0] for row in rows] == [0]
+
+    async def compact(self) -> None:
+        """Write the whole file anew, without what deleted and moved rows left in its pages.
+
+        Raises:
+            StoreError: the disk has no room for a second copy, or SQLite refused otherwise.
+        """
+        async with self._lock:
+            self._check_open()
+            await asyncio.to_thread(_vacuum, self.path)
+
+
+def _vacuum(path: Path) -> None:
+    # On a connection of its own: VACUUM bears no other statement beside it.
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
+            connection.execute("VACUUM")
+    except sqlite3.Error as error:
+        raise StoreError(f"the database can't be compacted: {error}") from error
 
 
 def _probe(path: Path) -> None:

@@ -11,6 +11,7 @@ from emocx_pbx.store.accounts import Accounts
 from emocx_pbx.store.calls import call_row
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.idempotency import Idempotency
+from emocx_pbx.store.in_force import InForce
 from emocx_pbx.store.lists import Views
 from emocx_pbx.store.ranking import RankingRows
 from emocx_pbx.store.rows import CallDetail
@@ -32,6 +33,8 @@ class Store(RankingRows):
         """Lists and sums for people."""
         self.accounts = Accounts(connection, clock, self.audit)
         """Users, sessions and tokens."""
+        self.in_force = InForce(connection, clock, self.audit)
+        """What the running service goes by."""
         self.idempotency = Idempotency(connection, clock)
         """Answers to requests that may be repeated."""
 
@@ -49,6 +52,7 @@ class Store(RankingRows):
         """
         store = cls(await Connection.open(Path(path)), endpoints, clock)
         await store.receivers.load()
+        await store.audit.seal()
         return store
 
     async def close(self) -> None:

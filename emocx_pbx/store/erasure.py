@@ -1,107 +1,267 @@
-"""Forgetting: one customer on request, and everybody after a time."""
+"""Forgetting: one customer on request, everybody after a time; done when no copy is left in the log."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
 import msgspec
 
+from emocx_pbx.events.build import customer_erased
 from emocx_pbx.events.json_text import json_text
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.audit import SERVICE
+from emocx_pbx.store.connection import Row
 from emocx_pbx.store.grades import Grades
-
-#: Fields of event payloads that point to a customer.
-PERSONAL: Final = ("customer_key", "caller", "text")
+from emocx_pbx.store.outbox import blanked
 
 _OF_A_CALL: Final = ("segments", "visits", "readings", "spans", "holds", "corrections", "alerts", "grades")
+
+#: How long an erasure waits for readers that hold the write-ahead log, and how often it looks.
+SETTLE_S: Final = 15.0
+SETTLE_EVERY_S: Final = 0.25
+#: After a purge, which nobody waits for, no larger file is rewritten: that takes some ten seconds a gigabyte.
+PURGE_COMPACT_BYTES: Final = 512 * 1024 * 1024
+#: Read at once when looking for traces.
+_CHUNK: Final = 1 << 20
+#: Calls and queries that one `customer.erased` names.
+NAMED: Final = 500
+
+
+@dataclass(slots=True)
+class Erased:
+    """What went, and what of it may still be read in the file."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    """Rows by kind; `blanked_calls` and `blanked_events` stayed without personal fields."""
+    live: list[str] = field(default_factory=list)
+    """Calls that go on, and must forget their customer too."""
+    calls: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    """Keys, numbers and ids under which the customer may stand in exports."""
+    personal: set[str] = field(default_factory=set)
+    """Keys and numbers alone: what must be found nowhere in the file any more."""
+    texts: set[str] = field(default_factory=set)
+    """Texts of the customer's queries, as far as they were kept."""
+    settled: bool = False
+    """No copy is left in the database's write-ahead log."""
+
+    def count(self, kind: str, number: int) -> None:
+        """So many more of a kind."""
+        if number > 0:
+            self.counts[kind] = self.counts.get(kind, 0) + number
 
 
 class Erasure(Grades):
     """The part of the Store that forgets."""
 
-    async def erase(self, customer_key: str | None = None, caller: str | None = None) -> dict[str, int]:
-        """Remove a customer everywhere, by the CRM's key, the calling number, or either.
+    async def erase(
+        self,
+        customer_key: str | None = None,
+        callers: Sequence[str] = (),
+        by: Actor = SERVICE,
+        settle_s: float = SETTLE_S,
+    ) -> Erased:
+        """Remove a customer everywhere, by the CRM's key, the spellings of the calling number, or both.
 
-        A call that is still going on stays, but nothing of it points to the customer any more. An
-        event that a receiver is still owed is kept without personal fields until it is delivered.
-
-        Returns:
-            How many rows went, by kind; `blanked_calls` and `blanked_events` were kept as above.
+        A call that is still going on stays, but nothing of it points to the customer any more, nor will
+        what is written of it later. An event that a receiver is still owed is kept without personal
+        fields until it is delivered. Receivers are told by `customer.erased` which calls and queries it
+        was. Then `settle`.
         """
-        counts: dict[str, int] = {}
+        key, numbers = customer_key or None, _json([n for n in callers if n])
+        erased = Erased(personal={name for name in (customer_key, *callers) if name})
+        erased.names |= erased.personal
+        needles = [_needle("customer_key", key)] if key else []
+        needles += [_needle("caller", number) for number in callers if number]
+        # The bodies of a million events take a while to look through: not while others wait to write.
+        seen = await self._connection.view_rows("events_with", needles=_json(needles))
         async with self._connection.transaction() as c:
-            found = self._sql.calls_of_customer(c, customer_key=customer_key or None, caller=caller or None)
-            calls = [(row["call_id"], row["ended_at"] is not None) async for row in found]
-            decisions: list[str] = []
-            if customer_key:
-                rows = self._sql.decisions_of_customer(c, customer_key=customer_key)
-                decisions = [row["decision_id"] async for row in rows]
-            for call_id, ended in calls:
-                await self._blank_events(c, call_id, counts)
-                await self._forget_call(c, call_id, ended, counts)
-            for decision_id in decisions:
-                await self._blank_events(c, f"decision/{decision_id}", counts)
-                _count(counts, "decisions", await self._sql.delete_decision(c, decision_id=decision_id))
-        await self._connection.checkpoint()
-        return counts
+            await self._find(c, erased, key, numbers)
+            for call_id in erased.calls:
+                await self._blank_stream(c, call_id, erased, live=call_id in erased.live)
+                await self._forget_call(c, call_id, call_id not in erased.live, erased)
+            for decision_id in erased.decisions:
+                await self._blank_stream(c, f"decision/{decision_id}", erased)
+                erased.count("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
+            for row in seen:
+                await self._blank_event(c, row["event_id"], erased)
+            calls = [_needle("call_id", call_id) for call_id in erased.calls]
+            decisions = [_needle("decision_id", decision_id) for decision_id in erased.decisions]
+            answers = _json([*needles, *calls, *decisions])
+            erased.count("answers", await self._sql.delete_answers_with(c, needles=answers))
+            events = []
+            if erased.counts:
+                await self._sql.open_erasure(c, at=self._clock(), asked_for=1)
+                events = self._erased_events(erased)
+                await self._add_events(c, events)
+                await self.audit.note(c, by, "privacy.erased", "a customer", None, erased.counts)
+        self._tell(events)
+        erased.settled = await self.settle(settle_s, erased.personal)
+        return erased
+
+    async def _find(self, c: aiosqlite.Connection, erased: Erased, key: str | None, numbers: str) -> None:
+        async for row in self._sql.calls_of_customer(c, customer_key=key, callers=numbers):
+            erased.calls.append(row["call_id"])
+            erased.personal |= {name for name in (row["customer_key"], row["caller"]) if name}
+            erased.names |= {row["call_id"], *erased.personal}
+            if row["ended_at"] is None:
+                erased.live.append(row["call_id"])
+        calls = _json(erased.calls)
+        async for row in self._sql.decisions_of_customer(c, customer_key=key, calls=calls):
+            erased.decisions.append(row["decision_id"])
+            erased.names.add(row["decision_id"])
+            if row["text"]:
+                erased.texts.add(row["text"])
+
+    def _erased_events(self, erased: Erased) -> list[Any]:
+        at = self._clock()
+        number = max(len(erased.calls), len(erased.decisions), 1)
+        return [
+            customer_erased(erased.calls[i : i + NAMED], erased.decisions[i : i + NAMED], at)
+            for i in range(0, number, NAMED)
+        ]
 
     async def kept(self) -> dict[str, Any]:
         """How many calls are kept, and when the oldest began (None: there is none)."""
         row = await self._connection.row("kept")
         return dict(row) if row else {"calls": 0, "oldest_at": None}
 
-    async def purge(self, before: float) -> dict[str, int]:
-        """Remove calls that ended before a time, with all that belongs to them, and old queries.
+    async def purge(self, before: float, by: Actor = SERVICE) -> Erased:
+        """Remove calls that ended before a time, with all that belongs to them, and old queries; `settle`.
 
         Deliveries still pending of so old events go with them.
         """
-        counts: dict[str, int] = {}
+        purged = Erased()
         async with self._connection.transaction() as c:
-            rows = self._sql.calls_ended_before(c, before=before)
-            calls = [row["call_id"] async for row in rows]
+            calls = []
+            async for row in self._sql.calls_ended_before(c, before=before):
+                calls.append(row["call_id"])
+                purged.personal |= {name for name in (row["customer_key"], row["caller"]) if name}
             rows = self._sql.loose_decisions_before(c, before=before)
             decisions = [row["decision_id"] async for row in rows]
             for call_id in calls:
-                _count(counts, "events", await self._sql.delete_events(c, stream=call_id))
-                await self._forget_call(c, call_id, True, counts)
+                purged.count("events", await self._sql.delete_events(c, stream=call_id))
+                await self._forget_call(c, call_id, True, purged)
             for decision_id in decisions:
-                stream = f"decision/{decision_id}"
-                _count(counts, "events", await self._sql.delete_events(c, stream=stream))
-                _count(counts, "decisions", await self._sql.delete_decision(c, decision_id=decision_id))
-            _count(counts, "events", await self._sql.delete_events_before(c, before=before))
-        return counts
+                purged.count("events", await self._sql.delete_events(c, stream=f"decision/{decision_id}"))
+                purged.count("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
+            purged.count("events", await self._sql.delete_events_before(c, before=before))
+            purged.count("answers", await self._sql.delete_answers_before(c, before=before))
+            await self._sql.drop_forgotten(c)
+            if purged.counts:
+                await self._sql.open_erasure(c, at=self._clock(), asked_for=0)
+                await self.audit.note(c, by, "privacy.purged", "old calls", None, purged.counts)
+        purged.settled = await self.settle(SETTLE_S, purged.personal)
+        return purged
 
-    async def _forget_call(
-        self, c: aiosqlite.Connection, call_id: str, ended: bool, counts: dict[str, int]
-    ) -> None:
-        _count(counts, "decisions", await self._sql.delete_decisions_of_call(c, call_id=call_id))
+    async def settle(self, within_s: float = SETTLE_S, names: Collection[str] | None = None) -> bool:
+        """Leave no copy of what was erased in any of the database's files; also what a crash left half done.
+
+        Args:
+            within_s: how long to wait for whoever reads the write-ahead log.
+            names: what must be found nowhere; None: unknown, so that the file is rewritten to be sure.
+
+        Returns:
+            False if somebody read the log for longer: copies stay until this succeeds. And if it was only a
+            purge and the file is too large to be rewritten: they stay until their place is used again.
+        """
+        row = await self._connection.row("open_erasures")
+        if row is None or row["newest"] is None:
+            return True
+        if not await self._fold(within_s):
+            return False
+        # Rows that were moved between pages leave copies in them that no deleting overwrites.
+        path = self._connection.path
+        left = 1 if names is None else await asyncio.to_thread(traces_in, path, names)
+        rewrite = row["asked_for"] or path.stat().st_size <= PURGE_COMPACT_BYTES
+        if left and rewrite:
+            await self._connection.compact()
+            if not await self._fold(within_s):
+                return False
+        async with self._connection.transaction() as c:
+            await self._sql.close_erasures(c, newest=row["newest"])
+        return bool(rewrite or not left)
+
+    async def _fold(self, within_s: float) -> bool:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within_s
+        while not await self._connection.checkpoint():
+            if loop.time() >= until:
+                return False
+            await asyncio.sleep(SETTLE_EVERY_S)
+        return True
+
+    async def _forget_call(self, c: aiosqlite.Connection, call_id: str, ended: bool, erased: Erased) -> None:
+        erased.count("decisions", await self._sql.delete_decisions_of_call(c, call_id=call_id))
         if not ended:
-            _count(counts, "blanked_calls", await self._sql.blank_call(c, call_id=call_id))
+            await self._sql.forget_call(c, call_id=call_id)
+            erased.count("blanked_calls", await self._sql.blank_call(c, call_id=call_id))
             return
         for kind in _OF_A_CALL:
-            _count(counts, kind, await getattr(self._sql, f"delete_{kind}")(c, call_id=call_id))
-        _count(counts, "calls", await self._sql.delete_call(c, call_id=call_id))
+            erased.count(kind, await getattr(self._sql, f"delete_{kind}")(c, call_id=call_id))
+        erased.count("calls", await self._sql.delete_call(c, call_id=call_id))
 
-    async def _blank_events(self, c: aiosqlite.Connection, stream: str, counts: dict[str, int]) -> None:
-        _count(counts, "events", await self._sql.delete_finished_events(c, stream=stream))
-        pending = [row async for row in self._sql.pending_events(c, stream=stream)]
-        for row in pending:
-            blank = blanked(row["body"])
-            _count(
-                counts,
-                "blanked_events",
-                await self._sql.blank_event(c, event_id=row["event_id"], body=blank),
-            )
+    async def _blank_stream(
+        self, c: aiosqlite.Connection, stream: str, erased: Erased, *, live: bool = False
+    ) -> None:
+        if live:  # its sequence goes on, so that no event of it may be missing
+            for row in [row async for row in self._sql.events_of_stream(c, stream=stream)]:
+                await self._blank_body(c, row, erased, erase=0)
+            return
+        erased.count("events", await self._sql.delete_finished_events(c, stream=stream))
+        for row in [row async for row in self._sql.pending_events(c, stream=stream)]:
+            await self._blank_body(c, row, erased, erase=1)
+
+    async def _blank_body(self, c: aiosqlite.Connection, row: Row, erased: Erased, *, erase: int) -> None:
+        body = blanked(row["body"])
+        if erase or body != row["body"]:
+            changed = await self._sql.blank_event(c, event_id=row["event_id"], body=body, erase=erase)
+            erased.count("blanked_events", changed)
+
+    async def _blank_event(self, c: aiosqlite.Connection, event_id: str, erased: Erased) -> None:
+        """An event that names the customer, of whatever call: without personal fields, or gone."""
+        erased.count("events", await self._sql.delete_finished_event(c, event_id=event_id))
+        row = await self._sql.event_body(c, event_id=event_id)
+        if row is not None:
+            await self._blank_body(c, row, erased, erase=0)
+
+    # Exports.
+
+    async def add_export(self, folder: str) -> None:
+        """Customers' words or voices were exported to a folder; an erasure looks there too."""
+        async with self._connection.transaction() as c:
+            await self._sql.add_export(c, folder=folder, at=self._clock())
+
+    async def exports(self) -> list[str]:
+        """Folders that were exported to."""
+        return [row["folder"] for row in await self._connection.rows("exports")]
 
 
-def blanked(body: str) -> str:
-    """An event's body with its personal fields null."""
-    envelope: dict[str, Any] = msgspec.json.decode(body)
-    data = envelope.get("data", {})
-    envelope["data"] = {name: None if name in PERSONAL else value for name, value in data.items()}
-    return json_text(envelope)
+def traces_in(path: Path, names: Collection[str]) -> int:
+    """How many of the names still stand somewhere in the bytes of a database's files."""
+    needles = {name.encode() for name in names if name}
+    longest = max(map(len, needles), default=0)
+    found: set[bytes] = set()
+    for file in sorted(path.parent.glob(f"{path.name}*")):
+        with file.open("rb") as stream:
+            tail = b""
+            while needles - found and (chunk := stream.read(_CHUNK)):
+                text = tail + chunk
+                found |= {needle for needle in needles - found if needle in text}
+                tail = text[-longest:]
+    return len(found)
 
 
-def _count(counts: dict[str, int], kind: str, number: int) -> None:
-    if number > 0:
-        counts[kind] = counts.get(kind, 0) + number
+def _json(texts: Sequence[str]) -> str:
+    return msgspec.json.encode(texts).decode()
+
+
+def _needle(name: str, value: str) -> str:
+    """A field as it stands in JSON written by us."""
+    return f'"{name}":{json_text(value)}'

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import aiosqlite
 import msgspec
 
-from emocx_pbx.domain import Decision, Grade
+from emocx_pbx.domain import Decision, Grade, Segment
+from emocx_pbx.events.build import grade_revised
 from emocx_pbx.events.event import NewEvent
+from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.alerts import Alerts
+from emocx_pbx.store.calls import segment_of
 from emocx_pbx.store.connection import Row
 from emocx_pbx.store.rows import GradedSegment, GradeKind, GradeRow
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A person's or another rubric's word on a grade."""
+
+    kind: GradeKind
+    grade: Grade
+    author: str
+    """Who says so, to people and receivers."""
+    reason: str
+    by: Actor
+    """Who did it, to the audit log."""
 
 
 class Grades(Alerts):
@@ -42,22 +59,45 @@ class Grades(Alerts):
         self,
         call_id: str,
         segment_index: int,
-        grade: Grade,
-        *,
-        kind: GradeKind,
-        author: str,
-        reason: str,
-        events: Callable[[GradeRow], Sequence[NewEvent]],
+        revise: Callable[[Segment, GradeRow], Revision],
         at: float | None = None,
-    ) -> GradeRow:
-        """Append a revision; `events` builds what receivers hear from the numbered revision."""
+    ) -> GradeRow | None:
+        """Append a revision to a segment's grade, with its event and its line of the audit log.
+
+        Args:
+            call_id: of the call.
+            segment_index: of the segment.
+            revise: makes the revision of the newest one, within the transaction: none comes between.
+            at: Unix seconds; default: now.
+
+        Returns:
+            The revision; None: there is no such grade.
+        """
         async with self._connection.transaction() as c:
-            revision: int = await self._sql.next_revision(c, call_id=call_id, number=segment_index)
-            row = GradeRow(call_id, segment_index, revision, kind, self._at(at), author, reason, grade)
+            found = await self._sql.newest_grade(c, call_id=call_id, number=segment_index)
+            segment = await self._sql.one_segment(c, call_id=call_id, number=segment_index)
+            if found is None or segment is None:
+                return None
+            newest = _grade(found)
+            part = segment_of(segment)
+            new = revise(part, newest)
+            number = newest.revision + 1
+            row = GradeRow(
+                call_id, segment_index, number, new.kind, self._at(at), new.author, new.reason, new.grade
+            )
             await self._add_grade(c, row)
-            new = events(row)
-            await self._add_events(c, new)
-        self._tell(new)
+            events = [
+                grade_revised(
+                    part, row.grade, newest.grade, revision=number, kind=row.kind, author=row.author,
+                    reason=row.reason, at=row.at,
+                )
+            ]  # fmt: skip
+            await self._add_events(c, events)
+            before = {"score": newest.grade.score, "revision": newest.revision}
+            after = {"score": row.grade.score, "revision": number, "reason": row.reason, "author": row.author}
+            subject = f"{call_id}#{segment_index}"
+            await self.audit.note(c, new.by, f"grade.{row.kind}", subject, before, after)
+        self._tell(events)
         return row
 
     async def grades_of_call(self, call_id: str) -> tuple[GradeRow, ...]:

@@ -55,13 +55,27 @@ class Views:
         self._sums: dict[Hashable, tuple[float, list[Row]]] = {}
         self._summing = asyncio.Lock()
 
-    async def calls(self, which: CallFilter, limit: int = 50, after: Place = _START) -> list[CallItem]:
-        """Calls, newest first; the next page begins after the last one's `place_of_call`."""
+    async def calls(
+        self, which: CallFilter, limit: int = 50, after: Place = _START, own: str | None = None
+    ) -> list[CallItem]:
+        """Calls, newest first; the next page begins after the last one's `place_of_call`.
+
+        `own` is the agent who asks: then only that agent's calls, told and filtered by the agent's own parts.
+        """
+        if own is not None:
+            asked = {name: value for name, value in asdict(which).items() if name != "agent"}
+            rows = await self._rows(
+                "view_own_calls", **asked, own=own, at=after.at, call_id=after.key, limit=limit
+            )
+            return [_call_item(row) for row in rows]
         rows = await self._rows("view_calls", **asdict(which), at=after.at, call_id=after.key, limit=limit)
         return [_call_item(row) for row in rows]
 
-    async def call(self, call_id: str) -> CallItem | None:
-        """One call as lists show it."""
+    async def call(self, call_id: str, own: str | None = None) -> CallItem | None:
+        """One call as lists show it, to the agent `own` or to those who see all."""
+        if own is not None:
+            found = await self.calls(CallFilter(search=call_id), 50, own=own)
+            return next((item for item in found if item.call_id == call_id), None)
         row = await self._rows("view_call", call_id=call_id)
         return _call_item(row[0]) if row else None
 

@@ -8,13 +8,18 @@ from dataclasses import fields
 from typing import Any, Final
 
 import aiosqlite
+import msgspec
 
 from emocx_pbx.events.event import NewEvent, wants
+from emocx_pbx.events.json_text import json_text
 from emocx_pbx.settings.settings import WebhookSettings
-from emocx_pbx.store.audit import AuditLog
+from emocx_pbx.store.audit import AuditLog, Entry
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.receivers import Receivers
 from emocx_pbx.store.rows import DeliveryRow, DeliveryState, DueDelivery, EventRow
+
+#: Fields of event payloads that point to a customer.
+PERSONAL: Final = ("customer_key", "caller", "text")
 
 #: Live news that nobody needs once the call is over; later ones are not told.
 _LIVE: Final = frozenset({"call.reading", "call.alert"})
@@ -63,6 +68,9 @@ class Outbox:
             ):
                 continue
             sequence: int = await self._sql.next_sequence(c, stream=event.stream)
+            body = event.body(sequence)
+            if event.call_id is not None and await self._sql.is_forgotten(c, call_id=event.call_id):
+                body = blanked(body)
             await self._sql.add_event(
                 c,
                 event_id=event.event_id,
@@ -71,7 +79,7 @@ class Outbox:
                 type=event.type,
                 sequence=sequence,
                 at=event.at,
-                body=event.body(sequence),
+                body=body,
             )
             raised = event.type == "call.alert" and event.data.get("state") != "cleared"
             if raised and event.call_id is not None:
@@ -210,12 +218,14 @@ class Outbox:
         since: float = -math.inf,
         until: float = math.inf,
         state: DeliveryState | None = None,
+        noted: Callable[[int], Entry] | None = None,
     ) -> int:
         """Send events again: one, a call's, or a range, to one receiver or all that want them.
 
         With `state` only deliveries that stand so (e.g. "failed") are sent again; without it also
         those delivered, and events that a new receiver never got. A receiver disabled by its own
-        410 is enabled when it is named. Event ids stay, so receivers can tell repetitions.
+        410 is enabled when it is named. Event ids stay, so receivers can tell repetitions. `noted` gives
+        the line of the audit log for the number that are pending then.
 
         Returns:
             How many deliveries are pending because of this.
@@ -246,6 +256,16 @@ class Outbox:
                             next_at=self._clock(),
                         )
                     number += found
+            if noted is not None:
+                await self.audit.write(c, noted(number))
         if number and self.on_events is not None:
             self.on_events()
         return number
+
+
+def blanked(body: str) -> str:
+    """An event's body with its personal fields null."""
+    envelope: dict[str, Any] = msgspec.json.decode(body)
+    data = envelope.get("data", {})
+    envelope["data"] = {name: None if name in PERSONAL else value for name, value in data.items()}
+    return json_text(envelope)

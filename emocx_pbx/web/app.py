@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from emocx_pbx.deeds.logins import RefusedLogins
 from emocx_pbx.web import admin, assets, chat, pages
 from emocx_pbx.web.admin.check import LAST, LastCheck
 from emocx_pbx.web.guards import MAX_BODY, bounded
 from emocx_pbx.web.identity import account
-from emocx_pbx.web.identity.account import PASSWORDS
+from emocx_pbx.web.identity.account import PASSWORDS, REFUSED
 from emocx_pbx.web.identity.passwords import Passwords
 from emocx_pbx.web.identity.sessions import THROTTLE
 from emocx_pbx.web.identity.throttle import Throttle
@@ -39,6 +40,7 @@ def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Applicat
     app[PARTS] = parts
     app[PASSWORDS] = passwords or Passwords()
     app[THROTTLE] = Throttle(parts.clock)
+    app[REFUSED] = RefusedLogins(parts.store.audit, parts.clock)
     app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)
     app[FEEDS] = Feeds(parts)
     app[LAST] = LastCheck(asyncio.Lock())

@@ -14,8 +14,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from emocx_pbx.chat.desk import MAX_TEXT, ChatRefused, Desk
-from emocx_pbx.chat.numbers import MAX_CHARS
 from emocx_pbx.chat.tickets import Ticket
+from emocx_pbx.dispatch.numbers import MAX_CHARS
 from emocx_pbx.web.assets import FOLDER
 from emocx_pbx.web.guards import form_of
 from emocx_pbx.web.identity.access import FRAME_ANCESTORS, public_without_form
@@ -170,6 +170,7 @@ def _page(
         honeypot=HONEYPOT,
         max_text=MAX_TEXT,
         max_number=MAX_CHARS,
+        country=parts_of(request).settings.dialling.country,
         **context,
     )  # fmt: skip
     if desk.settings.origins:

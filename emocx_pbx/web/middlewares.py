@@ -10,7 +10,15 @@ from urllib.parse import quote
 import structlog
 from aiohttp import web
 
-from emocx_pbx.errors import EmocxError, InputError, PeerUnavailable, RefusedError
+from emocx_pbx.dispatch.dialling import DiallingRefused
+from emocx_pbx.errors import (
+    EmocxError,
+    InputError,
+    NotAllowedError,
+    NotFoundError,
+    PeerUnavailable,
+    RefusedError,
+)
 from emocx_pbx.web.guards import Handler, form_of, take_body
 from emocx_pbx.web.identity.access import FRAME_ANCESTORS, Access, access_of
 from emocx_pbx.web.identity.passwords import Busy
@@ -73,6 +81,15 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Busy as error:
         answer = failure(request, 503, "Service unavailable", str(error))
         answer.headers["Retry-After"] = "5"
+        return answer
+    except NotFoundError as error:
+        return failure(request, 404, "Not Found", str(error))
+    except NotAllowedError as error:
+        return failure(request, 403, "Forbidden", str(error))
+    except DiallingRefused as error:
+        answer = failure(request, 429 if error.wait_s else 422, "Not called", str(error))
+        if error.wait_s:
+            answer.headers["Retry-After"] = str(math.ceil(error.wait_s))
         return answer
     except InputError as error:
         return failure(request, 422, "Unprocessable content", str(error))

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.chat.desk import CallBack, Desk
+from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.live.feed import LiveFeed
@@ -66,6 +67,7 @@ class Parts:
     store: Store
     doors: Queries
     call_back: CallBack
+    dialling: Dialling
     chat: Desk
     live: LiveFeed
     health: Health

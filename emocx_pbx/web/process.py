@@ -22,6 +22,7 @@ import msgspec
 import structlog
 
 from emocx_pbx.chat.desk import Desk
+from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.errors import EmocxError, PeerUnavailable, StoreError
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.descriptors import raise_descriptor_limit
@@ -134,10 +135,12 @@ async def _reread_receivers(store: Store, stale: asyncio.Event) -> None:
 
 def _parts(settings: Settings, store: Store, controller: Controller, live: LiveFeed, tally: Tally) -> Parts:
     call_back = RemoteCallBack(controller, uuid.uuid4)
+    dialling = Dialling(settings.dialling, time.monotonic)
     chat = Desk(
         settings.chat,
         controller,
         call_back,
+        dialling,
         lambda: controller.state.policy.default_queue,
         lambda: controller.state.queues,
         time.time,
@@ -149,6 +152,7 @@ def _parts(settings: Settings, store: Store, controller: Controller, live: LiveF
         store=store,
         doors=controller,
         call_back=call_back,
+        dialling=dialling,
         chat=chat,
         live=live,
         health=RemoteHealth(controller),

@@ -12,23 +12,23 @@ from emocx_pbx.calls.happenings import Ended, SegmentOpened
 from emocx_pbx.chat.desk import ChatRefused, Desk
 from emocx_pbx.chat.moves import CallIsOver, moved_of
 from emocx_pbx.chat.tickets import KEEP_S, RING_S
+from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision, Segment
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.chat import ChatSettings
+from emocx_pbx.settings.dialling import DiallingSettings
 
 SETTINGS = ChatSettings(
     queues={"care": "our care team"},
-    prefixes=("+49",),
-    blocked=("+49900",),
-    country="+49",
+    call_backs=True,
     queries_per_address=3,
     queries_per_minute=5,
     calls_per_address=2,
-    calls_per_hour=3,
 )
+DIALLING = DiallingSettings(country="DE", calls_per_hour=3)
 DECISION = Decision("d", 0.0, "ok", "care", "angry", 0.9, None)
 
 
@@ -45,7 +45,8 @@ class World:
         self.counted: list[tuple[str, ...]] = []
         ids = iter(f"{n:032x}" for n in range(10**6))
         self.desk = Desk(
-            settings, self, self, lambda: "support", lambda: self.queues, lambda: self.now,
+            settings, self, self, Dialling(DIALLING, lambda: self.now),
+            lambda: "support", lambda: self.queues, lambda: self.now,
             lambda: next(ids), lambda *what: self.counted.append(what),
         )  # fmt: skip
 
@@ -127,8 +128,9 @@ async def asked(world: World, address: str = "192.0.2.1") -> str:
     ("number", "why"),
     [
         ("call me", "number"),
-        ("+49 900 123456", "number_abroad"),
-        ("0900 123456", "number_abroad"),
+        ("+49 900 1123456", "number_abroad"),
+        ("0900 1 123456", "number_abroad"),
+        ("112", "number_abroad"),
         ("+1 415 5550100", "number_abroad"),
         ("+49301234567&SIP/x", "number"),
     ],
@@ -141,7 +143,7 @@ async def test_no_number_is_called_that_may_not_be(number: str, why: str) -> Non
     assert world.rung == [] and world.became == []
 
 
-async def test_nobody_is_called_until_a_prefix_is_set() -> None:
+async def test_nobody_is_called_until_it_is_set() -> None:
     world = World(ChatSettings())
     ticket = await asked(world)
     assert not world.desk.calls_back

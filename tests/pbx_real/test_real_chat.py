@@ -15,7 +15,8 @@ from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.lab.receiver import Receiver
 from emocx_pbx.lab.service import Hook, ServiceProcess
 
-CHAT = {"default_queue": "support", "prefixes": ["+49"], "number_cooldown_s": 10.0}
+CHAT = {"default_queue": "support", "call_backs": True}
+DIALLING = {"regions": ["DE"], "number_cooldown_s": 10.0}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -29,7 +30,7 @@ async def alone() -> AsyncIterator[Receiver]:
 async def chatting(
     pbx: PrivateAsterisk, alone: Receiver, probe: AmiProbe, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServiceProcess]:
-    light = {"analysis": {"transcriber": "off", "speech_model": "mlp"}, "chat": CHAT}
+    light = {"analysis": {"transcriber": "off", "speech_model": "mlp"}, "chat": CHAT, "dialling": DIALLING}
     hook = Hook(alone.url, alone.secret, EVENTS)
     async with ServiceProcess(tmp_path_factory.mktemp("chat"), pbx, [hook], light) as service:
         yield service

@@ -63,6 +63,6 @@ async def test_the_calls_end_ends_what_is_open(store) -> None:
 async def test_they_go_with_the_customer(store) -> None:
     await store.save_alerts([RAISED])
     await store.end_call("c", 200.0, "hangup")
-    counts = await store.erase(customer_key="key")
+    counts = (await store.erase(customer_key="key")).counts
     assert counts["alerts"] == 1
     assert await store.alerts() == []

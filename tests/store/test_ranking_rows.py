@@ -9,7 +9,9 @@ import pytest
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.routing.penalties import Kept
 from emocx_pbx.routing.ranking import Outcome
+from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.grades import Revision
 
 DECISION = Decision("d1", 90.0, "ok", "care", "angry", 0.7, {"angry": 0.7, "neutral": 0.3})
 GRADE = Grade(61.5, "B", 55.0, 70.0, 20.0)
@@ -36,7 +38,8 @@ async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(s
     await graded(store, "c3", "bob", 300.0, replace(GRADE, score=None, letter=None), DECISION)
     await graded(store, "c4", "old", 10.0, GRADE, DECISION)
     better = replace(GRADE, score=70.0)
-    await store.revise_grade("c1", 0, better, kind="override", author="s", reason="r", events=lambda _: ())
+    word = Revision("override", better, "s", "r", Actor("s", ""))
+    await store.revise_grade("c1", 0, lambda part, newest: word)
     found = await store.outcomes(50.0)
     assert found == [
         Outcome("bob", "uncertain", 61.5, 200.0),

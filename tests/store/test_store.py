@@ -12,7 +12,10 @@ from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Seg
 from emocx_pbx.errors import StoreError
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.audit import Entry
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.grades import Revision
 from emocx_pbx.store.rows import CorrectionRow
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
@@ -175,16 +178,12 @@ async def test_grades_are_appended_never_overwritten(store, tmp_path):
     await a_whole_call(store)
     better = Grade(80.0, "A", 80.0, 80.0, 20.0)
     for n, author in enumerate(("kim", "lee"), start=1):
-        row = await store.revise_grade(
-            "c1",
-            0,
-            better,
-            kind="override",
-            author=author,
-            reason="heard it",
-            events=lambda r: [event("grade.revised", of=f"0:{r.revision}", revision=r.revision)],
-        )
-        assert row.revision == n
+        word = Revision("override", better, author, "heard it", Actor("root", "command line"))
+        row = await store.revise_grade("c1", 0, lambda part, newest, word=word: word)
+        assert row and row.revision == n
+    assert await store.revise_grade("c1", 7, lambda part, newest: word) is None
+    noted = await store.audit.rows(action="grade.")
+    assert [(a.actor, a.action, a.subject) for a in noted] == [("root", "grade.override", "c1#0")] * 2
     (graded,) = await store.grades(agent="bob")
     assert (graded.row.author, graded.row.grade.score, graded.decision) == ("lee", 80.0, DECISION)
     assert [g.grade.score for g in (await store.call("c1")).grades] == [61.5, 80.0, 80.0]
@@ -220,8 +219,9 @@ async def test_a_chat_decision_is_attached_to_its_call_later(store):
 
 async def test_corrections_are_kept_as_labels(store):
     correction = CorrectionRow("c1", 0.5, 3.5, "neutral", "kim", "just loud", 400.0)
-    await store.correct_reading(correction)
+    await store.correct_reading(correction, Entry(Actor("kim", ""), "reading.corrected", "c1@0.50"))
     assert await store.corrections() == [correction]
+    assert [row.action for row in await store.audit.rows()] == ["reading.corrected"]
 
 
 async def test_news_is_told_only_after_it_is_committed(store):

@@ -13,7 +13,9 @@ from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Visit
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store import migrate
+from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.grades import Revision
 from emocx_pbx.store.list_rows import CallFilter, DeliveryFilter, GradeFilter, Spread
 from emocx_pbx.store.lists import Views, place_of_call, place_of_decision, place_of_grade
 from emocx_pbx.store.rows import GradeKind
@@ -83,9 +85,8 @@ async def tell(
 
 async def revise(store: Store, kind: GradeKind, score: float, letter: str) -> None:
     grade = Grade(score, letter, None, None, 9.0)
-    await store.revise_grade(
-        "c002", 0, grade, kind=kind, author="eve", reason="so it was", events=lambda _: ()
-    )
+    word = Revision(kind, grade, "eve", "so it was", Actor("eve", ""))
+    await store.revise_grade("c002", 0, lambda part, newest: word)
 
 
 async def ids(store: Store, **which: object) -> list[str]:
@@ -156,27 +157,11 @@ async def test_grades_by_pages_with_their_valid_revision(store):
     assert [(g.call_id, g.segment) for g in first + rest] == [
         ("c003", 1), ("c003", 0), ("c002", 1), ("c002", 0), ("c001", 1), ("c001", 0)
     ]  # fmt: skip
-    await store.revise_grade(
-        "c002",
-        0,
-        Grade(70.0, "B", None, None, 9.0),
-        kind="dispute",
-        author="bob",
-        reason="no",
-        events=lambda _: (),
-    )
+    await revise(store, "dispute", 70.0, "B")
     (part,) = await store.views.grades(GradeFilter(disputed=True))
     assert (part.call_id, part.revision, part.kind, part.came) == ("c002", 1, "dispute", "angry")
     assert await ids(store, disputed=True) == ["c002"]
-    await store.revise_grade(
-        "c002",
-        0,
-        Grade(95.0, "A", None, None, 9.0),
-        kind="override",
-        author="boss",
-        reason="so",
-        events=lambda _: (),
-    )
+    await revise(store, "override", 95.0, "A")
     assert await ids(store, disputed=True) == []
     assert [g.letter for g in await store.views.grades(GradeFilter(letter="A", agent="bob"))] == ["A"]
     assert (await store.views.calls(CallFilter(letter="A")))[0].letters == ("A", "B")

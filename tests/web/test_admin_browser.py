@@ -13,10 +13,10 @@ from playwright.async_api import Browser, Page, expect
 from web_site import PASSWORD, TEST, Site, open_site
 
 from emocx_pbx.check.finding import Finding
+from emocx_pbx.deeds.users import new_link
 from emocx_pbx.domain import Decision
 from emocx_pbx.settings.settings import RoutingSettings, Settings, WebhookSettings
 from emocx_pbx.web.admin.check import LAST
-from emocx_pbx.web.identity.links import new_link
 
 SECRET = "whsec_" + "A" * 44
 POLICY = '[[rules]]\nname = "a"\nemotion = ["angry"]\nqueue = "vip"\n'

@@ -12,6 +12,7 @@ from web_site import Site, open_site
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.chat import ChatSettings
+from emocx_pbx.settings.dialling import DiallingSettings
 from emocx_pbx.settings.settings import Settings, load
 
 CHAT = ChatSettings(
@@ -21,9 +22,10 @@ CHAT = ChatSettings(
     origins=("https://www.example.com",),
     queues={"vip": "our care team"},
     default_queue="vip",
-    prefixes=("+49",),
+    call_backs=True,
     queries_per_address=4,
 )
+ABROAD = DiallingSettings(regions=("DE",))
 Open = Callable[[ChatSettings], Awaitable[Site]]
 
 
@@ -32,7 +34,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     sites: list[Site] = []
 
     async def opening(chat: ChatSettings) -> Site:
-        sites.append(await open_site(tmp_path, Settings(directory=str(tmp_path), chat=chat)))
+        sites.append(await open_site(tmp_path, Settings(directory=str(tmp_path), chat=chat, dialling=ABROAD)))
         return sites[-1]
 
     yield opening
@@ -199,8 +201,14 @@ def test_settings_that_can_not_be_are_refused(tmp_path: Path) -> None:
         ('origins = ["https://a.example/path"]', "chat.origins[0]: expected like https://www.example.com"),
         ('origins = ["*"]', "chat.origins[0]"),
         ('privacy_url = "javascript:alert(1)"', "chat.privacy_url"),
-        ('prefixes = ["49"]', "chat.prefixes"),
-        ('prefixes = ["+49900"]\nblocked = ["+49900"]', "chat.prefixes[0]: +49900 is in chat.blocked too"),
+        ("call_backs = true", "chat.call_backs: needs dialling.country"),
+        ('[dialling]\nprefixes = ["49"]', "dialling.prefixes"),
+        ('[dialling]\ncountry = "Germany"', "dialling.country"),
+        ('[dialling]\nregions = ["XX"]', "dialling.regions[0]: XX is no country's code"),
+        (
+            '[dialling]\nprefixes = ["+49900"]\nblocked = ["+49900"]',
+            "dialling.prefixes[0]: +49900 is in dialling.blocked too",
+        ),
     ):
         path = tmp_path / "emocx.toml"
         path.write_text(f"[chat]\n{line}\n")

@@ -16,6 +16,7 @@ from web_site import Site, open_site
 
 from emocx_pbx.chat.tickets import Tickets
 from emocx_pbx.settings.chat import ChatSettings
+from emocx_pbx.settings.dialling import DiallingSettings
 from emocx_pbx.settings.settings import Settings
 
 COMPANY = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Example Ltd</title>
@@ -58,10 +59,12 @@ async def site(tmp_path: Path, company: tuple[Company, str]) -> AsyncIterator[Si
         origins=(company[1],),
         queues={"vip": "our care team"},
         default_queue="vip",
-        prefixes=("+49",),
+        call_backs=True,
         queries_per_address=1000,
     )
-    site = await open_site(tmp_path, Settings(directory=str(tmp_path), chat=chat))
+    site = await open_site(
+        tmp_path, Settings(directory=str(tmp_path), chat=chat, dialling=DiallingSettings(regions=("DE",)))
+    )
     company[0].chat = site.url
     yield site
     await site.stop()

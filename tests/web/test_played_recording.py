@@ -21,6 +21,12 @@ def test_a_recording_is_found_by_its_call(tmp_path: Path) -> None:
     assert recording_path(f"{tmp_path}/{{year}}/{{month}}/*-{{call_id}}.wav", "17.2", AT) is None
 
 
+def test_no_other_calls_recording_is_played(tmp_path: Path) -> None:
+    (tmp_path / "17.10.wav").write_bytes(b"RIFF")
+    assert recording_path(f"{tmp_path}/{{call_id}}*.wav", "17.1", AT) is None
+    assert recording_path(f"{tmp_path}/*{{call_id}}.wav", "7.10", AT) is None
+
+
 @pytest.mark.parametrize(
     "call_id", ["../secret", "..", "a/../../secret", "/etc/passwd", "", "*", "a\0b", "-rf", "x" * 200]
 )
@@ -56,6 +62,9 @@ def test_the_folder_is_what_nothing_is_filled_into() -> None:
         "/srv/{call_id}/x.wav",
         "/srv/{agent}-{call_id}.wav",
         "/srv/{call_id.wav",
+        "/srv/{call_id}*.wav",
+        "/srv/*{call_id}.wav",
+        "/srv/q?{call_id}.wav",
     ],
 )
 def test_a_template_that_can_not_be_meant_is_refused(path: str) -> None:

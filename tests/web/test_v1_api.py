@@ -74,13 +74,51 @@ async def test_a_token_without_the_scope_is_refused(site: Site) -> None:
     await client.post("/queries", {"text": "hello"})
 
 
-async def test_a_query_is_decided(client: Client) -> None:
+async def test_a_query_is_decided(site: Site, client: Client) -> None:
     answer = await client.post("/queries", {"text": "I am furious", "customer": "crm-1"})
     assert (answer["emotion"], answer["call_id"]) == ("angry", None)
     problem = await client.post("/queries", {"text": "x", "callback_number": "+4930123456"}, 422)
     assert "queue" in problem["detail"]  # the built-in policy names none
-    body = {"text": "x", "callback_number": "+4930123456", "default_queue": "care"}
+    body = {"text": "x", "callback_number": "030 123457", "default_queue": "care"}
     assert (await client.post("/queries", body, 503))["title"] == "Service unavailable"
+    again = await client.post("/queries", body | {"callback_number": "+49 (0)30 / 123457"}, 429)
+    assert "short time ago" in again["detail"] and client.last.headers["Retry-After"]
+    placed = (await site.store.audit.rows(action="call."))[0]
+    assert (placed.action, placed.after) == ("call.placed", '{"number":"…457"}')
+
+
+async def test_who_may_have_calls_placed(site: Site) -> None:
+    body = {"text": "x", "callback_number": "+4930123456"}
+    client = await client_of(site, "queries:write")
+    assert "calls:place" in (await client.post("/queries", body, 403))["detail"]
+    boss = await site.logged_in("supervisor")
+    async with boss.http.post(
+        f"{site.url}/api/v1/queries", json=body, headers={"X-CSRF-Token": boss.csrf}
+    ) as response:
+        assert response.status == 403 and "dialling.supervisors" in await response.text()
+
+
+@pytest.mark.parametrize("number", ["0900 1 123456", "+1 900 555 1234", "112", "+49 0900 1123456"])
+async def test_no_number_is_dialled_that_costs_a_fortune(client: Client, number: str) -> None:
+    body = {"text": "x", "callback_number": number, "default_queue": "care"}
+    assert (await client.post("/queries", body, 422))["title"] == "Not called"
+
+
+@pytest.mark.parametrize("queue", ["Z\u00fcrich (EN)", "800@tenant", "c1-!hold!1"])
+@pytest.mark.parametrize("customer", ["+4930123456", "a+b@x.org", "KD-4711/2024", "Zo\u00eb, Ltd."])
+async def test_names_are_taken_as_asterisk_and_the_crm_have_them(
+    client: Client, queue: str, customer: str
+) -> None:
+    body = {"text": "x", "default_queue": queue, "customer": customer}
+    assert (await client.post("/queries", body))["queue"] == queue
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"default_queue": "a,b"}, {"default_queue": "${X}"}, {"default_queue": "a(b"}, {"customer": "a\n"}],
+)
+async def test_names_that_would_break_something_are_refused(client: Client, wrong: dict[str, str]) -> None:
+    assert next(iter(wrong)) in (await client.post("/queries", {"text": "x"} | wrong, 422))["detail"]
 
 
 async def test_a_bad_body_is_told_where(client: Client) -> None:
@@ -88,7 +126,7 @@ async def test_a_bad_body_is_told_where(client: Client) -> None:
         ({}, "text"),
         ({"text": ""}, "text"),
         ({"text": "x", "colour": 1}, "colour"),
-        ({"text": "x", "callback_number": "call me"}, "callback_number"),
+        ({"text": "x", "callback_number": "call me"}, "telephone number"),
         ([], "body"),
     ):
         assert where in (await client.post("/queries", body, 422))["detail"]
@@ -123,9 +161,9 @@ async def test_a_repeated_post_is_answered_alike(site: Site, client: Client) -> 
 
 
 async def test_what_failed_may_be_tried_again_with_its_key(client: Client) -> None:
-    body = {"text": "x", "callback_number": "+4930123456", "default_queue": "care"}
-    await client.post("/queries", body, 503, Idempotency_Key="k1")
-    await client.post("/queries", body, 503, Idempotency_Key="k1")
+    body = {"text": "x", "callback_number": "0900 1 123456"}
+    for _ in range(2):
+        assert "kind" in (await client.post("/queries", body, 422, Idempotency_Key="k1"))["detail"]
 
 
 async def test_the_same_post_at_the_same_moment_is_worked_on_once(
@@ -215,7 +253,7 @@ async def test_deliveries_are_listed_and_replayed(tmp_path: Path) -> None:
     (refused,) = (await client.get("/deliveries?state=pending"))["deliveries"]
     assert (refused["last_error"], refused["last_answer"]) == ("HTTP 422", "no such field")
     await client.post("/deliveries/replay", {"endpoint": "crm"}, 422)
-    assert (await site.store.audit.rows(limit=1))[0].action == "webhooks.replayed"
+    assert (await site.store.audit.rows(limit=1))[0].action == "webhook.replayed"
     await site.stop()
     await site.store.close()
 

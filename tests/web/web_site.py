@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.queries import Doors
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.live.board import LiveBoard
@@ -23,6 +24,7 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, load_policy
+from emocx_pbx.settings.dialling import DiallingSettings
 from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.account_rows import Actor, Role, User
 from emocx_pbx.store.database import Store
@@ -105,10 +107,11 @@ class Site:
         )  # fmt: skip
         ami = AmiGateway(settings.asterisk, lambda event: None, lambda state: None)
         self.call_back = CallBack(ami, "Local/{number}@x", uuid.uuid4, lambda call_id, number, failed: None)
+        self.dialling = Dialling(settings.dialling, clock)
         tickets = (f"{n:032x}" for n in range(10**6))
         self.chat = Desk(
-            settings.chat, self.doors, self.call_back, lambda: self.policy.default_queue, lambda: self.queues,
-            clock, lambda: next(tickets), metrics.count,
+            settings.chat, self.doors, self.call_back, self.dialling, lambda: self.policy.default_queue,
+            lambda: self.queues, clock, lambda: next(tickets), metrics.count,
         )  # fmt: skip
         self.live = LiveFeed(LiveBoard(4.0), life, clock)
         self.parts = Parts(
@@ -116,6 +119,7 @@ class Site:
             store=store,
             doors=self.doors,
             call_back=self.call_back,
+            dialling=self.dialling,
             chat=self.chat,
             live=self.live,
             health=HealthBoard(clock),
@@ -181,7 +185,11 @@ class Site:
 
 async def open_site(path: Path, settings: Settings | None = None) -> Site:
     """A site over a new database; `stop` it and close its store."""
-    settings = settings or Settings(directory=str(path), http=HttpSettings(open_to_this_machine=True))
+    settings = settings or Settings(
+        directory=str(path),
+        http=HttpSettings(open_to_this_machine=True),
+        dialling=DiallingSettings(country="DE"),
+    )
     clock = Clock()
     store = await Store.open(path / "emocx.db", settings.webhooks, clock)
     try:

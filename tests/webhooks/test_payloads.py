@@ -43,6 +43,7 @@ EVENTS = [
         "1700.1", 990.0, 1062.0, "hangup", "vip", [SEGMENT, replace(SEGMENT, index=1)], {0: GRADE}
     ),
     build.call_ended("1700.1", 990.0, 1062.0, "abandoned", None, [], {}),
+    build.customer_erased(["1700.1"], ["d1", "d2"], 1063.0),
 ]
 
 

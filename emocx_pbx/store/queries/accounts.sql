@@ -95,14 +95,5 @@ UPDATE api_token SET last_used_at = :at WHERE token_id = :token_id;
 -- name: revoke_api_token(token_id, at)!
 UPDATE api_token SET revoked_at = :at WHERE token_id = :token_id AND revoked_at IS NULL;
 
--- name: add_audit(at, actor, address, action, subject, before, after)!
-INSERT INTO audit (at, actor, address, action, subject, before, after)
-VALUES (:at, :actor, :address, :action, :subject, :before, :after);
-
--- name: audit(before_id, actor, action, limit)
-SELECT * FROM audit
-WHERE audit_id < :before_id AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action LIKE :action || '%')
-ORDER BY audit_id DESC LIMIT :limit;
-
 -- name: known_agents()
 SELECT DISTINCT agent FROM segment ORDER BY agent;

@@ -1,15 +1,66 @@
--- name: calls_of_customer(customer_key, caller)
-SELECT call_id, ended_at FROM call
+-- name: calls_of_customer(customer_key, callers)
+-- `callers` is a JSON list: one number in its spellings.
+SELECT call_id, ended_at, customer_key, caller FROM call
 WHERE (:customer_key IS NOT NULL AND customer_key = :customer_key)
-   OR (:caller IS NOT NULL AND caller = :caller)
+   OR caller IN (SELECT value FROM json_each(:callers))
    OR (:customer_key IS NOT NULL AND call_id IN
         (SELECT call_id FROM decision WHERE customer_key = :customer_key AND call_id IS NOT NULL));
 
--- name: decisions_of_customer(customer_key)
-SELECT decision_id FROM decision WHERE customer_key = :customer_key;
+-- name: decisions_of_customer(customer_key, calls)
+SELECT decision_id, text FROM decision
+WHERE (:customer_key IS NOT NULL AND customer_key = :customer_key)
+   OR call_id IN (SELECT value FROM json_each(:calls))
+   OR decision_id IN (SELECT decision_id FROM call WHERE call_id IN (SELECT value FROM json_each(:calls)));
+
+-- name: events_with(needles)
+-- `needles` is a JSON list.
+SELECT event_id FROM event WHERE EXISTS (SELECT 1 FROM json_each(:needles) n WHERE instr(event.body, n.value));
+
+-- name: event_body(event_id)^
+SELECT event_id, body FROM event WHERE event_id = :event_id;
+
+-- name: events_of_stream(stream)
+SELECT event_id, body FROM event WHERE stream = :stream;
+
+-- name: drop_forgotten()!
+DELETE FROM forgotten WHERE NOT EXISTS (SELECT 1 FROM call c WHERE c.call_id = forgotten.call_id);
+
+-- name: delete_finished_event(event_id)!
+DELETE FROM event WHERE event_id = :event_id
+  AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.event_id AND d.state = 'pending')
+  AND NOT EXISTS (SELECT 1 FROM call c WHERE c.call_id = event.stream AND c.ended_at IS NULL);
+
+-- name: delete_answers_with(needles)!
+-- Kept answers are JSON in bytes; `needles` is a JSON list.
+DELETE FROM idempotency
+WHERE EXISTS (SELECT 1 FROM json_each(:needles) n WHERE instr(CAST(idempotency.body AS TEXT), n.value));
+
+-- name: delete_answers_before(before)!
+DELETE FROM idempotency WHERE at < :before;
+
+-- name: forget_call(call_id)!
+INSERT OR IGNORE INTO forgotten (call_id) VALUES (:call_id);
+
+-- name: is_forgotten(call_id)$
+SELECT 1 FROM forgotten WHERE call_id = :call_id;
+
+-- name: open_erasure(at, asked_for)!
+INSERT INTO erasure_open (at, asked_for) VALUES (:at, :asked_for);
+
+-- name: open_erasures()^
+SELECT MAX(erasure_id) AS newest, MAX(asked_for) AS asked_for FROM erasure_open;
+
+-- name: close_erasures(newest)!
+DELETE FROM erasure_open WHERE erasure_id <= :newest;
+
+-- name: add_export(folder, at)!
+INSERT INTO export (folder, at) VALUES (:folder, :at) ON CONFLICT (folder) DO UPDATE SET at = :at;
+
+-- name: exports()
+SELECT folder FROM export ORDER BY folder;
 
 -- name: calls_ended_before(before)
-SELECT call_id, ended_at FROM call WHERE ended_at < :before;
+SELECT call_id, customer_key, caller FROM call WHERE ended_at < :before;
 
 -- name: loose_decisions_before(before)
 SELECT decision_id FROM decision WHERE at < :before AND call_id IS NULL;
@@ -66,8 +117,9 @@ DELETE FROM event WHERE stream = :stream;
 -- name: delete_events_before(before)!
 DELETE FROM event WHERE at < :before;
 
--- name: blank_event(event_id, body)!
-UPDATE event SET body = :body, erase = 1 WHERE event_id = :event_id;
+-- name: blank_event(event_id, body, erase)!
+-- With `erase` it is gone once every receiver has it.
+UPDATE event SET body = :body, erase = MAX(erase, :erase) WHERE event_id = :event_id;
 
 -- name: kept()^
 SELECT COUNT(*) AS calls, MIN(started_at) AS oldest_at FROM call;

@@ -1,5 +1,8 @@
--- name: next_revision(call_id, number)$
-SELECT COALESCE(MAX(revision), -1) + 1 FROM grade WHERE call_id = :call_id AND number = :number;
+-- name: newest_grade(call_id, number)^
+SELECT * FROM grade WHERE call_id = :call_id AND number = :number ORDER BY revision DESC LIMIT 1;
+
+-- name: one_segment(call_id, number)^
+SELECT * FROM segment WHERE call_id = :call_id AND number = :number;
 
 -- name: add_grade(call_id, number, revision, kind, at, author, reason, score, letter, rubric, body)!
 INSERT OR IGNORE INTO grade

@@ -61,6 +61,57 @@ SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), c
     ORDER BY started_at DESC, call_id DESC LIMIT :limit)
 JOIN call c ON c.call_id = id ORDER BY c.started_at DESC, c.call_id DESC;
 
+-- name: view_own_calls(own, since, until, queue, came, went, letter, alert, disputed, outcome, search, at, call_id, limit)
+-- An agent's calls as that agent may know them: sums, letters, alerts and signals are of the agent's own segments,
+-- for what is shown and for what is asked alike.
+SELECT * FROM (
+    SELECT call_id, started_at, ended_at, end_reason, queue, customer_key, caller, status, came, topic, queued_at,
+        answered_at, char(31) || :own || char(31) AS agents,
+        (SELECT SUM(COALESCE(s.ended_at, s.started_at) - s.started_at) FROM segment s
+         WHERE s.call_id = c.call_id AND s.agent = :own) AS talk_s,
+        (SELECT AVG(s.score) FROM segment s WHERE s.call_id = c.call_id AND s.agent = :own) AS score,
+        (SELECT COALESCE(MAX(s.grade_kind = 'dispute'), 0) FROM segment s
+         WHERE s.call_id = c.call_id AND s.agent = :own) AS disputed,
+        (SELECT char(31) || group_concat(letter, char(31)) || char(31)
+         FROM (SELECT COALESCE(s.letter, '-') AS letter FROM segment s
+               WHERE s.call_id = c.call_id AND s.agent = :own AND s.graded_at IS NOT NULL ORDER BY s.number)
+        ) AS letters,
+        (SELECT COUNT(*) FROM alert a WHERE a.call_id = c.call_id AND a.agent = :own) AS alerts,
+        (SELECT
+            CASE
+                WHEN MAX(a, n, d, h) < t * w THEN 'uncertain'
+                WHEN a >= MAX(n, d, h) THEN 'angry'
+                WHEN n >= MAX(d, h) THEN 'neutral'
+                WHEN d >= h THEN 'disappointed'
+                ELSE 'happy'
+            END FROM (
+            SELECT SUM(speech_s) AS w, SUM(angry * speech_s) AS a, SUM(neutral * speech_s) AS n,
+                SUM(disappointed * speech_s) AS d, SUM(happy * speech_s) AS h, MAX(threshold) AS t
+            FROM (SELECT r.* FROM reading r JOIN segment s ON s.call_id = r.call_id AND s.agent = :own
+                  WHERE r.call_id = c.call_id
+                    AND (r.t0 + r.t1) / 2 BETWEEN s.started_at - c.tapped_at AND COALESCE(s.ended_at, 9e18) - c.tapped_at
+                  ORDER BY r.t0 DESC, r.t1 DESC LIMIT 3)) WHERE w > 0) AS went,
+        (SELECT (h - a - 0.7 * d) / w FROM (
+            SELECT SUM(speech_s) AS w, SUM(angry * speech_s) AS a, SUM(disappointed * speech_s) AS d,
+                SUM(happy * speech_s) AS h
+            FROM (SELECT r.* FROM reading r JOIN segment s ON s.call_id = r.call_id AND s.agent = :own
+                  WHERE r.call_id = c.call_id
+                    AND (r.t0 + r.t1) / 2 BETWEEN s.started_at - c.tapped_at AND COALESCE(s.ended_at, 9e18) - c.tapped_at
+                  ORDER BY r.t0 DESC, r.t1 DESC LIMIT 3)) WHERE w > 0) AS valence
+    FROM call c
+    WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
+      AND instr(agents, char(31) || :own || char(31))
+      AND (:queue IS NULL OR queue = :queue)
+      AND (:came IS NULL OR COALESCE(came, 'none') = :came)
+      AND (:outcome IS NULL OR :outcome = CASE
+            WHEN ended_at IS NULL THEN 'open' WHEN answered_at IS NULL THEN 'abandoned' ELSE 'answered' END)
+      AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) OR caller = :search OR c.call_id = :search))
+WHERE (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)))
+  AND (:disputed IS NULL OR disputed = :disputed)
+  AND (:alert IS NULL OR (alerts > 0) = :alert)
+  AND (:went IS NULL OR COALESCE(went, 'none') = :went)
+ORDER BY started_at DESC, call_id DESC LIMIT :limit;
+
 -- name: view_grades(since, until, agent, queue, came, letter, disputed, at, call_id, number, limit)
 -- Graded parts, newest first, after (at, call_id, number); filtered within the index segment_list.
 SELECT s.* FROM (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import hmac
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import soundfile
 from emocx_pbx.analysis.windows import CallSegmenter, Window
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, to_float
 from emocx_pbx.audio.recording import open_recording
+from emocx_pbx.deeds.exports import Speakers as Speakers
 from emocx_pbx.domain import Span
 from emocx_pbx.errors import InputError
 from emocx_pbx.settings.settings import AnalysisSettings
@@ -35,7 +34,6 @@ GAP_S: Final = 0.2
 STEP_S: Final = 0.05
 #: Correlation under which recording and call do not belong together.
 LEAST_LIKENESS: Final = 0.4
-_KEY_FILE: Final = ".speaker-key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +46,6 @@ class CutClip:
     """Where it comes from, for people."""
     samples: FloatArray
     """(n,) at 8 kHz."""
-
-
-class Speakers:
-    """Names customers by a keyed hash: the same name in every export into a folder, and no number in it."""
-
-    def __init__(self, folder: Path) -> None:
-        """The folder's key, made on the first export (mode 600)."""
-        path = folder / _KEY_FILE
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.is_file():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_hex(32), encoding="ascii")
-        self._key = path.read_text(encoding="ascii").encode()
-
-    def name(self, customer: str) -> str:
-        """The customer's name in clips.csv."""
-        return hmac.new(self._key, customer.encode(), hashlib.sha256).hexdigest()[:12]
 
 
 def split_of(speaker: str) -> str:

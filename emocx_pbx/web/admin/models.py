@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from emocx_pbx.deeds.models import promote
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.registry import Registry
@@ -95,14 +96,12 @@ async def pin(request: web.Request) -> web.StreamResponse:
         raise InputError(t("admin.models.no_kind"))
     registry = Registry(parts.settings.models_path())
     try:
-        await asyncio.to_thread(registry.find, kind, f"{name}/{version}")
-        note = {"at": parts.clock(), "by": actor_of(request).name, "why": "chosen on the models page"}
-        before = await asyncio.to_thread(registry.promote, kind, name, version, note)
+        await promote(
+            registry, parts.store.audit, kind, name, version, "chosen on the models page", parts.clock(),
+            actor_of(request),
+        )  # fmt: skip
     except (ModelError, OSError) as error:
         raise InputError(str(error)) from None
-    await parts.store.audit.add(
-        actor_of(request), "model.pinned", f"{kind} {name}", {"version": before}, {"version": version}
-    )
     problems = [problem for answer in await parts.reload() for problem in answer.problems]
     if problems:
         raise InputError("; ".join(dict.fromkeys(problems)))

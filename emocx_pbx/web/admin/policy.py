@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import os
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
-from emocx_pbx.errors import EmocxError, InputError
-from emocx_pbx.routing.policy import parse_policy, policy_text, unknown_queues, validate
+from emocx_pbx.deeds.policy import digest, save_policy
+from emocx_pbx.errors import EmocxError
+from emocx_pbx.routing.policy import parse_policy, policy_text, validate
 from emocx_pbx.routing.preview import preview
 from emocx_pbx.web.admin.shared import page
 from emocx_pbx.web.guards import form_of as fields
@@ -70,44 +67,14 @@ async def change(request: web.Request) -> web.StreamResponse:
     if form.get("do") != "save":
         return await _page(request, text, based_on, tried=True)
     parts = parts_of(request)
-    path = parts.settings.policy_path()
     try:
-        if path is None:
-            raise InputError(t("admin.policy.built_in"))
-        policy = parse_policy(text)
-        known = parts.queues()
-        if known and (unknown := unknown_queues(policy, known)):
-            raise InputError("; ".join(unknown))  # the service would refuse it, too
-        before = policy_text(path) if path.exists() else ""
-        if digest(before) != based_on:
-            raise InputError(t("admin.policy.changed_meanwhile"))
-        await asyncio.to_thread(write, path, text)
+        await save_policy(
+            parts.store, parts.settings.policy_path(), text, based_on, parts.queues(), actor_of(request)
+        )
     except (EmocxError, OSError) as error:
         return await _page(request, text, based_on, status=422, problem=str(error))
-    await parts.store.audit.add(
-        actor_of(request), "policy.saved", path.name, {"text": before}, {"text": text}
-    )
     await parts.reload(wait=False)
     return see_other("/admin/policy?done=policy_saved")
-
-
-def digest(text: str) -> str:
-    """Tells whether a file is still the one that a form began with."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write(path: Path, text: str) -> None:
-    """Replace a file at once, also in a crash; the former one stays beside it as .bak."""
-    draft = path.with_name(f".{path.name}.new")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text if text.endswith("\n") else text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    if path.exists():
-        draft.chmod(path.stat().st_mode & 0o777)
-        backup = path.with_name(f"{path.name}.bak")
-        backup.write_bytes(path.read_bytes())
-    draft.replace(path)
 
 
 def routes() -> list[web.RouteDef]:

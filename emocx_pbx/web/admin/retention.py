@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from emocx_pbx.deeds import erasure as deeds
 from emocx_pbx.errors import InputError
-from emocx_pbx.web.admin.shared import DAY_S, form_of, page
+from emocx_pbx.store.erasure import Erased
+from emocx_pbx.web.admin.shared import form_of, page
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
@@ -33,33 +35,32 @@ async def retention(request: web.Request) -> web.StreamResponse:
 async def purge(request: web.Request) -> web.StreamResponse:
     """Forget now what is older than the settings say; the service does it daily by itself."""
     parts = parts_of(request)
-    counts = await parts.store.purge(parts.clock() - parts.settings.privacy.keep_days * DAY_S)
-    await parts.store.audit.add(actor_of(request), "privacy.purged", "old calls", None, counts)
-    return await _page(request, said=_told(counts))
+    return await _told(
+        request, await deeds.purge(parts.store, parts.settings, parts.clock(), actor_of(request))
+    )
 
 
 @allow("admin")
 async def erase(request: web.Request) -> web.StreamResponse:
-    """Forget a customer everywhere, by key, number, or either."""
+    """Forget a customer everywhere, by key, number, or both."""
     parts, form = parts_of(request), await form_of(request)
-    customer, caller = form.get("customer") or None, form.get("caller") or None
     try:
-        if customer is None and caller is None:
-            raise InputError(t("admin.retention.whom"))
-    except InputError as error:
+        erased = await deeds.erase(
+            parts.store, form.get("customer"), form.get("caller"), actor_of(request),
+            parts.settings.dialling.country,
+        )  # fmt: skip
+    except (InputError, OSError) as error:
         return await _page(request, 422, str(error))
-    counts = await parts.store.erase(customer, caller)
-    # Not whom: that would keep what was just erased.
-    await parts.store.audit.add(actor_of(request), "privacy.erased", "a customer", None, counts)
-    return await _page(request, said=_told(counts))
+    return await _told(request, erased)
 
 
-def _told(counts: dict[str, int]) -> str:
-    if not counts:
-        return t("admin.retention.nothing")
-    return t(
-        "admin.retention.gone", what=", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in counts.items())
-    )
+async def _told(request: web.Request, erased: Erased) -> web.Response:
+    """What went; where copies are left in the database's log, that it is not done yet."""
+    what = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in erased.counts.items())
+    said = t("admin.retention.gone", what=what) if what else t("admin.retention.nothing")
+    if erased.settled:
+        return await _page(request, said=said)
+    return await _page(request, 503, f"{said} {t('admin.retention.traces')}")
 
 
 def routes() -> list[web.RouteDef]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-
 from aiohttp import web
 
+from emocx_pbx.deeds.tokens import LONGEST_DAYS, SCOPES, add_token, revoke_token
 from emocx_pbx.errors import InputError
-from emocx_pbx.web.admin.shared import DAY_S, form_of, page, whole_number
+from emocx_pbx.web.admin.shared import form_of, page, whole_number
 from emocx_pbx.web.guards import form_of as fields
-from emocx_pbx.web.identity.access import SCOPES, allow
-from emocx_pbx.web.identity.passwords import new_token, token_hash
+from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
-from emocx_pbx.web.strings import t
-
-#: Begins every token, so that scanners of leaked secrets know one.
-PREFIX = "emocx_"
 
 
 async def _page(
@@ -42,28 +36,26 @@ async def add(request: web.Request) -> web.StreamResponse:
     """A new token; the page that answers is the only place where it is shown."""
     form, parts = await form_of(request), parts_of(request)
     given = (await fields(request)).getall("scopes", [])
-    scopes = [scope for scope in SCOPES if scope in given]
     name = form.get("name", "")
     try:
-        if not 1 <= len(name) <= 80:
-            raise InputError(t("admin.tokens.name_rule"))
-        if not scopes:
-            raise InputError(t("admin.tokens.no_scope"))
-        days = whole_number(form, "days", 0, 3650)
+        days = whole_number(form, "days", 0, LONGEST_DAYS)
+        token = await add_token(
+            parts.store.accounts,
+            name,
+            [str(scope) for scope in given],
+            days,
+            parts.clock(),
+            actor_of(request),
+        )
     except InputError as error:
         return await _page(request, 422, str(error), name=name)
-    token = new_token(PREFIX)
-    expires_at = parts.clock() + days * DAY_S if days else None
-    await parts.store.accounts.add_api_token(
-        f"tok_{secrets.token_hex(6)}", token_hash(token), name, scopes, expires_at, actor_of(request)
-    )
     return await _page(request, token=token)
 
 
 @allow("admin")
 async def revoke(request: web.Request) -> web.StreamResponse:
     """The token holds no more."""
-    await parts_of(request).store.accounts.revoke_api_token(request.match_info["token_id"], actor_of(request))
+    await revoke_token(parts_of(request).store.accounts, request.match_info["token_id"], actor_of(request))
     return see_other("/admin/tokens?done=token_revoked")
 
 

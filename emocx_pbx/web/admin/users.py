@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from emocx_pbx.deeds.users import add_user, change_user, delete_user, new_link
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import User
 from emocx_pbx.web.admin.shared import form_of, page
 from emocx_pbx.web.identity.access import allow
-from emocx_pbx.web.identity.links import new_link
 from emocx_pbx.web.identity.sessions import actor_of, user_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
-from emocx_pbx.web.strings import t
-from emocx_pbx.web.users import checked_name, checked_role
 
 
 async def _page(
@@ -34,13 +32,12 @@ async def users(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def add(request: web.Request) -> web.StreamResponse:
-    """A new user, and the link by which he sets his password."""
+    """A new user, and the link by which they set their password."""
     form = await form_of(request)
     accounts = parts_of(request).store.accounts
     try:
-        role, agent = checked_role(form.get("role", ""), form.get("agent", ""))
-        user = await accounts.add_user(
-            checked_name(form.get("name", "")), role, agent, None, actor_of(request)
+        user = await add_user(
+            accounts, form.get("name", ""), form.get("role", ""), form.get("agent", ""), actor_of(request)
         )
     except InputError as error:
         return await _page(request, 422, str(error), **form)
@@ -66,11 +63,10 @@ async def change(request: web.Request) -> web.StreamResponse:
     """Another role or agent, disabled or enabled again."""
     shown, form = await _user(request), await form_of(request)
     try:
-        role, agent = checked_role(form.get("role", ""), form.get("agent", ""))
-        disabled = form.get("disabled") == "1"
-        await parts_of(request).store.accounts.change_user(
-            shown.user_id, role, agent, disabled=disabled, by=actor_of(request)
-        )
+        await change_user(
+            parts_of(request).store.accounts, shown.user_id, form.get("role", ""), form.get("agent", ""),
+            actor_of(request), disabled=form.get("disabled") == "1",
+        )  # fmt: skip
     except InputError as error:
         return await _one(request, shown, 422, str(error))
     return see_other("/admin/users?done=user_changed")
@@ -87,9 +83,8 @@ async def delete(request: web.Request) -> web.StreamResponse:
     """Remove a user, but not oneself."""
     shown = await _user(request)
     try:
-        if shown.user_id == user_of(request).user_id:
-            raise InputError(t("admin.users.not_yourself"))
-        await parts_of(request).store.accounts.delete_user(shown.user_id, actor_of(request))
+        accounts = parts_of(request).store.accounts
+        await delete_user(accounts, shown, actor_of(request), themselves=user_of(request).user_id)
     except InputError as error:
         return await _one(request, shown, 422, str(error))
     return see_other("/admin/users?done=user_deleted")

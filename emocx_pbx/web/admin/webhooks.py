@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import math
-import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,7 +9,18 @@ from typing import Final
 
 from aiohttp import web
 
-from emocx_pbx.errors import EmocxError, InputError
+from emocx_pbx.deeds.receivers import (
+    add_receiver,
+    change_receiver,
+    described,
+    probe_receiver,
+    remove_receiver,
+    rotate_secret,
+    switch_receiver,
+)
+from emocx_pbx.deeds.replay import Which
+from emocx_pbx.deeds.replay import replay as resend
+from emocx_pbx.errors import InputError
 from emocx_pbx.settings.receiver_url import HIDDEN, shown_url
 from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
 from emocx_pbx.web.admin.shared import form_of, page, whole_number
@@ -23,9 +31,7 @@ from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
 from emocx_pbx.web.shown.receiver_path import receiver_name, receiver_path
 from emocx_pbx.web.strings import t
-from emocx_pbx.webhooks.endpoints import check_endpoints
 from emocx_pbx.webhooks.schedule import reason_of
-from emocx_pbx.webhooks.signing import PREFIX
 
 #: Deliveries listed of one receiver.
 LISTED: Final = 50
@@ -53,12 +59,11 @@ async def _list(
 async def add(request: web.Request) -> web.StreamResponse:
     """A new receiver; its secret is shown once."""
     form = await form_of(request)
-    secret = new_secret()
     try:
-        receiver = await _receiver(request, form, form.get("name", ""), secret)
-        await parts_of(request).store.receivers.add(receiver, actor_of(request))
-    except EmocxError as error:
-        return await _list(request, 422, _plain(error), **form)
+        receiver = await _receiver(request, form, form.get("name", ""))
+        secret = await add_receiver(parts_of(request).store, receiver, actor_of(request))
+    except InputError as error:
+        return await _list(request, 422, str(error), **form)
     return await _list(request, secret=secret, name=receiver.name)
 
 
@@ -98,22 +103,21 @@ async def change(request: web.Request) -> web.StreamResponse:
     """Another address, other events."""
     form, name = await form_of(request), _name(request)
     try:
-        receiver = await _receiver(request, form, name, new_secret())
-        await parts_of(request).store.receivers.change(receiver, actor_of(request))
-    except EmocxError as error:
-        return await _one(request, 422, _plain(error))
+        await change_receiver(
+            parts_of(request).store, await _receiver(request, form, name), actor_of(request)
+        )
+    except InputError as error:
+        return await _one(request, 422, str(error))
     return see_other(_path(name, "webhook_changed"))
 
 
 @allow("admin")
 async def rotate(request: web.Request) -> web.StreamResponse:
     """A new secret, shown once; for a time the old one signs too."""
-    form, secret = await form_of(request), new_secret()
+    form, name = await form_of(request), _name(request)
     try:
-        hours = whole_number(form, "hours", 0, 720)
-        await parts_of(request).store.receivers.rotate(
-            _name(request), secret, hours * 3600.0, actor_of(request)
-        )
+        overlap_s = whole_number(form, "hours", 0, 720) * 3600.0
+        secret = await rotate_secret(parts_of(request).store, name, overlap_s, actor_of(request))
     except InputError as error:
         return await _one(request, 422, str(error))
     return await _one(request, secret=secret)
@@ -124,10 +128,9 @@ async def test(request: web.Request) -> web.StreamResponse:
     """Send a signed test event now, and say what the receiver answered."""
     parts, name = parts_of(request), _name(request)
     began = time.monotonic()
-    outcome = await parts.test_webhook(name)
+    outcome = await probe_receiver(parts.store, name, parts.test_webhook, actor_of(request))
     took = time.monotonic() - began
     ok = outcome.status is not None and 200 <= outcome.status < 300
-    await parts.store.audit.add(actor_of(request), "webhook.tested", name, None, {"status": outcome.status})
     said = t("admin.webhooks.tested", answer=reason_of(outcome), ms=round(took * 1000))
     return await _one(request, said=said, ok=ok)
 
@@ -136,20 +139,16 @@ async def test(request: web.Request) -> web.StreamResponse:
 async def switch(request: web.Request) -> web.StreamResponse:
     """Send nothing more for now, or again."""
     form, name = await form_of(request), _name(request)
-    receivers, by = parts_of(request).store.receivers, actor_of(request)
-    if not any(e.name == name for e in receivers.current()):
-        raise web.HTTPNotFound
-    if form.get("enabled") == "1":
-        await receivers.enable(name, by)
-    else:
-        await receivers.disable(name, t("admin.webhooks.disabled_by", name=by.name), by)
+    store, by = parts_of(request).store, actor_of(request)
+    reason = t("admin.webhooks.disabled_by", name=by.name)
+    await switch_receiver(store, name, by, on=form.get("enabled") == "1", reason=reason)
     return see_other(_path(name, "webhook_changed"))
 
 
 @allow("admin")
 async def remove(request: web.Request) -> web.StreamResponse:
     """Remove a stored receiver."""
-    await parts_of(request).store.receivers.remove(_name(request), actor_of(request))
+    await remove_receiver(parts_of(request).store, _name(request), actor_of(request))
     return see_other("/admin/webhooks?done=webhook_removed")
 
 
@@ -160,22 +159,12 @@ async def replay(request: web.Request) -> web.StreamResponse:
     parts = parts_of(request)
     try:
         event, since, until = form.get("event") or None, moment(form, "since"), moment(form, "until")
-        number = await parts.store.replay(
-            name, event, type=form.get("type") or None,
-            since=-math.inf if since is None else since, until=math.inf if until is None else until,
-            state="failed" if form.get("which") != "all" and not event else None,
-        )  # fmt: skip
+        failed = form.get("which") != "all" and not event
+        which = Which(name, event, None, form.get("type") or None, since, until, failed=failed)
+        number = await resend(parts.store, which, actor_of(request), everything=True)
     except InputError as error:
         return await _one(request, 422, str(error))
-    await parts.store.audit.add(
-        actor_of(request), "webhook.replayed", name, None, {**form, "number": number, "csrf": ""}
-    )
     return await _one(request, said=t("admin.webhooks.replayed", n=number), ok=number > 0)
-
-
-def new_secret() -> str:
-    """A random secret by Standard Webhooks."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def moment(form: Mapping[str, str], name: str) -> float | None:
@@ -194,28 +183,15 @@ def moment(form: Mapping[str, str], name: str) -> float | None:
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
-async def _receiver(request: web.Request, form: Mapping[str, str], name: str, secret: str) -> WebhookSettings:
+async def _receiver(request: web.Request, form: Mapping[str, str], name: str) -> WebhookSettings:
     """The receiver that a form describes, checked like those of the settings."""
-    given = (await fields(request)).getall("events", [])
+    events = (await fields(request)).getall("events", [])
     url, stored = form.get("url", ""), parts_of(request).store.receivers.find(name)
     if stored is not None and url == shown_url(stored.url):
         url = stored.url  # the form shows it without its secrets: it was left as it is
     elif HIDDEN in url:
         raise InputError(t("admin.webhooks.hidden", hidden=HIDDEN))
-    receiver = WebhookSettings(
-        name=name,
-        url=url,
-        secret=secret,
-        events=tuple(kind for kind in EVENT_TYPES if kind in given),
-        timeout_s=float(whole_number(form, "timeout_s", 1, 60)),
-    )
-    check_endpoints([receiver])
-    return receiver
-
-
-def _plain(error: EmocxError) -> str:
-    """Without the place in a settings file, which a form has not."""
-    return str(error).partition("): ")[2] or str(error).partition(").")[2] or str(error)
+    return described(name, url, events, float(whole_number(form, "timeout_s", 1, 60)))
 
 
 def _path(name: str, done: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from emocx_pbx.deeds.tokens import SCOPES as SCOPES
 from emocx_pbx.store.account_rows import Role
 
 H = TypeVar("H", bound=Callable[..., Any])
@@ -19,18 +20,6 @@ _MARK: Final = "emocx_access"
 
 FRAME_ANCESTORS: web.RequestKey[str] = web.RequestKey("frame_ancestors", str)
 """Set by a handler whose page other sites may frame: their origins, as CSP writes them."""
-
-#: What an API token may be given, with what it is for (shown where tokens are made).
-SCOPES: Final = (
-    "queries:write",
-    "calls:read",
-    "agents:read",
-    "grades:write",
-    "live:read",
-    "webhooks:read",
-    "webhooks:write",
-    "metrics:read",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import structlog
 from aiohttp import web
 
+from emocx_pbx.deeds.logins import RefusedLogins
+from emocx_pbx.deeds.users import checked_name
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import Actor, User
 from emocx_pbx.web.guards import form_of
@@ -26,11 +28,11 @@ from emocx_pbx.web.navigation import HOME
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render, see_other
 from emocx_pbx.web.strings import t
-from emocx_pbx.web.users import checked_name
 
 log = structlog.get_logger()
 
 PASSWORDS: web.AppKey[Passwords] = web.AppKey("passwords", Passwords)
+REFUSED: web.AppKey[RefusedLogins] = web.AppKey("refused_logins", RefusedLogins)
 
 
 @allow("admin", "supervisor", "agent")
@@ -61,6 +63,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     browser = known_browser(request, user, kept)
     wait = throttle.wait_s(name, address, browser)
     if wait:
+        await request.app[REFUSED].note(None, address, "throttled")
         answer = _refused(request, 429, name, t("account.throttled", n=int(wait // 60) + 1))
         answer.headers["Retry-After"] = str(int(wait) + 1)
         return answer
@@ -69,6 +72,8 @@ async def login(request: web.Request) -> web.StreamResponse:
     fits = await request.app[PASSWORDS].matches(kept, password, known=bool(browser))
     if user is None or not fits or user.disabled_at is not None:
         log.warning("login refused", key="login.refused", address=address)
+        why = "password" if user is None or not fits else "disabled"
+        await request.app[REFUSED].note(user.name if user else None, address, why)
         return _refused(request, 401, name, t("account.wrong"))
     throttle.succeeded(name, address, browser)
     answer = see_other(_local(str(form.get("next", ""))) or HOME[user.role])
@@ -152,6 +157,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     throttle.failed(user.name, address, browser)
     try:
         if not await _is_password(request, user, str(form.get("old", ""))):
+            await request.app[REFUSED].note(user.name, address, "old password")
             raise InputError(t("account.old_wrong"))
         throttle.succeeded(user.name, address, browser)
         password = _new_password(str(form.get("password", "")), str(form.get("again", "")))

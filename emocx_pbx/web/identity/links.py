@@ -7,14 +7,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from emocx_pbx.deeds.users import new_link
 from emocx_pbx.settings.settings import HttpSettings
-from emocx_pbx.store.account_rows import Actor, User
+from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.accounts import Accounts
-from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.strings import t
 
-#: A link is used at once or not at all.
-LINK_S: Final = 24 * 3600.0
 #: The terminal of this process, if it has one.
 TERMINAL: Final = Path("/dev/tty")
 
@@ -27,13 +25,6 @@ def public_url(http: HttpSettings, port: int) -> str:
         return http.public_url.rstrip("/")
     host = f"[{http.host}]" if ":" in http.host else http.host
     return f"{'https' if http.tls_cert else 'http'}://{host}:{port}"
-
-
-async def new_link(accounts: Accounts, user: User | None, now: float, by: Actor) -> str:
-    """The path of a new one-time link; older ones of the same user are void."""
-    token = new_token()
-    await accounts.add_link(token_hash(token), user, now + LINK_S, by)
-    return f"/link/{token}"
 
 
 async def announce_first_link(

@@ -1,10 +1,9 @@
-"""Passwords: hashed by argon2 off the event loop, few at a time; and random tokens with their hashes."""
+"""Passwords: hashed by argon2 off the event loop, few at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import secrets
 import threading
@@ -15,6 +14,8 @@ from typing import Final, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from emocx_pbx.deeds.tokens import new_token as new_token
+from emocx_pbx.deeds.tokens import token_hash as token_hash
 from emocx_pbx.errors import EmocxError, InputError
 
 T = TypeVar("T")
@@ -96,13 +97,3 @@ class Passwords:
 def _give_way() -> None:
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-
-
-def new_token(prefix: str = "") -> str:
-    """256 random bits for a session, a link or an API token."""
-    return prefix + secrets.token_urlsafe(32)
-
-
-def token_hash(token: str) -> str:
-    """What is kept of a token; it is random, so a plain hash can't be guessed back."""
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
-from emocx_pbx.grading.rubric import Rubric, load_rubric
+from emocx_pbx.deeds.grades import REASON_CHARS, rubric_in_force
+from emocx_pbx.grading.rubric import Rubric
 from emocx_pbx.store.account_rows import User
 from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.access import allow
@@ -20,10 +19,9 @@ from emocx_pbx.web.pages.recording import playable
 from emocx_pbx.web.pages.shared import only_agent, seen_call
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
+from emocx_pbx.web.seen import corrections_seen
 from emocx_pbx.web.shown.call import call_view
 
-#: Longest reason: it is kept for ever and sent to receivers.
-LONGEST_REASON: Final = 500
 #: Deliveries shown; a call has about ten events.
 DELIVERIES: Final = 200
 _DONE: Final = frozenset({"override", "dispute", "correct", "replay"})
@@ -58,10 +56,10 @@ def may(user: User) -> May:
     return May(leads, "all" if leads else user.agent or "", leads, user.role == "admin", leads)
 
 
-@cache
-def rubric_of(path: Path | None) -> Rubric:
-    """The rubric in force; read once, as the service does."""
-    return load_rubric(path)
+async def rubric_of(request: web.Request) -> Rubric:
+    """The rubric in force."""
+    parts = parts_of(request)
+    return await rubric_in_force(parts.store, parts.settings.rubric_path())
 
 
 @allow("admin", "supervisor", "agent")
@@ -83,10 +81,10 @@ async def call_context(
         detail,
         parts.clock(),
         await parts.store.deliveries(call_id=call_id, limit=DELIVERIES) if rights.deliveries else (),
-        await parts.store.views.corrections_of_call(call_id),
+        corrections_seen(await parts.store.views.corrections_of_call(call_id), detail),
         only_agent(request),
-        rubric_of(parts.settings.rubric_path()).evidence.stay_s,
-        await parts.store.alerts_of_call(call_id),
+        (await rubric_of(request)).evidence.stay_s,
+        detail.alerts,
     )
     done = request.query.get("done", "")
     begins = parts.settings.recordings.begins
@@ -95,7 +93,7 @@ async def call_context(
         "view": view,
         "may": rights,
         "wrong": wrong,
-        "longest": LONGEST_REASON,
+        "longest": REASON_CHARS,
         "done": done if done in _DONE else "",
         "recording": plays,
         "recording_problem": problem,

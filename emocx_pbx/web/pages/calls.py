@@ -32,7 +32,8 @@ async def calls(request: web.Request) -> web.StreamResponse:
     parts = parts_of(request)
     views, now, own = parts.store.views, parts.clock(), only_agent(request)
     chosen = {name: request.query.get(name, "").strip() for name in _FILTERS}
-    found = await views.calls(_filter(request, chosen, now, own), limit=PAGE + 1, after=_after(request))
+    which = _filter(request, chosen, now, own)
+    found = await views.calls(which, limit=PAGE + 1, after=_after(request), own=own)
     shown, more = found[:PAGE], len(found) > PAGE
     names = await views.names(now - 90 * DAY_S)
     return render(
@@ -44,7 +45,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
         leads=own is None,
         download="/calls.csv?" + urlencode({name: value for name, value in chosen.items() if value}),
         queues=[(name, name) for name in names.queues],
-        agents=[(name, name) for name in names.agents],
+        agents=[(name, name) for name in names.agents] if own is None else [],
         emotions=[(name, t(f"common.emotion.{name}")) for name in _EMOTIONS],
         letters=[*((name, name) for name in LETTERS), ("-", t("calls.too_little"))],
         newer=_address(chosen) if "after" in request.query else "",

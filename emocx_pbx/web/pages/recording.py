@@ -7,18 +7,15 @@ import glob
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
+from emocx_pbx.settings.recordings import fits_path, is_ambiguous
 from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import seen_call
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.playing import ENDINGS, Player, cannot_play
-
-#: What a call id may be made of to become part of a path; Asterisk's unique ids are.
-_SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def recording_path(template: str, call_id: str, started_at: float) -> Path | None:
@@ -29,7 +26,7 @@ def recording_path(template: str, call_id: str, started_at: float) -> Path | Non
         call_id: of the call.
         started_at: Unix seconds; the date is that of the server's zone.
     """
-    if not template or not _SAFE.fullmatch(call_id) or ".." in call_id:
+    if not template or not fits_path(call_id) or is_ambiguous(template):
         return None
     day = datetime.fromtimestamp(started_at, UTC).astimezone()
     pattern = template.format(

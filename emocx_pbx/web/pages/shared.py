@@ -12,6 +12,7 @@ from emocx_pbx.errors import InputError
 from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.sessions import user_of
 from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.seen import as_seen
 from emocx_pbx.web.strings import t
 from emocx_pbx.web.zone import zone_of
 
@@ -63,13 +64,13 @@ def day_of(request: web.Request, now: float) -> tuple[date, float, float]:
 
 
 async def seen_call(request: web.Request) -> CallDetail:
-    """The call of the address, if the viewer may see it.
+    """What the viewer may see of the call of the address.
 
     Raises:
         HTTPNotFound: there is none, or (said alike) it is not his.
     """
     detail = await parts_of(request).store.call(request.match_info["call_id"])
-    own = only_agent(request)
-    if detail is None or (own is not None and all(s.agent != own for s in detail.segments)):
+    seen = as_seen(detail, only_agent(request)) if detail is not None else None
+    if seen is None:
         raise web.HTTPNotFound(text=t("errors.e404", ""))
-    return detail
+    return seen

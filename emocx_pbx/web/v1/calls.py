@@ -7,6 +7,7 @@ import math
 
 from aiohttp import web
 
+from emocx_pbx.deeds import corrections
 from emocx_pbx.domain import Reading
 from emocx_pbx.store.list_rows import CallFilter, CallItem
 from emocx_pbx.store.lists import place_of_call
@@ -14,16 +15,15 @@ from emocx_pbx.store.rows import CorrectionRow
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.seen import as_seen
 from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
 from emocx_pbx.web.v1.export import csv_answer
+from emocx_pbx.web.v1.grades import item_of
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import AlertsQuery, CallsExport, CallsQuery, CallsSheet, CorrectionBody
-from emocx_pbx.web.v1.shapes_out import AlertPage, CallAnswer, CallPage, GradeItem, ReadingItem
+from emocx_pbx.web.v1.shapes_out import AlertPage, CallAnswer, CallPage, ReadingItem
 from emocx_pbx.web.v1.table import CSV, Answer, Endpoint, get, post
-from emocx_pbx.web.v1.who import author_of, only_agent
-
-#: How far a correction's times may be from the reading's: they went through JSON.
-SAME_S = 0.005
+from emocx_pbx.web.v1.who import only_agent
 
 
 def call_filter(query: CallsExport, agent: str | None) -> CallFilter:
@@ -49,7 +49,7 @@ async def list_calls(request: web.Request) -> web.Response:
     query = query_of(request, CallsQuery)
     own = only_agent(request)
     found = await parts_of(request).store.views.calls(
-        call_filter(query, own), query.limit + 1, place_of(query.cursor)
+        call_filter(query, own), query.limit + 1, place_of(query.cursor), own
     )
     shown = found[: query.limit]
     more = cursor_of(place_of_call(shown[-1])) if len(found) > query.limit else None
@@ -60,30 +60,25 @@ async def list_calls(request: web.Request) -> web.Response:
 async def get_call(request: web.Request) -> web.Response:
     """One call with its decision, segments, readings and grades."""
     store, call_id = parts_of(request).store, request.match_info["call_id"]
-    item, detail, corrections = await asyncio.gather(
-        store.views.call(call_id), store.call(call_id), store.views.corrections_of_call(call_id)
-    )
     own = only_agent(request)
-    if item is None or detail is None or (own is not None and own not in item.agents):
+    item, detail, corrected = await asyncio.gather(
+        store.views.call(call_id, own), store.call(call_id), store.views.corrections_of_call(call_id)
+    )
+    seen = as_seen(detail, own) if detail is not None else None
+    if item is None or seen is None:
         raise web.HTTPNotFound(text="no such call")
-    mine = {s.index for s in detail.segments if own is None or s.agent == own}
-    grades = [
-        GradeItem(r.call_id, r.segment, r.revision, r.kind, r.at, r.author, r.reason, r.grade)
-        for r in detail.grades
-        if r.segment in mine
-    ]
     answer = CallAnswer(
         item,
-        detail.call.tapped_at,
-        detail.decision.decision if detail.decision else None,
-        detail.segments,
-        [reading_item(r) for r in detail.readings],
-        detail.spans,
-        detail.holds,
-        grades,
-        tuple(a for a in detail.alerts if own is None or a.segment in mine),
-        corrections if own is None else [],
-        detail.visits,
+        seen.call.tapped_at,
+        seen.decision.decision if seen.decision else None,
+        seen.segments,
+        [reading_item(r) for r in seen.readings],
+        seen.spans,
+        seen.holds,
+        [item_of(r) for r in seen.grades],
+        seen.alerts,
+        corrected if own is None else [],
+        seen.visits,
     )
     return json_answer(request, answer)
 
@@ -107,19 +102,11 @@ def reading_item(reading: Reading) -> ReadingItem:
 @idempotent
 async def correct_reading(request: web.Request) -> web.Response:
     """Say what a reading should have said; kept as a label for training."""
-    body = await body_of(request, CorrectionBody)
-    parts, call_id = parts_of(request), request.match_info["call_id"]
-    readings = await parts.store.readings(call_id)
-    known = next((r for r in readings if abs(r.t0 - body.t0) + abs(r.t1 - body.t1) < SAME_S), None)
-    if known is None:
-        raise web.HTTPNotFound(text="no such reading: t0 and t1 are those of the call's detail")
-    author = author_of(request)
-    row = CorrectionRow(call_id, known.t0, known.t1, body.emotion, author, body.reason, parts.clock())
-    await parts.store.correct_reading(row)
-    await parts.store.audit.add(
-        actor_of(request), "reading.corrected", call_id, {"emotion": known.scores.emotion},
-        {"emotion": body.emotion, "t0": known.t0, "t1": known.t1},
-    )  # fmt: skip
+    body, parts = await body_of(request, CorrectionBody), parts_of(request)
+    call_id, by = request.match_info["call_id"], actor_of(request)
+    row = await corrections.correct_reading(
+        parts.store, call_id, body.t0, body.t1, body.emotion, body.reason, parts.clock(), by
+    )
     return json_answer(request, row, 201)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from aiohttp import web
 
-from emocx_pbx.errors import InputError
+from emocx_pbx.deeds.replay import Which, replay
 from emocx_pbx.store.list_rows import DeliveryFilter
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.identity.sessions import actor_of
@@ -33,24 +31,11 @@ async def list_deliveries(request: web.Request) -> web.Response:
 @idempotent
 async def replay_deliveries(request: web.Request) -> web.Response:
     """Send events again, one, a call's, or a range; ids stay, so receivers can tell repetitions."""
-    body, store = await body_of(request, ReplayBody), parts_of(request).store
-    narrowing = (body.event_id, body.call_id, body.type, body.since, body.until)
-    if not body.failed and all(part is None for part in narrowing):
-        raise InputError("body: say which: event_id, call_id, type, since, until or failed")
-    number = await store.replay(
-        body.endpoint,
-        body.event_id,
-        body.call_id,
-        body.type,
-        -math.inf if body.since is None else body.since,
-        math.inf if body.until is None else body.until,
-        "failed" if body.failed else None,
+    body = await body_of(request, ReplayBody)
+    which = Which(
+        body.endpoint, body.event_id, body.call_id, body.type, body.since, body.until, failed=body.failed
     )
-    told = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not None}
-    await store.audit.add(
-        actor_of(request), "webhooks.replayed", body.endpoint or "all", None, told | {"replayed": number}
-    )
-    return json_answer(request, Replayed(number))
+    return json_answer(request, Replayed(await replay(parts_of(request).store, which, actor_of(request))))
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

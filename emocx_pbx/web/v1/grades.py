@@ -6,13 +6,11 @@ import math
 
 from aiohttp import web
 
+from emocx_pbx.deeds import grades as deeds
 from emocx_pbx.errors import InputError
-from emocx_pbx.events.build import grade_revised
-from emocx_pbx.grading.revisions import disputed, overridden
-from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.store.list_rows import GradedPart, GradeFilter
 from emocx_pbx.store.lists import place_of_grade
-from emocx_pbx.store.rows import GradeKind
+from emocx_pbx.store.rows import GradeRow
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
@@ -22,7 +20,7 @@ from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import DisputeBody, GradesExport, GradesQuery, GradesSheet, OverrideBody
 from emocx_pbx.web.v1.shapes_out import GradeItem, GradePage
 from emocx_pbx.web.v1.table import CSV, Answer, Endpoint, get, post
-from emocx_pbx.web.v1.who import author_of, only_agent
+from emocx_pbx.web.v1.who import only_agent
 
 
 def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:
@@ -66,48 +64,30 @@ async def export_grades(request: web.Request) -> web.StreamResponse:
 @idempotent
 async def override_grade(request: web.Request) -> web.Response:
     """Give a part another score; the old grade stays visible."""
-    body = await body_of(request, OverrideBody)
-    return await _revise(request, "override", body.reason, body.score)
+    body, parts = await body_of(request, OverrideBody), parts_of(request)
+    rubric = await deeds.rubric_in_force(parts.store, parts.settings.rubric_path())
+    call_id, index = request.match_info["call_id"], _segment_of(request)
+    row = await deeds.override(
+        parts.store, rubric, call_id, index, body.score, body.reason, actor_of(request)
+    )
+    return json_answer(request, item_of(row), 201)
 
 
 @scoped("grades:write", "admin", "supervisor", "agent")
 @idempotent
 async def dispute_grade(request: web.Request) -> web.Response:
-    """Contest a grade; an agent only his own. A supervisor answers by overriding it."""
-    body = await body_of(request, DisputeBody)
-    return await _revise(request, "dispute", body.reason)
+    """Contest a grade; an agent only their own. A supervisor answers by overriding it."""
+    body, store = await body_of(request, DisputeBody), parts_of(request).store
+    call_id, index = request.match_info["call_id"], _segment_of(request)
+    row = await deeds.dispute(store, call_id, index, body.reason, actor_of(request), own=only_agent(request))
+    return json_answer(request, item_of(row), 201)
 
 
-async def _revise(request: web.Request, kind: GradeKind, reason: str, score: float = 0.0) -> web.Response:
-    parts, call_id = parts_of(request), request.match_info["call_id"]
-    store, index, own = parts.store, _segment_of(request), only_agent(request)
-    segment = next((s for s in await store.segments(call_id) if s.index == index), None)
-    revisions = [r for r in await store.grades_of_call(call_id) if r.segment == index]
-    if segment is None or not revisions or (own is not None and segment.agent != own):
-        raise web.HTTPNotFound(text="no such grade")
-    author, newest = author_of(request), revisions[-1]
-    if kind == "override":
-        rubric = load_rubric(parts.settings.rubric_path())
-        grade = overridden(newest.grade, score, rubric, author, reason)
-    else:
-        grade = disputed(newest.grade, author, reason)
-    row = await store.revise_grade(
-        call_id, index, grade, kind=kind, author=author, reason=reason,
-        events=lambda row: [
-            grade_revised(
-                segment, row.grade, newest.grade, revision=row.revision, kind=row.kind, author=row.author,
-                reason=row.reason, at=row.at,
-            )
-        ],
-    )  # fmt: skip
-    await store.audit.add(
-        actor_of(request), f"grade.{kind}", f"{call_id}/{index}", {"score": newest.grade.score},
-        {"score": grade.score, "revision": row.revision},
-    )  # fmt: skip
-    item = GradeItem(
+def item_of(row: GradeRow) -> GradeItem:
+    """A revision as the API gives it."""
+    return GradeItem(
         row.call_id, row.segment, row.revision, row.kind, row.at, row.author, row.reason, row.grade
     )
-    return json_answer(request, item, 201)
 
 
 def _segment_of(request: web.Request) -> int:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 
 import msgspec
 from aiohttp import web
 
+from emocx_pbx.dispatch.numbers import masked
 from emocx_pbx.dispatch.queries import Caller
+from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.store.list_rows import Place
 from emocx_pbx.store.lists import place_of_decision
 from emocx_pbx.web.identity.access import scoped
+from emocx_pbx.web.identity.sessions import actor_of, visitor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
@@ -26,15 +28,36 @@ async def post_query(request: web.Request) -> web.Response:
     """Decide a chat query. With a callback_number Asterisk calls the customer into the chosen queue."""
     parts = parts_of(request)
     body = await body_of(request, QueryBody)
-    # The pattern lets nothing else through; what is left may be put into a Dial string.
-    number = re.sub(r"[ ()/.-]", "", body.callback_number) if body.callback_number else None
+    number = None
+    if body.callback_number is not None:
+        _may_place(request)
+        # All that may be refused, before anything is decided; E.164 alone gets into a Dial string.
+        number = parts.dialling.admit(body.callback_number)
+        parts.dialling.take(number)
     call_id = parts.call_back.new_call_id() if number else None
     caller = Caller(call_id, body.customer, body.default_queue, body.optout, body.attributes)
     decision = await parts.doors.by_text(body.text, caller)
     if number and call_id:
+        await parts.store.audit.add(
+            actor_of(request), "call.placed", call_id, None, {"number": masked(number)}
+        )
         await parts.call_back.ring(number, call_id, decision, body.customer, body.optout)
     answer = msgspec.convert(msgspec.to_builtins(decision) | {"call_id": call_id}, QueryAnswer)
     return json_answer(request, answer, 202 if number else 200)
+
+
+def _may_place(request: web.Request) -> None:
+    """Calls cost money: a scope of its own, and supervisors only if the settings say so.
+
+    Raises:
+        NotAllowedError: the visitor may not.
+    """
+    visitor = visitor_of(request)
+    role = visitor.user.role if visitor.user else ""
+    allowed = role == "admin" or (role == "supervisor" and parts_of(request).settings.dialling.supervisors)
+    if not allowed and "calls:place" not in visitor.scopes:
+        needed = "dialling.supervisors is off" if role else "the token lacks the scope calls:place"
+        raise NotAllowedError(f"callback_number: {needed}")
 
 
 @scoped("queries:write", "admin", "supervisor")
@@ -84,7 +107,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             202: Answer("Decided, and the customer is being called.", QueryAnswer),
         },
         body=QueryBody,
-        refusals=(502, 503),
+        refusals=(403, 429, 502, 503),
         headers=HEADERS,
     ),
     get(

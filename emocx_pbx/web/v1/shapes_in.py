@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from emocx_pbx.dispatch.numbers import MAX_CHARS
+from emocx_pbx.settings.names import CustomerKey, QueueName
 from emocx_pbx.store.list_rows import Outcome
 from emocx_pbx.store.rows import DeliveryState
 
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(min_length=1, max_length=10_000)]
-Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:@-]{1,128}\Z")]
-QueueName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,80}\Z")]
-Number = Annotated[str, Meta(pattern=r"^\+?[0-9][0-9 ()/.-]{1,24}\Z")]
+Number = Annotated[str, Meta(min_length=1, max_length=MAX_CHARS)]
 Cursor = Annotated[str, Meta(max_length=400)]
 Time = Annotated[float, Meta(ge=0, le=253_402_300_799)]
 Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
@@ -32,10 +32,10 @@ class QueryBody(Strict, frozen=True):
     """A chat query."""
 
     text: Text
-    customer: Key | None = None
+    customer: CustomerKey | None = None
     """The CRM's key of the customer."""
     callback_number: Number | None = None
-    """Number to call and connect with the chosen queue."""
+    """Number to call and connect with the chosen queue; which numbers are called says [dialling]."""
     default_queue: QueueName | None = None
     """Where the query goes when no rule of the policy fires."""
     attributes: dict[str, Annotated[str, Meta(max_length=200)]] = {}
@@ -48,7 +48,7 @@ class PreviewBody(Strict, frozen=True):
     """A query that is only tried."""
 
     text: Text
-    customer: Key | None = None
+    customer: CustomerKey | None = None
     default_queue: QueueName | None = None
     attributes: dict[str, Annotated[str, Meta(max_length=200)]] = {}
 

@@ -105,7 +105,7 @@ class GradeItem(msgspec.Struct, frozen=True):
 
 
 class CallAnswer(msgspec.Struct, frozen=True):
-    """All that is known of one call; an agent gets his own parts' grades alone."""
+    """All that is known of one call; an agent gets only their own parts, and what was heard in them."""
 
     call: CallItem
     tapped_at: float | None

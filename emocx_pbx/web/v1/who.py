@@ -1,18 +1,13 @@
-"""Whose calls a request may see, and who signs what it changes."""
+"""Whose calls a request may see."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.web.identity.sessions import actor_of, visitor_of
+from emocx_pbx.web.identity.sessions import visitor_of
 
 
 def only_agent(request: web.Request) -> str | None:
     """The agent to whose calls the visitor is restricted; None for those who see all."""
     user = visitor_of(request).user
     return (user.agent or "") if user is not None and user.role == "agent" else None
-
-
-def author_of(request: web.Request) -> str:
-    """Who signs a revision."""
-    return actor_of(request).name

@@ -1,14 +1,14 @@
-"""Numbers: read as people write them, and nothing dialled that may cost a fortune."""
+"""Numbers: read as people write them, the same by every door."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emocx_pbx.chat.numbers import masked, may_call, read_number
+from emocx_pbx.dispatch.numbers import masked, read_number, spellings
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,28 @@ def test_whatever_is_written_only_a_number_comes_out(written: str, country: str)
     assert number is None or re.fullmatch(r"\+[1-9][0-9]{6,14}", number, re.ASCII)
 
 
-def test_only_allowed_numbers_are_called() -> None:
-    prefixes, blocked = ("+4930", "+49"), ("+49900",)
-    assert may_call("+4930123456", prefixes, blocked)
-    assert not may_call("+49900123456", prefixes, blocked)
-    assert not may_call("+88213000000", prefixes, blocked)
-    assert not may_call("+4930123456", (), ())
+@given(
+    st.text(alphabet="+0123456789 ()/.-\u00a0\u2013x;#aE\u0663", max_size=50),
+    st.sampled_from(["", "DE", "US", "IT"]),
+)
+@settings(max_examples=2000)
+def test_no_spelling_of_digits_breaks_the_reader(written: str, country: str) -> None:
+    number = read_number(written, country)
+    assert number is None or re.fullmatch(r"\+[1-9][0-9]{6,14}", number, re.ASCII)
+    assert number is None or read_number(number) == number
+
+
+def test_a_number_is_found_however_the_pbx_wrote_it() -> None:
+    found = spellings("+49 (0)30 / 123456", "DE")
+    assert {"+4930123456", "004930123456", "4930123456", "030123456", "30123456"} <= set(found)
+    assert spellings("anonymous") == ("anonymous",)
+
+
+def test_a_country_is_named_by_its_letters_or_its_code() -> None:
+    assert read_number("030 123456", "DE") == read_number("030 123456", "+49") == "+4930123456"
+    assert read_number("(415) 555-2671", "US") == "+14155552671"
+    assert read_number("06 1234 5678", "IT") == "+390612345678"
+    assert read_number("030 123456", "XX") is None
 
 
 def test_a_number_is_shown_by_its_end() -> None:

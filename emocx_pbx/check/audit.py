@@ -1,0 +1,28 @@
+"""The part of the check that holds the audit log against its hashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emocx_pbx.check.finding import Finding
+from emocx_pbx.errors import StoreError
+
+
+def audit_finding(path: Path) -> Finding | None:
+    """Whether every entry is there as it was written; None: no service has run yet."""
+    from emocx_pbx.store.audit import verify_file
+
+    if not path.is_file():
+        return None
+    try:
+        chain = verify_file(path)
+    except StoreError as error:
+        return Finding("fail", "audit", str(error), "is that the database, and may this user read it?")
+    if chain is None:
+        return Finding("warn", "audit", "the log has no hashes yet", "start the service once: it adds them")
+    if chain.problem:
+        return Finding(
+            "fail", "audit", f"the audit log was changed: {chain.problem}",
+            "somebody wrote to the database beside the service: compare with a backup",
+        )  # fmt: skip
+    return Finding("ok", "audit", f"{chain.entries} entries, none missing or changed; newest: {chain.head}")

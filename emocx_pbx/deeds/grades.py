@@ -1,0 +1,216 @@
+"""Deeds on grades: a supervisor's own score, an agent's dispute, grading again; by the rubric in force."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from emocx_pbx.calls.call_state import Rules
+from emocx_pbx.calls.grades import graded_part
+from emocx_pbx.calls.stored import stored_state
+from emocx_pbx.domain import Grade, Segment
+from emocx_pbx.errors import InputError, NotFoundError
+from emocx_pbx.grading.revisions import disputed, overridden
+from emocx_pbx.grading.rubric import Rubric, load_rubric
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.database import Store
+from emocx_pbx.store.grades import Revision
+from emocx_pbx.store.rows import GradedSegment, GradeRow
+
+#: Longest reason of a revision or correction: it is kept for ever and sent to receivers.
+REASON_CHARS: Final = 500
+
+#: People's own words, which another rubric does not undo.
+_BY_PEOPLE: Final = frozenset({"override", "dispute"})
+
+
+async def rubric_in_force(store: Store, path: Path | None) -> Rubric:
+    """The rubric that the service grades by, whatever its file says by now.
+
+    Args:
+        store: where the service says which one it took at its start.
+        path: the settings' rubric file, for a database on which no service ran yet.
+
+    Raises:
+        SettingsError: there is none in the store, and the file is wrong.
+    """
+    return await store.in_force.rubric() or load_rubric(path)
+
+
+async def override(
+    store: Store,
+    rubric: Rubric,
+    call_id: str,
+    segment: int,
+    score: float,
+    reason: str,
+    by: Actor,
+    author: str | None = None,
+) -> GradeRow:
+    """Append a grade of somebody's own; the old one stays visible.
+
+    Args:
+        store: where grades are kept.
+        rubric: the one in force; gives the letter.
+        call_id: of the call.
+        segment: which part of it.
+        score: 0 to 100.
+        reason: why, 1 to REASON_CHARS characters.
+        by: who does it.
+        author: who says so to people and receivers; default: who does it.
+
+    Raises:
+        InputError: the score is no number from 0 to 100, or the reason is missing or too long.
+        NotFoundError: no such part was graded.
+    """
+    reason, author = checked_reason(reason), author or by.name
+    if not (math.isfinite(score) and 0 <= score <= 100):
+        raise InputError("A score is a number from 0 to 100.")
+
+    def revise(part: Segment, newest: GradeRow) -> Revision:
+        grade = overridden(newest.grade, score, rubric, author, reason)
+        return Revision("override", grade, author, reason, by)
+
+    return _found(await store.revise_grade(call_id, segment, revise))
+
+
+async def dispute(
+    store: Store,
+    call_id: str,
+    segment: int,
+    reason: str,
+    by: Actor,
+    author: str | None = None,
+    own: str | None = None,
+) -> GradeRow:
+    """Append that a grade is contested; a supervisor answers by an override.
+
+    Args:
+        store: where grades are kept.
+        call_id: of the call.
+        segment: which part of it.
+        reason: why, 1 to REASON_CHARS characters.
+        by: who does it.
+        author: who says so to people and receivers; default: who does it.
+        own: the agent who alone may be meant; None: any.
+
+    Raises:
+        InputError: the reason is missing or too long.
+        NotFoundError: no such part was graded, or it is another agent's.
+    """
+    reason, author = checked_reason(reason), author or by.name
+
+    def revise(part: Segment, newest: GradeRow) -> Revision:
+        if own is not None and part.agent != own:
+            raise NotFoundError("no such grade")
+        return Revision("dispute", disputed(newest.grade, author, reason), author, reason, by)
+
+    return _found(await store.revise_grade(call_id, segment, revise))
+
+
+@dataclass(frozen=True, slots=True)
+class Regraded:
+    """What another rubric makes of one part of a call."""
+
+    part: GradedSegment
+    """As it was graded before."""
+    grade: Grade
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """What grading again came to."""
+
+    changes: tuple[Regraded, ...]
+    looked_at: int
+    left_to_people: int
+    """Parts whose newest word is a person's, or whose call is gone."""
+
+
+async def recompute(
+    store: Store,
+    rubric: Rubric,
+    since: float,
+    until: float,
+    limit: int,
+    by: Actor,
+    author: str | None = None,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Recomputed:
+    """Append a revision where a rubric gives another grade; people's own words stand.
+
+    Args:
+        store: where calls are kept.
+        rubric: to grade by.
+        since: Unix seconds; parts that began not before.
+        until: Unix seconds; parts that began before.
+        limit: most parts that are looked at, the newest first.
+        by: who does it.
+        author: who wants it, kept with each revision; default: who does it.
+        dry_run: change nothing.
+        progress: told the share done, 0 to 1.
+    """
+    reason, author = f"recomputed by rubric {rubric.version}", author or by.name
+    changes: list[Regraded] = []
+    kept = 0
+    graded = await store.grades(since, until, limit=limit)
+    for done, newest in enumerate(graded):
+        progress(done / len(graded))
+        row = newest.row
+        detail = await store.call(row.call_id)
+        if detail is None or row.kind in _BY_PEOPLE:
+            kept += 1
+            continue
+        call = stored_state(detail, Rules(rubric))
+        new = graded_part(call, call.segments[row.segment], rubric)
+        if (new.score, new.letter, new.rubric) == (row.grade.score, row.grade.letter, row.grade.rubric):
+            continue
+        revision = Revision("recomputed", new, author, reason, by)
+        if not dry_run and not await _regrade(store, row, revision):
+            kept += 1
+            continue
+        changes.append(Regraded(newest, new))
+    return Recomputed(tuple(changes), len(graded), kept)
+
+
+async def _regrade(store: Store, seen: GradeRow, revision: Revision) -> bool:
+    """Append the revision unless somebody had a word meanwhile."""
+
+    def revise(part: Segment, newest: GradeRow) -> Revision:
+        if newest.revision != seen.revision:
+            raise _Meanwhile
+        return revision
+
+    try:
+        return await store.revise_grade(seen.call_id, seen.segment, revise) is not None
+    except _Meanwhile:
+        return False
+
+
+class _Meanwhile(InputError):
+    """Somebody was quicker."""
+
+
+def checked_reason(reason: str) -> str:
+    """A reason as it is kept.
+
+    Raises:
+        InputError: there is none, or it is too long.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise InputError("A reason is needed.")
+    if len(reason) > REASON_CHARS:
+        raise InputError(f"A reason has at most {REASON_CHARS} characters.")
+    return reason
+
+
+def _found(row: GradeRow | None) -> GradeRow:
+    if row is None:
+        raise NotFoundError("no such grade")
+    return row

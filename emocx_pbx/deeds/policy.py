@@ -1,0 +1,68 @@
+"""The deed of changing the policy: checked, and saved as the file that the service reads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from emocx_pbx.errors import InputError
+from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.routing.policy import parse_policy, policy_text, unknown_queues
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.audit import Entry
+from emocx_pbx.store.database import Store
+
+
+async def save_policy(
+    store: Store, path: Path | None, text: str, based_on: str, queues: Mapping[str, QueueState], by: Actor
+) -> None:
+    """Replace the policy file; the caller lets the service read it again.
+
+    Args:
+        store: whose audit log notes both texts.
+        path: the policy file; None: the built-in policy, which stays.
+        text: TOML.
+        based_on: `digest` of the text that the change began with.
+        queues: of the PBX; empty: unknown.
+        by: who does it.
+
+    Raises:
+        InputError: the built-in policy, a queue that the PBX has not, or the file was changed meanwhile.
+        SettingsError: the text is no policy.
+        OSError: the file can't be written.
+    """
+    if path is None:
+        raise InputError("The built-in policy can't be changed: name a file in routing.policy.")
+    policy = parse_policy(text)
+    if queues and (unknown := unknown_queues(policy, queues)):
+        raise InputError("; ".join(unknown))  # the service would refuse it, too
+    before = policy_text(path) if _exists(path) else ""
+    if digest(before) != based_on:
+        raise InputError("The file was changed meanwhile by somebody else. Load it again.")
+    entry = Entry(by, "policy.saved", path.name, {"text": before}, {"text": text})
+    await store.audit.around(entry, lambda: write(path, text))
+
+
+def _exists(path: Path) -> bool:
+    return path.exists()
+
+
+def digest(text: str) -> str:
+    """Tells whether a file is still the one that a form began with."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file at once, also in a crash; the former one stays beside it as .bak."""
+    draft = path.with_name(f".{path.name}.new")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text if text.endswith("\n") else text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if path.exists():
+        draft.chmod(path.stat().st_mode & 0o777)
+        backup = path.with_name(f"{path.name}.bak")
+        backup.write_bytes(path.read_bytes())
+    draft.replace(path)

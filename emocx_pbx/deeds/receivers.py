@@ -1,0 +1,109 @@
+"""Deeds on receivers of events: added, changed, given a new secret, switched, tested, removed."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+
+from emocx_pbx.errors import InputError, NotFoundError, SettingsError
+from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.database import Store
+from emocx_pbx.webhooks.endpoints import check_endpoints
+from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.signing import PREFIX
+
+
+def described(name: str, url: str, events: Collection[str], timeout_s: float) -> WebhookSettings:
+    """A receiver as a door describes it, with a new secret.
+
+    Raises:
+        InputError: a wrong name or address.
+    """
+    wanted = tuple(kind for kind in EVENT_TYPES if kind in events)
+    receiver = WebhookSettings(name=name, url=url, secret=new_secret(), events=wanted, timeout_s=timeout_s)
+    try:
+        check_endpoints([receiver])
+    except SettingsError as error:
+        # Without the place in a settings file, which a door has not.
+        raise InputError(
+            str(error).partition("): ")[2] or str(error).partition(").")[2] or str(error)
+        ) from None
+    return receiver
+
+
+async def add_receiver(store: Store, receiver: WebhookSettings, by: Actor) -> str:
+    """A new receiver; what is returned, its secret, is shown once.
+
+    Raises:
+        InputError: the name is taken.
+    """
+    await store.receivers.add(receiver, by)
+    return receiver.secret
+
+
+async def change_receiver(store: Store, receiver: WebhookSettings, by: Actor) -> None:
+    """Another address, other events or another deadline; the secret stays.
+
+    Raises:
+        InputError: there is none of that name in the store.
+    """
+    await store.receivers.change(receiver, by)
+
+
+async def rotate_secret(store: Store, name: str, overlap_s: float, by: Actor) -> str:
+    """A new secret, shown once; for a time the old one signs too.
+
+    Raises:
+        InputError: there is none of that name in the store.
+    """
+    secret = new_secret()
+    await store.receivers.rotate(name, secret, overlap_s, by)
+    return secret
+
+
+async def switch_receiver(store: Store, name: str, by: Actor, *, on: bool, reason: str = "") -> None:
+    """Send nothing more for now, or again, also what waited.
+
+    Raises:
+        NotFoundError: there is no such receiver.
+    """
+    _known(store, name)
+    if on:
+        await store.receivers.enable(name, by)
+    else:
+        await store.receivers.disable(name, reason or f"switched off by {by.name}", by)
+
+
+async def remove_receiver(store: Store, name: str, by: Actor) -> None:
+    """Remove a stored receiver with what it was still owed.
+
+    Raises:
+        InputError: there is none of that name in the store.
+    """
+    await store.receivers.remove(name, by)
+
+
+async def probe_receiver(
+    store: Store, name: str, send: Callable[[str], Awaitable[Outcome]], by: Actor
+) -> Outcome:
+    """Send a signed test event now.
+
+    Raises:
+        NotFoundError: there is no such receiver.
+    """
+    _known(store, name)
+    outcome = await send(name)
+    await store.audit.add(by, "webhook.tested", name, None, {"status": outcome.status})
+    return outcome
+
+
+def new_secret() -> str:
+    """A random secret by Standard Webhooks."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _known(store: Store, name: str) -> None:
+    if not any(receiver.name == name for receiver in store.receivers.current()):
+        raise NotFoundError(f"there is no receiver {name}")

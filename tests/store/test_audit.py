@@ -1,0 +1,139 @@
+"""The audit log: every entry stays as it was written, and whoever changes one is found out."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from emocx_pbx.check.audit import audit_finding
+from emocx_pbx.deeds.logins import LISTED, WINDOW_S, RefusedLogins
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.audit import verify_file
+from emocx_pbx.store.database import Store
+
+BOTH = "DELETE FROM audit WHERE audit_id = {0}; DELETE FROM audit_chain WHERE audit_id = {0}"
+KIM = Actor("kim", "192.0.2.1")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(tmp_path, clock):
+    opened = await Store.open(tmp_path / "emocx.db", clock=clock)
+    for n in range(5):
+        clock.now += 100.0
+        await opened.audit.add(KIM, "user.changed", f"user {n}", {"role": "agent"}, {"role": "admin"})
+    yield opened
+    await opened.close()
+
+
+def problem(tmp_path: Path) -> str:
+    chain = verify_file(tmp_path / "emocx.db")
+    assert chain is not None
+    return chain.problem
+
+
+async def test_an_untouched_log_holds(store, tmp_path):
+    assert problem(tmp_path) == ""
+    found = audit_finding(tmp_path / "emocx.db")
+    assert found and found.level == "ok" and "5 entries" in found.what
+    assert audit_finding(tmp_path / "none.db") is None
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE audit SET actor = 'eve'", "DELETE FROM audit", "DELETE FROM audit_chain"]
+)
+async def test_it_can_be_neither_changed_nor_shortened(store, tmp_path, change):
+    direct = sqlite3.connect(tmp_path / "emocx.db")
+    with pytest.raises(sqlite3.IntegrityError, match="audit log is never"):
+        direct.execute(change)
+    direct.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE audit SET actor = 'eve' WHERE audit_id = 3", "entry 3 is not as it was written"),
+        ("DELETE FROM audit WHERE audit_id = 2", "entry 2 is missing"),
+        (BOTH.format(5), "entries 5 to 5 are missing"),
+        (BOTH.format(1), "entry 1 is missing"),
+        ("INSERT INTO audit (at, actor, address, action, subject) VALUES (1, 'e', '', 'x', 'y')", "entry 6"),
+    ],
+)
+async def test_who_takes_the_triggers_away_is_found_out(store, tmp_path, change, told):
+    direct = sqlite3.connect(tmp_path / "emocx.db")
+    for (name,) in direct.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        direct.execute(f"DROP TRIGGER {name}")
+    direct.executescript(change)
+    direct.close()
+    assert told in problem(tmp_path)
+    found = audit_finding(tmp_path / "emocx.db")
+    assert found and found.level == "fail"
+
+
+async def test_its_own_retention_lets_old_entries_go_and_the_chain_goes_on(store, tmp_path, clock):
+    assert await store.audit.cut(before=1301.0) == 3
+    assert [row.subject for row in await store.audit.rows()] == ["audit log", "user 4", "user 3"]
+    assert problem(tmp_path) == ""
+    clock.now = 5000.0
+    assert await store.audit.cut(before=4000.0) == 3
+    assert await store.audit.cut(before=4000.0) == 0
+    assert problem(tmp_path) == ""
+    direct = sqlite3.connect(tmp_path / "emocx.db")
+    direct.executescript("INSERT INTO audit_cut VALUES (7, 'f'); DELETE FROM audit WHERE audit_id = 7")
+    direct.close()
+    assert problem(tmp_path) != ""
+
+
+async def test_entries_of_before_the_chain_get_theirs_once(tmp_path, clock):
+    store = await Store.open(tmp_path / "emocx.db", clock=clock)
+    await store.audit.add(KIM, "user.added", "user")
+    await store.close()
+    direct = sqlite3.connect(tmp_path / "emocx.db")
+    direct.executescript("DROP TRIGGER audit_chain_goes_with_its_entries; DELETE FROM audit_chain")
+    direct.close()
+    store = await Store.open(tmp_path / "emocx.db", clock=clock)
+    await store.audit.add(KIM, "user.added", "another")
+    assert problem(tmp_path) == ""
+    await store.close()
+
+
+async def test_entries_of_many_at_once_form_one_chain(store, tmp_path):
+    await asyncio.gather(*(store.audit.add(KIM, "user.changed", f"n {n}") for n in range(20)))
+    assert problem(tmp_path) == ""
+
+
+async def test_a_file_that_can_not_be_written_notes_nothing(store):
+    from emocx_pbx.store.audit import Entry
+
+    def fails() -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        await store.audit.around(Entry(KIM, "policy.saved", "policy.toml"), fails)
+    assert await store.audit.rows(action="policy.") == []
+
+
+async def test_of_a_flood_of_refused_logins_only_the_number_is_noted(store, clock):
+    refused = RefusedLogins(store.audit, clock)
+    for _ in range(LISTED + 500):
+        await refused.note(None, "198.51.100.1", "password")
+    assert len(await store.audit.rows(action="session.refused", limit=1000)) == LISTED
+    clock.now += WINDOW_S
+    await refused.note("kim", "198.51.100.1", "password")
+    newest, many = await store.audit.rows(action="session.refused", limit=2)
+    assert (newest.subject, newest.address, many.after) == ("kim", "198.51.100.1", '{"number":500}')
