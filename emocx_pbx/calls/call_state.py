@@ -39,6 +39,7 @@ from emocx_pbx.calls.grades import disposition_of
 from emocx_pbx.calls.happenings import (
     CallbackBegun,
     Changed,
+    CustomerErased,
     Decided,
     Ended,
     FinishDue,
@@ -180,6 +181,9 @@ class CallState:
                 return heard.tap_started(self, happening)
             case TapEnded() | TapLost():
                 return heard.tap_over(self, happening, now)
+            case CustomerErased():
+                self.customer, self.caller = None, None
+                return [Show(Changed(self.call_id))]
             case GradeDue(index=index):
                 return parts.grade_due(self, index, now)
             case FinishDue():

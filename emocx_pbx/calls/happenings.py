@@ -35,6 +35,13 @@ class OptedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerErased:
+    """The customer was erased while the call goes on: nothing held of it may point to them."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TapLost:
     """A worker died: nothing more will come of this tap."""
 
@@ -65,6 +72,7 @@ Happening = (
     | DecidedQuery
     | CallbackBegun
     | OptedOut
+    | CustomerErased
     | WentTo
     | TapStarted
     | TapEnded

@@ -13,7 +13,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -33,7 +33,7 @@ from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.calls.call_state import CallState, Rules
 from emocx_pbx.calls.consent import Consent
-from emocx_pbx.calls.happenings import CallbackBegun, Told
+from emocx_pbx.calls.happenings import CallbackBegun, CustomerErased, Told
 from emocx_pbx.calls.journeys import Hands, Journeys
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.recovery import Recovery
@@ -269,12 +269,17 @@ class Service:
                 reload=self.reload,
                 test_receiver=sending.test,
                 workers=lambda: tuple(w.ready for w in self.pool.workers if w.ready is not None),
+                forget=self._forget_customers,
                 on_events=on_events,
                 on_receivers=sending.receivers_changed,
             ),
             uuid.uuid4().hex[:8],
         )
         return self._web
+
+    def _forget_customers(self, call_ids: Sequence[str]) -> None:
+        for call_id in call_ids:
+            self.journeys.put(CustomerErased(call_id))
 
     # Calls that the dialplan names.
 

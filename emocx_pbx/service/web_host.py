@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,6 +44,7 @@ from emocx_pbx.web.messages import (
     BoardNow,
     CannotListen,
     Counted,
+    CustomerForgotten,
     Decide,
     Decided,
     Done,
@@ -104,6 +105,8 @@ class Behind:
     reload: Callable[[], asyncio.Task[list[ModelsLoaded]]]
     test_receiver: Callable[[str], Awaitable[Outcome]]
     workers: Callable[[], tuple[Ready, ...]]
+    forget: Callable[[Sequence[str]], None]
+    """Told of calls that go on, whose customers were erased."""
     on_events: Callable[[], None]
     """Told that the web process wrote events into the store."""
     on_receivers: Callable[[], None]
@@ -273,6 +276,8 @@ class WebHost:
                 behind.metrics.set("live_watchers", watchers)
             case BecameCall(decision, caller):
                 behind.queries.became_call(decision, caller)
+            case CustomerForgotten(call_ids):
+                behind.forget(call_ids)
             case StoreWritten("events"):
                 behind.on_events()
             case StoreWritten():

@@ -71,6 +71,12 @@ class TryOut(Message, frozen=True):
     caller: Caller
 
 
+class CustomerForgotten(Message, frozen=True):
+    """The customers of these calls, which go on, were erased; not answered."""
+
+    call_ids: tuple[str, ...]
+
+
 class BecameCall(Message, frozen=True):
     """A query decided on without a call becomes this caller's call; not answered."""
 

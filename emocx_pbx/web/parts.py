@@ -85,6 +85,8 @@ class Parts:
     """Unix seconds."""
     workers: Callable[[], Sequence[Ready]] = tuple
     """What each analysis worker said of its models."""
+    forget: Callable[[Sequence[str]], None] = lambda calls: None
+    """Told of calls that go on, whose customers were erased."""
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)

@@ -164,6 +164,7 @@ def _parts(settings: Settings, store: Store, controller: Controller, live: LiveF
         test_webhook=controller.test_receiver,
         clock=time.time,
         workers=lambda: controller.state.workers,
+        forget=controller.forget,
     )
 
 

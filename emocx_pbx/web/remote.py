@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from emocx_pbx.web.messages import (
     BoardChanged,
     BoardNow,
     Counted,
+    CustomerForgotten,
     Decide,
     Decided,
     Done,
@@ -189,6 +190,11 @@ class Controller:
     def became_call(self, decision: Decision, caller: Caller) -> None:
         """A decided query becomes a call."""
         self.tell(BecameCall(decision, caller))
+
+    def forget(self, call_ids: Sequence[str]) -> None:
+        """The customers of these calls, which go on, were erased."""
+        if call_ids:
+            self.tell(CustomerForgotten(tuple(call_ids)))
 
     async def ring(
         self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool

@@ -47,7 +47,7 @@ async def erase(request: web.Request) -> web.StreamResponse:
     try:
         erased = await deeds.erase(
             parts.store, form.get("customer"), form.get("caller"), actor_of(request),
-            parts.settings.dialling.country,
+            parts.settings.dialling.country, parts.forget,
         )  # fmt: skip
     except (InputError, OSError) as error:
         return await _page(request, 422, str(error))
