@@ -212,7 +212,7 @@ class Stop(Message, frozen=True):
 
 Asking = Decide | TryOut | Ring | ReloadAll | TestReceiver | ReadMetrics
 Answering = Decided | TriedOut | Done | ReloadedAll | Tested | MetricsText | Failed
-FromWeb = Listening | CannotListen | Counted | BecameCall | StoreWritten | Asking
+FromWeb = Listening | CannotListen | Counted | BecameCall | CustomerForgotten | StoreWritten | Asking
 ToWeb = (
     StateNow
     | BoardNow
