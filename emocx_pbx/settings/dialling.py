@@ -36,9 +36,11 @@ class DiallingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Whether supervisors may place calls by the API, as administrators and tokens with calls:place may."""
 
 
-def dialling_problems(dialling: DiallingSettings) -> list[tuple[str, str]]:
-    """Place and problem of what is wrong in itself."""
+def dialling_problems(dialling: DiallingSettings, *, call_backs: bool) -> list[tuple[str, str]]:
+    """Place and problem of what is wrong in itself, or for a chat that calls back."""
     found = []
+    if call_backs and not (dialling.country or dialling.regions):
+        found.append(("chat.call_backs", "needs dialling.country or dialling.regions: whom may it call?"))
     for i, prefix in enumerate(dialling.prefixes):
         if any(prefix.startswith(blocked) for blocked in dialling.blocked):
             found.append((f"dialling.prefixes[{i}]", f"{prefix} is in dialling.blocked too"))

@@ -336,9 +336,7 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
         if not is_network(one)
     ]
     found += chat_problems(settings.chat)
-    found += dialling_problems(settings.dialling)
-    if settings.chat.call_backs and not (settings.dialling.country or settings.dialling.regions):
-        found.append(("chat.call_backs", "needs dialling.country or dialling.regions: whom may it call?"))
+    found += dialling_problems(settings.dialling, call_backs=settings.chat.call_backs)
     found += recording_problems(settings.recordings)
     found += delivery_problems(settings.delivery)
     names = [hook.name for hook in settings.webhooks]
