@@ -26,7 +26,7 @@ from emocx_pbx.store.connection import QUERIES, Connection, Row
 #: What the first entry's hash covers in place of one before.
 BEGIN: Final = "0" * 64
 #: The schema from which on there are hashes.
-CHAINED: Final = 15
+CHAINED: Final = 13
 #: Action of the entry that tells of the log's own retention.
 CUT: Final = "audit.cut"
 #: The service itself.

@@ -25,10 +25,10 @@ class Migration:
 
 
 def migrations(directory: Path = MIGRATIONS) -> list[Migration]:
-    """The directory's migrations in their order; a number that never was shipped may be missing.
+    """The directory's migrations, 1, 2, 3... without a gap.
 
     Raises:
-        StoreError: a file is misnamed, or a number is twice there.
+        StoreError: a file is misnamed, or a number is missing or twice there.
     """
     found: list[Migration] = []
     for path in sorted(directory.glob("*.sql")):
@@ -36,8 +36,8 @@ def migrations(directory: Path = MIGRATIONS) -> list[Migration]:
         if match is None:
             raise StoreError(f"{path.name}: a migration is named like 0001_what_it_does.sql")
         found.append(Migration(int(match["number"]), path))
-    if not found or found[0].number != 1 or len({m.number for m in found}) != len(found):
-        raise StoreError(f"migrations are not numbered from 1, each once: {[m.path.name for m in found]}")
+    if [m.number for m in found] != list(range(1, len(found) + 1)):
+        raise StoreError(f"migrations are not numbered 1 to {len(found)}: {[m.path.name for m in found]}")
     return found
 
 
@@ -51,12 +51,11 @@ async def migrate(connection: aiosqlite.Connection, directory: Path = MIGRATIONS
     async with connection.execute("PRAGMA user_version") as cursor:
         row = await cursor.fetchone()
     version = int(row[0]) if row else 0
-    newest = known[-1].number
-    if version > newest:
+    if version > len(known):
         raise StoreError(
-            f"the database has schema {version}, this program knows up to {newest}: use a newer one"
+            f"the database has schema {version}, this program knows up to {len(known)}: use a newer one"
         )
-    for migration in (m for m in known if m.number > version):
+    for migration in known[version:]:
         # Two processes may start at once: who gets BEGIN IMMEDIATE second finds the work done.
         script = migration.path.read_text(encoding="utf-8")
         try:
@@ -73,7 +72,7 @@ async def migrate(connection: aiosqlite.Connection, directory: Path = MIGRATIONS
         except sqlite3.Error as error:
             await connection.rollback()
             raise StoreError(f"migration {migration.path.name} failed: {error}") from error
-    return newest
+    return len(known)
 
 
 def statements(script: str) -> list[str]:

@@ -21,11 +21,11 @@ async def connection():
 
 
 async def test_the_shipped_migrations_run_once(connection):
-    assert await migrate(connection) == migrations()[-1].number
+    assert await migrate(connection) == len(migrations())
     assert {"call", "decision", "segment", "reading", "grade", "event", "delivery"} <= await tables(
         connection
     )
-    assert await migrate(connection) == migrations()[-1].number
+    assert await migrate(connection) == len(migrations())
 
 
 async def test_a_failing_migration_leaves_nothing_behind(connection, tmp_path):
@@ -39,7 +39,7 @@ async def test_a_failing_migration_leaves_nothing_behind(connection, tmp_path):
     assert await tables(connection) == {"a", "b"}
 
 
-@pytest.mark.parametrize("names", [["first.sql"], ["0002_x.sql"], ["0001_x.sql", "0001_y.sql"]])
+@pytest.mark.parametrize("names", [["first.sql"], ["0002_x.sql"], ["0001_x.sql", "0003_y.sql"]])
 def test_misnumbered_files_are_refused(tmp_path, names):
     for name in names:
         (tmp_path / name).touch()
