@@ -22,7 +22,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import soundfile
 
-from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted
+from emocx_pbx.analysis.messages import AnnounceTap, ReadingMade, TapEnded, TapStarted
 from emocx_pbx.analysis.pool import ToService, WorkerPool
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
@@ -70,7 +70,7 @@ async def measure(options: argparse.Namespace, taps: int) -> dict[str, Any]:
     assert worker.pid is not None
     uuids = [uuid4() for _ in range(taps)]
     for uuid in uuids:
-        pool.announce_tap(str(uuid), str(uuid), "stereo")
+        worker.send(AnnounceTap(str(uuid), str(uuid), "stereo"))
     cpu, at = cpu_s(worker.pid), time.monotonic()
     # A process of its own, so that pacing does not wait for the receiving side.
     sides = (options.customer, options.agent)

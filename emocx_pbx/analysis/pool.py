@@ -13,10 +13,7 @@ import structlog
 from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.handle import WorkerHandle, WorkerLost
 from emocx_pbx.analysis.messages import (
-    AnnounceListen,
-    AnnounceTap,
     ClassifyText,
-    EndSession,
     LoadModels,
     ModelsLoaded,
     Ready,
@@ -130,34 +127,6 @@ class WorkerPool:
         if not self.workers:
             raise PeerUnavailable("no analysis worker is ready")
         return min(self.workers, key=lambda worker: (not worker.responsive, len(worker.uuids), worker.index))
-
-    def announce_tap(
-        self, uuid: str, call_id: str, mode: str, offset_s: float = 0.0, worker: WorkerHandle | None = None
-    ) -> WorkerHandle:
-        """Announce a tap to the freest worker (or the given one: both taps of a call need the same).
-
-        Raises:
-            PeerUnavailable: no worker is ready.
-        """
-        chosen = worker or self.pick()
-        chosen.send(AnnounceTap(uuid, call_id, mode, offset_s))
-        return chosen
-
-    def announce_listen(self, uuid: str, call_id: str) -> WorkerHandle:
-        """Announce an IVR caller's question to the freest worker.
-
-        Raises:
-            PeerUnavailable: no worker is ready.
-        """
-        chosen = self.pick()
-        chosen.send(AnnounceListen(uuid, call_id))
-        return chosen
-
-    def end_session(self, uuid: str) -> None:
-        """End a tap or question wherever it is; harmless if it is over."""
-        for worker in self.workers:
-            if uuid in worker.uuids:
-                worker.send(EndSession(uuid))
 
     async def classify_text(self, text: str, deadline_s: float) -> TextResult:
         """Scores and topic of a text.

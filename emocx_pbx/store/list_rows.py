@@ -147,27 +147,6 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentCame:
-    """An agent's parts with customers who came in one way."""
-
-    agent: str
-    came: str
-    parts: int
-    scores: Spread
-    newest_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class AgentBin:
-    """An agent's scores in one stretch of time."""
-
-    agent: str
-    bin: int
-    """Number of the stretch, from 0."""
-    scores: Spread
-
-
-@dataclass(frozen=True, slots=True)
 class AgentCell:
     """An agent's scores with customers who came in one way, in one stretch of time."""
 

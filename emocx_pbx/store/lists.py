@@ -14,8 +14,6 @@ import msgspec
 from emocx_pbx.domain import Decision
 from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.list_rows import (
-    AgentBin,
-    AgentCame,
     AgentCell,
     AgentLetter,
     Arm,
@@ -124,18 +122,6 @@ class Views:
         else:
             rows = await self._rows("view_deliveries_of_call", stream=which.call_id, **asked)
         return [DeliveryRow(**{name: row[name] for name in _DELIVERY_FIELDS}) for row in rows]
-
-    async def agents_by_came(self, since: float, until: float, agent: str | None = None) -> list[AgentCame]:
-        """Agents' parts in a time by how their customers came."""
-        rows = await self._sum("view_agents_by_came", "parts", since, until, agent=agent)
-        return [AgentCame(r["agent"], r["came"], r["parts"], _spread(r), r["newest_at"]) for r in rows]
-
-    async def agents_by_bin(
-        self, since: float, until: float, bin_s: float, agent: str | None = None
-    ) -> list[AgentBin]:
-        """Agents' scores by stretches of `bin_s` seconds from `since` on: their trend."""
-        rows = await self._sum("view_agents_by_bin", "graded", since, until, bin_s=bin_s, agent=agent)
-        return [AgentBin(r["agent"], r["bin"], _spread(r)) for r in rows]
 
     async def agents_by_cell(self, since: float, until: float, bin_s: float) -> list[AgentCell]:
         """Agents' scores by how customers came and by stretches of `bin_s` seconds: for rankings."""

@@ -10,12 +10,27 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.analysis.pool import ToService
+from emocx_pbx.analysis.messages import AnnounceListen, AnnounceTap
+from emocx_pbx.analysis.pool import ToService, WorkerHandle, WorkerPool
 
 Samples = npt.NDArray[np.int16]
 DEADLINE_S = 20.0
 M = TypeVar("M")
 T = TypeVar("T")
+
+
+def announce_tap(pool: WorkerPool, uuid: UUID, call_id: str, offset_s: float = 0.0) -> WorkerHandle:
+    """As TapKeeper does: the freest worker expects a stereo tap."""
+    worker = pool.pick()
+    worker.send(AnnounceTap(str(uuid), call_id, "stereo", offset_s))
+    return worker
+
+
+def announce_listen(pool: WorkerPool, uuid: UUID, call_id: str) -> WorkerHandle:
+    """As queries do: the freest worker expects an IVR caller."""
+    worker = pool.pick()
+    worker.send(AnnounceListen(str(uuid), call_id))
+    return worker
 
 
 class Inbox:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from analysis_helpers import Asterisk, Inbox
+from analysis_helpers import Asterisk, Inbox, announce_tap
 
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
@@ -92,7 +92,7 @@ async def test_what_the_other_end_would_not_take_is_not_sent() -> None:
 
 
 async def test_no_message_ends_a_worker_or_its_taps(pool: WorkerPool, inbox: Inbox, uuid: UUID) -> None:
-    worker = pool.announce_tap(str(uuid), "call-1", "stereo")
+    worker = announce_tap(pool, uuid, "call-1")
     asterisk = await Asterisk.connect(worker.port, uuid)
     asterisk.send(0x10, bytes(640))
     await inbox.until(lambda: inbox.of(TapStarted))

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from analysis_helpers import Inbox
+from analysis_helpers import Inbox, announce_tap
 
-from emocx_pbx.analysis.messages import Ready
+from emocx_pbx.analysis.messages import EndSession, Ready
 from emocx_pbx.analysis.pool import WorkerLost, WorkerPool
 
 HERE = Path(__file__).parent
@@ -37,11 +37,11 @@ async def test_taps_go_to_the_freest_worker(make_pool: Callable[..., WorkerPool]
     assert await pool.start()
     await inbox.until(lambda: len(pool.workers) == 2)
     assert len({worker.port for worker in pool.workers}) == 2
-    uuids = [str(uuid4()) for _ in range(4)]
-    chosen = [pool.announce_tap(uuid, uuid, "stereo").index for uuid in uuids]
+    uuids = [uuid4() for _ in range(4)]
+    chosen = [announce_tap(pool, uuid, f"call-{uuid}").index for uuid in uuids]
     assert chosen == [0, 1, 0, 1]
     for uuid in uuids[1::2]:
-        pool.end_session(uuid)
+        pool.workers[1].send(EndSession(str(uuid)))
     await inbox.until(lambda: not pool.workers[1].uuids)
     assert pool.pick().index == 1
 

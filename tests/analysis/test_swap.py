@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
-from analysis_helpers import Asterisk, Inbox
+from analysis_helpers import Asterisk, Inbox, announce_tap
 
 from emocx_pbx.analysis.messages import ReadingMade, Ready, TapEnded
 from emocx_pbx.analysis.pool import WorkerPool
@@ -21,7 +21,7 @@ async def test_a_call_goes_on_with_the_new_model(
 ) -> None:
     pool = make_pool(models_dir=str(tmp_path))
     assert await pool.start()
-    worker = pool.announce_tap(str(uuid), "call-1", "stereo")
+    worker = announce_tap(pool, uuid, "call-1")
     tap = await Asterisk.connect(worker.port, uuid)
     await tap.play(call[0][:104_000], call[1][:104_000])
     await inbox.until(lambda: inbox.of(ReadingMade))

@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 import pytest
-from analysis_helpers import Asterisk, Inbox
+from analysis_helpers import Asterisk, Inbox, announce_listen
 
 from emocx_pbx.analysis.messages import ListenResult, Ready
 from emocx_pbx.analysis.pool import WorkerLost, WorkerPool
@@ -22,7 +22,7 @@ Call = tuple[Samples, Samples]
 
 
 async def listen(pool: WorkerPool, inbox: Inbox, uuid: UUID, samples: Samples) -> ListenResult:
-    worker = pool.announce_listen(str(uuid), "call-1")
+    worker = announce_listen(pool, uuid, "call-1")
     caller = await Asterisk.connect(worker.port, uuid)
     await caller.play(samples)
     kinds = await caller.until_end()
@@ -122,7 +122,7 @@ async def test_a_caller_who_does_not_stop(
 
 
 async def test_a_caller_who_hangs_up(pool: WorkerPool, inbox: Inbox, uuid: UUID, call: Call) -> None:
-    worker = pool.announce_listen(str(uuid), "call-1")
+    worker = announce_listen(pool, uuid, "call-1")
     caller = await Asterisk.connect(worker.port, uuid)
     await caller.play(call[0][:8000])
     await caller.hang_up()

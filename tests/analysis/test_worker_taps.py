@@ -11,10 +11,17 @@ from uuid import UUID, uuid4
 import numpy as np
 import numpy.typing as npt
 import pytest
-from analysis_helpers import Asterisk, Inbox
+from analysis_helpers import Asterisk, Inbox, announce_tap
 from stub_worker import Loud
 
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WorkerStats
+from emocx_pbx.analysis.messages import (
+    EndSession,
+    ReadingMade,
+    SpeechHeard,
+    TapEnded,
+    TapStarted,
+    WorkerStats,
+)
 from emocx_pbx.analysis.pipeline import CallAnalyser
 from emocx_pbx.analysis.pool import WorkerLost, WorkerPool
 from emocx_pbx.domain import Reading, Span
@@ -34,7 +41,7 @@ def expected(call: Call, offset_s: float = 0.0) -> tuple[list[Reading], list[Spa
 async def test_a_stereo_tap_reads_as_the_recording_does(
     pool: WorkerPool, inbox: Inbox, uuid: UUID, call: Call
 ) -> None:
-    worker = pool.announce_tap(str(uuid), "call-1", "stereo", offset_s=30.0)
+    worker = announce_tap(pool, uuid, "call-1", offset_s=30.0)
     tap = await Asterisk.connect(worker.port, uuid)
     await tap.play(*call)
     await tap.hang_up()
@@ -53,11 +60,11 @@ async def test_a_stereo_tap_reads_as_the_recording_does(
 
 
 async def test_a_tap_ended_by_the_controller(pool: WorkerPool, inbox: Inbox, uuid: UUID, call: Call) -> None:
-    worker = pool.announce_tap(str(uuid), "call-1", "stereo")
+    worker = announce_tap(pool, uuid, "call-1")
     tap = await Asterisk.connect(worker.port, uuid)
     await tap.play(call[0][:32000], call[1][:32000])
     await inbox.until(lambda: inbox.of(SpeechHeard))
-    pool.end_session(str(uuid))
+    worker.send(EndSession(str(uuid)))
     kinds = await tap.until_end()
     assert kinds[0] == 0x10 and kinds[-1] == 0x00
     ended = (await inbox.until(lambda: inbox.of(TapEnded)))[0]
@@ -66,7 +73,7 @@ async def test_a_tap_ended_by_the_controller(pool: WorkerPool, inbox: Inbox, uui
 
 
 async def test_a_uuid_opens_once_and_only_when_announced(pool: WorkerPool, inbox: Inbox, uuid: UUID) -> None:
-    worker = pool.announce_tap(str(uuid), "call-1", "stereo")
+    worker = announce_tap(pool, uuid, "call-1")
     stranger = await Asterisk.connect(worker.port, uuid4())
     assert await stranger.until_end() == [0x00]
     tap = await Asterisk.connect(worker.port, uuid)
@@ -94,7 +101,7 @@ async def test_wideband_or_half_samples_end_their_tap_alone(
 ) -> None:
     wrong, half, good = uuid4(), uuid4(), uuid4()
     for uuid in (wrong, half, good):
-        worker = pool.announce_tap(str(uuid), f"call-{uuid}", "stereo")
+        worker = announce_tap(pool, uuid, f"call-{uuid}")
     running = await Asterisk.connect(worker.port, good)
     await running.play(call[0][:8000], call[1][:8000])
     first = await Asterisk.connect(worker.port, wrong)
@@ -116,7 +123,7 @@ async def test_stop_lets_the_last_readings_out(
 ) -> None:
     pool = make_pool()
     assert await pool.start()
-    worker = pool.announce_tap(str(uuid), "call-1", "stereo")
+    worker = announce_tap(pool, uuid, "call-1")
     tap = await Asterisk.connect(worker.port, uuid)
     await tap.play(call[0][:32000], call[1][:32000])
     await inbox.until(lambda: inbox.of(SpeechHeard))
@@ -134,7 +141,7 @@ async def test_stop_lets_the_last_readings_out(
 async def test_a_killed_worker_is_replaced_and_its_taps_told(
     pool: WorkerPool, inbox: Inbox, uuid: UUID, call: Call
 ) -> None:
-    worker = pool.announce_tap(str(uuid), "call-1", "stereo")
+    worker = announce_tap(pool, uuid, "call-1")
     tap = await Asterisk.connect(worker.port, uuid)
     await tap.play(call[0][:8000], call[1][:8000])
     await inbox.until(lambda: inbox.of(TapStarted))
@@ -149,7 +156,7 @@ async def test_a_killed_worker_is_replaced_and_its_taps_told(
     await inbox.until(lambda: pool.ready)
     again = pool.pick()
     assert again is not worker
-    pool.announce_tap(str(uuid), "call-1", "stereo", offset_s=1.0)
+    announce_tap(pool, uuid, "call-1", offset_s=1.0)
     tap = await Asterisk.connect(again.port, uuid)
     await tap.play(*call)
     await tap.hang_up()

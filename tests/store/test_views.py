@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import aiosqlite
@@ -184,12 +184,10 @@ async def test_sums_by_agent(store):
     await tell(store, 1, score=60.0)
     await tell(store, 2, score=80.0)
     await tell(store, 3, came="happy", agents=("eve",), score=None)
-    bob, eve = await store.views.agents_by_came(0.0, 1000.0)
-    assert (bob.agent, bob.came, bob.parts, bob.newest_at) == ("bob", "angry", 2, 210.0)
-    assert bob.scores == Spread(2, 70.0, 200.0)
-    assert (eve.came, eve.parts, eve.scores) == ("happy", 1, Spread(0, None, None))
-    bins = await store.views.agents_by_bin(100.0, 1000.0, 100.0)
-    assert [(b.agent, b.bin, b.scores.mean) for b in bins] == [("bob", 0, 60.0), ("bob", 1, 80.0)]
+    cells = await store.views.agents_by_cell(100.0, 1000.0, 100.0)
+    assert [astuple(cell) for cell in cells] == [
+        ("bob", "angry", 0, 1, 60.0, 3600.0), ("bob", "angry", 1, 1, 80.0, 6400.0)
+    ]  # fmt: skip
     letters = await store.views.agents_by_letter(0.0, 1000.0, "eve")
     assert [(row.letter, row.parts) for row in letters] == [("-", 1)]
 

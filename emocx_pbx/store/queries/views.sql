@@ -127,22 +127,6 @@ SELECT s.* FROM (
 JOIN segment s ON s.call_id = id AND s.number = part
 ORDER BY s.started_at DESC, s.call_id DESC, s.number DESC;
 
--- name: view_agents_by_came(since, until, agent)
--- Every agent's parts by how customers came; squares for the spread.
-SELECT agent, COALESCE(came, 'none') AS came, COUNT(*) AS parts, COUNT(score) AS graded, AVG(score) AS mean,
-    COALESCE(SUM(score * score), 0) AS squares, MAX(started_at) AS newest_at
-FROM segment INDEXED BY segment_list
-WHERE started_at >= :since AND started_at < :until AND (:agent IS NULL OR agent = :agent)
-GROUP BY agent, COALESCE(came, 'none') ORDER BY agent, came;
-
--- name: view_agents_by_bin(since, until, bin_s, agent)
--- Every agent's graded parts by stretches of time, counted from `since`.
-SELECT agent, CAST((started_at - :since) / :bin_s AS INTEGER) AS bin, COUNT(*) AS graded, AVG(score) AS mean,
-    SUM(score * score) AS squares
-FROM segment INDEXED BY segment_list
-WHERE started_at >= :since AND started_at < :until AND score IS NOT NULL AND (:agent IS NULL OR agent = :agent)
-GROUP BY agent, bin ORDER BY agent, bin;
-
 -- name: view_agents_by_cell(since, until, bin_s)
 -- Every agent's scores by how customers came and by stretches of time, counted from `since`.
 SELECT agent, COALESCE(came, 'none') AS came, CAST((started_at - :since) / :bin_s AS INTEGER) AS bin,

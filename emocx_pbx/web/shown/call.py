@@ -184,11 +184,6 @@ def _end(call: CallRow) -> str:
     return by or word("end", call.end_reason)
 
 
-def newest_grades(grades: Sequence[GradeRow]) -> dict[int, GradeRow]:
-    """The valid grade of each part."""
-    return {row.segment: row for row in grades}
-
-
 def _part(detail: CallDetail, segment: Segment, end: float, offset: float, scale: Scale) -> Part:
     rows = [row for row in detail.grades if row.segment == segment.index]
     grade = rows[-1].grade if rows else None
