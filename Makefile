@@ -1,6 +1,6 @@
 # make demo: a real call, end to end.  make test: everything that must hold.  Both set up what they need.
 .DELETE_ON_ERROR:
-.PHONY: setup asterisk browser node demo test lint format lock audit sbom clean
+.PHONY: setup asterisk browser node demo test lint format site lock audit sbom clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,17 +8,21 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.serve asterisk ## one real call on a private Asterisk; RECORDING=file.wav plays your own
 	$(BIN)/emocx-pbx demo --once $(if $(RECORDING),--recording $(RECORDING))
 
-test: lint asterisk browser node ## ruff, mypy and all tests, the real Asterisk's included
+test: lint asterisk browser node ## ruff, mypy, import contracts and all tests, the real Asterisk's included
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.train
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.train
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+site: $(VENV)/.train ## the documentation as a site, in build/site
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 setup: $(VENV)/.train asterisk browser node ## Python packages, Asterisk, sipp, Chromium and node packages, without running anything
 
@@ -55,4 +59,4 @@ sbom: $(AUDIT) ## build/sbom.json: all locked packages with their hashes (Cyclon
 	$(AUDIT)/bin/cyclonedx-py requirements requirements/serve.lock --pyproject pyproject.toml --of JSON -o build/sbom.json
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
