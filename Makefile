@@ -22,7 +22,7 @@ format: $(VENV)/.train
 	$(BIN)/ruff format
 
 site: $(VENV)/.train ## the documentation as a site, in build/site
-	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	$(BIN)/mkdocs build --strict --site-dir build/site
 
 setup: $(VENV)/.train asterisk browser node ## Python packages, Asterisk, sipp, Chromium and node packages, without running anything
 
