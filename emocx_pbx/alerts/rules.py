@@ -31,7 +31,7 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     for_s: SpeechSeconds = 20.0
     """So many seconds of speech with these signals; for falling, the length of each of the two stretches."""
     within_s: SpeechSeconds | None = None
-    """They are counted in the last so many seconds of speech; default: twice for_s. Not for falling."""
+    """They are counted in this many last seconds of speech; default: twice for_s. Not for falling."""
     clear_s: Annotated[float, Meta(ge=0)] | None = None
     """The episode is over when only so many are left in there; default: half of for_s. Not for falling."""
     since: Literal["start", "transfer"] = "start"

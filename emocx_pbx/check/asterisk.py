@@ -31,7 +31,7 @@ MODULES: Mapping[str, str] = {
     "res_agi": "decisions in the dialplan",
     "app_audiosocket": "questions in the IVR",
 }
-#: Asterisk's clock and ours may differ by so much before logs and webhooks confuse people.
+#: Asterisk's clock and ours may differ by this much before logs and webhooks confuse people.
 CLOCK_SLACK_S = 2.0
 
 CONTEXT = "emocx-route"

@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
     listing.add_argument("--queue", help="only of this queue")
     listing.add_argument("--agent", help="only with this agent")
-    listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+    listing.add_argument("--limit", type=int, default=50, help="at most this many (default 50)")
     add_common(listing, in_loop(_list))
     one = inner.add_parser("show", help="all that is known of one call")
     one.add_argument("call_id")

@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing = inner.add_parser("list", help="deliveries, newest first, and receivers that are disabled")
     _add_filters(listing)
     listing.add_argument("--state", choices=("pending", "delivered", "failed"))
-    listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+    listing.add_argument("--limit", type=int, default=50, help="at most this many (default 50)")
     add_common(listing, in_loop(_list))
     again = inner.add_parser("replay", help="send again; ids stay, so receivers can tell repetitions")
     _add_filters(again)

@@ -139,7 +139,7 @@ class GradedChange(Tagged, frozen=True):
 
 
 class GoneChange(Tagged, frozen=True):
-    """The call goes on without whoever is watching: an agent who sees only his own."""
+    """The call goes on without whoever is watching: agents see only their own."""
 
 
 ChangeData = LiveCall | EndedCall | ReadingChange | AlertChange | GradedChange | GoneChange

@@ -46,11 +46,11 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     public_url: str = ""
     """Address that people open, e.g. https://pbx.example; links are made of it. Empty: host and port."""
     session_idle_s: Seconds = 7200.0
-    """A session that was not used for so long ends; an open live view counts as use."""
+    """A session ends after this long without use; an open live view counts as use."""
     session_max_s: Annotated[float, Meta(gt=0, le=2_592_000)] = 43200.0
-    """After so long everybody logs in again."""
+    """A session ends after this long in any case."""
     api_requests_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 3000
-    """Requests to the API in a minute by one token, user or address, at once or spread; 0: any number."""
+    """API requests per minute for each token, user or address; bursts up to it pass. 0: unlimited."""
 
 
 def http_problems(http: HttpSettings) -> list[tuple[str, str]]:

@@ -108,7 +108,7 @@ class AnalysisSettings(_Section, frozen=True):
     handshake_s: Seconds = 2.0
     """Deadline for the UUID after the socket opens."""
     idle_s: Seconds = 10.0
-    """A tap without any message for so long is ended."""
+    """A tap that brings no message for this long is ended."""
     reading_interval_s: Seconds = 3.0
     """Seconds of customer speech between readings."""
     window_s: Seconds = 4.0
@@ -122,7 +122,7 @@ class AnalysisSettings(_Section, frozen=True):
     text_model: str = "lstm"
     """Text model `name` or `name/version`; off: none."""
     neutral_share: Annotated[float, Meta(ge=0.1, le=0.9)] = 0.35
-    """How much of a customer's speech is expected to be neutral before any is heard; 0.25: no expectation."""
+    """Prior share of neutral speech before a caller has been heard; 0.25 assumes nothing."""
     transcriber: str = "auto"
     """Speech-to-text: auto (shipped tiny.en if installed), off, or a CTranslate2 model directory."""
     listen_max_s: Seconds = 8.0

@@ -27,7 +27,7 @@ from emocx_pbx.web.v1.who import only_agent
 
 
 def call_filter(query: CallsExport, agent: str | None) -> CallFilter:
-    """What the query asks for; `agent` restricts it to his calls."""
+    """What the query asks for; `agent` restricts it to their calls."""
     return CallFilter(
         -math.inf if query.since is None else query.since,
         math.inf if query.until is None else query.until,
@@ -45,7 +45,7 @@ def call_filter(query: CallsExport, agent: str | None) -> CallFilter:
 
 @scoped("calls:read", "admin", "supervisor", "agent")
 async def list_calls(request: web.Request) -> web.Response:
-    """Calls, newest first; an agent gets his own."""
+    """Calls, newest first; agents get their own."""
     query = query_of(request, CallsQuery)
     own = only_agent(request)
     found = await parts_of(request).store.views.calls(
@@ -132,23 +132,23 @@ async def export_calls(request: web.Request) -> web.StreamResponse:
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    get("/api/v1/calls", list_calls, "calls", Answer("A page.", CallPage), query=CallsQuery),
+    get("/api/v1/calls", list_calls, "calls", Answer("A page of calls.", CallPage), query=CallsQuery),
     get(
         "/api/v1/calls.csv",
         export_calls,
         "calls",
-        Answer("One line for each call.", media=CSV),
+        Answer("One line per call.", media=CSV),
         query=CallsSheet,
     ),
-    get("/api/v1/calls/{call_id}", get_call, "calls", Answer("It.", CallAnswer), refusals=(404,)),
+    get("/api/v1/calls/{call_id}", get_call, "calls", Answer("The call.", CallAnswer), refusals=(404,)),
     post(
         "/api/v1/calls/{call_id}/corrections",
         correct_reading,
         "calls",
-        {201: Answer("Kept.", CorrectionRow)},
+        {201: Answer("The correction, as stored.", CorrectionRow)},
         body=CorrectionBody,
         refusals=(404,),
         headers=HEADERS,
     ),
-    get("/api/v1/alerts", list_alerts, "calls", Answer("A page.", AlertPage), query=AlertsQuery),
+    get("/api/v1/alerts", list_alerts, "calls", Answer("The newest alerts.", AlertPage), query=AlertsQuery),
 )

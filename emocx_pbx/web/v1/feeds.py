@@ -1,4 +1,4 @@
-"""Who may go on watching the live feed: so many feeds each, and none after a session or token has ended."""
+"""Who may go on watching the live feed: a few feeds each, and none after a session or token has ended."""
 
 from __future__ import annotations
 

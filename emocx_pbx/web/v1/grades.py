@@ -24,7 +24,7 @@ from emocx_pbx.web.v1.who import only_agent
 
 
 def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:
-    """What the query asks for; `agent` restricts it to his parts."""
+    """What the query asks for; `agent` restricts it to their parts."""
     return GradeFilter(
         -math.inf if query.since is None else query.since,
         math.inf if query.until is None else query.until,
@@ -38,7 +38,7 @@ def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:
 
 @scoped("calls:read", "admin", "supervisor", "agent")
 async def list_grades(request: web.Request) -> web.Response:
-    """Graded parts of calls with their valid grades, newest first; an agent gets his own."""
+    """Graded parts of calls with their valid grades, newest first; agents get their own."""
     query = query_of(request, GradesQuery)
     found = await parts_of(request).store.views.grades(
         grade_filter(query, only_agent(request)), query.limit + 1, place_of(query.cursor)
@@ -100,12 +100,18 @@ def _segment_of(request: web.Request) -> int:
 _PART = "/api/v1/calls/{call_id}/segments/{segment}"
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    get("/api/v1/grades", list_grades, "grades", Answer("A page.", GradePage), query=GradesQuery),
+    get(
+        "/api/v1/grades",
+        list_grades,
+        "grades",
+        Answer("A page of graded parts.", GradePage),
+        query=GradesQuery,
+    ),
     get(
         "/api/v1/grades.csv",
         export_grades,
         "grades",
-        Answer("One line for each part.", media=CSV),
+        Answer("One line per graded part.", media=CSV),
         query=GradesSheet,
     ),
     post(

@@ -18,7 +18,7 @@ from emocx_pbx.web.v1.feeds import feeds_of
 from emocx_pbx.web.v1.table import EVENTS, Answer, Endpoint, get
 from emocx_pbx.web.v1.who import only_agent
 
-#: A watcher who takes nothing for so long is gone, or too slow to be of use.
+#: A watcher who takes nothing for this long is gone, or too slow to be of use.
 WRITE_DEADLINE_S: Final = 10.0
 #: How long a browser waits before it comes again.
 RETRY_MS: Final = 1000
@@ -33,7 +33,7 @@ HEADERS: Final = {
 
 @scoped("live:read", "admin", "supervisor", "agent")
 async def get_live(request: web.Request) -> web.Response:
-    """All calls that wait and talk now, and those that ended last; an agent gets his own."""
+    """All calls that wait and talk now, and those that ended last; agents get their own."""
     body = msgspec.json.encode(parts_of(request).live.snapshot(only_agent(request)))
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
@@ -82,12 +82,12 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    get("/api/v1/live", get_live, "live", Answer("What goes on now.", Snapshot)),
+    get("/api/v1/live", get_live, "live", Answer("The calls in progress.", Snapshot)),
     get(
         "/api/v1/live/events",
         live_events,
         "live",
-        Answer("Events without an end.", media=EVENTS),
+        Answer("An endless stream of server-sent events.", media=EVENTS),
         refusals=(429, 503),
         headers={"Last-Event-ID": "Id of the last event seen."},
     ),

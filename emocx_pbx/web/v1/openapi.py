@@ -31,9 +31,9 @@ REASONS: Final[Mapping[int, str]] = {
     415: "The body is not application/json.",
     422: "Well-formed, but a parameter or field does not fit.",
     429: "Too many requests; come again after Retry-After seconds.",
-    500: "Our fault; see the log.",
+    500: "An error of the service itself; its log says more.",
     502: "Asterisk refused it.",
-    503: "Something that is needed is not there now.",
+    503: "Something that this needs is not available now.",
 }
 #: Given by all endpoints that ask who is there.
 COMMON: Final = (401, 403, 429, 500)
@@ -201,7 +201,7 @@ def _responses(endpoint: Endpoint, access: Access, refs: Mapping[Any, Any]) -> d
     found = {str(status): _answer(answer, refs) for status, answer in endpoint.answers.items()}
     reading = endpoint.method == "GET" and endpoint.answers[200].kind is not None
     if reading and not access.public:
-        found["304"] = {"description": "What If-None-Match names is still right."}
+        found["304"] = {"description": "Unchanged: what If-None-Match names is current."}
     refusals = set(endpoint.refusals) | (set() if access.public else set(COMMON)) | {400, 500}
     if endpoint.query is not None:
         refusals.add(422)

@@ -103,21 +103,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         post_query,
         "queries",
         {
-            200: Answer("Decided.", QueryAnswer),
-            202: Answer("Decided, and the customer is being called.", QueryAnswer),
+            200: Answer("The decision.", QueryAnswer),
+            202: Answer("The decision; the customer is being called.", QueryAnswer),
         },
         body=QueryBody,
         refusals=(403, 429, 502, 503),
         headers=HEADERS,
     ),
     get(
-        "/api/v1/decisions", list_decisions, "queries", Answer("A page.", DecisionPage), query=DecisionsQuery
+        "/api/v1/decisions",
+        list_decisions,
+        "queries",
+        Answer("A page of decisions.", DecisionPage),
+        query=DecisionsQuery,
     ),
     post(
         "/api/v1/queries/preview",
         preview_decision,
         "queries",
-        {200: Answer("The decision.", Preview)},
+        {200: Answer("What would be decided, and how each rule fared.", Preview)},
         body=PreviewBody,
         refusals=(503,),
     ),
@@ -125,7 +129,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/api/v1/decisions/{decision_id}",
         get_decision,
         "queries",
-        Answer("It.", DecisionItem),
+        Answer("The decision.", DecisionItem),
         refusals=(404,),
     ),
 )

@@ -65,5 +65,11 @@ def _item(name: str, calls: list[QueueCall], state: QueueState | None) -> QueueI
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    get("/api/v1/queues", list_queues, "reports", Answer("The queues.", QueuesAnswer), query=DayQuery),
+    get(
+        "/api/v1/queues",
+        list_queues,
+        "reports",
+        Answer("The queues of the period.", QueuesAnswer),
+        query=DayQuery,
+    ),
 )

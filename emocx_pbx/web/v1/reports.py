@@ -37,7 +37,7 @@ def _period(request: web.Request) -> tuple[float, float]:
 
 @scoped("agents:read", "admin", "supervisor", "agent")
 async def list_agents(request: web.Request) -> web.Response:
-    """Agents by how their customers may be expected to fare, with uncertainty; an agent gets himself."""
+    """Agents by how their customers may be expected to fare, with uncertainty; agents get only themselves."""
     since, until = _period(request)
     views, own = parts_of(request).store.views, only_agent(request)
     cells = await views.agents_by_cell(since, until, (until - since) / BINS)
@@ -105,6 +105,18 @@ async def get_benefit(request: web.Request) -> web.Response:
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    get("/api/v1/agents", list_agents, "reports", Answer("The agents.", AgentsAnswer), query=PeriodQuery),
-    get("/api/v1/benefit", get_benefit, "reports", Answer("The arms.", BenefitAnswer), query=PeriodQuery),
+    get(
+        "/api/v1/agents",
+        list_agents,
+        "reports",
+        Answer("The agents with their estimates.", AgentsAnswer),
+        query=PeriodQuery,
+    ),
+    get(
+        "/api/v1/benefit",
+        get_benefit,
+        "reports",
+        Answer("Routed customers and the holdout, compared.", BenefitAnswer),
+        query=PeriodQuery,
+    ),
 )

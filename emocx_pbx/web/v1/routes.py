@@ -39,7 +39,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         path="/api/v1/openapi.json",
         handler=openapi,
         tag="system",
-        answers={200: Answer("OpenAPI 3.1.", dict[str, Any])},
+        answers={200: Answer("The OpenAPI 3.1 document.", dict[str, Any])},
     ),
 )
 

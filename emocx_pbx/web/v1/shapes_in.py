@@ -45,7 +45,7 @@ class QueryBody(Strict, frozen=True):
 
 
 class PreviewBody(Strict, frozen=True):
-    """A query that is only tried."""
+    """A query to try out."""
 
     text: Text
     customer: CustomerKey | None = None
@@ -83,7 +83,7 @@ class CallsExport(Strict, frozen=True):
     went: Signal | None = None
     """Signals in the last readings; none: there were none."""
     letter: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
-    """With a part graded so; `-` is insufficient evidence."""
+    """With a part of this letter; `-` is insufficient evidence."""
     alert: bool | None = None
     """With an alert, or without."""
     disputed: bool | None = None
@@ -154,7 +154,7 @@ class OverrideBody(Strict, frozen=True):
 
 
 class DisputeBody(Strict, frozen=True):
-    """An agent contests his grade."""
+    """An agent contests their own grade."""
 
     reason: Reason
 

@@ -32,7 +32,7 @@ class QueryAnswer(msgspec.Struct, frozen=True, kw_only=True):
     max_penalty: int | None
     raise_penalty: int | None
     tier_wait_s: int | None
-    """After so long any agent may ring, whatever the penalties say."""
+    """After this many seconds any agent may ring, whatever the penalties say."""
     announcement: str | None
     rule: str | None
     """Name of the policy's rule that fired; null for the default."""
@@ -288,6 +288,6 @@ class ReadyAnswer(msgspec.Struct, frozen=True):
 
 
 class Alive(msgspec.Struct, frozen=True):
-    """The process lives."""
+    """The service is alive."""
 
     status: Literal["ok"]

@@ -18,7 +18,7 @@ from emocx_pbx.web.v1.table import TEXT, Answer, Endpoint, get
 
 @public
 async def healthz(request: web.Request) -> web.Response:
-    """The process lives."""
+    """Whether the service is alive."""
     return web.json_response({"status": "ok"})
 
 
@@ -85,17 +85,21 @@ def _models(parts: Parts) -> ModelsAnswer:
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    get("/api/v1/health", get_health, "system", Answer("The parts.", HealthAnswer)),
-    get("/api/v1/models", list_models, "system", Answer("The models.", ModelsAnswer)),
+    get("/api/v1/health", get_health, "system", Answer("Every part of the service.", HealthAnswer)),
+    get("/api/v1/models", list_models, "system", Answer("The installed models.", ModelsAnswer)),
     Endpoint(
-        method="GET", path="/healthz", handler=healthz, tag="system", answers={200: Answer("It does.", Alive)}
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        tag="system",
+        answers={200: Answer("The service is alive.", Alive)},
     ),
     Endpoint(
         method="GET",
         path="/readyz",
         handler=readyz,
         tag="system",
-        answers={200: Answer("All are up.", ReadyAnswer), 503: Answer("One is not.", ReadyAnswer)},
+        answers={200: Answer("All parts are up.", ReadyAnswer), 503: Answer("A part is down.", ReadyAnswer)},
     ),
     get("/metrics", metrics, "system", Answer("All metrics.", media=TEXT), refusals=(401,)),
 )
