@@ -42,8 +42,9 @@ def test_a_broken_contract_is_told_with_its_chain(tmp_path: Path) -> None:
 
 def test_both_know_the_same_heights() -> None:
     layers = tuple(frozenset(line.split(" | ")) for line in CONTRACTS["layers"]["layers"])
-    assert layers == tuple(frozenset(names) for names in reversed(HEIGHTS))
+    assert layers == tuple(frozenset(names) for names in reversed(HEIGHTS)), "run scripts/contracts.py"
 
 
 def test_both_know_the_same_pure_modules() -> None:
-    assert sorted(CONTRACTS["pure"]["source_modules"]) == sorted({dotted(name) for name in PURE})
+    named = sorted(CONTRACTS["pure"]["source_modules"])
+    assert named == sorted({dotted(name) for name in PURE}), "run scripts/contracts.py"
