@@ -1,40 +1,137 @@
-"""`emocx-pbx init`: a commented settings file to start from."""
+"""`emocx-pbx init`: settings, policy and manager user to start from."""
 
 from __future__ import annotations
 
 import argparse
 import base64
+import os
+import re
 import secrets
+import shutil
 import sys
 from pathlib import Path
 
-from emocx_pbx.commands.shared import add_common
+from emocx_pbx.commands.shared import ETC, add_common
 from emocx_pbx.errors import InputError
+
+#: The service's group: what init writes as root is readable by it, and by nobody else.
+GROUP = "emocx"
+#: Where the database of settings under /etc belongs, which is not the service's to write.
+STATE = Path("/var/lib/emocx-pbx")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser("init", help="write a commented sample of the settings")
-    parser.add_argument("file", nargs="?", type=Path, default=Path("emocx.toml"), help="default: emocx.toml")
+    parser = commands.add_parser("init", help="write settings, policy and manager user to start from")
+    parser.add_argument(
+        "directory", nargs="?", type=Path, default=Path(), metavar="DIR",
+        help=f"gets emocx.toml, policy.toml and manager-emocx.conf; {ETC} is where they are looked for",
+    )  # fmt: skip
     parser.add_argument("--table", action="store_true", help="print the settings as Markdown instead")
     add_common(parser, run, json=False, config=False)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the sample, readable by its owner alone: secrets will be put into it."""
+    """Write the files, each with secrets of its own; none that is there is touched.
+
+    Raises:
+        InputError: one of them is there, or the directory can't be written.
+    """
+    from emocx_pbx.routing.policy import policy_text
     from emocx_pbx.settings.sample import sample_toml, settings_table
 
     if args.table:
         print(settings_table(), end="")
         return 0
-    path: Path = args.file
-    try:
-        path.touch(mode=0o600, exist_ok=False)
-    except FileExistsError:
-        raise InputError(f"{path}: exists already; it was left as it is") from None
-    except OSError as e:
-        raise InputError(f"{path}: can't be written: {e.strerror}") from None
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    path.write_text(sample_toml(secret, secrets.token_urlsafe(32)), encoding="utf-8")
-    print(f"{path} written; edit it, then run: emocx-pbx check --config {path}", file=sys.stderr)
+    directory: Path = args.directory
+    settings = directory / "emocx.toml"
+    if directory.is_file() or (directory.suffix and not directory.exists()):
+        raise InputError(f"{directory}: expected a directory, for emocx.toml and policy.toml in it")
+    secret = secrets.token_urlsafe(24)
+    chosen = {
+        "asterisk.secret": secret,
+        "http.api_token": secrets.token_urlsafe(32),
+        "store.path": _database(directory),
+        "routing.policy": "policy.toml",
+    }
+    webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    texts = {
+        settings: sample_toml(webhook_secret, chosen),
+        directory / "policy.toml": policy_text(None),
+        directory / "manager-emocx.conf": _manager_user(secret),
+    }
+    _write(directory, texts)
+    for path in texts:
+        print(f"{path} written", file=sys.stderr)
+    for line in _steps(directory):
+        print(line, file=sys.stderr)
     return 0
+
+
+def _database(directory: Path) -> str:
+    """The setting store.path: beside the settings, or where a service under /etc may write."""
+    return str(STATE / "emocx.db") if Path("/etc") in directory.absolute().parents else "emocx.db"
+
+
+def _manager_user(secret: str) -> str:
+    """The manager user to include in Asterisk's manager.conf."""
+    from emocx_pbx.lab.conf import shipped
+
+    text = (shipped("dialplan") / "manager-emocx.conf").read_text(encoding="utf-8")
+    return re.sub(r"(?m)^secret *=.*$", f"secret = {secret}", text)
+
+
+def _write(directory: Path, texts: dict[Path, str]) -> None:
+    """All of the files or none; readable by their owner, and by the service's group if there is one."""
+    written: list[Path] = []
+    shared = _shared()
+    try:
+        if not directory.is_dir():
+            # The policy is saved from the pages, by a draft beside it.
+            directory.mkdir(parents=True, mode=0o770 if shared else 0o750)
+            _share(directory, shared)
+        for path in texts:
+            # The manager user is Asterisk's to read, which runs in a group of its own.
+            path.touch(mode=0o640 if shared or path.suffix == ".conf" else 0o600, exist_ok=False)
+            written.append(path)
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8")
+            _share(path, shared)
+    except OSError as e:
+        for path in written:
+            path.unlink(missing_ok=True)
+        at = e.filename or directory
+        if isinstance(e, FileExistsError):
+            raise InputError(f"{at}: exists already; nothing was written") from None
+        raise InputError(f"{at}: can't be written: {e.strerror}") from None
+
+
+def _shared() -> bool:
+    """Whether what is written is for the service's group, not for who runs the command."""
+    import grp
+
+    try:
+        grp.getgrnam(GROUP)
+    except KeyError:
+        return False
+    return os.geteuid() == 0
+
+
+def _share(path: Path, shared: bool) -> None:
+    if shared:
+        shutil.chown(path, group=GROUP)
+
+
+def _steps(directory: Path) -> list[str]:
+    """What is left to do, to be copied."""
+    absolute = directory.resolve()
+    at = "" if absolute == ETC else f" --config {absolute / 'emocx.toml'}"
+    return [
+        "Three steps are left, as root on the machine of Asterisk:",
+        f"1. install -o root -g asterisk -m 640 {absolute / 'manager-emocx.conf'} /etc/asterisk/ &&"
+        " echo '#include \"manager-emocx.conf\"' >> /etc/asterisk/manager.conf &&"
+        " asterisk -rx 'manager reload'",
+        "2. copy dialplan/emocx.conf to /etc/asterisk/, include it in extensions.conf, and ask before your"
+        " Queue() as dialplan/extensions-example.conf does",
+        f"3. emocx-pbx check{at} && emocx-pbx serve{at}",
+    ]

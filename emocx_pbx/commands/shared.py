@@ -26,8 +26,10 @@ BAD_INPUT = 2
 #: The command ran, and what it looked at is not in order (`check`).
 NOT_IN_ORDER = 1
 
+#: The place of settings, policy and certificates of an installation.
+ETC = Path("/etc/emocx-pbx")
 #: Where settings are looked for after --config and EMOCX_CONFIG.
-USUAL_FILES = (Path("emocx.toml"), Path("/etc/emocx-pbx/emocx.toml"))
+USUAL_FILES = (Path("emocx.toml"), ETC / "emocx.toml")
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -67,13 +69,27 @@ def in_loop(run: AsyncRun) -> Run:
 
 
 def read_settings(args: argparse.Namespace) -> Settings:
-    """The settings by --config, EMOCX_CONFIG, the usual places, or defaults."""
+    """The settings by --config, EMOCX_CONFIG, the usual places, or defaults.
+
+    Which file was read is said on stderr, unless --config just named it.
+    """
     from emocx_pbx.settings import settings
 
     path: Path | None = args.config
-    if path is None and not os.environ.get(settings.CONFIG_VARIABLE):
+    if path is not None:
+        return settings.load(path, os.environ)
+    if not os.environ.get(settings.CONFIG_VARIABLE):
         path = next((p for p in USUAL_FILES if p.is_file()), None)
-    return settings.load(path, os.environ)
+    read = settings.load(path, os.environ)
+    print(f"emocx-pbx: {settings_source(read)}", file=sys.stderr)
+    return read
+
+
+def settings_source(settings: Settings) -> str:
+    """Where settings came from, in words."""
+    if settings.file:
+        return f"settings read from {settings.file}"
+    return f"no settings file: defaults (looked for {', '.join(map(str, USUAL_FILES))})"
 
 
 def show(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, get_type_hints
 
 import msgspec
@@ -28,8 +29,15 @@ def sections() -> Iterator[tuple[str, type[msgspec.Struct]]]:
             yield name, WebhookSettings
 
 
-def sample_toml(webhook_secret: str = "whsec_...", api_token: str = "") -> str:
-    """A commented settings file; only its API token, if given, is more than a comment."""
+def sample_toml(
+    webhook_secret: str = "whsec_...", chosen: Mapping[str, object] = MappingProxyType({})
+) -> str:
+    """A commented settings file that changes nothing until lines are uncommented.
+
+    Args:
+        webhook_secret: of the commented sample of a receiver.
+        chosen: settings that are set and no comment, such as `{"asterisk.secret": "..."}`.
+    """
     lines = [HEADER]
     for section, cls in sections():
         many = section == "webhooks"
@@ -40,8 +48,8 @@ def sample_toml(webhook_secret: str = "whsec_...", api_token: str = "") -> str:
             sample = {"name": "crm", "url": "https://crm.example/hooks/emocx", "secret": webhook_secret}
             value = sample[field.name] if field.required else _default(field)
             line = f"#{field.name} = {_toml(value)}"
-            if api_token and (section, field.name) == ("http", "api_token"):
-                line = f"{field.name} = {_toml(api_token)}"
+            if (place := f"{section}.{field.name}") in chosen:
+                line = f"{field.name} = {_toml(chosen[place])}"
             lines += [f"# {docs[field.name]}", line]
         lines.append("")
     return "\n".join(lines)

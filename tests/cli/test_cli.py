@@ -223,27 +223,73 @@ def test_erase(filled: Shell) -> None:
 
 
 def test_init_writes_once_for_its_owner_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "new.toml"
-    assert cli.main(["init", str(path)]) == 0
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert load(path, {}).asterisk.port == 5038
-    token = load(path, {}).http.api_token
-    assert len(token) >= 40 and not load(path, {}).http.open_to_this_machine
-    assert cli.main(["init", str(tmp_path / "other.toml")]) == 0
-    assert load(tmp_path / "other.toml", {}).http.api_token != token
-    assert cli.main(["init", str(path)]) == 2
-    assert "exists already" in capsys.readouterr().err
-    assert cli.main(["init", str(tmp_path / "absent" / "x.toml")]) == 2
+    directory = tmp_path / "made" / "etc"
+    assert cli.main(["init", str(directory)]) == 0
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+    private = 0o640 if _group_exists() else 0o600
+    assert modes == {"emocx.toml": private, "policy.toml": private, "manager-emocx.conf": 0o640}
+    settings = load(directory / "emocx.toml", {})
+    assert settings.store_path() == directory / "emocx.db"
+    assert settings.policy_path() == directory / "policy.toml"
+    before = [path.read_text() for path in sorted(directory.iterdir())]
+    assert cli.main(["init", str(directory)]) == 2
+    assert "emocx.toml: exists already; nothing was written" in capsys.readouterr().err
+    assert [path.read_text() for path in sorted(directory.iterdir())] == before
+
+
+def _group_exists() -> bool:
+    import grp
+
+    return os.geteuid() == 0 and any(group.gr_name == "emocx" for group in grp.getgrall())
+
+
+def test_init_leaves_all_or_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "manager-emocx.conf").write_text("mine")
+    assert cli.main(["init", str(tmp_path)]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["manager-emocx.conf"]
+    assert cli.main(["init", str(tmp_path / "new.toml")]) == 2
+    assert "new.toml: expected a directory" in capsys.readouterr().err
+
+
+def test_each_init_has_secrets_of_its_own(tmp_path: Path) -> None:
+    found = set()
+    for name in ("a", "b"):
+        cli.main(["init", str(tmp_path / name)])
+        settings = load(tmp_path / name / "emocx.toml", {})
+        found |= {settings.asterisk.secret, settings.http.api_token}
+        assert f"\nsecret = {settings.asterisk.secret}\n" in (
+            tmp_path / name / "manager-emocx.conf"
+        ).read_text()
+    assert len(found) == 4 and min(map(len, found)) >= 32 and not settings.http.open_to_this_machine
 
 
 def test_the_suggested_secret_is_a_right_one(tmp_path: Path) -> None:
-    path = tmp_path / "new.toml"
-    cli.main(["init", str(path)])
-    line = next(line for line in path.read_text().splitlines() if line.startswith('#secret = "whsec_'))
+    cli.main(["init", str(tmp_path)])
+    text = (tmp_path / "emocx.toml").read_text()
+    line = next(line for line in text.splitlines() if line.startswith('#secret = "whsec_'))
     secret = json.loads(line.partition(" = ")[2])
     used = tmp_path / "used.toml"
     used.write_text(f'[[webhooks]]\nname = "a"\nurl = "https://a.example"\nsecret = "{secret}"\n')
     assert load(used, {}).webhooks == (WebhookSettings(name="a", url="https://a.example", secret=secret),)
+
+
+def test_a_settings_file_that_nobody_named_is_named(
+    shell: Shell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shell.config.parent)
+    shell.config.write_text('[analysis]\nmodels_dir = "models"\n')
+    assert cli.main(["models", "list", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == f"emocx-pbx: settings read from {shell.config}\n"
+    assert json.loads(out)["models"] == []
+    shell.config.rename(shell.config.with_name("other.toml"))
+    monkeypatch.setenv("EMOCX_CONFIG", "other.toml")
+    assert cli.main(["models", "list"]) == 0
+    assert f"settings read from {shell.config.with_name('other.toml')}" in capsys.readouterr().err
+    monkeypatch.delenv("EMOCX_CONFIG")
+    monkeypatch.setattr("emocx_pbx.commands.shared.USUAL_FILES", (Path("emocx.toml"),))
+    assert cli.main(["models", "list"]) == 0
+    assert "no settings file: defaults (looked for emocx.toml)" in capsys.readouterr().err
 
 
 def test_models_of_an_empty_folder(shell: Shell) -> None:
