@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from uuid import UUID
 
-from emocx_pbx.check.finding import Finding, Level
+from emocx_pbx.check.asterisk_values import AsteriskValues
+from emocx_pbx.check.callback import callback_findings
+from emocx_pbx.check.dialplan import (
+    CONF_VERSION,
+    Line,
+    conf_version,
+    dialplan_findings,
+    gets_rule,
+    visible_lines,
+)
+from emocx_pbx.check.finding import Finding
+from emocx_pbx.check.modules import module_findings
+from emocx_pbx.check.queues import (
+    media_findings,
+    member_findings,
+    named_findings,
+    penalty_findings,
+    queue_list,
+    tier_findings,
+)
+from emocx_pbx.check.received import Heard, received_findings
+from emocx_pbx.check.walk import walk_findings
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.pbx.queues import Ami, widening_rules
+from emocx_pbx.pbx.queues import Ami
 from emocx_pbx.pbx.versions import OLD_BRANCHES, capabilities, tap_mode
-from emocx_pbx.routing.policy import Policy, validate
-from emocx_pbx.settings.chat import ChatSettings
+from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.settings import Settings
-from emocx_pbx.settings.toml import suggestion
 
 #: Actions the service sends, the write right each needs, and what is missing without it.
 ACTIONS = (
@@ -23,33 +43,46 @@ ACTIONS = (
     ("CoreStatus", "reporting", "a restart of Asterisk can't be told from a cut link"),
 )
 
-#: Modules by what they are for; without the first group nothing works, without the second no IVR.
-MODULES: Mapping[str, str] = {
-    "chan_audiosocket": "taps",
-    "app_chanspy": "taps",
-    "app_queue": "queues",
-    "res_agi": "decisions in the dialplan",
-    "app_audiosocket": "questions in the IVR",
-}
-#: Asterisk's clock and ours may differ by this much before logs and webhooks confuse people.
+#: Asterisk's clock and ours may differ by so much before logs and webhooks confuse people.
 CLOCK_SLACK_S = 2.0
-
-CONTEXT = "emocx-route"
 
 
 async def asterisk_findings(
-    ami: Ami, version: str, settings: Settings, policy: Policy | None, now: Callable[[], float]
+    ami: Ami,
+    version: str,
+    settings: Settings,
+    policy: Policy | None,
+    now: Callable[[], float],
+    heard: Heard,
+    new_uuid: Callable[[], UUID],
 ) -> AsyncIterator[Finding]:
-    """Ask a connected Asterisk for everything that can be seen with our rights."""
+    """Ask a connected Asterisk for everything that can be seen with our rights.
+
+    Args:
+        ami: the link.
+        version: of Asterisk.
+        settings: as the service would get them.
+        policy: None if it can't be read.
+        now: Unix seconds.
+        heard: the link's events.
+        new_uuid: names the check's own channels.
+    """
+    values = AsteriskValues(ami)
     yield _version(version, settings)
-    allowed = await _allowed(ami)
-    for finding in _rights(allowed):
+    for finding in _rights(await _allowed(ami)):
         yield finding
-    async for finding in _modules(ami):
+    async for finding in received_findings(ami, values, heard, settings.asterisk.username, new_uuid):
         yield finding
-    async for finding in _queues(ami, policy, settings.chat):
+    async for finding in module_findings(values):
         yield finding
-    yield await _dialplan(ami)
+    lines = await visible_lines(ami)
+    async for finding in _queues(ami, values, policy, settings, lines):
+        yield finding
+    async for finding in callback_findings(settings.asterisk.callback_channel, values):
+        yield finding
+    if not isinstance(lines, Finding) and conf_version(lines) == CONF_VERSION:
+        async for finding in walk_findings(ami, values, settings, new_uuid):
+            yield finding
     yield await _clock(ami, now)
 
 
@@ -124,101 +157,34 @@ def _rights(allowed: Mapping[str, str] | None) -> list[Finding]:
     return found or [Finding("ok", "rights", "the manager user may send all that is needed, and no more")]
 
 
-async def _modules(ami: Ami) -> AsyncIterator[Finding]:
-    seen = []
-    for module, use in MODULES.items():
-        try:
-            await ami.action("ModuleCheck", {"Module": module})
-        except RefusedError as e:
-            if "not loaded" not in str(e).lower():
-                break
-            level: Level = "warn" if module == "app_audiosocket" else "fail"
-            yield Finding(level, "modules", f"{module} is not loaded: no {use}", f"module load {module}")
-        seen.append(module)
-    if seen:
-        yield Finding("ok", "modules", f"looked for {', '.join(seen)}")
-    else:
-        # ModuleCheck needs write=system, which nobody should grant for a check.
-        yield Finding(
-            "ok", "modules", "not visible with our rights; the self-tap proves those that taps need"
-        )
-
-
-async def _queues(ami: Ami, policy: Policy | None, chat: ChatSettings) -> AsyncIterator[Finding]:
+async def _queues(
+    ami: Ami, values: AsteriskValues, policy: Policy | None, settings: Settings, lines: list[Line] | Finding
+) -> AsyncIterator[Finding]:
+    """Queues, and the dialplan that leads to them."""
+    visible = [] if isinstance(lines, Finding) else lines
     try:
-        events = (await ami.action("QueueStatus", {})).events
+        queues = await queue_list(ami)
     except RefusedError as e:
         yield Finding("fail", "queues", f"the queues can't be listed: {e}", "load app_queue")
         return
-    queues = {e["Queue"] for e in events if e.get("Event") == "QueueParams" and "Queue" in e}
-    members = {q: 0 for q in queues}
-    for event in events:
-        if event.get("Event") == "QueueMember" and event.get("Queue") in members:
-            members[event["Queue"]] += 1
-    if not queues:
-        yield Finding(
-            "fail", "queues", "Asterisk has no queue", "add one to queues.conf, then: queue reload all"
-        )
-        return
-    problems = validate(policy, queues) if policy else []
-    for problem in problems:
-        yield Finding("fail", "queues", problem, "correct the policy, or add the queue to Asterisk")
-    for place, name in [("default_queue", chat.default_queue), *(("queues", name) for name in chat.queues)]:
-        if name and name not in queues:
-            near = suggestion(name, queues)
-            yield Finding(
-                # Who is called back into a queue that is not there is hung up on.
-                "fail" if place == "default_queue" else "warn",
-                "queues",
-                f"chat.{place}: Asterisk has no queue {name}{near}",
-                "correct [chat], or add the queue to Asterisk",
-            )
-    if policy and (waits := policy.tier_waits()):
-        yield await _tiers(ami, waits)
-    for name in policy.queues() if policy else ():
-        if members.get(name) == 0:
-            yield Finding(
-                "warn",
-                "queues",
-                f"queue {name} of the policy has no member",
-                "add agents, or let them log in",
-            )
-    if not problems:
-        named = ", ".join(sorted(queues)[:8])
-        yield Finding("ok", "queues", f"{len(queues)} queues ({named}); the policy's are among them")
-
-
-async def _tiers(ami: Ami, waits: frozenset[int]) -> Finding:
-    """Whether Asterisk ends the wait for a better agent, for a policy that asks for tiers."""
-    try:
-        missing = sorted(waits - await widening_rules(ami, waits))
-        if missing:
-            named = ", ".join(f"emocx-{wait}" for wait in missing)
-            return Finding(
-                "warn", "tiers", f"no queue rule {named}: tiers of the policy are not used",
-                "include dialplan/queuerules-emocx.conf in queuerules.conf, then: queue reload rules",
-            )  # fmt: skip
-        lines = (await ami.action("ShowDialPlan", {})).events
-    except RefusedError as e:
-        return Finding("warn", "tiers", f"queue rules or dialplan not visible with our rights: {e}")
-    if not any("EMOCX_RULE" in line.get("AppData", "") for line in lines):
-        return Finding(
-            "warn", "tiers", "no Queue() in the dialplan gets EMOCX_RULE: callers of a tier may wait for it",
-            "see dialplan/queuerules-emocx.conf; nothing to do where each queue has a defaultrule",
-        )  # fmt: skip
-    return Finding("ok", "tiers", f"Asterisk ends waits for a better agent ({len(waits)} queue rules)")
-
-
-async def _dialplan(ami: Ami) -> Finding:
-    by_hand = f"look yourself: asterisk -rx 'dialplan show {CONTEXT}'"
-    remedy = "include dialplan/emocx.conf in extensions.conf, then: dialplan reload"
-    try:
-        await ami.action("ShowDialPlan", {"Context": CONTEXT})
-    except RefusedError as e:
-        if "permission" in str(e).lower():
-            return Finding("warn", "dialplan", "not visible with our rights (reporting)", by_hand)
-        return Finding("fail", "dialplan", f"there is no context {CONTEXT}", remedy)
-    return Finding("ok", "dialplan", f"context {CONTEXT} is there")
+    for finding in named_findings(queues, policy, settings.chat):
+        yield finding
+    for finding in member_findings(queues):
+        yield finding
+    async for finding in media_findings(queues, values):
+        yield finding
+    if policy:
+        limited = [rule for rule in policy.rules if rule.limited]
+        tiered = frozenset(rule.queue or policy.default_queue for rule in limited)
+        async for finding in penalty_findings(queues, frozenset(policy.queues()), tiered, values):
+            yield finding
+        if limited:
+            given = None if isinstance(lines, Finding) else gets_rule(visible)
+            yield await tier_findings(ami, policy, given, values)
+    if isinstance(lines, Finding):
+        yield lines
+    for finding in dialplan_findings(visible, queues.strategies) if not isinstance(lines, Finding) else ():
+        yield finding
 
 
 async def _clock(ami: Ami, now: Callable[[], float]) -> Finding:

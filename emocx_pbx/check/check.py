@@ -6,14 +6,21 @@ import asyncio
 import contextlib
 import time
 import uuid
+from pathlib import Path
 
 from emocx_pbx.check.asterisk import asterisk_findings
 from emocx_pbx.check.audit import audit_finding
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.check.local import local_findings
+from emocx_pbx.check.login import login_finding
+from emocx_pbx.check.needs import memory_finding, needs_findings
+from emocx_pbx.check.ports import port_findings
+from emocx_pbx.check.received import Heard
+from emocx_pbx.check.receiver_answers import receiver_answer_findings
 from emocx_pbx.check.receivers import receiver_findings
+from emocx_pbx.check.stored import database_finding
 from emocx_pbx.check.tap import self_tap
-from emocx_pbx.errors import EmocxError, PeerUnavailable
+from emocx_pbx.errors import EmocxError, PeerUnavailable, SettingsError
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.versions import tap_mode
 from emocx_pbx.routing.policy import Policy, load_policy
@@ -21,41 +28,64 @@ from emocx_pbx.settings.settings import Settings
 
 __all__ = ["Finding", "check"]
 
+#: An Asterisk that is slower than this to let us in is not there for calls either.
+LOGIN_S = 8.0
+
 
 async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
-    """Look at this machine, then at Asterisk; takes some seconds.
+    """Look at this machine, then at Asterisk and the receivers; takes some seconds.
 
     Args:
         settings: as the service would get them.
         self_tap: also make the test call.
-
-    Raises:
-        SettingsError: asterisk.tls_ca can't be read.
     """
-    findings = [*local_findings(settings), *receiver_findings(settings)]
-    if found := await asyncio.to_thread(audit_finding, settings.store_path()):
-        findings.append(found)
+    policy: Policy | None = None
+    with contextlib.suppress(EmocxError):  # found by the local part
+        policy = load_policy(settings.policy_path())
+    findings = [_settings_file(settings), *local_findings(settings), *needs_findings(settings, policy)]
+    # Before the check listens itself, where the service does not.
+    ports = [finding async for finding in port_findings(settings)]
+    if not any("by the running service" in finding.what for finding in ports):
+        ports.append(memory_finding(settings.analysis.workers, _meminfo()))
+    database = await asyncio.to_thread(database_finding, settings.store_path())
+    audit = await asyncio.to_thread(audit_finding, settings.store_path())
+    stored = [finding for finding in (database, audit) if finding]
+    receivers, asterisk = await asyncio.gather(_receivers(settings), _asterisk(settings, policy, self_tap))
+    return [*findings, *ports, *stored, *receivers, *asterisk]
+
+
+async def _receivers(settings: Settings) -> list[Finding]:
+    addresses = await asyncio.to_thread(lambda: list(receiver_findings(settings)))
+    return [*addresses, *await receiver_answer_findings(settings, time.time)]
+
+
+async def _asterisk(settings: Settings, policy: Policy | None, with_tap: bool) -> list[Finding]:
+    """Log in and look at all that can be seen from there."""
+    heard = Heard()
     state: asyncio.Future[LinkState] = asyncio.get_running_loop().create_future()
 
     def on_link(new: LinkState) -> None:
         if not state.done():
             state.set_result(new)
 
-    gateway = AmiGateway(settings.asterisk, lambda event: None, on_link)
+    try:
+        gateway = AmiGateway(settings.asterisk, heard.take, on_link)
+    except SettingsError:
+        return []  # asterisk.tls_ca, found among the certificates
     running = asyncio.create_task(gateway.run(), name="ami")
     try:
         # Connecting, logging in and asking for the version have a deadline each.
-        async with asyncio.timeout(4 * settings.asterisk.action_timeout_s):
+        async with asyncio.timeout(LOGIN_S):
             link = await state
-        findings.append(_login(link, settings))
+        findings = [login_finding(link, settings.asterisk)]
         if link.up:
-            findings += await _connected(gateway, link, settings, self_tap)
+            findings += await _connected(gateway, link, settings, policy, with_tap, heard)
     except (TimeoutError, PeerUnavailable) as e:
-        findings.append(
+        findings = [
             Finding(
                 "fail", "asterisk", f"no answer in time: {e}", "is that a manager port? see asterisk.port"
             )
-        )
+        ]
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -63,30 +93,36 @@ async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
 
 
 async def _connected(
-    gateway: AmiGateway, link: LinkState, settings: Settings, with_tap: bool
+    gateway: AmiGateway,
+    link: LinkState,
+    settings: Settings,
+    policy: Policy | None,
+    with_tap: bool,
+    heard: Heard,
 ) -> list[Finding]:
-    policy: Policy | None = None
-    with contextlib.suppress(EmocxError):  # found by the local part
-        policy = load_policy(settings.policy_path())
-    findings = [f async for f in asterisk_findings(gateway, link.version, settings, policy, time.time)]
-    if with_tap:
-        mode = tap_mode(settings.asterisk.tap, link.version)
-        findings.append(await self_tap(gateway, mode, settings, uuid.uuid4))
-    return findings
+    async def look() -> list[Finding]:
+        found = asterisk_findings(gateway, link.version, settings, policy, time.time, heard, uuid.uuid4)
+        return [finding async for finding in found]
+
+    if not with_tap:
+        return await look()
+    mode = tap_mode(settings.asterisk.tap, link.version)
+    seen, tapped = await asyncio.gather(look(), self_tap(gateway, mode, settings, uuid.uuid4))
+    return [*seen, tapped]
 
 
-def _login(link: LinkState, settings: Settings) -> Finding:
-    where = f"{settings.asterisk.host}:{settings.asterisk.port}"
-    if link.up:
-        return Finding("ok", "asterisk", f"logged in at {where} as {settings.asterisk.username}")
-    if "authentication" in link.reason.lower() or "permission" in link.reason.lower():
-        remedy = (
-            "compare asterisk.username and secret with manager.conf, and its permit lines; "
-            "sample: dialplan/manager-emocx.conf; then: manager reload"
-        )
-    else:
-        remedy = (
-            "is Asterisk running, with enabled = yes in manager.conf, and is this its address? "
-            "see asterisk.host and asterisk.port"
-        )
-    return Finding("fail", "asterisk", f"no login at {where}: {link.reason}", remedy)
+def _meminfo() -> str:
+    try:
+        return Path("/proc/meminfo").read_text()
+    except OSError:
+        return ""
+
+
+def _settings_file(settings: Settings) -> Finding:
+    """Which settings all of the following is about."""
+    if settings.file:
+        return Finding("ok", "settings", f"read from {settings.file}")
+    return Finding(
+        "warn", "settings", "no settings file was read: these are defaults and the environment's",
+        "name it by --config or EMOCX_CONFIG, or put it at /etc/emocx-pbx/emocx.toml",
+    )  # fmt: skip

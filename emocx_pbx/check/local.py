@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emocx_pbx.check.finding import Finding, Level
+from emocx_pbx.check.remote import remote_findings
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.settings.settings import Settings, is_loopback
+from emocx_pbx.settings.settings import Settings
 
 if TYPE_CHECKING:
     from emocx_pbx.emotion.registry import Registry
@@ -30,29 +31,13 @@ def local_findings(settings: Settings) -> Iterator[Finding]:
 
 def _addresses(settings: Settings) -> Iterator[Finding]:
     """Addresses that are each right but can't work together."""
-    asterisk, analysis, agi = settings.asterisk, settings.analysis, settings.agi
-    if not asterisk.secret:
+    if not settings.asterisk.secret:
         yield Finding(
             "fail", "settings", "asterisk.secret is empty",
             "set it, or EMOCX_ASTERISK_SECRET, to the secret of the manager user",
         )  # fmt: skip
-    remote = not is_loopback(asterisk.host)
-    if remote and is_loopback(analysis.host):
-        yield Finding(
-            "fail", "settings", f"Asterisk on {asterisk.host} can't reach the workers at {analysis.host}",
-            "set analysis.host to this machine's address there, and analysis.bind to listen on it",
-        )  # fmt: skip
-    if remote and not asterisk.tls and asterisk.auth == "plain":
-        yield Finding(
-            "warn", "settings", f"the manager secret goes to {asterisk.host} unencrypted",
-            'set asterisk.auth = "md5" or asterisk.tls = true',
-        )  # fmt: skip
+    yield from remote_findings(settings)
     yield from warnings(settings)
-    if remote and is_loopback(agi.host):
-        yield Finding(
-            "warn", "settings", f"the dialplan on {asterisk.host} can't ask for decisions at {agi.host}",
-            "set agi.host to an address that Asterisk reaches; until then callers get default queues",
-        )  # fmt: skip
 
 
 def warnings(settings: Settings) -> Iterator[Finding]:

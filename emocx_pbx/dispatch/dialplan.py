@@ -10,6 +10,7 @@ from uuid import UUID
 from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.queries import Caller, Doors, attributes_of, channel_variables
 from emocx_pbx.errors import ProtocolError
+from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.routing.levers import OWN_VARIABLES, OwnLevers, own_number
 
@@ -47,6 +48,8 @@ class Dialplan:
             ProtocolError: no call of Asterisk's, or a question without the UUID of its AudioSocket.
             PeerUnavailable: too much is going on, or no worker is ready; the dialplan's default stands.
         """
+        if request.path == CHECK_PATH:
+            return CHECK_ANSWER
         call_id, channel = request.uniqueid, request.env.get("agi_channel", "")
         if not _UNIQUEID.fullmatch(call_id):
             raise ProtocolError("FastAGI: agi_uniqueid is none of Asterisk's")

@@ -72,11 +72,21 @@ def load_encoder() -> SentenceEncoder | None:
     Raises:
         ModelError: the weights are damaged or others, or can't be loaded.
     """
+    weights = _weights()
+    if weights is None:
+        return None
+    check_files(weights.parent, MINILM)
+    return SentenceEncoder(weights)
+
+
+def installed() -> bool:
+    """Whether the packages of the `topics` extra are there; nothing is loaded."""
+    return _weights() is not None
+
+
+def _weights() -> Path | None:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None or importlib.util.find_spec("onnxruntime") is None:
         return None
     weights = Path(spec.origin).parent / "model.onnx"
-    if not weights.is_file():
-        return None
-    check_files(weights.parent, MINILM)
-    return SentenceEncoder(weights)
+    return weights if weights.is_file() else None

@@ -215,7 +215,7 @@ class Settings(_Section, frozen=True):
     directory: str = ""
     """Directory that relative paths start from; set by `load`."""
     file: str = ""
-    """The settings file that was read, absolute; empty: none, defaults and environment alone. Set by `load`."""
+    """The settings file that was read, absolute; empty: none. Set by `load`."""
 
     def resolve(self, path: str) -> Path:
         """A path of the settings, absolute or relative to the settings file's directory."""

@@ -40,6 +40,11 @@ class AnswerReader:
         value = (self._headers or {}).get(b"retry-after")
         return None if value is None else value.decode("latin-1")
 
+    @property
+    def date(self) -> str:
+        """The header Date as it came; empty if there is none."""
+        return (self._headers or {}).get(b"date", b"").decode("latin-1")
+
     def receive(self, data: bytes) -> None:
         """Take what was read; empty at the connection's end.
 

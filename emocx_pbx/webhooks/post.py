@@ -9,6 +9,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import aiohappyeyeballs
@@ -28,6 +29,16 @@ NEXT_ADDRESS_S: Final = 0.25
 
 class _NotPermitted(OSError):
     """A receiver's name leads to addresses that the settings don't allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """What came of asking a receiver for its headers."""
+
+    error: str = ""
+    """Why there was no answer; empty if there was one, whatever its status."""
+    date: str = ""
+    """Its header Date."""
 
 
 class Poster:
@@ -69,6 +80,23 @@ class Poster:
                 return Outcome(None, _words(error, url))
         return Outcome(answer.status, retry_after=answer.retry_after, said=answer.said)
 
+    async def knock(self, receiver: WebhookSettings, deadline_s: float) -> Knock:
+        """Ask by HEAD whether somebody is there; nothing is sent that could be taken for an event."""
+        url = parse_receiver_url(receiver.url)
+        answer = AnswerReader()
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._exchange(url, _request(url, {}, b"", method="HEAD"), answer)
+        except TimeoutError:
+            if answer.status is None:
+                return Knock(f"no answer within {deadline_s:g} s")
+        except ProtocolError as error:
+            return Knock(str(error))
+        except OSError as error:
+            if answer.status is None:
+                return Knock(_words(error, url))
+        return Knock(date=answer.date)
+
     async def _exchange(self, url: ReceiverUrl, request: bytes, answer: AnswerReader) -> None:
         connected = await self._connect(url)
         tls = self._tls if url.tls else None
@@ -105,9 +133,9 @@ class Poster:
         )
 
 
-def _request(url: ReceiverUrl, headers: Mapping[str, str], body: bytes) -> bytes:
+def _request(url: ReceiverUrl, headers: Mapping[str, str], body: bytes, method: str = "POST") -> bytes:
     lines = [
-        f"POST {url.target} HTTP/1.1",
+        f"{method} {url.target} HTTP/1.1",
         f"host: {url.authority}",
         "user-agent: emocx-pbx",
         "accept: */*",

@@ -15,8 +15,10 @@ from fake_ami import FakeAmi, message
 
 from emocx_pbx.check.asterisk import ACTIONS, asterisk_findings
 from emocx_pbx.check.check import check
+from emocx_pbx.check.dialplan import CONF_VERSION
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.check.local import local_findings
+from emocx_pbx.check.received import Heard
 from emocx_pbx.check.tap import self_tap, tone
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.message import AmiResponse
@@ -32,6 +34,42 @@ CARE = [{"Event": "QueueParams", "Queue": "care"}]
 POLICY = Policy(rules=(Rule(name="r", queue="care"),))
 
 
+#: What the check's own channel knows at its end, and what Asterisk says of itself.
+WALKED = {
+    "EMOCX_CHECKED": "1", "EMOCX_STATUS": "ok", "EMOCX_DECISION": "check", "emocx_agi": "127.0.0.1:4573",
+    "emocx_guard": "1.5", "EMOCX_CALLBACK_PREFIX": "PJSIP/",
+}  # fmt: skip
+
+
+def line(context: str, application: str, data: str) -> dict[str, str]:
+    return {"Event": "ListDialplan", "Context": context, "Application": application, "AppData": data}
+
+
+DIALPLAN = [
+    line("emocx-route", "Set", "emocx_way=emocx-route"),
+    line("emocx-begin", "Set", f"EMOCX_CONF={CONF_VERSION}"),
+    line("from-trunk", "Gosub", "emocx-route,s,1(care)"),
+]
+
+
+def got(fields: Mapping[str, str], **changes: str) -> dict[str, str]:
+    name = fields["Variable"]
+    default = "1" if name.startswith(("IFMODULE(", "DIALPLAN_EXISTS(")) else ""
+    return {"Value": changes.get(name, WALKED.get(name, default))}
+
+
+def getvar(**changes: str) -> Callable[[Mapping[str, str]], dict[str, str]]:
+    return lambda fields: got(fields, **changes)
+
+
+def unanswered(**changes: str) -> Callable[[Mapping[str, str]], dict[str, str]]:
+    return getvar(EMOCX_STATUS="default", **changes)
+
+
+def without(module: str) -> Callable[[Mapping[str, str]], dict[str, str]]:
+    return getvar(**{f"IFMODULE({module}.so)": "0"})
+
+
 class ScriptedAmi:
     """Answers from a table; a string is a refusal."""
 
@@ -41,12 +79,30 @@ class ScriptedAmi:
             "ModuleCheck": {},
             "QueueStatus": [
                 {"Event": "QueueParams", "Queue": "care"},
-                {"Event": "QueueMember", "Queue": "care"},
+                {"Event": "QueueMember", "Queue": "care", "Name": "Ann", "Location": "PJSIP/ann"},
                 {"Event": "QueueStatusComplete"},
             ],
-            "ShowDialPlan": {},
+            "ShowDialPlan": DIALPLAN,
+            "Getvar": got,
+            "UserEvent": self._user_event,
+            "QueuePenalty": self._penalty,
+            "Originate": self._originate,
+            "Hangup": {},
             "Ping": {"Timestamp": str(NOW)},
         } | answers
+        self.heard = Heard()
+
+    def _user_event(self, fields: Mapping[str, str]) -> Any:
+        self.heard.take({"Event": "UserEvent", "Mark": fields["Mark"]})
+        return {}
+
+    def _penalty(self, fields: Mapping[str, str]) -> Any:
+        self.heard.take({"Event": "QueueMemberPenalty", "Interface": fields["Interface"]})
+        return {}
+
+    def _originate(self, fields: Mapping[str, str]) -> Any:
+        self.heard.take({"Event": "Newchannel", "Uniqueid": fields["ChannelId"]})
+        return {}
 
     async def action(
         self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
@@ -61,13 +117,15 @@ class ScriptedAmi:
 
 async def findings(version: str = "22.10.1", policy: Policy | None = POLICY, **answers: Any) -> list[Finding]:
     ami = ScriptedAmi(**answers)
-    return [f async for f in asterisk_findings(ami, version, Settings(), policy, lambda: NOW)]
+    found = asterisk_findings(ami, version, Settings(), policy, lambda: NOW, ami.heard, uuid4)
+    return [f async for f in found]
 
 
 async def test_a_good_asterisk_gives_nothing_but_ok() -> None:
     found = await findings()
     assert {f.level for f in found} == {"ok"}
-    assert [f.topic for f in found] == ["version", "rights", "modules", "queues", "dialplan", "clock"]
+    topics = ["version", "rights", "events", "modules", "queues", "dialplan", "decision path", "clock"]
+    assert [f.topic for f in found] == topics
 
 
 @pytest.mark.parametrize(
@@ -81,13 +139,24 @@ async def test_a_good_asterisk_gives_nothing_but_ok() -> None:
         ("rights", "fail", "no right to Originate", {"ListCommands": {"Getvar": ""}}),
         ("rights", "warn", "can't be seen", {"ListCommands": "Permission denied"}),
         ("rights", "warn", "any CLI command", {"ListCommands": RIGHTS | {"Command": ""}}),
-        ("modules", "fail", "is not loaded: no taps", {"ModuleCheck": "Module not loaded"}),
-        ("modules", "ok", "not visible", {"ModuleCheck": "Permission denied"}),
+        ("modules", "fail", "app_chanspy is not loaded", {"Getvar": without("app_chanspy")}),
+        ("modules", "warn", "not visible", {"Getvar": "Permission denied"}),
+        ("events", "fail", "no events of class call", {"Originate": {}}),
+        ("events", "fail", "no events of class agent", {"QueuePenalty": {}}),
+        ("events", "warn", "no events of class user", {"UserEvent": {}}),
+        ("callback", "warn", "EMOCX_CALLBACK_PREFIX", {"Getvar": getvar(EMOCX_CALLBACK_PREFIX="")}),
+        ("guard", "fail", "waits 1 s", {"Getvar": getvar(emocx_guard="1.0")}),
+        ("decision path", "fail", "asks at 127.0.0.1:1,", {"Getvar": unanswered(emocx_agi="127.0.0.1:1")}),
+        ("decision path", "fail", "did not answer", {"Getvar": unanswered(emocx_fired="1")}),
+        ("decision path", "fail", "something else", {"Getvar": unanswered(AGISTATUS="SUCCESS")}),
+        ("decision path", "fail", "can't connect", {"Getvar": unanswered(AGISTATUS="FAILURE")}),
         ("queues", "fail", "no queue care; did you mean car?", {"QueueStatus": CAR}),
         ("queues", "fail", "Asterisk has no queue", {"QueueStatus": []}),
         ("queues", "fail", "can't be listed", {"QueueStatus": "No such action"}),
         ("queues", "warn", "queue care of the policy has no member", {"QueueStatus": CARE}),
-        ("dialplan", "fail", "no context emocx-route", {"ShowDialPlan": "Did not find context emocx-route"}),
+        ("dialplan", "fail", "no context emocx-route", {"ShowDialPlan": []}),
+        ("dialplan", "fail", "of an older version: 1", {"ShowDialPlan": [DIALPLAN[0], DIALPLAN[2]]}),
+        ("dialplan", "fail", "nothing calls", {"ShowDialPlan": DIALPLAN[:2]}),
         ("dialplan", "warn", "not visible", {"ShowDialPlan": "Permission denied"}),
         ("clock", "warn", "90 s apart", {"Ping": {"Timestamp": str(NOW + 90)}}),
         ("clock", "ok", "does not tell", {"Ping": {}}),
@@ -100,11 +169,8 @@ async def test_each_fault_is_found(topic: str, level: str, what: str, changes: d
 
 
 async def test_without_app_audiosocket_only_the_ivr_is_missing() -> None:
-    def answer(fields: Mapping[str, str]) -> Any:
-        return "Module not loaded" if fields["Module"] == "app_audiosocket" else {}
-
-    found = [f for f in await findings(ModuleCheck=answer) if f.topic == "modules"]
-    assert [(f.level, "IVR" in f.what) for f in found] == [("warn", True), ("ok", False)]
+    found = [f for f in await findings(Getvar=without("app_audiosocket")) if f.topic == "modules"]
+    assert [(f.level, "emocx-listen" in f.what) for f in found] == [("warn", True)]
 
 
 # The self-tap, with an Asterisk that dials our port.
@@ -245,7 +311,7 @@ def settings_at(tmp_path: Path, **changes: Any) -> Settings:
     [
         ({"asterisk__secret": ""}, "fail", "asterisk.secret is empty"),
         ({"asterisk__host": "pbx.example"}, "fail", "can't reach the workers at 127.0.0.1"),
-        ({"asterisk__host": "pbx.example"}, "warn", "can't ask for decisions at 127.0.0.1"),
+        ({"asterisk__host": "pbx.example"}, "fail", "can't ask for decisions at 127.0.0.1"),
         ({"analysis__bind": "0.0.0.0"}, "warn", "analysis.bind listens on 0.0.0.0"),
         ({"routing__policy": "/absent.toml"}, "fail", "/absent.toml: can't be read"),
         ({"routing__mode": "monitor"}, "warn", "monitor mode"),
@@ -285,7 +351,7 @@ async def test_over_the_gateway(tmp_path: Path) -> None:
         ami.answers["ListCommands"] = commands
         settings = settings_at(tmp_path, asterisk__port=ami.port, asterisk__secret=ami.secret)
         found = await check(settings, self_tap=False)
-        assert ami.seen("Originate") == []
+        assert not [call for call in ami.seen("Originate") if "AudioSocket" in call["Channel"]]
     by_topic = {f.topic: f for f in found}
     assert by_topic["asterisk"].level == "ok"
     assert by_topic["version"].what == "Asterisk 22.10.1, tap stereo"
@@ -300,8 +366,9 @@ def test_secrets_are_not_in_findings(tmp_path: Path) -> None:
 
 async def test_the_chats_queues_are_looked_for_too() -> None:
     chat = ChatSettings(default_queue="cares", queues={"care": "our care team", "sale": "our shop"})
-    settings = Settings(chat=chat)
-    found = [f async for f in asterisk_findings(ScriptedAmi(), "22.10.1", settings, POLICY, lambda: NOW)]
+    ami = ScriptedAmi()
+    looked = asterisk_findings(ami, "22.10.1", Settings(chat=chat), POLICY, lambda: NOW, ami.heard, uuid4)
+    found = [f async for f in looked]
     assert [(f.level, f.what) for f in found if "chat" in f.what] == [
         ("fail", "chat.default_queue: Asterisk has no queue cares; did you mean care?"),
         ("warn", "chat.queues: Asterisk has no queue sale; known: care"),
@@ -309,7 +376,7 @@ async def test_the_chats_queues_are_looked_for_too() -> None:
 
 
 TIERED = Policy(rules=(Rule(name="r", queue="care", tier=1, tier_wait_s=45),))
-QUEUE_LINE = {"Event": "ListDialplan", "AppData": "${EMOCX_QUEUE},t,,,300,,,${EMOCX_RULE}"}
+QUEUE_LINE = line("from-trunk", "Queue", "${EMOCX_QUEUE},t,,,300,,,${EMOCX_RULE}")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +384,7 @@ QUEUE_LINE = {"Event": "ListDialplan", "AppData": "${EMOCX_QUEUE},t,,,300,,,${EM
     [
         ({"Rule": "45,1000000,0"}, [QUEUE_LINE], "ok", "Asterisk ends waits"),
         ({}, [QUEUE_LINE], "warn", "no queue rule emocx-45"),
-        ({"Rule": "45,1000000,0"}, [], "warn", "no Queue() in the dialplan gets EMOCX_RULE"),
+        ({"Rule": "45,1000000,0"}, DIALPLAN, "fail", "no Queue() in the dialplan gets EMOCX_RULE"),
         ("Permission denied", [], "warn", "not visible with our rights"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A module of Asterisk is missing: every caller still reaches a queue, by the decision where it can be had."""
+"""A module of Asterisk is missing: every caller still reaches a queue, by decision where one can be had."""
 
 from __future__ import annotations
 

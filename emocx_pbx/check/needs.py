@@ -1,0 +1,120 @@
+"""Part of the check: what settings and policy ask of this machine: extras, files, memory."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from emocx_pbx.check.finding import Finding
+from emocx_pbx.routing.policy import Policy
+from emocx_pbx.settings.settings import Settings
+
+#: What the service took in its container with all extras and one worker, of which 0.3 GB a further one.
+FIRST_WORKER_BYTES, FURTHER_WORKER_BYTES = 900_000_000, 300_000_000
+
+
+def needs_findings(settings: Settings, policy: Policy | None) -> Iterator[Finding]:
+    """Look at each."""
+    yield from _speech(settings)
+    yield from _topics(policy)
+    yield from _certificates(settings)
+    yield from _recordings(settings)
+
+
+def _speech(settings: Settings) -> Iterator[Finding]:
+    from emocx_pbx.emotion import voice
+
+    analysis = settings.analysis
+    if analysis.speech_model.startswith("voice") and not voice.available():
+        yield Finding(
+            "fail", "extras", f'analysis.speech_model = "{analysis.speech_model}" needs the extra voice',
+            "pip install 'emocx-pbx[voice]', or set analysis.speech_model = \"cnn\"",
+        )  # fmt: skip
+    if analysis.transcriber == "off":
+        return
+    if find_spec("faster_whisper") is None:
+        level_is_fail = analysis.transcriber != "auto"
+        yield Finding(
+            "fail" if level_is_fail else "warn", "extras",
+            f'analysis.transcriber = "{analysis.transcriber}" needs the extra voice: what callers say is not'
+            " understood",
+            "pip install 'emocx-pbx[voice]', or set analysis.transcriber = \"off\"",
+        )  # fmt: skip
+    elif analysis.transcriber != "auto" and not (Path(analysis.transcriber) / "model.bin").is_file():
+        yield Finding(
+            "fail", "extras", f"analysis.transcriber: {analysis.transcriber} has no model.bin",
+            'name the folder of a faster-whisper model, or "auto"',
+        )  # fmt: skip
+
+
+def _topics(policy: Policy | None) -> Iterator[Finding]:
+    from emocx_pbx.routing.sentences import installed
+
+    if policy and policy.topics and not installed():
+        yield Finding(
+            "fail", "extras", "the policy's topics need the extra topics: no topic is ever recognised",
+            "pip install 'emocx-pbx[topics]', or take [topics] out of the policy",
+        )  # fmt: skip
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    http, asterisk = settings.http, settings.asterisk
+    if http.tls_cert:
+        cert, key = settings.resolve(http.tls_cert), settings.resolve(http.tls_key)
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
+        except OSError as error:  # ssl.SSLError is one
+            why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+            yield Finding(
+                "fail", "certificates", f"http.tls_cert, tls_key: {cert}, {key} can't be used: {why}",
+                "name a PEM certificate with its chain and its key without a password, readable by the"
+                " service's user",
+            )  # fmt: skip
+    if asterisk.tls and asterisk.tls_ca:
+        try:
+            ssl.create_default_context(cafile=asterisk.tls_ca)
+        except OSError as error:
+            why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            yield Finding(
+                "fail", "certificates", f"asterisk.tls_ca: {asterisk.tls_ca} can't be used: {why}",
+                "name a PEM file of the CA of Asterisk's certificate",
+            )  # fmt: skip
+
+
+def _recordings(settings: Settings) -> Iterator[Finding]:
+    path = settings.recordings.path
+    if not path:
+        return
+    fixed = Path(path.partition("{")[0].partition("*")[0]).parent
+    if path.partition("{")[0].partition("*")[0].endswith("/"):
+        fixed = Path(path.partition("{")[0].partition("*")[0])
+    if not os.access(fixed, os.R_OK | os.X_OK):
+        there = "can't be read by this user" if fixed.is_dir() else "is not there"
+        yield Finding(
+            "fail", "recordings", f"recordings.path: {fixed} {there}: no recording can be played",
+            "correct recordings.path, or let the service's user read the folder",
+        )  # fmt: skip
+
+
+def memory_finding(workers: int, meminfo: str) -> Finding:
+    """Whether the workers' models fit into what is free.
+
+    Args:
+        workers: analysis.workers.
+        meminfo: the text of /proc/meminfo.
+    """
+    available = {
+        name: int(rest.split()[0]) * 1024
+        for name, _, rest in (line.partition(":") for line in meminfo.splitlines())
+        if rest.split()
+    }.get("MemAvailable")
+    wanted = FIRST_WORKER_BYTES + (workers - 1) * FURTHER_WORKER_BYTES
+    if available is None:
+        return Finding("ok", "memory", "not visible on this system")
+    text = f"{available / 1e9:.1f} GB available, {workers} workers take about {wanted / 1e9:.1f}"
+    if available >= wanted:
+        return Finding("ok", "memory", text)
+    return Finding("warn", "memory", text, "lower analysis.workers, or give the machine more memory")
