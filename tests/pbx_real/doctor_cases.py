@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 MANAGER, QUEUES, DIALPLAN, PJSIP = (
     "manager reload",
@@ -74,6 +75,15 @@ def a_global(name: str, value: str) -> Mapping[str, tuple[str, str]]:
 def a_queue(queue: str, line: str) -> Mapping[str, tuple[str, str]]:
     return edited("queues.conf", rf"(?m)^\[{queue}\]\(demo\)$", f"[{queue}](demo)\n{line}")
 
+
+TLS_FILES = Path(__file__).parents[1] / "data/tls"
+CERTIFICATE = str(TLS_FILES / "cert.pem")
+#: A second manager port, of TLS, with a certificate for localhost that signed itself.
+TLS_PORT = edited(
+    "manager.conf", "(?m)^webenabled = no$",
+    "webenabled = no\ntlsenable = yes\ntlsbindaddr = 127.0.0.1:@TLS@\n"
+    "tlscertfile = @DIR@/etc/cert.pem\ntlsprivatekey = @DIR@/etc/key.pem",
+)  # fmt: skip
 
 TIERS = '[[rules]]\nname = "r"\nqueue = "care"\nmax_penalty = 1\n'
 USED = '[[rules]]\nname = "r"\nqueue = "care"\n'
@@ -194,6 +204,33 @@ CASES = (
     ),
     Case(
         "TLS to a plain manager port", "TLS", "port without TLS", "asterisk", settings={"asterisk.tls": True}
+    ),
+    Case(
+        "TLS with a certificate that nobody trusts",
+        "certificate refused",
+        "set asterisk.tls_ca",
+        "asterisk",
+        edits=TLS_PORT,
+        cli=(MANAGER,),
+        settings={"asterisk.tls": True, "asterisk.port": "@TLS@"},
+    ),
+    Case(
+        "TLS with a certificate of another name",
+        "certificate refused",
+        "a name that is in the certificate",
+        "asterisk",
+        edits=TLS_PORT,
+        cli=(MANAGER,),
+        settings={"asterisk.tls": True, "asterisk.port": "@TLS@", "asterisk.tls_ca": CERTIFICATE},
+    ),
+    Case(
+        "manager port of TLS without asterisk.tls",
+        "no login at",
+        "A port of TLS is silent",
+        "asterisk",
+        edits=TLS_PORT,
+        cli=(MANAGER,),
+        settings={"asterisk.port": "@TLS@"},
     ),
     # Modules.
     unloaded("chan_audiosocket", "calls can't be tapped"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import pytest_asyncio
-from doctor_cases import CASES, Case
+from doctor_cases import CASES, CERTIFICATE, MANAGER, TLS_FILES, TLS_PORT, Case
 
 from emocx_pbx.check.check import check
 from emocx_pbx.check.dialplan import CONF_VERSION
@@ -30,6 +30,8 @@ async def patient(installation: Installation) -> AsyncIterator[PrivateAsterisk]:
     """An Asterisk of our own, to be made wrong; its files can be read by func_config."""
     async with PrivateAsterisk(installation, agi=f"127.0.0.1:{free_port()}") as pbx:
         await pbx.cli("module load func_config.so")
+        for name in ("cert.pem", "key.pem"):
+            (pbx.directory / "etc" / name).write_text((TLS_FILES / name).read_text())
         yield pbx
 
 
@@ -44,8 +46,15 @@ def settings(patient: PrivateAsterisk, tmp_path: Path) -> Settings:
     )
 
 
-def changed(settings: Settings, case: Case, folder: Path) -> Settings:
-    changes = dict(case.settings)
+def fills(patient: PrivateAsterisk) -> dict[str, str]:
+    """What the cases' marks stand for: ports that are free, and the folder as Asterisk sees it."""
+    agi = int(patient.config.agi.rpartition(":")[2])
+    return {"@AGI@": str(agi), "@TLS@": str(patient.ami_port + 1), "@DIR@": patient.config.directory}
+
+
+def changed(settings: Settings, case: Case, folder: Path, patient: PrivateAsterisk) -> Settings:
+    changes = {name: value if value != "@TLS@" else int(fills(patient)["@TLS@"])
+               for name, value in case.settings.items()}  # fmt: skip
     if case.policy:
         (folder / "policy.toml").write_text(case.policy)
         changes["routing.policy"] = "policy.toml"
@@ -60,13 +69,15 @@ def changed(settings: Settings, case: Case, folder: Path) -> Settings:
 def edit(patient: PrivateAsterisk) -> Iterator[Callable[[Case], None]]:
     """Changes files of Asterisk's; they are as before afterwards."""
     before: dict[Path, str] = {}
-    port = patient.config.agi.rpartition(":")[2]
+    filled = fills(patient)
 
     def edit(case: Case) -> None:
         for name, (pattern, to) in case.edits.items():
             path = patient.directory / "etc" / name
             before[path] = path.read_text()
-            text, count = re.subn(pattern, to.replace("@AGI@", port), before[path])
+            for mark, value in filled.items():
+                to = to.replace(mark, value)
+            text, count = re.subn(pattern, to, before[path])
             assert count, f"{pattern!r} is not in {name}"
             path.write_text(text)
 
@@ -92,7 +103,7 @@ async def test_each_is_found_with_its_remedy(
         await patient.cli(command)
     began = time.monotonic()
     try:
-        findings = await check(changed(settings, case, tmp_path), self_tap=case.tap)
+        findings = await check(changed(settings, case, tmp_path, patient), self_tap=case.tap)
     finally:
         took = time.monotonic() - began
         await put_back(patient, case)
@@ -111,6 +122,19 @@ async def put_back(patient: PrivateAsterisk, case: Case) -> None:
 
 def told(findings: list[Finding]) -> str:
     return "\n".join(f"{f.level} {f.topic}: {f.what} -> {f.remedy}" for f in findings)
+
+
+async def test_tls_with_the_right_ca_and_name(
+    patient: PrivateAsterisk, settings: Settings, edit: Callable[[Case], None], tmp_path: Path
+) -> None:
+    right = {"asterisk.tls": True, "asterisk.port": "@TLS@", "asterisk.tls_ca": CERTIFICATE,
+             "asterisk.host": "localhost"}  # fmt: skip
+    case = Case("", "", "", "asterisk", edits=TLS_PORT, cli=(MANAGER,), settings=right)
+    edit(case)
+    await patient.cli(MANAGER)
+    findings = await check(changed(settings, case, tmp_path, patient), self_tap=False)
+    await put_back(patient, case)
+    assert [f.level for f in findings if f.topic == "asterisk"] == ["ok"], told(findings)
 
 
 async def test_a_stranger_on_the_services_port(settings: Settings) -> None:
