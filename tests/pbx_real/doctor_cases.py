@@ -78,13 +78,18 @@ def a_queue(queue: str, line: str) -> Mapping[str, tuple[str, str]]:
 
 TLS_FILES = Path(__file__).parents[1] / "data/tls"
 CERTIFICATE = str(TLS_FILES / "cert.pem")
-#: A second manager port, of TLS, with a certificate for localhost that signed itself.
-TLS_PORT = edited(
-    "manager.conf", "(?m)^webenabled = no$",
-    "webenabled = no\ntlsenable = yes\ntlsbindaddr = 127.0.0.1:@TLS@\n"
-    "tlscertfile = @DIR@/etc/cert.pem\ntlsprivatekey = @DIR@/etc/key.pem",
-)  # fmt: skip
 
+
+def tls_port(address: str) -> Mapping[str, tuple[str, str]]:
+    """A second manager port, of TLS, with a certificate of localhost and 127.0.0.1 that signed itself."""
+    lines = (
+        "webenabled = no", "tlsenable = yes", f"tlsbindaddr = {address}:@TLS@",
+        "tlscertfile = @DIR@/etc/cert.pem", "tlsprivatekey = @DIR@/etc/key.pem",
+    )  # fmt: skip
+    return edited("manager.conf", "(?m)^webenabled = no$", "\n".join(lines))
+
+
+TLS_PORT = tls_port("127.0.0.1")
 TIERS = '[[rules]]\nname = "r"\nqueue = "care"\nmax_penalty = 1\n'
 USED = '[[rules]]\nname = "r"\nqueue = "care"\n'
 
