@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from emocx_pbx.check.finding import Finding, Level
 from emocx_pbx.check.remote import remote_findings
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.settings.settings import Settings
+from emocx_pbx.settings.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
     from emocx_pbx.emotion.registry import Registry

@@ -16,6 +16,7 @@ from uuid import UUID
 from emocx_pbx.check.asterisk_values import AsteriskValues
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import RefusedError
+from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 from emocx_pbx.pbx.queues import Ami
@@ -72,7 +73,8 @@ async def _answering(settings: Settings) -> AsyncIterator[None]:
             raise RefusedError("only the check is running")
         return CHECK_ANSWER
 
-    server = AgiServer(settings.agi.host, settings.agi.port, answer, settings.agi.deadline_s)
+    allow = AllowList(settings.asterisk.host, settings.agi.allow)
+    server = AgiServer(settings.agi.host, settings.agi.port, answer, settings.agi.deadline_s, allow=allow)
     # Taken: by the service, or by what the walk will then find.
     with contextlib.suppress(OSError):
         await server.start()

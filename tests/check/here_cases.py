@@ -217,7 +217,7 @@ CASES = (
     Here(
         "ports open to others though Asterisk is here",
         "analysis.bind listens on 0.0.0.0",
-        "set it to 127.0.0.1",
+        "let only Asterisk's address through the firewall",
         "settings",
         "warn",
         setting(analysis__bind="0.0.0.0"),

@@ -257,9 +257,9 @@ def test_each_init_has_secrets_of_its_own(tmp_path: Path) -> None:
         cli.main(["init", str(tmp_path / name)])
         settings = load(tmp_path / name / "emocx.toml", {})
         found |= {settings.asterisk.secret, settings.http.api_token}
-        assert f"\nsecret = {settings.asterisk.secret}\n" in (
-            tmp_path / name / "manager-emocx.conf"
-        ).read_text()
+        assert (
+            f"\nsecret = {settings.asterisk.secret}\n" in (tmp_path / name / "manager-emocx.conf").read_text()
+        )
     assert len(found) == 4 and min(map(len, found)) >= 32 and not settings.http.open_to_this_machine
 
 

@@ -224,9 +224,14 @@ CASES = (
         "certificate refused",
         "a name that is in the certificate",
         "asterisk",
-        edits=TLS_PORT,
+        edits=tls_port("127.0.0.2"),
         cli=(MANAGER,),
-        settings={"asterisk.tls": True, "asterisk.port": "@TLS@", "asterisk.tls_ca": CERTIFICATE},
+        settings={
+            "asterisk.tls": True,
+            "asterisk.port": "@TLS@",
+            "asterisk.tls_ca": CERTIFICATE,
+            "asterisk.host": "127.0.0.2",
+        },
     ),
     Case(
         "manager port of TLS without asterisk.tls",
