@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "emocx_pbx"
 #: Modules that import neither IO nor a framework: clock and randomness come in as arguments.
 PURE = (
     "domain.py", "errors.py", "sheet.py",
-    "pbx/audiosocket/protocol.py", "pbx/tracking/tracker.py", "pbx/versions.py",
+    "pbx/audiosocket/protocol.py", "pbx/tracking/tracker.py", "pbx/tracking/following.py", "pbx/versions.py",
     "check/finding.py",
     "pbx/tracking/bridges.py", "pbx/tracking/changes.py", "pbx/tracking/tracked.py",
     "pbx/tracking/callers.py", "pbx/tracking/callbacks.py", "pbx/tracking/endings.py",
