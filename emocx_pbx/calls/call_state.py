@@ -32,6 +32,7 @@ from emocx_pbx.calls.effects import (
     WriteDecision,
     WriteEnd,
     WriteHold,
+    WriteOptOut,
     WriteStart,
     WriteVisit,
 )
@@ -236,7 +237,12 @@ class CallState:
         start = WriteStart(
             self.call_id, at, self.customer, self.caller, queue, decision_id, at, self.callback, (event,)
         )
-        return [start, Note("call.started", "call started", {"call_id": self.call_id, "queue": queue})]
+        note = Note("call.started", "call started", {"call_id": self.call_id, "queue": queue})
+        return [start, *self._kept(), note]
+
+    def _kept(self) -> Effects:
+        """What a first write of the call must not be without."""
+        return [WriteOptOut(self.call_id)] if self.opted_out else []
 
     def _decided(self, query: DecidedQuery) -> Effects:
         decision, caller = query.decision, query.caller
@@ -247,6 +253,7 @@ class CallState:
         text = query.text if self.rules.keep_text else None
         return [
             WriteStart(self.call_id, decision.at, caller.customer_key, None, decision.queue),
+            *self._kept(),
             WriteDecision(decision, self.call_id, caller.customer_key, text, (routed,)),
             Show(Decided(self.call_id, decision)),
         ]
@@ -258,6 +265,7 @@ class CallState:
         self.started_at = at if self.started_at is None else self.started_at
         return [
             WriteStart(self.call_id, at, self.customer, number, None, callback="dialling"),
+            *self._kept(),
             Show(Changed(self.call_id)),
         ]
 

@@ -48,6 +48,13 @@ class WriteStart:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteOptOut:
+    """The customer does not want analysis, or is none: after a restart neither."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriteVisit:
     """The call's `index`-th stay in a queue as it is known now."""
 
@@ -132,6 +139,7 @@ class WriteEnd:
 Write = (
     WriteDecision
     | WriteStart
+    | WriteOptOut
     | WriteVisit
     | WriteSegment
     | WriteHold

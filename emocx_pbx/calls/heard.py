@@ -13,6 +13,7 @@ from emocx_pbx.calls.effects import (
     EndTaps,
     Note,
     Show,
+    WriteOptOut,
     WriteReadings,
     WriteSpans,
     WriteTapped,
@@ -39,8 +40,9 @@ def connected(call: CallState, change: AgentConnected) -> Effects:
 
 def leave_alone(call: CallState) -> Effects:
     """The customer is not to be heard."""
-    call.opted_out = True
-    return [EndTaps(call.call_id), Show(Changed(call.call_id))]
+    known, call.opted_out = call.opted_out, True
+    told = [] if known else [WriteOptOut(call.call_id)]
+    return [EndTaps(call.call_id), *told, Show(Changed(call.call_id))]
 
 
 def tap_started(call: CallState, message: TapStarted) -> Effects:

@@ -16,11 +16,12 @@ import structlog
 from emocx_pbx.calls import alerts
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import Effect, SetTimer, Show
-from emocx_pbx.calls.happenings import GradeDue, TakenOver
+from emocx_pbx.calls.happenings import GradeDue, OptedOut, TakenOver
 from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.parts import SETTLE_S
 from emocx_pbx.calls.stored import open_legs, stored_state
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
+from emocx_pbx.pbx.tracking.names import variables_of
 from emocx_pbx.pbx.tracking.tracked import Leg, TrackedCall
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.store.database import Store
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 OVER_S: Final = 86_400.0
 #: Events kept while we get in step; then the rest is lost, and we begin again.
 MAX_HELD: Final = 20_000
-_VARIABLES: Final = "QUEUENAME,MEMBERNAME,MEMBERINTERFACE"
+_VARIABLES: Final = "QUEUENAME,MEMBERNAME,MEMBERINTERFACE,EMOCX_OPTOUT"
 
 Event = Mapping[str, str]
 
@@ -128,7 +129,14 @@ class Recovery:
             for change in self._tracker.reconcile(channels, now, self._since, asked_at):
                 self._journeys.put(change)
             self._waiting(queues, {c["Uniqueid"]: c for c in channels})
+            opted_out = {
+                channel.get("Channel", "")
+                for channel in channels
+                if variables_of(channel.get("Variable", "")).get("EMOCX_OPTOUT") == "1"
+            }
             for call in list(self._journeys.calls.values()):
+                if not opted_out.isdisjoint(self._tracker.speakers(call.call_id)):
+                    self._journeys.put(OptedOut(call.call_id))
                 self._journeys.apply(call, call.tap())
             self._since = None
         finally:

@@ -19,7 +19,7 @@ def stored_state(detail: CallDetail, rules: Rules) -> CallState:
     decision = detail.decision.decision if detail.decision else None
     call = CallState(row.call_id, rules, row.started_at, zero_at=row.tapped_at, decision=decision)
     call.customer, call.caller, call.callback = row.customer_key, row.caller, row.callback
-    call.opted_out = decision is not None and decision.status == "optout"
+    call.opted_out = row.opted_out or (decision is not None and decision.status == "optout")
     call.visits = list(detail.visits)
     call.begun = any(event.type == "call.started" for event in detail.events)
     call.readings, call.spans = list(detail.readings), list(detail.spans)

@@ -2,7 +2,8 @@
 
 The tap channel is `AudioSocket/HOST:PORT/UUID/c(slin)` running ChanSpy on the customer's channel.
 The call itself is never touched. A tap that can't be started or ends too early is tried again on
-the worker with fewest taps, with growing pauses; what is lost meanwhile is missing evidence.
+the worker with fewest taps, with growing pauses; what is lost meanwhile is missing evidence. For want
+of a worker or of the link it is tried for as long as the call is wanted, and at once when either is back.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -23,8 +25,11 @@ log = structlog.get_logger()
 
 #: Time for Asterisk to connect and send audio after Originate; normally 0.15 s.
 START_DEADLINE_S = 5.0
-#: A tap that could not be started so often in a row is given up.
+#: A tap that Asterisk would not start this often in a row is given up, until it is wanted again.
 MAX_TRIES = 6
+#: Between two tries.
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 5.0
 #: After EOF the call's Hangup event normally follows within 30 ms, at worst 2 s.
 HANGUP_GRACE_S = 2.5
 
@@ -52,6 +57,10 @@ class Worker(Protocol):
     def alive(self) -> bool:
         """Whether it takes messages."""
 
+    @property
+    def responsive(self) -> bool:
+        """Whether it was heard of lately."""
+
     def send(self, message: AnnounceTap | EndSession) -> None:
         """Queue a message for the worker; PeerUnavailable if it is gone."""
 
@@ -76,7 +85,16 @@ class _Wanted:
     task: asyncio.Task[None] | None = None
     zero_at: float | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    again: asyncio.Event = field(default_factory=asyncio.Event)
+    """What it failed for want of may be back."""
     uuid: str = ""
+
+
+class _Failed(Enum):
+    """Why a try led to no tap."""
+
+    WANTING = "a worker or the link is missing"
+    REFUSED = "Asterisk would not, or no audio came"
 
 
 def originate_fields(uuid: str, host: str, port: int, target: str, mode: Mode) -> dict[str, str]:
@@ -117,6 +135,11 @@ class TapKeeper:
         wanted = _Wanted(call_id, target, mode, zero_at=zero_at)
         self._wanted[call_id, mode] = wanted
         wanted.task = self._group.create_task(self._keep(wanted), name=f"tap {call_id}")
+
+    def wake(self) -> None:
+        """A worker is ready, or the link is up: what waits to be tapped is tapped now."""
+        for wanted in self._wanted.values():
+            wanted.again.set()
 
     def unwant(self, call_id: str) -> None:
         """The call is over (or opted out): end its taps."""
@@ -159,27 +182,35 @@ class TapKeeper:
         self._wanted.clear()
 
     async def _keep(self, wanted: _Wanted) -> None:
-        tries = 0
+        refused, pause_s = 0, FIRST_PAUSE_S
         while not wanted.over.is_set():
+            wanted.again.clear()
             tap = await self._start(wanted)
-            if tap is None:
-                tries += 1
-                if tries >= MAX_TRIES:
-                    self._count("taps_given_up")
-                    log.error("tap given up", key="tap.given_up", call_id=wanted.call_id, tries=tries)
+            if isinstance(tap, _Failed):
+                refused += tap is _Failed.REFUSED
+                if refused >= MAX_TRIES:
+                    self._give_up(wanted, refused)
                     return
-                await _wait(wanted.over, min(0.25 * 2**tries, 5.0))
+                await _first(wanted.over, wanted.again, within_s=pause_s)
+                pause_s = FIRST_PAUSE_S if wanted.again.is_set() else min(2 * pause_s, LONGEST_PAUSE_S)
                 continue
-            tries = 0
+            refused, pause_s = 0, FIRST_PAUSE_S
             await _first(wanted.over, tap.ended)
             if not tap.ended.is_set():
                 self._end(wanted.uuid, tap)
                 return
             # Most often the call is over and its Hangup is about to be told.
-            await _wait(wanted.over, HANGUP_GRACE_S if tap.worker.alive else 0.05)
+            await _first(wanted.over, within_s=HANGUP_GRACE_S if tap.worker.alive else 0.05)
             if not wanted.over.is_set():
                 self._count("taps_repeated")
                 log.warning("tap ended early, tapping again", key="tap.again", call_id=wanted.call_id)
+
+    def _give_up(self, wanted: _Wanted, tries: int) -> None:
+        """Whoever wants it again (at the next resync, for another agent) gets new tries."""
+        if self._wanted.get((wanted.call_id, wanted.mode)) is wanted:
+            del self._wanted[wanted.call_id, wanted.mode]
+        self._count("taps_given_up")
+        log.error("tap given up", key="tap.given_up", call_id=wanted.call_id, tries=tries)
 
     def _worker_for(self, call_id: str) -> Worker:
         """The worker that hears the call's other side already, else the freest."""
@@ -187,8 +218,9 @@ class TapKeeper:
         tap = next(taps, None)
         return tap.worker if tap else self._pick()
 
-    async def _start(self, wanted: _Wanted) -> _Tap | None:
+    async def _start(self, wanted: _Wanted) -> _Tap | _Failed:
         uuid = str(self._new_uuid())
+        failed = _Failed.REFUSED
         try:
             worker = self._worker_for(wanted.call_id)
             offset = 0.0 if wanted.zero_at is None else max(0.0, self._now() - wanted.zero_at)
@@ -197,20 +229,21 @@ class TapKeeper:
             worker.send(AnnounceTap(uuid, wanted.call_id, wanted.mode, offset_s=round(offset, 2)))
             fields = originate_fields(uuid, self._host, worker.port, wanted.target, wanted.mode)
             await self._ami.action("Originate", fields)
-            async with asyncio.timeout(START_DEADLINE_S):
-                await _first(tap.started, tap.ended, wanted.over)
+            in_time = await _first(tap.started, tap.ended, wanted.over, within_s=START_DEADLINE_S)
             if tap.started.is_set() or wanted.over.is_set():
                 return tap
-            why = "ended before its first audio"
-        except (PeerUnavailable, ProtocolError, RefusedError) as error:
+            why = "ended before its first audio" if in_time else f"no audio within {START_DEADLINE_S:g} s"
+            if not (worker.alive and worker.responsive):
+                failed = _Failed.WANTING  # a frozen one takes the connection, and no more
+        except PeerUnavailable as error:
+            why, failed = str(error), _Failed.WANTING
+        except (ProtocolError, RefusedError) as error:
             why = str(error)
-        except TimeoutError:
-            why = f"no audio within {START_DEADLINE_S:g} s"
         if (lost := self._taps.pop(uuid, None)) is not None:
             self._end(uuid, lost)
         self._count("taps_failed")
         log.warning("tap not started", key="tap.failed", call_id=wanted.call_id, why=why)
-        return None
+        return failed
 
     def _end(self, uuid: str, tap: _Tap) -> None:
         try:
@@ -219,19 +252,12 @@ class TapKeeper:
             log.debug("worker already gone", key="tap.worker_gone", call_id=tap.call_id)
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
-
-
-async def _first(*events: asyncio.Event) -> None:
-    """Return when any of the events is set."""
+async def _first(*events: asyncio.Event, within_s: float | None = None) -> bool:
+    """Return when any of the events is set, or the time is over; whether one was."""
     tasks = [asyncio.ensure_future(event.wait()) for event in events]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=within_s)
     finally:
         for task in tasks:
             task.cancel()
+    return bool(done)

@@ -11,6 +11,7 @@ from emocx_pbx.calls.effects import (
     WriteEnd,
     WriteGrade,
     WriteHold,
+    WriteOptOut,
     WriteReadings,
     WriteSegment,
     WriteSpans,
@@ -45,6 +46,8 @@ async def carry_out(store: Store, write: Write) -> None:
                 write.queued_at,
                 write.callback,
             )
+        case WriteOptOut():
+            await store.opt_out(write.call_id)
         case WriteVisit():
             await store.save_visit(write.call_id, write.index, write.visit)
         case WriteSegment():

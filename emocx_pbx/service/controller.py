@@ -178,6 +178,7 @@ class Service:
             self.recovery.link_lost()
             return
         self.consent.mode = tap_mode(self.settings.asterisk.tap, state.version)
+        self.taps.wake()
         self._resync(state.restarted)
 
     def _resync(self, restarted: bool) -> None:
@@ -203,6 +204,7 @@ class Service:
                 self.health.set("analysis", self.pool.ready, "a worker died")
             case Ready():
                 self.health.set("analysis", True, "; ".join(message.problems))
+                self.taps.wake()
                 for problem in set(message.problems) - self._problems:
                     log.warning("model not loaded", key="model.missing", why=problem)
                 self._problems |= set(message.problems)

@@ -112,6 +112,11 @@ class Calls(Outbox):
         async with self._connection.transaction(durable=False) as c:
             await self._sql.touch_call(c, call_id=call_id, at=at)
 
+    async def opt_out(self, call_id: str) -> None:
+        """The call is to be neither tapped nor graded, now and after a restart."""
+        async with self._connection.transaction() as c:
+            await self._sql.opt_out(c, call_id=call_id)
+
     async def set_tapped(self, call_id: str, at: float) -> None:
         """When the call's first tapped sample was heard; only the first word counts."""
         async with self._connection.transaction() as c:
@@ -285,7 +290,8 @@ class Calls(Outbox):
 
 def call_row(row: Row) -> CallRow:
     """A row of table call."""
-    return CallRow(**{name: row[name] for name in _CALL_FIELDS})
+    values = {name: row[name] for name in _CALL_FIELDS}
+    return CallRow(**values | {"opted_out": bool(row["opted_out"])})
 
 
 def _decision(row: Row) -> DecisionRow:

@@ -33,6 +33,8 @@ class CallRow:
     """customer, agent or system; None: not known."""
     callback: str | None = None
     """dialling, answered, no-answer, busy or failed; None: the customer called."""
+    opted_out: bool = False
+    """Neither tapped nor graded: the customer does not want it, or is none."""
 
 
 @dataclass(frozen=True, slots=True)

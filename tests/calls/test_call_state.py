@@ -19,6 +19,7 @@ from emocx_pbx.calls.effects import (
     WriteEnd,
     WriteGrade,
     WriteHold,
+    WriteOptOut,
     WriteReadings,
     WriteSegment,
     WriteStart,
@@ -165,6 +166,8 @@ class Store:
         match effect:
             case WriteStart():
                 self.starts.append(effect)
+            case WriteOptOut() if self.starts:
+                self.rows["opted out", 0] = True
             case WriteSegment(segment):
                 self.rows["segment", segment.index] = segment
             case WriteVisit(_, index, visit):
@@ -191,6 +194,7 @@ class Store:
             return None
         call = CallState("c", RULES, self.starts[0].at, zero_at=self.rows.get(("tapped", 0)))
         call.begun = any(e.type == "call.started" for e in self.order)
+        call.opted_out = ("opted out", 0) in self.rows
         of = lambda kind: {key[1]: row for key, row in self.rows.items() if key[0] == kind}  # noqa: E731
         call.segments, call.grades = of("segment"), of("grade")
         call.visits = [visit for _, visit in sorted(of("visit").items())]
@@ -258,7 +262,7 @@ class Anything(RuleBasedStateMachine):
             if isinstance(effect, SetTimer):
                 self.timers.add(effect.due)
             if self.no_customer:
-                assert not isinstance(effect, BeginTap | WriteReadings)
+                assert not isinstance(effect, BeginTap | WriteReadings | WriteGrade)
         open_ones = [s.agent for s in self.call.segments.values() if s.ended_at is None]
         assert len(open_ones) == len(set(open_ones))
 
@@ -292,7 +296,7 @@ class Anything(RuleBasedStateMachine):
         found = self.store.state()
         if found is None:
             return  # settled, or of no row: nothing takes it up
-        found.opted_out = self.no_customer  # asked again before any tap
+        assert found.opted_out or not self.no_customer
         self.call = found
         self.timers = {GradeDue("c", index) for index in found.ungraded}
 

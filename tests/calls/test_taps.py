@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
+from emocx_pbx.calls import taps as module
 from emocx_pbx.calls.taps import TapKeeper, originate_fields
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 
@@ -15,6 +16,7 @@ class Worker:
 
     port = 9092
     alive = True
+    responsive = True
 
     def __init__(self):
         self.inbox = asyncio.Queue()
@@ -96,4 +98,72 @@ async def test_a_dead_workers_tap_goes_on_elsewhere_at_the_right_call_time(group
     taps.on_worker_lost([first.uuid])
     second = await worker.next()
     assert (second.uuid != first.uuid, second.offset_s) == (True, 30.0)
+    taps.unwant("1.1")
+
+
+async def test_for_want_of_the_link_a_tap_is_tried_for_as_long_as_it_takes(group, monkeypatch):
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.0)
+    away, counted = [PeerUnavailable("link down")] * (3 * module.MAX_TRIES), []
+    ami, worker = Ami(*away), Worker()
+    taps = keeper(group, ami, worker, counted)
+    taps.want("1.1", "1.1", "stereo")
+    announced = [await worker.next() for _ in range(2 * len(away) + 1)]
+    assert isinstance(announced[-1], AnnounceTap)
+    assert counted == ["taps_failed"] * len(away)
+    taps.unwant("1.1")
+
+
+@pytest.mark.parametrize("missing", ["worker", "link"])
+async def test_a_tap_waits_no_longer_when_what_it_wants_is_back(group, monkeypatch, missing):
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 3600.0)
+    ami, worker = Ami(PeerUnavailable("link down")) if missing == "link" else Ami(), Worker()
+    tried, there = asyncio.Event(), missing == "link"
+
+    def pick():
+        tried.set()
+        if not there:
+            raise PeerUnavailable("no analysis worker is ready")
+        return worker
+
+    ids = (UUID(int=n) for n in range(1, 100))
+    taps = TapKeeper(ami, pick, "127.0.0.1", group, lambda: 100.0, lambda: next(ids), [].append)
+    taps.want("1.1", "1.1", "stereo")
+    await tried.wait()
+    if missing == "link":
+        assert [type(await worker.next()) for _ in range(2)] == [AnnounceTap, EndSession]
+    there = True
+    taps.wake()
+    again = await worker.next()
+    taps.on_started(TapStarted(again.uuid, "1.1", 100.0))
+    assert taps.is_tapped("1.1")
+    taps.unwant("1.1")
+
+
+async def test_a_frozen_worker_uses_up_no_tries(group, monkeypatch):
+    for name in ("START_DEADLINE_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
+        monkeypatch.setattr(module, name, 0.0)
+    counted, worker = [], Worker()
+    worker.responsive = False
+    taps = keeper(group, Ami(), worker, counted)
+    taps.want("1.1", "1.1", "stereo")
+    for _ in range(4 * module.MAX_TRIES):
+        await worker.next()
+    assert "taps_given_up" not in counted
+    taps.unwant("1.1")
+
+
+async def test_a_tap_that_was_given_up_can_be_wanted_again(group, monkeypatch):
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.0)
+    given_up = asyncio.Event()
+    ami, worker = Ami(*[RefusedError("no")] * module.MAX_TRIES), Worker()
+    taps = keeper(group, ami, worker)
+    taps._count = lambda name: given_up.set() if name == "taps_given_up" else None
+    taps.want("1.1", "1.1", "stereo")
+    await given_up.wait()
+    for _ in range(2 * module.MAX_TRIES):
+        await worker.next()
+    taps.want("1.1", "1.1", "stereo")
+    assert isinstance(await worker.next(), AnnounceTap)
     taps.unwant("1.1")

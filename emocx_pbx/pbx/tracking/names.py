@@ -26,6 +26,11 @@ def telephone_of(interface: str) -> str:
     return "/".join(interface.split("/")[:2])
 
 
+def variables_of(text: str) -> dict[str, str]:
+    """Channel variables as Status answers them, `NAME=value` a line."""
+    return dict(line.partition("=")[::2] for line in text.split("\n"))
+
+
 @dataclass(frozen=True, slots=True)
 class QueueMember:
     """A member as its queue knows it."""
@@ -98,8 +103,8 @@ class AgentNames:
         return name != "AgentCalled" or self.member("", event.get("DestChannel", "")) is None
 
     def met_variables(self, text: str, queue: str) -> None:
-        """Take in MEMBERNAME and MEMBERINTERFACE of a channel that was connected, `NAME=value` a line."""
-        said = dict(line.partition("=")[::2] for line in text.split("\n"))
+        """Take in MEMBERNAME and MEMBERINTERFACE of a channel that was connected."""
+        said = variables_of(text)
         member = {"MemberName": said.get("MEMBERNAME", ""), "Interface": said.get("MEMBERINTERFACE", "")}
         self.met({**member, "Queue": queue})
 

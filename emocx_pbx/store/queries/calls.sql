@@ -14,6 +14,9 @@ ON CONFLICT (call_id) DO UPDATE SET
 -- name: touch_call(call_id, at)!
 UPDATE call SET last_seen_at = MAX(last_seen_at, :at) WHERE call_id = :call_id;
 
+-- name: opt_out(call_id)!
+UPDATE call SET opted_out = 1 WHERE call_id = :call_id;
+
 -- name: set_tapped(call_id, at)!
 -- The first tap counts: later ones carry an offset to it.
 UPDATE call SET tapped_at = COALESCE(tapped_at, :at) WHERE call_id = :call_id;
