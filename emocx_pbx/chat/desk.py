@@ -173,7 +173,7 @@ class Desk:
                 self._tickets.moved(call_id, "talking", at)
             case CallIsOver(call_id, at, unreached):
                 self._waits.ended(call_id)
-                self._tickets.moved(call_id, "failed" if unreached else "ended", at)
+                self._tickets.moved(call_id, "failed" if unreached else "ended", at, unreached)
 
     def _refused(self, why: str, status: int, wait_s: float = 0.0) -> ChatRefused:
         self._count("chat_refused", why)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from emocx_pbx.calls.happenings import Ended, SegmentOpened, Told
 from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
 from emocx_pbx.wire.message import Message
+
+Unreached = Literal["no-answer", "busy", "failed"]
 
 
 class CallWaits(Message, frozen=True):
@@ -41,12 +44,16 @@ class CallIsOver(Message, frozen=True):
 
     call_id: str
     at: float
-    unreached: bool = False
-    """A call back that nobody took."""
+    unreached: Unreached | None = None
+    """Why nobody took the call back; None: somebody did."""
 
 
 #: Dispositions of a call back that nobody took.
-UNREACHED: Final = frozenset({"no-answer", "busy", "failed"})
+UNREACHED: Final[Mapping[str, Unreached]] = {
+    "no-answer": "no-answer",
+    "busy": "busy",
+    "failed": "failed",
+}
 
 CallMoved = CallWaits | CallTaken | CallTalks | CallIsOver
 
@@ -61,6 +68,6 @@ def moved_of(told: Told) -> CallMoved | None:
         case SegmentOpened(segment):
             return CallTalks(segment.call_id, segment.started_at)
         case Ended(call_id, at, disposition=disposition):
-            return CallIsOver(call_id, at, disposition in UNREACHED)
+            return CallIsOver(call_id, at, UNREACHED.get(disposition))
         case _:
             return None

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from emocx_pbx.chat.moves import Unreached
 from emocx_pbx.domain import Decision
 
 #: Tickets kept; the oldest goes first.
@@ -32,6 +33,13 @@ class Ticket:
     call_id: str = ""
     number: str = ""
     """Masked."""
+    unreached: Unreached = "failed"
+    """While `state` is failed: why."""
+
+    @property
+    def told(self) -> str:
+        """Which text tells how the call stands: its state, or why it failed."""
+        return self.unreached if self.state == "failed" else self.state
 
     @property
     def may_call(self) -> bool:
@@ -62,7 +70,7 @@ class Tickets:
             self._forget(next(iter(self._tickets)))
         ticket = self._tickets.get(ticket_id)
         if ticket is not None and ticket.state == "calling" and now - ticket.since > RING_S:
-            ticket.state, ticket.since = "failed", now
+            ticket.state, ticket.since, ticket.unreached = "failed", now, "no-answer"
         return ticket
 
     def calling(self, ticket: Ticket, call_id: str, number: str, now: float) -> None:
@@ -72,13 +80,14 @@ class Tickets:
         ticket.state, ticket.since = "calling", now
         self._calls[call_id] = ticket.ticket_id
 
-    def moved(self, call_id: str, state: CallState, now: float) -> None:
-        """Something happened to a call, ours or not."""
+    def moved(self, call_id: str, state: CallState, now: float, unreached: Unreached | None = None) -> None:
+        """Something happened to a call, ours or not; `unreached` says why one failed, if that is known."""
         ticket = self._tickets.get(self._calls.get(call_id, ""))
         if ticket is None or ticket.state == state:
             return
         if state == "ended" and ticket.state in ("calling", "failed"):
             state = "failed"  # nobody answered
+        ticket.unreached = unreached or "failed"
         ticket.state, ticket.since = state, now
         if state in ("ended", "failed"):
             self._calls.pop(call_id, None)

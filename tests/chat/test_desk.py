@@ -197,14 +197,15 @@ async def test_a_call_is_followed_to_its_end() -> None:
     assert seen == ["calling", "waiting", "waiting", "talking", "ended"]
 
 
-async def test_who_does_not_answer_may_try_again_later() -> None:
+@pytest.mark.parametrize("why", ["busy", "no-answer", "failed"])
+async def test_who_is_not_reached_is_told_why_and_may_try_again_later(why: str) -> None:
     world = World()
     ticket = await world.desk.ask("hello", True, "192.0.2.1")
     await world.desk.call_me(ticket.ticket_id, "030 123456", "192.0.2.1")
-    moved = moved_of(Ended(world.became[0].call_id or "", world.now + 40, "hangup", "busy"))
-    assert moved == CallIsOver(world.became[0].call_id or "", world.now + 40, unreached=True)
+    moved = moved_of(Ended(world.became[0].call_id or "", world.now + 40, "hangup", why))
+    assert moved == CallIsOver(world.became[0].call_id or "", world.now + 40, why)
     world.desk.watch(moved)
-    assert world.desk.ticket(ticket.ticket_id).state == "failed"
+    assert world.desk.ticket(ticket.ticket_id).state == "failed" and ticket.told == why
     refused = await refusal(lambda: world.desk.call_me(ticket.ticket_id, "030 123456", "192.0.2.1"))
     assert refused.why == "called_number"
     world.now += 600
