@@ -13,6 +13,7 @@ from emocx_pbx.pbx.tracking.changes import (
     CallStarted,
     CustomerMoved,
     HoldChanged,
+    NotACustomer,
     PartExplained,
     QueueJoined,
     QueueLeft,
@@ -323,6 +324,47 @@ def test_a_transfer_knows_the_agent_by_the_name_that_his_queue_gives_him():
         ("Alice", "care", "1.2"),
         ("Bob", "", "1.3"),
     ]
+
+
+def calls_from(*numbers, endpoint="PJSIP/kitchen"):
+    """Callers with these numbers by an endpoint that answered a queue call behind a Local member."""
+    local, far = {"Channel": "Local/house@x-1;1", "Uniqueid": "1.7"}, {"Channel": "Local/house@x-1;2"}
+    phone = {"Channel": f"{endpoint}-00000008", "Uniqueid": "1.8"}
+    served = [
+        {"Event": "Newchannel", **phone},
+        join(),
+        {**connect(ALICE, "Alice"), "Interface": "Local/house@x/n", "DestChannel": local["Channel"],
+         "DestUniqueid": "1.7"},
+        enter(local),
+        enter(CUSTOMER),
+        enter({**far, "Uniqueid": "1.9"}, "b2"),
+        enter(phone, "b2"),
+    ]  # fmt: skip
+    second = [
+        {**join("vip"), "Channel": f"{endpoint}-{n:08x}", "Uniqueid": f"2.{n}", "CallerIDNum": number}
+        for n, number in enumerate(numbers)
+    ]
+    changes = play(*served, *second)
+    assert {c.agent for c in changes if isinstance(c, AgentJoined)} == {"Alice"}
+    return changes
+
+
+def doubted(changes):
+    return [c.call_id for c in changes if isinstance(c, NotACustomer)]
+
+
+def test_a_second_line_of_a_telephone_that_no_queue_names_is_told_and_not_heard():
+    changes = calls_from("203", "203")
+    assert [c.call_id for c in changes if isinstance(c, CallStarted)] == ["1.1", "2.0", "2.1"]
+    assert doubted(changes) == ["2.0", "2.1"]
+
+
+def test_a_trunk_to_agents_elsewhere_brings_customers_too():
+    assert doubted(calls_from("5550101", "5550102", "5550101")) == ["2.0"]
+
+
+def test_who_comes_by_another_endpoint_than_agents_is_a_customer():
+    assert doubted(play(*[{**join(), "Uniqueid": f"3.{n}"} for n in range(2)])) == []
 
 
 def test_hold_ends_with_the_part_and_the_customers_own_hold_is_not_the_agents():

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from pbx_stubs import AmiProbe, Customer, call_in, hang_up
+from raw_phone import RawPhone
 from segment_watch import Watch
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
@@ -34,6 +35,8 @@ exten => 1,1,Wait(3600)
 [from-queue]
 exten => _age[n]t-.,1,Dial(PJSIP/${EXTEN},20,tTr)
 exten => 802,1,Dial(PJSIP/agent-care-2,20,tT)
+[unnamed]
+exten => house,1,Dial(${UNNAMED_TELEPHONE},20)
 [rings]
 exten => _age[n]t-.,1,Dial(PJSIP/${EXTEN}/sip:quiet@127.0.0.1:9,20,tT)
 [far]
@@ -149,6 +152,28 @@ async def test_a_consultation_behind_a_local_member(case: Case) -> None:
     assert set(case.watch.calls) == {customer.uniqueid}
     first, second = case.watch.parts(customer.uniqueid)
     assert (first.agent, first.end_reason, second.queue) == ("Rita", "attended_transfer", "care")
+    assert second.agent.startswith("Care agent")
+
+
+async def test_a_consultation_by_the_second_line_of_a_telephone_that_no_queue_names_is_not_heard(
+    case: Case,
+) -> None:
+    async with RawPhone(case.pbx.sip_port).running() as telephone:
+        address = telephone.address("customer")
+        await case.pbx.cli(f"dialplan set global UNNAMED_TELEPHONE {address}")
+        await case.only("Local/house@unnamed/n", "Rita")
+        customer = await case.call("q-retention")
+        await case.watch.talking(customer.uniqueid, 1)
+        await telephone.consult("queue-care")
+        await case.bridged("PJSIP/agent-care")
+        (consulting,) = case.customers - {customer.uniqueid}
+        asked = case.watch.calls[consulting]
+        assert asked.opted_out and not asked.tap()
+        await telephone.connect_both()
+        second = await case.watch.talking(customer.uniqueid, 2)
+        await case.ended(customer)
+    first, _ = case.watch.parts(customer.uniqueid)
+    assert (first.agent, first.ended_to) == ("Rita", second.agent)
     assert second.agent.startswith("Care agent")
 
 

@@ -130,7 +130,7 @@ class CustomerMoved:
 
 @dataclass(frozen=True, slots=True)
 class NotACustomer:
-    """What was taken for a customer is an agent, who consulted a colleague: no tap, no grade."""
+    """What was taken for a customer is an agent, or may be one: no tap, no grade."""
 
     call_id: str
 

@@ -8,7 +8,13 @@ AgentComplete comes late or not at all after transfers, so bridges are the truth
 
 Who is a customer: whoever joins a queue, but for agents' telephones and for a Local channel that an
 agent, not the customer, is behind (callers.py). Such a channel consults a colleague; after a
-hand-over the colleague is adopted into the customer's call.
+hand-over the colleague is adopted into the customer's call. A caller who may be an agent (names.py) is
+told as a call, and is neither tapped nor graded: doubt never costs a call, and never hears an agent.
+
+What a call is, CallState keeps. Here is only what the next event can't be read without: the queue a channel
+is in (events leave it out at times, and without one nobody in a bridge is an agent), the legs in a bridge
+with it (to tell who came and who left), and by which channels either side is reached. Asterisk's Hold names
+the agent's leg alone, and CallState knows a leg's part, not the channels behind it. Holds are not kept.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from emocx_pbx.pbx.tracking.callbacks import dialled, outcome_of
 from emocx_pbx.pbx.tracking.callers import Callers
 from emocx_pbx.pbx.tracking.changes import (
     AgentConnected,
+    AgentJoined,
     CallbackDialled,
     CallChange,
     CallEnded,
@@ -95,6 +102,8 @@ class Following:
                 changes.append(CallbackDialled(call.call_id, "answered"))
             call.channel = call.channel or event.get("Channel", "")
             changes.append(CallStarted(call.call_id, at, call.channel, queue, call.caller))
+            if not call.callback and self.names.may_be_agent(call.channel, call.caller):
+                changes.append(NotACustomer(call.call_id))
         call.queue, call.waiting, call.leaves = queue, True, None
         call.left_queue_at = None
         call.place = event.get("Context", ""), event.get("Exten", "")
@@ -182,6 +191,9 @@ class Following:
         changes = call.settle(
             self._bridges, self.names, at, why, self._callers.announced, self._picked, missed_s
         )
+        for leg in {change.leg for change in changes if isinstance(change, AgentJoined)}:
+            for channel in call.real(leg):
+                self.names.answered(self._callers.channels.get(channel, ("", ""))[0])
         return [*self._endings.settled(call, changes), *changes]
 
     def _goes_on(self, call: TrackedCall, event: Event) -> list[CallChange]:

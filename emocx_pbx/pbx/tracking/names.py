@@ -53,6 +53,12 @@ class AgentNames:
         """Endpoints of members, never a Local channel's."""
         self._numbers: set[str] = set()
         """Extensions that Local members and hints stand for."""
+        self._answered: set[str] = set()
+        """Endpoints at which somebody was an agent: telephones, or trunks to agents elsewhere."""
+        self._number: dict[str, str] = {}
+        """The first number that calls came from, by their endpoint."""
+        self._trunks: set[str] = set()
+        """Endpoints by which calls of several numbers came."""
 
     def of_member(self, member: str, interface: str) -> str:
         """The agent that a queue's member is."""
@@ -112,6 +118,25 @@ class AgentNames:
         """The queue's member (of any queue, if that is not known) whose telephone a channel is."""
         telephone = telephone_of(endpoint_of(channel))
         return self._members.get((queue, telephone)) or self._members.get(("", telephone))
+
+    def answered(self, channel: str) -> None:
+        """A channel was an agent's."""
+        endpoint = endpoint_of(channel)
+        if not endpoint.startswith("Local/"):
+            self._answered.add(endpoint)
+
+    def may_be_agent(self, channel: str, caller: str) -> bool:
+        """Whether a caller may be an agent at a telephone that no queue names: a second line, say.
+
+        The endpoint was an agent's, and all calls from it had one number. By a trunk to agents elsewhere
+        customers may come, too: that is known as soon as two numbers called by it.
+        """
+        endpoint = endpoint_of(channel)
+        if endpoint.startswith("Local/"):
+            return False
+        if self._number.setdefault(endpoint, caller) != caller:
+            self._trunks.add(endpoint)
+        return endpoint in self._answered and endpoint not in self._trunks
 
     def is_agent(self, channel: str, caller: str = "") -> bool:
         """Whether a channel is of an agent's telephone, by its endpoint or the number it calls from."""
