@@ -81,6 +81,9 @@ SILENT_S: Final = 20.0
 DECIDING: Final = 4
 #: What it asks at once; more is refused, which it answers with 503.
 MAX_ASKED: Final = 128
+#: At the service's start, one that is slow (a busy machine) is started this often before all is given up:
+#: callers are served meanwhile, and pages are no reason to stop.
+FIRST_STARTS: Final = 3
 #: Between looks at whether the state differs from what it was told.
 STATE_S: Final = 0.5
 #: Pauses before it is started again.
@@ -129,7 +132,7 @@ class WebHost:
         self._tasks: set[asyncio.Task[None]] = set()
         self._deciding = asyncio.Semaphore(DECIDING)
         self._told_state = b""
-        self._stopping = False
+        self._stopping = self._silent = False
         self._over = asyncio.Event()
         behind.board.on_change = self._on_change
 
@@ -156,17 +159,18 @@ class WebHost:
                 self._over.set()
                 return
             self._behind.health.set("web", False, why)
-            if not listening.done():
+            if not listening.done() and not (self._silent and tries + 1 < FIRST_STARTS):
                 listening.set_exception(SettingsError(why))
                 return
-            tries = 0 if loop.time() - began > STEADY_S else tries + 1
+            steady = listening.done() and loop.time() - began > STEADY_S
+            tries = 0 if steady else tries + 1
             self._behind.metrics.count("web_restarts")
             log.error("the web process ended, starting it again", key="web.again", why=why, tries=tries)
             await asyncio.sleep(AGAIN_S[min(tries, len(AGAIN_S) - 1)])
 
     async def _one_life(self, listening: asyncio.Future[int]) -> str:
         child: Child[FromWeb] = Child("web", msgspec.msgpack.Decoder(FromWeb), STOP_S)
-        self._child = child
+        self._child, self._silent = child, False
         try:
             await child.start(self._command, self._config)
             self._told_state = b""
@@ -192,6 +196,7 @@ class WebHost:
             try:
                 message = await link.receive_within(patience)
             except TimeoutError:
+                self._silent = True
                 return f"silent for {patience:g} s"
             except BadMessage as error:
                 # One message is lost; its end would cost all pages and feeds.

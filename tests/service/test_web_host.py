@@ -29,6 +29,7 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.pbx.ami.message import AmiResponse
 from emocx_pbx.pbx.tracking.changes import CallStarted, QueueJoined
 from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.service import web_host as module
 from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.database import Store
@@ -103,6 +104,7 @@ class World:
             reload=lambda: asyncio.create_task(self._reloaded()),
             test_receiver=self._tested,
             workers=lambda: (Ready(1, "voice/5", "lstm/2", None),),
+            forget=lambda call_ids: None,
             on_events=self.written.set,
             on_receivers=self.written.set,
         )
@@ -235,3 +237,18 @@ async def test_a_process_that_talks_nonsense_is_given_up(world: World, tmp_path:
     await world.host(command=(sys.executable, str(script))).run(world.listening)
     with pytest.raises(SettingsError, match="talks nonsense"):
         await world.listening
+
+
+async def test_a_process_that_is_slow_at_first_is_started_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "START_S", 0.05)
+    monkeypatch.setattr(module, "AGAIN_S", (0.0,))
+    counted: list[str] = []
+    monkeypatch.setattr(world.metrics, "count", lambda name, *labels: counted.append(name))
+    script = tmp_path / "slow.py"
+    script.write_text("import signal\nsignal.pause()\n")
+    await world.host(command=(sys.executable, str(script))).run(world.listening)
+    with pytest.raises(SettingsError, match="silent"):
+        await world.listening
+    assert counted.count("web_restarts") == module.FIRST_STARTS - 1
