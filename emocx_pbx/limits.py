@@ -28,6 +28,11 @@ class Limit:
         self._used: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
         """By key: times and how many uses were made then, in order."""
 
+    def change(self, most: int, window_s: float) -> None:
+        """Other bounds from now on; what was used counts on, for as long as it was remembered."""
+        self.most, self.window_s = most, window_s
+        self._grain_s = window_s / SLOTS if most > SLOTS else 0.0
+
     def wait_s(self, key: str, now: float) -> float:
         """Seconds until it may be done again; 0: now."""
         used = self._recent(key, now)

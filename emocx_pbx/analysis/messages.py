@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from emocx_pbx.settings.settings import LogSettings
 from emocx_pbx.wire.message import BadMessage
 from emocx_pbx.wire.message import Message as AnyMessage
 
@@ -119,6 +120,12 @@ class LoadModels(Message, frozen=True):
     request_id: str
     topics: dict[str, tuple[str, ...]] | None = None
     """Topics to learn anew; None: keep those there are."""
+
+
+class LogAs(Message, frozen=True):
+    """Log by these settings from now on; not answered."""
+
+    log: LogSettings
 
 
 class Shutdown(Message, frozen=True):
@@ -246,7 +253,7 @@ class WorkerStats(Message, frozen=True):
     """Index of the worker."""
 
 
-ToWorker = AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | Shutdown
+ToWorker = AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | LogAs | Shutdown
 ToController = (
     Ready
     | TapStarted

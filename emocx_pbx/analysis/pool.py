@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from emocx_pbx.analysis.handle import WorkerHandle, WorkerLost
 from emocx_pbx.analysis.messages import (
     ClassifyText,
     LoadModels,
+    LogAs,
     ModelsLoaded,
     Ready,
     TextResult,
@@ -168,6 +170,13 @@ class WorkerPool:
             log.info("models in use", key="models.loaded", worker=worker.index, problems=problems, **found)
             answers.append(answer)
         return answers
+
+    def log_as(self, settings: LogSettings) -> None:
+        """Let all workers, also those to come, log by other settings."""
+        self._config = msgspec.structs.replace(self._config, log=settings)
+        for worker in self.workers:
+            with suppress(PeerUnavailable):  # its successor is started with them
+                worker.send(LogAs(settings))
 
     async def _ask(
         self, worker: WorkerHandle, asked: ClassifyText | LoadModels, deadline_s: float, whom: str

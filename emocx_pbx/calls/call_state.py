@@ -84,7 +84,8 @@ class Rules:
     """Rules in force; a call keeps those of its first reading."""
     tell_readings: Callable[[], bool] = lambda: False
     """Whether any receiver wants call.reading."""
-    keep_text: bool = False
+    keep_text: Callable[[], bool] = lambda: False
+    """Whether texts of queries are kept."""
 
 
 @dataclass(slots=True)
@@ -250,7 +251,7 @@ class CallState:
         self.opted_out = self.opted_out or caller.opted_out
         self.started_at = decision.at if self.started_at is None else self.started_at
         routed = build.query_routed(decision, self.call_id, caller.customer_key)
-        text = query.text if self.rules.keep_text else None
+        text = query.text if self.rules.keep_text() else None
         return [
             WriteStart(self.call_id, decision.at, caller.customer_key, None, decision.queue),
             *self._kept(),

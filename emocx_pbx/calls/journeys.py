@@ -128,7 +128,7 @@ class Journeys:
     def _loose(self, query: DecidedQuery) -> WriteDecision:
         """A query that has no call (yet)."""
         routed = build.query_routed(query.decision, None, query.caller.customer_key)
-        text = query.text if self._rules.keep_text else None
+        text = query.text if self._rules.keep_text() else None
         return WriteDecision(query.decision, None, query.caller.customer_key, text, (routed,))
 
     def apply(self, call: CallState, effects: Sequence[Effect]) -> None:

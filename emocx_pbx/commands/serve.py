@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop; SIGHUP reloads policy and models."""
+    """Serve until told to stop; SIGHUP reloads settings, policy and models."""
     import asyncio
 
     import structlog
@@ -27,5 +27,5 @@ def run(args: argparse.Namespace) -> int:
     configure(settings.log)
     for finding in warnings(settings):
         structlog.get_logger().warning(finding.what, key="settings.risk", remedy=finding.remedy)
-    asyncio.run(serve(settings))
+    asyncio.run(serve(settings, read_again=lambda: read_settings(args)))
     return 0

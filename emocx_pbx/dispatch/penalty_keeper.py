@@ -141,6 +141,12 @@ class Ranker:
         """Grades may have changed."""
         self.poke(max(AFTER_GRADE_S, self._looked + BETWEEN_S - self._clock()))
 
+    def take_over(self, acts: bool) -> None:
+        """Order members from now on, or put their own penalties back and leave them."""
+        if acts != self._acts:
+            self._acts = acts
+            self.poke()
+
     def poke(self, within_s: float = SOON_S) -> None:
         """Look again, at the latest after so long."""
         self._due = min(self._due, self._clock() + within_s)

@@ -10,7 +10,7 @@ from typing import get_args
 
 import structlog
 
-from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError
+from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError, SettingsError
 from emocx_pbx.pbx.queues import Ami, queue_states, widening_rules
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, TierWait, load_policy, unknown_queues, validate
@@ -57,21 +57,31 @@ class Policies:
     def reload(self) -> Reloaded:
         """Read the file again; one that is wrong or names queues the PBX does not have is refused."""
         try:
-            policy = load_policy(self._path)
+            policy = self.read(self._path)
         except EmocxError as error:
-            return self._refused([str(error)])
+            log.error("policy refused, the old one stays", key="policy.refused", why=str(error))
+            return Reloaded(False, (str(error),))
+        return self.put_in_force(self._path, policy)
+
+    def read(self, path: Path | None) -> Policy:
+        """A policy file's policy; nothing changes yet.
+
+        Raises:
+            SettingsError: the file is missing or wrong, or names queues that the PBX does not have.
+        """
+        policy = load_policy(path)
         if self.queues and (unknown := unknown_queues(policy, self.queues)):
-            return self._refused(unknown)
-        self.policy = policy
+            raise SettingsError("; ".join(unknown))
+        return policy
+
+    def put_in_force(self, path: Path | None, policy: Policy) -> Reloaded:
+        """From now on this policy, as `read` from this file, decides."""
+        self._path, self.policy = path, policy
         problems = self._problems()
         log.info("policy reloaded", key="policy.reloaded", problems=len(problems))
         self._warn(problems)
         self._changed()
         return Reloaded(True, tuple(problems))
-
-    def _refused(self, problems: list[str]) -> Reloaded:
-        log.error("policy refused, the old one stays", key="policy.refused", why="; ".join(problems))
-        return Reloaded(False, tuple(problems))
 
     async def met(self, events: Iterable[Mapping[str, str]]) -> None:
         """The link came up, and this is its QueueStatus: say what does not fit.

@@ -71,6 +71,10 @@ class Doors:
         self._record, self._count = record, count
         self._listening: dict[str, asyncio.Future[ListenResult]] = {}
 
+    def take_over(self, mode: Mode, holdout: float) -> None:
+        """From now on decide in this mode, with this share of customers routed as before."""
+        self._mode, self._holdout = mode, holdout
+
     async def by_text(self, text: str, caller: Caller) -> Decision:
         """Decide a query given as text; within the deadline, whatever happens."""
         if caller.opted_out or not text.strip():

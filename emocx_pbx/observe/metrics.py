@@ -50,6 +50,7 @@ COUNTERS: Mapping[str, About] = {
     "webhooks_failed": About("Webhooks given up"),
     "penalties_set": About("Penalties of queue members that were set"),
     "penalties_refused": About("Penalties of queue members that Asterisk refused"),
+    "reloads": About("Reloads of settings and policy, by what came of them", "outcome"),
     "web_restarts": About("Times that the web process was started again"),
     "web_messages_lost": About("Messages that the web process did not take"),
     "web_questions_failed": About("Questions of the web process whose handling failed"),

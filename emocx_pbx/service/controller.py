@@ -53,6 +53,7 @@ from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.watch import watching
 from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.logs import configure
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.agi.allow import AllowList
@@ -63,6 +64,7 @@ from emocx_pbx.pbx.tracking.changes import CallbackDialled, CallEnded
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.pbx.versions import tap_mode
+from emocx_pbx.routing.policy import Policy
 from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
@@ -116,7 +118,7 @@ class Service:
             rubric,
             lambda: self.policies.policy.alerts,
             lambda: any(wants(e.events, "call.reading") for e in store.receivers.current()),
-            settings.privacy.store_query_text,
+            lambda: self.settings.privacy.store_query_text,
         )
         hands = Hands(self.consent.begin, self.taps.unwant, self.whereabouts.ask, self._on_alert)
         self.journeys = Journeys(rules, self.ledger, hands, time.time, count)
@@ -234,6 +236,25 @@ class Service:
     def reload_policy(self) -> Reloaded:
         """Read the policy file again; a wrong one is refused and the old one stays."""
         return self.policies.reload()
+
+    def take_over(self, settings: Settings, policy: Policy) -> None:
+        """From now on these settings, checked, hold, with this policy; what needs a restart is unchanged.
+
+        Calls under way go on: only what is decided, told and kept from now on differs.
+        """
+        before, self.settings = self.settings, settings
+        routing = settings.routing
+        self.doors.take_over(routing.mode, routing.holdout)
+        self.ranker.take_over(routing.rank and routing.mode == "active")
+        self.policies.put_in_force(settings.policy_path(), policy)
+        if settings.log != before.log:
+            configure(settings.log)
+            self.pool.log_as(settings.log)
+        if self._web is not None:
+            self._web.take_over(settings)
+        if settings.webhooks != before.webhooks:
+            self.store.receivers.take_over(settings.webhooks)
+        self._tasks.create_task(self.pool.load_models(policy.topics), name="load models")
 
     async def forget_old_calls(self) -> None:
         """Erase what is older than the settings say, once at the start and then daily.

@@ -14,6 +14,7 @@ from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
+from emocx_pbx.service.reloading import reload_all
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.networks import Networks
@@ -26,12 +27,17 @@ log = structlog.get_logger()
 STOP_DEADLINE_S = 5.0
 
 
-async def serve(settings: Settings, on_ready: Callable[[int], None] | None = None) -> None:
-    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads policy and models.
+async def serve(
+    settings: Settings,
+    on_ready: Callable[[int], None] | None = None,
+    read_again: Callable[[], Settings] | None = None,
+) -> None:
+    """Run the controller until SIGTERM or SIGINT; SIGHUP reloads settings, policy and models.
 
     Args:
         settings: as read by `settings.load`.
         on_ready: told the HTTP port once all doors listen.
+        read_again: reads the settings at SIGHUP as they were read at first; None: they stay.
 
     Raises:
         SettingsError, StoreError: before anything listens.
@@ -49,7 +55,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None] | None = Non
         tasks = await stack.enter_async_context(Tasks(metrics.count))
         service = Service(settings, store, tasks, metrics)
         await store.in_force.put_rubric(service.rubric)
-        loop.add_signal_handler(signal.SIGHUP, service.reload)
+        loop.add_signal_handler(signal.SIGHUP, reload_all, service, read_again or (lambda: service.settings))
         sending = Sender(
             store,
             store.receivers.current,

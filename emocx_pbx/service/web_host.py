@@ -57,6 +57,7 @@ from emocx_pbx.web.messages import (
     ReloadAll,
     ReloadedAll,
     Ring,
+    SettingsChanged,
     StateNow,
     Stop,
     StoreWritten,
@@ -126,7 +127,7 @@ class WebHost:
         life: str,
         command: tuple[str, ...] = (sys.executable, "-m", "emocx_pbx.web.process"),
     ) -> None:
-        self._config = msgspec.json.encode(WebConfig(settings, life))
+        self._life, self._config = life, msgspec.json.encode(WebConfig(settings, life))
         self._behind, self._command = behind, command
         self._child: Child[FromWeb] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -249,6 +250,11 @@ class WebHost:
     def receivers_changed(self) -> None:
         """The controller changed receivers in the store."""
         self._send(ReceiversChanged())
+
+    def take_over(self, settings: Settings) -> None:
+        """Other settings hold: for the process now, and for its successors."""
+        self._config = msgspec.json.encode(WebConfig(settings, self._life))
+        self._send(SettingsChanged(settings))
 
     def _on_change(self, change: Change) -> None:
         self._send(BoardChanged(change.number, change.kind, change.agents, change.data))

@@ -64,6 +64,12 @@ class Receivers:
             for row in await self._connection.rows("stored_receivers")
         )
 
+    def take_over(self, settings: Sequence[WebhookSettings]) -> None:
+        """Other receivers of the settings file from now on; those in the store stay."""
+        self.settings = tuple(settings)
+        if self.on_change:
+            self.on_change()
+
     def current(self) -> tuple[WebhookSettings, ...]:
         """Every receiver as it is now; a name of the settings file goes before the same one in the store."""
         names, now = {e.name for e in self.settings}, self._clock()

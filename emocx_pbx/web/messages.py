@@ -155,6 +155,13 @@ class ReceiversChanged(Message, frozen=True):
     """The controller changed receivers in the store."""
 
 
+class SettingsChanged(Message, frozen=True):
+    """The controller took over settings; the web process does, too."""
+
+    settings: Settings
+    """Those in force."""
+
+
 class Decided(Message, frozen=True):
     """Answers Decide."""
 
@@ -218,6 +225,7 @@ ToWeb = (
     | BoardNow
     | BoardChanged
     | ReceiversChanged
+    | SettingsChanged
     | CallWaits
     | CallTaken
     | CallTalks

@@ -63,7 +63,8 @@ class Reload(Protocol):
 class Parts:
     """What handlers work on; `request.app[PARTS]`."""
 
-    settings: Settings
+    settings_now: Callable[[], Settings]
+    """The settings in force; a reload changes them."""
     store: Store
     doors: Queries
     call_back: CallBack
@@ -87,6 +88,11 @@ class Parts:
     """What each analysis worker said of its models."""
     forget: Callable[[Sequence[str]], None] = lambda calls: None
     """Told of calls that go on, whose customers were erased."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force now."""
+        return self.settings_now()
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)

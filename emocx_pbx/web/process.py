@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -104,8 +105,10 @@ async def _serve(settings: Settings, life: str, controller: Controller, running:
         controller.on_receivers = stale.set
         tally = Tally()
         live = LiveFeed(controller.mirror, life, time.time)
-        parts = _parts(settings, store, controller, live, tally)
+        current = [settings]
+        parts = _parts(lambda: current[0], store, controller, live, tally)
         controller.on_moved = parts.chat.watch
+        controller.on_settings = lambda new: _take_over(new, current, store, parts.chat)
         door = await listen(create_app(parts), settings, store.accounts, raise_descriptor_limit())
         stack.push_async_callback(door.stop)
         controller.tell(Listening(door.port))
@@ -133,11 +136,22 @@ async def _reread_receivers(store: Store, stale: asyncio.Event) -> None:
             log.error("receivers not read again", key="web.receivers_unread", why=str(error))
 
 
-def _parts(settings: Settings, store: Store, controller: Controller, live: LiveFeed, tally: Tally) -> Parts:
+def _take_over(settings: Settings, current: list[Settings], store: Store, chat: Desk) -> None:
+    """What the controller took over, on our side: pages, receivers that new events go to, chat, logs."""
+    before, current[0] = current[0], settings
+    store.receivers.settings = settings.webhooks  # the controller, who told us, need not be told
+    chat.take_over(settings.chat)
+    if settings.log != before.log:
+        configure(settings.log)
+
+
+def _parts(
+    settings: Callable[[], Settings], store: Store, controller: Controller, live: LiveFeed, tally: Tally
+) -> Parts:
     call_back = RemoteCallBack(controller, uuid.uuid4)
     dialling = Dialling(settings.dialling, time.monotonic)
     chat = Desk(
-        settings.chat,
+        settings().chat,
         controller,
         call_back,
         dialling,
@@ -148,7 +162,7 @@ def _parts(settings: Settings, store: Store, controller: Controller, live: LiveF
         tally.count,
     )
     return Parts(
-        settings=settings,
+        settings_now=settings,
         store=store,
         doors=controller,
         call_back=call_back,

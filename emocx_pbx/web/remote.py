@@ -19,6 +19,7 @@ from emocx_pbx.errors import EmocxError, InputError, PeerUnavailable, ProtocolEr
 from emocx_pbx.live.mirror import Mirror
 from emocx_pbx.observe.health import Component, report_of
 from emocx_pbx.routing.decision import RuleOutcome
+from emocx_pbx.settings.settings import Settings
 from emocx_pbx.web.messages import (
     Answering,
     Asking,
@@ -38,6 +39,7 @@ from emocx_pbx.web.messages import (
     ReloadAll,
     ReloadedAll,
     Ring,
+    SettingsChanged,
     StateNow,
     Stop,
     Tested,
@@ -89,6 +91,8 @@ class Controller:
         """Told what happens to calls; must not block."""
         self.on_receivers: Callable[[], None] = lambda: None
         """Told that receivers changed in the store; must not block."""
+        self.on_settings: Callable[[Settings], None] = lambda settings: None
+        """Told that settings changed; must not block."""
 
     @property
     def state(self) -> StateNow:
@@ -140,6 +144,8 @@ class Controller:
                 self.on_moved(message)
             case ReceiversChanged():
                 self.on_receivers()
+            case SettingsChanged(settings):
+                self.on_settings(settings)
             case Stop():
                 pass  # ends `run`
             case _:

@@ -115,7 +115,7 @@ class Site:
         )  # fmt: skip
         self.live = LiveFeed(LiveBoard(4.0), life, clock)
         self.parts = Parts(
-            settings=settings,
+            settings_now=lambda: self.settings,
             store=store,
             doors=self.doors,
             call_back=self.call_back,

@@ -20,6 +20,7 @@ from emocx_pbx.analysis.messages import (
     EndSession,
     ListenResult,
     LoadModels,
+    LogAs,
     ModelsLoaded,
     Ready,
     Shutdown,
@@ -34,6 +35,7 @@ from emocx_pbx.analysis.worker.questions import Questions
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
+from emocx_pbx.observe.logs import configure
 from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler
 from emocx_pbx.wire.link import Link
 from emocx_pbx.wire.message import BadMessage, Message
@@ -157,6 +159,8 @@ class Worker:
                 self._own(self._answer_text(message))
             case LoadModels():
                 self._own(self._load_newer(message))
+            case LogAs(settings):
+                configure(settings)
             case Shutdown():
                 return
 
