@@ -11,6 +11,7 @@ from emocx_pbx.commands import (
     benefit,
     calls,
     check,
+    completion,
     correct,
     demo,
     erase,
@@ -22,16 +23,18 @@ from emocx_pbx.commands import (
     penalties,
     route,
     serve,
+    status,
     training,
     users,
     webhooks,
 )
 from emocx_pbx.commands.shared import BAD_INPUT, Parser
-from emocx_pbx.errors import EmocxError
+from emocx_pbx.errors import EmocxError, ModelError
 
 #: In the order of --help: running it, trying it, looking at it, making models.
 COMMANDS = (
     serve,
+    status,
     check,
     init,
     demo,
@@ -49,7 +52,22 @@ COMMANDS = (
     models,
     training,
     evaluate,
+    completion,
 )
+
+#: What optional modules are installed with; whichever command meets one that is missing says so in one line.
+EXTRAS = {
+    "av": "formats",
+    "faster_whisper": "voice",
+    "keras": "train",
+    "librosa": "train",
+    "matplotlib": "train",
+    "onnx": "voice",
+    "onnxruntime": "voice",
+    "sklearn": "train",
+    "tensorflow": "train",
+    "tqdm": "train",
+}
 
 #: What a shell reports for a process ended by Ctrl-C.
 INTERRUPTED = 130
@@ -93,6 +111,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # `| head` has seen enough; the interpreter must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _say(ModelError(f"{error.name} is not installed: pip install 'emocx-pbx[{extra}]'"))
     except (EmocxError, OSError) as error:
         return _say(error)
     except BaseExceptionGroup as group:

@@ -52,3 +52,15 @@ def test_whoever_has_an_ipv6_address_has_many() -> None:
     assert place_of("2001:db8:1:2::1") != place_of("2001:db8:1:3::1")
     assert place_of("::ffff:192.0.2.1") == place_of("192.0.2.1")
     assert len(place_of("x" * 5000)) <= 64
+
+
+def test_other_bounds_count_what_was_used_before() -> None:
+    limit = Limit(3, 60.0)
+    for at in (0.0, 1.0, 2.0):
+        limit.use("k", at)
+    limit.change(2, 60.0)
+    assert limit.wait_s("k", 3.0) > 0 and limit.left("k", 3.0) == 0
+    limit.change(4, 60.0)
+    assert limit.wait_s("k", 3.0) == 0 and limit.left("k", 3.0) == 1
+    limit.change(100, 60.0)
+    assert limit.left("k", 3.0) == 97

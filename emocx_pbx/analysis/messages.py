@@ -151,6 +151,13 @@ class Ready(Message, frozen=True):
     """One line for each model that can't be loaded."""
 
 
+class NoPort(Message, frozen=True):
+    """The AudioSocket port can't be opened; the worker ends."""
+
+    why: str
+    """One line for an administrator, which names the setting."""
+
+
 class TapStarted(Message, frozen=True):
     """The tap's socket opened and its first audio came at `at` (Unix seconds)."""
 
@@ -256,6 +263,7 @@ class WorkerStats(Message, frozen=True):
 ToWorker = AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | LogAs | Shutdown
 ToController = (
     Ready
+    | NoPort
     | TapStarted
     | ReadingMade
     | SpeechHeard

@@ -86,6 +86,11 @@ class WorkerPool:
         return [worker for worker in self._workers if worker is not None and worker.alive]
 
     @property
+    def slots(self) -> tuple[WorkerHandle | None, ...]:
+        """Every worker there should be; None: it is dead, and not replaced yet."""
+        return tuple(self._workers)
+
+    @property
     def ready(self) -> bool:
         """Whether at least one worker takes messages."""
         return bool(self.workers)

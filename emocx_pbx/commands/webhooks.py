@@ -1,12 +1,14 @@
-"""`emocx-pbx webhooks list|replay`: what receivers got, and sending it again."""
+"""`emocx-pbx webhooks list|replay|test`: what receivers got, sending it again, and trying a receiver."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import sys
+from typing import TYPE_CHECKING
 
 from emocx_pbx.commands.shared import (
+    NOT_IN_ORDER,
     add_common,
     existing_store,
     in_loop,
@@ -19,10 +21,13 @@ from emocx_pbx.commands.shared import (
 )
 from emocx_pbx.errors import InputError
 
+if TYPE_CHECKING:
+    from emocx_pbx.webhooks.schedule import Outcome
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the commands."""
-    parser = commands.add_parser("webhooks", help="list deliveries, send events again")
+    parser = commands.add_parser("webhooks", help="list deliveries, send events again, try a receiver")
     inner = parser.add_subparsers(dest="webhooks_command", required=True, metavar="COMMAND")
     listing = inner.add_parser("list", help="deliveries, newest first, and receivers that are disabled")
     _add_filters(listing)
@@ -35,6 +40,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     again.add_argument("--failed", action="store_true", help="only deliveries that were given up")
     again.add_argument("--all", action="store_true", help="every event ever, if no other filter is given")
     add_common(again, in_loop(_replay))
+    trial = inner.add_parser(
+        "test", help="send a receiver one signed webhook.test; exit 1 if it does not take it"
+    )
+    trial.add_argument("name", metavar="NAME", help="the receiver, of the settings or of the pages")
+    add_common(trial, in_loop(_test))
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
@@ -78,3 +88,30 @@ async def _replay(args: argparse.Namespace) -> int:
     if not number:
         print("emocx-pbx: nothing matched", file=sys.stderr)
     return 0
+
+
+async def _test(args: argparse.Namespace) -> int:
+    from emocx_pbx.webhooks.networks import Networks
+    from emocx_pbx.webhooks.post import Poster
+    from emocx_pbx.webhooks.sender import Sender
+
+    settings = read_settings(args)
+    async with existing_store(settings) as store:
+        names = [hook.name for hook in store.receivers.current()]
+        if args.name not in names:
+            raise InputError(
+                f"webhooks test: no receiver {args.name}; there are: {', '.join(names) or 'none'}"
+            )
+        poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
+        outcome = await Sender(store, store.receivers.current, poster).test(args.name)
+        disabled = (await store.disabled_endpoints()).get(args.name)
+    told = {"name": args.name, "taken": outcome.taken, "outcome": outcome, "disabled": disabled}
+    show(args, told, lambda: _tried(args.name, outcome, disabled))
+    return 0 if outcome.taken else NOT_IN_ORDER
+
+
+def _tried(name: str, outcome: Outcome, disabled: str | None) -> str:
+    status = f"HTTP {outcome.status}" if outcome.status is not None else ""
+    why = ": ".join(filter(None, (status, outcome.error, outcome.said)))
+    said = f"{name} took it ({status})" if outcome.taken else f"{name} did not take it: {why}"
+    return f"{said}; nothing else is sent to it, it is disabled: {disabled}" if disabled else said

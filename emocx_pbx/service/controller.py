@@ -21,6 +21,7 @@ import structlog
 from emocx_pbx.analysis.messages import (
     ListenResult,
     ModelsLoaded,
+    NoPort,
     ReadingMade,
     Ready,
     SpeechHeard,
@@ -90,6 +91,8 @@ class Service:
         self.health.set("analysis", False, "models are loading")
         self._problems: set[str] = set()
         """What workers said of models, each told once."""
+        self._no_port = ""
+        """Why a worker could not open its port; empty again when one could."""
         count = self.metrics.count
         self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link, count=count)
         self.policies = Policies(self.ami, settings.policy_path(), lambda: self.ranker.poke())
@@ -203,8 +206,11 @@ class Service:
             case WorkerLost():
                 self.taps.on_worker_lost(list(message.uuids))
                 self.journeys.taps_lost(message.uuids)
-                self.health.set("analysis", self.pool.ready, "a worker died")
+                self.health.set("analysis", self.pool.ready, self._no_port or "a worker died")
+            case NoPort(why):
+                self._no_port = why
             case Ready():
+                self._no_port = ""
                 self.health.set("analysis", True, "; ".join(message.problems))
                 self.taps.wake()
                 for problem in set(message.problems) - self._problems:
@@ -303,6 +309,11 @@ class Service:
     def _forget_customers(self, call_ids: Sequence[str]) -> None:
         for call_id in call_ids:
             self.journeys.put(CustomerErased(call_id))
+
+    @property
+    def web_pid(self) -> int | None:
+        """The web process; None while there is none."""
+        return self._web.pid if self._web else None
 
     # Calls that the dialplan names.
 

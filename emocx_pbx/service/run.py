@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 
 import structlog
 
@@ -15,6 +16,7 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
 from emocx_pbx.service.reloading import reload_all
+from emocx_pbx.service.status import StatusDoor, socket_path, status_of
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.networks import Networks
@@ -78,6 +80,13 @@ async def serve(
         store.receivers.on_change = receivers_changed
         # Callers' door first: it does not wait for pages.
         await service.agi.start()
+        began, program = time.time(), version("emocx-pbx")
+        status = StatusDoor(
+            socket_path(settings.store_path()),
+            lambda: status_of(service, program, began),
+        )
+        await status.start()
+        stack.push_async_callback(status.stop)
         listening: asyncio.Future[int] = loop.create_future()
         serving = tasks.keep(lambda: web.run(listening), name="web")
         pool = tasks.create_task(service.pool.start(), name="pool")

@@ -59,6 +59,11 @@ class Store(RankingRows):
         """Close after the running transaction."""
         await self._connection.close()
 
+    async def schema(self) -> int:
+        """The schema's number."""
+        row = await self._connection.row("schema_number")
+        return int(row["user_version"]) if row else 0
+
     async def call(self, call_id: str) -> CallDetail | None:
         """All that is known of one call."""
         row = await self._connection.row("call", call_id=call_id)

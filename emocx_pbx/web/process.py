@@ -28,6 +28,7 @@ from emocx_pbx.errors import EmocxError, PeerUnavailable, StoreError
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.logs import configure
+from emocx_pbx.settings.binding import cannot_listen
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
@@ -89,9 +90,8 @@ async def _main(fd: int, config: WebConfig) -> int:
 
 def _why(error: EmocxError | OSError, settings: Settings) -> str:
     if isinstance(error, OSError):
-        return (
-            f"http.port: can't listen on {settings.http.host}:{settings.http.port}: {error.strerror or error}"
-        )
+        http = settings.http
+        return str(cannot_listen("http.host", "http.port", http.host, http.port, error))
     return str(error)
 
 

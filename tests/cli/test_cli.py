@@ -214,6 +214,41 @@ def test_webhooks(filled: Shell) -> None:
     )
 
 
+def test_a_receiver_is_tried(filled: Shell) -> None:
+    """The example's receiver does not exist: what is known of why is said, and nothing is owed by it."""
+    assert filled.refusal("webhooks", "test", "erp").endswith("no receiver erp; there are: crm")
+    out, _ = filled("webhooks", "test", "crm", "--json", code=1)
+    told = json.loads(out)
+    assert (told["name"], told["taken"], told["disabled"]) == ("crm", False, None) and told["outcome"][
+        "error"
+    ]
+    out, _ = filled("webhooks", "test", "crm", code=1)
+    assert out.startswith("crm did not take it: ")
+
+
+@pytest.mark.parametrize("module", ["tensorflow", "librosa.core"])
+def test_a_missing_extra_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """Wherever it is met: also deep in a training that reads its data first."""
+
+    def trained(*given: object, **more: object) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr("emocx_pbx.commands.training.needs_extra", trained)
+    said = shell.refusal("train", "text")
+    assert said == f"emocx-pbx: {module} is not installed: pip install 'emocx-pbx[train]'"
+
+
+def test_a_module_of_no_extra_that_is_missing_is_our_fault(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(*given: object, **more: object) -> None:
+        raise ModuleNotFoundError("No module named 'aiosql'", name="aiosql")
+
+    monkeypatch.setattr("emocx_pbx.commands.training.needs_extra", trained)
+    with pytest.raises(ModuleNotFoundError):
+        shell("train", "text")
+
+
 def test_erase(filled: Shell) -> None:
     assert "say whom" in filled.refusal("erase")
     out, _ = filled("erase", "--customer", "cust-7")

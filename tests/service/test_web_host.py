@@ -31,7 +31,7 @@ from emocx_pbx.pbx.tracking.changes import CallStarted, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.service import web_host as module
 from emocx_pbx.service.web_host import Behind, WebHost
-from emocx_pbx.settings.settings import HttpSettings, Settings
+from emocx_pbx.settings.settings import ChatSettings, HttpSettings, Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.schedule import Outcome
 
@@ -174,6 +174,28 @@ async def test_the_process_knows_state_and_board_of_the_controller(world: World,
     assert status == 200
     status, queues = await world.get("/readyz")
     assert (status, msgspec.json.decode(queues)["components"]["web"]["up"]) == (200, True)
+
+
+async def test_settings_that_the_controller_took_over_hold_on_the_pages(world: World, host: WebHost) -> None:
+    assert (await world.get("/chat"))[0] == 200
+    new = msgspec.structs.replace(world.settings, chat=ChatSettings(title="Talk to us"))
+    host.take_over(new)
+    async with asyncio.timeout(5):  # messages and requests come by different ways
+        while "Talk to us" not in (await world.get("/chat"))[1]:
+            pass
+    host.take_over(msgspec.structs.replace(new, chat=ChatSettings(mode="off")))
+    async with asyncio.timeout(5):
+        while (await world.get("/chat"))[0] != 404:
+            pass
+    assert host.pid is not None
+    os.kill(host.pid, signal.SIGKILL)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                assert (await world.get("/chat"))[0] == 404  # its successor begins with them
+                break
+            except aiohttp.ClientError:
+                await asyncio.sleep(0)
 
 
 async def test_metrics_tell_how_things_stand_on_both_sides(world: World, host: WebHost) -> None:

@@ -22,6 +22,7 @@ from emocx_pbx.analysis.messages import (
     LoadModels,
     LogAs,
     ModelsLoaded,
+    NoPort,
     Ready,
     Shutdown,
     TapEnded,
@@ -37,6 +38,7 @@ from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler
+from emocx_pbx.settings.binding import cannot_listen
 from emocx_pbx.wire.link import Link
 from emocx_pbx.wire.message import BadMessage, Message
 
@@ -325,7 +327,10 @@ async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], fl
         try:
             await worker.server.start()
         except OSError as error:
-            log.error("worker can't listen", key="worker.no_port", port=worker.server.port, why=str(error))
+            bind, port = worker.server.bind, worker.server.port
+            why = str(cannot_listen("analysis.bind", "analysis.base_port", bind, port, error))
+            log.error("worker can't listen", key="worker.no_port", port=port, why=why)
+            worker.send(NoPort(why))
             status = NO_PORT
             stop.set()
             return

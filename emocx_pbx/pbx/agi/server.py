@@ -30,6 +30,7 @@ from emocx_pbx.pbx.agi.protocol import (
     script_path,
     set_command,
 )
+from emocx_pbx.settings.binding import cannot_listen
 
 log = structlog.get_logger()
 
@@ -155,11 +156,14 @@ class AgiServer:
         """Listen.
 
         Raises:
-            OSError: the port is taken or the address is not ours.
+            SettingsError: the port is taken or the address is not ours.
         """
-        self._server = await asyncio.start_server(
-            self._accept, self.host, self.port, limit=MAX_REPLY, backlog=256
-        )
+        try:
+            self._server = await asyncio.start_server(
+                self._accept, self.host, self.port, limit=MAX_REPLY, backlog=256
+            )
+        except OSError as error:
+            raise cannot_listen("agi.host", "agi.port", self.host, self.port, error) from error
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -1,0 +1,241 @@
+"""How the running service stands, for `emocx-pbx status`: gathered in the controller, told over a socket.
+
+The socket lies beside the database, for the service's own user (and root) alone. It is the controller's own:
+it answers also while the web process is away. Whoever connects is told one JSON object, and nothing is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from emocx_pbx.errors import PeerUnavailable, StoreError
+from emocx_pbx.observe.health import Component
+from emocx_pbx.settings.receiver_url import shown_url
+
+if TYPE_CHECKING:
+    from emocx_pbx.service.controller import Service
+
+log = structlog.get_logger()
+
+#: Time for an answer, from either side.
+ANSWER_S: Final = 5.0
+#: Tellings at once; a further one is closed.
+MAX_TELLINGS: Final = 8
+#: With less free space than this the database of a busy day may not fit.
+LOW_DISK_BYTES: Final = 1_000_000_000
+#: Longest name of a socket that Linux takes.
+LONGEST_PATH: Final = 107
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """An analysis worker."""
+
+    index: int
+    pid: int | None
+    up: bool
+    """Ready, and heard of lately."""
+    sessions: int
+    """Taps and questions announced to it."""
+    speech_model: str | None = None
+    text_model: str | None = None
+    transcriber: str | None = None
+    problems: tuple[str, ...] = ()
+
+
+class ReceiverStatus(msgspec.Struct, frozen=True):
+    """A receiver of webhooks."""
+
+    name: str
+    url: str
+    """Without secrets."""
+    pending: int
+    """Deliveries that wait."""
+    failed: int
+    """Deliveries that were given up."""
+    disabled: str | None
+    """Why nothing is sent to it."""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """All of it."""
+
+    version: str
+    asterisk: str
+    """Asterisk's version; empty while the link is down."""
+    pid: int
+    web_pid: int | None
+    up_since: float
+    """Unix seconds."""
+    settings: str
+    """The settings file; empty: none."""
+    mode: str
+    components: Mapping[str, Component]
+    calls: Mapping[str, int]
+    """By state."""
+    workers: tuple[WorkerStatus, ...]
+    receivers: tuple[ReceiverStatus, ...]
+    database: str
+    database_bytes: int
+    schema: int
+    disk_free_bytes: int
+
+    def problems(self) -> list[str]:
+        """What is not in order, one line each."""
+        found = [f"{name}: {c.why or 'down'}" for name, c in sorted(self.components.items()) if not c.up]
+        found += [f"worker {w.index}: not ready" for w in self.workers if not w.up]
+        found += [f"receiver {r.name}: disabled: {r.disabled}" for r in self.receivers if r.disabled]
+        if self.disk_free_bytes < LOW_DISK_BYTES:
+            found.append(f"disk: {self.disk_free_bytes / 1e9:.1f} GB free for {self.database}")
+        return found
+
+
+def socket_path(database: Path) -> Path:
+    """Where the socket lies."""
+    return database.with_name(f"{database.name}.status")
+
+
+async def status_of(service: Service, version: str, up_since: float) -> Status:
+    """How a service stands now.
+
+    Raises:
+        StoreError: the database can't be read.
+    """
+    settings, store, pool = service.settings, service.store, service.pool
+    disabled, counts = await store.disabled_endpoints(), await store.delivery_counts()
+    path = settings.store_path()
+    files = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
+    workers = []
+    for index, worker in enumerate(pool.slots):
+        ready = worker.ready if worker else None
+        workers.append(
+            WorkerStatus(
+                index,
+                worker.pid if worker else None,
+                worker is not None and worker.responsive,
+                len(worker.uuids) if worker else 0,
+                ready.speech_model if ready else None,
+                ready.text_model if ready else None,
+                ready.transcriber if ready else None,
+                tuple(ready.problems) if ready else (),
+            )
+        )
+    return Status(
+        version=version,
+        asterisk=service.ami.state.version,
+        pid=os.getpid(),
+        web_pid=service.web_pid,
+        up_since=up_since,
+        settings=settings.file,
+        mode=settings.routing.mode,
+        components=service.health.components(),
+        calls=service.board.counts(),
+        workers=tuple(workers),
+        receivers=tuple(
+            ReceiverStatus(
+                r.name,
+                shown_url(r.url),
+                counts.get((r.name, "pending"), 0),
+                counts.get((r.name, "failed"), 0),
+                disabled.get(r.name),
+            )
+            for r in store.receivers.current()
+        ),
+        database=str(path),
+        database_bytes=sum(f.stat().st_size for f in files if f.exists()),
+        schema=await store.schema(),
+        disk_free_bytes=shutil.disk_usage(path.parent).free,
+    )
+
+
+class StatusDoor:
+    """Tells the status to whoever connects."""
+
+    def __init__(self, path: Path, gather: Callable[[], Awaitable[Status]]) -> None:
+        self._path, self._gather = path, gather
+        self._server: asyncio.Server | None = None
+        self._telling = 0
+
+    async def start(self) -> None:
+        """Listen. A socket that can't be made costs the status alone, not the service."""
+        if len(os.fsencode(self._path)) > LONGEST_PATH:
+            log.warning("no socket for the status: its path is too long", key="status.no_socket",
+                        path=str(self._path))  # fmt: skip
+            return
+        try:
+            # Made under a mask: nobody else can connect, not even for a moment.
+            before = os.umask(0o177)
+            try:
+                self._server = await asyncio.start_unix_server(self._accept, self._path)
+            finally:
+                os.umask(before)
+        except OSError as error:
+            log.warning("no socket for the status", key="status.no_socket", why=str(error))
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Outermost for one telling: whatever goes wrong costs no other."""
+        self._telling += 1
+        try:
+            if self._telling > MAX_TELLINGS:
+                return
+            async with asyncio.timeout(ANSWER_S):
+                try:
+                    told = msgspec.json.encode(await self._gather())
+                except (StoreError, OSError) as error:
+                    told = msgspec.json.encode({"error": str(error)})
+                writer.write(told)
+                await writer.drain()
+        except (OSError, TimeoutError) as error:
+            log.warning("status not told", key="status.untold", why=str(error) or "too slow")
+        finally:
+            self._telling -= 1
+            writer.close()
+
+
+async def ask(database: Path) -> Status:
+    """The status of the service that runs over a database.
+
+    Raises:
+        PeerUnavailable: none runs, we may not ask it, or it does not answer in time.
+    """
+    path = socket_path(database)
+    try:
+        async with asyncio.timeout(2 * ANSWER_S):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                told = await reader.read(-1)
+            finally:
+                writer.close()
+        return msgspec.json.decode(told, type=Status)
+    except TimeoutError:
+        raise PeerUnavailable(f"the service does not answer at {path}") from None
+    except PermissionError:
+        raise PeerUnavailable(f"{path}: only root and the service's own user may ask") from None
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise PeerUnavailable(f"no service runs with the database {database}") from None
+    except OSError as error:
+        raise PeerUnavailable(f"{path}: {error.strerror or error}") from None
+    except msgspec.DecodeError as error:
+        raise PeerUnavailable(_why(told) or f"the service's answer can't be read: {error}") from None
+
+
+def _why(told: bytes) -> str:
+    with contextlib.suppress(msgspec.DecodeError):
+        return msgspec.json.decode(told, type=dict[str, str]).get("error", "")
+    return ""

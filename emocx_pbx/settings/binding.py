@@ -1,0 +1,30 @@
+"""Why a port can't be opened, by the name of the setting that has to change."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from emocx_pbx.errors import SettingsError
+
+#: It is the address that is wrong: not ours, or no address at all.
+_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL})
+
+
+def cannot_listen(
+    host_setting: str, port_setting: str, host: str, port: int, error: OSError
+) -> SettingsError:
+    """What to tell an administrator: `agi.port: can't listen on 127.0.0.1:4573: Address already in use`.
+
+    Args:
+        host_setting: name of the address's setting.
+        port_setting: name of the port's setting.
+        host: the address tried.
+        port: the port tried.
+        error: what the system said; asyncio wraps it in a sentence of its own.
+    """
+    known = error.errno is not None and error.errno > 0
+    why = os.strerror(error.errno) if known and error.errno is not None else error.strerror or str(error)
+    setting = host_setting if not known or error.errno in _ADDRESS else port_setting
+    shown = f"[{host}]" if ":" in host else host
+    return SettingsError(f"{setting}: can't listen on {shown}:{port}: {why}")

@@ -1,0 +1,2 @@
+-- name: schema_number()^
+SELECT user_version FROM pragma_user_version;

@@ -1,0 +1,67 @@
+"""Completion and man page: made of the parser, and taken by the programs that read them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emocx_pbx.cli import COMMANDS, main, parser
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def completed(script: str, *words: str) -> list[str]:
+    """What bash offers after these words."""
+    line = " ".join(words)
+    ask = (
+        f"source /dev/stdin <<'END'\n{script}\nEND\n"
+        f"COMP_WORDS=({line}{' ' if words[-1] else ' ""'}); COMP_CWORD={len(words) - 1}; "
+        "_shtab_emocx_pbx; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    told = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=False)
+    return told.stdout.split()
+
+
+@pytest.fixture
+def script(capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["completion", "bash"]) == 0
+    return capsys.readouterr().out
+
+
+def test_bash_completes_commands_and_options(script: str) -> None:
+    assert completed(script, "emocx-pbx", "stat") == ["status"]
+    assert completed(script, "emocx-pbx", "webhooks", "te") == ["test"]
+    assert "--json" in completed(script, "emocx-pbx", "status", "--j")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_every_command_is_known_to_each_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    told = capsys.readouterr().out
+    assert all(
+        command.__name__.rpartition(".")[2] in told for command in COMMANDS if "training" not in str(command)
+    )
+
+
+def test_the_man_page_knows_every_command() -> None:
+    page = subprocess.run(
+        [sys.executable, SCRIPTS / "man_page.py"], capture_output=True, text=True, check=True
+    ).stdout
+    names = [name for action in parser()._subparsers._group_actions for name in action.choices]  # type: ignore
+    assert len(names) == len(COMMANDS)
+    for name in names:
+        assert f"fI\\,{name}\\/" in page.replace("\\-", "-")
+    assert ".SH EXIT STATUS" in page
+
+
+@pytest.mark.skipif(not shutil.which("man"), reason="no man here")
+def test_man_shows_the_page(tmp_path: Path) -> None:
+    page = subprocess.run([sys.executable, SCRIPTS / "man_page.py"], capture_output=True, check=True).stdout
+    file = tmp_path / "emocx-pbx.1"
+    file.write_bytes(page)
+    shown = subprocess.run(["man", "--warnings", "-l", file], capture_output=True, text=True, check=True)
+    assert "emocx-pbx" in shown.stdout
