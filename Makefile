@@ -1,6 +1,6 @@
 # make demo: a real call, end to end.  make test: everything that must hold.  Both set up what they need.
 .DELETE_ON_ERROR:
-.PHONY: setup asterisk browser node demo test lint format site lock audit sbom clean
+.PHONY: setup asterisk browser node demo test lint format site lock audit sbom man clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -54,6 +54,10 @@ AUDIT = $(VENV)-audit
 $(AUDIT): ## tools that look at what is installed; kept apart from it
 	python3 -m venv $@
 	$@/bin/pip install -q 'pip-audit>=2.7,<3' 'cyclonedx-bom>=5,<8'
+
+man: $(VENV)/.train ## build/emocx-pbx.1, the man page
+	mkdir -p build
+	$(BIN)/python scripts/man_page.py >build/emocx-pbx.1
 
 audit: $(AUDIT) ## known vulnerabilities of the locked packages (asks PyPI); fails if there is one
 	$(AUDIT)/bin/pip-audit --disable-pip --require-hashes -r requirements/serve.lock

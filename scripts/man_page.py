@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
+import time
 from importlib.metadata import version
 
 from argparse_manpage.manpage import Manpage
@@ -26,9 +27,7 @@ serve: SIGHUP reads settings and policy again and loads promoted models; SIGTERM
 def page() -> str:
     """The page in troff. Its date is SOURCE_DATE_EPOCH's, where a package's build sets that."""
     at = os.environ.get("SOURCE_DATE_EPOCH")
-    made = (
-        datetime.datetime.fromtimestamp(int(at), datetime.UTC) if at else datetime.datetime.now(datetime.UTC)
-    )
+    made = datetime.datetime.fromtimestamp(int(at) if at else time.time(), datetime.UTC)
     about = {
         "manual_section": 1,
         "manual_title": "EmoCX PBX",

@@ -137,7 +137,7 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
         settings=settings.file,
         mode=settings.routing.mode,
         components=service.health.components(),
-        calls=service.board.counts(),
+        calls=dict(service.board.counts()),
         workers=tuple(workers),
         receivers=tuple(
             ReceiverStatus(

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from analysis_helpers import Inbox, announce_tap
 
-from emocx_pbx.analysis.messages import EndSession, Ready
+from emocx_pbx.analysis.messages import EndSession, NoPort, Ready
 from emocx_pbx.analysis.pool import WorkerLost, WorkerPool
 
 HERE = Path(__file__).parent
@@ -62,6 +62,9 @@ async def test_a_taken_port_is_waited_for(make_pool: Callable[..., WorkerPool], 
         assert not await pool.start(wait_s=0.01)
         await inbox.until(lambda: inbox.of(WorkerLost))
         assert not inbox.of(Ready)
+        port = taken.getsockname()[1]
+        said = f"analysis.base_port: can't listen on 127.0.0.1:{port}: Address already in use"
+        assert inbox.of(NoPort)[0].why == said
     await inbox.until(lambda: inbox.of(Ready))
 
 
