@@ -137,7 +137,7 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
         settings=settings.file,
         mode=settings.routing.mode,
         components=service.health.components(),
-        calls=dict(service.board.counts()),
+        calls={str(state): number for state, number in service.board.counts().items()},
         workers=tuple(workers),
         receivers=tuple(
             ReceiverStatus(

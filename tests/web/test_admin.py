@@ -370,3 +370,16 @@ async def test_what_users_typed_is_never_markup(site: Site, admin: Browser) -> N
     await site.store.receivers.add(WebhookSettings(name=evil, url="https://x.example", secret=SECRET), TEST)
     for path in ("/admin", "/admin/audit", "/admin/webhooks"):
         assert evil not in await admin.open(path)
+
+
+async def test_the_audit_log_is_downloaded_whole_as_filtered(site: Site, admin: Browser) -> None:
+    for n in range(1_005):  # more than a page of the file
+        await site.store.audit.add(TEST, "grade.revised", f"call {n}", None, {"score": n})
+    await site.store.audit.add(TEST, "token.made", "crm")
+    page = await admin.open("/admin/audit?kind=grade.")
+    assert 'href="/admin/audit.csv?kind=grade."' in page
+    async with await admin.get("/admin/audit.csv?kind=grade.") as response:
+        lines = (await response.text(encoding="utf-8-sig")).splitlines()
+    assert lines[0] == "changed_at,actor,address,action,subject,before,after,audit_id"
+    assert len(lines) == 1_006 and "call 1004" in lines[1] and "call 0," in lines[-1]
+    assert all("token.made" not in line for line in lines)
