@@ -230,7 +230,9 @@
   }
 
   function tick(row, call, t) {
-    row.put("duration", clock(t - call.since));
+    // Talk time goes on through a hold; while one lasts, it is what the state's word names.
+    const begin = call.state === "talking" && call.answered_at ? call.answered_at : call.since;
+    row.put("duration", clock(t - begin));
   }
 
   function clock(seconds) {
