@@ -79,6 +79,7 @@ def parser() -> Parser:
         prog="emocx-pbx", description="Emotion-aware routing and fair grades beside your own Asterisk."
     )
     top.add_argument("--version", action="store_true", help="print the version")
+    top.set_defaults(parser=top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for command in COMMANDS:
         command.add(commands)

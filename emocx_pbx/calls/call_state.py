@@ -354,10 +354,7 @@ class CallState:
         if self.waiting:
             effects += self.leave(at, "abandoned" if change.reason == "hangup" else "lost")
         self.ended = change
-        effects += [
-            EndTaps(self.call_id),
-            Show(Ended(self.call_id, at, self.reason, self.disposition)),
-        ]
+        effects += [EndTaps(self.call_id), Show(Ended(self.call_id, at, self.reason, self.disposition))]
         if self.taps:
             # Its TapEnded follows within milliseconds; this is for when it does not.
             return [*effects, SetTimer(FinishDue(self.call_id), SETTLE_S)]
@@ -373,11 +370,12 @@ class CallState:
         effects += alerts.end(self, self.ended.at, now)
         self.finished = True
         end, disposition = self.ended, self.disposition
+        start = self.started_at if self.started_at is not None else end.at
         if self.callback == "dialling":
             self.callback = "failed"
         event = build.call_ended(
             self.call_id,
-            self.started_at if self.started_at is not None else end.at,
+            start,
             end.at,
             self.reason,
             self.queue,
@@ -391,7 +389,6 @@ class CallState:
             callback_detail=self.callback_detail,
             visits=self.visits,
         )
-        start = self.started_at if self.started_at is not None else end.at
         known = [] if self.begun else [WriteStart(self.call_id, start, callback=self.callback)]
         return [
             *effects,

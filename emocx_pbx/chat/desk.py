@@ -89,8 +89,6 @@ class Desk:
         self._asked_here.change(settings.queries_per_address, 600.0)
         self._asked.change(settings.queries_per_minute, 60.0)
         self._called_here.change(settings.calls_per_address, 3600.0)
-        self._called.change(settings.calls_per_hour, 3600.0)
-        self._called_number.change(1, settings.number_cooldown_s)
 
     async def ask(self, text: str, consented: bool, address: str) -> Ticket:
         """Decide on a query; without consent it is not analysed and goes to the default queue.

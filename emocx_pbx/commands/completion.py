@@ -15,10 +15,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print it; it is made of the parser, so it knows this version's commands, and runs no Python on Tab."""
+    """Print it (`args.parser` is the whole command line); it is made of the parser, so it knows this version's commands, and runs no Python on Tab."""
     import shtab
 
-    from emocx_pbx.cli import parser
-
-    print(shtab.complete(parser(), shell=args.shell))
+    print(shtab.complete(args.parser, shell=args.shell))
     return 0

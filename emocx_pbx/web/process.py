@@ -149,7 +149,7 @@ def _parts(
     settings: Callable[[], Settings], store: Store, controller: Controller, live: LiveFeed, tally: Tally
 ) -> Parts:
     call_back = RemoteCallBack(controller, uuid.uuid4)
-    dialling = Dialling(settings.dialling, time.monotonic)
+    dialling = Dialling(settings().dialling, time.monotonic)
     chat = Desk(
         settings().chat,
         controller,
