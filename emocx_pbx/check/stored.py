@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-import time
 from pathlib import Path
 
 from emocx_pbx.check.finding import Finding
+from emocx_pbx.errors import StoreUnavailable
+from emocx_pbx.store.look import look
 from emocx_pbx.store.migrate import migrations
 
 #: A large database is looked at for no longer.
@@ -24,43 +24,23 @@ def database_finding(path: Path, look_s: float = LOOK_S) -> Finding | None:
             "give it to the user that the service runs as (chown emocx), or correct store.path",
         )  # fmt: skip
     try:
-        schema, whole, problem = _look(path, look_s)
-    except sqlite3.OperationalError as error:
+        looked = look(path, look_s)
+    except StoreUnavailable as error:
         return Finding(
             "fail", "database", f"{path} can't be opened: {error}",
             "give its folder to the user that the service runs as, or correct store.path",
         )  # fmt: skip
-    except sqlite3.DatabaseError as error:
-        schema, whole, problem = 0, True, str(error)
     known = len(migrations())
-    if problem:
+    if looked.problem:
         return Finding(
-            "fail", "database", f"{path} is damaged: {problem}",
+            "fail", "database", f"{path} is damaged: {looked.problem}",
             "stop the service and put a backup in its place; without one: sqlite3 OLD .recover | sqlite3 NEW",
         )  # fmt: skip
-    if schema > known:
+    if looked.schema > known:
         return Finding(
             "fail", "database",
-            f"{path} is of a newer version: schema {schema}, this program knows up to {known}",
+            f"{path} is of a newer version: schema {looked.schema}, this program knows up to {known}",
             "install the newer release again, or put the copy from before the upgrade in its place",
         )  # fmt: skip
-    looked = "" if whole else f" (looked at for {look_s:g} s)"
-    return Finding("ok", "database", f"{path}, schema {schema} of {known}, no damage{looked}")
-
-
-def _look(path: Path, look_s: float) -> tuple[int, bool, str]:
-    """Schema, whether all was looked at, and the first damage."""
-    ends = time.monotonic() + look_s
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
-    try:
-        schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        connection.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
-        try:
-            said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-        except sqlite3.OperationalError as error:
-            if "interrupted" not in str(error):
-                raise
-            return schema, False, ""
-    finally:
-        connection.close()
-    return schema, True, "" if said == "ok" else " ".join(said.split())
+    bounded = "" if looked.whole else f" (looked at for {look_s:g} s)"
+    return Finding("ok", "database", f"{path}, schema {looked.schema} of {known}, no damage{bounded}")
