@@ -254,7 +254,7 @@ async def test_a_policy_is_tried_on_past_queries_without_being_used(site: Site, 
     text = POLICY.replace("vip", "support")
     async with await admin.post("/admin/policy", text=text, based_on=digest(POLICY), do="try") as response:
         page = await response.text()
-    assert "One caller would fare otherwise" in page
+    assert "One caller would be routed differently" in page
     assert site.settings.policy_path().read_text() == POLICY and site.reloaded == 0
 
 

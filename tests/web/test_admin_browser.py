@@ -131,7 +131,7 @@ async def test_a_policy_is_tried_saved_and_asked_about_first(site: Site, browser
         text = page.get_by_label("Rules (TOML)")
         await text.fill(POLICY.replace("vip", "support"))
         await page.get_by_role("button", name="Try on past queries").click()
-        await expect(page.locator("#tried")).to_contain_text("One caller would fare otherwise")
+        await expect(page.locator("#tried")).to_contain_text("One caller would be routed differently")
         page.once("dialog", lambda dialog: dialog.dismiss())
         await page.get_by_role("button", name="Save and use").click()
         assert site.policy.rules[0].queue == "vip"
