@@ -137,7 +137,7 @@ async def test_a_policy_is_tried_saved_and_asked_about_first(site: Site, browser
         assert site.policy.rules[0].queue == "vip"
         page.once("dialog", lambda dialog: dialog.accept())
         await page.get_by_role("button", name="Save and use").click()
-        await expect(page.get_by_role("status").first).to_contain_text("takes calls from now on")
+        await expect(page.get_by_role("status").first).to_contain_text("applies from now on")
         assert site.policy.rules[0].queue == "support"
 
 
