@@ -103,6 +103,8 @@ async def case(pbx: PrivateAsterisk, probe: AmiProbe) -> AsyncIterator[Case]:
     queues.write_text(before.replace("[retention](demo)", "[retention](demo)\ncontext = keys"))
     await pbx.cli("queue reload all")
     await pbx.cli("module load app_directed_pickup.so")
+    (pbx.directory / "etc/res_parking.conf").write_text("[default]\nparkext = 700\nparkpos = 701-720\n")
+    await pbx.cli("module load res_parking.so")
     await pbx.cli("module load app_record.so")
     await pbx.cli("module load app_senddtmf.so")
     await pbx.add_dialplan(DIALPLAN)
@@ -250,6 +252,18 @@ async def test_a_queue_that_gives_up_is_not_abandoned_and_a_caller_who_gives_up_
     await case.ended(gone)
     assert case.visits(gone) == [("retention", "abandoned")]
     assert case.watch.calls[gone.uniqueid].disposition == "abandoned"
+
+
+async def test_a_customer_whom_the_agent_parks(case: Case) -> None:
+    customer = await case.call("q-support")
+    part = await case.watch.talking(customer.uniqueid, 1)
+    agent = await case.bridged(part.interface)
+    await case.does("Park", Channel=customer.channel, TimeoutChannel=agent, Timeout="60000")
+    await case.probe.event("ParkedCall", ParkeeUniqueid=customer.uniqueid)
+    await case.watch.until(lambda: case.watch.parts(customer.uniqueid)[0].ended_at)
+    await case.ended(customer)
+    (part,) = case.watch.parts(customer.uniqueid)
+    assert (part.end_reason, part.ended_to) == ("parked", "701")
 
 
 async def test_a_redirect_of_a_waiting_caller(case: Case) -> None:

@@ -79,14 +79,32 @@ async def test_from_the_chat_to_a_ringing_agent(
         assert not alone.of("call.reading", connected["Uniqueid"])
 
 
-async def test_who_can_not_be_reached_is_told(
-    pbx: PrivateAsterisk, probe: AmiProbe, chatting: ServiceProcess
+FAR = """
+[far]
+exten => busy,1,Busy(1)
+exten => silent,1,Ringing()
+ same => n,Wait(0.3)
+ same => n,Hangup(19)
+"""
+
+
+@pytest.mark.parametrize(
+    ("prefix", "number", "told"),
+    [
+        ("PJSIP/nobody/sip:", "3", "We could not reach you at the number that ends with …573."),
+        ("Local/busy@far/n\\;", "4", "The number that ends with …574 is busy."),
+        ("Local/silent@far/n\\;", "5", "Nobody picked up at the number that ends with …575."),
+    ],
+)
+async def test_who_can_not_be_reached_is_told_why(
+    pbx: PrivateAsterisk, probe: AmiProbe, chatting: ServiceProcess, prefix: str, number: str, told: str
 ) -> None:
-    await pbx.cli("dialplan set global EMOCX_CALLBACK_PREFIX PJSIP/nobody/sip:")
+    await pbx.add_dialplan(FAR)
+    await pbx.cli(f'dialplan set global EMOCX_CALLBACK_PREFIX "{prefix}"')
     try:
         async with chromium() as browser, page_of(browser) as page:
-            await wish(page, chatting, "hello", consent=True, number="+49 30 1234573")
-            await page.get_by_text("We could not reach you at the number that ends with …573.").wait_for()
+            await wish(page, chatting, "hello", consent=True, number=f"+49 30 123457{number}")
+            await page.get_by_text(told).wait_for()
             await page.get_by_role("button", name="Call me again").wait_for()
     finally:
         await pbx.cli("dialplan set global EMOCX_CALLBACK_PREFIX PJSIP/customer/sip:")

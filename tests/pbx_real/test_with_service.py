@@ -103,3 +103,34 @@ def _stored_text(database: Path, decision_id: str) -> str | None:
         return text
     finally:
         connection.close()
+
+
+BOX = """
+[boxes]
+exten => box,1,Answer()
+ same => n,Queue(retention,,,,1)
+ same => n,VoiceMail(100,s)
+"""
+
+
+async def test_who_speaks_on_voicemail_after_a_queues_timeout_has_not_abandoned(
+    pbx: PrivateAsterisk, probe: AmiProbe, service: ServiceProcess, crm: Receiver
+) -> None:
+    (pbx.directory / "etc/voicemail.conf").write_text("[general]\nformat=wav\n[default]\n100 => 1,Box\n")
+    await pbx.cli("module load app_voicemail.so")
+    await pbx.add_dialplan(BOX)
+    members = [f"PJSIP/agent-retention-{number}" for number in (1, 2)]
+    for member in members:
+        await probe.action(Action="QueuePause", Queue="retention", Interface=member, Paused="true")
+    try:
+        customer = await call_in(probe, "box", context="boxes")
+        await probe.event("QueueCallerLeave", Uniqueid=customer.uniqueid)
+        # As long as a message is: the service asks where the caller is.
+        await probe.action(Action="AbsoluteTimeout", Channel=customer.channel, Timeout="4")
+        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 20)
+    finally:
+        for member in members:
+            await probe.action(Action="QueuePause", Queue="retention", Interface=member, Paused="false")
+    (ended,) = crm.of("call.ended", customer.uniqueid)
+    assert (ended.data["disposition"], ended.data["reason"]) == ("voicemail", "hangup")
+    assert [(v["queue"], v["left"]) for v in ended.data["visits"]] == [("retention", "timeout")]

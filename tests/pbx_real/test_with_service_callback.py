@@ -33,6 +33,48 @@ async def test_a_chat_query_with_a_number_is_called_back(
     await crm.wait(lambda: crm.of("call.ended", connected["Uniqueid"]), 20)
 
 
+FAR = """
+[far]
+exten => busy,1,Busy(1)
+exten => silent,1,Ringing()
+ same => n,Wait(0.3)
+ same => n,Hangup(19)
+"""
+
+
+@pytest.mark.parametrize(
+    ("prefix", "outcome"),
+    [("Local/busy@far/n\\;", "busy"), ("Local/silent@far/n\\;", "no-answer"), ("", "failed")],
+)
+async def test_whoever_asked_for_a_callback_is_told_what_became_of_it(
+    pbx: PrivateAsterisk,
+    probe: AmiProbe,
+    service: ServiceProcess,
+    crm: Receiver,
+    prefix: str,
+    outcome: str,
+) -> None:
+    await pbx.add_dialplan(FAR)
+    await pbx.cli(f'dialplan set global EMOCX_CALLBACK_PREFIX "{prefix}"')
+    body = {"text": "hello", "callback_number": "+49 30 1234568", "default_queue": "support"}
+    before = len(crm.of("call.ended"))
+    try:
+        async with aiohttp.ClientSession() as session:
+            async with session.post(f"{service.url}/api/v1/queries", json=body) as response:
+                answer = await response.json()
+            await crm.wait(lambda: len(crm.of("call.ended")) > before, 20)
+            ended = crm.of("call.ended")[-1].data
+            async with session.get(f"{service.url}/api/v1/calls/{ended['call_id']}") as found:
+                call = await found.json()
+    finally:
+        await pbx.cli("dialplan set global EMOCX_CALLBACK_PREFIX PJSIP/customer/sip:")
+    assert (response.status, "EMOCX_CALLBACK_PREFIX" in str(answer)) == (
+        (202, False) if prefix else (502, True)
+    )
+    assert (ended["callback"], ended["disposition"], ended["visits"]) == (outcome, outcome, [])
+    assert (call["call"]["callback"], call["call"]["disposition"]) == (outcome, outcome)
+
+
 @pytest.mark.parametrize("number", ["1", "123456789012345678", "abc", "1234@evil", "+"])
 async def test_nothing_but_a_telephone_number_is_dialled(
     pbx: PrivateAsterisk, probe: AmiProbe, number: str
