@@ -77,7 +77,9 @@ class CallTracker(Following):
         call = self._callers.of(channel)
         if call is None or not channel.get("BridgeID"):
             return changes
-        missed_s = at - max(started, since if since is not None else started)
+        # Seconds is cut to a whole number: at most one more was missed.
+        began = started - 1.0
+        missed_s = at - max(began, since if since is not None else began)
         return [*changes, *self._settle(call, at, Ending("lost"), max(0.0, missed_s))]
 
     def asterisk_restarted(self, at: float, since: float | None = None) -> list[CallChange]:
