@@ -68,13 +68,16 @@ async def override(
     """
     reason, author = checked_reason(reason), author or by.name
     if not (math.isfinite(score) and 0 <= score <= 100):
-        raise InputError("A score is a number from 0 to 100.")
+        raise InputError(f"A score is a number from 0 to 100, not {score:g}.")
 
     def revise(part: Segment, newest: GradeRow) -> Revision:
         grade = overridden(newest.grade, score, rubric, author, reason)
         return Revision("override", grade, author, reason, by)
 
-    return _found(await store.revise_grade(call_id, segment, revise))
+    row = await store.revise_grade(call_id, segment, revise)
+    if row is None:
+        raise _no_grade(call_id, segment)
+    return row
 
 
 async def dispute(
@@ -105,10 +108,13 @@ async def dispute(
 
     def revise(part: Segment, newest: GradeRow) -> Revision:
         if own is not None and part.agent != own:
-            raise NotFoundError("no such grade")
+            raise _no_grade(call_id, segment)
         return Revision("dispute", disputed(newest.grade, author, reason), author, reason, by)
 
-    return _found(await store.revise_grade(call_id, segment, revise))
+    row = await store.revise_grade(call_id, segment, revise)
+    if row is None:
+        raise _no_grade(call_id, segment)
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +216,5 @@ def checked_reason(reason: str) -> str:
     return reason
 
 
-def _found(row: GradeRow | None) -> GradeRow:
-    if row is None:
-        raise NotFoundError("no such grade")
-    return row
+def _no_grade(call_id: str, segment: int) -> NotFoundError:
+    return NotFoundError(f"no grade of part {segment} of call {call_id}")

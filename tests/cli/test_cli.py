@@ -188,11 +188,11 @@ def test_an_override_is_appended_and_told(filled: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--score", "101"], "a score is 0 to 100, not 101"),
-        (["--score", "nan"], "a score is 0 to 100, not nan"),
+        (["--score", "101"], "A score is a number from 0 to 100, not 101"),
+        (["--score", "nan"], "A score is a number from 0 to 100, not nan"),
         (["--score", "50", "--segment", "3"], "no grade of part 3 of call c1"),
-        (["--score", "50", "--reason", "x" * 501], "--reason: expected at most 500 characters"),
-        (["--score", "50", "--reason", " "], "a revision needs an author and a reason"),
+        (["--score", "50", "--reason", "x" * 501], "A reason has at most 500 characters"),
+        (["--score", "50", "--reason", " "], "A reason is needed"),
     ],
 )
 def test_wrong_overrides(filled: Shell, words: list[str], message: str) -> None:

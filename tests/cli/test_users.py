@@ -35,7 +35,7 @@ def test_a_user_is_added_with_a_link(config: Path, capsys: pytest.CaptureFixture
     assert told["link"].startswith("https://pbx.example/link/")
     assert "SIP-bob  no password yet" in said(capsys, config, "list")
     assert "there is a user Bob already" in said(capsys, config, "add", "Bob", code=2)
-    assert "needs the agent's name" in said(capsys, config, "add", "eve", "--role", "agent", code=2)
+    assert "An agent's user needs the agent" in said(capsys, config, "add", "eve", "--role", "agent", code=2)
 
 
 def test_the_first_administrators_link_only_while_there_is_nobody(

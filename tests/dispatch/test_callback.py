@@ -70,8 +70,10 @@ async def test_a_comma_in_a_topic_is_not_cut() -> None:
 
 
 async def test_a_call_that_no_queue_takes_is_over_at_once() -> None:
-    announced: list[tuple[str, str, bool]] = []
+    announced: list[tuple[str, str, str | None]] = []
     back = CallBack(Ami(), "Local/{number}@x", uuid.uuid4, lambda *told: announced.append(told))  # type: ignore[arg-type]
     with pytest.raises(InputError):
         await back.ring("+4930123456", "c1", Decision("d", 0.0, "ok", "", "angry", 0.9, None), None, False)
-    assert announced == [("c1", "+4930123456", True)]
+    [begun, (call_id, number, why_not)] = announced
+    assert begun == ("c1", "+4930123456", None)
+    assert (call_id, number) == ("c1", "+4930123456") and why_not is not None and "no queue" in why_not

@@ -137,10 +137,10 @@ async def test_the_language_goes_with_the_decision():
 
 async def test_words_in_a_foreign_language_leave_the_voice():
     door = doors(Pool(), deadline_s=5)
-    door.listen("u1", "1.1")
-    deciding = asyncio.create_task(door.by_speech("u1", Caller("1.1", default_queue="support")))
+    door.listen(UUID, "1.1")
+    deciding = asyncio.create_task(door.by_speech(UUID, Caller("1.1", default_queue="support")))
     door.on_heard(
-        ListenResult("u1", "1.1", "utterance", "das ist eine Frechheit", ANGRY, 0.5, ANGRY, None,
+        ListenResult(UUID, "1.1", "utterance", "das ist eine Frechheit", ANGRY, 0.5, ANGRY, None,
                      language="de", foreign=True)
     )  # fmt: skip
     decision = await deciding

@@ -89,6 +89,7 @@ class World:
             lambda: next(ids), self.recorded.append, self.metrics.count, lambda: self.policies.queues,
         )  # fmt: skip
         self.written = asyncio.Event()
+        self.forgotten: list[str] = []
         self.listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"})
 
@@ -104,7 +105,7 @@ class World:
             reload=lambda: asyncio.create_task(self._reloaded()),
             test_receiver=self._tested,
             workers=lambda: (Ready(1, "voice/5", "lstm/2", None),),
-            forget=lambda call_ids: None,
+            forget=self.forgotten.extend,
             on_events=self.written.set,
             on_receivers=self.written.set,
         )

@@ -66,7 +66,10 @@ JOIN call c ON c.call_id = id ORDER BY c.started_at DESC, c.call_id DESC;
 -- for what is shown and for what is asked alike.
 SELECT * FROM (
     SELECT call_id, started_at, ended_at, end_reason, queue, customer_key, caller, status, came, topic, queued_at,
-        answered_at, char(31) || :own || char(31) AS agents,
+        answered_at, disposition, hung_up_by, callback,
+        (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
+         FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits,
+        char(31) || :own || char(31) AS agents,
         (SELECT SUM(COALESCE(s.ended_at, s.started_at) - s.started_at) FROM segment s
          WHERE s.call_id = c.call_id AND s.agent = :own) AS talk_s,
         (SELECT AVG(s.score) FROM segment s WHERE s.call_id = c.call_id AND s.agent = :own) AS score,
@@ -103,8 +106,7 @@ SELECT * FROM (
       AND instr(agents, char(31) || :own || char(31))
       AND (:queue IS NULL OR queue = :queue)
       AND (:came IS NULL OR COALESCE(came, 'none') = :came)
-      AND (:outcome IS NULL OR :outcome = CASE
-            WHEN ended_at IS NULL THEN 'open' WHEN answered_at IS NULL THEN 'abandoned' ELSE 'answered' END)
+      AND (:outcome IS NULL OR :outcome = CASE WHEN ended_at IS NULL THEN 'open' ELSE disposition END)
       AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) OR caller = :search OR c.call_id = :search))
 WHERE (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)))
   AND (:disputed IS NULL OR disputed = :disputed)
