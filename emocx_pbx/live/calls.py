@@ -60,6 +60,8 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     opted_out: bool = False
     """The customer does not want analysis: there will be no readings."""
     tapped: bool = False
+    tapped_at: float | None = None
+    """When the first sample was heard, from which the course's seconds count."""
     emotion: str | None = None
     """Signals in the customer's speech now; null until there is a reading."""
     confidence: float | None = None

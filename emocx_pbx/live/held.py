@@ -104,6 +104,7 @@ class HeldCall:
             status=decision.status if decision else None,
             opted_out=call.opted_out,
             tapped=call.zero_at is not None,
+            tapped_at=round(call.zero_at, 3) if call.zero_at is not None else None,
             emotion=now.emotion if now else None,
             confidence=round(now.confidence, 2) if now else None,
             valence=round(now.valence, 2) if now else None,

@@ -7,20 +7,36 @@ from typing import TypeVar
 
 import msgspec
 
-from emocx_pbx.live.calls import Change, ChangeData, EndedCall, GoneChange, GradedChange, LiveCall
+from emocx_pbx.live.calls import Change, ChangeData, EndedCall, GoneChange, GradedChange, LiveCall, LiveGrade
 
 C = TypeVar("C", LiveCall, EndedCall)
 
 
 def own(call: C, agent: str | None) -> C:
-    """The call without other agents' grades; None sees all."""
+    """The call without what was heard, raised and graded in other agents' parts; None sees all."""
     if agent is None:
         return call
     grades = tuple(g for g in call.grades if g.agent == agent)
     if isinstance(call, EndedCall) and call.agent != agent:
         # The last readings were heard in a colleague's part.
         return msgspec.structs.replace(call, grades=grades, agent=None, emotion=None)
+    if isinstance(call, LiveCall) and call.segment:
+        return _since_answered(call, agent, grades)
     return call if grades == call.grades else msgspec.structs.replace(call, grades=grades)
+
+
+def _since_answered(call: LiveCall, agent: str, grades: tuple[LiveGrade, ...]) -> LiveCall:
+    """A call that colleagues had before: the course and alerts of this agent's present part."""
+    begin = call.answered_at if call.agent == agent else None
+    if begin is None:
+        begin = float("inf")  # a colleague talks as well, and whose part it was can't be told
+    zero = float("-inf") if call.tapped_at is None else call.tapped_at
+    course = tuple(point for point in call.course if point[0] + zero > begin)
+    alerts = tuple(alert for alert in call.alerts if alert.at >= begin)
+    told = msgspec.structs.replace(call, course=course, alerts=alerts, grades=grades)
+    if not course:
+        told = msgspec.structs.replace(told, emotion=None, confidence=None, valence=None)
+    return told
 
 
 class OwnCalls:
