@@ -1,8 +1,7 @@
 """One call: what it is, and what follows from whatever happens to it. Pure.
 
 `CallState.take(happening, now)` changes the state and returns effects; journeys.py carries them out.
-Happenings may come late, twice, or not at all: a call has one terminal event and nothing after it,
-an agent one open part at a time, and what is not the customer's is not read.
+Happenings may come late, twice, or never: one terminal event, nothing after it, one open part of an agent.
 
     CallStarted, QueueJoined/Left      -> visits
     AgentJoined/Left, PartExplained    -> segments; each graded once its readings and reason are in

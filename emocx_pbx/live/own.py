@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from emocx_pbx.live.calls import Change, ChangeData, EndedCall, GoneChange, GradedChange, LiveCall, LiveGrade
+from emocx_pbx.live.calls import Change, ChangeData, EndedCall, GoneChange, GradedChange, LiveCall
 
 C = TypeVar("C", LiveCall, EndedCall)
 
@@ -21,11 +21,11 @@ def own(call: C, agent: str | None) -> C:
         # The last readings were heard in a colleague's part.
         return msgspec.structs.replace(call, grades=grades, agent=None, emotion=None)
     if isinstance(call, LiveCall) and call.segment:
-        return _since_answered(call, agent, grades)
+        return msgspec.structs.replace(call, grades=grades, **_since_answered(call, agent))
     return call if grades == call.grades else msgspec.structs.replace(call, grades=grades)
 
 
-def _since_answered(call: LiveCall, agent: str, grades: tuple[LiveGrade, ...]) -> LiveCall:
+def _since_answered(call: LiveCall, agent: str) -> dict[str, Any]:
     """A call that colleagues had before: the course and alerts of this agent's present part."""
     begin = call.answered_at if call.agent == agent else None
     if begin is None:
@@ -33,10 +33,8 @@ def _since_answered(call: LiveCall, agent: str, grades: tuple[LiveGrade, ...]) -
     zero = float("-inf") if call.tapped_at is None else call.tapped_at
     course = tuple(point for point in call.course if point[0] + zero > begin)
     alerts = tuple(alert for alert in call.alerts if alert.at >= begin)
-    told = msgspec.structs.replace(call, course=course, alerts=alerts, grades=grades)
-    if not course:
-        told = msgspec.structs.replace(told, emotion=None, confidence=None, valence=None)
-    return told
+    unheard: dict[str, Any] = {} if course else {"emotion": None, "confidence": None, "valence": None}
+    return {"course": course, "alerts": alerts, **unheard}
 
 
 class OwnCalls:
