@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from emocx_pbx.commands import (
     analyse,
+    backup,
     benefit,
     calls,
     check,
@@ -46,6 +47,7 @@ COMMANDS = (
     benefit,
     webhooks,
     users,
+    backup,
     erase,
     correct,
     export,

@@ -114,7 +114,7 @@ async def existing_store(settings: Settings) -> AsyncIterator[Store]:
     path = settings.store_path()
     if not path.is_file():
         raise InputError(f"{path}: no such database; has `emocx-pbx serve` run with these settings?")
-    store = await Store.open(path, settings.webhooks)
+    store = await Store.open(path, settings.webhooks, migrating=False)
     try:
         yield store
     finally:

@@ -69,6 +69,7 @@ from emocx_pbx.routing.policy import Policy
 from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.snapshot import old_copies
 from emocx_pbx.webhooks.sender import Sender
 
 log = structlog.get_logger()
@@ -275,11 +276,14 @@ class Service:
                     purged = await purge(self.store, self.settings, time.time())
                     due_at, settled = time.monotonic() + DAY_S, purged.settled
                     log.info("old calls forgotten", key="store.purged", counts=purged.counts)
+                    for copy in old_copies(self.settings.store_path(), time.time()):
+                        await asyncio.to_thread(copy.unlink, missing_ok=True)
+                        log.info("copy of an older schema removed", key="store.copy_removed", path=str(copy))
                 else:
                     settled = await self.store.settle()
                 if not settled:
                     log.warning("erased rows are still in the log", key="store.traces", why=TRACES)
-            except StoreError as error:
+            except (StoreError, OSError) as error:
                 log.error("old calls not forgotten", key="store.purge_failed", why=str(error))
             await asyncio.sleep(min(SETTLE_AGAIN_S, max(0.0, due_at - time.monotonic())))
 

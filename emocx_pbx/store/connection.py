@@ -13,7 +13,8 @@ import aiosql
 import aiosqlite
 
 from emocx_pbx.errors import StoreError, StoreUnavailable
-from emocx_pbx.store.migrate import migrate
+from emocx_pbx.store.migrate import migrate, missing
+from emocx_pbx.store.snapshot import before_migration, snapshot
 
 QUERIES: Final = Path(__file__).parent / "queries"
 
@@ -51,11 +52,19 @@ class Connection:
         self.sql: Any = aiosql.from_path(QUERIES, "aiosqlite")
 
     @classmethod
-    async def open(cls, path: Path) -> Connection:
+    async def open(cls, path: Path, *, migrating: bool = True) -> Connection:
         """Open (or create) the database file and bring it to this version's schema.
 
+        A database that has calls in it is copied first, to `<name>.schema-<number>` beside it.
+
+        Args:
+            path: The file.
+            migrating: False: refuse a database of an older schema instead, as it is: a command must not
+                change it under a running service of the version before.
+
         Raises:
-            StoreError: the file can't be opened, is no database, or is of a newer version.
+            StoreError: the file can't be opened, is no database, is of a newer version (or of an older one
+                that must not be migrated), or there is no room for the copy.
         """
         opened: list[aiosqlite.Connection] = []
         try:
@@ -68,6 +77,11 @@ class Connection:
                 # FULL: what is committed is still there after a power cut, which is the promise.
                 for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                     await connection.execute(f"PRAGMA {pragma}")
+            version, lacking = await missing(opened[0])
+            if version and lacking:
+                if not migrating:
+                    raise StoreError(f"its schema {version} is an older program's; start the service once")
+                await asyncio.to_thread(snapshot, path, before_migration(path, version))
             await migrate(opened[0])
             for connection in opened[1:]:
                 await connection.execute("PRAGMA query_only=ON")

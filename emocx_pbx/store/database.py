@@ -44,13 +44,15 @@ class Store(RankingRows):
         path: Path | str,
         endpoints: Sequence[WebhookSettings] = (),
         clock: Callable[[], float] = time.time,
+        *,
+        migrating: bool = True,
     ) -> Store:
         """Open or create the database; `endpoints` are the receivers that new events go to.
 
         Raises:
-            StoreError: the file can't be used, or a newer program made it.
+            StoreError: the file can't be used, a newer program made it, or (unless `migrating`) an older one.
         """
-        store = cls(await Connection.open(Path(path)), endpoints, clock)
+        store = cls(await Connection.open(Path(path), migrating=migrating), endpoints, clock)
         await store.receivers.load()
         await store.audit.seal()
         return store

@@ -41,20 +41,31 @@ def migrations(directory: Path = MIGRATIONS) -> list[Migration]:
     return found
 
 
+async def missing(connection: aiosqlite.Connection, directory: Path = MIGRATIONS) -> tuple[int, int]:
+    """The schema's number (SQLite's user_version; 0: empty), and how many migrations it lacks.
+
+    Raises:
+        StoreError: the database is newer than this program.
+    """
+    known = len(migrations(directory))
+    async with connection.execute("PRAGMA user_version") as cursor:
+        row = await cursor.fetchone()
+    version = int(row[0]) if row else 0
+    if version > known:
+        raise StoreError(
+            f"the database has schema {version}, this program knows up to {known}: use a newer one"
+        )
+    return version, known - version
+
+
 async def migrate(connection: aiosqlite.Connection, directory: Path = MIGRATIONS) -> int:
-    """Apply what is missing; returns the schema's number (SQLite's user_version).
+    """Apply what is missing; returns the schema's number.
 
     Raises:
         StoreError: the database is newer than this program, or a migration failed (nothing of it stays).
     """
     known = migrations(directory)
-    async with connection.execute("PRAGMA user_version") as cursor:
-        row = await cursor.fetchone()
-    version = int(row[0]) if row else 0
-    if version > len(known):
-        raise StoreError(
-            f"the database has schema {version}, this program knows up to {len(known)}: use a newer one"
-        )
+    version, _ = await missing(connection, directory)
     for migration in known[version:]:
         # Two processes may start at once: who gets BEGIN IMMEDIATE second finds the work done.
         script = migration.path.read_text(encoding="utf-8")

@@ -97,7 +97,7 @@ def _why(error: EmocxError | OSError, settings: Settings) -> str:
 
 async def _serve(settings: Settings, life: str, controller: Controller, running: asyncio.Task[None]) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        store = await Store.open(settings.store_path(), settings.webhooks)
+        store = await Store.open(settings.store_path(), settings.webhooks, migrating=False)
         stack.push_async_callback(store.close)
         stale = asyncio.Event()
         store.on_events = lambda: controller.tell(StoreWritten("events"))

@@ -37,7 +37,7 @@ secret = "{SECRET}"
 
 COMMANDS = (
     "serve", "check", "demo", "analyse", "route", "train", "evaluate", "webhooks", "calls", "grades", "erase",
-    "init", "models", "benefit", "penalties", "users", "export", "correct",
+    "init", "models", "benefit", "penalties", "users", "export", "correct", "backup", "restore",
 )  # fmt: skip
 
 

@@ -1,0 +1,148 @@
+"""Copies of a database in use: consistent, checked, private; and what happens before a migration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from emocx_pbx.errors import StoreError
+from emocx_pbx.store import snapshot as snapshots
+from emocx_pbx.store.connection import Connection
+from emocx_pbx.store.database import Store
+from emocx_pbx.store.migrate import MIGRATIONS, migrations, statements
+from emocx_pbx.store.snapshot import KEPT_DAYS, check, old_copies, schema, snapshot, unused
+
+LAST = len(migrations())
+
+
+def old_database(path, number):
+    """A database as the program with `number` migrations left it, with a row that must survive."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        for migration in migrations()[:number]:
+            for statement in statements(migration.path.read_text(encoding="utf-8")):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("CREATE TABLE mark (x)")
+        connection.execute("INSERT INTO mark VALUES (42)")
+
+
+def mark(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT x FROM mark").fetchone()[0]
+
+
+async def test_a_copy_has_what_is_only_in_the_log_and_disturbs_nobody(tmp_path):
+    store = await Store.open(tmp_path / "a.db")
+    try:
+        async with store._connection.transaction() as connection:
+            await connection.execute("CREATE TABLE mark (x)")
+            await connection.execute("INSERT INTO mark VALUES (42)")
+        snapshot(tmp_path / "a.db", tmp_path / "b.db")
+        assert (schema(tmp_path / "b.db"), mark(tmp_path / "b.db")) == (LAST, 42)
+        assert (tmp_path / "b.db").stat().st_mode & 0o777 == 0o600
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["a.db", "a.db-shm", "a.db-wal", "b.db"]
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("number", range(1, LAST))
+async def test_a_database_of_every_earlier_schema_is_copied_then_migrated(tmp_path, number):
+    path = tmp_path / "emocx.db"
+    old_database(path, number)
+    await (await Connection.open(path)).close()
+    assert (schema(path), mark(path)) == (LAST, 42)
+    copy = tmp_path / f"emocx.db.schema-{number}"
+    assert (schema(copy), mark(copy)) == (number, 42)
+
+
+async def test_a_new_or_present_database_is_not_copied(tmp_path):
+    for _ in range(2):
+        await (await Connection.open(tmp_path / "emocx.db")).close()
+    assert [p.name for p in tmp_path.iterdir()] == ["emocx.db"]
+
+
+async def test_only_the_service_migrates(tmp_path):
+    path = tmp_path / "emocx.db"
+    old_database(path, LAST - 1)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=rf"schema {LAST - 1} is an older program's"):
+        await Store.open(path, migrating=False)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["emocx.db"]
+
+
+async def test_without_room_for_the_copy_nothing_is_migrated(tmp_path, monkeypatch):
+    path = tmp_path / "emocx.db"
+    old_database(path, LAST - 1)
+    usage = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
+    monkeypatch.setattr(snapshots.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(StoreError, match="no room for a copy"):
+        await Connection.open(path)
+    assert (schema(path), mark(path)) == (LAST - 1, 42)
+
+
+def test_a_damaged_source_leaves_no_copy(tmp_path):
+    path = tmp_path / "emocx.db"
+    old_database(path, LAST)
+    content = bytearray(path.read_bytes())
+    content[8192:40960] = b"\xaa" * (40960 - 8192)
+    path.write_bytes(content)
+    with pytest.raises(StoreError):
+        snapshot(path, tmp_path / "copy.db")
+    assert [p.name for p in tmp_path.iterdir()] == ["emocx.db"]
+    with pytest.raises(StoreError, match="damaged"):
+        check(path)
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + bytes(9000)])
+def test_what_is_no_database_is_said_so(tmp_path, content):
+    (tmp_path / "x.db").write_bytes(content)
+    with pytest.raises(StoreError, match=r"x\.db"):
+        snapshot(tmp_path / "x.db", tmp_path / "copy.db")
+    with pytest.raises(StoreError, match="no such database"):
+        schema(tmp_path / "y.db")
+
+
+def test_a_database_that_is_open_anywhere_is_in_use(tmp_path):
+    path = tmp_path / "emocx.db"
+    old_database(path, LAST)
+    # Another process: a lock never excludes the process that has it.
+    ready, told = os.pipe()
+    held, release = os.pipe()
+    child = os.fork()
+    if child == 0:
+        connection = sqlite3.connect(path)
+        connection.execute("SELECT * FROM mark").fetchall()
+        os.write(told, b"x")
+        os.close(release)
+        os.read(held, 1)
+        os._exit(0)
+    os.read(ready, 1)
+    try:
+        with pytest.raises(StoreError, match="in use; stop the service"), unused(path):
+            pass
+    finally:
+        os.close(release)
+        os.close(held)
+        os.waitpid(child, 0)
+    with unused(path):
+        pass
+
+
+def test_copies_are_forgotten_after_two_weeks(tmp_path):
+    path = tmp_path / "emocx.db"
+    for name in ("emocx.db", "emocx.db.schema-3", "emocx.db.schema-x", "emocx.db.before-restore-1"):
+        (tmp_path / name).touch()
+    made = (tmp_path / "emocx.db.schema-3").stat().st_mtime
+    assert old_copies(path, made + (KEPT_DAYS - 1) * 86400) == []
+    assert old_copies(path, made + (KEPT_DAYS + 1) * 86400) == [tmp_path / "emocx.db.schema-3"]
+
+
+def test_the_shipped_migrations_are_what_is_tried():
+    assert MIGRATIONS.is_dir()
+    assert LAST >= 9
