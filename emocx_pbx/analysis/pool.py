@@ -91,6 +91,11 @@ class WorkerPool:
         return tuple(self._workers)
 
     @property
+    def keepers(self) -> list[asyncio.Task[None]]:
+        """The tasks that keep each worker running, for as long as the pool does."""
+        return self._keepers
+
+    @property
     def ready(self) -> bool:
         """Whether at least one worker takes messages."""
         return bool(self.workers)

@@ -40,6 +40,11 @@ class HealthBoard:
         """All components told of, by name."""
         return dict(self._components)
 
+    def words(self) -> str:
+        """One line: ready, or what is not, and why."""
+        down = [f"{name}: {c.why or 'down'}" for name, c in sorted(self._components.items()) if not c.up]
+        return "; ".join(down) if down else "ready"
+
     def report(self) -> dict[str, Any]:
         """See report_of."""
         return report_of(self._components)

@@ -15,6 +15,7 @@ from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
+from emocx_pbx.service.notify import Supervisor
 from emocx_pbx.service.reloading import reload_all
 from emocx_pbx.service.status import StatusDoor, socket_path, status_of
 from emocx_pbx.settings.settings import Settings
@@ -33,6 +34,7 @@ async def serve(
     settings: Settings,
     on_ready: Callable[[int], None] | None = None,
     read_again: Callable[[], Settings] | None = None,
+    supervisor: Supervisor | None = None,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; SIGHUP reloads settings, policy and models.
 
@@ -40,10 +42,12 @@ async def serve(
         settings: as read by `settings.load`.
         on_ready: told the HTTP port once all doors listen.
         read_again: reads the settings at SIGHUP as they were read at first; None: they stay.
+        supervisor: systemd, where it started us.
 
     Raises:
         SettingsError, StoreError: before anything listens.
     """
+    supervisor = supervisor or Supervisor()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -102,7 +106,15 @@ async def serve(
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
         if on_ready:
             on_ready(port)
+        supervisor.tell("READY=1")
+        vital = (serving, ledger, sender, ami, watching, ranking, telling, forgetting)
+        beating = group.create_task(
+            supervisor.keep_telling(service.health.words, lambda: (*vital, *service.pool.keepers)),
+            name="systemd",
+        )
         await stop.wait()
+        beating.cancel()
+        supervisor.tell("STOPPING=1")
         log.info("stopping", key="service.stopping")
         # Doors first, then taps (their last readings are still graded), then the rest.
         await service.agi.stop()

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.chat import ChatSettings, chat_problems
+from emocx_pbx.settings.credentials import credentials
 from emocx_pbx.settings.delivery import DeliverySettings, delivery_problems
 from emocx_pbx.settings.dialling import DiallingSettings, dialling_problems
 from emocx_pbx.settings.http import HttpSettings as HttpSettings
@@ -247,7 +248,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
     Args:
         path: the file; None: the one EMOCX_CONFIG names, else defaults.
-        environ: environment variables; only those that begin with EMOCX_ count.
+        environ: environment variables; those that begin with EMOCX_ count, and files named like them
+            in the folder CREDENTIALS_DIRECTORY, where the variable is not set.
 
     Raises:
         SettingsError: the file is missing, not TOML, or a setting is unknown or wrong.
@@ -261,7 +263,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         settings = msgspec.structs.replace(
             settings, directory=str(path.resolve().parent), file=str(path.resolve())
         )
-    settings = _resolved(_overridden(settings, environ))
+    settings = _resolved(_overridden(settings, {**credentials(environ), **environ}))
     _check(settings, origin)
     return settings
 

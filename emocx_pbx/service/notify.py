@@ -1,0 +1,65 @@
+"""Tells systemd how the service is (sd_notify): ready, its state in words, alive, stopping.
+
+With Type=notify and WatchdogSec in the unit, `systemctl start` waits for the open doors, and a controller
+that hangs is killed and started again. Without systemd all of it does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import structlog
+
+log = structlog.get_logger()
+
+#: Beats for each watchdog's time, so that one that comes late does no harm.
+BEATS: Final = 3
+#: Between looks at the state when no watchdog asks for more.
+LOOK_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """Who started the service and wants to know of it."""
+
+    address: str = ""
+    """The datagram socket NOTIFY_SOCKET (`@` begins an abstract name); empty: nobody."""
+    watchdog_s: float = 0.0
+    """Silence after which it kills the service (WATCHDOG_USEC); 0: never."""
+
+    def tell(self, *lines: str) -> None:
+        """Send `NAME=value` lines; whoever does not listen loses them."""
+        if not self.address:
+            return
+        address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as out:
+                out.sendto("\n".join(lines).encode(), address)
+        except OSError as error:
+            log.warning("systemd not told", key="notify.failed", why=str(error))
+
+    async def keep_telling(
+        self, status: Callable[[], str], tasks: Callable[[], Iterable[asyncio.Task[None]]]
+    ) -> NoReturn:
+        """Beat while the event loop turns and every one of `tasks` runs; pass on changes of `status`.
+
+        A task that failed ends the service by itself; one that only ended would leave it half dead.
+        """
+        pause = min(LOOK_S, self.watchdog_s / BEATS) if self.watchdog_s else LOOK_S
+        told, missed = "", False
+        while True:
+            ended = [task.get_name() for task in tasks() if task.done()]
+            if not ended:
+                self.tell("WATCHDOG=1")
+            elif not missed:
+                missed = True
+                log.error("a part ended, systemd will start us again", key="notify.part_ended", parts=ended)
+            words = status()
+            if words != told:
+                told = words
+                self.tell(f"STATUS={words}")
+            await asyncio.sleep(pause)
