@@ -1,6 +1,7 @@
 # make demo: a real call, end to end.  make test: everything that must hold.  Both set up what they need.
 .DELETE_ON_ERROR:
 .PHONY: setup asterisk browser node demo test lint format site lock audit sbom man clean
+.PHONY: deb images wheel package-tools test-packages
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +21,24 @@ lint: $(VENV)/.train
 	$(BIN)/mypy
 	MYPYPATH=tests $(BIN)/mypy $(TYPED)
 	$(BIN)/lint-imports --no-cache
+
+package-tools: ## what the packages are built and tried with (Debian 12 or newer, root)
+	apt-get -qq update
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends debootstrap debian-archive-keyring \
+	    systemd-container buildah podman runc containernetworking-plugins netavark sip-tester >/dev/null
+
+deb: ## packages for Debian 12 and 13 in dist/ (root)
+	packaging/deb/build.sh bookworm
+	packaging/deb/build.sh trixie
+
+images: ## both container images (root, buildah)
+	packaging/images.sh
+
+wheel: $(VENV)/.serve ## the wheel in dist/
+	packaging/wheel.sh
+
+test-packages: $(VENV)/.train ## packages in booted Debians, images by the compose file, wheel; prints sizes and times
+	$(BIN)/python -m pytest packaging/tests -o pythonpath=packaging/tests --timeout 1200 -s
 
 format: $(VENV)/.train
 	$(BIN)/ruff check --fix

@@ -54,13 +54,12 @@ mirror() { # the Debian mirror that this machine's apt already uses
     fi
 }
 
-command -v sipp >/dev/null || apt_install sip-tester
-
 if [ "${1:-}" = --system ]; then
     apt_install asterisk
     has_audiosocket "" || die "the asterisk package of this system is older than 20 or has no chan_audiosocket"
     exit 0
 fi
+command -v sipp >/dev/null || apt_install sip-tester
 if has_audiosocket ""; then
     say "using this system's $(/usr/sbin/asterisk -V)"
     exit 0

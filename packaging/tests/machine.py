@@ -45,13 +45,14 @@ class Machine:
             (self.root / f"etc/systemd/system/{unit}.service").symlink_to("/dev/null")
 
     def _boot(self) -> None:
+        words = "--quiet --keep-unit --register=no --boot --console=pipe --resolv-conf=off --timezone=off"
+        target = "systemd.unit=multi-user.target"
         self._process = subprocess.Popen(
-            ["systemd-nspawn", "--quiet", "--keep-unit", "--register=no", f"--directory={self.root}", "--boot",
-             "--console=pipe", "--resolv-conf=off", "--timezone=off", "systemd.unit=multi-user.target"],
+            ["systemd-nspawn", *words.split(), f"--directory={self.root}", target],
             stdin=subprocess.DEVNULL,
             stdout=(self._folder / "console").open("wb"),
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
         until = time.monotonic() + BOOT_S
         while time.monotonic() < until:
             if self._process.poll() is not None:

@@ -120,7 +120,8 @@ def old_database(path: Path) -> None:
             "INSERT INTO event VALUES ('evt_1', 'old-1', 'old-1', 'call.ended', 1, ?, '{}', 0)", (at,)
         )
         connection.execute(
-            "INSERT INTO delivery (event_id, endpoint, stream, sequence, next_at) VALUES ('evt_1', 'crm', 'old-1', 1, ?)",
+            "INSERT INTO delivery (event_id, endpoint, stream, sequence, next_at) "
+            "VALUES ('evt_1', 'crm', 'old-1', 1, ?)",
             (at,),
         )
 
@@ -168,8 +169,8 @@ async def test_from_a_bare_tree_to_a_graded_call_and_back(
     machine.run("emocx-pbx", "backup", "/root/b.tar")
     machine.run("systemctl", "reload", UNIT)
     machine.run("mkdir", "-p", f"/etc/systemd/system/{UNIT}.d")
-    machine.write(f"/etc/systemd/system/{UNIT}.d/test.conf",
-                  "[Service]\nWatchdogSec=3\nLoadCredential=EMOCX_ASTERISK_SECRET:/root/secret\n")  # fmt: skip
+    lines = "[Service]\nWatchdogSec=3\nLoadCredential=EMOCX_ASTERISK_SECRET:/root/secret\n"
+    machine.write(f"/etc/systemd/system/{UNIT}.d/test.conf", lines)
     # The secret as a credential only root can read, and no longer in the settings.
     machine.write("/root/secret", pbx.secret + "\n")
     machine.run("chmod", "600", "/root/secret")

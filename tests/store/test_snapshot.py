@@ -17,6 +17,19 @@ from emocx_pbx.store.migrate import MIGRATIONS, migrations, statements
 from emocx_pbx.store.snapshot import KEPT_DAYS, check, old_copies, schema, snapshot, unused
 
 LAST = len(migrations())
+#: A call with its grade, of which a receiver has not heard yet.
+ROWS = (
+    "INSERT INTO call (call_id, started_at, ended_at, end_reason, caller, queue, last_seen_at)"
+    " VALUES ('c', 1, 61, 'hangup', '+49', 'support', 61)",
+    "INSERT INTO segment (call_id, number, agent, interface, queue, via, started_at, ended_at, end_reason)"
+    " VALUES ('c', 0, 'Ada', 'PJSIP/ada', 'support', 'queue', 1, 61, 'hangup')",
+    "INSERT INTO grade (call_id, number, revision, kind, at, author, reason, score, letter, rubric, body)"
+    " VALUES ('c', 0, 0, 'auto', 61, 'emocx-pbx', '', 71.0, 'C', 'v1', '{}')",
+    "INSERT INTO event (event_id, stream, call_id, type, sequence, at, body)"
+    " VALUES ('e', 'c', 'c', 'call.ended', 1, 61, '{}')",
+    "INSERT INTO delivery (event_id, endpoint, stream, sequence, attempts, next_at)"
+    " VALUES ('e', 'crm', 'c', 1, 3, 70)",
+)
 
 
 def old_database(path, number):
@@ -29,6 +42,29 @@ def old_database(path, number):
         connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("CREATE TABLE mark (x)")
         connection.execute("INSERT INTO mark VALUES (42)")
+        for row in ROWS:
+            connection.execute(row)
+
+
+def kept(path):
+    """Of ROWS, what a person or a receiver would miss."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [
+            connection.execute("SELECT call_id, caller, queue FROM call").fetchall(),
+            connection.execute("SELECT agent, queue, end_reason FROM segment").fetchall(),
+            connection.execute("SELECT score, letter, author, body FROM grade").fetchall(),
+            connection.execute("SELECT type, sequence, body FROM event").fetchall(),
+            connection.execute("SELECT endpoint, state, attempts FROM delivery").fetchall(),
+        ]
+
+
+KEPT = [
+    [("c", "+49", "support")],
+    [("Ada", "support", "hangup")],
+    [(71.0, "C", "emocx-pbx", "{}")],
+    [("call.ended", 1, "{}")],
+    [("crm", "pending", 3)],
+]
 
 
 def mark(path):
@@ -58,6 +94,10 @@ async def test_a_database_of_every_earlier_schema_is_copied_then_migrated(tmp_pa
     assert (schema(path), mark(path)) == (LAST, 42)
     copy = tmp_path / f"emocx.db.schema-{number}"
     assert (schema(copy), mark(copy)) == (number, 42)
+    assert kept(path) == kept(copy) == KEPT
+    # Back to the version before: the copy in its place is that version's database.
+    copy.replace(path)
+    assert (schema(path), kept(path)) == (number, KEPT)
 
 
 async def test_a_new_or_present_database_is_not_copied(tmp_path):

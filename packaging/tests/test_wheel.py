@@ -1,0 +1,40 @@
+"""The wheel brings its models and the dialplan: installed away from the checkout, it decides a text."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import ROOT
+
+
+def test_it_brings_every_model_with_its_card(wheel: Path, figures: Callable[[str, str], None]) -> None:
+    figures("wheel", f"{wheel.stat().st_size / 1e6:.1f} MB")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("models", "dialplan", "docker"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert f"emocx_pbx/_shipped/{path.relative_to(ROOT)}" in names
+
+
+def test_it_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    words = ["-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile", "--target"]
+    subprocess.run([sys.executable, *words, str(tmp_path / "site"), str(wheel)], check=True, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+
+    def emocx(*words: str) -> dict:
+        done = subprocess.run(
+            [sys.executable, "-m", "emocx_pbx.cli", *words, "--json"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    assert emocx("route", "nobody answers and I am furious")["emotion"] == "angry"
+    models = emocx("models", "verify")
+    assert models["folder"] == str(tmp_path / "site/emocx_pbx/_shipped/models")
+    assert all(model["state"] == "ok" for model in models["models"])
