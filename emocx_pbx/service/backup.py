@@ -1,7 +1,8 @@
 """Everything that a service knows as one file, and back: the database, the policy, the site's own models.
 
 The file is a plain tar archive, `manifest.json` first (MANIFEST's fields), then the files that it names
-with their SHA-256. Not in it: the settings file, TLS keys, recordings, and the program's own models.
+with their SHA-256. The settings file is in it for a lost machine, but is never put back: settings say where
+a backup goes. Not in it: TLS keys, recordings, and the program's own models.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from emocx_pbx.store.snapshot import check, like, schema, snapshot, unused
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 DATABASE, POLICY, RUBRIC, MODELS = "emocx.db", "policy.toml", "rubric.toml", "models"
+SETTINGS: Final = "emocx.toml"
 _BLOCK = 1 << 20
 #: A manifest names some dozen files.
 _MANIFEST_LIMIT = 4 << 20
@@ -130,6 +132,7 @@ def restore(settings: Settings, source: Path, *, now: float) -> tuple[Manifest, 
             _fold(path)
             with unused(path):
                 _place(staged.pop(DATABASE), path, suffix, kept)
+            staged.pop(SETTINGS, None)
             for name, target in ((POLICY, settings.policy_path()), (RUBRIC, settings.rubric_path())):
                 if name in staged:
                     _beside_back(name, staged.pop(name), target, suffix, kept, words)
@@ -140,8 +143,10 @@ def restore(settings: Settings, source: Path, *, now: float) -> tuple[Manifest, 
 
 
 def _beside(settings: Settings) -> dict[str, Path]:
-    """Policy, rubric and own models, by their path in the archive."""
+    """Settings, policy, rubric and own models, by their path in the archive."""
     found: dict[str, Path] = {}
+    if settings.file:
+        found[SETTINGS] = Path(settings.file)
     for name, path in ((POLICY, settings.policy_path()), (RUBRIC, settings.rubric_path())):
         if path is not None and path.is_file():
             found[name] = path
@@ -222,7 +227,9 @@ def _unpacked(source: Path, folder: Path) -> dict[str, Path]:
     with _opened(source) as (archive, manifest):
         for name in manifest.sha256:
             parts = PurePosixPath(name).parts
-            inside = name in {DATABASE, POLICY, RUBRIC} or (parts[:1] == (MODELS,) and len(parts) > 3)
+            inside = name in {DATABASE, SETTINGS, POLICY, RUBRIC} or (
+                parts[:1] == (MODELS,) and len(parts) > 3
+            )
             if not inside or ".." in parts:
                 raise InputError(f"{source}: {name!r} has no place in a backup")
             target = folder.joinpath(*parts)

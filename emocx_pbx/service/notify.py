@@ -47,7 +47,7 @@ class Supervisor:
     ) -> NoReturn:
         """Beat while the event loop turns and every one of `tasks` runs; pass on changes of `status`.
 
-        A task that failed ends the service by itself; one that only ended would leave it half dead.
+        A part that failed is begun anew by its keeper; one that only ended would leave the service half dead.
         """
         pause = min(LOOK_S, self.watchdog_s / BEATS) if self.watchdog_s else LOOK_S
         told, missed = "", False

@@ -98,18 +98,18 @@ async def serve(
         sender = tasks.keep(sending.run, name="sender")
         ami = tasks.keep(service.ami.run, name="ami")
         ranking = tasks.keep(service.ranker.run, name="ranking")
-        tasks.keep(service.policies.watch, name="queues")
-        tasks.keep(service.user_events.run, name="user events")
-        tasks.keep(service.announced.run, name="announced calls")
-        tasks.keep(service.forget_old_calls, name="forgetting")
+        watching = tasks.keep(service.policies.watch, name="queues")
+        telling = tasks.keep(service.user_events.run, name="user events")
+        announcing = tasks.keep(service.announced.run, name="announced calls")
+        forgetting = tasks.keep(service.forget_old_calls, name="forgetting")
         port = await listening
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
         if on_ready:
             on_ready(port)
         supervisor.tell("READY=1")
-        vital = (serving, ledger, sender, ami, watching, ranking, telling, forgetting)
-        beating = group.create_task(
-            supervisor.keep_telling(service.health.words, lambda: (*vital, *service.pool.keepers)),
+        vital = (serving, ledger, sender, ami, ranking, watching, telling, announcing, forgetting)
+        beating = tasks.keep(
+            lambda: supervisor.keep_telling(service.health.words, lambda: (*vital, *service.pool.keepers)),
             name="systemd",
         )
         await stop.wait()

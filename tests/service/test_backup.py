@@ -70,7 +70,7 @@ async def test_there_and_back(site, tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert (told["schema"], told["models"]) == (LAST, ["text own/1"])
     assert set(told["files"]) == {
-        "emocx.db", "policy.toml", "models/text/own/current",
+        "emocx.db", "emocx.toml", "policy.toml", "models/text/own/current",
         "models/text/own/1/card.json", "models/text/own/1/weights.npz",
     }  # fmt: skip
     assert file.stat().st_mode & 0o777 == 0o600
