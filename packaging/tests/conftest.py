@@ -60,8 +60,10 @@ def figures() -> Iterator[Callable[[str, str], None]]:
 
 
 @pytest.fixture(scope="session")
-def deb(wheel: Path, scratch: Path, figures: Callable[[str, str], None]) -> Callable[[str], Path]:
-    """Builds the package of a release once."""
+def deb(
+    request: pytest.FixtureRequest, scratch: Path, figures: Callable[[str, str], None]
+) -> Callable[[str], Path]:
+    """Builds the package of a release once; EMOCX_TEST_DEBS names a folder of ones that are there already."""
     built: dict[str, Path] = {}
 
     def build(suite: str) -> Path:
@@ -72,7 +74,8 @@ def deb(wheel: Path, scratch: Path, figures: Callable[[str, str], None]) -> Call
                 return built[suite]
             began = time.monotonic()
             # A quick compression: this package is installed once.
-            os.environ |= {"EMOCX_WHEEL": str(wheel), "EMOCX_DEB_LEVEL": "1"}
+            wheel = str(request.getfixturevalue("wheel"))
+            os.environ |= {"EMOCX_WHEEL": wheel, "EMOCX_DEB_LEVEL": "1"}
             built[suite] = Path(printed("packaging/deb/build.sh", suite, str(scratch)))
             size = built[suite].stat().st_size
             figures(f"{suite} .deb", f"{size / 1e6:.0f} MB, built in {time.monotonic() - began:.0f} s")
