@@ -33,7 +33,7 @@ ca=${EMOCX_BUILD_CA:-${PIP_CERT:-}}
 : >"$work/pip.conf"
 [ -z "$ca" ] || printf '[global]\ncert = /run/secrets/ca\n' >"$work/pip.conf"
 build() { # TAG DOCKERFILE
-    buildah bud -q --layers --pull-never --network host \
+    buildah bud -q --format docker --layers --pull-never --network host \
         --secret "id=pip,src=$work/pip.conf" --secret "id=ca,src=${ca:-$work/none}" \
         --secret "id=apt,src=${EMOCX_BUILD_APT:-$work/none}" -t "$1" -f "$2" . >&2
 }

@@ -47,12 +47,13 @@ class Machine:
     def _boot(self) -> None:
         words = "--quiet --keep-unit --register=no --boot --console=pipe --resolv-conf=off --timezone=off"
         target = "systemd.unit=multi-user.target"
-        self._process = subprocess.Popen(
-            ["systemd-nspawn", *words.split(), f"--directory={self.root}", target],
-            stdin=subprocess.DEVNULL,
-            stdout=(self._folder / "console").open("wb"),
-            stderr=subprocess.STDOUT,
-        )
+        with (self._folder / "console").open("wb") as console:
+            self._process = subprocess.Popen(
+                ["systemd-nspawn", *words.split(), f"--directory={self.root}", target],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+            )
         until = time.monotonic() + BOOT_S
         while time.monotonic() < until:
             if self._process.poll() is not None:
