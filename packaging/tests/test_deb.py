@@ -92,7 +92,7 @@ async def graded(machine: Machine, pbx: PrivateAsterisk, customer: Path, number:
     for _ in range(60):
         found = machine.json("emocx-pbx", "grades", "list")
         if found["grades"]:
-            return found["grades"][0]
+            return dict(found["grades"][0])
         await asyncio.sleep(0.5)
     raise AssertionError(f"no grade: {machine.run('journalctl', '-u', UNIT, '-n', '40', '--no-pager')}")
 
@@ -159,7 +159,7 @@ async def test_from_a_bare_tree_to_a_graded_call_and_back(
     remarks = await ready(http)
     assert not any(remarks.values()), remarks
     state = machine.show(UNIT)
-    assert machine.run("ps", "-o", "user=", "-p", state["MainPID"], check=False).strip() in {"emocx", ""}
+    assert machine.run("stat", "-c", "%U", f"/proc/{state['MainPID']}").strip() == "emocx"
     assert state["User"] == "emocx"
     assert state["StatusText"]
 
