@@ -83,7 +83,7 @@ rm -rf "$root"/opt/emocx-pbx/.complete "$root"/opt/emocx-pbx/lib/python*/site-pa
 share=$root/usr/share/doc/emocx-pbx
 mkdir -p "$root/usr/bin" "$root/usr/lib/systemd/system" "$share/examples" "$root/DEBIAN"
 ln -s ../../opt/emocx-pbx/bin/emocx-pbx "$root/usr/bin/emocx-pbx"
-sed 's|/opt/emocx/bin/|/opt/emocx-pbx/bin/|' docker/emocx-pbx.service >"$root/usr/lib/systemd/system/emocx-pbx.service"
+cp docker/emocx-pbx.service "$root/usr/lib/systemd/system/"
 cp dialplan/*.conf "$share/examples/"
 cp README.md CHANGELOG.md "$share/"
 cp -r docs "$share/"

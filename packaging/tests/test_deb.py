@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import time
 import urllib.request
@@ -55,17 +56,18 @@ def settings(machine: Machine, pbx: PrivateAsterisk, http: int, agi: int) -> Non
     """The administrator's step: secret and ports into what `init` wrote."""
     path = "/etc/emocx-pbx/emocx.toml"
     text = (machine.root / path.lstrip("/")).read_text()
-    for section, lines in {
-        "asterisk": f'port = {pbx.ami_port}\nsecret = "{pbx.secret}"',
-        "agi": f"port = {agi}",
-        "analysis": "base_port = 0",
-        "http": f"port = {http}",
-        "routing": 'policy = "policy.toml"',
+    for section, values in {
+        "asterisk": {"port": pbx.ami_port, "secret": f'"{pbx.secret}"'},
+        "agi": {"port": agi},
+        "analysis": {"base_port": 0},
+        "http": {"port": http},
     }.items():
-        text = text.replace(f"[{section}]\n", f"[{section}]\n{lines}\n", 1)
+        head, _, rest = text.partition(f"[{section}]\n")
+        for name, value in values.items():
+            rest = re.sub(rf"(?m)^#?{name} = .*$", f"{name} = {value}", rest, count=1)
+        text = f"{head}[{section}]\n{rest}"
     machine.write(path, text)
     machine.write("/etc/emocx-pbx/policy.toml", (ROOT / "emocx_pbx/lab/policy.toml").read_text())
-    machine.run("chown", "emocx:emocx", "/etc/emocx-pbx/policy.toml")
 
 
 async def ready(http: int) -> dict[str, str]:
