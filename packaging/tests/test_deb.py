@@ -94,7 +94,7 @@ async def graded(machine: Machine, pbx: PrivateAsterisk, customer: Path, number:
     for _ in range(60):
         found = machine.json("emocx-pbx", "grades", "list")
         if found["grades"]:
-            return dict(found["grades"][0])
+            return dict(found["grades"][0]["row"])
         await asyncio.sleep(0.5)
     raise AssertionError(f"no grade: {machine.run('journalctl', '-u', UNIT, '-n', '40', '--no-pager')}")
 
@@ -166,7 +166,7 @@ async def test_from_a_bare_tree_to_a_graded_call_and_back(
     assert state["StatusText"]
 
     grade = await graded(machine, pbx, customer_ul, "+491177")
-    assert grade["score"] is not None
+    assert grade["grade"]["score"] is not None
     assert machine.run("stat", "-c", "%U %a", STORE).split() == ["emocx", "600"]
 
     # Backed up while it runs; reloaded; the watchdog ends one that hangs, and it starts again.
@@ -199,7 +199,7 @@ async def test_from_a_bare_tree_to_a_graded_call_and_back(
     machine.run("rm", STORE)
     machine.run("emocx-pbx", "restore", "/root/b.tar", "--yes")
     assert machine.run("stat", "-c", "%U", STORE).strip() == "emocx"
-    assert machine.json("emocx-pbx", "grades", "list")["grades"][0]["call_id"] == grade["call_id"]
+    assert machine.json("emocx-pbx", "grades", "list")["grades"][0]["row"]["call_id"] == grade["call_id"]
 
     # Upgraded from the first version's database: calls, grades and deliveries are kept, a copy is made.
     machine.run("rm", STORE)
