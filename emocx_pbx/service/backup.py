@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -26,7 +25,7 @@ from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import InputError, ModelError, StoreError
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.migrate import migrations
-from emocx_pbx.store.snapshot import check, like, schema, snapshot, unused
+from emocx_pbx.store.snapshot import check, fold, like, schema, snapshot, unused
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -129,7 +128,7 @@ def restore(settings: Settings, source: Path, *, now: float) -> tuple[Manifest, 
             check(staged[DATABASE])
             with unused(path):
                 pass
-            _fold(path)
+            fold(path)
             with unused(path):
                 _place(staged.pop(DATABASE), path, suffix, kept)
             staged.pop(SETTINGS, None)
@@ -238,14 +237,6 @@ def _unpacked(source: Path, folder: Path) -> dict[str, Path]:
                 shutil.copyfileobj(_member(archive, source, name), out, _BLOCK)
             staged[name] = target
     return staged
-
-
-def _fold(path: Path) -> None:
-    """Take the write-ahead log into the database, so that what is kept is one file."""
-    if path.is_file():
-        # A damaged one is why somebody restores: it is kept as it is.
-        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1.0)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _place(staged: Path, path: Path, suffix: str, kept: list[Path]) -> None:

@@ -104,6 +104,16 @@ def unused(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def fold(path: Path) -> None:
+    """Take the write-ahead log of an unused database into it, so that it is one file.
+
+    A damaged one stays as it is.
+    """
+    if path.is_file():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1.0)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def before_migration(path: Path, version: int) -> Path:
     """Where the copy goes that is made before a database of schema `version` is migrated."""
     return path.with_name(f"{path.name}.schema-{version}")
