@@ -55,12 +55,12 @@ async def erase(
     erased = await store.erase(customer, spellings(number, country) if number else (), by)
     forget(erased.live)
     for folder in await store.exports():
-        erased.count("exported", await asyncio.to_thread(forget_in, Path(folder), erased.names, erased.texts))
+        erased.went("exported", await asyncio.to_thread(forget_in, Path(folder), erased.names, erased.texts))
     return erased
 
 
 async def purge(store: Store, settings: Settings, now: float, by: Actor = SERVICE) -> Erased:
     """Forget calls older than privacy.keep_days, and audit entries older than privacy.keep_audit_days."""
     purged = await store.purge(now - settings.privacy.keep_days * DAY_S, by)
-    purged.count("audit_entries", await store.audit.cut(now - settings.privacy.keep_audit_days * DAY_S, by))
+    purged.went("audit_entries", await store.audit.cut(now - settings.privacy.keep_audit_days * DAY_S, by))
     return purged

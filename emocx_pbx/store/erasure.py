@@ -51,8 +51,8 @@ class Erased:
     settled: bool = False
     """No copy is left in the database's write-ahead log."""
 
-    def count(self, kind: str, number: int) -> None:
-        """So many more of a kind."""
+    def went(self, kind: str, number: int) -> None:
+        """Add to what is gone of a kind."""
         if number > 0:
             self.counts[kind] = self.counts.get(kind, 0) + number
 
@@ -88,13 +88,13 @@ class Erasure(Grades):
                 await self._forget_call(c, call_id, call_id not in erased.live, erased)
             for decision_id in erased.decisions:
                 await self._blank_stream(c, f"decision/{decision_id}", erased)
-                erased.count("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
+                erased.went("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
             for row in seen:
                 await self._blank_event(c, row["event_id"], erased)
             calls = [_needle("call_id", call_id) for call_id in erased.calls]
             decisions = [_needle("decision_id", decision_id) for decision_id in erased.decisions]
             answers = _json([*needles, *calls, *decisions])
-            erased.count("answers", await self._sql.delete_answers_with(c, needles=answers))
+            erased.went("answers", await self._sql.delete_answers_with(c, needles=answers))
             events = []
             if erased.counts:
                 await self._sql.open_erasure(c, at=self._clock(), asked_for=1)
@@ -146,13 +146,13 @@ class Erasure(Grades):
             rows = self._sql.loose_decisions_before(c, before=before)
             decisions = [row["decision_id"] async for row in rows]
             for call_id in calls:
-                purged.count("events", await self._sql.delete_events(c, stream=call_id))
+                purged.went("events", await self._sql.delete_events(c, stream=call_id))
                 await self._forget_call(c, call_id, True, purged)
             for decision_id in decisions:
-                purged.count("events", await self._sql.delete_events(c, stream=f"decision/{decision_id}"))
-                purged.count("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
-            purged.count("events", await self._sql.delete_events_before(c, before=before))
-            purged.count("answers", await self._sql.delete_answers_before(c, before=before))
+                purged.went("events", await self._sql.delete_events(c, stream=f"decision/{decision_id}"))
+                purged.went("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
+            purged.went("events", await self._sql.delete_events_before(c, before=before))
+            purged.went("answers", await self._sql.delete_answers_before(c, before=before))
             await self._sql.drop_forgotten(c)
             if purged.counts:
                 await self._sql.open_erasure(c, at=self._clock(), asked_for=0)
@@ -198,14 +198,14 @@ class Erasure(Grades):
         return True
 
     async def _forget_call(self, c: aiosqlite.Connection, call_id: str, ended: bool, erased: Erased) -> None:
-        erased.count("decisions", await self._sql.delete_decisions_of_call(c, call_id=call_id))
+        erased.went("decisions", await self._sql.delete_decisions_of_call(c, call_id=call_id))
         if not ended:
             await self._sql.forget_call(c, call_id=call_id)
-            erased.count("blanked_calls", await self._sql.blank_call(c, call_id=call_id))
+            erased.went("blanked_calls", await self._sql.blank_call(c, call_id=call_id))
             return
         for kind in _OF_A_CALL:
-            erased.count(kind, await getattr(self._sql, f"delete_{kind}")(c, call_id=call_id))
-        erased.count("calls", await self._sql.delete_call(c, call_id=call_id))
+            erased.went(kind, await getattr(self._sql, f"delete_{kind}")(c, call_id=call_id))
+        erased.went("calls", await self._sql.delete_call(c, call_id=call_id))
 
     async def _blank_stream(
         self, c: aiosqlite.Connection, stream: str, erased: Erased, *, live: bool = False
@@ -214,7 +214,7 @@ class Erasure(Grades):
             for row in [row async for row in self._sql.events_of_stream(c, stream=stream)]:
                 await self._blank_body(c, row, erased, erase=0)
             return
-        erased.count("events", await self._sql.delete_finished_events(c, stream=stream))
+        erased.went("events", await self._sql.delete_finished_events(c, stream=stream))
         for row in [row async for row in self._sql.pending_events(c, stream=stream)]:
             await self._blank_body(c, row, erased, erase=1)
 
@@ -222,11 +222,11 @@ class Erasure(Grades):
         body = blanked(row["body"])
         if erase or body != row["body"]:
             changed = await self._sql.blank_event(c, event_id=row["event_id"], body=body, erase=erase)
-            erased.count("blanked_events", changed)
+            erased.went("blanked_events", changed)
 
     async def _blank_event(self, c: aiosqlite.Connection, event_id: str, erased: Erased) -> None:
         """An event that names the customer, of whatever call: without personal fields, or gone."""
-        erased.count("events", await self._sql.delete_finished_event(c, event_id=event_id))
+        erased.went("events", await self._sql.delete_finished_event(c, event_id=event_id))
         row = await self._sql.event_body(c, event_id=event_id)
         if row is not None:
             await self._blank_body(c, row, erased, erase=0)

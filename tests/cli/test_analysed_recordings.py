@@ -18,7 +18,17 @@ DATA = Path(__file__).parents[1] / "data" / "audio"
 
 def analyse(*args: object) -> subprocess.CompletedProcess[str]:
     """In a process of its own: libraries write past Python's stderr."""
-    command = [sys.executable, "-m", "emocx_pbx.cli", "analyse", *map(str, args), "--model", "mlp"]
+    command = [
+        sys.executable,
+        "-m",
+        "emocx_pbx.cli",
+        "analyse",
+        *map(str, args),
+        "--model",
+        "mlp",
+        "--config",
+        os.devnull,
+    ]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EMOCX_")}
     return subprocess.run(
         command, capture_output=True, text=True, env=clean, cwd=DATA, timeout=100, check=False

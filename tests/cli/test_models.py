@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,7 @@ def messages(tmp_path: Path) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str, str]:
-    code = main([str(a) for a in args])
+    code = main([*map(str, args), "--config", os.devnull])
     out = capsys.readouterr()
     return code, out.out, out.err
 

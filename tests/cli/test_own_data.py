@@ -17,6 +17,8 @@ import soundfile
 from emocx_pbx.cli import main
 from emocx_pbx.domain import Decision
 from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.audit import Entry
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import CorrectionRow
 from emocx_pbx.training.speech.data import read_clips
@@ -25,6 +27,7 @@ from emocx_pbx.training.text.data import read_texts
 
 AUDIO = Path(__file__).parents[1] / "data" / "audio"
 STARTED = 1_795_000_000.0
+NOTED = Entry(Actor("ann", ""), "reading.corrected", "c1@0.00")
 #: Words that spreadsheets and CSV readers trip over.
 QUERY = '=cmd|"nobody", ever\ncalls me back; Łódź 😀'
 Samples = npt.NDArray[np.int16]
@@ -64,10 +67,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         await store.add_spans("c1", spans)
         for emotion, at in (("happy", 1.0), ("angry", 2.0)):
             await store.correct_reading(
-                CorrectionRow("c1", windows[0].t0, windows[0].t1, emotion, "ann", "", STARTED + at)
+                CorrectionRow("c1", windows[0].t0, windows[0].t1, emotion, "ann", "", STARTED + at), NOTED
             )
         await store.correct_reading(
-            CorrectionRow("c1", windows[1].t0, windows[1].t1, "neutral", "ann", "", STARTED)
+            CorrectionRow("c1", windows[1].t0, windows[1].t1, "neutral", "ann", "", STARTED), NOTED
         )
         decision = Decision("dec_1", STARTED, "ok", "support", "neutral", 0.6, None)
         await store.record_decision(decision, "c1", "crm-1", QUERY, ())

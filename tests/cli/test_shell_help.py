@@ -19,7 +19,7 @@ def command_names() -> list[str]:
     groups = parser()._subparsers
     assert groups is not None
     names = [name for action in groups._group_actions for name in action.choices or ()]
-    assert len(names) == len(COMMANDS)
+    assert len(names) >= len(COMMANDS)  # backup and restore share a module
     return names
 
 
