@@ -11,10 +11,13 @@ from urllib.parse import quote
 import pytest
 from a_day import AGENTS, Day
 from chromium import WIDTHS, assert_accessible, chromium, page_of
+from live_calls import happens, talking, waiting
 from playwright.async_api import Browser, Page, expect
 from web_site import CHEAP, PASSWORD, TEST, Site, open_site
 
-from emocx_pbx.domain import Reading, Scores, Segment
+from emocx_pbx.analysis.messages import TapStarted
+from emocx_pbx.calls.call_state import CallState
+from emocx_pbx.domain import Reading, Scores
 from emocx_pbx.settings.settings import RecordingSettings, Settings, WebhookSettings
 from emocx_pbx.store.account_rows import Role
 
@@ -62,13 +65,25 @@ async def a_call(site: Site) -> str:
 def goes_on(site: Site, call_id: str, agent: str, came_at: float = 30.0) -> None:
     """A call on the live board whose customer talks with an agent."""
     board, now = site.live.board, site.clock()
-    board.queued(call_id, now - came_at, "care")
-    board.segment_opened(Segment(call_id, 0, agent, "PJSIP/1", "care", "queue", now - came_at + 10))
-    board.tapped(call_id)
+    call = begun(site).get(call_id) or waits(site, call_id, now - came_at)
+    talking(board, call, agent, now - came_at + 10)
+    happens(board, call, now - came_at + 10, TapStarted("u", call_id, now - came_at + 10))
+
+
+def waits(site: Site, call_id: str, at: float) -> CallState:
+    """A call on the live board that has joined a queue."""
+    call = begun(site)[call_id] = waiting(site.live.board, call_id, at)
+    return call
+
+
+def begun(site: Site) -> dict[str, CallState]:
+    """The calls that this site's board was told of."""
+    calls: dict[str, CallState] = site.__dict__.setdefault("begun", {})
+    return calls
 
 
 def hears(site: Site, call_id: str, t1: float, scores: tuple[float, float, float, float]) -> None:
-    site.live.board.reading(call_id, Reading(t1 - 3, t1, 3.0, Scores(scores, 0.4), "voice/1"))
+    site.live.board.reading(begun(site)[call_id], Reading(t1 - 3, t1, 3.0, Scores(scores, 0.4), "voice/1"))
 
 
 async def test_every_page_at_two_widths_light_and_dark(desk: Site, browser: Browser) -> None:
@@ -77,7 +92,7 @@ async def test_every_page_at_two_widths_light_and_dark(desk: Site, browser: Brow
     goes_on(desk, "live.1", AGENTS[0])
     for t in range(3, 30, 3):
         hears(desk, "live.1", t, ANGRY)
-    desk.live.board.queued("live.2", desk.clock() - 20, "care")
+    waits(desk, "live.2", desk.clock() - 20)
     desk.live.board.alert("live.1", "angry", "Signals of anger for 20 s of speech", desk.clock())
     paths = (
         "/live",
@@ -112,7 +127,7 @@ async def test_a_live_call_moves_on_the_screen(desk: Site, browser: Browser) -> 
         await log_in(page, desk, "admin")
         await expect(page.locator("#connection")).to_have_text("Up to date")
         row = page.locator('tr[data-call="live.1"]')
-        desk.live.board.queued("live.1", desk.clock(), "care")
+        waits(desk, "live.1", desk.clock())
         await expect(page.locator("#waiting").locator(row)).to_contain_text("care", timeout=1000)
         goes_on(desk, "live.1", "Ann")
         await expect(page.locator("#talking").locator(row)).to_contain_text("Ann", timeout=1000)
@@ -128,7 +143,7 @@ async def test_a_live_call_moves_on_the_screen(desk: Site, browser: Browser) -> 
         await expect(page.locator("#announcer")).to_contain_text("Alert: Signals of anger Ann")
         desk.live.board.alert_over("live.1", "angry", desk.clock())
         await expect(page.locator("#alerts-box")).to_be_hidden(timeout=1000)
-        desk.live.board.ended("live.1", desk.clock(), "hangup")
+        desk.live.board.ended(begun(desk)["live.1"], desk.clock(), "hangup", "answered")
         await expect(page.locator("#talking").locator(row)).to_have_count(0, timeout=1000)
         await expect(page.locator("#recent").locator(row)).to_contain_text("Ann")
 
