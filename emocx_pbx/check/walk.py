@@ -15,7 +15,7 @@ from uuid import UUID
 
 from emocx_pbx.check.asterisk_values import AsteriskValues
 from emocx_pbx.check.finding import Finding
-from emocx_pbx.errors import RefusedError
+from emocx_pbx.errors import RefusedError, SettingsError
 from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
@@ -76,7 +76,7 @@ async def _answering(settings: Settings) -> AsyncIterator[None]:
     allow = AllowList(settings.asterisk.host, settings.agi.allow)
     server = AgiServer(settings.agi.host, settings.agi.port, answer, settings.agi.deadline_s, allow=allow)
     # Taken: by the service, or by what the walk will then find.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(SettingsError):
         await server.start()
     try:
         yield

@@ -82,11 +82,12 @@ async def test_a_spoken_question_is_transcribed_and_decided(
         for _ in range(6):
             customer = await call_in(probe, "listen", recording="question")
             at, _joined = await probe.event("QueueCallerJoin", 20, Uniqueid=customer.uniqueid)
-            assert at - customer.started < 4 + 0.8 + 2
+            assert at - customer.started < 4 + 0.8 + 5  # a busy machine starts late
             decision_id = await probe.variable(customer.channel, "EMOCX_DECISION")
             assert decision_id
             await hang_up(probe, customer)
-            await crm.wait(lambda call_id=customer.uniqueid: crm.of("call.ended", call_id), 20)
+            # Told by this service alone, in one transaction with the decision.
+            await crm.wait(lambda call_id=customer.uniqueid: crm.of("query.routed", call_id), 20)
             text = await asyncio.to_thread(_stored_text, tmp_path / "emocx.db", decision_id)
             if text is not None:
                 break
