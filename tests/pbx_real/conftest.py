@@ -29,6 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.pbx)
             if inspect.iscoroutinefunction(getattr(item, "function", None)):
                 item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+    # The session's service watches every call once it runs: tests with a service of their own come before.
+    places = [i for i, item in enumerate(items) if Path(__file__).parent in item.path.parents]
+    ordered = sorted((items[i] for i in places), key=lambda item: "session_service" in _fixtures(item))
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return list(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")

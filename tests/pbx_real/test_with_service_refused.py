@@ -95,7 +95,7 @@ async def test_a_call_while_the_store_refuses_is_written_and_told_afterwards(
             assert types == ["query.routed", "call.started", "call.graded", "call.ended"]
             async with asyncio.timeout(20):
                 while not await store_of(service):
-                    await asyncio.sleep(0)
+                    pass
 
 
 async def test_a_call_answered_while_the_manager_link_is_cut_is_found_tapped_and_graded(
