@@ -18,6 +18,7 @@ from emocx_pbx.errors import (
     NotFoundError,
     PeerUnavailable,
     RefusedError,
+    StoreUnavailable,
 )
 from emocx_pbx.web.guards import Handler, form_of, take_body
 from emocx_pbx.web.identity.access import FRAME_ANCESTORS, Access, access_of
@@ -97,6 +98,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return failure(request, 503, "Service unavailable", str(error))
     except RefusedError as error:
         return failure(request, 502, "Refused by Asterisk", str(error))
+    except StoreUnavailable as error:
+        parts_of(request).metrics.count("http_errors")
+        log.error("request not stored", key="http.unstored", route=_route(request), why=str(error))
+        return failure(request, 503, "Service unavailable", t("errors.e503"))
     except EmocxError as error:
         parts_of(request).metrics.count("http_errors")
         log.error("request failed", key="http.failed", route=_route(request), why=str(error))

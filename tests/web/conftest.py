@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from web_site import Site, open_site
+from web_site import UNDOCUMENTED, Site, open_site
 
 
 @pytest.fixture
@@ -15,3 +15,11 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     yield site
     await site.stop()
     await site.store.close()
+
+
+@pytest.fixture(autouse=True)
+def only_documented_answers() -> Iterator[None]:
+    """No test of a site gets an answer of the API that its document does not have."""
+    UNDOCUMENTED.clear()
+    yield
+    assert not UNDOCUMENTED

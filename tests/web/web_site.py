@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 from argon2 import PasswordHasher
 
@@ -33,12 +34,18 @@ from emocx_pbx.web.identity.passwords import Passwords, new_token, token_hash
 from emocx_pbx.web.identity.sessions import SESSION, cookie_name, form_token
 from emocx_pbx.web.listening import READING
 from emocx_pbx.web.parts import Parts
+from emocx_pbx.web.v1.openapi import refusals_of
+from emocx_pbx.web.v1.routes import ENDPOINTS
 from emocx_pbx.webhooks.schedule import Outcome
 
 TEST = Actor("test", "127.0.0.1")
 #: The hash's cost is not what these tests are about.
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "a good long sentence"
+#: What each handler of the API may answer by its document.
+STATUSES: dict[Any, set[int]] = {e.handler: {304, *e.answers, *refusals_of(e)} for e in ENDPOINTS}
+#: Answers of a site's API that the document does not have; looked at after each test.
+UNDOCUMENTED: list[str] = []
 
 
 class Clock:
@@ -135,8 +142,13 @@ class Site:
         self.tested: list[str] = []
         self.reloaded = 0
         self.app = create_app(self.parts, Passwords(CHEAP))
+        self.app.on_response_prepare.append(self._documented)
         self.server = TestServer(self.app, port=port)
         self._sessions: list[aiohttp.ClientSession] = []
+
+    async def _documented(self, request: web.Request, response: web.StreamResponse) -> None:
+        if (statuses := STATUSES.get(request.match_info.handler)) and response.status not in statuses:
+            UNDOCUMENTED.append(f"{request.method} {request.path}: {response.status}")
 
     async def scrape(self) -> tuple[bytes, str]:
         return self.metrics.render()

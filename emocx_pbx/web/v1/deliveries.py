@@ -52,6 +52,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "webhooks",
         {200: Answer("How many deliveries will be sent again.", Replayed)},
         body=ReplayBody,
+        refusals=(404,),
         headers=HEADERS,
     ),
 )

@@ -120,7 +120,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "grades",
         {201: Answer("The new revision.", GradeItem)},
         body=OverrideBody,
-        refusals=(404,),
         headers=HEADERS,
     ),
     post(
@@ -129,7 +128,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "grades",
         {201: Answer("The new revision.", GradeItem)},
         body=DisputeBody,
-        refusals=(404,),
         headers=HEADERS,
     ),
 )

@@ -88,7 +88,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         live_events,
         "live",
         Answer("An endless stream of server-sent events.", media=EVENTS),
-        refusals=(429, 503),
         headers={"Last-Event-ID": "Id of the last event seen."},
     ),
 )

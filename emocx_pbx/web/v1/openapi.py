@@ -19,24 +19,29 @@ ABOUT: Final = (
     "speech or text, not of what a person feels. Times are Unix seconds (UTC)."
 )
 #: What the request headers of ours may hold: visible ASCII.
-HEADER: Final = "^[!-~]{1,255}$"
+_VISIBLE: Final = "^[!-~]{1,255}$"
 #: Refusals that every endpoint may give, and some that only some do.
 REASONS: Final[Mapping[int, str]] = {
     400: "Not well-formed: a body that is not JSON, or (told as plain text) too long an address.",
     401: "No valid token, and no session.",
     403: "The token lacks the scope, or the user the role.",
     404: "There is no such thing, or it is not yours to see.",
+    408: "The body did not come in time.",
     409: "The Idempotency-Key was used for another request, or that is still being worked on.",
+    411: "Without a token or session a body needs Content-Length.",
     413: "The body is too large.",
-    415: "The body is not application/json.",
+    415: "The body is of a kind, charset or encoding that is not taken.",
     422: "Well-formed, but a parameter or field does not fit.",
     429: "Too many requests; come again after Retry-After seconds.",
     500: "An error of the service itself; its log says more.",
     502: "Asterisk refused it.",
     503: "Something that this needs is not available now.",
 }
-#: Given by all endpoints that ask who is there.
-COMMON: Final = (401, 403, 429, 500)
+#: Given by all endpoints: what every request passes before its handler refuses by these, and so does a
+#: store or controller that can't answer now.
+EVERY: Final = frozenset({400, 408, 411, 413, 415, 429, 500, 503})
+#: Given by all that ask who is there.
+COMMON: Final = frozenset({401, 403})
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _REF: Final = "#/components/schemas/{name}"
 
@@ -147,7 +152,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any], refs: Mapping[Any, A
     if endpoint.query is not None:
         parameters += _query_parameters(schemas[endpoint.query.__name__])
     parameters += [
-        {"name": name, "in": "header", "description": text, "schema": {"type": "string", "pattern": HEADER}}
+        {"name": name, "in": "header", "description": text, "schema": {"type": "string", "pattern": _VISIBLE}}
         for name, text in endpoint.headers.items()
     ]
     operation: dict[str, Any] = {
@@ -197,17 +202,26 @@ def _who(access: Access) -> str:
     return f" Scope of a token: {access.scope}. Roles of users: {roles or 'none'}."
 
 
+def refusals_of(endpoint: Endpoint) -> frozenset[int]:
+    """Every status that an endpoint may refuse a request by, its own among them."""
+    found = EVERY | set(endpoint.refusals)
+    if not access_of_handler(endpoint.handler).public:
+        found |= COMMON
+    if _PARAMETER.search(endpoint.path):
+        found |= {404, 422}
+    if endpoint.query is not None:
+        found |= {422}
+    if endpoint.body is not None:
+        found |= {409, 422} if "Idempotency-Key" in endpoint.headers else {422}
+    return frozenset(found)
+
+
 def _responses(endpoint: Endpoint, access: Access, refs: Mapping[Any, Any]) -> dict[str, Any]:
     found = {str(status): _answer(answer, refs) for status, answer in endpoint.answers.items()}
     reading = endpoint.method == "GET" and endpoint.answers[200].kind is not None
     if reading and not access.public:
         found["304"] = {"description": "Unchanged: what If-None-Match names is current."}
-    refusals = set(endpoint.refusals) | (set() if access.public else set(COMMON)) | {400, 500}
-    if endpoint.query is not None:
-        refusals.add(422)
-    if endpoint.body is not None:
-        refusals |= {400, 409, 413, 415, 422}
-    for status in sorted(refusals):
+    for status in sorted(refusals_of(endpoint)):
         if str(status) not in found:
             found[str(status)] = {
                 "description": REASONS[status],

@@ -107,7 +107,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             202: Answer("The decision; the customer is being called.", QueryAnswer),
         },
         body=QueryBody,
-        refusals=(403, 429, 502, 503),
+        refusals=(502,),
         headers=HEADERS,
     ),
     get(
@@ -123,13 +123,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "queries",
         {200: Answer("What would be decided, and how each rule fared.", Preview)},
         body=PreviewBody,
-        refusals=(503,),
     ),
     get(
         "/api/v1/decisions/{decision_id}",
         get_decision,
         "queries",
         Answer("The decision.", DecisionItem),
-        refusals=(404,),
     ),
 )

@@ -38,13 +38,13 @@ class Endpoint:
     """Its docstring is the description, its access mark says who may call it."""
     tag: str
     answers: Mapping[int, Answer]
-    """Beside those that every endpoint may give: see openapi.COMMON."""
+    """Beside refusals."""
     query: type | None = None
     """Struct of the query parameters."""
     body: type | None = None
     """Struct of the JSON body."""
     refusals: tuple[int, ...] = ()
-    """Statuses of problem documents that only some endpoints give, e.g. 404."""
+    """Statuses that its handler or deed alone gives, beside those of `openapi.refusals_of`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Request headers that it looks at, with what for."""
 
