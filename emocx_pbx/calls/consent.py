@@ -1,9 +1,13 @@
-"""Taps begin here: only for a customer whom no channel says to be opted out."""
+"""Taps begin here: once the call is on disk, and only for a customer whom no channel says to be opted out.
+
+What is not written is lost with us. So nothing is heard of a part before the part is written: whoever was
+tapped is known after a crash, and graded, whatever became of the call meanwhile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -15,6 +19,9 @@ from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 
 log = structlog.get_logger()
+
+#: A tap waits for the store no longer than this; a store that refuses holds up none.
+WRITTEN_S: Final = 2.0
 
 
 class Ami(Protocol):
@@ -34,9 +41,20 @@ class Consent:
         taps: TapKeeper,
         group: Tasks,
         opted_out: Callable[[OptedOut], None],
+        written: Callable[[float], Awaitable[object]],
     ) -> None:
+        """Prepare.
+
+        Args:
+            ami: asked what the customer wants.
+            tracker: knows the customer's channels.
+            taps: begins and ends them.
+            group: owns the tasks.
+            opted_out: told of customers who want no analysis.
+            written: waits until what happened so far is on disk, at most so many seconds.
+        """
         self._ami, self._tracker, self._taps, self._group = ami, tracker, taps, group
-        self._opted_out = opted_out
+        self._opted_out, self._written = opted_out, written
         self.mode = "off"
         """off, customer, dual or stereo: as the settings and Asterisk's version allow."""
 
@@ -47,6 +65,7 @@ class Consent:
 
     async def _tap(self, tap: BeginTap) -> None:
         call_id = tap.call_id
+        await self._written(WRITTEN_S)
         if self._customer(call_id) is None:
             return
         try:
@@ -70,7 +89,6 @@ class Consent:
             return
         self._taps.want(call_id, customer, "customer", tap.zero_at)
         if self.mode == "dual" and tap.leg:
-            self._taps.unwant_mode(call_id, "agent")
             self._taps.want(call_id, tap.leg, "agent", tap.zero_at)
 
     def _customer(self, call_id: str) -> str | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
 from emocx_pbx.calls import alerts
 from emocx_pbx.calls.effects import (
-    BeginTap,
     Count,
     Effect,
     EndTaps,
@@ -30,12 +29,9 @@ Effects = list[Effect]
 
 
 def connected(call: CallState, change: AgentConnected) -> Effects:
-    """An agent is being connected: tap the call."""
+    """An agent is being connected."""
     who = {"call_id": call.call_id, "agent": change.agent}
-    note = Note("agent.connected", "agent connected", who)
-    if call.opted_out:
-        return [Show(change), note]
-    return [BeginTap(call.call_id, change.agent_uniqueid, call.zero_at), Show(change), note]
+    return [Show(change), Note("agent.connected", "agent connected", who)]
 
 
 def leave_alone(call: CallState) -> Effects:

@@ -52,8 +52,10 @@ class Ledger:
         """
         self._write, self._health, self._count, self._sleep = write, health, count, sleep
         self._max_waiting, self._max_kept = max_waiting, max_kept
-        self._waiting: deque[Write] = deque()
-        self._news = asyncio.Event()
+        self._waiting: deque[tuple[int, Write]] = deque()
+        """Each with its place in the order of all that was ever added."""
+        self._newest = 0
+        self._news, self._tried = asyncio.Event(), asyncio.Event()
         self._refused = False
         self.on_loss: Callable[[], None] = lambda: None
         """Called when the store takes changes again after some that matter were dropped."""
@@ -72,11 +74,31 @@ class Ledger:
             self._count("changes_dropped", "readings" if small else "other")
             self._lost = self._lost or not small
             return
-        self._waiting.append(write)
+        self._newest += 1
+        self._waiting.append((self._newest, write))
         self._news.set()
 
+    async def written(self, within_s: float) -> bool:
+        """Wait until all that was added so far is written.
+
+        Args:
+            within_s: no longer than this; not at all while the store refuses.
+
+        Returns:
+            Whether it is.
+        """
+        newest = self._newest
+        try:
+            async with asyncio.timeout(within_s):
+                while (waits := bool(self._waiting) and self._waiting[0][0] <= newest) and not self._refused:
+                    self._tried.clear()
+                    await self._tried.wait()
+        except TimeoutError:
+            return False
+        return not waits
+
     def _make_room(self) -> None:
-        kept: deque[Write] = deque(w for w in self._waiting if not isinstance(w, WriteReadings | WriteSpans))
+        kept = deque(w for w in self._waiting if not isinstance(w[1], WriteReadings | WriteSpans))
         for _ in range(len(self._waiting) - len(kept)):
             self._count("changes_dropped", "readings")
         self._waiting = kept
@@ -103,7 +125,7 @@ class Ledger:
 
     async def _next(self) -> bool:
         """Write what waits longest; False: the store does not take it now."""
-        write = self._waiting[0]
+        place, write = self._waiting[0]
         try:
             await self._write(write)
         except StoreUnavailable as error:
@@ -111,6 +133,7 @@ class Ledger:
                 log.error("the store refuses changes, they wait", key="store.refuses", why=str(error))
             self._refused = True
             self._health(False, f"{error}; {len(self._waiting)} changes wait")
+            self._tried.set()
             return False
         # One of the outermost loops: one bad change must not hold up all calls' changes.
         except EmocxError as error:
@@ -118,8 +141,9 @@ class Ledger:
         except Exception:
             log.exception("change not written", key="journey.failed", what=type(write).__name__)
             self._count("changes_failed")
-        if self._waiting and self._waiting[0] is write:
+        if self._waiting and self._waiting[0][0] == place:
             self._waiting.popleft()
+        self._tried.set()
         if self._refused:
             self._refused = False
             log.warning("the store takes changes again", key="store.back", waiting=len(self._waiting))

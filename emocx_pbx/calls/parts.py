@@ -44,10 +44,12 @@ def joined(call: CallState, change: AgentJoined) -> list[Effect]:
     effects = call.begin(change.at, change.queue)
     if call.waiting:
         effects += call.leave(change.at, "answered")
+    # After the part: a tap begins once what was to be written before it is written.
+    tap = [] if call.opted_out else [BeginTap(call.call_id, change.leg, call.zero_at)]
     same = next((s for s in call.open_segments if s.agent == change.agent), None)
     if same is not None:
         call.legs[change.leg] = same.index  # a second leg of one agent is no second part
-        return effects
+        return [*effects, *tap]
     newest = call.segments[max(call.segments)] if call.segments else None
     if newest is not None and _goes_on(call, newest, change):
         segment = replace(newest, ended_at=None, end_reason=None, ended_to=None)
@@ -68,10 +70,7 @@ def joined(call: CallState, change: AgentJoined) -> list[Effect]:
         effects += _taken_over(call, segment)
     call.segments[segment.index] = segment
     call.legs[change.leg] = segment.index
-    effects += [WriteSegment(segment), Show(SegmentOpened(segment))]
-    if change.missed_s and not call.opted_out and not call.taps:
-        effects.append(BeginTap(call.call_id, change.leg, call.zero_at))
-    return effects
+    return [*effects, WriteSegment(segment), Show(SegmentOpened(segment)), *tap]
 
 
 def _goes_on(call: CallState, newest: Segment, change: AgentJoined) -> bool:

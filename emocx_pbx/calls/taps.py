@@ -129,9 +129,11 @@ class TapKeeper:
         self._taps: dict[str, _Tap] = {}
 
     def want(self, call_id: str, target: str, mode: Mode, zero_at: float | None = None) -> None:
-        """Tap `target` (a Uniqueid) from now on; no effect if it is already wanted."""
-        if (call_id, mode) in self._wanted:
-            return
+        """Tap `target` (a Uniqueid) from now on, not any other; no effect if it is wanted already."""
+        if before := self._wanted.get((call_id, mode)):
+            if before.target == target:
+                return
+            self.unwant_mode(call_id, mode)
         wanted = _Wanted(call_id, target, mode, zero_at=zero_at)
         self._wanted[call_id, mode] = wanted
         wanted.task = self._group.create_task(self._keep(wanted), name=f"tap {call_id}")

@@ -110,7 +110,14 @@ class Service:
         self.ledger = Ledger(
             lambda write: carry_out(store, write), lambda up, why: self.health.set("store", up, why), count
         )
-        self.consent = Consent(self.ami, self.tracker, self.taps, tasks, lambda told: self.journeys.put(told))
+        self.consent = Consent(
+            self.ami,
+            self.tracker,
+            self.taps,
+            tasks,
+            lambda told: self.journeys.put(told),
+            self.ledger.written,
+        )
         self.whereabouts = Whereabouts(
             self.ami,
             tasks,

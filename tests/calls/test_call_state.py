@@ -138,6 +138,15 @@ def test_a_transfer_says_to_whom() -> None:
     assert (first.end_reason, first.ended_to) == ("attended_transfer", "eve")
 
 
+def test_a_tap_follows_what_is_to_be_written_of_its_part() -> None:
+    call = new()
+    call.take(CallStarted("c", 1.0, "", "a", ""), 0.0)
+    told = AgentConnected("c", 10.0, "bob", "PJSIP/bob", "a", 9.0, "l1")
+    assert not [e for e in call.take(told, 10.0) if isinstance(e, BeginTap)]
+    kinds = [type(effect) for effect in call.take(joins(10.0), 10.0)]
+    assert kinds.index(WriteSegment) < kinds.index(BeginTap)
+
+
 def test_what_was_missed_is_said_in_the_grade() -> None:
     call = new()
     for happening in (joins(10.0, missed_s=4.0), AgentLeft("c", 60.0, "l1", "customer_hung_up")):

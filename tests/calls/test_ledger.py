@@ -34,6 +34,7 @@ class Disk:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+        await asyncio.sleep(0)
 
     async def write(self, write: Write) -> None:
         if write is self.wrong:
@@ -72,6 +73,29 @@ async def test_a_change_that_can_never_be_written_holds_up_nothing() -> None:
         disk.ledger.add(write)
     await disk.ledger.drain()
     assert disk.written == [tapped(1)] and disk.counted == [("changes_failed",)]
+
+
+async def test_whoever_must_not_be_ahead_of_the_disk_waits_for_what_was_added_before() -> None:
+    disk = Disk()
+    assert await disk.ledger.written(0.0)  # nothing waits
+    disk.ledger.add(tapped(1))
+    waiting = asyncio.ensure_future(disk.ledger.written(60.0))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    task = asyncio.ensure_future(disk.ledger.run())
+    assert await waiting and tapped(1) in disk.written
+    task.cancel()
+
+
+async def test_nobody_waits_for_a_store_that_refuses_or_is_slow() -> None:
+    disk = Disk(refusals=99)
+    disk.ledger.add(END)
+    assert not await disk.ledger.written(0.0)  # nobody writes yet
+    waiting = asyncio.ensure_future(disk.ledger.written(60.0))
+    task = asyncio.ensure_future(disk.ledger.run())
+    assert not await waiting
+    assert not await disk.ledger.written(60.0)
+    task.cancel()
 
 
 async def test_readings_are_the_first_to_go_and_what_ends_something_is_the_last() -> None:

@@ -76,6 +76,19 @@ async def test_a_call_is_tapped_once_and_ended_when_over(group):
     assert len(ami.sent) == 1
 
 
+async def test_another_target_takes_the_place_of_the_one_before(group):
+    ami, worker = Ami(), Worker()
+    taps = keeper(group, ami, worker)
+    taps.want("1.1", "1.2", "agent")
+    first = await worker.next()
+    taps.on_started(TapStarted(first.uuid, "1.1", 100.2))
+    taps.want("1.1", "1.3", "agent")
+    ended, second = sorted([await worker.next(), await worker.next()], key=lambda m: m.uuid)
+    assert ended == EndSession(first.uuid) and isinstance(second, AnnounceTap)
+    assert [fields["Data"] for _, fields in ami.sent] == ["1.2,uoqsSE", "1.3,uoqsSE"]
+    taps.unwant("1.1")
+
+
 async def test_a_refused_originate_is_tried_again_under_a_new_uuid(group):
     counted = []
     ami, worker = Ami(RefusedError("no"), PeerUnavailable("gone")), Worker()
