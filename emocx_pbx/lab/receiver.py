@@ -25,6 +25,8 @@ class Received:
     timestamp: str
     data: dict[str, Any]
     signature_valid: bool
+    why_invalid: str = ""
+    """What is wrong with its signature."""
     body: bytes = b""
     """As it came: what was signed."""
     status: int = 204
@@ -44,6 +46,8 @@ def new_secret() -> str:
 
 class Receiver:
     """An HTTP server on 127.0.0.1 that receives events.
+
+    Its path is its own, as ports are given away again: who sends to whoever had the port before gets 404.
 
     `async with Receiver() as crm: ... await crm.wait(lambda: crm.of("call.ended"), 10)`.
     """
@@ -66,6 +70,7 @@ class Receiver:
         """Sent with every answer, such as Retry-After."""
         self.delay_s: Callable[[], float] = lambda: 0.0
         """How long a delivery, though received, waits for its answer."""
+        self._path = f"/hooks/{secrets.token_hex(8)}"
         self._told = told
         self._webhook = Webhook(self.secret)
         self._changed = asyncio.Condition()
@@ -74,7 +79,7 @@ class Receiver:
     @property
     def url(self) -> str:
         """Where to send."""
-        return f"http://127.0.0.1:{self.port}/hooks/emocx"
+        return f"http://127.0.0.1:{self.port}{self._path}"
 
     @property
     def events(self) -> list[Received]:
@@ -101,7 +106,7 @@ class Receiver:
     async def start(self) -> None:
         """Listen."""
         app = web.Application(client_max_size=1 << 20)
-        app.router.add_post("/hooks/emocx", self._receive)
+        app.router.add_post(self._path, self._receive)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
@@ -126,9 +131,9 @@ class Receiver:
         body = await request.read()
         try:
             self._webhook.verify(body, {k.lower(): v for k, v in request.headers.items()})
-            valid = True
-        except (WebhookVerificationError, ValueError):
-            valid = False
+            why_invalid = ""
+        except (WebhookVerificationError, ValueError) as error:
+            why_invalid = str(error) or type(error).__name__
         try:
             event = json.loads(body)
             received = Received(
@@ -136,12 +141,13 @@ class Receiver:
                 type=str(event["type"]),
                 timestamp=str(event["timestamp"]),
                 data=dict(event["data"]),
-                signature_valid=valid,
+                signature_valid=not why_invalid,
+                why_invalid=why_invalid,
                 body=body,
             )
         except (ValueError, KeyError, TypeError):
             return web.Response(status=400, text="not an event")
-        status = self.answer(received) if valid else 401
+        status = 401 if why_invalid else self.answer(received)
         received = replace(received, status=status)
         async with self._changed:
             self.deliveries.append(received)

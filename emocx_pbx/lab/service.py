@@ -122,13 +122,24 @@ class ServiceProcess:
             )
         await self._pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{self.agi_port}")
         try:
-            async with asyncio.timeout(_READY_S):
-                await self._until_ready(self._process)
+            await self.ready(_READY_S)
         except TimeoutError:
             await self.kill()
             raise PeerUnavailable(
                 f"the service is not ready after {_READY_S:.0f} s: {self._tail()}"
             ) from None
+
+    async def ready(self, deadline_s: float = 20.0) -> None:
+        """Until it says that it is ready: in touch with Asterisk, its store and its workers.
+
+        Raises:
+            PeerUnavailable: it ended, or does not run.
+            TimeoutError: it does not say so in time.
+        """
+        if self._process is None:
+            raise PeerUnavailable("the service does not run")
+        async with asyncio.timeout(deadline_s):
+            await self._until_ready(self._process)
 
     def _write_settings(self) -> None:
         lines = []

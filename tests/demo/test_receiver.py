@@ -43,7 +43,21 @@ async def test_a_wrong_signature_is_refused() -> None:
     async with Receiver() as crm:
         assert await send(crm, "e1", event(), new_secret()) == 401
     assert not crm.events
-    assert [d.signature_valid for d in crm.deliveries] == [False]
+    assert [(d.signature_valid, d.why_invalid) for d in crm.deliveries] == [
+        (False, "No matching signature found")
+    ]
+
+
+async def test_who_sends_to_whoever_had_the_port_before_is_none_of_ours() -> None:
+    async with Receiver() as before:
+        address, port = before.url, before.port
+    async with (
+        Receiver(port=port) as crm,
+        aiohttp.ClientSession() as session,
+        session.post(address, data=event()) as answer,
+    ):
+        assert answer.status == 404
+    assert not crm.deliveries
 
 
 async def test_what_is_no_event_is_refused() -> None:
