@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
-from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array
+from emocx_pbx.audio.pcm import SAMPLE_RATE
 
 #: Audio this far behind its arrival is held to be missing (s); jitter on a LAN is far less.
 TOLERANCE_S: Final = 0.2
@@ -20,9 +18,11 @@ SETTLE_S: Final = 0.1
 
 
 class ArrivalClock:
-    """Blocks of samples with their arrival times in, gapless blocks out. Pure; shape (sides, n)."""
+    """Blocks of 16-bit samples with their arrival times in, gapless blocks out. Pure."""
 
-    def __init__(self) -> None:
+    def __init__(self, sides: int) -> None:
+        """Blocks hold so many sides, sample by sample by turns."""
+        self._width = 2 * sides
         self.started_at: float | None = None
         """When the first sample was spoken, on the arrival clock."""
         self.max_gap_s = 0.0
@@ -33,7 +33,7 @@ class ArrivalClock:
         """When the first sample would have arrived at the least delay seen."""
         self._samples = 0
         self._last_at = 0.0
-        self._held: list[Int16Array] = []
+        self._held: list[bytes] = []
         """Blocks after a gap that may yet close."""
         self._held_since = 0.0
         self._least_lag = 0.0
@@ -43,9 +43,9 @@ class ArrivalClock:
         """Seconds of audio so far, filled silence included."""
         return self._samples / SAMPLE_RATE
 
-    def push(self, at: float, block: Int16Array) -> list[Int16Array]:
-        """Take a block (sides, n) that arrived at `at` (s); blocks to go on with, in order."""
-        self._samples += block.shape[1]
+    def push(self, at: float, block: bytes) -> list[bytes]:
+        """Take a block of whole samples that arrived at `at` (s); blocks to go on with, in order."""
+        self._samples += len(block) // self._width
         if self.started_at is None:
             self.started_at = self._zero_at = at - self.audio_s
             self._last_at = at
@@ -64,18 +64,17 @@ class ArrivalClock:
         self._least_lag = min(self._least_lag, lag)
         return self._fill() if at - self._held_since >= SETTLE_S else []
 
-    def flush(self) -> list[Int16Array]:
+    def flush(self) -> list[bytes]:
         """No more comes: what was held back, after its gap."""
         return self._fill() if self._held else []
 
-    def _release(self, block: Int16Array) -> list[Int16Array]:
+    def _release(self, block: bytes) -> list[bytes]:
         blocks, self._held = [*self._held, block], []
         return blocks
 
-    def _fill(self) -> list[Int16Array]:
+    def _fill(self) -> list[bytes]:
         missing = round(self._least_lag * SAMPLE_RATE)
         self._samples += missing
         self.missing_s += missing / SAMPLE_RATE
-        silence = np.zeros((self._held[0].shape[0], missing), np.int16)
-        blocks, self._held = [silence, *self._held], []
+        blocks, self._held = [bytes(missing * self._width), *self._held], []
         return blocks

@@ -171,18 +171,25 @@ class CallSegmenter:
         self._fresh = self._run = 0
         first, last = self._speech[0][0], self._speech[-1][0]
         samples = np.concatenate([frame for _, frame in self._speech])  # (speech frames x FRAME,)
-        out.append(
-            Window(
-                t0=self._time(first),
-                t1=self._time(last + 1),
-                speech_s=len(samples) / SAMPLE_RATE,
-                samples=to_float(samples),
-            )
-        )
+        out.append(speech_window(self._offset_s, first, last, samples))
 
     def _span(self, side: Side, utterance: Utterance) -> Span:
         return Span(side, self._time(utterance.first), self._time(utterance.last + 1))
 
     def _time(self, frame: int) -> float:
-        """Call time of a frame's start, free of the noise of adding fractions."""
-        return round(self._offset_s + frame * FRAME_S, 6)
+        return frame_time(self._offset_s, frame)
+
+
+def speech_window(offset_s: float, first: int, last: int, samples: Int16Array) -> Window:
+    """A window of frames `first` to `last`, of which `samples` (n,) are the speech."""
+    return Window(
+        t0=frame_time(offset_s, first),
+        t1=frame_time(offset_s, last + 1),
+        speech_s=len(samples) / SAMPLE_RATE,
+        samples=to_float(samples),
+    )
+
+
+def frame_time(offset_s: float, frame: int) -> float:
+    """Call time of a frame's start, free of the noise of adding fractions."""
+    return round(offset_s + frame * FRAME_S, 6)

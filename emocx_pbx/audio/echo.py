@@ -49,6 +49,10 @@ MOST_GAIN: Final = 0.5
 #: Keeps empty frames from dividing by zero; far under one bit of one sample.
 TINY: Final = 1e-12
 
+_BINS_HZ: Final = scipy.fft.rfftfreq(2 * STRETCH, 1 / SAMPLE_RATE)
+_BAND: Final = (BAND_HZ[0] < _BINS_HZ) & (BAND_HZ[1] > _BINS_HZ)  # (STRETCH + 1,)
+_WINDOW: Final = hann(STRETCH).astype(np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -70,9 +74,6 @@ class EchoPath:
     def __init__(self) -> None:
         self.delay: int | None = None
         """Samples from source to echo; None: no echo has been heard so far."""
-        bins = scipy.fft.rfftfreq(2 * STRETCH, 1 / SAMPLE_RATE)
-        self._band = (bins > BAND_HZ[0]) & (bins < BAND_HZ[1])  # (STRETCH + 1,)
-        self._window = hann(STRETCH).astype(np.float32)
         self._phases = np.zeros(STRETCH + 1, np.complex64)
         self._forget()
 
@@ -123,7 +124,7 @@ class EchoPath:
         near = scipy.fft.rfft(y[len(y) - EARLY - STRETCH : len(y) - EARLY], 2 * STRETCH)
         cross = near * np.conj(scipy.fft.rfft(x[-2 * STRETCH :]))
         size = np.abs(cross)
-        phases = self._band * cross / (size + FLOOR * size.mean() + TINY)
+        phases = _BAND * cross / (size + FLOOR * size.mean() + TINY)
         first = not self._phases.any()
         self._phases = DELAY_KEEP * self._phases + phases
         peaks = _lined_up(self._phases)
@@ -138,8 +139,8 @@ class EchoPath:
             self._forget()
 
     def _learn(self, heard: FloatArray, said: FloatArray) -> None:
-        y = scipy.fft.rfft(heard * self._window)
-        x = scipy.fft.rfft(said * self._window)
+        y = scipy.fft.rfft(heard * _WINDOW)
+        x = scipy.fft.rfft(said * _WINDOW)
         weight = 1 / (float(np.dot(heard, heard)) + TINY)
         self._cross = FILTER_KEEP * self._cross + weight * y * np.conj(x)
         self._power = FILTER_KEEP * self._power + weight * np.abs(x) ** 2

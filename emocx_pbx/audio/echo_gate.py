@@ -8,6 +8,7 @@ dropped where the echo explains them. With a silent agent nothing waits and noth
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +32,8 @@ TAIL_DECAY: Final = 10 ** (-60 * FRAME_S / 10)
 #: Fewer frames begin no utterance, so they are not worth a look before an echo is known.
 FEW: Final = 4
 
-_KEPT: Final = -(-NEEDED // FRAME)
+#: Frames of both sides that a judgement needs.
+KEPT: Final = -(-NEEDED // FRAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ class EchoGate:
     def __init__(self) -> None:
         self._path = EchoPath()
         silence = np.zeros(FRAME, np.int16)
-        self._near = deque([silence] * _KEPT, maxlen=_KEPT)
-        self._far = deque([silence] * _KEPT, maxlen=_KEPT)
+        self._near = deque([silence] * KEPT, maxlen=KEPT)
+        self._far = deque([silence] * KEPT, maxlen=KEPT)
         self._waiting: list[Doubt] = []
         self._since = RECENT + 1
         """Frames since the agent spoke."""
@@ -77,10 +79,19 @@ class EchoGate:
     def finish(self) -> list[bool]:
         """No more frames come: what waits, judged by what there is."""
         waiting, self._waiting = self._waiting, []
-        doubts = sum(frame.open for frame in waiting)
-        if not doubts or (self._path.delay is None and doubts < FEW):
+        if not self.worth_a_look(waiting):
             return [frame.speech for frame in waiting]
-        near, far = (np.concatenate(list(side))[-NEEDED:] for side in (self._near, self._far))
+        near, far = (np.concatenate(list(side)) for side in (self._near, self._far))
+        return self.judge(waiting, near, far)
+
+    def worth_a_look(self, waiting: Sequence[Doubt]) -> bool:
+        """Whether `judge` could drop any of these frames."""
+        doubts = sum(frame.open for frame in waiting)
+        return doubts > 0 and (self._path.delay is not None or doubts >= FEW)
+
+    def judge(self, waiting: Sequence[Doubt], near: Int16Array, far: Int16Array) -> list[bool]:
+        """Flags of frames that waited; both sides' last KEPT frames, (KEPT x FRAME,), end with them."""
+        near, far = near[-NEEDED:], far[-NEEDED:]
         found = self._path.explain(near, far, len(waiting), FRAME)
         if found is None:
             return [frame.speech for frame in waiting]

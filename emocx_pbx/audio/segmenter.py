@@ -66,6 +66,18 @@ class Segmenter:
         self._told = 0
         """Frames below this have been told as speech, or belong to an utterance that ended."""
 
+    @classmethod
+    def at(cls, rules: Hysteresis, state: State, frame: int, count: int, first: int, told: int) -> Segmenter:
+        """One that goes on from a `place`."""
+        one = cls(rules)
+        one.state, one._frame, one._count, one._first, one._told = state, frame, count, first, told
+        return one
+
+    @property
+    def place(self) -> tuple[State, int, int, int, int]:
+        """All that it remembers: state, frame, count, first, told."""
+        return self.state, self._frame, self._count, self._first, self._told
+
     @property
     def frames(self) -> int:
         """Frames pushed so far."""

@@ -42,7 +42,8 @@ def lines(frames: Int16Array) -> tuple[FloatArray, FloatArray]:
     power = spectrum.real**2 + spectrum.imag**2  # (k, 125)
     total = power.sum(axis=1) + np.float32(1e-9)
     strongest = np.partition(power, -_BINS, axis=1)[:, -_BINS:]
-    return strongest.sum(axis=1) / total, power @ _HZ / total
+    # No product of matrices: a frame's figures must not depend on how many others are with it.
+    return strongest.sum(axis=1) / total, (power * _HZ).sum(axis=1) / total
 
 
 class ToneWatch:

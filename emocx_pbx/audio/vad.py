@@ -22,6 +22,8 @@ FRAME: Final = int(FRAME_S * SAMPLE_RATE)
 
 #: Level of an all-zero frame, dBFS.
 SILENCE_DB: Final = -96.0
+#: Its power, of a full-scale square wave's.
+SILENT: Final = 10 ** (SILENCE_DB / 10)
 #: Speech stands this much above the noise floor.
 MARGIN_DB: Final = 8.0
 #: The floor is taken no lower: speech weaker than FLOOR_DB + MARGIN_DB (-52 dBFS) can't be used.
@@ -37,9 +39,16 @@ ECHO_FRAMES: Final = 12
 
 def level_db(frame: Int16Array) -> float:
     """RMS level of a frame in dBFS (0 is a full-scale square wave), SILENCE_DB at least."""
-    floats = frame.astype(np.float32)
-    power = float(np.dot(floats, floats)) / max(len(frame), 1) / 32768.0**2
-    return max(SILENCE_DB, 10.0 * math.log10(power)) if power > 0 else SILENCE_DB
+    return levels_db(frame[None, :])[0]
+
+
+def levels_db(frames: Int16Array) -> list[float]:
+    """RMS levels of frames (k, n) in dBFS, SILENCE_DB at least: those of each by itself, to the last bit."""
+    # Sums of squares of 16-bit samples are whole numbers that float64 holds exactly, in whatever order.
+    floats = frames.astype(np.float64)
+    powers = np.einsum("ij,ij->i", floats, floats) / (max(frames.shape[1], 1) * 32768.0**2)  # (k,)
+    # The library's logarithm of a number, as numpy's differs with the processor.
+    return [10.0 * math.log10(p) if p > SILENT else SILENCE_DB for p in powers.tolist()]
 
 
 class VoiceActivity:

@@ -20,6 +20,7 @@ from emocx_pbx.analysis.messages import (
     TapStarted,
 )
 from emocx_pbx.analysis.pipeline import CallAnalyser
+from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.models import Models
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap, short_reason
@@ -48,7 +49,8 @@ class Desk:
         self.sent: list[Message] = []
         lane = cast(Lane, AtOnce())
         announced = [AnnounceTap(uuid_of(mode), "call-1", mode) for mode in modes]
-        self.call = CallAudio(announced[0], SETTINGS, Models(speech=Loud()), lane, self.sent.append)
+        intake = self.intake = Intake(SETTINGS, 1)
+        self.call = CallAudio(announced[0], SETTINGS, Models(speech=Loud()), intake, lane, self.sent.append)
         self.taps = {a.mode: Tap(a, self.call, lane, self.sent.append, lambda tap: None) for a in announced}
 
     def of(self, kind: type[Any]) -> list[Any]:
@@ -57,6 +59,7 @@ class Desk:
     def play(self, mode: str, samples: Samples, first: int, at: float) -> None:
         """The 20 ms from sample `first` on, arriving at `at`; `samples` is (n,) or (n, 2)."""
         self.taps[mode].audio(samples[first : first + 160].astype("<i2").tobytes(), 8000, at)
+        self.intake.run()
 
 
 def uuid_of(name: str) -> str:

@@ -48,6 +48,20 @@ def split(stream: bytes, cuts: list[int]) -> list[bytes]:
     return [stream[a:b] for a, b in itertools.pairwise(edges)]
 
 
+def pressed(chunks: list[bytes], joined: bool) -> list[AudioMessage]:
+    """Messages, with audio of one rate that follows on itself joined."""
+    decoder = Decoder()
+    out: list[AudioMessage] = []
+    for chunk in chunks:
+        for message in decoder.receive_joined(chunk) if joined else decoder.receive(chunk):
+            last = out[-1] if out else None
+            if isinstance(message, Audio) and isinstance(last, Audio) and last.rate == message.rate:
+                out[-1] = Audio(last.pcm + message.pcm, last.rate)
+            else:
+                out.append(message)
+    return out
+
+
 def decode(chunks: list[bytes]) -> tuple[list[AudioMessage], str | None]:
     decoder = Decoder()
     found: list[AudioMessage] = []
@@ -171,3 +185,19 @@ def test_impossible_audio_is_not_encoded(bad: object) -> None:
 def test_impossible_digits_are_not_encoded(digit: str) -> None:
     with pytest.raises(ProtocolError):
         encode_dtmf(digit)
+
+
+@given(st.lists(messages, max_size=6), st.integers(1, 7), st.lists(st.integers(0, 10**6), max_size=8))
+def test_alike_messages_joined_are_the_same_audio(
+    some: list[AudioMessage], times: int, cuts: list[int]
+) -> None:
+    stream = b"".join(encode(message) * times for message in some)
+    chunks = [OPENING, *split(stream, cuts)]
+    assert pressed(chunks, joined=True) == pressed(chunks, joined=False)
+
+
+def test_a_taps_messages_come_as_one() -> None:
+    decoder = Decoder()
+    decoder.receive(OPENING)
+    sent = [bytes([n, 0]) * 320 for n in range(5)]
+    assert decoder.receive_joined(b"".join(map(encode_audio, sent))) == [Audio(b"".join(sent))]

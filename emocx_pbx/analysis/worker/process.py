@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import socket
 import sys
 import time
@@ -28,10 +29,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--fd", type=int, required=True, help="inherited socket to the controller")
     parser.add_argument("--config", required=True, help="WorkerConfig as JSON; -: on stdin")
     options = parser.parse_args(argv)
+    _open_many()
     for name in ONE_THREAD:
         os.putenv(name, "1")
     text = sys.stdin.buffer.read() if options.config == "-" else options.config.encode()
     return asyncio.run(_main(options.fd, text))
+
+
+def _open_many() -> None:
+    """As many sockets as the system lets us have: by habit it is 1,024, for the sake of select(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _main(fd: int, config_json: bytes) -> int:

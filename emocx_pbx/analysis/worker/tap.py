@@ -19,10 +19,11 @@ from emocx_pbx.analysis.messages import (
 )
 from emocx_pbx.analysis.pipeline import CallerSession, Classifier, read
 from emocx_pbx.analysis.sides import TwoSides
-from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.analysis.windows import Window
+from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.models import Models
-from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, deinterleave, from_slin
+from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, from_slin
 from emocx_pbx.domain import Reading, Side, Span
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.pbx.audiosocket.session import AudioSession
@@ -44,12 +45,14 @@ class CallAudio:
         announced: AnnounceTap,
         settings: AnalysisSettings,
         models: Models,
+        intake: Intake,
         lane: Lane,
         send: Send,
     ) -> None:
         self.call_id, self.uuid = announced.call_id, announced.uuid
         self.sides = TwoSides()
-        self._segmenter = CallSegmenter(settings, announced.offset_s)
+        self._intake = intake
+        self._row = intake.open(announced.offset_s, self._tell)
         self._neutral_share = settings.neutral_share
         self._models = models
         self._classifier: Classifier | None = None
@@ -59,21 +62,25 @@ class CallAudio:
 
     def feed(self, customer: Int16Array, agent: Int16Array) -> None:
         """Take the next stretch of both sides."""
+        if len(customer):
+            self.feed_pairs(np.stack([customer, agent], axis=1).astype("<i2").tobytes())
+
+    def feed_pairs(self, pairs: bytes) -> None:
+        """Take the next stretch: 16 bits little-endian, customer and agent by turns."""
         if not self._finished:
-            self._tell(self._segmenter.feed(customer, agent))
+            self._intake.put(self._row, pairs)
 
     def finish(self) -> None:
         """No more comes; harmless when repeated."""
         if not self._finished:
             self._finished = True
-            self._tell(self._segmenter.finish())
+            self._intake.finish(self._row)
 
-    def _tell(self, items: list[Window | Span]) -> None:
-        for item in items:
-            if isinstance(item, Span):
-                self._send(SpeechHeard(self.uuid, self.call_id, item.side, item.t0, item.t1))
-            elif self._models.speech is not None:
-                self._lane.put(partial(self._read, item), self._tell_reading)
+    def _tell(self, item: Window | Span) -> None:
+        if isinstance(item, Span):
+            self._send(SpeechHeard(self.uuid, self.call_id, item.side, item.t0, item.t1))
+        elif self._models.speech is not None:
+            self._lane.put(partial(self._read, item), self._tell_reading)
 
     def _read(self, window: Window) -> Reading | None:
         """In the voice lane's thread, as is every change of the model."""
@@ -113,7 +120,7 @@ class Tap:
         """`forget` is called when the connection is over."""
         self.announced, self.call = announced, call
         self.session: AudioSession | None = None
-        self.clock = ArrivalClock()
+        self.clock = ArrivalClock(sides=1 if self.side else 2)
         self._lane, self._send, self._forget = lane, send, forget
 
     @property
@@ -132,6 +139,7 @@ class Tap:
     def started(self, session: AudioSession, at: float) -> None:
         """The socket opened; TapStarted waits for the first audio."""
         self.session = session
+        session.read_in_batches()
 
     def audio(self, pcm: bytes, rate: int, at: float) -> None:
         """Audio came.
@@ -141,10 +149,10 @@ class Tap:
         """
         if rate != SAMPLE_RATE:
             raise ProtocolError(f"a tap at {rate} Hz; expected {SAMPLE_RATE} (is the channel c(slin)?)")
-        # (sides, n)
-        block = np.stack(deinterleave(pcm)) if self.side is None else from_slin(pcm)[None, :]
+        if self.side is None and len(pcm) % 4:
+            raise ProtocolError(f"{len(pcm)} bytes of audio are not whole stereo samples")
         first = self.clock.started_at is None
-        blocks = self.clock.push(at, block)
+        blocks = self.clock.push(at, pcm)
         started_at = self.clock.started_at
         if first and started_at is not None:
             self._send(TapStarted(self.announced.uuid, self.announced.call_id, started_at))
@@ -175,12 +183,12 @@ class Tap:
         self._forget(self)
         self._lane.after(lambda: self._send(ended))
 
-    def _feed(self, blocks: list[Int16Array]) -> None:
+    def _feed(self, blocks: list[bytes]) -> None:
         for block in blocks:
             if self.side is None:
-                self.call.feed(block[0], block[1])
+                self.call.feed_pairs(block)
             else:
-                self.call.feed(*self.call.sides.push(self.side, block[0]))
+                self.call.feed(*self.call.sides.push(self.side, from_slin(block)))
 
 
 def short_reason(reason: str) -> str:

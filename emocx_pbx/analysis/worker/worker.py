@@ -29,6 +29,7 @@ from emocx_pbx.analysis.messages import (
     ToWorker,
     WorkerStats,
 )
+from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.listen import Listen
 from emocx_pbx.analysis.worker.models import Loader, Models, Newer
@@ -48,6 +49,8 @@ log = structlog.get_logger()
 NO_PORT: Final = 4
 
 STATS_S: Final = 2.0
+#: Connections of taps and questions at once: more than a core can hear, so that no tap is turned away.
+MAX_TAPS: Final = 4096
 #: Windows waiting for the speech model: a minute's worth of 60 calls at the usual 10 ms each is less.
 WINDOW_QUEUE: Final = 256
 #: A model at one job for so long hangs; the process ends, and the pool starts another.
@@ -77,6 +80,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loading = asyncio.Lock()
         settings = config.settings
+        self._intake = Intake(settings, MAX_TAPS)
         self.server = AudioServer(
             settings.bind,
             settings.base_port and settings.base_port + config.index,
@@ -85,6 +89,8 @@ class Worker:
             self.accept,
             clock=now,
             count=self.count,
+            max_sessions=MAX_TAPS,
+            batch_read=self._intake.run,
         )
 
     def count(self, name: str) -> None:
@@ -219,7 +225,8 @@ class Worker:
                 taken = {other.announced.mode for other in self._taps.values() if other.call is tap.call}
                 if tap.call.call_id == message.call_id and not taken & {"stereo", message.mode}:
                     return tap.call
-        return CallAudio(message, self._config.settings, self.models, self._voice, self.send)
+        settings = self._config.settings
+        return CallAudio(message, settings, self.models, self._intake, self._voice, self.send)
 
     def _forget(self, tap: Tap) -> None:
         del self._taps[UUID(tap.announced.uuid)]

@@ -144,6 +144,15 @@ class Decoder:
             buffer.clear()
         return messages
 
+    def receive_joined(self, data: bytes) -> list[AudioMessage]:
+        """Like `receive`, but audio messages that are alike may come as one, with all their samples.
+
+        Raises:
+            ProtocolError: as `receive`.
+        """
+        joined = None if self._buffer or self._ended or not self._identified else _joined(data)
+        return self.receive(data) if joined is None else [joined]
+
     def _check(self, kind: int, length: int) -> None:
         """Refuse a message by its header alone, before its payload costs memory."""
         if not self._identified and kind != IDENTITY:
@@ -186,6 +195,26 @@ class Decoder:
             self._ended = True
             return Hangup()
         return Error(payload[0] if payload else None)
+
+
+def _joined(data: bytes) -> Audio | None:
+    """The samples of bytes that are whole audio messages of one kind and length; None: they aren't.
+
+    A tap's messages all look alike, so comparing their heads is enough.
+    """
+    if len(data) < HEADER_BYTES:
+        return None
+    kind, high, low = data[:HEADER_BYTES]
+    length = high << 8 | low
+    size = HEADER_BYTES + length
+    count, over = divmod(len(data), size)
+    if over or length % 2 or not 0 < length <= MAX_PAYLOAD or kind not in RATES:
+        return None
+    for place, value in enumerate((kind, high, low)):
+        if data[place::size].count(value) != count:
+            return None
+    pieces = [data[at + HEADER_BYTES : at + size] for at in range(0, len(data), size)]
+    return Audio(b"".join(pieces), RATES[kind])
 
 
 def encode(message: AudioMessage) -> bytes:

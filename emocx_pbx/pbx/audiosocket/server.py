@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
+from emocx_pbx.pbx.audiosocket.batches import Batches
 from emocx_pbx.pbx.audiosocket.session import AudioSession, SessionHandler
 
 __all__ = ["AudioServer", "AudioSession", "SessionHandler"]
@@ -26,6 +27,7 @@ class AudioServer:
         count: Callable[[str], None] = lambda name: None,
         max_sessions: int = 512,
         linger_s: float = 0.5,
+        batch_read: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; `start` listens.
 
@@ -40,11 +42,13 @@ class AudioServer:
                 audio_idle, audio_crowded, audio_handler_failed, audio_write_dropped.
             max_sessions: connections beyond these are closed at once.
             linger_s: time after our 0x00 in which the peer should close; then it is cut off.
+            batch_read: called when a batch of sockets has been read.
         """
         self.bind, self.port = bind, port
         self.handshake_s, self.idle_s = handshake_s, idle_s
         self.accept, self.clock, self.count = accept, clock, count
         self.linger_s = linger_s
+        self._batches = Batches(batch_read, count)
         self._max_sessions = max_sessions
         self._sessions: set[AudioSession] = set()
         self._server: asyncio.Server | None = None
@@ -84,8 +88,17 @@ class AudioServer:
         self._sessions.add(session)
         return True
 
+    def read_in_batches(self, session: AudioSession) -> None:
+        """Read a connection together with others, by one timer."""
+        self._batches.add(session)
+
+    def drop_from_batches(self, session: AudioSession) -> None:
+        """A connection is read by itself again, or ends."""
+        self._batches.discard(session)
+
     def forget(self, session: AudioSession) -> None:
         """Drop a connection that is gone."""
+        self._batches.discard(session)
         self._sessions.discard(session)
         if not self._sessions:
             self._all_gone.set()

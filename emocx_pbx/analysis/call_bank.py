@@ -1,0 +1,285 @@
+"""Many calls' audio cut into utterances and windows together: `CallSegmenter` as arrays, same answers.
+
+What one frame costs by itself is mostly the calls of functions, not the arithmetic. So frames of many
+calls go through each step at once: levels, voice activity, tones, echo, hysteresis. What is seldom stays
+one by one: doubts of the echo gate, a window, an end. Pure; deterministic in each call's samples, whatever
+the pieces and whoever else is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.analysis.windows import MEMORY_S, Window, frame_time, speech_window
+from emocx_pbx.audio.echo_gate import BLOCK, KEPT, RECENT, Doubt, EchoGate
+from emocx_pbx.audio.pcm import FloatArray, Int16Array
+from emocx_pbx.audio.recent import Recent
+from emocx_pbx.audio.segmenter import Step
+from emocx_pbx.audio.segmenters import Segmenters
+from emocx_pbx.audio.tone_watches import ToneWatches
+from emocx_pbx.audio.tones import lines
+from emocx_pbx.audio.vad import FRAME, FRAME_S, levels_db
+from emocx_pbx.audio.voices import Flags, Rows, Voices
+from emocx_pbx.domain import Side, Span
+from emocx_pbx.settings.settings import AnalysisSettings
+
+#: Frames of a call taken at once (320 ms); more wait for the next turn of the same run.
+AT_ONCE: Final = 16
+
+_MEMORY: Final = round(MEMORY_S / FRAME_S)
+_PAIR: Final = 4
+#: Bytes of one frame of both sides.
+_FRAME_BYTES: Final = _PAIR * FRAME
+
+Found = list[tuple[int, Window | Span]]
+
+
+class CallBank:
+    """Rows of calls: opened, fed, run together, finished."""
+
+    def __init__(self, settings: AnalysisSettings, rows: int) -> None:
+        """Room for `rows` calls."""
+        self._free = list(range(rows - 1, -1, -1))
+        self._rows = rows
+        self._voices = Voices(rows, settings.vad_aggressiveness)
+        self._tones = ToneWatches(rows)
+        self._segmenters = Segmenters(2 * rows)
+        """The customer's sides, then the agents'."""
+        self._frames = np.zeros(rows, np.int64)
+        self._since_agent = np.zeros(rows, np.int64)
+        self._doubting = np.zeros(rows, np.bool_)
+        """Whether frames of the customer wait for the echo gate."""
+        self._longest = max(1, round(settings.window_s / FRAME_S))
+        self._interval = max(1, round(settings.reading_interval_s / FRAME_S))
+        self._spoken = np.zeros((rows, self._longest), np.int64)
+        """Numbers of the customer's latest frames of speech: a ring."""
+        self._spoken_count = np.zeros(rows, np.int64)
+        self._fresh = np.zeros(rows, np.int64)
+        self._run = np.zeros(rows, np.int64)
+        self._calls: dict[int, _Call] = {}
+        rules = self._segmenters.rules
+        self._kept = _MEMORY + rules.start + rules.stop + rules.pad + BLOCK + AT_ONCE
+        """Frames of the customer that a window may yet ask for."""
+
+    def __len__(self) -> int:
+        """Calls open."""
+        return len(self._calls)
+
+    def open(self, offset_s: float = 0.0) -> int:
+        """A row for a new call, whose first sample has this call time (s).
+
+        Raises:
+            IndexError: all rows are taken.
+        """
+        row = self._free.pop()
+        self._calls[row] = _Call(offset_s, self._kept)
+        self._voices.open(row)
+        self._tones.open(row)
+        for side in (row, self._rows + row):
+            self._segmenters.open(side)
+        self._since_agent[row], self._doubting[row] = RECENT + 1, False
+        for numbers in (self._frames, self._spoken_count, self._fresh, self._run):
+            numbers[row] = 0
+        return row
+
+    def put(self, row: int, pairs: bytes) -> None:
+        """Keep a call's next samples for `run`: 16 bits little-endian, customer and agent by turns."""
+        self._calls[row].waiting.append(pairs)
+
+    def run(self) -> Found:
+        """Take what was put; what it settled, in order for each row."""
+        return self._run_rows(list(self._calls))
+
+    def _run_rows(self, rows: Iterable[int]) -> Found:
+        out: Found = []
+        turns = self._turns(rows)
+        while turns:
+            turns.sort(key=lambda turn: -len(turn[1]))
+            now = [(row, data[: AT_ONCE * _FRAME_BYTES]) for row, data in turns]
+            turns = [
+                (row, data[AT_ONCE * _FRAME_BYTES :])
+                for row, data in turns
+                if len(data) > AT_ONCE * _FRAME_BYTES
+            ]
+            counts = [len(data) // _FRAME_BYTES for _, data in now]
+            samples = np.frombuffer(b"".join(data for _, data in now), "<i2").reshape(-1, FRAME, 2)
+            self._take([row for row, _ in now], counts, samples, out)
+        return out
+
+    def finish(self, row: int) -> list[Window | Span]:
+        """No more comes of a call: what that settles, `run` included. The row is free again."""
+        out = self._run_rows([row])
+        call = self._calls[row]
+        self._end_side("agent", row, [self._segmenters.finish(self._rows + row)], out)
+        doubts, call.doubts = call.doubts, []
+        self._end_side("customer", row, self._segmenters.push_one(row, self._judged(row, doubts)), out)
+        self._end_side("customer", row, [self._segmenters.finish(row)], out)
+        del self._calls[row]
+        self._voices.close(row)
+        self._free.append(row)
+        return [item for _, item in out]
+
+    def _turns(self, rows: Iterable[int]) -> list[tuple[int, bytes]]:
+        """Whole frames put so far, by row."""
+        turns = []
+        for row in rows:
+            call = self._calls[row]
+            if not call.waiting:
+                continue
+            data = b"".join(call.waiting) if len(call.waiting) > 1 else call.waiting[0]
+            whole = len(data) - len(data) % _FRAME_BYTES
+            call.waiting = [data[whole:]] if whole < len(data) else []
+            if whole:
+                turns.append((row, data[:whole]))
+        return turns
+
+    def _take(self, rows: list[int], counts: list[int], samples: Int16Array, out: Found) -> None:
+        """Up to AT_ONCE frames of each row, most first; samples (k, FRAME, 2), one row's after another's."""
+        sides = np.ascontiguousarray(samples.transpose(0, 2, 1), np.int16)  # (k, 2, FRAME)
+        levels = np.array(levels_db(sides.reshape(-1, FRAME))).reshape(-1, 2)
+        voiced = self._voices.voiced(rows, counts, sides)
+        starts = np.cumsum([0, *counts[:-1]])
+        for row, start, count in zip(rows, starts.tolist(), counts, strict=True):
+            self._calls[row].write(int(self._frames[row]), sides[start : start + count])
+        steps = list(_steps(np.array(rows, np.intp), starts, counts))
+        speech, steady = np.zeros_like(voiced), np.zeros(len(sides), np.bool_)
+        for now, at in steps:
+            speech[at] = self._voices.are_speech(now, levels[at], voiced[at])
+            steady[at] = self._tones.steady(now, levels[at, 0])
+        share, hz = _lines_where(speech[:, 0] & steady, sides[:, 0])
+        for now, at in steps:
+            customer, agent = speech[at, 0], speech[at, 1]
+            tone = self._tones.are_tones(now, levels[at, 0], customer, steady[at], share[at], hz[at])
+            self._settle(now, customer & ~tone, agent, out)
+
+    def _settle(self, rows: Rows, customer: Flags, agent: Flags, out: Found) -> None:
+        """The next frame of these rows: utterances' ends, doubts, windows."""
+        self._frames[rows] += 1
+        told = self._segmenters.push(self._rows + rows, agent)
+        for i in np.flatnonzero(told.ended).tolist():
+            out.append((int(rows[i]), self._span("agent", int(rows[i]), told.first[i], told.stop[i])))
+        since = np.where(agent, 0, self._since_agent[rows] + 1)
+        self._since_agent[rows] = since
+        in_doubt = customer & (since <= RECENT)
+        waits = in_doubt | self._doubting[rows]
+        if waits.any():
+            for i in np.flatnonzero(waits).tolist():
+                self._doubt(int(rows[i]), Doubt(bool(customer[i]), bool(in_doubt[i])), out)
+            rows, customer = rows[~waits], customer[~waits]
+        self._hear(rows, customer, out)
+
+    def _hear(self, rows: Rows, flags: Flags, out: Found) -> None:
+        """Flags of the customer's next frames, free of doubt."""
+        told = self._segmenters.push(rows, flags)
+        count = told.stop - told.start
+        one = np.flatnonzero((count == 1) & ~told.ended)
+        speaking = rows[one]
+        self._spoken[speaking, self._spoken_count[speaking] % self._longest] = told.start[one]
+        self._spoken_count[speaking] += 1
+        self._fresh[speaking] += 1
+        self._run[speaking] += 1
+        for row in speaking[self._run[speaking] >= self._interval].tolist():
+            self._window(row, out)
+        for i in np.flatnonzero((count > 1) | told.ended).tolist():
+            row = int(rows[i])
+            self._told(row, range(int(told.start[i]), int(told.stop[i])), out)
+            if told.ended[i]:
+                self._ended(row, out)
+                out.append((row, self._span("customer", row, told.first[i], told.stop[i])))
+
+    def _doubt(self, row: int, doubt: Doubt, out: Found) -> None:
+        """A frame that waits for the echo gate, as all do behind it."""
+        call = self._calls[row]
+        call.doubts.append(doubt)
+        self._doubting[row] = len(call.doubts) < BLOCK
+        if not self._doubting[row]:
+            doubts, call.doubts = call.doubts, []
+            flags = self._judged(row, doubts)
+            self._end_side("customer", row, self._segmenters.push_one(row, flags), out)
+
+    def _judged(self, row: int, doubts: Sequence[Doubt]) -> list[bool]:
+        call = self._calls[row]
+        if not call.echo.worth_a_look(doubts):
+            return [doubt.speech for doubt in doubts]
+        latest = np.arange(self._frames[row] - KEPT, self._frames[row])
+        return call.echo.judge(doubts, call.customer.take(latest), call.agent.take(latest))
+
+    def _end_side(self, side: Side, row: int, steps: Iterable[Step], out: Found) -> None:
+        """Steps of one side of one row."""
+        for step in steps:
+            if side == "customer":
+                self._told(row, step.speech, out)
+            if step.ended is not None:
+                if side == "customer":
+                    self._ended(row, out)
+                out.append((row, self._span(side, row, step.ended.first, step.ended.last + 1)))
+
+    def _told(self, row: int, speech: range, out: Found) -> None:
+        for number in speech:
+            self._spoken[row, self._spoken_count[row] % self._longest] = number
+            self._spoken_count[row] += 1
+            self._fresh[row] += 1
+            self._run[row] += 1
+            if self._run[row] >= self._interval:
+                self._window(row, out)
+
+    def _ended(self, row: int, out: Found) -> None:
+        if 2 * self._fresh[row] >= self._interval:
+            self._window(row, out)
+        self._run[row] = 0
+
+    def _window(self, row: int, out: Found) -> None:
+        """As CallSegmenter._window."""
+        count = int(self._spoken_count[row])
+        places = np.arange(max(0, count - self._longest), count) % self._longest
+        numbers = self._spoken[row, places]
+        numbers = numbers[numbers >= numbers[-1] - _MEMORY]
+        if 2 * len(numbers) < min(self._interval, self._longest):
+            return
+        self._fresh[row] = self._run[row] = 0
+        call = self._calls[row]
+        samples = call.customer.take(numbers)
+        out.append((row, speech_window(call.offset_s, int(numbers[0]), int(numbers[-1]), samples)))
+
+    def _span(self, side: Side, row: int, first: int, stop: int) -> Span:
+        offset_s = self._calls[row].offset_s
+        return Span(side, frame_time(offset_s, int(first)), frame_time(offset_s, int(stop)))
+
+
+class _Call:
+    """What is kept for one row beside the arrays."""
+
+    def __init__(self, offset_s: float, kept: int) -> None:
+        self.offset_s = offset_s
+        self.waiting: list[bytes] = []
+        self.customer = Recent(kept)
+        self.agent = Recent(KEPT + AT_ONCE)
+        self.echo = EchoGate()
+        self.doubts: list[Doubt] = []
+
+    def write(self, first: int, frames: Int16Array) -> None:
+        """Take frames (n, 2, FRAME)."""
+        self.customer.write(first, frames[:, 0])
+        self.agent.write(first, frames[:, 1])
+
+
+def _steps(
+    rows: Rows, starts: npt.NDArray[np.intp], counts: Sequence[int]
+) -> Iterable[tuple[Rows, npt.NDArray[np.intp]]]:
+    """For each turn the rows that have another frame, and where it lies; counts fall."""
+    taken = np.array(counts)
+    for turn in range(counts[0]):
+        active = int(np.searchsorted(-taken, -turn, side="left"))
+        yield rows[:active], starts[:active] + turn
+
+
+def _lines_where(wanted: Flags, frames: Int16Array) -> tuple[FloatArray, FloatArray]:
+    """What `tones.lines` says of the wanted ones among frames (k, FRAME); 0 elsewhere."""
+    share, hz = np.zeros(len(frames), np.float32), np.zeros(len(frames), np.float32)
+    if wanted.any():
+        share[wanted], hz[wanted] = lines(frames[wanted])
+    return share, hz

@@ -1,0 +1,33 @@
+"""The latest frames of one side, by their number: a ring of fixed size. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.audio.pcm import Int16Array
+from emocx_pbx.audio.vad import FRAME
+
+
+class Recent:
+    """Frames are counted from 0; those before are silent, and those too old have been written over."""
+
+    def __init__(self, size: int) -> None:
+        """Keep `size` frames."""
+        self._ring = np.zeros((size, FRAME), np.int16)
+
+    def write(self, first: int, frames: Int16Array) -> None:
+        """Take frames (n, FRAME), n at most the size, of which the first has this number."""
+        size = len(self._ring)
+        at = first % size
+        before = min(len(frames), size - at)
+        self._ring[at : at + before] = frames[:before]
+        if before < len(frames):
+            self._ring[: len(frames) - before] = frames[before:]
+
+    def take(self, numbers: npt.NDArray[Any]) -> Int16Array:
+        """A copy of these frames, end to end (n x FRAME,)."""
+        taken: Int16Array = self._ring[numbers % len(self._ring)].reshape(-1)
+        return taken

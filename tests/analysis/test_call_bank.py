@@ -1,0 +1,139 @@
+"""Many calls taken together give what each gives by itself, in whatever pieces they come."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from emocx_pbx.analysis.call_bank import CallBank
+from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.audio.pcm import from_float, mulaw_roundtrip, to_float
+from emocx_pbx.domain import Span
+from emocx_pbx.settings.settings import AnalysisSettings
+
+Samples = npt.NDArray[np.int16]
+Item = Window | Span
+DATA = Path(__file__).parents[1] / "data" / "audio"
+SETTINGS = AnalysisSettings()
+
+
+def load(name: str) -> Samples:
+    return np.asarray(soundfile.read(DATA / name, dtype="int16")[0])
+
+
+@lru_cache(maxsize=1)
+def calls() -> list[npt.NDArray[np.int16]]:
+    """Pairs (n, 2) of all kinds: a real call, its sides changed about, echoes, keys, noise, a short one."""
+    customer, agent = load("call_customer.flac"), load("call_agent.flac")
+    rng = np.random.default_rng(5)
+    late = np.concatenate([np.zeros(900, np.int16), agent])[: len(agent)]
+    returned = mulaw_roundtrip(from_float(to_float(customer) + 0.3 * to_float(late)))
+    keys = np.resize(load("keys.flac"), len(agent))
+    noise = rng.normal(0, 300, len(agent)).astype(np.int16)
+    real, _ = soundfile.read(DATA / "echo_12db.opus", dtype="int16", always_2d=True)
+    pairs = [(customer, agent), (agent, customer), (returned, agent), (late // 4, agent), (keys, agent)]
+    pairs += [
+        (customer, customer),
+        (noise, agent),
+        (customer[5000:], agent[:-5000]),
+        (agent[:777], agent[:777]),
+    ]
+    # The agent, the customer, both in turn.
+    kinds = [np.stack(pair, axis=1)[9 * 8000 : 25 * 8000] for pair in pairs[:-1]]
+    return [*kinds, np.stack(pairs[-1], axis=1), real[: 8 * 8000]]
+
+
+def key(item: Item) -> tuple[object, ...]:
+    if isinstance(item, Window):
+        return item.t0, item.t1, item.speech_s, item.samples.tobytes()
+    return item.side, item.t0, item.t1
+
+
+def alone(pairs: Samples, chosen: AnalysisSettings, offset_s: float) -> list[tuple[object, ...]]:
+    segmenter = CallSegmenter(chosen, offset_s)
+    found = segmenter.feed(np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
+    return [key(item) for item in found + segmenter.finish()]
+
+
+@lru_cache(maxsize=1)
+def wanted() -> list[list[tuple[object, ...]]]:
+    return [alone(pairs, SETTINGS, float(n)) for n, pairs in enumerate(calls())]
+
+
+def test_the_calls_are_of_all_kinds() -> None:
+    assert sum(len(found) > 3 for found in wanted()) >= 5
+    assert any(isinstance(first, float) for found in wanted() for first, *_ in found)
+
+
+# Half a sample or ten seconds: whatever the messages are, and however late they are looked at.
+SIZES = st.one_of(st.integers(3001, 3400), st.integers(600, 9000), st.integers(300, 320_000))
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.lists(SIZES, min_size=1, max_size=20))
+@example([640])
+@example([3203, 1, 2, 3, 640])
+def test_together_is_as_alone_in_any_cutting(sizes: list[int]) -> None:
+    bank = CallBank(SETTINGS, len(calls()) + 1)
+    bank.open()  # one that brings nothing
+    rows = {bank.open(float(n)): n for n in range(len(calls()))}
+    found: dict[int, list[Item]] = {n: [] for n in rows.values()}
+    bytes_of = [pairs.astype("<i2").tobytes() for pairs in calls()]
+    at, turn = dict.fromkeys(rows, 0), 0
+    while rows.keys() & at.keys():
+        for row in list(at):
+            # Not whole samples either: a message may be cut anywhere.
+            size = sizes[(turn + row) % len(sizes)]
+            bank.put(row, bytes_of[rows[row]][at[row] : at[row] + size])
+            at[row] += size
+            turn += 1
+        for row, item in bank.run():
+            found[rows[row]].append(item)
+        for row in [r for r in at if at[r] >= len(bytes_of[rows[r]])]:
+            found[rows[row]] += bank.finish(row)
+            del at[row]
+    assert [[key(item) for item in found[n]] for n in range(len(calls()))] == wanted()
+    assert len(bank) == 1
+
+
+@pytest.mark.parametrize(("interval_s", "window_s"), [(0.5, 2.0), (4.0, 4.0), (10.0, 2.0), (3.0, 8.0)])
+def test_other_intervals_and_windows(interval_s: float, window_s: float) -> None:
+    chosen = AnalysisSettings(reading_interval_s=interval_s, window_s=window_s)
+    bank = CallBank(chosen, 4)
+    for pairs in calls()[:3]:
+        row = bank.open(7.0)
+        bank.put(row, pairs.astype("<i2").tobytes())
+        found = [item for _, item in bank.run()] + bank.finish(row)
+        assert [key(item) for item in found] == alone(pairs, chosen, 7.0)
+
+
+def test_a_row_begins_anew() -> None:
+    bank = CallBank(SETTINGS, 1)
+    for pairs, n in zip(calls()[::-1], [*range(len(calls()))][::-1], strict=True):
+        row = bank.open(float(n))
+        bank.put(row, pairs.astype("<i2").tobytes())
+        assert [key(item) for item in bank.finish(row)] == wanted()[n]
+
+
+def test_what_ends_takes_nothing_from_others() -> None:
+    bank = CallBank(SETTINGS, 2)
+    pairs = calls()[0].astype("<i2").tobytes()
+    first, second = bank.open(), bank.open()
+    bank.put(first, pairs)
+    bank.put(second, pairs)
+    ended = bank.finish(first)
+    assert [key(i) for i in ended] == [key(i) for _, i in bank.run()] + [key(i) for i in bank.finish(second)]
+
+
+def test_no_more_calls_than_rows() -> None:
+    bank = CallBank(SETTINGS, 1)
+    bank.open()
+    with pytest.raises(IndexError):
+        bank.open()
