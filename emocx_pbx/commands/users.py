@@ -35,6 +35,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     adding.add_argument("name")
     adding.add_argument("--role", choices=("admin", "supervisor", "agent"), default="supervisor")
     adding.add_argument("--agent", metavar="NAME", default="", help="with --role agent: their name in grades")
+    adding.add_argument(
+        "--queue", metavar="QUEUE", action="append", default=[],
+        help="with --role supervisor: sees this queue's calls alone; may be given again",
+    )  # fmt: skip
     add_common(adding, in_loop(_add))
     passwd = inner.add_parser("passwd", help="set a password: asked for, or the first line of standard input")
     passwd.add_argument("name")
@@ -49,8 +53,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 async def _list(args: argparse.Namespace) -> int:
     async with existing_store(read_settings(args)) as store:
         users = await store.accounts.users()
-    rows = [(u.name, u.role, u.agent, _state(u), local(u.created_at)) for u in users]
-    show(args, {"users": users}, lambda: table(("name", "role", "agent", "state", "made"), rows, "no users"))
+    rows = [(u.name, u.role, _sees(u), _state(u), local(u.created_at)) for u in users]
+    show(args, {"users": users}, lambda: table(("name", "role", "sees", "state", "made"), rows, "no users"))
     return 0
 
 
@@ -59,7 +63,7 @@ async def _add(args: argparse.Namespace) -> int:
 
     settings = read_settings(args)
     async with existing_store(settings) as store:
-        user = await add_user(store.accounts, args.name, args.role, args.agent, system_user())
+        user = await add_user(store.accounts, args.name, args.role, args.agent, system_user(), args.queue)
         return await _show_link(args, settings, store.accounts, user)
 
 
@@ -111,6 +115,12 @@ def _asked() -> str:
     if password != getpass.getpass("the same again: "):
         raise InputError("the two passwords differ")
     return password
+
+
+def _sees(user: User) -> str:
+    return (
+        user.agent or "" if user.role == "agent" else "all" if user.queues is None else ", ".join(user.queues)
+    )
 
 
 def _state(user: User) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from emocx_pbx.deeds.tokens import new_token, token_hash
@@ -12,30 +13,51 @@ from emocx_pbx.store.accounts import Accounts
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 LONGEST_AGENT: Final = 128
+LONGEST_QUEUE: Final = 128
+MOST_QUEUES: Final = 200
 #: A link is used at once or not at all.
 LINK_S: Final = 24 * 3600.0
 
 
-async def add_user(accounts: Accounts, name: str, role: str, agent: str, by: Actor) -> User:
+async def add_user(
+    accounts: Accounts, name: str, role: str, agent: str, by: Actor, queues: Sequence[str] = ()
+) -> User:
     """A new user, who sets a password by a link (`new_link`).
 
+    Args:
+        accounts: where users are kept.
+        name: to log in by.
+        role: what the user may.
+        agent: of an agent's user: whose calls are seen.
+        by: who does it.
+        queues: of a supervisor: those whose calls are seen; none: all.
+
     Raises:
-        InputError: no such role, an agent's user without the agent, or the name is taken or none.
+        InputError: no such role, an agent's user without the agent, queues for another than a supervisor, or
+            the name is taken or none.
     """
     checked, whom = checked_role(role, agent)
-    return await accounts.add_user(checked_name(name), checked, whom, None, by)
+    return await accounts.add_user(checked_name(name), checked, whom, None, by, checked_queues(role, queues))
 
 
 async def change_user(
-    accounts: Accounts, user_id: int, role: str, agent: str, by: Actor, *, disabled: bool
+    accounts: Accounts,
+    user_id: int,
+    role: str,
+    agent: str,
+    by: Actor,
+    *,
+    disabled: bool,
+    queues: Sequence[str] = (),
 ) -> User:
-    """Another role or agent, disabled or enabled again.
+    """Another role, agent or team, disabled or enabled again.
 
     Raises:
         InputError: no such role or user, or nobody could administer any more.
     """
     checked, whom = checked_role(role, agent)
-    return await accounts.change_user(user_id, checked, whom, disabled=disabled, by=by)
+    team = checked_queues(role, queues)
+    return await accounts.change_user(user_id, checked, whom, disabled=disabled, by=by, queues=team)
 
 
 async def delete_user(accounts: Accounts, user: User, by: Actor, themselves: int | None = None) -> None:
@@ -93,3 +115,19 @@ def checked_role(role: str, agent: str) -> tuple[Role, str | None]:
     if found == "agent" and not agent:
         raise InputError("An agent's user needs the agent, whose calls will be seen.")
     return found, agent[:LONGEST_AGENT] or None
+
+
+def checked_queues(role: str, queues: Sequence[str]) -> tuple[str, ...] | None:
+    """The queues given to a supervisor, each once; None, which is all, where none is named.
+
+    Raises:
+        InputError: another role, too many, or no name of a queue.
+    """
+    named = tuple(sorted({queue.strip() for queue in queues} - {""}))
+    if not named:
+        return None
+    if role != "supervisor":
+        raise InputError("Queues are given to supervisors; others see all calls, or their own.")
+    if len(named) > MOST_QUEUES or any(len(queue) > LONGEST_QUEUE for queue in named):
+        raise InputError(f"At most {MOST_QUEUES} queues, with names of at most {LONGEST_QUEUE} characters.")
+    return named

@@ -12,6 +12,7 @@ import structlog
 
 from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError, SettingsError
 from emocx_pbx.pbx.queues import Ami, queue_states, widening_rules
+from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, TierWait, load_policy, unknown_queues, validate
 
@@ -36,18 +37,25 @@ class Reloaded:
 class Policies:
     """Reads the policy file, holds it against the PBX, and knows the queues' states."""
 
-    def __init__(self, ami: Ami, path: Path | None, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        ami: Ami,
+        path: Path | None,
+        changed: Callable[[], None] = lambda: None,
+        names: AgentNames | None = None,
+    ) -> None:
         """Load.
 
         Args:
             ami: the link to Asterisk.
             path: the policy file; None: the built-in policy.
             changed: called after a reload that was taken.
+            names: what queue members are called; None: as their queues call them.
 
         Raises:
             SettingsError: the file is missing or wrong.
         """
-        self._ami, self._path, self._changed = ami, path, changed
+        self._ami, self._path, self._changed, self._names = ami, path, changed, names
         self.policy: Policy = load_policy(path)
         self.queues: Mapping[str, QueueState] = {}
         """Empty while unknown: rules that ask for a state do not fire then."""
@@ -89,7 +97,7 @@ class Policies:
         Raises:
             PeerUnavailable, RefusedError: the queue rules could not be asked.
         """
-        self.queues = queue_states(events)
+        self.queues = queue_states(events, self._names)
         self.widening = await widening_rules(self._ami, get_args(TierWait))
         self._warn(self._problems())
 
@@ -100,7 +108,8 @@ class Policies:
             await asyncio.sleep(QUEUES_S)
             looks += 1
             try:
-                self.queues = queue_states((await self._ami.action("QueueStatus", {})).events)
+                events = (await self._ami.action("QueueStatus", {})).events
+                self.queues = queue_states(events, self._names)
                 if looks % RULES_EVERY == 0:
                     self.widening = await widening_rules(self._ami, get_args(TierWait))
             except (PeerUnavailable, RefusedError):

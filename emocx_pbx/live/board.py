@@ -19,6 +19,7 @@ from emocx_pbx.live.calls import (
     GradedChange,
     LiveAlert,
     LiveGrade,
+    Present,
     ReadingChange,
     Snapshot,
     State,
@@ -41,7 +42,7 @@ class LiveBoard:
     def __init__(self, stay_s: float, max_changes: int = MAX_CHANGES) -> None:
         self._stay_s = stay_s
         self._calls: dict[str, HeldCall] = {}
-        self._recent: deque[tuple[EndedCall, frozenset[str]]] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[EndedCall, Present]] = deque(maxlen=RECENT)
         self._changes: deque[Change] = deque(maxlen=max_changes)
         self.number = 0
         """Of the newest change; counts from 1 after a start of the service."""
@@ -50,12 +51,14 @@ class LiveBoard:
 
     # Out.
 
-    def snapshot(self, now: float, agent: str | None = None) -> Snapshot:
-        """All calls now; with `agent` only those that he takes part in, with his own grades."""
-        calls = [c for c in self._calls.values() if agent is None or agent in c.present()]
+    def snapshot(self, now: float, agent: str | None = None, team: frozenset[str] | None = None) -> Snapshot:
+        """All calls now; with `agent` only those that he takes part in, with his own grades; with `team`
+        those that were in one of its queues.
+        """
+        calls = [c for c in self._calls.values() if c.present().seen_by(agent, team)]
         calls.sort(key=lambda c: (c.since, c.call_id))
         told = [own(c.told(), agent) for c in calls]
-        recent = [own(ended, agent) for ended, agents in self._recent if agent is None or agent in agents]
+        recent = [own(ended, agent) for ended, there in self._recent if there.seen_by(agent, team)]
         return Snapshot(round(now, 3), tuple(told), tuple(reversed(recent)))
 
     def state(self) -> BoardState:
@@ -124,12 +127,12 @@ class LiveBoard:
         if held := self._calls.get(call_id):
             self._add(held, GradedChange(call_id, told))
             return
-        for i, (ended, agents) in enumerate(self._recent):
+        for i, (ended, there) in enumerate(self._recent):
             if ended.call_id == call_id:
                 kept = tuple(g for g in ended.grades if g.segment != segment)
                 grades = tuple(sorted((*kept, told), key=lambda g: g.segment))
-                self._recent[i] = (msgspec.structs.replace(ended, grades=grades), agents)
-                self._append(GradedChange(call_id, told), agents)
+                self._recent[i] = (msgspec.structs.replace(ended, grades=grades), there)
+                self._append(GradedChange(call_id, told), there)
 
     def ended(self, call: CallState, at: float, reason: str, disposition: str) -> None:
         """The customer's channel is gone."""
@@ -148,8 +151,8 @@ class LiveBoard:
             held.graded(),
             disposition,
         )
-        self._recent.append((ended, frozenset(held.agents)))
-        self._append(ended, frozenset(held.agents))
+        self._recent.append((ended, held.was_present()))
+        self._append(ended, held.was_present())
 
     def taken_over(self, call: CallState) -> None:
         """A call that the store knew after a restart of ours."""
@@ -176,9 +179,9 @@ class LiveBoard:
         held.shown = held.told()
         self._append(data, held.present())
 
-    def _append(self, data: ChangeData, agents: frozenset[str]) -> None:
+    def _append(self, data: ChangeData, there: Present) -> None:
         self.number += 1
-        change = Change(self.number, data, agents, msgspec.json.encode(data))
+        change = Change(self.number, data, there, msgspec.json.encode(data))
         self._changes.append(change)
         if self.on_change is not None:
             self.on_change(change)

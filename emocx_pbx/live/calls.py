@@ -103,13 +103,26 @@ class Snapshot(msgspec.Struct, frozen=True):
     """The newest first."""
 
 
+class Present(msgspec.Struct, frozen=True):
+    """Who and what a call has to do with, by which it is told who may see it."""
+
+    agents: frozenset[str]
+    """Who takes part in it now; of a call that ended, who ever did."""
+    queues: frozenset[str]
+    """All that it was in or was answered from."""
+
+    def seen_by(self, agent: str | None, team: frozenset[str] | None) -> bool:
+        """Whether an agent sees it (None: anybody), or a supervisor to whom these queues are given."""
+        return (agent is None or agent in self.agents) and (team is None or not team.isdisjoint(self.queues))
+
+
 class BoardState(msgspec.Struct, frozen=True):
-    """The whole board, with the agents who take part in each call: what a mirror of it begins with."""
+    """The whole board, with who may see each call: what a mirror of it begins with."""
 
     number: int
     """Of the newest change."""
-    calls: tuple[tuple[LiveCall, frozenset[str]], ...]
-    recent: tuple[tuple[EndedCall, frozenset[str]], ...]
+    calls: tuple[tuple[LiveCall, Present], ...]
+    recent: tuple[tuple[EndedCall, Present], ...]
     """The oldest first."""
 
 
@@ -162,8 +175,7 @@ class Change(msgspec.Struct, frozen=True):
 
     number: int
     body: ChangeData
-    agents: frozenset[str]
-    """Who takes part in the call: they may see it."""
+    present: Present
     data: bytes
     """The body's JSON, encoded once for all who watch."""
 

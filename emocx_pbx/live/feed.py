@@ -31,7 +31,7 @@ class Board(Protocol):
     def number(self) -> int:
         """Of the newest change."""
 
-    def snapshot(self, now: float, agent: str | None = None) -> Snapshot:
+    def snapshot(self, now: float, agent: str | None = None, team: frozenset[str] | None = None) -> Snapshot:
         """All calls now."""
 
     def since(self, number: int) -> Sequence[Change] | None:
@@ -66,9 +66,9 @@ class LiveFeed:
         """How many watch now."""
         return len(self._queues)
 
-    def snapshot(self, agent: str | None) -> Snapshot:
-        """All calls now; with `agent` only those that he takes part in."""
-        return self.board.snapshot(self._now(), agent)
+    def snapshot(self, agent: str | None, team: frozenset[str] | None = None) -> Snapshot:
+        """All calls now; with `agent` only those that he takes part in, with `team` those of its queues."""
+        return self.board.snapshot(self._now(), agent, team)
 
     def stop(self) -> None:
         """End every watcher's events."""
@@ -78,7 +78,11 @@ class LiveFeed:
         self._queues.clear()
 
     async def events(
-        self, last_id: str, agent: str | None = None, heartbeat_s: float = HEARTBEAT_S
+        self,
+        last_id: str,
+        agent: str | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+        team: frozenset[str] | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Events as bytes for the wire: first a snapshot or what was missed, then changes as they come.
 
@@ -88,19 +92,21 @@ class LiveFeed:
             last_id: what the watcher saw last (Last-Event-ID), or empty.
             agent: only calls that this agent takes part in.
             heartbeat_s: silence after which HEARTBEAT is sent.
+            team: only calls that were in one of these queues.
         """
         queue: asyncio.Queue[Change | None] = asyncio.Queue(MAX_WAITING)
         number = self._number(last_id)
         # Which calls an agent was told of is not known after a break: he begins anew.
         missed = self.board.since(number) if number is not None and agent is None else None
-        snapshot = self.snapshot(agent) if missed is None else None
+        snapshot = self.snapshot(agent, team) if missed is None else None
         begin = self.board.number
         self._queues.add(queue)
         try:
             if snapshot is not None:
                 yield self._event("snapshot", begin, msgspec.json.encode(snapshot))
             for change in missed or ():
-                yield self._event(change.kind, change.number, change.data)
+                if change.present.seen_by(None, team):
+                    yield self._event(change.kind, change.number, change.data)
             told = [call.call_id for call in snapshot.calls] if snapshot is not None else []
             own = OwnCalls(agent, told) if agent is not None else None
             while queue in self._queues:
@@ -112,6 +118,8 @@ class LiveFeed:
                     continue
                 if change_or_end is None:
                     return
+                if not change_or_end.present.seen_by(None, team):
+                    continue
                 seen = own.of(change_or_end) if own is not None else change_or_end
                 if seen is not None:
                     yield self._event(seen.kind, seen.number, seen.data)

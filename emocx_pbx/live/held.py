@@ -10,7 +10,7 @@ from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.domain import Reading, Scores
 from emocx_pbx.grading.segments import fresh_readings
 from emocx_pbx.grading.settle import settled
-from emocx_pbx.live.calls import LiveAlert, LiveCall, LiveGrade, Point, State
+from emocx_pbx.live.calls import LiveAlert, LiveCall, LiveGrade, Point, Present, State
 
 #: Readings in a call's course: about two minutes of the customer's speech.
 COURSE: Final = 40
@@ -66,9 +66,18 @@ class HeldCall:
         self.points.append(point)
         return self.now, point
 
-    def present(self) -> frozenset[str]:
-        """Agents with the customer now."""
-        return frozenset(segment.agent for segment in self.call.open_segments)
+    def present(self) -> Present:
+        """Agents with the customer now, and the queues so far."""
+        return Present(frozenset(segment.agent for segment in self.call.open_segments), self._queues())
+
+    def was_present(self) -> Present:
+        """All agents and queues that it had to do with."""
+        return Present(frozenset(self.agents), self._queues())
+
+    def _queues(self) -> frozenset[str]:
+        call = self.call
+        parts = (segment.queue for segment in call.segments.values())
+        return frozenset(q for q in (call.queue, *(v.queue for v in call.visits), *parts) if q)
 
     @property
     def last_agent(self) -> str | None:

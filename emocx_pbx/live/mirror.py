@@ -20,6 +20,7 @@ from emocx_pbx.live.calls import (
     LiveAlert,
     LiveCall,
     LiveGrade,
+    Present,
     ReadingChange,
     Snapshot,
 )
@@ -33,8 +34,8 @@ class Mirror:
     """What a LiveFeed asks of a board."""
 
     def __init__(self, max_changes: int = MAX_CHANGES) -> None:
-        self._calls: dict[str, tuple[LiveCall, frozenset[str]]] = {}
-        self._recent: deque[tuple[EndedCall, frozenset[str]]] = deque(maxlen=RECENT)
+        self._calls: dict[str, tuple[LiveCall, Present]] = {}
+        self._recent: deque[tuple[EndedCall, Present]] = deque(maxlen=RECENT)
         self._changes: deque[Change] = deque(maxlen=max_changes)
         self.number = 0
         """Of the newest change."""
@@ -43,26 +44,28 @@ class Mirror:
 
     def begin(self, state: BoardState) -> None:
         """Take over the board as it is now."""
-        self._calls = {call.call_id: (call, agents) for call, agents in state.calls}
+        self._calls = {call.call_id: (call, there) for call, there in state.calls}
         self._recent = deque(state.recent, maxlen=RECENT)
         self._changes.clear()
         self.number = state.number
 
-    def take(self, number: int, kind: str, agents: frozenset[str], data: bytes) -> None:
+    def take(self, number: int, kind: str, there: Present, data: bytes) -> None:
         """Take a change as the board told it."""
         body: ChangeData = msgspec.json.decode(data, type=_BODIES[kind])
-        self._apply(body, agents)
+        self._apply(body, there)
         self.number = number
-        change = Change(number, body, agents, data)
+        change = Change(number, body, there, data)
         self._changes.append(change)
         if self.on_change is not None:
             self.on_change(change)
 
-    def snapshot(self, now: float, agent: str | None = None) -> Snapshot:
-        """All calls now; with `agent` only those that they take part in, with their own grades."""
-        shown = [call for call, agents in self._calls.values() if agent is None or agent in agents]
+    def snapshot(self, now: float, agent: str | None = None, team: frozenset[str] | None = None) -> Snapshot:
+        """All calls now; with `agent` only those that they take part in, with their own grades; with `team`
+        those that were in one of its queues.
+        """
+        shown = [call for call, there in self._calls.values() if there.seen_by(agent, team)]
         shown.sort(key=lambda call: (call.since, call.call_id))
-        recent = [own(ended, agent) for ended, agents in self._recent if agent is None or agent in agents]
+        recent = [own(ended, agent) for ended, there in self._recent if there.seen_by(agent, team)]
         return Snapshot(round(now, 3), tuple(own(call, agent) for call in shown), tuple(reversed(recent)))
 
     def since(self, number: int) -> Sequence[Change] | None:
@@ -75,19 +78,19 @@ class Mirror:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def _apply(self, body: ChangeData, agents: frozenset[str]) -> None:
+    def _apply(self, body: ChangeData, there: Present) -> None:
         match body:
             case LiveCall():
-                self._calls[body.call_id] = body, agents
+                self._calls[body.call_id] = body, there
             case EndedCall():
                 self._calls.pop(body.call_id, None)
-                self._recent.append((body, agents))
+                self._recent.append((body, there))
             case ReadingChange():
                 self._read(body)
             case AlertChange(call_id, alert):
                 if known := self._calls.get(call_id):
-                    call, there = known
-                    self._calls[call_id] = _changed(call, alerts=_with_alert(call.alerts, alert)), there
+                    call, seen = known
+                    self._calls[call_id] = _changed(call, alerts=_with_alert(call.alerts, alert)), seen
             case GradedChange(call_id, grade):
                 self._grade(call_id, grade)
             case _:
@@ -95,25 +98,25 @@ class Mirror:
 
     def _read(self, body: ReadingChange) -> None:
         if known := self._calls.get(body.call_id):
-            call, agents = known
+            call, there = known
             course = (*call.course, body.point)[-COURSE:]
             self._calls[body.call_id] = (
                 _changed(
                     call, tapped=True, emotion=body.emotion, confidence=body.confidence,
                     valence=body.valence, course=course,
                 ),
-                agents,
+                there,
             )  # fmt: skip
 
     def _grade(self, call_id: str, grade: LiveGrade) -> None:
         if known := self._calls.get(call_id):
-            call, agents = known
-            self._calls[call_id] = _changed(call, grades=_with_grade(call.grades, grade)), agents
+            call, there = known
+            self._calls[call_id] = _changed(call, grades=_with_grade(call.grades, grade)), there
             return
-        for i, (ended, agents) in enumerate(self._recent):
+        for i, (ended, there) in enumerate(self._recent):
             if ended.call_id == call_id:
                 grades = _with_grade(ended.grades, grade)
-                self._recent[i] = msgspec.structs.replace(ended, grades=grades), agents
+                self._recent[i] = msgspec.structs.replace(ended, grades=grades), there
 
 
 def _changed(call: LiveCall, **values: object) -> LiveCall:

@@ -49,7 +49,7 @@ class OwnCalls:
         call_id = body.call_id
         if isinstance(body, GradedChange):
             return change if body.grade.agent == self._agent else None
-        if self._agent not in change.agents:
+        if self._agent not in change.present.agents:
             if call_id not in self._told:
                 return None
             self._told.discard(call_id)
@@ -64,4 +64,4 @@ class OwnCalls:
 def _changed(change: Change, body: ChangeData) -> Change:
     if body is change.body:
         return change
-    return Change(change.number, body, change.agents, msgspec.json.encode(body))
+    return Change(change.number, body, change.present, msgspec.json.encode(body))

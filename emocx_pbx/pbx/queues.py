@@ -27,8 +27,17 @@ class Ami(Protocol):
         """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
-def queue_states(events: Iterable[Mapping[str, str]]) -> dict[str, QueueState]:
-    """States by queue name, from QueueParams, QueueMember and QueueEntry events."""
+def queue_states(
+    events: Iterable[Mapping[str, str]], names: AgentNames | None = None
+) -> dict[str, QueueState]:
+    """States by queue name, from QueueParams, QueueMember and QueueEntry events.
+
+    `names`: what members are called; None: as their queues call them.
+    """
+    events = list(events)
+    agents: dict[str, set[str]] = {}
+    for member in queue_members(events, names or AgentNames()):
+        agents.setdefault(member.queue, set()).add(member.agent)
     waits: dict[str, list[float]] = {}
     free: dict[str, int] = {}
     there: dict[str, set[int]] = {}
@@ -44,7 +53,11 @@ def queue_states(events: Iterable[Mapping[str, str]]) -> dict[str, QueueState]:
                 free[name] = free.get(name, 0) + (event.get("Status") == _FREE)
     return {
         name: QueueState(
-            len(waiting), max(waiting, default=0.0), free.get(name, 0), frozenset(there.get(name, ()))
+            len(waiting),
+            max(waiting, default=0.0),
+            free.get(name, 0),
+            frozenset(there.get(name, ())),
+            frozenset(agents.get(name, ())),
         )
         for name, waiting in waits.items()
     }

@@ -62,6 +62,8 @@ class QueueState:
     """Members that could take a call now."""
     penalties: frozenset[int] = frozenset()
     """Of members who are logged in and not paused."""
+    agents: frozenset[str] = frozenset()
+    """Its members as grades name them, logged in or not."""
 
 
 @dataclass(frozen=True, slots=True)

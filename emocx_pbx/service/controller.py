@@ -96,12 +96,13 @@ class Service:
         """Why a worker could not open its port; empty again when one could."""
         count = self.metrics.count
         self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link, count=count)
-        self.policies = Policies(self.ami, settings.policy_path(), lambda: self.ranker.poke())
+        pattern = settings.asterisk.agent_name_regex
+        names = AgentNames(re.compile(pattern) if pattern else None)
+        self.policies = Policies(self.ami, settings.policy_path(), lambda: self.ranker.poke(), names)
         models = settings.models_path()
         analysis = msgspec.structs.replace(settings.analysis, models_dir=str(models) if models else "")
         self.user_events = UserEvents(self.ami, count)
         self.pool = WorkerPool(analysis, self._on_worker, self.policies.policy.topics, settings.log)
-        pattern = settings.asterisk.agent_name_regex
         self.tracker = CallTracker(re.compile(pattern) if pattern else None)
         self.taps = TapKeeper(
             self.ami, self.pool.pick, settings.analysis.host, tasks, time.time, uuid.uuid4, count
@@ -161,7 +162,7 @@ class Service:
             self.ami,
             store,
             lambda: self.policies.policy,
-            AgentNames(re.compile(pattern) if pattern else None),
+            names,
             routing.rank and routing.mode == "active",
             count,
         )

@@ -257,7 +257,7 @@ class WebHost:
         self._send(SettingsChanged(settings))
 
     def _on_change(self, change: Change) -> None:
-        self._send(BoardChanged(change.number, change.kind, change.agents, change.data))
+        self._send(BoardChanged(change.number, change.kind, change.present, change.data))
 
     def _tell_state(self) -> None:
         behind = self._behind

@@ -22,6 +22,8 @@ class User(msgspec.Struct, frozen=True):
     has_password: bool
     created_at: float
     disabled_at: float | None
+    queues: tuple[str, ...] | None = None
+    """The queues given to a supervisor; None: all."""
 
 
 @dataclass(frozen=True, slots=True)

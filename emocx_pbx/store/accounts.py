@@ -5,7 +5,7 @@ Secrets come in as hashes. Every change is written with its line of the audit lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import aiosqlite
@@ -53,9 +53,15 @@ class Accounts:
         return (_user(row), row["password_hash"]) if row else None
 
     async def add_user(
-        self, name: str, role: Role, agent: str | None, password_hash: str | None, by: Actor
+        self,
+        name: str,
+        role: Role,
+        agent: str | None,
+        password_hash: str | None,
+        by: Actor,
+        queues: Collection[str] | None = None,
     ) -> User:
-        """A new user.
+        """A new user; `queues` are those given to a supervisor, None gives all.
 
         Raises:
             InputError: the name is taken.
@@ -65,16 +71,24 @@ class Accounts:
             if await self._sql.user_by_name(c, name=name):
                 raise InputError(f"there is a user {name} already")
             user_id: int = await self._sql.add_user(
-                c, name=name, role=role, agent=agent, password_hash=password_hash, at=at
+                c, name=name, role=role, agent=agent, queues=_kept(queues), password_hash=password_hash, at=at
             )
-            user = User(user_id, name, role, agent, password_hash is not None, at, None)
+            given = None if queues is None else tuple(queues)
+            user = User(user_id, name, role, agent, password_hash is not None, at, None, given)
             await self._log.note(c, by, "user.added", name, None, _told(user))
         return user
 
     async def change_user(
-        self, user_id: int, role: Role, agent: str | None, *, disabled: bool, by: Actor
+        self,
+        user_id: int,
+        role: Role,
+        agent: str | None,
+        *,
+        disabled: bool,
+        by: Actor,
+        queues: Collection[str] | None = None,
     ) -> User:
-        """Change what a user may; a disabled user's sessions end at once, and so do those of a new role.
+        """Change what a user may; a disabled user's sessions end at once, as do those of a new role or team.
 
         Raises:
             InputError: nobody could administer any more.
@@ -84,9 +98,14 @@ class Accounts:
             if before.role == "admin" and (role != "admin" or disabled):
                 await self._keep_an_admin(c, user_id)
             disabled_at = (before.disabled_at or self._clock()) if disabled else None
-            await self._sql.change_user(c, user_id=user_id, role=role, agent=agent, disabled_at=disabled_at)
-            after = msgspec.structs.replace(before, role=role, agent=agent, disabled_at=disabled_at)
-            if (role, agent) != (before.role, before.agent) or disabled:
+            await self._sql.change_user(
+                c, user_id=user_id, role=role, agent=agent, queues=_kept(queues), disabled_at=disabled_at
+            )
+            given = None if queues is None else tuple(queues)
+            after = msgspec.structs.replace(
+                before, role=role, agent=agent, queues=given, disabled_at=disabled_at
+            )
+            if (role, agent, given) != (before.role, before.agent, before.queues) or disabled:
                 await self._sql.end_sessions_of(c, user_id=user_id, but="")
             await self._log.note(c, by, "user.changed", before.name, _told(before), _told(after))
         return after
@@ -225,7 +244,7 @@ class Accounts:
                     raise InputError("there is an administrator already")
                 at = self._clock()
                 user_id: int = await self._sql.add_user(
-                    c, name=name, role="admin", agent=None, password_hash=password_hash, at=at
+                    c, name=name, role="admin", agent=None, queues=None, password_hash=password_hash, at=at
                 )
                 user = User(user_id, name, "admin", None, True, at, None)
                 await self._log.note(c, by, "user.added", name, None, _told(user))
@@ -283,11 +302,17 @@ def _user(row: Row) -> User:
     return User(
         row["user_id"], row["name"], row["role"], row["agent"], row["password_hash"] is not None,
         row["created_at"], row["disabled_at"],
+        None if row["queues"] is None else tuple(msgspec.json.decode(row["queues"])),
     )  # fmt: skip
 
 
+def _kept(queues: Collection[str] | None) -> str | None:
+    return None if queues is None else msgspec.json.encode(list(queues)).decode()
+
+
 def _told(user: User) -> dict[str, Any]:
-    return {"role": user.role, "agent": user.agent, "disabled": user.disabled_at is not None}
+    told = {"role": user.role, "agent": user.agent, "disabled": user.disabled_at is not None}
+    return told if user.queues is None else {**told, "queues": list(user.queues)}
 
 
 def _token(row: Row) -> ApiToken:

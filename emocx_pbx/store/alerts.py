@@ -9,6 +9,7 @@ from typing import Final
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.calls import Calls
 from emocx_pbx.store.connection import Row
+from emocx_pbx.store.list_rows import Team, team_text
 from emocx_pbx.store.rows import AlertRow
 
 #: Most alerts one look gets.
@@ -42,10 +43,12 @@ class Alerts(Calls):
         return tuple(_alert(row) for row in await self._connection.rows("alerts_of_call", call_id=call_id))
 
     async def alerts(
-        self, since: float = -math.inf, until: float = math.inf, limit: int = LIMIT
+        self, since: float = -math.inf, until: float = math.inf, limit: int = LIMIT, team: Team = None
     ) -> list[AlertRow]:
         """Alerts raised in a time, newest first."""
-        rows = await self._connection.rows("alerts", since=since, until=until, limit=limit)
+        rows = await self._connection.rows(
+            "alerts", since=since, until=until, team=team_text(team), limit=limit
+        )
         return [_alert(row) for row in rows]
 
 

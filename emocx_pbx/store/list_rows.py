@@ -6,11 +6,21 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from emocx_pbx.store.rows import DeliveryState, GradeKind
+
+Team = frozenset[str] | None
+"""The queues whose calls somebody sees; None: of all."""
 
 Outcome = Literal[
     "open", "answered", "abandoned", "overflowed", "voicemail", "no-answer", "busy", "failed", "lost"
 ]
+
+
+def team_text(team: Team) -> str | None:
+    """A team as queries take it: a JSON list."""
+    return None if team is None else msgspec.json.encode(sorted(team)).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from emocx_pbx.store.list_rows import (
     Place,
     QueueCall,
     Spread,
+    Team,
+    team_text,
 )
 from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
 
@@ -54,11 +56,17 @@ class Views:
         self._summing = asyncio.Lock()
 
     async def calls(
-        self, which: CallFilter, limit: int = 50, after: Place = _START, own: str | None = None
+        self,
+        which: CallFilter,
+        limit: int = 50,
+        after: Place = _START,
+        own: str | None = None,
+        team: Team = None,
     ) -> list[CallItem]:
         """Calls, newest first; the next page begins after the last one's `place_of_call`.
 
         `own` is the agent who asks: then only that agent's calls, told and filtered by the agent's own parts.
+        `team`: only calls that were in one of these queues.
         """
         if own is not None:
             asked = {name: value for name, value in asdict(which).items() if name != "agent"}
@@ -66,21 +74,36 @@ class Views:
                 "view_own_calls", **asked, own=own, at=after.at, call_id=after.key, limit=limit
             )
             return [_call_item(row) for row in rows]
-        rows = await self._rows("view_calls", **asdict(which), at=after.at, call_id=after.key, limit=limit)
+        rows = await self._rows(
+            "view_calls",
+            **asdict(which),
+            team=team_text(team),
+            at=after.at,
+            call_id=after.key,
+            limit=limit,
+        )
         return [_call_item(row) for row in rows]
 
-    async def call(self, call_id: str, own: str | None = None) -> CallItem | None:
-        """One call as lists show it, to the agent `own` or to those who see all."""
+    async def call(self, call_id: str, own: str | None = None, team: Team = None) -> CallItem | None:
+        """One call as lists show it, to the agent `own`, or to those who see these queues."""
         if own is not None:
             found = await self.calls(CallFilter(search=call_id), 50, own=own)
             return next((item for item in found if item.call_id == call_id), None)
-        row = await self._rows("view_call", call_id=call_id)
+        row = await self._rows("view_call", call_id=call_id, team=team_text(team))
         return _call_item(row[0]) if row else None
 
-    async def grades(self, which: GradeFilter, limit: int = 50, after: Place = _START) -> list[GradedPart]:
-        """Graded parts, newest first, with their valid grades."""
+    async def grades(
+        self, which: GradeFilter, limit: int = 50, after: Place = _START, team: Team = None
+    ) -> list[GradedPart]:
+        """Graded parts, newest first, with their valid grades; `team`: of calls that were in these queues."""
         rows = await self._rows(
-            "view_grades", **asdict(which), at=after.at, call_id=after.key, number=after.number, limit=limit
+            "view_grades",
+            **asdict(which),
+            team=team_text(team),
+            at=after.at,
+            call_id=after.key,
+            number=after.number,
+            limit=limit,
         )
         return [_graded_part(row) for row in rows]
 
@@ -93,11 +116,12 @@ class Views:
         emotion: str | None = None,
         limit: int = 50,
         after: Place = _START,
+        team: Team = None,
     ) -> list[DecisionRow]:
         """Decisions, newest first."""
         rows = await self._rows(
             "view_decisions", since=since, until=until, status=status, queue=queue, emotion=emotion,
-            at=after.at, decision_id=after.key, limit=limit,
+            team=team_text(team), at=after.at, decision_id=after.key, limit=limit,
         )  # fmt: skip
         return [
             DecisionRow(
@@ -107,13 +131,14 @@ class Views:
         ]
 
     async def deliveries(
-        self, which: DeliveryFilter, limit: int = 50, before: int | None = None
+        self, which: DeliveryFilter, limit: int = 50, before: int | None = None, team: Team = None
     ) -> list[DeliveryRow]:
         """Deliveries, newest first; the next page is `before` the last one's delivery_id."""
         asked = {
             "endpoint": which.endpoint,
             "state": which.state,
             "type": which.type,
+            "team": team_text(team),
             "before": 2**62 if before is None else before,
             "limit": limit,
         }
@@ -123,26 +148,36 @@ class Views:
             rows = await self._rows("view_deliveries_of_call", stream=which.call_id, **asked)
         return [DeliveryRow(**{name: row[name] for name in _DELIVERY_FIELDS}) for row in rows]
 
-    async def agents_by_cell(self, since: float, until: float, bin_s: float) -> list[AgentCell]:
+    async def agents_by_cell(
+        self, since: float, until: float, bin_s: float, team: Team = None
+    ) -> list[AgentCell]:
         """Agents' scores by how customers came and by stretches of `bin_s` seconds: for rankings."""
-        rows = await self._sum("view_agents_by_cell", "graded", since, until, bin_s=bin_s)
+        rows = await self._sum(
+            "view_agents_by_cell", "graded", since, until, bin_s=bin_s, team=team_text(team)
+        )
         return [AgentCell(*row) for row in rows]
 
     async def agents_by_letter(
-        self, since: float, until: float, agent: str | None = None
+        self, since: float, until: float, agent: str | None = None, team: Team = None
     ) -> list[AgentLetter]:
         """How often agents got which letter in a time."""
-        rows = await self._sum("view_agents_by_letter", "parts", since, until, agent=agent)
+        rows = await self._sum(
+            "view_agents_by_letter", "parts", since, until, agent=agent, team=team_text(team)
+        )
         return [AgentLetter(r["agent"], r["letter"], r["parts"]) for r in rows]
 
-    async def queue_calls(self, since: float, until: float, limit: int = MAX_QUEUE_CALLS) -> list[QueueCall]:
+    async def queue_calls(
+        self, since: float, until: float, limit: int = MAX_QUEUE_CALLS, team: Team = None
+    ) -> list[QueueCall]:
         """The stays in queues of a day, in their order."""
-        rows = await self._rows("view_queue_calls", since=since, until=until, limit=limit)
+        rows = await self._rows(
+            "view_queue_calls", since=since, until=until, team=team_text(team), limit=limit
+        )
         return [QueueCall(*row) for row in rows]
 
-    async def arms(self, since: float, until: float) -> dict[str, Arm]:
+    async def arms(self, since: float, until: float, team: Team = None) -> dict[str, Arm]:
         """`routed` and `holdout`: how customers of each fared."""
-        rows = await self._sum("view_arms", "calls", since, until)
+        rows = await self._sum("view_arms", "calls", since, until, team=team_text(team))
         return {
             row["arm"]: Arm(
                 row["customers"], row["calls"], _measure(row, "score"), _measure(row, "abandoned"),
@@ -151,9 +186,9 @@ class Views:
             for row in rows
         }  # fmt: skip
 
-    async def names(self, since: float = -math.inf) -> Names:
+    async def names(self, since: float = -math.inf, team: Team = None) -> Names:
         """Queues and agents that occurred since then, for the lists of filters."""
-        rows = await self._rows("view_names", since=since)
+        rows = await self._rows("view_names", since=since, team=team_text(team))
         return Names(
             tuple(r["name"] for r in rows if r["kind"] == "queue"),
             tuple(r["name"] for r in rows if r["kind"] == "agent"),

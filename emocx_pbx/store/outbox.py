@@ -186,7 +186,7 @@ class Outbox:
         if call_id is not None and event_id is None and always:
             rows = await self._connection.rows("deliveries_of_call", call_id=call_id, **asked)
         elif call_id is None and event_id is None and always:
-            rows = await self._connection.rows("view_deliveries", type=None, before=2**62, **asked)
+            rows = await self._connection.rows("view_deliveries", type=None, team=None, before=2**62, **asked)
         else:
             rows = await self._connection.rows(
                 "deliveries", call_id=call_id, event_id=event_id, since=since, until=until, **asked

@@ -11,7 +11,7 @@ from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.chat.moves import CallIsOver, CallTaken, CallTalks, CallWaits
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
-from emocx_pbx.live.calls import BoardState
+from emocx_pbx.live.calls import BoardState, Present
 from emocx_pbx.observe.health import Component
 from emocx_pbx.routing.decision import QueueState, RuleOutcome
 from emocx_pbx.routing.policy import Policy
@@ -146,7 +146,7 @@ class BoardChanged(Message, frozen=True):
 
     number: int
     kind: str
-    agents: frozenset[str]
+    there: Present
     data: bytes
     """JSON."""
 

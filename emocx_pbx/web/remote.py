@@ -138,8 +138,8 @@ class Controller:
             case BoardNow(state):
                 self.mirror.begin(state)
                 self.began.set()
-            case BoardChanged(number, kind, agents, data):
-                self.mirror.take(number, kind, agents, data)
+            case BoardChanged(number, kind, there, data):
+                self.mirror.take(number, kind, there, data)
             case CallWaits() | CallTaken() | CallTalks() | CallIsOver():
                 self.on_moved(message)
             case ReceiversChanged():

@@ -1,4 +1,4 @@
-"""What an agent may know of a call: the agent's own parts, what was heard and graded in them. Pure."""
+"""Who may know what of calls: an agent the agent's own parts, a supervisor the queues given to them. Pure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,37 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from emocx_pbx.domain import Segment
+from emocx_pbx.store.account_rows import User
+from emocx_pbx.store.list_rows import Team
 from emocx_pbx.store.rows import AlertRow, CallDetail, CorrectionRow
 
 
-def as_seen(detail: CallDetail, own: str | None) -> CallDetail | None:
+def own_of(user: User | None) -> str | None:
+    """The agent to whose parts of calls a user is restricted; None: not so. A program has no user."""
+    return (user.agent or "") if user is not None and user.role == "agent" else None
+
+
+def team_of(user: User | None) -> Team:
+    """The queues to whose calls a user is restricted; None: to none."""
+    if user is None or user.role != "supervisor" or user.queues is None:
+        return None
+    return frozenset(user.queues)
+
+
+def as_seen(detail: CallDetail, own: str | None, team: Team = None) -> CallDetail | None:
     """A call as it may be told, by whichever door.
 
     Args:
         detail: from the store.
         own: the agent who asks; None: somebody who may see all.
+        team: the queues of the supervisor who asks; who sees a call sees it whole.
 
     Returns:
-        None if the agent takes no part in it, which is said like a call that is not there.
+        None if the agent takes no part in it, or it was in none of the queues, which is said like a call that
+        is not there.
     """
+    if team is not None and team.isdisjoint(queues_of(detail)):
+        return None
     if own is None:
         return detail
     segments = tuple(s for s in detail.segments if s.agent == own)
@@ -36,6 +54,12 @@ def as_seen(detail: CallDetail, own: str | None) -> CallDetail | None:
         events=(),
         alerts=alerts_seen(detail.alerts, segments),
     )
+
+
+def queues_of(detail: CallDetail) -> set[str]:
+    """All queues that a call was in or was answered from; the lists' view `queue_of_call` says the same."""
+    parts = (segment.queue for segment in detail.segments)
+    return {q for q in (detail.call.queue, *(v.queue for v in detail.visits), *parts) if q}
 
 
 def alerts_seen(alerts: Sequence[AlertRow], segments: Sequence[Segment]) -> tuple[AlertRow, ...]:

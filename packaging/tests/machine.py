@@ -86,7 +86,11 @@ class Machine:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, *words: str, check: bool = True, timeout: float = 120.0) -> str:
-        """What a command in the machine printed, as root."""
+        """What a command in the machine printed and said, as root."""
+        done = self._done(*words, check=check, timeout=timeout)
+        return done.stdout + done.stderr
+
+    def _done(self, *words: str, check: bool, timeout: float) -> subprocess.CompletedProcess[str]:
         clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root",
                  "DEBIAN_FRONTEND=noninteractive"]  # fmt: skip
         done = subprocess.run(
@@ -95,11 +99,11 @@ class Machine:
         )  # fmt: skip
         if check and done.returncode:
             raise AssertionError(f"{words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-        return done.stdout + done.stderr
+        return done
 
     def json(self, *words: str) -> Any:
         """What a command printed as JSON."""
-        return json.loads(self.run(*words, "--json"))
+        return json.loads(self._done(*words, "--json", check=True, timeout=120.0).stdout)
 
     def show(self, unit: str) -> dict[str, str]:
         """A unit's properties."""

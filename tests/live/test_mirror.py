@@ -57,7 +57,7 @@ def test_a_mirror_shows_what_its_board_shows(
         step(told, number, what, call_id, agent)
     mirror.begin(board.state())
     begun = board.number
-    board.on_change = lambda change: mirror.take(change.number, change.kind, change.agents, change.data)
+    board.on_change = lambda change: mirror.take(change.number, change.kind, change.present, change.data)
     for number, (what, call_id, agent) in enumerate(after, len(before)):
         step(told, number, what, call_id, agent)
     assert mirror.number == board.number

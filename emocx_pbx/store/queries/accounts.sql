@@ -15,11 +15,12 @@ SELECT 1 FROM user LIMIT 1;
 SELECT COUNT(*) FROM user
 WHERE role = 'admin' AND disabled_at IS NULL AND password_hash IS NOT NULL AND user_id <> :user_id;
 
--- name: add_user(name, role, agent, password_hash, at)<!
-INSERT INTO user (name, role, agent, password_hash, created_at) VALUES (:name, :role, :agent, :password_hash, :at);
+-- name: add_user(name, role, agent, queues, password_hash, at)<!
+INSERT INTO user (name, role, agent, queues, password_hash, created_at)
+VALUES (:name, :role, :agent, :queues, :password_hash, :at);
 
--- name: change_user(user_id, role, agent, disabled_at)!
-UPDATE user SET role = :role, agent = :agent, disabled_at = :disabled_at WHERE user_id = :user_id;
+-- name: change_user(user_id, role, agent, queues, disabled_at)!
+UPDATE user SET role = :role, agent = :agent, queues = :queues, disabled_at = :disabled_at WHERE user_id = :user_id;
 
 -- name: set_password(user_id, password_hash)!
 UPDATE user SET password_hash = :password_hash WHERE user_id = :user_id;

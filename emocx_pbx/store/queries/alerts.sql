@@ -12,6 +12,8 @@ UPDATE alert SET cleared_at = :at, clear_reason = 'ended' WHERE call_id = :call_
 -- name: alerts_of_call(call_id)
 SELECT * FROM alert WHERE call_id = :call_id ORDER BY t1, rule;
 
--- name: alerts(since, until, limit)
+-- name: alerts(since, until, team, limit)
 SELECT * FROM alert WHERE raised_at >= :since AND raised_at < :until
+  AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = alert.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team))))
 ORDER BY raised_at DESC, call_id DESC, t1 DESC LIMIT :limit;

@@ -43,8 +43,9 @@ WHERE call_id = :call_id AND number = :number AND COALESCE(revision, -1) < :revi
 -- name: count_alert(call_id)!
 UPDATE call SET alerts = alerts + 1 WHERE call_id = :call_id;
 
--- name: view_calls(since, until, queue, agent, came, went, letter, alert, disputed, outcome, search, at, call_id, limit)
--- Newest first, after (at, call_id); filtered within the index call_list.
+-- name: view_calls(since, until, queue, agent, came, went, letter, alert, disputed, outcome, search, team, at, call_id, limit)
+-- Newest first, after (at, call_id); filtered within the index call_list. `team`: only calls that were in one of these
+-- queues, a JSON list.
 SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
         FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits FROM (
     SELECT call_id AS id FROM call INDEXED BY call_list
@@ -58,6 +59,8 @@ SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), c
       AND (:disputed IS NULL OR disputed = :disputed)
       AND (:outcome IS NULL OR :outcome = CASE WHEN ended_at IS NULL THEN 'open' ELSE disposition END)
       AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) OR caller = :search OR call_id = :search)
+      AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = call.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team))))
     ORDER BY started_at DESC, call_id DESC LIMIT :limit)
 JOIN call c ON c.call_id = id ORDER BY c.started_at DESC, c.call_id DESC;
 
@@ -114,7 +117,7 @@ WHERE (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)))
   AND (:went IS NULL OR COALESCE(went, 'none') = :went)
 ORDER BY started_at DESC, call_id DESC LIMIT :limit;
 
--- name: view_grades(since, until, agent, queue, came, letter, disputed, at, call_id, number, limit)
+-- name: view_grades(since, until, agent, queue, came, letter, disputed, team, at, call_id, number, limit)
 -- Graded parts, newest first, after (at, call_id, number); filtered within the index segment_list.
 SELECT s.* FROM (
     SELECT call_id AS id, number AS part FROM segment INDEXED BY segment_list
@@ -125,46 +128,54 @@ SELECT s.* FROM (
       AND (:came IS NULL OR COALESCE(came, 'none') = :came)
       AND (:letter IS NULL OR COALESCE(letter, '-') = :letter)
       AND (:disputed IS NULL OR (grade_kind = 'dispute') = :disputed)
+      AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = segment.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team))))
     ORDER BY started_at DESC, call_id DESC, number DESC LIMIT :limit)
 JOIN segment s ON s.call_id = id AND s.number = part
 ORDER BY s.started_at DESC, s.call_id DESC, s.number DESC;
 
--- name: view_agents_by_cell(since, until, bin_s)
+-- name: view_agents_by_cell(since, until, bin_s, team)
 -- Every agent's scores by how customers came and by stretches of time, counted from `since`.
 SELECT agent, COALESCE(came, 'none') AS came, CAST((started_at - :since) / :bin_s AS INTEGER) AS bin,
     COUNT(*) AS graded, AVG(score) AS mean, SUM(score * score) AS squares
 FROM segment INDEXED BY segment_list
 WHERE started_at >= :since AND started_at < :until AND score IS NOT NULL
+  AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = segment.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team))))
 GROUP BY agent, COALESCE(came, 'none'), bin ORDER BY agent, came, bin;
 
--- name: view_agents_by_letter(since, until, agent)
+-- name: view_agents_by_letter(since, until, agent, team)
 -- '-' is insufficient evidence.
 SELECT agent, COALESCE(letter, '-') AS letter, COUNT(*) AS parts
 FROM segment INDEXED BY segment_list
 WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
   AND (:agent IS NULL OR agent = :agent)
+  AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = segment.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team))))
 GROUP BY agent, COALESCE(letter, '-') ORDER BY agent, letter;
 
--- name: view_queue_calls(since, until, limit)
+-- name: view_queue_calls(since, until, team, limit)
 -- A day's stays in queues in their order: each counts where it was, and the agent's part that followed it.
 SELECT v.call_id, v.queue, c.started_at, v.entered_at AS queued_at, v.left_at, v.left_why, c.ended_at,
     c.end_reason, COALESCE(c.came, 'none') AS came, COALESCE(c.went, 'none') AS went,
     CASE v.left_why WHEN 'answered' THEN c.score END AS score
 FROM visit v INDEXED BY visit_queue JOIN call c USING (call_id)
 WHERE v.entered_at >= :since AND v.entered_at < :until
+  AND (:team IS NULL OR v.queue IN (SELECT value FROM json_each(:team)))
 ORDER BY v.entered_at, v.call_id, v.number LIMIT :limit;
 
--- name: view_decisions(since, until, status, queue, emotion, at, decision_id, limit)
+-- name: view_decisions(since, until, status, queue, emotion, team, at, decision_id, limit)
 SELECT d.* FROM (
     SELECT decision_id AS id FROM decision INDEXED BY decision_list
     WHERE at >= :since AND at < :until AND (at, decision_id) < (:at, :decision_id)
       AND (:status IS NULL OR status = :status)
       AND (:queue IS NULL OR queue = :queue)
       AND (:emotion IS NULL OR emotion = :emotion)
+      AND (:team IS NULL OR queue IN (SELECT value FROM json_each(:team)))
     ORDER BY at DESC, decision_id DESC LIMIT :limit)
 JOIN decision d ON d.decision_id = id ORDER BY d.at DESC, d.decision_id DESC;
 
--- name: view_deliveries(endpoint, state, type, before, limit)
+-- name: view_deliveries(endpoint, state, type, team, before, limit)
 SELECT d.delivery_id, d.event_id, d.endpoint, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
     d.last_at, d.last_status, d.last_error, d.last_answer, d.delivered_at
 FROM (
@@ -173,10 +184,12 @@ FROM (
       AND (:endpoint IS NULL OR endpoint = :endpoint)
       AND (:state IS NULL OR state = :state)
       AND (:type IS NULL OR type = :type)
+      AND (:team IS NULL OR EXISTS (SELECT 1 FROM event e JOIN queue_of_call q ON q.call_id = e.call_id
+        WHERE e.event_id = delivery.event_id AND q.queue IN (SELECT value FROM json_each(:team))))
     ORDER BY delivery_id DESC LIMIT :limit)
 JOIN delivery d ON d.delivery_id = id JOIN event e ON e.event_id = d.event_id ORDER BY d.delivery_id DESC;
 
--- name: view_deliveries_of_call(endpoint, state, type, stream, before, limit)
+-- name: view_deliveries_of_call(endpoint, state, type, stream, team, before, limit)
 SELECT d.delivery_id, d.event_id, d.endpoint, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
     d.last_at, d.last_status, d.last_error, d.last_answer, d.delivered_at
 FROM delivery d INDEXED BY delivery_stream JOIN event e ON e.event_id = d.event_id
@@ -184,9 +197,11 @@ WHERE d.stream = :stream AND d.delivery_id < :before
   AND (:endpoint IS NULL OR d.endpoint = :endpoint)
   AND (:state IS NULL OR d.state = :state)
   AND (:type IS NULL OR d.type = :type)
+  AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = e.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team))))
 ORDER BY d.delivery_id DESC LIMIT :limit;
 
--- name: view_names(since)
+-- name: view_names(since, team)
 -- Queues and agents of a time, for the filters' lists; from name to name in the index, not through all rows.
 WITH RECURSIVE
     queues (name) AS (
@@ -199,12 +214,15 @@ WITH RECURSIVE
         SELECT (SELECT MIN(agent) FROM segment WHERE agent > name) FROM agents WHERE name IS NOT NULL)
 SELECT 'queue' AS kind, name FROM queues
 WHERE EXISTS (SELECT 1 FROM call WHERE queue = name AND started_at >= :since)
+  AND (:team IS NULL OR name IN (SELECT value FROM json_each(:team)))
 UNION ALL
 SELECT 'agent', name FROM agents
-WHERE EXISTS (SELECT 1 FROM segment WHERE agent = name AND started_at >= :since)
+WHERE EXISTS (SELECT 1 FROM segment WHERE agent = name AND started_at >= :since
+  AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = segment.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team)))))
 ORDER BY kind, name;
 
--- name: view_arms(since, until)
+-- name: view_arms(since, until, team)
 -- Customers' own means in each arm, added up: what the benefit is reckoned from.
 SELECT arm, COUNT(*) AS customers, SUM(calls) AS calls,
     COUNT(score) AS score_n, AVG(score) AS score_mean, COALESCE(SUM(score * score), 0) AS score_squares,
@@ -219,13 +237,17 @@ FROM (
     FROM call
     WHERE started_at >= :since AND started_at < :until AND ended_at IS NOT NULL
       AND status IN ('ok', 'default', 'holdout')
+      AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = call.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team))))
     GROUP BY arm, COALESCE(customer_key, call_id))
 GROUP BY arm;
 
 -- name: corrections_of_call(call_id)
 SELECT * FROM correction WHERE call_id = :call_id ORDER BY at, t0;
 
--- name: view_call(call_id)
+-- name: view_call(call_id, team)
 SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
         FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits
-FROM call c WHERE call_id = :call_id;
+FROM call c WHERE call_id = :call_id
+  AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = c.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team))));

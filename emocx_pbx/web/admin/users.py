@@ -8,6 +8,8 @@ from emocx_pbx.deeds.users import add_user, change_user, delete_user, new_link
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import User
 from emocx_pbx.web.admin.shared import form_of, page
+from emocx_pbx.web.filters import NOTHING
+from emocx_pbx.web.guards import form_of as fields
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of, user_of
 from emocx_pbx.web.parts import parts_of
@@ -17,11 +19,30 @@ from emocx_pbx.web.render import see_other
 async def _page(
     request: web.Request, status: int = 200, problem: str = "", link: str = "", **given: str
 ) -> web.Response:
-    accounts = parts_of(request).store.accounts
+    users = await parts_of(request).store.accounts.users()
     return page(
-        request, "users", status=status, users=await accounts.users(), agents=await accounts.known_agents(),
-        problem=problem, link=link, given=given,
+        request, "users", status=status, users=users, agent_choices=await _agents(request),
+        queues=await _queues(request), chosen=await _chosen(request), problem=problem, link=link, given=given,
     )  # fmt: skip
+
+
+async def _agents(request: web.Request, present: str | None = None) -> list[tuple[str, str]]:
+    """Who can be made a user: members of Asterisk's queues, and agents who have had a call; as a choice."""
+    parts = parts_of(request)
+    members = {agent for queue in parts.queues().values() for agent in queue.agents}
+    known = members | set(await parts.store.accounts.known_agents()) | ({present} if present else set())
+    return [("", NOTHING), *((name, name) for name in sorted(known, key=str.casefold))]
+
+
+async def _queues(request: web.Request) -> list[str]:
+    """Which can be given to a supervisor: Asterisk's, and those that have had a call."""
+    parts = parts_of(request)
+    return sorted({*parts.queues(), *(await parts.store.views.names()).queues}, key=str.casefold)
+
+
+async def _chosen(request: web.Request) -> list[str]:
+    """The queues ticked in the form that was sent."""
+    return (await fields(request)).getall("queue", []) if request.method == "POST" else []
 
 
 @allow("admin")
@@ -37,8 +58,9 @@ async def add(request: web.Request) -> web.StreamResponse:
     accounts = parts_of(request).store.accounts
     try:
         user = await add_user(
-            accounts, form.get("name", ""), form.get("role", ""), form.get("agent", ""), actor_of(request)
-        )
+            accounts, form.get("name", ""), form.get("role", ""), form.get("agent", ""), actor_of(request),
+            await _chosen(request),
+        )  # fmt: skip
     except InputError as error:
         return await _page(request, 422, str(error), **form)
     return await _with_link(request, user)
@@ -54,18 +76,20 @@ async def _one(request: web.Request, shown: User, status: int = 200, problem: st
     accounts = parts_of(request).store.accounts
     return page(
         request, "users", template="admin/user.html", status=status, shown=shown, problem=problem,
-        sessions=await accounts.sessions_of(shown.user_id), agents=await accounts.known_agents(),
+        sessions=await accounts.sessions_of(shown.user_id), agent_choices=await _agents(request, shown.agent),
+        queues=sorted({*await _queues(request), *(shown.queues or ())}, key=str.casefold),
+        chosen=shown.queues or (),
     )  # fmt: skip
 
 
 @allow("admin")
 async def change(request: web.Request) -> web.StreamResponse:
-    """Another role or agent, disabled or enabled again."""
+    """Another role, agent or team, disabled or enabled again."""
     shown, form = await _user(request), await form_of(request)
     try:
         await change_user(
             parts_of(request).store.accounts, shown.user_id, form.get("role", ""), form.get("agent", ""),
-            actor_of(request), disabled=form.get("disabled") == "1",
+            actor_of(request), disabled=form.get("disabled") == "1", queues=await _chosen(request),
         )  # fmt: skip
     except InputError as error:
         return await _one(request, shown, 422, str(error))

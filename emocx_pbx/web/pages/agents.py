@@ -14,7 +14,7 @@ from emocx_pbx.store.lists import place_of_grade
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import user_of
 from emocx_pbx.web.numbers import finite, whole
-from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, period
+from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, only_queues, period
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.agents import BINS, CAME, AgentsView, agents_view
@@ -59,11 +59,11 @@ async def download(request: web.Request) -> web.StreamResponse:
     which = GradeFilter(
         since=parts.clock() - days_of(request) * DAY_S, agent=own if own is not None else name
     )
-    views = parts.store.views
+    views, team = parts.store.views, only_queues(request)
     return await csv_answer(
         request,
         "grades.csv",
-        lambda limit, after: views.grades(which, limit, after),
+        lambda limit, after: views.grades(which, limit, after, team),
         place_of_grade,
         GradedPart,
     )
@@ -74,10 +74,17 @@ async def _one(request: web.Request, name: str) -> web.StreamResponse:
     parts = parts_of(request)
     view = await _view(request, days, None, name)
     which = GradeFilter(since=parts.clock() - days * DAY_S, agent=name)
-    found = await parts.store.views.grades(which, limit=PAGE + 1, after=_after(request))
+    found = await parts.store.views.grades(
+        which, limit=PAGE + 1, after=_after(request), team=only_queues(request)
+    )
     shown = found[:PAGE]
     leads = user_of(request).role != "agent"
-    if leads and not view.rows and not shown and name not in (await parts.store.views.names()).agents:
+    if (
+        leads
+        and not view.rows
+        and not shown
+        and name not in (await parts.store.views.names(team=only_queues(request))).agents
+    ):
         raise web.HTTPNotFound
     context: Mapping[str, Any] = {
         "agent": name,
@@ -95,9 +102,10 @@ async def _view(request: web.Request, days: int, emotion: str | None, only: str 
     parts = parts_of(request)
     now = parts.clock()
     since = now - days * DAY_S
-    cells = await parts.store.views.agents_by_cell(since, now, (now - since) / BINS)
+    team = only_queues(request)
+    cells = await parts.store.views.agents_by_cell(since, now, (now - since) / BINS, team)
     letters: dict[str, dict[str, int]] = {}
-    for found in await parts.store.views.agents_by_letter(since, now):
+    for found in await parts.store.views.agents_by_letter(since, now, team=team):
         letters.setdefault(found.agent, {})[found.letter] = found.parts
     return agents_view(cells, letters, since, now, emotion, only)
 

@@ -12,7 +12,7 @@ from emocx_pbx.errors import InputError
 from emocx_pbx.store.list_rows import CallFilter, CallItem, Outcome, Place
 from emocx_pbx.store.lists import place_of_call
 from emocx_pbx.web.identity.access import allow
-from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent
+from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, only_queues
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.agents import LETTERS
@@ -31,11 +31,12 @@ async def calls(request: web.Request) -> web.StreamResponse:
     """Calls, newest first."""
     parts = parts_of(request)
     views, now, own = parts.store.views, parts.clock(), only_agent(request)
+    team = only_queues(request)
     chosen = {name: request.query.get(name, "").strip() for name in _FILTERS}
     which = _filter(request, chosen, now, own)
-    found = await views.calls(which, limit=PAGE + 1, after=_after(request), own=own)
+    found = await views.calls(which, limit=PAGE + 1, after=_after(request), own=own, team=team)
     shown, more = found[:PAGE], len(found) > PAGE
-    names = await views.names(now - 90 * DAY_S)
+    names = await views.names(now - 90 * DAY_S, team)
     return render(
         request,
         "calls.html",
@@ -59,9 +60,13 @@ async def download(request: web.Request) -> web.StreamResponse:
     parts, own = parts_of(request), only_agent(request)
     chosen = {name: request.query.get(name, "").strip() for name in _FILTERS}
     which = _filter(request, chosen, parts.clock(), own)
-    views = parts.store.views
+    views, team = parts.store.views, only_queues(request)
     return await csv_answer(
-        request, "calls.csv", lambda limit, after: views.calls(which, limit, after), place_of_call, CallItem
+        request,
+        "calls.csv",
+        lambda limit, after: views.calls(which, limit, after, own, team),
+        place_of_call,
+        CallItem,
     )
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from emocx_pbx.errors import InputError
 from emocx_pbx.sheet import BOM, lines
 from emocx_pbx.web.identity.access import allow
-from emocx_pbx.web.pages.shared import day_of
+from emocx_pbx.web.pages.shared import day_of, only_queues
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.queues import queues_view
@@ -44,7 +44,8 @@ async def download(request: web.Request) -> web.StreamResponse:
     parts, within = parts_of(request), _within(request)
     now = parts.clock()
     day, begin, end = day_of(request, now)
-    view = queues_view(await parts.store.views.queue_calls(begin, end), begin, now, None, within)
+    team = only_queues(request)
+    view = queues_view(await parts.store.views.queue_calls(begin, end, team=team), begin, now, None, within)
     head = ("day", *_COLUMNS, f"answered_within_{within}_s")
     rows = [
         (day.isoformat(), *(getattr(row, name) for name in _COLUMNS), row.in_time_share) for row in view.rows
@@ -65,10 +66,15 @@ async def queues(request: web.Request) -> web.StreamResponse:
     now = parts.clock()
     day, begin, end = day_of(request, now)
     today = begin <= now < end
-    calls = await parts.store.views.queue_calls(begin, end)
+    team = only_queues(request)
+    calls = await parts.store.views.queue_calls(begin, end, team=team)
     states = None
     if today:
-        states = {n: (q.waiting, q.longest_wait_s, q.available) for n, q in parts.queues().items()}
+        states = {
+            n: (q.waiting, q.longest_wait_s, q.available)
+            for n, q in parts.queues().items()
+            if team is None or n in team
+        }
     return render(
         request,
         "queues.html",

@@ -9,10 +9,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
+from emocx_pbx.store.list_rows import Team
 from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.web.identity.sessions import user_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.seen import as_seen
+from emocx_pbx.web.seen import as_seen, own_of, team_of
 from emocx_pbx.web.strings import t
 from emocx_pbx.web.zone import zone_of
 
@@ -40,8 +41,12 @@ def period(days: int, keep: str = "") -> Mapping[str, Any]:
 
 def only_agent(request: web.Request) -> str | None:
     """The agent to whose calls the viewer is restricted; None for those who see all."""
-    user = user_of(request)
-    return (user.agent or "") if user.role == "agent" else None
+    return own_of(user_of(request))
+
+
+def only_queues(request: web.Request) -> Team:
+    """The queues to whose calls the viewer is restricted; None for those who see all."""
+    return team_of(user_of(request))
 
 
 def day_of(request: web.Request, now: float) -> tuple[date, float, float]:
@@ -70,7 +75,7 @@ async def seen_call(request: web.Request) -> CallDetail:
         HTTPNotFound: there is none, or (said alike) it is not his.
     """
     detail = await parts_of(request).store.call(request.match_info["call_id"])
-    seen = as_seen(detail, only_agent(request)) if detail is not None else None
+    seen = as_seen(detail, only_agent(request), only_queues(request)) if detail is not None else None
     if seen is None:
         raise web.HTTPNotFound(text=t("errors.e404", ""))
     return seen

@@ -23,7 +23,7 @@ from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import AlertsQuery, CallsExport, CallsQuery, CallsSheet, CorrectionBody
 from emocx_pbx.web.v1.shapes_out import AlertPage, CallAnswer, CallPage, ReadingItem
 from emocx_pbx.web.v1.table import CSV, Answer, Endpoint, get, post
-from emocx_pbx.web.v1.who import only_agent
+from emocx_pbx.web.v1.who import must_see, only_agent, only_queues
 
 
 def call_filter(query: CallsExport, agent: str | None) -> CallFilter:
@@ -49,7 +49,7 @@ async def list_calls(request: web.Request) -> web.Response:
     query = query_of(request, CallsQuery)
     own = only_agent(request)
     found = await parts_of(request).store.views.calls(
-        call_filter(query, own), query.limit + 1, place_of(query.cursor), own
+        call_filter(query, own), query.limit + 1, place_of(query.cursor), own, only_queues(request)
     )
     shown = found[: query.limit]
     more = cursor_of(place_of_call(shown[-1])) if len(found) > query.limit else None
@@ -60,11 +60,11 @@ async def list_calls(request: web.Request) -> web.Response:
 async def get_call(request: web.Request) -> web.Response:
     """One call with its decision, segments, readings and grades."""
     store, call_id = parts_of(request).store, request.match_info["call_id"]
-    own = only_agent(request)
+    own, team = only_agent(request), only_queues(request)
     item, detail, corrected = await asyncio.gather(
-        store.views.call(call_id, own), store.call(call_id), store.views.corrections_of_call(call_id)
+        store.views.call(call_id, own, team), store.call(call_id), store.views.corrections_of_call(call_id)
     )
-    seen = as_seen(detail, own) if detail is not None else None
+    seen = as_seen(detail, own, team) if detail is not None else None
     if item is None or seen is None:
         raise web.HTTPNotFound(text="no such call")
     answer = CallAnswer(
@@ -104,6 +104,7 @@ async def correct_reading(request: web.Request) -> web.Response:
     """Say what a reading should have said; kept as a label for training."""
     body, parts = await body_of(request, CorrectionBody), parts_of(request)
     call_id, by = request.match_info["call_id"], actor_of(request)
+    await must_see(request, call_id)
     row = await corrections.correct_reading(
         parts.store, call_id, body.t0, body.t1, body.emotion, body.reason, parts.clock(), by
     )
@@ -116,7 +117,7 @@ async def list_alerts(request: web.Request) -> web.Response:
     query = query_of(request, AlertsQuery)
     since = -math.inf if query.since is None else query.since
     until = math.inf if query.until is None else query.until
-    rows = await parts_of(request).store.alerts(since, until, query.limit)
+    rows = await parts_of(request).store.alerts(since, until, query.limit, only_queues(request))
     return json_answer(request, AlertPage(rows))
 
 
@@ -124,9 +125,9 @@ async def list_alerts(request: web.Request) -> web.Response:
 async def export_calls(request: web.Request) -> web.StreamResponse:
     """Calls as CSV, newest first, streamed: any number of them."""
     query = query_of(request, CallsSheet)
-    views, which = parts_of(request).store.views, call_filter(query, None)
+    views, which, team = parts_of(request).store.views, call_filter(query, None), only_queues(request)
     return await csv_answer(
-        request, "calls.csv", lambda limit, after: views.calls(which, limit, after), place_of_call,
+        request, "calls.csv", lambda limit, after: views.calls(which, limit, after, team=team), place_of_call,
         CallItem, query.zone,
     )  # fmt: skip
 

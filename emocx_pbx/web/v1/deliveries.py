@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from emocx_pbx.deeds.replay import Which, replay
+from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.store.list_rows import DeliveryFilter
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.identity.sessions import actor_of
@@ -14,6 +15,7 @@ from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import DeliveriesQuery, ReplayBody
 from emocx_pbx.web.v1.shapes_out import DeliveryPage, Replayed
 from emocx_pbx.web.v1.table import Answer, Endpoint, get, post
+from emocx_pbx.web.v1.who import must_see, only_queues
 
 
 @scoped("webhooks:read", "admin", "supervisor")
@@ -21,7 +23,7 @@ async def list_deliveries(request: web.Request) -> web.Response:
     """Deliveries, newest first, and receivers that are disabled."""
     query, store = query_of(request, DeliveriesQuery), parts_of(request).store
     which = DeliveryFilter(query.endpoint, query.state, query.type, query.call_id)
-    rows = await store.views.deliveries(which, query.limit + 1, query.before)
+    rows = await store.views.deliveries(which, query.limit + 1, query.before, only_queues(request))
     shown = rows[: query.limit]
     more = shown[-1].delivery_id if len(rows) > query.limit else None
     return json_answer(request, DeliveryPage(shown, more, await store.disabled_endpoints()))
@@ -35,6 +37,11 @@ async def replay_deliveries(request: web.Request) -> web.Response:
     which = Which(
         body.endpoint, body.event_id, body.call_id, body.type, body.since, body.until, failed=body.failed
     )
+    if only_queues(request) is not None:
+        # Events of other queues must not be found out by asking for them again.
+        if body.call_id is None:
+            raise NotAllowedError("call_id: say which call; you see the queues given to you")
+        await must_see(request, body.call_id)
     return json_answer(request, Replayed(await replay(parts_of(request).store, which, actor_of(request))))
 
 
@@ -52,7 +59,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "webhooks",
         {200: Answer("How many deliveries will be sent again.", Replayed)},
         body=ReplayBody,
-        refusals=(404,),
+        refusals=(403, 404),
         headers=HEADERS,
     ),
 )

@@ -20,7 +20,7 @@ from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import DisputeBody, GradesExport, GradesQuery, GradesSheet, OverrideBody
 from emocx_pbx.web.v1.shapes_out import GradeItem, GradePage
 from emocx_pbx.web.v1.table import CSV, Answer, Endpoint, get, post
-from emocx_pbx.web.v1.who import only_agent
+from emocx_pbx.web.v1.who import must_see, only_agent, only_queues
 
 
 def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:
@@ -41,7 +41,10 @@ async def list_grades(request: web.Request) -> web.Response:
     """Graded parts of calls with their valid grades, newest first; agents get their own."""
     query = query_of(request, GradesQuery)
     found = await parts_of(request).store.views.grades(
-        grade_filter(query, only_agent(request)), query.limit + 1, place_of(query.cursor)
+        grade_filter(query, only_agent(request)),
+        query.limit + 1,
+        place_of(query.cursor),
+        only_queues(request),
     )
     shown = found[: query.limit]
     more = cursor_of(place_of_grade(shown[-1])) if len(found) > query.limit else None
@@ -53,9 +56,9 @@ async def export_grades(request: web.Request) -> web.StreamResponse:
     """Graded parts as CSV, newest first, streamed: any number of them."""
     views = parts_of(request).store.views
     query = query_of(request, GradesSheet)
-    which = grade_filter(query, None)
+    which, team = grade_filter(query, None), only_queues(request)
     return await csv_answer(
-        request, "grades.csv", lambda limit, after: views.grades(which, limit, after), place_of_grade,
+        request, "grades.csv", lambda limit, after: views.grades(which, limit, after, team), place_of_grade,
         GradedPart, query.zone,
     )  # fmt: skip
 
@@ -67,6 +70,7 @@ async def override_grade(request: web.Request) -> web.Response:
     body, parts = await body_of(request, OverrideBody), parts_of(request)
     rubric = await deeds.rubric_in_force(parts.store, parts.settings.rubric_path())
     call_id, index = request.match_info["call_id"], _segment_of(request)
+    await must_see(request, call_id)
     row = await deeds.override(
         parts.store, rubric, call_id, index, body.score, body.reason, actor_of(request)
     )
@@ -79,6 +83,7 @@ async def dispute_grade(request: web.Request) -> web.Response:
     """Contest a grade; an agent only their own. A supervisor answers by overriding it."""
     body, store = await body_of(request, DisputeBody), parts_of(request).store
     call_id, index = request.match_info["call_id"], _segment_of(request)
+    await must_see(request, call_id)
     row = await deeds.dispute(store, call_id, index, body.reason, actor_of(request), own=only_agent(request))
     return json_answer(request, item_of(row), 201)
 

@@ -16,7 +16,7 @@ from emocx_pbx.web.identity.sessions import visitor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.v1.feeds import feeds_of
 from emocx_pbx.web.v1.table import EVENTS, Answer, Endpoint, get
-from emocx_pbx.web.v1.who import only_agent
+from emocx_pbx.web.v1.who import only_agent, only_queues
 
 #: A watcher who takes nothing for this long is gone, or too slow to be of use.
 WRITE_DEADLINE_S: Final = 10.0
@@ -34,7 +34,7 @@ HEADERS: Final = {
 @scoped("live:read", "admin", "supervisor", "agent")
 async def get_live(request: web.Request) -> web.Response:
     """All calls that wait and talk now, and those that ended last; agents get their own."""
-    body = msgspec.json.encode(parts_of(request).live.snapshot(only_agent(request)))
+    body = msgspec.json.encode(parts_of(request).live.snapshot(only_agent(request), only_queues(request)))
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
@@ -71,7 +71,8 @@ async def _write_all(request: web.Request, response: web.StreamResponse, feed: L
     last_id = request.headers.get("Last-Event-ID", "") or request.query.get("last_event_id", "")
     with suppress(ConnectionResetError, TimeoutError):
         await _write(response, b"retry: %d\n\n" % RETRY_MS)
-        async with aclosing(feed.events(last_id, only_agent(request))) as events:
+        seen = feed.events(last_id, only_agent(request), team=only_queues(request))
+        async with aclosing(seen) as events:
             async for event in events:
                 await _write(response, event)
 

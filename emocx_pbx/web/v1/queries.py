@@ -20,6 +20,7 @@ from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import DecisionsQuery, PreviewBody, QueryBody
 from emocx_pbx.web.v1.shapes_out import DecisionItem, DecisionPage, Preview, QueryAnswer
 from emocx_pbx.web.v1.table import Answer, Endpoint, get, post
+from emocx_pbx.web.v1.who import only_queues
 
 
 @scoped("queries:write", "admin", "supervisor")
@@ -81,6 +82,7 @@ async def list_decisions(request: web.Request) -> web.Response:
         query.emotion,
         query.limit + 1,
         place_of(query.cursor),
+        only_queues(request),
     )
     shown = rows[: query.limit]
     end: Place | None = place_of_decision(shown[-1]) if len(rows) > query.limit else None
@@ -91,8 +93,11 @@ async def list_decisions(request: web.Request) -> web.Response:
 @scoped("calls:read", "admin", "supervisor")
 async def get_decision(request: web.Request) -> web.Response:
     """One decision."""
-    row = await parts_of(request).store.decision(request.match_info["decision_id"])
-    if row is None:
+    row, team = (
+        await parts_of(request).store.decision(request.match_info["decision_id"]),
+        only_queues(request),
+    )
+    if row is None or (team is not None and row.decision.queue not in team):
         raise web.HTTPNotFound(text="no such decision")
     return json_answer(request, DecisionItem(row.decision, row.call_id, row.customer_key, row.text))
 

@@ -17,6 +17,7 @@ from emocx_pbx.web.v1.answers import json_answer, query_of
 from emocx_pbx.web.v1.shapes_in import DayQuery
 from emocx_pbx.web.v1.shapes_out import QueueItem, QueuesAnswer
 from emocx_pbx.web.v1.table import Answer, Endpoint, get
+from emocx_pbx.web.v1.who import only_queues
 
 DAY_S = 86_400.0
 MAX_DAYS = 31
@@ -30,8 +31,10 @@ async def list_queues(request: web.Request) -> web.Response:
     since = until - DAY_S if query.since is None else query.since
     if not 0 <= until - since <= MAX_DAYS * DAY_S:
         raise InputError(f"query: since: expected at most {MAX_DAYS} days before until, and not after it")
-    calls = await parts.store.views.queue_calls(since, until)
-    return json_answer(request, QueuesAnswer(since, until, queue_items(calls, parts.queues())))
+    team = only_queues(request)
+    calls = await parts.store.views.queue_calls(since, until, team=team)
+    states = {name: state for name, state in parts.queues().items() if team is None or name in team}
+    return json_answer(request, QueuesAnswer(since, until, queue_items(calls, states)))
 
 
 def queue_items(calls: Iterable[QueueCall], states: Mapping[str, QueueState]) -> list[QueueItem]:

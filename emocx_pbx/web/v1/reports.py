@@ -19,7 +19,7 @@ from emocx_pbx.web.v1.answers import json_answer, query_of
 from emocx_pbx.web.v1.shapes_in import PeriodQuery
 from emocx_pbx.web.v1.shapes_out import AgentItem, AgentsAnswer, BenefitAnswer, EstimateItem
 from emocx_pbx.web.v1.table import Answer, Endpoint, get
-from emocx_pbx.web.v1.who import only_agent
+from emocx_pbx.web.v1.who import only_agent, only_queues
 
 DAY_S: Final = 86_400.0
 #: Standard deviations of a 95 % interval.
@@ -39,10 +39,10 @@ def _period(request: web.Request) -> tuple[float, float]:
 async def list_agents(request: web.Request) -> web.Response:
     """Agents by how their customers may be expected to fare, with uncertainty; agents get only themselves."""
     since, until = _period(request)
-    views, own = parts_of(request).store.views, only_agent(request)
-    cells = await views.agents_by_cell(since, until, (until - since) / BINS)
+    views, own, team = parts_of(request).store.views, only_agent(request), only_queues(request)
+    cells = await views.agents_by_cell(since, until, (until - since) / BINS, team)
     letters: dict[str, dict[str, int]] = defaultdict(dict)
-    for row in await views.agents_by_letter(since, until, own):
+    for row in await views.agents_by_letter(since, until, own, team):
         letters[row.agent][row.letter] = row.parts
     return json_answer(request, AgentsAnswer(since, until, agent_items(cells, letters, since, until, own)))
 
@@ -99,7 +99,7 @@ def _bounds(estimate: Estimate) -> tuple[float, float, float]:
 async def get_benefit(request: web.Request) -> web.Response:
     """Routed customers against the holdout: differences with 95 % intervals, or that none can be told."""
     since, until = _period(request)
-    arms = await parts_of(request).store.views.arms(since, until)
+    arms = await parts_of(request).store.views.arms(since, until, only_queues(request))
     calls = sum(arm.calls for arm in arms.values())
     return json_answer(request, BenefitAnswer(since, until, calls, compared(arms)))
 
