@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emocx_pbx.commands.shared import add_common, local, read_settings, show
-from emocx_pbx.errors import InputError
+from emocx_pbx.commands.shared import add_common, ask, local, read_settings, show
 
 if TYPE_CHECKING:
     from emocx_pbx.service.backup import Manifest
@@ -53,20 +51,12 @@ def _restore(args: argparse.Namespace) -> int:
         show(args, _facts(manifest), lambda: f"{args.file}: whole; {_words(manifest)}")
         return 0
     if not args.yes:
-        _ask(f"replace {settings.store_path()} by {_words(manifest)}?")
+        ask(f"replace {settings.store_path()} by {_words(manifest)}?")
     manifest, kept, left = restore(settings, args.file, now=time.time())
     result = {**_facts(manifest), "kept": [str(p) for p in kept], "not_restored": left}
     lines = [f"restored: {_words(manifest)}", *[f"kept what was there: {p}" for p in kept], *left]
     show(args, result, lambda: "\n".join(lines))
     return 0
-
-
-def _ask(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise InputError(f"{question} Say --yes")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise InputError("nothing was changed")
 
 
 def _facts(manifest: Manifest) -> dict[str, object]:

@@ -202,3 +202,16 @@ class Progress:
         """Leave the line."""
         if self._on and self._shown >= 0:
             print("\r\x1b[K", end="", file=self._stream, flush=True)
+
+
+def ask(question: str) -> None:
+    """Ask before what can't be undone.
+
+    Raises:
+        InputError: the answer is not yes, or nobody is there to answer.
+    """
+    if not sys.stdin.isatty():
+        raise InputError(f"{question} Say --yes")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise InputError("nothing was changed")

@@ -32,6 +32,7 @@ async def erase(
     by: Actor,
     country: str = "",
     forget: Callable[[Sequence[str]], None] = lambda calls: None,
+    dry: bool = False,
 ) -> Erased:
     """Forget a customer everywhere: rows, events, kept answers, exports, and calls that go on.
 
@@ -42,6 +43,7 @@ async def erase(
         by: who does it; the audit log does not say whom.
         country: of numbers written nationally.
         forget: told the calls that go on, so that what is held of them in memory is forgotten too.
+        dry: tell what would go, and change nothing.
 
     Returns:
         What went; if it is not `settled`, say TRACES.
@@ -52,10 +54,12 @@ async def erase(
     customer, number = (customer or "").strip() or None, (number or "").strip() or None
     if customer is None and number is None:
         raise InputError("say whom: a customer's key or a calling number")
-    erased = await store.erase(customer, spellings(number, country) if number else (), by)
-    forget(erased.live)
+    erased = await store.erase(customer, spellings(number, country) if number else (), by, dry=dry)
+    if not dry:
+        forget(erased.live)
     for folder in await store.exports():
-        erased.went("exported", await asyncio.to_thread(forget_in, Path(folder), erased.names, erased.texts))
+        gone = await asyncio.to_thread(forget_in, Path(folder), erased.names, erased.texts, dry)
+        erased.went("exported", gone)
     return erased
 
 

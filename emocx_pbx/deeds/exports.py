@@ -30,13 +30,14 @@ class Speakers:
         return hmac.new(self._key, customer.encode(), hashlib.sha256).hexdigest()[:12]
 
 
-def forget_in(folder: Path, names: Collection[str], texts: Collection[str]) -> int:
+def forget_in(folder: Path, names: Collection[str], texts: Collection[str], dry: bool = False) -> int:
     """Remove a customer's clips and messages from a folder that was exported to.
 
     Args:
         folder: of `export`; one that was moved away meanwhile is left to whoever moved it.
         names: what the customer may have been named by: keys, numbers, call ids.
         texts: of the customer's queries.
+        dry: tell what would go, and remove nothing.
 
     Returns:
         How many clips and messages went.
@@ -57,16 +58,16 @@ def forget_in(folder: Path, names: Collection[str], texts: Collection[str]) -> i
             return True
         return False
 
-    gone = _drop(folder / "clips.csv", of_them)
-    gone += _drop(folder / "messages.csv", lambda row: row.get("text") in texts)
-    for name in audio - {""}:
+    gone = _drop(folder / "clips.csv", of_them, dry)
+    gone += _drop(folder / "messages.csv", lambda row: row.get("text") in texts, dry)
+    for name in audio - {""} if not dry else ():
         path = (folder / name).resolve()
         if path.is_relative_to(folder.resolve()):
             path.unlink(missing_ok=True)
     return gone
 
 
-def _drop(table: Path, gone: Callable[[dict[str, str]], bool]) -> int:
+def _drop(table: Path, gone: Callable[[dict[str, str]], bool], dry: bool) -> int:
     """Write a table anew without some rows; how many those were."""
     if not table.is_file():
         return 0
@@ -74,8 +75,8 @@ def _drop(table: Path, gone: Callable[[dict[str, str]], bool]) -> int:
         reader = csv.DictReader(f)
         names, rows = list(reader.fieldnames or ()), list(reader)
     kept = [row for row in rows if not gone(row)]
-    if len(kept) == len(rows):
-        return 0
+    if dry or len(kept) == len(rows):
+        return len(rows) - len(kept)
     draft = table.with_suffix(".new")
     with draft.open("w", encoding="utf-8", newline="") as f:
         writer = csv.DictWriter(f, names, lineterminator="\n")

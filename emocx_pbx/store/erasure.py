@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +58,10 @@ class Erased:
             self.counts[kind] = self.counts.get(kind, 0) + number
 
 
+class _TakenBackError(Exception):
+    """Rolls a rehearsal back."""
+
+
 class Erasure(Grades):
     """The part of the Store that forgets."""
 
@@ -66,6 +71,7 @@ class Erasure(Grades):
         callers: Sequence[str] = (),
         by: Actor = SERVICE,
         settle_s: float = SETTLE_S,
+        dry: bool = False,
     ) -> Erased:
         """Remove a customer everywhere, by the CRM's key, the spellings of the calling number, or both.
 
@@ -73,6 +79,8 @@ class Erasure(Grades):
         what is written of it later. An event that a receiver is still owed is kept without personal
         fields until it is delivered. Receivers are told by `customer.erased` which calls and queries it
         was. Then `settle`.
+
+        `dry`: do it and take it back, to tell what would go.
         """
         key, numbers = customer_key or None, _json([n for n in callers if n])
         erased = Erased(personal={name for name in (customer_key, *callers) if name})
@@ -81,29 +89,44 @@ class Erasure(Grades):
         needles += [_needle("caller", number) for number in callers if number]
         # The bodies of a million events take a while to look through: not while others wait to write.
         seen = await self._connection.view_rows("events_with", needles=_json(needles))
-        async with self._connection.transaction() as c:
-            await self._find(c, erased, key, numbers)
-            for call_id in erased.calls:
-                await self._blank_stream(c, call_id, erased, live=call_id in erased.live)
-                await self._forget_call(c, call_id, call_id not in erased.live, erased)
-            for decision_id in erased.decisions:
-                await self._blank_stream(c, f"decision/{decision_id}", erased)
-                erased.went("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
-            for row in seen:
-                await self._blank_event(c, row["event_id"], erased)
-            calls = [_needle("call_id", call_id) for call_id in erased.calls]
-            decisions = [_needle("decision_id", decision_id) for decision_id in erased.decisions]
-            answers = _json([*needles, *calls, *decisions])
-            erased.went("answers", await self._sql.delete_answers_with(c, needles=answers))
-            events = []
-            if erased.counts:
-                await self._sql.open_erasure(c, at=self._clock(), asked_for=1)
-                events = self._erased_events(erased)
-                await self._add_events(c, events)
-                await self.audit.note(c, by, "privacy.erased", "a customer", None, erased.counts)
-        self._tell(events)
-        erased.settled = await self.settle(settle_s, erased.personal)
+        events: list[Any] = []
+        with suppress(_TakenBackError):
+            async with self._connection.transaction() as c:
+                await self._forget(c, erased, key, numbers, needles, seen)
+                if dry:
+                    raise _TakenBackError
+                if erased.counts:
+                    await self._sql.open_erasure(c, at=self._clock(), asked_for=1)
+                    events = self._erased_events(erased)
+                    await self._add_events(c, events)
+                    await self.audit.note(c, by, "privacy.erased", "a customer", None, erased.counts)
+        if not dry:
+            self._tell(events)
+            erased.settled = await self.settle(settle_s, erased.personal)
         return erased
+
+    async def _forget(
+        self,
+        c: aiosqlite.Connection,
+        erased: Erased,
+        key: str | None,
+        numbers: str,
+        needles: Sequence[str],
+        seen: Sequence[Row],
+    ) -> None:
+        await self._find(c, erased, key, numbers)
+        for call_id in erased.calls:
+            await self._blank_stream(c, call_id, erased, live=call_id in erased.live)
+            await self._forget_call(c, call_id, call_id not in erased.live, erased)
+        for decision_id in erased.decisions:
+            await self._blank_stream(c, f"decision/{decision_id}", erased)
+            erased.went("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
+        for row in seen:
+            await self._blank_event(c, row["event_id"], erased)
+        calls = [_needle("call_id", call_id) for call_id in erased.calls]
+        decisions = [_needle("decision_id", decision_id) for decision_id in erased.decisions]
+        answers = _json([*needles, *calls, *decisions])
+        erased.went("answers", await self._sql.delete_answers_with(c, needles=answers))
 
     async def _find(self, c: aiosqlite.Connection, erased: Erased, key: str | None, numbers: str) -> None:
         async for row in self._sql.calls_of_customer(c, customer_key=key, callers=numbers):

@@ -251,9 +251,14 @@ def test_a_module_of_no_extra_that_is_missing_is_our_fault(
 
 def test_erase(filled: Shell) -> None:
     assert "say whom" in filled.refusal("erase")
-    out, _ = filled("erase", "--customer", "cust-7")
-    assert out.startswith("erased: ") and "1 calls" in out
+    refusal = filled.refusal("erase", "--customer", "cust-7")
+    assert "1 calls" in refusal and "for good? Say --yes" in refusal
+    would, _ = filled("erase", "--customer", "cust-7", "--dry-run")
+    assert would.startswith("would erase: ") and "no calls" not in filled("calls", "list")[0]
+    out, _ = filled("erase", "--customer", "cust-7", "--yes")
+    assert out.removeprefix("erased: ") == would.removeprefix("would erase: ")
     assert filled("calls", "list")[0].strip() == "no calls"
+    assert filled("erase", "--customer", "cust-7", "--dry-run")[0].strip() == "nothing was found"
     assert filled("erase", "--customer", "cust-7")[0].strip() == "nothing was found"
 
 

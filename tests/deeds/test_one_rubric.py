@@ -98,7 +98,7 @@ async def test_what_the_command_line_does_is_in_the_audit_log(site: Site, tmp_pa
         ["grades", "recompute"],
         ["webhooks", "replay", "--all"],
         ["users", "add", "kim"],
-        ["erase", "--customer", "crm-1"],
+        ["erase", "--customer", "crm-1", "--yes"],
     ):
         assert await asyncio.to_thread(main, [*command, *config]) == 0, command
     noted = {row.action: row for row in await site.store.audit.rows(limit=100)}
@@ -120,7 +120,7 @@ async def test_an_erasure_that_is_not_done_ends_in_an_error(
 
     monkeypatch.setattr(Erasure, "settle", not_yet)
     await tell(site.store, 1)
-    command = ["erase", "--caller", "+49 1", "--config", str(tmp_path / "emocx.toml")]
+    command = ["erase", "--caller", "+49 1", "--yes", "--config", str(tmp_path / "emocx.toml")]
     assert await asyncio.to_thread(main, command) == 1
     assert "write-ahead log" in capsys.readouterr().err
     admin = await site.logged_in("admin")
