@@ -61,6 +61,8 @@ class CallItem:
     """How dialling the customer stands; None: the customer called."""
     visits: tuple[str, ...] = ()
     """Stays in queues in their order, each with how it ended, as in `care: timeout`."""
+    transfers: tuple[str, ...] = ()
+    """Who transferred to whom or where, in their order, as in `bob to eve`; an agent sees their own."""
 
 
 @dataclass(frozen=True, slots=True)

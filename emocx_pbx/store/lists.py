@@ -263,6 +263,7 @@ def _call_item(row: Row) -> CallItem:
         row["hung_up_by"],
         row["callback"],
         tuple(row["visits"].split(_SEPARATOR)) if row["visits"] else (),
+        tuple(row["transfers"].split(_SEPARATOR)) if row["transfers"] else (),
     )
 
 

@@ -16,7 +16,7 @@ from emocx_pbx.store.rows import AlertRow
 from emocx_pbx.web.identity.passwords import new_token, token_hash
 
 #: What stands in calls of other queues and nowhere else: the call, its customer, its agent, its queue.
-SECRETS = (f"{BEGIN:.0f}.2", "crm-sales", "eve", "sales", "sales-alarm", "dec_2")
+SECRETS = (f"{BEGIN:.0f}.2", "crm-sales", "zelda", "sales", "sales-alarm", "dec_2")
 CARE, SALES, BOTH = (f"{BEGIN:.0f}.{n}" for n in (1, 2, 3))
 
 
@@ -25,10 +25,10 @@ async def cora(site: Site) -> AsyncIterator[Browser]:
     """The supervisor of care; call 2 is of sales alone, call 3 went from care to billing."""
     store = site.store
     await tell(store, 1, agents=("bob",), queue="care", customer="crm-care")
-    await tell(store, 2, agents=("eve",), queue="sales", customer="crm-sales")
+    await tell(store, 2, agents=("zelda",), queue="sales", customer="crm-sales")
     await tell(store, 3, agents=("ann",), queue="billing", customer="crm-both")
     await store.save_visit(BOTH, 1, Visit("care", BEGIN + 302, BEGIN + 305, "timeout"))
-    for call_id, agent, rule in ((CARE, "bob", "care-alarm"), (SALES, "eve", "sales-alarm")):
+    for call_id, agent, rule in ((CARE, "bob", "care-alarm"), (SALES, "zelda", "sales-alarm")):
         await store.save_alerts([AlertRow(call_id, rule, 2.0, 6.0, BEGIN + 130, 0, agent, rule)])
     user = await store.accounts.add_user("cora", "supervisor", None, None, TEST, ("care",))
     cookie = new_token()
@@ -50,7 +50,7 @@ async def test_no_route_tells_of_another_queue(site: Site, cora: Browser, call_i
     site.queues = {name: site.queues["support"] for name in ("care", "sales", "billing")}
     number = call_id[-1]
     fill = {"call_id": call_id, "segment": "0", "decision_id": f"dec_{number}", "part": "0", "reading": "0",
-            "agent": {"1": "bob", "2": "eve", "3": "ann"}[number]}  # fmt: skip
+            "agent": {"1": "bob", "2": "zelda", "3": "ann"}[number]}  # fmt: skip
     answered = 0
     for resource in site.app.router.resources():
         path = resource.canonical
@@ -75,7 +75,7 @@ async def test_what_was_in_the_queue_is_seen_whole_also_what_came_from_it_to_ano
     _, sheet = await text(cora, "/calls.csv")
     assert sheet.count("\n") == 3 and "ann" in sheet
     _, grades = await text(cora, "/api/v1/grades.csv")
-    assert grades.count("\n") == 3 and "eve" not in grades
+    assert grades.count("\n") == 3 and "zelda" not in grades
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_the_live_feed_tells_of_the_queue_from_when_a_call_joins_it(site: 
     assert '"1.1"' in now and '"1.2"' not in now
     events = site.live.events("life-0", team=frozenset({"care"}))
     assert b"snapshot" not in (first := await anext(events)) and b'"1.1"' in first
-    talking(board, sales, "eve", 3.0, "sales")  # type: ignore[arg-type]
+    talking(board, sales, "zelda", 3.0, "sales")  # type: ignore[arg-type]
     later = waiting(board, "1.3", 4.0, "care")  # type: ignore[arg-type]
     assert b'"1.3"' in await anext(events)
     talking(board, later, "ann", 5.0, "billing")  # type: ignore[arg-type]

@@ -47,7 +47,9 @@ UPDATE call SET alerts = alerts + 1 WHERE call_id = :call_id;
 -- Newest first, after (at, call_id); filtered within the index call_list. `team`: only calls that were in one of these
 -- queues, a JSON list.
 SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
-        FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits FROM (
+        FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits,
+    (SELECT group_concat(agent || ' to ' || ended_to, char(31))
+        FROM (SELECT * FROM segment s WHERE s.call_id = c.call_id AND ended_to <> '' ORDER BY number)) AS transfers FROM (
     SELECT call_id AS id FROM call INDEXED BY call_list
     WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
       AND (:queue IS NULL OR queue = :queue)
@@ -72,6 +74,9 @@ SELECT * FROM (
         answered_at, disposition, hung_up_by, callback,
         (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
          FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits,
+        (SELECT group_concat(agent || ' to ' || ended_to, char(31))
+         FROM (SELECT * FROM segment s WHERE s.call_id = c.call_id AND s.agent = :own AND ended_to <> ''
+               ORDER BY number)) AS transfers,
         char(31) || :own || char(31) AS agents,
         (SELECT SUM(COALESCE(s.ended_at, s.started_at) - s.started_at) FROM segment s
          WHERE s.call_id = c.call_id AND s.agent = :own) AS talk_s,
@@ -247,7 +252,9 @@ SELECT * FROM correction WHERE call_id = :call_id ORDER BY at, t0;
 
 -- name: view_call(call_id, team)
 SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
-        FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits
+        FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits,
+    (SELECT group_concat(agent || ' to ' || ended_to, char(31))
+        FROM (SELECT * FROM segment s WHERE s.call_id = c.call_id AND ended_to <> '' ORDER BY number)) AS transfers
 FROM call c WHERE call_id = :call_id
   AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = c.call_id
         AND q.queue IN (SELECT value FROM json_each(:team))));

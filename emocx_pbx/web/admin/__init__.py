@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.web.admin import audit, check, models, overview, policy, retention, tokens, users, webhooks
+from emocx_pbx.web.admin import (
+    audit,
+    check,
+    models,
+    overview,
+    policy,
+    retention,
+    sheets,
+    tokens,
+    users,
+    webhooks,
+)
 
-_PAGES = (overview, users, tokens, webhooks, policy, models, check, retention, audit)
+_PAGES = (overview, sheets, users, tokens, webhooks, policy, models, check, retention, audit)
 
 
 def routes() -> list[web.RouteDef]:

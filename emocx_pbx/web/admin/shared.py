@@ -26,6 +26,8 @@ SECTIONS: Final = (
     ("audit", "/admin/audit"),
 )
 
+#: Pages whose list has a download: `admin/sheets.py`.
+SHEETS: Final = frozenset({"users", "tokens", "webhooks", "models"})
 DAY_S: Final = 86_400.0
 
 
@@ -36,7 +38,8 @@ def page(request: web.Request, section: str, *, status: int = 200, **context: An
     """
     done = f"admin.done.{request.query.get('done', '')}"
     told = t(done) if request.method == "GET" and done in texts() else ""
-    context = {"problem": "", "template": f"admin/{section}.html", **context}
+    sheet = f"/admin/{section}.csv" if section in SHEETS and "template" not in context else ""
+    context = {"problem": "", "template": f"admin/{section}.html", "sheet": sheet, **context}
     template = context.pop("template")
     return render(request, template, status=status, section=section, sections=SECTIONS, done=told, **context)
 

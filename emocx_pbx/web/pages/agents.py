@@ -18,7 +18,7 @@ from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, only_queues, 
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.agents import BINS, CAME, AgentsView, agents_view
-from emocx_pbx.web.v1.export import csv_answer
+from emocx_pbx.web.v1.export import csv_answer, short_csv
 
 #: Graded parts on one page.
 PAGE: Final = 25
@@ -33,6 +33,20 @@ async def agents(request: web.Request) -> web.StreamResponse:
     view = await _view(request, days, emotion)
     keep = urlencode({"emotion": emotion}) if emotion else ""
     return render(request, "agents.html", view=view, **period(days, keep))
+
+
+@allow("admin", "supervisor")
+async def ranking(request: web.Request) -> web.StreamResponse:
+    """The ranking for a spreadsheet."""
+    days = days_of(request)
+    view = await _view(request, days, None)
+    head = ("agent", "best_place", "worst_place", "estimate", "low", "high", "graded", "insufficient")
+    rows = [
+        (row.agent, row.best_place, row.worst_place, round(row.estimate.mean, 2), round(row.estimate.low, 2),
+         round(row.estimate.high, 2), row.graded, row.insufficient)
+        for row in view.rows
+    ]  # fmt: skip
+    return short_csv(request, "agents.csv", head, rows)
 
 
 @allow("agent")
@@ -134,6 +148,7 @@ def routes() -> list[web.RouteDef]:
     """Where they are."""
     return [
         web.get("/agents", agents),
+        web.get("/agents.csv", ranking),
         web.get("/grades.csv", download),
         web.get("/agents/me", me),
         web.get("/agents/{agent}", agent),

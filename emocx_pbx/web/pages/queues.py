@@ -8,12 +8,12 @@ from typing import Final
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.sheet import BOM, lines
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import day_of, only_queues
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.queues import queues_view
+from emocx_pbx.web.v1.export import short_csv
 
 #: Seconds that count as answered in time.
 WITHIN: Final = (10, 20, 30, 60, 120)
@@ -50,13 +50,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     rows = [
         (day.isoformat(), *(getattr(row, name) for name in _COLUMNS), row.in_time_share) for row in view.rows
     ]
-    return web.Response(
-        body=(BOM + lines([head, *rows])).encode(),
-        headers={
-            "Content-Type": "text/csv; charset=utf-8",
-            "Content-Disposition": f'attachment; filename="queues-{day.isoformat()}.csv"',
-        },
-    )
+    return short_csv(request, f"queues-{day.isoformat()}.csv", head, rows)
 
 
 @allow("admin", "supervisor")

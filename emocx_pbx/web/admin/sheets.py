@@ -1,0 +1,102 @@
+"""The administration's lists for a spreadsheet: each as its page shows it, with times and no secret."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.settings.receiver_url import shown_url
+from emocx_pbx.store.list_rows import DeliveryFilter, Place
+from emocx_pbx.store.rows import DeliveryRow
+from emocx_pbx.web.admin.check import LAST
+from emocx_pbx.web.admin.models import listed
+from emocx_pbx.web.identity.access import allow
+from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.shown.receiver_path import receiver_name
+from emocx_pbx.web.v1.export import csv_answer, short_csv
+
+DELIVERY_STATES = ("failed", "pending", "delivered")
+
+
+@allow("admin")
+async def users(request: web.Request) -> web.StreamResponse:
+    """Who may log in, and whose calls they see."""
+    found = await parts_of(request).store.accounts.users()
+    head = ("name", "role", "agent", "queues", "has_password", "created_at", "disabled_at")
+    rows = [(u.name, u.role, u.agent, u.queues, u.has_password, u.created_at, u.disabled_at) for u in found]
+    return short_csv(request, "users.csv", head, rows)
+
+
+@allow("admin")
+async def tokens(request: web.Request) -> web.StreamResponse:
+    """API tokens, without what lets a program in."""
+    found = await parts_of(request).store.accounts.api_tokens()
+    head = ("name", "scopes", "created_by", "created_at", "expires_at", "last_used_at", "revoked_at")
+    rows = [
+        (k.name, k.scopes, k.created_by, k.created_at, k.expires_at, k.last_used_at, k.revoked_at)
+        for k in found
+    ]
+    return short_csv(request, "tokens.csv", head, rows)
+
+
+@allow("admin")
+async def receivers(request: web.Request) -> web.StreamResponse:
+    """Receivers of webhooks, and how their deliveries stand."""
+    store = parts_of(request).store
+    counts, disabled = await store.delivery_counts(), await store.disabled_endpoints()
+    head = ("name", "url", "events", "disabled", *DELIVERY_STATES)
+    rows = [
+        (r.name, shown_url(r.url), r.events, disabled.get(r.name),
+         *(counts.get((r.name, state), 0) for state in DELIVERY_STATES))
+        for r in store.receivers.current()
+    ]  # fmt: skip
+    return short_csv(request, "webhooks.csv", head, rows)
+
+
+@allow("admin")
+async def deliveries(request: web.Request) -> web.StreamResponse:
+    """All deliveries of a receiver in a state, newest first."""
+    name, state = receiver_name(request.match_info["key"]), request.query.get("state", "failed")
+    if name is None:
+        raise web.HTTPNotFound
+    views = parts_of(request).store.views
+    which = DeliveryFilter(name, state if state in DELIVERY_STATES else None)  # type: ignore[arg-type]
+
+    async def page_of(limit: int, after: Place) -> list[DeliveryRow]:
+        return await views.deliveries(which, limit, after.number or None)
+
+    return await csv_answer(
+        request, "deliveries.csv", page_of, lambda row: Place(number=row.delivery_id), DeliveryRow
+    )
+
+
+@allow("admin")
+async def models(request: web.Request) -> web.StreamResponse:
+    """Installed models."""
+    found = await asyncio.to_thread(listed, Registry(parts_of(request).settings.models_path()))
+    head = ("kind", "name", "version", "current", "licence", "problem")
+    rows = [
+        (m.kind, m.name, m.version, m.current, m.card.licence if m.card else None, m.problem) for m in found
+    ]
+    return short_csv(request, "models.csv", head, rows)
+
+
+@allow("admin")
+async def check(request: web.Request) -> web.StreamResponse:
+    """What the check last found."""
+    rows = [(f.level, f.topic, f.what, f.remedy) for f in request.app[LAST].findings]
+    return short_csv(request, "check.csv", ("level", "topic", "what", "remedy"), rows)
+
+
+def routes() -> list[web.RouteDef]:
+    """Where they are."""
+    return [
+        web.get("/admin/users.csv", users),
+        web.get("/admin/tokens.csv", tokens),
+        web.get("/admin/webhooks.csv", receivers),
+        web.get("/admin/webhooks/{key}/deliveries.csv", deliveries),
+        web.get("/admin/models.csv", models),
+        web.get("/admin/check.csv", check),
+    ]
