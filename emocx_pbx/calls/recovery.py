@@ -32,6 +32,8 @@ log = structlog.get_logger()
 OVER_S: Final = 86_400.0
 #: Events kept while we get in step; then the rest is lost, and we begin again.
 MAX_HELD: Final = 20_000
+#: As often as this in a row; a site with so many events at a time can't be followed.
+MAX_AGAIN: Final = 3
 _VARIABLES: Final = "QUEUENAME,MEMBERNAME,MEMBERINTERFACE,EMOCX_OPTOUT"
 
 Event = Mapping[str, str]
@@ -69,6 +71,8 @@ class Recovery:
         self._ami, self._store, self._tracker, self._journeys = ami, store, tracker, journeys
         self._met_queues, self._now = met_queues, now
         self._held: list[Event] | None = None
+        self._dropped = False
+        """Events came that were not kept."""
         self._since: float | None = None
         self._lock = asyncio.Lock()
         self._asking = False
@@ -79,6 +83,8 @@ class Recovery:
             self._feed(event)
         elif len(self._held) < MAX_HELD:
             self._held.append(event)
+        else:
+            self._dropped = True
 
     def _feed(self, event: Event) -> None:
         for change in self._tracker.feed(event, self._now()):
@@ -110,17 +116,24 @@ class Recovery:
                 if restarted:
                     for change in self._tracker.asterisk_restarted(self._now(), self._since):
                         self._journeys.put(change)
-                queues = (await self._ami.action("QueueStatus", {})).events
-                for event in queues:
-                    if event.get("Event") == "QueueMember":
-                        self._tracker.feed(event, self._now())
-                await self._met_queues(queues)
-                await self._in_step(queues)
+                for _ in range(MAX_AGAIN):
+                    await self._once()
+                    if not self._dropped:
+                        return
+                log.error("more events than can be followed", key="ami.too_many", kept=MAX_HELD)
             except (PeerUnavailable, RefusedError, StoreError) as error:
                 log.warning("not in step with Asterisk", key="ami.resync_failed", why=str(error))
 
+    async def _once(self) -> None:
+        queues = (await self._ami.action("QueueStatus", {})).events
+        for event in queues:
+            if event.get("Event") == "QueueMember":
+                self._tracker.feed(event, self._now())
+        await self._met_queues(queues)
+        await self._in_step(queues)
+
     async def _in_step(self, queues: Sequence[Event]) -> None:
-        self._held, asked_at = [], self._now()
+        self._held, self._dropped, asked_at = [], False, self._now()
         try:
             answer = await self._ami.action("Status", {"Variables": _VARIABLES})
             channels = [event for event in answer.events if "Uniqueid" in event]
@@ -138,7 +151,7 @@ class Recovery:
                 if not opted_out.isdisjoint(self._tracker.speakers(call.call_id)):
                     self._journeys.put(OptedOut(call.call_id))
                 self._journeys.apply(call, call.tap())
-            self._since = None
+            self._since = asked_at if self._dropped else None
         finally:
             held, self._held = self._held, None
             for event in held:

@@ -1,0 +1,82 @@
+"""In step with Asterisk again, however much happens meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from emocx_pbx.calls import recovery as module
+from emocx_pbx.calls.call_state import Rules
+from emocx_pbx.calls.journeys import Hands, Journeys
+from emocx_pbx.calls.ledger import Ledger
+from emocx_pbx.calls.recovery import MAX_AGAIN, Recovery
+from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.pbx.tracking.tracker import CallTracker
+
+
+def caller(number: int) -> dict[str, str]:
+    return {
+        "Uniqueid": f"1.{number}",
+        "Channel": f"PJSIP/customer-{number:08x}",
+        "Context": "in",
+        "Exten": "q",
+    }
+
+
+def joins(number: int) -> dict[str, str]:
+    return {"Event": "QueueCallerJoin", "Queue": "care", "Position": "1", "CallerIDNum": "", **caller(number)}
+
+
+class Site:
+    """An Asterisk in which callers join a queue while it is asked what it knows."""
+
+    def __init__(self, bursts: Sequence[int]) -> None:
+        self.asked = 0
+        self._bursts, self._callers = list(bursts), 0
+        self.tracker = CallTracker()
+        ledger = Ledger(self._nothing, lambda up, why: None, lambda *what: None)
+        hands = Hands(*[lambda what: None] * 4)
+        self.journeys = Journeys(Rules(load_rubric()), ledger, hands, lambda: 100.0, lambda *what: None)
+        store: Any = SimpleNamespace(ended_since=self._none, open_calls=self._none)
+        self.recovery = Recovery(self, store, self.tracker, self.journeys, self._nothing, lambda: 100.0)
+
+    async def _nothing(self, what: object) -> None:
+        pass
+
+    async def _none(self, *what: object) -> list[Any]:
+        return []
+
+    async def action(self, name: str, fields: Mapping[str, str]) -> Any:
+        if name != "Status":
+            return SimpleNamespace(events=[])
+        self.asked += 1
+        before = self._callers
+        for _ in range(self._bursts.pop(0) if self._bursts else 0):
+            self._callers += 1
+            self.recovery.on_ami(joins(self._callers))
+        # What was there as the answer was made.
+        inside = {"Event": "Status", "Application": "Queue", "Data": "care"}
+        return SimpleNamespace(events=[{**inside, **caller(n)} for n in range(1, before + 1)])
+
+
+async def test_what_comes_while_we_get_in_step_is_taken_afterwards() -> None:
+    site = Site([3])
+    await site.recovery.resync()
+    assert sorted(site.journeys.calls) == ["1.1", "1.2", "1.3"] and site.asked == 1
+
+
+async def test_events_that_were_too_many_to_keep_are_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_HELD", 2)
+    site = Site([5])
+    await site.recovery.resync()
+    assert sorted(site.journeys.calls) == [f"1.{n}" for n in range(1, 6)] and site.asked == 2
+
+
+async def test_who_can_not_be_followed_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_HELD", 2)
+    site = Site([5] * 99)
+    await site.recovery.resync()
+    assert site.asked == MAX_AGAIN
