@@ -162,7 +162,6 @@ class LiveBoard:
         for change in call.watch.open.values() if call.watch else ():
             at = (call.zero_at or 0.0) + change.t1
             held.alerts.append(LiveAlert(change.rule, change.message, round(at, 3)))
-        held.agents |= {segment.agent for segment in call.segments.values()}
         begin = call.started_at or 0.0
         held.settle(max((s.ended_at or s.started_at for s in call.segments.values()), default=begin))
         self._tell(held)

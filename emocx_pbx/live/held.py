@@ -27,8 +27,6 @@ class HeldCall:
     call: CallState
     state: State = "routing"
     since: float = 0.0
-    agents: set[str] = field(default_factory=set)
-    """All who ever took part."""
     readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
     now: Scores | None = None
     points: deque[Point] = field(default_factory=lambda: deque(maxlen=COURSE))
@@ -44,7 +42,6 @@ class HeldCall:
     def settle(self, at: float) -> None:
         """Find out the call's state; `at` is when it entered it, if it is a new one."""
         call = self.call
-        self.agents |= {segment.agent for segment in call.open_segments}
         state: State
         if call.open_segments:
             state = "hold" if call.on_hold else "talking"
@@ -72,7 +69,7 @@ class HeldCall:
 
     def was_present(self) -> Present:
         """All agents and queues that it had to do with."""
-        return Present(frozenset(self.agents), self._queues())
+        return Present(frozenset(segment.agent for segment in self.call.segments.values()), self._queues())
 
     def _queues(self) -> frozenset[str]:
         call = self.call

@@ -33,6 +33,8 @@ class Watch:
     changes: list[CallChange] = field(default_factory=list)
     calls: dict[str, CallState] = field(default_factory=dict)
     """Every call there was."""
+    disagreements: list[str] = field(default_factory=list)
+    """Where the tracker went by something else than what the call's state says."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextlib.asynccontextmanager
@@ -51,6 +53,17 @@ class Watch:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        assert not self.disagreements, self.disagreements
+
+    def _compare(self, event: dict[str, str]) -> None:
+        """What the tracker holds of a call to read the next event equals what the call is."""
+        for call_id, tracked in self.tracker.calls.items():
+            call = self.calls.get(call_id)
+            if call is None or not call.visits:
+                continue
+            held = (tracked.queue, tracked.waiting, set(tracked.open))
+            if held != (call.queue, call.waiting, set(call.legs)):
+                self.disagreements.append(f"{event}: {held}, and {call.visits} {call.legs}")
 
     def _take(self, event: dict[str, str]) -> None:
         now = time.time()
@@ -59,6 +72,7 @@ class Watch:
             self.changes.append(change)
             call = self.calls.setdefault(change.call_id, CallState(change.call_id, Rules(load_rubric())))
             call.take(change, now)
+        self._compare(event)
         self._news.set()
 
     async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:

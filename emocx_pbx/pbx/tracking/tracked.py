@@ -171,6 +171,7 @@ class TrackedCall:
         """Someone no event of this call told of: took over by a transfer, or was asked through a queue."""
         changes: list[CallChange] = []
         if who.asked_at is not None and who.queue:
+            self.queue = who.queue
             changes.append(QueueJoined(self.call_id, who.asked_at, who.queue, 0))
             changes.append(QueueLeft(self.call_id, who.asked_at + who.hold_s, who.queue, "answered"))
         queue = (who.queue or "") if who.via == "queue" else ""
