@@ -363,6 +363,28 @@ def test_a_trunk_to_agents_elsewhere_brings_customers_too():
     assert doubted(calls_from("5550101", "5550102", "5550101")) == ["2.0"]
 
 
+def test_a_desk_that_several_agents_share_is_no_trunk():
+    assert doubted(calls_from("203", "204", "", "203")) == ["2.0", "2.1", "2.2", "2.3"]
+
+
+def test_a_member_who_is_reached_elsewhere_is_not_heard_when_calling_from_there():
+    member = {"Event": "QueueMember", "Queue": "care", "Name": "Eve", "Location": "Local/01712345678@out/n"}
+    numbers = ("+491712345678", "0171 2345678", "+491712345679", "5678")
+    callers = [{**join(), "Uniqueid": f"3.{n}", "CallerIDNum": n} for n in numbers]
+    changes = play(member, *callers)
+    assert len([c for c in changes if isinstance(c, CallStarted)]) == len(numbers)
+    assert doubted(changes) == ["3.+491712345678", "3.0171 2345678"]
+
+
+def test_who_is_at_the_other_end_of_a_local_channel_may_show_late():
+    member = {"Event": "QueueMember", "Queue": "care", "Name": "Alice", "Location": "PJSIP/201"}
+    waits = {"Channel": "Local/mobile@x-1;1", "Uniqueid": "5.1"}
+    half = {"Channel": "Local/mobile@x-1;2", "Uniqueid": "5.2"}
+    asks = {**join(), **waits}
+    assert doubted(play(member, asks, enter(half), enter(ALICE), enter(BOB))) == ["5.1"]
+    assert doubted(play(member, asks, enter(half), enter(CUSTOMER))) == []
+
+
 def test_who_comes_by_another_endpoint_than_agents_is_a_customer():
     assert doubted(play(*[{**join(), "Uniqueid": f"3.{n}"} for n in range(2)])) == []
 
@@ -411,6 +433,18 @@ def test_after_a_restart_of_ours_an_agent_behind_a_local_member_keeps_his_part()
     assert tracker.reconcile([{**who, "BridgeID": bridge} for who, bridge in bridged], 10.0) == []
     tracker.feed(leave(ALICE, "b0"), 11.0)
     assert not tracker.calls["1.1"].open
+
+
+def test_after_a_restart_of_ours_the_telephone_of_whoever_talks_is_an_agents():
+    tracker = CallTracker()
+    leg = Leg("Alice", "Local/201@from-queue/n", "care", "queue")
+    tracker.adopt(TrackedCall("1.1", CUSTOMER["Channel"], 0.0, queue="care"), {"1.8": leg})
+    desk = {"Channel": "PJSIP/desk-00000005", "Uniqueid": "1.5"}
+    bridged = [(CUSTOMER, "b1"), (LOCAL_1, "b1"), (LOCAL_2, "b0"), (desk, "b0")]
+    # She was taken out of the queue, and consults another one by her second line.
+    second = {"Channel": "PJSIP/desk-00000006", "Uniqueid": "4.1", "Application": "Queue", "Data": "vip"}
+    found = tracker.reconcile([*({**who, "BridgeID": bridge} for who, bridge in bridged), second], 10.0)
+    assert doubted(found) == ["4.1"]
 
 
 def test_an_asterisk_restart_ends_every_call():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from pbx_stubs import AmiProbe, StubAgi
+from queue_case import Case, prepared
 
 from emocx_pbx.demo.run import EVENTS
 from emocx_pbx.lab import recordings
@@ -29,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.pbx)
             if inspect.iscoroutinefunction(getattr(item, "function", None)):
                 item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-    # The session's service watches every call once it runs: tests with a service of their own come before.
+    # The session's service taps every call once it runs, and tells of it by the same ids as another service
+    # would (docs/webhooks.md): tests with a service of their own come before.
     places = [i for i, item in enumerate(items) if Path(__file__).parent in item.path.parents]
     ordered = sorted((items[i] for i in places), key=lambda item: "session_service" in _fixtures(item))
     for place, item in zip(places, ordered, strict=True):
@@ -81,6 +83,13 @@ async def probe(pbx: PrivateAsterisk) -> AsyncIterator[AmiProbe]:
     async with AmiProbe().connected(pbx.ami_port, "demo", pbx.secret) as probe:
         yield probe
         await pbx.cli("channel request hangup all")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def case(pbx: PrivateAsterisk, probe: AmiProbe) -> AsyncIterator[Case]:
+    """Set-ups of queues, members and extensions as administrators have them."""
+    async with prepared(pbx, probe) as case:
+        yield case
 
 
 @pytest_asyncio.fixture(loop_scope="session")

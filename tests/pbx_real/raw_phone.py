@@ -75,7 +75,8 @@ class RawPhone(asyncio.DatagramProtocol):
     def _asked(self, method: str, headers: dict[str, str]) -> None:
         if method == "ACK":
             self.talking.set()
-            return
+        if method == "ACK" or "to" not in headers:
+            return  # the latter: to whoever had the port before
         to = headers["to"]
         if method == "INVITE" and "tag=" not in to:
             to += ";tag=raw1"

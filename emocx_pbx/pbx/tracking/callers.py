@@ -67,20 +67,36 @@ class Callers:
 
     def is_agents(self, event: Event) -> bool:
         """Whether a channel that joined a queue is an agent's: of a telephone that a queue has as a member's,
-        a Local channel with such a telephone behind it, or one of a call that an agent is in.
+        a Local channel to such a telephone or with one behind it, or one of a call that an agent is in.
         """
         uniqueid, channel = event.get("Uniqueid", ""), event.get("Channel", "")
         if self.names.is_agent(channel, event.get("CallerIDNum", "")):
             return True
         if not channel.startswith("Local/"):
             return False
-        far = self.bridges.beyond(channel)
-        if any(self.names.is_agent(p.channel) for p in (self.bridges.heard_by(far) if far else [])):
+        if self.names.rings_agent(channel):
+            return True
+        if self.agent_behind(channel):
             return True
         if (call := self._linked(event)) is not None and call.legs:
             return True
         linkedid = event.get("Linkedid", "")
         return linkedid != uniqueid and self.names.is_agent(*self.channels.get(linkedid, ("", "")))
+
+    def agent_behind(self, channel: str) -> bool:
+        """Whether an agent is at the other end of a Local channel."""
+        return any(self.names.is_agent(*named) for named in self._behind(channel))
+
+    def may_be_agents(self, call: TrackedCall) -> bool:
+        """Whether there may be an agent where a customer should be, at the call's channel or behind it."""
+        named = [(call.channel, call.caller), *self._behind(call.channel)]
+        return any([self.names.may_be_agent(*one) for one in named])
+
+    def _behind(self, channel: str) -> list[tuple[str, str]]:
+        """Names and numbers of the channels at the other end of a Local one."""
+        far = self.bridges.beyond(channel)
+        parties = self.bridges.heard_by(far) if far else []
+        return [(p.channel, self.channels.get(p.uniqueid, ("", ""))[1]) for p in parties]
 
     def _linked(self, event: Event) -> TrackedCall | None:
         linkedid = event.get("Linkedid", "")

@@ -102,8 +102,8 @@ class Following:
                 changes.append(CallbackDialled(call.call_id, "answered"))
             call.channel = call.channel or event.get("Channel", "")
             changes.append(CallStarted(call.call_id, at, call.channel, queue, call.caller))
-            if not call.callback and self.names.may_be_agent(call.channel, call.caller):
-                changes.append(NotACustomer(call.call_id))
+            if not call.callback and self._callers.may_be_agents(call):
+                changes += self._doubt(call)
         call.queue, call.waiting, call.leaves = queue, True, None
         call.left_queue_at = None
         call.place = event.get("Context", ""), event.get("Exten", "")
@@ -158,7 +158,7 @@ class Following:
             call.place = event.get("Context", ""), event.get("Exten", "")
         if event.get("BridgeTechnology") != HOLDING:
             self._bridges.enter(bridge, uniqueid, channel)
-        changes += self._adopted(at)
+        changes += [*self._adopted(at), *self._agents_behind()]
         for call in self._callers.concerned(bridge):
             changes += self._settle(call, at)
         return [*changes, *self._gone(uniqueid, at)]
@@ -171,6 +171,20 @@ class Following:
         for call in concerned:
             changes += self._settle(call, at, self._endings.of_part(call, event))
         return changes
+
+    def _agents_behind(self) -> list[CallChange]:
+        """Who is at the other end of a Local channel may show only after it joined a queue."""
+        changes: list[CallChange] = []
+        for call in self.calls.values():
+            first = not call.parted_at and not call.callback and call.queue is not None
+            if first and not call.doubtful and self._callers.agent_behind(call.channel):
+                changes += self._doubt(call)
+        return changes
+
+    def _doubt(self, call: TrackedCall) -> list[CallChange]:
+        """The call is told of, as a customer may be handed over to it, and never heard."""
+        call.doubtful = True
+        return [NotACustomer(call.call_id)]
 
     def _adopted(self, at: float) -> list[CallChange]:
         """A customer was handed over to a queue in which an agent waited for a colleague."""
@@ -191,10 +205,15 @@ class Following:
         changes = call.settle(
             self._bridges, self.names, at, why, self._callers.announced, self._picked, missed_s
         )
-        for leg in {change.leg for change in changes if isinstance(change, AgentJoined)}:
+        if any(isinstance(change, AgentJoined) for change in changes):
+            self._answered(call)
+        return [*self._endings.settled(call, changes), *changes]
+
+    def _answered(self, call: TrackedCall) -> None:
+        """Where agents of this call are is an agent's telephone, whatever the queues say of it."""
+        for leg in call.open:
             for channel in call.real(leg):
                 self.names.answered(self._callers.channels.get(channel, ("", ""))[0])
-        return [*self._endings.settled(call, changes), *changes]
 
     def _goes_on(self, call: TrackedCall, event: Event) -> list[CallChange]:
         """The customer is somewhere else: it was not the customer who hung up."""

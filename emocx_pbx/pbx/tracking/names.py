@@ -10,9 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 _ENDPOINT = re.compile(r"^(?P<endpoint>.+?)(?:-[0-9a-f]{8})?(?:;[12])?$")
 _LOCAL = re.compile(r"^(?:Local/|hint:)(?P<number>[^@/]+)@")
+_NO_DIGIT = re.compile(r"[^0-9]")
+#: A shorter number is an extension of the site's own; subscribers' are longer, and end alike however written
+#: (0171 2345678, +49 171 2345678).
+_SUBSCRIBER_DIGITS: Final = 7
 
 
 def endpoint_of(channel: str) -> str:
@@ -29,6 +34,12 @@ def telephone_of(interface: str) -> str:
 def variables_of(text: str) -> dict[str, str]:
     """Channel variables as Status answers them, `NAME=value` a line."""
     return dict(line.partition("=")[::2] for line in text.split("\n"))
+
+
+def subscriber_of(number: str) -> str:
+    """How a subscriber's number ends; empty for an extension, or for what is none."""
+    digits = _NO_DIGIT.sub("", number)
+    return digits[-_SUBSCRIBER_DIGITS:] if len(digits) >= _SUBSCRIBER_DIGITS else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +66,12 @@ class AgentNames:
         """Extensions that Local members and hints stand for."""
         self._answered: set[str] = set()
         """Endpoints at which somebody was an agent: telephones, or trunks to agents elsewhere."""
+        self._elsewhere: set[str] = set()
+        """How the numbers end at which members are reached outside of the site, such as mobile telephones."""
         self._number: dict[str, str] = {}
-        """The first number that calls came from, by their endpoint."""
+        """The first subscriber that calls came from, by their endpoint."""
         self._trunks: set[str] = set()
-        """Endpoints by which calls of several numbers came."""
+        """Endpoints by which calls of several subscribers came."""
 
     def of_member(self, member: str, interface: str) -> str:
         """The agent that a queue's member is."""
@@ -95,6 +108,8 @@ class AgentNames:
                 self._members[key, telephone_of(one)] = member
             if match := _LOCAL.match(one):
                 self._numbers.add(match["number"])
+                if elsewhere := subscriber_of(match["number"]):
+                    self._elsewhere.add(elsewhere)
             elif "/" in one and one == telephone_of(one):
                 # A dial string with an address may go through a trunk, by which customers come too.
                 self._telephones.add(one)
@@ -128,15 +143,26 @@ class AgentNames:
     def may_be_agent(self, channel: str, caller: str) -> bool:
         """Whether a caller may be an agent at a telephone that no queue names: a second line, say.
 
-        The endpoint was an agent's, and all calls from it had one number. By a trunk to agents elsewhere
-        customers may come, too: that is known as soon as two numbers called by it.
+        The number is one at which a member is reached elsewhere, or the endpoint was an agent's. By a trunk
+        to agents elsewhere customers may come, too: that is known as soon as two subscribers called by it.
+        Extensions tell nothing, as several agents may share a desk.
         """
-        endpoint = endpoint_of(channel)
+        endpoint, subscriber = endpoint_of(channel), subscriber_of(caller)
+        if subscriber in self._elsewhere:
+            return True
         if endpoint.startswith("Local/"):
             return False
-        if self._number.setdefault(endpoint, caller) != caller:
+        if subscriber and self._number.setdefault(endpoint, subscriber) != subscriber:
             self._trunks.add(endpoint)
         return endpoint in self._answered and endpoint not in self._trunks
+
+    def rings_agent(self, channel: str) -> bool:
+        """Whether a channel is the half of a Local one for which an agent's extension is rung.
+
+        An agent who calls by a click in a CRM, for example, is behind it.
+        """
+        match = _LOCAL.match(channel)
+        return match is not None and channel.endswith(";1") and match["number"] in self._numbers
 
     def is_agent(self, channel: str, caller: str = "") -> bool:
         """Whether a channel is of an agent's telephone, by its endpoint or the number it calls from."""

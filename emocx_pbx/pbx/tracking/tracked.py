@@ -103,6 +103,8 @@ class TrackedCall:
     """How dialling ended, in Asterisk's word."""
     internal: bool = False
     """An agent's own call: nobody is a customer of it."""
+    doubtful: bool = False
+    """There is, or may be, an agent where the customer should be."""
     place: tuple[str, str] = ("", "")
     """Context and extension of the customer's channel when it joined a queue or a bridge."""
     waiting: bool = False
