@@ -107,7 +107,7 @@ class LiveFeed:
             for change in missed or ():
                 if change.present.seen_by(None, team):
                     yield self._event(change.kind, change.number, change.data)
-            told = [call.call_id for call in snapshot.calls] if snapshot is not None else []
+            told = snapshot.calls if snapshot is not None else ()
             own = OwnCalls(agent, told) if agent is not None else None
             while queue in self._queues:
                 try:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
-from emocx_pbx.live.calls import Change, ChangeData, EndedCall, GoneChange, GradedChange, LiveCall
+from emocx_pbx.live.calls import (
+    AlertChange,
+    Change,
+    ChangeData,
+    EndedCall,
+    GoneChange,
+    GradedChange,
+    LiveAlert,
+    LiveCall,
+    Point,
+    ReadingChange,
+)
 
 C = TypeVar("C", LiveCall, EndedCall)
 
@@ -25,14 +37,38 @@ def own(call: C, agent: str | None) -> C:
     return call if grades == call.grades else msgspec.structs.replace(call, grades=grades)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """From when on a call is this agent's, by its clocks."""
+
+    begin: float
+    """Unix seconds; -inf: always was; inf: a colleague talks as well, and whose part it is can't be told."""
+    zero: float
+    """Of the seconds that points of the course count."""
+
+    def heard(self, point: Point) -> bool:
+        """Whether a reading is of this part."""
+        return point[0] + self.zero > self.begin
+
+    def raised(self, alert: LiveAlert) -> bool:
+        """Whether an alert is of this part."""
+        return alert.at >= self.begin
+
+
+def part_of(call: LiveCall, agent: str) -> Part:
+    """The agent's present part of a call."""
+    zero = float("-inf") if call.tapped_at is None else call.tapped_at
+    if not call.segment:
+        return Part(float("-inf"), 0.0)
+    mine = call.agent == agent and call.answered_at is not None
+    return Part(call.answered_at or 0.0 if mine else float("inf"), zero)
+
+
 def _since_answered(call: LiveCall, agent: str) -> dict[str, Any]:
     """A call that colleagues had before: the course and alerts of this agent's present part."""
-    begin = call.answered_at if call.agent == agent else None
-    if begin is None:
-        begin = float("inf")  # a colleague talks as well, and whose part it was can't be told
-    zero = float("-inf") if call.tapped_at is None else call.tapped_at
-    course = tuple(point for point in call.course if point[0] + zero > begin)
-    alerts = tuple(alert for alert in call.alerts if alert.at >= begin)
+    part = part_of(call, agent)
+    course = tuple(point for point in call.course if part.heard(point))
+    alerts = tuple(alert for alert in call.alerts if part.raised(alert))
     unheard: dict[str, Any] = {} if course else {"emotion": None, "confidence": None, "valence": None}
     return {"course": course, "alerts": alerts, **unheard}
 
@@ -40,8 +76,9 @@ def _since_answered(call: LiveCall, agent: str) -> dict[str, Any]:
 class OwnCalls:
     """Changes as one agent sees them; remembers which calls he was told of."""
 
-    def __init__(self, agent: str, told: Iterable[str]) -> None:
-        self._agent, self._told = agent, set(told)
+    def __init__(self, agent: str, told: Iterable[LiveCall]) -> None:
+        self._agent = agent
+        self._parts = {call.call_id: part_of(call, agent) for call in told}
 
     def of(self, change: Change) -> Change | None:
         """The change as he may see it; None: it is not his."""
@@ -50,15 +87,26 @@ class OwnCalls:
         if isinstance(body, GradedChange):
             return change if body.grade.agent == self._agent else None
         if self._agent not in change.present.agents:
-            if call_id not in self._told:
+            if self._parts.pop(call_id, None) is None:
                 return None
-            self._told.discard(call_id)
             return _changed(change, GoneChange(call_id))
-        if isinstance(body, EndedCall):
-            self._told.discard(call_id)
-            return _changed(change, own(body, self._agent))
-        self._told.add(call_id)
-        return _changed(change, own(body, self._agent)) if isinstance(body, LiveCall) else change
+        match body:
+            case EndedCall():
+                self._parts.pop(call_id, None)
+                return _changed(change, own(body, self._agent))
+            case LiveCall():
+                self._parts[call_id] = part_of(body, self._agent)
+                return _changed(change, own(body, self._agent))
+        part = self._parts.get(call_id)
+        if part is None:  # told before the call itself was: nothing it could belong to
+            return None
+        match body:
+            # What began or was heard in a colleague's part is told neither then nor when it ends later.
+            case AlertChange(_, alert):
+                return change if part.raised(alert) else None
+            case ReadingChange():
+                return change if part.heard(body.point) else None
+        return change
 
 
 def _changed(change: Change, body: ChangeData) -> Change:

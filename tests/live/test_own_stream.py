@@ -1,0 +1,150 @@
+"""Whatever happens: an agent's stream tells just what a snapshot would, and nothing of colleagues' parts."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from live_helpers import Told
+
+from emocx_pbx.live.calls import (
+    AlertChange,
+    Change,
+    EndedCall,
+    GoneChange,
+    GradedChange,
+    LiveCall,
+    ReadingChange,
+)
+from emocx_pbx.live.held import MAX_ALERTS
+from emocx_pbx.live.own import OwnCalls, part_of
+
+AGENTS = ("bob", "eve", "kim")
+CALLS = ("1.1", "1.2")
+RULES = ("anger", "dead air")
+
+happenings = st.lists(
+    st.tuples(
+        st.sampled_from(("talks", "leaves", "says", "late", "alert", "over", "graded", "ends")),
+        st.sampled_from(CALLS),
+        st.sampled_from(AGENTS),
+        st.sampled_from(RULES),
+    ),
+    max_size=40,
+)
+
+
+class World:
+    """A board, and by whose part of a call everything on it came to be."""
+
+    def __init__(self) -> None:
+        self.told, self.at = Told(), 100.0
+        self.open: dict[str, list[int]] = {call: [] for call in CALLS}
+        self.parts: dict[str, int] = dict.fromkeys(CALLS, 0)
+        self.over: set[str] = set()
+        for call in CALLS:
+            self.told.waits(call, at=self.at)
+
+    def happens(self, what: str, call: str, agent: str, rule: str) -> None:
+        self.at += 10.0
+        if call in self.over:
+            return
+        state = self.told.call(call)
+        match what:
+            case "talks":
+                if agent not in {s.agent for s in state.open_segments}:
+                    self.told.talks(call, agent, self.parts[call], self.at)
+                    self.parts[call] += 1
+            case "leaves":
+                if state.open_segments:
+                    self.told.leaves(state.open_segments[0], self.at)
+            case "says" | "late" if state.zero_at is not None:
+                # A late one was heard before whoever talks now came.
+                begin = self.at - state.zero_at - (15.0 if what == "late" else 5.0)
+                if begin >= 0:
+                    self.told.says(call, t0=begin)
+            case "alert":
+                self.told.board.alert(call, rule, f"{rule} at {self.at}", self.at)
+            case "over":
+                self.told.board.alert_over(call, rule, self.at)
+            case "graded" if state.segments:
+                index = max(state.segments)
+                self.told.graded(call, index, state.segments[index].agent, 40.0 + self.at / 100)
+            case "ends":
+                self.over.add(call)
+                self.told.ends(call, self.at)
+            case _:
+                pass
+
+
+def after(shown: dict[str, LiveCall], change: Change) -> None:
+    """What a page makes of one event of its stream."""
+    body = change.body
+    match body:
+        case LiveCall():
+            shown[body.call_id] = body
+        case EndedCall() | GoneChange():
+            shown.pop(body.call_id, None)
+        case AlertChange(call_id, alert):
+            call = shown[call_id]
+            kept = [a for a in call.alerts if (a.rule, a.at) != (alert.rule, alert.at)]
+            place = next(
+                (i for i, a in enumerate(call.alerts) if (a.rule, a.at) == (alert.rule, alert.at)), None
+            )
+            kept.insert(len(kept) if place is None else place, alert)
+            shown[call_id] = msgspec.structs.replace(call, alerts=tuple(kept[-MAX_ALERTS:]))
+        case ReadingChange(call_id, emotion, confidence, valence, point):
+            call = shown[call_id]
+            shown[call_id] = msgspec.structs.replace(
+                call, emotion=emotion, confidence=confidence, valence=valence, tapped=True,
+                course=(*call.course, point),
+            )  # fmt: skip
+        case GradedChange(call_id, grade) if call_id in shown:
+            call = shown[call_id]
+            kept_grades = [g for g in call.grades if g.segment != grade.segment]
+            shown[call_id] = msgspec.structs.replace(
+                call, grades=tuple(sorted((*kept_grades, grade), key=lambda g: g.segment))
+            )
+
+
+@settings(max_examples=200, deadline=None)
+@given(happenings, st.integers(0, 40), st.sampled_from(AGENTS))
+def test_a_stream_is_what_snapshots_show(
+    what: list[tuple[str, str, str, str]], begin: int, agent: str
+) -> None:
+    world = World()
+    for happening in what[:begin]:
+        world.happens(*happening)
+    board = world.told.board
+    first = board.snapshot(world.at, agent)
+    shown = {call.call_id: call for call in first.calls}
+    own = OwnCalls(agent, first.calls)
+    seen = len(world.told.changes)
+    for happening in what[begin:]:
+        world.happens(*happening)
+        for change in world.told.changes[seen:]:
+            if (told := own.of(change)) is not None:
+                after(shown, told)
+        seen = len(world.told.changes)
+        now = {call.call_id: call for call in board.snapshot(world.at, agent).calls}
+        assert set(shown) == set(now)
+        for call_id, call in now.items():
+            assert shown[call_id].alerts == call.alerts
+            assert shown[call_id].course == call.course
+            assert {g.agent for g in shown[call_id].grades} <= {agent}
+            part = part_of(call, agent)
+            assert all(part.raised(a) for a in shown[call_id].alerts)
+            assert all(part.heard(p) for p in shown[call_id].course)
+
+
+def test_a_colleagues_alert_that_ends_is_told_to_nobody_else() -> None:
+    world = World()
+    world.happens("talks", "1.1", "bob", "")
+    world.happens("alert", "1.1", "bob", "anger")
+    world.happens("leaves", "1.1", "bob", "")
+    world.happens("talks", "1.1", "eve", "")
+    own = OwnCalls("eve", world.told.board.snapshot(world.at, "eve").calls)
+    before = len(world.told.changes)
+    world.happens("over", "1.1", "eve", "anger")
+    [change] = world.told.changes[before:]
+    assert isinstance(change.body, AlertChange) and own.of(change) is None
