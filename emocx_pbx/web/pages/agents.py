@@ -116,10 +116,13 @@ async def _view(request: web.Request, days: int, emotion: str | None, only: str 
     parts = parts_of(request)
     now = parts.clock()
     since = now - days * DAY_S
-    team = only_queues(request)
+    team, own = only_queues(request), only_agent(request)
     cells = await parts.store.views.agents_by_cell(since, now, (now - since) / BINS, team)
+    if own is not None:
+        # An estimate that borrowed from colleagues would tell how they did.
+        cells = [cell for cell in cells if cell.agent == own]
     letters: dict[str, dict[str, int]] = {}
-    for found in await parts.store.views.agents_by_letter(since, now, team=team):
+    for found in await parts.store.views.agents_by_letter(since, now, own, team):
         letters.setdefault(found.agent, {})[found.letter] = found.parts
     return agents_view(cells, letters, since, now, emotion, only)
 

@@ -41,6 +41,9 @@ async def list_agents(request: web.Request) -> web.Response:
     since, until = _period(request)
     views, own, team = parts_of(request).store.views, only_agent(request), only_queues(request)
     cells = await views.agents_by_cell(since, until, (until - since) / BINS, team)
+    if own is not None:
+        # An estimate that borrowed from colleagues would tell how they did.
+        cells = [cell for cell in cells if cell.agent == own]
     letters: dict[str, dict[str, int]] = defaultdict(dict)
     for row in await views.agents_by_letter(since, until, own, team):
         letters[row.agent][row.letter] = row.parts
@@ -54,7 +57,7 @@ def agent_items(
     until: float,
     own: str | None = None,
 ) -> list[AgentItem]:
-    """Agents, the best first; estimates borrow from all agents, also where only one is told."""
+    """Agents, the best first; estimates borrow from all agents that are given."""
     step = (until - since) / BINS
     ranking = rank(
         [Outcome(c.agent, c.came, c.mean, since + (c.bin + 0.5) * step, c.graded) for c in cells if c.graded],
