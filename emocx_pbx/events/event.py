@@ -16,17 +16,6 @@ SCHEMA_VERSION: Final = 1
 #: Only wanted by receivers that name it: it comes every few seconds of every call.
 OFF_BY_DEFAULT: Final = frozenset({"call.reading"})
 
-EVENT_TYPES: Final = (
-    "query.routed",
-    "call.started",
-    "call.reading",
-    "call.alert",
-    "call.graded",
-    "grade.revised",
-    "call.ended",
-    "customer.erased",
-)
-
 _NAMESPACE: Final = uuid.UUID("6f0a2c9e-8c1b-5b7e-9d53-1f4f3d1f8a60")
 
 
@@ -35,7 +24,7 @@ class NewEvent:
     """Something receivers should hear of, before it got its place in the call's sequence."""
 
     type: str
-    """One of EVENT_TYPES."""
+    """One of settings.EVENT_TYPES."""
     call_id: str | None
     """None for a query that has no call (yet), whose id `discriminator` is then, and for an erasure."""
     data: Mapping[str, Any]

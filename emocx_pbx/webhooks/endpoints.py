@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.events.event import EVENT_TYPES
 from emocx_pbx.settings.receiver_url import parse_receiver_url
-from emocx_pbx.settings.settings import WebhookSettings
+from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
 from emocx_pbx.webhooks.signing import check_secret
 
 

@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from emocx_pbx.alerts.watch import AlertChange
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.events import build
-from emocx_pbx.events.event import EVENT_TYPES, NewEvent, iso, wants
+from emocx_pbx.events.event import NewEvent, iso, wants
 from emocx_pbx.events.payloads import PAYLOADS, SCHEMAS, schema_text
+from emocx_pbx.settings.settings import EVENT_TYPES
 
 SEGMENT = Segment("1700.1", 0, "bob", "PJSIP/bob", "vip", "queue", 1000.0, 1060.5, "agent_left")
 GRADE = Grade(
