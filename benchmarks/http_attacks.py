@@ -1,9 +1,12 @@
 """Whether callers' decisions stay quick while HTTP is attacked: p50 and p99, and the log's growth.
 
-    python -m benchmarks.http_attacks [--seconds 8] [--rate 20] [--attacks codec,gzip] [--json]
+    python -m benchmarks.http_attacks [--seconds 15] [--rate 20] [--attacks codec,gzip] [--json]
 
 `emocx-pbx serve` runs with its text model, alone: no Asterisk. FastAGI is asked for decisions at a steady
-rate, as a dialplan would, first in peace and then under each attack, all on loopback:
+rate, as a dialplan would, in peace before and after, and under each attack, all on loopback. The attacker is
+a process of its own at the lowest priority: elsewhere it would take no core from us. About 3 minutes; exits 1
+if a decision failed or the p99 under an attack is over 50 ms, 2 if it is so in peace: then this machine has
+other things to do, and nothing can be said. The attacks:
 
     codec      forms of 30 kB in punycode, on /chat and /login
     gzip       JSON of 1 MB that would unfold to 1 GB
@@ -58,10 +61,18 @@ class Measured:
     p50_ms: float
     p99_ms: float
     attempts: int
-    """Requests or connections of the attack."""
+    """Requests or connections of the attack, as they were begun."""
     log_kb_s: float
     alive: bool
     """Whether the service still runs and answers HTTP afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is attacked."""
+
+    http: int
+    """Its port on loopback."""
 
 
 class Server:
@@ -148,11 +159,11 @@ async def decision(port: int, number: int) -> float | None:
     return 1000 * (time.perf_counter() - begin) if found else None
 
 
-Attack = Callable[["Server", Callable[[], None]], Awaitable[None]]
+Attack = Callable[["Target", Callable[[], None]], Awaitable[None]]
 
 
 async def _requests(
-    server: Server, hit: Callable[[], None], make: Callable[[int], bytes], wait_s: float
+    server: Target, hit: Callable[[], None], make: Callable[[int], bytes], wait_s: float
 ) -> None:
     """Raw requests, AT_ONCE at a time, until cancelled."""
     numbers = itertools.count()
@@ -164,10 +175,10 @@ async def _requests(
                     reader, writer = await asyncio.open_connection("127.0.0.1", server.http)
                     try:
                         writer.write(make(next(numbers)))
+                        hit()
                         await reader.read()
                     finally:
                         writer.close()
-            hit()
             await asyncio.sleep(AT_ONCE / PRESSURE)
 
     async with asyncio.TaskGroup() as group:
@@ -186,21 +197,21 @@ def _post(path: str, body: bytes, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-async def codec(server: Server, hit: Callable[[], None]) -> None:
+async def codec(server: Target, hit: Callable[[], None]) -> None:
     """Forms in punycode."""
     kind = "Content-Type: application/x-www-form-urlencoded; charset=punycode"
     bodies = [_post(path, b"text=" + b"-a" * 15_000, kind) for path in ("/chat", "/login")]
     await _requests(server, hit, lambda n: bodies[n % 2], 20)
 
 
-async def packed(server: Server, hit: Callable[[], None]) -> None:
+async def packed(server: Target, hit: Callable[[], None]) -> None:
     """Bodies that would unfold to a gigabyte."""
     bomb = gzip.compress(bytes(1 << 20), 9) * 1024  # members in a row: 1 MB that unfolds to 1 GB
     body = _post("/api/v1/queries", bomb, "Content-Type: application/json", "Content-Encoding: gzip")
     await _requests(server, hit, lambda n: body, 20)
 
 
-async def idle(server: Server, hit: Callable[[], None]) -> None:
+async def idle(server: Target, hit: Callable[[], None]) -> None:
     """Connections that say nothing, made again when they are closed."""
     half = [b"", b"GET / HTTP/1.1\r\nHost: "]
 
@@ -221,7 +232,7 @@ async def idle(server: Server, hit: Callable[[], None]) -> None:
             group.create_task(one(n))
 
 
-async def logins(server: Server, hit: Callable[[], None]) -> None:
+async def logins(server: Target, hit: Callable[[], None]) -> None:
     """Wrong passwords for many names."""
 
     def make(n: int) -> bytes:
@@ -232,19 +243,22 @@ async def logins(server: Server, hit: Callable[[], None]) -> None:
     await _requests(server, hit, make, 20)
 
 
-async def tokens(server: Server, hit: Callable[[], None]) -> None:
+async def tokens(server: Target, hit: Callable[[], None]) -> None:
     """Wrong tokens."""
     head = "GET /api/v1/calls HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Bearer "
     await _requests(server, hit, lambda n: f"{head}guess-{n}\r\n\r\n".encode(), 20)
 
 
-async def feeds(server: Server, hit: Callable[[], None]) -> None:
+async def feeds(server: Target, hit: Callable[[], None]) -> None:
     """Live feeds of one token, as many as there are."""
-    head = f"GET /api/v1/live/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    head = (
+        "GET /api/v1/live/events HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        f"Authorization: Bearer {TOKEN}\r\n\r\n"
+    )
     await _requests(server, hit, lambda n: head.encode(), 60)
 
 
-async def slow(server: Server, hit: Callable[[], None]) -> None:
+async def slow(server: Target, hit: Callable[[], None]) -> None:
     """Bodies of which a byte comes each second."""
 
     async def one() -> None:
@@ -273,18 +287,38 @@ ATTACKS: Final[dict[str, Attack]] = {
 }  # fmt: skip
 
 
-async def measure(server: Server, attack: str, seconds: float, rate: float) -> Measured:
-    """Decisions at a steady rate, in peace (attack "none") or under an attack."""
+async def attack_for(name: str, port: int, seconds: float) -> int:
+    """Attack for a time; the number of attempts."""
     attempts = 0
 
     def hit() -> None:
         nonlocal attempts
         attempts += 1
 
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ATTACKS[name](Target(port), hit)
+    return attempts
+
+
+async def _attacker(name: str, port: int, seconds: float) -> asyncio.subprocess.Process:
+    """The attack in a process of its own, begun."""
+    attacker = await asyncio.create_subprocess_exec(
+        "nice", "-n", "19", sys.executable, "-m", "benchmarks.http_attacks",
+        "--attacker", name, "--port", str(port), "--seconds", str(seconds),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert attacker.stdout is not None
+    await attacker.stdout.readline()  # it has begun
+    return attacker
+
+
+async def measure(server: Server, attack: str, seconds: float, rate: float) -> Measured:
+    """Decisions at a steady rate, in peace (attack "none" or "after") or under an attack."""
     numbers = itertools.count(int(1000 * time.time()))
-    attacking = None
-    if attack != "none":
-        attacking = asyncio.create_task(_run(ATTACKS[attack], server, hit))
+    attacker = None
+    if attack in ATTACKS:
+        attacker = await _attacker(attack, server.http, seconds + 2.0)
         await asyncio.sleep(1.0)
     size, asked, begin = server.log.stat().st_size, [], time.perf_counter()
     while (passed := time.perf_counter() - begin) < seconds:
@@ -292,19 +326,16 @@ async def measure(server: Server, attack: str, seconds: float, rate: float) -> M
         await asyncio.sleep(max(0.0, len(asked) / rate - passed))
     times = await asyncio.gather(*asked)
     grown = (server.log.stat().st_size - size) / 1000 / seconds
-    if attacking is not None:
-        attacking.cancel()
-        await asyncio.gather(attacking, return_exceptions=True)
+    attempts = 0
+    if attacker is not None:
+        said, _ = await attacker.communicate()
+        attempts = int(said or b"0")
     done = sorted(t for t in times if t is not None)
     await asyncio.sleep(1.0)
     return Measured(
         attack, len(times), len(times) - len(done), _at(done, 0.5), _at(done, 0.99), attempts,
         round(grown, 1), server.alive and await server.answers(),
     )  # fmt: skip
-
-
-async def _run(attack: Attack, server: Server, hit: Callable[[], None]) -> None:
-    await attack(server, hit)
 
 
 def _at(values: list[float], share: float) -> float:
@@ -318,7 +349,7 @@ async def run(attacks: list[str], seconds: float, rate: float) -> list[Measured]
         server = Server(Path(folder))
         try:
             await server.start()
-            for attack in ("none", *attacks):
+            for attack in ("none", *attacks, "after"):
                 found.append(await measure(server, attack, seconds, rate))
                 print(f"{attack}: measured", file=sys.stderr, flush=True)
         finally:
@@ -328,23 +359,36 @@ async def run(attacks: list[str], seconds: float, rate: float) -> list[Measured]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each attack")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of each attack")
     parser.add_argument("--rate", type=float, default=20.0, help="decisions a second")
     parser.add_argument("--attacks", default=",".join(ATTACKS), help="which, with commas")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--attacker", choices=ATTACKS, help="only attack: what this starts by itself")
+    parser.add_argument("--port", type=int, help="what is attacked then")
     args = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536) if hard > 0 else 65_536, hard))
+    if args.attacker:
+        print("begun", flush=True)
+        print(asyncio.run(attack_for(args.attacker, args.port, args.seconds)), flush=True)
+        return 0
     found = asyncio.run(run(args.attacks.split(","), args.seconds, args.rate))
     if args.json:
         print(json.dumps([asdict(each) for each in found]))
     else:
-        names = ("decisions", "failed", "p50 ms", "p99 ms", "attempts", "log kB/s")
+        names = ("decisions", "failed", "p50 ms", "p99 ms", "of peace", "attempts", "log kB/s")
         print(f"{'attack':8}", *(f"{name:>9}" for name in names), " after")
+        peace = max(m.p99_ms for m in found if m.attack not in ATTACKS)
         for m in found:
-            values = (m.decisions, m.failed, m.p50_ms, m.p99_ms, m.attempts, m.log_kb_s)
+            ratio = round(m.p99_ms / peace, 2)
+            values = (m.decisions, m.failed, m.p50_ms, m.p99_ms, ratio, m.attempts, m.log_kb_s)
             print(f"{m.attack:8}", *(f"{v:9}" for v in values), " answers" if m.alive else " DOWN")
-    return 0 if all(m.alive and not m.failed and m.p99_ms < GOAL_MS for m in found) else 1
+        load, cores = os.getloadavg()[0], os.cpu_count()
+        print(f"load {load:.1f} on {cores} cores at the end, {args.rate:g} decisions a second")
+    attacked = [m for m in found if m.attack in ATTACKS]
+    if any(m.failed or m.p99_ms >= GOAL_MS for m in found if m.attack not in ATTACKS):
+        return 2
+    return 0 if all(m.alive and not m.failed and m.attempts and m.p99_ms < GOAL_MS for m in attacked) else 1
 
 
 if __name__ == "__main__":
