@@ -10,7 +10,7 @@ import structlog
 from emocx_pbx.chat.moves import CallIsOver, CallMoved, CallTaken, CallTalks, CallWaits
 from emocx_pbx.chat.tickets import Ticket, Tickets
 from emocx_pbx.chat.waits import Expected, WaitBoard
-from emocx_pbx.dispatch.dialling import Dialling, DiallingRefused
+from emocx_pbx.dispatch.dialling import DiallingRefused
 from emocx_pbx.dispatch.numbers import masked
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
@@ -18,6 +18,7 @@ from emocx_pbx.errors import EmocxError
 from emocx_pbx.limits import Limit, place_of, take
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.chat import ChatSettings
+from emocx_pbx.store.account_rows import Actor
 
 log = structlog.get_logger()
 
@@ -48,15 +49,24 @@ class Doors(Protocol):
 
 
 class CallBack(Protocol):
-    """The part of the call back that is needed."""
+    """What places calls, as far as it is needed."""
 
     def new_call_id(self) -> str:
         """The Uniqueid of a call to be."""
 
+    async def admit(self, text: str) -> str:
+        """The number to dial, counted as a call; DiallingRefused if it may not be called."""
+
     async def ring(
-        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
+        self,
+        number: str,
+        call_id: str,
+        decision: Decision,
+        customer: str | None,
+        opted_out: bool,
+        by: Actor | None = None,
     ) -> None:
-        """Dial the number; who answers enters the decision's queue."""
+        """Dial the admitted number; who answers enters the decision's queue."""
 
 
 class Desk:
@@ -67,14 +77,15 @@ class Desk:
         settings: ChatSettings,
         doors: Doors,
         call_back: CallBack,
-        dialling: Dialling,
+        can_call: bool,
         default_queue: Callable[[], str],
         queues: Callable[[], Mapping[str, QueueState]],
         now: Callable[[], float],
         new_id: Callable[[], str],
         count: Callable[..., None],
     ) -> None:
-        self.settings, self._dialling = settings, dialling
+        """`can_call`: whether the policy of dialling lets anybody be called."""
+        self.settings, self._can_call = settings, can_call
         self._doors, self._call_back, self._queues = doors, call_back, queues
         self._default_queue = default_queue
         self._now, self._new_id, self._count = now, new_id, count
@@ -82,6 +93,8 @@ class Desk:
         self._asked_here = Limit(settings.queries_per_address, 600.0)
         self._asked = Limit(settings.queries_per_minute, 60.0)
         self._called_here = Limit(settings.calls_per_address, 3600.0)
+        self._placing: set[str] = set()
+        """Tickets whose number is being looked at."""
 
     def take_over(self, settings: ChatSettings) -> None:
         """Other settings from now on; queries and calls of before count on in the limits."""
@@ -120,17 +133,28 @@ class Desk:
         """
         now, place = self._now(), place_of(address)
         ticket = self.ticket(ticket_id)
-        if not ticket.may_call:
+        if not ticket.may_call or ticket_id in self._placing:
             return ticket  # pressed twice
         if not self.calls_back or not ticket.decision.queue:
             raise self._refused("no_calls", 403)
+        if wait := self._called_here.wait_s(place, now):
+            raise self._refused("called_here", 429, wait)
+        # Counted before it is known: many at the same moment must not all be placed.
+        self._called_here.use(place, now)
+        self._placing.add(ticket_id)
         try:
-            dialled = self._dialling.admit(number)
+            dialled = await self._call_back.admit(number)
         except DiallingRefused as error:
+            self._called_here.undo(place)
+            if error.wait_s:
+                raise self._refused(error.why, 429, error.wait_s) from None
             raise self._refused(_NOT_DIALLED.get(error.why, "number_abroad"), 422) from None
-        limits = [("called_here", self._called_here, place), *self._dialling.limits(dialled)]
-        if refused := take(limits, now):
-            raise self._refused(refused[0], 429, refused[1])
+        except EmocxError as error:
+            self._called_here.undo(place)
+            log.warning("number not admitted", key="chat.call_failed", why=str(error))
+            raise self._refused("unavailable", 503) from None
+        finally:
+            self._placing.discard(ticket_id)
         call_id = self._call_back.new_call_id()
         self._doors.became_call(ticket.decision, Caller(call_id, opted_out=ticket.opted_out))
         self._tickets.calling(ticket, call_id, masked(dialled), now)
@@ -166,7 +190,7 @@ class Desk:
     @property
     def calls_back(self) -> bool:
         """Whether anybody can be called back at all."""
-        return self.settings.call_backs and self._dialling.on
+        return self.settings.call_backs and self._can_call
 
     def watch(self, moved: CallMoved) -> None:
         """Hear what happens to calls."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,8 @@ async def _switch(
     note: Mapping[str, Any],
     by: Actor,
 ) -> Switched:
-    registry.find(kind, f"{name}/{version}")  # checksums take a while: not within the transaction
+    # Checksums take a while: neither within the transaction, nor where calls wait for the loop.
+    await asyncio.to_thread(registry.find, kind, f"{name}/{version}")
     switched = Switched(kind, name, registry.current(kind, name), version)
     entry = Entry(by, action, f"{kind} {name}", {"version": switched.before}, {"version": version})
     if audit is None:

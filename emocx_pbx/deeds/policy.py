@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ async def save_policy(
     """
     if path is None:
         raise InputError("The built-in policy can't be changed: name a file in routing.policy.")
-    policy = parse_policy(text)
+    policy = await asyncio.to_thread(parse_policy, text)  # a long one takes a while
     if queues and (unknown := unknown_queues(policy, queues)):
         raise InputError("; ".join(unknown))  # the service would refuse it, too
     before = policy_text(path) if _exists(path) else ""

@@ -13,7 +13,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
@@ -41,9 +41,12 @@ from emocx_pbx.calls.recovery import Recovery
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.calls.whereabouts import Whereabouts
 from emocx_pbx.calls.writing import carry_out
+from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.erasure import TRACES, purge
+from emocx_pbx.deeds.placing import Placing
 from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.dialplan import Dialplan
 from emocx_pbx.dispatch.penalty_keeper import Ranker
 from emocx_pbx.dispatch.policy_in_force import Policies, Reloaded
@@ -157,6 +160,8 @@ class Service:
         self.call_back = CallBack(
             self.ami, settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
         )
+        dialling = Dialling(settings.dialling, time.monotonic)
+        self.placing = Placing(dialling, self.call_back, store.audit, time.monotonic)
         routing = settings.routing
         self.ranker = Ranker(
             self.ami,
@@ -295,30 +300,40 @@ class Service:
                 log.error("old calls not forgotten", key="store.purge_failed", why=str(error))
             await asyncio.sleep(min(SETTLE_AGAIN_S, max(0.0, due_at - time.monotonic())))
 
-    def start_web(self, sending: Sender, on_events: Callable[[], None]) -> WebHost:
+    def calls_that_name_customers(self) -> list[str]:
+        """Ids of calls that go on, whose customer's key or number is held."""
+        return [call_id for call_id, call in self.journeys.calls.items() if call.customer or call.caller]
+
+    def start_web(self, sending: Sender) -> WebHost:
         """The web process over these parts; the caller runs it."""
+        deeds = Deeds(
+            self.store,
+            lambda: self.settings,
+            lambda: self.policies.queues,
+            time.time,
+            self.forget_customers,
+            sending.test,
+        )
         self._web = WebHost(
             self.settings,
             Behind(
                 queries=self.doors,
-                call_back=self.call_back,
+                placing=self.placing,
+                deeds=deeds,
                 board=self.board,
                 health=self.health,
                 metrics=self.metrics,
                 policies=self.policies,
                 store=self.store,
                 reload=self.reload,
-                test_receiver=sending.test,
                 workers=lambda: tuple(w.ready for w in self.pool.workers if w.ready is not None),
-                forget=self._forget_customers,
-                on_events=on_events,
-                on_receivers=sending.receivers_changed,
             ),
             uuid.uuid4().hex[:8],
         )
         return self._web
 
-    def _forget_customers(self, call_ids: Sequence[str]) -> None:
+    def forget_customers(self, call_ids: Sequence[str]) -> None:
+        """The customers of these calls were erased."""
         for call_id in call_ids:
             self.journeys.put(CustomerErased(call_id))
 

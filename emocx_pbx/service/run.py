@@ -15,6 +15,7 @@ from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
+from emocx_pbx.service.erased import forget_erased_elsewhere
 from emocx_pbx.service.notify import Supervisor
 from emocx_pbx.service.reloading import reload_all
 from emocx_pbx.service.status import StatusDoor, socket_path, status_of
@@ -75,7 +76,7 @@ async def serve(
             service.ranker.on_graded()
 
         store.on_events = told
-        web = service.start_web(sending, told)
+        web = service.start_web(sending)
 
         def receivers_changed() -> None:
             sending.receivers_changed()
@@ -102,12 +103,18 @@ async def serve(
         telling = tasks.keep(service.user_events.run, name="user events")
         announcing = tasks.keep(service.announced.run, name="announced calls")
         forgetting = tasks.keep(service.forget_old_calls, name="forgetting")
+        erasing = tasks.keep(
+            lambda: forget_erased_elsewhere(
+                store, service.calls_that_name_customers, service.forget_customers
+            ),
+            name="erased elsewhere",
+        )
         port = await listening
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
         if on_ready:
             on_ready(port)
         supervisor.tell("READY=1")
-        vital = (serving, ledger, sender, ami, ranking, watching, telling, announcing, forgetting)
+        vital = (serving, ledger, sender, ami, ranking, watching, telling, announcing, forgetting, erasing)
         beating = tasks.keep(
             lambda: supervisor.keep_telling(service.health.words, lambda: (*vital, *service.pool.keepers)),
             name="systemd",

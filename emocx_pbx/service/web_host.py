@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,56 +19,19 @@ import structlog
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.calls.happenings import Told
 from emocx_pbx.chat.moves import moved_of
-from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.deeds.doing import Doer
+from emocx_pbx.deeds.placing import Placing
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import Doors
-from emocx_pbx.errors import (
-    EmocxError,
-    InputError,
-    PeerUnavailable,
-    ProtocolError,
-    RefusedError,
-    SettingsError,
-    StoreError,
-)
+from emocx_pbx.errors import EmocxError, PeerUnavailable, ProtocolError, SettingsError
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.calls import Change
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
-from emocx_pbx.web.messages import (
-    Asking,
-    BecameCall,
-    BoardChanged,
-    BoardNow,
-    CannotListen,
-    Counted,
-    CustomerForgotten,
-    Decide,
-    Decided,
-    Done,
-    Failed,
-    FromWeb,
-    Listening,
-    MetricsText,
-    ReadMetrics,
-    ReceiversChanged,
-    ReloadAll,
-    ReloadedAll,
-    Ring,
-    SettingsChanged,
-    StateNow,
-    Stop,
-    StoreWritten,
-    Tested,
-    TestReceiver,
-    ToWeb,
-    TriedOut,
-    TryOut,
-    WebConfig,
-)
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.web import messages as m
+from emocx_pbx.web.failures import told
 from emocx_pbx.wire.child import Child
 from emocx_pbx.wire.message import BadMessage
 
@@ -100,21 +63,15 @@ class Behind:
     """The parts that answer what comes by HTTP."""
 
     queries: Doors
-    call_back: CallBack
+    placing: Placing
+    deeds: Doer
     board: LiveBoard
     health: HealthBoard
     metrics: Metrics
     policies: Policies
     store: Store
     reload: Callable[[], asyncio.Task[list[ModelsLoaded]]]
-    test_receiver: Callable[[str], Awaitable[Outcome]]
     workers: Callable[[], tuple[Ready, ...]]
-    forget: Callable[[Sequence[str]], None]
-    """Told of calls that go on, whose customers were erased."""
-    on_events: Callable[[], None]
-    """Told that the web process wrote events into the store."""
-    on_receivers: Callable[[], None]
-    """Told that receivers changed in the store, and were read again."""
 
 
 class WebHost:
@@ -127,10 +84,11 @@ class WebHost:
         life: str,
         command: tuple[str, ...] = (sys.executable, "-m", "emocx_pbx.web.process"),
     ) -> None:
-        self._life, self._config = life, msgspec.json.encode(WebConfig(settings, life))
+        self._life, self._config = life, msgspec.json.encode(m.WebConfig(settings, life))
         self._behind, self._command = behind, command
-        self._child: Child[FromWeb] | None = None
+        self._child: Child[m.FromWeb] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._doing: set[asyncio.Task[Any]] = set()
         self._deciding = asyncio.Semaphore(DECIDING)
         self._told_state = b""
         self._stopping = self._silent = False
@@ -170,13 +128,13 @@ class WebHost:
             await asyncio.sleep(AGAIN_S[min(tries, len(AGAIN_S) - 1)])
 
     async def _one_life(self, listening: asyncio.Future[int]) -> str:
-        child: Child[FromWeb] = Child("web", msgspec.msgpack.Decoder(FromWeb), STOP_S)
+        child: Child[m.FromWeb] = Child("web", msgspec.msgpack.Decoder(m.FromWeb), STOP_S)
         self._child, self._silent = child, False
         try:
             await child.start(self._command, self._config)
             self._told_state = b""
             self._tell_state()
-            self._send(BoardNow(self._behind.board.state()))
+            self._send(m.BoardNow(self._behind.board.state()))
             telling = asyncio.create_task(self._keep_telling(), name="web state")
             try:
                 return await self._receive(child, listening)
@@ -191,7 +149,7 @@ class WebHost:
             await child.end()
             self._child = None
 
-    async def _receive(self, child: Child[FromWeb], listening: asyncio.Future[int]) -> str:
+    async def _receive(self, child: Child[m.FromWeb], listening: asyncio.Future[int]) -> str:
         patience, link = START_S, child.link
         while link is not None:
             try:
@@ -208,13 +166,13 @@ class WebHost:
             match message:
                 case None:
                     return "it ended"
-                case Listening(port):
+                case m.Listening(port):
                     patience = SILENT_S
                     self._behind.health.set("web", True)
                     self._tell_state()
                     if not listening.done():
                         listening.set_result(port)
-                case CannotListen(why):
+                case m.CannotListen(why):
                     return why
                 case _:
                     self._take(message)
@@ -225,14 +183,15 @@ class WebHost:
         self._stopping = True
         if self._child is None:
             return
-        self._send(Stop())
+        self._send(m.Stop())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 await self._over.wait()
+                await asyncio.gather(*self._doing, return_exceptions=True)
 
     # Out.
 
-    def _send(self, message: ToWeb) -> None:
+    def _send(self, message: m.ToWeb) -> None:
         if self._child is None or self._child.link is None:
             return
         try:
@@ -242,26 +201,26 @@ class WebHost:
             self._behind.metrics.count("web_messages_lost")
             log.debug("not told to the web process", key="web.deaf", why=str(error))
 
-    def watch(self, told: Told) -> None:
+    def watch(self, happened: Told) -> None:
         """Pass on what the chat's desk needs to hear of calls."""
-        if (moved := moved_of(told)) is not None:
+        if (moved := moved_of(happened)) is not None:
             self._send(moved)
 
     def receivers_changed(self) -> None:
         """The controller changed receivers in the store."""
-        self._send(ReceiversChanged())
+        self._send(m.ReceiversChanged())
 
     def take_over(self, settings: Settings) -> None:
         """Other settings hold: for the process now, and for its successors."""
-        self._config = msgspec.json.encode(WebConfig(settings, self._life))
-        self._send(SettingsChanged(settings))
+        self._config = msgspec.json.encode(m.WebConfig(settings, self._life))
+        self._send(m.SettingsChanged(settings))
 
     def _on_change(self, change: Change) -> None:
-        self._send(BoardChanged(change.number, change.kind, change.present, change.data))
+        self._send(m.BoardChanged(change.number, change.kind, change.present, change.data))
 
     def _tell_state(self) -> None:
         behind = self._behind
-        state = StateNow(
+        state = m.StateNow(
             behind.health.components(), behind.policies.queues, behind.policies.policy, behind.workers()
         )
         encoded = msgspec.msgpack.encode(state)
@@ -276,24 +235,18 @@ class WebHost:
 
     # In.
 
-    def _take(self, message: FromWeb) -> None:
+    def _take(self, message: m.FromWeb) -> None:
         behind = self._behind
         match message:
-            case Counted(counts, requests, watchers):
+            case m.Counted(counts, requests, watchers):
                 for name, label, by in counts:
                     behind.metrics.count(name, label, max(0.0, by))
                 for area, seconds in requests:
                     behind.metrics.request(area, seconds)
                 behind.metrics.set("live_watchers", watchers)
-            case BecameCall(decision, caller):
+            case m.BecameCall(decision, caller):
                 behind.queries.became_call(decision, caller)
-            case CustomerForgotten(call_ids):
-                behind.forget(call_ids)
-            case StoreWritten("events"):
-                behind.on_events()
-            case StoreWritten():
-                self._own(self._reread_receivers())
-            case Listening() | CannotListen():
+            case m.Listening() | m.CannotListen():
                 pass  # only at the start of its life
             case _:
                 self._own(self._answer(message))
@@ -303,58 +256,59 @@ class WebHost:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _reread_receivers(self) -> None:
-        try:
-            await self._behind.store.receivers.load()
-        except StoreError as error:
-            log.error("receivers not read again", key="web.receivers_unread", why=str(error))
-            return
-        self._behind.on_receivers()
+    async def _done(self, asked: m.DoDeed) -> m.DeedDone:
+        """A deed that has begun is done, also if the process that asked for it ends meanwhile."""
+        doing = asyncio.create_task(self._behind.deeds.do(asked.deed, asked.by), name="deed")
+        self._doing.add(doing)
+        doing.add_done_callback(self._over_with)
+        result = await asyncio.shield(doing)
+        return m.DeedDone(asked.request_id, msgspec.Raw(msgspec.msgpack.encode(result)))
 
-    async def _answer(self, asked: Asking) -> None:
+    def _over_with(self, doing: asyncio.Task[Any]) -> None:
+        self._doing.discard(doing)
+        if not doing.cancelled():
+            doing.exception()  # told to whoever asked, if they are still there
+
+    async def _answer(self, asked: m.Asking) -> None:
         """One of the outermost loops: a question that fails must not end the others."""
         number = asked.request_id
         if len(self._tasks) > MAX_ASKED:
-            self._send(Failed(number, "unavailable", "too many requests are in work already"))
+            self._send(told(number, PeerUnavailable("too many requests are in work already")))
             return
         try:
             self._send(await self._answered(asked))
-        except InputError as error:
-            self._send(Failed(number, "input", str(error)))
-        except PeerUnavailable as error:
-            self._send(Failed(number, "unavailable", str(error)))
-        except RefusedError as error:
-            self._send(Failed(number, "refused", str(error)))
         except EmocxError as error:
-            self._send(Failed(number, "other", str(error)))
+            self._send(told(number, error))
         except Exception:
             self._behind.metrics.count("web_questions_failed")
             log.exception("question of the web failed", key="web.failed", what=type(asked).__name__)
-            self._send(Failed(number, "other", "the controller failed"))
+            self._send(m.Failed(number, "", "the controller failed"))
 
-    async def _answered(self, asked: Asking) -> ToWeb:
+    async def _answered(self, asked: m.Asking) -> m.ToWeb:
         behind = self._behind
         match asked:
-            case Decide(number, text, caller):
+            case m.Decide(number, text, caller):
                 async with self._deciding:
-                    return Decided(number, await behind.queries.by_text(text, caller))
-            case TryOut(number, text, caller):
+                    return m.Decided(number, await behind.queries.by_text(text, caller))
+            case m.TryOut(number, text, caller):
                 async with self._deciding:
-                    return TriedOut(number, *await behind.queries.preview(text, caller))
-            case Ring(number, telephone, call_id, decision, customer, opted_out):
-                await behind.call_back.ring(telephone, call_id, decision, customer, opted_out)
-                return Done(number)
-            case ReloadAll(number, wait):
+                    return m.TriedOut(number, *await behind.queries.preview(text, caller))
+            case m.MayDial(number, text):
+                return m.Admitted(number, behind.placing.admit(text))
+            case m.Ring(number, telephone, call_id, decision, customer, opted_out, by):
+                await behind.placing.ring(telephone, call_id, decision, customer, opted_out, by)
+                return m.Done(number)
+            case m.DoDeed():
+                return await self._done(asked)
+            case m.ReloadAll(number, wait):
                 loading = behind.reload()
                 self._tell_state()
                 loaded = await asyncio.shield(loading) if wait else []
                 self._tell_state()
-                return ReloadedAll(number, tuple(loaded))
-            case TestReceiver(number, name):
-                return Tested(number, await behind.test_receiver(name))
-            case ReadMetrics(number):
+                return m.ReloadedAll(number, tuple(loaded))
+            case m.ReadMetrics(number):
                 await self._look_around()
-                return MetricsText(number, *behind.metrics.render())
+                return m.MetricsText(number, *behind.metrics.render())
 
     async def _look_around(self) -> None:
         """Set the gauges of what is not counted as it happens."""

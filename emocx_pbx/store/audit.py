@@ -7,6 +7,7 @@ hash, which `emocx-pbx check` prints, is worth keeping elsewhere.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -111,11 +112,11 @@ class AuditLog:
 
         Args:
             entry: what is noted.
-            change: makes the change; quick, since no call's row is written meanwhile.
+            change: makes the change, in a thread; quick, since no call's row is written meanwhile.
         """
         async with self._connection.transaction() as c:
             await self.write(c, entry)
-            change()
+            await asyncio.to_thread(change)
 
     async def rows(
         self,

@@ -43,16 +43,19 @@ class Connection:
         reader: aiosqlite.Connection,
         viewer: aiosqlite.Connection,
         ranker: aiosqlite.Connection,
+        *,
+        reading: bool = False,
     ) -> None:
         self.path = path
         self._writer, self._reader, self._viewer, self._ranker = writer, reader, viewer, ranker
+        self._reading = reading
         self._lock = asyncio.Lock()
         self._durable = True
         self._closed = False
         self.sql: Any = aiosql.from_path(QUERIES, "aiosqlite")
 
     @classmethod
-    async def open(cls, path: Path, *, migrating: bool = True) -> Connection:
+    async def open(cls, path: Path, *, migrating: bool = True, reading: bool = False) -> Connection:
         """Open (or create) the database file and bring it to this version's schema.
 
         A database that has calls in it is copied first, to `<name>.schema-<number>` beside it.
@@ -61,6 +64,7 @@ class Connection:
             path: The file.
             migrating: False: refuse a database of an older schema instead, as it is: a command must not
                 change it under a running service of the version before.
+            reading: nothing can be written by it; the file is there, and another process writes it.
 
         Raises:
             StoreError: the file can't be opened, is no database, is of a newer version (or of an older one
@@ -68,21 +72,30 @@ class Connection:
         """
         opened: list[aiosqlite.Connection] = []
         try:
-            await asyncio.to_thread(_probe, path)
+            if not reading:
+                await asyncio.to_thread(_probe, path)
+            # FULL: what is committed is still there after a power cut, which is the promise.
+            pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+            where = _read_only(path) if reading else str(path)
             for _ in range(4):
                 # isolation_level None: transactions begin where we say so, not by themselves.
-                connection = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+                connection = await aiosqlite.connect(
+                    where,
+                    timeout=BUSY_TIMEOUT_S,
+                    isolation_level=None,
+                    uri=reading,
+                )
                 opened.append(connection)
                 connection.row_factory = sqlite3.Row
-                # FULL: what is committed is still there after a power cut, which is the promise.
-                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+                for pragma in ("query_only=ON",) if reading else pragmas:
                     await connection.execute(f"PRAGMA {pragma}")
             version, lacking = await missing(opened[0])
             if version and lacking:
-                if not migrating:
+                if reading or not migrating:
                     raise StoreError(f"its schema {version} is an older program's; start the service once")
                 await asyncio.to_thread(snapshot, path, before_migration(path, version))
-            await migrate(opened[0])
+            if not reading:
+                await migrate(opened[0])
             for connection in opened[1:]:
                 await connection.execute("PRAGMA query_only=ON")
             # Lists go through large indexes again and again.
@@ -97,7 +110,7 @@ class Connection:
                 await connection.close()
             reason = error.strerror if isinstance(error, OSError) else error
             raise StoreError(f"the database {path} can't be used: {reason}") from error
-        return cls(path, *opened)
+        return cls(path, *opened, reading=reading)
 
     async def close(self) -> None:
         """Wait for a running transaction, then close both connections."""
@@ -120,6 +133,8 @@ class Connection:
         """
         async with self._lock:
             self._check_open()
+            if self._reading:
+                raise StoreError("this process only reads the database")
             try:
                 if durable is not self._durable:
                     await self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
@@ -203,6 +218,10 @@ class Connection:
         async with self._lock:
             self._check_open()
             await asyncio.to_thread(_vacuum, self.path)
+
+
+def _read_only(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
 
 
 def _vacuum(path: Path) -> None:

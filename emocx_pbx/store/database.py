@@ -46,15 +46,19 @@ class Store(RankingRows):
         clock: Callable[[], float] = time.time,
         *,
         migrating: bool = True,
+        reading: bool = False,
     ) -> Store:
         """Open or create the database; `endpoints` are the receivers that new events go to.
+
+        With `reading` it is only read, and every method that writes raises StoreError.
 
         Raises:
             StoreError: the file can't be used, a newer program made it, or (unless `migrating`) an older one.
         """
-        store = cls(await Connection.open(Path(path), migrating=migrating), endpoints, clock)
+        store = cls(await Connection.open(Path(path), migrating=migrating, reading=reading), endpoints, clock)
         await store.receivers.load()
-        await store.audit.seal()
+        if not reading:
+            await store.audit.seal()
         return store
 
     async def close(self) -> None:

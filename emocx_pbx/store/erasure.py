@@ -150,6 +150,10 @@ class Erasure(Grades):
             for i in range(0, number, NAMED)
         ]
 
+    async def forgotten(self, calls: Sequence[str]) -> list[str]:
+        """Those of some calls whose customers were erased while they went on, by whichever process."""
+        return [row["call_id"] for row in await self._connection.rows("forgotten_of", calls=_json(calls))]
+
     async def kept(self) -> dict[str, Any]:
         """How many calls are kept, and when the oldest began (None: there is none)."""
         row = await self._connection.row("kept")

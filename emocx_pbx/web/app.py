@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Literal
 
+import structlog
 from aiohttp import web
 
-from emocx_pbx.deeds.logins import RefusedLogins
+from emocx_pbx.deeds.deed import NoteRefusal
+from emocx_pbx.deeds.logins import Note, RefusedLogins
+from emocx_pbx.errors import PeerUnavailable, StoreError
+from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.web import admin, assets, chat, pages
 from emocx_pbx.web.admin.check import LAST, LastCheck
 from emocx_pbx.web.guards import MAX_BODY, bounded
 from emocx_pbx.web.identity import account
-from emocx_pbx.web.identity.account import PASSWORDS, REFUSED
+from emocx_pbx.web.identity.account import PASSWORDS
 from emocx_pbx.web.identity.passwords import Passwords
-from emocx_pbx.web.identity.sessions import THROTTLE
+from emocx_pbx.web.identity.sessions import REFUSED, REFUSED_TOKENS, THROTTLE
 from emocx_pbx.web.identity.throttle import Throttle
 from emocx_pbx.web.limited import LIMITS, clocked, limited, rate_headers
 from emocx_pbx.web.middlewares import errors, guard, secure_headers
@@ -22,6 +27,8 @@ from emocx_pbx.web.parts import PARTS, Parts
 from emocx_pbx.web.v1.feeds import FEEDS, Feeds
 from emocx_pbx.web.v1.limits import RateLimits
 from emocx_pbx.web.v1.routes import routes as v1_routes
+
+log = structlog.get_logger()
 
 #: Each area names its own routes.
 AREAS: tuple[Callable[[], list[web.RouteDef]], ...] = (
@@ -34,13 +41,25 @@ AREAS: tuple[Callable[[], list[web.RouteDef]], ...] = (
 )
 
 
+def _noting(parts: Parts, action: Literal["session.refused", "token.refused"]) -> Note:
+    async def note(subject: str, told: dict[str, str | int], by: Actor) -> None:
+        try:
+            await parts.deeds.do(NoteRefusal(action, subject, told), by)
+        except (PeerUnavailable, StoreError) as error:
+            # Whoever was refused is told so all the same.
+            log.error("refusal not in the audit log", key="audit.unnoted", action=action, why=str(error))
+
+    return note
+
+
 def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Application:
     """The app over the controller's parts."""
     app = web.Application(middlewares=[clocked, errors, bounded, guard, limited], client_max_size=MAX_BODY)
     app[PARTS] = parts
     app[PASSWORDS] = passwords or Passwords()
     app[THROTTLE] = Throttle(parts.clock)
-    app[REFUSED] = RefusedLogins(parts.store.audit, parts.clock)
+    app[REFUSED] = RefusedLogins(_noting(parts, "session.refused"), parts.clock)
+    app[REFUSED_TOKENS] = RefusedLogins(_noting(parts, "token.refused"), parts.clock, "(unknown token)")
     app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)
     app[FEEDS] = Feeds(parts)
     app[LAST] = LastCheck(asyncio.Lock())

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
+from emocx_pbx.deeds.doing import Doer
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.accounts import Accounts
@@ -172,7 +172,7 @@ class Listening:
 
 
 async def listen(
-    app: web.Application, settings: Settings, accounts: Accounts, descriptors: int = 65_536
+    app: web.Application, settings: Settings, accounts: Accounts, deeds: Doer, descriptors: int = 65_536
 ) -> Listening:
     """Listen as the settings say; `port` of what is returned tells where.
 
@@ -180,6 +180,7 @@ async def listen(
         app: what answers.
         settings: all settings.
         accounts: asked whether there is an administrator.
+        deeds: asked for a link that makes one.
         descriptors: files that this process may have open.
 
     Raises:
@@ -189,7 +190,7 @@ async def listen(
     most = min(settings.http.max_connections, max(16, descriptors - RESERVED))
     listening = Listening(app, settings.http, tls_context(settings), most)
     await listening.start()
-    await announce_first_link(accounts, settings.http, listening.port, time.time())
+    await announce_first_link(accounts, deeds, settings.http, listening.port)
     return listening
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.chat.moves import CallIsOver, CallTaken, CallTalks, CallWaits
+from emocx_pbx.deeds.deed import AnyDeed
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.live.calls import BoardState, Present
@@ -16,7 +16,7 @@ from emocx_pbx.observe.health import Component
 from emocx_pbx.routing.decision import QueueState, RuleOutcome
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.settings import Settings
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.wire.message import Message
 
 
@@ -71,10 +71,12 @@ class TryOut(Message, frozen=True):
     caller: Caller
 
 
-class CustomerForgotten(Message, frozen=True):
-    """The customers of these calls, which go on, were erased; not answered."""
+class DoDeed(Message, frozen=True):
+    """Do a deed for somebody; answered by DeedDone."""
 
-    call_ids: tuple[str, ...]
+    request_id: int
+    deed: AnyDeed
+    by: Actor
 
 
 class BecameCall(Message, frozen=True):
@@ -84,16 +86,26 @@ class BecameCall(Message, frozen=True):
     caller: Caller
 
 
+class MayDial(Message, frozen=True):
+    """Admit a number, and count it as a call that is placed now; answered by Admitted."""
+
+    request_id: int
+    text: str
+    """As somebody wrote it."""
+
+
 class Ring(Message, frozen=True):
     """Call a customer back; answered by Done."""
 
     request_id: int
     number: str
-    """Checked."""
+    """As Admitted gave it, within the last minute."""
     call_id: str
     decision: Decision
     customer: str | None
     opted_out: bool
+    by: Actor | None
+    """Who wants it; None: the customer, on the chat's page."""
 
 
 class ReloadAll(Message, frozen=True):
@@ -104,23 +116,10 @@ class ReloadAll(Message, frozen=True):
     """Until the workers have loaded; else only until the policy is read."""
 
 
-class TestReceiver(Message, frozen=True):
-    """Send a receiver a signed test event; answered by Tested."""
-
-    request_id: int
-    name: str
-
-
 class ReadMetrics(Message, frozen=True):
     """Answered by MetricsText."""
 
     request_id: int
-
-
-class StoreWritten(Message, frozen=True):
-    """The web process changed the store; not answered."""
-
-    what: Literal["events", "receivers"]
 
 
 # The controller to the web process.
@@ -190,11 +189,20 @@ class ReloadedAll(Message, frozen=True):
     workers: tuple[ModelsLoaded, ...]
 
 
-class Tested(Message, frozen=True):
-    """Answers TestReceiver."""
+class Admitted(Message, frozen=True):
+    """Answers MayDial."""
 
     request_id: int
-    outcome: Outcome
+    number: str
+    """In E.164 form."""
+
+
+class DeedDone(Message, frozen=True):
+    """Answers DoDeed."""
+
+    request_id: int
+    result: msgspec.Raw
+    """Of the type that the deed says, as MessagePack."""
 
 
 class MetricsText(Message, frozen=True):
@@ -209,17 +217,21 @@ class Failed(Message, frozen=True):
     """Answers any: it can't be done."""
 
     request_id: int
-    kind: Literal["input", "unavailable", "refused", "other"]
+    kind: str
+    """Name of the error's class, of those in `web/failures.py`."""
     why: str
+    """One line; of DiallingRefused the name of its reason."""
+    wait_s: float = 0.0
+    """Seconds after which it may be asked for again."""
 
 
 class Stop(Message, frozen=True):
     """End in an orderly way."""
 
 
-Asking = Decide | TryOut | Ring | ReloadAll | TestReceiver | ReadMetrics
-Answering = Decided | TriedOut | Done | ReloadedAll | Tested | MetricsText | Failed
-FromWeb = Listening | CannotListen | Counted | BecameCall | CustomerForgotten | StoreWritten | Asking
+Asking = Decide | TryOut | MayDial | Ring | ReloadAll | ReadMetrics | DoDeed
+Answering = Decided | TriedOut | Admitted | Done | ReloadedAll | MetricsText | DeedDone | Failed
+FromWeb = Listening | CannotListen | Counted | BecameCall | Asking
 ToWeb = (
     StateNow
     | BoardNow

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.chat.desk import CallBack, Desk
-from emocx_pbx.dispatch.dialling import Dialling
+from emocx_pbx.deeds.doing import Doer
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.live.feed import LiveFeed
@@ -18,7 +18,6 @@ from emocx_pbx.routing.decision import QueueState, RuleOutcome
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks.schedule import Outcome
 
 
 class Queries(Protocol):
@@ -66,9 +65,10 @@ class Parts:
     settings_now: Callable[[], Settings]
     """The settings in force; a reload changes them."""
     store: Store
+    """Only read here; what changes it is asked of `deeds`."""
     doors: Queries
     call_back: CallBack
-    dialling: Dialling
+    deeds: Doer
     chat: Desk
     live: LiveFeed
     health: Health
@@ -80,14 +80,10 @@ class Parts:
     queues: Callable[[], Mapping[str, QueueState]]
     """The PBX's queues as last seen; empty while the link is down."""
     reload: Reload
-    test_webhook: Callable[[str], Awaitable[Outcome]]
-    """Send the named receiver a signed test event."""
     clock: Callable[[], float]
     """Unix seconds."""
     workers: Callable[[], Sequence[Ready]] = tuple
     """What each analysis worker said of its models."""
-    forget: Callable[[Sequence[str]], None] = lambda calls: None
-    """Told of calls that go on, whose customers were erased."""
 
     @property
     def settings(self) -> Settings:

@@ -33,7 +33,7 @@ from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
 from emocx_pbx.web.listening import listen
-from emocx_pbx.web.messages import CannotListen, Listening, StoreWritten, ToWeb, WebConfig
+from emocx_pbx.web.messages import CannotListen, Listening, ToWeb, WebConfig
 from emocx_pbx.web.parts import Parts
 from emocx_pbx.web.remote import Controller, RemoteCallBack, RemoteHealth, Tally
 from emocx_pbx.wire.link import Link
@@ -45,7 +45,7 @@ REPORT_S: Final = 1.0
 #: Time in which the controller tells of itself.
 BEGIN_S: Final = 10.0
 #: Callers come before pages, where both want the same core.
-NICE: Final = 5
+NICE: Final = 10
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -97,19 +97,18 @@ def _why(error: EmocxError | OSError, settings: Settings) -> str:
 
 async def _serve(settings: Settings, life: str, controller: Controller, running: asyncio.Task[None]) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        store = await Store.open(settings.store_path(), settings.webhooks, migrating=False)
+        store = await Store.open(settings.store_path(), settings.webhooks, reading=True)
         stack.push_async_callback(store.close)
         stale = asyncio.Event()
-        store.on_events = lambda: controller.tell(StoreWritten("events"))
-        store.receivers.on_change = lambda: controller.tell(StoreWritten("receivers"))
         controller.on_receivers = stale.set
+        controller.read_receivers = store.receivers.load
         tally = Tally()
         live = LiveFeed(controller.mirror, life, time.time)
         current = [settings]
         parts = _parts(lambda: current[0], store, controller, live, tally)
         controller.on_moved = parts.chat.watch
         controller.on_settings = lambda new: _take_over(new, current, store, parts.chat)
-        door = await listen(create_app(parts), settings, store.accounts, raise_descriptor_limit())
+        door = await listen(create_app(parts), settings, store.accounts, controller, raise_descriptor_limit())
         stack.push_async_callback(door.stop)
         controller.tell(Listening(door.port))
         log.info("web up", key="web.up", http=door.port)
@@ -149,12 +148,11 @@ def _parts(
     settings: Callable[[], Settings], store: Store, controller: Controller, live: LiveFeed, tally: Tally
 ) -> Parts:
     call_back = RemoteCallBack(controller, uuid.uuid4)
-    dialling = Dialling(settings().dialling, time.monotonic)
     chat = Desk(
         settings().chat,
         controller,
         call_back,
-        dialling,
+        Dialling(settings().dialling, time.monotonic).on,
         lambda: controller.state.policy.default_queue,
         lambda: controller.state.queues,
         time.time,
@@ -166,7 +164,7 @@ def _parts(
         store=store,
         doors=controller,
         call_back=call_back,
-        dialling=dialling,
+        deeds=controller,
         chat=chat,
         live=live,
         health=RemoteHealth(controller),
@@ -175,10 +173,8 @@ def _parts(
         policy=lambda: controller.state.policy,
         queues=lambda: controller.state.queues,
         reload=controller.reload,
-        test_webhook=controller.test_receiver,
         clock=time.time,
         workers=lambda: controller.state.workers,
-        forget=controller.forget,
     )
 
 

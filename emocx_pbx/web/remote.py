@@ -4,51 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeVar, cast
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from emocx_pbx.analysis.messages import ModelsLoaded
 from emocx_pbx.chat.moves import CallIsOver, CallMoved, CallTaken, CallTalks, CallWaits
+from emocx_pbx.deeds.deed import AnyDeed, Deed, OnReceivers
 from emocx_pbx.dispatch.callback import new_call_id
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
-from emocx_pbx.errors import EmocxError, InputError, PeerUnavailable, ProtocolError, RefusedError
+from emocx_pbx.errors import InputError, PeerUnavailable, ProtocolError
 from emocx_pbx.live.mirror import Mirror
 from emocx_pbx.observe.health import Component, report_of
 from emocx_pbx.routing.decision import RuleOutcome
 from emocx_pbx.settings.settings import Settings
-from emocx_pbx.web.messages import (
-    Answering,
-    Asking,
-    BecameCall,
-    BoardChanged,
-    BoardNow,
-    Counted,
-    CustomerForgotten,
-    Decide,
-    Decided,
-    Done,
-    Failed,
-    FromWeb,
-    MetricsText,
-    ReadMetrics,
-    ReceiversChanged,
-    ReloadAll,
-    ReloadedAll,
-    Ring,
-    SettingsChanged,
-    StateNow,
-    Stop,
-    Tested,
-    TestReceiver,
-    ToWeb,
-    TriedOut,
-    TryOut,
-)
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.web import messages as m
+from emocx_pbx.web.failures import made
 from emocx_pbx.wire.link import Link
 from emocx_pbx.wire.message import BadMessage
 
@@ -60,30 +36,29 @@ MAX_ASKED: Final = 256
 MARGIN_S: Final = 1.0
 #: Loading models on a cold disk.
 RELOAD_S: Final = 90.0
-#: A receiver has at most 30 s.
-TEST_S: Final = 35.0
 METRICS_S: Final = 2.0
+#: A number is looked at in a moment.
+ADMIT_S: Final = 2.0
 #: Times of requests kept between two reports; the rest of such a second is not timed.
 MAX_TIMED: Final = 5_000
 
-_KINDS: Final[Mapping[str, type[EmocxError]]] = {
-    "input": InputError,
-    "unavailable": PeerUnavailable,
-    "refused": RefusedError,
-}
+A = TypeVar("A", bound=m.Answering)
+R = TypeVar("R")
 
-A = TypeVar("A", bound=Answering)
+
+async def _nothing() -> None:
+    """Until it is known what to do."""
 
 
 class Controller:
     """One for the process; `run` takes what the controller sends, until it stops us or is gone."""
 
-    def __init__(self, link: Link[ToWeb], deadline_s: float, action_s: float) -> None:
+    def __init__(self, link: Link[m.ToWeb], deadline_s: float, action_s: float) -> None:
         """`deadline_s` is that of decisions, `action_s` that of actions at Asterisk."""
         self._link, self._deadline_s, self._action_s = link, deadline_s, action_s
         self._ids = itertools.count(1)
-        self._asked: dict[int, asyncio.Future[Answering]] = {}
-        self._state: StateNow | None = None
+        self._asked: dict[int, asyncio.Future[m.Answering]] = {}
+        self._state: m.StateNow | None = None
         self.mirror = Mirror()
         self.began = asyncio.Event()
         """State and board are known."""
@@ -93,9 +68,11 @@ class Controller:
         """Told that receivers changed in the store; must not block."""
         self.on_settings: Callable[[Settings], None] = lambda settings: None
         """Told that settings changed; must not block."""
+        self.read_receivers: Callable[[], Awaitable[None]] = _nothing
+        """Reads the store's receivers again."""
 
     @property
-    def state(self) -> StateNow:
+    def state(self) -> m.StateNow:
         """The newest.
 
         Raises:
@@ -105,7 +82,7 @@ class Controller:
             raise PeerUnavailable("the controller has not told of itself yet")
         return self._state
 
-    def tell(self, message: FromWeb) -> None:
+    def tell(self, message: m.FromWeb) -> None:
         """Send what needs no answer.
 
         Raises:
@@ -122,7 +99,7 @@ class Controller:
                 except BadMessage as error:
                     log.error("message refused", key="web.bad_message", why=str(error))
                     continue
-                if message is None or isinstance(message, Stop):
+                if message is None or isinstance(message, m.Stop):
                     return
                 self._take(message)
         except ProtocolError as error:
@@ -131,33 +108,33 @@ class Controller:
             for future in self._asked.values():
                 future.cancel()
 
-    def _take(self, message: ToWeb) -> None:
+    def _take(self, message: m.ToWeb) -> None:
         match message:
-            case StateNow():
+            case m.StateNow():
                 self._state = message
-            case BoardNow(state):
+            case m.BoardNow(state):
                 self.mirror.begin(state)
                 self.began.set()
-            case BoardChanged(number, kind, there, data):
+            case m.BoardChanged(number, kind, there, data):
                 self.mirror.take(number, kind, there, data)
             case CallWaits() | CallTaken() | CallTalks() | CallIsOver():
                 self.on_moved(message)
-            case ReceiversChanged():
+            case m.ReceiversChanged():
                 self.on_receivers()
-            case SettingsChanged(settings):
+            case m.SettingsChanged(settings):
                 self.on_settings(settings)
-            case Stop():
+            case m.Stop():
                 pass  # ends `run`
             case _:
                 future = self._asked.get(message.request_id)
                 if future is not None and not future.done():
                     future.set_result(message)
 
-    async def _ask(self, question: Callable[[int], Asking], answer: type[A], deadline_s: float) -> A:
+    async def _ask(self, question: Callable[[int], m.Asking], answer: type[A], deadline_s: float) -> A:
         if len(self._asked) >= MAX_ASKED:
             raise PeerUnavailable("too many requests wait for the controller already")
         number = next(self._ids)
-        future: asyncio.Future[Answering] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[m.Answering] = asyncio.get_running_loop().create_future()
         self._asked[number] = future
         try:
             self._link.send(question(number))
@@ -165,10 +142,12 @@ class Controller:
                 found = await future
         except TimeoutError:
             raise PeerUnavailable("the controller did not answer in time") from None
+        except BadMessage as error:
+            raise InputError(f"can't be asked: {error}") from error
         finally:
             del self._asked[number]
-        if isinstance(found, Failed):
-            raise _KINDS.get(found.kind, EmocxError)(found.why)
+        if isinstance(found, m.Failed):
+            raise made(found)
         if not isinstance(found, answer):
             raise PeerUnavailable(f"the controller answered with {type(found).__name__}")
         return found
@@ -182,7 +161,7 @@ class Controller:
             PeerUnavailable: the controller is too busy, or gone.
         """
         deadline_s = self._deadline_s + MARGIN_S
-        return (await self._ask(lambda n: Decide(n, text, caller), Decided, deadline_s)).decision
+        return (await self._ask(lambda n: m.Decide(n, text, caller), m.Decided, deadline_s)).decision
 
     async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
         """What would be decided, and what each rule had to do with it.
@@ -190,29 +169,52 @@ class Controller:
         Raises:
             PeerUnavailable: the text was not classified in time.
         """
-        found = await self._ask(lambda n: TryOut(n, text, caller), TriedOut, self._deadline_s + MARGIN_S)
+        found = await self._ask(lambda n: m.TryOut(n, text, caller), m.TriedOut, self._deadline_s + MARGIN_S)
         return found.decision, found.rules
 
     def became_call(self, decision: Decision, caller: Caller) -> None:
         """A decided query becomes a call."""
-        self.tell(BecameCall(decision, caller))
+        self.tell(m.BecameCall(decision, caller))
 
-    def forget(self, call_ids: Sequence[str]) -> None:
-        """The customers of these calls, which go on, were erased."""
-        if call_ids:
-            self.tell(CustomerForgotten(tuple(call_ids)))
-
-    async def ring(
-        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
-    ) -> None:
-        """Dial the (checked) number; who answers enters the decision's queue.
+    async def do(self, deed: Deed[R], by: Actor) -> R:
+        """Let the controller do a deed.
 
         Raises:
-            InputError, PeerUnavailable, RefusedError: as the controller's own call back.
+            EmocxError: as the deed's own function.
+            PeerUnavailable: the controller is gone, or not done in time (the deed may still be done).
+        """
+        asked = cast(AnyDeed, deed)
+        done = await self._ask(lambda n: m.DoDeed(n, asked, by), m.DeedDone, deed.deadline_s)
+        if isinstance(deed, OnReceivers):
+            await self.read_receivers()  # whoever asked shows them next
+        return cast(R, msgspec.msgpack.decode(done.result, type=deed.answer))
+
+    async def admit(self, text: str) -> str:
+        """The number to dial, counted as a call that is placed now.
+
+        Raises:
+            DiallingRefused: it can't be read, may not be called, or too many were.
+            PeerUnavailable: the controller is gone, or too busy.
+        """
+        return (await self._ask(lambda n: m.MayDial(n, text), m.Admitted, ADMIT_S)).number
+
+    async def ring(
+        self,
+        number: str,
+        call_id: str,
+        decision: Decision,
+        customer: str | None,
+        opted_out: bool,
+        by: Actor | None = None,
+    ) -> None:
+        """Dial a number that was just admitted; who answers enters the decision's queue.
+
+        Raises:
+            NotAllowedError, InputError, PeerUnavailable, RefusedError: as the controller's own Placing.
         """
         await self._ask(
-            lambda n: Ring(n, number, call_id, decision, customer, opted_out),
-            Done,
+            lambda n: m.Ring(n, number, call_id, decision, customer, opted_out, by),
+            m.Done,
             self._action_s + MARGIN_S,
         )
 
@@ -221,15 +223,11 @@ class Controller:
 
         With `wait` the workers' answers; else they load behind the answer, which is empty.
         """
-        return list((await self._ask(lambda n: ReloadAll(n, wait), ReloadedAll, RELOAD_S)).workers)
-
-    async def test_receiver(self, name: str) -> Outcome:
-        """Send the named receiver a signed test event."""
-        return (await self._ask(lambda n: TestReceiver(n, name), Tested, TEST_S)).outcome
+        return list((await self._ask(lambda n: m.ReloadAll(n, wait), m.ReloadedAll, RELOAD_S)).workers)
 
     async def scrape(self) -> tuple[bytes, str]:
         """All metrics as Prometheus text, and its content type."""
-        found = await self._ask(ReadMetrics, MetricsText, METRICS_S)
+        found = await self._ask(m.ReadMetrics, m.MetricsText, METRICS_S)
         return found.body, found.content_type
 
 
@@ -238,7 +236,7 @@ class RemoteCallBack:
 
     def __init__(self, controller: Controller, new_uuid: Callable[[], UUID]) -> None:
         self._new_uuid = new_uuid
-        self.ring = controller.ring
+        self.admit, self.ring = controller.admit, controller.ring
 
     def new_call_id(self) -> str:
         """The Uniqueid that the call's channel will have."""
@@ -282,10 +280,10 @@ class Tally:
         if len(self._requests) < MAX_TIMED:
             self._requests.append((area, seconds))
 
-    def taken(self, watchers: int) -> Counted:
+    def taken(self, watchers: int) -> m.Counted:
         """All since the last time."""
         counts = tuple((name, label, by) for (name, label), by in self._counts.items())
         requests = tuple(self._requests)
         self._counts.clear()
         self._requests.clear()
-        return Counted(counts, requests, watchers)
+        return m.Counted(counts, requests, watchers)

@@ -20,6 +20,7 @@ from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.chat import ChatSettings
 from emocx_pbx.settings.dialling import DiallingSettings
+from emocx_pbx.store.account_rows import Actor
 
 SETTINGS = ChatSettings(
     queues={"care": "our care team"},
@@ -43,9 +44,10 @@ class World:
         self.queues: dict[str, QueueState] = {}
         self.fails = False
         self.counted: list[tuple[str, ...]] = []
+        self.dialling = Dialling(DIALLING, lambda: self.now)
         ids = iter(f"{n:032x}" for n in range(10**6))
         self.desk = Desk(
-            settings, self, self, Dialling(DIALLING, lambda: self.now),
+            settings, self, self, self.dialling.on,
             lambda: "support", lambda: self.queues, lambda: self.now,
             lambda: next(ids), lambda *what: self.counted.append(what),
         )  # fmt: skip
@@ -60,8 +62,19 @@ class World:
     def new_call_id(self) -> str:
         return f"call-{len(self.rung)}-{self.fails}"
 
+    async def admit(self, text: str) -> str:
+        number = self.dialling.admit(text)
+        self.dialling.take(number)
+        return number
+
     async def ring(
-        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
+        self,
+        number: str,
+        call_id: str,
+        decision: Decision,
+        customer: str | None,
+        opted_out: bool,
+        by: Actor | None = None,
     ) -> None:
         if self.fails:
             raise PeerUnavailable("no link to Asterisk")

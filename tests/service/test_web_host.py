@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -14,10 +16,14 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from web.v1_calls import tell
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
 from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.deeds.doing import Deeds
+from emocx_pbx.deeds.placing import Placing
 from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import DecidedQuery, Doors
 from emocx_pbx.errors import SettingsError
@@ -31,8 +37,12 @@ from emocx_pbx.pbx.tracking.changes import CallStarted, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.service import web_host as module
 from emocx_pbx.service.web_host import Behind, WebHost
+from emocx_pbx.settings.dialling import DiallingSettings
 from emocx_pbx.settings.settings import ChatSettings, HttpSettings, Settings
+from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
+from emocx_pbx.web.identity.passwords import new_token, token_hash
+from emocx_pbx.web.identity.sessions import SESSION, cookie_name
 from emocx_pbx.webhooks.schedule import Outcome
 
 TOKEN = "a-token-of-more-than-24-characters"
@@ -49,7 +59,7 @@ class Ami:
         self, name: str, fields: Mapping[str, Any], deadline_s: float | None = None
     ) -> AmiResponse:
         self.actions.append((name, fields))
-        return AmiResponse({}, [])
+        return AmiResponse({"Value": "x"}, [])
 
 
 class Pool:
@@ -88,26 +98,31 @@ class World:
             self.pool, lambda: self.policies.policy, "active", 0.0, 1.0, lambda: 1_790_000_000.0,
             lambda: next(ids), self.recorded.append, self.metrics.count, lambda: self.policies.queues,
         )  # fmt: skip
-        self.written = asyncio.Event()
         self.forgotten: list[str] = []
         self.listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"})
 
     def host(self, **options: Any) -> WebHost:
+        call_back = CallBack(self.ami, "Local/{number}@x", uuid.uuid4, lambda *told: None)  # type: ignore[arg-type]
+        dialling = Dialling(self.settings.dialling, time.monotonic)
         behind = Behind(
             queries=self.queries,
-            call_back=CallBack(self.ami, "Local/{number}@x", uuid.uuid4, lambda *told: None),  # type: ignore[arg-type]
+            placing=Placing(dialling, call_back, self.store.audit, time.monotonic),
+            deeds=Deeds(
+                self.store,
+                lambda: self.settings,
+                lambda: self.policies.queues,
+                time.time,
+                self.forgotten.extend,
+                self._tested,
+            ),
             board=self.board,
             health=self.health,
             metrics=self.metrics,
             policies=self.policies,
             store=self.store,
             reload=lambda: asyncio.create_task(self._reloaded()),
-            test_receiver=self._tested,
             workers=lambda: (Ready(1, "voice/5", "lstm/2", None),),
-            forget=self.forgotten.extend,
-            on_events=self.written.set,
-            on_receivers=self.written.set,
         )
         return WebHost(self.settings, behind, "life", **options)
 
@@ -131,6 +146,39 @@ class World:
         async with self.http.get(f"http://127.0.0.1:{await self.listening}{path}") as response:
             return response.status, await response.text()
 
+    async def post(
+        self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        url = f"http://127.0.0.1:{await self.listening}/api/v1{path}"
+        async with self.http.post(url, json=body, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listening.result()}"
+
+    async def administrator(self) -> aiohttp.ClientSession:
+        """A browser of theirs, with a session."""
+        by, cookie = Actor("test", ""), new_token()
+        user = await self.store.accounts.add_user("ann", "admin", None, None, by)
+        await self.store.accounts.add_session(token_hash(cookie), user, "127.0.0.1", "test", by)
+        name = cookie_name(SESSION, self.settings.http)
+        return aiohttp.ClientSession(cookies={name: cookie}, cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+    async def kill(self, host: WebHost) -> None:
+        """End the process, and wait for its successor."""
+        before = host.pid
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    if host.pid != before and (await self.get("/healthz"))[0] == 200:
+                        return
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0)
+
     async def ask(self, text: str) -> tuple[int, Any]:
         url = f"http://127.0.0.1:{await self.listening}/api/v1/queries"
         async with self.http.post(url, json={"text": text}) as response:
@@ -140,7 +188,7 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     http = HttpSettings(port=free_port(), api_token=TOKEN)
-    settings = Settings(directory=str(tmp_path), http=http)
+    settings = Settings(directory=str(tmp_path), http=http, dialling=DiallingSettings(country="DE"))
     store = await Store.open(settings.store_path())
     world = World(store, settings)
     yield world
@@ -237,6 +285,51 @@ async def test_a_killed_process_is_started_again_and_knows_all_again(world: Worl
     assert host.pid != first and status == 200
     assert [call["call_id"] for call in msgspec.json.decode(live)["calls"]] == ["1.1"]
     assert world.metrics.value("web_restarts") == 1
+
+
+async def test_a_deed_is_done_by_the_controller(world: World, host: WebHost) -> None:
+    call_id = await tell(world.store, 1)
+    status, row = await world.post(f"/calls/{call_id}/segments/0/dispute", {"reason": "not so"})
+    assert (status, row["kind"], row["reason"]) == (201, "dispute", "not so")
+    newest = (await world.store.audit.rows())[0]
+    assert (newest.action, newest.actor) == ("grade.dispute", "token http.api_token")
+    status, problem = await world.post(f"/calls/{call_id}/segments/7/dispute", {"reason": "not so"})
+    assert (status, problem["detail"]) == (404, f"no grade of part 7 of call {call_id}")
+    assert (await world.post("/deliveries/replay", {"endpoint": "nobody", "failed": True}))[0] == 404
+
+
+async def test_a_repeated_post_is_answered_alike_by_the_next_process(world: World, host: WebHost) -> None:
+    call_id = await tell(world.store, 1)
+    path, body, key = f"/calls/{call_id}/segments/0/dispute", {"reason": "no"}, {"Idempotency-Key": "k1"}
+    status, first = await world.post(path, body, key)
+    assert status == 201
+    await world.kill(host)
+    assert await world.post(path, body, key) == (201, first)
+    assert [row.action for row in await world.store.audit.rows(action="grade.")] == ["grade.dispute"]
+
+
+async def test_limits_of_dialling_outlive_the_process(world: World, host: WebHost) -> None:
+    call = {"text": "call me", "callback_number": "030 123456", "default_queue": "support"}
+    assert (await world.post("/queries", call))[0] == 202
+    assert [row.subject for row in await world.store.audit.rows(action="call.placed")] != []
+    await world.kill(host)
+    status, problem = await world.post("/queries", call)
+    assert (status, "dialling.number_cooldown_s" in problem["detail"]) == (429, True)
+
+
+async def test_a_customer_erased_on_the_pages_is_forgotten_by_calls_that_go_on(
+    world: World, host: WebHost
+) -> None:
+    await world.store.start_call("1.9", 100.0, "crm-9", "+4930", "care", None)
+    browser = await world.administrator()
+    async with browser.get(f"{world.url}/admin/retention") as response:
+        csrf = re.search(r'name="csrf" value="([^"]+)"', await response.text())
+    assert csrf is not None
+    form = {"csrf": csrf[1], "customer": "crm-9"}
+    async with browser.post(f"{world.url}/admin/retention/erase", data=form) as response:
+        assert response.status == 200
+    await browser.close()
+    assert world.forgotten == ["1.9"]
 
 
 async def test_a_port_that_is_taken_is_told_by_the_name_of_its_setting(world: World) -> None:

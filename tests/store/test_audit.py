@@ -129,7 +129,10 @@ async def test_a_file_that_can_not_be_written_notes_nothing(store):
 
 
 async def test_of_a_flood_of_refused_logins_only_the_number_is_noted(store, clock):
-    refused = RefusedLogins(store.audit, clock)
+    async def note(subject: str, told: dict[str, str | int], by: Actor) -> None:
+        await store.audit.add(by, "session.refused", subject, None, told)
+
+    refused = RefusedLogins(note, clock)
     for _ in range(LISTED + 500):
         await refused.note(None, "198.51.100.1", "password")
     assert len(await store.audit.rows(action="session.refused", limit=1000)) == LISTED

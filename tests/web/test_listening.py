@@ -26,7 +26,7 @@ async def opened(tmp_path: Path, **http: object) -> Site:
 async def test_with_a_certificate_it_speaks_https_alone(tmp_path: Path) -> None:
     site = await opened(tmp_path, tls_cert=str(TLS / "cert.pem"), tls_key=str(TLS / "key.pem"))
     await site.user("ann", "supervisor")
-    listening = await listen(site.app, site.settings, site.store.accounts)
+    listening = await listen(site.app, site.settings, site.store.accounts, site.deeds)
     port = listening.port
     trusting = ssl.create_default_context(cafile=TLS / "cert.pem")
     jar = aiohttp.CookieJar(unsafe=True)
@@ -53,7 +53,7 @@ async def test_files_that_are_no_certificate_are_refused(tmp_path: Path) -> None
     (tmp_path / "cert.pem").write_text("nothing")
     site = await opened(tmp_path, tls_cert="cert.pem", tls_key="cert.pem")
     with pytest.raises(SettingsError, match=r"http\.tls_cert, tls_key: can't be used"):
-        await listen(site.app, site.settings, site.store.accounts)
+        await listen(site.app, site.settings, site.store.accounts, site.deeds)
     await site.stop()
     await site.store.close()
 
@@ -63,13 +63,13 @@ async def test_the_first_link_is_on_the_console_until_there_is_a_user(
 ) -> None:
     monkeypatch.setattr(links, "TERMINAL", tmp_path / "no" / "tty")
     site = await opened(tmp_path, public_url="https://pbx.example/")
-    listening = await listen(site.app, site.settings, site.store.accounts)
+    listening = await listen(site.app, site.settings, site.store.accounts, site.deeds)
     out, err = capsys.readouterr()
     assert out == "" and re.search(r"\n    https://pbx\.example/link/[\w-]{43}\n", err)
     await listening.stop()
     await site.user("root", "admin")
     second = await opened(tmp_path)
-    listening = await listen(second.app, second.settings, second.store.accounts)
+    listening = await listen(second.app, second.settings, second.store.accounts, second.deeds)
     assert capsys.readouterr() == ("", "")
     await listening.stop()
     for opened_site in (site, second):
@@ -82,12 +82,10 @@ async def test_the_first_link_goes_to_the_terminal_and_not_to_the_journal(
 ) -> None:
     terminal = tmp_path / "tty"
     terminal.touch()
-    await announce_first_link(site.store.accounts, HttpSettings(), 8085, site.clock(), terminal)
+    await announce_first_link(site.store.accounts, site.deeds, HttpSettings(), 8085, terminal)
     assert capsys.readouterr() == ("", "")
     assert "http://127.0.0.1:8085/link/" in terminal.read_text()
-    await announce_first_link(
-        site.store.accounts, HttpSettings(), 8085, site.clock(), tmp_path / "no" / "tty"
-    )
+    await announce_first_link(site.store.accounts, site.deeds, HttpSettings(), 8085, tmp_path / "no" / "tty")
     assert "http://127.0.0.1:8085/link/" in capsys.readouterr().err
 
 

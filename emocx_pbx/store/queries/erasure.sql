@@ -44,6 +44,10 @@ INSERT OR IGNORE INTO forgotten (call_id) VALUES (:call_id);
 -- name: is_forgotten(call_id)$
 SELECT 1 FROM forgotten WHERE call_id = :call_id;
 
+-- name: forgotten_of(calls)
+-- `calls` is a JSON list.
+SELECT call_id FROM forgotten WHERE call_id IN (SELECT value FROM json_each(:calls));
+
 -- name: open_erasure(at, asked_for)!
 INSERT INTO erasure_open (at, asked_for) VALUES (:at, :asked_for);
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from emocx_pbx.deeds.models import promote
+from emocx_pbx.deeds.deed import PromoteModel
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.registry import Registry
@@ -94,13 +94,10 @@ async def pin(request: web.Request) -> web.StreamResponse:
     kind, name, version = form.get("kind", ""), form.get("name", ""), form.get("version", "")
     if kind not in KINDS:
         raise InputError(t("admin.models.no_kind"))
-    registry = Registry(parts.settings.models_path())
     try:
-        await promote(
-            registry, parts.store.audit, kind, name, version, "chosen on the models page", parts.clock(),
-            actor_of(request),
-        )  # fmt: skip
-    except (ModelError, OSError) as error:
+        deed = PromoteModel(kind, name, version, "chosen on the models page")
+        await parts.deeds.do(deed, actor_of(request))
+    except ModelError as error:
         raise InputError(str(error)) from None
     problems = [problem for answer in await parts.reload() for problem in answer.problems]
     if problems:

@@ -6,8 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
-from emocx_pbx.deeds.policy import digest, save_policy
-from emocx_pbx.errors import EmocxError
+from emocx_pbx.deeds.deed import SavePolicy
+from emocx_pbx.deeds.policy import digest
+from emocx_pbx.errors import EmocxError, InputError, SettingsError
 from emocx_pbx.routing.policy import parse_policy, policy_text, validate
 from emocx_pbx.routing.preview import preview
 from emocx_pbx.web.admin.shared import page
@@ -68,10 +69,8 @@ async def change(request: web.Request) -> web.StreamResponse:
         return await _page(request, text, based_on, tried=True)
     parts = parts_of(request)
     try:
-        await save_policy(
-            parts.store, parts.settings.policy_path(), text, based_on, parts.queues(), actor_of(request)
-        )
-    except (EmocxError, OSError) as error:
+        await parts.deeds.do(SavePolicy(text, based_on), actor_of(request))
+    except (InputError, SettingsError) as error:
         return await _page(request, text, based_on, status=422, problem=str(error))
     await parts.reload(wait=False)
     return see_other("/admin/policy?done=policy_saved")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.deeds import erasure as deeds
+from emocx_pbx.deeds.deed import EraseCustomer, Forgotten, PurgeOld
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.erasure import Erased
 from emocx_pbx.web.admin.shared import form_of, page
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of
@@ -35,9 +34,7 @@ async def retention(request: web.Request) -> web.StreamResponse:
 async def purge(request: web.Request) -> web.StreamResponse:
     """Forget now what is older than the settings say; the service does it daily by itself."""
     parts = parts_of(request)
-    return await _told(
-        request, await deeds.purge(parts.store, parts.settings, parts.clock(), actor_of(request))
-    )
+    return await _told(request, await parts.deeds.do(PurgeOld(), actor_of(request)))
 
 
 @allow("admin")
@@ -45,16 +42,14 @@ async def erase(request: web.Request) -> web.StreamResponse:
     """Forget a customer everywhere, by key, number, or both."""
     parts, form = parts_of(request), await form_of(request)
     try:
-        erased = await deeds.erase(
-            parts.store, form.get("customer"), form.get("caller"), actor_of(request),
-            parts.settings.dialling.country, parts.forget,
-        )  # fmt: skip
-    except (InputError, OSError) as error:
+        deed = EraseCustomer(form.get("customer"), form.get("caller"))
+        erased = await parts.deeds.do(deed, actor_of(request))
+    except InputError as error:
         return await _page(request, 422, str(error))
     return await _told(request, erased)
 
 
-async def _told(request: web.Request, erased: Erased) -> web.Response:
+async def _told(request: web.Request, erased: Forgotten) -> web.Response:
     """What went; where copies are left in the database's log, that it is not done yet."""
     what = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in erased.counts.items())
     said = t("admin.retention.gone", what=what) if what else t("admin.retention.nothing")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.deeds.tokens import LONGEST_DAYS, SCOPES, add_token, revoke_token
+from emocx_pbx.deeds.deed import AddToken, RevokeToken
+from emocx_pbx.deeds.tokens import LONGEST_DAYS, SCOPES
 from emocx_pbx.errors import InputError
 from emocx_pbx.web.admin.shared import form_of, page, whole_number
 from emocx_pbx.web.guards import form_of as fields
@@ -39,14 +40,7 @@ async def add(request: web.Request) -> web.StreamResponse:
     name = form.get("name", "")
     try:
         days = whole_number(form, "days", 0, LONGEST_DAYS)
-        token = await add_token(
-            parts.store.accounts,
-            name,
-            [str(scope) for scope in given],
-            days,
-            parts.clock(),
-            actor_of(request),
-        )
+        token = await parts.deeds.do(AddToken(name, tuple(given), days), actor_of(request))
     except InputError as error:
         return await _page(request, 422, str(error), name=name)
     return await _page(request, token=token)
@@ -55,7 +49,7 @@ async def add(request: web.Request) -> web.StreamResponse:
 @allow("admin")
 async def revoke(request: web.Request) -> web.StreamResponse:
     """The token holds no more."""
-    await revoke_token(parts_of(request).store.accounts, request.match_info["token_id"], actor_of(request))
+    await parts_of(request).deeds.do(RevokeToken(request.match_info["token_id"]), actor_of(request))
     return see_other("/admin/tokens?done=token_revoked")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.deeds.users import add_user, change_user, delete_user, new_link
+from emocx_pbx.deeds.deed import AddUser, ChangeUser, DeleteUser, MakeLink
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import User
 from emocx_pbx.web.admin.shared import form_of, page
@@ -55,12 +55,10 @@ async def users(request: web.Request) -> web.StreamResponse:
 async def add(request: web.Request) -> web.StreamResponse:
     """A new user, and the link by which they set their password."""
     form = await form_of(request)
-    accounts = parts_of(request).store.accounts
+    name, role, agent = form.get("name", ""), form.get("role", ""), form.get("agent", "")
     try:
-        user = await add_user(
-            accounts, form.get("name", ""), form.get("role", ""), form.get("agent", ""), actor_of(request),
-            await _chosen(request),
-        )  # fmt: skip
+        deed = AddUser(name, role, agent, tuple(await _chosen(request)))
+        user = await parts_of(request).deeds.do(deed, actor_of(request))
     except InputError as error:
         return await _page(request, 422, str(error), **form)
     return await _with_link(request, user)
@@ -86,11 +84,11 @@ async def _one(request: web.Request, shown: User, status: int = 200, problem: st
 async def change(request: web.Request) -> web.StreamResponse:
     """Another role, agent or team, disabled or enabled again."""
     shown, form = await _user(request), await form_of(request)
+    role, agent, disabled = form.get("role", ""), form.get("agent", ""), form.get("disabled") == "1"
     try:
-        await change_user(
-            parts_of(request).store.accounts, shown.user_id, form.get("role", ""), form.get("agent", ""),
-            actor_of(request), disabled=form.get("disabled") == "1", queues=await _chosen(request),
-        )  # fmt: skip
+        queues = tuple(await _chosen(request))
+        deed = ChangeUser(shown.user_id, role, agent, disabled, queues)
+        await parts_of(request).deeds.do(deed, actor_of(request))
     except InputError as error:
         return await _one(request, shown, 422, str(error))
     return see_other("/admin/users?done=user_changed")
@@ -107,8 +105,8 @@ async def delete(request: web.Request) -> web.StreamResponse:
     """Remove a user, but not oneself."""
     shown = await _user(request)
     try:
-        accounts = parts_of(request).store.accounts
-        await delete_user(accounts, shown, actor_of(request), themselves=user_of(request).user_id)
+        deed = DeleteUser(shown.user_id, user_of(request).user_id)
+        await parts_of(request).deeds.do(deed, actor_of(request))
     except InputError as error:
         return await _one(request, shown, 422, str(error))
     return see_other("/admin/users?done=user_deleted")
@@ -116,7 +114,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 async def _with_link(request: web.Request, user: User) -> web.Response:
     parts = parts_of(request)
-    path = await new_link(parts.store.accounts, user, parts.clock(), actor_of(request))
+    path = await parts.deeds.do(MakeLink(user.user_id), actor_of(request))
     base = parts.settings.http.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
     return await _page(request, link=base + path, name=user.name)
 

@@ -9,20 +9,19 @@ from typing import Final
 
 from aiohttp import web
 
-from emocx_pbx.deeds.receivers import (
-    add_receiver,
-    change_receiver,
-    described,
-    probe_receiver,
-    remove_receiver,
-    rotate_secret,
-    switch_receiver,
+from emocx_pbx.deeds.deed import (
+    AddReceiver,
+    ChangeReceiver,
+    RemoveReceiver,
+    Replay,
+    RotateSecret,
+    SwitchReceiver,
+    TestReceiver,
 )
 from emocx_pbx.deeds.replay import Which
-from emocx_pbx.deeds.replay import replay as resend
 from emocx_pbx.errors import InputError
 from emocx_pbx.settings.receiver_url import HIDDEN, shown_url
-from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
+from emocx_pbx.settings.settings import EVENT_TYPES
 from emocx_pbx.web.admin.shared import form_of, page, whole_number
 from emocx_pbx.web.guards import form_of as fields
 from emocx_pbx.web.identity.access import allow
@@ -60,11 +59,12 @@ async def add(request: web.Request) -> web.StreamResponse:
     """A new receiver; its secret is shown once."""
     form = await form_of(request)
     try:
-        receiver = await _receiver(request, form, form.get("name", ""))
-        secret = await add_receiver(parts_of(request).store, receiver, actor_of(request))
+        name = form.get("name", "")
+        deed = AddReceiver(name, *await _described(request, form, name))
+        secret = await parts_of(request).deeds.do(deed, actor_of(request))
     except InputError as error:
         return await _list(request, 422, str(error), **form)
-    return await _list(request, secret=secret, name=receiver.name)
+    return await _list(request, secret=secret, name=name)
 
 
 @allow("admin")
@@ -103,9 +103,8 @@ async def change(request: web.Request) -> web.StreamResponse:
     """Another address, other events."""
     form, name = await form_of(request), _name(request)
     try:
-        await change_receiver(
-            parts_of(request).store, await _receiver(request, form, name), actor_of(request)
-        )
+        deed = ChangeReceiver(name, *await _described(request, form, name))
+        await parts_of(request).deeds.do(deed, actor_of(request))
     except InputError as error:
         return await _one(request, 422, str(error))
     return see_other(_path(name, "webhook_changed"))
@@ -117,7 +116,7 @@ async def rotate(request: web.Request) -> web.StreamResponse:
     form, name = await form_of(request), _name(request)
     try:
         overlap_s = whole_number(form, "hours", 0, 720) * 3600.0
-        secret = await rotate_secret(parts_of(request).store, name, overlap_s, actor_of(request))
+        secret = await parts_of(request).deeds.do(RotateSecret(name, overlap_s), actor_of(request))
     except InputError as error:
         return await _one(request, 422, str(error))
     return await _one(request, secret=secret)
@@ -128,7 +127,7 @@ async def test(request: web.Request) -> web.StreamResponse:
     """Send a signed test event now, and say what the receiver answered."""
     parts, name = parts_of(request), _name(request)
     began = time.monotonic()
-    outcome = await probe_receiver(parts.store, name, parts.test_webhook, actor_of(request))
+    outcome = await parts.deeds.do(TestReceiver(name), actor_of(request))
     took = time.monotonic() - began
     ok = outcome.status is not None and 200 <= outcome.status < 300
     said = t("admin.webhooks.tested", answer=reason_of(outcome), ms=round(took * 1000))
@@ -139,16 +138,16 @@ async def test(request: web.Request) -> web.StreamResponse:
 async def switch(request: web.Request) -> web.StreamResponse:
     """Send nothing more for now, or again."""
     form, name = await form_of(request), _name(request)
-    store, by = parts_of(request).store, actor_of(request)
+    by = actor_of(request)
     reason = t("admin.webhooks.disabled_by", name=by.name)
-    await switch_receiver(store, name, by, on=form.get("enabled") == "1", reason=reason)
+    await parts_of(request).deeds.do(SwitchReceiver(name, form.get("enabled") == "1", reason), by)
     return see_other(_path(name, "webhook_changed"))
 
 
 @allow("admin")
 async def remove(request: web.Request) -> web.StreamResponse:
     """Remove a stored receiver."""
-    await remove_receiver(parts_of(request).store, _name(request), actor_of(request))
+    await parts_of(request).deeds.do(RemoveReceiver(_name(request)), actor_of(request))
     return see_other("/admin/webhooks?done=webhook_removed")
 
 
@@ -161,7 +160,7 @@ async def replay(request: web.Request) -> web.StreamResponse:
         event, since, until = form.get("event") or None, moment(form, "since"), moment(form, "until")
         failed = form.get("which") != "all" and not event
         which = Which(name, event, None, form.get("type") or None, since, until, failed=failed)
-        number = await resend(parts.store, which, actor_of(request), everything=True)
+        number = await parts.deeds.do(Replay(which, everything=True), actor_of(request))
     except InputError as error:
         return await _one(request, 422, str(error))
     return await _one(request, said=t("admin.webhooks.replayed", n=number), ok=number > 0)
@@ -183,15 +182,17 @@ def moment(form: Mapping[str, str], name: str) -> float | None:
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
-async def _receiver(request: web.Request, form: Mapping[str, str], name: str) -> WebhookSettings:
-    """The receiver that a form describes, checked like those of the settings."""
-    events = (await fields(request)).getall("events", [])
+async def _described(
+    request: web.Request, form: Mapping[str, str], name: str
+) -> tuple[str, tuple[str, ...], float]:
+    """Address, events and deadline that a form describes; the deed checks them like those of the settings."""
+    events = tuple((await fields(request)).getall("events", []))
     url, stored = form.get("url", ""), parts_of(request).store.receivers.find(name)
     if stored is not None and url == shown_url(stored.url):
         url = stored.url  # the form shows it without its secrets: it was left as it is
     elif HIDDEN in url:
         raise InputError(t("admin.webhooks.hidden", hidden=HIDDEN))
-    return described(name, url, events, float(whole_number(form, "timeout_s", 1, 60)))
+    return url, events, float(whole_number(form, "timeout_s", 1, 60))
 
 
 def _path(name: str, done: str) -> str:

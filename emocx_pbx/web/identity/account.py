@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from aiohttp import web
 
-from emocx_pbx.deeds.logins import RefusedLogins
+from emocx_pbx.deeds.deed import EndOtherSessions, EndSession, SetPassword, UseLink
 from emocx_pbx.deeds.users import checked_name
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import Actor, User
@@ -13,6 +13,7 @@ from emocx_pbx.web.guards import form_of
 from emocx_pbx.web.identity.access import allow, public
 from emocx_pbx.web.identity.passwords import SHORTEST, Passwords, token_hash
 from emocx_pbx.web.identity.sessions import (
+    REFUSED,
     SESSION,
     THROTTLE,
     actor_of,
@@ -32,7 +33,6 @@ from emocx_pbx.web.strings import t
 log = structlog.get_logger()
 
 PASSWORDS: web.AppKey[Passwords] = web.AppKey("passwords", Passwords)
-REFUSED: web.AppKey[RefusedLogins] = web.AppKey("refused_logins", RefusedLogins)
 
 
 @allow("admin", "supervisor", "agent")
@@ -91,7 +91,7 @@ def _refused(request: web.Request, status: int, name: str, problem: str) -> web.
 async def logout(request: web.Request) -> web.StreamResponse:
     """The session ends here and in the store."""
     parts, visitor = parts_of(request), visitor_of(request)
-    await parts.store.accounts.end_session(token_hash(visitor.session), actor_of(request))
+    await parts.deeds.do(EndSession(token_hash(visitor.session)), actor_of(request))
     answer = see_other("/login")
     set_cookie(answer, parts.settings.http, SESSION, "", None)
     return answer
@@ -124,7 +124,8 @@ async def use_link(request: web.Request) -> web.StreamResponse:
             request, "link.html", status=422, for_user=link.user, name=given, problem=str(error),
             shortest=SHORTEST,
         )  # fmt: skip
-    user = await accounts.use_link(link, name, kept, Actor(name, address_of(request)))
+    used = UseLink(token_hash(request.match_info["token"]), name, kept)
+    user = await parts_of(request).deeds.do(used, Actor(name, address_of(request)))
     answer = see_other(HOME[user.role] if user.role != "admin" else "/admin")
     await begin(request, answer, user)
     return answer
@@ -164,8 +165,8 @@ async def change_password(request: web.Request) -> web.StreamResponse:
         kept = await request.app[PASSWORDS].hash(password)
     except InputError as error:
         return await _account(request, 422, str(error))
-    await parts.store.accounts.set_password(
-        user.user_id, kept, actor_of(request), keep_session=token_hash(visitor_of(request).session)
+    await parts.deeds.do(
+        SetPassword(user.user_id, kept, token_hash(visitor_of(request).session)), actor_of(request)
     )
     return see_other("/account?done=password")
 
@@ -174,7 +175,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 async def end_other_sessions(request: web.Request) -> web.StreamResponse:
     """Log the user out everywhere else."""
     here = token_hash(visitor_of(request).session)
-    await parts_of(request).store.accounts.end_sessions_of(user_of(request), actor_of(request), but=here)
+    await parts_of(request).deeds.do(EndOtherSessions(user_of(request).user_id, here), actor_of(request))
     return see_other("/account?done=sessions")
 
 

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from emocx_pbx.deeds.users import new_link
+from emocx_pbx.deeds.deed import MakeLink
+from emocx_pbx.deeds.doing import Doer
 from emocx_pbx.settings.settings import HttpSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.accounts import Accounts
@@ -28,7 +29,7 @@ def public_url(http: HttpSettings, port: int) -> str:
 
 
 async def announce_first_link(
-    accounts: Accounts, http: HttpSettings, port: int, now: float, terminal: Path | None = None
+    accounts: Accounts, deeds: Doer, http: HttpSettings, port: int, terminal: Path | None = None
 ) -> None:
     """While there is no user, print a link that makes the first administrator; not to the log.
 
@@ -36,7 +37,7 @@ async def announce_first_link(
     """
     if await accounts.has_users():
         return
-    link = await new_link(accounts, None, now, CONSOLE)
+    link = await deeds.do(MakeLink(None), CONSOLE)
     said = t("account.first_link", link=public_url(http, port) + link)
     with contextlib.ExitStack() as stack:
         out = sys.stderr

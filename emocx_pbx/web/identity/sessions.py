@@ -12,16 +12,22 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
 from aiohttp import HttpVersion11, web
 
-from emocx_pbx.errors import EmocxError, InputError
+from emocx_pbx.deeds.deed import BeginSession, NoteUse
+from emocx_pbx.deeds.logins import RefusedLogins
+from emocx_pbx.errors import EmocxError, InputError, PeerUnavailable, StoreError
 from emocx_pbx.settings.settings import HttpSettings, is_loopback
 from emocx_pbx.store.account_rows import Actor, User
+from emocx_pbx.store.audit import SERVICE
 from emocx_pbx.web.identity.access import SCOPES
 from emocx_pbx.web.identity.forwarded import client_address, is_in, networks
 from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.identity.throttle import Throttle
 from emocx_pbx.web.parts import Parts, parts_of
+
+log = structlog.get_logger()
 
 #: A session's last use is written at most so often.
 TOUCH_S: Final = 60.0
@@ -37,6 +43,8 @@ KNOWN_S: Final = 400 * 86_400.0
 NO_ADDRESS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)
+REFUSED: web.AppKey[RefusedLogins] = web.AppKey("refused_logins", RefusedLogins)
+REFUSED_TOKENS: web.AppKey[RefusedLogins] = web.AppKey("refused_tokens", RefusedLogins)
 
 
 class TooManyTries(EmocxError):
@@ -185,23 +193,26 @@ async def session_user(cookie: str, parts: Parts) -> User | None:
         return None
     user, seen = found
     if now - seen.last_seen_at > TOUCH_S:
-        await accounts.touch_session(token_hash(cookie))
+        await _note_use(parts, NoteUse(session_hash=token_hash(cookie)))
     return user
+
+
+async def _note_use(parts: Parts, used: NoteUse) -> None:
+    try:
+        await parts.deeds.do(used, SERVICE)
+    except (PeerUnavailable, StoreError) as error:
+        # It is only for lists and for the end of idle sessions: the next request notes it again.
+        log.warning("use not noted", key="session.unnoted", why=str(error))
 
 
 async def begin(request: web.Request, response: web.StreamResponse, user: User) -> None:
     """Log a user in: a new session, the old one of this browser ended."""
     parts = parts_of(request)
-    http, accounts = parts.settings.http, parts.store.accounts
-    by = Actor(user.name, address_of(request))
-    old = visitor_of(request)
-    if old.session:
-        await accounts.end_session(token_hash(old.session), by)
-    now = parts.clock()
-    await accounts.end_old_sessions(now - http.session_idle_s, now - http.session_max_s)
-    cookie = new_token()
+    http, by = parts.settings.http, Actor(user.name, address_of(request))
+    old, cookie = visitor_of(request).session, new_token()
     agent = request.headers.get("User-Agent", "").encode("utf-8", "replace").decode()
-    await accounts.add_session(token_hash(cookie), user, by.address, agent, by)
+    begun = BeginSession(token_hash(cookie), user.user_id, by.address, agent, token_hash(old) if old else "")
+    await parts.deeds.do(begun, by)
     set_cookie(response, http, SESSION, cookie, http.session_max_s)
     set_cookie(response, http, FORM, "", None)
 
@@ -275,13 +286,16 @@ async def _by_token(given: str, request: web.Request) -> Visitor:
     settings_token = parts.settings.http.api_token
     if settings_token and hmac.compare_digest(given.encode(), settings_token.encode()):
         return Visitor(scopes=frozenset(SCOPES), token_name="http.api_token")
-    if wait := throttle.token_wait_s(hashed, address_of(request)):
+    address = address_of(request)
+    if wait := throttle.token_wait_s(hashed, address):
+        await request.app[REFUSED_TOKENS].note(None, address, "throttled")
         raise TooManyTries("too many wrong tokens from this address", wait)
     token = await parts.store.accounts.valid_api_token(hashed)
-    throttle.token_was(token is not None, hashed, address_of(request))
+    throttle.token_was(token is not None, hashed, address)
     if token is None:
+        await request.app[REFUSED_TOKENS].note(None, address, "token")
         return NOBODY
     used = token.last_used_at
     if used is None or parts.clock() - used > TOUCH_S:
-        await parts.store.accounts.touch_api_token(token.token_id)
+        await _note_use(parts, NoteUse(token_id=token.token_id))
     return Visitor(scopes=frozenset(token.scopes), token_name=token.name, token_id=token.token_id)

@@ -7,16 +7,15 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from emocx_pbx.deeds import corrections, grades
+from emocx_pbx.deeds.deed import CorrectReading, DisputeGrade, OverrideGrade, Replay
 from emocx_pbx.deeds.replay import Which
-from emocx_pbx.deeds.replay import replay as resend
 from emocx_pbx.errors import InputError, NotFoundError
 from emocx_pbx.store.rows import GradeKind
 from emocx_pbx.web.guards import form_of
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.numbers import whole
-from emocx_pbx.web.pages.call import Wrong, call_context, rubric_of
+from emocx_pbx.web.pages.call import Wrong, call_context
 from emocx_pbx.web.pages.shared import only_agent, seen_call
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
@@ -40,12 +39,13 @@ async def _revise(request: web.Request, kind: GradeKind) -> web.StreamResponse:
     detail, form = await seen_call(request), await form_of(request)
     call_id, index = detail.call.call_id, _index(request.match_info["part"])
     reason, score = str(form.get("reason", "")), str(form.get("score", "")).strip()
-    store, by = parts_of(request).store, actor_of(request)
+    deed = (
+        OverrideGrade(call_id, index, _score(score), reason)
+        if kind == "override"
+        else DisputeGrade(call_id, index, reason, only_agent(request))
+    )
     try:
-        if kind == "override":
-            await grades.override(store, await rubric_of(request), call_id, index, _score(score), reason, by)
-        else:
-            await grades.dispute(store, call_id, index, reason, by, own=only_agent(request))
+        await parts_of(request).deeds.do(deed, actor_of(request))
     except NotFoundError:
         raise web.HTTPNotFound(text=t("errors.e404", "")) from None
     except InputError as error:
@@ -89,31 +89,24 @@ async def correct(request: web.Request) -> web.StreamResponse:
     number = whole(given)
     if number is None or number >= len(ordered):
         raise web.HTTPNotFound(text=t("errors.e404", ""))
-    reading, parts = ordered[number], parts_of(request)
+    reading = ordered[number]
     emotion, reason = str(form.get("emotion", "")), str(form.get("reason", ""))
-    await corrections.correct_reading(
-        parts.store,
-        detail.call.call_id,
-        reading.t0,
-        reading.t1,
-        emotion,
-        reason,
-        parts.clock(),
-        actor_of(request),
-    )
+    deed = CorrectReading(detail.call.call_id, reading.t0, reading.t1, emotion, reason)
+    await parts_of(request).deeds.do(deed, actor_of(request))
     raise _back(detail.call.call_id, "correct", f"reading-{given}")
 
 
 @allow("admin")
 async def replay(request: web.Request) -> web.StreamResponse:
     """Send one event to one receiver again."""
-    detail, store = await seen_call(request), parts_of(request).store
+    detail, parts = await seen_call(request), parts_of(request)
     call_id = detail.call.call_id
-    rows = await store.deliveries(call_id=call_id, limit=1000)
+    rows = await parts.store.deliveries(call_id=call_id, limit=1000)
     row = next((d for d in rows if str(d.delivery_id) == request.match_info["delivery"]), None)
     if row is None:
         raise web.HTTPNotFound(text=t("errors.e404", ""))
-    await resend(store, Which(receiver=row.endpoint, event_id=row.event_id), actor_of(request))
+    which = Which(receiver=row.endpoint, event_id=row.event_id)
+    await parts.deeds.do(Replay(which), actor_of(request))
     raise _back(call_id, "replay", "deliveries")
 
 

@@ -7,7 +7,7 @@ import math
 
 from aiohttp import web
 
-from emocx_pbx.deeds import corrections
+from emocx_pbx.deeds.deed import CorrectReading
 from emocx_pbx.domain import Reading
 from emocx_pbx.store.list_rows import CallFilter, CallItem
 from emocx_pbx.store.lists import place_of_call
@@ -103,11 +103,10 @@ def reading_item(reading: Reading) -> ReadingItem:
 async def correct_reading(request: web.Request) -> web.Response:
     """Say what a reading should have said; kept as a label for training."""
     body, parts = await body_of(request, CorrectionBody), parts_of(request)
-    call_id, by = request.match_info["call_id"], actor_of(request)
+    call_id = request.match_info["call_id"]
     await must_see(request, call_id)
-    row = await corrections.correct_reading(
-        parts.store, call_id, body.t0, body.t1, body.emotion, body.reason, parts.clock(), by
-    )
+    deed = CorrectReading(call_id, body.t0, body.t1, body.emotion, body.reason)
+    row = await parts.deeds.do(deed, actor_of(request))
     return json_answer(request, row, 201)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emocx_pbx.deeds.replay import Which, replay
+from emocx_pbx.deeds.deed import Replay
+from emocx_pbx.deeds.replay import Which
 from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.store.list_rows import DeliveryFilter
 from emocx_pbx.web.identity.access import scoped
@@ -42,7 +43,8 @@ async def replay_deliveries(request: web.Request) -> web.Response:
         if body.call_id is None:
             raise NotAllowedError("call_id: say which call; you see the queues given to you")
         await must_see(request, body.call_id)
-    return json_answer(request, Replayed(await replay(parts_of(request).store, which, actor_of(request))))
+    number = await parts_of(request).deeds.do(Replay(which), actor_of(request))
+    return json_answer(request, Replayed(number))
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -6,7 +6,7 @@ import math
 
 from aiohttp import web
 
-from emocx_pbx.deeds import grades as deeds
+from emocx_pbx.deeds.deed import DisputeGrade, OverrideGrade
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.list_rows import GradedPart, GradeFilter
 from emocx_pbx.store.lists import place_of_grade
@@ -67,13 +67,10 @@ async def export_grades(request: web.Request) -> web.StreamResponse:
 @idempotent
 async def override_grade(request: web.Request) -> web.Response:
     """Give a part another score; the old grade stays visible."""
-    body, parts = await body_of(request, OverrideBody), parts_of(request)
-    rubric = await deeds.rubric_in_force(parts.store, parts.settings.rubric_path())
-    call_id, index = request.match_info["call_id"], _segment_of(request)
+    body, call_id = await body_of(request, OverrideBody), request.match_info["call_id"]
+    deed = OverrideGrade(call_id, _segment_of(request), body.score, body.reason)
     await must_see(request, call_id)
-    row = await deeds.override(
-        parts.store, rubric, call_id, index, body.score, body.reason, actor_of(request)
-    )
+    row = await parts_of(request).deeds.do(deed, actor_of(request))
     return json_answer(request, item_of(row), 201)
 
 
@@ -81,10 +78,10 @@ async def override_grade(request: web.Request) -> web.Response:
 @idempotent
 async def dispute_grade(request: web.Request) -> web.Response:
     """Contest a grade; an agent only their own. A supervisor answers by overriding it."""
-    body, store = await body_of(request, DisputeBody), parts_of(request).store
-    call_id, index = request.match_info["call_id"], _segment_of(request)
+    body, call_id = await body_of(request, DisputeBody), request.match_info["call_id"]
+    deed = DisputeGrade(call_id, _segment_of(request), body.reason, only_agent(request))
     await must_see(request, call_id)
-    row = await deeds.dispute(store, call_id, index, body.reason, actor_of(request), own=only_agent(request))
+    row = await parts_of(request).deeds.do(deed, actor_of(request))
     return json_answer(request, item_of(row), 201)
 
 

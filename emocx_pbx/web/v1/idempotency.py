@@ -9,8 +9,9 @@ from typing import Final
 
 from aiohttp import web
 
+from emocx_pbx.deeds.deed import ClaimKey, KeepAnswer, ReleaseKey
 from emocx_pbx.errors import InputError
-from emocx_pbx.web.identity.sessions import visitor_of
+from emocx_pbx.web.identity.sessions import actor_of, visitor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.v1.table import Handler
 
@@ -38,13 +39,13 @@ def idempotent(handler: Handler) -> Handler:
             return await handler(request)
         if not _KEY.fullmatch(key):
             raise InputError(f"{HEADER}: expected 1 to 255 visible ASCII characters")
-        visitor, kept = visitor_of(request), parts_of(request).store.idempotency
+        visitor, deeds, by = visitor_of(request), parts_of(request).deeds, actor_of(request)
         who = (
             f"user {visitor.user.user_id}"
             if visitor.user
             else f"token {visitor.token_id or visitor.token_name}"
         )
-        claim = await kept.claim(who, key, await _hash(request))
+        claim = await deeds.do(ClaimKey(who, key, await _hash(request)), by)
         if claim.state == "other":
             raise web.HTTPConflict(text=f"{HEADER}: was used for another request within the last 24 hours")
         if claim.state == "busy":
@@ -59,10 +60,10 @@ def idempotent(handler: Handler) -> Handler:
         try:
             answer = await handler(request)
         except BaseException:
-            await kept.release(who, key)
+            await deeds.do(ReleaseKey(who, key), by)
             raise
         assert isinstance(answer, web.Response) and isinstance(answer.body, bytes)
-        await kept.keep(who, key, answer.status, answer.body)
+        await deeds.do(KeepAnswer(who, key, answer.status, answer.body), by)
         return answer
 
     return wrapped

@@ -7,7 +7,6 @@ import math
 import msgspec
 from aiohttp import web
 
-from emocx_pbx.dispatch.numbers import masked
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.store.list_rows import Place
@@ -33,16 +32,13 @@ async def post_query(request: web.Request) -> web.Response:
     if body.callback_number is not None:
         _may_place(request)
         # All that may be refused, before anything is decided; E.164 alone gets into a Dial string.
-        number = parts.dialling.admit(body.callback_number)
-        parts.dialling.take(number)
+        number = await parts.call_back.admit(body.callback_number)
     call_id = parts.call_back.new_call_id() if number else None
     caller = Caller(call_id, body.customer, body.default_queue, body.optout, body.attributes)
     decision = await parts.doors.by_text(body.text, caller)
     if number and call_id:
-        await parts.store.audit.add(
-            actor_of(request), "call.placed", call_id, None, {"number": masked(number)}
-        )
-        await parts.call_back.ring(number, call_id, decision, body.customer, body.optout)
+        by = actor_of(request)
+        await parts.call_back.ring(number, call_id, decision, body.customer, body.optout, by)
     answer = msgspec.convert(msgspec.to_builtins(decision) | {"call_id": call_id}, QueryAnswer)
     return json_answer(request, answer, 202 if number else 200)
 

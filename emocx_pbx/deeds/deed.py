@@ -1,0 +1,374 @@
+"""Deeds as they are asked for: what, by typed arguments; `doing.py` does them, wherever they were asked.
+
+They cross from the web process to the controller, so each says what it is answered by and how long that
+may take. Who asks comes beside it. The functions that do a deed check its values; here are only types.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
+
+import msgspec
+
+from emocx_pbx.deeds.models import Switched
+from emocx_pbx.deeds.replay import Which
+from emocx_pbx.store.account_rows import User
+from emocx_pbx.store.idempotency import Claim
+from emocx_pbx.store.rows import CorrectionRow, GradeRow
+from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.wire.message import Message
+
+#: For what is one transaction.
+QUICK_S: Final = 20.0
+#: For what rewrites the database file, or reads weights of models on a cold disk.
+LONG_S: Final = 600.0
+#: A receiver has at most 30 s.
+TEST_S: Final = 35.0
+
+R = TypeVar("R")
+
+
+class Deed(Message, Generic[R], frozen=True):
+    """Base of all deeds; R is what it is answered by."""
+
+    answer: ClassVar[Any]
+    """R, for whoever decodes it."""
+    deadline_s: ClassVar[float] = QUICK_S
+    """After this whoever asked gives up; the deed may still be done."""
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """What an erasure or a purge came to."""
+
+    counts: dict[str, int]
+    """How many of each kind went."""
+    settled: bool
+    """No copy is left in the database's write-ahead log."""
+
+
+# Calls and grades.
+
+
+class OverrideGrade(Deed[GradeRow], frozen=True):
+    """A supervisor's own score."""
+
+    answer = GradeRow
+    call_id: str
+    segment: int
+    score: float
+    reason: str
+
+
+class DisputeGrade(Deed[GradeRow], frozen=True):
+    """A grade is contested."""
+
+    answer = GradeRow
+    call_id: str
+    segment: int
+    reason: str
+    own: str | None
+    """The agent who alone may be meant; None: any."""
+
+
+class CorrectReading(Deed[CorrectionRow], frozen=True):
+    """What a reading should have said."""
+
+    answer = CorrectionRow
+    call_id: str
+    t0: float
+    t1: float
+    emotion: str
+    reason: str
+
+
+class Replay(Deed[int], frozen=True):
+    """Send events again; answered by how many deliveries are pending because of it."""
+
+    answer = int
+    which: Which
+    everything: bool = False
+
+
+# The service.
+
+
+class EraseCustomer(Deed[Forgotten], frozen=True):
+    """Forget a customer everywhere, by key, number, or both."""
+
+    answer = Forgotten
+    deadline_s = LONG_S
+    customer: str | None
+    number: str | None
+
+
+class PurgeOld(Deed[Forgotten], frozen=True):
+    """Forget what is older than the settings say."""
+
+    answer = Forgotten
+    deadline_s = LONG_S
+
+
+class SavePolicy(Deed[None], frozen=True):
+    """Replace the policy file; reading it again is asked for by itself."""
+
+    answer = None
+    text: str
+    based_on: str
+    """Digest of the text that the change began with."""
+
+
+class PromoteModel(Deed[Switched], frozen=True):
+    """Let a model's name stand for another version."""
+
+    answer = Switched
+    deadline_s = LONG_S
+    kind: str
+    name: str
+    version: str
+    why: str
+
+
+# Receivers.
+
+
+class OnReceivers(Deed[R], Generic[R], frozen=True):
+    """A deed after which receivers are read again."""
+
+
+class AddReceiver(OnReceivers[str], frozen=True):
+    """A new receiver; answered by its secret."""
+
+    answer = str
+    name: str
+    url: str
+    events: tuple[str, ...]
+    timeout_s: float
+
+
+class ChangeReceiver(OnReceivers[None], frozen=True):
+    """Another address, other events or another deadline."""
+
+    answer = None
+    name: str
+    url: str
+    events: tuple[str, ...]
+    timeout_s: float
+
+
+class RotateSecret(OnReceivers[str], frozen=True):
+    """A new secret, which it is answered by; for a time the old one signs too."""
+
+    answer = str
+    name: str
+    overlap_s: float
+
+
+class SwitchReceiver(OnReceivers[None], frozen=True):
+    """Send nothing more for now, or again."""
+
+    answer = None
+    name: str
+    on: bool
+    reason: str = ""
+
+
+class RemoveReceiver(OnReceivers[None], frozen=True):
+    """Remove a stored receiver."""
+
+    answer = None
+    name: str
+
+
+class TestReceiver(Deed[Outcome], frozen=True):
+    """Send a signed test event now."""
+
+    answer = Outcome
+    deadline_s = TEST_S
+    name: str
+
+
+# Users, links and tokens.
+
+
+class AddUser(Deed[User], frozen=True):
+    """A new user, who sets a password by a link."""
+
+    answer = User
+    name: str
+    role: str
+    agent: str
+    queues: tuple[str, ...]
+    """Of a supervisor: those whose calls are seen; none: all."""
+
+
+class ChangeUser(Deed[User], frozen=True):
+    """Another role, agent or team, disabled or enabled again."""
+
+    answer = User
+    user_id: int
+    role: str
+    agent: str
+    disabled: bool
+    queues: tuple[str, ...]
+
+
+class DeleteUser(Deed[None], frozen=True):
+    """Remove a user, but never oneself."""
+
+    answer = None
+    user_id: int
+    themselves: int | None
+
+
+class MakeLink(Deed[str], frozen=True):
+    """A one-time link; answered by its path."""
+
+    answer = str
+    user_id: int | None
+    """None: it makes the first administrator."""
+
+
+class UseLink(Deed[User], frozen=True):
+    """A password for the link's user, or the first administrator."""
+
+    answer = User
+    link_hash: str
+    name: str
+    password_hash: str
+
+
+class AddToken(Deed[str], frozen=True):
+    """A new API token, which it is answered by."""
+
+    answer = str
+    name: str
+    scopes: tuple[str, ...]
+    days: int
+
+
+class RevokeToken(Deed[None], frozen=True):
+    """The token holds no more."""
+
+    answer = None
+    token_id: str
+
+
+# Logins.
+
+
+class SetPassword(Deed[None], frozen=True):
+    """A new password; all sessions but one end."""
+
+    answer = None
+    user_id: int
+    password_hash: str
+    keep_session: str
+
+
+class BeginSession(Deed[None], frozen=True):
+    """A user logged in."""
+
+    answer = None
+    session_hash: str
+    user_id: int
+    address: str
+    browser: str
+    old_session_hash: str
+    """Of the same browser, ended by this; empty: none."""
+
+
+class EndSession(Deed[None], frozen=True):
+    """The user logged out."""
+
+    answer = None
+    session_hash: str
+
+
+class EndOtherSessions(Deed[None], frozen=True):
+    """The user is logged out everywhere else."""
+
+    answer = None
+    user_id: int
+    but: str
+
+
+class NoteUse(Deed[None], frozen=True):
+    """A session or token was used now; one of both is given."""
+
+    answer = None
+    session_hash: str = ""
+    token_id: str = ""
+
+
+class NoteRefusal(Deed[None], frozen=True):
+    """A login or a token was refused, or many were."""
+
+    answer = None
+    action: Literal["session.refused", "token.refused"]
+    subject: str
+    told: dict[str, str | int]
+
+
+# Answers to requests that may be repeated.
+
+
+class ClaimKey(Deed[Claim], frozen=True):
+    """Take an idempotency key for a request, or find what was answered."""
+
+    answer = Claim
+    who: str
+    key: str
+    request: str
+    """Hash of all that makes the request."""
+
+
+class KeepAnswer(Deed[None], frozen=True):
+    """What the request was answered."""
+
+    answer = None
+    who: str
+    key: str
+    status: int
+    body: bytes
+
+
+class ReleaseKey(Deed[None], frozen=True):
+    """The request failed: it may be tried again with the same key."""
+
+    answer = None
+    who: str
+    key: str
+
+
+AnyDeed = (
+    OverrideGrade
+    | DisputeGrade
+    | CorrectReading
+    | Replay
+    | EraseCustomer
+    | PurgeOld
+    | SavePolicy
+    | PromoteModel
+    | AddReceiver
+    | ChangeReceiver
+    | RotateSecret
+    | SwitchReceiver
+    | RemoveReceiver
+    | TestReceiver
+    | AddUser
+    | ChangeUser
+    | DeleteUser
+    | MakeLink
+    | UseLink
+    | AddToken
+    | RevokeToken
+    | SetPassword
+    | BeginSession
+    | EndSession
+    | EndOtherSessions
+    | NoteUse
+    | NoteRefusal
+    | ClaimKey
+    | KeepAnswer
+    | ReleaseKey
+)

@@ -1,0 +1,228 @@
+"""Does the deeds that doors ask for: each by its own function, over the store that the controller writes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, assert_never, cast
+
+from emocx_pbx.deeds import corrections, erasure, grades, models, policy, receivers, tokens, users
+from emocx_pbx.deeds import replay as replaying
+from emocx_pbx.deeds.deed import (
+    AddReceiver,
+    AddToken,
+    AddUser,
+    AnyDeed,
+    BeginSession,
+    ChangeReceiver,
+    ChangeUser,
+    ClaimKey,
+    CorrectReading,
+    Deed,
+    DeleteUser,
+    DisputeGrade,
+    EndOtherSessions,
+    EndSession,
+    EraseCustomer,
+    Forgotten,
+    KeepAnswer,
+    MakeLink,
+    NoteRefusal,
+    NoteUse,
+    OverrideGrade,
+    PromoteModel,
+    PurgeOld,
+    ReleaseKey,
+    RemoveReceiver,
+    Replay,
+    RevokeToken,
+    RotateSecret,
+    SavePolicy,
+    SetPassword,
+    SwitchReceiver,
+    TestReceiver,
+    UseLink,
+)
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.errors import InputError, NotFoundError
+from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.settings.settings import Settings
+from emocx_pbx.store.account_rows import Actor, User
+from emocx_pbx.store.database import Store
+from emocx_pbx.webhooks.schedule import Outcome
+
+R = TypeVar("R")
+
+
+class Doer(Protocol):
+    """Whoever does deeds, here or in another process."""
+
+    async def do(self, deed: Deed[R], by: Actor) -> R:
+        """Do it.
+
+        Args:
+            deed: what.
+            by: who does it, for the audit log.
+
+        Raises:
+            EmocxError: as the deed's own function.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """One for the service: a Doer over its store."""
+
+    store: Store
+    settings: Callable[[], Settings]
+    """Those in force."""
+    queues: Callable[[], Mapping[str, QueueState]]
+    """The PBX's queues as last seen."""
+    clock: Callable[[], float]
+    """Unix seconds."""
+    forget: Callable[[Sequence[str]], None]
+    """Told of calls that go on, whose customers were erased."""
+    send_test: Callable[[str], Awaitable[Outcome]]
+    """Sends a receiver a signed test event."""
+
+    async def do(self, deed: Deed[R], by: Actor) -> R:
+        """As Doer.do."""
+        try:
+            return cast(R, await self._do(cast(AnyDeed, deed), by))
+        except OSError as error:  # of a file that the deed writes
+            raise InputError(str(error)) from error
+
+    async def _do(self, deed: AnyDeed, by: Actor) -> Any:
+        store, accounts, now = self.store, self.store.accounts, self.clock()
+        match deed:
+            case OverrideGrade(call_id, segment, score, reason):
+                rubric = await grades.rubric_in_force(store, self.settings().rubric_path())
+                return await grades.override(store, rubric, call_id, segment, score, reason, by)
+            case DisputeGrade(call_id, segment, reason, own):
+                return await grades.dispute(store, call_id, segment, reason, by, own=own)
+            case CorrectReading(call_id, t0, t1, emotion, reason):
+                return await corrections.correct_reading(store, call_id, t0, t1, emotion, reason, now, by)
+            case Replay(which, everything):
+                return await replaying.replay(store, which, by, everything=everything)
+            case EraseCustomer(customer, number):
+                country = self.settings().dialling.country
+                erased = await erasure.erase(store, customer, number, by, country, self.forget)
+                return Forgotten(erased.counts, erased.settled)
+            case PurgeOld():
+                purged = await erasure.purge(store, self.settings(), now, by)
+                return Forgotten(purged.counts, purged.settled)
+            case SavePolicy(text, based_on):
+                path = self.settings().policy_path()
+                return await policy.save_policy(store, path, text, based_on, self.queues(), by)
+            case PromoteModel(kind, name, version, why):
+                registry = Registry(self.settings().models_path())
+                return await models.promote(registry, store.audit, kind, name, version, why, now, by)
+            case (
+                AddReceiver()
+                | ChangeReceiver()
+                | RotateSecret()
+                | SwitchReceiver()
+                | RemoveReceiver()
+                | TestReceiver()
+            ):
+                return await self._on_receivers(deed, by)
+            case AddUser(name, role, agent, queues):
+                return await users.add_user(accounts, name, role, agent, by, queues)
+            case ChangeUser(user_id, role, agent, disabled, queues):
+                return await users.change_user(
+                    accounts, user_id, role, agent, by, disabled=disabled, queues=queues
+                )
+            case DeleteUser(user_id, themselves):
+                return await users.delete_user(accounts, await self._user(user_id), by, themselves)
+            case MakeLink(user_id):
+                user = None if user_id is None else await self._user(user_id)
+                return await users.new_link(accounts, user, now, by)
+            case UseLink(link_hash, name, password_hash):
+                link = await accounts.link(link_hash)
+                if link is None:
+                    raise InputError("this link was used already")
+                return await accounts.use_link(link, name, password_hash, by)
+            case AddToken(name, scopes, days):
+                return await tokens.add_token(accounts, name, scopes, days, now, by)
+            case RevokeToken(token_id):
+                return await tokens.revoke_token(accounts, token_id, by)
+            case _:
+                return await self._on_logins(deed, by)
+
+    async def _on_receivers(
+        self,
+        deed: AddReceiver | ChangeReceiver | RotateSecret | SwitchReceiver | RemoveReceiver | TestReceiver,
+        by: Actor,
+    ) -> Any:
+        store = self.store
+        match deed:
+            case AddReceiver(name, url, events, timeout_s):
+                receiver = receivers.described(name, url, events, timeout_s)
+                return await receivers.add_receiver(store, receiver, by)
+            case ChangeReceiver(name, url, events, timeout_s):
+                receiver = receivers.described(name, url, events, timeout_s)
+                return await receivers.change_receiver(store, receiver, by)
+            case RotateSecret(name, overlap_s):
+                return await receivers.rotate_secret(store, name, overlap_s, by)
+            case SwitchReceiver(name, on, reason):
+                return await receivers.switch_receiver(store, name, by, on=on, reason=reason)
+            case RemoveReceiver(name):
+                return await receivers.remove_receiver(store, name, by)
+            case TestReceiver(name):
+                return await receivers.probe_receiver(store, name, self.send_test, by)
+            case _:
+                assert_never(deed)
+
+    async def _on_logins(
+        self,
+        deed: SetPassword
+        | BeginSession
+        | EndSession
+        | EndOtherSessions
+        | NoteUse
+        | NoteRefusal
+        | ClaimKey
+        | KeepAnswer
+        | ReleaseKey,
+        by: Actor,
+    ) -> Any:
+        store, accounts = self.store, self.store.accounts
+        match deed:
+            case SetPassword(user_id, password_hash, keep_session):
+                return await accounts.set_password(user_id, password_hash, by, keep_session=keep_session)
+            case BeginSession():
+                return await self._begin_session(deed, by)
+            case EndSession(session_hash):
+                return await accounts.end_session(session_hash, by)
+            case EndOtherSessions(user_id, but):
+                return await accounts.end_sessions_of(await self._user(user_id), by, but=but)
+            case NoteUse(session_hash, token_id):
+                if session_hash:
+                    await accounts.touch_session(session_hash)
+                if token_id:
+                    await accounts.touch_api_token(token_id)
+                return None
+            case NoteRefusal(action, subject, told):
+                return await store.audit.add(by, action, subject, None, told)
+            case ClaimKey(who, key, request):
+                return await store.idempotency.claim(who, key, request)
+            case KeepAnswer(who, key, status, body):
+                return await store.idempotency.keep(who, key, status, body)
+            case ReleaseKey(who, key):
+                return await store.idempotency.release(who, key)
+            case _:
+                assert_never(deed)
+
+    async def _begin_session(self, deed: BeginSession, by: Actor) -> None:
+        accounts, http, now = self.store.accounts, self.settings().http, self.clock()
+        if deed.old_session_hash:
+            await accounts.end_session(deed.old_session_hash, by)
+        await accounts.end_old_sessions(now - http.session_idle_s, now - http.session_max_s)
+        user = await self._user(deed.user_id)
+        await accounts.add_session(deed.session_hash, user, deed.address, deed.browser, by)
+
+    async def _user(self, user_id: int) -> User:
+        found = await self.store.accounts.user(user_id)
+        if found is None:
+            raise NotFoundError("there is no such user (any more)")
+        return found

@@ -1,0 +1,82 @@
+"""The deed of calling somebody: admitted and counted by the policy of dialling, then rung, and noted."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from emocx_pbx.dispatch.dialling import Dialling
+from emocx_pbx.dispatch.numbers import masked
+from emocx_pbx.domain import Decision
+from emocx_pbx.errors import NotAllowedError
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.audit import AuditLog
+
+#: From the admission of a number to its ringing: a decision lies between.
+ADMITTED_S: Final = 60.0
+MOST_ADMITTED: Final = 1_000
+
+
+class Rings(Protocol):
+    """The part of the call back that is needed."""
+
+    async def ring(
+        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
+    ) -> None:
+        """Dial the number; who answers enters the decision's queue."""
+
+
+class Placing:
+    """One for the service: all doors place calls by it, so that limits hold for all of them together."""
+
+    def __init__(
+        self, dialling: Dialling, call_back: Rings, audit: AuditLog, now: Callable[[], float]
+    ) -> None:
+        """`now` is seconds of any clock that does not go back."""
+        self._dialling, self._call_back, self._audit, self._now = dialling, call_back, audit, now
+        self._admitted: OrderedDict[str, float] = OrderedDict()
+
+    def admit(self, text: str) -> str:
+        """The number to dial, in E.164 form, counted as a call that is placed now.
+
+        Raises:
+            DiallingRefused: it can't be read, may not be called, or too many were.
+        """
+        number = self._dialling.admit(text)
+        self._dialling.take(number)
+        self._admitted[number] = self._now()
+        self._admitted.move_to_end(number)
+        while len(self._admitted) > MOST_ADMITTED:
+            self._admitted.popitem(last=False)
+        return number
+
+    async def ring(
+        self,
+        number: str,
+        call_id: str,
+        decision: Decision,
+        customer: str | None,
+        opted_out: bool,
+        by: Actor | None = None,
+    ) -> None:
+        """Dial a number that was just admitted, once; who answers enters the decision's queue.
+
+        Args:
+            number: as `admit` gave it.
+            call_id: that the call's channel will have.
+            decision: with the queue.
+            customer: the CRM's key.
+            opted_out: no analysis of this call.
+            by: who wants it, for the audit log; None: the customer, on the chat's page.
+
+        Raises:
+            NotAllowedError: the number was not admitted within the last minute.
+            InputError, PeerUnavailable, RefusedError: as CallBack.ring.
+        """
+        at = self._admitted.pop(number, None)
+        if at is None or self._now() - at > ADMITTED_S:
+            raise NotAllowedError("the number was not admitted, or too long ago")
+        if by is not None:
+            await self._audit.add(by, "call.placed", call_id, None, {"number": masked(number)})
+        await self._call_back.ring(number, call_id, decision, customer, opted_out)

@@ -1,0 +1,52 @@
+"""Errors of the controller as they cross to the web process: by the name of their class."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from emocx_pbx.dispatch.dialling import DiallingRefused, Why
+from emocx_pbx.errors import (
+    EmocxError,
+    InputError,
+    ModelError,
+    NotAllowedError,
+    NotFoundError,
+    PeerUnavailable,
+    RefusedError,
+    SettingsError,
+    StoreError,
+    StoreUnavailable,
+)
+from emocx_pbx.web import messages as m
+
+_KINDS: Final[dict[str, type[EmocxError]]] = {
+    kind.__name__: kind
+    for kind in (
+        InputError,
+        ModelError,
+        NotAllowedError,
+        NotFoundError,
+        PeerUnavailable,
+        RefusedError,
+        SettingsError,
+        StoreError,
+        StoreUnavailable,
+    )
+}
+
+
+def told(number: int, error: EmocxError) -> m.Failed:
+    """The error as the answer to question `number`; an unknown class goes as the next above it."""
+    if isinstance(error, DiallingRefused):
+        return m.Failed(number, DiallingRefused.__name__, error.why, error.wait_s)
+    name = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KINDS), "")
+    return m.Failed(number, name, str(error))
+
+
+def made(failed: m.Failed) -> EmocxError:
+    """The error that was told."""
+    if failed.kind == DiallingRefused.__name__:
+        for why in get_args(Why):
+            if why == failed.why:
+                return DiallingRefused(why, failed.wait_s)
+    return _KINDS.get(failed.kind, EmocxError)(failed.why)
