@@ -37,6 +37,11 @@ _LOOK_ALIKES: Final[Mapping[str, str]] = dict(
     )
 )
 _WORD = re.compile(r"[^\W\d_]+")
+_LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+#: Letters of one word set apart: "a n g r y", "s.t.u.p.i.d"; between words there is more than one space.
+_SET_APART = re.compile(
+    r"(?<![^\s\"'(])(?!I\s)[A-Za-z](?:(?: [A-Za-z]){3,40}|(?:[.*_-][A-Za-z]){3,40})(?![\w.*-])"
+)
 
 #: UTF-8 that was read as Windows' or ISO's western letters.
 _MISREAD = re.compile("[ÂÃâ][\u0080-\u00bf\u0152-\u02dc\u2013-\u2122]")
@@ -48,15 +53,17 @@ def folded(text: str) -> str:
 
     Line breaks stay; accents and whole words of other scripts too.
     """
+    text = _LINE_BREAK.sub("\n", text)
     if _MISREAD.search(text):
         text = _MISREAD_RUN.sub(lambda run: _reread(run[0]), text)
     text = _MODIFIERS.sub("", _JOINED.sub("", text)).translate(_BLANKS)
     # Before NFKC, which takes some apostrophes apart.
     text = unicodedata.normalize("NFKC", text.translate(_FOLDED)).translate(_FOLDED)
+    text = _seen(text)
     if not text.isascii():
-        text = _seen(text)
         disguised = _is_disguised(text)
         text = _WORD.sub(lambda word: _latin(word[0], disguised), text)
+    text = _SET_APART.sub(lambda word: re.sub(r"[ .*_-]", "", word[0]), text)
     return _spaced(text)
 
 
@@ -67,6 +74,8 @@ def _is_disguised(text: str) -> bool:
 
 
 def _seen(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c for c in text if c == "\n" or c == "\t" or unicodedata.category(c) not in _UNSEEN)
 
 

@@ -25,6 +25,9 @@ _WROTE = re.compile(
     r"|Den\b.{4,180}\bskrev\b.{0,80}|Dnia\b.{4,180}\bnapisał.{0,80})\s?:\s*\Z",
     re.IGNORECASE,
 )  # fmt: skip
+#: In whatever language: a year or an hour, and a mail address, in a line that ends with a colon.
+_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,63}[>)\]]")
+_WHEN = re.compile(r"(?<!\d)(?:20\d\d|[0-2]?\d[:.h][0-5]\d)(?!\d)")
 #: The same within a line, for texts whose line breaks were lost; a date must be in it.
 _WROTE_INSIDE = re.compile(
     r"\b(?:On|Am|El|Em|Le|Il|Op) [^\n<>]{0,40}\d[^\n]{4,120}"
@@ -41,23 +44,33 @@ _SEPARATOR = re.compile(
     re.IGNORECASE,
 )
 _HEADER = re.compile(
-    r"\s*\*?(?:From|Sent|To|Cc|Bcc|Date|Reply-To|Von|Gesendet|An|Datum|De|Enviado(?: el)?|Enviada em|Para"
-    r"|Fecha"
-    r"|Data|Da|Inviato|À|Envoyé|Van|Verzonden|Aan)\*?\s?:\*?\s",
+    r"\s*\*{0,2}(?:From|Sent|To|Cc|Bcc|Date|Reply-To|Von|Gesendet|An|Datum|De|Enviado(?: el)?|Enviada em|Para"
+    r"|Fecha|Data|Da|Inviato|À|Envoyé|Van|Verzonden|Aan|Od|Wysłano|Do|Från|Skickat|Till|Fra|Sendt|Til"
+    r"|Lähettäjä|Lähetetty|Vastaanottaja|Odesláno|Komu|Kimden|Gönderilme|Gönderildi|Kime|Tarih|Feladó|Küldve"
+    r"|Címzett|De la|Trimis|Către|От|Отправлено|Кому|Дата|Від|Надіслано"
+    r"|发件人|发送时间|日期|收件人|抄送|寄件者|寄件日期|收件者|差出人|送信日時|宛先|보낸 사람|보낸 날짜"
+    r"|받는 사람)"
+    r"\*{0,2}\s?:\*{0,2}\s",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"\s*\*?(?:Subject|Re|Fwd?|Betreff|Asunto|Assunto|Oggetto|Objet|Onderwerp)\*?\s?:\*?\s*", re.IGNORECASE
+    r"\s*\*{0,2}(?:Subject|Re|Fwd?|Betreff|Asunto|Assunto|Oggetto|Objet|Onderwerp|Temat|Ämne|Emne|Aihe"
+    r"|Předmět"
+    r"|Konu|Tárgy|Subiect|Тема|主题|主旨|件名|제목)\*{0,2}\s?:\*{0,2}\s*",
+    re.IGNORECASE,
 )
 #: Lines of web forms and letters that name a person or a place.
 _FIELD = re.compile(
-    r"\s*(?:attn|attention|c/o|(?:full |first |last |your |company )?name|e-?mail(?: address)?"
+    r"\s*(?:attn\.?|attention|c/o|f\.?a\.?o\.?|for the attention of|z\. ?hd\.?|(?:full |first |last "
+    r"|your |company )?name|e-?mail(?: address)?"
     r"|(?:tele)?phone(?: number)?"
     r"|mobile|fax|(?:account|customer|order|invoice|ticket|case|reference|policy|contract)"
     r"(?: ?(?:no|nr|number|id|reference|ref))?\.?|company|department|address|post ?code|zip(?: code)?|country"
     r"|kundennummer|bestellnummer|telefon|firma|ticket id|priority|status)\s?[:#]\s*(.{0,80})\Z",
     re.IGNORECASE,
 )
+#: The same without a colon.
+_TO_WHOM = re.compile(r"\s*(?:attn\b\.?|fao\b|for the attention of\b|z\. ?hd\.)\s.{1,60}\Z", re.IGNORECASE)
 _LABEL = re.compile(
     r"\s*(?:message|comments?|description|details|your message|nachricht|mensaje|mensagem)\s?:\s*",
     re.IGNORECASE,
@@ -72,7 +85,13 @@ _CLOSING = re.compile(
     r"|ue)(?:ß|ss)e"
     r"|mfg|lg|(?:un )?(?:cordial )?saludos?(?: cordiales)?|atentamente|(?:com os melhores )?cumprimentos"
     r"|atenciosamente|abraços?|cordialement|(?:bien )?à vous|cordiali saluti|distinti saluti"
-    r"|met vriendelijke groet(?:en)?|thanks|many thanks|thank you|thx|danke|gracias|obrigad[oa]|merci)"
+    r"|met vriendelijke groet(?:en)?|bien cordialement|salutations(?: distinguées)?"
+    r"|(?:z poważaniem|pozdrawiam(?: serdecznie)?)|(?:med )?vänlig(?:a)? hälsning(?:ar)?|mvh"
+    r"|(?:med )?venlig hilsen|(?:med )?vennlig hilsen|(?:ystävällisin )?terveisin|s pozdravem"
+    r"|saygılarımla|saygilarimla"
+    r"|üdvözlettel|cu stimă|с уважением|з повагою|此致|敬具|よろしくお願いします|よろしくお願いいたします"
+    r"|감사합니다"
+    r"|(?:un |un cordial )?saluto|thanks|many thanks|thank you|thx|danke|gracias|obrigad[oa]|merci)"
     r"\s*[,.!]?\s*\Z",
     re.IGNORECASE,
 )
@@ -80,7 +99,11 @@ _DEVICE = re.compile(
     r"\s*(?:(?:sent|gesendet|enviado|enviada|envoyé|inviato|verzonden|skickat|sendt)\s"
     r"(?:from|via|using|with|von|mit|desde|do|da|de|depuis|vanaf|från|fra)\b.{1,60}"
     r"|von (?:meinem?|unterwegs).{1,40}gesendet.{0,40}|get outlook for\b.{1,60}|outlook für\b.{1,40}"
-    r"|download (?:the )?.{1,30}\bapp\b.{0,40})\Z",
+    r"|download (?:the )?.{1,30}\bapp\b.{0,40}|get outlook\b.{1,80}|yahoo mail\s?:.{1,60}"
+    r"|lähetetty .{1,40}(?:sta|stä)|(?:wysłane|odesláno) z .{1,40}|отправлено (?:с|из) .{1,40}"
+    r"|надіслано з .{1,40}"
+    r"|.{1,30}(?:dan|den) gönderildi|(?:从|發自|发自)\s?(?:我的)?\s?.{1,20}|(?:my )?iphone ?から送信"
+    r"|나의 .{1,20}에서 보냄)\Z",
     re.IGNORECASE,
 )
 _DISCLAIMER = re.compile(
@@ -99,6 +122,14 @@ _DISCLAIMER = re.compile(
     r"|e-?mail)\b.{0,40}(?:confidencial|contiene)"
     r"|esta mensagem\b.{0,40}(?:confidencia|contém|pode)|ce (?:message|courriel)\b.{0,40}(?:confidentiel"
     r"|contient)"
+    r"|(?:der|die) (?:inhalt|informationen) (?:dieser|in dieser) (?:e-?mail|nachricht)"
+    r"|(?:notice|hinweis|warning)\s?:\s?(?:this|diese) (?:e-?mail|message|nachricht)"
+    r"|questo (?:messaggio|documento)\b.{0,40}(?:riservat|confidenzial|contiene)|(?:le informazioni"
+    r"|i contenuti) .{0,30}riservat"
+    r"|ta wiadomość\b.{0,60}(?:poufn|zawiera)|detta meddelande\b.{0,60}(?:konfidentiell|innehåll)"
+    r"|dit (?:bericht|e-?mailbericht)\b.{0,60}(?:vertrouwelijk|bevat|bestemd)|denne (?:e-?mail"
+    r"|meddelelse)\b.{0,60}fortrolig"
+    r"|данное (?:сообщение|письмо)\b.{0,60}конфиденциал"
     r"|caution: (?:this|external)|\[?external(?: e-?mail)?\]?\s?[:.]?\s*\Z)",
     re.IGNORECASE,
 )  # fmt: skip
@@ -106,7 +137,7 @@ _DISCLAIMER = re.compile(
 
 def newest(text: str) -> str:
     """The part of a message that its writer wrote now; the whole text if that would be nothing."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = text.split("\n")
     if len(lines) == 1:
         found = _WROTE_INSIDE.search(text)
         return text[: found.start()] if found and text[: found.start()].strip() else text
@@ -147,6 +178,11 @@ def _without_older(lines: Sequence[str]) -> list[str]:
                     kept.add(line[found.end() :])
             i += length
             continue
+        elif found := _WROTE_INSIDE.search(lines[i][: 2 * _LONGEST]):
+            before = lines[i][: found.start()]
+            if kept.says or before.strip():
+                kept.add(before)
+                break
         kept.add(lines[i])
         i += 1
     return kept.or_else(lines)
@@ -154,13 +190,20 @@ def _without_older(lines: Sequence[str]) -> list[str]:
 
 def _attribution(lines: Sequence[str], heads: Sequence[str], i: int) -> int:
     """In how many lines from i an older message is introduced ("On ..., X wrote:"); 0: it is not."""
-    if len(lines[i]) <= _LONGEST and _WROTE.match(heads[i].lstrip(" >*")):
+    if len(lines[i]) <= _LONGEST and _introduces(heads[i].lstrip(" >*")):
         return 1
     if i + 1 < len(lines) and len(lines[i]) + len(lines[i + 1]) <= _LONGEST:
         first = heads[i].lstrip(" >*")
-        if first and _WROTE.match(f"{first.rstrip()} {heads[i + 1].strip()}"):
+        if first and _introduces(f"{first.rstrip()} {heads[i + 1].strip()}"):
             return 2
     return 0
+
+
+def _introduces(line: str) -> bool:
+    """Whether a line of at most _LONGEST characters says who wrote what follows, and when."""
+    if _WROTE.match(line):
+        return True
+    return line.rstrip().endswith((":", "\uff1a")) and bool(_MAIL.search(line) and _WHEN.search(line))
 
 
 def _quoted_next(heads: Sequence[str], i: int) -> bool:
@@ -183,7 +226,7 @@ def _without_form(lines: Sequence[str]) -> list[str]:
     kept = _Kept()
     for line in lines:
         head = line[:_LONGEST]
-        if len(line) <= _LONGEST and _FIELD.match(head):
+        if len(line) <= _LONGEST and (_FIELD.match(head) or _TO_WHOM.match(head)):
             continue
         found = _SUBJECT.match(head) or _LABEL.match(head)
         kept.add(line[found.end() :] if found else line)

@@ -36,6 +36,8 @@ _INLINE: Final = frozenset((
 _QUOTE: Final = re.compile(
     r"gmail_quote|yahoo_quoted|moz-cite-prefix|protonmail_quote|divRplyFwdMsg|appendonsend"
 )
+#: What nobody sees: a preview's text for lists of mails, a trap for robots.
+_HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all", re.IGNORECASE)
 _VOID: Final = frozenset((
     "area", "base", "basefont", "br", "col", "hr", "img", "input", "link", "meta", "param",
     "source", "wbr",
@@ -43,10 +45,16 @@ _VOID: Final = frozenset((
 
 #: Longest tag that is taken for one; mail programs write styles into them.
 _LONGEST_TAG: Final = 2000
-_TAG = re.compile(rf"</?([A-Za-z][A-Za-z0-9]{{0,15}})(?![\w@.-])[^<>]{{0,{_LONGEST_TAG}}}>")
+#: First with ">" in quotation marks, then without.
+_TAG = re.compile(
+    r"</?([A-Za-z][A-Za-z0-9]{0,15})(?![\w@.-])"
+    rf"(?:(?:[^<>\"']|=\s?\"[^<\"]{{0,{_LONGEST_TAG}}}\"|=\s?'[^<']{{0,{_LONGEST_TAG}}}'){{0,{_LONGEST_TAG}}}"
+    rf"|[^<>]{{0,{_LONGEST_TAG}}})>"
+)
 _OFFICE_TAG = re.compile(
     r"</?[a-z]{1,8}:[a-z]{1,20}(?:\s[^<>]{0,300})?/?>|<[!?][A-Za-z\[][^<>]{0,300}>", re.IGNORECASE
 )
+_CDATA: Final = "<![CDATA["
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _BBCODE = re.compile(
     r"\[/?(?:b|i|u|s|url|img|code|color|size|font|list|center|quote|email|spoiler|\*)(?:=[^\[\]]{0,200})?\]",
@@ -61,7 +69,10 @@ def plain_text(text: str) -> str:
     # Twice: gateways encode what is encoded already.
     for _ in range(2):
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    if _CDATA in text:
+        text = text.replace(_CDATA, " ").replace("]]>", " ")
     text = _without_comments(text)
+    text = _without_pairs(_without_pairs(text, "<script", "</script>"), "<style", "</style>")
     text = _without_html(_OFFICE_TAG.sub(" ", text))
     text = _without_pairs(text, "[quote", "[/quote]")
     text = _BBCODE.sub(" ", text)
@@ -97,6 +108,8 @@ class _Text(HTMLParser):
         self._unsaid = 0
         self._quoted: list[str] = []
         """Open elements from the quotation on; empty: not in one."""
+        self._hidden: list[str] = []
+        """The same from an element that is not shown."""
 
     def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
         """A tag begins: hide what it hides, break the line if it does."""
@@ -107,22 +120,28 @@ class _Text(HTMLParser):
         quotes = tag == "blockquote" or any(
             key in {"class", "id"} and _QUOTE.search(value or "") for key, value in attrs
         )
+        hides = any(
+            key == "hidden" or (key == "style" and _HIDDEN.search(value or "")) for key, value in attrs
+        )
         if tag not in _VOID and (self._quoted or quotes):
             self._quoted.append(tag)
+        if tag not in _VOID and (self._hidden or hides):
+            self._hidden.append(tag)
         self._break(tag)
 
     def handle_endtag(self, tag: str) -> None:
         """A tag ends."""
         if tag in _UNSAID:
             self._unsaid = max(0, self._unsaid - 1)
-        if tag in self._quoted:
-            while self._quoted.pop() != tag:
-                pass
+        for opened in (self._quoted, self._hidden):
+            if tag in opened:
+                while opened.pop() != tag:
+                    pass
         self._break(tag)
 
     def handle_data(self, data: str) -> None:
         """Text between tags."""
-        if not self._unsaid:
+        if not self._unsaid and not self._hidden:
             self._parts.append((bool(self._quoted), data))
 
     def _break(self, tag: str) -> None:

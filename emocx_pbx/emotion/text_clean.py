@@ -4,7 +4,8 @@ Cleaning removes what says little (links, names of users, numbers, most punctuat
 carries signals as tokens of their own: emoji and emoticons, capitals, repeated letters, `!`, `?`,
 trailing dots, quotation marks around a word or two, a sarcasm tag. Contractions are spelled out
 ("can't", "cant" -> "can not"), so that a negation is always the word "not". Before that, what the writer does
-not say now goes: mark-up (markup.py), older messages and signatures (mail.py), odd characters (letters.py).
+not say now goes: encodings (undecoded.py), mark-up (markup.py), odd characters (letters.py), older messages
+and signatures (mail.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from emocx_pbx.emotion.idioms import plainly
 from emocx_pbx.emotion.letters import folded
 from emocx_pbx.emotion.mail import newest
 from emocx_pbx.emotion.markup import plain_text
+from emocx_pbx.emotion.undecoded import decoded
 
 PAD, UNKNOWN = "<pad>", "<unknown>"
 
@@ -32,7 +34,7 @@ SIGNALS = (
 )  # fmt: skip
 
 #: Signals that say nothing without words beside them.
-_MARKS = frozenset(SIGNALS[: SIGNALS.index("<glad>")])
+_MARKS = frozenset((*SIGNALS[: SIGNALS.index("<glad>")], "<emoji>"))
 
 #: Longer texts are cut here before anything else: work is bounded whatever comes in.
 MAX_RAW = 48_000
@@ -82,7 +84,21 @@ _LINK = re.compile(
     r"(?:https?://|www\.)\S+|(?<![\w@.])(?:[\w-]{1,60}\.){1,5}[a-z]{2,10}/\S*"
     r"|(?<![\w@.])[\w-]{1,60}\.(?:com|org|net|de|co\.uk)(?!\w)"
 )
+_MAIL = re.compile(r"(?<![\w.+-])(?:mailto:)?[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+#: Of a file: "C:\\Users\\x", "\\\\server\\x", "/var/log/x".
+_PATH = re.compile(r"(?<![\w\\])(?:[A-Za-z]:\\|\\\\)\S+|(?<![^\s\"'(])~?(?:/[\w.-]{1,64}){2,20}/?(?![\w/])")
 _MARKUP = re.compile(r"\[(?:name|religion)\]", re.IGNORECASE)
+#: Who somebody is says nothing: "Mr Bitter", "my name is Joy Fury".
+_PERSON = re.compile(
+    r"(?<!\w)(?:(?:Mrs?|Ms|Mx|Dr|Prof|Herr|Frau|Sra?|Mme)\.?|(?:[Mm]y (?:sur)?name is))"
+    r"((?:\s[A-Z][\w'-]{1,30}){1,3})"
+)
+#: "no." before a number is one, and no "no".
+_NUMBER_SIGN = re.compile(
+    r"(?<![a-z])(?:nos?\.|(?<=account )no|(?<=acct )no|(?<=order )no|(?<=invoice )no|(?<=customer )no"
+    r"|(?<=policy )no|(?<=ticket )no|(?<=case )no|(?<=serial )no|(?<=part )no|(?<=ref )no"
+    r"|nr)[\s.:#]{0,4}(?=<number>)"
+)
 #: A signal's token typed by a person is no signal; data sets mask links and names so, which may stay.
 _TYPED_TOKEN = re.compile(r"<(?!(?:link|user|name|number)>)(/?\w+)/?>", re.IGNORECASE)
 _BASE64 = re.compile(
@@ -127,7 +143,7 @@ _ENDINGS: Mapping[str, str] = {"re": "are", "ve": "have", "ll": "will", "d": "wo
 
 def said(text: str) -> str:
     """What the writer says, as written: no mark-up, quoted messages, signatures or unseen characters."""
-    text = folded(plain_text(text[:MAX_RAW]))
+    text = folded(plain_text(decoded(text[:MAX_RAW])))
     return newest(text)[:MAX_CHARACTERS]
 
 
@@ -136,7 +152,10 @@ def words(text: str) -> list[str]:
     text = _TYPED_TOKEN.sub(r" \1 ", said(text))
     text = _MARKUP.sub(" <name> ", text)
     text = _BASE64.sub(" ", text)
+    text = _MAIL.sub(" <link> ", text)
     text = _LINK.sub(" <link> ", text)
+    text = _PATH.sub(" <link> ", text)
+    text = _PERSON.sub(" <name> ", text)
     text = _USER.sub(" <user> ", text)
     shouted = _shouted(text)
     if not shouted:
@@ -155,6 +174,7 @@ def words(text: str) -> list[str]:
     text = _LEET.sub(lambda found: found[0].translate(_LEET_LETTERS), text)
     text = _CODE.sub(" <number> ", text)
     text = _NUMBER.sub(" <number> ", text)
+    text = _NUMBER_SIGN.sub(" ", text)
     text = plainly(text)
     found = ["<shout>"] if shouted else []
     for token in _TOKEN.findall(text):
@@ -246,6 +266,8 @@ def _wordlike(word: str, pieces: int) -> float:
     """How much a word of this many pieces is one: 1 from two letters each, 0 under 1.4 or a row of keys."""
     if len(word) >= 4 and any(word in row for row in _KEYS):
         return 0.0
+    if len(word) > 1 and word == word[0] * len(word):
+        return 0.0  # a key that was held: "aaaa"
     return 1.0 if pieces == 1 else min(1.0, max(0.0, (len(word) / pieces - 1.4) / 0.6))
 
 
