@@ -19,22 +19,28 @@ from emocx_pbx.errors import InputError
 BOM: Final = "\ufeff"
 JOINED: Final = " → "
 #: A spreadsheet runs a cell that begins so (OWASP: CSV injection)...
-_RUNS: Final = ("=", "@", "\t", "\r", "\n")
+_RUNS: Final = ("=", "@", "\uff1d", "\uff20", "\t", "\r", "\n")
 #: ... and one that begins so, where it calls or joins something. A name may begin so; so do numbers.
 _MAY_RUN: Final = re.compile(r"[+-].*[(|!=\"'&@<>*^]", re.DOTALL)
+#: Where lists are parted by semicolons, a comma's table is read in columns that begin behind one of these.
+_BEHIND: Final = re.compile(
+    r"(?<=.[;\t\r\n])('*)(?=[=@\uff1d\uff20]|[+-][^;\t\r\n]*[(|!=\"'&@<>*^])", re.DOTALL
+)
 _NUMBER: Final = re.compile(r"[+-][\d\s().,/-]*")
 #: Excel's in countries with a decimal comma writes semicolons.
 _DELIMITERS: Final = ",;\t"
 
 
 def guarded(text: str) -> str:
-    """Text as it may stand in a spreadsheet: one that would be run gets a ' before it; see `unguarded`."""
+    """Text as it may stand in a spreadsheet: what would be run gets a ' before it; see `unguarded`."""
+    text = _BEHIND.sub(r"'\1", text)
     return f"'{text}" if _runs(text.lstrip("'")) else text
 
 
 def unguarded(text: str) -> str:
     """What was guarded, as it was."""
-    return text[1:] if text.startswith("'") and _runs(text.lstrip("'")) else text
+    text = text[1:] if text.startswith("'") and _runs(text.lstrip("'")) else text
+    return _BEHIND.sub(lambda found: found[1][1:], text)
 
 
 def _runs(text: str) -> bool:

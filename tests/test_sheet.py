@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -59,10 +60,18 @@ def test_names_and_numbers_stay_as_they_are(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "@SUM(A1)", "-2+3|cmd!A0", "+cmd|' /C calc'!A0", "\t=1", "-HYPERLINK(A1)"]
+    "text", ["=1+1", "＝1+1", "@SUM(A1)", "-2+3|cmd!A0", "+cmd|' /C calc'!A0", "\t=1", "-HYPERLINK(A1)"]
 )
 def test_formulas_are_guarded(text: str) -> None:
     assert sheet.guarded(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["Ann;=1+1", "Ann\n@SUM(A1)", "Ann;-2+3|cmd!A0", "Ann\t=1;=2", "Ann;'=1"])
+def test_formulas_are_guarded_where_columns_are_parted_by_semicolons(text: str) -> None:
+    shown = sheet.guarded(text)
+    for part in re.split(r"[;\t\r\n]", shown)[1:]:
+        assert part.startswith("'")
+    assert sheet.unguarded(shown) == text
 
 
 @given(st.floats(0, 4e9), ZONES)
