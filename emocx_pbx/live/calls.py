@@ -55,6 +55,8 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     came: str | None = None
     """Signals in the query, before the call: angry, neutral, disappointed, happy or uncertain."""
     topic: str | None = None
+    language: str | None = None
+    """Of the query, ISO 639-1; null where it is not sure."""
     status: str | None = None
     """EMOCX_STATUS of the decision: ok, default, monitor, holdout, optout or timeout."""
     opted_out: bool = False

@@ -107,6 +107,7 @@ class HeldCall:
             customer=call.customer,
             came=decision.emotion if decision else None,
             topic=decision.topic if decision else None,
+            language=decision.language if decision else None,
             status=decision.status if decision else None,
             opted_out=call.opted_out,
             tapped=call.zero_at is not None,

@@ -43,7 +43,7 @@ class Told:
         self._watch(told, self.call(call_id))
 
     def decided(self, call_id: str = "1.1", emotion: str = "angry", at: float = 90.0) -> None:
-        decision = Decision("dec_1", at, "ok", "care", emotion, 0.9, None, topic="bill")
+        decision = Decision("dec_1", at, "ok", "care", emotion, 0.9, None, topic="bill", language="de")
         self.happens(DecidedQuery(decision, Caller(call_id, "crm-1"), None), call_id)
 
     def waits(self, call_id: str = "1.1", queue: str = "care", at: float = 100.0) -> None:

@@ -23,6 +23,7 @@ def test_a_call_from_its_query_to_its_end() -> None:
     told = Told()
     told.decided(at=90.0)
     assert (only(told).state, only(told).came, only(told).customer) == ("routing", "angry", "crm-1")
+    assert (only(told).topic, only(told).language) == ("bill", "de")
     told.waits(at=100.0)
     assert (only(told).state, only(told).since, only(told).queue) == ("waiting", 100.0, "care")
     segment = told.talks(at=110.0)

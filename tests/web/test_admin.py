@@ -253,12 +253,12 @@ async def test_failures_are_listed_and_sent_again(site: Site, admin: Browser) ->
 
 
 async def test_a_policy_is_tried_on_past_queries_without_being_used(site: Site, admin: Browser) -> None:
-    past = Decision("d1", 1000.0, "ok", "vip", "angry", 0.8, {"angry": 0.8, "neutral": 0.2})
+    past = Decision("d1", 1000.0, "ok", "vip", "angry", 0.8, {"angry": 0.8, "neutral": 0.2}, language="nl")
     await site.store.record_decision(past, None, None, None)
     text = POLICY.replace("vip", "support")
     async with await admin.post("/admin/policy", text=text, based_on=digest(POLICY), do="try") as response:
         page = await response.text()
-    assert "One caller would be routed differently" in page
+    assert "One caller would be routed differently" in page and "Language: nl" in page
     assert site.settings.policy_path().read_text() == POLICY and site.reloaded == 0
 
 

@@ -169,6 +169,7 @@
     put("state", call.state === "talking" ? "" : words.states[call.state] || call.state);
     put("customer", call.customer || "");
     chipInto(row.refs.came, call.came);
+    put("language", call.language || "");
     chipInto(row.refs.now, call.emotion || (call.opted_out ? "optout" : null));
     put("confidence", call.emotion && call.emotion !== "uncertain" ? `${Math.round(call.confidence * 100)} %` : "");
     const alert = alertOf(call);
