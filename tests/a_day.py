@@ -74,20 +74,20 @@ class Day:
         customer = f"crm-{4000 + self.made % 97 * 13}"
         decision = self._decision(at, came, queue, arm)
         store = self.store
-        await store.start_call(call_id, at, customer, f"+4930{self.made:07d}", queue, None)
-        await store.record_decision(
+        await store.calls.start(call_id, at, customer, f"+4930{self.made:07d}", queue, None)
+        await store.decisions.record(
             decision, call_id, customer, TEXTS[came], [build.query_routed(decision, call_id, customer)]
         )
         started = build.call_started(
             call_id, at, queue, f"+4930{self.made:07d}", customer, decision.decision_id
         )
-        await store.start_call(call_id, at, customer, None, queue, decision.decision_id, [started], at)
+        await store.calls.start(call_id, at, customer, None, queue, decision.decision_id, [started], at)
         wait = chance.expovariate(1 / (25 if arm == "ok" else 40))
         if abandoned if abandoned is not None else wait > 110:
             at_end = at + max(wait, 20)
             ended_event = build.call_ended(call_id, at, at_end, "abandoned", queue, [], {}, customer)
-            await store.save_visit(call_id, 0, Visit(queue, at, at_end, "abandoned"))
-            await store.end_call(
+            await store.calls.save_visit(call_id, 0, Visit(queue, at, at_end, "abandoned"))
+            await store.calls.end(
                 call_id, at_end, "abandoned", [ended_event], disposition="abandoned", hung_up_by="customer"
             )
             return call_id
@@ -142,14 +142,14 @@ class Day:
                 "queue" if number == 0 else "transfer", cuts[number] + (4 if number else 0),
             )  # fmt: skip
             segments.append(segment)
-            await store.save_segment(segment)
-        await store.set_tapped(call_id, tapped)
+            await store.calls.save_segment(segment)
+        await store.calls.set_tapped(call_id, tapped)
         spans, readings = self._speech(length, came, agents, len(agents))
-        await store.add_spans(call_id, spans)
-        await store.add_readings(call_id, readings, answered + length)
+        await store.readings.add_spans(call_id, spans)
+        await store.readings.add(call_id, readings, answered + length)
         if hold:
-            await store.set_hold(call_id, answered + length * 0.4, True)
-            await store.set_hold(call_id, answered + length * 0.4 + 25, False)
+            await store.calls.set_hold(call_id, answered + length * 0.4, True)
+            await store.calls.set_hold(call_id, answered + length * 0.4 + 25, False)
         if alert:
             t = length * 0.3
             message = "Signals of anger for 20 s of speech"
@@ -157,8 +157,8 @@ class Day:
             row = AlertRow(
                 call_id, "angry", t, t + 20, tapped + t + 20, 0, segments[0].agent, message, None, None
             )
-            await store.save_alerts([row], [build.call_alert(call_id, raised, tapped + t + 20, segments[0])])
-        await store.save_visit(call_id, 0, Visit(queue, at, answered, "answered"))
+            await store.alerts.save([row], [build.call_alert(call_id, raised, tapped + t + 20, segments[0])])
+        await store.calls.save_visit(call_id, 0, Visit(queue, at, answered, "answered"))
         if not ended:
             return
         for number, segment in enumerate(segments):
@@ -167,7 +167,9 @@ class Day:
                 ("customer_hung_up", None) if last else ("blind_transfer", segments[number + 1].agent)
             )
             ended_at = cuts[number + 1]
-            await store.save_segment(replace(segment, ended_at=ended_at, end_reason=reason, ended_to=to))
+            await store.calls.save_segment(
+                replace(segment, ended_at=ended_at, end_reason=reason, ended_to=to)
+            )
         detail = await store.call(call_id)
         assert detail is not None
         rubric, grades = load_rubric(), {}
@@ -175,9 +177,9 @@ class Day:
         for segment in detail.segments:
             grade = grades[segment.index] = graded_part(course, segment, rubric)
             told = build.call_graded(segment, grade, cuts[-1] + 3, customer)
-            await store.save_grade(call_id, segment.index, grade, [told], at=cuts[-1] + 3)
+            await store.grades.save(call_id, segment.index, grade, [told], at=cuts[-1] + 3)
         over = build.call_ended(call_id, at, cuts[-1], "hangup", queue, detail.segments, grades, customer)
-        await store.end_call(call_id, cuts[-1], "hangup", [over])
+        await store.calls.end(call_id, cuts[-1], "hangup", [over])
 
     def _speech(
         self, length: float, came: str, agents: tuple[int, ...], parts: int

@@ -169,8 +169,8 @@ class Recovery:
 
     async def _take_over(self, channels: Sequence[Event]) -> None:
         """Go on with the calls that the store says are open."""
-        self._journeys.settled(await self._store.ended_since(self._now() - OVER_S))
-        for known in await self._store.open_calls():
+        self._journeys.settled(await self._store.calls.ended_since(self._now() - OVER_S))
+        for known in await self._store.calls.open():
             call_id = known.call.call_id
             if call_id in self._journeys.calls or self._journeys.is_over(call_id):
                 continue

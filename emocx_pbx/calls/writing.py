@@ -31,11 +31,11 @@ async def carry_out(store: Store, write: Write) -> None:
     """
     match write:
         case WriteDecision():
-            await store.record_decision(
+            await store.decisions.record(
                 write.decision, write.call_id, write.customer_key, write.text, write.events
             )
         case WriteStart():
-            await store.start_call(
+            await store.calls.start(
                 write.call_id,
                 write.at,
                 write.customer_key,
@@ -47,25 +47,25 @@ async def carry_out(store: Store, write: Write) -> None:
                 write.callback,
             )
         case WriteOptOut():
-            await store.opt_out(write.call_id)
+            await store.calls.opt_out(write.call_id)
         case WriteVisit():
-            await store.save_visit(write.call_id, write.index, write.visit)
+            await store.calls.save_visit(write.call_id, write.index, write.visit)
         case WriteSegment():
-            await store.save_segment(write.segment)
+            await store.calls.save_segment(write.segment)
         case WriteHold():
-            await store.set_hold(write.call_id, write.at, write.on_hold)
+            await store.calls.set_hold(write.call_id, write.at, write.on_hold)
         case WriteTapped():
-            await store.set_tapped(write.call_id, write.at)
+            await store.calls.set_tapped(write.call_id, write.at)
         case WriteReadings():
-            await store.add_readings(write.call_id, write.readings, write.at, write.events)
+            await store.readings.add(write.call_id, write.readings, write.at, write.events)
         case WriteSpans():
-            await store.add_spans(write.call_id, write.spans)
+            await store.readings.add_spans(write.call_id, write.spans)
         case WriteAlerts():
-            await store.save_alerts(write.rows, write.events)
+            await store.alerts.save(write.rows, write.events)
         case WriteGrade():
-            await store.save_grade(write.call_id, write.index, write.grade, write.events)
+            await store.grades.save(write.call_id, write.index, write.grade, write.events)
         case WriteEnd():
-            await store.end_call(
+            await store.calls.end(
                 write.call_id,
                 write.at,
                 write.reason,

@@ -52,19 +52,21 @@ async def _results(store: Store, since: float, until: float) -> list[CallResult]
 
     decided = {
         row.call_id: row.decision.status
-        for row in await store.decisions(since, until, LIMIT)
+        for row in await store.decisions.between(since, until, LIMIT)
         if row.call_id and row.decision.status in {"ok", "default", "holdout"}
     }
     scores: dict[str, list[float]] = defaultdict(list)
-    for graded in await store.grades(since, until, limit=LIMIT):
+    for graded in await store.grades.between(since, until, limit=LIMIT):
         if graded.row.grade.score is not None:
             scores[graded.row.call_id].append(graded.row.grade.score)
-    calls = [c for c in await store.calls(since, until, limit=LIMIT) if c.ended_at and c.call_id in decided]
+    calls = [
+        c for c in await store.calls.between(since, until, limit=LIMIT) if c.ended_at and c.call_id in decided
+    ]
     progress = Progress("reading calls")
     results = []
     for done, call in enumerate(calls):
         progress(done / len(calls))
-        segments = await store.segments(call.call_id)
+        segments = await store.calls.segments(call.call_id)
         own = scores.get(call.call_id)
         results.append(
             CallResult(

@@ -44,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 async def _list(args: argparse.Namespace) -> int:
     async with existing_store(read_settings(args)) as store:
-        calls = await store.calls(args.since, args.until, args.queue, args.agent, limit=args.limit)
+        calls = await store.calls.between(args.since, args.until, args.queue, args.agent, limit=args.limit)
     rows = [(c.call_id, local(c.started_at), local(c.ended_at), c.queue, c.disposition) for c in calls]
     head = ("call", "started", "ended", "queue", "outcome")
     show(args, {"calls": calls}, lambda: table(head, rows, "no calls"))

@@ -65,8 +65,8 @@ async def _corrections(args: argparse.Namespace) -> int:
     left_out: list[str] = []
     async with existing_store(read_settings(args)) as store:
         # First: what is written from now on, an erasure will find.
-        await store.add_export(str(args.out.resolve()))
-        by_call = _latest(await store.corrections(args.since))
+        await store.erasure.add_export(str(args.out.resolve()))
+        by_call = _latest(await store.readings.corrections(args.since))
         if args.recordings is not None:
             for call_id, rows in by_call.items():
                 try:
@@ -146,8 +146,8 @@ async def _messages(store: Store, args: argparse.Namespace, speakers: Speakers) 
     """Write messages.csv of the corrected queries whose text was kept; how many by split."""
     own = needs_extra("speech.own_clips")
     rows = []
-    for correction in await store.query_corrections(args.since):
-        row = await store.decision(correction.decision_id)
+    for correction in await store.decisions.corrections(args.since):
+        row = await store.decisions.get(correction.decision_id)
         if row is not None and row.text and correction.emotion in LABELS:
             split = own.split_of(speakers.name(row.customer_key or row.call_id or correction.decision_id))
             rows.append((row.text, correction.emotion, split))

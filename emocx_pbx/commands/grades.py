@@ -66,7 +66,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 async def _list(args: argparse.Namespace) -> int:
     async with existing_store(read_settings(args)) as store:
-        graded = await store.grades(args.since, args.until, args.agent, limit=args.limit)
+        graded = await store.grades.between(args.since, args.until, args.agent, limit=args.limit)
     rows = [
         (g.row.call_id, g.row.segment, g.agent, g.queue, local(g.started_at), score(g.row),
          g.row.grade.letter, f"{g.row.grade.evidence_s:.0f} s", g.row.kind)
@@ -81,7 +81,7 @@ async def _show(args: argparse.Namespace) -> int:
     from emocx_pbx.commands.calls import grade_words
 
     async with existing_store(read_settings(args)) as store:
-        rows = await store.grades_of_call(args.call_id)
+        rows = await store.grades.of_call(args.call_id)
     if not rows:
         raise InputError(f"no grade of call {args.call_id} in the database")
     text = "\n".join("\n  ".join([f"part {row.segment}, {local(row.at)}", *grade_words(row)]) for row in rows)

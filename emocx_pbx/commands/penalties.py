@@ -51,7 +51,7 @@ async def _ranker(args: argparse.Namespace) -> AsyncIterator[Ranker]:
     names = AgentNames(re.compile(pattern) if pattern else None)
     acts = settings.routing.rank and settings.routing.mode == "active"
     async with existing_store(settings) as store, connected(settings.asterisk) as ami:
-        yield Ranker(ami, store, lambda: policy, names, acts)
+        yield Ranker(ami, store.ranking, lambda: policy, names, acts)
 
 
 async def _show(args: argparse.Namespace) -> int:

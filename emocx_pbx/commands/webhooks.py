@@ -57,10 +57,10 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 
 async def _list(args: argparse.Namespace) -> int:
     async with existing_store(read_settings(args)) as store:
-        deliveries = await store.deliveries(
+        deliveries = await store.outbox.deliveries(
             args.endpoint, args.state, args.call, args.event, args.since, args.until, args.limit
         )
-        disabled = await store.disabled_endpoints()
+        disabled = await store.outbox.disabled()
     rows = [
         (d.event_id, d.endpoint, d.type, d.call_id, d.state, d.attempts, local(d.delivered_at or d.next_at),
          ": ".join(filter(None, (d.last_error, d.last_answer))) or d.last_status)
@@ -103,8 +103,8 @@ async def _test(args: argparse.Namespace) -> int:
                 f"webhooks test: no receiver {args.name}; there are: {', '.join(names) or 'none'}"
             )
         poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
-        outcome = await Sender(store, store.receivers.current, poster).test(args.name)
-        disabled = (await store.disabled_endpoints()).get(args.name)
+        outcome = await Sender(store.outbox, store.receivers.current, poster).test(args.name)
+        disabled = (await store.outbox.disabled()).get(args.name)
     told = {"name": args.name, "taken": outcome.taken, "outcome": outcome, "disabled": disabled}
     show(args, told, lambda: _tried(args.name, outcome, disabled))
     return 0 if outcome.taken else NOT_IN_ORDER

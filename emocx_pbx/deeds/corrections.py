@@ -36,14 +36,14 @@ async def correct_reading(
         NotFoundError: no such reading.
     """
     emotion, reason = _checked(emotion), checked_reason(reason)
-    readings = await store.readings(call_id)
+    readings = await store.readings.of_call(call_id)
     known = next((r for r in readings if abs(r.t0 - t0) + abs(r.t1 - t1) < SAME_S), None)
     if known is None:
         raise NotFoundError("no such reading: t0 and t1 are those of the call's detail")
     row = CorrectionRow(call_id, known.t0, known.t1, emotion, by.name, reason, at)
     before, after = {"emotion": known.scores.emotion}, {"emotion": emotion, "reason": reason}
     noted = Entry(by, "reading.corrected", f"{call_id}@{known.t0:.2f}", before, after)
-    await store.correct_reading(row, noted)
+    await store.readings.correct(row, noted)
     return row
 
 
@@ -68,7 +68,7 @@ async def correct_query(
     emotion, reason = _checked(emotion), reason.strip()
     if len(reason) > REASON_CHARS:
         raise InputError(f"A reason has at most {REASON_CHARS} characters.")
-    found = await store.decision(decision_id)
+    found = await store.decisions.get(decision_id)
     if found is None:
         raise NotFoundError(f"no decision {decision_id} in the database")
     if not found.text:
@@ -76,7 +76,7 @@ async def correct_query(
     row = QueryCorrectionRow(decision_id, emotion, author or by.name, reason, at)
     before = {"emotion": found.decision.emotion}
     after = {"emotion": emotion, "reason": reason, "author": row.author}
-    await store.correct_query(row, Entry(by, "query.corrected", decision_id, before, after))
+    await store.decisions.correct(row, Entry(by, "query.corrected", decision_id, before, after))
     return row, found.text
 
 

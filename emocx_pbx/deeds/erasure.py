@@ -54,10 +54,10 @@ async def erase(
     customer, number = (customer or "").strip() or None, (number or "").strip() or None
     if customer is None and number is None:
         raise InputError("say whom: a customer's key or a calling number")
-    erased = await store.erase(customer, spellings(number, country) if number else (), by, dry=dry)
+    erased = await store.erasure.erase(customer, spellings(number, country) if number else (), by, dry=dry)
     if not dry:
         forget(erased.live)
-    for folder in await store.exports():
+    for folder in await store.erasure.exports():
         gone = await asyncio.to_thread(forget_in, Path(folder), erased.names, erased.texts, dry)
         erased.went("exported", gone)
     return erased
@@ -65,6 +65,6 @@ async def erase(
 
 async def purge(store: Store, settings: Settings, now: float, by: Actor = SERVICE) -> Erased:
     """Forget calls older than privacy.keep_days, and audit entries older than privacy.keep_audit_days."""
-    purged = await store.purge(now - settings.privacy.keep_days * DAY_S, by)
+    purged = await store.erasure.purge(now - settings.privacy.keep_days * DAY_S, by)
     purged.went("audit_entries", await store.audit.cut(now - settings.privacy.keep_audit_days * DAY_S, by))
     return purged

@@ -74,7 +74,7 @@ async def override(
         grade = overridden(newest.grade, score, rubric, author, reason)
         return Revision("override", grade, author, reason, by)
 
-    row = await store.revise_grade(call_id, segment, revise)
+    row = await store.grades.revise(call_id, segment, revise)
     if row is None:
         raise _no_grade(call_id, segment)
     return row
@@ -111,7 +111,7 @@ async def dispute(
             raise _no_grade(call_id, segment)
         return Revision("dispute", disputed(newest.grade, author, reason), author, reason, by)
 
-    row = await store.revise_grade(call_id, segment, revise)
+    row = await store.grades.revise(call_id, segment, revise)
     if row is None:
         raise _no_grade(call_id, segment)
     return row
@@ -164,7 +164,7 @@ async def recompute(
     reason, author = f"recomputed by rubric {rubric.version}", author or by.name
     changes: list[Regraded] = []
     kept = 0
-    graded = await store.grades(since, until, limit=limit)
+    graded = await store.grades.between(since, until, limit=limit)
     for done, newest in enumerate(graded):
         progress(done / len(graded))
         row = newest.row
@@ -193,7 +193,7 @@ async def _regrade(store: Store, seen: GradeRow, revision: Revision) -> bool:
         return revision
 
     try:
-        return await store.revise_grade(seen.call_id, seen.segment, revise) is not None
+        return await store.grades.revise(seen.call_id, seen.segment, revise) is not None
     except _Meanwhile:
         return False
 

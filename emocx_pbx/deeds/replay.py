@@ -54,7 +54,7 @@ async def replay(store: Store, which: Which, by: Actor, *, everything: bool = Fa
     if which.receiver is not None and which.receiver not in names:
         raise NotFoundError(f"no receiver {which.receiver}; there are: {', '.join(names) or 'none'}")
     told = {name: value for name in which.__slots__ if (value := getattr(which, name)) not in {None, False}}
-    return await store.replay(
+    return await store.outbox.replay(
         which.receiver,
         which.event_id,
         which.call_id,

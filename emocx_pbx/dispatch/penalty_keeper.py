@@ -104,7 +104,7 @@ class Ranker:
             clock: monotonic seconds.
             plan: the ranking's numbers.
         """
-        self._ami, self._store, self._policy, self._names = ami, store, policy, names
+        self._ami, self._rows, self._policy, self._names = ami, store, policy, names
         self._acts, self._count, self._now, self._clock = acts, count, now, clock
         self._plan = plan or RankingPlan()
         self._told: dict[Key, int] = {}
@@ -186,7 +186,7 @@ class Ranker:
             StoreError: the database refused; nothing was set that is not remembered.
         """
         async with self._one_at_a_time:
-            self._kept = await self._store.kept_penalties()
+            self._kept = await self._rows.kept_penalties()
             if not self._acts and not self._kept:
                 return 0
             members, queues = await self._members()
@@ -198,7 +198,7 @@ class Ranker:
 
     async def _placings(self, members: Sequence[Member], ranking: Ranking) -> dict[tuple[str, str], Placing]:
         now = self._now()
-        calls = await self._store.agents_calls(now - self._plan.load_window_s)
+        calls = await self._rows.agents_calls(now - self._plan.load_window_s)
         return queue_placings(self._policy(), agents_of(members), ranking, loads(calls, now, self._plan))
 
     async def standings(self) -> list[Standing]:
@@ -207,7 +207,7 @@ class Ranker:
         Raises:
             PeerUnavailable, RefusedError, StoreError: Asterisk or the database could not be asked.
         """
-        kept = await self._store.kept_penalties()
+        kept = await self._rows.kept_penalties()
         members, _ = await self._members()
         ranking = await self.ranking()
         places = await self._placings(members, ranking)
@@ -244,12 +244,12 @@ class Ranker:
 
     async def left(self) -> int:
         """How many penalties are still to be put back."""
-        return len(await self._store.kept_penalties())
+        return len(await self._rows.kept_penalties())
 
     async def ranking(self) -> Ranking:
         """The ranking by all stored grades."""
         now = self._now()
-        outcomes = await self._store.outcomes(now - HALF_LIVES * self._plan.half_life_s)
+        outcomes = await self._rows.outcomes(now - HALF_LIVES * self._plan.half_life_s)
         # Thousands of grades take a while; calls must not wait for it.
         return await asyncio.to_thread(rank, outcomes, now, self._plan)
 
@@ -281,7 +281,7 @@ class Ranker:
                 "the administrator's own penalty changed", key="penalties.adopted",
                 queue=kept.queue, member=kept.interface, penalty=kept.original,
             )  # fmt: skip
-        await self._store.keep_penalties(plan.remember, plan.forget)
+        await self._rows.keep_penalties(plan.remember, plan.forget)
         self._told = {k: v for k, v in self._told.items() if told.get(k) != v}
         self._kept = {k: v for k, v in self._kept.items() if k not in plan.forget}
         self._kept |= {k.key: k for k in plan.remember}
@@ -293,7 +293,7 @@ class Ranker:
         after = [(kept, settled(kept)) for kept in set_ones]
         kept_on = [new for _, new in after if new is not None]
         gone = [old.key for old, new in after if new is None]
-        await self._store.keep_penalties(kept_on, gone)
+        await self._rows.keep_penalties(kept_on, gone)
         self._kept = {k: v for k, v in self._kept.items() if k not in gone} | {k.key: k for k in kept_on}
         log.info(
             "penalties set" if tiers else "own penalties put back",

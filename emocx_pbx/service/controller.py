@@ -165,7 +165,7 @@ class Service:
         routing = settings.routing
         self.ranker = Ranker(
             self.ami,
-            store,
+            store.ranking,
             lambda: self.policies.policy,
             names,
             routing.rank and routing.mode == "active",
@@ -293,7 +293,7 @@ class Service:
                         await asyncio.to_thread(copy.unlink, missing_ok=True)
                         log.info("copy of an older schema removed", key="store.copy_removed", path=str(copy))
                 else:
-                    settled = await self.store.settle()
+                    settled = await self.store.erasure.settle()
                 if not settled:
                     log.warning("erased rows are still in the log", key="store.traces", why=TRACES)
             except (StoreError, OSError) as error:

@@ -36,6 +36,6 @@ async def forget_erased_elsewhere(
         if not (calls := named()):
             continue
         try:
-            forget(await store.forgotten(calls))
+            forget(await store.erasure.forgotten(calls))
         except StoreError as error:
             log.error("erased customers not looked up", key="store.erased_unread", why=str(error))

@@ -64,7 +64,7 @@ async def serve(
         await store.in_force.put_rubric(service.rubric)
         loop.add_signal_handler(signal.SIGHUP, reload_all, service, read_again or (lambda: service.settings))
         sending = Sender(
-            store,
+            store.outbox,
             store.receivers.current,
             poster,
             time.time,
@@ -75,7 +75,7 @@ async def serve(
             sending.notify()
             service.ranker.on_graded()
 
-        store.on_events = told
+        store.outbox.on_events = told
         web = service.start_web(sending)
 
         def receivers_changed() -> None:

@@ -110,7 +110,7 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
         StoreError: the database can't be read.
     """
     settings, store, pool = service.settings, service.store, service.pool
-    disabled, counts = await store.disabled_endpoints(), await store.delivery_counts()
+    disabled, counts = await store.outbox.disabled(), await store.outbox.counts()
     path = settings.store_path()
     files = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
     workers = []

@@ -317,6 +317,6 @@ class WebHost:
             behind.metrics.set("calls", number, state)
         for name, component in behind.health.components().items():
             behind.metrics.set("component_up", float(component.up), name)
-        pending = await behind.store.pending_deliveries()
+        pending = await behind.store.outbox.pending()
         for receiver in behind.store.receivers.current():
             behind.metrics.set("deliveries_pending", pending.get(receiver.name, 0), receiver.name)

@@ -7,19 +7,23 @@ from collections.abc import Sequence
 from typing import Final
 
 from emocx_pbx.events.event import NewEvent
-from emocx_pbx.store.calls import Calls
-from emocx_pbx.store.connection import Row
+from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.list_rows import Team, team_text
+from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import AlertRow
 
 #: Most alerts one look gets.
 LIMIT: Final = 1000
 
 
-class Alerts(Calls):
-    """The part of the Store about alerts."""
+class Alerts:
+    """Alerts about calls."""
 
-    async def save_alerts(self, alerts: Sequence[AlertRow], events: Sequence[NewEvent] = ()) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox) -> None:
+        self._connection, self._outbox = connection, outbox
+        self._sql = connection.sql
+
+    async def save(self, alerts: Sequence[AlertRow], events: Sequence[NewEvent] = ()) -> None:
         """Keep alerts (each once, by call, rule and t1) and their ends, with their events."""
         async with self._connection.transaction() as c:
             for alert in alerts:
@@ -35,14 +39,14 @@ class Alerts(Calls):
                 )
                 if alert.cleared_at is not None:
                     await self._sql.clear_alert(c, **key, at=alert.cleared_at, reason=alert.clear_reason)
-            await self._add_events(c, events)
-        self._tell(events)
+            await self._outbox.put(c, events)
+        self._outbox.tell(events)
 
-    async def alerts_of_call(self, call_id: str) -> tuple[AlertRow, ...]:
+    async def of_call(self, call_id: str) -> tuple[AlertRow, ...]:
         """The call's alerts, by when they were raised."""
         return tuple(_alert(row) for row in await self._connection.rows("alerts_of_call", call_id=call_id))
 
-    async def alerts(
+    async def between(
         self, since: float = -math.inf, until: float = math.inf, limit: int = LIMIT, team: Team = None
     ) -> list[AlertRow]:
         """Alerts raised in a time, newest first."""

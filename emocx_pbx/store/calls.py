@@ -1,76 +1,31 @@
-"""Calls in the store: decisions, segments, readings, spans and holds, written as they come."""
+"""Calls in the store: their begin and end, segments, stays in queues and holds, written as they come."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Literal
 
 import aiosqlite
-import msgspec
 
-from emocx_pbx.domain import LABELS, Decision, Reading, Scores, Segment, Span, Visit
+from emocx_pbx.domain import Segment, Visit
 from emocx_pbx.events.event import NewEvent
-from emocx_pbx.store.audit import Entry
-from emocx_pbx.store.connection import Row
+from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.outbox import Outbox
-from emocx_pbx.store.rows import CallRow, CorrectionRow, DecisionRow, HoldRow, OpenCall, QueryCorrectionRow
+from emocx_pbx.store.rows import CallRow, HoldRow, OpenCall
 
 _CALL_FIELDS = tuple(f.name for f in fields(CallRow))
 
 
-class Calls(Outbox):
-    """The part of the Store about calls; every method is one transaction or one read."""
+class Calls:
+    """Calls, their segments, stays in queues and holds; every method is one transaction or one read."""
 
-    async def record_decision(
-        self,
-        decision: Decision,
-        call_id: str | None,
-        customer_key: str | None,
-        text: str | None,
-        events: Sequence[NewEvent] = (),
-    ) -> None:
-        """Keep a decision (once; the same id again changes nothing) with its events."""
-        async with self._connection.transaction() as c:
-            if call_id is not None and await self._sql.is_forgotten(c, call_id=call_id):
-                customer_key, text = None, None
-            await self._sql.record_decision(
-                c,
-                decision_id=decision.decision_id,
-                call_id=call_id,
-                at=decision.at,
-                customer_key=customer_key or None,
-                text=text,
-                body=msgspec.json.encode(decision).decode(),
-                status=decision.status,
-                queue=decision.queue,
-                emotion=decision.emotion,
-                topic=decision.topic,
-                rule=decision.rule,
-            )
-            await self._add_events(c, events)
-        self._tell(events)
+    def __init__(self, connection: Connection, outbox: Outbox) -> None:
+        self._connection, self._outbox = connection, outbox
+        self._sql = connection.sql
 
-    async def attach_decision(self, decision_id: str, call_id: str) -> None:
-        """The decision's query became this call; the call inherits the customer's key."""
-        async with self._connection.transaction() as c:
-            await self._sql.attach_decision(c, decision_id=decision_id, call_id=call_id)
-            await self._sql.attach_call(c, decision_id=decision_id, call_id=call_id)
-
-    async def decision(self, decision_id: str) -> DecisionRow | None:
-        """A decision by its id."""
-        row = await self._connection.row("decision", decision_id=decision_id)
-        return _decision(row) if row else None
-
-    async def decisions(
-        self, since: float = -math.inf, until: float = math.inf, limit: int = 1000
-    ) -> list[DecisionRow]:
-        """Decisions of a time, newest first."""
-        rows = await self._connection.rows("decisions", since=since, until=until, limit=limit)
-        return [_decision(row) for row in rows]
-
-    async def start_call(
+    async def start(
         self,
         call_id: str,
         at: float,
@@ -104,8 +59,8 @@ class Calls(Outbox):
                 await self._sql.attach_decision(c, decision_id=decision_id, call_id=call_id)
                 await self._sql.attach_call(c, decision_id=decision_id, call_id=call_id)
                 await self._sql.refresh_call(c, call_id=call_id)
-            await self._add_events(c, events)
-        self._tell(events)
+            await self._outbox.put(c, events)
+        self._outbox.tell(events)
 
     async def touch(self, call_id: str, at: float) -> None:
         """The call was alive at `at`; where it is assumed to have ended if we crash now."""
@@ -128,7 +83,7 @@ class Calls(Outbox):
         seen = segment.started_at if segment.ended_at is None else segment.ended_at
         async with self._connection.transaction() as c:
             await self._sql.save_segment(c, number=segment.index, **values)
-            await self._refresh(c, segment.call_id)
+            await self.refresh(c, segment.call_id)
             await self._sql.touch_call(c, call_id=segment.call_id, at=seen)
 
     async def save_visit(self, call_id: str, index: int, visit: Visit) -> None:
@@ -145,28 +100,6 @@ class Calls(Outbox):
             )
             await self._sql.touch_call(c, call_id=call_id, at=visit.left_at or visit.entered_at)
 
-    async def add_readings(
-        self,
-        call_id: str,
-        readings: Sequence[Reading],
-        at: float | None = None,
-        events: Sequence[NewEvent] = (),
-    ) -> None:
-        """Keep readings (each once, by its times) with their events; `at` moves last_seen_at."""
-        rows = [_reading_values(call_id, reading) for reading in readings]
-        async with self._connection.transaction(durable=bool(events)) as c:
-            await self._sql.add_readings(c, rows)
-            if at is not None:
-                await self._sql.touch_call(c, call_id=call_id, at=at)
-            await self._add_events(c, events)
-        self._tell(events)
-
-    async def add_spans(self, call_id: str, spans: Sequence[Span]) -> None:
-        """Keep utterances of either side (each once, by side and begin)."""
-        rows = [{"call_id": call_id, "side": s.side, "t0": s.t0, "t1": s.t1} for s in spans]
-        async with self._connection.transaction(durable=False) as c:
-            await self._sql.add_spans(c, rows)
-
     async def set_hold(self, call_id: str, at: float, on_hold: bool) -> None:
         """The customer was put on hold, or taken back."""
         query = self._sql.start_hold if on_hold else self._sql.end_hold
@@ -174,7 +107,7 @@ class Calls(Outbox):
             await query(c, call_id=call_id, at=at)
             await self._sql.touch_call(c, call_id=call_id, at=at)
 
-    async def end_call(
+    async def end(
         self,
         call_id: str,
         at: float,
@@ -203,10 +136,10 @@ class Calls(Outbox):
             await self._sql.close_all_segments(c, call_id=call_id, at=at, reason=reason)
             await self._sql.close_visits(c, call_id=call_id, at=at)
             await self._sql.end_hold(c, call_id=call_id, at=at)
-            await self._refresh(c, call_id)
+            await self.refresh(c, call_id)
             await self._sql.clear_all_alerts(c, call_id=call_id, at=at)
-            await self._add_events(c, events)
-        self._tell(events)
+            await self._outbox.put(c, events)
+        self._outbox.tell(events)
         return ended > 0
 
     async def ended_since(self, since: float) -> list[str]:
@@ -218,12 +151,12 @@ class Calls(Outbox):
         rows = await self._connection.rows("visits", call_id=call_id)
         return tuple(Visit(r["queue"], r["entered_at"], r["left_at"], r["left_why"]) for r in rows)
 
-    async def _refresh(self, c: aiosqlite.Connection, call_id: str) -> None:
+    async def refresh(self, c: aiosqlite.Connection, call_id: str) -> None:
         """What lists show of the call is kept beside it, so that they need not add up."""
         await self._sql.refresh_call(c, call_id=call_id)
         await self._sql.refresh_segments(c, call_id=call_id)
 
-    async def open_calls(self) -> list[OpenCall]:
+    async def open(self) -> list[OpenCall]:
         """Calls without an end, with their open segments: what a restart has to settle."""
         found = []
         for call in [call_row(row) for row in await self._connection.rows("open_calls")]:
@@ -232,7 +165,7 @@ class Calls(Outbox):
             found.append(OpenCall(call, open_ones, max((s.index + 1 for s in segments), default=0)))
         return found
 
-    async def calls(
+    async def between(
         self,
         since: float = -math.inf,
         until: float = math.inf,
@@ -250,53 +183,16 @@ class Calls(Outbox):
         """The call's segments in their order."""
         return tuple(segment_of(row) for row in await self._connection.rows("segments", call_id=call_id))
 
-    async def readings(self, call_id: str) -> tuple[Reading, ...]:
-        """The call's readings by time."""
-        return tuple(_reading(row) for row in await self._connection.rows("readings", call_id=call_id))
-
-    async def spans(self, call_id: str) -> tuple[Span, ...]:
-        """The call's utterances of both sides by time."""
-        rows = await self._connection.rows("spans", call_id=call_id)
-        return tuple(Span(row["side"], row["t0"], row["t1"]) for row in rows)
-
     async def holds(self, call_id: str) -> tuple[HoldRow, ...]:
         """When the customer was on hold."""
         rows = await self._connection.rows("holds", call_id=call_id)
         return tuple(HoldRow(row["started_at"], row["ended_at"]) for row in rows)
-
-    async def correct_reading(self, correction: CorrectionRow, noted: Entry) -> None:
-        """Keep a supervisor's label for a reading, with its line of the audit log."""
-        values = {f.name: getattr(correction, f.name) for f in fields(correction)}
-        async with self._connection.transaction() as c:
-            await self._sql.add_correction(c, **values)
-            await self.audit.write(c, noted)
-
-    async def corrections(self, since: float = -math.inf) -> list[CorrectionRow]:
-        """Supervisors' labels, oldest first."""
-        return [CorrectionRow(**dict(row)) for row in await self._connection.rows("corrections", since=since)]
-
-    async def correct_query(self, correction: QueryCorrectionRow, noted: Entry) -> None:
-        """Keep a person's label for a query, with its line of the audit log."""
-        values = {f.name: getattr(correction, f.name) for f in fields(correction)}
-        async with self._connection.transaction() as c:
-            await self._sql.add_query_correction(c, **values)
-            await self.audit.write(c, noted)
-
-    async def query_corrections(self, since: float = -math.inf) -> list[QueryCorrectionRow]:
-        """People's labels for queries, of each query the last, oldest first."""
-        rows = await self._connection.rows("query_corrections", since=since)
-        return [QueryCorrectionRow(**dict(row)) for row in rows]
 
 
 def call_row(row: Row) -> CallRow:
     """A row of table call."""
     values = {name: row[name] for name in _CALL_FIELDS}
     return CallRow(**values | {"opted_out": bool(row["opted_out"])})
-
-
-def _decision(row: Row) -> DecisionRow:
-    decision = msgspec.json.decode(row["body"], type=Decision)
-    return DecisionRow(decision, row["call_id"], row["customer_key"], row["text"])
 
 
 def segment_of(row: Row) -> Segment:
@@ -314,24 +210,4 @@ def segment_of(row: Row) -> Segment:
         row["end_reason"],
         row["ended_to"],
         row["missed_s"],
-    )
-
-
-def _reading_values(call_id: str, reading: Reading) -> dict[str, Any]:
-    probabilities = zip((str(label) for label in LABELS), reading.scores.probabilities, strict=True)
-    return {
-        "call_id": call_id,
-        "t0": reading.t0,
-        "t1": reading.t1,
-        "speech_s": reading.speech_s,
-        "threshold": reading.scores.threshold,
-        "model": reading.model,
-        **dict(probabilities),
-    }
-
-
-def _reading(row: Row) -> Reading:
-    probabilities = (row["angry"], row["neutral"], row["disappointed"], row["happy"])
-    return Reading(
-        row["t0"], row["t1"], row["speech_s"], Scores(probabilities, row["threshold"]), row["model"]
     )

@@ -8,17 +8,25 @@ from pathlib import Path
 
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.accounts import Accounts
-from emocx_pbx.store.calls import call_row
+from emocx_pbx.store.alerts import Alerts
+from emocx_pbx.store.audit import AuditLog
+from emocx_pbx.store.calls import Calls, call_row
 from emocx_pbx.store.connection import Connection
+from emocx_pbx.store.decisions import Decisions
+from emocx_pbx.store.erasure import Erasure
+from emocx_pbx.store.grades import Grades
 from emocx_pbx.store.idempotency import Idempotency
 from emocx_pbx.store.in_force import InForce
 from emocx_pbx.store.lists import Views
+from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.ranking import RankingRows
+from emocx_pbx.store.readings import Readings
+from emocx_pbx.store.receivers import Receivers
 from emocx_pbx.store.rows import CallDetail
 
 
-class Store(RankingRows):
-    """Calls, alerts, grades, the outbox, erasure and ranking (one base class each) on one database file.
+class Store:
+    """The parts of one database file, each with its tables.
 
     Every writing method is one transaction and may be repeated after a crash without doubling
     anything. What it wrote survives any crash of ours when it returns, and a power cut too, but for
@@ -28,7 +36,27 @@ class Store(RankingRows):
     def __init__(
         self, connection: Connection, endpoints: Sequence[WebhookSettings], clock: Callable[[], float]
     ) -> None:
-        super().__init__(connection, endpoints, clock)
+        self._connection = connection
+        self.audit = AuditLog(connection, clock)
+        """Who did what."""
+        self.receivers = Receivers(connection, endpoints, clock, self.audit)
+        """Whom events go to."""
+        self.outbox = Outbox(connection, self.receivers, self.audit, clock)
+        """Events and their deliveries; handed to the parts that write what events tell of."""
+        self.decisions = Decisions(connection, self.outbox, self.audit)
+        """What was decided for queries."""
+        self.calls = Calls(connection, self.outbox)
+        """Calls, segments, stays in queues, holds."""
+        self.readings = Readings(connection, self.outbox, self.audit)
+        """What was heard in them."""
+        self.alerts = Alerts(connection, self.outbox)
+        """Alerts about them."""
+        self.grades = Grades(connection, self.calls, self.outbox, self.audit, clock)
+        """Grades of their segments."""
+        self.erasure = Erasure(connection, self.outbox, self.audit, clock)
+        """What forgets customers and old calls."""
+        self.ranking = RankingRows(connection)
+        """What the ranking of agents rests on."""
         self.views = Views(connection)
         """Lists and sums for people."""
         self.accounts = Accounts(connection, clock, self.audit)
@@ -78,13 +106,13 @@ class Store(RankingRows):
         decision = await self._connection.row("decision_of_call", call_id=call_id)
         return CallDetail(
             call=call_row(row),
-            decision=await self.decision(decision["decision_id"]) if decision else None,
-            segments=await self.segments(call_id),
-            readings=await self.readings(call_id),
-            spans=await self.spans(call_id),
-            holds=await self.holds(call_id),
-            grades=await self.grades_of_call(call_id),
-            events=await self.events_of_call(call_id),
-            alerts=await self.alerts_of_call(call_id),
-            visits=await self.visits(call_id),
+            decision=await self.decisions.get(decision["decision_id"]) if decision else None,
+            segments=await self.calls.segments(call_id),
+            readings=await self.readings.of_call(call_id),
+            spans=await self.readings.spans(call_id),
+            holds=await self.calls.holds(call_id),
+            grades=await self.grades.of_call(call_id),
+            events=await self.outbox.events_of_call(call_id),
+            alerts=await self.alerts.of_call(call_id),
+            visits=await self.calls.visits(call_id),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +15,9 @@ import msgspec
 from emocx_pbx.events.build import customer_erased
 from emocx_pbx.events.json_text import json_text
 from emocx_pbx.store.account_rows import Actor
-from emocx_pbx.store.audit import SERVICE
-from emocx_pbx.store.connection import Row
-from emocx_pbx.store.grades import Grades
-from emocx_pbx.store.outbox import blanked
+from emocx_pbx.store.audit import SERVICE, AuditLog
+from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.outbox import Outbox, blanked
 
 _OF_A_CALL: Final = ("segments", "visits", "readings", "spans", "holds", "corrections", "alerts", "grades")
 
@@ -62,8 +61,14 @@ class _TakenBackError(Exception):
     """Rolls a rehearsal back."""
 
 
-class Erasure(Grades):
-    """The part of the Store that forgets."""
+class Erasure:
+    """What forgets, in all tables."""
+
+    def __init__(
+        self, connection: Connection, outbox: Outbox, audit: AuditLog, clock: Callable[[], float]
+    ) -> None:
+        self._connection, self._outbox, self._audit, self._clock = connection, outbox, audit, clock
+        self._sql = connection.sql
 
     async def erase(
         self,
@@ -98,10 +103,10 @@ class Erasure(Grades):
                 if erased.counts:
                     await self._sql.open_erasure(c, at=self._clock(), asked_for=1)
                     events = self._erased_events(erased)
-                    await self._add_events(c, events)
-                    await self.audit.note(c, by, "privacy.erased", "a customer", None, erased.counts)
+                    await self._outbox.put(c, events)
+                    await self._audit.note(c, by, "privacy.erased", "a customer", None, erased.counts)
         if not dry:
-            self._tell(events)
+            self._outbox.tell(events)
             erased.settled = await self.settle(settle_s, erased.personal)
         return erased
 
@@ -183,7 +188,7 @@ class Erasure(Grades):
             await self._sql.drop_forgotten(c)
             if purged.counts:
                 await self._sql.open_erasure(c, at=self._clock(), asked_for=0)
-                await self.audit.note(c, by, "privacy.purged", "old calls", None, purged.counts)
+                await self._audit.note(c, by, "privacy.purged", "old calls", None, purged.counts)
         purged.settled = await self.settle(SETTLE_S, purged.personal)
         return purged
 

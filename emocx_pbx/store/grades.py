@@ -13,9 +13,10 @@ from emocx_pbx.domain import Decision, Grade, Segment
 from emocx_pbx.events.build import grade_revised
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.account_rows import Actor
-from emocx_pbx.store.alerts import Alerts
-from emocx_pbx.store.calls import segment_of
-from emocx_pbx.store.connection import Row
+from emocx_pbx.store.audit import AuditLog
+from emocx_pbx.store.calls import Calls, segment_of
+from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import GradedSegment, GradeKind, GradeRow
 
 
@@ -32,10 +33,22 @@ class Revision:
     """Who did it, to the audit log."""
 
 
-class Grades(Alerts):
-    """The part of the Store about grades."""
+class Grades:
+    """Grades of segments and their revisions."""
 
-    async def save_grade(
+    def __init__(
+        self,
+        connection: Connection,
+        calls: Calls,
+        outbox: Outbox,
+        audit: AuditLog,
+        clock: Callable[[], float],
+    ) -> None:
+        self._connection, self._calls, self._outbox, self._audit = connection, calls, outbox, audit
+        self._sql = connection.sql
+        self._clock = clock
+
+    async def save(
         self,
         call_id: str,
         segment_index: int,
@@ -51,11 +64,11 @@ class Grades(Alerts):
         row = GradeRow(call_id, segment_index, 0, "automatic", self._at(at), "emocx-pbx", "", grade)
         async with self._connection.transaction() as c:
             added: int = await self._add_grade(c, row)
-            await self._add_events(c, events)
-        self._tell(events)
+            await self._outbox.put(c, events)
+        self._outbox.tell(events)
         return added > 0
 
-    async def revise_grade(
+    async def revise(
         self,
         call_id: str,
         segment_index: int,
@@ -92,20 +105,20 @@ class Grades(Alerts):
                     reason=row.reason, at=row.at,
                 )
             ]  # fmt: skip
-            await self._add_events(c, events)
+            await self._outbox.put(c, events)
             before = {"score": newest.grade.score, "revision": newest.revision}
             after = {"score": row.grade.score, "revision": number, "reason": row.reason, "author": row.author}
             subject = f"{call_id}#{segment_index}"
-            await self.audit.note(c, new.by, f"grade.{row.kind}", subject, before, after)
-        self._tell(events)
+            await self._audit.note(c, new.by, f"grade.{row.kind}", subject, before, after)
+        self._outbox.tell(events)
         return row
 
-    async def grades_of_call(self, call_id: str) -> tuple[GradeRow, ...]:
+    async def of_call(self, call_id: str) -> tuple[GradeRow, ...]:
         """All revisions of the call's grades, by segment and revision."""
         rows = await self._connection.rows("grades_of_call", call_id=call_id)
         return tuple(_grade(row) for row in rows)
 
-    async def grades(
+    async def between(
         self,
         since: float = -math.inf,
         until: float = math.inf,
@@ -157,7 +170,7 @@ class Grades(Alerts):
             high=row.grade.high,
             evidence_s=row.grade.evidence_s,
         )
-        await self._refresh(c, row.call_id)
+        await self._calls.refresh(c, row.call_id)
         return added
 
 

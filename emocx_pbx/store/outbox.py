@@ -12,7 +12,6 @@ import msgspec
 
 from emocx_pbx.events.event import NewEvent, wants
 from emocx_pbx.events.json_text import json_text
-from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.audit import AuditLog, Entry
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.receivers import Receivers
@@ -26,23 +25,18 @@ _LIVE: Final = frozenset({"call.reading", "call.alert"})
 
 
 class Outbox:
-    """The part of the Store about events and deliveries, and the base of its other parts."""
+    """Events and their deliveries; whoever writes something that receivers are told of has it."""
 
     def __init__(
-        self, connection: Connection, endpoints: Sequence[WebhookSettings], clock: Callable[[], float]
+        self, connection: Connection, receivers: Receivers, audit: AuditLog, clock: Callable[[], float]
     ) -> None:
-        self._connection = connection
-        self._clock = clock
-        self.audit = AuditLog(connection, clock)
-        self.receivers = Receivers(connection, endpoints, clock, self.audit)
+        self._connection, self._receivers, self._audit, self._clock = connection, receivers, audit, clock
+        self._sql = connection.sql
         self.on_events: Callable[[], None] | None = None
         """Called after events were committed; the sender's `notify` goes here."""
 
-    @property
-    def _sql(self) -> Any:
-        return self._connection.sql
-
-    def _tell(self, events: Sequence[NewEvent]) -> None:
+    def tell(self, events: Sequence[NewEvent]) -> None:
+        """After the transaction in which they were `put`: have them sent."""
         if events and self.on_events is not None:
             self.on_events()
 
@@ -55,10 +49,10 @@ class Outbox:
     async def add_events(self, events: Sequence[NewEvent]) -> None:
         """Queue events, all or none."""
         async with self._connection.transaction() as c:
-            await self._add_events(c, events)
-        self._tell(events)
+            await self.put(c, events)
+        self.tell(events)
 
-    async def _add_events(self, c: aiosqlite.Connection, events: Sequence[NewEvent]) -> None:
+    async def put(self, c: aiosqlite.Connection, events: Sequence[NewEvent]) -> None:
         """Inside a transaction: give each new event its place and one delivery per receiver."""
         for event in events:
             if await self._sql.event_exists(c, event_id=event.event_id):
@@ -84,7 +78,7 @@ class Outbox:
             raised = event.type == "call.alert" and event.data.get("state") != "cleared"
             if raised and event.call_id is not None:
                 await self._sql.count_alert(c, call_id=event.call_id)
-            for endpoint in self.receivers.current():
+            for endpoint in self._receivers.current():
                 if wants(endpoint.events, event.type):
                     await self._sql.add_delivery(
                         c,
@@ -96,7 +90,7 @@ class Outbox:
                         next_at=self._clock(),
                     )
 
-    async def due_deliveries(self, endpoint: str, now: float, limit: int) -> list[DueDelivery]:
+    async def due(self, endpoint: str, now: float, limit: int) -> list[DueDelivery]:
         """What the receiver should get now: of each call only the first that is pending."""
         rows = await self._connection.rows("due_deliveries", endpoint=endpoint, now=now, limit=limit)
         return [DueDelivery(**dict(row)) for row in rows]
@@ -156,17 +150,17 @@ class Outbox:
                 c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer
             )
 
-    async def disable_endpoint(self, name: str, at: float, reason: str) -> None:
+    async def disable(self, name: str, at: float, reason: str) -> None:
         """Send nothing more to a receiver that said so; what is pending waits."""
         async with self._connection.transaction() as c:
             await self._sql.disable_endpoint(c, name=name, at=at, reason=reason)
 
-    async def enable_endpoint(self, name: str) -> None:
+    async def enable(self, name: str) -> None:
         """Send to the receiver again."""
         async with self._connection.transaction() as c:
             await self._sql.enable_endpoint(c, name=name)
 
-    async def disabled_endpoints(self) -> dict[str, str]:
+    async def disabled(self) -> dict[str, str]:
         """Receivers that get nothing at present, with the reason."""
         return {row["name"]: row["reason"] for row in await self._connection.rows("disabled_endpoints")}
 
@@ -194,12 +188,12 @@ class Outbox:
         names = [f.name for f in fields(DeliveryRow)]
         return [DeliveryRow(**{name: row[name] for name in names}) for row in rows]
 
-    async def pending_deliveries(self) -> dict[str, int]:
+    async def pending(self) -> dict[str, int]:
         """Number of deliveries that each receiver is owed."""
         rows = await self._connection.rows("pending_deliveries")
         return {row["endpoint"]: row["number"] for row in rows}
 
-    async def delivery_counts(self) -> dict[tuple[str, str], int]:
+    async def counts(self) -> dict[tuple[str, str], int]:
         """Number of deliveries by receiver and state."""
         rows = await self._connection.rows("delivery_counts")
         return {(row["endpoint"], row["state"]): row["number"] for row in rows}
@@ -230,7 +224,7 @@ class Outbox:
         Returns:
             How many deliveries are pending because of this.
         """
-        wanted = [e for e in self.receivers.current() if endpoint is None or e.name == endpoint]
+        wanted = [e for e in self._receivers.current() if endpoint is None or e.name == endpoint]
         names = dict.fromkeys([e.name for e in wanted] + ([endpoint] if endpoint else []))
         filters = {e.name: e.events for e in wanted}
         number = 0
@@ -257,7 +251,7 @@ class Outbox:
                         )
                     number += found
             if noted is not None:
-                await self.audit.write(c, noted(number))
+                await self._audit.write(c, noted(number))
         if number and self.on_events is not None:
             self.on_events()
         return number

@@ -11,15 +11,18 @@ from emocx_pbx.domain import LABELS, UNCERTAIN, Scores
 from emocx_pbx.emotion.fusion import fuse
 from emocx_pbx.routing.penalties import Kept, Key
 from emocx_pbx.routing.ranking import Outcome
-from emocx_pbx.store.connection import Row
-from emocx_pbx.store.erasure import Erasure
+from emocx_pbx.store.connection import Connection, Row
 
 #: Newest graded segments that a ranking rests on; older ones weigh next to nothing.
 MAX_OUTCOMES = 20_000
 
 
-class RankingRows(Erasure):
-    """The part of the Store about ranking."""
+class RankingRows:
+    """Outcomes, loads and kept penalties."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sql = connection.sql
 
     async def outcomes(self, since: float, limit: int = MAX_OUTCOMES) -> list[Outcome]:
         """Graded segments that began since then, newest first; those without a score are left out."""

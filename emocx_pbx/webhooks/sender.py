@@ -14,7 +14,7 @@ import structlog
 from emocx_pbx.errors import InputError, StoreError
 from emocx_pbx.events.event import probe_body
 from emocx_pbx.settings.settings import WebhookSettings
-from emocx_pbx.store.database import Store
+from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import DueDelivery
 from emocx_pbx.webhooks.endpoints import check_endpoints, secrets_of
 from emocx_pbx.webhooks.post import Poster
@@ -42,7 +42,7 @@ class Sender:
 
     def __init__(
         self,
-        store: Store,
+        outbox: Outbox,
         endpoints: Callable[[], Sequence[WebhookSettings]],
         poster: Poster,
         clock: Callable[[], float] = time.time,
@@ -53,7 +53,7 @@ class Sender:
         """Check the receivers; nothing is sent before `run`.
 
         Args:
-            store: Where deliveries wait.
+            outbox: Where deliveries wait.
             endpoints: The receivers as they are now; tell `receivers_changed` when one comes or goes.
             poster: Sends one event once.
             clock: Unix seconds.
@@ -64,7 +64,7 @@ class Sender:
             SettingsError: a receiver's settings are wrong.
         """
         check_endpoints(endpoints())
-        self._store = store
+        self._outbox = outbox
         self._endpoints = endpoints
         self._poster = poster
         self._clock = clock
@@ -134,18 +134,18 @@ class Sender:
     ) -> float:
         """Start what is due and has room; returns seconds until it is worth looking again."""
         now, name = self._clock(), endpoint.name
-        if name in await self._store.disabled_endpoints():
+        if name in await self._outbox.disabled():
             return POLL_S
         pause = self._paused_until.get(name, 0.0) - now
         if pause > 0:
             return min(pause, POLL_S)
         recovery = self._recovery.get(name)
         if recovery is None:
-            failed_before = await self._store.next_waiting(name) is not None
+            failed_before = await self._outbox.next_waiting(name) is not None
             recovery = self._recovery[name] = Recovery(now, down=failed_before)
         # What is settled while we read may still look due in what was read.
         settling = frozenset(under_way)
-        due = await self._store.due_deliveries(name, now, CONCURRENCY + len(under_way))
+        due = await self._outbox.due(name, now, CONCURRENCY + len(under_way))
         # A call's next event is not due before its first is settled: that keeps the order.
         due = [delivery for delivery in due if delivery.delivery_id not in under_way | settling]
         begun = due[: int(min(CONCURRENCY - len(under_way), recovery.room(now)))]
@@ -159,13 +159,13 @@ class Sender:
             return BUSY_POLL_S
         recovery.caught_up()
         if recovery.probe_at is not None and recovery.probe_at <= now:
-            waiting = await self._store.next_waiting(name)
+            waiting = await self._outbox.next_waiting(name)
             if waiting is not None:
                 recovery.probing(now)
                 under_way.add(waiting.delivery_id)
                 group.create_task(self._deliver(endpoint, waiting, under_way, probe=True))
                 return BUSY_POLL_S
-        next_due = await self._store.next_due(name)
+        next_due = await self._outbox.next_due(name)
         if next_due is None:
             return POLL_S
         if recovery.probe_at is not None:
@@ -224,7 +224,7 @@ class Sender:
             recovery.refused(now, outcome.status, early=early)
         elif recovery.took(now, began):
             try:
-                await self._store.release_waiting(name, now)
+                await self._outbox.release_waiting(name, now)
             except StoreError:
                 recovery.refused(now, None)  # its next yes releases them
                 raise
@@ -239,26 +239,26 @@ class Sender:
         says = log.bind(endpoint=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
         match after(attempt, outcome, now, self._rng):
             case Done():
-                await self._store.delivered(delivery.delivery_id, now, outcome.status or 0)
+                await self._outbox.delivered(delivery.delivery_id, now, outcome.status or 0)
                 self._count(name, "delivered")
             case Retry(at, reason, pause_until):
                 if pause_until is not None:
                     self._pause(name, pause_until)
                 if early:
-                    await self._store.failed_early(delivery.delivery_id, now, outcome.status, reason, said)
+                    await self._outbox.failed_early(delivery.delivery_id, now, outcome.status, reason, said)
                     return
-                await self._store.retry_later(delivery.delivery_id, now, outcome.status, reason, at, said)
+                await self._outbox.retry_later(delivery.delivery_id, now, outcome.status, reason, at, said)
                 self._count(name, "retried")
                 says.warning(
                     "a webhook was not taken", key="webhook.retry", reason=reason, again_in_s=at - now
                 )
             case GiveUp(reason, disable):
                 if early and not disable:
-                    await self._store.failed_early(delivery.delivery_id, now, outcome.status, reason, said)
+                    await self._outbox.failed_early(delivery.delivery_id, now, outcome.status, reason, said)
                     return
                 if disable:
-                    await self._store.disable_endpoint(name, now, reason)
-                await self._store.gave_up(delivery.delivery_id, now, outcome.status, reason, said)
+                    await self._outbox.disable(name, now, reason)
+                await self._outbox.gave_up(delivery.delivery_id, now, outcome.status, reason, said)
                 self._count(name, "failed")
                 says.error("a webhook was given up", key="webhook.failed", reason=reason)
 

@@ -83,16 +83,16 @@ async def fill(config: Path) -> None:
     store = await Store.open(settings.store_path(), settings.webhooks)
     decision = Decision("d1", 100.0, "ok", "care", "angry", 0.8, None, reasons=("because",))
     segment = Segment("c1", 0, "Anna", "PJSIP/anna", "care", "queue", 101.0, 150.0, "hangup")
-    await store.record_decision(decision, "c1", "cust-7", None)
-    await store.start_call("c1", 100.0, "cust-7", "+49301", "care", "d1")
-    await store.save_segment(segment)
-    await store.add_readings(
+    await store.decisions.record(decision, "c1", "cust-7", None)
+    await store.calls.start("c1", 100.0, "cust-7", "+49301", "care", "d1")
+    await store.calls.save_segment(segment)
+    await store.readings.add(
         "c1", [Reading(1.0, 5.0, 3.5, Scores((0.8, 0.1, 0.05, 0.05)), "cnn/1"),
                Reading(66.0, 70.0, 3.5, Scores((0.1, 0.7, 0.1, 0.1)), "cnn/1")],
     )  # fmt: skip
-    await store.save_alerts([AlertRow("c1", "angry", 1.0, 66.0, 130.0, 0, "Anna", "Signals of anger.")])
-    await store.save_grade("c1", 0, GRADE, [call_graded(segment, GRADE, at=150.0)], at=150.0)
-    await store.end_call("c1", 150.0, "hangup")
+    await store.alerts.save([AlertRow("c1", "angry", 1.0, 66.0, 130.0, 0, "Anna", "Signals of anger.")])
+    await store.grades.save("c1", 0, GRADE, [call_graded(segment, GRADE, at=150.0)], at=150.0)
+    await store.calls.end("c1", 150.0, "hangup")
     await store.close()
 
 

@@ -63,17 +63,17 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     async def fill() -> None:
         store = await Store.open(tmp_path / "calls.db")
-        await store.start_call("c1", STARTED, "crm-1", "+49301234567", "support", None)
-        await store.add_spans("c1", spans)
+        await store.calls.start("c1", STARTED, "crm-1", "+49301234567", "support", None)
+        await store.readings.add_spans("c1", spans)
         for emotion, at in (("happy", 1.0), ("angry", 2.0)):
-            await store.correct_reading(
+            await store.readings.correct(
                 CorrectionRow("c1", windows[0].t0, windows[0].t1, emotion, "ann", "", STARTED + at), NOTED
             )
-        await store.correct_reading(
+        await store.readings.correct(
             CorrectionRow("c1", windows[1].t0, windows[1].t1, "neutral", "ann", "", STARTED), NOTED
         )
         decision = Decision("dec_1", STARTED, "ok", "support", "neutral", 0.6, None)
-        await store.record_decision(decision, "c1", "crm-1", QUERY, ())
+        await store.decisions.record(decision, "c1", "crm-1", QUERY, ())
         await store.close()
 
     asyncio.run(fill())

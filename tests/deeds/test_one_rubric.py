@@ -61,7 +61,7 @@ async def test_an_override_gets_one_letter_by_all_doors(site: Site, tmp_path: Pa
         "--json",
     ]
     assert await asyncio.to_thread(main, [*args, "--config", str(tmp_path / "emocx.toml")]) == 0
-    rows = (await site.store.grades_of_call(call_id))[1:]
+    rows = (await site.store.grades.of_call(call_id))[1:]
     assert [row.grade.letter for row in rows] == [load_rubric().letter(90)] * 3
     noted = await site.store.audit.rows(action="grade.")
     assert [row.subject for row in noted] == [f"{call_id}#0"] * 3
@@ -86,8 +86,8 @@ async def test_a_deed_whose_entry_can_not_be_written_is_not_done(
         f"/calls/{call_id}/corrections", {"t0": 0, "t1": 4, "emotion": "happy", "reason": "so"}, 500
     )
     await client.post("/deliveries/replay", {"call_id": call_id}, 500)
-    assert len(await site.store.grades_of_call(call_id)) == 1
-    assert await site.store.corrections() == []
+    assert len(await site.store.grades.of_call(call_id)) == 1
+    assert await site.store.readings.corrections() == []
 
 
 async def test_what_the_command_line_does_is_in_the_audit_log(site: Site, tmp_path: Path, capsys) -> None:

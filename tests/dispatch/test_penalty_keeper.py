@@ -61,14 +61,14 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 async def grade(store: Store, call_id: str, agent: str, score: float, at: float = NOW - 86400.0) -> None:
     decision = Decision(f"d-{call_id}", at, "ok", "care", "angry", 0.9, {"angry": 0.9})
-    await store.record_decision(decision, call_id, None, None)
-    await store.start_call(call_id, at, None, None, "care", decision.decision_id)
-    await store.save_segment(Segment(call_id, 0, agent, "x", "care", "queue", at))
-    await store.save_grade(call_id, 0, Grade(score, "B", None, None, 20.0))
+    await store.decisions.record(decision, call_id, None, None)
+    await store.calls.start(call_id, at, None, None, "care", decision.decision_id)
+    await store.calls.save_segment(Segment(call_id, 0, agent, "x", "care", "queue", at))
+    await store.grades.save(call_id, 0, Grade(score, "B", None, None, 20.0))
 
 
 def ranker(store: Store, queues: Queues, acts: bool = True, policy: Policy = POLICY, **more) -> Ranker:
-    return Ranker(queues, store, lambda: policy, AgentNames(), acts, now=lambda: NOW, **more)
+    return Ranker(queues, store.ranking, lambda: policy, AgentNames(), acts, now=lambda: NOW, **more)
 
 
 def event(name: str, interface: str, penalty: int) -> dict[str, str]:
@@ -83,7 +83,7 @@ async def test_the_better_agent_rings_first_and_all_is_put_back(store: Store) ->
     assert await own.look() == 0
     assert await own.restore() == 1
     assert queues.penalties == {ADA: 0, BOB: 0}
-    assert await store.kept_penalties() == {}
+    assert await store.ranking.kept_penalties() == {}
 
 
 async def test_a_new_process_knows_what_the_killed_one_changed(store: Store) -> None:

@@ -117,12 +117,12 @@ async def folder(tmp_path: Path) -> Path:
         for agent, n in itertools.product(means, range(30)):
             call_id = f"{emotion}-{agent}-{n}"
             decision = Decision(f"d-{call_id}", yesterday, "ok", "care", emotion, 0.9, {emotion: 0.9})
-            await store.record_decision(decision, call_id, None, None)
-            await store.start_call(call_id, yesterday, None, None, "care", decision.decision_id)
-            await store.save_segment(Segment(call_id, 0, agent, "", "care", "queue", yesterday))
+            await store.decisions.record(decision, call_id, None, None)
+            await store.calls.start(call_id, yesterday, None, None, "care", decision.decision_id)
+            await store.calls.save_segment(Segment(call_id, 0, agent, "", "care", "queue", yesterday))
             score = min(100.0, max(0.0, rng.gauss(means[agent], 5)))
-            await store.save_grade(call_id, 0, Grade(score, "B", None, None, 20.0))
-            await store.end_call(call_id, yesterday + 60, "hangup")
+            await store.grades.save(call_id, 0, Grade(score, "B", None, None, 20.0))
+            await store.calls.end(call_id, yesterday + 60, "hangup")
     await store.close()
     return tmp_path
 
@@ -134,7 +134,7 @@ def service(centre: Centre, folder: Path) -> ServiceProcess:
 async def ranked(folder: Path, own: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
     """The penalties that the stored grades ask for."""
     store = await Store.open(folder / "emocx.db")
-    ranking = rank(await store.outcomes(0.0), time.time())
+    ranking = rank(await store.ranking.outcomes(0.0), time.time())
     await store.close()
     names = list(AGENTS.values())
     tiers = penalties(load_policy(folder / "policy.toml"), dict.fromkeys(QUEUES, names), ranking)

@@ -18,7 +18,7 @@ async def test_the_command_line_reaches_running_calls(
     store = await Store.open(tmp_path / "emocx.db")
     (tmp_path / "emocx.toml").write_text("")
     for call_id, key in (("1.1", "crm-1"), ("1.2", "crm-2")):
-        await store.start_call(call_id, 100.0, key, "+4930123456", "care", None)
+        await store.calls.start(call_id, 100.0, key, "+4930123456", "care", None)
     named, forgotten, done = ["1.1", "1.2"], [], asyncio.Event()
 
     def forget(calls: object) -> None:

@@ -60,7 +60,7 @@ async def healthy(service: Service) -> Status:
 
 
 async def test_a_controller_tells_how_it_stands(service: Service) -> None:
-    await service.store.disable_endpoint("crm", 1.0, "HTTP 410")
+    await service.store.outbox.disable("crm", 1.0, "HTTP 410")
     status = await status_of(service, "1.2.3", 100.0)
     assert (status.version, status.pid, status.web_pid, status.asterisk) == ("1.2.3", os.getpid(), None, "")
     assert status.receivers[0].disabled == "HTTP 410" and "pw" not in status.receivers[0].url

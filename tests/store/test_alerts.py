@@ -21,8 +21,8 @@ CLEARED = replace(RAISED, cleared_at=150.0, clear_reason="recovered", message="O
 @pytest.fixture
 async def store(tmp_path):
     opened = await Store.open(tmp_path / "emocx.db", [CRM], clock=lambda: 1000.0)
-    await opened.start_call("c", 100.0, "key", "+49", "care", None)
-    await opened.save_segment(Segment("c", 0, "bob", "PJSIP/bob", "care", "queue", 101.0))
+    await opened.calls.start("c", 100.0, "key", "+49", "care", None)
+    await opened.calls.save_segment(Segment("c", 0, "bob", "PJSIP/bob", "care", "queue", 101.0))
     yield opened
     await opened.close()
 
@@ -33,12 +33,12 @@ def event(state: str) -> NewEvent:
 
 async def test_an_alert_is_kept_once_and_then_completed(store) -> None:
     for _ in range(2):
-        await store.save_alerts([RAISED], [event("raised")])
-    assert await store.alerts_of_call("c") == (RAISED,)
+        await store.alerts.save([RAISED], [event("raised")])
+    assert await store.alerts.of_call("c") == (RAISED,)
     for at in (150.0, 160.0):
-        await store.save_alerts([replace(CLEARED, cleared_at=at)], [event("cleared")])
+        await store.alerts.save([replace(CLEARED, cleared_at=at)], [event("cleared")])
     kept = replace(RAISED, cleared_at=150.0, clear_reason="recovered")
-    assert await store.alerts_of_call("c") == (kept,)
+    assert await store.alerts.of_call("c") == (kept,)
     assert (await store.call("c")).alerts == (kept,)
     assert [e.type for e in (await store.call("c")).events] == ["call.alert"] * 2
     (listed,) = await store.views.calls(CallFilter())
@@ -47,22 +47,22 @@ async def test_an_alert_is_kept_once_and_then_completed(store) -> None:
 
 async def test_two_episodes_are_two_alerts(store) -> None:
     later = replace(RAISED, t1=90.0, raised_at=190.0)
-    await store.save_alerts([CLEARED, later])
-    assert [a.t1 for a in await store.alerts_of_call("c")] == [20.0, 90.0]
-    assert [a.t1 for a in await store.alerts(since=130.0)] == [90.0]
-    assert [a.t1 for a in await store.alerts(limit=1)] == [90.0]
+    await store.alerts.save([CLEARED, later])
+    assert [a.t1 for a in await store.alerts.of_call("c")] == [20.0, 90.0]
+    assert [a.t1 for a in await store.alerts.between(since=130.0)] == [90.0]
+    assert [a.t1 for a in await store.alerts.between(limit=1)] == [90.0]
 
 
 async def test_the_calls_end_ends_what_is_open(store) -> None:
-    await store.save_alerts([RAISED])
-    await store.end_call("c", 200.0, "hangup")
-    (alert,) = await store.alerts_of_call("c")
+    await store.alerts.save([RAISED])
+    await store.calls.end("c", 200.0, "hangup")
+    (alert,) = await store.alerts.of_call("c")
     assert (alert.cleared_at, alert.clear_reason) == (200.0, "ended")
 
 
 async def test_they_go_with_the_customer(store) -> None:
-    await store.save_alerts([RAISED])
-    await store.end_call("c", 200.0, "hangup")
-    counts = (await store.erase(customer_key="key")).counts
+    await store.alerts.save([RAISED])
+    await store.calls.end("c", 200.0, "hangup")
+    counts = (await store.erasure.erase(customer_key="key")).counts
     assert counts["alerts"] == 1
-    assert await store.alerts() == []
+    assert await store.alerts.between() == []

@@ -33,7 +33,7 @@ async def store(tmp_path):
 
 async def call(store: Store, call_id: str, key: str | None, number: str | None, ended: bool = True) -> None:
     decision = Decision(f"d-{call_id}", 90.0, "ok", "vip", "angry", 0.9, None)
-    await store.record_decision(
+    await store.decisions.record(
         decision,
         None,
         key,
@@ -41,7 +41,7 @@ async def call(store: Store, call_id: str, key: str | None, number: str | None, 
         [NewEvent("query.routed", None, {"customer_key": key}, 90.0, f"d-{call_id}")],
     )
     personal = {"customer_key": key, "caller": number, "queue": "vip"}
-    await store.start_call(
+    await store.calls.start(
         call_id,
         100.0,
         key,
@@ -50,19 +50,19 @@ async def call(store: Store, call_id: str, key: str | None, number: str | None, 
         f"d-{call_id}",
         [NewEvent("call.started", call_id, personal, 100.0)],
     )
-    await store.save_segment(Segment(call_id, 0, "bob", "PJSIP/bob", "vip", "queue", 101.0))
-    await store.add_readings(call_id, [Reading(0, 3, 3, Scores((1, 0, 0, 0)))])
-    await store.add_spans(call_id, [Span("agent", 0, 1)])
-    await store.set_hold(call_id, 102.0, True)
+    await store.calls.save_segment(Segment(call_id, 0, "bob", "PJSIP/bob", "vip", "queue", 101.0))
+    await store.readings.add(call_id, [Reading(0, 3, 3, Scores((1, 0, 0, 0)))])
+    await store.readings.add_spans(call_id, [Span("agent", 0, 1)])
+    await store.calls.set_hold(call_id, 102.0, True)
     if ended:
-        await store.save_grade(call_id, 0, Grade(50.0, "C", 40.0, 60.0, 9.0))
-        await store.end_call(call_id, 120.0, "hangup", [NewEvent("call.ended", call_id, personal, 120.0)])
+        await store.grades.save(call_id, 0, Grade(50.0, "C", 40.0, 60.0, 9.0))
+        await store.calls.end(call_id, 120.0, "hangup", [NewEvent("call.ended", call_id, personal, 120.0)])
 
 
 async def deliver_all(store: Store) -> None:
-    while due := await store.due_deliveries("crm", 2000.0, 50):
+    while due := await store.outbox.due("crm", 2000.0, 50):
         for delivery in due:
-            await store.delivered(delivery.delivery_id, 1500.0, 200)
+            await store.outbox.delivered(delivery.delivery_id, 1500.0, 200)
 
 
 def written(tmp_path) -> bytes:
@@ -75,7 +75,7 @@ async def test_a_customer_is_gone_and_the_others_are_not(store, tmp_path):
     await deliver_all(store)
     assert KEY.encode() in written(tmp_path)
     other = await store.call("hers")
-    counts = (await store.erase(customer_key=KEY)).counts
+    counts = (await store.erasure.erase(customer_key=KEY)).counts
     assert counts == {
         "decisions": 1,
         "segments": 1,
@@ -90,31 +90,31 @@ async def test_a_customer_is_gone_and_the_others_are_not(store, tmp_path):
     assert await store.call("hers") == other
     for word in (KEY, NUMBER):
         assert word.encode() not in written(tmp_path)
-    assert (await store.erase(customer_key=KEY)).counts == {}
+    assert (await store.erasure.erase(customer_key=KEY)).counts == {}
 
 
 async def test_by_calling_number(store, tmp_path):
     await call(store, "his", None, NUMBER)
-    assert (await store.erase(callers=[NUMBER])).counts["calls"] == 1
+    assert (await store.erasure.erase(callers=[NUMBER])).counts["calls"] == 1
     assert await store.call("his") is None
 
 
 async def test_nothing_named_erases_nothing(store):
     await call(store, "his", None, None)
-    assert (await store.erase()).counts == {}
-    assert (await store.erase("", [""])).counts == {}
+    assert (await store.erasure.erase()).counts == {}
+    assert (await store.erasure.erase("", [""])).counts == {}
 
 
 async def test_what_a_receiver_is_owed_is_sent_without_personal_fields_and_then_gone(store, tmp_path):
     await call(store, "his", KEY, NUMBER)
-    counts = (await store.erase(customer_key=KEY)).counts
+    counts = (await store.erasure.erase(customer_key=KEY)).counts
     assert counts["blanked_events"] == 3
     assert KEY.encode() not in written(tmp_path)
     bodies = []
-    while due := await store.due_deliveries("crm", 2000.0, 50):
+    while due := await store.outbox.due("crm", 2000.0, 50):
         for delivery in due:
             bodies.append(msgspec.json.decode(delivery.body))
-            await store.delivered(delivery.delivery_id, 1500.0, 200)
+            await store.outbox.delivered(delivery.delivery_id, 1500.0, 200)
     [told] = [b for b in bodies if b["type"] == "customer.erased"]
     bodies.remove(told)
     assert [b["type"] for b in bodies] == ["query.routed", "call.started", "call.ended"]
@@ -123,59 +123,61 @@ async def test_what_a_receiver_is_owed_is_sent_without_personal_fields_and_then_
     assert (told["type"], told["data"]["calls"], told["data"]["decisions"]) == (
         "customer.erased", ["his"], ["d-his"]
     )  # fmt: skip
-    assert [d.type for d in await store.deliveries()] == ["customer.erased"]
+    assert [d.type for d in await store.outbox.deliveries()] == ["customer.erased"]
 
 
 async def test_a_call_going_on_stays_but_no_longer_points_to_him(store):
     await call(store, "now", KEY, NUMBER, ended=False)
-    counts = (await store.erase(customer_key=KEY)).counts
+    counts = (await store.erasure.erase(customer_key=KEY)).counts
     assert counts["blanked_calls"] == 1
-    (found,) = await store.open_calls()
+    (found,) = await store.calls.open()
     assert (found.call.customer_key, found.call.caller) == (None, None)
-    assert await store.end_call("now", 130.0, "hangup", [NewEvent("call.ended", "now", {}, 130.0)]) is True
+    assert await store.calls.end("now", 130.0, "hangup", [NewEvent("call.ended", "now", {}, 130.0)]) is True
 
 
 async def test_a_chat_query_without_a_call_is_erased_too(store):
     decision = Decision("chat", 90.0, "ok", "vip", "angry", 0.9, None)
-    await store.record_decision(decision, None, KEY, TEXT, [NewEvent("query.routed", None, {}, 90.0, "chat")])
+    await store.decisions.record(
+        decision, None, KEY, TEXT, [NewEvent("query.routed", None, {}, 90.0, "chat")]
+    )
     await deliver_all(store)
-    assert (await store.erase(customer_key=KEY)).counts == {"events": 1, "decisions": 1}
-    assert await store.decision("chat") is None
+    assert (await store.erasure.erase(customer_key=KEY)).counts == {"events": 1, "decisions": 1}
+    assert await store.decisions.get("chat") is None
 
 
 async def test_old_calls_go_and_later_ones_stay(store):
     await call(store, "old", KEY, NUMBER)
     await call(store, "open", None, None, ended=False)
-    await store.record_decision(
+    await store.decisions.record(
         replace(Decision("lone", 50.0, "ok", "vip", "angry", 0.9, None)), None, None, None
     )
-    assert (await store.purge(before=119.0)).counts != {}  # chat events of that time
+    assert (await store.erasure.purge(before=119.0)).counts != {}  # chat events of that time
     assert await store.call("old") is not None
-    counts = (await store.purge(before=121.0)).counts
+    counts = (await store.erasure.purge(before=121.0)).counts
     assert (counts["calls"], counts["grades"]) == (1, 1)
     assert await store.call("old") is None
-    assert await store.decision("lone") is None
+    assert await store.decisions.get("lone") is None
     assert (await store.call("open")).call.ended_at is None
 
 
 async def test_what_is_written_of_a_live_call_later_does_not_point_to_its_customer_either(store, tmp_path):
     await call(store, "now", KEY, NUMBER, ended=False)
-    erased = await store.erase(customer_key=KEY)
+    erased = await store.erasure.erase(customer_key=KEY)
     assert erased.live == ["now"]
     # Whoever still holds the key in memory goes on telling it.
     personal = {"customer_key": KEY, "caller": NUMBER}
-    await store.record_decision(
+    await store.decisions.record(
         Decision("d-2", 125.0, "ok", "vip", "angry", 0.9, None), "now", KEY, TEXT,
         [NewEvent("query.routed", "now", personal, 125.0, "d-2")],
     )  # fmt: skip
-    await store.start_call("now", 126.0, KEY, NUMBER, "vip", None)
+    await store.calls.start("now", 126.0, KEY, NUMBER, "vip", None)
     graded = NewEvent("call.graded", "now", personal, 128.0, "0")
-    await store.save_grade("now", 0, Grade(50.0, "C", 40.0, 60.0, 9.0), [graded])
-    await store.end_call("now", 130.0, "hangup", [NewEvent("call.ended", "now", personal, 130.0)])
+    await store.grades.save("now", 0, Grade(50.0, "C", 40.0, 60.0, 9.0), [graded])
+    await store.calls.end("now", 130.0, "hangup", [NewEvent("call.ended", "now", personal, 130.0)])
     await deliver_all(store)
     for word in (KEY, NUMBER, TEXT):
         assert word.encode() not in written(tmp_path)
-    assert (await store.erase(customer_key=KEY, callers=[NUMBER])).counts == {}
+    assert (await store.erasure.erase(customer_key=KEY, callers=[NUMBER])).counts == {}
     detail = await store.call("now")
     assert [e.sequence for e in detail.events] == [1, 2, 3, 4], "none is missing, none came twice"
 
@@ -184,9 +186,9 @@ async def test_a_key_in_events_of_a_call_that_lost_it_is_found(store, tmp_path):
     # As a version before left it: the row was blanked, the last events were not.
     await call(store, "old", None, None)
     late = {"customer_key": KEY, "caller": NUMBER, "queue": "vip"}
-    await store.add_event("call.graded", "old", late, 121.0, "0")
+    await store.outbox.add_event("call.graded", "old", late, 121.0, "0")
     await deliver_all(store)
-    assert (await store.erase(customer_key=KEY)).counts == {"events": 1}
+    assert (await store.erasure.erase(customer_key=KEY)).counts == {"events": 1}
     for word in (KEY, NUMBER):
         assert word.encode() not in written(tmp_path)
 
@@ -196,7 +198,7 @@ async def test_kept_answers_to_requests_go_too(store):
     for key, body in (("a", b'{"decision_id":"d-his","call_id":"his"}'), ("b", b'{"decision_id":"other"}')):
         await store.idempotency.claim("token", key, "hash")
         await store.idempotency.keep("token", key, 200, body)
-    assert (await store.erase(customer_key=KEY)).counts["answers"] == 1
+    assert (await store.erasure.erase(customer_key=KEY)).counts["answers"] == 1
     assert (await store.idempotency.claim("token", "a", "hash")).state == "new"
     assert (await store.idempotency.claim("token", "b", "hash")).state == "known"
 
@@ -204,14 +206,14 @@ async def test_kept_answers_to_requests_go_too(store):
 async def test_a_key_that_json_writes_otherwise_is_found(store, tmp_path):
     key = 'K "D" \\ 4711/Zürich'
     await call(store, "his", None, None)
-    await store.add_event("call.graded", "his", {"customer_key": key}, 121.0, "0")
+    await store.outbox.add_event("call.graded", "his", {"customer_key": key}, 121.0, "0")
     await deliver_all(store)
-    assert (await store.erase(customer_key=key)).counts == {"events": 1}
+    assert (await store.erasure.erase(customer_key=key)).counts == {"events": 1}
 
 
 async def test_the_log_tells_of_an_erasure_but_not_whom(store):
     await call(store, "his", KEY, NUMBER)
-    await store.erase(customer_key=KEY, by=Actor("root", "command line"))
+    await store.erasure.erase(customer_key=KEY, by=Actor("root", "command line"))
     [row] = await store.audit.rows(action="privacy.")
     assert (row.actor, row.action, row.subject) == ("root", "privacy.erased", "a customer")
     assert KEY not in str(row)
@@ -227,14 +229,14 @@ async def test_while_somebody_reads_the_log_an_erasure_is_not_done_and_says_so(s
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM call").fetchone()
     async with asyncio.timeout(5):
-        erased = await store.erase(customer_key=KEY, settle_s=0.0)
+        erased = await store.erasure.erase(customer_key=KEY, settle_s=0.0)
     assert erased.counts["calls"] == 1 and not erased.settled
     assert KEY.encode() in written(tmp_path), "what the answer says is so"
     # Another one that finds nothing may not call it done either.
-    again = await store.erase(customer_key=KEY, settle_s=0.0)
+    again = await store.erasure.erase(customer_key=KEY, settle_s=0.0)
     assert again.counts == {} and not again.settled
     reader.close()
-    assert await store.settle()
+    assert await store.erasure.settle()
     for word in (KEY, NUMBER):
         assert word.encode() not in written(tmp_path)
 
@@ -243,7 +245,7 @@ async def test_purging_leaves_no_copy_in_the_log_either(store, tmp_path):
     for number in range(50):
         await call(store, f"c{number}", f"{KEY}-{number}", NUMBER)
     await deliver_all(store)
-    assert (await store.purge(before=2000.0)).settled
+    assert (await store.erasure.purge(before=2000.0)).settled
     for word in (KEY, NUMBER):
         assert word.encode() not in written(tmp_path)
 
@@ -260,7 +262,7 @@ async def killed(self):
 async def main():
     Connection.checkpoint = killed
     store = await Store.open(Path(sys.argv[1]))
-    await store.erase(customer_key=sys.argv[2])
+    await store.erasure.erase(customer_key=sys.argv[2])
 
 asyncio.run(main())
 """
@@ -277,7 +279,7 @@ async def test_a_crash_in_the_middle_is_made_good_at_the_next_start(tmp_path):
     assert code == 9
     assert KEY.encode() in written(tmp_path)
     assert await store.call("his") is None
-    assert await store.settle()
+    assert await store.erasure.settle()
     assert KEY.encode() not in written(tmp_path)
     await store.close()
 
@@ -293,7 +295,7 @@ async def test_no_copy_is_left_in_pages_that_rows_were_moved_out_of(store, tmp_p
                 (f"{n:05d}.{n * 7919 % 997}", 100.0 + n, named[n % 50]),
             )
     for key in named:
-        assert (await store.erase(customer_key=key)).settled
+        assert (await store.erasure.erase(customer_key=key)).settled
         assert traces_in(tmp_path / "emocx.db", [key]) == 0
 
 
@@ -301,9 +303,9 @@ async def test_a_large_file_is_not_rewritten_for_a_purge(store, tmp_path, monkey
     monkeypatch.setattr(erasure, "PURGE_COMPACT_BYTES", 0)
     monkeypatch.setattr(erasure, "traces_in", lambda path, names: 1)
     await call(store, "his", KEY, NUMBER)
-    purged = await store.purge(before=2000.0)
+    purged = await store.erasure.purge(before=2000.0)
     assert purged.counts["calls"] == 1 and not purged.settled
-    assert await store.settle(), "nothing more is tried of it"
+    assert await store.erasure.settle(), "nothing more is tried of it"
 
 
 def test_traces_are_found_where_chunks_meet(tmp_path, monkeypatch):

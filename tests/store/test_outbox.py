@@ -21,38 +21,38 @@ async def store(tmp_path):
 
 async def three_events(store: Store, call_id: str, at: float = 100.0) -> None:
     for n, kind in enumerate(("call.started", "call.graded", "call.ended")):
-        await store.add_event(kind, call_id, {}, at + n)
+        await store.outbox.add_event(kind, call_id, {}, at + n)
 
 
 async def test_only_the_first_pending_event_of_a_call_is_due(store):
     await three_events(store, "a")
     await three_events(store, "b")
-    due = await store.due_deliveries(**ALL)
+    due = await store.outbox.due(**ALL)
     assert [(d.stream, d.sequence) for d in due] == [("a", 1), ("b", 1)]
-    await store.delivered(due[0].delivery_id, 1001.0, 200)
-    await store.retry_later(due[1].delivery_id, 1001.0, 500, "HTTP 500", 1006.0)
-    assert [(d.stream, d.sequence) for d in await store.due_deliveries("crm", 1005.0, 50)] == [("a", 2)]
-    later = await store.due_deliveries("crm", 1006.0, 50)
+    await store.outbox.delivered(due[0].delivery_id, 1001.0, 200)
+    await store.outbox.retry_later(due[1].delivery_id, 1001.0, 500, "HTTP 500", 1006.0)
+    assert [(d.stream, d.sequence) for d in await store.outbox.due("crm", 1005.0, 50)] == [("a", 2)]
+    later = await store.outbox.due("crm", 1006.0, 50)
     assert {(d.stream, d.sequence, d.attempts) for d in later} == {("a", 2, 0), ("b", 1, 1)}
 
 
 async def test_what_was_given_up_no_longer_blocks_its_call(store):
     await three_events(store, "a")
-    (first,) = await store.due_deliveries(**ALL)
-    await store.gave_up(first.delivery_id, 1001.0, 404, "HTTP 404")
-    (second,) = await store.due_deliveries(**ALL)
+    (first,) = await store.outbox.due(**ALL)
+    await store.outbox.gave_up(first.delivery_id, 1001.0, 404, "HTTP 404")
+    (second,) = await store.outbox.due(**ALL)
     assert second.sequence == 2
-    (failed,) = await store.deliveries(state="failed")
+    (failed,) = await store.outbox.deliveries(state="failed")
     assert (failed.last_status, failed.last_error, failed.attempts) == (404, "HTTP 404", 1)
 
 
 async def test_next_due_is_that_of_the_first_pending_ones(store):
-    assert await store.next_due("crm") is None
+    assert await store.outbox.next_due("crm") is None
     await three_events(store, "a")
-    assert await store.next_due("crm") == 1000.0
-    (first,) = await store.due_deliveries(**ALL)
-    await store.retry_later(first.delivery_id, 1001.0, None, "no answer", 1300.0)
-    assert await store.next_due("crm") == 1300.0
+    assert await store.outbox.next_due("crm") == 1000.0
+    (first,) = await store.outbox.due(**ALL)
+    await store.outbox.retry_later(first.delivery_id, 1001.0, None, "no answer", 1300.0)
+    assert await store.outbox.next_due("crm") == 1300.0
 
 
 async def test_ids_are_made_of_what_happened(store):
@@ -68,41 +68,46 @@ async def test_ids_are_made_of_what_happened(store):
 
 
 async def replay_state(store: Store, **filters: object) -> tuple[int, set[tuple[str, str]]]:
-    number = await store.replay(**filters)
-    return number, {(d.call_id, d.type) for d in await store.deliveries(state="pending")}
+    number = await store.outbox.replay(**filters)
+    return number, {(d.call_id, d.type) for d in await store.outbox.deliveries(state="pending")}
 
 
 async def test_replay_of_one_of_a_call_of_a_range_and_of_failures(store):
     await three_events(store, "a", 100.0)
     await three_events(store, "b", 200.0)
-    while due := await store.due_deliveries(**ALL):
+    while due := await store.outbox.due(**ALL):
         for d in due:
             done = (
-                store.gave_up(d.delivery_id, 1.0, 500, "x") if d.stream == "b" and d.sequence == 2 else None
+                store.outbox.gave_up(d.delivery_id, 1.0, 500, "x")
+                if d.stream == "b" and d.sequence == 2
+                else None
             )
-            await (done or store.delivered(d.delivery_id, 1.0, 200))
+            await (done or store.outbox.delivered(d.delivery_id, 1.0, 200))
     assert await replay_state(store, state="failed") == (1, {("b", "call.graded")})
-    one = (await store.events_of_call("a"))[2].event_id
+    one = (await store.outbox.events_of_call("a"))[2].event_id
     assert await replay_state(store, event_id=one) == (1, {("b", "call.graded"), ("a", "call.ended")})
     number, pending = await replay_state(store, call_id="a")
     assert (number, len(pending)) == (3, 4)
     number, pending = await replay_state(store, since=200.0, until=202.0)
     assert (number, len(pending)) == (2, 5)
-    assert (await store.replay(type="call.ended"), await store.replay(endpoint="nobody")) == (2, 0)
+    assert (await store.outbox.replay(type="call.ended"), await store.outbox.replay(endpoint="nobody")) == (
+        2,
+        0,
+    )
 
 
 async def test_a_receiver_added_later_can_get_what_it_missed(store, tmp_path):
     await three_events(store, "a")
     erp = WebhookSettings(name="erp", url="http://127.0.0.1:3/", secret=CRM.secret, events=("call.ended",))
     later = await Store.open(tmp_path / "emocx.db", [CRM, erp])
-    assert await later.replay(endpoint="erp", state="failed") == 0
-    assert await later.replay(endpoint="erp") == 1
-    assert [d.type for d in await later.deliveries(endpoint="erp")] == ["call.ended"]
+    assert await later.outbox.replay(endpoint="erp", state="failed") == 0
+    assert await later.outbox.replay(endpoint="erp") == 1
+    assert [d.type for d in await later.outbox.deliveries(endpoint="erp")] == ["call.ended"]
     await later.close()
 
 
 async def test_a_disabled_receiver_is_listed_and_enabled_by_a_replay_that_names_it(store):
-    await store.disable_endpoint("crm", 5.0, "HTTP 410")
-    assert await store.disabled_endpoints() == {"crm": "HTTP 410"}
-    await store.replay(endpoint="crm")
-    assert await store.disabled_endpoints() == {}
+    await store.outbox.disable("crm", 5.0, "HTTP 410")
+    assert await store.outbox.disabled() == {"crm": "HTTP 410"}
+    await store.outbox.replay(endpoint="crm")
+    assert await store.outbox.disabled() == {}

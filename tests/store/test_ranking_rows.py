@@ -26,10 +26,10 @@ async def store(tmp_path):
 
 async def graded(store: Store, call_id: str, agent: str, at: float, grade: Grade, decision: Decision | None):
     if decision:
-        await store.record_decision(replace(decision, decision_id=f"d-{call_id}"), call_id, None, None)
-    await store.start_call(call_id, at - 5, None, None, "care", f"d-{call_id}" if decision else None)
-    await store.save_segment(Segment(call_id, 0, agent, f"PJSIP/{agent}", "care", "queue", at))
-    await store.save_grade(call_id, 0, grade)
+        await store.decisions.record(replace(decision, decision_id=f"d-{call_id}"), call_id, None, None)
+    await store.calls.start(call_id, at - 5, None, None, "care", f"d-{call_id}" if decision else None)
+    await store.calls.save_segment(Segment(call_id, 0, agent, f"PJSIP/{agent}", "care", "queue", at))
+    await store.grades.save(call_id, 0, grade)
 
 
 async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(store):
@@ -39,24 +39,24 @@ async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(s
     await graded(store, "c4", "old", 10.0, GRADE, DECISION)
     better = replace(GRADE, score=70.0)
     word = Revision("override", better, "s", "r", Actor("s", ""))
-    await store.revise_grade("c1", 0, lambda part, newest: word)
-    found = await store.outcomes(50.0)
+    await store.grades.revise("c1", 0, lambda part, newest: word)
+    found = await store.ranking.outcomes(50.0)
     assert found == [
         Outcome("bob", "uncertain", 61.5, 200.0),
         Outcome("ada", "angry", 70.0, 100.0, signals=(0.7, 0.3, 0.0, 0.0)),
     ]
-    assert await store.outcomes(50.0, limit=1) == found[:1]
+    assert await store.ranking.outcomes(50.0, limit=1) == found[:1]
 
 
 async def test_what_the_call_told_of_its_customer_counts_beside_the_query(store):
     """Written as if angry, he sounds happy from the first sentence on."""
     await graded(store, "c1", "ada", 100.0, GRADE, DECISION)
-    await store.set_tapped("c1", 95.0)
+    await store.calls.set_tapped("c1", 95.0)
     before_the_agent = Reading(0.0, 4.0, 3.0, Scores((0.97, 0.01, 0.01, 0.01)))
     happy = [Reading(6.0 + n, 9.0 + n, 3.0, Scores((0.02, 0.02, 0.02, 0.94))) for n in (0, 3, 6)]
     late = Reading(20.0, 23.0, 3.0, Scores((0.97, 0.01, 0.01, 0.01)))
-    await store.add_readings("c1", [before_the_agent, *happy, late])
-    (one,) = await store.outcomes(0.0)
+    await store.readings.add("c1", [before_the_agent, *happy, late])
+    (one,) = await store.ranking.outcomes(0.0)
     assert one.emotion == "angry"
     assert one.signals is not None
     angry, neutral, _, happy_share = one.signals
@@ -67,15 +67,18 @@ async def test_what_the_call_told_of_its_customer_counts_beside_the_query(store)
 async def test_loads_count_every_part_graded_or_not(store):
     await graded(store, "c1", "ada", 100.0, GRADE, DECISION)
     await graded(store, "c3", "bob", 300.0, replace(GRADE, score=None, letter=None), None)
-    assert sorted(await store.agents_calls(50.0)) == [("ada", "angry", 100.0), ("bob", "uncertain", 300.0)]
-    assert await store.agents_calls(301.0) == []
+    assert sorted(await store.ranking.agents_calls(50.0)) == [
+        ("ada", "angry", 100.0),
+        ("bob", "uncertain", 300.0),
+    ]
+    assert await store.ranking.agents_calls(301.0) == []
 
 
 async def test_penalties_to_put_back_are_kept_until_forgotten(store):
     one, two = Kept("care", "PJSIP/1", 0, 3, 5), Kept("care", "PJSIP/2", 2, 0)
-    await store.keep_penalties([one, two])
-    assert await store.kept_penalties() == {one.key: one, two.key: two}
+    await store.ranking.keep_penalties([one, two])
+    assert await store.ranking.kept_penalties() == {one.key: one, two.key: two}
     done = replace(one, applied=5, applying=None)
-    await store.keep_penalties([done], [two.key])
-    assert await store.kept_penalties() == {one.key: done}
-    await store.keep_penalties([], [])
+    await store.ranking.keep_penalties([done], [two.key])
+    assert await store.ranking.kept_penalties() == {one.key: done}
+    await store.ranking.keep_penalties([], [])

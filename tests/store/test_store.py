@@ -43,20 +43,20 @@ async def store(tmp_path):
 
 async def a_whole_call(store: Store, call_id: str = "c1") -> None:
     """Told from the beginning to the end, as the service does it."""
-    await store.record_decision(DECISION, None, "cust-1", "where is my money")
-    await store.start_call(call_id, 100.0, None, "+4930", "vip", "d1", [event("call.started", call_id)])
-    await store.save_segment(replace(SEGMENT, call_id=call_id))
-    await store.set_tapped(call_id, 110.2)
-    await store.set_tapped(call_id, 140.2)
-    await store.add_readings(call_id, [READING], 114.0, [event("call.reading", call_id, of="0.5")])
-    await store.add_spans(call_id, [Span("customer", 0.4, 3.5), Span("agent", 4.0, 5.0)])
-    await store.set_hold(call_id, 120.0, True)
-    await store.set_hold(call_id, 125.0, False)
+    await store.decisions.record(DECISION, None, "cust-1", "where is my money")
+    await store.calls.start(call_id, 100.0, None, "+4930", "vip", "d1", [event("call.started", call_id)])
+    await store.calls.save_segment(replace(SEGMENT, call_id=call_id))
+    await store.calls.set_tapped(call_id, 110.2)
+    await store.calls.set_tapped(call_id, 140.2)
+    await store.readings.add(call_id, [READING], 114.0, [event("call.reading", call_id, of="0.5")])
+    await store.readings.add_spans(call_id, [Span("customer", 0.4, 3.5), Span("agent", 4.0, 5.0)])
+    await store.calls.set_hold(call_id, 120.0, True)
+    await store.calls.set_hold(call_id, 125.0, False)
     closed = replace(SEGMENT, call_id=call_id, ended_at=130.0, end_reason="agent_hung_up")
-    await store.save_segment(closed)
-    await store.save_visit(call_id, 0, Visit("vip", 100.0, 110.0, "answered"))
-    await store.save_grade(call_id, 0, GRADE, [event("call.graded", call_id, of="0")])
-    await store.end_call(call_id, 131.0, "hangup", [event("call.ended", call_id, 131.0)])
+    await store.calls.save_segment(closed)
+    await store.calls.save_visit(call_id, 0, Visit("vip", 100.0, 110.0, "answered"))
+    await store.grades.save(call_id, 0, GRADE, [event("call.graded", call_id, of="0")])
+    await store.calls.end(call_id, 131.0, "hangup", [event("call.ended", call_id, 131.0)])
 
 
 async def test_a_call_is_told_back_as_it_was(store):
@@ -82,7 +82,7 @@ async def test_a_call_is_told_back_as_it_was(store):
 
 async def test_each_receiver_gets_the_events_it_wants(store):
     await a_whole_call(store)
-    rows = await store.deliveries(limit=50)
+    rows = await store.outbox.deliveries(limit=50)
     assert sorted((r.endpoint, r.type) for r in rows) == [
         ("crm", "call.ended"),
         ("crm", "call.graded"),
@@ -90,23 +90,23 @@ async def test_each_receiver_gets_the_events_it_wants(store):
         ("live", "call.ended"),
         ("live", "call.reading"),
     ]
-    assert await store.delivery_counts() == {("crm", "pending"): 3, ("live", "pending"): 2}
+    assert await store.outbox.counts() == {("crm", "pending"): 3, ("live", "pending"): 2}
 
 
 async def test_all_of_it_again_changes_nothing(store):
     await a_whole_call(store)
-    before = await store.call("c1"), await store.deliveries(limit=50)
-    assert await store.save_grade("c1", 0, GRADE, [event("call.graded", of="0")]) is False
-    assert await store.end_call("c1", 500.0, "lost", [event("call.ended", at=500.0)]) is False
+    before = await store.call("c1"), await store.outbox.deliveries(limit=50)
+    assert await store.grades.save("c1", 0, GRADE, [event("call.graded", of="0")]) is False
+    assert await store.calls.end("c1", 500.0, "lost", [event("call.ended", at=500.0)]) is False
     await a_whole_call(store)
-    assert (await store.call("c1"), await store.deliveries(limit=50)) == before
+    assert (await store.call("c1"), await store.outbox.deliveries(limit=50)) == before
 
 
 async def test_a_call_has_one_terminal_event_whatever_is_tried(store):
     await a_whole_call(store)
-    await store.end_call("c1", 140.0, "lost", [NewEvent("call.ended", "c1", {}, 140.0, "another")])
-    await store.add_event("call.alert", "c1", {}, 141.0, "too late")
-    await store.add_event("grade.revised", "c1", {}, 150.0, "0:1")
+    await store.calls.end("c1", 140.0, "lost", [NewEvent("call.ended", "c1", {}, 140.0, "another")])
+    await store.outbox.add_event("call.alert", "c1", {}, 141.0, "too late")
+    await store.outbox.add_event("grade.revised", "c1", {}, 150.0, "0:1")
     types = [e.type for e in (await store.call("c1")).events]
     assert types.count("call.ended") == 1
     assert types[-2:] == ["call.ended", "grade.revised"]
@@ -115,10 +115,10 @@ async def test_a_call_has_one_terminal_event_whatever_is_tried(store):
 async def test_a_failed_transaction_leaves_neither_grade_nor_event(store):
     unencodable = NewEvent("call.graded", "c1", {"no": object()}, 1.0, "0")
     with pytest.raises(TypeError):
-        await store.save_grade("c1", 0, GRADE, [event("call.alert"), unencodable])
-    assert await store.grades_of_call("c1") == ()
-    assert await store.events_of_call("c1") == ()
-    assert await store.save_grade("c1", 0, GRADE, [event("call.graded", of="0")]) is True
+        await store.grades.save("c1", 0, GRADE, [event("call.alert"), unencodable])
+    assert await store.grades.of_call("c1") == ()
+    assert await store.outbox.events_of_call("c1") == ()
+    assert await store.grades.save("c1", 0, GRADE, [event("call.graded", of="0")]) is True
 
 
 async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(store):
@@ -126,7 +126,7 @@ async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(sto
 
     async def halfway() -> None:
         async with store._connection.transaction() as c:
-            await store._sql.start_call(
+            await store._connection.sql.start_call(
                 c,
                 call_id="x",
                 at=1.0,
@@ -158,20 +158,20 @@ async def test_many_writers_at_once(store):
 
 async def test_open_calls_are_told_with_their_open_segments(store):
     await a_whole_call(store, "ended")
-    await store.start_call("open", 200.0, "k", None, "vip", None)
-    await store.save_segment(replace(SEGMENT, call_id="open", ended_at=205.0, started_at=201.0))
-    await store.save_segment(replace(SEGMENT, call_id="open", index=1, agent="eve", started_at=206.0))
-    await store.touch("open", 260.0)
-    await store.touch("open", 250.0)
-    (found,) = await store.open_calls()
+    await store.calls.start("open", 200.0, "k", None, "vip", None)
+    await store.calls.save_segment(replace(SEGMENT, call_id="open", ended_at=205.0, started_at=201.0))
+    await store.calls.save_segment(replace(SEGMENT, call_id="open", index=1, agent="eve", started_at=206.0))
+    await store.calls.touch("open", 260.0)
+    await store.calls.touch("open", 250.0)
+    (found,) = await store.calls.open()
     assert (found.call.call_id, found.call.last_seen_at, found.next_segment) == ("open", 260.0, 2)
     assert [s.agent for s in found.segments] == ["eve"]
-    await store.set_hold("open", 261.0, True)
-    assert await store.end_call("open", 270.0, "lost") is True
+    await store.calls.set_hold("open", 261.0, True)
+    assert await store.calls.end("open", 270.0, "lost") is True
     detail = await store.call("open")
     assert [(s.ended_at, s.end_reason) for s in detail.segments] == [(205.0, None), (270.0, "lost")]
     assert detail.holds[0].ended_at == 270.0
-    assert await store.open_calls() == []
+    assert await store.calls.open() == []
 
 
 async def test_grades_are_appended_never_overwritten(store, tmp_path):
@@ -179,12 +179,12 @@ async def test_grades_are_appended_never_overwritten(store, tmp_path):
     better = Grade(80.0, "A", 80.0, 80.0, 20.0)
     for n, author in enumerate(("kim", "lee"), start=1):
         word = Revision("override", better, author, "heard it", Actor("root", "command line"))
-        row = await store.revise_grade("c1", 0, lambda part, newest, word=word: word)
+        row = await store.grades.revise("c1", 0, lambda part, newest, word=word: word)
         assert row and row.revision == n
-    assert await store.revise_grade("c1", 7, lambda part, newest: word) is None
+    assert await store.grades.revise("c1", 7, lambda part, newest: word) is None
     noted = await store.audit.rows(action="grade.")
     assert [(a.actor, a.action, a.subject) for a in noted] == [("root", "grade.override", "c1#0")] * 2
-    (graded,) = await store.grades(agent="bob")
+    (graded,) = await store.grades.between(agent="bob")
     assert (graded.row.author, graded.row.grade.score, graded.decision) == ("lee", 80.0, DECISION)
     assert [g.grade.score for g in (await store.call("c1")).grades] == [61.5, 80.0, 80.0]
     assert [e.type for e in (await store.call("c1")).events][-2:] == ["grade.revised"] * 2
@@ -196,40 +196,40 @@ async def test_grades_are_appended_never_overwritten(store, tmp_path):
 
 async def test_lists_filter_by_time_agent_and_queue(store):
     await a_whole_call(store)
-    assert [c.call_id for c in await store.calls(agent="bob", queue="vip")] == ["c1"]
-    assert await store.calls(agent="eve") == []
-    assert await store.calls(since=101.0) == []
-    assert await store.grades(until=110.0) == []
-    assert [d.decision.decision_id for d in await store.decisions(since=90.0)] == ["d1"]
-    assert (await store.decision("d1")).customer_key == "cust-1"
-    assert await store.decision("d9") is None
+    assert [c.call_id for c in await store.calls.between(agent="bob", queue="vip")] == ["c1"]
+    assert await store.calls.between(agent="eve") == []
+    assert await store.calls.between(since=101.0) == []
+    assert await store.grades.between(until=110.0) == []
+    assert [d.decision.decision_id for d in await store.decisions.between(since=90.0)] == ["d1"]
+    assert (await store.decisions.get("d1")).customer_key == "cust-1"
+    assert await store.decisions.get("d9") is None
 
 
 async def test_a_chat_decision_is_attached_to_its_call_later(store):
-    await store.record_decision(
+    await store.decisions.record(
         DECISION, None, "cust-1", None, [NewEvent("query.routed", None, {}, 90.0, "d1")]
     )
-    await store.start_call("c7", 100.0, None, None, "vip", None)
-    await store.attach_decision("d1", "c7")
+    await store.calls.start("c7", 100.0, None, None, "vip", None)
+    await store.decisions.attach("d1", "c7")
     detail = await store.call("c7")
     assert (detail.call.decision_id, detail.call.customer_key) == ("d1", "cust-1")
-    (row,) = await store.deliveries(endpoint="crm")
+    (row,) = await store.outbox.deliveries(endpoint="crm")
     assert (row.type, row.call_id, row.sequence) == ("query.routed", None, 1)
 
 
 async def test_corrections_are_kept_as_labels(store):
     correction = CorrectionRow("c1", 0.5, 3.5, "neutral", "kim", "just loud", 400.0)
-    await store.correct_reading(correction, Entry(Actor("kim", ""), "reading.corrected", "c1@0.50"))
-    assert await store.corrections() == [correction]
+    await store.readings.correct(correction, Entry(Actor("kim", ""), "reading.corrected", "c1@0.50"))
+    assert await store.readings.corrections() == [correction]
     assert [row.action for row in await store.audit.rows()] == ["reading.corrected"]
 
 
 async def test_news_is_told_only_after_it_is_committed(store):
     seen: list[int] = []
-    store.on_events = lambda: seen.append(1)
-    await store.touch("c1", 5.0)
+    store.outbox.on_events = lambda: seen.append(1)
+    await store.calls.touch("c1", 5.0)
     assert seen == []
-    await store.add_event("call.started", "c1", {}, 1.0)
+    await store.outbox.add_event("call.started", "c1", {}, 1.0)
     assert seen == [1]
 
 
@@ -256,9 +256,9 @@ async def test_another_process_sees_and_may_write_too(store, tmp_path):
     await a_whole_call(store)
     other = await Store.open(tmp_path / "emocx.db", [CRM])
     assert (await other.call("c1")).call.end_reason == "hangup"
-    assert await other.replay(endpoint="crm", call_id="c1") == 3
+    assert await other.outbox.replay(endpoint="crm", call_id="c1") == 3
     await other.close()
-    await store.touch("c1", 999.0)
+    await store.calls.touch("c1", 999.0)
     assert (await store.call("c1")).call.last_seen_at == 999.0
 
 
@@ -278,12 +278,12 @@ async def test_a_closed_store_and_a_locked_database_say_so(tmp_path, monkeypatch
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="locked"):
-        await store.touch("c1", 1.0)
+        await store.calls.touch("c1", 1.0)
     other.execute("ROLLBACK")
     other.close()
-    await store.touch("c1", 1.0)
+    await store.calls.touch("c1", 1.0)
     await store.close()
     with pytest.raises(StoreError, match="closed"):
-        await store.touch("c1", 1.0)
+        await store.calls.touch("c1", 1.0)
     with pytest.raises(StoreError, match="closed"):
         await store.call("c1")

@@ -22,8 +22,8 @@ async def main():
     store = await Store.open(sys.argv[1], [crm])
     for n in range(100_000):
         call_id = f"c{n}"
-        await store.start_call(call_id, float(n), None, None, None, None)
-        await store.save_grade(call_id, 0, Grade(50.0, "C", 40.0, 60.0, 9.0),
+        await store.calls.start(call_id, float(n), None, None, None, None)
+        await store.grades.save(call_id, 0, Grade(50.0, "C", 40.0, 60.0, 9.0),
                                [NewEvent("call.graded", call_id, {}, float(n), "0")])
         print(n, flush=True)
 
@@ -46,12 +46,12 @@ async def test_no_finished_grade_is_lost_and_none_is_without_its_webhook(tmp_pat
         told = max([told, *(int(line) for line in rest.split())])
 
         store = await Store.open(path, [CRM])
-        graded = {row.row.call_id for row in await store.grades()} | {
-            g.call_id for n in range(told + 2) for g in await store.grades_of_call(f"c{n}")
+        graded = {row.row.call_id for row in await store.grades.between()} | {
+            g.call_id for n in range(told + 2) for g in await store.grades.of_call(f"c{n}")
         }
-        sent = {row.call_id for row in await store.deliveries(limit=100_000)}
+        sent = {row.call_id for row in await store.outbox.deliveries(limit=100_000)}
         assert graded >= {f"c{n}" for n in range(told + 1)}
         assert graded == sent
-        assert {c.call.call_id for c in await store.open_calls()} >= graded
+        assert {c.call.call_id for c in await store.calls.open()} >= graded
         await store.close()
         told = -1

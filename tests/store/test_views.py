@@ -51,29 +51,29 @@ async def tell(
     if came is not None:
         decision_id = f"d{number:03d}"
         decision = Decision(decision_id, at, status, queue, came, 0.9, None, "bill", rule="r")
-        await store.record_decision(decision, call_id, customer, None)
-    await store.start_call(call_id, at, customer, f"+49{number}", queue, decision_id, queued_at=at + 2)
+        await store.decisions.record(decision, call_id, customer, None)
+    await store.calls.start(call_id, at, customer, f"+49{number}", queue, decision_id, queued_at=at + 2)
     for index, agent in enumerate(agents):
         began = at + 10 + 20 * index
         part = Segment(call_id, index, agent, f"PJSIP/{agent}", queue, "queue", began)
-        await store.save_segment(part)
-        await store.set_tapped(call_id, at + 10)
-        await store.add_readings(
+        await store.calls.save_segment(part)
+        await store.calls.set_tapped(call_id, at + 10)
+        await store.readings.add(
             call_id,
             [Reading(4.0 * i, 4.0 * i + 4, 4.0, Scores(r, 0.4), "m/1") for i, r in enumerate(readings)],
         )
-        await store.save_segment(replace(part, ended_at=began + 15, end_reason="agent_hung_up"))
+        await store.calls.save_segment(replace(part, ended_at=began + 15, end_reason="agent_hung_up"))
         letter = None if score is None else "B"
-        await store.save_grade(call_id, index, Grade(score, letter, None, None, 9.0), at=began + 18)
+        await store.grades.save(call_id, index, Grade(score, letter, None, None, 9.0), at=began + 18)
     left: tuple[float | None, str | None] = (at + 10, "answered") if agents else (None, None)
     if ended and not agents:
         left = (at + 60, "abandoned")
-    await store.save_visit(call_id, 0, Visit(queue, at + 2, *left))
+    await store.calls.save_visit(call_id, 0, Visit(queue, at + 2, *left))
     if alert:
-        await store.add_event("call.alert", call_id, {}, at + 20)
+        await store.outbox.add_event("call.alert", call_id, {}, at + 20)
     if ended:
         reason = "hangup" if agents else "abandoned"
-        await store.end_call(
+        await store.calls.end(
             call_id,
             at + 60,
             reason,
@@ -86,7 +86,7 @@ async def tell(
 async def revise(store: Store, kind: GradeKind, score: float, letter: str) -> None:
     grade = Grade(score, letter, None, None, 9.0)
     word = Revision(kind, grade, "eve", "so it was", Actor("eve", ""))
-    await store.revise_grade("c002", 0, lambda part, newest: word)
+    await store.grades.revise("c002", 0, lambda part, newest: word)
 
 
 async def ids(store: Store, **which: object) -> list[str]:
@@ -140,7 +140,7 @@ async def test_filters(store):
 
 async def test_pages_join_without_a_gap_also_for_calls_of_the_same_moment(store):
     for number in range(7):
-        await store.start_call(f"x{number}", 50.0, None, None, "care", None)
+        await store.calls.start(f"x{number}", 50.0, None, None, "care", None)
     seen: list[str] = []
     page = await store.views.calls(CallFilter(), limit=3)
     while page:

@@ -170,10 +170,10 @@ async def test_one_of_the_settings_is_shown_and_switched_but_not_changed(site: S
     assert "no receiver crm" in await refused(admin, "/admin/webhooks/crm/rotate", hours="1")
     async with await admin.post("/admin/webhooks/crm/switch", enabled="0") as response:
         assert response.status == 303
-    assert await site.store.disabled_endpoints() == {"crm": "switched off by admin"}
+    assert await site.store.outbox.disabled() == {"crm": "switched off by admin"}
     async with await admin.post("/admin/webhooks/crm/switch", enabled="1") as response:
         assert response.status == 303
-    assert await site.store.disabled_endpoints() == {}
+    assert await site.store.outbox.disabled() == {}
     async with await admin.post("/admin/webhooks/crm/test") as response:
         assert "HTTP 204" in await response.text()
     assert site.tested == ["crm"]
@@ -224,17 +224,17 @@ async def test_no_other_address_is_a_receivers(admin: Browser) -> None:
 
 
 async def test_a_refusals_words_are_shown_as_text(site: Site, admin: Browser) -> None:
-    await site.store.add_event("call.started", "c1", {}, 1.0)
-    (delivery,) = await site.store.deliveries("crm")
-    await site.store.gave_up(delivery.delivery_id, 2.0, 422, "HTTP 422", "<b>no such field</b>")
+    await site.store.outbox.add_event("call.started", "c1", {}, 1.0)
+    (delivery,) = await site.store.outbox.deliveries("crm")
+    await site.store.outbox.gave_up(delivery.delivery_id, 2.0, 422, "HTTP 422", "<b>no such field</b>")
     assert "&lt;b&gt;no such field&lt;/b&gt;" in await admin.open("/admin/webhooks/crm")
 
 
 async def test_failures_are_listed_and_sent_again(site: Site, admin: Browser) -> None:
     for n, at in enumerate((100.0, 200.0, 300.0)):
-        await site.store.add_event("call.started", f"c{n}", {}, at)
-    for delivery in await site.store.deliveries("crm"):
-        await site.store.gave_up(delivery.delivery_id, 400.0, 500, "HTTP 500; 10 attempts")
+        await site.store.outbox.add_event("call.started", f"c{n}", {}, at)
+    for delivery in await site.store.outbox.deliveries("crm"):
+        await site.store.outbox.gave_up(delivery.delivery_id, 400.0, 500, "HTTP 500; 10 attempts")
     page = await admin.open("/admin/webhooks/crm")
     assert page.count("HTTP 500; 10 attempts") == 3
     event = re.search(r'name="event" value="([^"]+)"', page)
@@ -245,7 +245,7 @@ async def test_failures_are_listed_and_sent_again(site: Site, admin: Browser) ->
         "/admin/webhooks/crm/replay", since="1970-01-01T00:01", until="1970-01-01T00:04", which="failed"
     ) as response:
         assert "2 deliveries are on their way" in await response.text()
-    assert len(await site.store.deliveries("crm", "pending")) == 3
+    assert len(await site.store.outbox.deliveries("crm", "pending")) == 3
     assert "expected a time" in await refused(admin, "/admin/webhooks/crm/replay", since="soon")
 
 
@@ -254,7 +254,7 @@ async def test_failures_are_listed_and_sent_again(site: Site, admin: Browser) ->
 
 async def test_a_policy_is_tried_on_past_queries_without_being_used(site: Site, admin: Browser) -> None:
     past = Decision("d1", 1000.0, "ok", "vip", "angry", 0.8, {"angry": 0.8, "neutral": 0.2}, language="nl")
-    await site.store.record_decision(past, None, None, None)
+    await site.store.decisions.record(past, None, None, None)
     text = POLICY.replace("vip", "support")
     async with await admin.post("/admin/policy", text=text, based_on=digest(POLICY), do="try") as response:
         page = await response.text()
@@ -340,8 +340,8 @@ async def test_another_version_of_a_name_is_used_from_now_on(tmp_path: Path) -> 
 
 
 async def test_a_customer_is_erased_and_the_log_does_not_say_whom(site: Site, admin: Browser) -> None:
-    await site.store.start_call("c1", 100.0, "crm-1", "+4930", "vip", None, [])
-    await site.store.end_call("c1", 200.0, "hangup", [])
+    await site.store.calls.start("c1", 100.0, "crm-1", "+4930", "vip", None, [])
+    await site.store.calls.end("c1", 200.0, "hangup", [])
     assert "1 calls" not in await admin.open("/admin/retention")
     assert "say whom" in await refused(admin, "/admin/retention/erase")
     async with await admin.post("/admin/retention/erase", customer="crm-1") as response:
@@ -351,8 +351,8 @@ async def test_a_customer_is_erased_and_the_log_does_not_say_whom(site: Site, ad
 
 
 async def test_old_calls_are_erased_on_demand(site: Site, admin: Browser) -> None:
-    await site.store.start_call("c1", 100.0, None, None, "vip", None, [])
-    await site.store.end_call("c1", 200.0, "hangup", [])
+    await site.store.calls.start("c1", 100.0, None, None, "vip", None, [])
+    await site.store.calls.end("c1", 200.0, "hangup", [])
     async with await admin.post("/admin/retention/purge") as response:
         assert "1 calls" in await response.text()
 

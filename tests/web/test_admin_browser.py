@@ -77,9 +77,9 @@ async def something_to_see(site: Site) -> None:
         WebhookSettings(name="data warehouse", url="https://dw.example/in", secret=SECRET), TEST
     )
     for n in range(3):
-        await site.store.add_event("call.started", f"c{n}", {}, now - n)
-    for delivery in await site.store.deliveries("crm"):
-        await site.store.gave_up(delivery.delivery_id, now, 500, "HTTP 500; 10 attempts")
+        await site.store.outbox.add_event("call.started", f"c{n}", {}, now - n)
+    for delivery in await site.store.outbox.deliveries("crm"):
+        await site.store.outbox.gave_up(delivery.delivery_id, now, 500, "HTTP 500; 10 attempts")
     site.app[LAST].at = now
     site.app[LAST].findings = (
         Finding("ok", "disk", "20 GB free"),
@@ -124,7 +124,7 @@ async def test_from_the_consoles_link_to_an_invited_agent(site: Site, browser: B
 
 async def test_a_policy_is_tried_saved_and_asked_about_first(site: Site, browser: Browser) -> None:
     past = Decision("d1", site.clock(), "ok", "vip", "angry", 0.8, {"angry": 0.8, "neutral": 0.2})
-    await site.store.record_decision(past, None, None, None)
+    await site.store.decisions.record(past, None, None, None)
     async with page_of(browser) as page:
         await come_in(page, site)
         await page.goto(f"{site.url}/admin/policy")

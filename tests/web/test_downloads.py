@@ -49,7 +49,7 @@ async def test_who_transferred_to_whom_is_in_list_and_sheet(site: Site) -> None:
     call_id = await tell(site.store, 1, agents=("bob", "eve"))
     ended = (BEGIN + 110, BEGIN + 125, "attended_transfer", "eve")
     part = Segment(call_id, 0, "bob", "PJSIP/bob", "care", "queue", *ended)
-    await site.store.save_segment(part)
+    await site.store.calls.save_segment(part)
     admin = await site.logged_in("admin")
     assert "bob to eve" in await admin.open("/calls")
     for path in ("/calls.csv", "/api/v1/calls.csv", "/api/v1/calls"):

@@ -90,39 +90,39 @@ def for_care(call: Call, other: tuple[Part, ...]) -> Call:
 async def happened(store: Store, number: int, call: Call) -> None:
     at, call_id = BEGIN + 500.0 * number, f"{BEGIN:.0f}.{number}"
     decision = Decision(f"dec_{number}", at, "ok", call.queue, "angry", 0.9, None, "bill", rule="r")
-    await store.record_decision(decision, call_id, f"crm-{number}", None)
-    await store.start_call(
+    await store.decisions.record(decision, call_id, f"crm-{number}", None)
+    await store.calls.start(
         call_id, at, f"crm-{number}", f"+4930{number}", call.queue, decision.decision_id, queued_at=at + 2
     )
-    await store.set_tapped(call_id, at + 10)
+    await store.calls.set_tapped(call_id, at + 10)
     for index, (agent, part) in enumerate(zip(call.agents, call.parts, strict=False)):
         began = at + 10 + 40 * index
         segment = Segment(call_id, index, agent, f"PJSIP/{agent}", call.queue, "queue", began)
-        await store.save_segment(segment)
+        await store.calls.save_segment(segment)
         readings = []
         for i, emotion in enumerate(part.emotions):
             scores = [0.1, 0.1, 0.1, 0.1]
             scores[emotion] = 0.7
             t0 = 40.0 * index + 1 + 5 * i
             readings.append(Reading(t0, t0 + 4, 4.0, Scores(tuple(scores)), f"m/{part.score:.0f}"))
-        await store.add_readings(call_id, readings)
-        await store.save_segment(replace(segment, ended_at=began + 30, end_reason="agent_hung_up"))
+        await store.readings.add(call_id, readings)
+        await store.calls.save_segment(replace(segment, ended_at=began + 30, end_reason="agent_hung_up"))
         grade = Grade(
             part.score, part.letter, part.score, part.score, 9.0, (Contribution("base", part.score, "all"),)
         )
-        await store.save_grade(call_id, index, grade, at=began + 33)
+        await store.grades.save(call_id, index, grade, at=began + 33)
         if part.disputed:
             word = Revision("dispute", grade, agent, f"no-{part.score}", TEST)
-            await store.revise_grade(call_id, index, lambda part, newest, word=word: word)
+            await store.grades.revise(call_id, index, lambda part, newest, word=word: word)
         if part.alerted:
             message = f"alarm-{part.score}"
             alert = AlertRow(
                 call_id, "anger", 40.0 * index + 1, 40.0 * index + 5, began + 5, index, agent, message
             )
-            await store.save_alerts([alert])
-    await store.save_visit(call_id, 0, Visit(call.queue, at + 2, at + 10, "answered"))
+            await store.alerts.save([alert])
+    await store.calls.save_visit(call_id, 0, Visit(call.queue, at + 2, at + 10, "answered"))
     end = [NewEvent("call.ended", call_id, {}, at + 200)]
-    await store.end_call(call_id, at + 200, "hangup", end, disposition="answered")
+    await store.calls.end(call_id, at + 200, "hangup", end, disposition="answered")
 
 
 def questions(site: Site, number: int) -> list[str]:

@@ -126,10 +126,10 @@ async def test_a_supervisor_sets_a_grade_and_it_is_told_and_noted(desk: Site) ->
         back = response.headers["Location"].partition("#")[0]
     html = await browser.open(back)
     assert "The grade was set" in html and "He stayed calm throughout" in html
-    rows = [r for r in await desk.store.grades_of_call(call_id) if r.segment == 0]
+    rows = [r for r in await desk.store.grades.of_call(call_id) if r.segment == 0]
     assert [(r.kind, r.author) for r in rows] == [("automatic", "emocx-pbx"), ("override", "supervisor")]
     assert rows[1].grade.score == 71
-    types = [d.type for d in await desk.store.deliveries(call_id=call_id)]
+    types = [d.type for d in await desk.store.outbox.deliveries(call_id=call_id)]
     assert "grade.revised" in types
     assert (await desk.store.audit.rows())[0].action == "grade.override"
 
@@ -155,7 +155,7 @@ async def test_a_wrong_form_comes_back_with_what_was_in_it(
         html = await response.text()
         assert response.status == 422
     assert problem in html and f'value="{score}"' in html
-    assert len(await desk.store.grades_of_call(call_id)) == 2
+    assert len(await desk.store.grades.of_call(call_id)) == 2
 
 
 async def test_an_agent_disputes_his_grade_and_no_other(desk: Site) -> None:
@@ -183,8 +183,8 @@ async def test_a_reading_is_corrected_as_a_label(desk: Site) -> None:
     async with await browser.post(path, emotion="neutral", reason="He only speaks loudly") as response:
         assert response.status == 303
     assert "corrected to Neutral by supervisor" in await browser.open(f"/calls/{call_id}")
-    reading = (await desk.store.readings(call_id))[3]
-    label = (await desk.store.corrections())[0]
+    reading = (await desk.store.readings.of_call(call_id))[3]
+    label = (await desk.store.readings.corrections())[0]
     assert (label.t0, label.t1, label.emotion) == (reading.t0, reading.t1, "neutral")
     for form in ({"emotion": "furious", "reason": "x"}, {"emotion": "happy", "reason": ""}):
         async with await browser.post(path, **form) as response:
@@ -197,14 +197,16 @@ async def test_a_reading_is_corrected_as_a_label(desk: Site) -> None:
 
 async def test_an_administrator_sends_an_event_again(desk: Site) -> None:
     call_id = await one_call(desk)
-    row = (await desk.store.deliveries(call_id=call_id))[0]
-    await desk.store.delivered(row.delivery_id, desk.clock(), 204)
+    row = (await desk.store.outbox.deliveries(call_id=call_id))[0]
+    await desk.store.outbox.delivered(row.delivery_id, desk.clock(), 204)
     admin = await desk.logged_in("admin")
     await admin.open(f"/calls/{call_id}")
     path = f"/calls/{call_id}/deliveries/{row.delivery_id}/replay"
     async with await admin.post(path) as response:
         assert response.status == 303
-    again = next(d for d in await desk.store.deliveries(call_id=call_id) if d.delivery_id == row.delivery_id)
+    again = next(
+        d for d in await desk.store.outbox.deliveries(call_id=call_id) if d.delivery_id == row.delivery_id
+    )
     assert (again.state, again.attempts) == ("pending", 0)
     supervisor = await desk.logged_in("supervisor")
     await supervisor.open(f"/calls/{call_id}")
@@ -217,7 +219,7 @@ async def test_a_forged_form_changes_nothing(desk: Site) -> None:
     browser = await desk.logged_in("supervisor")
     async with await browser.post(f"/calls/{call_id}/parts/0/dispute", csrf="", reason="x") as response:
         assert response.status == 403
-    assert len(await desk.store.grades_of_call(call_id)) == 2
+    assert len(await desk.store.grades.of_call(call_id)) == 2
 
 
 async def test_a_recording_is_played_from_any_moment(desk: Site, tmp_path: Path) -> None:

@@ -208,16 +208,16 @@ async def test_a_contribution_lights_up_its_moments(desk: Site, browser: Browser
 async def test_a_call_that_goes_on_is_drawn_again_until_it_is_over(desk: Site, browser: Browser) -> None:
     day = Day(desk.store, desk.clock(), seed=3)
     call_id = await day.call(desk.clock() - 90, agents=(1,), minutes=1, abandoned=False, ended=False)
-    known = len(await desk.store.readings(call_id))
+    known = len(await desk.store.readings.of_call(call_id))
     async with page_of(browser) as page:
         await log_in(page, desk, "admin")
         await page.goto(f"{desk.url}/calls/{call_id}")
         await expect(page.locator("#readings .count")).to_have_text(str(known))
         later = Reading(70.0, 73.0, 3.0, Scores(HAPPY, 0.4), "voice/1")
-        await desk.store.add_readings(call_id, [later])
+        await desk.store.readings.add(call_id, [later])
         await expect(page.locator("#readings .count")).to_have_text(str(known + 1), timeout=10_000)
         await expect(page.locator("#lanes g[data-reading]")).to_have_count(known + 1)
-        await desk.store.end_call(call_id, desk.clock(), "hangup")
+        await desk.store.calls.end(call_id, desk.clock(), "hangup")
         await expect(page.get_by_text("hung up")).to_be_visible(timeout=10_000)
 
 

@@ -25,8 +25,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[Site]:
     (tmp_path / "calls").mkdir()
     recordings = RecordingSettings(path=f"{tmp_path}/calls/{{call_id}}.*")
     site = await open_site(tmp_path, Settings(directory=str(tmp_path), recordings=recordings))
-    await site.store.start_call("17.1", AT, None, None, "support", None)
-    await site.store.end_call("17.1", AT + 20, "hangup")
+    await site.store.calls.start("17.1", AT, None, None, "support", None)
+    await site.store.calls.end("17.1", AT + 20, "hangup")
     yield site
     await site.stop()
     await site.store.close()

@@ -29,14 +29,14 @@ async def bob(site: Site) -> AsyncIterator[Browser]:
     for call_id, index in ((SHARED, 1), (f"{BEGIN:.0f}.2", 0)):
         secret = Grade(17.17, "Z", 17.17, 17.17, 9.0, (Contribution("base", 17.17, "eve-was-told-why"),))
         word = Revision("dispute", secret, "eve", "eve-was-told-why", TEST)
-        await store.revise_grade(call_id, index, lambda part, newest, word=word: word)
+        await store.grades.revise(call_id, index, lambda part, newest, word=word: word)
     # Readings of the second part, which begins 20 s after the first tapped sample.
     heard = [
         Reading(21.0 + 4 * i, 25.0 + 4 * i, 4.0, Scores((0.05, 0.05, 0.85, 0.05)), "cnn-of-eve/9")
         for i in range(3)
     ]
-    await store.add_readings(SHARED, heard)
-    await store.save_alerts([AlertRow(SHARED, "eve-alarm", 21.0, 25.0, BEGIN + 130, 1, "eve", "eve-alarm")])
+    await store.readings.add(SHARED, heard)
+    await store.alerts.save([AlertRow(SHARED, "eve-alarm", 21.0, 25.0, BEGIN + 130, 1, "eve", "eve-alarm")])
     yield await site.logged_in("agent", "bob")
 
 

@@ -27,9 +27,9 @@ async def cora(site: Site) -> AsyncIterator[Browser]:
     await tell(store, 1, agents=("bob",), queue="care", customer="crm-care")
     await tell(store, 2, agents=("zelda",), queue="sales", customer="crm-sales")
     await tell(store, 3, agents=("ann",), queue="billing", customer="crm-both")
-    await store.save_visit(BOTH, 1, Visit("care", BEGIN + 302, BEGIN + 305, "timeout"))
+    await store.calls.save_visit(BOTH, 1, Visit("care", BEGIN + 302, BEGIN + 305, "timeout"))
     for call_id, agent, rule in ((CARE, "bob", "care-alarm"), (SALES, "zelda", "sales-alarm")):
-        await store.save_alerts([AlertRow(call_id, rule, 2.0, 6.0, BEGIN + 130, 0, agent, rule)])
+        await store.alerts.save([AlertRow(call_id, rule, 2.0, 6.0, BEGIN + 130, 0, agent, rule)])
     user = await store.accounts.add_user("cora", "supervisor", None, None, TEST, ("care",))
     cookie = new_token()
     await store.accounts.add_session(token_hash(cookie), user, "127.0.0.1", "test", TEST)
@@ -93,10 +93,10 @@ async def test_what_was_in_the_queue_is_seen_whole_also_what_came_from_it_to_ano
 async def test_nothing_of_another_queue_is_changed(
     site: Site, cora: Browser, path: str, body: dict[str, object]
 ) -> None:
-    before = await site.store.grades(SALES, 0)
+    before = await site.store.grades.between(SALES, 0)
     async with cora.http.post(site.url + path, json=body, headers={"X-CSRF-Token": cora.csrf}) as refused:
         assert refused.status in {403, 404}, await refused.text()
-    assert await site.store.grades(SALES, 0) == before
+    assert await site.store.grades.between(SALES, 0) == before
 
 
 async def test_all_deliveries_at_once_are_for_who_sees_all(site: Site, cora: Browser) -> None:

@@ -246,11 +246,11 @@ async def test_deliveries_are_listed_and_replayed(tmp_path: Path) -> None:
     call_id = await tell(site.store, 1)
     page = await client.get(f"/deliveries?state=pending&call_id={call_id}")
     assert [d["type"] for d in page["deliveries"]] == ["call.ended"]
-    await site.store.delivered(page["deliveries"][0]["delivery_id"], 1.0, 204)
+    await site.store.outbox.delivered(page["deliveries"][0]["delivery_id"], 1.0, 204)
     assert (await client.get("/deliveries?state=pending"))["deliveries"] == []
     assert await client.post("/deliveries/replay", {"call_id": call_id}) == {"replayed": 1}
     (waiting,) = (await client.get("/deliveries?state=pending"))["deliveries"]
-    await site.store.retry_later(waiting["delivery_id"], 2.0, 422, "HTTP 422", 60.0, "no such field")
+    await site.store.outbox.retry_later(waiting["delivery_id"], 2.0, 422, "HTTP 422", 60.0, "no such field")
     (refused,) = (await client.get("/deliveries?state=pending"))["deliveries"]
     assert (refused["last_error"], refused["last_answer"]) == ("HTTP 422", "no such field")
     await client.post("/deliveries/replay", {"endpoint": "crm"}, 422)

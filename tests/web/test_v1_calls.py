@@ -93,7 +93,7 @@ async def test_a_grade_is_overridden_and_disputed(site: Site, client: Client) ->
     override = await client.post(f"{part}/override", {"score": 90, "reason": "it was"}, 201)
     assert (override["revision"], override["grade"]["letter"]) == (2, "A")
     assert (await client.get("/grades?disputed=true"))["grades"] == []
-    events = [e for e in await site.store.events_of_call(call_id) if e.type == "grade.revised"]
+    events = [e for e in await site.store.outbox.events_of_call(call_id) if e.type == "grade.revised"]
     assert len(events) == 2
     actions = [row.action for row in await site.store.audit.rows(limit=2)]
     assert actions == ["grade.override", "grade.dispute"]

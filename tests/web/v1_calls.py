@@ -32,25 +32,25 @@ async def tell(
     decision = Decision(
         f"dec_{number}", at, status, queue, "angry", 0.9, None, "bill", rule="r", reasons=("so",)
     )
-    await store.record_decision(decision, call_id, customer, None)
-    await store.start_call(
+    await store.decisions.record(decision, call_id, customer, None)
+    await store.calls.start(
         call_id, at, customer, f"+49{number}", queue, decision.decision_id, queued_at=at + 2
     )
     for index, agent in enumerate(agents):
         began = at + 10 + 20 * index
         part = Segment(call_id, index, agent, f"PJSIP/{agent}", queue, "queue", began)
-        await store.save_segment(part)
-        await store.set_tapped(call_id, at + 10)
+        await store.calls.save_segment(part)
+        await store.calls.set_tapped(call_id, at + 10)
         scores = [Scores(ANGRY, 0.4), Scores(HAPPY, 0.4), Scores(HAPPY, 0.4)]
         heard = [Reading(4.0 * i, 4.0 * i + 4, 4.0, s, "m/1") for i, s in enumerate(scores)]
-        await store.add_readings(call_id, heard)
-        await store.save_segment(replace(part, ended_at=began + 15, end_reason="agent_hung_up"))
+        await store.readings.add(call_id, heard)
+        await store.calls.save_segment(replace(part, ended_at=began + 15, end_reason="agent_hung_up"))
         grade = Grade(70.0, "B", 60.0, 80.0, 9.0, (Contribution("base", 70.0, "all"),))
-        await store.save_grade(call_id, index, grade, at=began + 18)
+        await store.grades.save(call_id, index, grade, at=began + 18)
     reason = "hangup" if agents else "abandoned"
     left = (at + 10, "answered") if agents else (at + 60, "abandoned")
-    await store.save_visit(call_id, 0, Visit(queue, at + 2, *left))
-    await store.end_call(
+    await store.calls.save_visit(call_id, 0, Visit(queue, at + 2, *left))
+    await store.calls.end(
         call_id, at + 60, reason, [NewEvent("call.ended", call_id, {}, at + 60)], disposition=left[1]
     )
     return call_id

@@ -87,8 +87,10 @@ def sending(store, clock, outcomes):
 
     @asynccontextmanager
     async def at_work(*receivers: WebhookSettings, of: Store = store) -> AsyncIterator[Sender]:
-        sender = Sender(of, lambda: receivers, POSTER, clock, rng=random.Random(1), on_outcome=outcomes)
-        of.on_events = sender.notify
+        sender = Sender(
+            of.outbox, lambda: receivers, POSTER, clock, rng=random.Random(1), on_outcome=outcomes
+        )
+        of.outbox.on_events = sender.notify
         task = asyncio.create_task(sender.run())
         yield sender
         task.cancel()
@@ -100,7 +102,7 @@ def sending(store, clock, outcomes):
 
 async def call(store: Store, call_id: str, events: int = 3) -> None:
     for n in range(events):
-        await store.add_event("call.alert", call_id, {"n": n}, time.time(), str(n))
+        await store.outbox.add_event("call.alert", call_id, {"n": n}, time.time(), str(n))
 
 
 async def test_events_arrive_signed_and_in_order(store, receiver, sending, outcomes):
@@ -112,7 +114,7 @@ async def test_events_arrive_signed_and_in_order(store, receiver, sending, outco
         assert [g.place[1] for g in got if g.place[0] == f"c{n}"] == [1, 2, 3]
     assert got[0].headers["Content-Type"] == "application/json"
     assert outcomes.said == [("crm", "delivered")] * 15
-    assert await store.delivery_counts() == {("crm", "delivered"): 15}
+    assert await store.outbox.counts() == {("crm", "delivered"): 15}
 
 
 async def test_what_was_there_before_the_start_is_sent(store, receiver, sending):
@@ -131,7 +133,7 @@ async def test_a_failure_is_tried_again_with_the_same_id_and_holds_only_its_own_
         await call(store, "other", 2)
         await outcomes.number(3)
         assert [g.place for g in receiver.got] == [("failing", 1), ("other", 1), ("other", 2)]
-        (waiting,) = [d for d in await store.deliveries() if d.attempts == 1 and d.state == "pending"]
+        (waiting,) = [d for d in await store.outbox.deliveries() if d.attempts == 1 and d.state == "pending"]
         assert (waiting.last_status, waiting.last_error) == (500, "HTTP 500")
         assert 4 < waiting.next_at - clock() <= 6
         clock.skipped += 6
@@ -150,7 +152,7 @@ async def test_redirects_are_not_followed(store, receiver, sending, outcomes, st
     async with sending(settings(receiver)):
         await outcomes.number(1)
     assert len(receiver.got) == 1
-    (row,) = await store.deliveries()
+    (row,) = await store.outbox.deliveries()
     assert (row.state, row.last_status) == ("pending", status)
     assert "not followed" in row.last_error
 
@@ -160,7 +162,7 @@ async def test_a_receiver_that_hangs_is_a_failure(store, receiver, sending, outc
     await call(store, "c", 1)
     async with sending(settings(receiver, timeout_s=0.2)):
         await outcomes.number(1)
-    (row,) = await store.deliveries()
+    (row,) = await store.outbox.deliveries()
     assert (row.state, row.last_status, row.last_error) == ("pending", None, "no answer within 0.2 s")
 
 
@@ -168,7 +170,7 @@ async def test_no_receiver_at_all_is_a_failure(store, receiver, sending, outcome
     await call(store, "c", 1)
     async with sending(settings(receiver, url=f"http://127.0.0.1:{unused_port}/hook")):
         await outcomes.number(1)
-    (row,) = await store.deliveries()
+    (row,) = await store.outbox.deliveries()
     assert row.state == "pending"
     assert "127.0.0.1" in row.last_error
 
@@ -196,10 +198,10 @@ async def test_a_gone_receiver_is_disabled_and_what_is_pending_waits_for_a_repla
     async with sending(settings(receiver)):
         await outcomes.number(1)
         assert outcomes.said == [("crm", "failed")]
-        assert list(await store.disabled_endpoints()) == ["crm"]
+        assert list(await store.outbox.disabled()) == ["crm"]
         await call(store, "d", 1)
         assert len(receiver.got) == 1
-        assert await store.replay(endpoint="crm", state="failed") == 1
+        assert await store.outbox.replay(endpoint="crm", state="failed") == 1
         got = await receiver.until(5)
     assert sorted(g.place for g in got[1:]) == [("c", 1), ("c", 2), ("c", 3), ("d", 1)]
 
@@ -270,21 +272,21 @@ async def test_receivers_are_independent(receiver, sending, outcomes, clock, tmp
         await outcomes.until(
             lambda said: said.count(("crm", "delivered")) == 3 and ("erp", "retried") in said
         )
-    counts = await both.delivery_counts()
+    counts = await both.outbox.counts()
     assert counts == {("crm", "delivered"): 3, ("erp", "pending"): 3}
     await both.close()
 
 
 async def test_a_store_that_refuses_pauses_the_receiver_and_nothing_dies(store, receiver, sending, outcomes):
     refused = asyncio.Event()
-    really = store.delivered
+    really = store.outbox.delivered
 
     async def refuse(*args: object) -> None:
-        store.delivered = really
+        store.outbox.delivered = really
         refused.set()
         raise StoreError("disk full")
 
-    store.delivered = refuse
+    store.outbox.delivered = refuse
     await call(store, "c", 1)
     async with sending(settings(receiver)) as sender:
         async with asyncio.timeout(10):
@@ -336,7 +338,7 @@ async def test_whatever_fails_all_arrives_in_each_calls_order(
 
 async def test_wrong_receivers_are_refused_at_once(store, receiver, clock):
     with pytest.raises(SettingsError, match="secret"):
-        Sender(store, lambda: [settings(receiver, secret="x")], POSTER, clock)
+        Sender(store.outbox, lambda: [settings(receiver, secret="x")], POSTER, clock)
 
 
 @pytest.fixture
@@ -349,24 +351,24 @@ def unused_port() -> int:
 async def test_receivers_come_change_and_go_while_it_runs(tmp_path, receiver, clock):
     by, new = Actor("root", "127.0.0.1"), "whsec_" + base64.b64encode(b"n" * 32).decode()
     store = await Store.open(tmp_path / "other.db", [], clock)
-    sender = Sender(store, store.receivers.current, POSTER, clock)
-    store.on_events, store.receivers.on_change = sender.notify, sender.receivers_changed
+    sender = Sender(store.outbox, store.receivers.current, POSTER, clock)
+    store.outbox.on_events, store.receivers.on_change = sender.notify, sender.receivers_changed
     task = asyncio.create_task(sender.run())
-    await store.add_event("call.started", "before", {}, 1.0)
+    await store.outbox.add_event("call.started", "before", {}, 1.0)
     await store.receivers.add(settings(receiver), by)
-    await store.add_event("call.started", "c1", {}, 2.0)
+    await store.outbox.add_event("call.started", "c1", {}, 2.0)
     await receiver.until(1)
     await store.receivers.rotate("crm", new, 120.0, by)
-    await store.add_event("call.started", "c2", {}, 3.0)
+    await store.outbox.add_event("call.started", "c2", {}, 3.0)
     await receiver.until(2)
     clock.skipped += 120.0
     receiver.secret = new
     assert await sender.test("crm") == Outcome(200)
-    await store.add_event("call.started", "c3", {}, 4.0)
+    await store.outbox.add_event("call.started", "c3", {}, 4.0)
     await receiver.until(4)
     await store.receivers.remove("crm", by)
-    await store.add_event("call.started", "c4", {}, 5.0)
-    assert await store.next_due("crm") is None
+    await store.outbox.add_event("call.started", "c4", {}, 5.0)
+    assert await store.outbox.next_due("crm") is None
     with pytest.raises(InputError, match="no receiver crm"):
         await sender.test("crm")
     task.cancel()
@@ -399,7 +401,7 @@ async def test_when_a_receiver_is_back_all_that_waits_goes_out_in_order(
     for n in range(4):
         places = [g.place[1] for g in receiver.got if g.place[0] == f"c{n}"]
         assert places == [1, 1, 1, 2, 3]
-    assert {d.attempts for d in await store.deliveries(state="delivered")} == {1, 3}
+    assert {d.attempts for d in await store.outbox.deliveries(state="delivered")} == {1, 3}
 
 
 async def test_a_quiet_receiver_is_probed_until_it_is_back(store, receiver, sending, outcomes, clock):
@@ -414,7 +416,7 @@ async def test_a_quiet_receiver_is_probed_until_it_is_back(store, receiver, send
         clock.skipped += 6.1
         sender.notify()
         await receiver.until(5)  # one probe, which uses up no attempt
-        assert [d.attempts for d in await store.deliveries() if d.sequence == 1] == [2, 2]
+        assert [d.attempts for d in await store.outbox.deliveries() if d.sequence == 1] == [2, 2]
         receiver.by_default = None
         clock.skipped += 11
         sender.notify()
@@ -442,5 +444,5 @@ async def test_an_event_that_is_refused_for_itself_keeps_its_schedule(
             await outcomes.until(lambda said, n=n: said.count(("crm", "delivered")) == n + 1)
     tries = [g.place[0] for g in receiver.got if g.place[0].startswith("poison")]
     assert len(tries) <= 4
-    waiting = await store.deliveries(state="pending")
+    waiting = await store.outbox.deliveries(state="pending")
     assert [(d.attempts, d.next_at - clock() < 10) for d in waiting] == [(1, True), (1, True)]

@@ -13,7 +13,7 @@ from emocx_pbx.web.parts import parts_of
 async def overview(request: web.Request) -> web.StreamResponse:
     """Health, and what is in force."""
     parts = parts_of(request)
-    settings, counts = parts.settings, await parts.store.delivery_counts()
+    settings, counts = parts.settings, await parts.store.outbox.counts()
     return page(
         request, "overview", health=parts.health.report(), routing=settings.routing,
         policy=parts.policy(), queues=parts.queues(),

@@ -49,7 +49,7 @@ async def _page(
     except EmocxError as error:
         status, problem = 422, problem or str(error)
     if tried and read is not None:
-        past = [(row.decision, row.customer_key) for row in await parts.store.decisions(limit=TRIED)]
+        past = [(row.decision, row.customer_key) for row in await parts.store.decisions.between(limit=TRIED)]
         shown = list(preview(past, parts.policy(), read, queues))
     return page(
         request, "policy", status=status, text=text, based_on=based_on, problem=problem, warnings=warnings,

@@ -45,7 +45,7 @@ async def tokens(request: web.Request) -> web.StreamResponse:
 async def receivers(request: web.Request) -> web.StreamResponse:
     """Receivers of webhooks, and how their deliveries stand."""
     store = parts_of(request).store
-    counts, disabled = await store.delivery_counts(), await store.disabled_endpoints()
+    counts, disabled = await store.outbox.counts(), await store.outbox.disabled()
     head = ("name", "url", "events", "disabled", *DELIVERY_STATES)
     rows = [
         (r.name, shown_url(r.url), r.events, disabled.get(r.name),

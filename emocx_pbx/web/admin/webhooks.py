@@ -48,8 +48,8 @@ async def _list(
     store = parts_of(request).store
     return page(
         request, "webhooks", status=status, receivers=store.receivers.current(),
-        stored={s.name for s in store.receivers.stored()}, counts=await store.delivery_counts(),
-        disabled=await store.disabled_endpoints(), types=EVENT_TYPES, problem=problem, secret=secret,
+        stored={s.name for s in store.receivers.stored()}, counts=await store.outbox.counts(),
+        disabled=await store.outbox.disabled(), types=EVENT_TYPES, problem=problem, secret=secret,
         given=given,
     )  # fmt: skip
 
@@ -87,11 +87,11 @@ async def _one(
         raise web.HTTPNotFound
     state = request.query.get("state", "failed")
     shown = state if state in {"failed", "pending", "delivered"} else None
-    counts = await store.delivery_counts()
+    counts = await store.outbox.counts()
     return page(
         request, "webhooks", template="admin/webhook.html", status=status, receiver=receiver,
-        stored=store.receivers.find(name), disabled=(await store.disabled_endpoints()).get(name, ""),
-        deliveries=await store.deliveries(name, shown, limit=LISTED),  # type: ignore[arg-type]
+        stored=store.receivers.find(name), disabled=(await store.outbox.disabled()).get(name, ""),
+        deliveries=await store.outbox.deliveries(name, shown, limit=LISTED),  # type: ignore[arg-type]
         state=state, types=EVENT_TYPES, now=parts_of(request).clock(), limit=LISTED,
         counts={s: counts.get((name, s), 0) for s in ("pending", "delivered", "failed")},
         problem=problem, secret=secret, said=said, ok=ok,

@@ -80,7 +80,7 @@ async def call_context(
     view = call_view(
         detail,
         parts.clock(),
-        await parts.store.deliveries(call_id=call_id, limit=DELIVERIES) if rights.deliveries else (),
+        await parts.store.outbox.deliveries(call_id=call_id, limit=DELIVERIES) if rights.deliveries else (),
         corrections_seen(await parts.store.views.corrections_of_call(call_id), detail),
         only_agent(request),
         (await rubric_of(request)).evidence.stay_s,

@@ -101,7 +101,7 @@ async def replay(request: web.Request) -> web.StreamResponse:
     """Send one event to one receiver again."""
     detail, parts = await seen_call(request), parts_of(request)
     call_id = detail.call.call_id
-    rows = await parts.store.deliveries(call_id=call_id, limit=1000)
+    rows = await parts.store.outbox.deliveries(call_id=call_id, limit=1000)
     row = next((d for d in rows if str(d.delivery_id) == request.match_info["delivery"]), None)
     if row is None:
         raise web.HTTPNotFound(text=t("errors.e404", ""))

@@ -116,7 +116,7 @@ async def list_alerts(request: web.Request) -> web.Response:
     query = query_of(request, AlertsQuery)
     since = -math.inf if query.since is None else query.since
     until = math.inf if query.until is None else query.until
-    rows = await parts_of(request).store.alerts(since, until, query.limit, only_queues(request))
+    rows = await parts_of(request).store.alerts.between(since, until, query.limit, only_queues(request))
     return json_answer(request, AlertPage(rows))
 
 

@@ -27,7 +27,7 @@ async def list_deliveries(request: web.Request) -> web.Response:
     rows = await store.views.deliveries(which, query.limit + 1, query.before, only_queues(request))
     shown = rows[: query.limit]
     more = shown[-1].delivery_id if len(rows) > query.limit else None
-    return json_answer(request, DeliveryPage(shown, more, await store.disabled_endpoints()))
+    return json_answer(request, DeliveryPage(shown, more, await store.outbox.disabled()))
 
 
 @scoped("webhooks:write", "admin", "supervisor")

@@ -90,7 +90,7 @@ async def list_decisions(request: web.Request) -> web.Response:
 async def get_decision(request: web.Request) -> web.Response:
     """One decision."""
     row, team = (
-        await parts_of(request).store.decision(request.match_info["decision_id"]),
+        await parts_of(request).store.decisions.get(request.match_info["decision_id"]),
         only_queues(request),
     )
     if row is None or (team is not None and row.decision.queue not in team):

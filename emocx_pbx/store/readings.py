@@ -1,0 +1,85 @@
+"""What was heard in calls: readings and utterances, and people's labels for readings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from emocx_pbx.domain import LABELS, Reading, Scores, Span
+from emocx_pbx.events.event import NewEvent
+from emocx_pbx.store.audit import AuditLog, Entry
+from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.outbox import Outbox
+from emocx_pbx.store.rows import CorrectionRow
+
+
+class Readings:
+    """Readings and spans of calls; every method is one transaction or one read."""
+
+    def __init__(self, connection: Connection, outbox: Outbox, audit: AuditLog) -> None:
+        self._connection, self._outbox, self._audit = connection, outbox, audit
+        self._sql = connection.sql
+
+    async def add(
+        self,
+        call_id: str,
+        readings: Sequence[Reading],
+        at: float | None = None,
+        events: Sequence[NewEvent] = (),
+    ) -> None:
+        """Keep readings (each once, by its times) with their events; `at` moves last_seen_at."""
+        rows = [_reading_values(call_id, reading) for reading in readings]
+        async with self._connection.transaction(durable=bool(events)) as c:
+            await self._sql.add_readings(c, rows)
+            if at is not None:
+                await self._sql.touch_call(c, call_id=call_id, at=at)
+            await self._outbox.put(c, events)
+        self._outbox.tell(events)
+
+    async def add_spans(self, call_id: str, spans: Sequence[Span]) -> None:
+        """Keep utterances of either side (each once, by side and begin)."""
+        rows = [{"call_id": call_id, "side": s.side, "t0": s.t0, "t1": s.t1} for s in spans]
+        async with self._connection.transaction(durable=False) as c:
+            await self._sql.add_spans(c, rows)
+
+    async def of_call(self, call_id: str) -> tuple[Reading, ...]:
+        """The call's readings by time."""
+        return tuple(_reading(row) for row in await self._connection.rows("readings", call_id=call_id))
+
+    async def spans(self, call_id: str) -> tuple[Span, ...]:
+        """The call's utterances of both sides by time."""
+        rows = await self._connection.rows("spans", call_id=call_id)
+        return tuple(Span(row["side"], row["t0"], row["t1"]) for row in rows)
+
+    async def correct(self, correction: CorrectionRow, noted: Entry) -> None:
+        """Keep a supervisor's label for a reading, with its line of the audit log."""
+        values = {f.name: getattr(correction, f.name) for f in fields(correction)}
+        async with self._connection.transaction() as c:
+            await self._sql.add_correction(c, **values)
+            await self._audit.write(c, noted)
+
+    async def corrections(self, since: float = -math.inf) -> list[CorrectionRow]:
+        """Supervisors' labels, oldest first."""
+        return [CorrectionRow(**dict(row)) for row in await self._connection.rows("corrections", since=since)]
+
+
+def _reading_values(call_id: str, reading: Reading) -> dict[str, Any]:
+    probabilities = zip((str(label) for label in LABELS), reading.scores.probabilities, strict=True)
+    return {
+        "call_id": call_id,
+        "t0": reading.t0,
+        "t1": reading.t1,
+        "speech_s": reading.speech_s,
+        "threshold": reading.scores.threshold,
+        "model": reading.model,
+        **dict(probabilities),
+    }
+
+
+def _reading(row: Row) -> Reading:
+    probabilities = (row["angry"], row["neutral"], row["disappointed"], row["happy"])
+    return Reading(
+        row["t0"], row["t1"], row["speech_s"], Scores(probabilities, row["threshold"]), row["model"]
+    )
