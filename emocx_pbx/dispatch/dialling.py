@@ -41,6 +41,9 @@ _TYPES: Final = {
     PhoneNumberType.SHARED_COST: ("shared_cost",),
 }
 
+#: Exchanges of North America that cost like 900 numbers, in any area; metadata take them for fixed lines.
+_NANP_PREMIUM: Final = re.compile(r"\+1[0-9]{3}976")
+
 _WORDS: Final[dict[Why, str]] = {
     "off": "nobody is called: set dialling.country or dialling.regions",
     "country": "a number without a country code can't be read: write it as +49..., or set dialling.country",
@@ -109,6 +112,8 @@ class Dialling:
         if not set(_TYPES.get(phonenumbers.number_type(number), ())) & set(self.settings.types):
             raise DiallingRefused("type")
         dialled = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+        if _NANP_PREMIUM.match(dialled):
+            raise DiallingRefused("type")
         if dialled.startswith(self._blocked) or (self._prefixes and not dialled.startswith(self._prefixes)):
             raise DiallingRefused("blocked")
         return dialled

@@ -61,6 +61,8 @@ def _refusal(request: web.Request) -> tuple[int, str, str] | None:
             return 400, "Bad request", f"{name}: given twice"
     if headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         return 415, "Unsupported media type", "Content-Encoding: bodies are taken as they are"
+    if headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+        return 400, "Bad request", "Transfer-Encoding: only chunked is taken"
     try:
         request[MEDIA] = media_of(headers.get("Content-Type", ""))
     except UnsupportedMedia as error:

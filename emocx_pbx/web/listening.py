@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from emocx_pbx.deeds.doing import Doer
 from emocx_pbx.errors import SettingsError
@@ -25,6 +27,8 @@ log = structlog.get_logger()
 #: Time for a request's line and headers to come, from the connection or the answer before; and so also
 #: the time that an idle connection is kept.
 HEADERS_S: Final = 15.0
+#: Time for a client to take some of an answer that is longer than buffers are.
+UNREAD_S: Final = 30.0
 #: Time for the handshake of TLS.
 HANDSHAKE_S: Final = 5.0
 #: Connections that the kernel keeps for us until they are taken.
@@ -48,14 +52,40 @@ READING: Final[dict[str, Any]] = {
 class Connection(web.RequestHandler):
     """One connection, which tells when it is gone."""
 
-    __slots__ = ("_on_gone",)
+    __slots__ = ("_on_gone", "_unread")
 
     def __init__(self, server: Any, on_gone: Callable[[], None]) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **READING)
         self._on_gone = on_gone
+        self._unread: asyncio.TimerHandle | None = None
+
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """What is no HTTP is the client's fault, and told to the client: no traceback for it."""
+        if isinstance(more.get("exc_info") or sys.exception(), HttpProcessingError):
+            self.log_debug(*args)
+        else:
+            super().log_exception(*args, **more)
+
+    def pause_writing(self) -> None:
+        """The client takes nothing for now; it must not hold its place, and what it asked for, for ever."""
+        super().pause_writing()
+        transport = self.transport
+        if transport is not None and self._unread is None:
+            self._unread = asyncio.get_running_loop().call_later(UNREAD_S, transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads on."""
+        super().resume_writing()
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Free its place."""
+        self._read_on()
         super().connection_lost(exc)
         self._on_gone()
 

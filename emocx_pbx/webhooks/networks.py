@@ -15,6 +15,15 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: IPv4 in the last 32 bits of IPv6: by translation (RFC 6052, 8215), or "compatible" (RFC 4291).
 _EMBEDDING: Final = tuple(ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
+#: Where IANA gives out public addresses of IPv6; beside it are site-local ones and ways of translating.
+_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+#: What `is_global` of older Pythons takes for public: protocol assignments, relays, documentation.
+_NOBODYS: Final[tuple[Network, ...]] = (
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("192.88.99.0/24"),
+    ipaddress.IPv6Network("2001::/23"),
+    ipaddress.IPv6Network("3fff::/20"),
+)
 
 
 class Networks:
@@ -29,7 +38,13 @@ class Networks:
         address = inner(ipaddress.ip_address(text))
         if any(address in network for network in self._allowed if network.version == address.version):
             return True
-        return address.is_global and not address.is_multicast
+        if isinstance(address, ipaddress.IPv6Address) and address not in _UNICAST:
+            return False
+        return (
+            address.is_global
+            and not address.is_multicast
+            and not any(address in network for network in _NOBODYS if network.version == address.version)
+        )
 
 
 def inner(address: Address) -> Address:

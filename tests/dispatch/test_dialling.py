@@ -54,6 +54,23 @@ def test_one_number_in_all_its_spellings(text: str) -> None:
         ("+1 900 555 1234", "region"),
         ("+1 876 555 1234", "region"),
         ("+881 6 123456789", "region"),
+        ("０３０１２３４５６", "unreadable"),
+        ("٠٣٠١٢٣٤٥٦", "unreadable"),
+        ("+49\u200b30123456", "unreadable"),
+        ("tel:+4930123456", "unreadable"),
+        ("030123456;phone-context=+49900", "unreadable"),
+        ("030123456x900", "unreadable"),
+        ("030123456 ext 5", "unreadable"),
+        ("0800FLOWERS", "unreadable"),
+        ("+4915112345678p123", "unreadable"),
+        ("+49151,,,1234", "unreadable"),
+        ("*21*030123456#", "unreadable"),
+        ("01011 030 123456", "nobodys"),
+        ("0137 7123456", "type"),
+        ("+979 1 23456789", "region"),
+        ("+800 1234 5678", "region"),
+        ("+49 (0)112", "emergency"),
+        ("00 49 112", "emergency"),
         ("+49 30 123456;ext=5", "unreadable"),
         ("+4930123456&PJSIP/other", "unreadable"),
         ("+4930123456\n", "unreadable"),
@@ -117,3 +134,8 @@ def test_a_number_rests_and_an_hour_has_its_limit() -> None:
             assert (refused.why, refused.wait_s > 0) == (reason, True)
     clock.now += 3600
     policy.take("+4930123456")
+
+
+@pytest.mark.parametrize("text", ["212 976 1234", "+1 (212) 976-1234", "1-900-555-1234", "900 555 1234"])
+def test_premium_exchanges_of_north_america_are_not_called(text: str) -> None:
+    assert why(text, DiallingSettings(country="US")) == "type"

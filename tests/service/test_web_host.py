@@ -275,7 +275,7 @@ async def test_a_killed_process_is_started_again_and_knows_all_again(world: Worl
     first = host.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 status, live = await world.get("/api/v1/live")

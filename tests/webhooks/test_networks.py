@@ -30,6 +30,14 @@ def test_private_addresses_inside_others_are_refused(address: str) -> None:
     assert not Networks().permits(str(ipaddress.IPv6Address((0x2002 << 112) | (number << 80))))
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["fec0::1", "::ffff:0:127.0.0.1", "5f00::1", "3fff::1", "192.0.0.8", "192.88.99.1", "2001:0:7f00:1::"],
+)
+def test_nor_are_ones_that_are_nobodys(address: str) -> None:
+    assert not Networks().permits(address)
+
+
 def test_public_ones_are_permitted() -> None:
     for address in ("8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"):
         assert Networks().permits(address)
