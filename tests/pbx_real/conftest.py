@@ -30,12 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.pbx)
             if inspect.iscoroutinefunction(getattr(item, "function", None)):
                 item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-    # The session's service taps every call once it runs, and tells of it by the same ids as another service
-    # would (docs/webhooks.md): tests with a service of their own come before.
-    places = [i for i, item in enumerate(items) if Path(__file__).parent in item.path.parents]
-    ordered = sorted((items[i] for i in places), key=lambda item: "session_service" in _fixtures(item))
-    for place, item in zip(places, ordered, strict=True):
-        items[place] = item
+    # Last of all tests: the session's event loop stands still during others', and what its service sends
+    # meanwhile would be read, and verified, minutes later. Among these, tests with a service of their own
+    # come first: the session's service taps every call, and tells of it by the same ids (docs/webhooks.md).
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    elsewhere = [item for item in items if Path(__file__).parent not in item.path.parents]
+    items[:] = [*elsewhere, *sorted(here, key=lambda item: "session_service" in _fixtures(item))]
 
 
 def _fixtures(item: pytest.Item) -> list[str]:
