@@ -205,6 +205,24 @@ async def test_a_queues_day_and_the_names_of_filters(store):
     assert (await store.views.names(since=150.0)).agents == ()
 
 
+async def test_each_stay_counts_in_the_queue_where_it_was(store):
+    stays = {
+        "c1": (Visit("a", 102.0, 107.0, "timeout"), Visit("b", 107.0, 110.0, "answered")),
+        "c2": (Visit("a", 202.0, 260.0, "key"), Visit("b", 260.0, 265.0, "abandoned")),
+    }
+    for call_id, visits in stays.items():
+        at = visits[0].entered_at
+        await store.start_call(call_id, at, None, None, "a", None, queued_at=at)
+        for number, visit in enumerate(visits):
+            await store.save_visit(call_id, number, visit)
+        await store.end_call(call_id, 300.0, "hangup", [], disposition=visits[-1].left)
+    found = [(s.queue, s.answered_at, s.abandoned) for s in await store.views.queue_calls(0.0, 1000.0)]
+    assert found == [("a", None, False), ("b", 110.0, False), ("a", None, False), ("b", None, True)]
+    second, first = await store.views.calls(CallFilter())
+    assert first.visits == ("a: timeout", "b: answered")
+    assert (second.visits, second.disposition) == (("a: key", "b: abandoned"), "abandoned")
+
+
 async def test_arms_count_each_customer_once(store):
     await tell(store, 1, customer="a", score=60.0)
     await tell(store, 2, customer="a", score=80.0)
