@@ -198,7 +198,7 @@ def table(rows: dict[str, Row]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for key, row in rows.items():
-        cells = []
+        cells: list[str] = []
         for one in zip(*(row.ways[way].figures().values() for way in WAYS), strict=True):
             percent = all(isinstance(value, float) and value <= 1 for value in one) and len(cells) in (1, 2)
             cells.append(" -> ".join(f"{100 * v:.1f} %" if percent else f"{v}" for v in one))

@@ -148,9 +148,12 @@ def echo_of(agent: FloatArray, loss_db: float, delay_s: float, path: EchoPath, r
         answer = 0.15 * rng.normal(size=n) * np.exp(-6.9 * np.arange(n) / n)
         answer[0] = 1.0
     size = agent.size + len(answer)
-    echo = np.fft.irfft(np.fft.rfft(agent, size) * np.fft.rfft(answer, size), size)[: agent.size]
+    echo: FloatArray = np.fft.irfft(np.fft.rfft(agent, size) * np.fft.rfft(answer, size), size)[
+        : agent.size
+    ].astype(np.float32)
     if path == "room":
-        echo = tilt(echo.astype(np.float32), float(rng.uniform(-9, 6)), float(rng.uniform(100, 400)))
+        echo = tilt(echo, float(rng.uniform(-9, 6)), float(rng.uniform(100, 400)))
     late = np.concatenate([np.zeros(round(delay_s * SAMPLE_RATE)), echo])[: agent.size]
     gain = 10 ** (-loss_db / 20) * np.sqrt(np.mean(agent**2) / (np.mean(late**2) + 1e-12))
-    return (gain * late).astype(np.float32)
+    returned: FloatArray = (gain * late).astype(np.float32)
+    return returned

@@ -167,7 +167,7 @@ def measure(likeliest: Likeliest, margin: float | None, data: Path, split: str, 
 
 def share(values: Any) -> float:
     listed = list(values)
-    return round(sum(listed) / max(1, len(listed)), 4)
+    return round(float(sum(listed)) / max(1, len(listed)), 4)
 
 
 def main() -> None:
@@ -183,7 +183,10 @@ def main() -> None:
     before, started = memory_mb(), time.perf_counter()
     likeliest = others(args.other) if args.other else LanguageDetector().likeliest
     likeliest("Where is my parcel, please?")
-    loaded = {"detector": args.other or "py3langid", "load_s": round(time.perf_counter() - started, 2)}
+    loaded: dict[str, Any] = {
+        "detector": args.other or "py3langid",
+        "load_s": round(time.perf_counter() - started, 2),
+    }
     result = loaded | measure(likeliest, None if args.other else MARGIN, args.data, args.split, args.most)
     result["memory_mb"] = round(memory_mb() - before)
     if args.json:

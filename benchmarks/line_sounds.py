@@ -52,8 +52,9 @@ def line_sounds(seed: int = 1) -> Iterator[tuple[str, FloatArray]]:
 
 def _tone(hz: tuple[float, ...], seconds: float) -> FloatArray:
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    waves: FloatArray = sum(np.sin(2 * np.pi * f * t) for f in hz) * np.float32(AMPLITUDE)
-    return waves.astype(np.float32)
+    waves = np.sum([np.sin(2 * np.pi * f * t) for f in hz], axis=0) * AMPLITUDE
+    tone: FloatArray = waves.astype(np.float32)
+    return tone
 
 
 def _silence(seconds: float) -> FloatArray:
@@ -75,4 +76,5 @@ def _page(rng: np.random.Generator) -> FloatArray:
     symbols = (points[0] + 1j * points[1])[np.arange(n) * 2400 // SAMPLE_RATE]
     soft = np.convolve(symbols, np.hanning(6) / 3, "same")
     carrier = np.exp(2j * np.pi * 1700 / SAMPLE_RATE * np.arange(n))
-    return (AMPLITUDE / 4 * (soft * carrier).real).astype(np.float32)
+    page: FloatArray = (AMPLITUDE / 4 * (soft * carrier).real).astype(np.float32)
+    return page

@@ -22,9 +22,19 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "web"))
 
 from chromium import chromium
-from web_site import CHEAP, PASSWORD, TEST, Site, open_site
+from web_site import CHEAP, PASSWORD, TEST, open_site
 
-from emocx_pbx.domain import Reading, Scores, Segment
+from emocx_pbx.analysis.messages import ReadingMade, TapStarted
+from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.effects import Show
+from emocx_pbx.calls.happenings import Happening
+from emocx_pbx.domain import Scores
+from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.live.board import LiveBoard
+from emocx_pbx.live.watch import watching
+from emocx_pbx.pbx.tracking.changes import AgentJoined, CallEnded, CallStarted, QueueJoined
+
+RULES = Rules(load_rubric())
 
 #: Each call's customer gives a reading so often.
 READING_S = 3.0
@@ -42,15 +52,44 @@ WATCH = """() => {
 }"""
 
 
-def _talks(site: Site, call_id: str, agent: str) -> None:
-    board, now = site.live.board, time.time()
-    board.queued(call_id, now - 60, "support")
-    board.segment_opened(Segment(call_id, 0, agent, "PJSIP/1", "support", "queue", now - 50))
+class Calls:
+    """Calls whose happenings reach the board as the journeys' do."""
 
+    def __init__(self, board: LiveBoard, chance: random.Random) -> None:
+        self._board, self._chance = board, chance
+        self._watch = watching(board, time.time)
+        self._calls: dict[str, CallState] = {}
 
-def _hears(site: Site, call_id: str, t1: float, chance: random.Random) -> None:
-    scores = Scores.of([chance.random() ** 3 for _ in range(4)], 0.4)
-    site.live.board.reading(call_id, Reading(t1 - READING_S, t1, READING_S, scores, "voice/1"))
+    def _happens(self, happening: Happening, call_id: str) -> None:
+        call = self._calls.setdefault(call_id, CallState(call_id, RULES))
+        for effect in call.take(happening, time.time()):
+            if isinstance(effect, Show):
+                self._watch(effect.told, call)
+
+    def talks(self, call_id: str, agent: str) -> None:
+        """The customer waited and talks to an agent now."""
+        now = time.time()
+        self._happens(CallStarted(call_id, now - 60, "PJSIP/c-1", "support", ""), call_id)
+        self._happens(QueueJoined(call_id, now - 60, "support", 1), call_id)
+        joined = AgentJoined(call_id, now - 50, agent, agent, "PJSIP/1", "support", "queue")
+        self._happens(joined, call_id)
+        self._happens(TapStarted(call_id, call_id, now - 50), call_id)
+
+    def hears(self, call_id: str, t1: float) -> None:
+        """A reading of the customer's speech up to `t1`, seconds of the call."""
+        scores = Scores.of([self._chance.random() ** 3 for _ in range(4)], 0.4)
+        t0, probabilities = t1 - READING_S, scores.probabilities
+        made = ReadingMade(call_id, call_id, t0, t1, READING_S, probabilities, 0.4, "voice/5")
+        self._happens(made, call_id)
+
+    def alarms(self, call_id: str) -> None:
+        """A rule fires."""
+        self._board.alert(call_id, "angry", "Signals of anger", time.time())
+
+    def ends(self, call_id: str) -> None:
+        """The customer hangs up; another call may have the id then."""
+        self._happens(CallEnded(call_id, time.time(), "hangup"), call_id)
+        del self._calls[call_id]
 
 
 async def measure(calls: int, seconds: float) -> dict[str, Any]:
@@ -60,11 +99,14 @@ async def measure(calls: int, seconds: float) -> dict[str, Any]:
         site = await open_site(Path(folder))
         try:
             await site.store.accounts.add_user("admin", "admin", None, CHEAP.hash(PASSWORD), TEST)
+            board = site.live.board
+            assert isinstance(board, LiveBoard)
+            calls_now = Calls(board, chance)
             names = ["probe", *(f"call-{n}" for n in range(calls - 1))]
             for n, name in enumerate(names):
-                _talks(site, name, f"Agent {n}")
+                calls_now.talks(name, f"Agent {n}")
                 for i in range(40):
-                    _hears(site, name, READING_S * (i + 1), chance)
+                    calls_now.hears(name, READING_S * (i + 1))
             async with chromium() as browser:
                 page = await (await browser.new_context(viewport={"width": 1280, "height": 800})).new_page()
                 await page.goto(f"{site.url}/login")
@@ -73,7 +115,7 @@ async def measure(calls: int, seconds: float) -> dict[str, Any]:
                 await page.get_by_role("button", name="Log in").click()
                 await page.locator("#talking tr").nth(calls - 1).wait_for()
                 await page.evaluate(WATCH)
-                sent = await _go_on(site, names, seconds, chance)
+                sent = await _go_on(calls_now, names, seconds, chance)
                 await asyncio.sleep(1)
                 seen = await page.evaluate("window.seen")
         finally:
@@ -95,7 +137,7 @@ async def measure(calls: int, seconds: float) -> dict[str, Any]:
     }
 
 
-async def _go_on(site: Site, names: list[str], seconds: float, chance: random.Random) -> list[float]:
+async def _go_on(calls: Calls, names: list[str], seconds: float, chance: random.Random) -> list[float]:
     """Readings of all calls, spread over time; when the probe's were sent."""
     sent: list[float] = []
     begin, step = time.monotonic(), READING_S / len(names)
@@ -103,12 +145,12 @@ async def _go_on(site: Site, names: list[str], seconds: float, chance: random.Ra
         name, t1 = names[n % len(names)], 120 + READING_S * (n // len(names) + 1)
         if name == "probe":
             sent.append(time.time())
-        _hears(site, name, t1, chance)
+        calls.hears(name, t1)
         if chance.random() < 0.003:
-            site.live.board.alert(name, "angry", "Signals of anger", time.time())
+            calls.alarms(name)
         if chance.random() < 0.01 and name != "probe":
-            site.live.board.ended(name, time.time(), "hangup")
-            _talks(site, name, f"Agent {n}")
+            calls.ends(name)
+            calls.talks(name, f"Agent {n}")
         await asyncio.sleep(max(0.0, begin + (n + 1) * step - time.monotonic()))
     return sent
 

@@ -55,7 +55,8 @@ def told(what: str, found: list[bool], false: list[bool]) -> None:
 def driven(samples: Samples) -> Samples:
     """12 dB over full scale."""
     peak = max(1, int(np.abs(samples.astype(int)).max()))
-    return np.clip(samples * (4 * 32767 / peak), -32768, 32767).astype(np.int16)
+    loud: Samples = np.clip(samples * (4 * 32767 / peak), -32768, 32767).astype(np.int16)
+    return loud
 
 
 def main() -> None:

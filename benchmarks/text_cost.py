@@ -12,6 +12,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from emocx_pbx.emotion.registry import Registry
@@ -54,10 +55,8 @@ def main() -> None:
             parser.error(f"{args.speech}: expected one channel at 8000 Hz")
         for seconds in (4, 8):
             part = samples[: seconds * rate]
-            result[f"speech-to-text, {len(part) / rate:.0f} s, ms"] = median_ms(
-                lambda part=part: transcriber.transcribe(part),
-                5,  # type: ignore[misc]
-            )
+            transcribe = partial(transcriber.transcribe, part)
+            result[f"speech-to-text, {len(part) / rate:.0f} s, ms"] = median_ms(transcribe, 5)
     if args.json:
         print(json.dumps(result))
     else:

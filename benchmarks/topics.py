@@ -66,7 +66,7 @@ def remember_vectors() -> None:
             kept[sentence] = plain(encoder, sentence)
         return kept[sentence]
 
-    sentences.SentenceEncoder._one = remembered  # type: ignore[method-assign]
+    sentences.SentenceEncoder._one = remembered  # type: ignore[assignment,method-assign]
 
 
 def main() -> None:
