@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from emocx_pbx.dispatch.dialling import Dialling
@@ -36,6 +36,15 @@ class Placing:
         """`now` is seconds of any clock that does not go back."""
         self._dialling, self._call_back, self._audit, self._now = dialling, call_back, audit, now
         self._admitted: OrderedDict[str, float] = OrderedDict()
+
+    def remember(self, placed: Iterable[tuple[str, float]]) -> None:
+        """Count calls that were placed before a restart.
+
+        Args:
+            placed: numbers in E.164 form with how many seconds ago, from the oldest on.
+        """
+        for number, seconds_ago in placed:
+            self._dialling.was_placed(number, seconds_ago)
 
     def admit(self, text: str) -> str:
         """The number to dial, in E.164 form, counted as a call that is placed now.

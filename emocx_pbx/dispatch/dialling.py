@@ -131,6 +131,11 @@ class Dialling:
         if refused := take(self.limits(number), self._now()):
             raise DiallingRefused(refused[0], math.ceil(refused[1]))
 
+    def was_placed(self, number: str, seconds_ago: float) -> None:
+        """Count a call that was placed before a restart; from the oldest on."""
+        for _, limit, key in self.limits(number):
+            limit.use(key, self._now() - seconds_ago)
+
     def _is_emergency(self, text: str) -> bool:
         """As it is written, or behind a country code."""
         digits = re.sub(r"[^0-9]", "", text)

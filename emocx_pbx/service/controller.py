@@ -300,6 +300,12 @@ class Service:
                 log.error("old calls not forgotten", key="store.purge_failed", why=str(error))
             await asyncio.sleep(min(SETTLE_AGAIN_S, max(0.0, due_at - time.monotonic())))
 
+    async def remember_call_backs(self) -> None:
+        """Let limits of dialling go on from before a restart."""
+        now, dialling = time.time(), self.settings.dialling
+        since = now - max(3600.0, dialling.number_cooldown_s)
+        self.placing.remember((number, now - at) for number, at in await self.store.callbacks(since))
+
     def calls_that_name_customers(self) -> list[str]:
         """Ids of calls that go on, whose customer's key or number is held."""
         return [call_id for call_id, call in self.journeys.calls.items() if call.customer or call.caller]

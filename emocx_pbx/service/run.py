@@ -62,6 +62,7 @@ async def serve(
         tasks = await stack.enter_async_context(Tasks(metrics.count))
         service = Service(settings, store, tasks, metrics)
         await store.in_force.put_rubric(service.rubric)
+        await service.remember_call_backs()
         loop.add_signal_handler(signal.SIGHUP, reload_all, service, read_again or (lambda: service.settings))
         sending = Sender(
             store.outbox,

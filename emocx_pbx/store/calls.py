@@ -142,6 +142,11 @@ class Calls:
         self._outbox.tell(events)
         return ended > 0
 
+    async def callbacks(self, since: float) -> list[tuple[str, float]]:
+        """Numbers that were called back since a time, and when (Unix seconds); the oldest first."""
+        rows = await self._connection.rows("callbacks_since", since=since)
+        return [(row["caller"], row["started_at"]) for row in rows]
+
     async def ended_since(self, since: float) -> list[str]:
         """Ids of the calls that ended since a time."""
         return [row["call_id"] for row in await self._connection.rows("ended_since", since=since)]

@@ -1,3 +1,8 @@
+-- name: callbacks_since(since)
+-- Customers who were called back, the oldest first.
+SELECT caller, started_at FROM call
+WHERE started_at >= :since AND callback IS NOT NULL AND caller IS NOT NULL ORDER BY started_at;
+
 -- name: start_call(call_id, at, customer_key, caller, queue, decision_id, queued_at, callback)!
 INSERT INTO call
     (call_id, started_at, customer_key, caller, queue, decision_id, queued_at, callback, last_seen_at)
