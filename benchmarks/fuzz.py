@@ -34,6 +34,7 @@ from emocx_pbx.pbx.ami.link import Link, LinkProtocol
 from emocx_pbx.pbx.audiosocket.protocol import Decoder
 from emocx_pbx.web.forms import fields_of, media_of
 from emocx_pbx.web.identity.forwarded import client_address, networks
+from emocx_pbx.web.messages import FromWeb, ToWeb
 from emocx_pbx.web.numbers import finite, whole
 from emocx_pbx.web.v1.answers import cursor_of, place_of
 from emocx_pbx.wire.link import decoded
@@ -319,7 +320,7 @@ def numbers(chance: random.Random) -> None:
 
 # What crosses between processes.
 
-_DECODERS: Final = (msgspec.msgpack.Decoder(ToWorker), msgspec.msgpack.Decoder(ToController))
+_DECODERS: Final = tuple(msgspec.msgpack.Decoder(kind) for kind in (ToWorker, ToController, FromWeb, ToWeb))
 _NAMES: Final = (
     "AnnounceTap",
     "AnnounceListen",
@@ -328,7 +329,14 @@ _NAMES: Final = (
     "TextResult",
     "ReadingMade",
     "Nothing",
+    "DoDeed",
+    "Ring",
+    "MayDial",
+    "DeedDone",
+    "BoardChanged",
 )
+#: Of deeds, and what may stand in the place of one.
+_DEEDS: Final = ("OverrideGrade", "Replay", "EraseCustomer", "AddUser", "KeepAnswer", "Nothing")
 
 
 def messages(chance: random.Random) -> None:
@@ -345,6 +353,11 @@ def messages(chance: random.Random) -> None:
         {},
     ]
     body: dict[str, Any] = {"type": chance.choice(_NAMES)}
+    if chance.random() < 0.5:
+        fields = ("call_id", "segment", "score", "reason", "which", "customer", "number", "name", "body")
+        deed = {name: chance.choice(values) for name in fields if chance.random() < 0.7}
+        body["deed"] = chance.choice((deed | {"type": chance.choice(_DEEDS)}, *values))
+        body["by"] = chance.choice(({"name": "ann", "address": ""}, {"name": 1}, *values))
     for name in (
         "uuid",
         "call_id",

@@ -172,7 +172,10 @@ class LiveBoard:
         return self._calls.setdefault(call.call_id, HeldCall(call))
 
     def _tell(self, held: HeldCall) -> None:
-        self._add(held, held.told())
+        told = held.told()
+        if held.shown is not None and held.shown.customer and not told.customer:
+            self._changes.clear()  # erased: who comes back begins anew, and not by what named the customer
+        self._add(held, told)
 
     def _add(self, held: HeldCall, data: ChangeData) -> None:
         held.shown = held.told()

@@ -81,6 +81,9 @@ class Mirror:
     def _apply(self, body: ChangeData, there: Present) -> None:
         match body:
             case LiveCall():
+                known = self._calls.get(body.call_id)
+                if known is not None and known[0].customer and not body.customer:
+                    self._changes.clear()  # as the board does
                 self._calls[body.call_id] = body, there
             case EndedCall():
                 self._calls.pop(body.call_id, None)

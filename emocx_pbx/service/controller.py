@@ -304,7 +304,7 @@ class Service:
         """Let limits of dialling go on from before a restart."""
         now, dialling = time.time(), self.settings.dialling
         since = now - max(3600.0, dialling.number_cooldown_s)
-        self.placing.remember((number, now - at) for number, at in await self.store.callbacks(since))
+        self.placing.remember((number, now - at) for number, at in await self.store.calls.callbacks(since))
 
     def calls_that_name_customers(self) -> list[str]:
         """Ids of calls that go on, whose customer's key or number is held."""

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from live_helpers import ANGRY, HAPPY, Told
 
+from emocx_pbx.calls.happenings import CustomerErased
 from emocx_pbx.live.mirror import Mirror
 
 STEPS = st.lists(
@@ -66,3 +67,17 @@ def test_a_mirror_shows_what_its_board_shows(
     assert mirror.since(begun) == board.since(begun)
     if begun:
         assert mirror.since(begun - 1) is None  # before its time: such a watcher begins anew
+
+
+def test_an_erased_customer_is_in_no_change_that_is_kept() -> None:
+    told, mirror = Told(), Mirror()
+    told.board.on_change = lambda c: mirror.take(c.number, c.kind, c.present, c.data)
+    told.decided()
+    told.waits()
+    assert any(b"crm-1" in change.data for change in told.board.since(0) or ())
+    number = mirror.number
+    told.happens(CustomerErased("1.1"))
+    for kept in (told.board, mirror):
+        assert kept.since(0) is None and kept.since(number) is not None
+        assert not any(b"crm-1" in change.data for change in kept.since(number) or ())
+        assert [call.customer for call in kept.snapshot(200.0).calls] == [None]
