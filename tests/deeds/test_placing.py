@@ -72,8 +72,8 @@ async def test_the_same_number_is_not_called_again_at_once_by_any_door(world: Wo
 
 
 async def test_limits_go_on_after_a_restart(world: World) -> None:
-    await world.store.calls.start_call("c1", 900.0, None, BERLIN, "care", None, callback="dialling")
-    await world.store.calls.start_call("c2", 950.0, None, "+4930999999", "care", None)
+    await world.store.calls.start("c1", 900.0, None, BERLIN, "care", None, callback="dialling")
+    await world.store.calls.start("c2", 950.0, None, "+4930999999", "care", None)
     world.placing.remember((number, 1000.0 - at) for number, at in await world.store.calls.callbacks(500.0))
     with pytest.raises(DiallingRefused, match="number_cooldown_s"):
         world.placing.admit(BERLIN)
