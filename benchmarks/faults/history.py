@@ -110,3 +110,5 @@ class History:
     measures: Measures
     problems: tuple[str, ...] = ()
     """Why this run can't be trusted, such as a truth that lost its own connection."""
+    stalls: tuple[tuple[float, float], ...] = ()
+    """When the machine itself stood still (Unix seconds), and for how many seconds."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import time
 from typing import Final
 
 from benchmarks.faults.callers import Callers
@@ -22,6 +23,8 @@ QUERIES: Final = (
 OPTED_OUT: Final = 0.05
 AGENT_ENDS: Final = 0.3
 AGAIN_S: Final = 0.5
+#: Whoever comes so late was held up by the machine, as everything else on it was.
+STALL_S: Final = 1.0
 
 
 class Load:
@@ -33,6 +36,8 @@ class Load:
         self._truth, self._rate, self._chance = truth, rate, chance
         self._shortest_s, self._longest_s = shortest_s, longest_s
         self._stopping = asyncio.Event()
+        self.stalls: list[tuple[float, float]] = []
+        """When the machine stood still (Unix seconds), and how long."""
 
     def stop(self) -> None:
         """No new calls."""
@@ -51,7 +56,8 @@ class Load:
                         await self._stopping.wait()
                     return
                 except TimeoutError:
-                    continue
+                    if (late := loop.time() - due) > STALL_S:
+                        self.stalls.append((time.time() - late, late))
 
     async def _call(self, number: int, chance: random.Random) -> None:
         call_id = f"caller-{number}"

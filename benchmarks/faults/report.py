@@ -31,6 +31,7 @@ def as_json(history: History, verdict: Verdict, conditions: dict[str, Any]) -> d
         "findings": [asdict(finding) for finding in verdict.findings],
         "windows": [asdict(window) for window in history.windows],
         "measures": asdict(history.measures),
+        "stalls": history.stalls,
         "talks": sum(len(caller.talks) for caller in history.callers),
         "events": len({delivery.event_id for delivery in history.deliveries if delivery.accepted}),
         "deliveries": len(history.deliveries),
@@ -72,6 +73,10 @@ def details(history: History, verdict: Verdict, most: int = 40) -> list[str]:
                 f"workers {usage.workers_mib:.0f} MiB, {usage.workers_fds} descriptors; "
                 f"web {usage.web_mib:.0f} MiB, {usage.web_fds} descriptors"
             )
+    came = {caller.call_id: caller.arrived for caller in history.callers}
+    for at, stood_s in history.stalls:
+        held = [c for c, arrived in came.items() if at - 2.0 <= arrived <= at + stood_s]
+        lines.append(f"the machine stood still for {stood_s:.1f} s; then came: {' '.join(held) or 'nobody'}")
     for finding in verdict.findings[:most]:
         lived = f" [{'; '.join(finding.faults)}]" if finding.faults else ""
         lines.append(f"{KINDS[finding.kind]}: {finding.subject}: {finding.what}{lived}")

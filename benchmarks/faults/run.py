@@ -170,6 +170,7 @@ async def _observe(
         processes_left=tuple(processes_left),
         measures=Measures(idle, warm, late, end),
         problems=tuple(world.truth.problems),
+        stalls=tuple(load.stalls),
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.faults.__main__ import HISTORY, main
 from benchmarks.faults.history import Caller, History, Measures, Talk, Told, Usage, Window
 from benchmarks.faults.judge import KINDS, Finding, judge
+from benchmarks.faults.report import details
 
 USAGE = Usage(
     controller_mib=60.0, workers_mib=100.0, web_mib=90.0, controller_fds=20, workers_fds=12, web_fds=9
@@ -269,6 +270,14 @@ def test_the_exit_status_says_whether_all_was_kept(
         assert [row["fault"] for row in told["rows"]] == ["none", "link-cut"]
     monkeypatch.setattr(sys, "argv", ["faults", "--judge", str(tmp_path)])
     assert main() == status
+
+
+def test_when_the_machine_stood_still_is_said_and_excuses_nothing() -> None:
+    held_up = history(deliveries=(), stalls=((0.0, 1e12),))
+    lines = details(held_up, judge(held_up))
+    (said,) = [line for line in lines if line.startswith("the machine stood still")]
+    assert all(caller.call_id in said for caller in held_up.callers)
+    assert not judge(held_up).kept
 
 
 def test_an_unknown_fault_ends_with_2(

@@ -6,12 +6,16 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from pbx_stubs import AmiProbe, call_in, hang_up
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.lab.receiver import Received, Receiver
 from emocx_pbx.lab.service import Hook, ServiceProcess
+
+# Two starts of the service each, which a busy machine takes its time for.
+pytestmark = pytest.mark.timeout(300)
 
 #: Without models these tests are quick; readings are not what they are about.
 NO_MODELS = {"analysis": {"speech_model": "off", "text_model": "off", "transcriber": "off"}}
@@ -53,7 +57,7 @@ async def test_kill_in_the_middle_of_a_call_and_of_a_delivery(
         # The call went on, and is tapped again.
         await probe.event("ChanSpyStart", after=before, SpyeeUniqueid=customer.uniqueid)
         await hang_up(probe, customer)
-        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 30)
+        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 60)
     types = [e.type for e in told(crm, customer.uniqueid)]
     assert types == ["query.routed", "call.started", "call.graded", "call.ended"]
 
@@ -67,7 +71,7 @@ async def test_a_call_that_ended_while_the_service_was_dead(
         await service.kill()
         await hang_up(probe, customer)
         await service.start()
-        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 20)
+        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 60)
     events = told(crm, customer.uniqueid)
     assert [e.type for e in events][-2:] == ["call.graded", "call.ended"]
     assert events[-1].data["reason"] == "lost"
@@ -85,7 +89,7 @@ async def test_an_orderly_restart_keeps_the_call(
         await probe.event("ChanSpyStart", after=before, SpyeeUniqueid=customer.uniqueid)
         assert not crm.of("call.ended", customer.uniqueid)
         await hang_up(probe, customer)
-        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 20)
+        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 60)
     assert told(crm, customer.uniqueid)[-1].data["reason"] == "hangup"
 
 
@@ -96,6 +100,6 @@ async def test_who_opted_out_is_neither_tapped_nor_graded(
         customer = await call_in(probe, "route", {"EMOCX_QUERY": "hello", "EMOCX_OPTOUT": "1"})
         await probe.event("BridgeEnter", Uniqueid=customer.uniqueid)
         await hang_up(probe, customer)
-        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 20)
+        await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 60)
     assert not crm.of("call.graded", customer.uniqueid)
     assert not any(event.get("Event") == "ChanSpyStart" for _, event in probe.events)
