@@ -40,7 +40,7 @@ class Site:
         ledger = Ledger(self._nothing, lambda up, why: None, lambda *what: None)
         hands = Hands(*[lambda what: None] * 4)
         self.journeys = Journeys(Rules(load_rubric()), ledger, hands, lambda: 100.0, lambda *what: None)
-        store: Any = SimpleNamespace(ended_since=self._none, open_calls=self._none)
+        store: Any = SimpleNamespace(calls=SimpleNamespace(ended_since=self._none, open=self._none))
         self.recovery = Recovery(self, store, self.tracker, self.journeys, self._nothing, lambda: 100.0)
 
     async def _nothing(self, what: object) -> None:

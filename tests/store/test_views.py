@@ -212,10 +212,10 @@ async def test_each_stay_counts_in_the_queue_where_it_was(store):
     }
     for call_id, visits in stays.items():
         at = visits[0].entered_at
-        await store.start_call(call_id, at, None, None, "a", None, queued_at=at)
+        await store.calls.start(call_id, at, None, None, "a", None, queued_at=at)
         for number, visit in enumerate(visits):
-            await store.save_visit(call_id, number, visit)
-        await store.end_call(call_id, 300.0, "hangup", [], disposition=visits[-1].left)
+            await store.calls.save_visit(call_id, number, visit)
+        await store.calls.end(call_id, 300.0, "hangup", [], disposition=visits[-1].left)
     found = [(s.queue, s.answered_at, s.abandoned) for s in await store.views.queue_calls(0.0, 1000.0)]
     assert found == [("a", None, False), ("b", 110.0, False), ("a", None, False), ("b", None, True)]
     second, first = await store.views.calls(CallFilter())
