@@ -56,7 +56,6 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     config = msgspec.json.decode(sys.stdin.buffer.read(), type=WebConfig)
     configure(config.settings.log)
-    os.nice(NICE)
     return asyncio.run(_main(options.fd, config))
 
 
@@ -111,6 +110,7 @@ async def _serve(settings: Settings, life: str, controller: Controller, running:
         door = await listen(create_app(parts), settings, store.accounts, controller, raise_descriptor_limit())
         stack.push_async_callback(door.stop)
         controller.tell(Listening(door.port))
+        os.nice(NICE)  # only now: a busy machine must not keep it from starting
         log.info("web up", key="web.up", http=door.port)
         beside = [
             asyncio.create_task(_report(controller, tally, live), name="report"),

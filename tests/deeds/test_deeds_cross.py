@@ -23,7 +23,12 @@ ALL = get_args(deeds.AnyDeed)
 DECODER = msgspec.msgpack.Decoder(m.FromWeb)
 BY = Actor("ann", "127.0.0.1")
 #: MessagePack has no greater numbers.
-WHOLE = {int: st.integers(-(2**63), 2**63 - 1), int | None: st.none() | st.integers(0, 2**63 - 1)}
+NUMBERS = st.integers(-(2**63), 2**63 - 1)
+WHOLE = {
+    int: NUMBERS,
+    int | None: st.none() | NUMBERS,
+    dict[str, str | int]: st.dictionaries(st.text(), st.text() | NUMBERS),
+}
 
 
 def some(kind: type[Any]) -> st.SearchStrategy[Any]:

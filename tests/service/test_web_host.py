@@ -177,7 +177,7 @@ class World:
                         return
                 except aiohttp.ClientError:
                     pass
-                await asyncio.sleep(0.05)  # its successor starts at a lower priority
+                await asyncio.sleep(0.05)
 
     async def ask(self, text: str) -> tuple[int, Any]:
         url = f"http://127.0.0.1:{await self.listening}/api/v1/queries"
@@ -244,7 +244,7 @@ async def test_settings_that_the_controller_took_over_hold_on_the_pages(world: W
                 assert (await world.get("/chat"))[0] == 404  # its successor begins with them
                 break
             except aiohttp.ClientError:
-                await asyncio.sleep(0.05)  # its successor starts at a lower priority
+                await asyncio.sleep(0.05)
 
 
 async def test_metrics_tell_how_things_stand_on_both_sides(world: World, host: WebHost) -> None:
@@ -281,7 +281,7 @@ async def test_a_killed_process_is_started_again_and_knows_all_again(world: Worl
                 status, live = await world.get("/api/v1/live")
                 break
             except aiohttp.ClientError:
-                await asyncio.sleep(0.05)  # its successor starts at a lower priority
+                await asyncio.sleep(0.05)
     assert host.pid != first and status == 200
     assert [call["call_id"] for call in msgspec.json.decode(live)["calls"]] == ["1.1"]
     assert world.metrics.value("web_restarts") == 1

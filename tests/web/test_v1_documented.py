@@ -87,7 +87,7 @@ async def test_a_store_that_takes_nothing_now_is_503(site: Site, monkeypatch: py
     async def full(*args: Any, **more: Any) -> None:
         raise StoreUnavailable("disk full")
 
-    monkeypatch.setattr(site.store, "replay", full)
+    monkeypatch.setattr(site.store.outbox, "replay", full)
     await (await client_of(site)).post("/deliveries/replay", {"failed": True}, 503)
 
 
