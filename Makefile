@@ -38,7 +38,7 @@ wheel: $(VENV)/.serve ## the wheel in dist/
 	packaging/wheel.sh
 
 test-packages: $(VENV)/.train ## packages in booted Debians, images by the compose file, wheel; prints sizes and times
-	$(BIN)/python -m pytest packaging/tests -o pythonpath=packaging/tests --timeout 1200 -s
+	$(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests/store" --timeout 1200 -s
 
 format: $(VENV)/.train
 	$(BIN)/ruff check --fix

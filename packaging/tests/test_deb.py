@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, printed
+from earlier_store import EARLIER, lost, write_earlier
 from machine import Machine
 
 from emocx_pbx.demo.run import QUERIES
 from emocx_pbx.lab.asterisk import PrivateAsterisk, free_port
 from emocx_pbx.lab.sip import CallPlan, SippCustomers
-from emocx_pbx.store.migrate import migrations, statements
 
 UNIT = "emocx-pbx.service"
 #: A machine that is thrown away need not wait for its disk.
@@ -99,35 +97,29 @@ async def graded(machine: Machine, pbx: PrivateAsterisk, customer: Path, number:
     raise AssertionError(f"no grade: {machine.run('journalctl', '-u', UNIT, '-n', '40', '--no-pager')}")
 
 
-def old_database(path: Path) -> None:
-    """What the first version left: a call, its grade, an event, and its delivery under way."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        for statement in statements(migrations()[0].path.read_text(encoding="utf-8")):
-            connection.execute(statement)
-        connection.execute("PRAGMA user_version = 1")
-        at = time.time() - 3600
-        connection.execute(
-            "INSERT INTO call (call_id, started_at, ended_at, end_reason, queue, last_seen_at) "
-            "VALUES ('old-1', ?, ?, 'hangup', 'support', ?)", (at, at + 60, at + 60)
-        )  # fmt: skip
-        connection.execute(
-            "INSERT INTO segment VALUES ('old-1', 0, 'Ada', 'PJSIP/ada', 'support', 'queue', ?, ?, 'hangup')",
-            (at, at + 60),
-        )
-        body = json.dumps({"score": 71.0, "letter": "C"})
-        connection.execute(
-            "INSERT INTO grade VALUES ('old-1', 0, 0, 'auto', ?, 'emocx-pbx', '', 71.0, 'C', 'v1', ?)",
-            (at, body),
-        )
-        connection.execute(
-            "INSERT INTO event VALUES ('evt_1', 'old-1', 'old-1', 'call.ended', 1, ?, '{}', 0)", (at,)
-        )
-        connection.execute(
-            "INSERT INTO delivery (event_id, endpoint, stream, sequence, next_at) "
-            "VALUES ('evt_1', 'crm', 'old-1', 1, ?)",
-            (at,),
-        )
+#: Opens databases as the service does at its start.
+OPEN = """
+import asyncio, sys
+from emocx_pbx.store.database import Store
+async def main():
+    for path in sys.argv[1:]:
+        await (await Store.open(path)).close()
+asyncio.run(main())
+"""
+
+
+def upgrade_all(machine: Machine) -> None:
+    """The installed program, as its user, brings a database of every earlier version to its own."""
+    folder = f"{Path(STORE).parent}/earlier"
+    machine.run("mkdir", folder)
+    paths = {version: f"{folder}/{version}.db" for version in EARLIER}
+    for version, path in paths.items():
+        write_earlier(machine.root / path.lstrip("/"), version)
+    machine.run("chown", "-R", "emocx:emocx", folder)
+    as_user = ("setpriv", "--reuid=emocx", "--regid=emocx", "--clear-groups")
+    machine.run(*as_user, "/opt/emocx-pbx/bin/python", "-c", OPEN, *paths.values())
+    missing = {v: lost(machine.root / path.lstrip("/"), v) for v, path in paths.items()}
+    assert not any(missing.values()), missing
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -203,7 +195,7 @@ async def test_from_a_bare_tree_to_a_graded_call_and_back(
 
     # Upgraded from the first version's database: calls, grades and deliveries are kept, a copy is made.
     machine.run("rm", STORE)
-    old_database(machine.root / STORE.lstrip("/"))
+    write_earlier(machine.root / STORE.lstrip("/"), 1)
     machine.run("chown", "emocx:emocx", STORE)
     assert "older program" in machine.run("emocx-pbx", "calls", "list", check=False)
     machine.run("systemctl", "start", UNIT)
@@ -211,11 +203,9 @@ async def test_from_a_bare_tree_to_a_graded_call_and_back(
     machine.run(*APT, "install", "-y", "--reinstall", "/root/emocx-pbx.deb", timeout=300)
     await ready(http)
     assert machine.show(UNIT)["ActiveState"] == "active"
-    with closing(sqlite3.connect(f"file:{machine.root}{STORE}?mode=ro", uri=True)) as connection:
-        assert connection.execute("SELECT score FROM grade").fetchall() == [(71.0,)]
-        assert connection.execute("SELECT call_id FROM call").fetchall() == [("old-1",)]
-        assert connection.execute("SELECT state FROM delivery").fetchall() == [("pending",)]
+    assert lost(machine.root / STORE.lstrip("/"), 1) == []
     assert (machine.root / f"{STORE.lstrip('/')}.schema-1").exists()
+    upgrade_all(machine)
 
     # Removed: stopped and forgotten by systemd, nothing lost; a purge takes the rest.
     machine.run(*APT, "remove", "-y", "emocx-pbx")

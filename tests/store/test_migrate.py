@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import aiosqlite
 import pytest
+from earlier_store import EARLIER, lost, write_earlier
 
 from emocx_pbx.errors import StoreError
+from emocx_pbx.store.database import Store
+from emocx_pbx.store.list_rows import CallFilter, DeliveryFilter, GradeFilter
 from emocx_pbx.store.migrate import migrate, migrations, statements
 
 
@@ -54,3 +57,21 @@ def test_statements_are_cut_where_sqlite_says():
     assert len(statements(script)) == 2
     with pytest.raises(StoreError, match="unfinished"):
         statements("CREATE TABLE a (x)")
+
+
+@pytest.mark.parametrize("version", EARLIER)
+async def test_a_database_of_every_earlier_version_keeps_all_it_has(tmp_path, version):
+    path = tmp_path / "emocx.db"
+    write_earlier(path, version)
+    store = await Store.open(path)
+    try:
+        calls = await store.views.calls(CallFilter())
+        assert [c.letters for c in calls] == [("C",)] * (1 if version == 1 else 2)
+        assert [c.agents for c in calls] == [("Ada",)] * len(calls)
+        assert len(await store.views.grades(GradeFilter())) == len(calls)
+        assert len(await store.views.deliveries(DeliveryFilter(state="pending"))) == len(calls)
+        assert len(await store.views.calls(CallFilter(), team=frozenset({"support"}))) == len(calls)
+    finally:
+        await store.close()
+    assert lost(path, version) == []
+    assert (tmp_path / f"emocx.db.schema-{version}").exists()
