@@ -9,8 +9,12 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.serve asterisk ## one real call on a private Asterisk; RECORDING=file.wav plays your own
 	$(BIN)/emocx-pbx demo --once $(if $(RECORDING),--recording $(RECORDING))
 
-test: lint asterisk browser node ## ruff, mypy, import contracts and all tests, the real Asterisk's included
+TRY_PACKAGES = $(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests/store" --timeout 1200 -s
+
+test: lint asterisk browser node ## ruff, mypy, import contracts and all tests, the real Asterisk's and a package's included
 	$(BIN)/python -m pytest
+	-scripts/install-package-tools.sh boot
+	EMOCX_TEST_PACKAGES=quick $(TRY_PACKAGES)
 
 # Tests that are type-checked as strictly as the package; the others are on their way.
 TYPED = tests/test_*.py tests/events tests/routing scripts/site.py
@@ -23,9 +27,7 @@ lint: $(VENV)/.train
 	$(BIN)/lint-imports --no-cache
 
 package-tools: ## what the packages are built and tried with (Debian 12 or newer, root)
-	apt-get -qq update
-	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends debootstrap debian-archive-keyring \
-	    systemd-container buildah podman runc containernetworking-plugins netavark sip-tester >/dev/null
+	scripts/install-package-tools.sh all
 
 deb: ## packages for Debian 12 and 13 in dist/ (root)
 	packaging/deb/build.sh bookworm
@@ -38,7 +40,7 @@ wheel: $(VENV)/.serve ## the wheel in dist/
 	packaging/wheel.sh
 
 test-packages: $(VENV)/.train ## packages in booted Debians, images by the compose file, wheel; prints sizes and times
-	$(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests/store" --timeout 1200 -s
+	$(TRY_PACKAGES)
 
 format: $(VENV)/.train
 	$(BIN)/ruff check --fix

@@ -15,6 +15,10 @@ from typing import Any
 BOOT_S = 60.0
 
 
+class NotBooted(Exception):
+    """systemd-nspawn, or the systemd in it, gave up."""
+
+
 class Machine:
     """One machine; its tree is an overlay on the cached one, thrown away at the end. Shares the network."""
 
@@ -67,7 +71,7 @@ class Machine:
                 if state.strip() in {"running", "degraded"}:
                     return
             time.sleep(0.2)
-        raise RuntimeError(f"systemd did not boot: {(self._folder / 'console').read_text()[-2000:]}")
+        raise NotBooted(f"systemd did not boot: {(self._folder / 'console').read_text()[-2000:]}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -28,7 +28,7 @@ events_logger = "file"
 
 
 @pytest.fixture(scope="module")
-def images(figures: Callable[[str, str], None]) -> None:
+def images(machines: None, figures: Callable[[str, str], None]) -> None:
     """Both, as packaging/images.sh makes them."""
     began = time.monotonic()
     printed("packaging/images.sh")
