@@ -18,8 +18,8 @@ from emocx_pbx.settings.settings import Settings
 DEADLINE_S = 90.0
 
 
-async def findings_of(settings: Settings, deadline_s: float = DEADLINE_S) -> list[Finding]:
-    """Run the check beside us.
+async def findings_of(settings: Settings, tap: bool = True, deadline_s: float = DEADLINE_S) -> list[Finding]:
+    """Run the check beside us; `tap`: with a tapped test call.
 
     Raises:
         PeerUnavailable: it did not end in time, or without an answer.
@@ -28,6 +28,7 @@ async def findings_of(settings: Settings, deadline_s: float = DEADLINE_S) -> lis
         sys.executable,
         "-m",
         __name__,
+        *([] if tap else ["--no-tap"]),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -58,7 +59,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=Settings)
     try:
-        findings = asyncio.run(check(settings))
+        findings = asyncio.run(check(settings, "--no-tap" not in sys.argv))
     except EmocxError as error:
         findings = [Finding("fail", "settings", str(error), "correct the settings")]
     sys.stdout.buffer.write(msgspec.json.encode(findings))

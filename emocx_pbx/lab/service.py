@@ -59,7 +59,7 @@ class ServiceProcess:
             "asterisk": {"port": pbx.ami_port, "secret": pbx.secret},
             "agi": {"port": self.agi_port},
             "analysis": {"base_port": 0},
-            "http": {"port": self.http_port, "open_to_this_machine": True},
+            "http": {"port": self.http_port, "open_to_this_machine": True, "check_minutes": 0},
             "store": {"path": "emocx.db"},
             "routing": {"policy": str(policy)},
             "dialling": {"country": "DE"},

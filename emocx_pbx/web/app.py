@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Literal
 
@@ -14,7 +13,7 @@ from emocx_pbx.deeds.logins import Note, RefusedLogins
 from emocx_pbx.errors import PeerUnavailable, StoreError
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.web import admin, assets, chat, pages
-from emocx_pbx.web.admin.check import LAST, LastCheck
+from emocx_pbx.web.doctor import DOCTOR, Doctor
 from emocx_pbx.web.guards import MAX_BODY, bounded
 from emocx_pbx.web.identity import account
 from emocx_pbx.web.identity.account import PASSWORDS
@@ -62,7 +61,7 @@ def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Applicat
     app[REFUSED_TOKENS] = RefusedLogins(_noting(parts, "token.refused"), parts.clock, "(unknown token)")
     app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)
     app[FEEDS] = Feeds(parts)
-    app[LAST] = LastCheck(asyncio.Lock())
+    app[DOCTOR] = Doctor(lambda: parts.settings, parts.clock)
     app.on_response_prepare.append(secure_headers)
     app.on_response_prepare.append(rate_headers)
     for routes in AREAS:

@@ -32,6 +32,7 @@ from emocx_pbx.settings.binding import cannot_listen
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
+from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.listening import listen
 from emocx_pbx.web.messages import CannotListen, Listening, ToWeb, WebConfig
 from emocx_pbx.web.parts import Parts
@@ -107,7 +108,8 @@ async def _serve(settings: Settings, life: str, controller: Controller, running:
         parts = _parts(lambda: current[0], store, controller, live, tally)
         controller.on_moved = parts.chat.watch
         controller.on_settings = lambda new: _take_over(new, current, store, parts.chat)
-        door = await listen(create_app(parts), settings, store.accounts, controller, raise_descriptor_limit())
+        app = create_app(parts)
+        door = await listen(app, settings, store.accounts, controller, raise_descriptor_limit())
         stack.push_async_callback(door.stop)
         controller.tell(Listening(door.port))
         os.nice(NICE)  # only now: a busy machine must not keep it from starting
@@ -115,6 +117,7 @@ async def _serve(settings: Settings, life: str, controller: Controller, running:
         beside = [
             asyncio.create_task(_report(controller, tally, live), name="report"),
             asyncio.create_task(_reread_receivers(store, stale), name="receivers"),
+            asyncio.create_task(app[DOCTOR].keep_looking(), name="doctor"),
         ]
         try:
             await asyncio.wait([running, *beside], return_when=asyncio.FIRST_COMPLETED)

@@ -16,7 +16,7 @@ from emocx_pbx.check.finding import Finding
 from emocx_pbx.deeds.users import new_link
 from emocx_pbx.domain import Decision
 from emocx_pbx.settings.settings import RoutingSettings, Settings, WebhookSettings
-from emocx_pbx.web.admin.check import LAST
+from emocx_pbx.web.doctor import DOCTOR
 
 SECRET = "whsec_" + "A" * 44
 POLICY = '[[rules]]\nname = "a"\nemotion = ["angry"]\nqueue = "vip"\n'
@@ -80,8 +80,8 @@ async def something_to_see(site: Site) -> None:
         await site.store.outbox.add_event("call.started", f"c{n}", {}, now - n)
     for delivery in await site.store.outbox.deliveries("crm"):
         await site.store.outbox.gave_up(delivery.delivery_id, now, 500, "HTTP 500; 10 attempts")
-    site.app[LAST].at = now
-    site.app[LAST].findings = (
+    site.app[DOCTOR].at = now
+    site.app[DOCTOR].findings = (
         Finding("ok", "disk", "20 GB free"),
         Finding("fail", "asterisk", "no login at 127.0.0.1:5038", "compare the secret"),
         Finding("warn", "policy", "monitor mode", "set routing.mode"),

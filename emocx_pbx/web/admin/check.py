@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-
 from aiohttp import web
 
-from emocx_pbx.check.finding import Finding
-from emocx_pbx.check.process import findings_of
 from emocx_pbx.web.admin.shared import page
+from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.identity.access import allow
-from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
-
-
-@dataclass(slots=True)
-class LastCheck:
-    """What the check last found; one runs at a time."""
-
-    running: asyncio.Lock
-    at: float | None = None
-    findings: tuple[Finding, ...] = ()
-
-
-LAST: web.AppKey[LastCheck] = web.AppKey("last_check", LastCheck)
 
 
 @allow("admin")
 async def check(request: web.Request) -> web.StreamResponse:
     """What the check last found, and a button to run it."""
-    last = request.app[LAST]
+    last = request.app[DOCTOR]
     levels = {level: sum(f.level == level for f in last.findings) for level in ("fail", "warn", "ok")}
     order = {"fail": 0, "warn": 1, "ok": 2}
     findings = sorted(last.findings, key=lambda f: order[f.level])
@@ -40,12 +23,7 @@ async def check(request: web.Request) -> web.StreamResponse:
 @allow("admin")
 async def run(request: web.Request) -> web.StreamResponse:
     """Run it; who asks meanwhile gets the same answer."""
-    last, parts = request.app[LAST], parts_of(request)
-    waited = last.running.locked()
-    async with last.running:
-        if not waited:
-            last.findings = tuple(await findings_of(parts.settings))
-            last.at = parts.clock()
+    await request.app[DOCTOR].look()
     return see_other("/admin/check")
 
 

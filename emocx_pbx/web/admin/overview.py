@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from emocx_pbx.web.admin.shared import page
+from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.parts import parts_of
 
@@ -20,7 +21,8 @@ async def overview(request: web.Request) -> web.StreamResponse:
         pending=sum(n for (_, state), n in counts.items() if state == "pending"),
         failed=sum(n for (_, state), n in counts.items() if state == "failed"),
         users=await parts.store.accounts.users(), settings=settings,
-        changes=await parts.store.audit.rows(limit=8),
+        changes=await parts.store.audit.rows(limit=8), findings=request.app[DOCTOR].amiss(),
+        checked_at=request.app[DOCTOR].at,
     )  # fmt: skip
 
 

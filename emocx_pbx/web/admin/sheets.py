@@ -10,8 +10,8 @@ from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.settings.receiver_url import shown_url
 from emocx_pbx.store.list_rows import DeliveryFilter, Place
 from emocx_pbx.store.rows import DeliveryRow
-from emocx_pbx.web.admin.check import LAST
 from emocx_pbx.web.admin.models import listed
+from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.shown.receiver_path import receiver_name
@@ -86,7 +86,7 @@ async def models(request: web.Request) -> web.StreamResponse:
 @allow("admin")
 async def check(request: web.Request) -> web.StreamResponse:
     """What the check last found."""
-    rows = [(f.level, f.topic, f.what, f.remedy) for f in request.app[LAST].findings]
+    rows = [(f.level, f.topic, f.what, f.remedy) for f in request.app[DOCTOR].findings]
     return short_csv(request, "check.csv", ("level", "topic", "what", "remedy"), rows)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
+from emocx_pbx.check.finding import Finding
 from emocx_pbx.domain import Decision, Grade, Segment, Span, Visit
 from emocx_pbx.routing.benefit import Comparison
 from emocx_pbx.routing.decision import RuleOutcome
@@ -277,6 +279,10 @@ class HealthAnswer(msgspec.Struct, frozen=True):
 
     ready: bool
     components: dict[str, ComponentItem]
+    checked_at: float | None
+    """When the check last looked; null: not yet."""
+    findings: Sequence[Finding]
+    """What it found amiss, each with its remedy; the worst first."""
 
 
 class ReadyAnswer(msgspec.Struct, frozen=True):
@@ -285,6 +291,9 @@ class ReadyAnswer(msgspec.Struct, frozen=True):
     ready: bool
     components: dict[str, ComponentItem] | msgspec.UnsetType = msgspec.UNSET
     """For this machine, or with the scope metrics:read."""
+    checked_at: float | msgspec.UnsetType | None = msgspec.UNSET
+    findings: Sequence[Finding] | msgspec.UnsetType = msgspec.UNSET
+    """As in /api/v1/health; they do not make it unready."""
 
 
 class Alive(msgspec.Struct, frozen=True):

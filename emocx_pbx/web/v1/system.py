@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import ModelError
+from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.identity.access import public, scoped
 from emocx_pbx.web.identity.sessions import from_this_machine, visitor_of
 from emocx_pbx.web.parts import Parts, parts_of
@@ -26,7 +28,7 @@ async def healthz(request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Every component is up; 503 while one is not. Which ones: for this machine, or with metrics:read."""
     health = parts_of(request).health
-    told = health.report() if _may_look(request) else {"ready": health.ready}
+    told = _all_known(request) if _may_look(request) else {"ready": health.ready}
     return web.json_response(told, status=200 if health.ready else 503)
 
 
@@ -39,6 +41,11 @@ async def metrics(request: web.Request) -> web.Response:
         )
     body, content_type = await parts_of(request).scrape()
     return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _all_known(request: web.Request) -> dict[str, Any]:
+    """How the parts stand, and what the check last found amiss."""
+    return {**parts_of(request).health.report(), **request.app[DOCTOR].report()}
 
 
 def _may_look(request: web.Request) -> bool:
@@ -55,7 +62,7 @@ def _may_look(request: web.Request) -> bool:
 @scoped("metrics:read", "admin", "supervisor")
 async def get_health(request: web.Request) -> web.Response:
     """Which parts are up, since when, and if not, why; always 200 (for a status see /readyz)."""
-    return json_answer(request, parts_of(request).health.report())
+    return json_answer(request, _all_known(request))
 
 
 @scoped("calls:read", "admin", "supervisor")
