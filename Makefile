@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.serve asterisk ## one real call on a private Asterisk; RECORDING=file.wav plays your own
 	$(BIN)/emocx-pbx demo --once $(if $(RECORDING),--recording $(RECORDING))
 
-TRY_PACKAGES = $(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests/store" --timeout 1200 -s
+TRY_PACKAGES = $(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests/store" --timeout 3600 -s
 
 test: lint asterisk browser node ## ruff, mypy, import contracts and all tests, the real Asterisk's and a package's included
 	$(BIN)/python -m pytest

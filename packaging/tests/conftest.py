@@ -127,7 +127,7 @@ def deb(
 
 def printed(*words: str) -> str:
     """The last line that a script of the checkout prints."""
-    done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=1200)
+    done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=3600)
     return done.stdout.strip().splitlines()[-1]
 
 
