@@ -34,7 +34,7 @@ def test_it_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
         )  # fmt: skip
         return json.loads(done.stdout)
 
-    assert emocx("route", "nobody answers and I am furious")["emotion"] == "angry"
+    assert emocx("route", "nobody answers and I am furious")["decision"]["emotion"] == "angry"
     models = emocx("models", "verify")
     assert models["folder"] == str(tmp_path / "site/emocx_pbx/_shipped/models")
     assert all(model["state"] == "ok" for model in models["models"])
