@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import random
 import sys
 import time
@@ -187,6 +188,25 @@ async def test_a_caller_of_the_holdout_rings_as_before(centre: Centre, folder: P
         assert event["Queue"] == "support"
         assert event["Interface"] != best
         await centre.pbx.cli("channel request hangup all")
+
+
+async def test_the_command_says_why_each_member_is_where_they_are(centre: Centre, folder: Path) -> None:
+    own = await centre.penalties()
+    wanted = await ranked(folder, own)
+    async with service(centre, folder) as running:
+        await centre.until(wanted)
+        words = ("penalties", "show", "--json", "--config", running.config)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "emocx_pbx.cli", *words, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+    members = json.loads(out)["members"]
+    assert {(m["queue"], m["interface"]): m["penalty"] for m in members} == wanted
+    assert {(m["queue"], m["interface"]): m["own"] for m in members} == own
+    best = next(m for m in members if m["queue"] == "care")
+    assert (best["agent"], best["why"]) == (next(iter(ANGRY)), "the best for these callers")
+    assert abs(best["mean"] - ANGRY[best["agent"]]) < 5 and round(best["calls"]) > 0
+    assert all(m["why"] for m in members)
 
 
 async def test_a_kill_loses_no_penalty_of_the_administrators(centre: Centre, folder: Path) -> None:
