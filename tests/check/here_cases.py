@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import msgspec
 
@@ -53,6 +55,17 @@ def with_settings(settings: Settings, **changes: Any) -> Settings:
         table = msgspec.structs.replace(getattr(settings, section), **{name: value})
         settings = msgspec.structs.replace(settings, **{section: table})
     return settings
+
+
+def patched(name: str, answer: Callable[..., Any]) -> Make:
+    """What only a machine of that kind has."""
+
+    @contextlib.contextmanager
+    def make(settings: Settings, folder: Path) -> Iterator[Settings]:
+        with mock.patch(name, answer):
+            yield settings
+
+    return make
 
 
 def setting(**changes: Any) -> Make:
@@ -189,6 +202,22 @@ def hook(url: str) -> Make:
 
 
 CASES = (
+    Here(
+        "disk is nearly full",
+        "0.0 GB free in",
+        "make room",
+        "disk",
+        "fail",
+        patched("emocx_pbx.check.local.shutil.disk_usage", lambda folder: SimpleNamespace(free=10**6)),
+    ),
+    Here(
+        "memory is less than the workers take",
+        "workers take about",
+        "lower analysis.workers",
+        "memory",
+        "warn",
+        patched("emocx_pbx.check.check._meminfo", lambda: "MemAvailable: 100000 kB"),
+    ),
     Here(
         "no settings file",
         "no settings file was read",
