@@ -1,0 +1,52 @@
+"""Every command block of README and docs is run by a test, or says here why none can run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_documented_commands import ROOT, blocks
+
+#: First words of a block: the test that runs it (as it stands, or by the same commands), or "-" and why not.
+RUN_BY = {
+    "make demo": "- it is this suite; the demo is tests/demo/test_story.py",
+    "useradd --system --home-dir": "packaging/tests/test_readme.py",
+    "install -o root -g asterisk": "packaging/tests/test_readme.py",
+    "install -m 644 dialplan": "packaging/tests/test_readme.py",
+    "same => n,Set(EMOCX_CUSTOMER": "packaging/tests/test_readme.py",
+    "/opt/emocx-pbx/bin/emocx-pbx check": "packaging/tests/test_readme.py",
+    "curl -s http://127.0.0.1:8085/api/v1/queries": "packaging/tests/test_readme.py",
+    "curl -s http://127.0.0.1:8085/api/v1/calls": "packaging/tests/test_readme.py",
+    "schemathesis run": "tests/web/test_v1_any_request.py",
+    "useradd --system --user-group": "packaging/tests/test_deb.py",
+    "emocx-pbx backup": "packaging/tests/test_deb.py",
+    "systemctl stop emocx-pbx": "packaging/tests/test_deb.py",
+    "apt-get install ./emocx-pbx_": "packaging/tests/test_deb.py",
+    "apt-get remove emocx-pbx": "packaging/tests/test_deb.py",
+    "cp -r models": "tests/cli/test_own_data.py",
+    "emocx-pbx export corrections": "tests/cli/test_own_data.py",
+    "emocx-pbx train speech": "tests/training/test_own_clips.py",
+    "emocx-pbx evaluate speech": "tests/cli/test_models.py",
+    "emocx-pbx models rollback": "tests/cli/test_models.py",
+    "python -m benchmarks.faults": "tests/benchmarks/test_faults_parts.py",
+    "emocx-pbx webhooks list": "tests/cli/test_cli.py",
+    "Event: UserEvent": "- what Asterisk says, no command",
+    "people, CRMs, chat": "- a drawing",
+    "file,label,customer": "- a table",
+    "location / {": "- of nginx, which is another's program",
+}
+
+FIRST = [(page, text.strip().splitlines()[0]) for kind in ("", "sh", "bash") for page, text in blocks(kind)]
+
+
+@pytest.mark.parametrize(("page", "first"), FIRST)
+def test_a_block_is_run_or_says_why_not(page: str, first: str) -> None:
+    named = [by for words, by in RUN_BY.items() if first.strip().startswith(words)]
+    assert len(named) == 1, f"{page}: say which test runs: {first}"
+    if not named[0].startswith("- "):
+        assert (ROOT / named[0]).is_file(), named[0]
+
+
+def test_nothing_is_said_of_blocks_that_are_gone() -> None:
+    assert all(any(first.startswith(words) for _, first in FIRST) for words in RUN_BY)
+    assert all(Path(by).suffix == ".py" or by.startswith("- ") for by in RUN_BY.values())
