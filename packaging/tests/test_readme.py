@@ -134,6 +134,14 @@ class Bare:
         return ["nsenter", f"--target={self._holder.pid}", *spaces, *clean, "chroot", str(self.root),
                 "sh", "-euc"]  # fmt: skip
 
+    def here(self, script: str, **variables: str) -> str:
+        """What a shell of this machine prints in that network."""
+        enter = ["nsenter", f"--target={self._holder.pid}", "--net"]
+        return subprocess.run(
+            [*enter, "sh", "-euc", script], env={**os.environ, **variables}, capture_output=True, text=True,
+            timeout=60, check=True,
+        ).stdout  # fmt: skip
+
     def telephones(self, *words: str) -> None:
         """A call by the telephones in its network."""
         program = [sys.executable, str(Path(__file__).with_name("telephones.py")), *words]
@@ -193,6 +201,16 @@ def until(what: Callable[[], object], deadline_s: float, why: Callable[[], str])
         time.sleep(0.5)
 
 
+def ask_over_http(bare: Bare) -> None:
+    """The pages' examples of the API, as they stand, with the token that `init` wrote."""
+    token = re.findall(r'(?m)^api_token = "(.+)"', bare.sh("cat /etc/emocx-pbx/emocx.toml"))[0]
+    for page, expected in (("README.md", "decision_id"), ("docs/api.md", "calls")):
+        [example] = re.findall(r"^```\n(curl .*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+        # Nobody may be called back before dialling.country says who.
+        told = json.loads(bare.here(re.sub(r', "callback_number": "[^"]*"', "", example), TOKEN=token))
+        assert expected in told, told
+
+
 def test_the_readmes_steps_lead_to_a_graded_call(bare: Bare, figures: Callable[[str, str], None]) -> None:
     began = time.monotonic()
     install, manager, dialplan, ask, check_and_serve = blocks()
@@ -222,6 +240,7 @@ def test_the_readmes_steps_lead_to_a_graded_call(bare: Bare, figures: Callable[[
     program = serve.split()[0]
     status = f"{program} status --json"
     until(lambda: bare.sh(status, check=False), 120, lambda: bare.sh("tail -30 /root/serve.log"))
+    ask_over_http(bare)
     bare.telephones(str(SIP_PORT), str(AGENT_PORT), "route", "25")
     until(
         lambda: json.loads(bare.sh(f"{program} grades list --json"))["grades"],

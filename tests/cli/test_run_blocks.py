@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_documented_commands import ROOT, blocks
 
-#: First words of a block: the test that runs it (as it stands, or by the same commands), or "-" and why not.
+#: First words of a block: the test that runs it or what the same commands do, or "-" and why none does.
 RUN_BY = {
     "make demo": "- it is this suite; the demo is tests/demo/test_story.py",
     "useradd --system --home-dir": "packaging/tests/test_readme.py",
