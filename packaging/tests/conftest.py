@@ -116,8 +116,8 @@ def deb(
             began = time.monotonic()
             # A quick compression: this package is installed once.
             wheel = str(request.getfixturevalue("wheel"))
-            os.environ |= {"EMOCX_WHEEL": wheel, "EMOCX_DEB_LEVEL": "1"}
-            built[suite] = Path(printed("packaging/deb/build.sh", suite, str(scratch)))
+            words = ("env", f"EMOCX_WHEEL={wheel}", "EMOCX_DEB_LEVEL=1", "packaging/deb/build.sh")
+            built[suite] = Path(printed(*words, suite, str(scratch)))
             size = built[suite].stat().st_size
             figures(f"{suite} .deb", f"{size / 1e6:.0f} MB, built in {time.monotonic() - began:.0f} s")
         return built[suite]

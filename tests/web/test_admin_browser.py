@@ -15,6 +15,7 @@ from web_site import PASSWORD, TEST, Site, open_site
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.deeds.users import new_link
 from emocx_pbx.domain import Decision
+from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.settings import RoutingSettings, Settings, WebhookSettings
 from emocx_pbx.web.doctor import DOCTOR
 
@@ -104,12 +105,13 @@ async def test_every_page(site: Site, browser: Browser, width: int, scheme: Lite
 
 
 async def test_from_the_consoles_link_to_an_invited_agent(site: Site, browser: Browser) -> None:
+    site.queues = {"care": QueueState(0, 0.0, 1, agents=frozenset({"bob"}))}
     async with page_of(browser) as page:
         await come_in(page, site)
         await page.get_by_role("link", name="Users").click()
         await page.get_by_label("Name").fill("bob")
         await page.get_by_label("Role").select_option("agent")
-        await page.get_by_label("Agent").fill("bob")
+        await page.get_by_label("Agent").select_option("bob")
         await page.get_by_role("button", name="Add and make a link").click()
         link = await page.locator("#secret").inner_text()
     async with page_of(browser) as page:
