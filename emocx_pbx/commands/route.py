@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from emocx_pbx.emotion.text import load_reader
     from emocx_pbx.routing.decision import QueryFacts, decide, explain
     from emocx_pbx.routing.policy import load_policy
+    from emocx_pbx.settings.names import customer_key, queue_name
 
     settings = read_settings(args)
     policy = load_policy(settings.policy_path())
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
         found, model = reader.read(args.text), reader.name
     topic, topic_confidence = _topic(args.text, dict(policy.topics))
     query = QueryFacts(
-        found.scores if found else None, topic, topic_confidence, args.customer, args.queue,
+        found.scores if found else None, topic, topic_confidence,
+        customer_key(args.customer or ""), queue_name(args.queue) or "",
         attributes=_attributes(args.attribute),
         language=found.language if found else None, foreign=found.foreign if found else False,
     )  # fmt: skip

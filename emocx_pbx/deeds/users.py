@@ -8,12 +8,12 @@ from typing import Final
 
 from emocx_pbx.deeds.tokens import new_token, token_hash
 from emocx_pbx.errors import InputError
+from emocx_pbx.settings.names import queue_name
 from emocx_pbx.store.account_rows import ROLES, Actor, Role, User
 from emocx_pbx.store.accounts import Accounts
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 LONGEST_AGENT: Final = 128
-LONGEST_QUEUE: Final = 128
 MOST_QUEUES: Final = 200
 #: A link is used at once or not at all.
 LINK_S: Final = 24 * 3600.0
@@ -123,11 +123,11 @@ def checked_queues(role: str, queues: Sequence[str]) -> tuple[str, ...] | None:
     Raises:
         InputError: another role, too many, or no name of a queue.
     """
-    named = tuple(sorted({queue.strip() for queue in queues} - {""}))
+    named = tuple(sorted({name for queue in queues if (name := queue_name(queue))}))
     if not named:
         return None
     if role != "supervisor":
         raise InputError("Queues are given to supervisors; others see all calls, or their own.")
-    if len(named) > MOST_QUEUES or any(len(queue) > LONGEST_QUEUE for queue in named):
-        raise InputError(f"At most {MOST_QUEUES} queues, with names of at most {LONGEST_QUEUE} characters.")
+    if len(named) > MOST_QUEUES:
+        raise InputError(f"At most {MOST_QUEUES} queues.")
     return named

@@ -7,17 +7,24 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.queries import Caller, Doors, attributes_of, channel_variables
-from emocx_pbx.errors import ProtocolError
+from emocx_pbx.errors import InputError, ProtocolError
 from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.routing.levers import OWN_VARIABLES, OwnLevers, own_number
+from emocx_pbx.settings.names import customer_key, queue_name
+
+log = structlog.get_logger()
 
 #: Asterisk's own bounds, generously: a Uniqueid has at most 149 characters (AST_MAX_UNIQUEID), a
 #: channel's name is its technology, an endpoint's name (at most 80) and some digits.
 _UNIQUEID: Final = re.compile(r"[!-~]{1,149}")
 _LONGEST_CHANNEL: Final = 250
+#: Of a calling number: a SIP user, at most (AST_MAX_EXTENSION is 80).
+_LONGEST_NUMBER: Final = 80
 
 
 class Dialplan:
@@ -57,14 +64,14 @@ class Dialplan:
             raise ProtocolError("FastAGI: agi_channel is no channel's name")
         question = _question(request) if request.path in {"/listen", "/heard"} else ""
         self._announced.add(call_id, channel)
-        self._announce(call_id, channel, request.env.get("agi_callerid", ""))
+        self._announce(call_id, channel, _caller(request.env.get("agi_callerid", "")))
         if request.path == "/listen":
             port = self._doors.listen(question, call_id)
             return {"EMOCX_AUDIO": f"{self._audio_host}:{port}"}
         caller = Caller(
             call_id,
-            await request.get_variable("EMOCX_CUSTOMER") or None,
-            await request.get_variable("EMOCX_DEFAULT_QUEUE") or None,
+            _customer(await request.get_variable("EMOCX_CUSTOMER"), call_id),
+            _queue(await request.get_variable("EMOCX_DEFAULT_QUEUE")),
             await request.get_variable("EMOCX_OPTOUT") == "1",
             attributes_of(await request.get_variable("EMOCX_ATTRIBUTES") or ""),
             OwnLevers(*[own_number(await request.get_variable(name)) for name in OWN_VARIABLES]),
@@ -73,6 +80,32 @@ class Dialplan:
             return channel_variables(await self._doors.by_speech(question, caller))
         text = await request.get_variable("EMOCX_QUERY") or ""
         return channel_variables(await self._doors.by_text(text, caller))
+
+
+def _caller(given: str) -> str:
+    """The calling number, which is kept and shown; empty for what can be none."""
+    return given if given.isprintable() and len(given) <= _LONGEST_NUMBER else ""
+
+
+def _customer(given: str, call_id: str) -> str | None:
+    """The customer's key; one that is none is left out: the query can be decided on without it."""
+    try:
+        return customer_key(given)
+    except InputError as error:
+        log.warning("EMOCX_CUSTOMER left out", key="agi.bad_customer", call_id=call_id, why=str(error))
+        return None
+
+
+def _queue(given: str) -> str | None:
+    """The dialplan's own queue.
+
+    Raises:
+        ProtocolError: a name that could not be set again; the dialplan, which can use it, keeps it.
+    """
+    try:
+        return queue_name(given)
+    except InputError as error:
+        raise ProtocolError(f"FastAGI: EMOCX_DEFAULT_QUEUE: {error}") from None
 
 
 def _question(request: AgiRequest) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from emocx_pbx.settings.names import OptionalQueueName
+from emocx_pbx.settings.names import OptionalQueueName, QueueName
 
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 
@@ -29,7 +29,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Text of that link."""
     origins: tuple[str, ...] = ()
     """Sites that may embed the chat, e.g. ["https://www.example.com"]."""
-    queues: dict[str, str] = {}
+    queues: dict[QueueName, str] = {}
     """What customers call your queues, e.g. {support = "our support team"}; others are "the right team"."""
     default_queue: OptionalQueueName = ""
     """Queue where the policy names none, and for who does not consent; empty: the policy's default_queue."""

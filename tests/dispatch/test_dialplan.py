@@ -6,13 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
 import pytest
 
 from emocx_pbx.dispatch.announced import KEEP_S, Announced
 from emocx_pbx.dispatch.dialplan import Dialplan
-from emocx_pbx.dispatch.queries import Doors
+from emocx_pbx.dispatch.queries import Caller, Doors
+from emocx_pbx.domain import Decision
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.pbx.ami.message import AmiResponse
@@ -105,6 +107,51 @@ async def test_what_no_asterisk_sends_names_no_call(env: dict[str, str], what: s
     with pytest.raises(ProtocolError, match=re.escape(what)):
         await bench.ask("listen", UUID, **env)
     assert not bench.waiting
+
+
+class Routing(Desk):
+    """Keeps who asked."""
+
+    async def by_text(self, text: str, caller: Caller) -> Decision:
+        self.caller = caller
+        return Decision("d", 1.0, "ok", caller.default_queue or "", "uncertain", 0.0, None)
+
+
+async def route(number: str = "", **variables: str) -> tuple[Routing, list[str]]:
+    """The door after a call with these channel variables, and the numbers that were told."""
+    desk, told = Routing(), list[str]()
+    bench = Bench()
+    dialplan = Dialplan(cast(Doors, desk), bench.announced, lambda i, c, n: told.append(n), "10.0.0.1")
+    request = AgiRequest(
+        {"agi_network_script": "route", "agi_uniqueid": "1", "agi_channel": "a", "agi_callerid": number},
+        cast(Any, None),
+    )
+    request.get_variable = AsyncMock(side_effect=lambda name: variables.get(name, ""))  # type: ignore[method-assign]
+    await dialplan.answer(request)
+    return desk, told
+
+
+@pytest.mark.parametrize(("given", "kept"), [(" KD-1 ", "KD-1"), ("a+b@x.org", "a+b@x.org"), (" ", None)])
+async def test_a_customers_key_is_kept_as_by_every_door(given: str, kept: str | None) -> None:
+    desk, _ = await route(EMOCX_CUSTOMER=given)
+    assert desk.caller.customer_key == kept
+
+
+@pytest.mark.parametrize("given", ["KD\x001", "KD-1\nKD-2", "x" * 60_000])
+async def test_what_no_customer_is_called_is_left_out_and_the_query_decided(given: str) -> None:
+    desk, _ = await route(EMOCX_CUSTOMER=given, EMOCX_DEFAULT_QUEUE="Zürich (EN)")
+    assert desk.caller.customer_key is None and desk.caller.default_queue == "Zürich (EN)"
+
+
+@pytest.mark.parametrize("given", ["a,b", "${X}", "a|b", "x" * 60_000, "a)b"])
+async def test_a_queue_that_could_not_be_set_stays_the_dialplans(given: str) -> None:
+    with pytest.raises(ProtocolError, match="EMOCX_DEFAULT_QUEUE"):
+        await route(EMOCX_DEFAULT_QUEUE=given)
+
+
+@pytest.mark.parametrize(("given", "told"), [("+4930", "+4930"), ("9" * 30_000, ""), ("1\x1f2", "")])
+async def test_a_calling_number_is_one_or_none(given: str, told: str) -> None:
+    assert (await route(given))[1] == [told]
 
 
 async def test_too_many_calls_that_never_join_get_the_dialplans_default() -> None:

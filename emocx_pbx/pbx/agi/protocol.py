@@ -22,7 +22,10 @@ _READABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\([A-Za-z0-9_,/ -]*\))?")
 _SETTABLE = re.compile(r"_{0,2}[A-Za-z][A-Za-z0-9_]*")
 #: What the dialplan could read as more than text once the variable is used: substitution, quoting,
 #: the separators of arguments and applications, and anything that would end our line.
-_HARMFUL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029${}\"\\;,()`|]")
+_HARMFUL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029${}\"\\;,`|]")
+#: Asterisk reads pairs as part of an argument, and a queue may be called `Zürich (EN)`.
+_PAIRED = re.compile(r"[^()]*(?:\([^()]*\)[^()]*)*")
+_PARENTHESES = re.compile(r"[()]")
 _REPLY = re.compile(r"(\d{3})( |-)(.*)", re.DOTALL)
 
 
@@ -145,5 +148,6 @@ def set_command(name: str, value: str) -> str:
 
 def safe_value(value: str) -> str:
     """The value with `_` for everything that the dialplan could read as more than text, cut to 1 KiB."""
-    plain = _HARMFUL.sub("_", value).encode("utf-8", "replace")[:MAX_VALUE]
-    return plain.decode("utf-8", "ignore")
+    cut = _HARMFUL.sub("_", value).encode("utf-8", "replace")[:MAX_VALUE]
+    plain = cut.decode("utf-8", "ignore")
+    return plain if _PAIRED.fullmatch(plain) else _PARENTHESES.sub("_", plain)

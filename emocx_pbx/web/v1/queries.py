@@ -9,6 +9,7 @@ from aiohttp import web
 
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.errors import NotAllowedError
+from emocx_pbx.settings.names import customer_key, queue_name
 from emocx_pbx.store.list_rows import Place
 from emocx_pbx.store.lists import place_of_decision
 from emocx_pbx.web.identity.access import scoped
@@ -28,19 +29,27 @@ async def post_query(request: web.Request) -> web.Response:
     """Decide a chat query. With a callback_number Asterisk calls the customer into the chosen queue."""
     parts = parts_of(request)
     body = await body_of(request, QueryBody)
-    number = None
+    number, customer = None, _customer(body)
     if body.callback_number is not None:
         _may_place(request)
         # All that may be refused, before anything is decided; E.164 alone gets into a Dial string.
         number = await parts.call_back.admit(body.callback_number)
     call_id = parts.call_back.new_call_id() if number else None
-    caller = Caller(call_id, body.customer, body.default_queue, body.optout, body.attributes)
+    caller = Caller(call_id, customer, _queue(body), body.optout, body.attributes)
     decision = await parts.doors.by_text(body.text, caller)
     if number and call_id:
         by = actor_of(request)
-        await parts.call_back.ring(number, call_id, decision, body.customer, body.optout, by)
+        await parts.call_back.ring(number, call_id, decision, customer, body.optout, by)
     answer = msgspec.convert(msgspec.to_builtins(decision) | {"call_id": call_id}, QueryAnswer)
     return json_answer(request, answer, 202 if number else 200)
+
+
+def _customer(body: QueryBody | PreviewBody) -> str | None:
+    return customer_key(body.customer or "")
+
+
+def _queue(body: QueryBody | PreviewBody) -> str | None:
+    return queue_name(body.default_queue or "")
 
 
 def _may_place(request: web.Request) -> None:
@@ -61,7 +70,7 @@ def _may_place(request: web.Request) -> None:
 async def preview_decision(request: web.Request) -> web.Response:
     """What would be decided on a query now, and why; nothing is recorded and nobody is called."""
     body = await body_of(request, PreviewBody)
-    caller = Caller(None, body.customer, body.default_queue, False, body.attributes)
+    caller = Caller(None, _customer(body), _queue(body), False, body.attributes)
     decision, rules = await parts_of(request).doors.preview(body.text, caller)
     return json_answer(request, Preview(decision, rules))
 
