@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -19,10 +20,17 @@ from emocx_pbx.errors import EmocxError, StoreUnavailable
 
 log = structlog.get_logger()
 
+Small = WriteReadings | WriteSpans
+
 #: Changes that may wait; then waiting readings and utterances go.
 MAX_WAITING: Final = 20_000
 #: Changes that may wait at all; the newest is refused then, and the calls are reconciled afterwards.
 MAX_KEPT: Final = 200_000
+#: Readings and utterances are written together with those that come within so long (s): the disk is asked
+#: four times a second, not a thousand times. What else is to be written takes those before it along at once.
+GROUP_S: Final = 0.25
+#: In one transaction at most.
+MAX_GROUP: Final = 2_000
 #: Between two tries while the store refuses.
 FIRST_RETRY_S: Final = 0.5
 LAST_RETRY_S: Final = 5.0
@@ -39,6 +47,7 @@ class Ledger:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_waiting: int = MAX_WAITING,
         max_kept: int = MAX_KEPT,
+        write_small: Callable[[Sequence[Small]], Awaitable[None]] | None = None,
     ) -> None:
         """Prepare.
 
@@ -49,6 +58,7 @@ class Ledger:
             sleep: awaited between tries.
             max_waiting: see MAX_WAITING.
             max_kept: see MAX_KEPT.
+            write_small: carries readings and utterances out together, all or none; None: each by itself.
         """
         self._write, self._health, self._count, self._sleep = write, health, count, sleep
         self._max_waiting, self._max_kept = max_waiting, max_kept
@@ -57,6 +67,11 @@ class Ledger:
         self._newest = 0
         self._news, self._tried = asyncio.Event(), asyncio.Event()
         self._refused = False
+        self._write_small = write_small
+        self._hurry = asyncio.Event()
+        """Somebody waits, or something other than readings and utterances is to be written."""
+        self._awaited = 0
+        """How many wait in `written`."""
         self.on_loss: Callable[[], None] = lambda: None
         """Called when the store takes changes again after some that matter were dropped."""
         self._lost = False
@@ -77,6 +92,8 @@ class Ledger:
         self._newest += 1
         self._waiting.append((self._newest, write))
         self._news.set()
+        if not small:
+            self._hurry.set()
 
     async def written(self, within_s: float) -> bool:
         """Wait until all that was added so far is written.
@@ -88,6 +105,8 @@ class Ledger:
             Whether it is.
         """
         newest = self._newest
+        self._awaited += 1
+        self._hurry.set()
         try:
             async with asyncio.timeout(within_s):
                 while (waits := bool(self._waiting) and self._waiting[0][0] <= newest) and not self._refused:
@@ -95,6 +114,8 @@ class Ledger:
                     await self._tried.wait()
         except TimeoutError:
             return False
+        finally:
+            self._awaited -= 1
         return not waits
 
     def _make_room(self) -> None:
@@ -111,6 +132,8 @@ class Ledger:
                 self._news.clear()
                 await self._news.wait()
                 continue
+            if self._write_small is not None and not self._refused:
+                await self._gather()
             if await self._next():
                 retry_s = FIRST_RETRY_S
             else:
@@ -125,23 +148,60 @@ class Ledger:
 
     async def _next(self) -> bool:
         """Write what waits longest; False: the store does not take it now."""
+        group = self._small_group() if self._write_small is not None else []
+        if len(group) > 1 and self._write_small is not None:
+            try:
+                await self._write_small([write for _, write in group])
+            except StoreUnavailable as error:
+                return self._not_now(error)
+            except Exception as error:
+                # One bad change must not take the others along: below each is tried by itself, and counted.
+                log.warning("a group of changes not written", key="journey.group_failed", why=str(error))
+            else:
+                self._taken(group[-1][0])
+                return True
         place, write = self._waiting[0]
         try:
             await self._write(write)
         except StoreUnavailable as error:
-            if not self._refused:
-                log.error("the store refuses changes, they wait", key="store.refuses", why=str(error))
-            self._refused = True
-            self._health(False, f"{error}; {len(self._waiting)} changes wait")
-            self._tried.set()
-            return False
+            return self._not_now(error)
         # One of the outermost loops: one bad change must not hold up all calls' changes.
         except EmocxError as error:
             self._failed(write, str(error))
         except Exception:
             log.exception("change not written", key="journey.failed", what=type(write).__name__)
             self._count("changes_failed")
-        if self._waiting and self._waiting[0][0] == place:
+        self._taken(place)
+        return True
+
+    def _not_now(self, error: StoreUnavailable) -> bool:
+        if not self._refused:
+            log.error("the store refuses changes, they wait", key="store.refuses", why=str(error))
+        self._refused = True
+        self._health(False, f"{error}; {len(self._waiting)} changes wait")
+        self._tried.set()
+        return False
+
+    def _small_group(self) -> list[tuple[int, Small]]:
+        """Readings and utterances that wait before all else."""
+        group: list[tuple[int, Small]] = []
+        for place, write in self._waiting:
+            if not isinstance(write, WriteReadings | WriteSpans) or len(group) == MAX_GROUP:
+                break
+            group.append((place, write))
+        return group
+
+    async def _gather(self) -> None:
+        """Wait for more of them, unless there is a hurry."""
+        if not self._awaited and len(self._small_group()) == len(self._waiting):
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GROUP_S):
+                    await self._hurry.wait()
+
+    def _taken(self, place: int) -> None:
+        """All up to this one are done with."""
+        while self._waiting and self._waiting[0][0] <= place:
             self._waiting.popleft()
         self._tried.set()
         if self._refused:
@@ -151,7 +211,6 @@ class Ledger:
             if self._lost:
                 self._lost = False
                 self.on_loss()
-        return True
 
     def _failed(self, write: Write, why: str) -> None:
         log.error("change not written", key="journey.failed", what=type(write).__name__, why=why)

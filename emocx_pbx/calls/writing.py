@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from emocx_pbx.calls.effects import (
@@ -20,6 +21,20 @@ from emocx_pbx.calls.effects import (
     WriteVisit,
 )
 from emocx_pbx.store.database import Store
+
+
+async def carry_out_small(store: Store, writes: Sequence[WriteReadings | WriteSpans]) -> None:
+    """Write readings and utterances in one transaction, all or none.
+
+    Raises:
+        StoreUnavailable: the store does not take changes now.
+        StoreError: it never will take one of these.
+    """
+    readings = [w for w in writes if isinstance(w, WriteReadings)]
+    await store.readings.add_many(
+        [(w.call_id, w.readings, w.at, w.events) for w in readings],
+        [(w.call_id, w.spans) for w in writes if isinstance(w, WriteSpans)],
+    )
 
 
 async def carry_out(store: Store, write: Write) -> None:

@@ -40,7 +40,7 @@ from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.recovery import Recovery
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.calls.whereabouts import Whereabouts
-from emocx_pbx.calls.writing import carry_out
+from emocx_pbx.calls.writing import carry_out, carry_out_small
 from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.erasure import TRACES, purge
 from emocx_pbx.deeds.placing import Placing
@@ -112,7 +112,10 @@ class Service:
         )
         self.rubric = rubric = load_rubric(settings.rubric_path())
         self.ledger = Ledger(
-            lambda write: carry_out(store, write), lambda up, why: self.health.set("store", up, why), count
+            lambda write: carry_out(store, write),
+            lambda up, why: self.health.set("store", up, why),
+            count,
+            write_small=lambda writes: carry_out_small(store, writes),
         )
         self.consent = Consent(
             self.ami,

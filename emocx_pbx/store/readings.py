@@ -40,9 +40,31 @@ class Readings:
 
     async def add_spans(self, call_id: str, spans: Sequence[Span]) -> None:
         """Keep utterances of either side (each once, by side and begin)."""
-        rows = [{"call_id": call_id, "side": s.side, "t0": s.t0, "t1": s.t1} for s in spans]
         async with self._connection.transaction(durable=False) as c:
-            await self._sql.add_spans(c, rows)
+            await self._sql.add_spans(c, _span_values(call_id, spans))
+
+    async def add_many(
+        self,
+        heard: Sequence[tuple[str, Sequence[Reading], float | None, Sequence[NewEvent]]],
+        spans: Sequence[tuple[str, Sequence[Span]]],
+    ) -> None:
+        """What `add` and `add_spans` do, of many calls in one transaction."""
+        events = [event for _, _, _, told in heard for event in told]
+        latest = {call_id: at for call_id, _, at, _ in heard if at is not None}  # each call's come in order
+        async with self._connection.transaction(durable=bool(events)) as c:
+            rows = [
+                _reading_values(call_id, reading) for call_id, readings, _, _ in heard for reading in readings
+            ]
+            if rows:
+                await self._sql.add_readings(c, rows)
+            for call_id, at in latest.items():
+                await self._sql.touch_call(c, call_id=call_id, at=at)
+            if spans:
+                await self._sql.add_spans(
+                    c, [row for call_id, said in spans for row in _span_values(call_id, said)]
+                )
+            await self._outbox.put(c, events)
+        self._outbox.tell(events)
 
     async def of_call(self, call_id: str) -> tuple[Reading, ...]:
         """The call's readings by time."""
@@ -63,6 +85,10 @@ class Readings:
     async def corrections(self, since: float = -math.inf) -> list[CorrectionRow]:
         """Supervisors' labels, oldest first."""
         return [CorrectionRow(**dict(row)) for row in await self._connection.rows("corrections", since=since)]
+
+
+def _span_values(call_id: str, spans: Sequence[Span]) -> list[dict[str, Any]]:
+    return [{"call_id": call_id, "side": s.side, "t0": s.t0, "t1": s.t1} for s in spans]
 
 
 def _reading_values(call_id: str, reading: Reading) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from emocx_pbx.calls.effects import Write, WriteEnd, WriteReadings, WriteSpans, WriteTapped
 from emocx_pbx.calls.ledger import Ledger
@@ -37,7 +38,7 @@ class Disk:
         await asyncio.sleep(0)
 
     async def write(self, write: Write) -> None:
-        if write is self.wrong:
+        if write == self.wrong:
             raise StoreError("no such call")
         if self.refusals:
             self.refusals -= 1
@@ -116,3 +117,87 @@ async def test_when_something_that_matters_was_dropped_the_calls_are_reconciled(
     assert disk.counted == [("changes_dropped", "other")] * 2
     await disk.ledger.drain()
     assert len(disk.written) == 6 and told == ["resync"]
+
+
+def heard(number: int) -> WriteSpans:
+    return WriteSpans(f"c{number}", ())
+
+
+class GroupedDisk(Disk):
+    """A store that takes readings and utterances together."""
+
+    def __init__(self, refusals: int = 0, wrong: Write | None = None) -> None:
+        super().__init__(refusals, wrong)
+        self.groups: list[list[Write]] = []
+        self.ledger = Ledger(
+            self.write, lambda up, why: self.health.append((up, why)), self.count, self.sleep,
+            write_small=self.write_small,
+        )  # fmt: skip
+
+    async def write_small(self, writes: Sequence[Write]) -> None:
+        if self.wrong in writes:
+            raise StoreError("no such call")
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreUnavailable("database or disk is full")
+        self.groups.append(list(writes))
+        self.written += writes
+        self.done.set()
+
+
+async def test_what_is_heard_is_written_together_and_in_order_with_all_else() -> None:
+    disk = GroupedDisk()
+    some = [heard(1), heard(2), tapped(1), heard(3), END, heard(4), heard(5)]
+    for write in some:
+        disk.ledger.add(write)
+    await disk.ledger.drain()
+    assert disk.written == some
+    assert disk.groups == [[heard(1), heard(2)], [heard(4), heard(5)]]
+
+
+async def test_who_waits_does_not_wait_for_a_group() -> None:
+    disk = GroupedDisk()
+    loop = asyncio.get_running_loop()
+    running = asyncio.ensure_future(disk.ledger.run())
+    disk.ledger.add(heard(1))
+    disk.ledger.add(heard(2))
+    await asyncio.sleep(0)  # it waits for more
+    assert not disk.written
+    begun = loop.time()
+    assert await disk.ledger.written(10.0)
+    assert disk.written == [heard(1), heard(2)]
+    disk.ledger.add(heard(3))
+    await asyncio.sleep(0)
+    disk.ledger.add(END)
+    assert await disk.ledger.written(10.0)
+    assert disk.written == [heard(1), heard(2), heard(3), END]
+    assert loop.time() - begun < 10.0
+    running.cancel()
+
+
+async def test_a_group_is_written_though_nobody_waits() -> None:
+    disk = GroupedDisk()
+    running = asyncio.ensure_future(disk.ledger.run())
+    for number in range(3):
+        disk.ledger.add(heard(number))
+    await disk.done.wait()
+    assert disk.groups == [[heard(0), heard(1), heard(2)]]
+    running.cancel()
+
+
+async def test_one_bad_change_takes_no_group_along() -> None:
+    bad = heard(2)
+    disk = GroupedDisk(wrong=bad)
+    for write in (heard(1), bad, heard(3)):
+        disk.ledger.add(write)
+    await disk.ledger.drain()
+    assert disk.written == [heard(1), heard(3)] and disk.counted == [("changes_failed",)]
+
+
+async def test_a_group_that_is_refused_waits() -> None:
+    disk = GroupedDisk(refusals=3)
+    for number in range(3):
+        disk.ledger.add(heard(number))
+    await disk.ledger.drain()
+    assert disk.written == [heard(0), heard(1), heard(2)]
+    assert disk.health[-1] == (True, "")

@@ -80,6 +80,26 @@ async def test_a_call_is_told_back_as_it_was(store):
     assert await store.call("nobody") is None
 
 
+async def test_what_is_heard_of_many_calls_in_one_transaction(store):
+    await store.decisions.record(DECISION, None, "cust-1", "where is my money")
+    for call_id in ("c1", "c2"):
+        await store.calls.start(call_id, 100.0, None, "+4930", "vip", None, [])
+    later = replace(READING, t0=4.0, t1=7.0)
+    for _ in range(2):  # told twice, kept once
+        await store.readings.add_many(
+            [
+                ("c1", [READING], 114.0, [event("call.reading", "c1", of="0.5")]),
+                ("c2", [READING], 114.0, []),
+                ("c1", [later], 117.5, []),
+            ],
+            [("c2", [Span("customer", 0.4, 3.5)]), ("c1", [])],
+        )
+    assert await store.readings.of_call("c1") == (READING, later)
+    assert await store.readings.of_call("c2") == (READING,)
+    assert await store.readings.spans("c2") == (Span("customer", 0.4, 3.5),)
+    await store.readings.add_many([], [])
+
+
 async def test_each_receiver_gets_the_events_it_wants(store):
     await a_whole_call(store)
     rows = await store.outbox.deliveries(limit=50)
