@@ -24,6 +24,7 @@ PURE = (
     "calls/alerts.py", "calls/alerted.py", "calls/grades.py", "calls/stored.py",
     "audio/segmenter.py", "audio/features.py", "audio/echo.py", "audio/echo_gate.py", "audio/tones.py",
     "analysis/windows.py", "analysis/call_bank.py", "analysis/arrival.py", "emotion/fusion.py",
+    "analysis/budget.py",
     "audio/recent.py", "audio/voices.py", "audio/segmenters.py", "audio/tone_watches.py",
     "audio/headers.py", "audio/interleaved.py", "audio/survey.py", "audio/width.py", "audio/formats.py",
     "analysis/recorded_warnings.py",

@@ -22,18 +22,22 @@ from emocx_pbx.analysis.messages import (
     TapEnded,
     ToController,
     ToWorker,
+    WorkerStats,
 )
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.wire.child import Child
 from emocx_pbx.wire.link import Link
 from emocx_pbx.wire.message import BadMessage
+from emocx_pbx.wire.progress import Progress
 
 log = structlog.get_logger()
 
 #: A worker reports every 2 s; one that is silent for this long gets nothing new while others speak.
 QUIET_S: Final = 5.0
-#: And for this long: it is stopped, frozen or starved, and another takes its place.
+#: And for this long: if it does not get on, it is stopped or hangs, and another takes its place.
 SILENT_S: Final = 10.0
+#: And for this long even if it does: whatever it is at, it is not what it is there for.
+SILENT_LONGEST_S: Final = 60.0
 #: Time to load models on a slow, cold machine.
 START_S: Final = 90.0
 
@@ -61,6 +65,7 @@ class WorkerHandle:
         self._on_message = on_message
         self._child = Child(f"analysis worker {config.index}", msgspec.msgpack.Decoder(ToController))
         self._stopping = False
+        self._progress: Progress | None = None
 
     @property
     def port(self) -> int:
@@ -106,6 +111,7 @@ class WorkerHandle:
             command or (sys.executable, "-m", "emocx_pbx.analysis.worker.process"),
             msgspec.json.encode(self.config),
         )
+        self._progress = Progress(self.pid) if self.pid else None
         try:
             await self._receive(link)
         finally:
@@ -122,11 +128,21 @@ class WorkerHandle:
             return False
         return True
 
+    def _gets_on(self) -> bool:
+        """Whether the silent worker is merely slow: busy, or kept waiting for a core."""
+        silent_s = asyncio.get_running_loop().time() - self.heard_at
+        if self._progress is None or not self.ready or silent_s > SILENT_LONGEST_S:
+            return False
+        slow = self._progress.moved()
+        if slow:
+            log.warning("worker slow", key="worker.slow", worker=self.index, silent_s=round(silent_s))
+        return slow
+
     async def _receive(self, link: Link[ToController]) -> None:
         while True:
             patience = SILENT_S if self.ready else START_S
             try:
-                message = await link.receive_within(patience)
+                message = await link.receive_within(patience, self._gets_on)
             except TimeoutError:
                 log.error(
                     "worker silent, ending it", key="worker.silent", worker=self.index, after_s=patience
@@ -143,6 +159,8 @@ class WorkerHandle:
             if message is None:
                 return
             self.heard_at = asyncio.get_running_loop().time()
+            if self._progress is not None and isinstance(message, WorkerStats):
+                self._progress.moved()
             if isinstance(message, Ready):
                 self.ready = message
                 self.became_ready.set()

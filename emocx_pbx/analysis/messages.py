@@ -164,6 +164,8 @@ class TapStarted(Message, frozen=True):
     uuid: str
     call_id: str
     at: float
+    read: bool = True
+    """False: the worker has no time for the call's emotion; there will be utterances, but no readings."""
 
 
 class ReadingMade(Message, frozen=True):
@@ -258,6 +260,14 @@ class WorkerStats(Message, frozen=True):
     """Counted since the worker started."""
     worker: int = 0
     """Index of the worker."""
+    load: float = 0.0
+    """CPU seconds a second, of late."""
+    accurate_share: float = 1.0
+    """Share of windows that the accurate speech model may hear; the light one hears the rest."""
+    heard_share: float = 1.0
+    """Share of windows that are heard at all."""
+    voice_only: bool = False
+    """Whether new calls are followed by voice activity alone."""
 
 
 ToWorker = AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | LogAs | Shutdown

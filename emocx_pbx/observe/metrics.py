@@ -82,13 +82,23 @@ COUNTERS: Mapping[str, About] = {
     "worker_tasks_failed": About("Answers of a worker that failed by our fault"),
     "worker_questions_failed": About("Questions in the IVR whose classification failed"),
     "worker_questions_late_or_failed": About("Questions in the IVR that were late or failed"),
+    "worker_windows_accurate": About("Windows of speech that the accurate model read first"),
+    "worker_windows_light": About("Windows of speech that the light model read"),
+    "worker_windows_asked_again": About("Of these, windows that the accurate model then read as well"),
+    "worker_windows_skipped": About("Windows of speech not read because a worker has too many calls"),
     "worker_windows_dropped": About("Windows of speech not read because a worker was behind"),
+    "worker_taps_voice_only": About("Taps followed by voice activity alone, for want of CPU"),
+    "worker_audio_batches_failed": About("Batches of taps' audio whose handling failed"),
 }
 
 
 #: Gauges: how things stand when the metrics are read.
 GAUGES: Mapping[str, About] = {
     "open_taps": About("Taps open now", "worker"),
+    "worker_load": About("CPU seconds a second that a worker uses", "worker"),
+    "worker_accurate_share": About("Share of windows that the accurate model may hear", "worker"),
+    "worker_heard_share": About("Share of windows that are heard at all", "worker"),
+    "worker_voice_only": About("Whether new calls are followed by voice activity alone (1)", "worker"),
     "calls": About("Calls now", "state"),
     "component_up": About("Whether a part of the service is up (1) or not (0)", "component"),
     "deliveries_pending": About("Deliveries that a receiver is owed", "receiver"),
@@ -113,6 +123,22 @@ class Stats(Protocol):
     @property
     def worker(self) -> int:
         """Index of the worker."""
+
+    @property
+    def load(self) -> float:
+        """CPU seconds a second."""
+
+    @property
+    def accurate_share(self) -> float:
+        """Share of windows that the accurate model may hear."""
+
+    @property
+    def heard_share(self) -> float:
+        """Share of windows that are heard at all."""
+
+    @property
+    def voice_only(self) -> bool:
+        """Whether new calls are followed by voice activity alone."""
 
 
 class Metrics:
@@ -164,7 +190,12 @@ class Metrics:
 
     def worker(self, stats: Stats) -> None:
         """Take in what a worker counted since it started; a smaller number tells of a restart."""
-        self.set("open_taps", stats.open_taps, str(stats.worker))
+        worker = str(stats.worker)
+        self.set("open_taps", stats.open_taps, worker)
+        self.set("worker_load", stats.load, worker)
+        self.set("worker_accurate_share", stats.accurate_share, worker)
+        self.set("worker_heard_share", stats.heard_share, worker)
+        self.set("worker_voice_only", stats.voice_only, worker)
         for name, total in stats.counters.items():
             last = self._last.get((stats.worker, name), 0.0)
             self._last[stats.worker, name] = total

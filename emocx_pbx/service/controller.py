@@ -95,6 +95,8 @@ class Service:
         self.health.set("analysis", False, "models are loading")
         self._problems: set[str] = set()
         """What workers said of models, each told once."""
+        self._full_workers: set[int] = set()
+        """Workers that read no new calls."""
         self._no_port = ""
         """Why a worker could not open its port; empty again when one could."""
         count = self.metrics.count
@@ -235,10 +237,23 @@ class Service:
                 self._problems |= set(message.problems)
             case WorkerStats():
                 self.metrics.worker(message)
+                self._tell_overload(message)
             case ReadingMade() | SpeechHeard():
                 self.journeys.put(message)
             case TextResult() | ModelsLoaded():
                 pass  # the pool answers whoever asked
+
+    def _tell_overload(self, stats: WorkerStats) -> None:
+        """Health says while a worker has no time to read new calls."""
+        full, before = self._full_workers, set(self._full_workers)
+        (full.add if stats.voice_only else full.discard)(stats.worker)
+        if full != before:
+            names = ", ".join(map(str, sorted(full)))
+            why = f"new calls are not read, only followed by voice activity: worker {names} has no time"
+            self.health.set("analysis", self.pool.ready, why if full else "")
+            log.warning(
+                "overload" if full else "no overload any more", key="analysis.overload", workers=names
+            )
 
     def _watch(self, told: Told, call: CallState) -> None:
         self._watch_board(told, call)

@@ -120,6 +120,8 @@ class AnalysisSettings(_Section, frozen=True):
     """Directory of models; empty: those shipped."""
     speech_model: str = "auto"
     """Speech model `name` or `name/version`; auto: voice, else cnn; off: none."""
+    light_model: str = "cnn"
+    """Speech model that hears what `voice` has no time for under load; off: none."""
     text_model: str = "lstm"
     """Text model `name` or `name/version`; off: none."""
     neutral_share: Annotated[float, Meta(ge=0.1, le=0.9)] = 0.35

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -82,8 +83,12 @@ class Link(Generic[In]):
             return None
         return decoded(self._decoder, body)
 
-    async def receive_within(self, patience_s: float) -> In | None:
+    async def receive_within(
+        self, patience_s: float, gets_on: Callable[[], bool] = lambda: False
+    ) -> In | None:
         """The next message; None when the other end closed. After a TimeoutError the link is of no more use.
+
+        `gets_on` is asked when time is over; if so, as much time is given once more.
 
         Raises:
             TimeoutError: none came in time, though we looked twice: after a stop of the whole machine the
@@ -92,13 +97,15 @@ class Link(Generic[In]):
         """
         receiving = asyncio.ensure_future(self.receive())
         try:
-            for seconds in (patience_s, SECOND_LOOK_S):
-                done, _ = await asyncio.wait({receiving}, timeout=seconds)
-                if done:
-                    return receiving.result()
+            while True:
+                for seconds in (patience_s, SECOND_LOOK_S):
+                    done, _ = await asyncio.wait({receiving}, timeout=seconds)
+                    if done:
+                        return receiving.result()
+                if not gets_on():
+                    raise TimeoutError
         finally:
             receiving.cancel()
-        raise TimeoutError
 
     async def close(self) -> None:
         """Close this end once what was sent is on its way; gives up after CLOSE_S."""

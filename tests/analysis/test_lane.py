@@ -10,6 +10,7 @@ import pytest
 
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.wire.progress import Standing
 
 
 class Counts(dict[str, int]):
@@ -134,3 +135,22 @@ async def test_a_fault_ends_its_job_alone(lane: Lane, counts: Counts) -> None:
         await over.wait()
     assert results == [5]
     assert counts == {"voice_failed": 2}
+
+
+@pytest.mark.parametrize(
+    ("state", "used_s", "hangs"),
+    [("S", 0.0, True), ("T", 0.0, True), ("R", 1.0, False), ("D", 0.0, False), ("R", 15.0, True)],
+)
+async def test_a_job_hangs_that_sleeps_for_long_or_works_for_too_long(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch, state: str, used_s: float, hangs: bool
+) -> None:
+    """A thread that works, or waits for a core, does not hang by the clock of the wall alone."""
+    assert not lane.hangs(1e9, 30.0)
+    gate = Gate(lane)
+    await gate.entered()
+    assert lane.busy_since is not None
+    standing = Standing(state, used_s)
+    monkeypatch.setattr("emocx_pbx.analysis.worker.lane.standing", lambda pid, thread: standing)
+    assert lane.hangs(lane.busy_since + 31.0, 30.0) is hangs
+    assert not lane.hangs(lane.busy_since + 29.0, 30.0)
+    gate.open.set()

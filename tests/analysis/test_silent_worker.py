@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Callable
 
 import msgspec
@@ -14,10 +15,11 @@ from analysis_helpers import Inbox
 
 from emocx_pbx.analysis import handle
 from emocx_pbx.analysis.handle import SILENT_S, WorkerHandle, WorkerLost
-from emocx_pbx.analysis.messages import TapStarted, ToController
+from emocx_pbx.analysis.messages import TapStarted, ToController, WorkerStats
 from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.wire import link as wire
 from emocx_pbx.wire.link import Link
+from emocx_pbx.wire.progress import Progress, standing
 
 
 def freeze(worker: WorkerHandle) -> int:
@@ -77,3 +79,38 @@ async def test_who_was_frozen_themselves_reads_what_came_meanwhile(monkeypatch: 
     monkeypatch.undo()
     await link.close()
     await worker.close()
+
+
+async def test_a_worker_that_is_merely_slow_is_not_ended(
+    make_pool: Callable[..., WorkerPool], inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool()
+    await pool.start()
+    worker = pool.pick()
+    pid = worker.pid
+    monkeypatch.setattr(handle, "SILENT_S", 0.1)
+    monkeypatch.setattr(wire, "SECOND_LOOK_S", 0.01)
+    looked: list[bool] = []
+    monkeypatch.setattr("emocx_pbx.wire.progress.Progress.moved", lambda self: looked.append(True) or True)
+    # Its next report is 2 s away: it is silent for 20 times as long as it may.
+    count = len(inbox.of(WorkerStats))
+    await inbox.until(lambda: len(inbox.of(WorkerStats)) >= count + 2)
+    assert len(looked) > 3
+    assert pool.pick() is worker and worker.pid == pid
+
+
+def test_who_works_or_waits_for_a_core_gets_on() -> None:
+    progress = Progress(os.getpid())
+    assert progress.moved()  # this very process runs
+    ours, theirs = socket.socketpair()
+    # cat is there, and waits to be told something, once it has passed a byte on.
+    with ours, theirs, subprocess.Popen(["cat"], stdin=theirs, stdout=theirs) as cat:
+        ours.send(b"?")
+        assert ours.recv(1) == b"?"
+        os.kill(cat.pid, signal.SIGSTOP)
+        stopped = Progress(cat.pid)
+        stopped.moved()
+        assert not stopped.moved()
+        cat.kill()
+    assert standing(cat.pid).state == ""
+    assert not stopped.moved()

@@ -11,6 +11,7 @@ import pytest
 from analysis_helpers import Samples
 from stub_worker import Loud
 
+from emocx_pbx.analysis.budget import Budget
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
     Message,
@@ -20,6 +21,7 @@ from emocx_pbx.analysis.messages import (
     TapStarted,
 )
 from emocx_pbx.analysis.pipeline import CallAnalyser
+from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.models import Models
@@ -50,7 +52,8 @@ class Desk:
         lane = cast(Lane, AtOnce())
         announced = [AnnounceTap(uuid_of(mode), "call-1", mode) for mode in modes]
         intake = self.intake = Intake(SETTINGS, 1)
-        self.call = CallAudio(announced[0], SETTINGS, Models(speech=Loud()), intake, lane, self.sent.append)
+        hearing = Hearing(Models(speech=Loud()), Budget(False), 0.35, lambda: 0.0, lambda name: None)
+        self.call = CallAudio(announced[0], intake, lane, self.sent.append, hearing, lambda: 0.0)
         self.taps = {a.mode: Tap(a, self.call, lane, self.sent.append, lambda tap: None) for a in announced}
 
     def of(self, kind: type[Any]) -> list[Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +15,7 @@ from typing import TypeVar
 import structlog
 
 from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.wire.progress import standing
 
 log = structlog.get_logger()
 
@@ -44,6 +48,9 @@ class Lane:
         self._wake = asyncio.Event()
         self.busy_since: float | None = None
         """Loop time since when the thread has been at its present job."""
+        self._thread_id = 0
+        self._begun_cpu_s = 0.0
+        """CPU seconds that the thread had used when its present job began."""
 
     def put(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
         """Queue background work; `done` gets its result on the event loop, in order."""
@@ -96,7 +103,7 @@ class Lane:
             else:
                 self.busy_since = loop.time()
                 try:
-                    job.done(await loop.run_in_executor(self._thread, job.work))
+                    job.done(await loop.run_in_executor(self._thread, self._at_work, job.work))
                 except Exception as error:
                     # The outermost loop of the models: one input that breaks a model must not end the others.
                     log.exception("model failed", key="model.failed", lane=self.name)
@@ -105,6 +112,23 @@ class Lane:
                         job.dropped(error)
                 finally:
                     self.busy_since = None
+
+    def hangs(self, now: float, patience_s: float) -> bool:
+        """Whether the present job has gone on for longer than this, and not for want of a core.
+
+        Either the thread sleeps, or it has worked for a third of that time by itself.
+        """
+        if self.busy_since is None or now - self.busy_since <= patience_s or not self._thread_id:
+            return False
+        state, cpu_s = standing(os.getpid(), self._thread_id)
+        return state not in ("R", "D") or cpu_s - self._begun_cpu_s > patience_s / 3
+
+    def _at_work(self, work: Callable[[], object]) -> object:
+        """In the thread."""
+        if not self._thread_id:
+            self._thread_id = threading.get_native_id()
+        self._begun_cpu_s = time.thread_time()
+        return work()
 
     def close(self) -> None:
         """Let the thread end after its present job."""

@@ -53,6 +53,8 @@ class Models:
     """What a worker has; each part is used by one thread only."""
 
     speech: Classifier | None = None
+    light: Classifier | None = None
+    """Hears what the speech model has no time for; None: there is none, or the speech model is as light."""
     text: Texts | None = None
     topics: Topics | None = None
     transcriber: Transcriber | None = None
@@ -65,6 +67,7 @@ class Newer:
     """Parts loaded to take the place of present ones; None: the present one stays."""
 
     speech: Classifier | None = None
+    light: Classifier | None = None
     text: Texts | None = None
     topics: Topics | None = None
     without_topics: bool = False
@@ -84,6 +87,8 @@ class Loader:
         """Load and warm the speech model."""
         if self._settings.speech_model != "off":
             self._models.speech = self._attempt("speech model", self._load_speech)
+            if self._wants_light(self._models.speech):
+                self._models.light = self._attempt("light speech model", self._load_light)
 
     def text(self) -> None:
         """Load and warm the text model."""
@@ -109,6 +114,10 @@ class Loader:
         settings, models = self._settings, self._models
         if settings.speech_model != "off" and self._changed("speech", settings.speech_model, models.speech):
             found.speech = self._attempt("speech model", self._load_speech, found.problems)
+        if self._wants_light(found.speech or models.speech) and self._changed(
+            "speech", settings.light_model, models.light
+        ):
+            found.light = self._attempt("light speech model", self._load_light, found.problems)
         if settings.text_model != "off" and self._changed("text", settings.text_model, models.text):
             found.text = self._attempt("text model", self._load_text, found.problems)
         if topics is not None and dict(topics) != dict(self._topics):
@@ -116,6 +125,11 @@ class Loader:
             found.topics = self._attempt("topics", self._load_topics, found.problems) if topics else None
             found.without_topics = not topics
         return found
+
+    def _wants_light(self, speech: Classifier | None) -> bool:
+        """Whether there is to be a light model beside this one."""
+        light = self._settings.light_model
+        return light != "off" and speech is not None and speech.name.partition("/")[0] == "voice"
 
     def _changed(self, kind: str, spec: str, present: Classifier | Texts | None) -> bool:
         """Whether the name stands for another version than the one in use; so too when nobody can say."""
@@ -148,6 +162,13 @@ class Loader:
         from emocx_pbx.emotion.speech import load_speech
 
         model = load_speech(self._registry(), self._settings.speech_model)
+        model.classify(_warm_up())
+        return model
+
+    def _load_light(self) -> Classifier:
+        from emocx_pbx.emotion.speech import load_speech
+
+        model = load_speech(self._registry(), self._settings.light_model)
         model.classify(_warm_up())
         return model
 

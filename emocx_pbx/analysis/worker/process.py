@@ -46,7 +46,7 @@ def _open_many() -> None:
 async def _main(fd: int, config_json: bytes) -> int:
     from emocx_pbx.analysis.config import WorkerConfig
     from emocx_pbx.analysis.messages import ToWorker
-    from emocx_pbx.analysis.worker.worker import serve
+    from emocx_pbx.analysis.worker.life import serve
     from emocx_pbx.observe.logs import configure
     from emocx_pbx.wire.link import Link
 

@@ -17,17 +17,15 @@ from emocx_pbx.analysis.messages import (
     TapEnded,
     TapStarted,
 )
-from emocx_pbx.analysis.pipeline import CallerSession, Classifier, read
 from emocx_pbx.analysis.sides import TwoSides
 from emocx_pbx.analysis.windows import Window
+from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
-from emocx_pbx.analysis.worker.models import Models
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, from_slin
 from emocx_pbx.domain import Reading, Side, Span
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.pbx.audiosocket.session import AudioSession
-from emocx_pbx.settings.settings import AnalysisSettings
 from emocx_pbx.wire.message import Message
 
 log = structlog.get_logger()
@@ -43,22 +41,25 @@ class CallAudio:
     def __init__(
         self,
         announced: AnnounceTap,
-        settings: AnalysisSettings,
-        models: Models,
         intake: Intake,
         lane: Lane,
         send: Send,
+        hearing: Hearing | None,
+        clock: Callable[[], float],
     ) -> None:
+        """Without `hearing` the call is followed by voice activity alone."""
         self.call_id, self.uuid = announced.call_id, announced.uuid
         self.sides = TwoSides()
         self._intake = intake
         self._row = intake.open(announced.offset_s, self._tell)
-        self._neutral_share = settings.neutral_share
-        self._models = models
-        self._classifier: Classifier | None = None
-        self._session: CallerSession | None = None
+        self._hearing, self._clock = hearing, clock
         self._lane, self._send = lane, send
         self._finished = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether there will be readings, not only utterances."""
+        return self._hearing is not None
 
     def feed(self, customer: Int16Array, agent: Int16Array) -> None:
         """Take the next stretch of both sides."""
@@ -79,19 +80,8 @@ class CallAudio:
     def _tell(self, item: Window | Span) -> None:
         if isinstance(item, Span):
             self._send(SpeechHeard(self.uuid, self.call_id, item.side, item.t0, item.t1))
-        elif self._models.speech is not None:
-            self._lane.put(partial(self._read, item), self._tell_reading)
-
-    def _read(self, window: Window) -> Reading | None:
-        """In the voice lane's thread, as is every change of the model."""
-        classifier = self._models.speech
-        if classifier is None:
-            return None
-        if self._session is None or classifier is not self._classifier:
-            # Another version since the last window: what it learns of the caller begins anew.
-            self._classifier = classifier
-            self._session = classifier.session(self._neutral_share)
-        return read(self._session, classifier.name, window)
+        elif self._hearing is not None:
+            self._lane.put(partial(self._hearing.read, item, self._clock()), self._tell_reading)
 
     def _tell_reading(self, reading: Reading | None) -> None:
         if reading is None:
@@ -155,7 +145,8 @@ class Tap:
         blocks = self.clock.push(at, pcm)
         started_at = self.clock.started_at
         if first and started_at is not None:
-            self._send(TapStarted(self.announced.uuid, self.announced.call_id, started_at))
+            is_read = self.call.is_read
+            self._send(TapStarted(self.announced.uuid, self.announced.call_id, started_at, is_read))
             if self.side is not None:
                 self.call.sides.join(self.side, started_at)
         self._feed(blocks)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import signal
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
 from uuid import UUID
 
 import structlog
 
+from emocx_pbx.analysis.budget import Budget
 from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
@@ -22,13 +22,13 @@ from emocx_pbx.analysis.messages import (
     LoadModels,
     LogAs,
     ModelsLoaded,
-    NoPort,
     Ready,
     Shutdown,
     TapEnded,
     ToWorker,
     WorkerStats,
 )
+from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.listen import Listen
@@ -36,23 +36,21 @@ from emocx_pbx.analysis.worker.models import Loader, Models, Newer
 from emocx_pbx.analysis.worker.questions import Questions
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.audio.pcm import FloatArray
-from emocx_pbx.errors import PeerUnavailable, ProtocolError
+from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler
-from emocx_pbx.settings.binding import cannot_listen
 from emocx_pbx.wire.link import Link
 from emocx_pbx.wire.message import BadMessage, Message
 
 log = structlog.get_logger()
 
-#: Exit status when the port is taken.
-NO_PORT: Final = 4
-
 STATS_S: Final = 2.0
 #: Connections of taps and questions at once: more than a core can hear, so that no tap is turned away.
 MAX_TAPS: Final = 4096
-#: Windows waiting for the speech model: a minute's worth of 60 calls at the usual 10 ms each is less.
-WINDOW_QUEUE: Final = 256
+#: Jobs waiting for a model: bounds memory. What waits for too long is not done (`analysis.budget`).
+WINDOW_QUEUE: Final = 4096
+#: How often the load is looked at (s).
+STEER_S: Final = 1.0
 #: A model at one job for so long hangs; the process ends, and the pool starts another.
 STUCK_S: Final = 30.0
 #: Time for readings still under way at the end.
@@ -66,6 +64,10 @@ class Worker:
         self._config, self._link, self._now = config, link, now
         self._counters: dict[str, float] = {}
         self.models = Models()
+        self.budget = Budget(cascade=False)
+        self._late_s = 0.0
+        """How long a window waited at most, since the budget was last steered."""
+        self._load = 0.0
         self._loader = Loader(config.settings, config.topics, self.models)
         self._voice = Lane("voice", WINDOW_QUEUE, self.count)
         self._words = Lane("words", WINDOW_QUEUE, self.count)
@@ -109,6 +111,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._voice.ask(self._loader.speech))
             group.create_task(self._words.ask(self._loader.text))
+        self.budget.cascade = self.models.light is not None
 
     async def load_late(self) -> None:
         """Load topics and transcriber, which take seconds; tell when they are there (or can't be)."""
@@ -149,6 +152,8 @@ class Worker:
 
     def _swap_speech(self, newer: Newer) -> None:
         self.models.speech = newer.speech or self.models.speech
+        self.models.light = newer.light or self.models.light
+        self.budget.cascade = self.models.light is not None
 
     def _swap_words(self, newer: Newer) -> None:
         self.models.text = newer.text or self.models.text
@@ -225,8 +230,20 @@ class Worker:
                 taken = {other.announced.mode for other in self._taps.values() if other.call is tap.call}
                 if tap.call.call_id == message.call_id and not taken & {"stereo", message.mode}:
                     return tap.call
-        settings = self._config.settings
-        return CallAudio(message, settings, self.models, self._intake, self._voice, self.send)
+        hearing = None
+        if self.budget.voice_only:
+            log.warning("too many calls, one is not read", key="worker.voice_only", call=message.call_id)
+            self.count("taps_voice_only")
+        elif self.models.speech is not None:
+            hearing = Hearing(
+                self.models,
+                self.budget,
+                self._config.settings.neutral_share,
+                time.monotonic,
+                self.count,
+                self._waited,
+            )
+        return CallAudio(message, self._intake, self._voice, self.send, hearing, time.monotonic)
 
     def _forget(self, tap: Tap) -> None:
         del self._taps[UUID(tap.announced.uuid)]
@@ -276,12 +293,37 @@ class Worker:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(STATS_S)
-            self.send(WorkerStats(len(self._taps), dict(self._counters), self._config.index))
+            budget = self.budget
+            self.send(
+                WorkerStats(
+                    len(self._taps),
+                    dict(self._counters),
+                    self._config.index,
+                    round(self._load, 3),
+                    round(budget.accurate_share, 3),
+                    round(budget.heard_share, 3),
+                    budget.voice_only,
+                )
+            )
             for lane in self.lanes:
                 # The thread of a loading transcriber may be long at it on a cold disk.
-                if lane is not self._scribe and lane.busy_since and loop.time() - lane.busy_since > STUCK_S:
+                if lane is not self._scribe and lane.hangs(loop.time(), STUCK_S):
                     log.critical("a model hangs, giving up", key="worker.stuck", lane=lane.name)
                     os._exit(3)
+
+    def _waited(self, late_s: float) -> None:
+        self._late_s = max(self._late_s, late_s)
+
+    async def steer(self) -> None:
+        """Keep the load near its target by what the models hear, until cancelled."""
+        at, used = time.monotonic(), time.process_time()
+        while True:
+            await asyncio.sleep(STEER_S)
+            now, cpu = time.monotonic(), time.process_time()
+            self._load = (cpu - used) / (now - at)
+            at, used = now, cpu
+            late_s, self._late_s = self._late_s, 0.0
+            self.budget.steer(self._load, late_s)
 
     async def stop(self) -> None:
         """End all sessions in order, and let their readings out."""
@@ -297,76 +339,3 @@ class Worker:
                     await asyncio.wait(self._tasks)
         except TimeoutError:
             log.warning("last readings not done in time", key="worker.unflushed")
-
-
-async def _obey_one(worker: Worker, link: Link[ToWorker]) -> bool:
-    """Act on one message; False when there is nothing more to do. No message ends the worker."""
-    try:
-        message = await link.receive()
-        if message is None or isinstance(message, Shutdown):
-            return False
-        worker.take(message)
-    except BadMessage as error:
-        log.error("message refused", key="worker.bad_message", why=str(error))
-        worker.count("messages_refused")
-    except ProtocolError:
-        raise
-    except Exception:
-        # The outermost loop of messages: taps go on whatever one of them does.
-        log.exception("message not handled", key="worker.message_failed")
-        worker.count("messages_failed")
-    return True
-
-
-async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], float]) -> int:
-    """Run a worker until Shutdown, SIGTERM or the end of the link; the process's exit status."""
-    worker = Worker(config, link, now)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    # Ctrl-C at a terminal reaches the whole group; the controller decides about the end.
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
-    status = 0
-
-    async def prepare() -> None:
-        nonlocal status
-        await worker.load()
-        try:
-            await worker.server.start()
-        except OSError as error:
-            bind, port = worker.server.bind, worker.server.port
-            why = str(cannot_listen("analysis.bind", "analysis.base_port", bind, port, error))
-            log.error("worker can't listen", key="worker.no_port", port=port, why=why)
-            worker.send(NoPort(why))
-            status = NO_PORT
-            stop.set()
-            return
-        # What the models hold lives for ever: the collector need not look at it again.
-        gc.freeze()
-        worker.send(worker.ready())
-        await worker.load_late()
-
-    async def obey() -> None:
-        try:
-            while await _obey_one(worker, link):
-                pass
-        except ProtocolError as error:
-            log.critical(
-                "the controller can't be understood, giving up", key="worker.garbled", why=str(error)
-            )
-        finally:
-            stop.set()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(lane.run()) for lane in worker.lanes]
-            tasks += [group.create_task(work()) for work in (prepare, obey, worker.report)]
-            await stop.wait()
-            await worker.stop()
-            for task in tasks:
-                task.cancel()
-    finally:
-        for lane in worker.lanes:
-            lane.close()
-        await link.close()
-    return status

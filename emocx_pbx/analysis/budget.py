@@ -1,0 +1,151 @@
+"""How much of what callers say which model hears, so that a worker is never late.
+
+The accurate model costs twenty times what the light one does. While there is time it hears everything.
+When a worker's load passes its target, it hears less, and first leaves out what would tell least: where the
+light model agrees with what it said last, and it was sure. When even the light model is too much for all,
+every call is heard at longer intervals; and when that does not suffice, new calls are followed by voice
+activity only. A reading that would come late is not made: a coarse one in time is worth more. Pure.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from emocx_pbx.domain import Scores
+
+#: Load of the worker's core (CPU seconds a second) that is aimed at.
+TARGET: Final = 0.85
+#: A window that has waited for this long (s) is the light model's; one of LATEST_S is nobody's.
+ACCURATE_S: Final = 0.25
+LATEST_S: Final = 1.0
+#: The accurate model hears a call's first windows, and again when it was not so sure (confidence), or has
+#: not been asked for so many windows.
+FIRST: Final = 2
+SURE: Final = 0.7
+EVERY: Final = 8
+#: At the least a call is read at every fourth of its windows.
+LEAST_HEARD: Final = 0.25
+#: Steps of steering at the least, and still too much load, until new calls are not read at all.
+PATIENCE: Final = 5
+
+#: How fast effort follows what the load leaves, a step: up, and down.
+_UP: Final = 0.5
+_DOWN: Final = 1.5
+#: A second of more load than this over the target tells no more than that.
+_MOST_SLACK: Final = -0.2
+#: Turns of the accurate model saved up at most, and borrowed at most.
+_SAVED: Final = 8.0
+_BORROWED: Final = -4.0
+#: Turns that are kept for windows that need it.
+_KEPT: Final = 4.0
+
+
+class Choice(Enum):
+    """Who hears a window."""
+
+    ACCURATE = "accurate"
+    LIGHT_FIRST = "light first"
+    """The accurate one after it, if the light one's answer asks for that."""
+    LIGHT = "light"
+    SKIPPED = "skipped"
+    """Nobody: readings come at longer intervals."""
+    LATE = "late"
+    """Nobody: it waited for too long."""
+
+
+class Budget:
+    """One worker's. Steered once a second; asked by each call's `Cascade`."""
+
+    def __init__(self, cascade: bool) -> None:
+        """`cascade`: whether there is a light model beside the accurate one."""
+        self.cascade = cascade
+        self.effort = 2.0
+        """2: the accurate model hears all; 1: the light one does; LEAST_HEARD: that each fourth window."""
+        self.voice_only = False
+        """Whether new calls are followed by voice activity alone."""
+        self._saved = _KEPT
+        self._at_least = 0
+
+    @property
+    def accurate_share(self) -> float:
+        """Share of windows that the accurate model may hear, 0 to 1."""
+        return min(1.0, max(0.0, self.effort - 1)) if self.cascade else 1.0
+
+    @property
+    def heard_share(self) -> float:
+        """Share of windows that are heard at all, LEAST_HEARD to 1."""
+        return min(1.0, max(LEAST_HEARD, self.effort if self.cascade else self.effort / 2))
+
+    def steer(self, load: float, late_s: float) -> None:
+        """Take the last second's load (CPU seconds), and how long a window waited at most (s)."""
+        slack = TARGET - load
+        if late_s >= ACCURATE_S:
+            # Others take our core: what it could do does not count, but what it does.
+            slack = min(slack, -0.1)
+        slack = max(slack, _MOST_SLACK)
+        least = LEAST_HEARD if self.cascade else 2 * LEAST_HEARD
+        self.effort = min(2.0, max(least, self.effort + slack * (_UP if slack > 0 else _DOWN)))
+        self._at_least = self._at_least + 1 if self.effort == least and slack < 0 else 0
+        if self._at_least >= PATIENCE:
+            self.voice_only = True
+        elif self.effort >= 2 * least:
+            self.voice_only = False
+
+    def earn(self) -> None:
+        """One more window may be heard."""
+        self._saved = min(_SAVED, self._saved + self.accurate_share)
+
+    def spend(self, needed: bool) -> bool:
+        """Whether the accurate model may hear this window; if so, its turn is taken."""
+        if self._saved - 1 < (_BORROWED if needed else _KEPT - 1):
+            return False
+        self._saved -= 1
+        return True
+
+
+class Cascade:
+    """One call's windows, in order."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._asked = 0
+        """Windows that the accurate model heard."""
+        self._since = 0
+        """Windows since."""
+        self._last: Scores | None = None
+        """Its last answer."""
+        self._turn = 1.0
+
+    def choose(self, late_s: float) -> Choice:
+        """Who hears the next window, which has waited for so long (s)."""
+        budget = self._budget
+        self._turn += budget.heard_share
+        if self._turn < 1:
+            return Choice.SKIPPED
+        self._turn = min(1.0, self._turn - 1)
+        if late_s >= LATEST_S:
+            return Choice.LATE
+        if not budget.cascade:
+            return Choice.ACCURATE
+        budget.earn()
+        self._since += 1
+        if late_s >= ACCURATE_S:
+            return Choice.LIGHT
+        last = self._last
+        due = self._asked < FIRST or self._since >= EVERY or (last is not None and last.confidence < SURE)
+        if budget.spend(needed=due):
+            return Choice.ACCURATE
+        return Choice.LIGHT if due else Choice.LIGHT_FIRST
+
+    def asks(self, light: Scores) -> bool:
+        """Whether the accurate model must hear a window, too, after this answer of the light one."""
+        if self._last is None or light.best is self._last.best:
+            return False
+        return self._budget.spend(needed=True)
+
+    def answered(self, accurate: Scores | None) -> None:
+        """The accurate model heard a window; None: it heard no speech in it."""
+        self._asked += 1
+        self._since = 0
+        self._last = accurate or self._last

@@ -1,0 +1,81 @@
+"""One caller's windows read by the models of a worker: which of them hears what is the budget's to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from emocx_pbx.analysis.budget import Budget, Cascade, Choice
+from emocx_pbx.analysis.pipeline import CallerSession, Classifier, read
+from emocx_pbx.analysis.windows import Window
+from emocx_pbx.analysis.worker.models import Models
+from emocx_pbx.domain import Reading
+
+#: What is counted of each choice.
+COUNTED: Final = {
+    Choice.ACCURATE: "windows_accurate",
+    Choice.LIGHT_FIRST: "windows_light",
+    Choice.LIGHT: "windows_light",
+    Choice.SKIPPED: "windows_skipped",
+    Choice.LATE: "windows_dropped",
+}
+
+
+class Hearing:
+    """Lives in the voice lane's thread, as every change of the models does."""
+
+    def __init__(
+        self,
+        models: Models,
+        budget: Budget,
+        neutral_share: float,
+        clock: Callable[[], float],
+        count: Callable[[str], None],
+        waited: Callable[[float], None] = lambda late_s: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            models: the worker's.
+            budget: the worker's.
+            neutral_share: how much of a caller's speech is expected to be neutral.
+            clock: seconds; what windows are stamped by.
+            count: adds one to a counter.
+            waited: told how long each window had waited (s).
+        """
+        self._models, self._neutral_share = models, neutral_share
+        self._clock, self._count, self._waited = clock, count, waited
+        self._cascade = Cascade(budget)
+        self._sessions: dict[bool, tuple[Classifier, CallerSession]] = {}
+        """By whether it is the light model's."""
+
+    def read(self, window: Window, put_at: float) -> Reading | None:
+        """The reading of a window that began to wait at `put_at`; None: nobody heard speech in it."""
+        late_s = self._clock() - put_at
+        self._waited(late_s)
+        choice = self._cascade.choose(late_s)
+        self._count(COUNTED[choice])
+        if choice in (Choice.SKIPPED, Choice.LATE):
+            return None
+        if choice is Choice.ACCURATE or self._models.light is None:
+            return self._accurate(window)
+        reading = self._by(self._models.light, window, light=True)
+        if reading is None or choice is Choice.LIGHT or not self._cascade.asks(reading.scores):
+            return reading
+        self._count("windows_asked_again")
+        return self._accurate(window)
+
+    def _accurate(self, window: Window) -> Reading | None:
+        reading = self._by(self._models.speech, window, light=False)
+        self._cascade.answered(reading.scores if reading else None)
+        return reading
+
+    def _by(self, model: Classifier | None, window: Window, light: bool) -> Reading | None:
+        if model is None:
+            return None
+        known, session = self._sessions.get(light, (None, None))
+        if session is None or known is not model:
+            # Another version since the last window: what it learns of the caller begins anew.
+            session = model.session(self._neutral_share)
+            self._sessions[light] = model, session
+        return read(session, model.name, window)

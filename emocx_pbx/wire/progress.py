@@ -1,0 +1,46 @@
+"""Whether a process or thread gets on: one that waits for a core, or works, is no dead one.
+
+Silence alone does not tell: on a machine that is too busy, whoever is killed for being slow costs more
+than they did, and whoever takes their place is slower still.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+class Standing(NamedTuple):
+    """What the system says of a process or thread."""
+
+    state: str
+    """R: runs or waits for a core; S: sleeps; D: waits for a disk; T: stopped; empty: gone, or unknown."""
+    cpu_s: float
+    """CPU seconds it has used."""
+
+
+def standing(pid: int, thread: int = 0) -> Standing:
+    """Of a process, or of one of its threads (proc(5), `stat`)."""
+    place = Path(f"/proc/{pid}/task/{thread}/stat" if thread else f"/proc/{pid}/stat")
+    try:
+        fields = place.read_text().rsplit(")", 1)[1].split()
+        return Standing(fields[0], (int(fields[11]) + int(fields[12])) / _TICKS)
+    except (OSError, IndexError, ValueError):
+        return Standing("", 0.0)
+
+
+class Progress:
+    """Looks at one process from time to time."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._cpu_s = 0.0
+
+    def moved(self) -> bool:
+        """Whether it used CPU since the last look, or waits for a core."""
+        state, cpu_s = standing(self._pid)
+        before, self._cpu_s = self._cpu_s, cpu_s
+        return state == "R" or cpu_s > before

@@ -1,0 +1,94 @@
+"""Who hears a window, and that a reading says so."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from emocx_pbx.analysis.budget import ACCURATE_S, LATEST_S, Budget
+from emocx_pbx.analysis.windows import Window
+from emocx_pbx.analysis.worker.hearing import Hearing
+from emocx_pbx.analysis.worker.models import Models
+from emocx_pbx.audio.pcm import FloatArray
+from emocx_pbx.domain import Scores
+
+WINDOW = Window(0.0, 4.0, 4.0, np.zeros(32_000, np.float32))
+
+
+class Says:
+    """A model of one answer, which notes what it is asked."""
+
+    def __init__(self, name: str, *probabilities: float) -> None:
+        self.name = name
+        self.asked = 0
+        self.sessions = 0
+        self._scores = Scores.of(probabilities) if probabilities else None
+
+    def classify(self, samples: FloatArray) -> Scores | None:
+        self.asked += 1
+        return self._scores
+
+    def session(self, neutral_share: float) -> Says:
+        self.sessions += 1
+        return self
+
+    read = classify
+
+
+class Desk:
+    def __init__(self, speech: Says | None, light: Says | None, effort: float = 2.0) -> None:
+        self.now = 0.0
+        self.models = Models(speech=speech, light=light)
+        self.budget = Budget(cascade=light is not None)
+        self.budget.effort = effort
+        self.counts: Counter[str] = Counter()
+        self.waited: list[float] = []
+        count = self.counts.update
+        self.hearing = Hearing(
+            self.models, self.budget, 0.35, lambda: self.now, lambda n: count([n]), self.waited.append
+        )
+
+    def model_after(self, late_s: float) -> str | None:
+        reading = self.hearing.read(WINDOW, self.now - late_s)
+        return reading.model if reading else None
+
+
+def test_a_reading_says_which_model_made_it() -> None:
+    desk = Desk(Says("voice/5", 0.9, 0.1, 0, 0), Says("cnn/3", 0.1, 0.9, 0, 0))
+    assert desk.model_after(0.0) == "voice/5"
+    assert desk.model_after(ACCURATE_S) == "cnn/3"
+    assert desk.model_after(LATEST_S) is None
+    assert desk.waited == [0.0, ACCURATE_S, LATEST_S]
+    assert desk.counts == {"windows_accurate": 1, "windows_light": 1, "windows_dropped": 1}
+
+
+def test_a_contradiction_is_heard_by_the_accurate_model_too() -> None:
+    accurate, light = Says("voice/5", 0.9, 0.1, 0, 0), Says("cnn/3", 0.1, 0.9, 0, 0)
+    desk = Desk(accurate, light, effort=1.5)
+    assert [desk.model_after(0.0) for _ in range(3)] == ["voice/5"] * 3
+    assert (accurate.asked, light.asked) == (3, 1)
+    assert desk.counts["windows_asked_again"] == 1
+
+
+def test_an_agreement_is_the_light_models_own_answer() -> None:
+    accurate, light = Says("voice/5", 0.9, 0.1, 0, 0), Says("cnn/3", 0.6, 0.4, 0, 0)
+    desk = Desk(accurate, light, effort=1.2)
+    answers = [desk.hearing.read(WINDOW, 0.0) for _ in range(4)]
+    assert [a.model if a else "" for a in answers] == ["voice/5", "voice/5", "cnn/3", "cnn/3"]
+    assert answers[3] and answers[3].scores.confidence == pytest.approx(0.6)
+
+
+def test_another_version_begins_anew() -> None:
+    first, second = Says("cnn/3", 1, 0, 0, 0), Says("cnn/4", 1, 0, 0, 0)
+    desk = Desk(first, None)
+    desk.model_after(0.0)
+    desk.models.speech = second
+    assert [desk.model_after(0.0), desk.model_after(0.0)] == ["cnn/4", "cnn/4"]
+    assert (first.sessions, second.sessions) == (1, 1)
+
+
+def test_without_models_or_speech_there_is_no_reading() -> None:
+    assert Desk(None, None).model_after(0.0) is None
+    assert Desk(Says("voice/5"), Says("cnn/3")).model_after(0.0) is None
