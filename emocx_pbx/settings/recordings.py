@@ -10,6 +10,10 @@ import msgspec
 #: What a call id may be made of to become part of a path; Asterisk's unique ids are.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
+#: Digits, also of a date: what a wildcard may leave out or take on where it finds another call's id.
+_DIGITS = r"(?:\d|%[A-Za-z]|\{(?:year|month|day)\})*"
+_AMBIGUOUS = re.compile(rf"[*?\]]{_DIGITS}\{{call_id\}}|\{{call_id\}}{_DIGITS}[*?\[]")
+
 
 class RecordingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where this site keeps recordings of calls, to play them from the pages; the service makes none."""
@@ -37,7 +41,7 @@ def recording_problems(recordings: RecordingSettings) -> list[tuple[str, str]]:
 
 def is_ambiguous(template: str) -> bool:
     """Whether a template finds the recordings of other calls, too: 1.1* is also that of 1.10."""
-    return re.search(r"[*?\]]\{call_id\}|\{call_id\}[*?\[]", template) is not None
+    return _AMBIGUOUS.search(template) is not None
 
 
 def fits_path(call_id: str) -> bool:

@@ -175,8 +175,10 @@ class Erasure:
             async for row in self._sql.calls_ended_before(c, before=before):
                 calls.append(row["call_id"])
                 purged.personal |= {name for name in (row["customer_key"], row["caller"]) if name}
-            rows = self._sql.loose_decisions_before(c, before=before)
-            decisions = [row["decision_id"] async for row in rows]
+            decisions = []
+            async for row in self._sql.loose_decisions_before(c, before=before):
+                decisions.append(row["decision_id"])
+                purged.personal |= {row["customer_key"]} - {None}
             for call_id in calls:
                 purged.went("events", await self._sql.delete_events(c, stream=call_id))
                 await self._forget_call(c, call_id, True, purged)
@@ -277,17 +279,22 @@ class Erasure:
 
 def traces_in(path: Path, names: Collection[str]) -> int:
     """How many of the names still stand somewhere in the bytes of a database's files."""
-    needles = {name.encode() for name in names if name}
+    # As they are in rows, and as JSON writes them in events.
+    needles = {form: name for name in names if name for form in (name.encode(), _in_json(name))}
     longest = max(map(len, needles), default=0)
-    found: set[bytes] = set()
+    found: set[str] = set()
     for file in sorted(path.parent.glob(f"{path.name}*")):
         with file.open("rb") as stream:
             tail = b""
-            while needles - found and (chunk := stream.read(_CHUNK)):
+            while found < set(needles.values()) and (chunk := stream.read(_CHUNK)):
                 text = tail + chunk
-                found |= {needle for needle in needles - found if needle in text}
+                found |= {name for form, name in needles.items() if name not in found and form in text}
                 tail = text[-longest:]
     return len(found)
+
+
+def _in_json(name: str) -> bytes:
+    return json_text(name)[1:-1].encode()
 
 
 def _json(texts: Sequence[str]) -> str:

@@ -13,12 +13,16 @@ from typing import Final
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: IPv4 in the last 32 bits of IPv6: by translation (RFC 6052, 8215), or "compatible" (RFC 4291).
-_EMBEDDING: Final = tuple(ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
+#: IPv4 in the last 32 bits of IPv6: by translation (RFC 6052), or "compatible" (RFC 4291).
+_EMBEDDING: Final = tuple(ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "::/96"))
+#: A site's own translation (RFC 8215): where in it the IPv4 address stands is the site's choice.
+_TRANSLATED_HERE: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
 #: Where IANA gives out public addresses of IPv6; beside it are site-local ones and ways of translating.
 _UNICAST: Final = ipaddress.IPv6Network("2000::/3")
-#: What `is_global` of older Pythons takes for public: protocol assignments, relays, documentation.
+#: What `is_global` takes for public and is not, in older Pythons or at all: protocol assignments, relays,
+#: documentation, and what machines of Azure reach their host by.
 _NOBODYS: Final[tuple[Network, ...]] = (
+    ipaddress.IPv4Network("168.63.129.16/32"),
     ipaddress.IPv4Network("192.0.0.0/24"),
     ipaddress.IPv4Network("192.88.99.0/24"),
     ipaddress.IPv6Network("2001::/23"),
@@ -35,8 +39,9 @@ class Networks:
 
     def permits(self, text: str) -> bool:
         """Whether a receiver may be at this address (as getaddrinfo writes it)."""
-        address = inner(ipaddress.ip_address(text))
-        if any(address in network for network in self._allowed if network.version == address.version):
+        outer = ipaddress.ip_address(text)
+        address = inner(outer)
+        if self._allows(address) or (outer in _TRANSLATED_HERE and self._allows(outer)):
             return True
         if isinstance(address, ipaddress.IPv6Address) and address not in _UNICAST:
             return False
@@ -45,6 +50,9 @@ class Networks:
             and not address.is_multicast
             and not any(address in network for network in _NOBODYS if network.version == address.version)
         )
+
+    def _allows(self, address: Address) -> bool:
+        return any(address in network for network in self._allowed if network.version == address.version)
 
 
 def inner(address: Address) -> Address:

@@ -308,6 +308,21 @@ async def test_a_large_file_is_not_rewritten_for_a_purge(store, tmp_path, monkey
     assert await store.erasure.settle(), "nothing more is tried of it"
 
 
+def test_traces_are_found_as_json_writes_them(tmp_path):
+    key = 'K "D" \\ 4711/Zürich'
+    (tmp_path / "emocx.db").write_bytes(b'{"customer_key":"K \\"D\\" \\\\ 4711/Z\xc3\xbcrich"}')
+    assert traces_in(tmp_path / "emocx.db", [key]) == 1
+    assert traces_in(tmp_path / "emocx.db", [key[:-1] + "k"]) == 0
+
+
+async def test_a_purge_looks_for_traces_of_who_asked_without_a_call(store, monkeypatch):
+    await store.decisions.record(Decision("d", 100.0, "ok", "s", "angry", 0.9, None), None, KEY, None)
+    looked: list[set[str]] = []
+    monkeypatch.setattr(erasure, "traces_in", lambda path, names: looked.append(set(names)) or 0)
+    await store.erasure.purge(before=2000.0)
+    assert looked == [{KEY}]
+
+
 def test_traces_are_found_where_chunks_meet(tmp_path, monkeypatch):
     monkeypatch.setattr(erasure, "_CHUNK", 8)
     (tmp_path / "a.db").write_bytes(b"......custom")

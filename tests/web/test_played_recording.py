@@ -65,6 +65,12 @@ def test_the_folder_is_what_nothing_is_filled_into() -> None:
         "/srv/{call_id}*.wav",
         "/srv/*{call_id}.wav",
         "/srv/q?{call_id}.wav",
+        "/srv/*{year}{call_id}.wav",
+        "/srv/*20{call_id}.wav",
+        "/srv/{call_id}{day}*.wav",
+        "/srv/{call_id}0?.wav",
+        "/srv/{call_id}[0-9].wav",
+        "/srv/[0-9]{call_id}.wav",
     ],
 )
 def test_a_template_that_can_not_be_meant_is_refused(path: str) -> None:

@@ -32,7 +32,19 @@ def test_private_addresses_inside_others_are_refused(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["fec0::1", "::ffff:0:127.0.0.1", "5f00::1", "3fff::1", "192.0.0.8", "192.88.99.1", "2001:0:7f00:1::"],
+    [
+        "168.63.129.16",
+        "64:ff9b::168.63.129.16",
+        "64:ff9b:1::8.8.8.8",
+        "64:ff9b:1:a00:0:100:808:808",
+        "fec0::1",
+        "::ffff:0:127.0.0.1",
+        "5f00::1",
+        "3fff::1",
+        "192.0.0.8",
+        "192.88.99.1",
+        "2001:0:7f00:1::",
+    ],
 )
 def test_nor_are_ones_that_are_nobodys(address: str) -> None:
     assert not Networks().permits(address)
@@ -47,3 +59,9 @@ def test_the_settings_allow_networks_and_no_more() -> None:
     networks = Networks(["10.1.0.0/16", "127.0.0.0/8", "fd00::/8"])
     assert all(networks.permits(a) for a in ("10.1.2.3", "127.0.0.1", "::ffff:10.1.2.3", "fd00::5"))
     assert not any(networks.permits(a) for a in ("10.2.0.1", "::1", "192.168.0.1", "fe80::1"))
+
+
+def test_a_site_that_translates_by_itself_names_its_prefix() -> None:
+    assert Networks(["64:ff9b:1::/96"]).permits("64:ff9b:1::8.8.8.8")
+    assert not Networks(["64:ff9b:1::/96"]).permits("64:ff9b:1:1::8.8.8.8")
+    assert not Networks(["8.8.8.0/24"]).permits("64:ff9b:1::8.8.8.8")

@@ -67,7 +67,7 @@ SELECT folder FROM export ORDER BY folder;
 SELECT call_id, customer_key, caller FROM call WHERE ended_at < :before;
 
 -- name: loose_decisions_before(before)
-SELECT decision_id FROM decision WHERE at < :before AND call_id IS NULL;
+SELECT decision_id, customer_key FROM decision WHERE at < :before AND call_id IS NULL;
 
 -- name: delete_call(call_id)!
 DELETE FROM call WHERE call_id = :call_id AND ended_at IS NOT NULL;
