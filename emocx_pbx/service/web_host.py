@@ -11,7 +11,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -36,6 +36,8 @@ from emocx_pbx.wire.child import Child
 from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
+
+R = TypeVar("R")
 
 #: To the open port, from the start of the process on a cold disk.
 START_S: Final = 30.0
@@ -256,18 +258,16 @@ class WebHost:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _done(self, asked: m.DoDeed) -> m.DeedDone:
-        """A deed that has begun is done, also if the process that asked for it ends meanwhile."""
-        doing = asyncio.create_task(self._behind.deeds.do(asked.deed, asked.by), name="deed")
+    async def _to_its_end(self, work: Coroutine[Any, Any, R]) -> R:
+        """What has begun is finished, also if the process that asked for it ends meanwhile."""
+        doing = asyncio.create_task(work, name="deed")
         self._doing.add(doing)
-        doing.add_done_callback(self._over_with)
-        result = await asyncio.shield(doing)
-        return m.DeedDone(asked.request_id, msgspec.Raw(msgspec.msgpack.encode(result)))
-
-    def _over_with(self, doing: asyncio.Task[Any]) -> None:
-        self._doing.discard(doing)
-        if not doing.cancelled():
-            doing.exception()  # told to whoever asked, if they are still there
+        doing.add_done_callback(self._doing.discard)
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            doing.add_done_callback(_told_nobody)
+            raise
 
     async def _answer(self, asked: m.Asking) -> None:
         """One of the outermost loops: a question that fails must not end the others."""
@@ -296,10 +296,12 @@ class WebHost:
             case m.MayDial(number, text):
                 return m.Admitted(number, behind.placing.admit(text))
             case m.Ring(number, telephone, call_id, decision, customer, opted_out, by):
-                await behind.placing.ring(telephone, call_id, decision, customer, opted_out, by)
+                ringing = behind.placing.ring(telephone, call_id, decision, customer, opted_out, by)
+                await self._to_its_end(ringing)
                 return m.Done(number)
-            case m.DoDeed():
-                return await self._done(asked)
+            case m.DoDeed(number, deed, by):
+                result = await self._to_its_end(behind.deeds.do(deed, by))
+                return m.DeedDone(number, msgspec.Raw(msgspec.msgpack.encode(result)))
             case m.ReloadAll(number, wait):
                 loading = behind.reload()
                 self._tell_state()
@@ -320,3 +322,9 @@ class WebHost:
         pending = await behind.store.outbox.pending()
         for receiver in behind.store.receivers.current():
             behind.metrics.set("deliveries_pending", pending.get(receiver.name, 0), receiver.name)
+
+
+def _told_nobody(doing: asyncio.Task[Any]) -> None:
+    """Its asker is gone: what went wrong with it is told here."""
+    if not doing.cancelled() and (error := doing.exception()) is not None:
+        log.error("deed failed after who asked for it had ended", key="web.deed_failed", why=str(error))

@@ -20,12 +20,14 @@ from web.v1_calls import tell
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
 from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.deeds import deed
 from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.placing import Placing
 from emocx_pbx.dispatch.callback import CallBack
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import DecidedQuery, Doors
+from emocx_pbx.domain import Decision
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.lab.asterisk import free_port
@@ -38,11 +40,12 @@ from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.service import web_host as module
 from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.settings.dialling import DiallingSettings
-from emocx_pbx.settings.settings import ChatSettings, HttpSettings, Settings
+from emocx_pbx.settings.settings import ChatSettings, HttpSettings, Settings, WebhookSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.identity.sessions import SESSION, cookie_name
+from emocx_pbx.web.messages import DoDeed, FromWeb, Ring
 from emocx_pbx.webhooks.schedule import Outcome
 
 TOKEN = "a-token-of-more-than-24-characters"
@@ -330,6 +333,81 @@ async def test_a_customer_erased_on_the_pages_is_forgotten_by_calls_that_go_on(
         assert response.status == 200
     await browser.close()
     assert world.forgotten == ["1.9"]
+
+
+ASKS_ONCE = """
+import socket, sys
+link = socket.socket(fileno=int(sys.argv[sys.argv.index("--fd") + 1]))
+link.sendall(bytes.fromhex(sys.argv[1]))
+while link.recv(65536):
+    pass
+"""
+
+
+class Begun:
+    """A step of a deed that is held until it is let go on."""
+
+    def __init__(self) -> None:
+        self.began, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def step(self) -> None:
+        self.began.set()
+        await self.may_go_on.wait()
+
+
+async def asked_by_one_that_dies(world: World, begun: Begun, host: WebHost) -> None:
+    """The web process is killed once the deed that it asked for has begun."""
+    running = asyncio.create_task(host.run(world.listening))
+    async with asyncio.timeout(30):
+        await begun.began.wait()
+    assert host.pid is not None
+    os.kill(host.pid, signal.SIGKILL)
+    await running
+    with pytest.raises(SettingsError, match="it ended"):
+        await world.listening
+    begun.may_go_on.set()
+
+
+def one_that_asks(message: FromWeb) -> tuple[str, ...]:
+    body = msgspec.msgpack.encode(message)
+    return (sys.executable, "-c", ASKS_ONCE, (len(body).to_bytes(4, "big") + body).hex())
+
+
+async def test_a_deed_that_has_begun_is_finished_if_the_process_dies(world: World) -> None:
+    begun, by = Begun(), Actor("ann", "192.0.2.1")
+    crm = WebhookSettings(name="crm", url="https://crm.example/", secret="whsec_" + "A" * 32)
+    await world.store.receivers.add(crm, by)
+
+    async def tested(name: str) -> Outcome:
+        await begun.step()
+        return Outcome(204)
+
+    world._tested = tested  # type: ignore[method-assign]
+    asked = DoDeed(1, deed.TestReceiver("crm"), by)
+    host = world.host(command=one_that_asks(asked))
+    await asked_by_one_that_dies(world, begun, host)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*host._doing)
+    rows = await world.store.audit.rows(action="webhook.tested")
+    assert [(row.subject, row.actor) for row in rows] == [("crm", "ann")]
+
+
+async def test_and_so_is_a_call_that_is_being_placed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, add = Begun(), world.store.audit.add
+
+    async def slowly(*entry: Any) -> None:
+        await add(*entry)
+        await begun.step()
+
+    monkeypatch.setattr(world.store.audit, "add", slowly)
+    decision = Decision("d", 1.0, "ok", "support", "angry", 0.9, None)
+    asked = Ring(1, "+4930123456", "emocx-call-1", decision, None, False, Actor("ann", "192.0.2.1"))
+    host = world.host(command=one_that_asks(asked))
+    assert host._behind.placing.admit("030 123456") == asked.number
+    await asked_by_one_that_dies(world, begun, host)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*host._doing)
+    assert world.ami.actions[0][1]["ChannelId"] == "emocx-call-1"
 
 
 async def test_a_port_that_is_taken_is_told_by_the_name_of_its_setting(world: World) -> None:
