@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import socket
 import time
@@ -46,10 +47,16 @@ def settings(patient: PrivateAsterisk, tmp_path: Path) -> Settings:
     )
 
 
+@functools.cache
+def tls_port() -> int:
+    """The same for all cases, and nobody's now."""
+    return free_port()
+
+
 def fills(patient: PrivateAsterisk) -> dict[str, str]:
     """What the cases' marks stand for: ports that are free, and the folder as Asterisk sees it."""
     agi = int(patient.config.agi.rpartition(":")[2])
-    return {"@AGI@": str(agi), "@TLS@": str(patient.ami_port + 1), "@DIR@": patient.config.directory}
+    return {"@AGI@": str(agi), "@TLS@": str(tls_port()), "@DIR@": patient.config.directory}
 
 
 def changed(settings: Settings, case: Case, folder: Path, patient: PrivateAsterisk) -> Settings:
