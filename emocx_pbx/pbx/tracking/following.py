@@ -223,7 +223,8 @@ class Following:
         """A channel that was between bridges is no longer: whoever is with the customer may take over."""
         changes: list[CallChange] = []
         for call in list(self.calls.values()):
-            if call.left.pop(call.stands_for.get(uniqueid, uniqueid), None) is not None:
+            # Hardly any call has such a channel, and this is asked of all at each event.
+            if call.left and call.left.pop(call.stands_for.get(uniqueid, uniqueid), None) is not None:
                 changes += self._settle(call, at)
         return changes
 

@@ -1,0 +1,152 @@
+"""What it costs in grades that the accurate model does not hear every window: paired, on the same calls.
+
+    python -m benchmarks.cascade [--data ../shared/data] [--split dev] [--calls 208] [--light cnn]
+                                 [--effort 1.6 1.4 1.2 1.0]
+
+Calls assembled as for `benchmarks.grade_quality`. Each is heard by `analysis.worker.hearing` once for each
+effort of the budget: 2 is the accurate model for all windows, 1 the light one. `difference` is the mean
+distance of a grade from that of the accurate model everywhere, `equal` the share of windows with the same
+answer as there; both are paired, so they tell less by chance than Spearman and the mean absolute error (to
+the grades of the true labels) do. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.grade_calls import AssembledCall, assemble
+from benchmarks.grade_quality import compare
+from emocx_pbx.analysis.budget import Budget
+from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.analysis.worker.hearing import Hearing
+from emocx_pbx.analysis.worker.models import Models
+from emocx_pbx.audio.pcm import FloatArray
+from emocx_pbx.domain import Grade, Reading, Span
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
+from emocx_pbx.grading.grade import grade
+from emocx_pbx.grading.rubric import Rubric, load_rubric
+from emocx_pbx.grading.segments import part_readings
+from emocx_pbx.settings.settings import AnalysisSettings
+from emocx_pbx.training.speech.data import read_clips
+
+
+class Remembering(SpeechClassifier):
+    """A model that measures each window once, whoever asks for it how often."""
+
+    def __init__(self, model: SpeechClassifier) -> None:
+        self.__dict__ |= vars(model)
+        self._measured: dict[int, list[FloatArray]] = {}
+
+    def measure(self, samples: FloatArray) -> list[FloatArray]:
+        """As the model's; windows must be kept until `forget`."""
+        if id(samples) not in self._measured:
+            self._measured[id(samples)] = super().measure(samples)
+        return self._measured[id(samples)]
+
+    def forget(self) -> None:
+        """The next call."""
+        self._measured.clear()
+
+
+@dataclass
+class Heard:
+    """One effort's readings, call by call."""
+
+    budget: Budget
+    counts: Counter[str] = field(default_factory=Counter)
+    pairs: list[tuple[Grade, Grade]] = field(default_factory=list)
+    differences: list[float] = field(default_factory=list)
+    equal: list[bool] = field(default_factory=list)
+    accurate: list[bool] = field(default_factory=list)
+
+
+def measure(
+    calls: Sequence[AssembledCall],
+    accurate: Remembering,
+    light: Remembering,
+    efforts: Sequence[float],
+    rubric: Rubric,
+) -> dict[str, Any]:
+    """Figures for each effort; the first must be 2."""
+    runs = []
+    for effort in efforts:
+        budget = Budget(cascade=True)
+        budget.effort = effort
+        runs.append(Heard(budget))
+    models = Models(speech=accurate, light=light)
+    for number, call in enumerate(calls, 1):
+        segmenter = CallSegmenter(AnalysisSettings())
+        items = [*segmenter.feed(call.customer, call.agent), *segmenter.finish()]
+        spans = [item for item in items if isinstance(item, Span)]
+        windows = [item for item in items if isinstance(item, Window)]
+        true = grade(call.truth, rubric)
+        everywhere: tuple[Grade, list[Reading]] | None = None
+        for run in runs:
+            readings = heard(windows, models, run)
+            given = grade(part_readings(readings, 0, len(call.customer) / 8000, spans, rubric), rubric)
+            everywhere = everywhere or (given, readings)
+            run.pairs.append((true, given))
+            if given.score is not None and everywhere[0].score is not None:
+                run.differences.append(abs(given.score - everywhere[0].score))
+            there = {reading.t1: reading.scores.emotion for reading in everywhere[1]}
+            run.equal += [there.get(r.t1) == r.scores.emotion for r in readings]
+            run.accurate += [r.model == accurate.name for r in readings]
+        accurate.forget()
+        light.forget()
+        if sys.stderr.isatty():
+            print(f"\r{number}/{len(calls)} calls", end="", file=sys.stderr)
+    return {
+        "accurate": accurate.name,
+        "light": light.name,
+        "efforts": [
+            {
+                "effort": run.budget.effort,
+                "accurate_share": round(sum(run.accurate) / max(1, len(run.accurate)), 3),
+                "difference": round(sum(run.differences) / max(1, len(run.differences)), 2),
+                "equal": round(sum(run.equal) / max(1, len(run.equal)), 3),
+                **compare(run.pairs, rubric),
+                "windows": dict(run.counts),
+            }
+            for run in runs
+        ],
+    }
+
+
+def heard(windows: Sequence[Window], models: Models, run: Heard) -> list[Reading]:
+    """Readings of one call's windows, none of them late."""
+    share = AnalysisSettings().neutral_share
+    hearing = Hearing(models, run.budget, share, lambda: 0.0, lambda name: run.counts.update([name]))
+    return [reading for window in windows if (reading := hearing.read(window, 0.0)) is not None]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--split", default="dev", help="dev to choose, test to report")
+    parser.add_argument("--calls", type=int, default=208)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--model", default="voice")
+    parser.add_argument("--light", default="cnn")
+    parser.add_argument("--effort", type=float, nargs="+", default=[1.6, 1.4, 1.2, 1.0])
+    options = parser.parse_args()
+    clips = read_clips(options.data / "speech" / "clips.csv", split=options.split).clips
+    registry = Registry(None)
+    models = [Remembering(load_speech(registry, name)) for name in (options.model, options.light)]
+    calls = assemble(clips, options.calls, options.seed)
+    json.dump(
+        measure(calls, models[0], models[1], [2.0, *options.effort], load_rubric(None)), sys.stdout, indent=1
+    )
+    print()
+
+
+if __name__ == "__main__":
+    main()
