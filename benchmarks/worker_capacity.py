@@ -40,7 +40,7 @@ from emocx_pbx.analysis.messages import (
     TapStarted,
     WorkerStats,
 )
-from emocx_pbx.analysis.pool import ToService, WorkerPool
+from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,6 +121,10 @@ async def measure(options: argparse.Namespace, taps: int) -> dict[str, Any]:
 
     def take(message: ToService) -> None:
         got.append((time.time(), message))
+        if isinstance(message, WorkerLost) and message.uuids:
+            # Its taps will never end: the figures would be of nothing.
+            print("the worker died under its load, or was taken for dead", file=sys.stderr)
+            os._exit(1)
         for kind, seen, all_seen in ((TapStarted, began, all_began), (TapEnded, ended, all_ended)):
             if isinstance(message, kind):
                 seen.add(message.uuid)
