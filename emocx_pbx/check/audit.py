@@ -25,4 +25,6 @@ def audit_finding(path: Path) -> Finding | None:
             "fail", "audit", f"the audit log was changed: {chain.problem}",
             "somebody wrote to the database beside the service: compare with a backup",
         )  # fmt: skip
-    return Finding("ok", "audit", f"{chain.entries} entries, none missing or changed; newest: {chain.head}")
+    since = f"; those before entry {chain.sealed} got their hashes only then" if chain.sealed else ""
+    told = f"{chain.entries} entries, none missing or changed{since}; newest: {chain.head}"
+    return Finding("ok", "audit", told)

@@ -30,6 +30,8 @@ BEGIN: Final = "0" * 64
 CHAINED: Final = 13
 #: Action of the entry that tells of the log's own retention.
 CUT: Final = "audit.cut"
+#: Action of the entry that tells that those before it got their hashes only then.
+SEALED: Final = "audit.sealed"
 #: The service itself.
 SERVICE: Final = Actor("emocx-pbx", "")
 
@@ -55,6 +57,8 @@ class Chain:
     """Hash of the newest entry."""
     problem: str = ""
     """The first place where the chain does not hold; empty: it holds."""
+    sealed: int = 0
+    """Number of the entry before which hashes were made later than entries; 0: there is none."""
 
 
 class AuditLog:
@@ -132,16 +136,20 @@ class AuditLog:
         return [AuditRow(**dict(row)) for row in rows]
 
     async def seal(self) -> None:
-        """Give the entries of a database from before the chain their hashes; once, at its first opening."""
+        """Give the entries of a database from before the chain their hashes; once, at its first opening.
+
+        The log tells of it: hashes that somebody took away would come back so, over whatever is there now.
+        """
         if await self._connection.row("audit_head") or not await self._connection.row("audit_newest"):
             return
         async with self._connection.transaction() as c:
             if await self._sql.audit_head(c) is not None:
                 return
-            last = BEGIN
-            async for row in self._sql.audit_in_order(c):
-                last = hash_of(last, row)
+            last, entries = BEGIN, 0
+            for row in [row async for row in self._sql.audit_in_order(c)]:
+                last, entries = hash_of(last, row), entries + 1
                 await self._sql.add_audit_hash(c, audit_id=row["audit_id"], hash=last)
+            await self.note(c, SERVICE, SEALED, "audit log", None, {"entries": entries})
 
     async def cut(self, before: float, by: Actor = SERVICE) -> int:
         """Let entries older than `before` go (the log's retention); the chain goes on from there.
@@ -194,7 +202,7 @@ def verified(rows: Sequence[Row], cut: Row | None, newest: int) -> Chain:
     """
     last = cut["hash"] if cut else BEGIN
     number = cut["audit_id"] if cut else 0
-    told, gone = cut is None, number
+    told, gone, sealed = cut is None, number, 0
     for row in rows:
         number += 1
         if row["at"] is None or row["audit_id"] != number:
@@ -202,13 +210,17 @@ def verified(rows: Sequence[Row], cut: Row | None, newest: int) -> Chain:
         if row["hash"] != hash_of(last, row):
             return Chain(len(rows), last, f"entry {number} is not as it was written")
         last = row["hash"]
+        if row["action"] == SEALED:
+            if sealed:
+                return Chain(len(rows), last, f"hashes were taken away and made anew at entry {number}")
+            sealed = number
         if cut and row["action"] == CUT and cut["hash"] in (row["after"] or ""):
             told = True
     if number < newest:
         return Chain(len(rows), last, f"entries {number + 1} to {newest} are missing")
     if not told:
         return Chain(len(rows), last, f"entries up to {gone} went, and no entry tells of it")
-    return Chain(len(rows), last)
+    return Chain(len(rows), last, sealed=sealed)
 
 
 def hash_of(last: str, row: Mapping[str, Any] | Row) -> str:

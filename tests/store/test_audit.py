@@ -103,13 +103,30 @@ async def test_entries_of_before_the_chain_get_theirs_once(tmp_path, clock):
     store = await Store.open(tmp_path / "emocx.db", clock=clock)
     await store.audit.add(KIM, "user.added", "user")
     await store.close()
-    direct = sqlite3.connect(tmp_path / "emocx.db")
-    direct.executescript("DROP TRIGGER audit_chain_goes_with_its_entries; DELETE FROM audit_chain")
-    direct.close()
+    take_hashes_away(tmp_path)
     store = await Store.open(tmp_path / "emocx.db", clock=clock)
     await store.audit.add(KIM, "user.added", "another")
     assert problem(tmp_path) == ""
+    assert [row.action for row in await store.audit.rows()] == ["user.added", "audit.sealed", "user.added"]
+    found = audit_finding(tmp_path / "emocx.db")
+    assert found and "those before entry 2 got their hashes only then" in found.what
     await store.close()
+
+
+async def test_hashes_that_were_taken_away_do_not_come_back_unseen(tmp_path, clock):
+    for _ in range(2):
+        store = await Store.open(tmp_path / "emocx.db", clock=clock)
+        await store.audit.add(KIM, "user.added", "user")
+        await store.close()
+        take_hashes_away(tmp_path)
+    await (await Store.open(tmp_path / "emocx.db", clock=clock)).close()
+    assert problem(tmp_path) == "hashes were taken away and made anew at entry 4"
+
+
+def take_hashes_away(tmp_path: Path) -> None:
+    direct = sqlite3.connect(tmp_path / "emocx.db")
+    direct.executescript("DROP TRIGGER IF EXISTS audit_chain_goes_with_its_entries; DELETE FROM audit_chain")
+    direct.close()
 
 
 async def test_entries_of_many_at_once_form_one_chain(store, tmp_path):
