@@ -6,7 +6,6 @@ an address that cannot be guessed.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +18,7 @@ from emocx_pbx.dispatch.numbers import MAX_CHARS
 from emocx_pbx.web.assets import FOLDER
 from emocx_pbx.web.guards import form_of
 from emocx_pbx.web.identity.access import FRAME_ANCESTORS, public_without_form
-from emocx_pbx.web.identity.sessions import address_of, same_site
+from emocx_pbx.web.identity.sessions import address_of, same_site, someone_here
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import environment
 from emocx_pbx.web.strings import t
@@ -112,16 +111,9 @@ def _desk(request: web.Request) -> Desk:
     """The desk, if the chat is open to who asks; else there is no such page."""
     desk = parts_of(request).chat
     mode = desk.settings.mode
-    if mode == "off" or (mode == "local" and not _local(address_of(request))):
+    if mode == "off" or (mode == "local" and not someone_here(request)):
         raise web.HTTPNotFound
     return desk
-
-
-def _local(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 async def _form(request: web.Request) -> dict[str, str]:

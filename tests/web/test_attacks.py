@@ -297,11 +297,33 @@ async def test_the_last_hop_that_is_not_ours_counts(proxied: Site, forwarded: li
     assert status_of(await said(proxied.url, request.encode())) == status
 
 
-async def test_without_a_proxy_nobody_speaks_for_others(site: Site) -> None:
-    # The chat is for this machine alone, and a header is anybody's word.
-    headers = {"X-Forwarded-For": "203.0.113.9"}
-    async with aiohttp.ClientSession() as http, http.get(f"{site.url}/chat", headers=headers) as response:
-        assert response.status == 200
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ("GET /chat HTTP/1.1\r\nHost: 127.0.0.1:8085\r\nSec-Fetch-Site: none\r\n", 200),
+        ("GET /chat HTTP/1.1\r\nHost: localhost\r\n", 200),
+        ("GET /chat HTTP/1.0\r\nHost: 127.0.0.1\r\n", 404),  # nginx's bare proxy_pass
+        ("GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 127.0.0.1\r\n", 404),
+        ("GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nVia: 1.1 x\r\n", 404),
+        ("GET /chat HTTP/1.1\r\nHost: pbx.example\r\n", 404),  # a name that leads here for now
+    ],
+)
+async def test_the_chat_of_this_machine_is_not_opened_by_a_proxy(
+    site: Site, request_: str, status: int
+) -> None:
+    request = f"{request_}Connection: close\r\n\r\n"
+    assert status_of(await said(site.url, request.encode())) == status
+
+
+async def test_nor_by_one_that_trusted_proxies_do_not_name(tmp_path: Path) -> None:
+    http = HttpSettings(behind_proxy=True, trusted_proxies=("10.0.0.5",))
+    site = await open_site(tmp_path, Settings(directory=str(tmp_path), http=http))
+    request = (
+        "GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.9\r\nConnection: close\r\n\r\n"
+    )
+    assert status_of(await said(site.url, request.encode())) == 404
+    await site.stop()
+    await site.store.close()
 
 
 async def test_no_token_opens_nothing_unless_it_is_said(tmp_path: Path) -> None:

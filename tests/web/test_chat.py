@@ -187,7 +187,7 @@ async def test_the_widgets_script_may_be_loaded_from_anywhere(opened: Open) -> N
 async def test_it_is_open_to_whom_the_setting_says(
     opened: Open, monkeypatch: pytest.MonkeyPatch, mode: str, address: str, status: int
 ) -> None:
-    monkeypatch.setattr("emocx_pbx.web.chat.address_of", lambda request: address or "192.0.2.7")
+    monkeypatch.setattr("emocx_pbx.web.identity.sessions.address_of", lambda request: address or "192.0.2.7")
     site = await opened(ChatSettings(mode=mode))  # type: ignore[arg-type]
     for path in ("/chat", "/chat/widget.js"):
         async with await site.browser().get(path) as answer:

@@ -267,6 +267,18 @@ def _host_of(url: str) -> str:
 
 def from_this_machine(request: web.Request) -> bool:
     """Whether a program of this machine asks for itself: no browser's page, and no proxy for others."""
+    return _is_here(request) and not any(name in request.headers for name in ("Origin", "Sec-Fetch-Site"))
+
+
+def someone_here(request: web.Request) -> bool:
+    """Whether somebody at this machine asks, also by a browser, and by a proxy that we know of."""
+    http = parts_of(request).settings.http
+    if http.behind_proxy and is_in(request.remote or "", networks(http.trusted_proxies)):
+        return is_loopback(address_of(request))
+    return _is_here(request)
+
+
+def _is_here(request: web.Request) -> bool:
     if request.version < HttpVersion11:
         return False  # what nginx speaks to servers behind it unless told otherwise
     try:
@@ -274,8 +286,7 @@ def from_this_machine(request: web.Request) -> bool:
         address = address_of(request)
     except (ValueError, InputError):
         return False
-    for_others = {"Origin", "Sec-Fetch-Site", "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto",
-                  "X-Forwarded-Host", "X-Real-IP"}  # fmt: skip
+    for_others = {"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP"}
     return (
         is_loopback(address) and is_loopback(host) and not any(name in request.headers for name in for_others)
     )
