@@ -1,7 +1,7 @@
 # make demo: a real call, end to end.  make test: everything that must hold.  Both set up what they need.
 .DELETE_ON_ERROR:
 .PHONY: setup asterisk browser node demo test lint format site lock audit sbom man clean
-.PHONY: deb images wheel package-tools test-packages
+.PHONY: deb images wheel package-tools test-packages test-pythons
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,6 +15,9 @@ test: lint asterisk browser node ## ruff, mypy, import contracts and all tests, 
 	$(BIN)/python -m pytest
 	-scripts/install-package-tools.sh boot
 	EMOCX_TEST_PACKAGES=quick $(TRY_PACKAGES)
+
+test-pythons: asterisk browser node ## the tests that need no Asterisk on Python 3.11, 3.12 and 3.13
+	scripts/test-pythons.sh
 
 # Tests that are type-checked as strictly as the package; the others are on their way.
 TYPED = tests/test_*.py tests/events tests/routing scripts/site.py

@@ -8,6 +8,7 @@ import os
 from emocx_pbx.errors import SettingsError
 
 #: It is the address that is wrong: not ours, or no address at all.
+_NONE_OF_THEM = "could not bind on any address"
 _ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL})
 
 
@@ -23,8 +24,9 @@ def cannot_listen(
         port: the port tried.
         error: what the system said; asyncio wraps it in a sentence of its own.
     """
-    known = error.errno is not None and error.errno > 0
-    why = os.strerror(error.errno) if known and error.errno is not None else error.strerror or str(error)
-    setting = host_setting if not known or error.errno in _ADDRESS else port_setting
+    # From Python 3.12 on, asyncio tries the other addresses of a name and then has no number to tell.
+    number = errno.EADDRNOTAVAIL if str(error).startswith(_NONE_OF_THEM) else error.errno or 0
+    why = os.strerror(number) if number > 0 else error.strerror or str(error)
+    setting = host_setting if number <= 0 or number in _ADDRESS else port_setting
     shown = f"[{host}]" if ":" in host else host
     return SettingsError(f"{setting}: can't listen on {shown}:{port}: {why}")
