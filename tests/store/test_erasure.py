@@ -250,6 +250,26 @@ async def test_purging_leaves_no_copy_in_the_log_either(store, tmp_path):
         assert word.encode() not in written(tmp_path)
 
 
+async def test_a_purge_that_a_reader_kept_from_its_end_is_made_good(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(erasure, "SETTLE_S", 0.0)
+    await call(store, "his", KEY, NUMBER)
+    await deliver_all(store)
+    reader = sqlite3.connect(tmp_path / "emocx.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM call").fetchone()
+    purged = await store.erasure.purge(before=2000.0)
+    assert purged.counts["calls"] == 1 and not purged.settled
+    again = await store.erasure.purge(before=2000.0)
+    assert again.counts == {} and not again.settled
+    reader.close()
+    await store.close()
+    later = await Store.open(tmp_path / "emocx.db", [CRM], clock=lambda: 1000.0)  # as after a crash
+    assert await later.erasure.settle()
+    for word in (KEY, NUMBER):
+        assert word.encode() not in written(tmp_path)
+    await later.close()
+
+
 CRASHES = """
 import asyncio, os, sys
 from pathlib import Path
