@@ -51,6 +51,10 @@ class PeerUnavailable(EmocxError):
     """The peer is not there, or did not answer in time."""
 
 
+class OutcomeUnknown(PeerUnavailable):
+    """The peer was asked, and did not answer in time: it may still do what it was asked."""
+
+
 class RefusedError(EmocxError):
     """The peer refused the request."""
 

@@ -17,7 +17,7 @@ from emocx_pbx.deeds.deed import AnyDeed, Deed, OnReceivers
 from emocx_pbx.dispatch.callback import new_call_id
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
-from emocx_pbx.errors import InputError, PeerUnavailable, ProtocolError
+from emocx_pbx.errors import InputError, OutcomeUnknown, PeerUnavailable, ProtocolError
 from emocx_pbx.live.mirror import Mirror
 from emocx_pbx.observe.health import Component, report_of
 from emocx_pbx.routing.decision import RuleOutcome
@@ -141,7 +141,7 @@ class Controller:
             async with asyncio.timeout(deadline_s):
                 found = await future
         except TimeoutError:
-            raise PeerUnavailable("the controller did not answer in time") from None
+            raise OutcomeUnknown("the controller did not answer in time") from None
         except BadMessage as error:
             raise InputError(f"can't be asked: {error}") from error
         finally:
@@ -181,7 +181,8 @@ class Controller:
 
         Raises:
             EmocxError: as the deed's own function.
-            PeerUnavailable: the controller is gone, or not done in time (the deed may still be done).
+            PeerUnavailable: the controller is gone, or too busy.
+            OutcomeUnknown: it did not answer in time; the deed may still be done.
         """
         asked = cast(AnyDeed, deed)
         done = await self._ask(lambda n: m.DoDeed(n, asked, by), m.DeedDone, deed.deadline_s)

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from web_site import PASSWORD, TEST, Browser, Site, open_site
 
+from emocx_pbx.errors import OutcomeUnknown, PeerUnavailable
 from emocx_pbx.settings.chat import ChatSettings
 from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.web import guards, listening
@@ -324,6 +325,28 @@ async def test_nor_by_one_that_trusted_proxies_do_not_name(tmp_path: Path) -> No
     assert status_of(await said(site.url, request.encode())) == 404
     await site.stop()
     await site.store.close()
+
+
+@pytest.mark.parametrize(("failed", "again"), [(OutcomeUnknown("late"), 409), (PeerUnavailable("busy"), 200)])
+async def test_what_may_still_be_done_is_not_asked_for_twice(
+    site: Site, monkeypatch: pytest.MonkeyPatch, failed: Exception, again: int
+) -> None:
+    async def fails(text: str, caller: Any) -> Any:
+        raise failed
+
+    async def ask() -> int:
+        headers = {"Idempotency-Key": "k"}
+        url = f"{site.url}/api/v1/queries"
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(url, json={"text": "x"}, headers=headers) as got,
+        ):
+            return got.status
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.doors, "by_text", fails)
+        assert await ask() == 503
+    assert await ask() == again
 
 
 async def test_no_token_opens_nothing_unless_it_is_said(tmp_path: Path) -> None:

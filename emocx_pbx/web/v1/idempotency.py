@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import re
@@ -10,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from emocx_pbx.deeds.deed import ClaimKey, KeepAnswer, ReleaseKey
-from emocx_pbx.errors import InputError
+from emocx_pbx.errors import InputError, OutcomeUnknown
 from emocx_pbx.web.identity.sessions import actor_of, visitor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.v1.table import Handler
@@ -59,6 +60,9 @@ def idempotent(handler: Handler) -> Handler:
             )
         try:
             answer = await handler(request)
+        except (OutcomeUnknown, asyncio.CancelledError):
+            # It may still be done: a repetition that is answered "being worked on" does it no second time.
+            raise
         except BaseException:
             await deeds.do(ReleaseKey(who, key), by)
             raise
