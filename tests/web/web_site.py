@@ -64,7 +64,7 @@ class AngryPool:
     """Takes every text for an angry one; no worker process behind it."""
 
     async def classify_text(self, text: str, deadline_s: float) -> TextResult:
-        return TextResult(1, (0.9, 0.04, 0.04, 0.02), 0.4, None, 0.0)
+        return TextResult("1", (0.9, 0.04, 0.04, 0.02), 0.4, None, 0.0)
 
     def pick(self) -> Any:
         raise AssertionError("nobody speaks here")
