@@ -27,6 +27,10 @@ LABELS: Final = (Emotion.ANGRY, Emotion.NEUTRAL, Emotion.DISAPPOINTED, Emotion.H
 #: What is said instead of an emotion when confidence is under the model card's threshold.
 UNCERTAIN: Final = "uncertain"
 
+#: Probability of anger or disappointment that counts as upset, where nothing else is said (chosen on dev
+#: sets).
+UPSET_THRESHOLD: Final = 0.4
+
 #: Valence of each class in LABELS' order (rubric v1).
 VALENCE: Final = (-1.0, 0.0, -0.7, 1.0)
 
@@ -62,6 +66,11 @@ class Scores:
     def emotion(self) -> str:
         """The best class, or UNCERTAIN under the threshold."""
         return str(self.best) if self.confidence >= self.threshold else UNCERTAIN
+
+    @property
+    def upset(self) -> float:
+        """Probability that it is angry or disappointed, whichever of the two."""
+        return self.probabilities[0] + self.probabilities[2]
 
     @property
     def valence(self) -> float:
@@ -126,6 +135,8 @@ class Decision:
     """text, speech or none."""
     language: str | None = None
     """Of the query's words (ISO 639-1); None where it is not sure, or there are none."""
+    upset: float | None = None
+    """Probability that it is angry or disappointed; None when nothing was classified."""
 
 
 @dataclass(frozen=True, slots=True)

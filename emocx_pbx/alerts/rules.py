@@ -40,6 +40,9 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """falling: by so many points of valence (from -1 to 1)."""
     clear_by: Annotated[float, Meta(ge=-2, le=2)] | None = None
     """falling: over when only so many points below; default: half of by."""
+    at_least: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """upset: probability of anger and disappointment together from which a reading counts, whatever the
+    model's threshold; default: they outweigh the rest, and the model is sure of it. Only for upset."""
     min_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """Readings less sure than that are no evidence, neither way."""
     cooldown_s: Annotated[float, Meta(ge=0, le=86400)] = 60.0
@@ -69,8 +72,9 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             return scores.valence if scores.confidence >= self.min_confidence else None
         if self.when == "upset":
             # A reading torn between anger and disappointment is sure of one of the two.
-            angry, _, disappointed, _ = scores.probabilities
-            share = angry + disappointed
+            share = scores.upset
+            if self.at_least is not None:
+                return 1.0 if share >= self.at_least else 0.0
             sure = max(share, 1 - share)
             if sure < max(scores.threshold, self.min_confidence):
                 return None
@@ -95,6 +99,8 @@ def alert_problems(rules: Sequence[AlertRule]) -> list[tuple[str, str]]:
         else:
             strange = ["clear_by"] if rule.clear_by is not None else []
             strange += ["since"] if rule.since != "start" else []
+        if rule.at_least is not None and (rule.when != "upset" or rule.min_confidence):
+            found.append((f"{place}.at_least", 'goes only with when = "upset", and without min_confidence'))
         verb = "does not go with" if falling else "goes only with"
         found += [(f"{place}.{name}", f'{verb} when = "falling"') for name in strange]
         if rule.window_s < rule.for_s:

@@ -16,6 +16,7 @@ from emocx_pbx.commands.shared import (
     table,
     without_chatter,
 )
+from emocx_pbx.domain import UPSET_THRESHOLD
 from emocx_pbx.errors import ModelError
 
 
@@ -26,8 +27,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     speech = inner.add_parser("speech", help="on a clips.csv")
     add_clips(speech, required=True)
     speech.add_argument("--callers", action="store_true", help="also what adaptation to callers does")
-    text = inner.add_parser("text", help="on a CSV with the columns text and label")
-    text.add_argument("--csv", type=Path, required=True)
+    text = inner.add_parser("text", help="on a CSV with the columns text and label, or on the public sets")
+    on = text.add_mutually_exclusive_group(required=True)
+    on.add_argument("--csv", type=Path, help="columns text and label, perhaps split and lang")
+    on.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of the public sets: the protocol's figures"
+    )
+    text.add_argument(
+        "--upset", type=float, metavar="P", help="threshold of P(upset); default: the settings'"
+    )
     text.add_argument("--split", help="or all; default: test if the CSV has such rows, else all")
     for parser, run in ((speech, _speech), (text, _text)):
         parser.add_argument("--model", help="name or name/version; default: what the settings say")
@@ -58,7 +66,11 @@ def _speech(args: argparse.Namespace) -> int:
 def _text(args: argparse.Namespace) -> int:
     settings = read_settings(args)
     figures = text_figures(
-        args, args.model or settings.analysis.text_model, args.models or settings.models_path(), args.against
+        args,
+        args.model or settings.analysis.text_model,
+        args.models or settings.models_path(),
+        args.against,
+        settings.routing.upset_threshold if args.upset is None else args.upset,
     )
     return _told(args, figures)
 
@@ -85,15 +97,21 @@ def speech_figures(
 
 
 def text_figures(
-    args: argparse.Namespace, model: str, models: Path | None, against: str | None
+    args: argparse.Namespace,
+    model: str,
+    models: Path | None,
+    against: str | None,
+    threshold: float = UPSET_THRESHOLD,
 ) -> dict[str, Any]:
-    """Figures of a text model on --csv, with progress on a terminal."""
-    evaluate_text = needs_extra("text.evaluate").evaluate_text
+    """Figures of a text model on --csv, or on the sets under --data, with progress on a terminal."""
+    module = needs_extra("text.evaluate")
+    sets = getattr(args, "data", None)
+    evaluate, where = (module.evaluate_text, args.csv) if sets is None else (module.evaluate_protocol, sets)
     with without_chatter() as stderr:
         progress = Progress("evaluating", stderr)
         try:
-            figures: dict[str, Any] = evaluate_text(
-                args.csv, model, models, args.split, against, lambda done, of: progress(done / of)
+            figures: dict[str, Any] = evaluate(
+                where, model, models, args.split, against, lambda done, of: progress(done / of), threshold
             )
         finally:
             progress.close()

@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         customer_key(args.customer or ""), queue_name(args.queue) or "",
         attributes=_attributes(args.attribute),
         language=found.language if found else None, foreign=found.foreign if found else False,
+        upset_threshold=settings.routing.upset_threshold,
     )  # fmt: skip
     at = time.time() if args.at is None else args.at
     queues, widening = _queues(args, settings)
@@ -148,6 +149,7 @@ def _words(
         f"status      {decision.status}",
     ]
     for name in (
+        "upset",
         "language",
         "topic",
         "priority",

@@ -17,7 +17,7 @@ import structlog
 from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, TextResult
 from emocx_pbx.analysis.pool import WorkerHandle
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
-from emocx_pbx.domain import Decision, Scores
+from emocx_pbx.domain import UPSET_THRESHOLD, Decision, Scores
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.routing.decision import Mode, QueryFacts, QueueState, RuleOutcome, decide, explain
 from emocx_pbx.routing.policy import Policy
@@ -64,16 +64,20 @@ class Doors:
         queues: Callable[[], Mapping[str, QueueState]] = dict,
         ranked: Callable[[], Collection[str]] = tuple,
         widening: Callable[[], Collection[int] | None] = lambda: None,
+        upset_threshold: float = UPSET_THRESHOLD,
     ) -> None:
         self._queues, self._ranked, self._widening = queues, ranked, widening
         self._pool, self._policy, self._mode, self._holdout = pool, policy, mode, holdout
+        self._upset_threshold = upset_threshold
         self._deadline_s, self._now, self._new_id = deadline_s, now, new_id
         self._record, self._count = record, count
         self._listening: dict[str, asyncio.Future[ListenResult]] = {}
 
-    def take_over(self, mode: Mode, holdout: float) -> None:
-        """From now on decide in this mode, with this share of customers routed as before."""
-        self._mode, self._holdout = mode, holdout
+    def take_over(self, mode: Mode, holdout: float, upset_threshold: float) -> None:
+        """From now on decide in this mode, with this share of customers routed as before, by this
+        threshold.
+        """
+        self._mode, self._holdout, self._upset_threshold = mode, holdout, upset_threshold
 
     async def by_text(self, text: str, caller: Caller) -> Decision:
         """Decide a query given as text; within the deadline, whatever happens."""
@@ -96,7 +100,7 @@ class Doors:
         """
         result = await self._pool.classify_text(text, self._deadline_s)
         scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
-        facts = _facts(scores, result.topic, result.topic_confidence, caller, "text", result)
+        facts = self._facts(scores, result.topic, result.topic_confidence, caller, "text", result)
         policy, at, queues = self._policy(), self._now(), self._queues()
         decision = decide(
             facts, policy, self._mode, self._holdout, decision_id="preview", at=at, queues=queues,
@@ -166,7 +170,7 @@ class Doors:
         heard: TextResult | ListenResult | None = None,
     ) -> Decision:
         decision = decide(
-            _facts(scores, topic, topic_confidence, caller, source, heard),
+            self._facts(scores, topic, topic_confidence, caller, source, heard),
             self._policy(),
             self._mode,
             self._holdout,
@@ -182,28 +186,29 @@ class Doors:
         self._count("queries")
         return decision
 
-
-def _facts(
-    scores: Scores | None,
-    topic: str | None,
-    topic_confidence: float,
-    caller: Caller,
-    source: str,
-    heard: TextResult | ListenResult | None,
-) -> QueryFacts:
-    return QueryFacts(
-        scores=scores,
-        topic=topic,
-        topic_confidence=topic_confidence,
-        customer_key=caller.customer_key,
-        default_queue=caller.default_queue or "",
-        optout=caller.opted_out,
-        attributes=caller.attributes,
-        source=source,
-        own=caller.own,
-        language=heard.language if heard else None,
-        foreign=heard.foreign if heard else False,
-    )
+    def _facts(
+        self,
+        scores: Scores | None,
+        topic: str | None,
+        topic_confidence: float,
+        caller: Caller,
+        source: str,
+        heard: TextResult | ListenResult | None,
+    ) -> QueryFacts:
+        return QueryFacts(
+            scores=scores,
+            topic=topic,
+            topic_confidence=topic_confidence,
+            customer_key=caller.customer_key,
+            default_queue=caller.default_queue or "",
+            optout=caller.opted_out,
+            attributes=caller.attributes,
+            source=source,
+            own=caller.own,
+            language=heard.language if heard else None,
+            foreign=heard.foreign if heard else False,
+            upset_threshold=self._upset_threshold,
+        )
 
 
 def _hears(ready: Ready | None) -> bool:
@@ -223,6 +228,7 @@ def channel_variables(decision: Decision) -> dict[str, str]:
         "EMOCX_DECISION": decision.decision_id,
         "EMOCX_EMOTION": decision.emotion,
         "EMOCX_CONFIDENCE": f"{decision.confidence:.3f}",
+        "EMOCX_UPSET": "" if decision.upset is None else f"{decision.upset:.3f}",
         "EMOCX_TOPIC": decision.topic or "",
         "EMOCX_LANGUAGE": decision.language or "",
         "EMOCX_QUEUE": decision.queue,

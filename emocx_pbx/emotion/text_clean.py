@@ -204,7 +204,8 @@ def _token(token: str) -> Iterable[str]:
     if token in _SPELLED_OUT:
         return (*marks, *_SPELLED_OUT[token])
     if _NEGATED.search(token):
-        return (*marks, token[:-3], "not")
+        # "n't" alone has no word before it.
+        return (*marks, *filter(None, (token[:-3],)), "not")
     stem, _, ending = token.partition("'")
     if ending in _ENDINGS:
         return (*marks, stem, _ENDINGS[ending])

@@ -38,6 +38,9 @@ class QueryRouted(Payload, frozen=True):
     emotion: str
     """angry, neutral, disappointed, happy or uncertain: signals in the query, not a feeling."""
     confidence: Share
+    upset: Share | None
+    """Probability that it is angry or disappointed, whichever of the two; null when nothing was
+    classified."""
     topic: str | None
     language: str | None
     """Of the query's words (ISO 639-1); null where it is not sure, or there are none."""
@@ -69,6 +72,8 @@ class CallReading(Payload, frozen=True):
     speech_s: Annotated[float, Meta(ge=0)]
     emotion: str
     confidence: Share
+    upset: Share
+    """Probability that it is angry or disappointed, whichever of the two."""
     valence: Annotated[float, Meta(ge=-1, le=1)]
     probabilities: dict[str, Share]
     agent: str | None

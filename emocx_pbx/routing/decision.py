@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from emocx_pbx.domain import UNCERTAIN, Decision, Scores
+from emocx_pbx.domain import UNCERTAIN, UPSET_THRESHOLD, Decision, Scores
 from emocx_pbx.routing.levers import NO_LEVERS, OwnLevers, combined, word
 from emocx_pbx.routing.policy import DAYS, Policy, Rule, minutes
 from emocx_pbx.routing.ranking import RankingPlan
@@ -44,6 +44,8 @@ class QueryFacts:
     """Of the words (ISO 639-1); None where it is not sure."""
     foreign: bool = False
     """Whether the text model does not know that language."""
+    upset_threshold: float = UPSET_THRESHOLD
+    """The site's, for rules with `upset = true`."""
 
     @property
     def emotion(self) -> str:
@@ -163,6 +165,7 @@ def decide(
         reasons=tuple(reasons),
         source=query.source if query.scores else "none",
         language=query.language,
+        upset=round(query.scores.upset, 4) if query.scores else None,
     )
 
 
@@ -224,11 +227,12 @@ def unmet(
 ) -> list[str]:
     """The rule's conditions that do not hold, each as a sentence; empty: the rule fires."""
     why: list[str] = []
-    if rule.emotion and query.emotion not in rule.emotion:
+    if rule.emotion and not _signals(rule, query):
         why.append(f"the signals are {query.emotion}, not {_either(rule.emotion)}")
     confidence = query.scores.confidence if query.scores else 0.0
     if confidence < rule.min_confidence:
         why.append(f"confidence {confidence:.2f} is under {rule.min_confidence:g}")
+    why += _unmet_upset(rule, query)
     if rule.topic and query.topic not in rule.topic:
         why.append(f"the topic is {query.topic or 'unknown'}, not {_either(rule.topic)}")
     if query.topic_confidence < rule.min_topic_confidence:
@@ -243,6 +247,23 @@ def unmet(
     why += _unmet_times(rule, policy, at)
     why += _unmet_queue_state(rule, query.default_queue or policy.default_queue, queues or {})
     return why
+
+
+def _signals(rule: Rule, query: QueryFacts) -> bool:
+    """Whether the signals are of one of the rule's classes; torn between two that it names is one of them."""
+    if query.emotion in rule.emotion:
+        return True
+    scores = query.scores
+    both = "angry" in rule.emotion and "disappointed" in rule.emotion
+    return both and scores is not None and scores.upset >= max(scores.threshold, 0.5)
+
+
+def _unmet_upset(rule: Rule, query: QueryFacts) -> list[str]:
+    if rule.upset is False:
+        return []
+    least = query.upset_threshold if rule.upset is True else rule.upset
+    upset = query.scores.upset if query.scores else 0.0
+    return [] if upset >= least else [f"upset (angry or disappointed) is {upset:.2f}, under {least:g}"]
 
 
 def _unmet_language(rule: Rule, query: QueryFacts) -> list[str]:
@@ -304,8 +325,15 @@ def heard(query: QueryFacts) -> str:
         said = "there was nothing to classify"
     elif query.foreign and query.source != "speech":
         said = (
-            f"signals in the text are uncertain: language: {query.language}, "
+            f"signals in the text are uncertain: language: {query.language or 'unknown'}, "
             "which the text model does not know"
+        )
+    elif query.emotion == UNCERTAIN and query.scores.upset >= max(query.scores.threshold, 0.5):
+        # Torn between the two kinds of upset, it is sure of one of them.
+        said = (
+            f"signals in the {where} are of anger or disappointment at {query.scores.upset:.2f}; of which of"
+            f" the two is uncertain: {query.scores.best} at {query.scores.confidence:.2f} is under the"
+            f" model's threshold {query.scores.threshold:g}"
         )
     elif query.emotion == UNCERTAIN:
         said = (
@@ -314,8 +342,10 @@ def heard(query: QueryFacts) -> str:
         )
     else:
         said = f"signals in the {where} are {query.emotion} with confidence {query.scores.confidence:.2f}"
+        said += f" (upset {query.scores.upset:.2f})"
     if query.foreign and query.source == "speech":
-        said += f"; the words do not count (language: {query.language}, which the text model does not know)"
+        language = query.language or "unknown"
+        said += f"; the words do not count (language: {language}, which the text model does not know)"
     return said + (f"; the topic is {query.topic} ({query.topic_confidence:.2f})" if query.topic else "")
 
 

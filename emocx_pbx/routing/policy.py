@@ -44,6 +44,9 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Classes of the query's signals; uncertain: under the model's threshold, or nothing was heard."""
     min_confidence: Share = 0.0
     """Least probability of the class."""
+    upset: bool | Share = False
+    """Least probability that it is angry or disappointed, whichever of the two; true: the site's own
+    threshold (`[routing] upset_threshold`)."""
     topic: tuple[str, ...] = ()
     """Names from the policy's topics."""
     min_topic_confidence: Share = 0.0
@@ -85,9 +88,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def unconditional(self) -> bool:
         """Whether it fires for everyone."""
         return not (
-            self.emotion or self.min_confidence or self.topic or self.min_topic_confidence or self.customer
-            or self.attributes or self.language or self.days or self.hours or self.max_waiting is not None
-            or self.max_longest_wait_s is not None or self.min_available is not None
+            self.emotion or self.min_confidence or self.upset or self.topic or self.min_topic_confidence
+            or self.customer or self.attributes or self.language or self.days or self.hours
+            or self.max_waiting is not None or self.max_longest_wait_s is not None
+            or self.min_available is not None
         )  # fmt: skip
 
     @property

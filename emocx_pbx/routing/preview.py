@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from emocx_pbx.domain import LABELS, UNCERTAIN, Decision, Scores
+from emocx_pbx.domain import LABELS, UNCERTAIN, UPSET_THRESHOLD, Decision, Scores
 from emocx_pbx.routing.decision import QueryFacts, QueueState, decide
 from emocx_pbx.routing.policy import Policy
 
@@ -31,6 +31,7 @@ def preview(
     in_force: Policy,
     other: Policy,
     queues: Mapping[str, QueueState],
+    upset_threshold: float = UPSET_THRESHOLD,
 ) -> Sequence[Previewed]:
     """Decide past queries by both policies, without monitor mode and holdout.
 
@@ -43,12 +44,13 @@ def preview(
         in_force: the policy that takes calls.
         other: the policy to be tried.
         queues: states of queues by name.
+        upset_threshold: the site's.
     """
     shown = []
     for decision, customer in past:
         if decision.status in {"optout", "timeout"}:
             continue
-        facts = _facts(decision, customer)
+        facts = _facts(decision, customer, upset_threshold)
         now, then = (
             decide(facts, policy, decision_id=decision.decision_id, at=decision.at, queues=queues)
             for policy in (in_force, other)
@@ -57,7 +59,7 @@ def preview(
     return shown
 
 
-def _facts(decision: Decision, customer: str | None) -> QueryFacts:
+def _facts(decision: Decision, customer: str | None, upset_threshold: float) -> QueryFacts:
     scores = None
     if decision.probabilities:
         threshold = 2.0 if decision.emotion == UNCERTAIN else 0.0
@@ -70,6 +72,7 @@ def _facts(decision: Decision, customer: str | None) -> QueryFacts:
         default_queue="" if decision.status == "ok" else decision.queue,
         source=decision.source,
         language=decision.language,
+        upset_threshold=upset_threshold,
     )
 
 

@@ -161,6 +161,7 @@ class Service:
             lambda: self.policies.queues,
             lambda: self.ranker.ranked(),
             lambda: self.policies.widening,
+            settings.routing.upset_threshold,
         )
         self.call_back = CallBack(
             self.ami, settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
@@ -282,7 +283,7 @@ class Service:
         """
         before, self.settings = self.settings, settings
         routing = settings.routing
-        self.doors.take_over(routing.mode, routing.holdout)
+        self.doors.take_over(routing.mode, routing.holdout, routing.upset_threshold)
         self.ranker.take_over(routing.rank and routing.mode == "active")
         self.policies.put_in_force(settings.policy_path(), policy)
         if settings.log != before.log:

@@ -16,6 +16,7 @@ LIVE: Final = frozenset(
         "routing.mode",
         "routing.holdout",
         "routing.rank",
+        "routing.upset_threshold",
         "webhooks",
         "chat",
         "privacy",

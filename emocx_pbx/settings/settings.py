@@ -16,6 +16,7 @@ from typing import Annotated, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from emocx_pbx.domain import UPSET_THRESHOLD
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.chat import ChatSettings, chat_problems
 from emocx_pbx.settings.credentials import credentials
@@ -152,6 +153,9 @@ class RoutingSettings(_Section, frozen=True):
     """monitor: decide and record, but leave every call as it was."""
     holdout: Annotated[float, Meta(ge=0, le=0.9)] = 0.0
     """Share of customers routed as before, to measure the benefit."""
+    upset_threshold: Annotated[float, Meta(ge=0, le=1)] = UPSET_THRESHOLD
+    """Probability of anger or disappointment from which a rule with `upset = true` fires; `emocx-pbx
+    threshold propose` finds one from your own messages."""
     rank: bool = True
     """Order the members of queues that the policy sends emotions to by their ranking (queue penalties)."""
 

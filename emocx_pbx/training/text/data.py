@@ -46,6 +46,10 @@ class Texts:
         best: npt.NDArray[np.int64] = self.targets.argmax(axis=1).astype(np.int64)
         return best
 
+    def some(self, rows: npt.NDArray[np.int64]) -> Texts:
+        """Those of these rows, in their order."""
+        return Texts(tuple(self.texts[i] for i in rows), self.targets[rows])
+
     def joined(self, other: Texts) -> Texts:
         """These texts followed by the others."""
         return Texts(self.texts + other.texts, np.concatenate([self.targets, other.targets]))

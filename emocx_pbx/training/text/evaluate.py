@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.domain import LABELS
+from emocx_pbx.domain import LABELS, UPSET_THRESHOLD
 from emocx_pbx.emotion.card import checksum
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.text import TextClassifier, TextReader, load_reader
 from emocx_pbx.emotion.text_clean import words
+from emocx_pbx.errors import InputError
 from emocx_pbx.training.compare import compare
 from emocx_pbx.training.figures import macro_f1
-from emocx_pbx.training.text.data import Texts, read_texts, splits_of
+from emocx_pbx.training.text.data import Texts, csv_rows, goemotions4, read_texts, splits_of
+from emocx_pbx.training.text.messages import company_messages, labelled, other_languages
+from emocx_pbx.training.text.upset import upset_figures
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -34,13 +37,15 @@ def evaluate_text(
     split: str | None = None,
     against: str | None = None,
     progress: Progress | None = None,
+    threshold: float = UPSET_THRESHOLD,
 ) -> dict[str, Any]:
     """Evaluate the text model `name` or `name/version` on a CSV file with the columns text and label.
 
     `split` None takes the split test where the file has such rows, "all" every row. Of a file without
     splits on which one of the models was fine-tuned only the messages held out then are taken.
-    Returns what `measure` returns, with the model's name, the split and `ms_per_text`; with
-    `against`, an older model, also `against` (its figures) and `comparison` (see compare). Raises
+    Returns what `measure` returns, with the model's name, the split, `ms_per_text` and `upset` (see
+    upset_figures; at `threshold`), by `languages` where the file has a column lang; with `against`, an
+    older model, also `against` (its figures) and `comparison` (see compare). Raises
     InputError for a file that can't be used, ModelError for such a model.
     """
     registry = Registry(models_dir)
@@ -54,10 +59,76 @@ def evaluate_text(
     told = [_after(i * len(texts), len(classifiers) * len(texts), progress) for i in range(len(classifiers))]
     said = [served_probabilities(c, texts, tell) for c, tell in zip(classifiers, told, strict=True)]
     results = [evaluate_classifier(c, texts, s) for c, s in zip(classifiers, said, strict=True)]
-    if against is None:
-        return {**results[0], "split": split}
-    comparison = compare(texts.labels, said[1][0], said[0][0])
-    return {**results[0], "split": split, "against": results[1], "comparison": comparison}
+    other = said[1][0] if against is not None else None
+    upset = {"upset": upset_figures(texts.labels, said[0][0], other, threshold=threshold)}
+    languages = by_language(csv, texts, split, said[0][0], other, threshold)
+    if languages:
+        upset["languages"] = languages
+    if other is None:
+        return {**results[0], **upset, "split": split}
+    comparison = compare(texts.labels, other, said[0][0])
+    return {**results[0], **upset, "split": split, "against": results[1], "comparison": comparison}
+
+
+def by_language(
+    csv: Path, texts: Texts, split: str, given: FloatArray, other: FloatArray | None, threshold: float
+) -> dict[str, Any]:
+    """Upset figures of each language that the file's column lang names; empty without that column."""
+    rows = [row for _, row in csv_rows(csv) if split in ("all", row.get("split", split))]
+    if len(rows) != len(texts) or not rows or "lang" not in rows[0]:
+        return {}
+    named = np.array([row["lang"] or "" for row in rows])
+    found = {}
+    for language in sorted(set(named.tolist()) - {""}):
+        here = named == language
+        beside = None if other is None else other[here]
+        found[language] = upset_figures(texts.labels[here], given[here], beside, threshold=threshold)
+    return found
+
+
+def evaluate_protocol(
+    data: Path,
+    model: str = "lstm",
+    models_dir: Path | None = None,
+    split: str | None = None,
+    against: str | None = None,
+    progress: Progress | None = None,
+    threshold: float = UPSET_THRESHOLD,
+) -> dict[str, Any]:
+    """The protocol's figures on a folder of public sets: messages to companies, GoEmotions, other languages.
+
+    `split` is test (None) or dev. Returns for each set what `measure` returns and `upset` (see
+    upset_figures),
+    with the difference to `against` in pairs. Raises InputError when the folder has none of them.
+    """
+    split = split or "test"
+    if split not in ("test", "dev"):
+        raise InputError(f"split: expected test or dev, got {split!r}")
+    sets: dict[str, Texts] = {}
+    company = labelled(company_messages(data), split)
+    if len(company):
+        sets["messages to companies"] = company
+    if (data / "text" / "goemotions4" / f"{split}.csv").is_file():
+        sets["goemotions4"] = goemotions4(data, split)
+    sets |= {f"language {code}": texts for code, texts in other_languages(data, split).items()}
+    if not sets:
+        raise InputError(f"{data}: has none of text/service, text/goemotions4 and text/languages")
+    registry = Registry(models_dir)
+    readers = [load_reader(registry, spec) for spec in (model, against) if spec is not None]
+    total = len(readers) * sum(map(len, sets.values()))
+    done, answer = 0, dict[str, Any]()
+    for name, texts in sets.items():
+        said = []
+        for reader in readers:
+            said.append(served_probabilities(reader, texts, _after(done, total, progress)))
+            done += len(texts)
+        other = said[1][0] if against is not None else None
+        answer[name] = {
+            **evaluate_classifier(readers[0], texts, said[0]),
+            "upset": upset_figures(texts.labels, said[0][0], other, threshold=threshold),
+        }
+    head = {"model": readers[0].name, "against": readers[1].name if against is not None else None}
+    return {**head, "split": split, "answers_in": list(readers[0].languages), "sets": answer}
 
 
 def parts_of(texts: Texts) -> tuple[Texts, Texts, Texts]:

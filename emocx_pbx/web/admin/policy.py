@@ -50,7 +50,8 @@ async def _page(
         status, problem = 422, problem or str(error)
     if tried and read is not None:
         past = [(row.decision, row.customer_key) for row in await parts.store.decisions.between(limit=TRIED)]
-        shown = list(preview(past, parts.policy(), read, queues))
+        threshold = parts.settings.routing.upset_threshold
+        shown = list(preview(past, parts.policy(), read, queues, threshold))
     return page(
         request, "policy", status=status, text=text, based_on=based_on, problem=problem, warnings=warnings,
         file=parts.settings.policy_path(), tried=tried and read is not None, number=len(shown),

@@ -92,6 +92,7 @@ def reading_item(reading: Reading) -> ReadingItem:
         reading.speech_s,
         scores.emotion,
         round(scores.confidence, 4),
+        round(scores.upset, 4),
         round(scores.valence, 4),
         scores.as_dict(),
         reading.model,

@@ -25,6 +25,9 @@ class QueryAnswer(msgspec.Struct, frozen=True, kw_only=True):
     queue: str
     emotion: str
     confidence: float
+    upset: float | None
+    """Probability that it is angry or disappointed, whichever of the two; null when nothing was
+    classified."""
     probabilities: dict[str, float] | None
     topic: str | None
     language: str | None
@@ -87,6 +90,8 @@ class ReadingItem(msgspec.Struct, frozen=True):
     speech_s: float
     emotion: str
     confidence: float
+    upset: float
+    """Probability that it is angry or disappointed, whichever of the two."""
     valence: float
     probabilities: dict[str, float]
     model: str

