@@ -342,7 +342,6 @@ def heard(query: QueryFacts) -> str:
         )
     else:
         said = f"signals in the {where} are {query.emotion} with confidence {query.scores.confidence:.2f}"
-        said += f" (upset {query.scores.upset:.2f})"
     if query.foreign and query.source == "speech":
         language = query.language or "unknown"
         said += f"; the words do not count (language: {language}, which the text model does not know)"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from emocx_pbx.alerts.rules import AlertRule
+from emocx_pbx.domain import Scores
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.routing.policy import load_policy
 
@@ -34,6 +35,8 @@ def test_defaults_follow_from_for_s(tmp_path: Path) -> None:
         ('when = "falling"\nclear_by = 0.5', "alerts[0].clear_by: expected less than by = 0.5, got 0.5"),
         ('when = "falling"\nwithin_s = 30', 'alerts[0].within_s: does not go with when = "falling"'),
         ('when = "angry"\nsince = "transfer"', 'alerts[0].since: goes only with when = "falling"'),
+        ('when = "angry"\nat_least = 0.4', 'alerts[0].at_least: goes only with when = "upset"'),
+        ('when = "upset"\nat_least = 0.4\nmin_confidence = 0.5', "and without min_confidence"),
         ('when = "sad"', "alerts[0].when: expected one of"),
         ('when = "angry"\nfor = 3', "alerts[0].for: unknown setting; did you mean for_s?"),
         ('when = "angry"\nfor_s = 0', "alerts[0].for_s: expected a number over 0 and at most 600, got 0"),
@@ -59,3 +62,10 @@ def test_the_pages_example_loads_and_every_entry_is_described(tmp_path: Path) ->
     assert example
     assert len(loaded(tmp_path, example[1])) == 3
     assert [name for name in AlertRule.__struct_fields__ if f"`{name}`" not in PAGE] == []
+
+
+def test_upset_may_have_a_threshold_of_its_own() -> None:
+    rule = AlertRule(name="a", when="upset", at_least=0.4)
+    assert rule.evidence(Scores((0.3, 0.5, 0.15, 0.05), threshold=0.6)) == 1.0
+    assert rule.evidence(Scores((0.2, 0.6, 0.15, 0.05), threshold=0.6)) == 0.0
+    assert AlertRule(name="a", when="upset").evidence(Scores((0.3, 0.5, 0.15, 0.05), threshold=0.6)) is None

@@ -133,6 +133,23 @@ async def test_the_language_goes_with_the_decision():
     assert channel_variables(decision)["EMOCX_LANGUAGE"] == "de"
     unsure = Decision("d", 0.0, "default", "support", "uncertain", 0.0, None)
     assert channel_variables(unsure)["EMOCX_LANGUAGE"] == ""
+    assert channel_variables(unsure)["EMOCX_UPSET"] == ""
+
+
+async def test_upset_goes_with_the_decision_and_is_held_against_the_sites_threshold():
+    def rules():
+        return Policy(rules=(Rule(name="upset", upset=True, priority=5),))
+
+    pool = Pool((0.3, 0.4, 0.2, 0.1))
+    door = Doors(
+        pool, rules, "active", 0.0, 0.05, lambda: 1000.0, lambda: "dec_1", lambda _: None, lambda _: None,
+        upset_threshold=0.6,
+    )  # fmt: skip
+    decision = await door.by_text("hm", Caller(default_queue="support"))
+    assert (decision.upset, decision.rule) == (0.5, None)
+    assert channel_variables(decision)["EMOCX_UPSET"] == "0.500"
+    door.take_over("active", 0.0, 0.5)
+    assert (await door.by_text("hm", Caller(default_queue="support"))).rule == "upset"
 
 
 async def test_words_in_a_foreign_language_leave_the_voice():

@@ -232,3 +232,37 @@ def test_a_foreign_text_says_which_language_it_is() -> None:
     decision = decide(query, Policy(), decision_id="d", at=0.0)
     assert (decision.emotion, decision.language) == ("uncertain", "de")
     assert "language: de" in decision.reasons[0]
+
+
+TORN = Scores((0.44, 0.1, 0.42, 0.04), threshold=0.5)
+
+
+@pytest.mark.parametrize(
+    ("upset", "site", "wanted"),
+    [(True, 0.8, True), (True, 0.9, False), (0.4, 0.9, True), (0.87, 0.1, False), (False, 0.99, True)],
+)
+def test_a_rule_may_ask_for_upset_whichever_of_the_two(
+    upset: bool | float, site: float, fires_: bool
+) -> None:
+    query = replace(QUERY, scores=TORN, upset_threshold=site)
+    assert fires(query, upset=upset) is fires_
+
+
+def test_nothing_classified_is_not_upset() -> None:
+    query = replace(QUERY, scores=None)
+    assert not fires(query, upset=True)
+    assert decide(query, POLICY, decision_id="d", at=NOON).upset is None
+
+
+def test_torn_between_two_kinds_of_upset_is_one_of_them() -> None:
+    query = replace(QUERY, scores=TORN)
+    assert fires(query, emotion=("angry", "disappointed"))
+    assert not fires(query, emotion=("angry",))
+    decision = decide(query, POLICY, decision_id="d", at=NOON)
+    assert (decision.emotion, decision.upset) == ("uncertain", 0.86)
+    assert "anger or disappointment at 0.86" in decision.reasons[0]
+
+
+def test_words_that_nobody_knows_are_in_an_unknown_language() -> None:
+    query = replace(QUERY, scores=UNSURE, foreign=True)
+    assert "language: unknown" in decide(query, POLICY, decision_id="d", at=NOON).reasons[0]

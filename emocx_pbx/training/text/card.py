@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ def write_text_card(
     plots.pictures(
         folder, shown.labels, probabilities, curves, f"{name} texts", ("training, with soft targets", "dev")
     )
+    head = card.recipe.get("head")
     lines = [
         f"# Text model {card.title}",
         "",
@@ -44,6 +46,7 @@ def write_text_card(
         "**Intended use:** choosing a queue for a first message, with a default for every doubt. Signals in",
         "the words; not a statement of what a person feels, and not for decisions about a person.",
         f'Languages: {", ".join(card.languages)}. A text surely in another is answered "uncertain".',
+        *(_of_head(head) if head else ()),
         "",
         f"**Licence:** {card.licence}",
         "",
@@ -59,6 +62,7 @@ def write_text_card(
         "|---" * (_HEAD.count("|") - 1) + "|",
         *(_row(title, row) for title, row in card.figures.items()),
         "",
+        *_upset_table(card.figures),
         "![confusion](confusion.png) ![reliability](reliability.png) ![training](training.png)",
         "",
         KNOWN_FAILURES,
@@ -74,6 +78,47 @@ def write_text_card(
         "",
     ]
     (folder / "card.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _of_head(head: Mapping[str, Any]) -> list[str]:
+    """What stands beside the network."""
+    shown = ", ".join(f"{code} {value:.2f}" for code, value in head["dev_upset_auc"].items()) or "none"
+    return [
+        "",
+        f"**Second voice:** a head on multilingual USE ({head['encoder']}, extra `languages`). In English",
+        f"it is averaged with the network at {head['share']:.0%}; in languages that it was shown to serve it",
+        f"answers alone (upset AUC on dev: {shown}). Without the package the network answers by itself, in",
+        "English only.",
+    ]
+
+
+def _upset_table(figures: Mapping[str, Any]) -> list[str]:
+    """Upset or not, with 95 % intervals; a row for each set."""
+    rows = {title: row["upset"] for title, row in figures.items() if isinstance(row, dict) and "upset" in row}
+    if not rows:
+        return []
+    threshold = next(iter(rows.values()))["threshold"]
+    return [
+        f"**Upset** (angry or disappointed) by P(upset), at {threshold:g}, with 95 % intervals by bootstrap;",
+        "`at 5 %`: found where 5 % of the calm are false alarms.",
+        "",
+        "| set | texts | AUC | found | false alarms | at 5 % | UAR of four | calibration error |",
+        "|---" * 8 + "|",
+        *(
+            f"| {title} | {row['n']} | "
+            + " | ".join(_interval(row[k]) for k in ("auc", "found", "false_alarms", "found_at_5", "uar"))
+            + f" | {row['calibration']:.3f} |"
+            for title, row in rows.items()
+        ),
+        "",
+    ]
+
+
+def _interval(told: Mapping[str, float | None]) -> str:
+    value, low, high = told["value"], told["low"], told["high"]
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def worst_texts(texts: Texts, probabilities: npt.NDArray[np.float32], count: int = 20) -> list[str]:

@@ -24,8 +24,8 @@ IntArray = npt.NDArray[np.int64]
 UNITS: Final = 64
 DROPOUT: Final = 0.4
 EPOCHS: Final = 12
-#: What P(upset) is calibrated on: comments mostly; on messages to companies alone, where plain problems are labelled
-#: disappointed, every third opening would be an alarm, on comments alone a complaint in polite words would be none.
+#: What P(upset) is calibrated on: comments mostly. On messages to companies alone, where plain problems are
+#: labelled disappointed, every third opening would be an alarm; on comments alone a polite complaint none.
 COMMENTS, COMPANY, LANGUAGES = 0.7, 0.3, 0.3
 #: A language is served when P(upset) ranks its dev texts at least so well.
 LEAST_AUC: Final = 0.70

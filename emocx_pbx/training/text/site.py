@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import Card, checksum
-from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.language import LanguageDetector
+from emocx_pbx.emotion.meaning import MeaningEncoder, installed
 from emocx_pbx.emotion.registry import ModelFolder
-from emocx_pbx.emotion.text import TextClassifier, read_vocabulary
+from emocx_pbx.emotion.second_voice import plan_of, read_head
+from emocx_pbx.emotion.text import read_vocabulary
 from emocx_pbx.emotion.text_clean import said, words
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.text.data import Texts, read_texts, splits_of
 from emocx_pbx.training.text.evaluate import evaluate_classifier, parts_of, softmax
-from emocx_pbx.training.text.fitting import TextPlan, finish, run_epochs
+from emocx_pbx.training.text.fitting import TextPlan, finish, run_epochs, served_from
+from emocx_pbx.training.text.head import fit_head, vectors_of
 from emocx_pbx.training.text.service_language import generate
+
+FloatArray = npt.NDArray[np.float32]
 
 #: Fewer messages than this say nothing: fine-tuning is refused.
 LEAST_MESSAGES = 40
@@ -65,7 +70,8 @@ def fine_tune(
     say(f"{len(learned)} messages to learn from, {len(dev)} to choose by, {len(test)} held out")
     lesson, chosen = learned.joined(kept), weights.astype(np.float32)
     curves = run_epochs(model, lesson, chosen, vocabulary, plan, seed, dev if len(dev) else test, say)
-    before = TextClassifier(base.card, vocabulary, LiteRtEngine(base.path / "model.tflite"))
+    _teach_head(base, out, learned, weights[: len(learned)], rehearsed)
+    before = served_from(base.path, base.card)
     card = replace(
         base.card,
         name=out.parent.name,
@@ -76,6 +82,7 @@ def fine_tune(
             "site": f"{len(learned)} messages of this site",
             "site_sha256": checksum(csv),
         },
+        figures={},
         languages=tuple(sorted({*base.card.languages, *_languages_of(learned)})),
     )
     choosing = dev if len(dev) >= LEAST_TO_CHOOSE else None
@@ -83,6 +90,26 @@ def fine_tune(
     card = replace(card, figures={**card.figures, "base_held_out": evaluate_classifier(before, test)})
     card.write(out)
     return card
+
+
+def _teach_head(
+    base: ModelFolder, out: Path, learned: Texts, weights: FloatArray, rehearsed: Sequence[str]
+) -> None:
+    """The base's head, where it has one, taught by the same messages and held to what it said before."""
+    if plan_of(base.card.recipe) is None:
+        return
+    head = read_head(base.path)
+    if installed():
+        encoder = MeaningEncoder()
+        kept = vectors_of(encoder, rehearsed)
+        head = fit_head(
+            np.concatenate([vectors_of(encoder, learned.texts), kept]),
+            np.concatenate([learned.targets, softmax(head.logits(kept))]),
+            np.concatenate([weights, np.full(len(kept), 0.5)]).astype(np.float32),
+            start=head,
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    head.write(out)
 
 
 def _languages_of(learned: Texts) -> list[str]:
