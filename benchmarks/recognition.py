@@ -63,7 +63,22 @@ def rows_of(registry: Registry) -> list[Row]:
         test = card.figures.get("test", {})
         if test:
             rows.append(_row(card.title, "text, goemotions4", test, f"macro-F1 {_short(test['macro_f1'])}"))
+        rows += [
+            _row(card.title, f"text, {name}", found, _upset(found["upset"]))
+            for name, found in card.figures.items()
+            if isinstance(found, Mapping) and "upset" in found and name != "test"
+        ]
     return rows
+
+
+def _upset(found: Mapping[str, Any]) -> str:
+    """Upset or not: AUC with its interval, found and false alarms at the threshold."""
+    auc = found["auc"]
+    if auc["value"] is None:
+        return ""
+    between = f"{_short(auc['low'])} to {_short(auc['high'])}"
+    shares = f"found {_short(found['found']['value'])}, false alarms {_short(found['false_alarms']['value'])}"
+    return f"upset AUC {_short(auc['value'])} ({between}); at {found['threshold']:g} {shares}"
 
 
 def _row(model: str, measured_on: str, found: Mapping[str, Any], further: str) -> Row:

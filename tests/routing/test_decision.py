@@ -241,11 +241,9 @@ TORN = Scores((0.44, 0.1, 0.42, 0.04), threshold=0.5)
     ("upset", "site", "wanted"),
     [(True, 0.8, True), (True, 0.9, False), (0.4, 0.9, True), (0.87, 0.1, False), (False, 0.99, True)],
 )
-def test_a_rule_may_ask_for_upset_whichever_of_the_two(
-    upset: bool | float, site: float, fires_: bool
-) -> None:
+def test_a_rule_may_ask_for_upset(upset: bool | float, site: float, wanted: bool) -> None:
     query = replace(QUERY, scores=TORN, upset_threshold=site)
-    assert fires(query, upset=upset) is fires_
+    assert fires(query, upset=upset) is wanted
 
 
 def test_nothing_classified_is_not_upset() -> None:

