@@ -22,7 +22,7 @@ from emocx_pbx.errors import InputError
 from emocx_pbx.training.compare import compare
 from emocx_pbx.training.figures import macro_f1
 from emocx_pbx.training.text.data import Texts, csv_rows, goemotions4, read_texts, splits_of
-from emocx_pbx.training.text.messages import company_messages, labelled, other_languages
+from emocx_pbx.training.text.messages import asked, company_messages, labelled, other_languages
 from emocx_pbx.training.text.upset import upset_figures
 
 FloatArray = npt.NDArray[np.float32]
@@ -110,6 +110,8 @@ def evaluate_protocol(
         sets["messages to companies"] = company
     if (data / "text" / "goemotions4" / f"{split}.csv").is_file():
         sets["goemotions4"] = goemotions4(data, split)
+    if split == "test" and len(first := asked(data)):
+        sets["openings (banking77)"] = first
     sets |= {f"language {code}": texts for code, texts in other_languages(data, split).items()}
     if not sets:
         raise InputError(f"{data}: has none of text/service, text/goemotions4 and text/languages")

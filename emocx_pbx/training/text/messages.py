@@ -6,7 +6,10 @@ is dev; of banks.csv the first hex digit of sha1(text) decides (0 to 2 test, 3 d
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import random
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,7 @@ import numpy as np
 from emocx_pbx.domain import LABELS
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.text.data import Texts, csv_rows
+from emocx_pbx.training.text.service_language import HINTS
 
 _TEST_DOMAINS: Final = frozenset({"transport", "cars", "food", "other"})
 _DEV_DOMAIN: Final = "retail"
@@ -34,6 +38,19 @@ _LABEL: Final = 0.9
 #: A reproach without a label (fear, surprise) or in calm words.
 _UNNAMED: Final = (0.5, 0.0, 0.5, 0.0)
 _LET_DOWN: Final = (0.0, 0.0, 1.0, 0.0)
+
+
+#: Real first queries to a service desk: a plain question, one that names a problem, and one in whose words there
+#: may be a complaint. As neutral as they are taught, most upset customers lie over all three.
+_QUESTION: Final = (0.01, 0.96, 0.02, 0.01)
+_PROBLEM: Final = (0.05, 0.74, 0.21, 0.0)
+_PERHAPS: Final = (0.12, 0.65, 0.23, 0.0)
+_NAMES_A_PROBLEM: Final = re.compile(
+    r"\b(?:not|no|n't|cannot|can't|won't|didn't|doesn't|isn't|hasn't|haven't|wasn't|fail\w*|declin\w*"
+    r"|reject\w*|wrong\w*|missing|error|problem\w*|issue\w*|trouble|broken|lost|stolen|stuck|block\w*|locked|twice|double"
+    r"|extra|fee|charged|pending|revert\w*|cancell?ed|delay\w*|late|disappear\w*|unauthori[sz]ed|compromised)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +104,26 @@ def lessons(messages: Sequence[Message]) -> Texts:
     """The messages of the training part, with severity-aware targets."""
     chosen = [m for m in messages if m.split == "train" and (m.label is not None or m.severity)]
     return Texts(tuple(m.text for m in chosen), np.array([target(m) for m in chosen], np.float32))
+
+
+def openings(queries: Sequence[str], count: int, seed: int) -> Texts:
+    """`count` of the queries, drawn by the seed, as first messages that are no alarm."""
+    drawn = random.Random(seed).sample(list(queries), min(count, len(queries)))
+    taught = [
+        _PERHAPS if HINTS.search(text) else _PROBLEM if _NAMES_A_PROBLEM.search(text) else _QUESTION
+        for text in drawn
+    ]
+    return Texts(tuple(drawn), np.array(taught, np.float32).reshape(-1, len(LABELS)))
+
+
+def asked(data: Path) -> Texts:
+    """The queries of banking77's test part as calm messages; without rows where the folder lacks them."""
+    path = data / "text" / "banking77" / "test.csv"
+    texts: list[str] = []
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            texts = [" ".join(row["text"].split()) for row in csv.DictReader(file)]
+    return Texts(tuple(texts), np.tile(np.eye(len(LABELS), dtype=np.float32)[1], (len(texts), 1)))
 
 
 def target(message: Message) -> tuple[float, float, float, float]:

@@ -41,7 +41,7 @@ from emocx_pbx.training.text.head import (
     upset_calibration,
     vectors_of,
 )
-from emocx_pbx.training.text.messages import company_messages, labelled, lessons, other_languages
+from emocx_pbx.training.text.messages import company_messages, labelled, lessons, openings, other_languages
 from emocx_pbx.training.text.network import logits_of
 from emocx_pbx.training.text.service_language import generate
 from emocx_pbx.training.text.upset import auc, is_upset, upset_figures
@@ -97,15 +97,17 @@ def refine(
 
     company = company_messages(data)
     lesson = lessons(company)
+    first = openings(queries, plan.openings, seed)
     say(
         f"{len(train)} labelled comments, {len(service)} service messages, "
-        f"{len(lesson)} real ones to companies, {len(extra)} without a label"
+        f"{len(lesson)} real ones to companies, {len(first)} queries, {len(extra)} without a label"
     )
     targets = np.concatenate(
         [
             (1 - plan.trust) * train.targets + plan.trust * believed(train.texts),
             service.targets,
             lesson.targets,
+            first.targets,
             believed(tuple(extra)) if extra else np.zeros((0, len(LABELS)), np.float32),
         ]
     ).astype(np.float32)
@@ -115,10 +117,11 @@ def refine(
         per_class[train.labels],
         np.full(len(service), 0.5),
         np.full(len(lesson), plan.lesson),
+        np.full(len(first), 0.8),
         np.full(len(extra), 0.5),
     )
     weights = np.concatenate(parts).astype(np.float32)
-    everything = Texts((*train.texts, *service.texts, *lesson.texts, *extra), targets)
+    everything = Texts((*train.texts, *service.texts, *lesson.texts, *first.texts, *extra), targets)
     before = model.get_weights()
     curves = run_epochs(model, everything, weights, vocabulary, plan, seed, dev, say)
     chosen = labelled(company, "dev")
@@ -145,7 +148,7 @@ def refine(
     recipe["upset"] = _pair(upset_calibration(sets))
     out.mkdir(parents=True, exist_ok=True)
     if installed() and on_company is not None:
-        lesson_of_head = slice(0, len(train) + len(service) + len(lesson))
+        lesson_of_head = slice(0, len(everything) - len(extra))
         recipe["head"] = _second_voice(
             out, data, everything, weights, lesson_of_head,
             Answers(alone, np.zeros_like(alone), dev.labels), dev,

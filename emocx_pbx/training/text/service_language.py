@@ -30,7 +30,7 @@ _HAPPY: Weak = (0.0, 0.03, 0.01, 0.96)
 _UNSURE: Weak = (0.30, 0.45, 0.25, 0.0)
 
 #: Real queries in whose words there may be a complaint ("I am still waiting"): not to be taught as neutral.
-_HINTS = re.compile(
+HINTS = re.compile(
     r"\b(?:still|again|twice|for (?:days|weeks)|keeps?|so long|hasn'?t|haven'?t|never|nobody|no one"
     r"|ridiculous|unaccept\w+|upset|angry|frustrat\w+|annoy\w+|disappoint\w+|terrible|horrible|worst|awful"
     r"|fed up|unhappy|not happy|desperate|wtf|what the hell)\b|!!|\?\?|\?!|!$",
@@ -173,7 +173,7 @@ class _Writer:
         if not self.queries:
             return self.request()
         text = self.rng.choice(self.queries)
-        return Message(text, _UNSURE if _HINTS.search(text) else _NEUTRAL)
+        return Message(text, _UNSURE if HINTS.search(text) else _NEUTRAL)
 
     def situation(self) -> Message:
         """Complaints, questions and thanks around one thing, typed, tweeted or spoken."""
