@@ -70,13 +70,14 @@ def queue_emotions(policy: Policy) -> dict[str, str]:
     """The emotion by which each queue's members are ordered, for queues that a rule sends emotions to.
 
     app_queue knows one penalty per member and queue, whoever calls; so a queue that gets angry callers
-    at all is ordered by them, and any other by the first emotion that a rule sends there. The policy's
+    at all (or upset ones) is ordered by them, and any other by the first emotion that a rule sends there. The policy's
     `rank_by` goes before; "off" leaves a queue alone.
     """
     sent: dict[str, list[str]] = {}
     for rule in policy.rules:
-        if rule.queue and rule.emotion:
-            sent.setdefault(rule.queue, []).extend(rule.emotion)
+        emotions = rule.emotion or ((HARD, "disappointed") if rule.upset else ())
+        if rule.queue and emotions:
+            sent.setdefault(rule.queue, []).extend(emotions)
     found: dict[str, str] = {queue: HARD if HARD in got else got[0] for queue, got in sent.items()}
     found |= policy.rank_by
     return {queue: emotion for queue, emotion in found.items() if emotion != "off"}

@@ -44,3 +44,7 @@ def test_load_counts() -> None:
     found = penalties(POLICY, {"care": list(load)}, rank(OUTCOMES, NOW), load)
     assert found["care", "anna"] == RankingPlan().tiers - 1
     assert penalties(POLICY, {}, rank(OUTCOMES, NOW)) == {}
+
+
+def test_a_queue_of_upset_callers_is_ordered_by_the_angry_ones() -> None:
+    assert queue_emotions(Policy(rules=(Rule(name="r", upset=0.4, queue="care"),))) == {"care": "angry"}

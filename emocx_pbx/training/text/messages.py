@@ -40,8 +40,8 @@ _UNNAMED: Final = (0.5, 0.0, 0.5, 0.0)
 _LET_DOWN: Final = (0.0, 0.0, 1.0, 0.0)
 
 
-#: Real first queries to a service desk: a plain question, one that names a problem, and one in whose words there
-#: may be a complaint. As neutral as they are taught, most upset customers lie over all three.
+#: Real first queries to a service desk: a plain question, one that names a problem, and one in whose words
+#: there may be a complaint. As neutral as they are taught, most upset customers lie over all three.
 _QUESTION: Final = (0.01, 0.96, 0.02, 0.01)
 _PROBLEM: Final = (0.05, 0.74, 0.21, 0.0)
 _PERHAPS: Final = (0.12, 0.65, 0.23, 0.0)
