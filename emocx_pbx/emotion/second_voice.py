@@ -117,9 +117,13 @@ def plan_of(recipe: Mapping[str, Any]) -> SecondVoicePlan | None:
         return None
     try:
         plan = SecondVoicePlan(
-            tuple(str(code) for code in found["languages"]),
-            *(float(found[n]) for n in ("share", "temperature", "threshold", "threshold_alone")),
-            *(upset_of(found[n]) for n in ("upset", "upset_alone")),
+            languages=tuple(str(code) for code in found["languages"]),
+            share=float(found["share"]),
+            temperature=float(found["temperature"]),
+            threshold=float(found["threshold"]),
+            threshold_alone=float(found["threshold_alone"]),
+            upset=upset_of(found["upset"]),
+            upset_alone=upset_of(found["upset_alone"]),
         )
     except (KeyError, TypeError, ValueError) as e:
         raise ModelError(f"the recipe's head: {e!r}") from None

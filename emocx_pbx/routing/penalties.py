@@ -69,9 +69,9 @@ class PenaltyPlan:
 def queue_emotions(policy: Policy) -> dict[str, str]:
     """The emotion by which each queue's members are ordered, for queues that a rule sends emotions to.
 
-    app_queue knows one penalty per member and queue, whoever calls; so a queue that gets angry callers
-    at all (or upset ones) is ordered by them, and any other by the first emotion that a rule sends there. The policy's
-    `rank_by` goes before; "off" leaves a queue alone.
+    app_queue knows one penalty per member and queue, whoever calls; so a queue that gets angry or upset
+    callers at all is ordered by the angry ones, and any other by the first emotion that a rule sends there.
+    The policy's `rank_by` goes before; "off" leaves a queue alone.
     """
     sent: dict[str, list[str]] = {}
     for rule in policy.rules:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.errors import InputError
@@ -141,7 +142,7 @@ def target(message: Message) -> tuple[float, float, float, float]:
     return _four(mixed)
 
 
-def _four(values: Sequence[float]) -> tuple[float, float, float, float]:
+def _four(values: npt.NDArray[np.float64]) -> tuple[float, float, float, float]:
     a, n, d, h = (float(value) for value in values)
     return a, n, d, h
 
