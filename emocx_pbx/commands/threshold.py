@@ -118,11 +118,11 @@ async def _of_queries(since: float, settings: Settings) -> _Known:
     """The kept queries: those that people corrected, and those whose calls were graded well."""
     known = _Known()
     async with existing_store(settings) as store:
-        said = {row.decision_id: row.emotion for row in await store.query_corrections(since)}
+        said = {row.decision_id: row.emotion for row in await store.decisions.corrections(since)}
         scores: dict[str, list[float]] = {}
-        for graded in await store.grades(since, math.inf, limit=LIMIT):
+        for graded in await store.grades.between(since, math.inf, limit=LIMIT):
             scores.setdefault(graded.row.call_id, []).append(graded.row.grade.score or 0.0)
-        for row in await store.decisions(since, math.inf, LIMIT):
+        for row in await store.decisions.between(since, math.inf, LIMIT):
             decision = row.decision
             if decision.upset is None or decision.source != "text":
                 continue
