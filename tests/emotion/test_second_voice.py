@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emocx_pbx.emotion.meaning import SIZE, parts, plainly_said
@@ -44,6 +44,7 @@ def test_a_head_of_another_shape_is_refused(tmp_path: Path) -> None:
         read_head(tmp_path)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.001, 1), min_size=4, max_size=4), st.floats(0.2, 3), st.floats(-3, 3))
 def test_calibration_moves_upset_alone(values: list[float], slope: float, offset: float) -> None:
     p = [v / sum(values) for v in values]
