@@ -50,6 +50,9 @@ class AvSource:
         if not audio:
             self._container.close()
             raise AvError("there is no sound in it")
+        if audio[0].codec_context is None:
+            self._container.close()
+            raise AvError("no decoder knows it")
         try:
             self.rate = int(audio[0].rate or 0)
             self.channels = int(audio[0].channels or 0)
@@ -60,6 +63,8 @@ class AvSource:
         self.frames = round(length / av.time_base * self.rate) if length else 0
         """As the header has it; 0: it doesn't say."""
         self._blocks = self._decoded()
+        self.cut = False
+        """Whether it ended in the midst, or in what can't be decoded; known at the end."""
         self._waiting: FloatArray = np.zeros((0, self.channels), np.float32)
 
     def read(self, frames: int) -> FloatArray:
@@ -86,9 +91,16 @@ class AvSource:
         stream = self._container.streams.audio[0]
         layout = stream.layout
         resampler = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
+        found = False
         try:
             for frame in self._container.decode(stream):
                 yield from self._floats(resampler, frame)
+                found = True
+        except (av.FFmpegError, ValueError) as error:
+            if not found:
+                raise AvError(_reason(error)) from None
+            self.cut = True
+        try:
             yield from self._floats(resampler, None)
         except (av.FFmpegError, ValueError) as error:
             raise AvError(_reason(error)) from None

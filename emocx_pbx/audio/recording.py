@@ -40,6 +40,9 @@ _PROBE_BYTES: Final = 1 << 16
 class Source(Protocol):
     """What decodes a file."""
 
+    cut: bool
+    """Whether it broke off; known at the end."""
+
     def read(self, frames: int) -> FloatArray:
         """Up to this many frames (n, channels), none at the end."""
         ...
@@ -58,6 +61,7 @@ class _Sound:
 
     def __init__(self, file: soundfile.SoundFile) -> None:
         self._file = file
+        self.cut = False
 
     def read(self, frames: int) -> FloatArray:
         found: FloatArray = self._file.read(frames, dtype="float32", always_2d=True)
@@ -105,7 +109,9 @@ class Recording:
             if len(block):
                 yield from_float(block)
             if last:
-                self.truncated |= seen < int(self.expected_s * self.source_rate) - self.source_rate
+                self.truncated |= (
+                    self._source.cut or seen < int(self.expected_s * self.source_rate) - self.source_rate
+                )
                 return
 
     def _decode(self, seen: int) -> FloatArray:
@@ -163,7 +169,7 @@ def _headerless(
             stream, samplerate=raw.rate, channels=channels, format="RAW", subtype=raw.subtype, endian="LITTLE"
         )
     except soundfile.SoundFileError as error:
-        raise InputError(f"{path}: not a recording that can be read ({_reason(error)})") from error
+        raise _unreadable(path, error) from error
     with file:
         expected_s = file.frames / raw.rate
         yield Recording(str(path), channels, raw.rate, expected_s, False, found, _Sound(file))
@@ -191,7 +197,7 @@ def _described(path: Path, stream: IO[bytes], size: int) -> Iterator[Recording]:
         stream.seek(0)
         kind = formats.container(stream.read(64))
         if kind is None:
-            raise InputError(f"{path}: not a recording that can be read ({_reason(file)})") from file
+            raise _unreadable(path, file) from file
         source.seek(0)
         yield from _by_av(path, source, kind[0], kind[1], {})
         return
@@ -228,13 +234,18 @@ def _by_av(
     try:
         source = AvSource(stream, demuxer, options)
     except AvError as error:
-        raise InputError(f"{path}: not a recording that can be read ({_reason(error)})") from error
+        raise _unreadable(path, error) from error
     try:
         _sane(path, source.channels, source.rate)
         yield Recording(str(path), source.channels, source.rate, source.frames / source.rate, False, False,
                         source)  # fmt: skip
     finally:
         source.close()
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    why = f"not a recording that can be read ({_reason(error)})"
+    return InputError(f"{path}: {why}; if a player plays it, {formats.remedy(path, extra=False)}")
 
 
 def _sane(path: Path, channels: int, rate: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,34 @@ def test_damaged_or_foreign_files_are_one_line(tmp_path: Path, content: bytes) -
             read(path)
         assert "\n" not in str(caught.value)
         assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tag", "bits", "more"),
+    [(1, 0, b""), (0x4711, 16, b""), (0xFFFE, 16, b"\x16\0\x10\0\x04\0\0\0" + bytes(16))],
+)
+def test_a_coding_that_nobody_knows_is_one_line_with_a_remedy(
+    tmp_path: Path, tag: int, bits: int, more: bytes
+) -> None:
+    form = struct.pack("<HHIIHH", tag, 1, 8000, 16000, 2, bits) + more
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", 4000) + bytes(4000)
+    path = tmp_path / "call.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    with pytest.raises(
+        InputError, match=r"that can be read .*; if a player plays it, convert it: ffmpeg"
+    ) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recording_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = encode(tmp_path / "call.aac", "aac", 16000, "adts")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    with open_recording(path) as recording:
+        length = sum(len(block) for block in recording.blocks())
+    assert recording.truncated
+    assert 0.2 * len(SPEECH) < length < 0.9 * len(SPEECH)
 
 
 def test_a_film_without_sound(tmp_path: Path) -> None:
