@@ -157,20 +157,22 @@ def of_sound(name: str, samples: FloatArray, snr_db: float | None) -> dict[str, 
 
 
 def recorded_sounds(root: Path) -> list[tuple[str, FloatArray]]:
-    """Music on hold of Asterisk's packages (a minute each), and its prompts one after another."""
+    """Music (moh/*.wav, a minute each) and prompts (sounds/*/), once and again, laid out as Asterisk's."""
     found = []
     for path in sorted((root / "moh").glob("*.wav")):
         samples, rate = soundfile.read(path, dtype="float32", frames=60 * SAMPLE_RATE)
         if rate == SAMPLE_RATE:
             found.append((f"music: {path.stem}", samples))
-    prompts = [p for p in sorted(root.glob("sounds/**/*.wav")) if p.stat().st_size > 40_000][:30]
-    heard = [soundfile.read(p, dtype="float32") for p in prompts]
-    spoken = [samples for samples, rate in heard if rate == SAMPLE_RATE]
-    if spoken:
-        pause = np.zeros(SAMPLE_RATE, np.float32)
-        found.append(("prompts, each once", np.concatenate([x for s in spoken for x in (s, pause)])))
-        again = np.concatenate([spoken[0], np.zeros(3 * SAMPLE_RATE, np.float32)])
-        found.append(("one prompt, eight times", np.tile(again, 8)))
+    pause = np.zeros(3 * SAMPLE_RATE, np.float32)
+    for folder in sorted((root / "sounds").glob("*")):
+        prompts = [p for p in sorted(folder.rglob("*.wav")) if p.stat().st_size > 40_000][:20]
+        heard = [soundfile.read(p, dtype="float32") for p in prompts]
+        spoken = [samples for samples, rate in heard if rate == SAMPLE_RATE]
+        if spoken:
+            once = np.concatenate([x for s in spoken for x in (s, pause)])
+            found.append((f"prompts: {folder.name}, each once", once))
+            again = [np.tile(np.concatenate([s, pause]), 4) for s in spoken]
+            found.append((f"prompts: {folder.name}, each four times", np.concatenate(again)))
     return found
 
 
@@ -227,6 +229,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=1, help="calls of each kind")
     parser.add_argument("--sounds", type=Path, default=Path("/usr/share/asterisk"))
+    parser.add_argument("--only", choices=("calls", "sounds"), help="one part of it")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     try:
@@ -234,7 +237,10 @@ def main() -> int:
     except EmocxError as e:
         print(e, file=sys.stderr)
         return 2
-    rows = of_calls(echo_calls(clips, args.seed, args.repeats))
+    rows = of_calls(echo_calls(clips, args.seed, args.repeats)) if args.only != "sounds" else {}
+    if args.only == "calls":
+        print(table(rows))
+        return 0
     sounds = [of_sound(name, s, snr_db) for name, s in line_sounds() for snr_db in SNRS_DB]
     sounds += [of_sound(name, samples, None) for name, samples in recorded_sounds(args.sounds)]
     human = of_human_call(args.data) if (args.data / "calls").is_dir() else None

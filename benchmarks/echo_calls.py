@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+import scipy.fft
 
+from benchmarks.said_again import Speaker
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, from_float
 from emocx_pbx.domain import LABELS
 from emocx_pbx.training.speech.augment import Rng, level, noise, tilt
@@ -84,13 +86,15 @@ def _talk(
     sides = np.zeros((2, size), np.float32)
     said: list[tuple[float, float]] = []
     loudness = [rng.uniform(-30, -20) for _ in sides]
+    speaker = Speaker()
 
     def put(side: int, clip: Clip, at: int) -> int:
         """Where the clip ends, or `size` when it doesn't fit."""
-        end = at + clip.samples.size
+        samples = speaker.says(clip)
+        end = at + samples.size
         if end > size:
             return size
-        sides[side, at:end] += level(clip.samples, loudness[side])
+        sides[side, at:end] += level(samples, loudness[side])
         if side == 0:
             said.append((at / SAMPLE_RATE, end / SAMPLE_RATE))
         return end
@@ -147,7 +151,7 @@ def echo_of(agent: FloatArray, loss_db: float, delay_s: float, path: EchoPath, r
         n = round(rng.uniform(*ROOM_S) * SAMPLE_RATE)
         answer = 0.15 * rng.normal(size=n) * np.exp(-6.9 * np.arange(n) / n)
         answer[0] = 1.0
-    size = agent.size + len(answer)
+    size = scipy.fft.next_fast_len(agent.size + len(answer))
     echo: FloatArray = np.fft.irfft(np.fft.rfft(agent, size) * np.fft.rfft(answer, size), size)[
         : agent.size
     ].astype(np.float32)

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.said_again import Speaker
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, from_float
 from emocx_pbx.domain import LABELS, Reading, Scores
 from emocx_pbx.training.speech.augment import level, noise
@@ -99,6 +100,7 @@ def _call(
     parts: tuple[list[FloatArray], list[FloatArray]] = ([], [])
     truth: list[Reading] = []
     at = 0
+    speaker = Speaker()
 
     def add(speech: FloatArray, side: int) -> None:
         nonlocal at
@@ -110,7 +112,7 @@ def _call(
         heard = 0.0
         while heard < wanted / len(stages):
             for _ in range(rng.randint(1, 3)):
-                clip = level(rng.choice(customer[stage]).samples, loudness)
+                clip = level(speaker.says(rng.choice(customer[stage])), loudness)
                 begin = at / SAMPLE_RATE
                 add(clip, 0)
                 seconds = clip.size / SAMPLE_RATE
@@ -118,7 +120,7 @@ def _call(
                 heard += seconds
                 add(np.zeros(round(rng.uniform(0.2, 1.0) * SAMPLE_RATE), np.float32), 0)
             spoken = agent[rng.choice((NEUTRAL, HAPPY))]
-            add(level(rng.choice(spoken).samples, loudness), 1)
+            add(level(speaker.says(rng.choice(spoken)), loudness), 1)
             add(np.zeros(round(rng.uniform(0.2, 1.0) * SAMPLE_RATE), np.float32), 1)
     line = np.concatenate(parts[0])  # (n,)
     if snr_db is not None:

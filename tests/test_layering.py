@@ -23,6 +23,7 @@ PURE = (
     "calls/call_state.py", "calls/effects.py", "calls/happenings.py", "calls/parts.py", "calls/heard.py",
     "calls/alerts.py", "calls/alerted.py", "calls/grades.py", "calls/stored.py",
     "audio/segmenter.py", "audio/features.py", "audio/echo.py", "audio/echo_gate.py", "audio/tones.py",
+    "audio/repeats.py",
     "analysis/windows.py", "analysis/call_bank.py", "analysis/arrival.py", "emotion/fusion.py",
     "analysis/budget.py",
     "audio/recent.py", "audio/voices.py", "audio/segmenters.py", "audio/tone_watches.py",

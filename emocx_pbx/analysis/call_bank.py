@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.analysis.windows import MEMORY_S, Window, frame_time, speech_window
-from emocx_pbx.audio.echo_gate import BLOCK, KEPT, RECENT, Doubt, EchoGate
+from emocx_pbx.audio.echo_gate import BLOCK, KEPT, QUIET_FRAMES, RECENT, Doubt, EchoGate
 from emocx_pbx.audio.pcm import FloatArray, Int16Array
 from emocx_pbx.audio.recent import Recent
+from emocx_pbx.audio.repeats import COMPARED, Played
 from emocx_pbx.audio.segmenter import Step
 from emocx_pbx.audio.segmenters import Segmenters
 from emocx_pbx.audio.tone_watches import ToneWatches
@@ -50,6 +51,8 @@ class CallBank:
         self._segmenters = Segmenters(2 * rows)
         """The customer's sides, then the agents'."""
         self._frames = np.zeros(rows, np.int64)
+        self._levels = np.zeros((rows, QUIET_FRAMES))
+        """Of the customer's latest frames (dBFS): a ring."""
         self._since_agent = np.zeros(rows, np.int64)
         self._doubting = np.zeros(rows, np.bool_)
         """Whether frames of the customer wait for the echo gate."""
@@ -58,6 +61,9 @@ class CallBank:
         self._spoken = np.zeros((rows, self._longest), np.int64)
         """Numbers of the customer's latest frames of speech: a ring."""
         self._spoken_count = np.zeros(rows, np.int64)
+        self._compared = np.zeros(rows, np.int64)
+        """Of these, how many were compared with what the call had before."""
+        self._together = min(COMPARED, self._longest)
         self._fresh = np.zeros(rows, np.int64)
         self._run = np.zeros(rows, np.int64)
         self._calls: dict[int, _Call] = {}
@@ -82,7 +88,9 @@ class CallBank:
         for side in (row, self._rows + row):
             self._segmenters.open(side)
         self._since_agent[row], self._doubting[row] = RECENT + 1, False
-        for numbers in (self._frames, self._spoken_count, self._fresh, self._run):
+        for numbers in (
+            self._frames, self._spoken_count, self._compared, self._fresh, self._run,
+        ):  # fmt: skip
             numbers[row] = 0
         return row
 
@@ -154,6 +162,7 @@ class CallBank:
         for now, at in steps:
             customer, agent = speech[at, 0], speech[at, 1]
             tone = self._tones.are_tones(now, levels[at, 0], customer, steady[at], share[at], hz[at])
+            self._levels[now, self._frames[now] % QUIET_FRAMES] = levels[at, 0]
             self._settle(now, customer & ~tone, agent, out)
 
     def _settle(self, rows: Rows, customer: Flags, agent: Flags, out: Found) -> None:
@@ -182,6 +191,9 @@ class CallBank:
         self._spoken_count[speaking] += 1
         self._fresh[speaking] += 1
         self._run[speaking] += 1
+        many = self._spoken_count[speaking] - self._compared[speaking] >= self._together
+        for row in speaking[many].tolist():
+            self._compare(row)
         for row in speaking[self._run[speaking] >= self._interval].tolist():
             self._window(row, out)
         for i in np.flatnonzero((count > 1) | told.ended).tolist():
@@ -205,8 +217,10 @@ class CallBank:
         call = self._calls[row]
         if not call.echo.worth_a_look(doubts):
             return [doubt.speech for doubt in doubts]
-        latest = np.arange(self._frames[row] - KEPT, self._frames[row])
-        return call.echo.judge(doubts, call.customer.take(latest), call.agent.take(latest))
+        count = int(self._frames[row])
+        latest = np.arange(count - KEPT, count)
+        levels = self._levels[row, : min(count, QUIET_FRAMES)]
+        return call.echo.judge(doubts, call.customer.take(latest), call.agent.take(latest), levels, count)
 
     def _end_side(self, side: Side, row: int, steps: Iterable[Step], out: Found) -> None:
         """Steps of one side of one row."""
@@ -224,10 +238,22 @@ class CallBank:
             self._spoken_count[row] += 1
             self._fresh[row] += 1
             self._run[row] += 1
+            if self._spoken_count[row] - self._compared[row] >= self._together:
+                self._compare(row)
             if self._run[row] >= self._interval:
                 self._window(row, out)
 
+    def _compare(self, row: int) -> None:
+        """As CallSegmenter._compare."""
+        count = int(self._spoken_count[row])
+        numbers = self._spoken[row, np.arange(int(self._compared[row]), count) % self._longest]
+        if len(numbers):
+            self._compared[row] = count
+            call = self._calls[row]
+            call.played.hear(numbers.tolist(), call.customer.take(numbers))
+
     def _ended(self, row: int, out: Found) -> None:
+        self._compare(row)
         if 2 * self._fresh[row] >= self._interval:
             self._window(row, out)
         self._run[row] = 0
@@ -241,7 +267,10 @@ class CallBank:
         if 2 * len(numbers) < min(self._interval, self._longest):
             return
         self._fresh[row] = self._run[row] = 0
+        self._compare(row)
         call = self._calls[row]
+        if call.played.most(numbers.tolist()):
+            return
         samples = call.customer.take(numbers)
         out.append((row, speech_window(call.offset_s, int(numbers[0]), int(numbers[-1]), samples)))
 
@@ -260,6 +289,7 @@ class _Call:
         self.agent = Recent(KEPT + AT_ONCE)
         self.echo = EchoGate()
         self.doubts: list[Doubt] = []
+        self.played = Played()
 
     def write(self, first: int, frames: Int16Array) -> None:
         """Take frames (n, 2, FRAME)."""

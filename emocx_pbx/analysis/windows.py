@@ -14,6 +14,7 @@ import numpy as np
 
 from emocx_pbx.audio.echo_gate import EchoGate
 from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray, Int16Array, to_float
+from emocx_pbx.audio.repeats import COMPARED, Played
 from emocx_pbx.audio.segmenter import Segmenter, Step, Utterance
 from emocx_pbx.audio.tones import ToneWatch
 from emocx_pbx.audio.vad import FRAME, FRAME_S, VoiceActivity, level_db
@@ -42,7 +43,8 @@ class CallSegmenter:
     """Voice activity of both sides, and the windows of the customer's.
 
     Tones, and the agent's voice where it comes back in the customer's channel, are no speech of the
-    customer. While the agent speaks as well, what the customer says settles up to 240 ms later.
+    customer; what this call had before to the sample, as machines repeat it, makes no window. While the
+    agent speaks as well, what the customer says settles up to 240 ms later.
 
     A window is due when an utterance has gone on for another `reading_interval_s`, and at an utterance's end
     when at least half of that has been heard since the last window; it holds the last `window_s` of
@@ -72,6 +74,10 @@ class CallSegmenter:
         self._speech: deque[tuple[int, Int16Array]] = deque(maxlen=max(1, round(settings.window_s / FRAME_S)))
         """The customer's latest speech."""
         self._interval = max(1, round(settings.reading_interval_s / FRAME_S))
+        self._played = Played()
+        self._together = min(COMPARED, self._speech.maxlen or COMPARED)
+        self._unheard: list[tuple[int, Int16Array]] = []
+        """Speech not compared yet with what was before."""
         self._fresh = 0
         """Frames of speech since the last window."""
         self._run = 0
@@ -137,7 +143,7 @@ class CallSegmenter:
         if not self._own_voice_only:
             return [customer]
         tone = self._tones.is_tone(left, left_db, customer)
-        return self._echo.push(left, right, customer and not tone, agent)
+        return self._echo.push(left, right, left_db, customer and not tone, agent)
 
     def _settle(self, side: Side, step: Step, out: list[Window | Span]) -> None:
         if side == "customer":
@@ -148,6 +154,7 @@ class CallSegmenter:
                 self._undecided.popleft()
         if step.ended is not None:
             if side == "customer":
+                self._compare()
                 if 2 * self._fresh >= self._interval:
                     self._window(out)
                 self._run = 0
@@ -157,6 +164,10 @@ class CallSegmenter:
         while self._undecided[0][0] < index:
             self._undecided.popleft()
         self._speech.append(self._undecided.popleft())
+        if self._own_voice_only:
+            self._unheard.append(self._speech[-1])
+            if len(self._unheard) >= self._together:
+                self._compare()
         while index - self._speech[0][0] > MEMORY_S / FRAME_S:
             self._speech.popleft()
         self._fresh += 1
@@ -169,9 +180,19 @@ class CallSegmenter:
         if 2 * len(self._speech) < min(self._interval, self._speech.maxlen or 0):
             return
         self._fresh = self._run = 0
+        self._compare()
+        if self._played.most([number for number, _ in self._speech]):
+            return
         first, last = self._speech[0][0], self._speech[-1][0]
         samples = np.concatenate([frame for _, frame in self._speech])  # (speech frames x FRAME,)
         out.append(speech_window(self._offset_s, first, last, samples))
+
+    def _compare(self) -> None:
+        """Ask of the latest speech whether this call had it before."""
+        fresh, self._unheard = self._unheard, []
+        if fresh:
+            samples = np.concatenate([frame for _, frame in fresh])
+            self._played.hear([number for number, _ in fresh], samples)
 
     def _span(self, side: Side, utterance: Utterance) -> Span:
         return Span(side, self._time(utterance.first), self._time(utterance.last + 1))

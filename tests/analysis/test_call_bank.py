@@ -45,6 +45,8 @@ def calls() -> list[npt.NDArray[np.int16]]:
         (customer[5000:], agent[:-5000]),
         (agent[:777], agent[:777]),
     ]
+    announced = np.concatenate([customer[12 * 8000 : 16 * 8000], np.zeros(8000, np.int16)])
+    pairs.insert(0, (np.resize(announced, len(agent)), agent))
     # The agent, the customer, both in turn.
     kinds = [np.stack(pair, axis=1)[9 * 8000 : 25 * 8000] for pair in pairs[:-1]]
     return [*kinds, np.stack(pairs[-1], axis=1), real[: 8 * 8000]]

@@ -44,7 +44,7 @@ def own(customer: Samples, agent: Samples, flags: list[bool] | None = None) -> l
     for left, right, speech, speaks in zip(
         frames(customer), frames(agent), heard, activity(agent), strict=True
     ):
-        out += gate.push(left, right, speech, speaks)
+        out += gate.push(left, right, level_db(left), speech, speaks)
     return out + gate.finish()
 
 
@@ -100,7 +100,7 @@ def test_the_delay_is_found() -> None:
     for left, right, speech, speaks in zip(
         frames(returned), frames(AGENT), activity(returned), activity(AGENT), strict=True
     ):
-        gate.push(left, right, speech, speaks)
+        gate.push(left, right, level_db(left), speech, speaks)
     assert gate.delay_s == pytest.approx(0.125, abs=0.001)
 
 
@@ -110,7 +110,7 @@ def test_with_a_silent_agent_every_flag_passes_at_once(flags: list[bool]) -> Non
     gate = EchoGate()
     silence = np.zeros(FRAME, np.int16)
     for flag, left in zip(flags, frames(CUSTOMER), strict=False):
-        assert gate.push(left, silence, flag, False) == [flag]
+        assert gate.push(left, silence, level_db(left), flag, False) == [flag]
     assert gate.finish() == []
 
 
@@ -122,7 +122,7 @@ def test_each_frame_is_told_once_in_order_and_soon(pairs: list[tuple[bool, bool]
     out: list[bool] = []
     for told, (speech, speaks) in enumerate(pairs, 1):
         left, right = rng.integers(-9000, 9000, (2, FRAME), dtype=np.int16)
-        out += gate.push(left, right, speech, speaks)
+        out += gate.push(left, right, level_db(left), speech, speaks)
         assert told - len(out) < BLOCK
     out += gate.finish()
     assert len(out) == len(pairs)
@@ -136,5 +136,5 @@ def test_how_loud_the_line_is_changes_nothing(factor: int) -> None:
     flags, speaks = activity(quiet), activity(agent)
     gates = EchoGate(), EchoGate()
     for left, right, speech, talks in zip(frames(quiet), frames(agent), flags, speaks, strict=True):
-        loud = gates[1].push(left * factor, right * factor, speech, talks)
-        assert gates[0].push(left, right, speech, talks) == loud
+        loud = gates[1].push(left * factor, right * factor, level_db(left * factor), speech, talks)
+        assert gates[0].push(left, right, level_db(left), speech, talks) == loud
