@@ -27,6 +27,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     speech = inner.add_parser("speech", help="on a clips.csv")
     add_clips(speech, required=True)
     speech.add_argument("--callers", action="store_true", help="also what adaptation to callers does")
+    speech.add_argument(
+        "--site", type=int, metavar="CALLERS",
+        help="hear each speaker with offsets learnt from so many readings of the corpus' other speakers",
+    )  # fmt: skip
+    speech.add_argument("--mix", choices=("calls", "even"), default="calls",
+                        help="of the site's callers: 80 %% neutral, or all emotions alike")  # fmt: skip
     text = inner.add_parser("text", help="on a CSV with the columns text and label, or on the public sets")
     on = text.add_mutually_exclusive_group(required=True)
     on.add_argument("--csv", type=Path, help="columns text and label, perhaps split and lang")
@@ -59,6 +65,7 @@ def _speech(args: argparse.Namespace) -> int:
         args.models or settings.models_path(),
         args.against,
         (0.25, settings.analysis.neutral_share) if args.callers else (),
+        (args.site, args.mix) if args.site is not None else None,
     )
     return _told(args, figures)
 
@@ -81,15 +88,17 @@ def speech_figures(
     models: Path | None,
     against: str | None,
     callers: tuple[float, ...] = (),
+    site: tuple[int, str] | None = None,
 ) -> dict[str, Any]:
     """Figures of a speech model on --clips, with progress on a terminal."""
-    evaluate_speech = needs_extra("speech.evaluate").evaluate_speech
+    measuring = needs_extra("speech.evaluate")
+    sites = None if site is None else measuring.Site(*site)
     with without_chatter() as stderr:
         progress = Progress("evaluating", stderr)
         try:
-            figures: dict[str, Any] = evaluate_speech(
+            figures: dict[str, Any] = measuring.evaluate_speech(
                 args.clips, args.root, args.split or usual_split(args.clips), model, models,
-                lambda done, of: progress(done / of), against, callers,
+                lambda done, of: progress(done / of), against, callers, sites,
             )  # fmt: skip
         finally:
             progress.close()

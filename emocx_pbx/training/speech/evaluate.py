@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,22 @@ from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
 from emocx_pbx.training.compare import compare
 from emocx_pbx.training.figures import figures
+from emocx_pbx.training.signals import intervals, signals
 from emocx_pbx.training.speech.callers import measured_callers
 from emocx_pbx.training.speech.data import Clip, labels_of, on_line, read_clips
+from emocx_pbx.training.speech.sites import at_site, check_size, mean_figures
 
 Progress = Callable[[int, int], None]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Sites that clips are heard at (see `sites`)."""
+
+    callers: int
+    mix: str
+    """calls or even."""
 
 
 def evaluate_speech(
@@ -30,6 +43,7 @@ def evaluate_speech(
     progress: Progress | None = None,
     against: str | None = None,
     callers: Sequence[float] = (),
+    site: Site | None = None,
 ) -> dict[str, Any]:
     """Figures of a speech model on a clips.csv, per corpus and pooled.
 
@@ -37,11 +51,17 @@ def evaluate_speech(
     takes every clip. Every clip goes through G.711 mu-law at 8 kHz. Keys: model, split, labels,
     skipped (rows of other emotions), pooled and corpora.<name>, each of these two with uar, accuracy,
     macro_f1, recall, confusion (rows true; columns predicted in the order of labels, "uncertain"
-    last), ece, coverage, ms_per_clip (median, on one thread). With `against`, an older model, come
-    `against` (its figures) and `comparison` (see compare). With `callers`, expected shares of neutral
-    speech: UAR after eight earlier clips of the caller, of mixed emotions or of this one only.
+    last), ece, coverage, ms_per_clip (median, on one thread), anger_auc, upset_auc, neutral_as_angry
+    (share of neutral clips whose best class is angry) and interval_90 (of uar and these three, over
+    speakers). With `site` they are of clips heard with the offsets of sites of so many other callers,
+    mean of `draws` sites a speaker, `site` names it, and `without_site` holds the plain ones.
+    With `against`, an older model, come `against` (its figures) and `comparison` (see compare). With
+    `callers`, expected shares of neutral speech: UAR after eight earlier clips of the caller, of mixed
+    emotions or of this one only.
     Raises InputError or ModelError.
     """
+    if site is not None:
+        check_size(site.callers, site.mix)
     registry = Registry(models_dir)
     classifier = load_speech(registry, model)
     older = None if against is None else load_speech(registry, against)
@@ -54,6 +74,8 @@ def evaluate_speech(
     probabilities, seconds = predict(classifier, clips, told(0))
     result = summary(clips, probabilities, seconds, classifier.card.threshold)
     found = {"model": classifier.name, "split": split or "all", **result, "skipped": read.skipped}
+    if site is not None:
+        found |= with_site(clips, probabilities, classifier.card.threshold, site, result)
     if callers:
         found["callers"] = measured_callers(classifier, clips, callers, told((rounds - 1) * len(clips)))
     if older is None:
@@ -86,17 +108,49 @@ def summary(
     threshold: float,
 ) -> dict[str, Any]:
     """`labels`, `pooled` and `corpora` of predicted clips."""
-    truth = labels_of(clips)
-    corpus = np.array([c.corpus for c in clips])
+    truth, voices = labels_of(clips), np.array([c.voice for c in clips])
 
-    def of(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        found = figures(truth[chosen], probabilities[chosen], threshold)
+    def of(chosen: Bools) -> dict[str, Any]:
+        y, p = truth[chosen], probabilities[chosen]
+        found = {**figures(y, p, threshold), **signals(y, p)}
         if seconds is not None:
             found["ms_per_clip"] = round(1e3 * float(np.median(seconds[chosen])), 2)
+        found["interval_90"] = intervals(voices[chosen], lambda rows: signals(y[rows], p[rows]))
         return found
 
+    return {"labels": [str(label) for label in LABELS], **_by_corpus(clips, of)}
+
+
+def with_site(
+    clips: Sequence[Clip],
+    probabilities: npt.NDArray[np.float32],
+    threshold: float,
+    site: Site,
+    plain: dict[str, Any],
+) -> dict[str, Any]:
+    """`site`, `pooled` and `corpora` of clips heard at sites; `without_site` holds both as in `plain`."""
+    truth, voices = labels_of(clips), np.array([c.voice for c in clips])
+    heard = at_site(probabilities, truth, voices, site.callers, site.mix)
+    # (draws, n, 4)
+
+    def of(chosen: Bools) -> dict[str, Any]:
+        y, draws = truth[chosen], heard[:, chosen]
+
+        def measure(rows: npt.NDArray[np.int64]) -> dict[str, float | None]:
+            return mean_figures([signals(y[rows], p[rows]) for p in draws])
+
+        # Counts are of the first draw: a mean of counts would count no clips.
+        found = {**figures(y, draws[0], threshold), **measure(np.arange(len(y)))}
+        return {**found, "interval_90": intervals(voices[chosen], measure)}
+
+    names = {"callers": site.callers, "mix": site.mix, "draws": len(heard)}
+    without = {name: plain[name] for name in ("pooled", "corpora")}
+    return {"site": names, **_by_corpus(clips, of), "without_site": without}
+
+
+def _by_corpus(clips: Sequence[Clip], of: Callable[[Bools], dict[str, Any]]) -> dict[str, Any]:
+    corpus = np.array([c.corpus for c in clips])
     return {
-        "labels": [str(label) for label in LABELS],
         "pooled": of(np.ones(len(clips), bool)),
         "corpora": {str(name): of(corpus == name) for name in np.unique(corpus)},
     }
