@@ -42,6 +42,8 @@ class Scores:
     probabilities: tuple[float, float, float, float]
     threshold: float = 0.0
     """Confidence under which the answer is UNCERTAIN (from the model's card)."""
+    plain: tuple[float, float, float, float] | None = None
+    """What the model answers before line and caller are taken into account; None: that is all there is."""
 
     @classmethod
     def of(cls, values: Sequence[float], threshold: float = 0.0) -> Scores:
@@ -95,6 +97,20 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class LineZero:
+    """What a speech model's answers lean to on a line, taken back (see `emotion.zero`)."""
+
+    line: str
+    """trunk, site and its name, or all."""
+    model: str
+    """`name/version` whose answers it is for."""
+    callers: int
+    """Different callers that it counts for."""
+    offsets: tuple[float, ...]
+    """(4,) in LABELS' order, added to the logarithms of plain probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """Signals of emotion in one stretch of the customer's speech."""
 
@@ -105,6 +121,8 @@ class Reading:
     scores: Scores
     model: str = ""
     """`name/version` of the model."""
+    zero: LineZero | None = None
+    """By which the plain answer was corrected; None: it was not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from emocx_pbx.domain import UNCERTAIN, Scores
+from emocx_pbx.emotion.levels import SIGNALS, signal_of
 
 #: Between the thresholds of raising and clearing: nearer ones would flicker.
 LEAST_GAP = 0.05
@@ -45,6 +46,9 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     model's threshold; default: they outweigh the rest, and the model is sure of it. Only for upset."""
     min_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """Readings less sure than that are no evidence, neither way."""
+    percentile: Annotated[float, Meta(ge=50, le=99.9)] | None = None
+    """For angry and upset: a reading counts when its plain P(angry), or P(upset), is no less than what so
+    many percent of the readings of the line's own callers stay under. No evidence on a line not yet known."""
     cooldown_s: Annotated[float, Meta(ge=0, le=86400)] = 60.0
     """Least seconds of the call between two of this rule's alerts."""
 
@@ -66,8 +70,16 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         given = self.clear_by if self.when == "falling" else self.clear_s
         return self.high / 2 if given is None else given
 
-    def evidence(self, scores: Scores) -> float | None:
-        """What a reading says to this rule: its valence, or 1 or 0 for signals; None for nothing."""
+    def evidence(self, scores: Scores, level: float | None = None) -> float | None:
+        """What a reading says to this rule: its valence, or 1 or 0 for signals; None for nothing.
+
+        `level` is the line's percentile that the rule asks for; None: not known.
+        """
+        if self.percentile is not None:
+            if level is None:
+                return None
+            plain = scores.probabilities if scores.plain is None else scores.plain
+            return 1.0 if signal_of(plain, self.when) >= level else 0.0
         if self.when == "falling":
             return scores.valence if scores.confidence >= self.min_confidence else None
         if self.when == "upset":
@@ -103,6 +115,10 @@ def alert_problems(rules: Sequence[AlertRule]) -> list[tuple[str, str]]:
             found.append((f"{place}.at_least", 'goes only with when = "upset", and without min_confidence'))
         verb = "does not go with" if falling else "goes only with"
         found += [(f"{place}.{name}", f'{verb} when = "falling"') for name in strange]
+        if rule.percentile is not None and rule.when not in SIGNALS:
+            found.append((f"{place}.percentile", 'goes only with when = "angry" or "upset"'))
+        if rule.percentile is not None and rule.min_confidence:
+            found.append((f"{place}.min_confidence", "does not go with percentile"))
         if rule.window_s < rule.for_s:
             found.append((f"{place}.within_s", f"expected at least for_s = {rule.for_s:g}"))
         if rule.low > rule.high - LEAST_GAP:

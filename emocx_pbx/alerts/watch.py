@@ -8,7 +8,7 @@ is what the customer says, not how long he is silent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -46,6 +46,10 @@ class AlertChange:
     """"" for a raised one, else recovered, transferred or ended."""
     message: str
     """Plain sentence for a supervisor."""
+
+
+#: The level of a rule's percentile on a call's line, by a model (`name/version`); None: not known.
+Level = Callable[[AlertRule, str], float | None]
 
 
 class RuleWatch:
@@ -177,7 +181,10 @@ def _reaches(begin: float, end: float, threshold: float) -> float | None:
 class CallWatch:
     """All rules on one call."""
 
-    def __init__(self, rules: Sequence[AlertRule]) -> None:
+    def __init__(self, rules: Sequence[AlertRule], level: Level = lambda rule, model: None) -> None:
+        """`level` is asked once for each rule with a percentile, at the call's first reading."""
+        self._level = level
+        self._levels: dict[str, float | None] = {}
         self._watches = [(rule, RuleWatch(rule)) for rule in rules]
         self._last: Reading | None = None
         self._transfers: list[float] = []
@@ -198,7 +205,9 @@ class CallWatch:
         transfers = [t for t in self._transfers if t < new.t1]
         self._transfers = [t for t in self._transfers if t >= new.t1]
         for rule, watch in self._watches:
-            value = rule.evidence(new.scores)
+            if rule.percentile is not None and rule.name not in self._levels:
+                self._levels[rule.name] = self._level(rule, reading.model)
+            value = rule.evidence(new.scores, self._levels.get(rule.name))
             rest = Piece(value or 0.0, new.speech_s, new.t0, new.t1)
             for t in transfers:
                 if t > rest.t0:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from emocx_pbx.domain import LineZero
 from emocx_pbx.settings.settings import LogSettings
 from emocx_pbx.wire.message import BadMessage
 from emocx_pbx.wire.message import Message as AnyMessage
@@ -88,6 +89,8 @@ class AnnounceTap(ForSocket, frozen=True):
     offset_s: float = 0.0
     """Call time of the tap's first sample: 0, or later for a re-tap."""
     ttl_s: float = 10.0
+    zeros: tuple[LineZero, ...] = ()
+    """Of the customer's line, by model, as far as they are known."""
 
 
 class AnnounceListen(ForSocket, frozen=True):
@@ -96,6 +99,8 @@ class AnnounceListen(ForSocket, frozen=True):
     uuid: str
     call_id: str
     ttl_s: float = 15.0
+    zeros: tuple[LineZero, ...] = ()
+    """Of the caller's line, by model, as far as they are known."""
 
 
 class EndSession(ForSocket, frozen=True):
@@ -179,6 +184,10 @@ class ReadingMade(Message, frozen=True):
     probabilities: tuple[float, float, float, float]
     threshold: float
     model: str
+    plain: tuple[float, float, float, float] | None = None
+    """What the model answers before line and caller are taken into account."""
+    zero: LineZero | None = None
+    """By which the plain answer was corrected."""
 
 
 class SpeechHeard(Message, frozen=True):

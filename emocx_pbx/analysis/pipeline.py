@@ -9,7 +9,7 @@ from typing import Protocol
 
 from emocx_pbx.analysis.windows import CallSegmenter, Window
 from emocx_pbx.audio.pcm import FloatArray, Int16Array
-from emocx_pbx.domain import Reading, Scores, Span
+from emocx_pbx.domain import LineZero, Reading, Scores, Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
 
@@ -29,26 +29,48 @@ class Classifier(Protocol):
     def classify(self, samples: FloatArray) -> Scores | None:
         """Scores of samples (n,) at 8 kHz, whoever speaks; None when it isn't speech."""
 
-    def session(self, neutral_share: float) -> CallerSession:
-        """A session for a new caller, of whose speech so much is expected to be neutral."""
+    def session(self, neutral_share: float, zero: LineZero | None = None) -> CallerSession:
+        """A session for a new caller, of whose speech so much is expected to be neutral.
+
+        `zero` of the caller's line is used if it is one of this very model.
+        """
 
 
-def read(session: CallerSession, model: str, window: Window) -> Reading | None:
-    """The reading of one window; None when the model hears no speech in it (music, tones)."""
+def listening(classifier: Classifier, neutral_share: float, zero: LineZero | None) -> CallerSession:
+    """A session for a new caller; `zero` is that of the caller's line, if it is known."""
+    return classifier.session(neutral_share, zero) if zero else classifier.session(neutral_share)
+
+
+def read(session: CallerSession, model: str, window: Window, zero: LineZero | None = None) -> Reading | None:
+    """The reading of one window; None when the model hears no speech in it (music, tones).
+
+    `zero` is what the session was begun with; another model's is none.
+    """
     scores = session.read(window.samples)
-    return None if scores is None else Reading(window.t0, window.t1, window.speech_s, scores, model)
+    if scores is None:
+        return None
+    used = zero if zero and zero.model == model else None
+    return Reading(window.t0, window.t1, window.speech_s, scores, model, used)
 
 
 class CallAnalyser:
     """One call, analysed as its samples come. Deterministic in the samples, whatever the chunks."""
 
     def __init__(
-        self, classifier: Classifier | None, settings: AnalysisSettings, offset_s: float = 0.0
+        self,
+        classifier: Classifier | None,
+        settings: AnalysisSettings,
+        offset_s: float = 0.0,
+        zero: LineZero | None = None,
     ) -> None:
-        """Without a classifier there are spans but no readings; `offset_s` is the first sample's time."""
+        """Without a classifier there are spans but no readings; `offset_s` is the first sample's time.
+
+        `zero` is that of the call's line, if it is known.
+        """
         self._segmenter = CallSegmenter(settings, offset_s)
         self._model = classifier.name if classifier else ""
-        self._session = classifier.session(settings.neutral_share) if classifier else None
+        self._zero = zero
+        self._session = listening(classifier, settings.neutral_share, zero) if classifier else None
 
     def feed(self, customer: Int16Array, agent: Int16Array) -> list[Reading | Span]:
         """Take the next samples of both sides, of equal length; what they settled, in order."""
@@ -64,7 +86,7 @@ class CallAnalyser:
             if isinstance(item, Span):
                 out.append(item)
             elif self._session is not None:
-                reading = read(self._session, self._model, item)
+                reading = read(self._session, self._model, item, self._zero)
                 if reading is not None:
                     out.append(reading)
         return out

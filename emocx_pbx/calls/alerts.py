@@ -50,7 +50,9 @@ def recover(call: CallState) -> list[Effect]:
 
 def _watch(call: CallState) -> CallWatch:
     if call.watch is None:
-        call.watch = CallWatch(call.rules.alerts())
+        call.watch = CallWatch(
+            call.rules.alerts(), lambda rule, model: call.rules.level(call.trunk, rule, model)
+        )
     return call.watch
 
 

@@ -67,6 +67,7 @@ from emocx_pbx.pbx.tracking.changes import (
     QueueJoined,
     QueueLeft,
 )
+from emocx_pbx.pbx.tracking.names import trunk_of
 
 #: After a call's end its last readings are still on their way from the worker.
 SETTLE_S: Final = 3.0
@@ -85,6 +86,10 @@ class Rules:
     """Whether any receiver wants call.reading."""
     keep_text: Callable[[], bool] = lambda: False
     """Whether texts of queries are kept."""
+    lines: Callable[[str | None], Sequence[str]] = lambda trunk: ()
+    """The lines that learn from a caller who came by this trunk; none: nothing is learnt."""
+    level: Callable[[str | None, AlertRule, str], float | None] = lambda trunk, rule, model: None
+    """The level of a rule's percentile on a trunk's line, by a model; None: not known."""
 
 
 @dataclass(slots=True)
@@ -102,6 +107,8 @@ class CallState:
     customer: str | None = None
     """The CRM's key."""
     caller: str | None = None
+    trunk: str | None = None
+    """The endpoint that the customer came by; None: unknown, or none of Asterisk's."""
     opted_out: bool = False
     """No tap, no grade: the customer does not want it, or it is no customer."""
     callback: str | None = None
@@ -282,6 +289,7 @@ class CallState:
     # Queues.
 
     def _started(self, change: CallStarted) -> Effects:
+        self.trunk = trunk_of(change.channel)
         return [*self.begin(change.at, change.queue, change.caller), Show(change)]
 
     def _joined(self, change: QueueJoined) -> Effects:
@@ -392,6 +400,7 @@ class CallState:
         return [
             *effects,
             *known,
+            *heard.learnt(self, end.at),
             WriteEnd(self.call_id, end.at, self.reason, disposition, end.by, self.callback, (event,)),
             Note("call.ended", "call ended", {"call_id": self.call_id, "reason": self.reason}),
             Forget(self.call_id),

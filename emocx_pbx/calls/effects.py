@@ -12,6 +12,7 @@ from typing import Literal
 from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.calls.happenings import FinishDue, GradeDue, Told
 from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
+from emocx_pbx.emotion.lines import Caller
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.rows import AlertRow
 
@@ -124,6 +125,19 @@ class WriteGrade:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnLines:
+    """The lines that a call came by learn from its customer."""
+
+    call_id: str
+    model: str
+    lines: tuple[str, ...]
+    """The narrowest first."""
+    caller: Caller
+    at: float
+    """When the call ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class WriteEnd:
     """The call is over."""
 
@@ -149,6 +163,7 @@ Write = (
     | WriteAlerts
     | WriteGrade
     | WriteEnd
+    | LearnLines
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
 from emocx_pbx.calls import alerts
@@ -10,6 +10,7 @@ from emocx_pbx.calls.effects import (
     Count,
     Effect,
     EndTaps,
+    LearnLines,
     Note,
     Show,
     WriteOptOut,
@@ -19,6 +20,9 @@ from emocx_pbx.calls.effects import (
 )
 from emocx_pbx.calls.happenings import Changed, TapLost
 from emocx_pbx.domain import Reading, Scores, Span
+from emocx_pbx.emotion.levels import caller_counts
+from emocx_pbx.emotion.lines import Caller
+from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.events import build
 from emocx_pbx.pbx.tracking.changes import AgentConnected
 
@@ -26,6 +30,11 @@ if TYPE_CHECKING:
     from emocx_pbx.calls.call_state import CallState
 
 Effects = list[Effect]
+
+#: Of a call with less speech its lines learn nothing.
+LEAST_SPEECH_S: Final = 4.0
+#: Nor of one that several models heard by turns, each what the other left to it: no fair sample of either.
+LEAST_SHARE: Final = 0.8
 
 
 def connected(call: CallState, change: AgentConnected) -> Effects:
@@ -61,8 +70,8 @@ def read(call: CallState, message: ReadingMade, now: float) -> Effects:
     """Signals in a stretch of the customer's speech."""
     if call.opted_out or message.uuid not in call.known_taps:
         return [Count("readings_late")]
-    scores = Scores(message.probabilities, message.threshold)
-    reading = Reading(message.t0, message.t1, message.speech_s, scores, message.model)
+    scores = Scores(message.probabilities, message.threshold, message.plain)
+    reading = Reading(message.t0, message.t1, message.speech_s, scores, message.model, message.zero)
     if any((r.t0, r.t1) == (reading.t0, reading.t1) for r in call.readings[-3:]):
         return []
     call.readings.append(reading)
@@ -104,3 +113,19 @@ def tap_over(call: CallState, message: TapEnded | TapLost, now: float) -> Effect
     if call.ended and not call.taps:
         effects += call.finish(now)
     return effects
+
+
+def learnt(call: CallState, at: float) -> Effects:
+    """What the lines learn from a call that is over: the plain answers of the model that heard it."""
+    told = [r for r in call.readings if r.scores.plain is not None]
+    lines = tuple(call.rules.lines(call.trunk))
+    if call.opted_out or not told or not lines:
+        return []
+    model = max({r.model for r in told}, key=lambda name: sum(r.speech_s for r in told if r.model == name))
+    own = [r for r in told if r.model == model]
+    speech_s, all_s = (sum(r.speech_s for r in readings) for readings in (own, told))
+    if speech_s < LEAST_SPEECH_S or speech_s < LEAST_SHARE * all_s:
+        return []
+    answers = [r.scores.plain for r in own if r.scores.plain is not None]
+    caller = Caller(caller_sums(answers), caller_counts(answers))
+    return [LearnLines(call.call_id, model, lines, caller, at)]

@@ -18,6 +18,7 @@ from uuid import UUID
 import structlog
 
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
+from emocx_pbx.domain import LineZero
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
 
@@ -122,7 +123,10 @@ class TapKeeper:
         now: Callable[[], float],
         new_uuid: Callable[[], UUID],
         count: Callable[[str], None],
+        zeros: Callable[[str], tuple[LineZero, ...]] = lambda call_id: (),
     ) -> None:
+        """`zeros` are those of the line that a call came by, by model, as far as they are known."""
+        self._zeros = zeros
         self._ami, self._pick, self._host, self._group = ami, pick, host, group
         self._now, self._new_uuid, self._count = now, new_uuid, count
         self._wanted: dict[tuple[str, Mode], _Wanted] = {}
@@ -228,7 +232,8 @@ class TapKeeper:
             offset = 0.0 if wanted.zero_at is None else max(0.0, self._now() - wanted.zero_at)
             tap = self._taps[uuid] = _Tap(wanted.call_id, worker)
             wanted.uuid = uuid
-            worker.send(AnnounceTap(uuid, wanted.call_id, wanted.mode, offset_s=round(offset, 2)))
+            zeros = self._zeros(wanted.call_id)
+            worker.send(AnnounceTap(uuid, wanted.call_id, wanted.mode, round(offset, 2), zeros=zeros))
             fields = originate_fields(uuid, self._host, worker.port, wanted.target, wanted.mode)
             await self._ami.action("Originate", fields)
             in_time = await _first(tap.started, tap.ended, wanted.over, within_s=START_DEADLINE_S)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from emocx_pbx.calls.effects import (
+    LearnLines,
     Write,
     WriteAlerts,
     WriteDecision,
@@ -79,6 +80,8 @@ async def carry_out(store: Store, write: Write) -> None:
             await store.alerts.save(write.rows, write.events)
         case WriteGrade():
             await store.grades.save(write.call_id, write.index, write.grade, write.events)
+        case LearnLines():
+            await store.lines.learn(write.call_id, write.model, write.lines, write.caller, write.at)
         case WriteEnd():
             await store.calls.end(
                 write.call_id,

@@ -128,6 +128,15 @@ class PromoteModel(Deed[Switched], frozen=True):
     why: str
 
 
+class ResetLines(Deed[int], frozen=True):
+    """Forget what was learnt of lines; answered by how many they were."""
+
+    answer = int
+    model: str | None
+    """None: of all."""
+    line: str | None
+
+
 # Receivers.
 
 
@@ -349,6 +358,7 @@ AnyDeed = (
     | PurgeOld
     | SavePolicy
     | PromoteModel
+    | ResetLines
     | AddReceiver
     | ChangeReceiver
     | RotateSecret

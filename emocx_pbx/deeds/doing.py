@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, assert_never, cast
 
-from emocx_pbx.deeds import corrections, erasure, grades, models, policy, receivers, tokens, users
+from emocx_pbx.deeds import corrections, erasure, grades, lines, models, policy, receivers, tokens, users
 from emocx_pbx.deeds import replay as replaying
 from emocx_pbx.deeds.deed import (
     AddReceiver,
@@ -35,6 +35,7 @@ from emocx_pbx.deeds.deed import (
     ReleaseKey,
     RemoveReceiver,
     Replay,
+    ResetLines,
     RevokeToken,
     RotateSecret,
     SavePolicy,
@@ -117,6 +118,8 @@ class Deeds:
             case PromoteModel(kind, name, version, why):
                 registry = Registry(self.settings().models_path())
                 return await models.promote(registry, store.audit, kind, name, version, why, now, by)
+            case ResetLines(model, line):
+                return await lines.reset_lines(store, model, line, by)
             case (
                 AddReceiver()
                 | ChangeReceiver()

@@ -17,7 +17,7 @@ import structlog
 from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, TextResult
 from emocx_pbx.analysis.pool import WorkerHandle
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
-from emocx_pbx.domain import UPSET_THRESHOLD, Decision, Scores
+from emocx_pbx.domain import UPSET_THRESHOLD, Decision, LineZero, Scores
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.routing.decision import Mode, QueryFacts, QueueState, RuleOutcome, decide, explain
 from emocx_pbx.routing.policy import Policy
@@ -65,7 +65,10 @@ class Doors:
         ranked: Callable[[], Collection[str]] = tuple,
         widening: Callable[[], Collection[int] | None] = lambda: None,
         upset_threshold: float = UPSET_THRESHOLD,
+        zeros: Callable[[str], tuple[LineZero, ...]] = lambda call_id: (),
     ) -> None:
+        """`zeros` are those of the line that a call came by, by model, as far as they are known."""
+        self._zeros = zeros
         self._queues, self._ranked, self._widening = queues, ranked, widening
         self._pool, self._policy, self._mode, self._holdout = pool, policy, mode, holdout
         self._upset_threshold = upset_threshold
@@ -120,7 +123,7 @@ class Doors:
         worker = self._pool.pick()
         if not _hears(worker.ready):
             raise PeerUnavailable("there is no model to understand a caller with")
-        worker.send(AnnounceListen(uuid, call_id, ttl_s=LISTEN_TTL_S))
+        worker.send(AnnounceListen(uuid, call_id, ttl_s=LISTEN_TTL_S, zeros=self._zeros(call_id)))
         loop = asyncio.get_running_loop()
         self._listening[uuid] = loop.create_future()
         loop.call_later(FORGET_S, self._forget, uuid)

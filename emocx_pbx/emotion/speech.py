@@ -7,13 +7,14 @@ samples) and the LiteRT networks behind it. Nothing here imports TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.audio.features import RATE, log_mel, windows
-from emocx_pbx.domain import LABELS, Scores
+from emocx_pbx.domain import LABELS, LineZero, Scores
 from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.adaptation import Adaptation, CallerSession
 from emocx_pbx.emotion.card import Card
@@ -133,32 +134,43 @@ class SpeechClassifier:
             return None
         return self.scores(self.probabilities(samples))
 
-    def session(self, neutral_share: float = 1 / len(LABELS)) -> SpeechSession:
-        """A fresh session for one caller, of whose speech so much is expected to be neutral."""
-        return SpeechSession(self, neutral_share)
+    def session(self, neutral_share: float = 1 / len(LABELS), zero: LineZero | None = None) -> SpeechSession:
+        """A fresh session for one caller, of whose speech so much is expected to be neutral.
+
+        `zero` corrects the plain answers, if it is one of this very model.
+        """
+        return SpeechSession(self, neutral_share, zero if zero and zero.model == self.name else None)
 
 
 class SpeechSession:
     """Readings of one caller along a call, adapting to the caller's own voice (`emotion.adaptation`)."""
 
-    def __init__(self, classifier: SpeechClassifier, neutral_share: float) -> None:
+    def __init__(self, classifier: SpeechClassifier, neutral_share: float, zero: LineZero | None) -> None:
         self._classifier = classifier
         caller = classifier.caller
         self._caller = None if caller is None else CallerSession(caller, neutral_share)
+        self._zero = zero
 
     def read(self, samples: FloatArray) -> Scores | None:
-        """Like `SpeechClassifier.classify`, using what was heard of this caller before."""
+        """Like `SpeechClassifier.classify`, using what was heard of this caller and of the line before."""
         model = self._classifier
-        if self._caller is None or not speechlike(samples):
-            return model.classify(samples)
-        return model.scores(np.mean([self.hear(m) for m in model.measure(samples)], axis=0))
+        if not speechlike(samples):
+            return None
+        parts = model.measure(samples)
+        plain = [model.calibrated(m) for m in parts]
+        said = [self.hear(m, p) for m, p in zip(parts, plain, strict=True)]
+        of_model = model.scores(np.mean(plain, axis=0)).probabilities
+        return replace(model.scores(np.mean(said, axis=0)), plain=of_model)
 
-    def hear(self, measured: FloatArray) -> FloatArray:
-        """Probabilities (4,) of one part's measurement, given what was heard before; remembers it."""
-        plain = self._classifier.calibrated(measured)
+    def hear(self, measured: FloatArray, plain: FloatArray) -> FloatArray:
+        """Probabilities (4,) of one part's measurement with its plain ones, given all before; remembered."""
+        log_p = np.log(np.maximum(plain, 1e-9))
+        if self._zero is not None:
+            log_p = log_p + np.array(self._zero.offsets, np.float32)
+            plain = _softmax(log_p)
+            log_p = np.log(np.maximum(plain, 1e-9))
         if self._caller is None or self._classifier.caller is None:
             return plain
-        log_p = np.log(np.maximum(plain, 1e-9))
         heard = self._classifier.caller.heard(measured[None], log_p[None])
         return _softmax(self._caller.hear(heard, 0))
 

@@ -48,6 +48,7 @@ from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.callback import CallBack
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.dialplan import Dialplan
+from emocx_pbx.dispatch.line_keeper import LineKeeper
 from emocx_pbx.dispatch.penalty_keeper import Ranker
 from emocx_pbx.dispatch.policy_in_force import Policies, Reloaded
 from emocx_pbx.dispatch.queries import Doors
@@ -65,6 +66,7 @@ from emocx_pbx.pbx.agi.server import AgiServer
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.ami.user_events import UserEvents
 from emocx_pbx.pbx.tracking.changes import CallbackDialled, CallEnded
+from emocx_pbx.pbx.tracking.names import trunk_of
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.pbx.versions import tap_mode
@@ -109,9 +111,11 @@ class Service:
         self.user_events = UserEvents(self.ami, count)
         self.pool = WorkerPool(analysis, self._on_worker, self.policies.policy.topics, settings.log)
         self.tracker = CallTracker(re.compile(pattern) if pattern else None)
+        self.lines = LineKeeper(store, settings.analysis, self._trunk_of)
         self.taps = TapKeeper(
-            self.ami, self.pool.pick, settings.analysis.host, tasks, time.time, uuid.uuid4, count
-        )
+            self.ami, self.pool.pick, settings.analysis.host, tasks, time.time, uuid.uuid4, count,
+            self.lines.zeros,
+        )  # fmt: skip
         self.rubric = rubric = load_rubric(settings.rubric_path())
         self.ledger = Ledger(
             lambda write: carry_out(store, write),
@@ -139,6 +143,8 @@ class Service:
             lambda: self.policies.policy.alerts,
             lambda: any(wants(e.events, "call.reading") for e in store.receivers.current()),
             lambda: self.settings.privacy.store_query_text,
+            self.lines.lines,
+            lambda trunk, rule, model: self.lines.level(trunk, model, rule.when, rule.percentile or 0.0),
         )
         hands = Hands(self.consent.begin, self.taps.unwant, self.whereabouts.ask, self._on_alert)
         self.journeys = Journeys(rules, self.ledger, hands, time.time, count)
@@ -162,6 +168,7 @@ class Service:
             lambda: self.ranker.ranked(),
             lambda: self.policies.widening,
             settings.routing.upset_threshold,
+            self.lines.zeros,
         )
         self.call_back = CallBack(
             self.ami, settings.asterisk.callback_channel, uuid.uuid4, self._announce_call_back
@@ -208,6 +215,10 @@ class Service:
 
     def _resync(self, restarted: bool) -> None:
         self._tasks.create_task(self.recovery.resync(restarted), name="resync")
+
+    def _trunk_of(self, call_id: str) -> str | None:
+        call = self.tracker.calls.get(call_id)
+        return trunk_of(call.channel) if call else None
 
     def _channel_of(self, call_id: str) -> str | None:
         call = self.tracker.calls.get(call_id)
@@ -285,6 +296,7 @@ class Service:
         routing = settings.routing
         self.doors.take_over(routing.mode, routing.holdout, routing.upset_threshold)
         self.ranker.take_over(routing.rank and routing.mode == "active")
+        self.lines.take_over(settings.analysis)
         self.policies.put_in_force(settings.policy_path(), policy)
         if settings.log != before.log:
             configure(settings.log)

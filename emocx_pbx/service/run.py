@@ -103,6 +103,7 @@ async def serve(
         watching = tasks.keep(service.policies.watch, name="queues")
         telling = tasks.keep(service.user_events.run, name="user events")
         announcing = tasks.keep(service.announced.run, name="announced calls")
+        learning = tasks.keep(service.lines.run, name="lines")
         forgetting = tasks.keep(service.forget_old_calls, name="forgetting")
         erasing = tasks.keep(
             lambda: forget_erased_elsewhere(
@@ -115,7 +116,9 @@ async def serve(
         if on_ready:
             on_ready(port)
         supervisor.tell("READY=1")
-        vital = (serving, ledger, sender, ami, ranking, watching, telling, announcing, forgetting, erasing)
+        vital = (
+            serving, ledger, sender, ami, ranking, watching, telling, announcing, learning, forgetting, erasing,
+        )  # fmt: skip
         beating = tasks.keep(
             lambda: supervisor.keep_telling(service.health.words, lambda: (*vital, *service.pool.keepers)),
             name="systemd",

@@ -12,6 +12,8 @@ from emocx_pbx.settings.settings import Settings
 #: Sections, and single settings, that a running service takes over; all others need a restart.
 LIVE: Final = frozenset(
     {
+        "analysis.line_mix",
+        "analysis.sites",
         "routing.policy",
         "routing.mode",
         "routing.holdout",

@@ -127,6 +127,11 @@ class AnalysisSettings(_Section, frozen=True):
     """Text model `name` or `name/version`; off: none."""
     neutral_share: Annotated[float, Meta(ge=0.1, le=0.9)] = 0.35
     """Prior share of neutral speech before a caller has been heard; 0.25 assumes nothing."""
+    line_mix: Literal["calls", "even", "off"] = "calls"
+    """What the callers of a line are expected to show, from which its zero is learnt: calls (80 % neutral),
+    even, or off: nothing is learnt and answers stay plain."""
+    sites: tuple[str, ...] = ()
+    """Trunks that belong together, e.g. ["berlin=PJSIP/berlin-*"]; learnt from as one line, too."""
     transcriber: str = "auto"
     """Speech-to-text: auto (shipped tiny.en if installed), off, or a CTranslate2 model directory."""
     listen_max_s: Seconds = 8.0
@@ -342,6 +347,11 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
         (f"agi.allow[{i}]", f"expected an address or a network such as 10.0.0.0/24, got {one!r}")
         for i, one in enumerate(settings.agi.allow)
         if not is_network(one)
+    ]
+    found += [
+        (f"analysis.sites[{i}]", f"expected name=pattern such as berlin=PJSIP/berlin-*, got {one!r}")
+        for i, one in enumerate(analysis.sites)
+        if not all(part.strip() for part in one.partition("="))
     ]
     found += chat_problems(settings.chat)
     found += dialling_problems(settings.dialling, call_backs=settings.chat.call_backs)

@@ -17,6 +17,7 @@ from emocx_pbx.store.erasure import Erasure
 from emocx_pbx.store.grades import Grades
 from emocx_pbx.store.idempotency import Idempotency
 from emocx_pbx.store.in_force import InForce
+from emocx_pbx.store.line_estimates import LineEstimates
 from emocx_pbx.store.lists import Views
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.ranking import RankingRows
@@ -63,6 +64,8 @@ class Store:
         """Users, sessions and tokens."""
         self.in_force = InForce(connection, clock, self.audit)
         """What the running service goes by."""
+        self.lines = LineEstimates(connection, clock, self.audit)
+        """What speech models' answers lean to on the site's lines."""
         self.idempotency = Idempotency(connection, clock)
         """Answers to requests that may be repeated."""
 

@@ -17,6 +17,7 @@ from emocx_pbx.events.json_text import json_text
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import SERVICE, AuditLog
 from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.line_estimates import FEW
 from emocx_pbx.store.outbox import Outbox, blanked
 
 _OF_A_CALL: Final = ("segments", "visits", "readings", "spans", "holds", "corrections", "alerts", "grades")
@@ -101,6 +102,8 @@ class Erasure:
                 if dry:
                     raise _TakenBackError
                 if erased.counts:
+                    # Sums of few callers might tell of this one.
+                    await self._sql.delete_lines_of_few(c, callers=FEW)
                     await self._sql.open_erasure(c, at=self._clock(), asked_for=1)
                     events = self._erased_events(erased)
                     await self._outbox.put(c, events)
@@ -188,6 +191,7 @@ class Erasure:
             purged.went("events", await self._sql.delete_events_before(c, before=before))
             purged.went("answers", await self._sql.delete_answers_before(c, before=before))
             await self._sql.drop_forgotten(c)
+            await self._sql.delete_lines_before(c, before=before)
             if purged.counts:
                 await self._sql.open_erasure(c, at=self._clock(), asked_for=0)
                 await self._audit.note(c, by, "privacy.purged", "old calls", None, purged.counts)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
-from emocx_pbx.domain import LABELS, Reading, Scores, Span
+import msgspec
+
+from emocx_pbx.domain import LABELS, LineZero, Reading, Scores, Span
 from emocx_pbx.events.event import NewEvent
+from emocx_pbx.events.json_text import json_text
 from emocx_pbx.store.audit import AuditLog, Entry
 from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import CorrectionRow
+
+
+_PLAIN = tuple[float, float, float, float]
 
 
 class Readings:
@@ -93,6 +99,7 @@ def _span_values(call_id: str, spans: Sequence[Span]) -> list[dict[str, Any]]:
 
 def _reading_values(call_id: str, reading: Reading) -> dict[str, Any]:
     probabilities = zip((str(label) for label in LABELS), reading.scores.probabilities, strict=True)
+    plain = reading.scores.plain
     return {
         "call_id": call_id,
         "t0": reading.t0,
@@ -100,12 +107,15 @@ def _reading_values(call_id: str, reading: Reading) -> dict[str, Any]:
         "speech_s": reading.speech_s,
         "threshold": reading.scores.threshold,
         "model": reading.model,
+        "plain": None if plain is None else json_text(plain),
+        "zero": None if reading.zero is None else json_text(asdict(reading.zero)),
         **dict(probabilities),
     }
 
 
 def _reading(row: Row) -> Reading:
     probabilities = (row["angry"], row["neutral"], row["disappointed"], row["happy"])
-    return Reading(
-        row["t0"], row["t1"], row["speech_s"], Scores(probabilities, row["threshold"]), row["model"]
-    )
+    plain = None if row["plain"] is None else msgspec.json.decode(row["plain"], type=_PLAIN)
+    zero = None if row["zero"] is None else msgspec.json.decode(row["zero"], type=LineZero)
+    scores = Scores(probabilities, row["threshold"], plain)
+    return Reading(row["t0"], row["t1"], row["speech_s"], scores, row["model"], zero)

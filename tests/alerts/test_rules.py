@@ -37,6 +37,14 @@ def test_defaults_follow_from_for_s(tmp_path: Path) -> None:
         ('when = "angry"\nsince = "transfer"', 'alerts[0].since: goes only with when = "falling"'),
         ('when = "angry"\nat_least = 0.4', 'alerts[0].at_least: goes only with when = "upset"'),
         ('when = "upset"\nat_least = 0.4\nmin_confidence = 0.5', "and without min_confidence"),
+        (
+            'when = "happy"\npercentile = 95',
+            'alerts[0].percentile: goes only with when = "angry" or "upset"',
+        ),
+        (
+            'when = "angry"\npercentile = 95\nmin_confidence = 0.5',
+            "alerts[0].min_confidence: does not go with percentile",
+        ),
         ('when = "sad"', "alerts[0].when: expected one of"),
         ('when = "angry"\nfor = 3', "alerts[0].for: unknown setting; did you mean for_s?"),
         ('when = "angry"\nfor_s = 0', "alerts[0].for_s: expected a number over 0 and at most 600, got 0"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.alerts.rules import AlertRule
-from emocx_pbx.alerts.watch import AlertChange, CallWatch
+from emocx_pbx.alerts.watch import AlertChange, CallWatch, Level
 from emocx_pbx.domain import Reading, Scores
 
 PROBABILITIES = {
@@ -37,9 +38,12 @@ def said(*signals: str, length: float = 3.0, begin: float = 0.0) -> list[Reading
 
 
 def watched(
-    readings: list[Reading], *rules: AlertRule, transfers: tuple[float, ...] = ()
+    readings: list[Reading],
+    *rules: AlertRule,
+    transfers: tuple[float, ...] = (),
+    level: Level = lambda rule, model: None,
 ) -> list[AlertChange]:
-    watch = CallWatch(rules)
+    watch = CallWatch(rules, level)
     for t in transfers:
         watch.transferred(t)
     return [change for reading in readings for change in watch.read(reading)]
@@ -67,6 +71,24 @@ def test_it_is_cleared_late_and_armed_again() -> None:
 def test_around_the_threshold_it_does_not_flicker() -> None:
     wavering = said(*["angry"] * 4, *["neutral", "angry", "neutral", "angry"] * 10)
     assert [change.state for change in watched(wavering, ANGRY)] == ["raised"]
+
+
+def test_a_lines_own_percentile_tells_what_is_strong_there() -> None:
+    rule = AlertRule(name="own", when="angry", for_s=6, percentile=95)
+    # On this line hardly anybody reaches .35: such readings are neutral by any fixed threshold.
+    lean = Scores((0.4, 0.5, 0.05, 0.05), 0.4, plain=(0.36, 0.54, 0.05, 0.05))
+    readings = [replace(r, scores=lean, model="voice/5") for r in said(*["neutral"] * 4)]
+    assert watched(readings, msgspec.structs.replace(rule, percentile=None)) == []
+    asked = []
+
+    def level(own: AlertRule, model: str) -> float | None:
+        asked.append((own.percentile, model))
+        return 0.35
+
+    assert told(watched(readings, rule, level=level)) == [("own", "raised", 6.0)]
+    assert asked == [(95, "voice/5")], "a call keeps the level of its first reading"
+    assert watched(readings, rule, level=lambda own, model: 0.37) == []
+    assert watched(said(*["angry"] * 9), rule) == [], "a line not known yet has no percentile"
 
 
 def test_what_is_unsure_is_no_recovery() -> None:

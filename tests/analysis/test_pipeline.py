@@ -31,7 +31,7 @@ class Counting:
     def classify(self, samples: FloatArray) -> Scores | None:
         raise AssertionError("a call is read by a session")
 
-    def session(self, neutral_share: float) -> CountingSession:
+    def session(self, neutral_share: float, zero: object = None) -> CountingSession:
         self.sessions += 1
         return CountingSession()
 

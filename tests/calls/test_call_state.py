@@ -15,6 +15,7 @@ from emocx_pbx.calls.effects import (
     BeginTap,
     Count,
     Effect,
+    LearnLines,
     SetTimer,
     WriteEnd,
     WriteGrade,
@@ -29,6 +30,9 @@ from emocx_pbx.calls.effects import (
 from emocx_pbx.calls.happenings import FinishDue, GradeDue, Happening, OptedOut, TapLost, WentTo
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision
+from emocx_pbx.emotion.levels import caller_counts
+from emocx_pbx.emotion.lines import Caller as HeardCaller
+from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.pbx.tracking.changes import (
@@ -153,6 +157,27 @@ def test_what_was_missed_is_said_in_the_grade() -> None:
         call.take(happening, 0.0)
     (graded,) = [e for e in call.take(GradeDue("c", 0), 63.0) if isinstance(e, WriteGrade)]
     assert graded.grade.facts["missed_s"] == 4.0
+
+
+def test_the_lines_learn_from_a_call_that_is_over() -> None:
+    plain = (0.5, 0.3, 0.1, 0.1)
+
+    def reading(t0: float, model: str = "voice/5") -> ReadingMade:
+        return ReadingMade("u", "c", t0, t0 + 3, 3.0, ANGRY, 0.3, model, plain)
+
+    def learnt(*happenings: Happening, lines: tuple[str, ...] = ("all",)) -> list[LearnLines]:
+        call, _ = answered(TapStarted("u", "c", 10.0), *happenings)
+        call.rules = replace(RULES, lines=lambda trunk: (f"trunk {trunk}", *lines) if lines else ())
+        effects = [*call.take(CallEnded("c", 60.0, "hangup", "customer"), 60.0)]
+        effects += call.take(TapEnded("u", "c", 60.0, "eof", 50.0, 0.0, 0.0), 60.0)
+        return [e for e in effects if isinstance(e, LearnLines)]
+
+    (told,) = learnt(reading(0.0, "voice/4"), reading(3.0), reading(6.0))
+    assert (told.model, told.lines, told.at) == ("voice/5", ("trunk PJSIP/x-1", "all"), 60.0)
+    assert told.caller == HeardCaller(caller_sums([plain] * 2), caller_counts([plain] * 2))
+    assert learnt(reading(0.0)) == [], "three seconds say too little"
+    assert learnt(reading(0.0), reading(3.0), lines=()) == []
+    assert learnt(reading(0.0), reading(3.0), OptedOut("c")) == []
 
 
 def test_who_is_no_customer_is_not_heard() -> None:

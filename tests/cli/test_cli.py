@@ -447,7 +447,7 @@ class AlwaysCalm:
     def classify(self, samples: object) -> Scores:
         return Scores((0.1, 0.7, 0.1, 0.1))
 
-    def session(self, neutral_share: float) -> AlwaysCalm:
+    def session(self, neutral_share: float, zero: object = None) -> AlwaysCalm:
         return self
 
     read = classify

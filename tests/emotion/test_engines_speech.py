@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from emocx_pbx.domain import Scores
+from emocx_pbx.domain import LineZero, Scores
 from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import CNN_FRAMES, MLP_WINDOWS, fixed_log_mel, fixed_windows, load_speech
 from emocx_pbx.emotion.speechlike import facts, speechlike
+from emocx_pbx.emotion.zero import moved
 from emocx_pbx.errors import ModelError
 
 RATE = 8000
@@ -132,6 +135,19 @@ def test_a_session_starts_like_the_model_and_hears_no_music(name):
     plain = model.classify(speech())
     assert first is not None and plain is not None
     np.testing.assert_allclose(first.probabilities, plain.probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_session_takes_the_lines_lean_back_and_tells_the_plain_answer(name):
+    model = load_speech(Registry(), name)
+    plain = model.session().read(speech())
+    zero = LineZero("all", model.name, 60, (-1.0, 1.0, 0.0, 0.0))
+    heard = model.session(zero=zero).read(speech())
+    assert plain is not None and heard is not None
+    assert heard.plain == pytest.approx(plain.plain)
+    np.testing.assert_allclose(heard.probabilities, moved(heard.plain, zero.offsets), atol=1e-5)
+    others = replace(zero, model="another/1")
+    assert model.session(zero=others).read(speech()) == plain, "offsets of another model are none of its own"
 
 
 def test_auto_is_the_best_that_runs():

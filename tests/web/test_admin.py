@@ -12,7 +12,10 @@ from web_site import PASSWORD, TEST, Browser, Site, open_site
 
 from emocx_pbx.domain import LABELS, Decision
 from emocx_pbx.emotion.card import Card
+from emocx_pbx.emotion.levels import caller_counts
+from emocx_pbx.emotion.lines import Caller
 from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.settings.settings import AnalysisSettings, RoutingSettings, Settings, WebhookSettings
 from emocx_pbx.web.admin.policy import digest
 
@@ -306,6 +309,21 @@ async def test_models_are_shown_with_their_figures(admin: Browser) -> None:
     page = await admin.open("/admin/models")
     shipped = Registry().find("speech", "voice").card.title
     assert shipped in page and "in use" in page and "Recall on the test set" in page
+
+
+async def test_lines_are_shown_and_can_be_forgotten(site: Site, admin: Browser) -> None:
+    answer = (0.1, 0.7, 0.1, 0.1)
+    caller = Caller(caller_sums([answer]), caller_counts([answer]))
+    await site.store.calls.start("learnt", 0.0, None, "+491", "care", None)
+    await site.store.lines.learn("learnt", "voice/5", ("trunk PJSIP/carrier", "all"), caller, 60.0)
+    page = await admin.open("/admin/models")
+    assert "trunk PJSIP/carrier" in page and "fewer than 60 callers" in page
+    form = {"model": "voice/5", "line": "trunk PJSIP/carrier"}
+    async with await admin.post("/admin/models/lines", **form) as response:
+        assert response.status == 303
+    page = await admin.open("/admin/models?done=lines_reset")
+    assert "trunk PJSIP/carrier" not in page and "is forgotten" in page
+    assert [row.action for row in await site.store.audit.rows(limit=1)] == ["lines.reset"]
 
 
 async def test_another_version_is_pinned_only_if_it_is_there(site: Site, admin: Browser) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from emocx_pbx.analysis.budget import Budget, Cascade, Choice
-from emocx_pbx.analysis.pipeline import CallerSession, Classifier, read
+from emocx_pbx.analysis.pipeline import CallerSession, Classifier, listening, read
 from emocx_pbx.analysis.windows import Window
 from emocx_pbx.analysis.worker.models import Models
-from emocx_pbx.domain import Reading
+from emocx_pbx.domain import LineZero, Reading
 
 #: What is counted of each choice.
 COUNTED: Final = {
@@ -32,6 +32,7 @@ class Hearing:
         clock: Callable[[], float],
         count: Callable[[str], None],
         waited: Callable[[float], None] = lambda late_s: None,
+        zeros: Sequence[LineZero] = (),
     ) -> None:
         """Prepare.
 
@@ -42,9 +43,11 @@ class Hearing:
             clock: seconds; what windows are stamped by.
             count: adds one to a counter.
             waited: told how long each window had waited (s).
+            zeros: of the caller's line, by model, as far as they are known.
         """
         self._models, self._neutral_share = models, neutral_share
         self._clock, self._count, self._waited = clock, count, waited
+        self._zeros = {zero.model: zero for zero in zeros}
         self._cascade = Cascade(budget)
         self._sessions: dict[bool, tuple[Classifier, CallerSession]] = {}
         """By whether it is the light model's."""
@@ -76,6 +79,6 @@ class Hearing:
         known, session = self._sessions.get(light, (None, None))
         if session is None or known is not model:
             # Another version since the last window: what it learns of the caller begins anew.
-            session = model.session(self._neutral_share)
+            session = listening(model, self._neutral_share, self._zeros.get(model.name))
             self._sessions[light] = model, session
-        return read(session, model.name, window)
+        return read(session, model.name, window, self._zeros.get(model.name))

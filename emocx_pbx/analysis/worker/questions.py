@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -13,8 +13,9 @@ from emocx_pbx.analysis.messages import AnnounceListen, ClassifyText, ListenResu
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.models import Models
 from emocx_pbx.audio.pcm import FloatArray
-from emocx_pbx.domain import Scores
+from emocx_pbx.domain import LineZero, Scores
 from emocx_pbx.emotion.fusion import fuse
+from emocx_pbx.emotion.zero import moved
 from emocx_pbx.errors import PeerUnavailable
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Questions:
             return ListenResult(asked.uuid, asked.call_id, reason, None, None, 0.0, None, None)
         deadline = asyncio.get_running_loop().time() + early_s + ANSWER_S
         async with asyncio.TaskGroup() as group:
-            hearing = group.create_task(self._until(deadline, self._hear(samples)))
+            hearing = group.create_task(self._until(deadline, self._hear(samples, asked.zeros)))
             reading = group.create_task(self._transcribe_and_read(deadline, samples))
         voice = hearing.result()
         text, found = reading.result()
@@ -108,9 +109,15 @@ class Questions:
             return text, _Found()
         return text, await self._until(deadline, self._words.ask(lambda: self._read(text))) or _Found()
 
-    async def _hear(self, samples: FloatArray) -> Scores | None:
+    async def _hear(self, samples: FloatArray, zeros: Sequence[LineZero]) -> Scores | None:
         model = self._models.speech
-        return None if model is None else await self._voice.ask(lambda: model.classify(samples))
+        if model is None:
+            return None
+        scores = await self._voice.ask(lambda: model.classify(samples))
+        zero = next((z for z in zeros if z.model == model.name), None)
+        if scores is None or zero is None:
+            return scores
+        return Scores.of(moved(scores.probabilities, zero.offsets), scores.threshold)
 
     async def _transcribe(self, samples: FloatArray) -> str | None:
         def work() -> str | None:

@@ -97,6 +97,8 @@ class CallAudio:
                 scores.probabilities,
                 scores.threshold,
                 reading.model,
+                scores.plain,
+                reading.zero,
             )
         )
 

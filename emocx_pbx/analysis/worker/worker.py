@@ -242,6 +242,7 @@ class Worker:
                 time.monotonic,
                 self.count,
                 self._waited,
+                message.zeros,
             )
         return CallAudio(message, self._intake, self._voice, self.send, hearing, time.monotonic)
 

@@ -26,6 +26,12 @@ def endpoint_of(channel: str) -> str:
     return match["endpoint"] if match else channel
 
 
+def trunk_of(channel: str) -> str | None:
+    """The endpoint that a caller came by; None for a channel that Asterisk made itself."""
+    endpoint = endpoint_of(channel)
+    return None if not endpoint or endpoint.startswith(("Local/", "AudioSocket/")) else endpoint
+
+
 def telephone_of(interface: str) -> str:
     """The endpoint that a member's interface rings: without a dial string's options and address."""
     return "/".join(interface.split("/")[:2])

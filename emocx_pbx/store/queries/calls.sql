@@ -58,8 +58,8 @@ UPDATE segment SET ended_at = :at, end_reason = :reason WHERE call_id = :call_id
 
 -- name: add_readings*!
 INSERT OR IGNORE INTO reading
-    (call_id, t0, t1, speech_s, angry, neutral, disappointed, happy, threshold, model)
-VALUES (:call_id, :t0, :t1, :speech_s, :angry, :neutral, :disappointed, :happy, :threshold, :model);
+    (call_id, t0, t1, speech_s, angry, neutral, disappointed, happy, threshold, model, plain, zero)
+VALUES (:call_id, :t0, :t1, :speech_s, :angry, :neutral, :disappointed, :happy, :threshold, :model, :plain, :zero);
 
 -- name: add_spans*!
 INSERT OR IGNORE INTO span (call_id, side, t0, t1) VALUES (:call_id, :side, :t0, :t1);

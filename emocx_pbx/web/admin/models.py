@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from emocx_pbx.deeds.deed import PromoteModel
+from emocx_pbx.deeds.deed import PromoteModel, ResetLines
+from emocx_pbx.deeds.lines import known_lines
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.registry import Registry
@@ -81,9 +82,10 @@ async def models(request: web.Request) -> web.StreamResponse:
         for kind, model in (("speech", ready.speech_model), ("text", ready.text_model))
         if model
     }
+    lines = await known_lines(parts.store, parts.settings.analysis)
     return page(
         request, "models", models=found, in_use=in_use, folder=registry.path, labels=[str(x) for x in LABELS],
-        analysis=parts.settings.analysis, figures=test_figures,
+        analysis=parts.settings.analysis, figures=test_figures, lines=lines,
     )  # fmt: skip
 
 
@@ -105,6 +107,18 @@ async def pin(request: web.Request) -> web.StreamResponse:
     return see_other("/admin/models?done=model_pinned")
 
 
+@allow("admin")
+async def reset(request: web.Request) -> web.StreamResponse:
+    """Forget what was learnt of a line."""
+    parts, form = parts_of(request), await form_of(request)
+    await parts.deeds.do(ResetLines(form.get("model") or None, form.get("line") or None), actor_of(request))
+    return see_other("/admin/models?done=lines_reset")
+
+
 def routes() -> list[web.RouteDef]:
     """Where the page is."""
-    return [web.get("/admin/models", models), web.post("/admin/models", pin)]
+    return [
+        web.get("/admin/models", models),
+        web.post("/admin/models", pin),
+        web.post("/admin/models/lines", reset),
+    ]

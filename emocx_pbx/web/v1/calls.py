@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 
 from aiohttp import web
 
 from emocx_pbx.deeds.deed import CorrectReading
-from emocx_pbx.domain import Reading
+from emocx_pbx.domain import LABELS, Reading
 from emocx_pbx.store.list_rows import CallFilter, CallItem
 from emocx_pbx.store.lists import place_of_call
 from emocx_pbx.store.rows import CorrectionRow
@@ -21,7 +22,7 @@ from emocx_pbx.web.v1.export import csv_answer
 from emocx_pbx.web.v1.grades import item_of
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import AlertsQuery, CallsExport, CallsQuery, CallsSheet, CorrectionBody
-from emocx_pbx.web.v1.shapes_out import AlertPage, CallAnswer, CallPage, ReadingItem
+from emocx_pbx.web.v1.shapes_out import AlertPage, CallAnswer, CallPage, LineItem, ReadingItem
 from emocx_pbx.web.v1.table import CSV, Answer, Endpoint, get, post
 from emocx_pbx.web.v1.who import must_see, only_agent, only_queues
 
@@ -85,7 +86,8 @@ async def get_call(request: web.Request) -> web.Response:
 
 def reading_item(reading: Reading) -> ReadingItem:
     """A reading as the API gives it."""
-    scores = reading.scores
+    scores, zero = reading.scores, reading.zero
+    line = None if zero is None else LineItem(zero.line, zero.callers, _by_label(zero.offsets))
     return ReadingItem(
         reading.t0,
         reading.t1,
@@ -96,7 +98,13 @@ def reading_item(reading: Reading) -> ReadingItem:
         round(scores.valence, 4),
         scores.as_dict(),
         reading.model,
+        None if scores.plain is None else _by_label(scores.plain),
+        line,
     )
+
+
+def _by_label(values: Sequence[float]) -> dict[str, float]:
+    return {str(k): round(v, 4) for k, v in zip(LABELS, values, strict=True)}
 
 
 @scoped("grades:write", "admin", "supervisor")

@@ -82,6 +82,17 @@ class CallPage(msgspec.Struct, frozen=True):
     """Cursor of the next page; null on the last."""
 
 
+class LineItem(msgspec.Struct, frozen=True):
+    """The line that a reading was corrected for."""
+
+    line: str
+    """trunk or site with its name, or all."""
+    callers: int
+    """Different callers that it was learnt from."""
+    offsets: dict[str, float]
+    """Added to the logarithms of the plain probabilities."""
+
+
 class ReadingItem(msgspec.Struct, frozen=True):
     """Signals in one stretch of the customer's speech."""
 
@@ -95,6 +106,10 @@ class ReadingItem(msgspec.Struct, frozen=True):
     valence: float
     probabilities: dict[str, float]
     model: str
+    plain: dict[str, float] | None = None
+    """What the model answers before line and caller are taken into account."""
+    line: LineItem | None = None
+    """By which the plain answer was corrected; null: by none."""
 
 
 class GradeItem(msgspec.Struct, frozen=True):

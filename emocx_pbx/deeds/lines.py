@@ -1,0 +1,82 @@
+"""Deeds on lines: what was learnt of them, and learning anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.lines import LEAST_DAYS, LineEstimate
+from emocx_pbx.emotion.zero import LEAST_CALLERS, MIXES, mean_answer
+from emocx_pbx.errors import InputError
+from emocx_pbx.settings.settings import AnalysisSettings
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.database import Store
+
+_EVEN: Final = "even"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLine:
+    """What is known of a line, for people."""
+
+    model: str
+    """`name/version`."""
+    line: str
+    callers: int
+    """That it counts for."""
+    used: bool
+    """Whether answers on this line are corrected by it."""
+    why_not: str
+    """"" where it is used."""
+    offsets: dict[str, float]
+    """By label; what they are, or would be."""
+    mean: dict[str, float]
+    """The callers' mean plain answer, by label."""
+    at: float
+    """End of the last call that it learnt from, Unix seconds."""
+
+
+async def known_lines(store: Store, settings: AnalysisSettings) -> list[KnownLine]:
+    """Every line of every model, the best known first."""
+    found = [
+        _known(model, line, estimate, at, settings.line_mix)
+        for model, line, estimate, at in await store.lines.listed()
+    ]
+    return sorted(found, key=lambda known: (known.model, -known.callers, known.line))
+
+
+async def reset_lines(store: Store, model: str | None, line: str | None, by: Actor) -> int:
+    """Forget what was learnt, of one model or one line or of all; how many lines that were.
+
+    Raises InputError when there is no such line.
+    """
+    number = await store.lines.reset(by, model, line)
+    if not number and (model or line):
+        raise InputError(f"nothing was learnt of {line or 'any line'} by {model or 'any model'}")
+    return number
+
+
+def _known(model: str, line: str, estimate: LineEstimate, at: float, mix: str) -> KnownLine:
+    offsets = estimate.offsets(MIXES.get(mix, MIXES[_EVEN]))
+    sums = estimate.whole()
+    return KnownLine(
+        model,
+        line,
+        int(estimate.weight),
+        estimate.usable and mix != "off",
+        _why_not(estimate, mix),
+        {str(k): round(b, 3) for k, b in zip(LABELS, offsets, strict=True)},
+        {str(k): round(p, 3) for k, p in zip(LABELS, mean_answer(sums), strict=True)},
+        at,
+    )
+
+
+def _why_not(estimate: LineEstimate, mix: str) -> str:
+    if mix == "off":
+        return "analysis.line_mix is off"
+    if estimate.weight < LEAST_CALLERS:
+        return f"fewer than {LEAST_CALLERS} callers"
+    if estimate.days < LEAST_DAYS:
+        return f"callers of fewer than {LEAST_DAYS} days"
+    return ""

@@ -1,0 +1,69 @@
+"""What the site's lines are known to lean to, kept at hand for taps, questions and alerts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from emocx_pbx.domain import LineZero
+from emocx_pbx.emotion.lines import LineBook, Sites
+from emocx_pbx.emotion.zero import MIXES
+from emocx_pbx.errors import StoreError
+from emocx_pbx.settings.settings import AnalysisSettings
+from emocx_pbx.store.database import Store
+
+log = structlog.get_logger()
+
+#: Estimates are read again so often: another process may have reset them, and calls teach them slowly.
+AGAIN_S: Final = 60.0
+
+
+class LineKeeper:
+    """The estimates as they were at most AGAIN_S ago."""
+
+    def __init__(
+        self, store: Store, settings: AnalysisSettings, trunk_of: Callable[[str], str | None]
+    ) -> None:
+        """`trunk_of` a call by its id: the endpoint it came by, if it is known."""
+        self._store, self._trunk_of = store, trunk_of
+        self._books: Mapping[str, LineBook] = {}
+        self.take_over(settings)
+
+    def take_over(self, settings: AnalysisSettings) -> None:
+        """From now on by these settings."""
+        self._mix, self._sites = settings.line_mix, Sites.of(settings.sites)
+
+    def lines(self, trunk: str | None) -> Sequence[str]:
+        """The lines that learn from a caller who came by this trunk, the narrowest first."""
+        return () if self._mix == "off" else self._sites.lines(trunk)
+
+    def zeros(self, call_id: str) -> tuple[LineZero, ...]:
+        """What to correct each model's answers by in a call, as far as it is known."""
+        if self._mix == "off":
+            return ()
+        lines, share = self.lines(self._trunk_of(call_id)), MIXES[self._mix]
+        found = [book.zero(lines, model, share) for model, book in self._books.items()]
+        return tuple(zero for zero in found if zero is not None)
+
+    def level(self, trunk: str | None, model: str, signal: str, percentile: float) -> float | None:
+        """What so many percent of a line's readings by the model stay under; None: not known."""
+        book = self._books.get(model)
+        best = book.best(self.lines(trunk)) if book else None
+        return best[1].level(signal, percentile) if best else None
+
+    async def run(self) -> None:
+        """Keep up with the store until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except StoreError as error:
+                log.warning("lines not read", key="lines.unread", why=str(error))
+            await asyncio.sleep(AGAIN_S)
+
+    async def refresh(self) -> None:
+        """Read the estimates; raises StoreError."""
+        found = await self._store.lines.all()
+        self._books = {model: LineBook(estimates) for model, estimates in found.items()}
