@@ -51,7 +51,7 @@ class LeftOut:
     test: npt.NDArray[np.bool_]
     """(n,): whether of the protocol's test speakers."""
     priors: dict[str, dict[str, Floats]]
-    """By corpus left out: what the others teach of how callers differ, for contrasts in place of measurements."""
+    """By corpus left out: what others teach of how callers differ, for contrasts in place of measurements."""
 
     @property
     def corpora(self) -> npt.NDArray[np.str_]:
@@ -110,7 +110,7 @@ def gathered(
     """
     asked = [outside, tested]
     everything = Answers(
-        *(np.concatenate([getattr(a, f.name) for a in asked]) for f in fields(Answers))  # type: ignore[arg-type]
+        *(np.concatenate([getattr(a, f.name) for a in asked]) for f in fields(Answers)),
     )
     probabilities = np.zeros((len(everything.labels), 4), np.float32)
     known = np.zeros(len(everything.labels), np.float32)

@@ -189,8 +189,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--site", type=int, default=60)
     parser.add_argument("--mix", choices=("calls", "even"), default="calls")
-    parser.add_argument("--speakers", choices=("all", "learn", "test"), default="learn",
-                        help="of the protocol: learn (train and dev) while choosing, test to report")  # fmt: skip
+    parser.add_argument(
+        "--speakers", choices=("all", "learn", "test"), default="learn",
+        help="of the protocol: learn (train and dev) while choosing, test to report",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
 

@@ -30,7 +30,7 @@ PURE = (
     "audio/headers.py", "audio/interleaved.py", "audio/survey.py", "audio/width.py", "audio/formats.py",
     "analysis/recorded_warnings.py",
     "audio/segmenter.py", "audio/features.py", "analysis/windows.py", "emotion/fusion.py",
-    "emotion/caller.py",
+    "emotion/caller.py", "emotion/zero.py", "emotion/lines.py", "emotion/levels.py",
     "routing/policy.py", "routing/decision.py", "routing/ranking.py", "routing/benefit.py",
     "routing/penalties.py", "routing/preview.py", "routing/levers.py", "routing/tiers.py",
     "grading/rubric.py", "grading/grade.py", "grading/segments.py",

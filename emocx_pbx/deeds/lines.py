@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,10 +40,9 @@ class KnownLine:
 
 async def known_lines(store: Store, settings: AnalysisSettings) -> list[KnownLine]:
     """Every line of every model, the best known first."""
-    found = [
-        _known(model, line, estimate, at, settings.line_mix)
-        for model, line, estimate, at in await store.lines.listed()
-    ]
+    listed, mix = await store.lines.listed(), settings.line_mix
+    # Hundreds of lines take a while: not while others wait for their pages.
+    found = await asyncio.to_thread(lambda: [_known(*line, mix) for line in listed])
     return sorted(found, key=lambda known: (known.model, -known.callers, known.line))
 
 

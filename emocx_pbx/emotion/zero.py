@@ -37,7 +37,9 @@ BOUND: Final = 1.5
 _DRAWN: Final = 10.0
 #: Probabilities under this one count as it.
 _LEAST_P: Final = 1e-4
+#: Steps towards the offsets at most, and the (natural) logarithm's error at which they end.
 _STEPS: Final = 60
+_NEAR: Final = 1e-4
 
 #: The expected mix of a site's callers: share of neutral speech, and what it is for.
 MIXES: Final = {"calls": 0.8, "even": 1 / _CLASSES}
@@ -89,7 +91,10 @@ def offsets_of(sums: Sequence[float], neutral_share: float) -> tuple[float, ...]
     nodes, raised = _nodes(sums), [math.log(w) for w in wanted]
     for _ in range(_STEPS):
         mean = _mean(nodes, raised)
-        raised = [b + math.log(w / m) for b, w, m in zip(raised, wanted, mean, strict=True)]
+        off = [math.log(w / m) for w, m in zip(wanted, mean, strict=True)]
+        raised = [b + o for b, o in zip(raised, off, strict=True)]
+        if max(map(abs, off)) < _NEAR:
+            break
     offsets = [b - math.log(w) for b, w in zip(raised, wanted, strict=True)]
     middle, drawn = sum(offsets) / _CLASSES, callers / (callers + _DRAWN)
     return tuple(max(-BOUND, min(BOUND, drawn * (b - middle))) for b in offsets)

@@ -8,6 +8,7 @@ import pytest
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
 from emocx_pbx.calls import taps as module
 from emocx_pbx.calls.taps import TapKeeper, originate_fields
+from emocx_pbx.domain import LineZero
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 
 
@@ -17,6 +18,7 @@ class Worker:
     port = 9092
     alive = True
     responsive = True
+    speech_model = "voice/5"
 
     def __init__(self):
         self.inbox = asyncio.Queue()
@@ -48,16 +50,29 @@ async def group():
         yield group
 
 
-def keeper(group, ami, worker, counted=None):
+def keeper(group, ami, worker, counted=None, zero=lambda call_id, model: None):
     ids = (UUID(int=n) for n in range(1, 100))
     count = (counted if counted is not None else []).append
-    return TapKeeper(ami, lambda: worker, "127.0.0.1", group, lambda: 100.0, lambda: next(ids), count)
+    return TapKeeper(ami, lambda: worker, "127.0.0.1", group, lambda: 100.0, lambda: next(ids), count, zero)
 
 
 def test_the_originate_is_the_one_of_the_reference():
     fields = originate_fields("u-1", "127.0.0.1", 9092, "1.1", "stereo")
     assert fields["Channel"] == "AudioSocket/127.0.0.1:9092/u-1/c(slin)"
     assert (fields["Application"], fields["Data"]) == ("ChanSpy", "1.1,uDqsSE")
+
+
+async def test_a_tap_is_announced_with_the_zero_of_the_calls_line(group):
+    ami, worker = Ami(), Worker()
+
+    def zero(call_id, model):
+        return LineZero(f"trunk of {call_id}", model, 60, (0.0, 0.0, 0.5, -0.5))
+
+    taps = keeper(group, ami, worker, zero=zero)
+    taps.want("1.1", "1.1", "stereo")
+    announced = await worker.next()
+    assert announced.zero == LineZero("trunk of 1.1", "voice/5", 60, (0.0, 0.0, 0.5, -0.5))
+    taps.unwant("1.1")
 
 
 async def test_a_call_is_tapped_once_and_ended_when_over(group):

@@ -1,0 +1,61 @@
+"""Lines kept at hand: the narrowest that is known, for the model in use, by the settings in force."""
+
+from __future__ import annotations
+
+import pytest
+
+from emocx_pbx.calls.effects import LearnLines
+from emocx_pbx.calls.writing import carry_out
+from emocx_pbx.dispatch.line_keeper import LineKeeper
+from emocx_pbx.emotion.levels import caller_counts
+from emocx_pbx.emotion.lines import DAY_S, Caller
+from emocx_pbx.emotion.zero import caller_sums
+from emocx_pbx.settings.settings import AnalysisSettings
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.database import Store
+
+LEANING = (0.5, 0.3, 0.1, 0.1)
+CALLER = Caller(caller_sums([LEANING]), caller_counts([LEANING]))
+
+
+@pytest.fixture
+async def store(tmp_path):
+    opened = await Store.open(tmp_path / "emocx.db")
+    for i in range(66):
+        await opened.start_call(f"c{i}", 0.0, None, f"+49{i}", "care", None)
+        lines = ("trunk PJSIP/a", "all")
+        await carry_out(opened, LearnLines(f"c{i}", "voice/5", lines, CALLER, (i // 22 + 1) * DAY_S))
+    yield opened
+    await opened.close()
+
+
+async def test_calls_of_a_known_line_are_corrected(store):
+    trunks = {"1": "PJSIP/a", "2": "PJSIP/new", "3": None}
+    keeper = LineKeeper(store, AnalysisSettings(), trunks.get)
+    assert keeper.zero("1", "voice/5") is None, "nothing is read yet"
+    await keeper.refresh()
+    found = {call: keeper.zero(call, "voice/5") for call in trunks}
+    assert {call: zero.line for call, zero in found.items()} == {"1": "trunk PJSIP/a", "2": "all", "3": "all"}
+    assert found["1"].offsets[0] < 0 < found["1"].offsets[1]
+    assert keeper.zero("1", "cnn/3") is None
+    assert keeper.zero("1", None) is None
+    assert keeper.level("PJSIP/a", "voice/5", "angry", 95.0) == pytest.approx(0.52, abs=0.021)
+    assert keeper.level("PJSIP/a", "cnn/3", "angry", 95.0) is None
+
+
+async def test_turned_off_nothing_is_learnt_or_corrected(store):
+    keeper = LineKeeper(store, AnalysisSettings(), lambda call_id: "PJSIP/a")
+    await keeper.refresh()
+    keeper.take_over(AnalysisSettings(line_mix="off"))
+    assert keeper.zero("1", "voice/5") is None
+    assert keeper.lines("PJSIP/a") == ()
+    keeper.take_over(AnalysisSettings(sites=("berlin=PJSIP/*",)))
+    assert keeper.lines("PJSIP/a") == ("trunk PJSIP/a", "site berlin", "all")
+
+
+async def test_what_another_process_forgot_is_forgotten(store):
+    keeper = LineKeeper(store, AnalysisSettings(), lambda call_id: "PJSIP/a")
+    await keeper.refresh()
+    await store.lines.reset(Actor("root", ""))
+    await keeper.refresh()
+    assert keeper.zero("1", "voice/5") is None
