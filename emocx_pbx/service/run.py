@@ -117,8 +117,9 @@ async def serve(
             on_ready(port)
         supervisor.tell("READY=1")
         vital = (
-            serving, ledger, sender, ami, ranking, watching, telling, announcing, learning, forgetting, erasing,
-        )  # fmt: skip
+            *(serving, ledger, sender, ami, ranking, watching, telling, announcing),
+            *(learning, forgetting, erasing),
+        )
         beating = tasks.keep(
             lambda: supervisor.keep_telling(service.health.words, lambda: (*vital, *service.pool.keepers)),
             name="systemd",

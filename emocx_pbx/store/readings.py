@@ -17,7 +17,6 @@ from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import CorrectionRow
 
-
 _PLAIN = tuple[float, float, float, float]
 
 

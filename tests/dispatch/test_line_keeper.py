@@ -22,7 +22,7 @@ CALLER = Caller(caller_sums([LEANING]), caller_counts([LEANING]))
 async def store(tmp_path):
     opened = await Store.open(tmp_path / "emocx.db")
     for i in range(66):
-        await opened.start_call(f"c{i}", 0.0, None, f"+49{i}", "care", None)
+        await opened.calls.start(f"c{i}", 0.0, None, f"+49{i}", "care", None)
         lines = ("trunk PJSIP/a", "all")
         await carry_out(opened, LearnLines(f"c{i}", "voice/5", lines, CALLER, (i // 22 + 1) * DAY_S))
     yield opened
