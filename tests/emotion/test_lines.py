@@ -65,8 +65,8 @@ def test_a_day_counts_for_so_many_callers_and_fades():
 
 def test_a_bad_day_does_not_hide_anger():
     rng = random.Random(3)
-    usual = learnt([(50, CALLS)] * 10, rng)
-    bad = learnt([(300, ANGRY_DAY)], rng, usual, start=10)
+    usual = learnt([(50, CALLS)] * 30, rng)
+    bad = learnt([(300, ANGRY_DAY)], rng, usual, start=30)
     angry = (0.55, 0.25, 0.1, 0.1)
     before, after = (moved(angry, e.offsets(0.8)) for e in (usual, bad))
     assert after[0] > before[0] - 0.1
