@@ -127,7 +127,7 @@ def gathered(
         probabilities,
         everything.contrasts,
         known,
-        np.array(sizes, np.float32) / SAMPLE_RATE,
+        (np.array(sizes) / SAMPLE_RATE).astype(np.float32),
         everything.labels,
         np.concatenate(voices),
         everything.familiar,
