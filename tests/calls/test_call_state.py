@@ -172,7 +172,8 @@ def test_the_lines_learn_from_a_call_that_is_over() -> None:
         effects += call.take(TapEnded("u", "c", 60.0, "eof", 50.0, 0.0, 0.0), 60.0)
         return [e for e in effects if isinstance(e, LearnLines)]
 
-    (told,) = learnt(reading(0.0, "voice/4"), reading(3.0), reading(6.0))
+    assert learnt(reading(0.0, "cnn/3"), reading(3.0), reading(6.0)) == [], "each heard what the other left"
+    (told,) = learnt(reading(3.0), reading(6.0))
     assert (told.model, told.lines, told.at) == ("voice/5", ("trunk PJSIP/x-1", "all"), 60.0)
     assert told.caller == HeardCaller(caller_sums([plain] * 2), caller_counts([plain] * 2))
     assert learnt(reading(0.0)) == [], "three seconds say too little"

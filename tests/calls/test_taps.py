@@ -18,7 +18,6 @@ class Worker:
     port = 9092
     alive = True
     responsive = True
-    speech_model = "voice/5"
 
     def __init__(self):
         self.inbox = asyncio.Queue()
@@ -50,10 +49,10 @@ async def group():
         yield group
 
 
-def keeper(group, ami, worker, counted=None, zero=lambda call_id, model: None):
+def keeper(group, ami, worker, counted=None, zeros=lambda call_id: ()):
     ids = (UUID(int=n) for n in range(1, 100))
     count = (counted if counted is not None else []).append
-    return TapKeeper(ami, lambda: worker, "127.0.0.1", group, lambda: 100.0, lambda: next(ids), count, zero)
+    return TapKeeper(ami, lambda: worker, "127.0.0.1", group, lambda: 100.0, lambda: next(ids), count, zeros)
 
 
 def test_the_originate_is_the_one_of_the_reference():
@@ -65,13 +64,13 @@ def test_the_originate_is_the_one_of_the_reference():
 async def test_a_tap_is_announced_with_the_zero_of_the_calls_line(group):
     ami, worker = Ami(), Worker()
 
-    def zero(call_id, model):
-        return LineZero(f"trunk of {call_id}", model, 60, (0.0, 0.0, 0.5, -0.5))
+    def zeros(call_id):
+        return (LineZero(f"trunk of {call_id}", "voice/5", 60, (0.0, 0.0, 0.5, -0.5)),)
 
-    taps = keeper(group, ami, worker, zero=zero)
+    taps = keeper(group, ami, worker, zeros=zeros)
     taps.want("1.1", "1.1", "stereo")
     announced = await worker.next()
-    assert announced.zero == LineZero("trunk of 1.1", "voice/5", 60, (0.0, 0.0, 0.5, -0.5))
+    assert announced.zeros == zeros("1.1")
     taps.unwant("1.1")
 
 

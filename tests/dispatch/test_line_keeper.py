@@ -32,14 +32,13 @@ async def store(tmp_path):
 async def test_calls_of_a_known_line_are_corrected(store):
     trunks = {"1": "PJSIP/a", "2": "PJSIP/new", "3": None}
     keeper = LineKeeper(store, AnalysisSettings(), trunks.get)
-    assert keeper.zero("1", "voice/5") is None, "nothing is read yet"
+    assert keeper.zeros("1") == (), "nothing is read yet"
     await keeper.refresh()
-    found = {call: keeper.zero(call, "voice/5") for call in trunks}
+    found = {call: keeper.zeros(call)[0] for call in trunks}
     assert {call: zero.line for call, zero in found.items()} == {"1": "trunk PJSIP/a", "2": "all", "3": "all"}
+    assert [zero.model for zero in keeper.zeros("1")] == ["voice/5"]
     # What all callers alike are answered is the line's: angry above all.
     assert found["1"].offsets[0] == min(found["1"].offsets) < 0
-    assert keeper.zero("1", "cnn/3") is None
-    assert keeper.zero("1", None) is None
     assert keeper.level("PJSIP/a", "voice/5", "angry", 95.0) == pytest.approx(0.52, abs=0.021)
     assert keeper.level("PJSIP/a", "cnn/3", "angry", 95.0) is None
 
@@ -48,7 +47,7 @@ async def test_turned_off_nothing_is_learnt_or_corrected(store):
     keeper = LineKeeper(store, AnalysisSettings(), lambda call_id: "PJSIP/a")
     await keeper.refresh()
     keeper.take_over(AnalysisSettings(line_mix="off"))
-    assert keeper.zero("1", "voice/5") is None
+    assert keeper.zeros("1") == ()
     assert keeper.lines("PJSIP/a") == ()
     keeper.take_over(AnalysisSettings(sites=("berlin=PJSIP/*",)))
     assert keeper.lines("PJSIP/a") == ("trunk PJSIP/a", "site berlin", "all")
@@ -59,4 +58,4 @@ async def test_what_another_process_forgot_is_forgotten(store):
     await keeper.refresh()
     await store.lines.reset(Actor("root", ""))
     await keeper.refresh()
-    assert keeper.zero("1", "voice/5") is None
+    assert keeper.zeros("1") == ()

@@ -24,7 +24,6 @@ class Worker:
     def __init__(self, speech_model="voice/1"):
         self.sent = []
         self.ready = Ready(9092, speech_model, "lstm/1", None)
-        self.speech_model = speech_model
 
     def send(self, message):
         self.sent.append(message)
