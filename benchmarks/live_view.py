@@ -25,9 +25,10 @@ from chromium import chromium
 from web_site import CHEAP, PASSWORD, TEST, open_site
 
 from emocx_pbx.analysis.messages import ReadingMade, TapStarted
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import Show
 from emocx_pbx.calls.happenings import Happening
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.domain import Scores
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.live.board import LiveBoard

@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass, field, replace
 
 from emocx_pbx.alerts.watch import AlertChange
-from emocx_pbx.calls.call_state import Rules
 from emocx_pbx.calls.grades import graded_part
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.calls.stored import stored_state
 from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span, Visit
 from emocx_pbx.events import build

@@ -11,11 +11,9 @@ Happenings may come late, twice, or never: one terminal event, nothing after it,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
-from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.alerts.watch import CallWatch
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
 from emocx_pbx.calls import alerts, heard, parts
@@ -49,10 +47,10 @@ from emocx_pbx.calls.happenings import (
     TapLost,
     WentTo,
 )
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import DecidedQuery
 from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
 from emocx_pbx.events import build
-from emocx_pbx.grading.rubric import Rubric
 from emocx_pbx.pbx.tracking.changes import (
     AgentConnected,
     AgentJoined,
@@ -73,23 +71,6 @@ from emocx_pbx.pbx.tracking.names import trunk_of
 SETTLE_S: Final = 3.0
 
 Effects = list[Effect]
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What is the same for all calls."""
-
-    rubric: Rubric
-    alerts: Callable[[], Sequence[AlertRule]] = tuple
-    """Rules in force; a call keeps those of its first reading."""
-    tell_readings: Callable[[], bool] = lambda: False
-    """Whether any receiver wants call.reading."""
-    keep_text: Callable[[], bool] = lambda: False
-    """Whether texts of queries are kept."""
-    lines: Callable[[str | None], Sequence[str]] = lambda trunk: ()
-    """The lines that learn from a caller who came by this trunk; none: nothing is learnt."""
-    level: Callable[[str | None, AlertRule, str], float | None] = lambda trunk, rule, model: None
-    """The level of a rule's percentile on a trunk's line, by a model; None: not known."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ import structlog
 
 from emocx_pbx.analysis.messages import TapEnded
 from emocx_pbx.calls.alerted import Alerted
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import (
     AskWhere,
     BeginTap,
@@ -34,6 +34,7 @@ from emocx_pbx.calls.effects import (
 )
 from emocx_pbx.calls.happenings import CallbackBegun, FinishDue, GradeDue, Happening, TapLost, Told
 from emocx_pbx.calls.ledger import Ledger
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import DecidedQuery
 from emocx_pbx.events import build
 from emocx_pbx.pbx.tracking.changes import AgentJoined, CallEnded, CallStarted, QueueJoined

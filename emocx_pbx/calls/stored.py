@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.domain import Segment
 from emocx_pbx.pbx.tracking.names import endpoint_of
 from emocx_pbx.pbx.tracking.tracked import TrackedCall

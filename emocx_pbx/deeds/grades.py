@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from emocx_pbx.calls.call_state import Rules
 from emocx_pbx.calls.grades import graded_part
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.calls.stored import stored_state
 from emocx_pbx.domain import Grade, Segment
 from emocx_pbx.errors import InputError, NotFoundError

@@ -32,12 +32,13 @@ from emocx_pbx.analysis.messages import (
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.calls.alerted import Alerted
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.consent import Consent
 from emocx_pbx.calls.happenings import CallbackBegun, CustomerErased, Told
 from emocx_pbx.calls.journeys import Hands, Journeys
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.recovery import Recovery
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.calls.whereabouts import Whereabouts
 from emocx_pbx.calls.writing import carry_out, carry_out_small

@@ -8,8 +8,9 @@ from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.analysis.messages import ReadingMade
 from emocx_pbx.calls import alerts
 from emocx_pbx.calls.alerted import Alerted
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import Count, Effect, TellAlert, WriteAlerts
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.pbx.tracking.changes import AgentJoined, AgentLeft, CallEnded
 

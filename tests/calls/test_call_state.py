@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import (
     BeginTap,
     Count,
@@ -28,6 +28,7 @@ from emocx_pbx.calls.effects import (
     WriteVisit,
 )
 from emocx_pbx.calls.happenings import FinishDue, GradeDue, Happening, OptedOut, TapLost, WentTo
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision
 from emocx_pbx.emotion.levels import caller_counts

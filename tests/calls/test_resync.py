@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from emocx_pbx.calls import recovery as module
-from emocx_pbx.calls.call_state import Rules
 from emocx_pbx.calls.journeys import Hands, Journeys
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.recovery import MAX_AGAIN, Recovery
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from emocx_pbx.analysis.messages import ReadingMade, TapStarted
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import Show
 from emocx_pbx.calls.happenings import Graded, Happening
 from emocx_pbx.calls.happenings import Told as ToldWhat
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision, Grade, Segment
 from emocx_pbx.grading.rubric import load_rubric

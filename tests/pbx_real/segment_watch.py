@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.domain import Segment
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.lab import sip

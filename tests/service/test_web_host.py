@@ -19,7 +19,8 @@ import pytest
 from web.v1_calls import tell
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.deeds import deed
 from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.placing import Placing

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from emocx_pbx.calls.call_state import CallState, Rules
+from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.happenings import Happening
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.pbx.tracking.changes import AgentJoined, CallStarted, QueueJoined

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.calls.call_state import Rules
 from emocx_pbx.calls.grades import graded_part
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.calls.stored import stored_state
 from emocx_pbx.domain import Reading, Scores, Segment, Span
 from emocx_pbx.grading.revisions import disputed, overridden
