@@ -67,7 +67,6 @@ from emocx_pbx.pbx.agi.server import AgiServer
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.ami.user_events import UserEvents
 from emocx_pbx.pbx.tracking.changes import CallbackDialled, CallEnded
-from emocx_pbx.pbx.tracking.names import trunk_of
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.pbx.versions import tap_mode
@@ -112,7 +111,7 @@ class Service:
         self.user_events = UserEvents(self.ami, count)
         self.pool = WorkerPool(analysis, self._on_worker, self.policies.policy.topics, settings.log)
         self.tracker = CallTracker(re.compile(pattern) if pattern else None)
-        self.lines = LineKeeper(store, settings.analysis, self._trunk_of)
+        self.lines = LineKeeper(store, settings.analysis, self.tracker.trunk_of)
         self.taps = TapKeeper(
             self.ami, self.pool.pick, settings.analysis.host, tasks, time.time, uuid.uuid4, count,
             self.lines.zeros,
@@ -216,10 +215,6 @@ class Service:
 
     def _resync(self, restarted: bool) -> None:
         self._tasks.create_task(self.recovery.resync(restarted), name="resync")
-
-    def _trunk_of(self, call_id: str) -> str | None:
-        call = self.tracker.calls.get(call_id)
-        return trunk_of(call.channel) if call else None
 
     def _channel_of(self, call_id: str) -> str | None:
         call = self.tracker.calls.get(call_id)

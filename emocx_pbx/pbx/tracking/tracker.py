@@ -11,6 +11,7 @@ from math import inf
 
 from emocx_pbx.pbx.tracking.changes import CallChange
 from emocx_pbx.pbx.tracking.following import Event, Following
+from emocx_pbx.pbx.tracking.names import trunk_of
 from emocx_pbx.pbx.tracking.tracked import Ending, Leg, TrackedCall
 
 
@@ -33,6 +34,11 @@ class CallTracker(Following):
             internal = not callback and self.names.is_agent(channel, caller)
             call = TrackedCall(call_id, channel, at, caller=caller, callback=callback, internal=internal)
             self._callers.add(call)
+
+    def trunk_of(self, call_id: str) -> str | None:
+        """The endpoint that a call's customer came by; None: unknown, or none of Asterisk's."""
+        call = self.calls.get(call_id)
+        return trunk_of(call.channel) if call else None
 
     # After the link was down.
 
