@@ -117,8 +117,9 @@ def alert_problems(rules: Sequence[AlertRule]) -> list[tuple[str, str]]:
         found += [(f"{place}.{name}", f'{verb} when = "falling"') for name in strange]
         if rule.percentile is not None and rule.when not in SIGNALS:
             found.append((f"{place}.percentile", 'goes only with when = "angry" or "upset"'))
-        if rule.percentile is not None and rule.min_confidence:
-            found.append((f"{place}.min_confidence", "does not go with percentile"))
+        for name in ("min_confidence", "at_least"):
+            if rule.percentile is not None and getattr(rule, name):
+                found.append((f"{place}.{name}", "does not go with percentile"))
         if rule.window_s < rule.for_s:
             found.append((f"{place}.within_s", f"expected at least for_s = {rule.for_s:g}"))
         if rule.low > rule.high - LEAST_GAP:
