@@ -19,6 +19,12 @@ SAID_CHARS: Final = 300
 _STATUS: Final = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?=[\s]|\Z)")
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _CHUNK: Final = re.compile(rb"\r?\n?[ \t]*([0-9A-Fa-f]{1,8})[^\r\n]*\r?\n")
+#: Codings besides UTF-8 that old receivers answer in; others of Python's are no codings of text, or dear.
+_CHARSET: Final = re.compile(
+    rb"charset\s*=\s*\"?(utf-16(?:le|be)?|iso-8859-\d{1,2}|windows-125\d|shift_jis|euc-(?:jp|kr)|gb2312"
+    rb"|gbk|gb18030|big5|koi8-r)(?![\w-])",
+    re.IGNORECASE,
+)
 _SWITCHING: Final = 101
 _BODILESS: Final = frozenset({204, 304})
 
@@ -85,7 +91,11 @@ class AnswerReader:
         body = bytes(self._data)
         if b"chunked" in headers.get(b"transfer-encoding", b"").lower():
             body = _chunks(body)[0]
-        return _plain(body.decode("utf-8", "replace"))
+        named = _CHARSET.search(headers.get(b"content-type", b""))
+        try:
+            return _plain(body.decode(named[1].decode() if named else "utf-8", "replace"))
+        except LookupError:  # iso-8859-99
+            return _plain(body.decode("utf-8", "replace"))
 
     def _find_status(self, over: bool) -> bool:
         del self._data[: len(self._data) - len(self._data.lstrip(b"\r\n"))]

@@ -82,6 +82,13 @@ def test_no_more_is_read_than_matters() -> None:
         (b"HTTP/1.1 400 X\r\n\r\n\x1b[31mred\x07", "\ufffd[31mred\ufffd"),
         ("HTTP/1.1 400 X\r\n\r\nungültig".encode(), "ungültig"),
         (b"HTTP/1.1 404 Not Found\r\n\r\n", ""),
+        (b"HTTP/1.1 400 X\r\ncontent-type: text/plain; charset=ISO-8859-1\r\n\r\nung\xfcltig", "ungültig"),
+        (b"HTTP/1.1 400 X\r\ncontent-type: text/plain; charset=iso-8859-99\r\n\r\nno", "no"),
+        (b"HTTP/1.1 400 X\r\ncontent-type: text/plain;charset=\"utf-16\"\r\n\r\n"
+         + "né".encode("utf-16"), "né"),
+        (b"HTTP/1.1 400 X\r\ncontent-type: text/plain; charset=punycode\r\n\r\nno-", "no-"),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\n\r\nmoved", "moved"),
+        (b"HTTP/1.1 400 X\r\n\r\n\xe2\x80\xaelive", "\ufffdlive"),
     ],
 )  # fmt: skip
 def test_what_a_refusal_says_is_kept_on_one_safe_line(answer: bytes, said: str) -> None:
