@@ -69,7 +69,8 @@ node: ## JavaScript libraries that the tests of webhooks verify with
 	scripts/install-node-packages.sh
 
 COMPILE = uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
-    --generate-hashes -c requirements/constraints.txt pyproject.toml --extra voice --extra topics --extra languages --extra formats
+    --generate-hashes -c requirements/constraints.txt pyproject.toml --extra voice --extra speech-to-text --extra topics \
+    --extra languages --extra formats
 lock: ## renew requirements/*.lock from pyproject.toml (needs uv)
 	$(COMPILE) -o requirements/serve.lock
 	$(COMPILE) --extra dev --extra train -o requirements/train.lock

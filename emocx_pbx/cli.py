@@ -64,11 +64,11 @@ COMMANDS = (
 #: What optional modules are installed with; whichever command meets one that is missing says so in one line.
 EXTRAS = {
     "av": "formats",
-    "faster_whisper": "voice",
+    "faster_whisper": "speech-to-text",
     "keras": "train",
     "librosa": "train",
     "matplotlib": "train",
-    "onnx": "voice",
+    "onnx": "train",
     "onnxruntime": "voice",
     "sklearn": "train",
     "tensorflow": "train",

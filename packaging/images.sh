@@ -4,7 +4,7 @@
 #
 # Where a registry is at hand, `docker compose -f docker/compose.yaml build` does the same.
 # From outside, for machines with their own: EMOCX_BUILD_CA (file of CAs for pip), EMOCX_BUILD_APT (a file of
-# apt's settings).
+# apt's settings), EMOCX_WEIGHTS_FROM (a mirror of weights).
 set -eu
 
 die() { echo "build-images: $*" >&2; exit 1; }
@@ -35,7 +35,8 @@ ca=${EMOCX_BUILD_CA:-${PIP_CERT:-}}
 build() { # TAG DOCKERFILE
     buildah bud -q --format docker --layers --pull-never --network host \
         --secret "id=pip,src=$work/pip.conf" --secret "id=ca,src=${ca:-$work/none}" \
-        --secret "id=apt,src=${EMOCX_BUILD_APT:-$work/none}" -t "$1" -f "$2" . >&2
+        --secret "id=apt,src=${EMOCX_BUILD_APT:-$work/none}" --build-arg "EMOCX_WEIGHTS_FROM=${EMOCX_WEIGHTS_FROM:-}" \
+        -t "$1" -f "$2" . >&2
 }
 
 base trixie

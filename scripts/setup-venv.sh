@@ -53,3 +53,7 @@ fi
 
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e .
+# Weights that are not in the repository, into weights/; EMOCX_WEIGHTS_FROM names a folder or mirror to try first.
+# Without them the service runs without speech-to-text, and tells topics apart by their words; the tests need them.
+"$venv/bin/emocx-pbx" models fetch ${EMOCX_WEIGHTS_FROM:+--from "$EMOCX_WEIGHTS_FROM"} >/dev/null ||
+    { [ "$lock" = requirements/serve.lock ] && echo "setup-venv: goes on without these weights" >&2; }

@@ -114,6 +114,7 @@ def _rubric(settings: Settings) -> Iterator[Finding]:
 
 def _models(settings: Settings) -> Iterator[Finding]:
     """Find the very models that the workers would load, by checksum."""
+    from emocx_pbx.emotion import voice
     from emocx_pbx.emotion.registry import Registry
 
     registry = Registry(settings.models_path())
@@ -126,12 +127,13 @@ def _models(settings: Settings) -> Iterator[Finding]:
             continue
         try:
             card = registry.find(kind, _speech_name(registry) if spec == "auto" else spec).card
+            checked = len(card.sha256) + voice.verify_encoders(card.recipe)
         except EmocxError as e:
             yield Finding(
                 "fail", "models", str(e), f"install the model again, or set analysis.{kind}_model to another"
             )
         else:
-            yield Finding("ok", "models", f"{kind} model {card.title}, {len(card.sha256)} checksums right")
+            yield Finding("ok", "models", f"{kind} model {card.title}, {checked} checksums right")
 
 
 def _speech_name(registry: Registry) -> str:

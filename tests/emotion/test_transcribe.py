@@ -19,7 +19,7 @@ QUESTION = Path(__file__).parents[1] / "data" / "caller_question.flac"
 @pytest.fixture(scope="module")
 def transcriber() -> Transcriber:
     loaded = load_transcriber("auto")
-    assert loaded is not None, "the packages of the extra `voice` are not installed"
+    assert loaded is not None, "emocx-pbx models fetch speech-to-text"
     return loaded
 
 
@@ -58,8 +58,8 @@ def test_off_is_none() -> None:
     assert load_transcriber("off") is None
 
 
-def test_auto_without_the_package_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcribe, "_PACKAGE", "no_such_package_here")
+def test_auto_without_its_weights_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcribe, "checked_folder_of", lambda wanted: None)
     assert load_transcriber("auto") is None
 
 

@@ -114,6 +114,6 @@ def test_wrong_topics_are_refused() -> None:
 
 
 def test_goes_by_words_without_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sentences, "_PACKAGE", "no_such_package_here")
+    monkeypatch.setattr(sentences, "checked_folder_of", lambda wanted: None)
     assert sentences.load_encoder() is None
     assert TopicClassifier.fit(TOPICS).classify("you charged me twice on the invoice")[0] == "billing"
