@@ -1,4 +1,4 @@
-"""`emocx-pbx train speech|text`: new models, or models tuned further (needs the train extra)."""
+"""`emocx-pbx train speech|text|encoders`: new models, or models tuned further (needs the train extra)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emocx_pbx.commands.evaluate import figures_text, needs_extra
-from emocx_pbx.commands.shared import Progress, add_common, read_settings, show
+from emocx_pbx.commands.shared import Progress, add_common, read_settings, show, table
 
 if TYPE_CHECKING:
     from emocx_pbx.emotion.card import Card
@@ -20,7 +20,7 @@ DATA = Path("../shared/data")
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     train = commands.add_parser("train", help="train a model (needs the train extra)")
-    inner = train.add_subparsers(dest="kind", required=True, metavar="speech|text")
+    inner = train.add_subparsers(dest="kind", required=True, metavar="speech|text|encoders")
     speech = inner.add_parser("speech", help="emotion from the voice")
     speech.add_argument("--model", choices=("mlp", "cnn", "voice"), default="voice", help="default: voice")
     text = inner.add_parser("text", help="emotion from words")
@@ -35,6 +35,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         parser.add_argument("--base", metavar="MODEL", help="fine-tune this model on --data instead")
         parser.add_argument("--seed", type=int, default=1)
         add_common(parser, run)
+    encoders = inner.add_parser("encoders", help="write the encoders of `voice` from Whisper's weights")
+    encoders.add_argument("--out", type=Path, default=Path("models"), metavar="DIR",
+                          help="folder of models; a version is added where the bytes differ")  # fmt: skip
+    add_common(encoders, _train_encoders, config=False)
 
 
 def _say(line: str) -> None:
@@ -63,6 +67,23 @@ def _train_speech(args: argparse.Namespace) -> int:
     told = {name: found for name, found in card.figures.items() if isinstance(found, dict)}
     show(args, {"folder": str(folder), "card": card}, lambda: f"{folder}\n{figures_text(told)}")
     _told(args, "speech", card)
+    return 0
+
+
+def _train_encoders(args: argparse.Namespace) -> int:
+    made = needs_extra("encoders.make").make
+    written = [
+        {"folder": str(folder), "new": new, "sha256": card.sha256, "bytes": card.bytes}
+        for card, folder, new in made(args.out)
+    ]
+
+    def words() -> str:
+        lines = (
+            (w["folder"], "written" if w["new"] else "as it was", w["sha256"], w["bytes"]) for w in written
+        )
+        return table(("encoder", "", "sha256", "bytes"), list(lines), "")
+
+    show(args, {"encoders": written}, words)
     return 0
 
 

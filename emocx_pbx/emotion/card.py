@@ -36,7 +36,9 @@ class Card:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of the features and of the model's parts."""
     sha256: Mapping[str, str] = field(default_factory=dict)
-    """Checksum of each weight file, by its name in the folder."""
+    """Checksum of each file that serves, by its name in the folder."""
+    tuning: Mapping[str, str] = field(default_factory=dict)
+    """Checksum of each file that only `train --base` needs; it may be elsewhere (`models fetch tuning`)."""
     figures: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
@@ -78,6 +80,7 @@ def read_card(folder: Path) -> Card:
             temperature=float(data.get("temperature", 1.0)),
             recipe=dict(data.get("recipe", {})),
             sha256={str(k): str(v) for k, v in dict(data.get("sha256", {})).items()},
+            tuning={str(k): str(v) for k, v in dict(data.get("tuning", {})).items()},
             figures=dict(data.get("figures", {})),
             data=dict(data.get("data", {})),
             licence=str(data.get("licence", "")),
@@ -113,7 +116,7 @@ def checksum(path: Path) -> str:
 
 
 def verify(folder: Path, card: Card) -> None:
-    """Compare each weight file with the card's checksum.
+    """Compare each file that serves with the card's checksum.
 
     Raises ModelError naming the first file that is missing or differs.
     """

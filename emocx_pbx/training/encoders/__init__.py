@@ -1,0 +1,1 @@
+"""Writes the voice model's encoders anew, from Whisper's original weights."""
