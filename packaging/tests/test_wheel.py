@@ -14,12 +14,15 @@ from conftest import ROOT
 
 
 def test_it_brings_every_model_with_its_card(wheel: Path, figures: Callable[[str, str], None]) -> None:
-    figures("wheel", f"{wheel.stat().st_size / 1e6:.1f} MB")
+    size = wheel.stat().st_size
+    figures("wheel", f"{size / 1e6:.1f} MB")
+    assert size < 45e6
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("models", "dialplan", "docker"):
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and "__pycache__" not in path.parts and path.name != "model.keras":
                 assert f"emocx_pbx/_shipped/{path.relative_to(ROOT)}" in names
+    assert not [name for name in names if name.endswith("model.keras")]
 
 
 def test_it_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
@@ -35,6 +38,7 @@ def test_it_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
         return json.loads(done.stdout)
 
     assert emocx("route", "nobody answers and I am furious")["decision"]["emotion"] == "angry"
+    assert emocx("models", "fetch", "--list")["sets"]
     models = emocx("models", "verify")
     assert models["folder"] == str(tmp_path / "site/emocx_pbx/_shipped/models")
     assert all(model["state"] == "ok" for model in models["models"])

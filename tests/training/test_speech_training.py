@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from emocx_pbx.errors import InputError
-from emocx_pbx.training import figures
+from emocx_pbx.emotion.card import checksum, read_card
+from emocx_pbx.emotion.registry import default_models_dir
+from emocx_pbx.errors import InputError, ModelError
+from emocx_pbx.training import base, figures
 from emocx_pbx.training.speech import cnn, teacher
 from emocx_pbx.training.speech.augment import augment
 from emocx_pbx.training.speech.data import Clip, licence_of, on_line, read_clips
@@ -19,6 +21,9 @@ from emocx_pbx.training.speech.mel_batches import Change, Version, stretches
 from emocx_pbx.training.speech.networks import Fit
 from emocx_pbx.training.speech.teacher import Heard
 from emocx_pbx.training.speech.train import train_speech
+from emocx_pbx.weights.catalogue import TUNING
+from emocx_pbx.weights.fetch import fetch
+from emocx_pbx.weights.sources import History
 
 LABELS = ("angry", "neutral", "sad", "happy")
 
@@ -214,6 +219,21 @@ def test_a_model_is_trained_evaluated_and_tuned_further(data, tmp_path):
     assert second.name == "2"
     again = evaluate_speech(data / "clips.csv", model="mlp", models_dir=out)
     assert again["model"] == "mlp/2"
+
+
+@pytest.mark.train
+@pytest.mark.filterwarnings("ignore")
+def test_a_shipped_model_is_tuned_from_its_fetched_file(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "default_weights_dir", lambda: tmp_path / "weights")
+    shipped = default_models_dir() / "speech/mlp/3"
+    fit = Fit(epochs=1, batch=8)
+    with pytest.raises(ModelError, match="models fetch tuning"):
+        train_speech("mlp", data, tmp_path / "models", seed=3, base=shipped, fit=fit, variants=1)
+    list(fetch([TUNING], tmp_path / "weights", [History()], print))
+    tuned = train_speech("mlp", data, tmp_path / "models", seed=3, base=shipped, fit=fit, variants=1)
+    card = read_card(tuned)
+    assert card.tuning == {"model.keras": checksum(tuned / "model.keras")}
+    assert set(card.sha256) == {"model.tflite"}
 
 
 @pytest.mark.train

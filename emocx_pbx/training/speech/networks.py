@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.errors import ModelError
+from emocx_pbx.training.base import KERAS, keras_file
 
 Floats = npt.NDArray[np.float32]
 
@@ -105,10 +106,9 @@ def open_base(base: Path, model: str) -> Any:
     """An earlier model; raises ModelError when it is of another kind."""
     import keras
 
-    path = base / "model.keras"
-    if not path.is_file() or base.parent.name != model:
-        raise ModelError(f"{base}: no {model} model with a model.keras to start from")
-    return keras.models.load_model(path)
+    if base.parent.name != model:
+        raise ModelError(f"{base}: no {model} model to start from")
+    return keras.models.load_model(keras_file(base))
 
 
 def heads_of(model: Any) -> list[Any]:
@@ -131,8 +131,8 @@ def save(model: Any, folder: Path, shape: tuple[int, ...], eight_bits: bool = Fa
         if getattr(part, "optimizer", None) is not None:
             part.optimizer, part.compiled = None, False
     _round_kernels(model)
-    model.save(folder / "model.keras")
-    _deflate(folder / "model.keras")
+    model.save(folder / KERAS)
+    _deflate(folder / KERAS)
     # By way of a SavedModel, which freezes the weights; with a fixed batch every layer converts to
     # LiteRT's built-in operations.
     with tempfile.TemporaryDirectory() as place:

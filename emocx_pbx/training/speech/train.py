@@ -15,6 +15,7 @@ from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import SpeechClassifier
 from emocx_pbx.errors import InputError
 from emocx_pbx.training import plots
+from emocx_pbx.training.base import KERAS
 from emocx_pbx.training.figures import calibrate
 from emocx_pbx.training.speech import cnn, mlp, networks, voice
 from emocx_pbx.training.speech.card import write_card_text
@@ -113,7 +114,8 @@ def finish(
         threshold=calibration.threshold,
         temperature=calibration.temperature,
         recipe=recipe,
-        sha256={n: checksum(folder / n) for n in ("model.keras", "model.tflite")},
+        sha256={"model.tflite": checksum(folder / "model.tflite")},
+        tuning={KERAS: checksum(folder / KERAS)},
         data={
             "corpora": sorted({c.corpus for c in clips}),
             "clips": counts,

@@ -24,6 +24,7 @@ from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speech import CALLER, SpeechClassifier
 from emocx_pbx.emotion.voice import RELATIVE, VoiceFrontEnd, blocks, new_recipe
 from emocx_pbx.training import plots
+from emocx_pbx.training.base import KERAS
 from emocx_pbx.training.figures import calibrate, softmax
 from emocx_pbx.training.speech import networks
 from emocx_pbx.training.speech.augment import augment
@@ -129,7 +130,8 @@ def train_voice(
         threshold=calibration.threshold,
         temperature=calibration.temperature,
         recipe={**recipe, "blend": asdict(fitted.parts.blend), "adaptation": ADAPTATION},
-        sha256={n: checksum(folder / n) for n in ("model.keras", "model.tflite", CALLER)},
+        sha256={n: checksum(folder / n) for n in ("model.tflite", CALLER)},
+        tuning={KERAS: checksum(folder / KERAS)},
         figures={
             "out_of_fold": summary(learn, p, None, calibration.threshold),
             "familiar": _told_apart(fitted),

@@ -18,6 +18,7 @@ from emocx_pbx.emotion.meaning import MeaningEncoder, installed
 from emocx_pbx.emotion.second_voice import HEAD, SecondVoice, plan_of, read_head
 from emocx_pbx.emotion.text import TextClassifier, TextReader, read_vocabulary
 from emocx_pbx.emotion.text_clean import Vocabulary, words
+from emocx_pbx.training.base import KERAS
 from emocx_pbx.training.text import data as data_of
 from emocx_pbx.training.text.data import Texts
 from emocx_pbx.training.text.evaluate import (
@@ -190,7 +191,7 @@ def finish(
         temperature = best_temperature(logits + bias, labels)
         threshold = best_threshold(softmax(logits + bias, temperature))
     export(model, length, out)
-    files = ["model.keras", "model.tflite", "vocabulary.txt"]
+    files = ["model.tflite", "vocabulary.txt"]
     if plan_of(card.recipe) is not None:
         files.append(HEAD)
     card = replace(
@@ -198,6 +199,7 @@ def finish(
         temperature=temperature,
         threshold=threshold,
         sha256={name: checksum(out / name) for name in files},
+        tuning={KERAS: checksum(out / KERAS)},
     )
     served = served_from(out, card)
     said = {name: served_probabilities(served, texts) for name, texts in held_out.items()}

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
+from emocx_pbx.training.base import KERAS
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -54,9 +55,9 @@ def export(model: Any, length: int, folder: Path) -> None:
     import keras
     import tensorflow as tf
 
-    model.save(folder / "model.keras")
+    model.save(folder / KERAS)
     # Again without the optimiser, which is twice as large as the weights.
-    keras.models.load_model(folder / "model.keras", compile=False).save(folder / "model.keras")
+    keras.models.load_model(folder / KERAS, compile=False).save(folder / KERAS)
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint(

@@ -17,6 +17,7 @@ from emocx_pbx.emotion.registry import ModelFolder
 from emocx_pbx.emotion.second_voice import Upset, upset_of
 from emocx_pbx.emotion.text import read_vocabulary
 from emocx_pbx.emotion.text_clean import words
+from emocx_pbx.training.base import keras_file
 from emocx_pbx.training.figures import macro_f1
 from emocx_pbx.training.text import data as data_of
 from emocx_pbx.training.text.data import Texts
@@ -79,7 +80,7 @@ def refine(
     keras.utils.set_random_seed(seed)
     vocabulary = read_vocabulary(base.path, base.card.recipe)
     plan = replace(plan, length=int(base.card.recipe["length"]), windows=int(base.card.recipe["windows"]))
-    model: Any = keras.models.load_model(base.path / "model.keras", compile=False)
+    model: Any = keras.models.load_model(keras_file(base.path), compile=False)
     train, dev = data_of.goemotions4(data, "train"), data_of.goemotions4(data, "dev")
     everyone = train
     if 0 < plan.comments < len(train):

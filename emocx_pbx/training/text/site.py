@@ -20,6 +20,7 @@ from emocx_pbx.emotion.second_voice import plan_of, read_head
 from emocx_pbx.emotion.text import read_vocabulary
 from emocx_pbx.emotion.text_clean import said, words
 from emocx_pbx.errors import InputError
+from emocx_pbx.training.base import keras_file
 from emocx_pbx.training.text.data import Texts, read_texts, splits_of
 from emocx_pbx.training.text.evaluate import evaluate_classifier, parts_of, softmax
 from emocx_pbx.training.text.fitting import TextPlan, finish, run_epochs, served_from
@@ -57,7 +58,7 @@ def fine_tune(
     keras.utils.set_random_seed(seed)
     vocabulary = read_vocabulary(base.path, base.card.recipe)
     length = int(base.card.recipe["length"])
-    model: Any = keras.models.load_model(base.path / "model.keras", compile=False)
+    model: Any = keras.models.load_model(keras_file(base.path), compile=False)
     rehearsed = [message.text for message in generate(min(_REHEARSED, plan.service), seed)]
     ids = [vocabulary.encode(words(text))[0] for text in rehearsed]
     kept = Texts(tuple(rehearsed), softmax(logits_of(model, ids, length)))
