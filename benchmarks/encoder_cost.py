@@ -1,7 +1,7 @@
 """What the encoders' own files save: load, memory and a reading, against a graph written from the originals.
 
-`python -m benchmarks.encoder_cost [ROUNDS]`: each way in a process of its own, in turn; medians, and the median of
-the paired ratios file / originals. Needs the train extra and `emocx-pbx models fetch speech-to-text whisper-base`.
+`python -m benchmarks.encoder_cost [ROUNDS]`: each way in a process of its own, in turn; medians, and the
+median of the paired ratios file / originals. Needs the train extra and the fetched originals of both.
 CPU seconds on one thread; memory above that of a process which has imported the same and loaded nothing.
 """
 
@@ -93,7 +93,10 @@ def main() -> None:
         for run, bare in zip(runs[way], runs["nothing"], strict=True):
             run["peak_mb"] -= bare["peak_mb"]
             run["kept_mb"] -= bare["kept_mb"]
-    result: dict[str, Any] = {"rounds": rounds, "nothing_mb": round(median(r["kept_mb"] for r in runs["nothing"]))}
+    result: dict[str, Any] = {
+        "rounds": rounds,
+        "nothing_mb": round(median(r["kept_mb"] for r in runs["nothing"])),
+    }
     for name in ("load_s", "peak_mb", "kept_mb", "reading_ms"):
         pairs = [(a[name], b[name]) for a, b in zip(runs["files"], runs["originals"], strict=True)]
         ratios = sorted(a / b for a, b in pairs)

@@ -42,8 +42,8 @@ def _speech(settings: Settings) -> Iterator[Finding]:
     if find_spec("faster_whisper") is None:
         yield Finding(
             level, "extras",
-            f'analysis.transcriber = "{analysis.transcriber}" needs the extra speech-to-text: what callers say'
-            " is not understood",
+            f'analysis.transcriber = "{analysis.transcriber}" needs the extra speech-to-text: what callers'
+            " say is not understood",
             "pip install 'emocx-pbx[speech-to-text]', or set analysis.transcriber = \"off\"",
         )  # fmt: skip
     elif analysis.transcriber == "auto":

@@ -281,7 +281,8 @@ def test_the_voice_model_is_served_by_onnxruntime_alone():
     script = (
         "import sys; from emocx_pbx.emotion.speech import load_speech; "
         "from emocx_pbx.emotion.registry import Registry; load_speech(Registry(), 'voice'); "
-        "others = {'onnx', 'ctranslate2', 'faster_whisper', 'tokenizers', 'av'}; print(*others & set(sys.modules))"
+        "others = {'onnx', 'ctranslate2', 'faster_whisper', 'tokenizers', 'av'}; "
+        "print(*others & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60

@@ -1,4 +1,4 @@
-"""Tuning starts from a shipped model's Keras file, which is fetched: from a fresh clone's history, offline."""
+"""Tuning starts from a shipped model's Keras file, fetched from a fresh clone's history, offline."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_each_shipped_model_has_its_file_in_the_catalogue() -> None:
 
 def test_without_the_file_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_module, "default_weights_dir", lambda: tmp_path)
-    with pytest.raises(ModelError, match="model.keras is not here: emocx-pbx models fetch tuning"):
+    with pytest.raises(ModelError, match=r"model\.keras is not here: emocx-pbx models fetch tuning"):
         keras_file(default_models_dir() / "speech/voice/5")
 
 

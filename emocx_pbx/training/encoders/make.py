@@ -63,8 +63,8 @@ def _page(card: EncoderCard) -> str:
     return f"""# Encoder {card.source}/{card.version}
 
 The lower layers of a Whisper encoder, for the speech model `voice`: log-mel in, the frames after layers
-{layers} out, {card.width} channels every 20 ms. Products are of 8-bit integers, what stays a fraction is in half
-precision. It hears how something is said; it can't say what.
+{layers} out, {card.width} channels every 20 ms. Products are of 8-bit integers, what stays a fraction is in
+half precision. It hears how something is said; it can't say what.
 
 | | |
 |---|---|
