@@ -28,6 +28,8 @@ RUN_BY = {
     "emocx-pbx train speech": "tests/training/test_own_clips.py",
     "emocx-pbx evaluate speech": "tests/cli/test_models.py",
     "emocx-pbx models rollback": "tests/cli/test_models.py",
+    "emocx-pbx threshold propose": "tests/routing/test_threshold.py",
+    "emocx-pbx models fetch": "tests/weights/test_fetch.py",
     "python -m benchmarks.faults": "tests/benchmarks/test_faults_parts.py",
     "emocx-pbx webhooks list": "tests/cli/test_cli.py",
     "Event: UserEvent": "- what Asterisk says, no command",

@@ -151,7 +151,7 @@ async def test_values_are_made_safe() -> None:
         with capture_logs() as lines:
             await caller.play()
         assert len(caller.commands) == 2
-        assert caller.variables == {"EMOCX_TOPIC": "a__EXEC System reboot", "EMOCX_QUEUE": "__SHELL_reboot__"}
+        assert caller.variables == {"EMOCX_TOPIC": "a__EXEC System reboot", "EMOCX_QUEUE": "__SHELL(reboot)_"}
         assert [line["name"] for line in lines] == ["EMOCX_TOPIC", "EMOCX_QUEUE"]
         assert "reboot" not in str(lines)
 
