@@ -147,9 +147,11 @@ class SpeechSession:
 
     def __init__(self, classifier: SpeechClassifier, neutral_share: float, zero: LineZero | None) -> None:
         self._classifier = classifier
+        self._zero = None if zero is None else np.array(zero.offsets, np.float32)
+        # A line's zero holds what is expected of its callers already: twice would hide who is angry.
+        share = neutral_share if zero is None else 1 / len(LABELS)
         caller = classifier.caller
-        self._caller = None if caller is None else CallerSession(caller, neutral_share)
-        self._zero = zero
+        self._caller = None if caller is None else CallerSession(caller, share)
 
     def read(self, samples: FloatArray) -> Scores | None:
         """Like `SpeechClassifier.classify`, using what was heard of this caller and of the line before."""
@@ -165,14 +167,12 @@ class SpeechSession:
     def hear(self, measured: FloatArray, plain: FloatArray) -> FloatArray:
         """Probabilities (4,) of one part's measurement with its plain ones, given all before; remembered."""
         log_p = np.log(np.maximum(plain, 1e-9))
-        if self._zero is not None:
-            log_p = log_p + np.array(self._zero.offsets, np.float32)
-            plain = _softmax(log_p)
-            log_p = np.log(np.maximum(plain, 1e-9))
+        corrected = log_p if self._zero is None else log_p + self._zero
         if self._caller is None or self._classifier.caller is None:
-            return plain
+            return _softmax(corrected)
+        # Where a reading lies among voices is known of plain answers: what the line adds is to all alike.
         heard = self._classifier.caller.heard(measured[None], log_p[None])
-        return _softmax(self._caller.hear(heard, 0))
+        return _softmax(self._caller.hear(replace(heard, log_p=corrected[None]), 0))
 
 
 def load_speech(registry: Registry, spec: str) -> SpeechClassifier:

@@ -5,7 +5,8 @@ a language or a way of speaking makes all its callers sound a little angry, say.
 for many different callers, without labels, four offsets follow: added to the log probabilities, they
 make the callers' mean answer equal the mix that is expected of a site's callers, once that mix itself is
 taken into account (models are calibrated on equally frequent classes; Saerens et al. 2002, Neural
-Computation 14). So they hold what the line adds, and no expectation: that is the session's.
+Computation 14). So they hold what the line adds. A part of the expectation is kept with them: without it
+neutral callers are taken for angry too often, with all of it angry ones for neutral.
 
 Of each caller only sums are kept, in which no voice can be found again. Pure, and without numpy: the
 controller learns, a worker applies.
@@ -31,8 +32,10 @@ SIZE: Final = _CLASSES * _GROUP
 
 #: Callers from which on offsets are used.
 LEAST_CALLERS: Final = 60
-#: No offset is larger than this (natural logarithm; 1.5 is a factor of 4.5 in the odds).
-BOUND: Final = 1.5
+#: No lean of a line is taken for larger than this (natural logarithm; a factor of 2.7 in the odds).
+BOUND: Final = 1.0
+#: Of the expected mix, as a prior, so much is kept (an exponent; chosen on corpora left out).
+KEPT: Final = 0.3
 #: Callers by whom the estimate is drawn to no offset at all.
 _DRAWN: Final = 10.0
 #: Probabilities under this one count as it.
@@ -78,10 +81,10 @@ def mean_answer(sums: Sequence[float], offsets: Sequence[float] = (0.0,) * _CLAS
 
 
 def offsets_of(sums: Sequence[float], neutral_share: float) -> tuple[float, ...]:
-    """Offsets (4,), of mean 0, each within BOUND: what takes the line's lean back.
+    """Offsets (4,), of mean 0: what takes the line's lean back, and a part of what is expected.
 
-    With them, and the expected mix as a prior, the mean answer is that mix: `neutral_share` of the callers'
-    speech neutral, and the rest even.
+    The lean, within BOUND: without it, and with the expected mix as a prior, the mean answer is that mix:
+    `neutral_share` of the callers' speech neutral, and the rest even.
     """
     callers = callers_in(sums)
     if callers <= 0:
@@ -97,7 +100,9 @@ def offsets_of(sums: Sequence[float], neutral_share: float) -> tuple[float, ...]
             break
     offsets = [b - math.log(w) for b, w in zip(raised, wanted, strict=True)]
     middle, drawn = sum(offsets) / _CLASSES, callers / (callers + _DRAWN)
-    return tuple(max(-BOUND, min(BOUND, drawn * (b - middle))) for b in offsets)
+    back = [max(-BOUND, min(BOUND, drawn * (b - middle))) for b in offsets]
+    found = [b + KEPT * math.log(w) for b, w in zip(back, wanted, strict=True)]
+    return tuple(b - sum(found) / _CLASSES for b in found)
 
 
 def moved(probabilities: Sequence[float], offsets: Sequence[float]) -> tuple[float, ...]:
