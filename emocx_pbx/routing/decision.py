@@ -48,6 +48,13 @@ class QueryFacts:
     """The site's, for rules with `upset = true`."""
 
     @property
+    def upset(self) -> float | None:
+        """Probability of anger or disappointment; None: not known (foreign words say nothing)."""
+        if self.scores is None or (self.foreign and self.source != "speech"):
+            return None
+        return self.scores.upset
+
+    @property
     def emotion(self) -> str:
         """The scores' class, or uncertain."""
         return UNCERTAIN if self.scores is None else self.scores.emotion
@@ -165,7 +172,7 @@ def decide(
         reasons=tuple(reasons),
         source=query.source if query.scores else "none",
         language=query.language,
-        upset=round(query.scores.upset, 4) if query.scores else None,
+        upset=None if query.upset is None else round(query.upset, 4),
     )
 
 
@@ -262,7 +269,9 @@ def _unmet_upset(rule: Rule, query: QueryFacts) -> list[str]:
     if rule.upset is False:
         return []
     least = query.upset_threshold if rule.upset is True else rule.upset
-    upset = query.scores.upset if query.scores else 0.0
+    upset = query.upset
+    if upset is None:
+        return ["whether the customer is upset (angry or disappointed) is not known"]
     return [] if upset >= least else [f"upset (angry or disappointed) is {upset:.2f}, under {least:g}"]
 
 

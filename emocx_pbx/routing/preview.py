@@ -72,6 +72,8 @@ def _facts(decision: Decision, customer: str | None, upset_threshold: float) -> 
         default_queue="" if decision.status == "ok" else decision.queue,
         source=decision.source,
         language=decision.language,
+        # Words in a language that nobody knew were kept as uncertain, and without it.
+        foreign=decision.emotion == UNCERTAIN and decision.upset is None,
         upset_threshold=upset_threshold,
     )
 

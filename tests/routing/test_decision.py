@@ -263,4 +263,8 @@ def test_torn_between_two_kinds_of_upset_is_one_of_them() -> None:
 
 def test_words_that_nobody_knows_are_in_an_unknown_language() -> None:
     query = replace(QUERY, scores=UNSURE, foreign=True)
-    assert "language: unknown" in decide(query, POLICY, decision_id="d", at=NOON).reasons[0]
+    decision = decide(query, POLICY, decision_id="d", at=NOON)
+    assert "language: unknown" in decision.reasons[0]
+    assert decision.upset is None and not fires(query, upset=0.01)
+    # Of speech the voice counts.
+    assert fires(replace(query, source="speech"), upset=0.5)
