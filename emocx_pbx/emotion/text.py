@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.domain import Scores
+from emocx_pbx.domain import Emotion, Scores
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.language import LanguageDetector
@@ -25,6 +25,11 @@ FloatArray = npt.NDArray[np.float32]
 #: What is answered when there is nothing to go by: near uniform, so that it reads as "uncertain", and no more
 #: upset than customers are on average, so that nobody is called upset for it.
 KNOWS_NOTHING: Final = (0.17, 0.37, 0.17, 0.29)
+
+
+#: Share of P(upset) that anger or disappointment needs to be said: on dev sets the likelier of the two was
+#: right six times in ten under it, nine times in ten over it.
+SURE_OF_KIND: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,15 @@ class TextClassifier:
 def doubted(probabilities: Sequence[float], trust: float, threshold: float) -> Scores:
     """Scores of probabilities (4,) that are trusted so far, 0 to 1."""
     pairs = zip(probabilities, KNOWS_NOTHING, strict=True)
-    return Scores.of([trust * p + (1.0 - trust) * nothing for p, nothing in pairs], threshold)
+    return told([trust * p + (1.0 - trust) * nothing for p, nothing in pairs], threshold)
+
+
+def told(probabilities: Sequence[float], threshold: float) -> Scores:
+    """Scores of probabilities (4,); anger or disappointment is said only where it is sure which it is."""
+    scores = Scores.of(probabilities, threshold)
+    if scores.best in (Emotion.ANGRY, Emotion.DISAPPOINTED):
+        return replace(scores, threshold=max(threshold, SURE_OF_KIND * scores.upset))
+    return scores
 
 
 class TextReader:
@@ -111,7 +124,7 @@ class TextReader:
             if second is None or language not in second.plan.languages:
                 return TextReading(Scores.of(KNOWS_NOTHING, self.card.threshold), language, foreign=True)
             alone = second.plan.upset_alone.calibrated(second.probabilities(text).tolist())
-            return TextReading(Scores.of(alone, second.plan.threshold_alone), language)
+            return TextReading(told(alone, second.plan.threshold_alone), language)
         first, trust = self._classifier.hear(text)
         if second is None:
             scores = self._classifier.scored(first, trust)

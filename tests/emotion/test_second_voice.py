@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from emocx_pbx.emotion.meaning import SIZE, parts, plainly_said
 from emocx_pbx.emotion.second_voice import HEAD, Head, Upset, plan_of, read_head
+from emocx_pbx.emotion.text import told
 from emocx_pbx.errors import ModelError
 
 RECIPE = {
@@ -79,3 +80,17 @@ def test_a_long_text_is_read_in_two_parts() -> None:
 def test_links_names_and_capitals_mean_nothing() -> None:
     assert plainly_said("@AcmeAir WHERE IS MY BAG https://t.co/abc") == "where is my bag"
     assert plainly_said("Ask <link> about [NAME]") == "Ask about"
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "said"),
+    [
+        ((0.60, 0.10, 0.25, 0.05), "angry"),
+        ((0.55, 0.10, 0.30, 0.05), "uncertain"),
+        ((0.10, 0.10, 0.75, 0.05), "disappointed"),
+        ((0.20, 0.55, 0.20, 0.05), "neutral"),
+        ((0.05, 0.05, 0.05, 0.85), "happy"),
+    ],
+)
+def test_one_kind_of_upset_is_said_only_where_it_is_sure(probabilities: tuple[float, ...], said: str) -> None:
+    assert told(probabilities, 0.5).emotion == said
