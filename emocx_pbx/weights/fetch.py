@@ -52,16 +52,25 @@ def fetch(
 ) -> Iterator[Fetched]:
     """Bring the files of `sets` into `folder`, one after the other; what is there and whole is left as it is.
 
+    Where nothing is to be fetched, nothing is written: not everybody may write there.
+
     A file gets its name when it is complete and its checksum is right. What came of a download that was cut
     off stays beside it, and is gone on from.
 
     Raises:
         InputError: the folder can't be written, is full, or another fetch writes into it.
     """
-    with _alone(folder):
-        origins = _origins(folder)
+    origins = _origins(folder)
+    with contextlib.ExitStack() as held:
+        alone = False
         for one in sets:
             for file in one.files:
+                if not alone and _whole(folder / file.name, file):
+                    yield _there(file, folder, origins)
+                    continue
+                if not alone:
+                    held.enter_context(_alone(folder))
+                    alone, origins = True, _origins(folder)
                 try:
                     found = _fetched(file, folder, sources, origins, say)
                     if found.state == "fetched":
@@ -82,8 +91,8 @@ def _fetched(
 ) -> Fetched:
     target = folder / file.name
     if target.is_file():
-        if checksum(target) == file.sha256:
-            return Fetched(file, target, "there", str(origins.get(file.name, {}).get("from", "")))
+        if _whole(target, file):
+            return _there(file, folder, origins)
         say(f"{target}: damaged: fetched again")
     _make(folder, target.parent)
     part = target.with_name(f".{target.name}.part")
@@ -101,6 +110,14 @@ def _fetched(
         say(f"{file.name}: {source.name(file)}: {_line(why)}")
     say(f"{file.name}: had from none of {len(asked)} sources")
     return Fetched(file, target, "missing", "")
+
+
+def _whole(path: Path, file: WeightFile) -> bool:
+    return path.is_file() and checksum(path) == file.sha256
+
+
+def _there(file: WeightFile, folder: Path, origins: Mapping[str, Any]) -> Fetched:
+    return Fetched(file, folder / file.name, "there", str(origins.get(file.name, {}).get("from", "")))
 
 
 def _line(text: str) -> str:

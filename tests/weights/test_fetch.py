@@ -89,6 +89,14 @@ def test_what_is_there_and_whole_is_left_and_its_origin_told(fetched: Fetching, 
     assert len(hub.asked) == 1
 
 
+def test_where_nothing_is_to_be_fetched_nothing_is_written(fetched: Fetching, hub: Hub) -> None:
+    """Another fetch may hold the folder, and the user of the service may not write there."""
+    fetched(web(hub))
+    with (fetched.folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert fetched(web(hub)).state == "there"
+
+
 def test_a_damaged_file_is_fetched_again(fetched: Fetching, hub: Hub) -> None:
     fetched(web(hub))
     fetched.target.write_bytes(BODY[:-1])
