@@ -147,8 +147,8 @@ def _start_line(
     steps: Sequence[Step], ending: float, total: float, start: float, rubric: Rubric
 ) -> Contribution:
     change = level_between(steps, ending, total) - start
-    how = "better than" if change > 0.05 else "worse than" if change < -0.05 else "about as"
-    detail = f"The customer came with {level_words(start)} signals; the end was {how} that."
+    how = "better than that" if change > 0.05 else "worse than that" if change < -0.05 else "much the same"
+    detail = f"The customer came with {level_words(start)} signals; the end was {how}."
     return Contribution(
         "start", rubric.points.start * change / 2, detail, readings_between(steps, ending, total)
     )

@@ -17,10 +17,14 @@ _WORDS: Final = (
 )
 
 
+def level_word(level: float) -> str:
+    """`negative`: what a level, -1 to 1, is called."""
+    return next((word for least, word in _WORDS if level < least), "strongly positive")
+
+
 def level_words(level: float) -> str:
     """`negative (-0.42)`: a level, -1 to 1, for a supervisor."""
-    word = next((word for least, word in _WORDS if level < least), "strongly positive")
-    return f"{word} ({level:+.2f})"
+    return f"{level_word(level)} ({level:+.2f})"
 
 
 def jump_words(steps: Sequence[Step], jumps: Sequence[Jump], largest: Jump) -> str:
@@ -28,5 +32,12 @@ def jump_words(steps: Sequence[Step], jumps: Sequence[Jump], largest: Jump) -> s
     levels = {step.reading: step.level for step in steps}
     verb = "rose" if largest.change > 0 else "fell"
     times = "once" if len(jumps) == 1 else f"{len(jumps)} times"
-    before, after = level_words(levels[largest.before]), level_words(levels[largest.after])
-    return f"Signals {verb} {times}; what counts most is the change from {before} to {after}."
+    before, after = levels[largest.before], levels[largest.after]
+    if (word := level_word(before)) == level_word(after):
+        return (
+            f"Signals {verb} {times}, but stayed {word} where it counts most ({before:+.2f} to {after:+.2f})."
+        )
+    return (
+        f"Signals {verb} {times}; what counts most is the change "
+        f"from {level_words(before)} to {level_words(after)}."
+    )
