@@ -155,7 +155,9 @@ def fastagi(chance: random.Random) -> None:
     except ProtocolError:
         pass
     safe = safe_value("\n".join(lines))
-    assert not set('${}"\\;,()`|\n\r\x00') & set(safe) and len(safe.encode()) <= 1024
+    assert not set('${}"\\;,`|\n\r\x00') & set(safe) and len(safe.encode()) <= 1024
+    depth = [safe[:end].count("(") - safe[:end].count(")") for end in range(len(safe) + 1)]
+    assert min(depth) == 0 == depth[-1], "a parenthesis without its other half"
 
 
 # AMI.

@@ -39,9 +39,18 @@ def graded_part(call: CallState, segment: Segment, rubric: Rubric) -> Grade:
     return grade(readings, rubric, came, facts=facts)
 
 
+#: Reasons of an end that was found afterwards.
+UNSEEN: Final = frozenset({"lost", "asterisk_restart"})
+
+
 def is_phantom(call: CallState, segment: Segment) -> bool:
-    """Whether a part is too short to be one: under a second, and nobody spoke."""
+    """Whether a part is too short to be one: under a second, and nobody spoke.
+
+    One whose end was not seen is none: how long it really was is not known.
+    """
     if segment.ended_at is None or segment.ended_at - segment.started_at >= LEAST_S:
+        return False
+    if segment.end_reason in UNSEEN:
         return False
     if call.zero_at is None:
         return not segment.missed_s

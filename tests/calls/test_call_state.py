@@ -358,3 +358,9 @@ class Anything(RuleBasedStateMachine):
 
 TestAnything = Anything.TestCase
 TestAnything.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize(("reason", "graded"), [("lost", True), ("hangup", False)])
+def test_a_part_whose_end_nobody_saw_is_graded_however_short_it_seems(reason: str, graded: bool) -> None:
+    _, effects = answered(CallEnded("c", 10.4, reason))  # type: ignore[arg-type]
+    assert any(isinstance(effect, WriteGrade) for effect in effects) is graded

@@ -32,6 +32,12 @@ def without_pauses(side: recordings.Samples, seconds: float) -> recordings.Sampl
     return np.concatenate(parts)[: int(seconds * recordings.RATE)]
 
 
+def said_again(side: recordings.Samples) -> recordings.Samples:
+    """The same words, 3 % faster."""
+    at = np.arange(0, side.size - 1, 1.03)
+    return np.interp(at, np.arange(side.size), side).astype(np.int16)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def quiet_agent(pbx: PrivateAsterisk, probe: AmiProbe) -> AsyncIterator[str]:
     """The only agent of queue retention, who says nothing: what is read is the customer's alone."""
@@ -63,7 +69,9 @@ async def test_one_alert_per_episode(
     bright = without_pauses(other.customer, 10)
     # The tap is there a moment after the call: nothing of the speech is to be missed.
     lead, rest = (np.zeros(recordings.RATE * seconds, np.int16) for seconds in (2, 60))
-    course = np.concatenate([lead, bright, plain, bright, plain, rest])  # (n,)
+    # Nobody says the same twice to the sample: what does is a machine, and not read.
+    again = [said_again(side) for side in (bright, plain)]
+    course = np.concatenate([lead, bright, plain, *again, rest])  # (n,)
     recordings.write_mulaw(pbx.sounds / "episodes.ulaw", course)
     (tmp_path / "policy.toml").write_text(POLICY.read_text() + RULE)
     hook = Hook(alone.url, alone.secret, (*EVENTS, "call.alert"))
