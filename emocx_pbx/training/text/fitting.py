@@ -66,14 +66,14 @@ class TextPlan:
     comments: int = 0
     """Labelled comments that a model trained further rehearses on, drawn by the seed; 0: all."""
     lesson: float = 1.3
-    """Weight of a real message to a company; that of a generated one is 0.7."""
+    """Weight of a real message to a company; that of a generated one is 0.5."""
     openings: int = 0
     """Real queries to service desks, taught as first messages that are no alarm; problems mostly neutral."""
     threads: int = 1
 
 
 #: How a trained model is trained further: real messages to companies beside comments and generated messages.
-REFINING = TextPlan(epochs=3, rate=1e-3, service=14_000, varied=0, trust=0.7, openings=3_000)
+REFINING = TextPlan(epochs=3, rate=1e-3, service=6_000, varied=0, trust=0.7, comments=13_000, openings=3_000)
 
 
 def card_of(out: Path, plan: TextPlan, seed: int) -> Card:

@@ -116,7 +116,7 @@ def refine(
     per_class = np.sqrt(counts.mean() / np.maximum(counts, 1))
     parts = (
         per_class[train.labels],
-        np.full(len(service), 0.7),
+        np.full(len(service), 0.5),
         np.full(len(lesson), plan.lesson),
         np.full(len(first), 0.8),
         np.full(len(extra), 0.5),
