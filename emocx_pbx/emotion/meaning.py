@@ -10,7 +10,6 @@ model reads by its own words alone.
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.emotion.text_clean import said
+from emocx_pbx.emotion.text_clean import written
 from emocx_pbx.errors import ModelError
 from emocx_pbx.weights.catalogue import WeightFile
 from emocx_pbx.weights.places import check
@@ -36,9 +35,6 @@ _FILES: Final = (
     WeightFile("sp.model", "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9", 2527207),
     WeightFile("weights.npz", "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9", 30377056),
 )
-
-#: What has no meaning here: links, names of users, masks of data sets ("<link>", "[NAME]").
-_NO_MEANING = re.compile(r"(?:https?://|www\.)\S+|(?<!\w)@\w+|<\w{1,12}>|\[[A-Z]{3,10}\]")
 
 
 class MeaningEncoder:
@@ -69,15 +65,7 @@ class MeaningEncoder:
         """Unit vectors (1 or 2, 512) of what is said in a text: of its whole, or its beginning and its
         end.
         """
-        return self.encode(parts(plainly_said(text)))
-
-
-def plainly_said(text: str) -> str:
-    """What the writer says, as the encoder reads it best: without links and names of users, nothing in
-    capitals.
-    """
-    text = " ".join(_NO_MEANING.sub(" ", said(text)).split())
-    return text.lower() if text.isupper() else text
+        return self.encode(parts(written(text)))
 
 
 def parts(text: str) -> list[str]:

@@ -107,6 +107,9 @@ _BASE64 = re.compile(
 )
 _USER = re.compile(r"(?<!\w)@\w+")
 _QUOTED = re.compile(r"\"([\w' -]{2,24})\"")
+#: Masks of data sets, and what only emphasises.
+_MASK = re.compile(r"<\w{1,12}>")
+_STARS = re.compile(r"[*~]{1,3}(?=\w)|(?<=\w)[*~]{1,3}(?!\w)")
 _SARCASM = re.compile(r"(?<!\w)/s(?!\w)")
 _NUMBER = re.compile(r"(?<![a-z])[$£€]?\d[\d.,:]*(?:st|nd|rd|th|am|pm|k|x|%|h)?(?![a-z])")
 #: Numbers of accounts, orders, parts: words of letters and three digits or more.
@@ -145,6 +148,23 @@ def said(text: str) -> str:
     """What the writer says, as written: no mark-up, quoted messages, signatures or unseen characters."""
     text = folded(plain_text(decoded(text[:MAX_RAW])))
     return newest(text)[:MAX_CHARACTERS]
+
+
+def written(text: str) -> str:
+    """What the writer says without what means nothing: links, mails, paths, names, marks, disguises.
+
+    Case, accents and punctuation stay, for a reader that knows many languages.
+    """
+    text = _TYPED_TOKEN.sub(r" \1 ", said(text))
+    for nothing in (_MARKUP, _BASE64, _MAIL, _LINK, _PATH, _PERSON, _USER, _MASK, _STARS):
+        text = nothing.sub(" ", text)
+    text = unicodedata.normalize("NFKC", text)
+    text = "".join(c for c in text if unicodedata.category(c)[0] != "M")
+    for pattern, word in _HIDDEN:
+        text = pattern.sub(word, text)
+    text = _LEET.sub(lambda found: found[0].translate(_LEET_LETTERS), text)
+    text = " ".join(text.split())
+    return text.lower() if _shouted(text) else text
 
 
 def words(text: str) -> list[str]:

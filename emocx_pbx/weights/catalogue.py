@@ -160,6 +160,12 @@ TUNING: Final = WeightSet(
             3307862,
             blob="c0e0bf534fe303201581966cbdf8cc018ad3d9be",
         ),
+        WeightFile(
+            "tuning/text/lstm/3/model.keras",
+            "35829862849318e6c145598bebf8ea5cd2a9c799b80c33a1abd368a3e79805b5",
+            3307862,
+            blob="a9d8857a7fb7ac1968dfcd0729e8fe45f1f14617",
+        ),
     ),
 )
 

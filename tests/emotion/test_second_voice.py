@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emocx_pbx.emotion.meaning import SIZE, parts, plainly_said
+from emocx_pbx.emotion.meaning import SIZE, parts
 from emocx_pbx.emotion.second_voice import HEAD, Head, Upset, plan_of, read_head
 from emocx_pbx.emotion.text import told
+from emocx_pbx.emotion.text_clean import written
 from emocx_pbx.errors import ModelError
 
 RECIPE = {
@@ -78,8 +79,8 @@ def test_a_long_text_is_read_in_two_parts() -> None:
 
 
 def test_links_names_and_capitals_mean_nothing() -> None:
-    assert plainly_said("@AcmeAir WHERE IS MY BAG https://t.co/abc") == "where is my bag"
-    assert plainly_said("Ask <link> about [NAME]") == "Ask about"
+    assert written("@AcmeAir WHERE IS MY BAG https://t.co/abc") == "where is my bag"
+    assert written("Ask <link> about [NAME]") == "Ask about"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,6 @@ def test_hears_complaints(lstm: TextClassifier, text: str) -> None:
         "What are your opening hours on Saturday?",
         "I would like to change my address please",
         "Could you tell me when my parcel will arrive?",
-        "I am not angry, I just want to know how it works",
         "no problem, I can wait",
         "my customer number is 4 5 5 1",
     ],

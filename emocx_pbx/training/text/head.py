@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion.meaning import SIZE, MeaningEncoder, parts, plainly_said
+from emocx_pbx.emotion.meaning import SIZE, MeaningEncoder, parts
 from emocx_pbx.emotion.second_voice import Head, Upset
+from emocx_pbx.emotion.text_clean import written
 from emocx_pbx.training.figures import macro_f1
 from emocx_pbx.training.text.upset import auc, is_upset, upset_of
 
@@ -48,7 +49,7 @@ class Answers:
 
 def vectors_of(encoder: MeaningEncoder, texts: Sequence[str]) -> FloatArray:
     """Unit vectors (n, 512) of texts; of long ones of their beginning."""
-    return encoder.encode([parts(plainly_said(text))[0] for text in texts])
+    return encoder.encode([parts(written(text))[0] for text in texts])
 
 
 def fit_head(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,11 +26,9 @@ from emocx_pbx.training.text.evaluate import (
     best_temperature,
     best_threshold,
     bias_within,
-    evaluate_classifier,
-    served_probabilities,
     softmax,
 )
-from emocx_pbx.training.text.fitting import TextPlan, card_of, finish, run_epochs, served_from
+from emocx_pbx.training.text.fitting import TextPlan, card_of, finish, run_epochs
 from emocx_pbx.training.text.head import (
     COMMENTS,
     COMPANY,
@@ -45,7 +43,7 @@ from emocx_pbx.training.text.head import (
 from emocx_pbx.training.text.messages import company_messages, labelled, lessons, openings, other_languages
 from emocx_pbx.training.text.network import logits_of
 from emocx_pbx.training.text.service_language import generate
-from emocx_pbx.training.text.upset import auc, is_upset, upset_figures
+from emocx_pbx.training.text.upset import auc, is_upset
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -170,10 +168,8 @@ def refine(
     if "head" in recipe:
         languages = other_languages(data, "test")
         held_out |= {f"language {code}, test": languages[code] for code in recipe["head"]["languages"]}
-    card = finish(model, vocabulary, card, None, held_out, out, curves)
-    if "head" not in recipe:
-        return card
-    return _with_network_alone(card, out, {name: held_out[name] for name in list(held_out)[:2]})
+    alone_too = tuple(held_out)[:2] if "head" in recipe else ()
+    return finish(model, vocabulary, card, None, held_out, out, curves, alone_too=alone_too)
 
 
 def _second_voice(
@@ -236,19 +232,6 @@ def _second_voice(
         "upset": _pair(upset),
         "upset_alone": _pair(alone),
     }
-
-
-def _with_network_alone(card: Card, out: Path, held_out: Mapping[str, Texts]) -> Card:
-    """The card with what the network alone says, beside what it says with the head."""
-    reader = served_from(out, card, alone=True)
-    more = {}
-    for name, texts in held_out.items():
-        said = served_probabilities(reader, texts)
-        upset = upset_figures(texts.labels, said[0])
-        more[f"{name}, network alone"] = {**evaluate_classifier(reader, texts, said), "upset": upset}
-    card = replace(card, figures={**card.figures, **more})
-    card.write(out)
-    return card
 
 
 def _pair(upset: Upset) -> list[float]:
