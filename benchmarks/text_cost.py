@@ -1,4 +1,4 @@
-"""What one query costs: the text model, and speech-to-text of a recorded question.
+"""What one query costs: the text model as served, its network alone, and a spoken question transcribed.
 
     python benchmarks/text_cost.py [--speech FILE] [--json]
 
@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.emotion.text import load_text
+from emocx_pbx.emotion.text import load_reader, load_text
 from emocx_pbx.emotion.transcribe import load_transcriber
 
 TEXTS = {
@@ -42,10 +42,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     started = time.perf_counter()
-    classifier = load_text(Registry(), "lstm")
+    reader, network = load_reader(Registry(), "lstm"), load_text(Registry(), "lstm")
     result = {"load_ms": round(1000 * (time.perf_counter() - started), 1)}
     for name, text in TEXTS.items():
-        result[f"text, {name}, ms"] = median_ms(lambda text=text: classifier.classify(text), 200)  # type: ignore[misc]
+        result[f"text, {name}, ms"] = median_ms(partial(reader.read, text), 200)
+        result[f"network alone, {name}, ms"] = median_ms(partial(network.classify, text), 200)
     transcriber = load_transcriber("auto")
     if transcriber is not None:
         import soundfile
