@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -326,10 +327,13 @@ def test_a_transfer_knows_the_agent_by_the_name_that_his_queue_gives_him():
     ]
 
 
-def calls_from(*numbers, endpoint="PJSIP/kitchen"):
+def calls_from(*numbers, endpoint="PJSIP/kitchen", telephone_first=False):
     """Callers with these numbers by an endpoint that answered a queue call behind a Local member."""
     local, far = {"Channel": "Local/house@x-1;1", "Uniqueid": "1.7"}, {"Channel": "Local/house@x-1;2"}
     phone = {"Channel": f"{endpoint}-00000008", "Uniqueid": "1.8"}
+    behind = [enter({**far, "Uniqueid": "1.9"}, "b2"), enter(phone, "b2")]
+    if telephone_first:
+        behind.reverse()
     served = [
         {"Event": "Newchannel", **phone},
         join(),
@@ -337,8 +341,7 @@ def calls_from(*numbers, endpoint="PJSIP/kitchen"):
          "DestUniqueid": "1.7"},
         enter(local),
         enter(CUSTOMER),
-        enter({**far, "Uniqueid": "1.9"}, "b2"),
-        enter(phone, "b2"),
+        *behind,
     ]  # fmt: skip
     second = [
         {**join("vip"), "Channel": f"{endpoint}-{n:08x}", "Uniqueid": f"2.{n}", "CallerIDNum": number}
@@ -353,8 +356,9 @@ def doubted(changes):
     return [c.call_id for c in changes if isinstance(c, NotACustomer)]
 
 
-def test_a_second_line_of_a_telephone_that_no_queue_names_is_told_and_not_heard():
-    changes = calls_from("203", "203")
+@pytest.mark.parametrize("telephone_first", [False, True])
+def test_a_second_line_of_a_telephone_that_no_queue_names_is_told_and_not_heard(telephone_first):
+    changes = calls_from("203", "203", telephone_first=telephone_first)
     assert [c.call_id for c in changes if isinstance(c, CallStarted)] == ["1.1", "2.0", "2.1"]
     assert doubted(changes) == ["2.0", "2.1"]
 

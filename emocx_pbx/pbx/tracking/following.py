@@ -27,7 +27,6 @@ from emocx_pbx.pbx.tracking.callbacks import dialled, outcome_of
 from emocx_pbx.pbx.tracking.callers import Callers
 from emocx_pbx.pbx.tracking.changes import (
     AgentConnected,
-    AgentJoined,
     CallbackDialled,
     CallChange,
     CallEnded,
@@ -205,12 +204,14 @@ class Following:
         changes = call.settle(
             self._bridges, self.names, at, why, self._callers.announced, self._picked, missed_s
         )
-        if any(isinstance(change, AgentJoined) for change in changes):
-            self._answered(call)
+        self._answered(call)
         return [*self._endings.settled(call, changes), *changes]
 
     def _answered(self, call: TrackedCall) -> None:
-        """Where agents of this call are is an agent's telephone, whatever the queues say of it."""
+        """Where agents of this call are is an agent's telephone, whatever the queues say of it.
+
+        Behind a Local member the telephone may come to light only after the part began.
+        """
         for leg in call.open:
             for channel in call.real(leg):
                 self.names.answered(self._callers.channels.get(channel, ("", ""))[0])
