@@ -14,6 +14,7 @@ from emocx_pbx.emotion.text import load_reader, load_text
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.text import teacher as text_teacher
 from emocx_pbx.training.text.evaluate import evaluate_protocol, evaluate_text
+from emocx_pbx.training.text.fitting import use_threads
 from emocx_pbx.training.text.service_language import generate
 from emocx_pbx.training.text.train import TextPlan, train_text
 
@@ -36,6 +37,13 @@ def write(path: Path, count: int, seed: int) -> Path:
         for message in generate(count, seed):
             rows.writerow([message.text, str(LABELS[max(range(4), key=message.label.__getitem__)])])
     return path
+
+
+def test_threads_that_are_settled_stay() -> None:
+    tf = pytest.importorskip("tensorflow")
+    tf.constant(1.0) + 1.0  # from here on TensorFlow refuses another number
+    for count in (1, 2):
+        use_threads(count)
 
 
 @pytest.fixture(scope="module")

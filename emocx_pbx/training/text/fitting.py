@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -74,6 +75,14 @@ class TextPlan:
 
 #: How a trained model is trained further: real messages to companies beside comments and generated messages.
 REFINING = TextPlan(epochs=3, rate=1e-3, service=6_000, varied=0, trust=0.7, comments=13_000, openings=3_000)
+
+
+def use_threads(count: int) -> None:
+    """Have TensorFlow compute with so many threads; where it has run before they are settled, and stay."""
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(count)
 
 
 def card_of(out: Path, plan: TextPlan, seed: int) -> Card:

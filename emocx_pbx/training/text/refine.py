@@ -28,7 +28,7 @@ from emocx_pbx.training.text.evaluate import (
     bias_within,
     softmax,
 )
-from emocx_pbx.training.text.fitting import TextPlan, card_of, finish, run_epochs
+from emocx_pbx.training.text.fitting import TextPlan, card_of, finish, run_epochs, use_threads
 from emocx_pbx.training.text.head import (
     COMMENTS,
     COMPANY,
@@ -72,9 +72,8 @@ def refine(
     Where the sentence encoder is installed a head is taught by the same texts. Raises InputError.
     """
     import keras
-    import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(plan.threads)
+    use_threads(plan.threads)
     keras.utils.set_random_seed(seed)
     vocabulary = read_vocabulary(base.path, base.card.recipe)
     plan = replace(plan, length=int(base.card.recipe["length"]), windows=int(base.card.recipe["windows"]))

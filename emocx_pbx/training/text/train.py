@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,15 @@ from emocx_pbx.training.text.data import Texts
 from emocx_pbx.training.text.evaluate import (
     softmax,
 )
-from emocx_pbx.training.text.fitting import REFINING, Report, TextPlan, card_of, finish, run_epochs
+from emocx_pbx.training.text.fitting import (
+    REFINING,
+    Report,
+    TextPlan,
+    card_of,
+    finish,
+    run_epochs,
+    use_threads,
+)
 from emocx_pbx.training.text.refine import refine
 from emocx_pbx.training.text.service_language import generate
 from emocx_pbx.training.text.site import fine_tune
@@ -138,13 +145,10 @@ def fit(
 ) -> tuple[Any, list[list[float]]]:
     """A fitted network, and its curves (see run_epochs)."""
     import keras
-    import tensorflow as tf
 
     from emocx_pbx.training.text.network import build_network
 
-    with contextlib.suppress(RuntimeError):
-        # Refused once TensorFlow has run in this process; its threads are settled then.
-        tf.config.threading.set_intra_op_parallelism_threads(plan.threads)
+    use_threads(plan.threads)
     keras.utils.set_random_seed(seed)
     model = build_network(vectors, plan.units, plan.dropout)
     return model, run_epochs(model, train, weights, vocabulary, plan, seed, dev, say)
