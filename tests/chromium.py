@@ -60,5 +60,5 @@ async def assert_accessible(page: Page, where: str) -> None:
         for v in found
         if v["impact"] in ("serious", "critical")
     ]
-    assert serious == [], where
+    assert serious == [], f"{where}: {serious}"
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{where}: sideways"
