@@ -107,10 +107,13 @@ def test_who_works_or_waits_for_a_core_gets_on() -> None:
     with ours, theirs, subprocess.Popen(["cat"], stdin=theirs, stdout=theirs) as cat:
         ours.send(b"?")
         assert ours.recv(1) == b"?"
-        os.kill(cat.pid, signal.SIGSTOP)
-        stopped = Progress(cat.pid)
-        stopped.moved()
-        assert not stopped.moved()
-        cat.kill()
+        try:
+            os.kill(cat.pid, signal.SIGSTOP)
+            os.waitpid(cat.pid, os.WUNTRACED)  # it may be on a core for a moment more
+            stopped = Progress(cat.pid)
+            stopped.moved()
+            assert not stopped.moved()
+        finally:
+            cat.kill()
     assert standing(cat.pid).state == ""
     assert not stopped.moved()
