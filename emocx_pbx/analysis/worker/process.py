@@ -18,6 +18,8 @@ from typing import Final
 
 import msgspec
 
+from emocx_pbx.analysis.worker.memory import keep_freed
+
 #: The numeric libraries read these when they are loaded, and nothing else tells them: one worker, one
 #: core. That is why this module imports none of them at its top.
 ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -32,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     _open_many()
     for name in ONE_THREAD:
         os.putenv(name, "1")
+    keep_freed()
     text = sys.stdin.buffer.read() if options.config == "-" else options.config.encode()
     return asyncio.run(_main(options.fd, text))
 
