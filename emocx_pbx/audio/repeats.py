@@ -24,6 +24,7 @@ Flags = npt.NDArray[np.bool_]
 #: Samples behind each frame's bits: 140 ms, so that where a frame begins within a word hardly matters.
 _SIZE: Final = 7 * FRAME
 _BEFORE: Final = _SIZE // FRAME - 1
+#: The next length that transforms fast.
 _TRANSFORM: Final = 2048
 _WINDOW: Final = hann(_SIZE).astype(np.float32)
 _BANDS: Final = 33
@@ -98,8 +99,9 @@ class Repeats:
     def _bits_of(self, samples: Int16Array) -> tuple[Bits, Flags]:
         self._tail = samples[len(samples) - _BEFORE * FRAME :].copy()
         cut = np.lib.stride_tricks.sliding_window_view(samples, _SIZE)[::FRAME]  # (n, _SIZE)
-        power = np.abs(scipy.fft.rfft(cut * _WINDOW, _TRANSFORM, axis=1)) ** 2
-        bands = np.add.reduceat(power[:, : _EDGES[-1]], _EDGES[:-1], axis=1)  # (n, _BANDS)
+        spectrum = scipy.fft.rfft(cut * _WINDOW, _TRANSFORM, axis=1)[:, _EDGES[0] : _EDGES[-1]]
+        power = spectrum.real**2 + spectrum.imag**2
+        bands = np.add.reduceat(power, _EDGES[:-1] - _EDGES[0], axis=1)  # (n, _BANDS)
         steps = np.diff(bands, axis=1)  # (n, 32)
         grown = np.diff(np.concatenate([self._energies, steps]), axis=0) > 0
         self._energies = steps[-1:]
