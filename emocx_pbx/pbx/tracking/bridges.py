@@ -88,7 +88,14 @@ class Bridges:
 
     def linked(self, bridge: str) -> set[str]:
         """Uniqueids of all channels that a change in this bridge may concern."""
-        found: set[str] = set()
+        return set(self._linked(bridge))
+
+    def linked_names(self, bridge: str) -> list[str]:
+        """Names of the same."""
+        return list(self._linked(bridge).values())
+
+    def _linked(self, bridge: str) -> dict[str, str]:
+        found: dict[str, str] = {}
         seen: set[str] = set()
         waiting = [bridge]
         while waiting:
@@ -97,7 +104,7 @@ class Bridges:
                 continue
             seen.add(one)
             for uniqueid, channel in self._members.get(one, {}).items():
-                found.add(uniqueid)
+                found[uniqueid] = channel
                 if (far := self.beyond(channel)) is not None:
                     waiting.append(self._where[far])
         return found

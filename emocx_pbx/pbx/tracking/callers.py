@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from emocx_pbx.pbx.tracking.bridges import Bridges, is_nobody
+from emocx_pbx.pbx.tracking.bridges import Bridges, is_nobody, other_half
+from emocx_pbx.pbx.tracking.index import CallIndex
 from emocx_pbx.pbx.tracking.names import AgentNames
 from emocx_pbx.pbx.tracking.tracked import Consult, Leg, TrackedCall
 
@@ -27,20 +28,93 @@ class Callers:
     """Colleagues connected to such a channel, by their leg."""
     channels: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Name and caller's number of every channel, by Uniqueid."""
+    _numbers: dict[str, int] = field(default_factory=dict)
+    """Of calls, in the order in which they came."""
+    _newest: int = 0
+    _spoken_for: CallIndex = field(default_factory=CallIndex)
+    """By the channels in `customers`, and those that the customer was in."""
+    _agents: CallIndex = field(default_factory=CallIndex)
+    """By their agents' legs, and by the channels behind these."""
+    _locals: CallIndex = field(default_factory=CallIndex)
+    """By the name of the Local channel that the customer is in."""
+    _linkedids: CallIndex = field(default_factory=CallIndex)
+    _moving: CallIndex = field(default_factory=CallIndex)
+    """By the Local channel that is being optimised away."""
+    _unseen: set[str] = field(default_factory=set)
+    """Calls that are yet to be asked for who is behind them."""
+    _known: int = 0
+    """Telephones and numbers of agents when all calls were asked last."""
 
     def add(self, call: TrackedCall) -> None:
         """Know a call."""
         self.calls[call.call_id] = call
-        self.customers[call.uniqueid] = call.call_id
+        self._newest += 1
+        self._numbers.setdefault(call.call_id, self._newest)
+        self.speaks_for(call.uniqueid, call)
+        self.is_in(call)
+        self.served(call)
 
     def remove(self, call_id: str) -> None:
         """The call is over."""
         self.calls.pop(call_id, None)
-        self.customers = {u: known for u, known in self.customers.items() if known != call_id}
+        self._numbers.pop(call_id, None)
+        self._unseen.discard(call_id)
+        for uniqueid in self._spoken_for.keys_of(call_id):
+            if self.customers.get(uniqueid) == call_id:
+                del self.customers[uniqueid]
+        for index in (self._spoken_for, self._agents, self._locals, self._linkedids, self._moving):
+            index.remove(call_id)
 
     def speaks_for(self, uniqueid: str, call: TrackedCall) -> None:
         """A channel stands for the call's customer."""
         self.customers[uniqueid] = call.call_id
+        self._spoken_for.add(uniqueid, call.call_id)
+
+    def is_in(self, call: TrackedCall) -> None:
+        """The customer is in the channel that the call names, and of its Linkedid."""
+        self._linkedids.add(call.linkedid, call.call_id)
+        if other_half(call.channel):
+            self._locals.add(call.channel, call.call_id)
+            self._unseen.add(call.call_id)
+
+    def served(self, call: TrackedCall) -> None:
+        """Know the call by its agents' channels, where there are new ones."""
+        met = len(call.legs) + len(call.stands_for)
+        if met != call.met and self.calls.get(call.call_id) is call:
+            call.met = met
+            for channel in (*call.legs, *call.stands_for):
+                self._agents.add(channel, call.call_id)
+
+    # Calls that an event may be about, in the order in which they came: to be looked at closer.
+
+    def served_at(self, *channels: str) -> list[TrackedCall]:
+        """Calls that have or had an agent at one of these."""
+        return self._in_order(self._agents.find(channels))
+
+    def spoken_for_at(self, *channels: str) -> list[TrackedCall]:
+        """Calls whose customer is in one of these."""
+        found = self._in_order(self._spoken_for.find(channels))
+        return [call for call in found if call.uniqueid in channels]
+
+    def moving_by(self, local: str) -> list[TrackedCall]:
+        """Calls of which this Local channel is being optimised away."""
+        return [call for call in self._in_order(self._moving.find([local])) if call.moving == local]
+
+    def perhaps_agents(self, bridge: str) -> list[TrackedCall]:
+        """Calls behind whose Local channel an agent may have come to light as somebody joined this bridge.
+
+        Those in conversation with it; those never asked for; and all as soon as more agents are known.
+        """
+        if self._known != self.names.known:
+            self._known, self._unseen = self.names.known, set()
+            return self._in_order(set(self.calls))
+        halves = [half for name in self.bridges.linked_names(bridge) if (half := other_half(name))]
+        unseen, self._unseen = self._unseen, set()
+        return self._in_order(self._locals.find(halves) | unseen)
+
+    def _in_order(self, call_ids: Iterable[str]) -> list[TrackedCall]:
+        known = [call_id for call_id in call_ids if call_id in self.calls]
+        return [self.calls[call_id] for call_id in sorted(known, key=self._numbers.__getitem__)]
 
     def of(self, event: Event) -> TrackedCall | None:
         """The call of the event's channel."""
@@ -54,7 +128,7 @@ class Callers:
         far = self.bridges.beyond(channel)
         for party in self.bridges.heard_by(far) if far else []:
             if call_id := self.customers.get(party.local or party.uniqueid):
-                self.customers[uniqueid] = call_id
+                self.speaks_for(uniqueid, self.calls[call_id])
                 return self.calls[call_id]
         return None
 
@@ -103,7 +177,10 @@ class Callers:
         if not linkedid or linkedid == event.get("Uniqueid"):
             return None
         known = self.calls.get(linkedid) or self.of({"Uniqueid": linkedid})
-        return known or next((c for c in self.calls.values() if c.linkedid == linkedid), None)
+        if known:
+            return known
+        found = self._in_order(self._linkedids.find([linkedid]))
+        return next((call for call in found if call.linkedid == linkedid), None)
 
     def unknown(self, channels: Iterable[Event]) -> list[Event]:
         """Those in Queue() whom no call knows to be in one, the first of their Linkedid first.
@@ -134,15 +211,17 @@ class Callers:
         for half in ("LocalOne", "LocalTwo"):
             uniqueid, channel = event.get(f"{half}Uniqueid", ""), event.get(f"{half}Channel", "")
             far = self.bridges.beyond(channel)
-            for call in self.calls.values():
+            # Anywhere in the conversation, not only next to the customer.
+            for call in self.spoken_for_at(uniqueid, *self.bridges.linked_to(uniqueid)):
                 if uniqueid == call.uniqueid and far and (behind := self.bridges.heard_by(far)):
-                    call.moving = event.get("LocalOneUniqueid")
                     call.uniqueid, call.channel = behind[0].uniqueid, behind[0].channel
                     self.speaks_for(call.uniqueid, call)
+                    self.is_in(call)
                     moved.append(call)
-                elif uniqueid in self.bridges.linked_to(call.uniqueid):
-                    # Anywhere in the conversation, not only next to the customer.
-                    call.moving = event.get("LocalOneUniqueid")
+                elif uniqueid not in self.bridges.linked_to(call.uniqueid):
+                    continue
+                call.moving = event.get("LocalOneUniqueid")
+                self._moving.add(call.moving, call.call_id)
         return moved
 
     def exists(self, event: Event) -> None:
@@ -160,6 +239,7 @@ class Callers:
 
     def restart(self, channels: Iterable[Event]) -> None:
         """Know no other channels than these."""
+        self._known = -1  # who is with whom may be new everywhere
         self.channels.clear()
         for channel in channels:
             self.exists(channel)

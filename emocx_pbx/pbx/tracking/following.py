@@ -90,6 +90,7 @@ class Following:
         if call.internal:
             return []
         call.linkedid = event.get("Linkedid", "")
+        self._callers.is_in(call)
         return [*self._goes_on(call, event), *self._enters(call, queue, position, event, at)]
 
     def _enters(
@@ -100,6 +101,7 @@ class Following:
             if call.callback:
                 changes.append(CallbackDialled(call.call_id, "answered"))
             call.channel = call.channel or event.get("Channel", "")
+            self._callers.is_in(call)
             changes.append(CallStarted(call.call_id, at, call.channel, queue, call.caller))
             if not call.callback and self._callers.may_be_agents(call):
                 changes += self._doubt(call)
@@ -157,7 +159,7 @@ class Following:
             call.place = event.get("Context", ""), event.get("Exten", "")
         if event.get("BridgeTechnology") != HOLDING:
             self._bridges.enter(bridge, uniqueid, channel)
-        changes += [*self._adopted(at), *self._agents_behind()]
+        changes += [*self._adopted(at), *self._agents_behind(bridge)]
         for call in self._callers.concerned(bridge):
             changes += self._settle(call, at)
         return [*changes, *self._gone(uniqueid, at)]
@@ -171,10 +173,10 @@ class Following:
             changes += self._settle(call, at, self._endings.of_part(call, event))
         return changes
 
-    def _agents_behind(self) -> list[CallChange]:
+    def _agents_behind(self, bridge: str) -> list[CallChange]:
         """Who is at the other end of a Local channel may show only after it joined a queue."""
         changes: list[CallChange] = []
-        for call in self.calls.values():
+        for call in self._callers.perhaps_agents(bridge):
             first = not call.parted_at and not call.callback and call.queue is not None
             if first and not call.doubtful and self._callers.agent_behind(call.channel):
                 changes += self._doubt(call)
@@ -204,6 +206,7 @@ class Following:
         changes = call.settle(
             self._bridges, self.names, at, why, self._callers.announced, self._picked, missed_s
         )
+        self._callers.served(call)
         self._answered(call)
         return [*self._endings.settled(call, changes), *changes]
 
@@ -223,16 +226,16 @@ class Following:
     def _gone(self, uniqueid: str, at: float) -> list[CallChange]:
         """A channel that was between bridges is no longer: whoever is with the customer may take over."""
         changes: list[CallChange] = []
-        for call in list(self.calls.values()):
-            # Hardly any call has such a channel, and this is asked of all at each event.
-            if call.left and call.left.pop(call.stands_for.get(uniqueid, uniqueid), None) is not None:
+        for call in self._callers.served_at(uniqueid):
+            if call.left.pop(call.stands_for.get(uniqueid, uniqueid), None) is not None:
                 changes += self._settle(call, at)
         return changes
 
     # Transfers.
 
     def _blind_transfer(self, event: Event, at: float) -> list[CallChange]:
-        self._endings.blind(self.calls.values(), event)
+        calls = self._callers.served_at(event.get("TransfererUniqueid", ""))
+        self._endings.blind(calls, event)
         return []
 
     def _attended_transfer(self, event: Event, at: float) -> list[CallChange]:
@@ -240,12 +243,13 @@ class Following:
             return []
         transferers = {event.get(f"{one}TransfererUniqueid", "") for one in ("Orig", "Second")}
         changes: list[CallChange] = []
-        served = [c for c in self.calls.values() if any(c.real(leg) & transferers for leg in c.legs)]
+        met = self._callers.served_at(*transferers)
+        served = [c for c in met if any(c.real(leg) & transferers for leg in c.legs)]
         for call in served:
             changes += self._endings.transferred(call, transferers)
-        for call in list(self.calls.values()):
+        for call in self._callers.spoken_for_at(*transferers):
             # An agent's second line, from a telephone that no queue told us of, was no customer.
-            if call.uniqueid in transferers and any(other is not call for other in served):
+            if any(other is not call for other in served):
                 self._callers.announced.update(call.legs)
                 call.internal = True
                 changes += [NotACustomer(call.call_id), *self._settle(call, at, Ending("attended_transfer"))]
@@ -268,10 +272,9 @@ class Following:
 
     def _optimised(self, event: Event, at: float) -> list[CallChange]:
         changes: list[CallChange] = []
-        for call in self.calls.values():
-            if call.moving == event.get("LocalOneUniqueid", ""):
-                call.moving = None
-                changes += self._settle(call, at)
+        for call in self._callers.moving_by(event.get("LocalOneUniqueid", "")):
+            call.moving = None
+            changes += self._settle(call, at)
         return changes
 
     # The rest.
@@ -283,7 +286,7 @@ class Following:
         if name.startswith("Music"):
             call = self._callers.of(event)
             return [HoldChanged(call.call_id, at, on_hold)] if call and call.open else []
-        for call in self.calls.values():
+        for call in self._callers.served_at(uniqueid):
             if call.stands_for.get(uniqueid, uniqueid) in call.open:
                 return [HoldChanged(call.call_id, at, on_hold)]
         return []
@@ -310,9 +313,9 @@ class Following:
     def _hangup(self, event: Event, at: float) -> list[CallChange]:
         uniqueid = event.get("Uniqueid", "")
         changes = [*self._optimised({"LocalOneUniqueid": uniqueid}, at), *self._gone(uniqueid, at)]
-        for call in list(self.calls.values()):
+        for call in self._callers.served_at(uniqueid):
             changes += self._endings.hung_up(call, uniqueid)
-        for call in [call for call in self.calls.values() if call.uniqueid == uniqueid]:
+        for call in self._callers.spoken_for_at(uniqueid):
             if call.callback and call.queue is None:
                 changes.append(outcome_of(call.call_id, call.dialled, event))
             changes += self._endings.given_up(call, event, at)

@@ -79,6 +79,11 @@ class AgentNames:
         self._trunks: set[str] = set()
         """Endpoints by which calls of several subscribers came."""
 
+    @property
+    def known(self) -> int:
+        """How many telephones and numbers of agents are known; they are never forgotten."""
+        return len(self._telephones) + len(self._numbers)
+
     def of_member(self, member: str, interface: str) -> str:
         """The agent that a queue's member is."""
         if self._pattern:

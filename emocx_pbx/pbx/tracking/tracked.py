@@ -129,6 +129,8 @@ class TrackedCall:
     """When the last agent left."""
     moving: str | None = None
     """The Local channel that is just being optimised away: who is where is not settled."""
+    met: int = 0
+    """By how many agents' channels the call can be found (callers.py)."""
 
     def __post_init__(self) -> None:
         self.uniqueid = self.uniqueid or self.call_id
