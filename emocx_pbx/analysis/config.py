@@ -16,3 +16,5 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     index: int = 0
     """Which worker of the pool this is."""
     log: LogSettings = LogSettings()
+    standby: bool = False
+    """Load the models and wait for TakePlace."""

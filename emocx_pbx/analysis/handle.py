@@ -19,6 +19,8 @@ from emocx_pbx.analysis.messages import (
     ModelsLoaded,
     Ready,
     Shutdown,
+    StandsBy,
+    TakePlace,
     TapEnded,
     ToController,
     ToWorker,
@@ -58,6 +60,8 @@ class WorkerHandle:
         self.ready: Ready | None = None
         """Its latest Ready; None before."""
         self.became_ready = asyncio.Event()
+        self.stands_by = asyncio.Event()
+        """It is a spare, and its models are warm."""
         self.uuids: set[str] = set()
         """Taps and questions announced to it and not over."""
         self.heard_at = 0.0
@@ -101,6 +105,19 @@ class WorkerHandle:
         if isinstance(message, AnnounceTap | AnnounceListen):
             self.uuids.add(message.uuid)
 
+    def take_place(self, index: int) -> None:
+        """Let a spare that stands by be the worker of this index; Ready follows.
+
+        Raises:
+            PeerUnavailable: it is dead, or does not read.
+        """
+        link = self._child.link
+        if link is None or self._stopping:
+            raise PeerUnavailable("the spare worker is gone")
+        link.send(TakePlace(index))
+        self.index = index
+        self.config = msgspec.structs.replace(self.config, index=index, standby=False)
+
     async def run(self, command: tuple[str, ...] = ()) -> None:
         """Start the process and take its messages until it is gone; it never outlives this call.
 
@@ -140,7 +157,7 @@ class WorkerHandle:
 
     async def _receive(self, link: Link[ToController]) -> None:
         while True:
-            patience = SILENT_S if self.ready else START_S
+            patience = SILENT_S if self.ready or self.stands_by.is_set() else START_S
             try:
                 message = await link.receive_within(patience, self._gets_on)
             except TimeoutError:
@@ -161,6 +178,10 @@ class WorkerHandle:
             self.heard_at = asyncio.get_running_loop().time()
             if self._progress is not None and isinstance(message, WorkerStats):
                 self._progress.moved()
+            if isinstance(message, StandsBy):
+                self.stands_by.set()
+            if self.config.standby:
+                continue  # nobody needs to know more of a spare
             if isinstance(message, Ready):
                 self.ready = message
                 self.became_ready.set()

@@ -137,6 +137,12 @@ class Shutdown(Message, frozen=True):
     """End all sessions in an orderly way, flush their last readings, exit."""
 
 
+class TakePlace(Message, frozen=True):
+    """To a spare that stands by: be the worker of this index, and open its port; answered by Ready."""
+
+    index: int
+
+
 # Worker to controller.
 
 
@@ -154,6 +160,10 @@ class Ready(Message, frozen=True):
     transcriber: str | None
     problems: list[str] = msgspec.field(default_factory=list)
     """One line for each model that can't be loaded."""
+
+
+class StandsBy(Message, frozen=True):
+    """A spare's models are warm; it waits for TakePlace."""
 
 
 class NoPort(Message, frozen=True):
@@ -279,9 +289,12 @@ class WorkerStats(Message, frozen=True):
     """Whether new calls are followed by voice activity alone."""
 
 
-ToWorker = AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | LogAs | Shutdown
+ToWorker = (
+    AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | LogAs | TakePlace | Shutdown
+)
 ToController = (
     Ready
+    | StandsBy
     | NoPort
     | TapStarted
     | ReadingMade

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -22,6 +22,7 @@ from emocx_pbx.analysis.messages import (
     TextResult,
     ToController,
 )
+from emocx_pbx.analysis.spare import AFTER_S, Spare
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
@@ -56,6 +57,7 @@ class WorkerPool:
         topics: Mapping[str, Sequence[str]] | None = None,
         log_settings: LogSettings | None = None,
         command: tuple[str, ...] = (),
+        spare_after_s: float = AFTER_S,
     ) -> None:
         """Prepare; `start` starts.
 
@@ -66,6 +68,7 @@ class WorkerPool:
             topics: example sentences by topic name.
             log_settings: how workers log, on our stderr.
             command: program and arguments in place of `python -m emocx_pbx.analysis.worker.process`.
+            spare_after_s: how long all workers are ready before a spare is started.
         """
         self._config = WorkerConfig(
             settings=settings,
@@ -77,8 +80,10 @@ class WorkerPool:
         self._keepers: list[asyncio.Task[None]] = []
         self._answers: dict[str, tuple[asyncio.Future[Answer], WorkerHandle]] = {}
         self._numbers = itertools.count(1)
-        self._some_ready = asyncio.Event()
+        self._some_ready, self._all_ready = asyncio.Event(), asyncio.Event()
         self._stopping = False
+        self.spare = Spare(self._new_spare, command, spare_after_s)
+        self._sparing: asyncio.Task[None] | None = None
 
     @property
     def workers(self) -> list[WorkerHandle]:
@@ -109,6 +114,8 @@ class WorkerPool:
         self._keepers = [
             loop.create_task(self._keep(index), name=f"worker {index}") for index in range(len(self._workers))
         ]
+        if self._config.settings.spare_worker:
+            self._sparing = loop.create_task(self.spare.keep(self._all_ready), name="spare worker")
         try:
             async with asyncio.timeout(wait_s):
                 await self._some_ready.wait()
@@ -119,6 +126,9 @@ class WorkerPool:
     async def stop(self) -> None:
         """End all workers in order: their last readings still come. Bounded; then they are killed."""
         self._stopping = True
+        if self._sparing is not None:
+            self._sparing.cancel()
+            await asyncio.wait([self._sparing])
         for worker, keeper in zip(self._workers, self._keepers, strict=False):
             if worker is None or not worker.shut_down():
                 keeper.cancel()
@@ -167,6 +177,7 @@ class WorkerPool:
         learned = None if topics is None else {name: tuple(said) for name, said in topics.items()}
         if learned is not None:
             self._config = msgspec.structs.replace(self._config, topics=learned)
+        self.spare.renew()
         answers = []
         for worker in self.workers:
             asked = LoadModels(f"m{next(self._numbers)}", learned)
@@ -184,6 +195,7 @@ class WorkerPool:
     def log_as(self, settings: LogSettings) -> None:
         """Let all workers, also those to come, log by other settings."""
         self._config = msgspec.structs.replace(self._config, log=settings)
+        self.spare.renew()
         for worker in self.workers:
             with suppress(PeerUnavailable):  # its successor is started with them
                 worker.send(LogAs(settings))
@@ -208,11 +220,11 @@ class WorkerPool:
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE_S
         while not self._stopping:
-            worker = WorkerHandle(msgspec.structs.replace(self._config, index=index), self._take)
+            worker, run = self._next(index)
             self._workers[index] = worker
             born = loop.time()
             try:
-                await worker.run(self._command)
+                await run
             except OSError as error:
                 log.error("worker can't be started", key="worker.no_start", worker=index, why=str(error))
             except Exception:
@@ -220,14 +232,28 @@ class WorkerPool:
                 log.exception("worker lost by our own fault", key="worker.fault", worker=index)
             finally:
                 self._workers[index] = None
+                self._all_ready.clear()
                 self._lost(worker)
             if self._stopping:
                 return
             if loop.time() - born >= HEALTHY_S:
                 pause = FIRST_PAUSE_S
-            log.error("analysis worker died, starting another", key="worker.died", worker=index, in_s=pause)
-            await asyncio.sleep(pause)
+            in_s = 0.0 if self.spare.warm else pause
+            log.error("analysis worker died, starting another", key="worker.died", worker=index, in_s=in_s)
+            await asyncio.sleep(in_s)
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _next(self, index: int) -> tuple[WorkerHandle, Awaitable[None]]:
+        """The worker to be of this index, and its run: the spare if there is one, else a new one."""
+        if (spare := self.spare.take(index)) is not None:
+            log.info("the spare takes its place", key="spare.taken", worker=index)
+            return spare
+        worker = WorkerHandle(msgspec.structs.replace(self._config, index=index), self._take)
+        return worker, worker.run(self._command)
+
+    def _new_spare(self) -> WorkerHandle:
+        config = msgspec.structs.replace(self._config, index=len(self._workers), standby=True)
+        return WorkerHandle(config, self._take)
 
     def _take(self, message: ToController) -> None:
         """A worker's message: answers to whoever asked, the rest to the service."""
@@ -238,6 +264,8 @@ class WorkerPool:
             return
         if isinstance(message, Ready):
             self._some_ready.set()
+            if len(self.workers) == len(self._workers):
+                self._all_ready.set()
         self._tell(message)
 
     def _lost(self, worker: WorkerHandle) -> None:

@@ -46,7 +46,7 @@ async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
     # Before the check listens itself, where the service does not.
     ports = [finding async for finding in port_findings(settings)]
     if not any("by the running service" in finding.what for finding in ports):
-        ports.append(memory_finding(settings.analysis.workers, _meminfo()))
+        ports.append(memory_finding(settings.analysis.workers + settings.analysis.spare_worker, _meminfo()))
     database = await asyncio.to_thread(database_finding, settings.store_path())
     audit = await asyncio.to_thread(audit_finding, settings.store_path())
     stored = [finding for finding in (database, audit) if finding]

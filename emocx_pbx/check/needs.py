@@ -131,7 +131,7 @@ def memory_finding(workers: int, meminfo: str) -> Finding:
     """Whether the workers' models fit into what is free.
 
     Args:
-        workers: analysis.workers.
+        workers: analysis.workers, and one more with a spare.
         meminfo: the text of /proc/meminfo.
     """
     available = {
@@ -145,4 +145,9 @@ def memory_finding(workers: int, meminfo: str) -> Finding:
     text = f"{available / 1e9:.1f} GB available, {workers} workers take about {wanted / 1e9:.1f}"
     if available >= wanted:
         return Finding("ok", "memory", text)
-    return Finding("warn", "memory", text, "lower analysis.workers, or give the machine more memory")
+    return Finding(
+        "warn",
+        "memory",
+        text,
+        "lower analysis.workers, set analysis.spare_worker = false, or give the machine more memory",
+    )

@@ -101,6 +101,9 @@ class AnalysisSettings(_Section, frozen=True):
 
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     """Worker processes; about one per 50 calls."""
+    spare_worker: bool = True
+    """Keep one more worker warm, without calls: calls of a worker that dies are heard again within a second,
+    and not only once its models are loaded. Costs that worker's memory, and nothing else."""
     bind: str = "127.0.0.1"
     """Address the workers' AudioSocket ports listen on."""
     host: str = "127.0.0.1"

@@ -40,10 +40,10 @@ async def make_pool(inbox: Inbox) -> AsyncIterator[Callable[..., WorkerPool]]:
     """Makes pools of stub workers; stopped at the end."""
     pools: list[WorkerPool] = []
 
-    def make(command: tuple[str, ...] = STUB, **settings: object) -> WorkerPool:
+    def make(command: tuple[str, ...] = STUB, spare_after_s: float = 10.0, **settings: object) -> WorkerPool:
         chosen = AnalysisSettings(**{"base_port": 0, "listen_start_s": 1.0, **settings})  # type: ignore[arg-type]
         topics = {"billing": ["my invoice"], "other": ["hello"]}
-        pools.append(WorkerPool(chosen, inbox, topics, LogSettings(level="error"), command))
+        pools.append(WorkerPool(chosen, inbox, topics, LogSettings(level="error"), command, spare_after_s))
         return pools[-1]
 
     yield make

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from emocx_pbx.analysis.config import WorkerConfig
-from emocx_pbx.analysis.messages import NoPort, Shutdown, ToWorker
+from emocx_pbx.analysis.messages import NoPort, Shutdown, StandsBy, ToWorker
 from emocx_pbx.analysis.worker.worker import Worker
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.settings.binding import cannot_listen
@@ -56,6 +56,11 @@ async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], fl
     async def prepare() -> None:
         nonlocal status
         await worker.load()
+        standby = not worker.placed.is_set()
+        if standby:
+            await worker.load_late()
+            worker.send(StandsBy())
+            await worker.placed.wait()
         try:
             await worker.server.start()
         except OSError as error:
@@ -69,7 +74,8 @@ async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], fl
         # What the models hold lives for ever: the collector need not look at it again.
         gc.freeze()
         worker.send(worker.ready())
-        await worker.load_late()
+        if not standby:
+            await worker.load_late()
         # Loading is no load to steer by.
         await worker.steer()
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from emocx_pbx.analysis.budget import Budget
@@ -24,6 +25,7 @@ from emocx_pbx.analysis.messages import (
     ModelsLoaded,
     Ready,
     Shutdown,
+    TakePlace,
     TapEnded,
     ToWorker,
     WorkerStats,
@@ -81,6 +83,10 @@ class Worker:
         """Questions whose end was taken for granted: speech_s then, and the answer to be."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._loading = asyncio.Lock()
+        self.placed = asyncio.Event()
+        """It has a place among the workers; a spare only after TakePlace."""
+        if not config.standby:
+            self.placed.set()
         settings = config.settings
         self._intake = Intake(settings, MAX_TAPS)
         self.server = AudioServer(
@@ -113,12 +119,19 @@ class Worker:
             group.create_task(self._words.ask(self._loader.text))
         self.budget.cascade = self.models.light is not None
 
+    def _take_place(self, index: int) -> None:
+        self._config = msgspec.structs.replace(self._config, index=index, standby=False)
+        base_port = self._config.settings.base_port
+        self.server.port = base_port and base_port + index
+        self.placed.set()
+
     async def load_late(self) -> None:
         """Load topics and transcriber, which take seconds; tell when they are there (or can't be)."""
         problems = len(self.models.problems)
         await self._scribe.ask(self._loader.topics)
         await self._scribe.ask(self._loader.transcriber)
-        if self.models.transcriber is not None or len(self.models.problems) > problems:
+        more = self.models.transcriber is not None or len(self.models.problems) > problems
+        if more and self.placed.is_set():
             self.send(self.ready())
 
     def ready(self) -> Ready:
@@ -174,6 +187,8 @@ class Worker:
                 self._own(self._load_newer(message))
             case LogAs(settings):
                 configure(settings)
+            case TakePlace(index):
+                self._take_place(index)
             case Shutdown():
                 return
 
