@@ -6,8 +6,8 @@ tapped is known after a crash, and graded, whatever became of the call meanwhile
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 
@@ -16,19 +16,13 @@ from emocx_pbx.calls.happenings import OptedOut
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 
 log = structlog.get_logger()
 
 #: A tap waits for the store no longer than this; a store that refuses holds up none.
 WRITTEN_S: Final = 2.0
-
-
-class Ami(Protocol):
-    """The part of the AMI gateway that asking needs."""
-
-    async def action(self, name: str, fields: Mapping[str, str]) -> Any:
-        """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
 class Consent:

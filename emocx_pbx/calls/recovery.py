@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -21,6 +21,7 @@ from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.parts import SETTLE_S
 from emocx_pbx.calls.stored import open_legs, stored_state
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
+from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.tracking.names import variables_of
 from emocx_pbx.pbx.tracking.tracked import Leg, TrackedCall
 from emocx_pbx.pbx.tracking.tracker import CallTracker
@@ -37,13 +38,6 @@ MAX_AGAIN: Final = 3
 _VARIABLES: Final = "QUEUENAME,MEMBERNAME,MEMBERINTERFACE,EMOCX_OPTOUT"
 
 Event = Mapping[str, str]
-
-
-class Ami(Protocol):
-    """The part of the AMI gateway that recovery needs."""
-
-    async def action(self, name: str, fields: Mapping[str, str]) -> Any:
-        """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
 class Recovery:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 import structlog
@@ -21,6 +21,7 @@ from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapSt
 from emocx_pbx.domain import LineZero
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.pbx.ami.ami import Ami
 
 log = structlog.get_logger()
 
@@ -38,13 +39,6 @@ Mode = Literal["stereo", "customer", "agent"]
 
 #: ChanSpy options by mode: Uniqueid target, quiet, no beep, stop and exit with the spied channel.
 SPY_OPTIONS: Mapping[Mode, str] = {"stereo": "uDqsSE", "customer": "uoqsSE", "agent": "uoqsSE"}
-
-
-class Ami(Protocol):
-    """The part of the AMI gateway that taps need."""
-
-    async def action(self, name: str, fields: Mapping[str, str]) -> Any:
-        """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
 class Worker(Protocol):

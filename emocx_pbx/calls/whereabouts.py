@@ -6,26 +6,20 @@ AMI tells nothing of it without the rights of a dialplan debugger, so the channe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.happenings import WentTo
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.pbx.ami.ami import Ami
 
 #: When to ask after a caller left a queue; a message takes longer than to be asked once.
 ASK_AFTER_S: Final = (0.0, 0.5, 2.0, 5.0)
 VOICEMAIL: Final = frozenset({"VoiceMail", "MiniVM_Record", "MinivmRecord", "Record"})
 #: QUEUESTATUS of a queue without anybody to answer.
 EMPTY: Final = frozenset({"JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL"})
-
-
-class Ami(Protocol):
-    """The part of the AMI gateway that asking needs."""
-
-    async def action(self, name: str, fields: Mapping[str, str]) -> Any:
-        """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
 class Whereabouts:

@@ -28,7 +28,7 @@ from emocx_pbx.check.queues import (
 from emocx_pbx.check.received import Heard, received_findings
 from emocx_pbx.check.walk import walk_findings
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.pbx.queues import Ami
+from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.versions import OLD_BRANCHES, capabilities, tap_mode
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.settings import Settings

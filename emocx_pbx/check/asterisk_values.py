@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.pbx.queues import Ami
+from emocx_pbx.pbx.ami.ami import Ami
 
 #: More lines of one name in a section than any manager user has.
 _MOST_LINES = 40

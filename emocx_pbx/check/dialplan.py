@@ -9,7 +9,7 @@ from typing import Final
 
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import RefusedError
-from emocx_pbx.pbx.queues import Ami
+from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.settings.toml import suggestion
 
 CONTEXT: Final = "emocx-route"

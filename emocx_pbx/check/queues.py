@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from emocx_pbx.check.asterisk_values import AsteriskValues
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import RefusedError
-from emocx_pbx.pbx.queues import Ami, widening_rules
+from emocx_pbx.pbx.ami.ami import Ami
+from emocx_pbx.pbx.queues import widening_rules
 from emocx_pbx.routing.policy import Policy, validate
 from emocx_pbx.settings.chat import ChatSettings
 from emocx_pbx.settings.toml import suggestion

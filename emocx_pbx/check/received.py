@@ -16,7 +16,7 @@ from uuid import UUID
 from emocx_pbx.check.asterisk_values import AsteriskValues
 from emocx_pbx.check.finding import Finding, Level
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.pbx.queues import Ami
+from emocx_pbx.pbx.ami.ami import Ami
 
 #: Events come within some milliseconds of their cause.
 ARRIVAL_S = 1.0

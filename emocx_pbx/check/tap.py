@@ -16,8 +16,8 @@ from uuid import UUID
 from emocx_pbx.calls.taps import SPY_OPTIONS, Mode
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import PeerUnavailable, RefusedError
+from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession
-from emocx_pbx.pbx.queues import Ami
 from emocx_pbx.pbx.versions import TapMode
 from emocx_pbx.settings.settings import Settings
 

@@ -19,7 +19,7 @@ from emocx_pbx.errors import RefusedError, SettingsError
 from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
-from emocx_pbx.pbx.queues import Ami
+from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.settings.settings import Settings
 
 #: Longest walk beyond the dialplan's own guard.

@@ -7,14 +7,14 @@ minute; a caller who really waits in a menu is kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
-from emocx_pbx.pbx.ami.message import AmiResponse
+from emocx_pbx.pbx.ami.ami import Ami
 
 log = structlog.get_logger()
 
@@ -26,15 +26,6 @@ KEEP_S: Final = 60.0
 SWEEP_S: Final = 5.0
 #: Calls asked about in one look: AMI has other things to do as well.
 AT_ONCE: Final = 20
-
-
-class Ami(Protocol):
-    """The part of the AMI gateway that is needed."""
-
-    async def action(
-        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
-    ) -> AmiResponse:
-        """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
 @dataclass(slots=True)

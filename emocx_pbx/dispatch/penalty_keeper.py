@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import structlog
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
-from emocx_pbx.pbx.queues import Ami, queue_members
+from emocx_pbx.pbx.ami.ami import Ami
+from emocx_pbx.pbx.queues import queue_members
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.routing.penalties import (
     Kept,

@@ -11,7 +11,8 @@ from typing import get_args
 import structlog
 
 from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError, SettingsError
-from emocx_pbx.pbx.queues import Ami, queue_states, widening_rules
+from emocx_pbx.pbx.ami.ami import Ami
+from emocx_pbx.pbx.queues import queue_states, widening_rules
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, TierWait, load_policy, unknown_queues, validate

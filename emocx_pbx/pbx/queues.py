@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
-from emocx_pbx.pbx.ami.message import AmiResponse
+from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.versions import parse
 from emocx_pbx.routing.decision import QueueState
@@ -16,15 +15,6 @@ from emocx_pbx.routing.penalties import Member
 _FREE = "1"
 #: Invalid and unavailable: no telephone is there.
 _AWAY = frozenset({"4", "5"})
-
-
-class Ami(Protocol):
-    """The part of the AMI gateway that looks at queues need."""
-
-    async def action(
-        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
-    ) -> AmiResponse:
-        """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
 def queue_states(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
-from emocx_pbx.pbx.ami.message import AmiResponse
+from emocx_pbx.pbx.ami.ami import Ami
 
 log = structlog.get_logger()
 
@@ -22,15 +22,6 @@ DEADLINE_S: Final = 2.0
 MAX_VALUE: Final = 240
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f]+")
-
-
-class Ami(Protocol):
-    """The part of the AMI gateway that is needed."""
-
-    async def action(
-        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
-    ) -> AmiResponse:
-        """Send an action; PeerUnavailable or RefusedError if it fails."""
 
 
 class UserEvents:
