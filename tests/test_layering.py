@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "emocx_pbx"
 
 #: Modules that import neither IO nor a framework: clock and randomness come in as arguments.
 PURE = (
-    "domain.py", "errors.py", "sheet.py", "weights/catalogue.py",
+    "domain.py", "errors.py", "sheet.py", "weights/catalogue.py", "observe/listeners.py", "pbx/ami/ami.py",
     "pbx/audiosocket/protocol.py", "pbx/tracking/tracker.py", "pbx/tracking/following.py", "pbx/versions.py",
     "check/finding.py",
     "pbx/tracking/bridges.py", "pbx/tracking/changes.py", "pbx/tracking/tracked.py",

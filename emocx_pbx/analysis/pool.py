@@ -95,6 +95,10 @@ class WorkerPool:
         """Every worker there should be; None: it is dead, and not replaced yet."""
         return tuple(self._workers)
 
+    def models(self) -> tuple[Ready, ...]:
+        """What each ready worker said of its models."""
+        return tuple(worker.ready for worker in self.workers if worker.ready is not None)
+
     @property
     def keepers(self) -> list[asyncio.Task[None]]:
         """The tasks that keep each worker running, for as long as the pool does."""

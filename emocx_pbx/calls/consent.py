@@ -6,13 +6,14 @@ tapped is known after a crash, and graded, whatever became of the call meanwhile
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from emocx_pbx.calls.effects import BeginTap
 from emocx_pbx.calls.happenings import OptedOut
+from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
@@ -34,8 +35,8 @@ class Consent:
         tracker: CallTracker,
         taps: TapKeeper,
         group: Tasks,
+        ledger: Ledger,
         opted_out: Callable[[OptedOut], None],
-        written: Callable[[float], Awaitable[object]],
     ) -> None:
         """Prepare.
 
@@ -44,11 +45,11 @@ class Consent:
             tracker: knows the customer's channels.
             taps: begins and ends them.
             group: owns the tasks.
+            ledger: knows when what happened so far is on disk.
             opted_out: told of customers who want no analysis.
-            written: waits until what happened so far is on disk, at most so many seconds.
         """
         self._ami, self._tracker, self._taps, self._group = ami, tracker, taps, group
-        self._opted_out, self._written = opted_out, written
+        self._ledger, self._opted_out = ledger, opted_out
         self.mode = "off"
         """off, customer, dual or stereo: as the settings and Asterisk's version allow."""
 
@@ -59,7 +60,7 @@ class Consent:
 
     async def _tap(self, tap: BeginTap) -> None:
         call_id = tap.call_id
-        await self._written(WRITTEN_S)
+        await self._ledger.written(WRITTEN_S)
         if self._customer(call_id) is None:
             return
         try:

@@ -8,15 +8,13 @@ loses what waits there, and recovery.py finds the rest again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from emocx_pbx.analysis.messages import TapEnded
-from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import (
     AskWhere,
@@ -32,11 +30,21 @@ from emocx_pbx.calls.effects import (
     TellAlert,
     WriteDecision,
 )
-from emocx_pbx.calls.happenings import CallbackBegun, FinishDue, GradeDue, Happening, TapLost, Told
+from emocx_pbx.calls.hands import Hands
+from emocx_pbx.calls.happenings import (
+    CallbackBegun,
+    CustomerErased,
+    FinishDue,
+    GradeDue,
+    Happening,
+    TapLost,
+    Told,
+)
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import DecidedQuery
 from emocx_pbx.events import build
+from emocx_pbx.observe.listeners import Listeners
 from emocx_pbx.pbx.tracking.changes import AgentJoined, CallEnded, CallStarted, QueueJoined
 
 log = structlog.get_logger()
@@ -47,16 +55,6 @@ MAX_OVER: Final = 100_000
 _BEGIN = (CallbackBegun, CallEnded, CallStarted, DecidedQuery, QueueJoined, AgentJoined)
 
 
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """What journeys have done at once; none of it may block."""
-
-    begin_tap: Callable[[BeginTap], None]
-    end_taps: Callable[[str], None]
-    ask_where: Callable[[str], None]
-    tell_alert: Callable[[Alerted], None]
-
-
 class Journeys:
     """The calls that go on, by id; fed synchronously on the event loop."""
 
@@ -65,16 +63,16 @@ class Journeys:
         rules: Rules,
         ledger: Ledger,
         hands: Hands,
-        now: Callable[[], float],
         count: Callable[..., None],
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._rules, self._ledger, self._hands = rules, ledger, hands
         self._now, self._count = now, count
         self._calls: dict[str, CallState] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
         self._timers: dict[GradeDue | FinishDue, asyncio.TimerHandle] = {}
-        self.watch: Callable[[Told, CallState], None] = lambda told, call: None
-        """Told at once of all that happens, with the call as it is then; must not block."""
+        self.news: Listeners[[Told, CallState]] = Listeners()
+        """Told of every happening before the store is written, with the call as it is then."""
 
     @property
     def rules(self) -> Rules:
@@ -118,9 +116,14 @@ class Journeys:
             for uuid in call.taps & lost:
                 self.put(TapLost(call.call_id, uuid))
 
-    def tap_ended(self, message: TapEnded) -> None:
-        """A worker's tap is over."""
-        self.put(message)
+    def forget_customers(self, call_ids: Iterable[str]) -> None:
+        """The customers of these calls were erased."""
+        for call_id in call_ids:
+            self.put(CustomerErased(call_id))
+
+    def naming_customers(self) -> list[str]:
+        """Ids of calls that go on, whose customer's key or number is held."""
+        return [call_id for call_id, call in self._calls.items() if call.customer or call.caller]
 
     def adopt(self, call: CallState) -> None:
         """Take over a call that the store said is open."""
@@ -140,12 +143,12 @@ class Journeys:
                     self._hands.begin_tap(effect)
                 case EndTaps(call_id=call_id):
                     self._hands.end_taps(call_id)
-                case AskWhere(call_id=call_id):
-                    self._hands.ask_where(call_id)
+                case AskWhere():
+                    self._hands.ask_where(call)
                 case TellAlert(alerted=alerted):
                     self._hands.tell_alert(alerted)
                 case Show(told=told):
-                    self.watch(told, call)
+                    self.news.tell(told, call)
                 case SetTimer(due=due, after_s=after_s):
                     self._cancel(due)
                     self._timers[due] = asyncio.get_running_loop().call_later(after_s, self._due, due)

@@ -11,12 +11,13 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from emocx_pbx.calls.effects import Write, WriteReadings, WriteSpans
 from emocx_pbx.errors import EmocxError, StoreUnavailable
+from emocx_pbx.observe.listeners import Listeners
 
 log = structlog.get_logger()
 
@@ -36,44 +37,51 @@ FIRST_RETRY_S: Final = 0.5
 LAST_RETRY_S: Final = 5.0
 
 
+class Writing(Protocol):
+    """Carries out what waited."""
+
+    async def write(self, write: Write) -> None:
+        """Carry one change out; StoreUnavailable keeps it waiting."""
+
+    async def write_small(self, writes: Sequence[Small]) -> None:
+        """Carry readings and utterances out together, all or none."""
+
+
 class Ledger:
     """Writes changes one at a time, in their order; run by the service."""
 
     def __init__(
         self,
-        write: Callable[[Write], Awaitable[None]],
+        writing: Writing,
         health: Callable[[bool, str], None],
         count: Callable[..., None],
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_waiting: int = MAX_WAITING,
         max_kept: int = MAX_KEPT,
-        write_small: Callable[[Sequence[Small]], Awaitable[None]] | None = None,
     ) -> None:
         """Prepare.
 
         Args:
-            write: carries one change out; StoreUnavailable keeps it waiting.
+            writing: carries changes out; StoreUnavailable keeps them waiting.
             health: told whether the store takes changes, and why not.
             count: adds one to a counter: changes_dropped (readings, other), changes_failed.
             sleep: awaited between tries.
             max_waiting: see MAX_WAITING.
             max_kept: see MAX_KEPT.
-            write_small: carries readings and utterances out together, all or none; None: each by itself.
         """
-        self._write, self._health, self._count, self._sleep = write, health, count, sleep
+        self._writing, self._health, self._count, self._sleep = writing, health, count, sleep
         self._max_waiting, self._max_kept = max_waiting, max_kept
         self._waiting: deque[tuple[int, Write]] = deque()
         """Each with its place in the order of all that was ever added."""
         self._newest = 0
         self._news, self._tried = asyncio.Event(), asyncio.Event()
         self._refused = False
-        self._write_small = write_small
         self._hurry = asyncio.Event()
         """Somebody waits, or something other than readings and utterances is to be written."""
         self._awaited = 0
         """How many wait in `written`."""
-        self.on_loss: Callable[[], None] = lambda: None
-        """Called when the store takes changes again after some that matter were dropped."""
+        self.losses: Listeners[[]] = Listeners()
+        """Told when the store takes changes again after some that matter were dropped."""
         self._lost = False
 
     def __len__(self) -> int:
@@ -132,7 +140,7 @@ class Ledger:
                 self._news.clear()
                 await self._news.wait()
                 continue
-            if self._write_small is not None and not self._refused:
+            if not self._refused:
                 await self._gather()
             if await self._next():
                 retry_s = FIRST_RETRY_S
@@ -148,10 +156,10 @@ class Ledger:
 
     async def _next(self) -> bool:
         """Write what waits longest; False: the store does not take it now."""
-        group = self._small_group() if self._write_small is not None else []
-        if len(group) > 1 and self._write_small is not None:
+        group = self._small_group()
+        if len(group) > 1:
             try:
-                await self._write_small([write for _, write in group])
+                await self._writing.write_small([write for _, write in group])
             except StoreUnavailable as error:
                 return self._not_now(error)
             except Exception as error:
@@ -162,7 +170,7 @@ class Ledger:
                 return True
         place, write = self._waiting[0]
         try:
-            await self._write(write)
+            await self._writing.write(write)
         except StoreUnavailable as error:
             return self._not_now(error)
         # One of the outermost loops: one bad change must not hold up all calls' changes.
@@ -210,7 +218,7 @@ class Ledger:
             self._health(True, "")
             if self._lost:
                 self._lost = False
-                self.on_loss()
+                self.losses.tell()
 
     def _failed(self, write: Write, why: str) -> None:
         log.error("change not written", key="journey.failed", what=type(write).__name__, why=why)

@@ -8,7 +8,8 @@ agent, who came while we were away is a call from now on, and what was missed of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -20,6 +21,7 @@ from emocx_pbx.calls.happenings import GradeDue, OptedOut, TakenOver
 from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.parts import SETTLE_S
 from emocx_pbx.calls.stored import open_legs, stored_state
+from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.tracking.names import variables_of
@@ -49,8 +51,8 @@ class Recovery:
         store: Store,
         tracker: CallTracker,
         journeys: Journeys,
-        met_queues: Callable[[Sequence[Event]], Awaitable[None]],
-        now: Callable[[], float],
+        policies: Policies,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare.
 
@@ -59,11 +61,11 @@ class Recovery:
             store: knows the calls that were open.
             tracker: who talks with whom.
             journeys: get every change.
-            met_queues: told the answer to QueueStatus.
+            policies: told the answer to QueueStatus.
             now: Unix seconds.
         """
         self._ami, self._store, self._tracker, self._journeys = ami, store, tracker, journeys
-        self._met_queues, self._now = met_queues, now
+        self._policies, self._now = policies, now
         self._held: list[Event] | None = None
         self._dropped = False
         """Events came that were not kept."""
@@ -83,6 +85,10 @@ class Recovery:
     def _feed(self, event: Event) -> None:
         for change in self._tracker.feed(event, self._now()):
             self._journeys.put(change)
+
+    def forget(self, call_id: str) -> None:
+        """Asterisk knows no such call: as if its channel had hung up."""
+        self.on_ami({"Event": "Hangup", "Uniqueid": call_id})
 
     def link_lost(self) -> None:
         """From now on we may miss something."""
@@ -123,7 +129,7 @@ class Recovery:
         for event in queues:
             if event.get("Event") == "QueueMember":
                 self._tracker.feed(event, self._now())
-        await self._met_queues(queues)
+        await self._policies.met(queues)
         await self._in_step(queues)
 
     async def _in_step(self, queues: Sequence[Event]) -> None:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.grading.rubric import Rubric
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules:
-    """What is the same for all calls."""
+    """What is the same for all calls: here the rubric alone, as for a call that is only looked at again."""
 
     rubric: Rubric
-    alerts: Callable[[], Sequence[AlertRule]] = tuple
-    """Rules in force; a call keeps those of its first reading."""
-    tell_readings: Callable[[], bool] = lambda: False
-    """Whether any receiver wants call.reading."""
-    keep_text: Callable[[], bool] = lambda: False
-    """Whether texts of queries are kept."""
-    lines: Callable[[str | None], Sequence[str]] = lambda trunk: ()
-    """The lines that learn from a caller who came by this trunk; none: nothing is learnt."""
-    level: Callable[[str | None, AlertRule, str], float | None] = lambda trunk, rule, model: None
-    """The level of a rule's percentile on a trunk's line, by a model; None: not known."""
+
+    def alerts(self) -> Sequence[AlertRule]:
+        """Rules in force; a call keeps those of its first reading."""
+        return ()
+
+    def tell_readings(self) -> bool:
+        """Whether any receiver wants call.reading."""
+        return False
+
+    def keep_text(self) -> bool:
+        """Whether texts of queries are kept."""
+        return False
+
+    def lines(self, trunk: str | None) -> Sequence[str]:
+        """The lines that learn from a caller who came by this trunk; none: nothing is learnt."""
+        return ()
+
+    def level(self, trunk: str | None, rule: AlertRule, model: str) -> float | None:
+        """The level of a rule's percentile on a trunk's line, by a model; None: not known."""
+        return None

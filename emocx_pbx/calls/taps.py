@@ -9,11 +9,12 @@ of a worker or of the link it is tried for as long as the call is wanted, and at
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -22,6 +23,7 @@ from emocx_pbx.domain import LineZero
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.ami.ami import Ami
+from emocx_pbx.settings.settings import AnalysisSettings
 
 log = structlog.get_logger()
 
@@ -58,6 +60,20 @@ class Worker(Protocol):
 
     def send(self, message: AnnounceTap | EndSession) -> None:
         """Queue a message for the worker; PeerUnavailable if it is gone."""
+
+
+class Workers(Protocol):
+    """The part of the worker pool that taps need."""
+
+    def pick(self) -> Worker:
+        """The worker with fewest sessions; PeerUnavailable if there is none."""
+
+
+class Lines(Protocol):
+    """The part of the line keeper that taps need."""
+
+    def zeros(self, call_id: str) -> tuple[LineZero, ...]:
+        """Those of the line that a call came by, by model, as far as they are known."""
 
 
 @dataclass(slots=True)
@@ -111,17 +127,28 @@ class TapKeeper:
     def __init__(
         self,
         ami: Ami,
-        pick: Callable[[], Worker],
-        host: str,
+        workers: Workers,
+        lines: Lines,
+        settings: AnalysisSettings,
         group: Tasks,
-        now: Callable[[], float],
-        new_uuid: Callable[[], UUID],
         count: Callable[[str], None],
-        zeros: Callable[[str], tuple[LineZero, ...]] = lambda call_id: (),
+        now: Callable[[], float] = time.time,
+        new_uuid: Callable[[], UUID] = uuid4,
     ) -> None:
-        """`zeros` are those of the line that a call came by, by model, as far as they are known."""
-        self._zeros = zeros
-        self._ami, self._pick, self._host, self._group = ami, pick, host, group
+        """Prepare.
+
+        Args:
+            ami: starts taps.
+            workers: hear them.
+            lines: what the site's lines are known to lean to.
+            settings: the section [analysis]; where Asterisk reaches the workers.
+            group: owns the tasks.
+            count: adds one to a counter: taps_failed, taps_repeated, taps_given_up.
+            now: Unix seconds.
+            new_uuid: names a tap.
+        """
+        self._ami, self._workers, self._lines, self._group = ami, workers, lines, group
+        self._host = settings.host
         self._now, self._new_uuid, self._count = now, new_uuid, count
         self._wanted: dict[tuple[str, Mode], _Wanted] = {}
         self._taps: dict[str, _Tap] = {}
@@ -216,7 +243,7 @@ class TapKeeper:
         """The worker that hears the call's other side already, else the freest."""
         taps = (t for t in self._taps.values() if t.call_id == call_id and t.worker.alive)
         tap = next(taps, None)
-        return tap.worker if tap else self._pick()
+        return tap.worker if tap else self._workers.pick()
 
     async def _start(self, wanted: _Wanted) -> _Tap | _Failed:
         uuid = str(self._new_uuid())
@@ -226,7 +253,7 @@ class TapKeeper:
             offset = 0.0 if wanted.zero_at is None else max(0.0, self._now() - wanted.zero_at)
             tap = self._taps[uuid] = _Tap(wanted.call_id, worker)
             wanted.uuid = uuid
-            zeros = self._zeros(wanted.call_id)
+            zeros = self._lines.zeros(wanted.call_id)
             worker.send(AnnounceTap(uuid, wanted.call_id, wanted.mode, round(offset, 2), zeros=zeros))
             fields = originate_fields(uuid, self._host, worker.port, wanted.target, wanted.mode)
             await self._ami.action("Originate", fields)

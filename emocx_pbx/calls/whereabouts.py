@@ -14,6 +14,7 @@ from emocx_pbx.calls.happenings import WentTo
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.ami.ami import Ami
+from emocx_pbx.pbx.tracking.tracker import CallTracker
 
 #: When to ask after a caller left a queue; a message takes longer than to be asked once.
 ASK_AFTER_S: Final = (0.0, 0.5, 2.0, 5.0)
@@ -29,24 +30,22 @@ class Whereabouts:
         self,
         ami: Ami,
         group: Tasks,
-        channel_of: Callable[[str], str | None],
-        call_of: Callable[[str], CallState | None],
+        tracker: CallTracker,
         tell: Callable[[WentTo], None],
     ) -> None:
-        self._ami, self._group, self._tell = ami, group, tell
-        self._channel_of, self._call_of = channel_of, call_of
+        self._ami, self._group, self._tracker, self._tell = ami, group, tracker, tell
 
-    def ask(self, call_id: str) -> None:
+    def ask(self, call: CallState) -> None:
         """Find out where the caller goes."""
-        self._group.create_task(self._ask(call_id), name=f"where {call_id}")
+        self._group.create_task(self._ask(call), name=f"where {call.call_id}")
 
-    async def _ask(self, call_id: str) -> None:
-        before = 0.0
+    async def _ask(self, call: CallState) -> None:
+        call_id, before = call.call_id, 0.0
         for after_s in ASK_AFTER_S:
             await asyncio.sleep(after_s - before)
             before = after_s
-            channel, call = self._channel_of(call_id), self._call_of(call_id)
-            if channel is None or call is None or call.waiting or call.legs:
+            channel = self._tracker.channel_of(call_id)
+            if channel is None or call.waiting or call.legs:
                 return
             try:
                 answer = await self._ami.action("Status", {"Channel": channel, "Variables": "QUEUESTATUS"})

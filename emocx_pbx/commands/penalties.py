@@ -19,7 +19,7 @@ from emocx_pbx.commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from emocx_pbx.dispatch.penalty_keeper import Ranker, Standing
+    from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper, Standing
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,38 +33,37 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 @asynccontextmanager
-async def _ranker(args: argparse.Namespace) -> AsyncIterator[Ranker]:
+async def _keeper(args: argparse.Namespace) -> AsyncIterator[PenaltyKeeper]:
     import logging
 
     import structlog
 
-    from emocx_pbx.dispatch.penalty_keeper import Ranker
+    from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper
+    from emocx_pbx.dispatch.policy_in_force import Policies
     from emocx_pbx.pbx.ami.once import connected
     from emocx_pbx.pbx.tracking.tracked import AgentNames
-    from emocx_pbx.routing.policy import load_policy
 
     # What was done is the output; the gateway's own lines would only repeat it.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = read_settings(args)
-    policy = load_policy(settings.policy_path())
     pattern = settings.asterisk.agent_name_regex
     names = AgentNames(re.compile(pattern) if pattern else None)
-    acts = settings.routing.rank and settings.routing.mode == "active"
     async with existing_store(settings) as store, connected(settings.asterisk) as ami:
-        yield Ranker(ami, store.ranking, lambda: policy, names, acts)
+        policies = Policies(ami, settings.policy_path(), names)
+        yield PenaltyKeeper(ami, store.ranking, policies, names, settings.routing)
 
 
 async def _show(args: argparse.Namespace) -> int:
-    async with _ranker(args) as ranker:
-        standings = await ranker.standings()
+    async with _keeper(args) as keeper:
+        standings = await keeper.standings()
     show(args, {"members": standings}, lambda: words(standings))
     return 0
 
 
 async def _restore(args: argparse.Namespace) -> int:
-    async with _ranker(args) as ranker:
-        done = await ranker.restore(deadline_s=30.0)
-        left = await ranker.left()
+    async with _keeper(args) as keeper:
+        done = await keeper.restore(deadline_s=30.0)
+        left = await keeper.left()
     text = f"{done} penalties put back" + (f", {left} not: see `emocx-pbx penalties show`" if left else "")
     text += "; a running service sets its own again (stop it, or set routing.rank = false)" if done else ""
     show(args, {"restored": done, "left": left}, lambda: text)

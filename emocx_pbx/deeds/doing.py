@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, assert_never, cast
 
@@ -47,6 +48,7 @@ from emocx_pbx.deeds.deed import (
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import InputError, NotFoundError
 from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor, User
 from emocx_pbx.store.database import Store
@@ -70,21 +72,44 @@ class Doer(Protocol):
         """
 
 
+class HasQueues(Protocol):
+    """The part of Policies that deeds need."""
+
+    @property
+    def queues(self) -> Mapping[str, QueueState]:
+        """The PBX's queues as last seen."""
+
+
+class Forgets(Protocol):
+    """The part of the journeys that deeds need."""
+
+    def forget_customers(self, call_ids: Sequence[str]) -> None:
+        """Told of calls that go on, whose customers were erased."""
+
+
+class Tests(Protocol):
+    """The part of the sender that deeds need."""
+
+    async def test(self, name: str) -> Outcome:
+        """Send a receiver a signed test event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deeds:
     """One for the service: a Doer over its store."""
 
     store: Store
-    settings: Callable[[], Settings]
-    """Those in force."""
-    queues: Callable[[], Mapping[str, QueueState]]
-    """The PBX's queues as last seen."""
-    clock: Callable[[], float]
+    in_force: SettingsInForce
+    pbx: HasQueues
+    calls: Forgets
+    sender: Tests
+    now: Callable[[], float] = time.time
     """Unix seconds."""
-    forget: Callable[[Sequence[str]], None]
-    """Told of calls that go on, whose customers were erased."""
-    send_test: Callable[[str], Awaitable[Outcome]]
-    """Sends a receiver a signed test event."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self.in_force.settings
 
     async def do(self, deed: Deed[R], by: Actor) -> R:
         """As Doer.do."""
@@ -94,10 +119,10 @@ class Deeds:
             raise InputError(str(error)) from error
 
     async def _do(self, deed: AnyDeed, by: Actor) -> Any:
-        store, accounts, now = self.store, self.store.accounts, self.clock()
+        store, accounts, now = self.store, self.store.accounts, self.now()
         match deed:
             case OverrideGrade(call_id, segment, score, reason):
-                rubric = await grades.rubric_in_force(store, self.settings().rubric_path())
+                rubric = await grades.rubric_in_force(store, self.settings.rubric_path())
                 return await grades.override(store, rubric, call_id, segment, score, reason, by)
             case DisputeGrade(call_id, segment, reason, own):
                 return await grades.dispute(store, call_id, segment, reason, by, own=own)
@@ -106,17 +131,19 @@ class Deeds:
             case Replay(which, everything):
                 return await replaying.replay(store, which, by, everything=everything)
             case EraseCustomer(customer, number):
-                country = self.settings().dialling.country
-                erased = await erasure.erase(store, customer, number, by, country, self.forget)
+                country = self.settings.dialling.country
+                erased = await erasure.erase(
+                    store, customer, number, by, country, self.calls.forget_customers
+                )
                 return Forgotten(erased.counts, erased.settled)
             case PurgeOld():
-                purged = await erasure.purge(store, self.settings(), now, by)
+                purged = await erasure.purge(store, self.settings, now, by)
                 return Forgotten(purged.counts, purged.settled)
             case SavePolicy(text, based_on):
-                path = self.settings().policy_path()
-                return await policy.save_policy(store, path, text, based_on, self.queues(), by)
+                path = self.settings.policy_path()
+                return await policy.save_policy(store, path, text, based_on, self.pbx.queues, by)
             case PromoteModel(kind, name, version, why):
-                registry = Registry(self.settings().models_path())
+                registry = Registry(self.settings.models_path())
                 return await models.promote(registry, store.audit, kind, name, version, why, now, by)
             case ResetLines(model, line):
                 return await lines.reset_lines(store, model, line, by)
@@ -172,7 +199,7 @@ class Deeds:
             case RemoveReceiver(name):
                 return await receivers.remove_receiver(store, name, by)
             case TestReceiver(name):
-                return await receivers.probe_receiver(store, name, self.send_test, by)
+                return await receivers.probe_receiver(store, name, self.sender.test, by)
             case _:
                 assert_never(deed)
 
@@ -217,7 +244,7 @@ class Deeds:
                 assert_never(deed)
 
     async def _begin_session(self, deed: BeginSession, by: Actor) -> None:
-        accounts, http, now = self.store.accounts, self.settings().http, self.clock()
+        accounts, http, now = self.store.accounts, self.settings.http, self.now()
         if deed.old_session_hash:
             await accounts.end_session(deed.old_session_hash, by)
         await accounts.end_old_sessions(now - http.session_idle_s, now - http.session_max_s)

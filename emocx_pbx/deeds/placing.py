@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
@@ -31,10 +32,14 @@ class Placing:
     """One for the service: all doors place calls by it, so that limits hold for all of them together."""
 
     def __init__(
-        self, dialling: Dialling, call_back: Rings, audit: AuditLog, now: Callable[[], float]
+        self,
+        dialling: Dialling,
+        call_back: Rings,
+        audit: AuditLog,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`now` is seconds of any clock that does not go back."""
-        self._dialling, self._call_back, self._audit, self._now = dialling, call_back, audit, now
+        """`clock` is monotonic seconds."""
+        self._dialling, self._call_back, self._audit, self._clock = dialling, call_back, audit, clock
         self._admitted: OrderedDict[str, float] = OrderedDict()
 
     def remember(self, placed: Iterable[tuple[str, float]]) -> None:
@@ -54,7 +59,7 @@ class Placing:
         """
         number = self._dialling.admit(text)
         self._dialling.take(number)
-        self._admitted[number] = self._now()
+        self._admitted[number] = self._clock()
         self._admitted.move_to_end(number)
         while len(self._admitted) > MOST_ADMITTED:
             self._admitted.popitem(last=False)
@@ -84,7 +89,7 @@ class Placing:
             InputError, PeerUnavailable, RefusedError: as CallBack.ring.
         """
         at = self._admitted.pop(number, None)
-        if at is None or self._now() - at > ADMITTED_S:
+        if at is None or self._clock() - at > ADMITTED_S:
             raise NotAllowedError("the number was not admitted, or too long ago")
         if by is not None:
             await self._audit.add(by, "call.placed", call_id, None, {"number": masked(number)})

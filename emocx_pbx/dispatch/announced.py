@@ -7,9 +7,10 @@ minute; a caller who really waits in a menu is kept.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -28,6 +29,13 @@ SWEEP_S: Final = 5.0
 AT_ONCE: Final = 20
 
 
+class Joining(Protocol):
+    """The part of the call tracker that is needed."""
+
+    def is_to_join(self, call_id: str) -> bool:
+        """Whether a call is known that has not joined a queue yet."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     channel: str
@@ -41,23 +49,23 @@ class Announced:
     def __init__(
         self,
         ami: Ami,
-        waits: Callable[[str], bool],
+        tracker: Joining,
         forget: Callable[[str], None],
-        now: Callable[[], float],
         count: Callable[[str], None],
+        now: Callable[[], float] = time.time,
         most: int = MOST,
     ) -> None:
         """Prepare.
 
         Args:
             ami: asked whether a channel exists.
-            waits: whether a call is known and has not joined a queue.
+            tracker: knows who has joined.
             forget: ends a call that Asterisk does not know.
-            now: Unix seconds.
             count: adds one to a counter: calls_announced_crowded, calls_never_joined.
+            now: Unix seconds.
             most: calls waiting at once.
         """
-        self._ami, self._waits, self._forget = ami, waits, forget
+        self._ami, self._tracker, self._forget = ami, tracker, forget
         self._now, self._count, self._most = now, count, most
         self._waiting: dict[str, _Waiting] = {}
 
@@ -93,13 +101,13 @@ class Announced:
         for call_id, waiting in overdue[:AT_ONCE]:
             if await self._exists(call_id, waiting.channel):
                 waiting.ask_at = now + KEEP_S
-            elif self._waiting.pop(call_id, None) and self._waits(call_id):
+            elif self._waiting.pop(call_id, None) and self._tracker.is_to_join(call_id):
                 log.warning("announced call never joined, forgotten", key="agi.never_joined", call_id=call_id)
                 self._count("calls_never_joined")
                 self._forget(call_id)
 
     def _drop_joined(self) -> None:
-        for call_id in [call_id for call_id in self._waiting if not self._waits(call_id)]:
+        for call_id in [call_id for call_id in self._waiting if not self._tracker.is_to_join(call_id)]:
             del self._waiting[call_id]
 
     async def _exists(self, call_id: str, channel: str) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
-from uuid import UUID
+from typing import Final, Protocol
+from uuid import UUID, uuid4
 
 from emocx_pbx.dispatch.queries import channel_variables
 from emocx_pbx.domain import Decision
@@ -22,6 +22,16 @@ def new_call_id(new_uuid: Callable[[], UUID]) -> str:
     return f"emocx-call-{new_uuid()}"
 
 
+class Placed(Protocol):
+    """What calls that we place ourselves are known by."""
+
+    def begun(self, call_id: str, number: str) -> None:
+        """The call exists from now on."""
+
+    def failed(self, call_id: str, why: str) -> None:
+        """It never came to be."""
+
+
 class CallBack:
     """Rings customers through Asterisk."""
 
@@ -29,12 +39,11 @@ class CallBack:
         self,
         ami: AmiGateway,
         channel: str,
-        new_uuid: Callable[[], UUID],
-        announce: Callable[[str, str, str | None], None],
+        calls: Placed,
+        new_uuid: Callable[[], UUID] = uuid4,
     ) -> None:
-        self._ami, self._channel, self._new_uuid = ami, channel, new_uuid
-        self._announce = announce
-        """Told (call_id, number, why not): the call exists from now on, or never came to be."""
+        """`calls` are told of each call that is placed; `channel` is asterisk.callback_channel."""
+        self._ami, self._channel, self._calls, self._new_uuid = ami, channel, calls, new_uuid
 
     def new_call_id(self) -> str:
         """The Uniqueid that the call's channel will have."""
@@ -51,11 +60,11 @@ class CallBack:
                 dialplan does not say how numbers are dialled.
         """
         # From here on the call exists: what becomes of it is told by its events, or here.
-        self._announce(call_id, number, None)
+        self._calls.begun(call_id, number)
         try:
             await self._originate(number, call_id, decision, customer, opted_out)
         except EmocxError as error:
-            self._announce(call_id, number, str(error))
+            self._calls.failed(call_id, str(error))
             raise
 
     async def _originate(

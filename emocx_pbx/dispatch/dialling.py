@@ -71,14 +71,14 @@ class DiallingRefused(EmocxError):
 class Dialling:
     """Decides on every number before it is dialled; one for the service."""
 
-    def __init__(self, settings: DiallingSettings, now: Callable[[], float]) -> None:
+    def __init__(self, settings: DiallingSettings, clock: Callable[[], float]) -> None:
         """Begin with no call counted.
 
         Args:
             settings: the section [dialling].
-            now: seconds of any clock that does not go back.
+            clock: monotonic seconds.
         """
-        self.settings, self._now = settings, now
+        self.settings, self._clock = settings, clock
         self._regions = frozenset(settings.regions or [r for r in (region_of(settings.country),) if r])
         self._prefixes = tuple(normal_prefix(p) for p in settings.prefixes)
         self._blocked = tuple(normal_prefix(p) for p in settings.blocked)
@@ -128,13 +128,13 @@ class Dialling:
         Raises:
             DiallingRefused: too many, of this number or in all; nothing is counted then.
         """
-        if refused := take(self.limits(number), self._now()):
+        if refused := take(self.limits(number), self._clock()):
             raise DiallingRefused(refused[0], math.ceil(refused[1]))
 
     def was_placed(self, number: str, seconds_ago: float) -> None:
         """Count a call that was placed before a restart; from the oldest on."""
         for _, limit, key in self.limits(number):
-            limit.use(key, self._now() - seconds_ago)
+            limit.use(key, self._clock() - seconds_ago)
 
     def _is_emergency(self, text: str) -> bool:
         """As it is written, or behind a country code."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
 
 from emocx_pbx.dispatch.announced import Announced
-from emocx_pbx.dispatch.queries import Caller, Doors, attributes_of, channel_variables
+from emocx_pbx.dispatch.queries import Caller, Queries, attributes_of, channel_variables
 from emocx_pbx.errors import InputError, ProtocolError
 from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.routing.levers import OWN_VARIABLES, OwnLevers, own_number
 from emocx_pbx.settings.names import customer_key, queue_name
+from emocx_pbx.settings.settings import AnalysisSettings
 
 log = structlog.get_logger()
 
@@ -27,26 +29,35 @@ _LONGEST_CHANNEL: Final = 250
 _LONGEST_NUMBER: Final = 80
 
 
+class Tracker(Protocol):
+    """The part of the call tracker that is needed."""
+
+    def announce(self, call_id: str, channel: str, caller: str, at: float) -> None:
+        """Know a customer's channel before it joins a queue."""
+
+
 class Dialplan:
     """Answers the requests of calls with channel variables."""
 
     def __init__(
         self,
-        doors: Doors,
+        queries: Queries,
         announced: Announced,
-        announce: Callable[[str, str, str], None],
-        audio_host: str,
+        tracker: Tracker,
+        analysis: AnalysisSettings,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare.
 
         Args:
-            doors: decide.
+            queries: decide.
             announced: who is expected to join a queue.
-            announce: told call_id, channel and calling number of each.
-            audio_host: where Asterisk reaches the workers' AudioSocket ports.
+            tracker: told of each call that asks.
+            analysis: the section; where Asterisk reaches the workers' AudioSocket ports.
+            now: Unix seconds.
         """
-        self._doors, self._announced = doors, announced
-        self._announce, self._audio_host = announce, audio_host
+        self._queries, self._announced, self._tracker = queries, announced, tracker
+        self._audio_host, self._now = analysis.host, now
 
     async def answer(self, request: AgiRequest) -> Mapping[str, str]:
         """The variables to set for one request.
@@ -64,9 +75,9 @@ class Dialplan:
             raise ProtocolError("FastAGI: agi_channel is no channel's name")
         question = _question(request) if request.path in {"/listen", "/heard"} else ""
         self._announced.add(call_id, channel)
-        self._announce(call_id, channel, _caller(request.env.get("agi_callerid", "")))
+        self._tracker.announce(call_id, channel, _caller(request.env.get("agi_callerid", "")), self._now())
         if request.path == "/listen":
-            port = self._doors.listen(question, call_id)
+            port = self._queries.listen(question, call_id)
             return {"EMOCX_AUDIO": f"{self._audio_host}:{port}"}
         caller = Caller(
             call_id,
@@ -77,9 +88,9 @@ class Dialplan:
             OwnLevers(*[own_number(await request.get_variable(name)) for name in OWN_VARIABLES]),
         )
         if request.path == "/heard":
-            return channel_variables(await self._doors.by_speech(question, caller))
+            return channel_variables(await self._queries.by_speech(question, caller))
         text = await request.get_variable("EMOCX_QUERY") or ""
-        return channel_variables(await self._doors.by_text(text, caller))
+        return channel_variables(await self._queries.by_text(text, caller))
 
 
 def _caller(given: str) -> str:

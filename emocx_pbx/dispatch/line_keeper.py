@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
 import structlog
 
@@ -17,18 +17,22 @@ from emocx_pbx.store.database import Store
 
 log = structlog.get_logger()
 
-#: Estimates are read again so often: another process may have reset them, and calls teach them slowly.
+#: Estimates are read again this often: another process may have reset them, and calls teach them slowly.
 AGAIN_S: Final = 60.0
+
+
+class Trunks(Protocol):
+    """The part of the call tracker that is needed."""
+
+    def trunk_of(self, call_id: str) -> str | None:
+        """The endpoint that a call came by, if it is known."""
 
 
 class LineKeeper:
     """The estimates as they were at most AGAIN_S ago."""
 
-    def __init__(
-        self, store: Store, settings: AnalysisSettings, trunk_of: Callable[[str], str | None]
-    ) -> None:
-        """`trunk_of` a call by its id: the endpoint it came by, if it is known."""
-        self._store, self._trunk_of = store, trunk_of
+    def __init__(self, store: Store, settings: AnalysisSettings, tracker: Trunks) -> None:
+        self._store, self._tracker = store, tracker
         self._books: Mapping[str, LineBook] = {}
         self.take_over(settings)
 
@@ -44,12 +48,12 @@ class LineKeeper:
         """What to correct each model's answers by in a call, as far as it is known."""
         if self._mix == "off":
             return ()
-        lines, share = self.lines(self._trunk_of(call_id)), MIXES[self._mix]
+        lines, share = self.lines(self._tracker.trunk_of(call_id)), MIXES[self._mix]
         found = [book.zero(lines, model, share) for model, book in self._books.items()]
         return tuple(zero for zero in found if zero is not None)
 
     def level(self, trunk: str | None, model: str, signal: str, percentile: float) -> float | None:
-        """What so many percent of a line's readings by the model stay under; None: not known."""
+        """What this percentage of a line's readings by the model stays under; None: not known."""
         book = self._books.get(model)
         best = book.best(self.lines(trunk)) if book else None
         return best[1].level(signal, percentile) if best else None

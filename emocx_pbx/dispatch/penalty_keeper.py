@@ -1,4 +1,4 @@
-"""The ranker: keeps the penalties of queue members equal to the ranking, and puts them back.
+"""The penalty keeper: keeps the penalties of queue members equal to the ranking, and puts them back.
 
 A look: QueueStatus -> ranking from stored grades -> what differs -> remember it in the database -> set it.
 What was there before is remembered first, so that a crash at any moment loses nothing: the next
@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -31,6 +32,7 @@ from emocx_pbx.routing.penalties import (
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.routing.ranking import Ranking, RankingPlan, rank
 from emocx_pbx.routing.tiers import Placing, loads
+from emocx_pbx.settings.settings import RoutingSettings
 from emocx_pbx.store.ranking import RankingRows
 
 log = structlog.get_logger()
@@ -55,7 +57,7 @@ _MEMBER_EVENTS = frozenset({"QueueMemberPenalty", "QueueMemberAdded", "QueueMemb
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A queue's member with his penalties and what they come from."""
+    """A queue's member with their penalties and what they come from."""
 
     queue: str
     emotion: str | None
@@ -77,16 +79,24 @@ class Standing:
     """Why the member stands there, as a sentence."""
 
 
-class Ranker:
+class HasPolicy(Protocol):
+    """The part of Policies that is needed."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+
+
+class PenaltyKeeper:
     """Owns the penalties of the queues that the policy ranks."""
 
     def __init__(
         self,
         ami: Ami,
         store: RankingRows,
-        policy: Callable[[], Policy],
+        policies: HasPolicy,
         names: AgentNames,
-        acts: bool,
+        routing: RoutingSettings,
         count: Callable[..., None] = lambda name, label="", by=1.0: None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
@@ -97,16 +107,16 @@ class Ranker:
         Args:
             ami: the link to Asterisk.
             store: grades, and what was changed.
-            policy: the policy of now.
+            policies: the policy in force.
             names: what agents are called, as the call tracker has it.
-            acts: false in monitor mode or with routing.rank off: penalties are only put back.
+            routing: the section; in monitor mode or with `rank` off, penalties are only put back.
             count: adds to penalties_set, penalties_refused.
             now: Unix seconds.
             clock: monotonic seconds.
             plan: the ranking's numbers.
         """
-        self._ami, self._rows, self._policy, self._names = ami, store, policy, names
-        self._acts, self._count, self._now, self._clock = acts, count, now, clock
+        self._ami, self._rows, self._policies, self._names = ami, store, policies, names
+        self._acts, self._count, self._now, self._clock = _acts(routing), count, now, clock
         self._plan = plan or RankingPlan()
         self._told: dict[Key, int] = {}
         self._kept: dict[Key, Kept] = {}
@@ -142,20 +152,19 @@ class Ranker:
         """Grades may have changed."""
         self.poke(max(AFTER_GRADE_S, self._looked + BETWEEN_S - self._clock()))
 
-    def take_over(self, acts: bool) -> None:
-        """Order members from now on, or put their own penalties back and leave them."""
-        if acts != self._acts:
-            self._acts = acts
-            self.poke()
+    def take_over(self, routing: RoutingSettings) -> None:
+        """By these settings order members from now on, or put their own penalties back and leave them."""
+        self._acts = _acts(routing)
+        self.poke()
 
     def poke(self, within_s: float = SOON_S) -> None:
-        """Look again, at the latest after so long."""
+        """Look again, within this many seconds."""
         self._due = min(self._due, self._clock() + within_s)
         self._wake.set()
 
     def ranked(self) -> Collection[str]:
         """Queues whose members are ordered by the ranking."""
-        return queue_emotions(self._policy()) if self._acts else ()
+        return queue_emotions(self._policies.policy) if self._acts else ()
 
     # The loop.
 
@@ -192,7 +201,7 @@ class Ranker:
                 return 0
             members, queues = await self._members()
             tiers: Mapping[tuple[str, str], int] = {}
-            if self._acts and queue_emotions(self._policy()):
+            if self._acts and queue_emotions(self._policies.policy):
                 places = await self._placings(members, await self.ranking())
                 tiers = {key: placing.tier for key, placing in places.items()}
             return await self._bring_to(members, queues, tiers)
@@ -200,10 +209,12 @@ class Ranker:
     async def _placings(self, members: Sequence[Member], ranking: Ranking) -> dict[tuple[str, str], Placing]:
         now = self._now()
         calls = await self._rows.agents_calls(now - self._plan.load_window_s)
-        return queue_placings(self._policy(), agents_of(members), ranking, loads(calls, now, self._plan))
+        return queue_placings(
+            self._policies.policy, agents_of(members), ranking, loads(calls, now, self._plan)
+        )
 
     async def standings(self) -> list[Standing]:
-        """Every member of every queue as he stands, by queue, who rings first on top; nothing is set.
+        """Every member of every queue as they stand, by queue, who rings first on top; nothing is set.
 
         Raises:
             PeerUnavailable, RefusedError, StoreError: Asterisk or the database could not be asked.
@@ -212,7 +223,7 @@ class Ranker:
         members, _ = await self._members()
         ranking = await self.ranking()
         places = await self._placings(members, ranking)
-        emotions = queue_emotions(self._policy())
+        emotions = queue_emotions(self._policies.policy)
         found = []
         for member in members:
             before = kept.get((member.queue, member.interface))
@@ -239,7 +250,7 @@ class Ranker:
 
     def _why_not(self, queue: str) -> str:
         """Why the ranking leaves a queue alone, as a sentence."""
-        if self._policy().rank_by.get(queue) == "off":
+        if self._policies.policy.rank_by.get(queue) == "off":
             return "not ranked: [rank_by] in the policy turns it off"
         return "not ranked: no rule of the policy sends callers of an emotion there"
 
@@ -319,3 +330,7 @@ class Ranker:
                 return None
         self._count("penalties_set")
         return kept
+
+
+def _acts(routing: RoutingSettings) -> bool:
+    return routing.rank and routing.mode == "active"

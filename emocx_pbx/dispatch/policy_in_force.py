@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 #: Between two looks at the queues' states.
 QUEUES_S = 5.0
-#: The queue rules change only when an administrator reloads them: every so many looks is enough.
+#: The queue rules change only when an administrator reloads them: one look in this many is enough.
 RULES_EVERY = 12
 
 
@@ -42,7 +42,6 @@ class Policies:
         self,
         ami: Ami,
         path: Path | None,
-        changed: Callable[[], None] = lambda: None,
         names: AgentNames | None = None,
     ) -> None:
         """Load.
@@ -50,13 +49,12 @@ class Policies:
         Args:
             ami: the link to Asterisk.
             path: the policy file; None: the built-in policy.
-            changed: called after a reload that was taken.
             names: what queue members are called; None: as their queues call them.
 
         Raises:
             SettingsError: the file is missing or wrong.
         """
-        self._ami, self._path, self._changed, self._names = ami, path, changed, names
+        self._ami, self._path, self._names = ami, path, names
         self.policy: Policy = load_policy(path)
         self.queues: Mapping[str, QueueState] = {}
         """Empty while unknown: rules that ask for a state do not fire then."""
@@ -89,7 +87,6 @@ class Policies:
         problems = self._problems()
         log.info("policy reloaded", key="policy.reloaded", problems=len(problems))
         self._warn(problems)
-        self._changed()
         return Reloaded(True, tuple(problems))
 
     async def met(self, events: Iterable[Mapping[str, str]]) -> None:

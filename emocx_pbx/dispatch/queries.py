@@ -1,13 +1,13 @@
-"""The doors a query comes in by: chat text over HTTP, text from the dialplan, speech in the IVR.
+"""Queries: chat text over HTTP, text from the dialplan, speech in the IVR.
 
-Each door asks an analysis worker for the signals in the query, bounded in time, and the policy for
-a decision. On any doubt the decision is the dialplan's own default.
+An analysis worker is asked for the signals in the query, bounded in time, and the policy for a decision.
+On any doubt the decision is the dialplan's own default.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 from urllib.parse import parse_qsl
@@ -17,12 +17,12 @@ import structlog
 from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, TextResult
 from emocx_pbx.analysis.pool import WorkerHandle
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
-from emocx_pbx.domain import UPSET_THRESHOLD, Decision, LineZero, Scores
+from emocx_pbx.dispatch.grounds import Grounds
+from emocx_pbx.domain import Decision, LineZero, Scores
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
-from emocx_pbx.routing.decision import Mode, QueryFacts, QueueState, RuleOutcome, decide, explain
-from emocx_pbx.routing.policy import Policy
+from emocx_pbx.routing.decision import QueryFacts, RuleOutcome
 
-__all__ = ["Caller", "DecidedQuery", "Doors", "attributes_of", "channel_variables"]
+__all__ = ["Caller", "DecidedQuery", "Queries", "attributes_of", "channel_variables"]
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ FORGET_S = 120.0
 
 
 class Pool(Protocol):
-    """The part of the worker pool that doors need."""
+    """The part of the worker pool that queries need."""
 
     async def classify_text(self, text: str, deadline_s: float) -> TextResult:
         """Scores and topic of a text; PeerUnavailable in time."""
@@ -47,47 +47,43 @@ class Pool(Protocol):
         """The worker with fewest sessions; PeerUnavailable if there is none."""
 
 
-class Doors:
+class Lines(Protocol):
+    """The part of the line keeper that is needed."""
+
+    def zeros(self, call_id: str) -> tuple[LineZero, ...]:
+        """Those of the line that a call came by, by model, as far as they are known."""
+
+
+class Queries:
     """Turns queries into decisions."""
 
     def __init__(
         self,
         pool: Pool,
-        policy: Callable[[], Policy],
-        mode: Mode,
-        holdout: float,
-        deadline_s: float,
-        now: Callable[[], float],
-        new_id: Callable[[], str],
+        grounds: Grounds,
+        lines: Lines,
         record: Callable[[DecidedQuery], None],
         count: Callable[[str], None],
-        queues: Callable[[], Mapping[str, QueueState]] = dict,
-        ranked: Callable[[], Collection[str]] = tuple,
-        widening: Callable[[], Collection[int] | None] = lambda: None,
-        upset_threshold: float = UPSET_THRESHOLD,
-        zeros: Callable[[str], tuple[LineZero, ...]] = lambda call_id: (),
     ) -> None:
-        """`zeros` are those of the line that a call came by, by model, as far as they are known."""
-        self._zeros = zeros
-        self._queues, self._ranked, self._widening = queues, ranked, widening
-        self._pool, self._policy, self._mode, self._holdout = pool, policy, mode, holdout
-        self._upset_threshold = upset_threshold
-        self._deadline_s, self._now, self._new_id = deadline_s, now, new_id
+        """Prepare.
+
+        Args:
+            pool: the analysis workers.
+            grounds: what decisions rest on besides the query.
+            lines: what the site's lines are known to lean to.
+            record: told every decision.
+            count: adds one to a counter: queries, queries_unclassified.
+        """
+        self._pool, self._grounds, self._lines = pool, grounds, lines
         self._record, self._count = record, count
         self._listening: dict[str, asyncio.Future[ListenResult]] = {}
-
-    def take_over(self, mode: Mode, holdout: float, upset_threshold: float) -> None:
-        """From now on decide in this mode, with this share of customers routed as before, by this
-        threshold.
-        """
-        self._mode, self._holdout, self._upset_threshold = mode, holdout, upset_threshold
 
     async def by_text(self, text: str, caller: Caller) -> Decision:
         """Decide a query given as text; within the deadline, whatever happens."""
         if caller.opted_out or not text.strip():
             return self._decide(None, None, 0.0, caller, None, "none")
         try:
-            result = await self._pool.classify_text(text, self._deadline_s)
+            result = await self._pool.classify_text(text, self._grounds.deadline_s)
         except (PeerUnavailable, ProtocolError) as error:
             log.warning("query not classified", key="query.unclassified", why=str(error))
             self._count("queries_unclassified")
@@ -101,15 +97,11 @@ class Doors:
         Raises:
             PeerUnavailable: the text was not classified in time.
         """
-        result = await self._pool.classify_text(text, self._deadline_s)
+        result = await self._pool.classify_text(text, self._grounds.deadline_s)
         scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
-        facts = self._facts(scores, result.topic, result.topic_confidence, caller, "text", result)
-        policy, at, queues = self._policy(), self._now(), self._queues()
-        decision = decide(
-            facts, policy, self._mode, self._holdout, decision_id="preview", at=at, queues=queues,
-            ranked=self._ranked(),
-        )  # fmt: skip
-        return decision, explain(facts, policy, at=at, queues=queues)
+        return self._grounds.preview(
+            self._facts(scores, result.topic, result.topic_confidence, caller, "text", result)
+        )
 
     def listen(self, uuid: str, call_id: str) -> int:
         """Announce an IVR caller's AudioSocket to a worker; its port.
@@ -123,7 +115,7 @@ class Doors:
         worker = self._pool.pick()
         if not _hears(worker.ready):
             raise PeerUnavailable("there is no model to understand a caller with")
-        worker.send(AnnounceListen(uuid, call_id, ttl_s=LISTEN_TTL_S, zeros=self._zeros(call_id)))
+        worker.send(AnnounceListen(uuid, call_id, ttl_s=LISTEN_TTL_S, zeros=self._lines.zeros(call_id)))
         loop = asyncio.get_running_loop()
         self._listening[uuid] = loop.create_future()
         loop.call_later(FORGET_S, self._forget, uuid)
@@ -145,7 +137,7 @@ class Doors:
         if future is None:
             return self._decide(None, None, 0.0, caller, None, "speech", failed="no such question")
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(self._grounds.deadline_s):
                 heard = await future
         except TimeoutError:
             self._count("queries_unclassified")
@@ -159,7 +151,7 @@ class Doors:
 
     def became_call(self, decision: Decision, caller: Caller) -> None:
         """A query that was decided on without a call becomes the caller's call now."""
-        self._record(DecidedQuery(replace(decision, at=self._now()), caller, None))
+        self._record(DecidedQuery(replace(decision, at=self._grounds.now()), caller, None))
 
     def _decide(
         self,
@@ -172,17 +164,7 @@ class Doors:
         failed: str | None = None,
         heard: TextResult | ListenResult | None = None,
     ) -> Decision:
-        decision = decide(
-            self._facts(scores, topic, topic_confidence, caller, source, heard),
-            self._policy(),
-            self._mode,
-            self._holdout,
-            decision_id=self._new_id(),
-            at=self._now(),
-            queues=self._queues(),
-            ranked=self._ranked(),
-            widening=self._widening(),
-        )
+        decision = self._grounds.decide(self._facts(scores, topic, topic_confidence, caller, source, heard))
         if failed is not None:
             decision = replace(decision, status="timeout", reasons=(f"not classified: {failed}",))
         self._record(DecidedQuery(decision, caller, text))
@@ -210,7 +192,7 @@ class Doors:
             own=caller.own,
             language=heard.language if heard else None,
             foreign=heard.foreign if heard else False,
-            upset_threshold=self._upset_threshold,
+            upset_threshold=self._grounds.upset_threshold,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, get_args
 
 import msgspec
@@ -26,6 +26,7 @@ from emocx_pbx.live.calls import (
 )
 from emocx_pbx.live.held import COURSE, HeldCall
 from emocx_pbx.live.own import own
+from emocx_pbx.observe.listeners import Listeners
 
 #: Changes kept for who was away for a moment: at 200 calls about 30 s.
 MAX_CHANGES: Final = 2048
@@ -46,8 +47,8 @@ class LiveBoard:
         self._changes: deque[Change] = deque(maxlen=max_changes)
         self.number = 0
         """Of the newest change; counts from 1 after a start of the service."""
-        self.on_change: Callable[[Change], None] | None = None
-        """Told every change; must not block."""
+        self.changes: Listeners[[Change]] = Listeners()
+        """Told every change."""
 
     # Out.
 
@@ -185,5 +186,4 @@ class LiveBoard:
         self.number += 1
         change = Change(self.number, data, there, msgspec.json.encode(data))
         self._changes.append(change)
-        if self.on_change is not None:
-            self.on_change(change)
+        self.changes.tell(change)

@@ -10,6 +10,7 @@ import msgspec
 
 from emocx_pbx.live.calls import Change, Snapshot
 from emocx_pbx.live.own import OwnCalls
+from emocx_pbx.observe.listeners import Listeners
 
 #: Changes that wait for one watcher; who falls further behind is sent away and comes again.
 MAX_WAITING: Final = 512
@@ -25,7 +26,9 @@ HEARTBEAT: Final = b"event: alive\ndata: {}\n\n"
 class Board(Protocol):
     """The part of a live board, or of its mirror, that is needed."""
 
-    on_change: Callable[[Change], None] | None
+    @property
+    def changes(self) -> Listeners[[Change]]:
+        """Told every change."""
 
     @property
     def number(self) -> int:
@@ -42,11 +45,11 @@ class LiveFeed:
     """Server-sent events made of a board's changes."""
 
     def __init__(self, board: Board, life: str, now: Callable[[], float]) -> None:
-        """Take over the board's `on_change`; `life` tells one run of the service from another."""
+        """Subscribe to the board's changes; `life` tells one run of the service from another."""
         self.board = board
         self._life, self._now = life, now
         self._queues: set[asyncio.Queue[Change | None]] = set()
-        board.on_change = self._on_change
+        board.changes.subscribe(self._on_change)
 
     def _on_change(self, change: Change) -> None:
         for queue in list(self._queues):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -26,6 +26,7 @@ from emocx_pbx.live.calls import (
 )
 from emocx_pbx.live.held import COURSE, MAX_ALERTS
 from emocx_pbx.live.own import own
+from emocx_pbx.observe.listeners import Listeners
 
 _BODIES: Final = {kind: body for body, kind in KINDS.items()}
 
@@ -39,8 +40,8 @@ class Mirror:
         self._changes: deque[Change] = deque(maxlen=max_changes)
         self.number = 0
         """Of the newest change."""
-        self.on_change: Callable[[Change], None] | None = None
-        """Told every change; must not block."""
+        self.changes: Listeners[[Change]] = Listeners()
+        """Told every change."""
 
     def begin(self, state: BoardState) -> None:
         """Take over the board as it is now."""
@@ -56,8 +57,7 @@ class Mirror:
         self.number = number
         change = Change(number, body, there, data)
         self._changes.append(change)
-        if self.on_change is not None:
-            self.on_change(change)
+        self.changes.tell(change)
 
     def snapshot(self, now: float, agent: str | None = None, team: frozenset[str] | None = None) -> Snapshot:
         """All calls now; with `agent` only those that they take part in, with their own grades; with `team`

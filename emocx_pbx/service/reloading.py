@@ -1,42 +1,102 @@
-"""SIGHUP: settings and policy are read again; what can change does, or nothing does and it is said why."""
+"""Reads settings, policy and models again while calls go on: what can change does, or nothing does."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import structlog
 
+from emocx_pbx.analysis.messages import ModelsLoaded
+from emocx_pbx.analysis.pool import WorkerPool
+from emocx_pbx.dispatch.policy_in_force import Policies, Reloaded
 from emocx_pbx.errors import EmocxError
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.listeners import Listeners
+from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.routing.policy import Policy
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.reload import difference
 from emocx_pbx.settings.settings import Settings
-
-if TYPE_CHECKING:
-    from emocx_pbx.service.controller import Service
 
 log = structlog.get_logger()
 
 
-def reload_all(service: Service, read: Callable[[], Settings]) -> bool:
-    """Read settings and policy again and take them over, both or neither; whether they were.
+class Reloading:
+    """One for the service."""
 
-    What came of it is logged, and told as the component `settings` of the service's health: an
-    administrator who runs `systemctl reload` sees neither our answer nor our exit status.
-    """
-    try:
-        found = difference(service.settings, read())
-        policy = service.policies.read(found.in_force.policy_path())
-    except (EmocxError, OSError) as error:
-        why = " ".join(str(error).split())
-        log.error("settings refused, the old ones stay", key="settings.refused", why=why)
-        service.metrics.count("reloads", "refused")
-        service.health.set("settings", True, f"the last reload was refused: {why}")
-        return False
-    service.take_over(found.in_force, policy)
-    service.metrics.count("reloads", "taken")
-    log.info("settings read again", key="settings.reloaded", changed=list(found.taken))
-    needs = f"a restart is needed for {', '.join(found.restart)}" if found.restart else ""
-    if needs:
-        log.warning("settings that need a restart", key="settings.restart_needed", names=list(found.restart))
-    service.health.set("settings", True, needs)
-    return True
+    def __init__(
+        self,
+        in_force: SettingsInForce,
+        policies: Policies,
+        pool: WorkerPool,
+        tasks: Tasks,
+        health: HealthBoard,
+        count: Callable[[str, str], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            in_force: gets the settings that are taken.
+            policies: gets the policy.
+            pool: lets workers load models.
+            tasks: owns the loading.
+            health: told as the component `settings` what came of the last reload.
+            count: adds one to a counter: reloads, with the label taken or refused.
+        """
+        self._in_force, self._policies, self._pool = in_force, policies, pool
+        self._tasks, self._health, self._count = tasks, health, count
+        self.settings_taken: Listeners[[Settings, Settings]] = Listeners()
+        """Told of the settings before, and of those that are in force from now on."""
+        self.policy_taken: Listeners[[]] = Listeners()
+        """Told when a policy was read again and taken."""
+
+    def everything(self, read: Callable[[], Settings]) -> bool:
+        """At SIGHUP: take settings and policy over, both or neither; whether they were.
+
+        What came of it is logged, and told as a component of the service's health: an administrator who
+        runs `systemctl reload` sees neither our answer nor our exit status.
+        """
+        try:
+            found = difference(self._in_force.settings, read())
+            policy = self._policies.read(found.in_force.policy_path())
+        except (EmocxError, OSError) as error:
+            why = " ".join(str(error).split())
+            log.error("settings refused, the old ones stay", key="settings.refused", why=why)
+            self._count("reloads", "refused")
+            self._health.set("settings", True, f"the last reload was refused: {why}")
+            return False
+        self._take_over(found.in_force, policy)
+        self._count("reloads", "taken")
+        log.info("settings read again", key="settings.reloaded", changed=list(found.taken))
+        needs = f"a restart is needed for {', '.join(found.restart)}" if found.restart else ""
+        if needs:
+            names = list(found.restart)
+            log.warning("settings that need a restart", key="settings.restart_needed", names=names)
+        self._health.set("settings", True, needs)
+        return True
+
+    def policy(self) -> Reloaded:
+        """Read the policy file again; a wrong one is refused and the old one stays."""
+        reloaded = self._policies.reload()
+        if reloaded.loaded:
+            self.policy_taken.tell()
+        return reloaded
+
+    def policy_and_models(self) -> asyncio.Task[list[ModelsLoaded]]:
+        """Read the policy again, and let workers swap in what models' names now stand for."""
+        self.policy()
+        return self._load_models()
+
+    def _take_over(self, settings: Settings, policy: Policy) -> None:
+        """Calls under way go on: only what is decided, told and kept from now on differs."""
+        before = self._in_force.settings
+        self._in_force.put(settings)
+        self._policies.put_in_force(settings.policy_path(), policy)
+        self.policy_taken.tell()
+        self.settings_taken.tell(before, settings)
+        self._load_models()
+
+    def _load_models(self) -> asyncio.Task[list[ModelsLoaded]]:
+        topics = self._policies.policy.topics
+        return self._tasks.create_task(self._pool.load_models(topics), name="load models")

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -15,15 +16,11 @@ from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
-from emocx_pbx.service.erased import forget_erased_elsewhere
+from emocx_pbx.service.forgetting import forget_erased_elsewhere, forget_old_calls
 from emocx_pbx.service.notify import Supervisor
-from emocx_pbx.service.reloading import reload_all
 from emocx_pbx.service.status import StatusDoor, socket_path, status_of
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks.networks import Networks
-from emocx_pbx.webhooks.post import Poster
-from emocx_pbx.webhooks.sender import Sender
 
 log = structlog.get_logger()
 
@@ -41,7 +38,7 @@ async def serve(
 
     Args:
         settings: as read by `settings.load`.
-        on_ready: told the HTTP port once all doors listen.
+        on_ready: told the HTTP port once everything listens.
         read_again: reads the settings at SIGHUP as they were read at first; None: they stay.
         supervisor: systemd, where it started us.
 
@@ -54,7 +51,6 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     raise_descriptor_limit()
-    poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
     async with contextlib.AsyncExitStack() as stack:
         store = await Store.open(settings.store_path(), settings.webhooks)
         stack.push_async_callback(store.close)
@@ -63,53 +59,28 @@ async def serve(
         service = Service(settings, store, tasks, metrics)
         await store.in_force.put_rubric(service.rubric)
         await service.remember_call_backs()
-        loop.add_signal_handler(signal.SIGHUP, reload_all, service, read_again or (lambda: service.settings))
-        sending = Sender(
-            store.outbox,
-            store.receivers.current,
-            poster,
-            time.time,
-            on_outcome=lambda name, outcome: metrics.count(f"webhooks_{outcome}"),
-        )
-
-        def told() -> None:
-            sending.notify()
-            service.ranker.on_graded()
-
-        store.outbox.on_events = told
-        web = service.start_web(sending)
-
-        def receivers_changed() -> None:
-            sending.receivers_changed()
-            web.receivers_changed()
-
-        store.receivers.on_change = receivers_changed
-        # Callers' door first: it does not wait for pages.
+        reread = read_again or (lambda: service.settings)
+        loop.add_signal_handler(signal.SIGHUP, service.reloading.everything, reread)
+        # Callers first: they do not wait for pages.
         await service.agi.start()
-        began, program = time.time(), version("emocx-pbx")
-        status = StatusDoor(
-            socket_path(settings.store_path()),
-            lambda: status_of(service, program, began),
-        )
+        path = socket_path(settings.store_path())
+        status = StatusDoor(path, partial(status_of, service, version("emocx-pbx"), time.time()))
         await status.start()
         stack.push_async_callback(status.stop)
         listening: asyncio.Future[int] = loop.create_future()
-        serving = tasks.keep(lambda: web.run(listening), name="web")
+        serving = tasks.keep(partial(service.web.run, listening), name="web")
         pool = tasks.create_task(service.pool.start(), name="pool")
         ledger = tasks.keep(service.ledger.run, name="ledger")
-        sender = tasks.keep(sending.run, name="sender")
+        sender = tasks.keep(service.sender.run, name="sender")
         ami = tasks.keep(service.ami.run, name="ami")
-        ranking = tasks.keep(service.ranker.run, name="ranking")
+        ranking = tasks.keep(service.penalties.run, name="ranking")
         watching = tasks.keep(service.policies.watch, name="queues")
         telling = tasks.keep(service.user_events.run, name="user events")
         announcing = tasks.keep(service.announced.run, name="announced calls")
         learning = tasks.keep(service.lines.run, name="lines")
-        forgetting = tasks.keep(service.forget_old_calls, name="forgetting")
+        forgetting = tasks.keep(partial(forget_old_calls, store, service.in_force), name="forgetting")
         erasing = tasks.keep(
-            lambda: forget_erased_elsewhere(
-                store, service.calls_that_name_customers, service.forget_customers
-            ),
-            name="erased elsewhere",
+            partial(forget_erased_elsewhere, store, service.journeys), name="erased elsewhere"
         )
         port = await listening
         log.info("serving", key="service.up", http=port, agi=settings.agi.port)
@@ -121,20 +92,20 @@ async def serve(
             *(learning, forgetting, erasing),
         )
         beating = tasks.keep(
-            lambda: supervisor.keep_telling(service.health.words, lambda: (*vital, *service.pool.keepers)),
+            partial(supervisor.keep_telling, service.health.words, lambda: (*vital, *service.pool.keepers)),
             name="systemd",
         )
         await stop.wait()
         beating.cancel()
         supervisor.tell("STOPPING=1")
         log.info("stopping", key="service.stopping")
-        # Doors first, then taps (their last readings are still graded), then the rest.
+        # What asks us first, then taps (their last readings are still graded), then the rest.
         await service.agi.stop()
-        await web.stop()
+        await service.web.stop()
         serving.cancel()
         service.taps.stop()
         ranking.cancel()
-        await service.ranker.restore()
+        await service.penalties.restore()
         ami.cancel()
         pool.cancel()
         try:

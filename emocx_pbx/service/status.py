@@ -132,7 +132,7 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
         version=version,
         asterisk=service.ami.state.version,
         pid=os.getpid(),
-        web_pid=service.web_pid,
+        web_pid=service.web.pid,
         up_since=up_since,
         settings=settings.file,
         mode=settings.routing.mode,

@@ -9,26 +9,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Coroutine
+import uuid
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
+from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.happenings import Told
 from emocx_pbx.chat.moves import moved_of
 from emocx_pbx.deeds.doing import Doer
 from emocx_pbx.deeds.placing import Placing
 from emocx_pbx.dispatch.policy_in_force import Policies
-from emocx_pbx.dispatch.queries import Doors
+from emocx_pbx.dispatch.queries import Queries
 from emocx_pbx.errors import EmocxError, PeerUnavailable, ProtocolError, SettingsError
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.calls import Change
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
-from emocx_pbx.settings.settings import Settings
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.store.database import Store
 from emocx_pbx.web import messages as m
 from emocx_pbx.web.failures import told
@@ -41,7 +43,7 @@ R = TypeVar("R")
 
 #: To the open port, from the start of the process on a cold disk.
 START_S: Final = 30.0
-#: It reports every second; one that is silent for so long hangs and is started anew.
+#: It reports every second; one that is silent for this long hangs and is started anew.
 SILENT_S: Final = 20.0
 #: Its decisions in work at once; each takes the text model about two milliseconds.
 DECIDING: Final = 4
@@ -60,11 +62,25 @@ STEADY_S: Final = 30.0
 STOP_S: Final = 3.0
 
 
+class Reload(Protocol):
+    """The part of the reloading that HTTP may ask for."""
+
+    def policy_and_models(self) -> asyncio.Task[list[ModelsLoaded]]:
+        """Read the policy again, and let workers swap in what models' names now stand for."""
+
+
+class Pool(Protocol):
+    """The part of the worker pool that pages show."""
+
+    def models(self) -> tuple[Ready, ...]:
+        """What each ready worker said of its models."""
+
+
 @dataclass(frozen=True, slots=True)
 class Behind:
     """The parts that answer what comes by HTTP."""
 
-    queries: Doors
+    queries: Queries
     placing: Placing
     deeds: Doer
     board: LiveBoard
@@ -72,8 +88,8 @@ class Behind:
     metrics: Metrics
     policies: Policies
     store: Store
-    reload: Callable[[], asyncio.Task[list[ModelsLoaded]]]
-    workers: Callable[[], tuple[Ready, ...]]
+    reloading: Reload
+    pool: Pool
 
 
 class WebHost:
@@ -81,12 +97,13 @@ class WebHost:
 
     def __init__(
         self,
-        settings: Settings,
+        in_force: SettingsInForce,
         behind: Behind,
-        life: str,
         command: tuple[str, ...] = (sys.executable, "-m", "emocx_pbx.web.process"),
+        life: str | None = None,
     ) -> None:
-        self._life, self._config = life, msgspec.json.encode(m.WebConfig(settings, life))
+        """`life` tells this run of the service from others; None: a new one."""
+        self._life, self._in_force = life or uuid.uuid4().hex[:8], in_force
         self._behind, self._command = behind, command
         self._child: Child[m.FromWeb] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,7 +112,7 @@ class WebHost:
         self._told_state = b""
         self._stopping = self._silent = False
         self._over = asyncio.Event()
-        behind.board.on_change = self._on_change
+        behind.board.changes.subscribe(self._on_change)
 
     @property
     def pid(self) -> int | None:
@@ -133,7 +150,7 @@ class WebHost:
         child: Child[m.FromWeb] = Child("web", msgspec.msgpack.Decoder(m.FromWeb), STOP_S)
         self._child, self._silent = child, False
         try:
-            await child.start(self._command, self._config)
+            await child.start(self._command, msgspec.json.encode(self._web_config()))
             self._told_state = b""
             self._tell_state()
             self._send(m.BoardNow(self._behind.board.state()))
@@ -203,8 +220,8 @@ class WebHost:
             self._behind.metrics.count("web_messages_lost")
             log.debug("not told to the web process", key="web.deaf", why=str(error))
 
-    def watch(self, happened: Told) -> None:
-        """Pass on what the chat's desk needs to hear of calls."""
+    def watch(self, happened: Told, call: CallState) -> None:
+        """Pass on what the chat desk needs to know of calls."""
         if (moved := moved_of(happened)) is not None:
             self._send(moved)
 
@@ -212,10 +229,12 @@ class WebHost:
         """The controller changed receivers in the store."""
         self._send(m.ReceiversChanged())
 
-    def take_over(self, settings: Settings) -> None:
-        """Other settings hold: for the process now, and for its successors."""
-        self._config = msgspec.json.encode(m.WebConfig(settings, self._life))
-        self._send(m.SettingsChanged(settings))
+    def settings_changed(self) -> None:
+        """Other settings are in force; a successor of the process is started with them anyway."""
+        self._send(m.SettingsChanged(self._in_force.settings))
+
+    def _web_config(self) -> m.WebConfig:
+        return m.WebConfig(self._in_force.settings, self._life)
 
     def _on_change(self, change: Change) -> None:
         self._send(m.BoardChanged(change.number, change.kind, change.present, change.data))
@@ -223,7 +242,7 @@ class WebHost:
     def _tell_state(self) -> None:
         behind = self._behind
         state = m.StateNow(
-            behind.health.components(), behind.policies.queues, behind.policies.policy, behind.workers()
+            behind.health.components(), behind.policies.queues, behind.policies.policy, behind.pool.models()
         )
         encoded = msgspec.msgpack.encode(state)
         if encoded != self._told_state:
@@ -303,7 +322,7 @@ class WebHost:
                 result = await self._to_its_end(behind.deeds.do(deed, by))
                 return m.DeedDone(number, msgspec.Raw(msgspec.msgpack.encode(result)))
             case m.ReloadAll(number, wait):
-                loading = behind.reload()
+                loading = behind.reloading.policy_and_models()
                 self._tell_state()
                 loaded = await asyncio.shield(loading) if wait else []
                 self._tell_state()

@@ -12,6 +12,7 @@ import msgspec
 
 from emocx_pbx.events.event import NewEvent, wants
 from emocx_pbx.events.json_text import json_text
+from emocx_pbx.observe.listeners import Listeners
 from emocx_pbx.store.audit import AuditLog, Entry
 from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.receivers import Receivers
@@ -32,13 +33,13 @@ class Outbox:
     ) -> None:
         self._connection, self._receivers, self._audit, self._clock = connection, receivers, audit, clock
         self._sql = connection.sql
-        self.on_events: Callable[[], None] | None = None
-        """Called after events were committed; the sender's `notify` goes here."""
+        self.news: Listeners[[]] = Listeners()
+        """Told after events were committed."""
 
     def tell(self, events: Sequence[NewEvent]) -> None:
         """After the transaction in which they were `put`: have them sent."""
-        if events and self.on_events is not None:
-            self.on_events()
+        if events:
+            self.news.tell()
 
     async def add_event(
         self, type: str, call_id: str | None, data: Mapping[str, Any], at: float, discriminator: str = ""
@@ -252,8 +253,8 @@ class Outbox:
                     number += found
             if noted is not None:
                 await self._audit.write(c, noted(number))
-        if number and self.on_events is not None:
-            self.on_events()
+        if number:
+            self.news.tell()
         return number
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from emocx_pbx.errors import InputError
+from emocx_pbx.observe.listeners import Listeners
 from emocx_pbx.settings.receiver_url import shown_url
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.account_rows import Actor
@@ -54,8 +55,8 @@ class Receivers:
         self.settings = tuple(settings)
         """Those of the settings file; here they are only read."""
         self._stored: tuple[StoredReceiver, ...] = ()
-        self.on_change: Callable[[], None] | None = None
-        """Called when a receiver came, went or changed."""
+        self.changes: Listeners[[]] = Listeners()
+        """Told when a receiver came, went or changed."""
 
     async def load(self) -> None:
         """Read what is stored."""
@@ -66,9 +67,9 @@ class Receivers:
 
     def take_over(self, settings: Sequence[WebhookSettings]) -> None:
         """Other receivers of the settings file from now on; those in the store stay."""
-        self.settings = tuple(settings)
-        if self.on_change:
-            self.on_change()
+        if tuple(settings) != self.settings:
+            self.settings = tuple(settings)
+            self.changes.tell()
 
     def current(self) -> tuple[WebhookSettings, ...]:
         """Every receiver as it is now; a name of the settings file goes before the same one in the store."""
@@ -143,8 +144,7 @@ class Receivers:
         async with self._connection.transaction() as c:
             await self._sql.enable_endpoint(c, name=name)
             await self._audit.note(c, by, "webhook.enabled", name)
-        if self.on_change:
-            self.on_change()
+        self.changes.tell()
 
     def _existing(self, name: str) -> StoredReceiver:
         found = self.find(name)
@@ -154,8 +154,7 @@ class Receivers:
 
     async def _changed(self) -> None:
         await self.load()
-        if self.on_change:
-            self.on_change()
+        self.changes.tell()
 
     @property
     def _sql(self) -> Any:

@@ -45,7 +45,7 @@ class Sender:
         outbox: Outbox,
         endpoints: Callable[[], Sequence[WebhookSettings]],
         poster: Poster,
-        clock: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.time,
         *,
         rng: random.Random | None = None,
         on_outcome: Callable[[str, str], None] | None = None,
@@ -56,7 +56,7 @@ class Sender:
             outbox: Where deliveries wait.
             endpoints: The receivers as they are now; tell `receivers_changed` when one comes or goes.
             poster: Sends one event once.
-            clock: Unix seconds.
+            now: Unix seconds.
             rng: For jitter.
             on_outcome: Told the receiver's name and `delivered`, `retried` or `failed` (metrics).
 
@@ -67,7 +67,7 @@ class Sender:
         self._outbox = outbox
         self._endpoints = endpoints
         self._poster = poster
-        self._clock = clock
+        self._now = now
         self._rng = rng or random.Random()
         self._on_outcome = on_outcome
         self._wake: dict[str, asyncio.Event] = {}
@@ -133,7 +133,7 @@ class Sender:
         self, endpoint: WebhookSettings, under_way: set[int], group: asyncio.TaskGroup
     ) -> float:
         """Start what is due and has room; returns seconds until it is worth looking again."""
-        now, name = self._clock(), endpoint.name
+        now, name = self._now(), endpoint.name
         if name in await self._outbox.disabled():
             return POLL_S
         pause = self._paused_until.get(name, 0.0) - now
@@ -170,19 +170,19 @@ class Sender:
             return POLL_S
         if recovery.probe_at is not None:
             next_due = min(next_due, recovery.probe_at)
-        return min(POLL_S, max(0.01, next_due - self._clock()))
+        return min(POLL_S, max(0.01, next_due - self._now()))
 
     async def _deliver(
         self, endpoint: WebhookSettings, delivery: DueDelivery, under_way: set[int], probe: bool = False
     ) -> None:
         """One attempt and what follows from it; outermost, nothing may escape."""
-        early, began = probe or delivery.early_from is not None, self._clock()
+        early, began = probe or delivery.early_from is not None, self._now()
         try:
             outcome = await self._post(endpoint, delivery.event_id, delivery.body)
             await self._settle(endpoint, delivery, outcome, early)
             await self._learn(endpoint.name, outcome, began, early)
         except StoreError as error:
-            self._pause(endpoint.name, self._clock() + STORE_PAUSE_S)
+            self._pause(endpoint.name, self._now() + STORE_PAUSE_S)
             log.error(
                 "the outcome of a webhook can't be noted",
                 key="webhook.store",
@@ -190,7 +190,7 @@ class Sender:
                 reason=str(error),
             )
         except Exception:
-            self._pause(endpoint.name, self._clock() + STORE_PAUSE_S)
+            self._pause(endpoint.name, self._now() + STORE_PAUSE_S)
             log.exception("a webhook attempt broke", key="webhook.broke", endpoint=endpoint.name)
         finally:
             under_way.discard(delivery.delivery_id)
@@ -205,19 +205,19 @@ class Sender:
         endpoint = self._endpoint(name)
         if endpoint is None:
             raise InputError(f"there is no receiver {name}")
-        began = self._clock()
+        began = self._now()
         outcome = await self._post(endpoint, f"evt_{uuid.uuid4().hex}", probe_body(began))
         if outcome.taken:
             await self._learn(name, outcome, began)
         return outcome
 
     async def _post(self, endpoint: WebhookSettings, event_id: str, body: str) -> Outcome:
-        signed = headers(event_id, body, secrets_of(endpoint), self._clock())
+        signed = headers(event_id, body, secrets_of(endpoint), self._now())
         return await self._poster.post(endpoint, signed, body.encode())
 
     async def _learn(self, name: str, outcome: Outcome, began: float, early: bool = False) -> None:
         """What an attempt tells of its receiver; if it is back, all that waits goes out."""
-        now, recovery = self._clock(), self._recovery.get(name)
+        now, recovery = self._now(), self._recovery.get(name)
         if recovery is None:
             return
         if not outcome.taken:
@@ -234,7 +234,7 @@ class Sender:
     async def _settle(
         self, endpoint: WebhookSettings, delivery: DueDelivery, outcome: Outcome, early: bool
     ) -> None:
-        now, name, attempt = self._clock(), endpoint.name, delivery.attempts + 1
+        now, name, attempt = self._now(), endpoint.name, delivery.attempts + 1
         said = outcome.said or None
         says = log.bind(endpoint=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
         match after(attempt, outcome, now, self._rng):

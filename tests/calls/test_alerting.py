@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from emocx_pbx.alerts.rules import AlertRule
@@ -19,6 +21,16 @@ HANDED = AlertRule(name="handed", when="falling", for_s=3, by=0.5, since="transf
 NOW = 1234.5
 
 
+@dataclass(frozen=True)
+class WithAlerts(Rules):
+    """The alert rules that a listener has now."""
+
+    listener: Listener
+
+    def alerts(self) -> Sequence[AlertRule]:
+        return self.listener.rules
+
+
 class Listener:
     """The rules in force, and what calls tell of them."""
 
@@ -27,7 +39,7 @@ class Listener:
         self.told: list[Effect] = []
 
     def call(self, **more: Any) -> CallState:
-        call = CallState("c", Rules(load_rubric(), lambda: self.rules), zero_at=1000.0, **more)
+        call = CallState("c", WithAlerts(load_rubric(), self), zero_at=1000.0, **more)
         call.take(AgentJoined("c", 1000.0, "l1", "bob", "PJSIP/bob", "care", "queue"), NOW)
         call.known_taps.add("u")
         return call

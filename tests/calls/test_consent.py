@@ -31,7 +31,7 @@ class Site:
             want=lambda call_id, target, mode, zero_at: self.done.append((mode, target)),
             unwant=lambda call_id: self.done.append("unwanted"),
         )
-        self.consent = Consent(self, self.tracker, taps, group, self.done.append, self.written)  # type: ignore[arg-type]
+        self.consent = Consent(self, self.tracker, taps, group, self, self.done.append)  # type: ignore[arg-type]
         self.consent.mode = "stereo"
 
     async def written(self, within_s: float) -> None:

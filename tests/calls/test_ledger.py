@@ -27,7 +27,7 @@ class Disk:
         self.counted: list[tuple[str, ...]] = []
         self.slept: list[float] = []
         self.ledger = Ledger(
-            self.write, lambda up, why: self.health.append((up, why)), self.count, self.sleep, 4, 6
+            self, lambda up, why: self.health.append((up, why)), self.count, self.sleep, 4, 6
         )
 
     def count(self, *what: str) -> None:
@@ -45,6 +45,9 @@ class Disk:
             raise StoreUnavailable("database or disk is full")
         self.written.append(write)
         self.done.set()
+
+    async def write_small(self, writes: Sequence[Write]) -> None:
+        raise StoreError("one at a time")
 
 
 async def test_what_the_store_refuses_waits_in_order_and_health_says_so() -> None:
@@ -111,7 +114,7 @@ async def test_readings_are_the_first_to_go_and_what_ends_something_is_the_last(
 
 async def test_when_something_that_matters_was_dropped_the_calls_are_reconciled() -> None:
     disk, told = Disk(refusals=1), []
-    disk.ledger.on_loss = lambda: told.append("resync")
+    disk.ledger.losses.subscribe(lambda: told.append("resync"))
     for number in range(8):
         disk.ledger.add(tapped(number))
     assert disk.counted == [("changes_dropped", "other")] * 2
@@ -129,10 +132,7 @@ class GroupedDisk(Disk):
     def __init__(self, refusals: int = 0, wrong: Write | None = None) -> None:
         super().__init__(refusals, wrong)
         self.groups: list[list[Write]] = []
-        self.ledger = Ledger(
-            self.write, lambda up, why: self.health.append((up, why)), self.count, self.sleep,
-            write_small=self.write_small,
-        )  # fmt: skip
+        self.ledger = Ledger(self, lambda up, why: self.health.append((up, why)), self.count, self.sleep)
 
     async def write_small(self, writes: Sequence[Write]) -> None:
         if self.wrong in writes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
+from unittest.mock import create_autospec
 
 import pytest
 
 from emocx_pbx.calls import recovery as module
-from emocx_pbx.calls.journeys import Hands, Journeys
+from emocx_pbx.calls.hands import Hands
+from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.recovery import MAX_AGAIN, Recovery
 from emocx_pbx.calls.rules import Rules
@@ -37,11 +39,12 @@ class Site:
         self.asked = 0
         self._bursts, self._callers = list(bursts), 0
         self.tracker = CallTracker()
-        ledger = Ledger(self._nothing, lambda up, why: None, lambda *what: None)
-        hands = Hands(*[lambda what: None] * 4)
-        self.journeys = Journeys(Rules(load_rubric()), ledger, hands, lambda: 100.0, lambda *what: None)
+        ledger = Ledger(cast(Any, None), lambda up, why: None, lambda *what: None)
+        hands = create_autospec(Hands, instance=True)
+        self.journeys = Journeys(Rules(load_rubric()), ledger, hands, lambda *what: None, lambda: 100.0)
         store: Any = SimpleNamespace(calls=SimpleNamespace(ended_since=self._none, open=self._none))
-        self.recovery = Recovery(self, store, self.tracker, self.journeys, self._nothing, lambda: 100.0)
+        policies: Any = SimpleNamespace(met=self._nothing)
+        self.recovery = Recovery(self, store, self.tracker, self.journeys, policies, lambda: 100.0)
 
     async def _nothing(self, what: object) -> None:
         pass

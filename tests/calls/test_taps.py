@@ -1,15 +1,18 @@
 """Taps are kept: a failed start, an early end and a dead worker lead to another try; a hangup to none."""
 
 import asyncio
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
+from fixed_grounds import NoLines
 
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
 from emocx_pbx.calls import taps as module
 from emocx_pbx.calls.taps import TapKeeper, originate_fields
 from emocx_pbx.domain import LineZero
 from emocx_pbx.errors import PeerUnavailable, RefusedError
+from emocx_pbx.settings.settings import AnalysisSettings
 
 
 class Worker:
@@ -52,7 +55,8 @@ async def group():
 def keeper(group, ami, worker, counted=None, zeros=lambda call_id: ()):
     ids = (UUID(int=n) for n in range(1, 100))
     count = (counted if counted is not None else []).append
-    return TapKeeper(ami, lambda: worker, "127.0.0.1", group, lambda: 100.0, lambda: next(ids), count, zeros)
+    workers, lines = SimpleNamespace(pick=lambda: worker), SimpleNamespace(zeros=zeros)
+    return TapKeeper(ami, workers, lines, AnalysisSettings(), group, count, lambda: 100.0, lambda: next(ids))
 
 
 def test_the_originate_is_the_one_of_the_reference():
@@ -154,7 +158,10 @@ async def test_a_tap_waits_no_longer_when_what_it_wants_is_back(group, monkeypat
         return worker
 
     ids = (UUID(int=n) for n in range(1, 100))
-    taps = TapKeeper(ami, pick, "127.0.0.1", group, lambda: 100.0, lambda: next(ids), [].append)
+    workers = SimpleNamespace(pick=pick)
+    taps = TapKeeper(
+        ami, workers, NoLines(), AnalysisSettings(), group, [].append, lambda: 100.0, lambda: next(ids)
+    )
     taps.want("1.1", "1.1", "stereo")
     await tried.wait()
     if missing == "link":

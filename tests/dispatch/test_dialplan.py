@@ -13,11 +13,12 @@ import pytest
 
 from emocx_pbx.dispatch.announced import KEEP_S, Announced
 from emocx_pbx.dispatch.dialplan import Dialplan
-from emocx_pbx.dispatch.queries import Caller, Doors
+from emocx_pbx.dispatch.queries import Caller, Queries
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.pbx.ami.message import AmiResponse
+from emocx_pbx.settings.settings import AnalysisSettings
 
 
 class Desk:
@@ -56,13 +57,20 @@ class Bench:
         self.waiting: set[str] = set()
         self.forgotten: list[str] = []
         self.announced = Announced(
-            self.ami, self.waiting.__contains__, self.forgotten.append, lambda: self.now,
-            lambda name: self.counts.update([name]), most,
+            self.ami, self, self.forgotten.append, lambda name: self.counts.update([name]),
+            lambda: self.now, most,
         )  # fmt: skip
         self.dialplan = Dialplan(
-            cast(Doors, self.desk), self.announced,
-            lambda call_id, channel, caller: self.waiting.add(call_id), "10.0.0.1",
-        )  # fmt: skip
+            cast(Queries, self.desk), self.announced, self, AnalysisSettings(host="10.0.0.1"), lambda: 1.0
+        )
+        self.callers: list[str] = []
+
+    def announce(self, call_id: str, channel: str, caller: str, at: float) -> None:
+        self.waiting.add(call_id)
+        self.callers.append(caller)
+
+    def is_to_join(self, call_id: str) -> bool:
+        return call_id in self.waiting
 
     async def ask(self, path: str = "listen", *args: str, **env: str) -> Mapping[str, str]:
         opening = {"agi_network_script": path, "agi_uniqueid": "1700.1", "agi_channel": "PJSIP/a-1", **env}
@@ -119,16 +127,15 @@ class Routing(Desk):
 
 async def route(number: str = "", **variables: str) -> tuple[Routing, list[str]]:
     """The door after a call with these channel variables, and the numbers that were told."""
-    desk, told = Routing(), list[str]()
-    bench = Bench()
-    dialplan = Dialplan(cast(Doors, desk), bench.announced, lambda i, c, n: told.append(n), "10.0.0.1")
+    desk, bench = Routing(), Bench()
+    dialplan = Dialplan(cast(Queries, desk), bench.announced, bench, AnalysisSettings(), lambda: 1.0)
     request = AgiRequest(
         {"agi_network_script": "route", "agi_uniqueid": "1", "agi_channel": "a", "agi_callerid": number},
         cast(Any, None),
     )
     request.get_variable = AsyncMock(side_effect=lambda name: variables.get(name, ""))  # type: ignore[method-assign]
     await dialplan.answer(request)
-    return desk, told
+    return desk, bench.callers
 
 
 @pytest.mark.parametrize(("given", "kept"), [(" KD-1 ", "KD-1"), ("a+b@x.org", "a+b@x.org"), (" ", None)])

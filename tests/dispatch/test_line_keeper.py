@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from emocx_pbx.calls.effects import LearnLines
-from emocx_pbx.calls.writing import carry_out
+from emocx_pbx.calls.writing import Writing
 from emocx_pbx.dispatch.line_keeper import LineKeeper
 from emocx_pbx.emotion.levels import caller_counts
 from emocx_pbx.emotion.lines import DAY_S, Caller
@@ -24,14 +26,14 @@ async def store(tmp_path):
     for i in range(66):
         await opened.calls.start(f"c{i}", 0.0, None, f"+49{i}", "care", None)
         lines = ("trunk PJSIP/a", "all")
-        await carry_out(opened, LearnLines(f"c{i}", "voice/5", lines, CALLER, (i // 22 + 1) * DAY_S))
+        await Writing(opened).write(LearnLines(f"c{i}", "voice/5", lines, CALLER, (i // 22 + 1) * DAY_S))
     yield opened
     await opened.close()
 
 
 async def test_calls_of_a_known_line_are_corrected(store):
     trunks = {"1": "PJSIP/a", "2": "PJSIP/new", "3": None}
-    keeper = LineKeeper(store, AnalysisSettings(), trunks.get)
+    keeper = LineKeeper(store, AnalysisSettings(), SimpleNamespace(trunk_of=trunks.get))
     assert keeper.zeros("1") == (), "nothing is read yet"
     await keeper.refresh()
     found = {call: keeper.zeros(call)[0] for call in trunks}
@@ -44,7 +46,7 @@ async def test_calls_of_a_known_line_are_corrected(store):
 
 
 async def test_turned_off_nothing_is_learnt_or_corrected(store):
-    keeper = LineKeeper(store, AnalysisSettings(), lambda call_id: "PJSIP/a")
+    keeper = LineKeeper(store, AnalysisSettings(), SimpleNamespace(trunk_of=lambda call_id: "PJSIP/a"))
     await keeper.refresh()
     keeper.take_over(AnalysisSettings(line_mix="off"))
     assert keeper.zeros("1") == ()
@@ -54,7 +56,7 @@ async def test_turned_off_nothing_is_learnt_or_corrected(store):
 
 
 async def test_what_another_process_forgot_is_forgotten(store):
-    keeper = LineKeeper(store, AnalysisSettings(), lambda call_id: "PJSIP/a")
+    keeper = LineKeeper(store, AnalysisSettings(), SimpleNamespace(trunk_of=lambda call_id: "PJSIP/a"))
     await keeper.refresh()
     await store.lines.reset(Actor("root", ""))
     await keeper.refresh()

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from fixed_grounds import FixedPolicy
 
-from emocx_pbx.dispatch.penalty_keeper import Ranker
+from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper
 from emocx_pbx.domain import Decision, Grade, Segment
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.message import AmiResponse
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.routing.policy import Policy, Rule
+from emocx_pbx.settings.settings import RoutingSettings
 from emocx_pbx.store.database import Store
 
 NOW = 1e9
@@ -67,8 +69,9 @@ async def grade(store: Store, call_id: str, agent: str, score: float, at: float 
     await store.grades.save(call_id, 0, Grade(score, "B", None, None, 20.0))
 
 
-def ranker(store: Store, queues: Queues, acts: bool = True, policy: Policy = POLICY, **more) -> Ranker:
-    return Ranker(queues, store.ranking, lambda: policy, AgentNames(), acts, now=lambda: NOW, **more)
+def keeper(store: Store, queues: Queues, acts: bool = True, policy: Policy = POLICY, **more) -> PenaltyKeeper:
+    policies, routing = FixedPolicy(policy), RoutingSettings(rank=acts)
+    return PenaltyKeeper(queues, store.ranking, policies, AgentNames(), routing, now=lambda: NOW, **more)
 
 
 def event(name: str, interface: str, penalty: int) -> dict[str, str]:
@@ -77,7 +80,7 @@ def event(name: str, interface: str, penalty: int) -> dict[str, str]:
 
 async def test_the_better_agent_rings_first_and_all_is_put_back(store: Store) -> None:
     queues = Queues()
-    own = ranker(store, queues)
+    own = keeper(store, queues)
     assert await own.look() == 1
     assert queues.penalties[ADA] == 0 < queues.penalties[BOB]
     assert await own.look() == 0
@@ -88,10 +91,10 @@ async def test_the_better_agent_rings_first_and_all_is_put_back(store: Store) ->
 
 async def test_a_new_process_knows_what_the_killed_one_changed(store: Store) -> None:
     queues = Queues({ADA: 2, BOB: 2})
-    await ranker(store, queues).look()
+    await keeper(store, queues).look()
     assert queues.penalties[BOB] > 20
-    assert await ranker(store, queues).look() == 0
-    assert await ranker(store, queues, acts=False).look() == 2
+    assert await keeper(store, queues).look() == 0
+    assert await keeper(store, queues, acts=False).look() == 2
     assert queues.penalties == {ADA: 2, BOB: 2}
 
 
@@ -100,17 +103,17 @@ async def test_without_a_ranked_queue_or_in_monitor_mode_nothing_is_touched(
     store: Store, policy: Policy
 ) -> None:
     queues = Queues()
-    assert await ranker(store, queues, policy=policy).look() == 0
-    assert await ranker(store, queues, acts=False).look() == 0
+    assert await keeper(store, queues, policy=policy).look() == 0
+    assert await keeper(store, queues, acts=False).look() == 0
     assert queues.penalties == {ADA: 0, BOB: 0}
     assert (
-        ranker(store, queues, acts=False).ranked() == () and not ranker(store, queues, True, policy).ranked()
+        keeper(store, queues, acts=False).ranked() == () and not keeper(store, queues, True, policy).ranked()
     )
 
 
 async def test_what_the_administrator_sets_meanwhile_is_put_back(store: Store) -> None:
     queues = Queues()
-    own = ranker(store, queues)
+    own = keeper(store, queues)
     await own.look()
     ours = queues.penalties[BOB]
     own.on_ami(event("QueueMemberPenalty", BOB, ours))  # the echo of our own
@@ -125,7 +128,7 @@ async def test_what_the_administrator_sets_meanwhile_is_put_back(store: Store) -
 async def test_a_refused_change_is_counted_and_changes_nothing(store: Store) -> None:
     counted: list[str] = []
     queues = Queues(refuses=True)
-    own = ranker(store, queues, count=lambda name, label="", by=1.0: counted.append(name))
+    own = keeper(store, queues, count=lambda name, label="", by=1.0: counted.append(name))
     assert await own.look() == 0
     assert counted == ["penalties_refused"]
     queues.refuses = False
@@ -135,19 +138,19 @@ async def test_a_refused_change_is_counted_and_changes_nothing(store: Store) -> 
 
 async def test_without_a_link_at_the_end_the_database_still_knows(store: Store) -> None:
     queues = Queues()
-    own = ranker(store, queues)
+    own = keeper(store, queues)
     await own.look()
     queues.down = True
     assert await own.restore() == 0
     assert await own.left() == 1
     queues.down = False
-    assert await ranker(store, queues, acts=False).restore() == 1
+    assert await keeper(store, queues, acts=False).restore() == 1
     assert queues.penalties == {ADA: 0, BOB: 0}
 
 
 async def test_it_looks_when_the_link_comes_up_and_after_grades(store: Store) -> None:
     queues, ticks = Queues(), iter(range(0, 100_000, 100))
-    own = ranker(store, queues, clock=lambda: float(next(ticks)))
+    own = keeper(store, queues, clock=lambda: float(next(ticks)))
     task = asyncio.create_task(own.run())
     try:
         own.on_link(True)
@@ -167,14 +170,14 @@ async def test_it_looks_when_the_link_comes_up_and_after_grades(store: Store) ->
 
 async def test_standings_tell_what_a_penalty_comes_from(store: Store) -> None:
     queues = Queues()
-    own = ranker(store, queues)
+    own = keeper(store, queues)
     await own.look()
     first, second = await own.standings()
     assert (first.agent, first.penalty, first.own, first.tier, first.emotion) == ("ada", 0, 0, 0, "angry")
     assert second.agent == "bob" and second.own == 0 and second.penalty == second.tier
     assert first.mean > second.mean + 20 and first.calls > 19
     assert first.why == "the best for these callers" and "points behind the best" in second.why
-    (first, _) = await ranker(store, queues, policy=Policy()).standings()
+    (first, _) = await keeper(store, queues, policy=Policy()).standings()
     assert first.why == "not ranked: no rule of the policy sends callers of an emotion there"
-    (first, _) = await ranker(store, queues, policy=Policy(rank_by={"care": "off"})).standings()
+    (first, _) = await keeper(store, queues, policy=Policy(rank_by={"care": "off"})).standings()
     assert first.why == "not ranked: [rank_by] in the policy turns it off"

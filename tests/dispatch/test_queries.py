@@ -1,11 +1,12 @@
-"""Doors: every query gets a decision, in time, whatever the workers do."""
+"""Queries: every one gets a decision, in time, whatever the workers do."""
 
 import asyncio
 
 import pytest
+from fixed_grounds import FixedPolicy, NoLines, grounds, routing
 
 from emocx_pbx.analysis.messages import ListenResult, Ready, TextResult
-from emocx_pbx.dispatch.queries import Caller, Doors, attributes_of, channel_variables
+from emocx_pbx.dispatch.queries import Caller, Queries, attributes_of, channel_variables
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.routing.policy import Policy, Rule
@@ -47,45 +48,36 @@ class Pool:
         return self.worker
 
 
-def doors(pool, recorded=None, deadline_s=0.05):
+def queries(pool, recorded=None, deadline_s=0.05):
     record = (recorded if recorded is not None else []).append
-    return Doors(
-        pool,
-        lambda: POLICY,
-        "active",
-        0.0,
-        deadline_s,
-        lambda: 1000.0,
-        lambda: "dec_1",
-        record,
-        lambda _: None,
-    )
+    decided_on = grounds(FixedPolicy(POLICY), deadline_s=deadline_s)
+    return Queries(pool, decided_on, NoLines(), record, lambda _: None)
 
 
 async def test_an_angry_text_goes_where_the_policy_says():
     recorded = []
     caller = Caller("1.1", "crm-7", "support")
-    decision = await doors(Pool(), recorded).by_text("I have been charged twice!", caller)
+    decision = await queries(Pool(), recorded).by_text("I have been charged twice!", caller)
     assert (decision.status, decision.queue, decision.priority) == ("ok", "care", 10)
     assert recorded[0].decision is decision
     assert channel_variables(decision)["QUEUE_PRIO"] == "10"
 
 
 async def test_without_workers_the_default_stands():
-    decision = await doors(Pool(None)).by_text("hello", Caller(default_queue="support"))
+    decision = await queries(Pool(None)).by_text("hello", Caller(default_queue="support"))
     assert (decision.status, decision.queue) == ("timeout", "support")
     assert "QUEUE_PRIO" not in channel_variables(decision)
 
 
 async def test_opting_out_asks_no_model():
     caller = Caller(default_queue="support", opted_out=True)
-    decision = await doors(Pool(None)).by_text("hello", caller)
+    decision = await queries(Pool(None)).by_text("hello", caller)
     assert (decision.status, decision.queue, decision.probabilities) == ("optout", "support", None)
 
 
 async def test_speech_is_announced_heard_and_decided():
     pool = Pool()
-    door = doors(pool, deadline_s=5)
+    door = queries(pool, deadline_s=5)
     assert door.listen(UUID, "1.1") == 9092
     assert pool.worker.sent[0].uuid == UUID
     deciding = asyncio.create_task(door.by_speech(UUID, Caller("1.1", default_queue="support")))
@@ -94,19 +86,19 @@ async def test_speech_is_announced_heard_and_decided():
 
 
 async def test_speech_that_is_never_heard_ends_at_the_deadline():
-    door = doors(Pool())
+    door = queries(Pool())
     door.listen(UUID, "1.1")
     decision = await door.by_speech(UUID, Caller("1.1", default_queue="support"))
     assert (decision.status, decision.queue) == ("timeout", "support")
     with pytest.raises(PeerUnavailable):
-        doors(Pool(None)).listen("u2", "1.2")
+        queries(Pool(None)).listen("u2", "1.2")
 
 
 async def test_nobody_is_listened_to_without_a_model_for_it():
     pool = Pool()
     pool.worker = Worker(speech_model=None)
     with pytest.raises(PeerUnavailable):
-        doors(pool).listen(UUID, "1.1")
+        queries(pool).listen(UUID, "1.1")
     assert not pool.worker.sent
 
 
@@ -127,7 +119,7 @@ async def test_the_language_goes_with_the_decision():
         async def classify_text(self, text, deadline_s):
             return TextResult("r", (0.24, 0.3, 0.24, 0.22), 0.51, language="de", foreign=True)
 
-    decision = await doors(German()).by_text("Das ist eine Frechheit", Caller(default_queue="support"))
+    decision = await queries(German()).by_text("Das ist eine Frechheit", Caller(default_queue="support"))
     assert (decision.emotion, decision.language) == ("uncertain", "de")
     assert "language: de" in decision.reasons[0]
     assert channel_variables(decision)["EMOCX_LANGUAGE"] == "de"
@@ -137,23 +129,18 @@ async def test_the_language_goes_with_the_decision():
 
 
 async def test_upset_goes_with_the_decision_and_is_held_against_the_sites_threshold():
-    def rules():
-        return Policy(rules=(Rule(name="upset", upset=True, priority=5),))
-
-    pool = Pool((0.3, 0.4, 0.2, 0.1))
-    door = Doors(
-        pool, rules, "active", 0.0, 0.05, lambda: 1000.0, lambda: "dec_1", lambda _: None, lambda _: None,
-        upset_threshold=0.6,
-    )  # fmt: skip
+    policy = FixedPolicy(Policy(rules=(Rule(name="upset", upset=True, priority=5),)))
+    pool, in_force = Pool((0.3, 0.4, 0.2, 0.1)), routing(upset_threshold=0.6)
+    door = Queries(pool, grounds(policy, in_force=in_force), NoLines(), lambda _: None, lambda _: None)
     decision = await door.by_text("hm", Caller(default_queue="support"))
     assert (decision.upset, decision.rule) == (0.5, None)
     assert channel_variables(decision)["EMOCX_UPSET"] == "0.500"
-    door.take_over("active", 0.0, 0.5)
+    in_force.put(routing(upset_threshold=0.5).settings)
     assert (await door.by_text("hm", Caller(default_queue="support"))).rule == "upset"
 
 
 async def test_words_in_a_foreign_language_leave_the_voice():
-    door = doors(Pool(), deadline_s=5)
+    door = queries(Pool(), deadline_s=5)
     door.listen(UUID, "1.1")
     deciding = asyncio.create_task(door.by_speech(UUID, Caller("1.1", default_queue="support")))
     door.on_heard(

@@ -28,7 +28,7 @@ class Told:
         self.board = LiveBoard(12.0, max_changes)
         self.changes: list[Change] = []
         self.calls: dict[str, CallState] = {}
-        self.board.on_change = self.changes.append
+        self.board.changes.subscribe(self.changes.append)
         self._watch = watching(self.board, lambda: 500.0)
 
     def call(self, call_id: str) -> CallState:

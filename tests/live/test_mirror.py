@@ -58,7 +58,9 @@ def test_a_mirror_shows_what_its_board_shows(
         step(told, number, what, call_id, agent)
     mirror.begin(board.state())
     begun = board.number
-    board.on_change = lambda change: mirror.take(change.number, change.kind, change.present, change.data)
+    board.changes.subscribe(
+        lambda change: mirror.take(change.number, change.kind, change.present, change.data)
+    )
     for number, (what, call_id, agent) in enumerate(after, len(before)):
         step(told, number, what, call_id, agent)
     assert mirror.number == board.number
@@ -71,7 +73,7 @@ def test_a_mirror_shows_what_its_board_shows(
 
 def test_an_erased_customer_is_in_no_change_that_is_kept() -> None:
     told, mirror = Told(), Mirror()
-    told.board.on_change = lambda c: mirror.take(c.number, c.kind, c.present, c.data)
+    told.board.changes.subscribe(lambda c: mirror.take(c.number, c.kind, c.present, c.data))
     told.decided()
     told.waits()
     assert any(b"crm-1" in change.data for change in told.board.since(0) or ())

@@ -12,7 +12,6 @@ from emocx_pbx.dispatch.asked import Caller
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
-from emocx_pbx.service.reloading import reload_all
 from emocx_pbx.settings.settings import Settings, load
 from emocx_pbx.store.database import Store
 
@@ -42,7 +41,7 @@ class Installation:
         self.file.write_text(text)
 
     def reload(self) -> bool:
-        return reload_all(self.service, self.read)
+        return self.service.reloading.everything(self.read)
 
     def remark(self) -> str:
         component = self.service.health.components()["settings"]
@@ -63,17 +62,17 @@ async def here(tmp_path: Path) -> AsyncIterator[Installation]:
 
 async def test_mode_and_holdout_hold_for_the_next_query(here: Installation) -> None:
     asked = Caller(customer_key="c1")
-    assert (await here.service.doors.by_text("", asked)).status != "monitor"
+    assert (await here.service.queries.by_text("", asked)).status != "monitor"
     here.write(FILE + 'mode = "monitor"\nholdout = 0.5\n')
     assert here.reload() and here.remark() == ""
-    assert (await here.service.doors.by_text("", asked)).status == "monitor"
-    assert here.service.ranker.ranked() == ()
+    assert (await here.service.queries.by_text("", asked)).status == "monitor"
+    assert here.service.penalties.ranked() == ()
 
 
 async def test_receivers_come_and_go(here: Installation) -> None:
     told: list[bool] = []
     receivers = here.service.store.receivers
-    receivers.on_change = lambda: told.append(True)
+    receivers.changes.subscribe(lambda: told.append(True))
     here.write(FILE + HOOK)
     assert here.reload()
     assert [receiver.name for receiver in receivers.current()] == ["crm"]
@@ -96,7 +95,7 @@ async def test_another_policy_file_decides(here: Installation) -> None:
     here.write(FILE.replace("policy.toml", "other.toml"))
     assert here.reload()
     assert here.service.policies.policy.default_queue == "sales"
-    assert here.service.reload_policy().loaded  # the pages' reload reads the new file, too
+    assert here.service.reloading.policy().loaded  # the pages' reload reads the new file, too
     assert here.service.policies.policy.default_queue == "sales"
 
 

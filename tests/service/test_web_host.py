@@ -8,14 +8,15 @@ import re
 import signal
 import sys
 import time
-import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import aiohttp
 import msgspec
 import pytest
+from fixed_grounds import NoLines, grounds
 from web.v1_calls import tell
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
@@ -24,10 +25,10 @@ from emocx_pbx.calls.rules import Rules
 from emocx_pbx.deeds import deed
 from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.placing import Placing
-from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.callback import CallBack, Placed
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.policy_in_force import Policies
-from emocx_pbx.dispatch.queries import DecidedQuery, Doors
+from emocx_pbx.dispatch.queries import DecidedQuery, Queries
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.grading.rubric import load_rubric
@@ -41,6 +42,7 @@ from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.service import web_host as module
 from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.settings.dialling import DiallingSettings
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import ChatSettings, HttpSettings, Settings, WebhookSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
@@ -98,37 +100,40 @@ class World:
         self.policies.queues = {"support": QueueState(0, 0.0, 2)}
         self.recorded: list[DecidedQuery] = []
         ids = (f"dec_{n}" for n in range(10**6))
-        self.queries = Doors(
-            self.pool, lambda: self.policies.policy, "active", 0.0, 1.0, lambda: 1_790_000_000.0,
-            lambda: next(ids), self.recorded.append, self.metrics.count, lambda: self.policies.queues,
-        )  # fmt: skip
+        self.in_force = SettingsInForce(settings)
+        decided_on = grounds(
+            self.policies, now=lambda: 1_790_000_000.0, new_id=lambda: next(ids), in_force=self.in_force
+        )
+        self.queries = Queries(self.pool, decided_on, NoLines(), self.recorded.append, self.metrics.count)
         self.forgotten: list[str] = []
         self.listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"})
 
     def host(self, **options: Any) -> WebHost:
-        call_back = CallBack(self.ami, "Local/{number}@x", uuid.uuid4, lambda *told: None)  # type: ignore[arg-type]
+        call_back = CallBack(self.ami, "Local/{number}@x", create_autospec(Placed, instance=True))  # type: ignore[arg-type]
         dialling = Dialling(self.settings.dialling, time.monotonic)
         behind = Behind(
             queries=self.queries,
-            placing=Placing(dialling, call_back, self.store.audit, time.monotonic),
-            deeds=Deeds(
-                self.store,
-                lambda: self.settings,
-                lambda: self.policies.queues,
-                time.time,
-                self.forgotten.extend,
-                self._tested,
-            ),
+            placing=Placing(dialling, call_back, self.store.audit),
+            deeds=Deeds(self.store, self.in_force, self.policies, self, self),
             board=self.board,
             health=self.health,
             metrics=self.metrics,
             policies=self.policies,
             store=self.store,
-            reload=lambda: asyncio.create_task(self._reloaded()),
-            workers=lambda: (Ready(1, "voice/5", "lstm/2", None),),
+            reloading=self,
+            pool=self,
         )
-        return WebHost(self.settings, behind, "life", **options)
+        return WebHost(self.in_force, behind, life="life", **options)
+
+    def policy_and_models(self) -> asyncio.Task[list[ModelsLoaded]]:
+        return asyncio.create_task(self._reloaded())
+
+    def models(self) -> tuple[Ready, ...]:
+        return (Ready(1, "voice/5", "lstm/2", None),)
+
+    def forget_customers(self, call_ids: Sequence[str]) -> None:
+        self.forgotten += call_ids
 
     def waits(self, call_id: str, queue: str) -> None:
         """A caller of that queue, on the board."""
@@ -143,7 +148,7 @@ class World:
     async def _reloaded(self) -> list[ModelsLoaded]:
         return [ModelsLoaded("1", "voice/5", "lstm/2")]
 
-    async def _tested(self, name: str) -> Outcome:
+    async def test(self, name: str) -> Outcome:
         return Outcome(204)
 
     async def get(self, path: str) -> tuple[int, str]:
@@ -232,11 +237,13 @@ async def test_the_process_knows_state_and_board_of_the_controller(world: World,
 async def test_settings_that_the_controller_took_over_hold_on_the_pages(world: World, host: WebHost) -> None:
     assert (await world.get("/chat"))[0] == 200
     new = msgspec.structs.replace(world.settings, chat=ChatSettings(title="Talk to us"))
-    host.take_over(new)
+    world.in_force.put(new)
+    host.settings_changed()
     async with asyncio.timeout(5):  # messages and requests come by different ways
         while "Talk to us" not in (await world.get("/chat"))[1]:
             pass
-    host.take_over(msgspec.structs.replace(new, chat=ChatSettings(mode="off")))
+    world.in_force.put(msgspec.structs.replace(new, chat=ChatSettings(mode="off")))
+    host.settings_changed()
     async with asyncio.timeout(5):
         while (await world.get("/chat"))[0] != 404:
             pass
@@ -383,7 +390,7 @@ async def test_a_deed_that_has_begun_is_finished_if_the_process_dies(world: Worl
         await begun.step()
         return Outcome(204)
 
-    world._tested = tested  # type: ignore[method-assign]
+    world.test = tested  # type: ignore[method-assign]
     asked = DoDeed(1, deed.TestReceiver("crm"), by)
     host = world.host(command=one_that_asks(asked))
     await asked_by_one_that_dies(world, begun, host)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from emocx_pbx.calls.effects import LearnLines
-from emocx_pbx.calls.writing import carry_out
+from emocx_pbx.calls.writing import Writing
 from emocx_pbx.deeds.lines import known_lines, reset_lines
 from emocx_pbx.domain import LineZero, Reading, Scores
 from emocx_pbx.emotion.levels import caller_counts
@@ -32,7 +32,7 @@ async def store(tmp_path):
 
 async def call(store, number, caller, at=DAY_S, key=None, model="voice/5", lines=LINES):
     await store.calls.start(f"c{number}", at, key, caller, "care", None)
-    await carry_out(store, LearnLines(f"c{number}", model, lines, CALLER, at + 60))
+    await Writing(store).write(LearnLines(f"c{number}", model, lines, CALLER, at + 60))
 
 
 async def test_each_caller_counts_once_for_a_model(store):

@@ -246,7 +246,7 @@ async def test_corrections_are_kept_as_labels(store):
 
 async def test_news_is_told_only_after_it_is_committed(store):
     seen: list[int] = []
-    store.outbox.on_events = lambda: seen.append(1)
+    store.outbox.news.subscribe(lambda: seen.append(1))
     await store.calls.touch("c1", 5.0)
     assert seen == []
     await store.outbox.add_event("call.started", "c1", {}, 1.0)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from argon2 import PasswordHasher
+from fixed_grounds import NoLines, grounds
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
 from emocx_pbx.chat.desk import Desk
 from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.placing import Placing
-from emocx_pbx.dispatch.callback import CallBack, new_call_id
+from emocx_pbx.dispatch.callback import CallBack, Placed, new_call_id
 from emocx_pbx.dispatch.dialling import Dialling
-from emocx_pbx.dispatch.queries import Doors
+from emocx_pbx.dispatch.queries import Queries
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.feed import LiveFeed
@@ -28,6 +31,7 @@ from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, load_policy
 from emocx_pbx.settings.dialling import DiallingSettings
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.account_rows import Actor, Role, User
 from emocx_pbx.store.database import Store
@@ -70,7 +74,7 @@ class AngryPool:
         raise AssertionError("nobody speaks here")
 
 
-class Placed(Placing):
+class PlacedAtOnce(Placing):
     """Places calls as the controller does, asked as the web process asks it."""
 
     async def admit(self, text: str) -> str:  # type: ignore[override]
@@ -117,21 +121,22 @@ class Site:
     ) -> None:
         self.store, self.clock, self.settings = store, clock, settings
         self.policy: Policy = load_policy(settings.policy_path())
-        self.queues = {"support": QueueState(0, 0.0, 2), "vip": QueueState(1, 12.0, 1)}
+        self.queues: Mapping[str, QueueState] = {
+            "support": QueueState(0, 0.0, 2),
+            "vip": QueueState(1, 12.0, 1),
+        }
         self.metrics = metrics = Metrics()
         ids = (f"dec_{n}" for n in range(10**6))
-        self.doors = Doors(
-            AngryPool(), lambda: self.policy, "active", 0.0, 1.0, clock, lambda: next(ids),
-            lambda decided: None, metrics.count, lambda: self.queues,
-        )  # fmt: skip
+        self.widening: Collection[int] = ()
+        in_force = SettingsInForce(settings)
+        decided_on = grounds(self, now=clock, new_id=lambda: next(ids), in_force=in_force)
+        self.doors = Queries(AngryPool(), decided_on, NoLines(), lambda decided: None, metrics.count)
         ami = AmiGateway(settings.asterisk, lambda event: None, lambda state: None)
-        self.call_back = CallBack(ami, "Local/{number}@x", uuid.uuid4, lambda call_id, number, failed: None)
+        self.call_back = CallBack(ami, "Local/{number}@x", create_autospec(Placed, instance=True))
         self.dialling = Dialling(settings.dialling, clock)
-        self.placing = Placed(self.dialling, self.call_back, store.audit, clock)
+        self.placing = PlacedAtOnce(self.dialling, self.call_back, store.audit, clock)
         self.forgotten: list[str] = []
-        self.deeds = Deeds(
-            store, lambda: self.settings, lambda: self.queues, clock, self.forgotten.extend, self.test_webhook
-        )
+        self.deeds = Deeds(store, in_force, self, self, self, clock)
         tickets = (f"{n:032x}" for n in range(10**6))
         self.chat = Desk(
             settings.chat, self.doors, self.placing, self.dialling.on, lambda: self.policy.default_queue,
@@ -174,7 +179,10 @@ class Site:
         self.reloaded += 1
         return []
 
-    async def test_webhook(self, name: str) -> Outcome:
+    def forget_customers(self, call_ids: Sequence[str]) -> None:
+        self.forgotten += call_ids
+
+    async def test(self, name: str) -> Outcome:
         self.tested.append(name)
         return Outcome(204)
 

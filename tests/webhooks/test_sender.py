@@ -90,7 +90,7 @@ def sending(store, clock, outcomes):
         sender = Sender(
             of.outbox, lambda: receivers, POSTER, clock, rng=random.Random(1), on_outcome=outcomes
         )
-        of.outbox.on_events = sender.notify
+        of.outbox.news.subscribe(sender.notify)
         task = asyncio.create_task(sender.run())
         yield sender
         task.cancel()
@@ -352,7 +352,8 @@ async def test_receivers_come_change_and_go_while_it_runs(tmp_path, receiver, cl
     by, new = Actor("root", "127.0.0.1"), "whsec_" + base64.b64encode(b"n" * 32).decode()
     store = await Store.open(tmp_path / "other.db", [], clock)
     sender = Sender(store.outbox, store.receivers.current, POSTER, clock)
-    store.outbox.on_events, store.receivers.on_change = sender.notify, sender.receivers_changed
+    store.outbox.news.subscribe(sender.notify)
+    store.receivers.changes.subscribe(sender.receivers_changed)
     task = asyncio.create_task(sender.run())
     await store.outbox.add_event("call.started", "before", {}, 1.0)
     await store.receivers.add(settings(receiver), by)

@@ -35,6 +35,16 @@ class CallTracker(Following):
             call = TrackedCall(call_id, channel, at, caller=caller, callback=callback, internal=internal)
             self._callers.add(call)
 
+    def channel_of(self, call_id: str) -> str | None:
+        """The name of a call's channel; None: the call is over, or not known."""
+        call = self.calls.get(call_id)
+        return call.channel if call else None
+
+    def is_to_join(self, call_id: str) -> bool:
+        """Whether a call is known that has not joined a queue yet."""
+        call = self.calls.get(call_id)
+        return call is not None and call.queue is None
+
     def trunk_of(self, call_id: str) -> str | None:
         """The endpoint that a call's customer came by; None: unknown, or none of Asterisk's."""
         call = self.calls.get(call_id)

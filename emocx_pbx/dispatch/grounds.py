@@ -1,0 +1,88 @@
+"""What a decision rests on besides the query: settings, policy, queues and ranking as they are now."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from emocx_pbx.domain import Decision
+from emocx_pbx.routing.decision import QueryFacts, QueueState, RuleOutcome, decide, explain
+from emocx_pbx.routing.policy import Policy
+from emocx_pbx.settings.in_force import SettingsInForce
+
+
+class PolicyAndQueues(Protocol):
+    """The part of Policies that decisions need."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+
+    @property
+    def queues(self) -> Mapping[str, QueueState]:
+        """The PBX's queues as last seen."""
+
+    @property
+    def widening(self) -> Collection[int]:
+        """Waits for a better agent that Asterisk is known to end."""
+
+
+class Ranked(Protocol):
+    """The part of the penalty keeper that decisions need."""
+
+    def ranked(self) -> Collection[str]:
+        """Queues whose members are ordered by the ranking."""
+
+
+def new_decision_id() -> str:
+    """An id that no other decision has."""
+    return f"dec_{uuid.uuid4().hex}"
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """Asked anew for each query, so that a reload holds for the next one."""
+
+    settings: SettingsInForce
+    policies: PolicyAndQueues
+    penalties: Ranked
+    now: Callable[[], float] = time.time
+    """Unix seconds."""
+    new_id: Callable[[], str] = new_decision_id
+
+    @property
+    def deadline_s(self) -> float:
+        """Time for the signals of a query."""
+        return self.settings.settings.agi.deadline_s
+
+    @property
+    def upset_threshold(self) -> float:
+        """From this probability on a rule with `upset = true` fires."""
+        return self.settings.settings.routing.upset_threshold
+
+    def decide(self, facts: QueryFacts) -> Decision:
+        """Decide now."""
+        return self._decided(facts, self.new_id(), self.policies.widening)
+
+    def preview(self, facts: QueryFacts) -> tuple[Decision, tuple[RuleOutcome, ...]]:
+        """What would be decided now, and what each rule had to do with it."""
+        decision = self._decided(facts, "preview", None)
+        policies = self.policies
+        return decision, explain(facts, policies.policy, at=decision.at, queues=policies.queues)
+
+    def _decided(self, facts: QueryFacts, decision_id: str, widening: Collection[int] | None) -> Decision:
+        routing = self.settings.settings.routing
+        return decide(
+            facts,
+            self.policies.policy,
+            routing.mode,
+            routing.holdout,
+            decision_id=decision_id,
+            at=self.now(),
+            queues=self.policies.queues,
+            ranked=self.penalties.ranked(),
+            widening=widening,
+        )

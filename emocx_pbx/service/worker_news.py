@@ -1,0 +1,95 @@
+"""What the analysis workers say, handed to the parts that it concerns, and their health."""
+
+from __future__ import annotations
+
+import structlog
+
+from emocx_pbx.analysis.messages import (
+    ListenResult,
+    ModelsLoaded,
+    NoPort,
+    ReadingMade,
+    Ready,
+    SpeechHeard,
+    TapEnded,
+    TapStarted,
+    TextResult,
+    WorkerStats,
+)
+from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
+from emocx_pbx.calls.journeys import Journeys
+from emocx_pbx.calls.taps import TapKeeper
+from emocx_pbx.dispatch.queries import Queries
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+class WorkerNews:
+    """One for the service; all of it synchronous."""
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        queries: Queries,
+        taps: TapKeeper,
+        journeys: Journeys,
+        health: HealthBoard,
+        metrics: Metrics,
+    ) -> None:
+        self._pool, self._queries, self._taps, self._journeys = pool, queries, taps, journeys
+        self._health, self._metrics = health, metrics
+        self._problems: set[str] = set()
+        """What workers said of models, each logged once."""
+        self._full_workers: set[int] = set()
+        """Workers that read no new calls."""
+        self._no_port = ""
+        """Why a worker could not open its port; empty again when one could."""
+
+    def take(self, message: ToService) -> None:
+        """Hand a message on."""
+        match message:
+            case ListenResult():
+                self._queries.on_heard(message)
+            case TapStarted():
+                self._taps.on_started(message)
+                self._journeys.put(message)
+            case TapEnded():
+                self._taps.on_ended(message)
+                self._journeys.put(message)
+            case WorkerLost():
+                self._taps.on_worker_lost(list(message.uuids))
+                self._journeys.taps_lost(message.uuids)
+                self._health.set("analysis", self._pool.ready, self._no_port or "a worker died")
+            case NoPort(why):
+                self._no_port = why
+            case Ready():
+                self._ready(message)
+            case WorkerStats():
+                self._metrics.worker(message)
+                self._tell_overload(message)
+            case ReadingMade() | SpeechHeard():
+                self._journeys.put(message)
+            case TextResult() | ModelsLoaded():
+                pass  # the pool answers whoever asked
+
+    def _ready(self, message: Ready) -> None:
+        self._no_port = ""
+        self._health.set("analysis", True, "; ".join(message.problems))
+        self._taps.wake()
+        for problem in set(message.problems) - self._problems:
+            log.warning("model not loaded", key="model.missing", why=problem)
+        self._problems |= set(message.problems)
+
+    def _tell_overload(self, stats: WorkerStats) -> None:
+        """Health says while a worker has no time to read new calls."""
+        full, before = self._full_workers, set(self._full_workers)
+        (full.add if stats.voice_only else full.discard)(stats.worker)
+        if full != before:
+            names = ", ".join(map(str, sorted(full)))
+            why = f"new calls are not read, only followed by voice activity: worker {names} has no time"
+            self._health.set("analysis", self._pool.ready, why if full else "")
+            log.warning(
+                "overload" if full else "no overload any more", key="analysis.overload", workers=names
+            )
