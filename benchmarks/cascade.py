@@ -33,7 +33,7 @@ from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric, load_rubric
-from emocx_pbx.grading.segments import part_readings
+from emocx_pbx.grading.segments import grade_part
 from emocx_pbx.settings.settings import AnalysisSettings
 from emocx_pbx.training.speech.data import read_clips
 
@@ -91,7 +91,7 @@ def measure(
         everywhere: tuple[Grade, list[Reading]] | None = None
         for run in runs:
             readings = heard(windows, models, run)
-            given = grade(part_readings(readings, 0, len(call.customer) / 8000, spans, rubric), rubric)
+            given = grade_part(readings, (0, len(call.customer) / 8000), spans, rubric)
             everywhere = everywhere or (given, readings)
             run.pairs.append((true, given))
             if given.score is not None and everywhere[0].score is not None:

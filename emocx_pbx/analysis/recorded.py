@@ -16,9 +16,8 @@ from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, mulaw_roundtrip
 from emocx_pbx.audio.recording import Recording, open_recording
 from emocx_pbx.domain import Grade, Reading, Scores, Span
 from emocx_pbx.errors import InputError
-from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
-from emocx_pbx.grading.segments import facts_of, part_readings
+from emocx_pbx.grading.segments import facts_of, grade_part
 from emocx_pbx.settings.settings import AnalysisSettings
 
 #: Told after each block: seconds analysed, and seconds the recording has by its header.
@@ -97,8 +96,7 @@ def analyse_recording(
     readings = tuple(sorted((i for i in items if isinstance(i, Reading)), key=lambda r: r.t1))
     spans = tuple(sorted((i for i in items if isinstance(i, Span)), key=lambda s: (s.t0, s.side)))
     facts: dict[str, Any] = facts_of(spans, 0.0, duration_s)
-    heard = part_readings(readings, 0.0, duration_s, spans, rubric)
-    graded = grade(heard, rubric, routing, facts=facts)
+    graded = grade_part(readings, (0.0, duration_s), spans, rubric, routing, facts)
     names = (f"{customer}'s left side", f"{customer}'s right side") if apart else (f"{customer}", f"{agent}")
     warnings += warnings_of(sound, spans, names)
     return RecordedAnalysis(readings, spans, graded, duration_s, tuple(warnings))

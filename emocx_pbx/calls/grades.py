@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from emocx_pbx.domain import Decision, Grade, Scores, Segment, Visit
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
-from emocx_pbx.grading.segments import facts_of, part_readings, scores_before, window_of
+from emocx_pbx.grading.segments import facts_of, grade_part, scores_before, window_of
 
 if TYPE_CHECKING:
     from emocx_pbx.calls.call_state import CallState
@@ -35,8 +35,7 @@ def graded_part(call: CallState, segment: Segment, rubric: Rubric) -> Grade:
     end = segment.ended_at or segment.started_at
     holds = [(a - call.zero_at, (b or end) - call.zero_at) for a, b in call.holds]
     facts = facts_of(call.spans, t0, t1, holds) | missed
-    readings = part_readings(call.readings, t0, t1, call.spans, rubric)
-    return grade(readings, rubric, came, facts=facts)
+    return grade_part(call.readings, (t0, t1), call.spans, rubric, came, facts)
 
 
 #: Reasons of an end that was found afterwards.

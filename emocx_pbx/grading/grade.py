@@ -36,6 +36,7 @@ def grade(
     *,
     confusion: Confusion | None = None,
     facts: Mapping[str, Any] | None = None,
+    heard: Sequence[Reading] | None = None,
 ) -> Grade:
     """The grade of a segment's readings (cut to the segment: see segments.cut_readings).
 
@@ -46,6 +47,8 @@ def grade(
         confusion: The speech model's confusion matrix on its test set, for the range.
         facts: Talk share, interruptions and so on; kept beside the grade. Those the rubric names
             in [facts] also cost points.
+        heard: The same readings before they were made consistent (settle.py), for the range: neighbours
+            that agree don't make a model surer of a caller whom it misreads throughout.
 
     Returns:
         A Grade; score, letter, low and high are None under the rubric's least evidence.
@@ -73,7 +76,8 @@ def grade(
     score = min(100.0, max(0.0, exact))
     if score != exact:
         lines.append(Contribution("limit", score - exact, "A grade is at least 0 and at most 100."))
-    reach = rubric.range.z * _deviation(steps, opening, ending, start is not None, rubric)
+    doubts = steps if heard is None else steps_of(heard, rubric.valence.vector(), confusion)
+    reach = rubric.range.z * _deviation(doubts, opening, ending, start is not None, rubric)
     shown |= {
         "opening_level": round(level_between(steps, 0.0, opening), 3) if opening > 0 else None,
         "start_level": None if start is None else round(start, 3),

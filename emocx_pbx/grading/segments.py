@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from emocx_pbx.domain import Reading, Scores, Segment, Span
+from emocx_pbx.domain import Grade, Reading, Scores, Segment, Span
+from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
 from emocx_pbx.grading.settle import settled
 
@@ -58,14 +59,29 @@ def cut_readings(
     return found
 
 
-def part_readings(
-    readings: Sequence[Reading], t0: float, t1: float, spans: Sequence[Span], rubric: Rubric
-) -> list[Reading]:
-    """The readings that an agent's part [t0, t1] is graded on: cut to it, then made consistent.
+def grade_part(
+    readings: Sequence[Reading],
+    window: Window,
+    spans: Sequence[Span],
+    rubric: Rubric,
+    routing: Scores | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Grade:
+    """The grade of the part `window` of a call, on that part's own readings, made consistent.
 
-    Only the part's own readings have a say, so that nobody is graded by what another agent heard.
+    Only they have a say, so that nobody is graded by what another agent heard.
+
+    Args:
+        readings: The whole call's.
+        window: The agent's part, seconds of call time.
+        spans: The whole call's.
+        rubric: The formula's numbers.
+        routing: How the customer came to this agent.
+        facts: Kept beside the grade (see grade).
     """
-    return settled(cut_readings(readings, t0, t1, spans), rubric.evidence.stay_s)
+    heard = cut_readings(readings, *window, spans)
+    steady = settled(heard, rubric.evidence.stay_s)
+    return grade(steady, rubric, routing, facts=facts, heard=heard)
 
 
 def fresh_readings(readings: Sequence[Reading], spans: Sequence[Span] = ()) -> list[Reading]:

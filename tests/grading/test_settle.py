@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from emocx_pbx.domain import Emotion, Reading, Scores, Span
+from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import load_rubric
-from emocx_pbx.grading.segments import part_readings
+from emocx_pbx.grading.segments import grade_part
 from emocx_pbx.grading.settle import settled
 
 ANGRY = Scores((0.7, 0.1, 0.1, 0.1), 0.4)
@@ -66,10 +67,25 @@ def test_backwards_is_the_same(parts, stay):
 
 def test_a_part_is_graded_on_its_own_readings_alone():
     rubric = load_rubric()
-    own = call((HAPPY, 3), (HAPPY, 3))
+    own = call((HAPPY, 3), (HAPPY, 3), (HAPPY, 3))
     later = [Reading(r.t0 + 50, r.t1 + 50, r.speech_s, r.scores, r.model) for r in own]
     spans = [Span("customer", r.t0, r.t1) for r in own + later]
-    alone = part_readings(later, 40, 60, spans, rubric)
+    alone = grade_part(later, (40, 70), spans, rubric)
     other = [Reading(r.t0, r.t1, r.speech_s, ANGRY) for r in own]
-    assert part_readings(other + later, 40, 60, spans, rubric) == alone
-    assert alone[0].scores.confidence > HAPPY.confidence
+    assert grade_part(other + later, (40, 70), spans, rubric) == alone
+    assert (alone.score or 0) > (grade(later, rubric).score or 0)
+
+
+@given(calls)
+def test_neighbours_that_agree_make_no_range_narrower(parts):
+    rubric = load_rubric()
+    readings = call(*parts)
+    assume(sum(r.speech_s for r in readings) >= rubric.evidence.min_speech_s)
+    spans = [Span("customer", r.t0, r.t1) for r in readings]
+    steady, loose = grade_part(readings, (0, 200), spans, rubric), grade(readings, rubric)
+    assert steady.score is not None and loose.score is not None
+    # Held within 0..100, a range may lose what lies beyond: compare the sides that lose nothing.
+    below = [g.score - g.low for g in (steady, loose) if g.score is not None and g.low]
+    above = [g.high - g.score for g in (steady, loose) if g.score is not None and g.high and g.high < 100]
+    for side in (below, above):
+        assert len(side) < 2 or side[0] == pytest.approx(side[1], abs=0.02)
