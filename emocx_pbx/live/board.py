@@ -90,8 +90,8 @@ class LiveBoard:
         """Something about the call changed at `at`; told again, nothing changes."""
         held = self._held(call)
         held.settle(at)
-        if held.told() != held.shown:
-            self._tell(held)
+        if held.told() != held.shown or held.present() != held.shown_to:
+            self._tell(held)  # who left while a colleague goes on is told by who is there alone
 
     def reading(self, call: CallState, reading: Reading) -> None:
         """A reading of the customer's speech."""
@@ -179,8 +179,8 @@ class LiveBoard:
         self._add(held, told)
 
     def _add(self, held: HeldCall, data: ChangeData) -> None:
-        held.shown = held.told()
-        self._append(data, held.present())
+        held.shown, held.shown_to = held.told(), held.present()
+        self._append(data, held.shown_to)
 
     def _append(self, data: ChangeData, there: Present) -> None:
         self.number += 1

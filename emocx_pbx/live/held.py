@@ -33,6 +33,8 @@ class HeldCall:
     alerts: deque[LiveAlert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
     shown: LiveCall | None = None
     """As last told to watchers."""
+    shown_to: Present | None = None
+    """Who was there then, and so was told."""
 
     @property
     def call_id(self) -> str:

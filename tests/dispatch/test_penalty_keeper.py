@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,7 +150,7 @@ async def test_without_a_link_at_the_end_the_database_still_knows(store: Store) 
 
 
 async def test_it_looks_when_the_link_comes_up_and_after_grades(store: Store) -> None:
-    queues, ticks = Queues(), iter(range(0, 100_000, 100))
+    queues, ticks = Queues(), itertools.count(0, 100)
     own = keeper(store, queues, clock=lambda: float(next(ticks)))
     task = asyncio.create_task(own.run())
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from live_helpers import Told
 
@@ -109,6 +109,9 @@ def after(shown: dict[str, LiveCall], change: Change) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(happenings, st.integers(0, 40), st.sampled_from(AGENTS))
+@example(
+    [("talks", "1.1", "eve", "anger"), ("talks", "1.1", "bob", "anger"), ("leaves", "1.1", "", "")], 0, "eve"
+)
 def test_a_stream_is_what_snapshots_show(
     what: list[tuple[str, str, str, str]], begin: int, agent: str
 ) -> None:
