@@ -12,7 +12,7 @@ demo: $(VENV)/.serve asterisk ## one real call on a private Asterisk; RECORDING=
 TRY_PACKAGES = $(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests/store" --timeout 3600 -s
 
 test: lint asterisk browser node ## ruff, mypy, import contracts and all tests, the real Asterisk's and a package's included
-	$(BIN)/python -m pytest --reruns 1 -rR --hypothesis-profile ci
+	scripts/run-tests.sh $(VENV)
 	-scripts/install-package-tools.sh boot
 	EMOCX_TEST_PACKAGES=quick $(TRY_PACKAGES)
 
