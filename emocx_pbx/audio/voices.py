@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,15 @@ Doubles = npt.NDArray[np.float64]
 
 _BYTES: Final = 2 * FRAME
 
+#: Whether 160 samples, 16 bits each, are speech: bytes and their number of samples in, 0 or 1 out.
+Detect = Callable[[bytes, int], int]
+
+
+def _detector(aggressiveness: int) -> Detect:
+    """WebRTC's detector without the package's Python around it, which takes a quarter of its time."""
+    vad = webrtcvad.Vad(aggressiveness)
+    return partial(webrtcvad._webrtcvad.process, vad._vad, SAMPLE_RATE)
+
 
 class Voices:
     """Rows of calls; each has the customer in column 0 and the agent in column 1."""
@@ -25,7 +35,7 @@ class Voices:
     def __init__(self, rows: int, aggressiveness: int) -> None:
         """Room for so many calls; `aggressiveness` is WebRTC's mode, 0 (lenient) to 3 (strict)."""
         self._aggressiveness = aggressiveness
-        self._detectors: dict[int, tuple[Any, Any]] = {}
+        self._detectors: dict[int, tuple[Detect, Detect]] = {}
         self._floor_db = np.full((rows, 2), FLOOR_DB)
         self._said_db = np.full((rows, 2, ECHO_FRAMES), -np.inf)
         """Levels of the latest frames."""
@@ -33,7 +43,7 @@ class Voices:
 
     def open(self, row: int) -> None:
         """A new call takes the row."""
-        self._detectors[row] = webrtcvad.Vad(self._aggressiveness), webrtcvad.Vad(self._aggressiveness)
+        self._detectors[row] = _detector(self._aggressiveness), _detector(self._aggressiveness)
         self._floor_db[row], self._said_db[row], self._frames[row] = FLOOR_DB, -np.inf, 0
 
     def close(self, row: int) -> None:
@@ -47,11 +57,11 @@ class Voices:
         """
         raw, out, at = frames.tobytes(), [], 0
         for row, count in zip(rows, counts, strict=True):
-            customer, agent = (detector.is_speech for detector in self._detectors[row])
+            customer, agent = self._detectors[row]
             for _ in range(count):
                 middle, end = at + _BYTES, at + 2 * _BYTES
-                out.append(customer(raw[at:middle], SAMPLE_RATE, FRAME))
-                out.append(agent(raw[middle:end], SAMPLE_RATE, FRAME))
+                out.append(customer(raw[at:middle], FRAME))
+                out.append(agent(raw[middle:end], FRAME))
                 at = end
         return np.array(out, np.bool_).reshape(-1, 2)
 
