@@ -45,10 +45,10 @@ class Remembering(SpeechClassifier):
         self.__dict__ |= vars(model)
         self._measured: dict[int, list[FloatArray]] = {}
 
-    def measure(self, samples: FloatArray) -> list[FloatArray]:
+    def measure(self, samples: FloatArray, powers: FloatArray | None = None) -> list[FloatArray]:
         """As the model's; windows must be kept until `forget`."""
         if id(samples) not in self._measured:
-            self._measured[id(samples)] = super().measure(samples)
+            self._measured[id(samples)] = super().measure(samples, powers)
         return self._measured[id(samples)]
 
     def forget(self) -> None:

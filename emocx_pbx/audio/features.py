@@ -118,16 +118,22 @@ def tuning(power: FloatArray) -> float:
     return float(edges[np.argmax(counts)])
 
 
-def log_mel(samples: FloatArray) -> FloatArray:
-    """Natural log of mel powers (1 + n // 80, 64), one row every 10 ms.
-
-    Raises InputError on an empty stretch.
-    """
+def short_powers(samples: FloatArray) -> FloatArray:
+    """Power STFT (1 + n // 80, 129): Hann windows of 32 ms, one every 10 ms. Raises InputError if empty."""
     if samples.ndim != 1 or not samples.size:
         raise InputError(f"expected samples of one channel, got shape {samples.shape}")
     window = filterbanks.hann(CNN_FFT).astype(np.float32)
     spectrum = scipy.fft.rfft(frames(samples, CNN_FFT, CNN_HOP) * window, axis=1)
-    # (frames, 129)
-    power = spectrum.real**2 + spectrum.imag**2
+    power: FloatArray = spectrum.real**2 + spectrum.imag**2
+    return power
+
+
+def log_mel(samples: FloatArray, powers: FloatArray | None = None) -> FloatArray:
+    """Natural log of mel powers (1 + n // 80, 64), one row every 10 ms.
+
+    `powers` are the samples' `short_powers`, where they are there already. Raises InputError on an empty
+    stretch.
+    """
+    power = short_powers(samples) if powers is None else powers
     logs: FloatArray = np.log(power @ filterbanks.mel(RATE, CNN_FFT, CNN_BANDS, 60.0) + _CNN_FLOOR)
     return logs

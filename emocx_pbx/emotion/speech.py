@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.audio.features import RATE, log_mel, windows
+from emocx_pbx.audio.features import RATE, log_mel, short_powers, windows
 from emocx_pbx.domain import LABELS, LineZero, Scores
 from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.adaptation import Adaptation, CallerSession
@@ -37,9 +37,12 @@ CNN_FRAMES: Final = 400
 MLP_WINDOWS: Final = 63
 
 
-def fixed_log_mel(samples: FloatArray) -> FloatArray:
-    """Log-mel (400, 64) of a stretch: a short one is repeated, of a long one the middle is taken."""
-    return fixed(log_mel(samples), CNN_FRAMES)
+def fixed_log_mel(samples: FloatArray, powers: FloatArray | None = None) -> FloatArray:
+    """Log-mel (400, 64) of a stretch: a short one is repeated, of a long one the middle is taken.
+
+    `powers` are the samples' `short_powers`, where they are there already.
+    """
+    return fixed(log_mel(samples, powers), CNN_FRAMES)
 
 
 def fixed_windows(samples: FloatArray) -> FloatArray:
@@ -109,9 +112,11 @@ class SpeechClassifier:
         logs: FloatArray = np.log(np.maximum(total, 1e-9)).astype(np.float32)
         return logs
 
-    def measure(self, samples: FloatArray) -> list[FloatArray]:
-        """The front end's output for each part of a stretch."""
+    def measure(self, samples: FloatArray, powers: FloatArray | None = None) -> list[FloatArray]:
+        """The front end's output for each part of a stretch; `powers`: its `short_powers`, if known."""
         parts = max(1, int(np.ceil(samples.size / (self._seconds * RATE))))
+        if parts == 1 and self._front is fixed_log_mel:
+            return [fixed_log_mel(samples, powers)]
         return [self._front(part) for part in np.array_split(samples, parts)]
 
     def probabilities(self, samples: FloatArray) -> FloatArray:
@@ -156,9 +161,12 @@ class SpeechSession:
     def read(self, samples: FloatArray) -> Scores | None:
         """Like `SpeechClassifier.classify`, using what was heard of this caller and of the line before."""
         model = self._classifier
-        if not speechlike(samples):
+        if not samples.size:
             return None
-        parts = model.measure(samples)
+        powers = short_powers(samples)
+        if not speechlike(samples, powers):
+            return None
+        parts = model.measure(samples, powers)
         plain = [model.calibrated(m) for m in parts]
         said = [self.hear(m, p) for m, p in zip(parts, plain, strict=True)]
         of_model = model.scores(np.mean(plain, axis=0)).probabilities

@@ -15,13 +15,13 @@ import numpy.typing as npt
 import scipy.fft
 
 from emocx_pbx.audio import filterbanks
-from emocx_pbx.audio.features import frames
+from emocx_pbx.audio.features import CNN_FFT, CNN_HOP, frames, short_powers
 
 FloatArray = npt.NDArray[np.float32]
 
 RATE: Final = 8000
-_SIZE: Final = 256
-_HOP: Final = 80
+_SIZE: Final = CNN_FFT
+_HOP: Final = CNN_HOP
 #: For single notes: 128 ms, every 40 ms, 140 to 3000 Hz; and how many steps make 160 ms.
 _LONG: Final = 1024
 _LONG_HOP: Final = 320
@@ -52,17 +52,16 @@ class SpeechFacts:
     """Share of loud frames' spectral peaks that were at the same frequency 160 ms before: notes."""
 
 
-def facts(samples: FloatArray) -> SpeechFacts:
-    """Measure float32 samples (n,) at 8 kHz."""
+def facts(samples: FloatArray, powers: FloatArray | None = None) -> SpeechFacts:
+    """Measure float32 samples (n,) at 8 kHz; `powers`: their `short_powers`, where they are there already."""
     seconds = samples.size / RATE
     if samples.size < 2 * _SIZE:
         return SpeechFacts(seconds, -120.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    window = filterbanks.hann(_SIZE).astype(np.float32)
     cut = frames(samples, _SIZE, _HOP)
     # (frames, 256)
-    power = np.abs(scipy.fft.rfft(cut * window, axis=1)) ** 2
+    power = short_powers(samples) if powers is None else powers
     # (frames, 129); line hum under 125 Hz says nothing
-    power = power[:, 4:] + 1e-9
+    power = power[:, 4:] + np.float32(1e-9)
     level = 10 * np.log10(power.sum(axis=1) / (_SIZE * _SIZE / 8))
     # (frames,) dBFS of a sine, roughly
     top, high, low = (float(v) for v in np.percentile(level, (90, 95, 10)))
@@ -110,9 +109,12 @@ def _staying(samples: FloatArray) -> float:
     return float(held.sum() / max(1, peaks.sum()))
 
 
-def speechlike(samples: FloatArray) -> bool:
-    """Whether a stretch of float32 samples (n,) at 8 kHz sounds like someone speaking."""
-    f = facts(samples)
+def speechlike(samples: FloatArray, powers: FloatArray | None = None) -> bool:
+    """Whether a stretch of float32 samples (n,) at 8 kHz sounds like someone speaking.
+
+    `powers` are the samples' `short_powers`, where they are there already.
+    """
+    f = facts(samples, powers)
     if f.seconds < 0.3 or f.level_db < _SILENCE_DB:
         return False
     # Each limit lies well between recorded speech (99.9 % of clips of five corpora) and the sounds to
