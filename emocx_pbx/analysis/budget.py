@@ -18,7 +18,7 @@ from emocx_pbx.domain import Scores
 TARGET: Final = 0.85
 #: A window that has waited for this long (s) is the light model's; one of LATEST_S is nobody's.
 ACCURATE_S: Final = 0.25
-LATEST_S: Final = 1.0
+LATEST_S: Final = 0.7
 #: The accurate model hears a call's first windows, and again when it was not so sure (confidence), or has
 #: not been asked for so many windows.
 FIRST: Final = 2
@@ -34,6 +34,8 @@ _UP: Final = 0.5
 _DOWN: Final = 1.5
 #: A second of more load than this over the target tells no more than that.
 _MOST_SLACK: Final = -0.2
+#: But a second of waiting for longer than ACCURATE_S counts as so much load.
+_WAITING: Final = 0.5
 #: Turns of the accurate model saved up at most, and borrowed at most.
 _SAVED: Final = 8.0
 _BORROWED: Final = -4.0
@@ -80,10 +82,10 @@ class Budget:
     def steer(self, load: float, late_s: float) -> None:
         """Take the last second's load (CPU seconds), and how long a window waited at most (s)."""
         slack = TARGET - load
-        if late_s >= ACCURATE_S:
-            # Others take our core: what it could do does not count, but what it does.
-            slack = min(slack, -0.1)
         slack = max(slack, _MOST_SLACK)
+        if late_s >= ACCURATE_S:
+            # Others may take our core: what it could do does not count, but what it does.
+            slack = min(slack, -0.1 - _WAITING * min(1.0, late_s - ACCURATE_S))
         least = LEAST_HEARD if self.cascade else 2 * LEAST_HEARD
         self.effort = min(2.0, max(least, self.effort + slack * (_UP if slack > 0 else _DOWN)))
         self._at_least = self._at_least + 1 if self.effort == least and slack < 0 else 0
