@@ -59,6 +59,8 @@ class WorkerHandle:
         self.config, self.index = config, config.index
         self.ready: Ready | None = None
         """Its latest Ready; None before."""
+        self.stats: WorkerStats | None = None
+        """Its latest; None before."""
         self.became_ready = asyncio.Event()
         self.stands_by = asyncio.Event()
         """It is a spare, and its models are warm."""
@@ -176,8 +178,10 @@ class WorkerHandle:
             if message is None:
                 return
             self.heard_at = asyncio.get_running_loop().time()
-            if self._progress is not None and isinstance(message, WorkerStats):
-                self._progress.moved()
+            if isinstance(message, WorkerStats):
+                self.stats = message
+                if self._progress is not None:
+                    self._progress.moved()
             if isinstance(message, StandsBy):
                 self.stands_by.set()
             if self.config.standby:

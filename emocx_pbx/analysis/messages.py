@@ -287,6 +287,10 @@ class WorkerStats(Message, frozen=True):
     """Share of windows that are heard at all."""
     voice_only: bool = False
     """Whether new calls are followed by voice activity alone."""
+    carries_accurate: int = 0
+    """Calls that a core carries with the accurate model everywhere, as measured at the start; 0: unknown."""
+    carries_light: int = 0
+    """The same with the light model alone."""
 
 
 ToWorker = (

@@ -10,7 +10,7 @@ from emocx_pbx.commands.shared import NOT_IN_ORDER, add_common, in_loop, local, 
 from emocx_pbx.errors import PeerUnavailable
 
 if TYPE_CHECKING:
-    from emocx_pbx.service.status import Status
+    from emocx_pbx.service.status import Status, WorkerStatus
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,6 +55,7 @@ def words(status: Status, now: float) -> str:
             w.speech_model,
             w.text_model,
             w.transcriber,
+            _carried(w),
         )
         for w in status.workers
     ]
@@ -71,7 +72,11 @@ def words(status: Status, now: float) -> str:
         "",
         table(("part", "", "since", "remark"), parts, "no part was heard of"),
         "",
-        table(("worker", "process", "", "sessions", "speech", "text", "transcriber"), workers, "no workers"),
+        table(
+            ("worker", "process", "", "sessions", "speech", "text", "transcriber", "calls a core"),
+            workers,
+            "no workers",
+        ),
         *(f"worker {w.index}: {problem}" for w in status.workers for problem in w.problems),
         "",
         table(("receiver", "address", "pending", "given up", ""), receivers, "no receivers"),
@@ -80,3 +85,9 @@ def words(status: Status, now: float) -> str:
     problems = status.problems()
     lines += [f"not in order: {problem}" for problem in problems] or ["in order"]
     return "\n".join(lines)
+
+
+def _carried(worker: WorkerStatus) -> str:
+    """Calls that its core carries: with the speech model for every window, and with the light one alone."""
+    numbers = [n for n in (worker.carries_accurate, worker.carries_light) if n]
+    return " to ".join(map(str, numbers))

@@ -99,6 +99,10 @@ GAUGES: Mapping[str, About] = {
     "worker_accurate_share": About("Share of windows that the accurate model may hear", "worker"),
     "worker_heard_share": About("Share of windows that are heard at all", "worker"),
     "worker_voice_only": About("Whether new calls are followed by voice activity alone (1)", "worker"),
+    "worker_carries_accurate": About(
+        "Calls that a worker's core carries with the accurate model for every window", "worker"
+    ),
+    "worker_carries_light": About("Calls that a worker's core carries with the light model alone", "worker"),
     "calls": About("Calls now", "state"),
     "component_up": About("Whether a part of the service is up (1) or not (0)", "component"),
     "deliveries_pending": About("Deliveries that a receiver is owed", "receiver"),
@@ -139,6 +143,14 @@ class Stats(Protocol):
     @property
     def voice_only(self) -> bool:
         """Whether new calls are followed by voice activity alone."""
+
+    @property
+    def carries_accurate(self) -> int:
+        """Calls that its core carries with the accurate model for every window; 0: unknown."""
+
+    @property
+    def carries_light(self) -> int:
+        """The same with the light model alone."""
 
 
 class Metrics:
@@ -196,6 +208,8 @@ class Metrics:
         self.set("worker_accurate_share", stats.accurate_share, worker)
         self.set("worker_heard_share", stats.heard_share, worker)
         self.set("worker_voice_only", stats.voice_only, worker)
+        self.set("worker_carries_accurate", stats.carries_accurate, worker)
+        self.set("worker_carries_light", stats.carries_light, worker)
         for name, total in stats.counters.items():
             last = self._last.get((stats.worker, name), 0.0)
             self._last[stats.worker, name] = total

@@ -49,6 +49,11 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     text_model: str | None = None
     transcriber: str | None = None
     problems: tuple[str, ...] = ()
+    carries_accurate: int = 0
+    """Calls that its core carries with the accurate model for every window, as measured at its start; 0:
+    unknown."""
+    carries_light: int = 0
+    """The same with the light model alone."""
 
 
 class ReceiverStatus(msgspec.Struct, frozen=True):
@@ -116,6 +121,7 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
     workers = []
     for index, worker in enumerate(pool.slots):
         ready = worker.ready if worker else None
+        stats = worker.stats if worker else None
         workers.append(
             WorkerStatus(
                 index,
@@ -126,6 +132,8 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
                 ready.text_model if ready else None,
                 ready.transcriber if ready else None,
                 tuple(ready.problems) if ready else (),
+                stats.carries_accurate if stats else 0,
+                stats.carries_light if stats else 0,
             )
         )
     return Status(

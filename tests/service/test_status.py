@@ -54,7 +54,7 @@ async def healthy(service: Service) -> Status:
         status,
         asterisk="22.0.0",
         components=up,
-        workers=(WorkerStatus(0, 7, True, 2, "voice/5", "lstm/2", "tiny.en"),),
+        workers=(WorkerStatus(0, 7, True, 2, "voice/5", "lstm/2", "tiny.en", (), 120, 640),),
         disk_free_bytes=10 * LOW_DISK_BYTES,
     )
 

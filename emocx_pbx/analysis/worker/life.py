@@ -59,6 +59,7 @@ async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], fl
         standby = not worker.placed.is_set()
         if standby:
             await worker.load_late()
+            await worker.measure()
             worker.send(StandsBy())
             await worker.placed.wait()
         try:
@@ -75,6 +76,7 @@ async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], fl
         gc.freeze()
         worker.send(worker.ready())
         if not standby:
+            await worker.measure()
             await worker.load_late()
         # Loading is no load to steer by.
         await worker.steer()

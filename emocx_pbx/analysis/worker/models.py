@@ -162,14 +162,14 @@ class Loader:
         from emocx_pbx.emotion.speech import load_speech
 
         model = load_speech(self._registry(), self._settings.speech_model)
-        model.classify(_warm_up())
+        model.classify(syllables(4.0))
         return model
 
     def _load_light(self) -> Classifier:
         from emocx_pbx.emotion.speech import load_speech
 
         model = load_speech(self._registry(), self._settings.light_model)
-        model.classify(_warm_up())
+        model.classify(syllables(4.0))
         return model
 
     def _load_text(self) -> Texts:
@@ -191,15 +191,23 @@ class Loader:
 
         transcriber: Transcriber | None = load_transcriber(self._settings.transcriber)
         if transcriber is not None:
-            transcriber.transcribe(_warm_up())
+            transcriber.transcribe(syllables(4.0))
         return transcriber
 
 
-def _warm_up() -> FloatArray:
-    """Two seconds that pass for speech, shape (16000,): a buzz with the rhythm of syllables."""
-    t = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
-    buzz = sum(np.sin(2 * np.pi * 130 * k * t) / k for k in range(1, 20))
-    return np.asarray(0.1 * buzz * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t)), dtype=np.float32)
+def syllables(seconds: float) -> FloatArray:
+    """What passes for speech, shape (seconds x 8000,): a gliding buzz through moving formants."""
+    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    pitch = 130 * (1 + 0.15 * np.sin(2 * np.pi * 0.6 * t) + 0.1 * np.sin(2 * np.pi * 1.7 * t))
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+    first, second = 500 + 250 * np.sin(2 * np.pi * 2.3 * t), 1500 + 600 * np.sin(2 * np.pi * 1.9 * t + 1)
+    voice = np.zeros_like(t)
+    for k in range(1, 25):
+        gain = 1 / (1 + ((k * pitch - first) / 120) ** 2) + 0.5 / (1 + ((k * pitch - second) / 180) ** 2)
+        voice += gain * np.sin(k * phase)
+    beat = np.clip(np.sin(2 * np.pi * 3.5 * t) + 0.4, 0, 1) * (np.sin(2 * np.pi * 0.45 * t) > -0.8)
+    breath = np.random.default_rng(0).normal(0, 0.001, t.size)
+    return np.asarray(0.08 * voice * beat + breath, dtype=np.float32)
 
 
 def _line(error: Exception) -> str:

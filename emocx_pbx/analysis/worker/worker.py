@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import asdict
 from typing import Final
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from emocx_pbx.analysis.messages import (
     ToWorker,
     WorkerStats,
 )
+from emocx_pbx.analysis.worker.carries import Carries, measure
 from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
@@ -70,6 +72,7 @@ class Worker:
         self._late_s = 0.0
         """How long a window waited at most, since the budget was last steered."""
         self._load = 0.0
+        self._carries: Carries | None = None
         self._loader = Loader(config.settings, config.topics, self.models)
         self._voice = Lane("voice", WINDOW_QUEUE, self.count)
         self._words = Lane("words", WINDOW_QUEUE, self.count)
@@ -133,6 +136,13 @@ class Worker:
         more = self.models.transcriber is not None or len(self.models.problems) > problems
         if more and self.placed.is_set():
             self.send(self.ready())
+
+    async def measure(self) -> None:
+        """Find out how many calls this machine carries; not while it has calls to hear."""
+        if self._taps or self._listens or self._announced:
+            return
+        self._carries = found = await self._voice.ask(lambda: measure(self.models, self._config.settings))
+        log.info("calls that one core carries", key="worker.carries", **asdict(found))
 
     def ready(self) -> Ready:
         """What this worker has."""
@@ -319,6 +329,8 @@ class Worker:
                     round(budget.accurate_share, 3),
                     round(budget.heard_share, 3),
                     budget.voice_only,
+                    self._carries.accurate if self._carries else 0,
+                    self._carries.light if self._carries else 0,
                 )
             )
             for lane in self.lanes:
