@@ -5,7 +5,7 @@
 
 Stereo taps of a recorded call, each from another place in it and at its own phase, 50 messages a second by
 absolute deadlines, over real sockets from a process of its own. For each number of taps and each tree a
-fresh worker. With --core the worker is kept to that core.
+fresh worker. With --core the worker is kept to that core, and the sender to the others.
 --original adds what the student project's own way (three librosa calls and a Keras prediction a window)
 costs a window here, and what a window costs here: the reading alone, and with all that hearing a call costs.
 Prints one JSON object. CPU and ratios are worth comparing; delays only on a machine that nobody else uses:
@@ -149,7 +149,7 @@ async def measure(options: argparse.Namespace, taps: int) -> dict[str, Any]:
         worker.send(AnnounceTap(str(uuid), str(uuid), "stereo", ttl_s=60.0))
     whole_s = SETTLE_S + options.seconds
     sender = multiprocessing.get_context("spawn").Process(
-        target=send_all, args=(worker.port, [uuid.bytes for uuid in uuids], whole_s)
+        target=send_all, args=(worker.port, [uuid.bytes for uuid in uuids], whole_s, options.core)
     )
     sender.start()
     begun, cpu_before = time.monotonic(), cpu_s(worker.pid)
@@ -226,8 +226,10 @@ def rss_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def send_all(port: int, uuids: list[bytes], seconds: float) -> None:
-    """Play all taps; a loop of plain sends, which needs a tenth of what an event loop would."""
+def send_all(port: int, uuids: list[bytes], seconds: float, core: int) -> None:
+    """Play all taps, on another core; a loop of plain sends, which needs a tenth of what an event loop would."""
+    if core >= 0 and (others := os.sched_getaffinity(0) - {core}):
+        os.sched_setaffinity(0, others)
     parts = [soundfile.read(DATA / f"call_{side}.flac", dtype="int16")[0] for side in ("customer", "agent")]
     length = min(map(len, parts)) // 160 * 160
     stereo = np.stack([part[:length] for part in parts], axis=1).astype("<i2")
