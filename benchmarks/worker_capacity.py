@@ -227,7 +227,7 @@ def rss_mb(pid: int) -> float:
 
 
 def send_all(port: int, uuids: list[bytes], seconds: float, core: int) -> None:
-    """Play all taps, on another core; a loop of plain sends, which needs a tenth of what an event loop would."""
+    """Play all taps, on another core; plain sends need a tenth of what an event loop would."""
     if core >= 0 and (others := os.sched_getaffinity(0) - {core}):
         os.sched_setaffinity(0, others)
     parts = [soundfile.read(DATA / f"call_{side}.flac", dtype="int16")[0] for side in ("customer", "agent")]
