@@ -47,7 +47,8 @@ class Batches:
         self._parts: list[dict[BatchSession, None]] = [{} for _ in range(PARTS)]
         self._turn = 0
         self._spoken_at = [0.0] * PARTS
-        self._period = PERIOD_S
+        self.period_s = PERIOD_S
+        """Between two looks at one connection, at present."""
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
@@ -70,15 +71,16 @@ class Batches:
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()
         # A loop that is behind does not catch up on turns: the next one takes all that came.
-        self._due = max(self._due + self._period / PARTS, loop.time())
-        self._timer = loop.call_at(self._due, self._next)
+        self._due = max(self._due + self.period_s / PARTS, loop.time())
+        self._timer = loop.call_at(self._due, self.next_turn)
 
-    def _next(self) -> None:
+    def next_turn(self) -> None:
+        """Read the next part; called by the timer."""
         self._timer = None
         clock = asyncio.get_running_loop().time
         part, begun = self._turn % PARTS, clock()
         sessions = list(self._parts[part])
-        speak = begun - self._spoken_at[part] >= WORD_S - self._period / 2
+        speak = begun - self._spoken_at[part] >= WORD_S - self.period_s / 2
         if speak:
             self._spoken_at[part] = begun
         self._turn += 1
@@ -94,7 +96,7 @@ class Batches:
             # The outermost loop of taps' audio: a fault must not end the hearing of all.
             log.exception("a batch of audio failed", key="audio.batch_failed")
             self._count("audio_batches_failed")
-        busy = (clock() - begun) * PARTS > BUSY * self._period
-        self._period = min(max(self._period * (LONGER if busy else SHORTER), PERIOD_S), LONGEST_S)
+        busy = (clock() - begun) * PARTS > BUSY * self.period_s
+        self.period_s = min(max(self.period_s * (LONGER if busy else SHORTER), PERIOD_S), LONGEST_S)
         if len(self):
             self._arm()
