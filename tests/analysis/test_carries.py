@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from emocx_pbx.analysis.pipeline import CallerSession
-from emocx_pbx.analysis.worker import carries
 from emocx_pbx.analysis.worker.carries import measure
 from emocx_pbx.analysis.worker.models import Models, syllables
 from emocx_pbx.audio.pcm import FloatArray
@@ -36,7 +37,7 @@ class Slow:
 
 def test_calls_are_what_fits_into_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(carries.time, "thread_time", lambda: clock[0])
+    monkeypatch.setattr(time, "thread_time", lambda: clock[0])
     accurate, light = Slow(clock, 0.045), Slow(clock, 0.004)
     found = measure(Models(speech=accurate, light=light), SETTINGS)
     assert set(accurate.heard) == set(light.heard) == {32_000}
