@@ -33,29 +33,29 @@ class Limit:
         self.most, self.window_s = most, window_s
         self._grain_s = window_s / SLOTS if most > SLOTS else 0.0
 
-    def wait_s(self, key: str, now: float) -> float:
+    def wait_s(self, key: str, at: float) -> float:
         """Seconds until it may be done again; 0: now."""
-        used = self._recent(key, now)
+        used = self._recent(key, at)
         if sum(number for _, number in used) < self.most:
             return 0.0
-        return used[0][0] + self._grain_s + self.window_s - now
+        return used[0][0] + self._grain_s + self.window_s - at
 
-    def left(self, key: str, now: float) -> int:
+    def left(self, key: str, at: float) -> int:
         """How often it may be done now."""
-        return max(0, self.most - sum(number for _, number in self._recent(key, now)))
+        return max(0, self.most - sum(number for _, number in self._recent(key, at)))
 
-    def all_left_in_s(self, key: str, now: float) -> float:
+    def all_left_in_s(self, key: str, at: float) -> float:
         """Seconds until all uses are there again."""
-        used = self._recent(key, now)
-        return used[-1][0] + self._grain_s + self.window_s - now if used else 0.0
+        used = self._recent(key, at)
+        return used[-1][0] + self._grain_s + self.window_s - at if used else 0.0
 
-    def use(self, key: str, now: float) -> None:
+    def use(self, key: str, at: float) -> None:
         """It is done."""
         used = self._used.setdefault(key, deque())
-        if self._grain_s and used and now - used[-1][0] < self._grain_s:
+        if self._grain_s and used and at - used[-1][0] < self._grain_s:
             used[-1] = (used[-1][0], used[-1][1] + 1)
         else:
-            used.append((now, 1))
+            used.append((at, 1))
             if not self._grain_s and len(used) > self.most:
                 used.popleft()
         self._used.move_to_end(key)
@@ -65,19 +65,19 @@ class Limit:
     def undo(self, key: str) -> None:
         """The last use does not count."""
         if used := self._used.get(key):
-            at, number = used.pop()
+            used_at, number = used.pop()
             if number > 1:
-                used.append((at, number - 1))
+                used.append((used_at, number - 1))
 
     def forget(self, key: str) -> None:
         """Nothing was done by this key."""
         self._used.pop(key, None)
 
-    def _recent(self, key: str, now: float) -> deque[tuple[float, int]]:
+    def _recent(self, key: str, at: float) -> deque[tuple[float, int]]:
         used = self._used.get(key)
         if used is None:
             return deque()
-        while used and used[0][0] + self._grain_s + self.window_s <= now:
+        while used and used[0][0] + self._grain_s + self.window_s <= at:
             used.popleft()
         if not used:
             del self._used[key]
@@ -87,18 +87,18 @@ class Limit:
         return len(self._used)
 
 
-def take(limits: Sequence[tuple[N, Limit, str]], now: float) -> tuple[N, float] | None:
+def take(limits: Sequence[tuple[N, Limit, str]], at: float) -> tuple[N, float] | None:
     """Use all limits, or none: the first one that does not allow it, with the seconds to wait.
 
     Args:
         limits: name, limit and key of each.
-        now: seconds of any clock that does not go back.
+        at: seconds of whichever clock the limits are counted by.
     """
     for name, limit, key in limits:
-        if (wait := limit.wait_s(key, now)) > 0:
+        if (wait := limit.wait_s(key, at)) > 0:
             return name, wait
     for _, limit, key in limits:
-        limit.use(key, now)
+        limit.use(key, at)
     return None
 
 

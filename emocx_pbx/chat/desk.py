@@ -1,7 +1,9 @@
-"""The chat's desk: takes queries and wishes to be called, within limits, and knows how the calls go."""
+"""The chat desk: takes queries and wishes to be called, within limits, and knows how the calls go."""
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
@@ -17,6 +19,7 @@ from emocx_pbx.domain import Decision
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.limits import Limit, place_of, take
 from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.chat import ChatSettings
 from emocx_pbx.store.account_rows import Actor
 
@@ -30,16 +33,21 @@ MAX_TEXT: Final = 2_000
 _NOT_DIALLED: Final = {"country": "number_country", "unreadable": "number", "nobodys": "number"}
 
 
+def new_ticket_id() -> str:
+    """An id that nobody guesses."""
+    return uuid.uuid4().hex
+
+
 class ChatRefused(EmocxError):
-    """A customer's wish was refused; `why` names the text that tells him."""
+    """A customer's wish was refused; `why` names the text that tells the customer."""
 
     def __init__(self, why: str, status: int, wait_s: float = 0.0) -> None:
         super().__init__(why)
         self.why, self.status, self.wait_s = why, status, wait_s
 
 
-class Doors(Protocol):
-    """The part of the doors that is needed."""
+class Queries(Protocol):
+    """What decides on queries, as far as it is needed."""
 
     async def by_text(self, text: str, caller: Caller) -> Decision:
         """Decide on a query."""
@@ -69,25 +77,46 @@ class CallBack(Protocol):
         """Dial the admitted number; who answers enters the decision's queue."""
 
 
-class Desk:
+class PolicyAndQueues(Protocol):
+    """The policy in force, and the PBX's queues as last seen."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+
+    @property
+    def queues(self) -> Mapping[str, QueueState]:
+        """By name; empty while the link is down."""
+
+
+class ChatDesk:
     """One for the service; everything of it is forgotten within an hour."""
 
     def __init__(
         self,
         settings: ChatSettings,
-        doors: Doors,
+        queries: Queries,
         call_back: CallBack,
         can_call: bool,
-        default_queue: Callable[[], str],
-        queues: Callable[[], Mapping[str, QueueState]],
-        now: Callable[[], float],
-        new_id: Callable[[], str],
+        policies: PolicyAndQueues,
         count: Callable[..., None],
+        now: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = new_ticket_id,
     ) -> None:
-        """`can_call`: whether the policy of dialling lets anybody be called."""
+        """Prepare.
+
+        Args:
+            settings: the section [chat].
+            queries: decide.
+            call_back: places calls.
+            can_call: whether the policy of dialling lets anybody be called.
+            policies: the policy in force, and the queues.
+            count: adds one to a counter.
+            now: Unix seconds.
+            new_id: names a ticket.
+        """
         self.settings, self._can_call = settings, can_call
-        self._doors, self._call_back, self._queues = doors, call_back, queues
-        self._default_queue = default_queue
+        self._queries, self._call_back, self._policies = queries, call_back, policies
         self._now, self._new_id, self._count = now, new_id, count
         self._tickets, self._waits = Tickets(), WaitBoard()
         self._asked_here = Limit(settings.queries_per_address, 600.0)
@@ -118,8 +147,8 @@ class Desk:
         limits = [("asked_here", self._asked_here, place), ("asked", self._asked, "")]
         if refused := take(limits, now):
             raise self._refused(refused[0], 429, refused[1])
-        default = self.settings.default_queue or self._default_queue() or None
-        decision = await self._doors.by_text(text, Caller(default_queue=default, opted_out=not consented))
+        default = self.settings.default_queue or self._policies.policy.default_queue or None
+        decision = await self._queries.by_text(text, Caller(default_queue=default, opted_out=not consented))
         self._count("chat_queries")
         ticket = Ticket(self._new_id(), decision, not consented, now)
         self._tickets.add(ticket)
@@ -156,7 +185,7 @@ class Desk:
         finally:
             self._placing.discard(ticket_id)
         call_id = self._call_back.new_call_id()
-        self._doors.became_call(ticket.decision, Caller(call_id, opted_out=ticket.opted_out))
+        self._queries.became_call(ticket.decision, Caller(call_id, opted_out=ticket.opted_out))
         self._tickets.calling(ticket, call_id, masked(dialled), now)
         try:
             await self._call_back.ring(dialled, call_id, ticket.decision, None, ticket.opted_out)
@@ -179,9 +208,9 @@ class Desk:
         return found
 
     def expected(self, ticket: Ticket) -> Expected:
-        """How long he would wait in his queue."""
+        """How long the customer would wait in their queue."""
         queue = ticket.decision.queue
-        return self._waits.expected(queue, self._queues().get(queue), self._now())
+        return self._waits.expected(queue, self._policies.queues.get(queue), self._now())
 
     def team(self, ticket: Ticket) -> str:
         """What customers call the queue; empty: it has no name for them."""

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emocx_pbx.commands.shared import Progress, add_common, clock, read_settings, show, without_chatter
+from emocx_pbx.commands.shared import Progress, add_common, mm_ss, read_settings, show, without_chatter
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,16 +107,16 @@ def as_json(call: RecordedAnalysis, model: str, alerts: Sequence[AlertChange]) -
 
 def words(call: RecordedAnalysis, model: str, alerts: Sequence[AlertChange]) -> str:
     """The result for people: a timeline, alerts, and the grade with its reasons."""
-    lines = [f"{clock(call.duration_s)} of audio, model {model}"]
+    lines = [f"{mm_ss(call.duration_s)} of audio, model {model}"]
     lines += [f"warning: {warning.text}" for warning in call.warnings]
     lines.append("signals in the customer's speech" if call.readings else "no speech of a customer was heard")
     for reading in call.readings:
         scores = reading.scores
         lines.append(
-            f"  {clock(reading.t0):>6}-{clock(reading.t1):<6} {scores.emotion:<13} {scores.confidence:.2f}"
+            f"  {mm_ss(reading.t0):>6}-{mm_ss(reading.t1):<6} {scores.emotion:<13} {scores.confidence:.2f}"
             f"  {'#' * round(10 * scores.confidence)}"
         )
-    lines += [f"alert {a.rule} {a.state} at {clock(a.t1)}: {a.message}" for a in alerts]
+    lines += [f"alert {a.rule} {a.state} at {mm_ss(a.t1)}: {a.message}" for a in alerts]
     return "\n".join([*lines, *grade_lines(call.grade)])
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from emocx_pbx.commands.analyse import grade_lines
 from emocx_pbx.commands.shared import (
     add_common,
-    clock,
     existing_store,
     in_loop,
     local,
+    mm_ss,
     moment,
     read_settings,
     show,
@@ -79,12 +79,12 @@ def words(detail: CallDetail) -> str:
     for reading in detail.readings:
         scores = reading.scores
         lines.append(
-            f"  {clock(reading.t0):>6}-{clock(reading.t1):<6} {scores.emotion:<13} {scores.confidence:.2f}"
+            f"  {mm_ss(reading.t0):>6}-{mm_ss(reading.t1):<6} {scores.emotion:<13} {scores.confidence:.2f}"
             f"  {'#' * round(10 * scores.confidence)}"
         )
     for alert in detail.alerts:
         until = f", over {local(alert.cleared_at)} ({alert.clear_reason})" if alert.cleared_at else ""
-        lines.append(f"alert {alert.rule} at {clock(alert.t1)}{until}: {alert.message}")
+        lines.append(f"alert {alert.rule} at {mm_ss(alert.t1)}{until}: {alert.message}")
     newest = {row.segment: row for row in detail.grades}
     for segment in detail.segments:
         why = " ".join(part for part in (segment.end_reason, segment.ended_to) if part)

@@ -149,7 +149,7 @@ def local(at: float | None) -> str:
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S") if at is not None else "-"
 
 
-def clock(t: float) -> str:
+def mm_ss(t: float) -> str:
     """Time in a call: 75.2 -> 1:15."""
     return f"{int(t) // 60}:{int(t) % 60:02d}"
 

@@ -18,9 +18,9 @@ Note = Callable[[str, dict[str, str | int], Actor], Awaitable[None]]
 class RefusedLogins:
     """Bounds what is noted; one for each kind of refusal."""
 
-    def __init__(self, note: Note, clock: Callable[[], float], nobody: str = "(unknown name)") -> None:
+    def __init__(self, note: Note, now: Callable[[], float], nobody: str = "(unknown name)") -> None:
         """`nobody` is what is noted where no user is named."""
-        self._note, self._clock, self._nobody = note, clock, nobody
+        self._note, self._now, self._nobody = note, now, nobody
         self._began, self._listed, self._more = 0.0, 0, 0
 
     async def note(self, name: str | None, address: str, why: str) -> None:
@@ -31,7 +31,7 @@ class RefusedLogins:
             address: of the client.
             why: e.g. "password", "disabled", "token" or "throttled".
         """
-        now = self._clock()
+        now = self._now()
         if now - self._began >= WINDOW_S:
             more, self._began, self._listed, self._more = self._more, now, 0, 0
             if more:

@@ -57,7 +57,7 @@ def reading(data: Mapping[str, Any]) -> str:
     """One line of the timeline: time, a bar from upset (left) to pleased (right), the emotion."""
     place = round((data["valence"] + 1) / 2 * (_BAR - 1))
     bar = "".join("|" if i == place else "." for i in range(_BAR))
-    stretch = f"{clock(data['t0'])}-{clock(data['t1'])}"
+    stretch = f"{mm_ss(data['t0'])}-{mm_ss(data['t1'])}"
     return f"  {stretch:>11}  {bar}  {data['emotion']} {data['confidence']:.0%}"
 
 
@@ -72,6 +72,6 @@ def grade(data: Mapping[str, Any], agent: str) -> list[str]:
     return [head, *sums]
 
 
-def clock(t: float) -> str:
+def mm_ss(t: float) -> str:
     """Time in a call: 75.2 -> 1:15."""
     return f"{int(t) // 60}:{int(t) % 60:02d}"

@@ -34,13 +34,13 @@ class Sparing:
 
     def left_out(self, kind: str) -> int | None:
         """How many lines of the kind were left out before this one; None: leave this one out as well."""
-        now = self._clock()
-        if self._limit.wait_s(kind, now) > 0:
+        at = self._clock()
+        if self._limit.wait_s(kind, at) > 0:
             self._left_out[kind] = self._left_out.get(kind, 0) + 1
             while len(self._left_out) > 1_000:
                 self._left_out.popitem(last=False)
             return None
-        self._limit.use(kind, now)
+        self._limit.use(kind, at)
         return self._left_out.pop(kind, 0)
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -20,8 +20,8 @@ from emocx_pbx.store.connection import Connection, Row
 class Accounts:
     """Who may look and change, and by what."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float], audit: AuditLog) -> None:
-        self._connection, self._clock, self._log = connection, clock, audit
+    def __init__(self, connection: Connection, now: Callable[[], float], audit: AuditLog) -> None:
+        self._connection, self._now, self._log = connection, now, audit
 
     @property
     def _sql(self) -> Any:
@@ -66,7 +66,7 @@ class Accounts:
         Raises:
             InputError: the name is taken.
         """
-        at = self._clock()
+        at = self._now()
         async with self._connection.transaction() as c:
             if await self._sql.user_by_name(c, name=name):
                 raise InputError(f"there is a user {name} already")
@@ -97,7 +97,7 @@ class Accounts:
             before = await self._existing(c, user_id)
             if before.role == "admin" and (role != "admin" or disabled):
                 await self._keep_an_admin(c, user_id)
-            disabled_at = (before.disabled_at or self._clock()) if disabled else None
+            disabled_at = (before.disabled_at or self._now()) if disabled else None
             await self._sql.change_user(
                 c, user_id=user_id, role=role, agent=agent, queues=_kept(queues), disabled_at=disabled_at
             )
@@ -131,7 +131,7 @@ class Accounts:
             user = await self._existing(c, user_id)
             await self._sql.set_password(c, user_id=user_id, password_hash=password_hash)
             await self._sql.end_sessions_of(c, user_id=user_id, but=keep_session)
-            await self._sql.drop_links(c, user_id=user_id, now=self._clock())
+            await self._sql.drop_links(c, user_id=user_id, now=self._now())
             await self._log.note(c, by, "user.password", user.name)
 
     async def _existing(self, c: aiosqlite.Connection, user_id: int) -> User:
@@ -154,7 +154,7 @@ class Accounts:
         """A user logged in."""
         async with self._connection.transaction() as c:
             await self._sql.add_session(
-                c, session_hash=session_hash, user_id=user.user_id, at=self._clock(), address=address,
+                c, session_hash=session_hash, user_id=user.user_id, at=self._now(), address=address,
                 agent=agent[:200],
             )  # fmt: skip
             await self._log.note(c, by, "session.began", user.name)
@@ -176,7 +176,7 @@ class Accounts:
         sessions = await self._connection.rows(
             "living_sessions", seen_after=seen_after, created_after=created_after
         )
-        tokens = await self._connection.rows("living_tokens", now=self._clock())
+        tokens = await self._connection.rows("living_tokens", now=self._now())
         return frozenset(row["held"] for row in (*sessions, *tokens))
 
     async def sessions_of(self, user_id: int) -> list[SessionRow]:
@@ -189,7 +189,7 @@ class Accounts:
     async def touch_session(self, session_hash: str) -> None:
         """The session was used now."""
         async with self._connection.transaction(durable=False) as c:
-            await self._sql.touch_session(c, session_hash=session_hash, at=self._clock())
+            await self._sql.touch_session(c, session_hash=session_hash, at=self._now())
 
     async def end_session(self, session_hash: str, by: Actor) -> None:
         """The user logged out."""
@@ -214,9 +214,9 @@ class Accounts:
         """A link by which somebody sets a password; without a user, the first administrator."""
         user_id = user.user_id if user else None
         async with self._connection.transaction() as c:
-            await self._sql.drop_links(c, user_id=user_id, now=self._clock())
+            await self._sql.drop_links(c, user_id=user_id, now=self._now())
             await self._sql.add_link(
-                c, link_hash=link_hash, user_id=user_id, at=self._clock(), expires_at=expires_at
+                c, link_hash=link_hash, user_id=user_id, at=self._now(), expires_at=expires_at
             )
             await self._log.note(
                 c, by, "link.made", user.name if user else "(first administrator)", None, None
@@ -224,7 +224,7 @@ class Accounts:
 
     async def link(self, link_hash: str) -> OneTimeLink | None:
         """A link that is neither used nor expired."""
-        row = await self._connection.row("link", link_hash=link_hash, now=self._clock())
+        row = await self._connection.row("link", link_hash=link_hash, now=self._now())
         if row is None:
             return None
         user = await self.user(row["user_id"]) if row["user_id"] is not None else None
@@ -242,7 +242,7 @@ class Accounts:
             if link.user is None:
                 if await self._sql.has_user(c):
                     raise InputError("there is an administrator already")
-                at = self._clock()
+                at = self._now()
                 user_id: int = await self._sql.add_user(
                     c, name=name, role="admin", agent=None, queues=None, password_hash=password_hash, at=at
                 )
@@ -266,7 +266,7 @@ class Accounts:
         by: Actor,
     ) -> ApiToken:
         """A new token of the API."""
-        at = self._clock()
+        at = self._now()
         token = ApiToken(token_id, name, tuple(scopes), by.name, at, expires_at, None, None)
         async with self._connection.transaction() as c:
             await self._sql.add_api_token(
@@ -282,19 +282,19 @@ class Accounts:
 
     async def valid_api_token(self, token_hash: str) -> ApiToken | None:
         """The token of a request, if it holds now."""
-        row = await self._connection.row("valid_api_token", token_hash=token_hash, now=self._clock())
+        row = await self._connection.row("valid_api_token", token_hash=token_hash, now=self._now())
         return _token(row) if row else None
 
     async def touch_api_token(self, token_id: str) -> None:
         """The token was used now."""
         async with self._connection.transaction(durable=False) as c:
-            await self._sql.touch_api_token(c, token_id=token_id, at=self._clock())
+            await self._sql.touch_api_token(c, token_id=token_id, at=self._now())
 
     async def revoke_api_token(self, token_id: str, by: Actor) -> None:
         """The token holds no more; again changes nothing."""
         async with self._connection.transaction() as c:
             row = await self._sql.api_token(c, token_id=token_id)
-            if row and await self._sql.revoke_api_token(c, token_id=token_id, at=self._clock()):
+            if row and await self._sql.revoke_api_token(c, token_id=token_id, at=self._now()):
                 await self._log.note(c, by, "token.revoked", row["name"], {"id": token_id}, None)
 
 

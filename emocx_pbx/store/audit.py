@@ -64,8 +64,8 @@ class Chain:
 class AuditLog:
     """Appended to; never changed, and shortened by its own retention alone."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
-        self._connection, self._clock = connection, clock
+    def __init__(self, connection: Connection, now: Callable[[], float]) -> None:
+        self._connection, self._now = connection, now
 
     @property
     def _sql(self) -> Any:
@@ -74,7 +74,7 @@ class AuditLog:
     async def write(self, c: aiosqlite.Connection, entry: Entry) -> None:
         """Note a change in the transaction that makes it."""
         values = {
-            "at": self._clock(),
+            "at": self._now(),
             "actor": entry.by.name,
             "address": entry.by.address,
             "action": entry.action,

@@ -35,14 +35,14 @@ class Store:
     """
 
     def __init__(
-        self, connection: Connection, endpoints: Sequence[WebhookSettings], clock: Callable[[], float]
+        self, connection: Connection, endpoints: Sequence[WebhookSettings], now: Callable[[], float]
     ) -> None:
         self._connection = connection
-        self.audit = AuditLog(connection, clock)
+        self.audit = AuditLog(connection, now)
         """Who did what."""
-        self.receivers = Receivers(connection, endpoints, clock, self.audit)
+        self.receivers = Receivers(connection, endpoints, now, self.audit)
         """Whom events go to."""
-        self.outbox = Outbox(connection, self.receivers, self.audit, clock)
+        self.outbox = Outbox(connection, self.receivers, self.audit, now)
         """Events and their deliveries; handed to the parts that write what events tell of."""
         self.decisions = Decisions(connection, self.outbox, self.audit)
         """What was decided for queries."""
@@ -52,21 +52,21 @@ class Store:
         """What was heard in them."""
         self.alerts = Alerts(connection, self.outbox)
         """Alerts about them."""
-        self.grades = Grades(connection, self.calls, self.outbox, self.audit, clock)
+        self.grades = Grades(connection, self.calls, self.outbox, self.audit, now)
         """Grades of their segments."""
-        self.erasure = Erasure(connection, self.outbox, self.audit, clock)
+        self.erasure = Erasure(connection, self.outbox, self.audit, now)
         """What forgets customers and old calls."""
         self.ranking = RankingRows(connection)
         """What the ranking of agents rests on."""
         self.views = Views(connection)
         """Lists and sums for people."""
-        self.accounts = Accounts(connection, clock, self.audit)
+        self.accounts = Accounts(connection, now, self.audit)
         """Users, sessions and tokens."""
-        self.in_force = InForce(connection, clock, self.audit)
+        self.in_force = InForce(connection, now, self.audit)
         """What the running service goes by."""
-        self.lines = LineEstimates(connection, clock, self.audit)
+        self.lines = LineEstimates(connection, now, self.audit)
         """What speech models' answers lean to on the site's lines."""
-        self.idempotency = Idempotency(connection, clock)
+        self.idempotency = Idempotency(connection, now)
         """Answers to requests that may be repeated."""
 
     @classmethod
@@ -74,7 +74,7 @@ class Store:
         cls,
         path: Path | str,
         endpoints: Sequence[WebhookSettings] = (),
-        clock: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.time,
         *,
         migrating: bool = True,
         reading: bool = False,
@@ -86,7 +86,7 @@ class Store:
         Raises:
             StoreError: the file can't be used, a newer program made it, or (unless `migrating`) an older one.
         """
-        store = cls(await Connection.open(Path(path), migrating=migrating, reading=reading), endpoints, clock)
+        store = cls(await Connection.open(Path(path), migrating=migrating, reading=reading), endpoints, now)
         await store.receivers.load()
         if not reading:
             await store.audit.seal()

@@ -66,9 +66,9 @@ class Erasure:
     """What forgets, in all tables."""
 
     def __init__(
-        self, connection: Connection, outbox: Outbox, audit: AuditLog, clock: Callable[[], float]
+        self, connection: Connection, outbox: Outbox, audit: AuditLog, now: Callable[[], float]
     ) -> None:
-        self._connection, self._outbox, self._audit, self._clock = connection, outbox, audit, clock
+        self._connection, self._outbox, self._audit, self._now = connection, outbox, audit, now
         self._sql = connection.sql
 
     async def erase(
@@ -104,7 +104,7 @@ class Erasure:
                 if erased.counts:
                     # Sums of few callers might tell of this one.
                     await self._sql.delete_lines_of_few(c, callers=FEW)
-                    await self._sql.open_erasure(c, at=self._clock(), asked_for=1)
+                    await self._sql.open_erasure(c, at=self._now(), asked_for=1)
                     events = self._erased_events(erased)
                     await self._outbox.put(c, events)
                     await self._audit.note(c, by, "privacy.erased", "a customer", None, erased.counts)
@@ -151,7 +151,7 @@ class Erasure:
                 erased.texts.add(row["text"])
 
     def _erased_events(self, erased: Erased) -> list[Any]:
-        at = self._clock()
+        at = self._now()
         number = max(len(erased.calls), len(erased.decisions), 1)
         return [
             customer_erased(erased.calls[i : i + NAMED], erased.decisions[i : i + NAMED], at)
@@ -193,7 +193,7 @@ class Erasure:
             await self._sql.drop_forgotten(c)
             await self._sql.delete_lines_before(c, before=before)
             if purged.counts:
-                await self._sql.open_erasure(c, at=self._clock(), asked_for=0)
+                await self._sql.open_erasure(c, at=self._now(), asked_for=0)
                 await self._audit.note(c, by, "privacy.purged", "old calls", None, purged.counts)
         purged.settled = await self.settle(SETTLE_S, purged.personal)
         return purged
@@ -274,7 +274,7 @@ class Erasure:
     async def add_export(self, folder: str) -> None:
         """Customers' words or voices were exported to a folder; an erasure looks there too."""
         async with self._connection.transaction() as c:
-            await self._sql.add_export(c, folder=folder, at=self._clock())
+            await self._sql.add_export(c, folder=folder, at=self._now())
 
     async def exports(self) -> list[str]:
         """Folders that were exported to."""

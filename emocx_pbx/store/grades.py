@@ -42,11 +42,11 @@ class Grades:
         calls: Calls,
         outbox: Outbox,
         audit: AuditLog,
-        clock: Callable[[], float],
+        now: Callable[[], float],
     ) -> None:
         self._connection, self._calls, self._outbox, self._audit = connection, calls, outbox, audit
         self._sql = connection.sql
-        self._clock = clock
+        self._now = now
 
     async def save(
         self,
@@ -140,7 +140,7 @@ class Grades:
         ]
 
     def _at(self, at: float | None) -> float:
-        return self._clock() if at is None else at
+        return self._now() if at is None else at
 
     async def _add_grade(self, c: aiosqlite.Connection, row: GradeRow) -> int:
         added: int = await self._sql.add_grade(

@@ -27,12 +27,12 @@ class Claim:
 class Idempotency:
     """The part of the store about idempotency keys."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
-        self._connection, self._clock = connection, clock
+    def __init__(self, connection: Connection, now: Callable[[], float]) -> None:
+        self._connection, self._now = connection, now
 
     async def claim(self, who: str, key: str, request: str) -> Claim:
         """Take a key for a request (a hash of all that makes it), or find what was answered."""
-        now, sql = self._clock(), self._connection.sql
+        now, sql = self._now(), self._connection.sql
         async with self._connection.transaction() as c:
             await sql.forget_answers(c, before=now - KEPT_S, abandoned=now - ABANDONED_S)
             if await sql.claim_key(c, who=who, key=key, request=request, at=now):

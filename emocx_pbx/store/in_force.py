@@ -15,8 +15,8 @@ from emocx_pbx.store.connection import Connection
 class InForce:
     """The part of the store about what is in force."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float], audit: AuditLog) -> None:
-        self._connection, self._clock, self._audit = connection, clock, audit
+    def __init__(self, connection: Connection, now: Callable[[], float], audit: AuditLog) -> None:
+        self._connection, self._now, self._audit = connection, now, audit
 
     async def rubric(self) -> Rubric | None:
         """The rubric that the service grades by; None: it never ran on this database."""
@@ -30,7 +30,7 @@ class InForce:
             row = await self._connection.sql.in_force(c, name="rubric")
             if row is not None and row["body"] == body:
                 return
-            await self._connection.sql.put_in_force(c, name="rubric", body=body, at=self._clock())
+            await self._connection.sql.put_in_force(c, name="rubric", body=body, at=self._now())
             before = msgspec.json.decode(row["body"]) if row else None
             await self._audit.note(
                 c, by, "rubric.in_force", rubric.version, before, msgspec.json.decode(body)

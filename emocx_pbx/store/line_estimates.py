@@ -22,8 +22,8 @@ FEW: Final = 10
 class LineEstimates:
     """The part of the store about lines."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float], audit: AuditLog) -> None:
-        self._connection, self._clock, self._audit = connection, clock, audit
+    def __init__(self, connection: Connection, now: Callable[[], float], audit: AuditLog) -> None:
+        self._connection, self._now, self._audit = connection, now, audit
 
     async def listed(self) -> list[tuple[str, str, LineEstimate, float]]:
         """Model, line, estimate, and when the last call that it learnt from ended."""

@@ -205,13 +205,13 @@ class Views:
         about = (round(v, 3) if isinstance(v, float) else v for v in rest.values())
         key = (query, since // KEPT_S, until // KEPT_S, *about)
         async with self._summing:
-            now = self._clock()
-            self._sums = {k: v for k, v in self._sums.items() if now - v[0] < KEPT_S}
+            at = self._clock()
+            self._sums = {k: v for k, v in self._sums.items() if at - v[0] < KEPT_S}
             if known := self._sums.get(key):
                 return known[1]
             rows = await self._rows(query, since=since, until=until, **rest)
             if sum(row[number] for row in rows) > MANY and len(self._sums) < MAX_KEPT:
-                self._sums[key] = (now, rows)
+                self._sums[key] = (at, rows)
             return rows
 
     async def _rows(self, query: str, **parameters: Any) -> list[Row]:

@@ -29,9 +29,9 @@ class Outbox:
     """Events and their deliveries; whoever writes something that receivers are told of has it."""
 
     def __init__(
-        self, connection: Connection, receivers: Receivers, audit: AuditLog, clock: Callable[[], float]
+        self, connection: Connection, receivers: Receivers, audit: AuditLog, now: Callable[[], float]
     ) -> None:
-        self._connection, self._receivers, self._audit, self._clock = connection, receivers, audit, clock
+        self._connection, self._receivers, self._audit, self._now = connection, receivers, audit, now
         self._sql = connection.sql
         self.news: Listeners[[]] = Listeners()
         """Told after events were committed."""
@@ -88,7 +88,7 @@ class Outbox:
                         type=event.type,
                         stream=event.stream,
                         sequence=sequence,
-                        next_at=self._clock(),
+                        next_at=self._now(),
                     )
 
     async def due(self, endpoint: str, now: float, limit: int) -> list[DueDelivery]:
@@ -238,7 +238,7 @@ class Outbox:
             for event in events:
                 for name in names:
                     found: int = await self._sql.replay(
-                        c, event_id=event["event_id"], endpoint=name, state=state, now=self._clock()
+                        c, event_id=event["event_id"], endpoint=name, state=state, now=self._now()
                     )
                     if not found and state is None and wants(filters.get(name, ("",)), event["type"]):
                         found = await self._sql.add_delivery(
@@ -248,7 +248,7 @@ class Outbox:
                             type=event["type"],
                             stream=event["stream"],
                             sequence=event["sequence"],
-                            next_at=self._clock(),
+                            next_at=self._now(),
                         )
                     number += found
             if noted is not None:

@@ -48,10 +48,10 @@ class Receivers:
         self,
         connection: Connection,
         settings: Sequence[WebhookSettings],
-        clock: Callable[[], float],
+        now: Callable[[], float],
         audit: AuditLog,
     ) -> None:
-        self._connection, self._clock, self._audit = connection, clock, audit
+        self._connection, self._now, self._audit = connection, now, audit
         self.settings = tuple(settings)
         """Those of the settings file; here they are only read."""
         self._stored: tuple[StoredReceiver, ...] = ()
@@ -73,7 +73,7 @@ class Receivers:
 
     def current(self) -> tuple[WebhookSettings, ...]:
         """Every receiver as it is now; a name of the settings file goes before the same one in the store."""
-        names, now = {e.name for e in self.settings}, self._clock()
+        names, now = {e.name for e in self.settings}, self._now()
         return (*self.settings, *(s.settings(now) for s in self._stored if s.name not in names))
 
     def stored(self) -> tuple[StoredReceiver, ...]:
@@ -95,7 +95,7 @@ class Receivers:
         async with self._connection.transaction() as c:
             await self._sql.add_receiver(
                 c, name=receiver.name, url=receiver.url, secret=receiver.secret,
-                events=_json(receiver.events), timeout_s=receiver.timeout_s, at=self._clock(), by=by.name,
+                events=_json(receiver.events), timeout_s=receiver.timeout_s, at=self._now(), by=by.name,
             )  # fmt: skip
             await self._audit.note(c, by, "webhook.added", receiver.name, None, _told(receiver))
         await self._changed()
@@ -116,7 +116,7 @@ class Receivers:
     async def rotate(self, name: str, secret: str, overlap_s: float, by: Actor) -> None:
         """A new secret (checked by the caller); for a time both sign, so that the receiver can follow."""
         self._existing(name)
-        until = self._clock() + overlap_s
+        until = self._now() + overlap_s
         async with self._connection.transaction() as c:
             await self._sql.rotate_receiver(c, name=name, secret=secret, old_until=until)
             await self._audit.note(c, by, "webhook.rotated", name, None, {"old_secret_until": until})
@@ -136,7 +136,7 @@ class Receivers:
     async def disable(self, name: str, reason: str, by: Actor) -> None:
         """Send nothing to a receiver, of the settings or stored; what is pending waits."""
         async with self._connection.transaction() as c:
-            await self._sql.disable_endpoint(c, name=name, at=self._clock(), reason=reason)
+            await self._sql.disable_endpoint(c, name=name, at=self._now(), reason=reason)
             await self._audit.note(c, by, "webhook.disabled", name, None, {"reason": reason})
 
     async def enable(self, name: str, by: Actor) -> None:

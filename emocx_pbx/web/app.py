@@ -56,12 +56,12 @@ def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Applicat
     app = web.Application(middlewares=[clocked, errors, bounded, guard, limited], client_max_size=MAX_BODY)
     app[PARTS] = parts
     app[PASSWORDS] = passwords or Passwords()
-    app[THROTTLE] = Throttle(parts.clock)
-    app[REFUSED] = RefusedLogins(_noting(parts, "session.refused"), parts.clock)
-    app[REFUSED_TOKENS] = RefusedLogins(_noting(parts, "token.refused"), parts.clock, "(unknown token)")
+    app[THROTTLE] = Throttle(parts.now)
+    app[REFUSED] = RefusedLogins(_noting(parts, "session.refused"), parts.now)
+    app[REFUSED_TOKENS] = RefusedLogins(_noting(parts, "token.refused"), parts.now, "(unknown token)")
     app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)
     app[FEEDS] = Feeds(parts)
-    app[DOCTOR] = Doctor(lambda: parts.settings, parts.clock)
+    app[DOCTOR] = Doctor(parts.in_force, parts.now)
     app.on_response_prepare.append(secure_headers)
     app.on_response_prepare.append(rate_headers)
     for routes in AREAS:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from emocx_pbx.chat.desk import MAX_TEXT, ChatRefused, Desk
+from emocx_pbx.chat.desk import MAX_TEXT, ChatDesk, ChatRefused
 from emocx_pbx.chat.tickets import Ticket
 from emocx_pbx.dispatch.numbers import MAX_CHARS
 from emocx_pbx.web.assets import FOLDER
@@ -107,7 +107,7 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-def _desk(request: web.Request) -> Desk:
+def _desk(request: web.Request) -> ChatDesk:
     """The desk, if the chat is open to who asks; else there is no such page."""
     desk = parts_of(request).chat
     mode = desk.settings.mode

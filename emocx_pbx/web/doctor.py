@@ -14,6 +14,7 @@ from aiohttp import web
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.check.process import findings_of
 from emocx_pbx.errors import EmocxError
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 
 log = structlog.get_logger()
@@ -28,9 +29,8 @@ Check = Callable[[Settings, bool], Awaitable[Sequence[Finding]]]
 class Doctor:
     """What the check last found; one runs at a time, and who asks meanwhile gets the same answer."""
 
-    settings: Callable[[], Settings]
-    """Those in force."""
-    clock: Callable[[], float]
+    in_force: SettingsInForce
+    now: Callable[[], float]
     """Unix seconds."""
     check: Check = field(default=findings_of)
     at: float | None = None
@@ -46,14 +46,14 @@ class Doctor:
         waited = self._running.locked()
         async with self._running:
             if not waited:
-                self.findings = tuple(await self.check(self.settings(), tap))
-                self.at = self.clock()
+                self.findings = tuple(await self.check(self.in_force.settings, tap))
+                self.at = self.now()
 
     async def keep_looking(self) -> None:
         """Look at intervals of http.check_minutes, without a tap; never ends, whatever the check does."""
         await asyncio.sleep(FIRST_S)
         while True:
-            minutes = self.settings().http.check_minutes
+            minutes = self.in_force.settings.http.check_minutes
             if minutes:
                 try:
                     await self.look(tap=False)

@@ -41,7 +41,7 @@ async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
         else f"token {visitor.token_id}" if visitor.token_id
         else f"address {place_of(address_of(request))}"
     )  # fmt: skip
-    verdict = request.app[LIMITS].ask(client, parts_of(request).clock())
+    verdict = request.app[LIMITS].ask(client, parts_of(request).now())
     request[_VERDICT] = verdict
     if verdict.allowed:
         return await handler(request)

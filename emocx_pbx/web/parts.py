@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
-from emocx_pbx.chat.desk import CallBack, Desk
+from emocx_pbx.chat.desk import CallBack, ChatDesk
 from emocx_pbx.deeds.doing import Doer
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.routing.decision import QueueState, RuleOutcome
 from emocx_pbx.routing.policy import Policy
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 
@@ -51,44 +53,52 @@ class Counts(Protocol):
         """As Metrics.request."""
 
 
-class Reload(Protocol):
-    """Reads the policy file again, and lets workers swap in what models' names now stand for."""
+class Controller(Protocol):
+    """The controller, as far as handlers ask it themselves."""
 
-    def __call__(self, wait: bool = True) -> Awaitable[list[ModelsLoaded]]:
-        """What workers loaded; without `wait` nothing, and they load behind the answer."""
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+
+    @property
+    def queues(self) -> Mapping[str, QueueState]:
+        """The PBX's queues as last seen; empty while the link is down."""
+
+    def models(self) -> Sequence[Ready]:
+        """What each analysis worker said of its models."""
+
+    async def reload(self, wait: bool = True) -> list[ModelsLoaded]:
+        """Read the policy again and load what models' names now stand for; what workers loaded.
+
+        Without `wait` nothing, and they load behind the answer.
+        """
+
+    async def scrape(self) -> tuple[bytes, str]:
+        """All metrics as Prometheus text, and its content type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What handlers work on; `request.app[PARTS]`."""
 
-    settings_now: Callable[[], Settings]
-    """The settings in force; a reload changes them."""
+    in_force: SettingsInForce
     store: Store
     """Only read here; what changes it is asked of `deeds`."""
-    doors: Queries
+    controller: Controller
+    queries: Queries
     call_back: CallBack
     deeds: Doer
-    chat: Desk
+    chat: ChatDesk
     live: LiveFeed
     health: Health
     metrics: Counts
-    scrape: Callable[[], Awaitable[tuple[bytes, str]]]
-    """All metrics as Prometheus text, and its content type."""
-    policy: Callable[[], Policy]
-    """The policy in force."""
-    queues: Callable[[], Mapping[str, QueueState]]
-    """The PBX's queues as last seen; empty while the link is down."""
-    reload: Reload
-    clock: Callable[[], float]
+    now: Callable[[], float] = time.time
     """Unix seconds."""
-    workers: Callable[[], Sequence[Ready]] = tuple
-    """What each analysis worker said of its models."""
 
     @property
     def settings(self) -> Settings:
         """The settings in force now."""
-        return self.settings_now()
+        return self.in_force.settings
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)

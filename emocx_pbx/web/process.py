@@ -15,20 +15,19 @@ import signal
 import socket
 import sys
 import time
-import uuid
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 import structlog
 
-from emocx_pbx.chat.desk import Desk
+from emocx_pbx.chat.desk import ChatDesk
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.errors import EmocxError, PeerUnavailable, StoreError
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.settings.binding import cannot_listen
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.app import create_app
@@ -36,7 +35,7 @@ from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.listening import listen
 from emocx_pbx.web.messages import CannotListen, Listening, ToWeb, WebConfig
 from emocx_pbx.web.parts import Parts
-from emocx_pbx.web.remote import Controller, RemoteCallBack, RemoteHealth, Tally
+from emocx_pbx.web.remote import RemoteCallBack, RemoteController, RemoteDeeds, RemoteHealth, Tally
 from emocx_pbx.wire.link import Link
 
 log = structlog.get_logger()
@@ -67,7 +66,7 @@ async def _main(fd: int, config: WebConfig) -> int:
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fd))
     link: Link[ToWeb] = Link(reader, writer, msgspec.msgpack.Decoder(ToWeb))
-    controller = Controller(link, settings.agi.deadline_s, settings.asterisk.action_timeout_s)
+    controller = RemoteController(link, settings.agi.deadline_s, settings.asterisk.action_timeout_s)
     running = asyncio.create_task(controller.run(), name="controller")
     loop.add_signal_handler(signal.SIGTERM, running.cancel)
     try:
@@ -95,93 +94,83 @@ def _why(error: EmocxError | OSError, settings: Settings) -> str:
     return str(error)
 
 
-async def _serve(settings: Settings, life: str, controller: Controller, running: asyncio.Task[None]) -> None:
+async def _serve(
+    settings: Settings, life: str, controller: RemoteController, running: asyncio.Task[None]
+) -> None:
     async with contextlib.AsyncExitStack() as stack:
         store = await Store.open(settings.store_path(), settings.webhooks, reading=True)
         stack.push_async_callback(store.close)
-        stale = asyncio.Event()
-        controller.on_receivers = stale.set
-        controller.read_receivers = store.receivers.load
-        tally = Tally()
-        live = LiveFeed(controller.mirror, life, time.time)
-        current = [settings]
-        parts = _parts(lambda: current[0], store, controller, live, tally)
-        controller.on_moved = parts.chat.watch
-        controller.on_settings = lambda new: _take_over(new, current, store, parts.chat)
-        app = create_app(parts)
+        serving = Serving(settings, store, controller, life)
+        app = create_app(serving.parts)
         door = await listen(app, settings, store.accounts, controller, raise_descriptor_limit())
         stack.push_async_callback(door.stop)
         controller.tell(Listening(door.port))
         os.nice(NICE)  # only now: a busy machine must not keep it from starting
         log.info("web up", key="web.up", http=door.port)
         beside = [
-            asyncio.create_task(_report(controller, tally, live), name="report"),
-            asyncio.create_task(_reread_receivers(store, stale), name="receivers"),
+            asyncio.create_task(_report(controller, serving.tally, serving.live), name="report"),
+            asyncio.create_task(serving.reread_receivers(), name="receivers"),
             asyncio.create_task(app[DOCTOR].keep_looking(), name="doctor"),
         ]
         try:
             await asyncio.wait([running, *beside], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            live.stop()
+            serving.live.stop()
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
 
 
-async def _reread_receivers(store: Store, stale: asyncio.Event) -> None:
-    while True:
-        await stale.wait()
-        stale.clear()
-        try:
-            await store.receivers.load()
-        except StoreError as error:
-            log.error("receivers not read again", key="web.receivers_unread", why=str(error))
+class Serving:
+    """All parts of the web process, in the order in which they need each other."""
+
+    def __init__(self, settings: Settings, store: Store, controller: RemoteController, life: str) -> None:
+        self._store = store
+        self._stale_receivers = asyncio.Event()
+        self.in_force = SettingsInForce(settings)
+        self.tally = Tally()
+        self.live = LiveFeed(controller.mirror, life, time.time)
+        call_back = RemoteCallBack(controller)
+        can_call = Dialling(settings.dialling, time.monotonic).on
+        self.chat = ChatDesk(settings.chat, controller, call_back, can_call, controller, self.tally.count)
+        self.parts = Parts(
+            in_force=self.in_force,
+            store=store,
+            controller=controller,
+            queries=controller,
+            call_back=call_back,
+            deeds=RemoteDeeds(controller, store.receivers),
+            chat=self.chat,
+            live=self.live,
+            health=RemoteHealth(controller),
+            metrics=self.tally,
+        )
+        # Who is told of what.
+        controller.moves.subscribe(self.chat.watch)
+        controller.receivers_changed.subscribe(self._stale_receivers.set)
+        controller.settings_changed.subscribe(self._on_settings)
+
+    def _on_settings(self, settings: Settings) -> None:
+        """What the controller took over, on our side: pages, receivers of new events, chat, logs."""
+        before = self.in_force.settings
+        self.in_force.put(settings)
+        self._store.receivers.take_over(settings.webhooks)
+        self.chat.take_over(settings.chat)
+        if settings.log != before.log:
+            configure(settings.log)
+
+    async def reread_receivers(self) -> None:
+        """Read the store's receivers again whenever they changed, until cancelled."""
+        while True:
+            await self._stale_receivers.wait()
+            self._stale_receivers.clear()
+            try:
+                await self._store.receivers.load()
+            except StoreError as error:
+                log.error("receivers not read again", key="web.receivers_unread", why=str(error))
 
 
-def _take_over(settings: Settings, current: list[Settings], store: Store, chat: Desk) -> None:
-    """What the controller took over, on our side: pages, receivers that new events go to, chat, logs."""
-    before, current[0] = current[0], settings
-    store.receivers.settings = settings.webhooks  # the controller, who told us, need not be told
-    chat.take_over(settings.chat)
-    if settings.log != before.log:
-        configure(settings.log)
-
-
-def _parts(
-    settings: Callable[[], Settings], store: Store, controller: Controller, live: LiveFeed, tally: Tally
-) -> Parts:
-    call_back = RemoteCallBack(controller, uuid.uuid4)
-    chat = Desk(
-        settings().chat,
-        controller,
-        call_back,
-        Dialling(settings().dialling, time.monotonic).on,
-        lambda: controller.state.policy.default_queue,
-        lambda: controller.state.queues,
-        time.time,
-        lambda: uuid.uuid4().hex,
-        tally.count,
-    )
-    return Parts(
-        settings_now=settings,
-        store=store,
-        doors=controller,
-        call_back=call_back,
-        deeds=controller,
-        chat=chat,
-        live=live,
-        health=RemoteHealth(controller),
-        metrics=tally,
-        scrape=controller.scrape,
-        policy=lambda: controller.state.policy,
-        queues=lambda: controller.state.queues,
-        reload=controller.reload,
-        clock=time.time,
-        workers=lambda: controller.state.workers,
-    )
-
-
-async def _report(controller: Controller, tally: Tally, live: LiveFeed) -> None:
+async def _report(controller: RemoteController, tally: Tally, live: LiveFeed) -> None:
     """Tell what was counted, and that we live, until the controller is gone."""
     with contextlib.suppress(PeerUnavailable):
         while True:

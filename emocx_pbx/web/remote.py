@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 import structlog
 
-from emocx_pbx.analysis.messages import ModelsLoaded
+from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.chat.moves import CallIsOver, CallMoved, CallTaken, CallTalks, CallWaits
 from emocx_pbx.deeds.deed import AnyDeed, Deed, OnReceivers
 from emocx_pbx.dispatch.callback import new_call_id
@@ -20,9 +20,12 @@ from emocx_pbx.domain import Decision
 from emocx_pbx.errors import InputError, OutcomeUnknown, PeerUnavailable, ProtocolError
 from emocx_pbx.live.mirror import Mirror
 from emocx_pbx.observe.health import Component, report_of
-from emocx_pbx.routing.decision import RuleOutcome
+from emocx_pbx.observe.listeners import Listeners
+from emocx_pbx.routing.decision import QueueState, RuleOutcome
+from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.receivers import Receivers
 from emocx_pbx.web import messages as m
 from emocx_pbx.web.failures import made
 from emocx_pbx.wire.link import Link
@@ -46,11 +49,7 @@ A = TypeVar("A", bound=m.Answering)
 R = TypeVar("R")
 
 
-async def _nothing() -> None:
-    """Until it is known what to do."""
-
-
-class Controller:
+class RemoteController:
     """One for the process; `run` takes what the controller sends, until it stops us or is gone."""
 
     def __init__(self, link: Link[m.ToWeb], deadline_s: float, action_s: float) -> None:
@@ -62,14 +61,12 @@ class Controller:
         self.mirror = Mirror()
         self.began = asyncio.Event()
         """State and board are known."""
-        self.on_moved: Callable[[CallMoved], None] = lambda moved: None
-        """Told what happens to calls; must not block."""
-        self.on_receivers: Callable[[], None] = lambda: None
-        """Told that receivers changed in the store; must not block."""
-        self.on_settings: Callable[[Settings], None] = lambda settings: None
-        """Told that settings changed; must not block."""
-        self.read_receivers: Callable[[], Awaitable[None]] = _nothing
-        """Reads the store's receivers again."""
+        self.moves: Listeners[[CallMoved]] = Listeners()
+        """Told what happens to calls."""
+        self.receivers_changed: Listeners[[]] = Listeners()
+        """Told that receivers changed in the store."""
+        self.settings_changed: Listeners[[Settings]] = Listeners()
+        """Told which settings are in force from now on."""
 
     @property
     def state(self) -> m.StateNow:
@@ -81,6 +78,20 @@ class Controller:
         if self._state is None:
             raise PeerUnavailable("the controller has not told of itself yet")
         return self._state
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force; raises as `state`."""
+        return self.state.policy
+
+    @property
+    def queues(self) -> Mapping[str, QueueState]:
+        """The PBX's queues as last seen; raises as `state`."""
+        return self.state.queues
+
+    def models(self) -> Sequence[Ready]:
+        """What each analysis worker said of its models; raises as `state`."""
+        return self.state.workers
 
     def tell(self, message: m.FromWeb) -> None:
         """Send what needs no answer.
@@ -118,11 +129,11 @@ class Controller:
             case m.BoardChanged(number, kind, there, data):
                 self.mirror.take(number, kind, there, data)
             case CallWaits() | CallTaken() | CallTalks() | CallIsOver():
-                self.on_moved(message)
+                self.moves.tell(message)
             case m.ReceiversChanged():
-                self.on_receivers()
+                self.receivers_changed.tell()
             case m.SettingsChanged(settings):
-                self.on_settings(settings)
+                self.settings_changed.tell(settings)
             case m.Stop():
                 pass  # ends `run`
             case _:
@@ -186,8 +197,6 @@ class Controller:
         """
         asked = cast(AnyDeed, deed)
         done = await self._ask(lambda n: m.DoDeed(n, asked, by), m.DeedDone, deed.deadline_s)
-        if isinstance(deed, OnReceivers):
-            await self.read_receivers()  # whoever asked shows them next
         return cast(R, msgspec.msgpack.decode(done.result, type=deed.answer))
 
     async def admit(self, text: str) -> str:
@@ -232,10 +241,24 @@ class Controller:
         return found.body, found.content_type
 
 
+class RemoteDeeds:
+    """Deeds, done by the controller; what they change is read again before the answer is shown."""
+
+    def __init__(self, controller: RemoteController, receivers: Receivers) -> None:
+        self._controller, self._receivers = controller, receivers
+
+    async def do(self, deed: Deed[R], by: Actor) -> R:
+        """As RemoteController.do."""
+        done = await self._controller.do(deed, by)
+        if isinstance(deed, OnReceivers):
+            await self._receivers.load()  # whoever asked shows them next
+        return done
+
+
 class RemoteCallBack:
     """Calling customers back, by the controller."""
 
-    def __init__(self, controller: Controller, new_uuid: Callable[[], UUID]) -> None:
+    def __init__(self, controller: RemoteController, new_uuid: Callable[[], UUID] = uuid4) -> None:
         self._new_uuid = new_uuid
         self.admit, self.ring = controller.admit, controller.ring
 
@@ -247,7 +270,7 @@ class RemoteCallBack:
 class RemoteHealth:
     """The controller's health board, as last told."""
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: RemoteController) -> None:
         self._controller = controller
 
     def components(self) -> Mapping[str, Component]:

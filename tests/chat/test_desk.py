@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from emocx_pbx.calls.happenings import Ended, SegmentOpened
-from emocx_pbx.chat.desk import ChatRefused, Desk
+from emocx_pbx.chat.desk import ChatDesk, ChatRefused
 from emocx_pbx.chat.moves import CallIsOver, moved_of
 from emocx_pbx.chat.tickets import KEEP_S, RING_S
 from emocx_pbx.dispatch.dialling import Dialling
@@ -18,6 +18,7 @@ from emocx_pbx.domain import Decision, Segment
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
 from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.chat import ChatSettings
 from emocx_pbx.settings.dialling import DiallingSettings
 from emocx_pbx.store.account_rows import Actor
@@ -46,10 +47,10 @@ class World:
         self.counted: list[tuple[str, ...]] = []
         self.dialling = Dialling(DIALLING, lambda: self.now)
         ids = iter(f"{n:032x}" for n in range(10**6))
-        self.desk = Desk(
-            settings, self, self, self.dialling.on,
-            lambda: "support", lambda: self.queues, lambda: self.now,
-            lambda: next(ids), lambda *what: self.counted.append(what),
+        self.policy = Policy(default_queue="support")
+        self.desk = ChatDesk(
+            settings, self, self, self.dialling.on, self, lambda *what: self.counted.append(what),
+            lambda: self.now, lambda: next(ids),
         )  # fmt: skip
 
     async def by_text(self, text: str, caller: Caller) -> Decision:

@@ -15,7 +15,7 @@ import pytest
 
 from emocx_pbx import cli
 from emocx_pbx.commands.evaluate import usual_split
-from emocx_pbx.commands.shared import Progress, clock, moment, table
+from emocx_pbx.commands.shared import Progress, mm_ss, moment, table
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.errors import EmocxError, PeerUnavailable
@@ -383,9 +383,9 @@ def test_a_closed_pipe_is_no_error(shell: Shell) -> None:
     assert process.returncode == 0
 
 
-def test_moments_and_clock() -> None:
+def test_moments_and_mm_ss() -> None:
     assert moment("1970-01-02T00:00:00+00:00") == 86400
-    assert clock(75.2) == "1:15"
+    assert mm_ss(75.2) == "1:15"
     assert table(("a", "b"), [(1, None), ("long", 2)], "") == "a     b\n1     -\nlong  2"
 
 

@@ -54,7 +54,7 @@ class Queues:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     """Ada does well with angry customers, Bob does not."""
-    store = await Store.open(tmp_path / "emocx.db", clock=lambda: NOW)
+    store = await Store.open(tmp_path / "emocx.db", now=lambda: NOW)
     for agent, score in (("ada", 80.0), ("bob", 40.0)):
         for n in range(20):
             await grade(store, f"{agent}-{n}", agent, score)

@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def store(tmp_path, clock):
-    opened = await Store.open(tmp_path / "emocx.db", clock=clock)
+    opened = await Store.open(tmp_path / "emocx.db", now=clock)
     for n in range(5):
         clock.now += 100.0
         await opened.audit.add(KIM, "user.changed", f"user {n}", {"role": "agent"}, {"role": "admin"})
@@ -100,11 +100,11 @@ async def test_its_own_retention_lets_old_entries_go_and_the_chain_goes_on(store
 
 
 async def test_entries_of_before_the_chain_get_theirs_once(tmp_path, clock):
-    store = await Store.open(tmp_path / "emocx.db", clock=clock)
+    store = await Store.open(tmp_path / "emocx.db", now=clock)
     await store.audit.add(KIM, "user.added", "user")
     await store.close()
     take_hashes_away(tmp_path)
-    store = await Store.open(tmp_path / "emocx.db", clock=clock)
+    store = await Store.open(tmp_path / "emocx.db", now=clock)
     await store.audit.add(KIM, "user.added", "another")
     assert problem(tmp_path) == ""
     assert [row.action for row in await store.audit.rows()] == ["user.added", "audit.sealed", "user.added"]
@@ -115,11 +115,11 @@ async def test_entries_of_before_the_chain_get_theirs_once(tmp_path, clock):
 
 async def test_hashes_that_were_taken_away_do_not_come_back_unseen(tmp_path, clock):
     for _ in range(2):
-        store = await Store.open(tmp_path / "emocx.db", clock=clock)
+        store = await Store.open(tmp_path / "emocx.db", now=clock)
         await store.audit.add(KIM, "user.added", "user")
         await store.close()
         take_hashes_away(tmp_path)
-    await (await Store.open(tmp_path / "emocx.db", clock=clock)).close()
+    await (await Store.open(tmp_path / "emocx.db", now=clock)).close()
     assert problem(tmp_path) == "hashes were taken away and made anew at entry 4"
 
 

@@ -26,7 +26,7 @@ KEY, NUMBER, TEXT = "customer-4711", "+49301234567", "where is my parcel"
 
 @pytest.fixture
 async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", [CRM], clock=lambda: 1000.0)
+    opened = await Store.open(tmp_path / "emocx.db", [CRM], now=lambda: 1000.0)
     yield opened
     await opened.close()
 
@@ -263,7 +263,7 @@ async def test_a_purge_that_a_reader_kept_from_its_end_is_made_good(store, tmp_p
     assert again.counts == {} and not again.settled
     reader.close()
     await store.close()
-    later = await Store.open(tmp_path / "emocx.db", [CRM], clock=lambda: 1000.0)  # as after a crash
+    later = await Store.open(tmp_path / "emocx.db", [CRM], now=lambda: 1000.0)  # as after a crash
     assert await later.erasure.settle()
     for word in (KEY, NUMBER):
         assert word.encode() not in written(tmp_path)
@@ -290,7 +290,7 @@ asyncio.run(main())
 
 async def test_a_crash_in_the_middle_is_made_good_at_the_next_start(tmp_path):
     path = tmp_path / "emocx.db"
-    store = await Store.open(path, [CRM], clock=lambda: 1000.0)
+    store = await Store.open(path, [CRM], now=lambda: 1000.0)
     await call(store, "his", KEY, NUMBER)
     await deliver_all(store)
     code = await asyncio.to_thread(

@@ -14,7 +14,7 @@ ALL = {"endpoint": "crm", "now": 5000.0, "limit": 50}
 
 @pytest.fixture
 async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", [CRM], clock=lambda: 1000.0)
+    opened = await Store.open(tmp_path / "emocx.db", [CRM], now=lambda: 1000.0)
     yield opened
     await opened.close()
 

@@ -19,7 +19,7 @@ GRADE = Grade(61.5, "B", 55.0, 70.0, 20.0)
 
 @pytest.fixture
 async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", clock=lambda: 1000.0)
+    opened = await Store.open(tmp_path / "emocx.db", now=lambda: 1000.0)
     yield opened
     await opened.close()
 

@@ -36,7 +36,7 @@ def event(kind: str, call_id: str | None = "c1", at: float = 100.0, **data: obje
 
 @pytest.fixture
 async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", [CRM, LIVE], clock=lambda: 1000.0)
+    opened = await Store.open(tmp_path / "emocx.db", [CRM, LIVE], now=lambda: 1000.0)
     yield opened
     await opened.close()
 

@@ -26,7 +26,7 @@ ANGRY, HAPPY = (0.9, 0.05, 0.03, 0.02), (0.02, 0.05, 0.03, 0.9)
 
 @pytest.fixture
 async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", [CRM], clock=lambda: 1000.0)
+    opened = await Store.open(tmp_path / "emocx.db", [CRM], now=lambda: 1000.0)
     yield opened
     await opened.close()
 

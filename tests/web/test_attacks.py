@@ -344,7 +344,7 @@ async def test_what_may_still_be_done_is_not_asked_for_twice(
             return got.status
 
     with monkeypatch.context() as patched:
-        patched.setattr(site.doors, "by_text", fails)
+        patched.setattr(site.queries, "by_text", fails)
         assert await ask() == 503
     assert await ask() == again
 

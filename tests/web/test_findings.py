@@ -10,6 +10,7 @@ from web_site import Site
 
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.web import doctor
 from emocx_pbx.web.doctor import DOCTOR, Doctor
@@ -61,7 +62,7 @@ async def test_it_looks_by_itself_without_a_tap_and_goes_on_after_a_failure(
         return FOUND
 
     monkeypatch.setattr(doctor.asyncio, "sleep", sleep)
-    found = Doctor(Settings, lambda: 7.0, check)
+    found = Doctor(SettingsInForce(Settings()), lambda: 7.0, check)
     with pytest.raises(asyncio.CancelledError):
         await found.keep_looking()
     assert slept == [60.0, 3600.0, 3600.0, 3600.0]

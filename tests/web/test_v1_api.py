@@ -171,14 +171,14 @@ async def test_the_same_post_at_the_same_moment_is_worked_on_once(
     site: Site, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, go_on = asyncio.Event(), asyncio.Event()
-    by_text = site.doors.by_text
+    by_text = site.queries.by_text
 
     async def slowly(*words: object) -> object:
         entered.set()
         await go_on.wait()
         return await by_text(*words)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(site.doors, "by_text", slowly)
+    monkeypatch.setattr(site.queries, "by_text", slowly)
     first = asyncio.create_task(client.post("/queries", {"text": "x"}, Idempotency_Key="k"))
     await entered.wait()
     other = Client(site.browser().http, site.url, "")
@@ -300,7 +300,7 @@ def test_a_limit_holds_in_any_minute_and_clients_are_bounded() -> None:
 
 async def test_answers_outlive_a_crash_and_unanswered_requests_do_not(tmp_path: Path) -> None:
     now = 1000.0
-    store = await Store.open(tmp_path / "emocx.db", clock=lambda: now)
+    store = await Store.open(tmp_path / "emocx.db", now=lambda: now)
     kept = store.idempotency
     assert (await kept.claim("w", "k", "r")).state == "new"
     assert (await kept.claim("w", "k", "r")).state == "busy"
@@ -308,7 +308,7 @@ async def test_answers_outlive_a_crash_and_unanswered_requests_do_not(tmp_path: 
     assert (await kept.claim("w", "k", "r")).state == "new"
     await kept.keep("w", "k", 200, b"{}")
     await store.close()
-    store = await Store.open(tmp_path / "emocx.db", clock=lambda: now)
+    store = await Store.open(tmp_path / "emocx.db", now=lambda: now)
     claim = await store.idempotency.claim("w", "k", "r")
     assert (claim.state, claim.status, claim.body) == ("known", 200, b"{}")
     await store.close()

@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from fixed_grounds import NoLines, grounds
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
-from emocx_pbx.chat.desk import Desk
+from emocx_pbx.chat.desk import ChatDesk
 from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.placing import Placing
 from emocx_pbx.dispatch.callback import CallBack, Placed, new_call_id
@@ -130,7 +130,7 @@ class Site:
         self.widening: Collection[int] = ()
         in_force = SettingsInForce(settings)
         decided_on = grounds(self, now=clock, new_id=lambda: next(ids), in_force=in_force)
-        self.doors = Queries(AngryPool(), decided_on, NoLines(), lambda decided: None, metrics.count)
+        self.queries = Queries(AngryPool(), decided_on, NoLines(), lambda decided: None, metrics.count)
         ami = AmiGateway(settings.asterisk, lambda event: None, lambda state: None)
         self.call_back = CallBack(ami, "Local/{number}@x", create_autospec(Placed, instance=True))
         self.dialling = Dialling(settings.dialling, clock)
@@ -138,27 +138,23 @@ class Site:
         self.forgotten: list[str] = []
         self.deeds = Deeds(store, in_force, self, self, self, clock)
         tickets = (f"{n:032x}" for n in range(10**6))
-        self.chat = Desk(
-            settings.chat, self.doors, self.placing, self.dialling.on, lambda: self.policy.default_queue,
-            lambda: self.queues, clock, lambda: next(tickets), metrics.count,
+        self.chat = ChatDesk(
+            settings.chat, self.queries, self.placing, self.dialling.on, self, metrics.count, clock,
+            lambda: next(tickets),
         )  # fmt: skip
         self.live = LiveFeed(LiveBoard(4.0), life, clock)
         self.parts = Parts(
-            settings_now=lambda: self.settings,
+            in_force=in_force,
             store=store,
-            doors=self.doors,
+            controller=self,
+            queries=self.queries,
             call_back=self.placing,
             deeds=self.deeds,
             chat=self.chat,
             live=self.live,
             health=HealthBoard(clock),
             metrics=metrics,
-            scrape=self.scrape,
-            policy=lambda: self.policy,
-            queues=lambda: self.queues,
-            reload=self.reload,
-            workers=lambda: [Ready(1, Registry().find("speech", "voice").card.title, "lstm/1", None)],
-            clock=clock,
+            now=clock,
         )
         self.tested: list[str] = []
         self.reloaded = 0
@@ -170,6 +166,9 @@ class Site:
     async def _documented(self, request: web.Request, response: web.StreamResponse) -> None:
         if (statuses := STATUSES.get(request.match_info.handler)) and response.status not in statuses:
             UNDOCUMENTED.append(f"{request.method} {request.path}: {response.status}")
+
+    def models(self) -> Sequence[Ready]:
+        return [Ready(1, Registry().find("speech", "voice").card.title, "lstm/1", None)]
 
     async def scrape(self) -> tuple[bytes, str]:
         return self.metrics.render()

@@ -347,9 +347,9 @@ class Worker:
         at, used = time.monotonic(), time.process_time()
         while True:
             await asyncio.sleep(STEER_S)
-            now, cpu = time.monotonic(), time.process_time()
-            self._load = (cpu - used) / (now - at)
-            at, used = now, cpu
+            at_last, cpu = time.monotonic(), time.process_time()
+            self._load = (cpu - used) / (at_last - at)
+            at, used = at_last, cpu
             late_s, self._late_s = self._late_s, 0.0
             self.budget.steer(self._load, late_s)
 

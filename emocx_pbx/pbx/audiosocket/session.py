@@ -203,22 +203,22 @@ class AudioSession(asyncio.Protocol):
     # Inside.
 
     def _take(self, message: AudioMessage) -> None:
-        now = self._heard_at = self._server.clock()
+        at = self._heard_at = self._server.clock()
         match message:
             case Audio(pcm, rate):
                 if pcm and self._handler:
-                    self._handler.audio(pcm, rate, now)
+                    self._handler.audio(pcm, rate, at)
             case Uuid(uuid):
-                self._identify(uuid, now)
+                self._identify(uuid, at)
             case Dtmf(digit):
                 if self._handler:
-                    self._handler.dtmf(digit, now)
+                    self._handler.dtmf(digit, at)
             case Hangup():
                 self._end("peer hung up")
             case Error(code):
                 self._end(f"peer error {code}")
 
-    def _identify(self, uuid: UUID, now: float) -> None:
+    def _identify(self, uuid: UUID, at: float) -> None:
         self.uuid = uuid
         self._disarm()
         handler = self._server.accept(uuid)
@@ -228,7 +228,7 @@ class AudioSession(asyncio.Protocol):
         self._handler = handler
         self._write(SILENCE_20MS)
         self._arm(KEEP_ALIVE_S, self._tick)
-        handler.started(self, now)
+        handler.started(self, at)
 
     def _tick(self) -> None:
         """Look every 200 ms."""
@@ -238,11 +238,11 @@ class AudioSession(asyncio.Protocol):
 
     def look(self) -> None:
         """See that the peer is still there, and has heard from us."""
-        now = self._server.clock()
-        if now - self._heard_at >= self._server.idle_s:
+        at = self._server.clock()
+        if at - self._heard_at >= self._server.idle_s:
             self._fail("audio_idle", "idle")
             return
-        if not self._paused and now - self._said_at >= KEEP_ALIVE_S / 2:
+        if not self._paused and at - self._said_at >= KEEP_ALIVE_S / 2:
             self._write(SILENCE_20MS)
 
     def _leave_batches(self) -> None:

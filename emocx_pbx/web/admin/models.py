@@ -78,7 +78,7 @@ async def models(request: web.Request) -> web.StreamResponse:
     found = await asyncio.to_thread(listed, registry)
     in_use = {
         (kind, model)
-        for ready in parts.workers()
+        for ready in parts.controller.models()
         for kind, model in (("speech", ready.speech_model), ("text", ready.text_model))
         if model
     }
@@ -101,7 +101,7 @@ async def pin(request: web.Request) -> web.StreamResponse:
         await parts.deeds.do(deed, actor_of(request))
     except ModelError as error:
         raise InputError(str(error)) from None
-    problems = [problem for answer in await parts.reload() for problem in answer.problems]
+    problems = [problem for answer in await parts.controller.reload() for problem in answer.problems]
     if problems:
         raise InputError("; ".join(dict.fromkeys(problems)))
     return see_other("/admin/models?done=model_pinned")

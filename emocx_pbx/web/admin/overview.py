@@ -17,7 +17,7 @@ async def overview(request: web.Request) -> web.StreamResponse:
     settings, counts = parts.settings, await parts.store.outbox.counts()
     return page(
         request, "overview", health=parts.health.report(), routing=settings.routing,
-        policy=parts.policy(), queues=parts.queues(),
+        policy=parts.controller.policy, queues=parts.controller.queues,
         pending=sum(n for (_, state), n in counts.items() if state == "pending"),
         failed=sum(n for (_, state), n in counts.items() if state == "failed"),
         users=await parts.store.accounts.users(), settings=settings,

@@ -41,7 +41,7 @@ async def _page(
     tried: bool = False,
 ) -> web.Response:
     parts = parts_of(request)
-    queues, warnings, shown = parts.queues(), [], []
+    queues, warnings, shown = parts.controller.queues, [], []
     read = None
     try:
         read = parse_policy(text)
@@ -51,7 +51,7 @@ async def _page(
     if tried and read is not None:
         past = [(row.decision, row.customer_key) for row in await parts.store.decisions.between(limit=TRIED)]
         threshold = parts.settings.routing.upset_threshold
-        shown = list(preview(past, parts.policy(), read, queues, threshold))
+        shown = list(preview(past, parts.controller.policy, read, queues, threshold))
     return page(
         request, "policy", status=status, text=text, based_on=based_on, problem=problem, warnings=warnings,
         file=parts.settings.policy_path(), tried=tried and read is not None, number=len(shown),
@@ -73,7 +73,7 @@ async def change(request: web.Request) -> web.StreamResponse:
         await parts.deeds.do(SavePolicy(text, based_on), actor_of(request))
     except (InputError, SettingsError) as error:
         return await _page(request, text, based_on, status=422, problem=str(error))
-    await parts.reload(wait=False)
+    await parts.controller.reload(wait=False)
     return see_other("/admin/policy?done=policy_saved")
 
 

@@ -21,7 +21,7 @@ async def _page(
     parts = parts_of(request)
     return page(
         request, "tokens", status=status, tokens=await parts.store.accounts.api_tokens(), scopes=SCOPES,
-        problem=problem, token=token, name=name, now=parts.clock(),
+        problem=problem, token=token, name=name, now=parts.now(),
         in_settings=bool(parts.settings.http.api_token),
     )  # fmt: skip
 

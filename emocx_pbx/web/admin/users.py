@@ -29,7 +29,7 @@ async def _page(
 async def _agents(request: web.Request, present: str | None = None) -> list[tuple[str, str]]:
     """Who can be made a user: members of Asterisk's queues, and agents who have had a call; as a choice."""
     parts = parts_of(request)
-    members = {agent for queue in parts.queues().values() for agent in queue.agents}
+    members = {agent for queue in parts.controller.queues.values() for agent in queue.agents}
     known = members | set(await parts.store.accounts.known_agents()) | ({present} if present else set())
     return [("", NOTHING), *((name, name) for name in sorted(known, key=str.casefold))]
 
@@ -37,7 +37,7 @@ async def _agents(request: web.Request, present: str | None = None) -> list[tupl
 async def _queues(request: web.Request) -> list[str]:
     """Which can be given to a supervisor: Asterisk's, and those that have had a call."""
     parts = parts_of(request)
-    return sorted({*parts.queues(), *(await parts.store.views.names()).queues}, key=str.casefold)
+    return sorted({*parts.controller.queues, *(await parts.store.views.names()).queues}, key=str.casefold)
 
 
 async def _chosen(request: web.Request) -> list[str]:

@@ -92,7 +92,7 @@ async def _one(
         request, "webhooks", template="admin/webhook.html", status=status, receiver=receiver,
         stored=store.receivers.find(name), disabled=(await store.outbox.disabled()).get(name, ""),
         deliveries=await store.outbox.deliveries(name, shown, limit=LISTED),  # type: ignore[arg-type]
-        state=state, types=EVENT_TYPES, now=parts_of(request).clock(), limit=LISTED,
+        state=state, types=EVENT_TYPES, now=parts_of(request).now(), limit=LISTED,
         counts={s: counts.get((name, s), 0) for s in ("pending", "delivered", "failed")},
         problem=problem, secret=secret, said=said, ok=ok,
     )  # fmt: skip

@@ -187,7 +187,7 @@ async def identify(request: web.Request) -> Visitor:
 
 async def session_user(cookie: str, parts: Parts) -> User | None:
     """The user of a session that still holds; notes its use. A long feed asks it now and then."""
-    http, now, accounts = parts.settings.http, parts.clock(), parts.store.accounts
+    http, now, accounts = parts.settings.http, parts.now(), parts.store.accounts
     found = await accounts.session(token_hash(cookie), now - http.session_idle_s, now - http.session_max_s)
     if found is None:
         return None
@@ -307,6 +307,6 @@ async def _by_token(given: str, request: web.Request) -> Visitor:
         await request.app[REFUSED_TOKENS].note(None, address, "token")
         return NOBODY
     used = token.last_used_at
-    if used is None or parts.clock() - used > TOUCH_S:
+    if used is None or parts.now() - used > TOUCH_S:
         await _note_use(parts, NoteUse(token_id=token.token_id))
     return Visitor(scopes=frozenset(token.scopes), token_name=token.name, token_id=token.token_id)

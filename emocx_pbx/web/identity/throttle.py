@@ -26,8 +26,8 @@ KNOWN_TOKENS: Final = 1_000
 class Throttle:
     """Recent failures by key."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._here = Limit(HERE, WINDOW_S)
         self._place = Limit(PLACE, WINDOW_S)
         self._account = Limit(ACCOUNT, WINDOW_S)
@@ -43,13 +43,13 @@ class Throttle:
             address: of the client.
             browser: what tells a browser that has logged in to this account before; empty: it has not.
         """
-        now = self._clock()
+        now = self._now()
         return max(limit.wait_s(key, now) for limit, key in self._keys(account, address, browser))
 
     def failed(self, account: str, address: str, browser: str = "") -> None:
         """An attempt was wrong (or begins: many at the same moment must not all be heard)."""
         for limit, key in self._keys(account, address, browser):
-            limit.use(key, self._clock())
+            limit.use(key, self._now())
 
     def succeeded(self, account: str, address: str, browser: str = "") -> None:
         """The owner is there: what failed here before is forgotten, and elsewhere the attempt itself."""
@@ -61,14 +61,14 @@ class Throttle:
 
     def token_wait_s(self, token_hash: str, address: str) -> float:
         """Seconds until a token from this address is looked up; 0: now."""
-        now = self._clock()
+        now = self._now()
         if not self._known_tokens.left(token_hash, now):
             return 0.0
         return self._tokens.wait_s(place_of(address), now)
 
     def token_was(self, right: bool, token_hash: str, address: str) -> None:
         """A token was looked up."""
-        now = self._clock()
+        now = self._now()
         if right:
             self._known_tokens.use(token_hash, now)
         else:

@@ -70,9 +70,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     """Graded parts of a period, of one agent or of all, for a spreadsheet; an agent gets their own."""
     parts, own = parts_of(request), only_agent(request)
     name = request.query.get("agent", "") or None
-    which = GradeFilter(
-        since=parts.clock() - days_of(request) * DAY_S, agent=own if own is not None else name
-    )
+    which = GradeFilter(since=parts.now() - days_of(request) * DAY_S, agent=own if own is not None else name)
     views, team = parts.store.views, only_queues(request)
     return await csv_answer(
         request,
@@ -87,7 +85,7 @@ async def _one(request: web.Request, name: str) -> web.StreamResponse:
     days = days_of(request)
     parts = parts_of(request)
     view = await _view(request, days, None, name)
-    which = GradeFilter(since=parts.clock() - days * DAY_S, agent=name)
+    which = GradeFilter(since=parts.now() - days * DAY_S, agent=name)
     found = await parts.store.views.grades(
         which, limit=PAGE + 1, after=_after(request), team=only_queues(request)
     )
@@ -114,7 +112,7 @@ async def _one(request: web.Request, name: str) -> web.StreamResponse:
 
 async def _view(request: web.Request, days: int, emotion: str | None, only: str | None = None) -> AgentsView:
     parts = parts_of(request)
-    now = parts.clock()
+    now = parts.now()
     since = now - days * DAY_S
     team, own = only_queues(request), only_agent(request)
     cells = await parts.store.views.agents_by_cell(since, now, (now - since) / BINS, team)

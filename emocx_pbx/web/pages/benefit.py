@@ -16,7 +16,7 @@ from emocx_pbx.web.shown.benefit import benefit_view
 async def benefit(request: web.Request) -> web.StreamResponse:
     """Both arms over a time."""
     parts, days = parts_of(request), days_of(request, 90)
-    now = parts.clock()
+    now = parts.now()
     arms = await parts.store.views.arms(now - days * DAY_S, now, only_queues(request))
     routing = parts.settings.routing
     calls = sum(arm.calls for arm in arms.values())

@@ -79,7 +79,7 @@ async def call_context(
     call_id = detail.call.call_id
     view = call_view(
         detail,
-        parts.clock(),
+        parts.now(),
         await parts.store.outbox.deliveries(call_id=call_id, limit=DELIVERIES) if rights.deliveries else (),
         corrections_seen(await parts.store.views.corrections_of_call(call_id), detail),
         only_agent(request),

@@ -30,7 +30,7 @@ _OUTCOMES: Final = frozenset(get_args(Outcome))
 async def calls(request: web.Request) -> web.StreamResponse:
     """Calls, newest first."""
     parts = parts_of(request)
-    views, now, own = parts.store.views, parts.clock(), only_agent(request)
+    views, now, own = parts.store.views, parts.now(), only_agent(request)
     team = only_queues(request)
     chosen = {name: request.query.get(name, "").strip() for name in _FILTERS}
     which = _filter(request, chosen, now, own)
@@ -59,7 +59,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     """The same calls as the list's, all of them, for a spreadsheet."""
     parts, own = parts_of(request), only_agent(request)
     chosen = {name: request.query.get(name, "").strip() for name in _FILTERS}
-    which = _filter(request, chosen, parts.clock(), own)
+    which = _filter(request, chosen, parts.now(), own)
     views, team = parts.store.views, only_queues(request)
     return await csv_answer(
         request,

@@ -42,7 +42,7 @@ def _within(request: web.Request) -> int:
 async def download(request: web.Request) -> web.StreamResponse:
     """A day's queues for a spreadsheet."""
     parts, within = parts_of(request), _within(request)
-    now = parts.clock()
+    now = parts.now()
     day, begin, end = day_of(request, now)
     team = only_queues(request)
     view = queues_view(await parts.store.views.queue_calls(begin, end, team=team), begin, now, None, within)
@@ -57,7 +57,7 @@ async def download(request: web.Request) -> web.StreamResponse:
 async def queues(request: web.Request) -> web.StreamResponse:
     """A day; today's with what waits now."""
     parts, within = parts_of(request), _within(request)
-    now = parts.clock()
+    now = parts.now()
     day, begin, end = day_of(request, now)
     today = begin <= now < end
     team = only_queues(request)
@@ -66,7 +66,7 @@ async def queues(request: web.Request) -> web.StreamResponse:
     if today:
         states = {
             n: (q.waiting, q.longest_wait_s, q.available)
-            for n, q in parts.queues().items()
+            for n, q in parts.controller.queues.items()
             if team is None or n in team
         }
     return render(

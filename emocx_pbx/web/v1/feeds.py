@@ -74,16 +74,16 @@ class Feeds:
 
     async def _holds(self, held: str) -> bool:
         async with self._asking:
-            now = asyncio.get_running_loop().time()
-            if now - self._asked_at >= CHECK_S / 2:
-                http, clock = self._parts.settings.http, self._parts.clock()
+            at = asyncio.get_running_loop().time()
+            if at - self._asked_at >= CHECK_S / 2:
+                http, now = self._parts.settings.http, self._parts.now()
                 try:
                     self._living = await self._parts.store.accounts.living(
-                        clock - http.session_idle_s, clock - http.session_max_s
+                        now - http.session_idle_s, now - http.session_max_s
                     )
                 except StoreError:
                     return True  # asked again at once
-                self._asked_at = now
+                self._asked_at = at
         return held in self._living
 
 

@@ -36,7 +36,7 @@ async def post_query(request: web.Request) -> web.Response:
         number = await parts.call_back.admit(body.callback_number)
     call_id = parts.call_back.new_call_id() if number else None
     caller = Caller(call_id, customer, _queue(body), body.optout, body.attributes)
-    decision = await parts.doors.by_text(body.text, caller)
+    decision = await parts.queries.by_text(body.text, caller)
     if number and call_id:
         by = actor_of(request)
         await parts.call_back.ring(number, call_id, decision, customer, body.optout, by)
@@ -71,7 +71,7 @@ async def preview_decision(request: web.Request) -> web.Response:
     """What would be decided on a query now, and why; nothing is recorded and nobody is called."""
     body = await body_of(request, PreviewBody)
     caller = Caller(None, _customer(body), _queue(body), False, body.attributes)
-    decision, rules = await parts_of(request).doors.preview(body.text, caller)
+    decision, rules = await parts_of(request).queries.preview(body.text, caller)
     return json_answer(request, Preview(decision, rules))
 
 

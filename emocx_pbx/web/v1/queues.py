@@ -27,13 +27,13 @@ MAX_DAYS = 31
 async def list_queues(request: web.Request) -> web.Response:
     """Every queue's calls in a time: signals in and out, waits, abandoned calls."""
     query, parts = query_of(request, DayQuery), parts_of(request)
-    until = parts.clock() if query.until is None else query.until
+    until = parts.now() if query.until is None else query.until
     since = until - DAY_S if query.since is None else query.since
     if not 0 <= until - since <= MAX_DAYS * DAY_S:
         raise InputError(f"query: since: expected at most {MAX_DAYS} days before until, and not after it")
     team = only_queues(request)
     calls = await parts.store.views.queue_calls(since, until, team=team)
-    states = {name: state for name, state in parts.queues().items() if team is None or name in team}
+    states = {name: state for name, state in parts.controller.queues.items() if team is None or name in team}
     return json_answer(request, QueuesAnswer(since, until, queue_items(calls, states)))
 
 

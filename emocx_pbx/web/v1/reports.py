@@ -28,7 +28,7 @@ _Z95: Final = 1.96
 
 def _period(request: web.Request) -> tuple[float, float]:
     query = query_of(request, PeriodQuery)
-    until = parts_of(request).clock() if query.until is None else query.until
+    until = parts_of(request).now() if query.until is None else query.until
     since = max(0.0, until - 30 * DAY_S) if query.since is None else query.since
     if since >= until:
         raise InputError("query: since: expected a time before until")

@@ -39,7 +39,7 @@ async def metrics(request: web.Request) -> web.Response:
         raise web.HTTPUnauthorized(
             text="send a token with the scope metrics:read", headers={"WWW-Authenticate": "Bearer"}
         )
-    body, content_type = await parts_of(request).scrape()
+    body, content_type = await parts_of(request).controller.scrape()
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
@@ -74,7 +74,7 @@ async def list_models(request: web.Request) -> web.Response:
 
 def _models(parts: Parts) -> ModelsAnswer:
     registry, items = Registry(parts.settings.models_path()), []
-    ready = parts.workers()
+    ready = parts.controller.models()
     in_use = {("speech", r.speech_model) for r in ready} | {("text", r.text_model) for r in ready}
     for kind in ("speech", "text"):
         for name in registry.names(kind):
