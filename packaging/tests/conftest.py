@@ -108,11 +108,7 @@ def deb(
             if given:
                 built[suite] = next(Path(given).glob(f"*~deb{ {'bookworm': 12, 'trixie': 13}[suite] }_*.deb"))
                 return built[suite]
-            if QUICK:
-                try:
-                    printed("scripts/debian-tree.sh", suite, "python3-venv")
-                except subprocess.CalledProcessError:
-                    skip(f"no tree of Debian {suite} can be made")
+            debian_tree(suite, "python3-venv")
             began = time.monotonic()
             # A quick compression: this package is installed once.
             wheel = str(request.getfixturevalue("wheel"))
@@ -129,6 +125,16 @@ def printed(*words: str) -> str:
     """The last line that a script of the checkout prints."""
     done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=3600)
     return done.stdout.strip().splitlines()[-1]
+
+
+def debian_tree(suite: str, packages: str) -> Path:
+    """The folder of a bare Debian; made if it is not in the cache."""
+    try:
+        return Path(printed("scripts/debian-tree.sh", suite, packages))
+    except subprocess.CalledProcessError:
+        if QUICK:
+            skip(f"no tree of Debian {suite} can be made")
+        raise
 
 
 @pytest.fixture(scope="session")

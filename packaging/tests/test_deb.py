@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, ROOT, printed, skip
+from conftest import QUICK, ROOT, debian_tree, skip
 from earlier_store import EARLIER, lost, write_earlier
 from machine import Machine, NotBooted
 
@@ -38,7 +38,7 @@ def machine(
 ) -> Iterator[Machine]:
     """A booted machine with the package installed, as apt does it."""
     package = deb(suite)
-    tree = Path(printed("scripts/debian-tree.sh", suite, "systemd-sysv,dbus"))
+    tree = debian_tree(suite, "systemd-sysv,dbus")
     with ExitStack() as stack:
         try:
             machine = stack.enter_context(Machine(tree, scratch))

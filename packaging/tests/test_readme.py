@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, ROOT, printed, skip
+from conftest import QUICK, ROOT, debian_tree, skip
 
 from emocx_pbx.lab.asterisk import cache_directory
 
@@ -168,7 +168,7 @@ class Bare:
 def bare(machines: None, scratch: Path) -> Iterator[Bare]:
     """As it is before the README's first step: Asterisk runs, nothing of ours is there but the clone."""
     subprocess.run([ROOT / "scripts/install-asterisk.sh"], check=True, timeout=900)
-    tree = Path(printed("scripts/debian-tree.sh", "trixie", "python3-venv"))
+    tree = debian_tree("trixie", "python3-venv")
     asterisk = cache_directory(os.environ) / "asterisk"
     if not asterisk.exists():
         why = "this system's own Asterisk is used, and its configuration is not Debian's as shipped"
