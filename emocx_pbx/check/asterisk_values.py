@@ -46,7 +46,8 @@ class AsteriskValues:
 
         None are there, too, without func_config or for names that can't be asked for.
         """
-        if re.search(r"[,$\n\r\\\"]", section):
+        # A function that is not there leaves an ERROR in Asterisk's log each time it is asked for.
+        if re.search(r"[,$\n\r\\\"]", section) or await self.has_module("func_config") is False:
             return []
         found: list[str] = []
         while len(found) < _MOST_LINES:

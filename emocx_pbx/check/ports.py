@@ -9,11 +9,10 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Literal
-from uuid import UUID
 
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
-from emocx_pbx.pbx.audiosocket.protocol import encode_hangup, encode_uuid
+from emocx_pbx.pbx.audiosocket.protocol import NOBODY, encode_hangup, encode_uuid
 from emocx_pbx.settings.settings import Settings
 
 Kind = Literal["http", "agi", "worker"]
@@ -25,7 +24,6 @@ _ASK_AGI = (
     f"agi_network: yes\nagi_network_script: {CHECK_PATH[1:]}\nagi_channel: Local/emocx-check\n"
     "agi_uniqueid: emocx-check\n\n"
 ).encode()
-_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,7 @@ async def _is_ours(port: Port, tls: bool) -> bool:
     question, answer = {
         "http": (b"GET /healthz HTTP/1.0\r\nhost: localhost\r\n\r\n", b'{"status": "ok"}'),
         "agi": (_ASK_AGI, f"SET VARIABLE {next(iter(CHECK_ANSWER))} ".encode()),
-        "worker": (encode_uuid(_NOBODY), encode_hangup()),
+        "worker": (encode_uuid(NOBODY), encode_hangup()),
     }[port.kind]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(port.host, port.host)
     heard = b""

@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from emocx_pbx.errors import ProtocolError
-from emocx_pbx.pbx.audiosocket.protocol import SILENCE_20MS, encode_audio, encode_dtmf, encode_uuid
+from emocx_pbx.pbx.audiosocket.protocol import NOBODY, SILENCE_20MS, encode_audio, encode_dtmf, encode_uuid
 from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession
 
 T = TypeVar("T")
@@ -269,6 +269,16 @@ async def test_a_port_probe_is_quiet() -> None:
             await rest(reader)
         assert not it.counts
         assert [line["log_level"] for line in lines] == ["debug"]
+
+
+async def test_the_checks_knock_is_answered_and_no_cause_for_worry() -> None:
+    async with bench() as it:
+        reader, writer = await it.connect()
+        with capture_logs() as lines:
+            writer.write(encode_uuid(NOBODY))
+            assert await rest(reader) == HANGUP
+        assert not it.counts
+        assert not [line for line in lines if line["log_level"] != "debug"]
 
 
 async def test_a_uuid_is_accepted_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -40,6 +41,12 @@ async def test_all_is_in_order(settings: Settings, no_calls_left: None) -> None:
     assert findings["rights"].level == "ok"
     assert findings["dialplan"].what.startswith("context emocx-route is there, version ")
     assert findings["clock"].what == "Asterisk's clock and ours agree"
+
+
+async def test_asterisks_log_has_nothing_to_complain_of(pbx: PrivateAsterisk, settings: Settings) -> None:
+    before = len(pbx.log())
+    await check(settings)
+    assert not [line for line in pbx.log()[before:].splitlines() if re.search("WARNING|ERROR", line)]
 
 
 @pytest.mark.parametrize(("tap", "sides"), [("stereo", "both sides"), ("customer", "the customer's side")])

@@ -41,6 +41,8 @@ HEADER_BYTES: Final = 3
 LONGEST_PAYLOAD: Final = 65_535
 """What the length field can say."""
 MAX_PAYLOAD: Final = 32_768
+#: The UUID of no call: with it the check asks who listens.
+NOBODY: Final = UUID(int=0)
 """What we believe: 2 s of 8 kHz mono, 1 s of a stereo tap, 85 ms at 192 kHz. Asterisk sends 20 to 60 ms."""
 
 

@@ -18,6 +18,7 @@ import structlog
 
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.pbx.audiosocket.protocol import (
+    NOBODY,
     SILENCE_20MS,
     Audio,
     AudioMessage,
@@ -221,6 +222,9 @@ class AudioSession(asyncio.Protocol):
     def _identify(self, uuid: UUID, at: float) -> None:
         self.uuid = uuid
         self._disarm()
+        if uuid == NOBODY:
+            self._end("the check looked who listens")
+            return
         handler = self._server.accept(uuid)
         if handler is None:
             self._fail("audio_unknown_uuid", "unknown or repeated UUID")
