@@ -14,8 +14,8 @@ from pathlib import Path
 from emocx_pbx.commands.shared import ETC, add_common
 from emocx_pbx.errors import InputError
 
-#: The service's group: what init writes as root is readable by it, and by nobody else.
-GROUP = "emocx"
+#: The service's user and group: what init writes as root is readable by it, and by nobody else.
+SERVICE = "emocx"
 #: Where the database of settings under /etc belongs, which is not the service's to write.
 STATE = Path("/var/lib/emocx-pbx")
 
@@ -78,6 +78,8 @@ def _manager_user(secret: str) -> str:
     from emocx_pbx.lab.conf import shipped
 
     text = (shipped("dialplan") / "manager-emocx.conf").read_text(encoding="utf-8")
+    # The secret is random, and stands in the settings: changed here alone, it would fit no more.
+    text = text.replace(", change the secret, then", ", then")
     return re.sub(r"(?m)^secret *=.*$", f"secret = {secret}", text)
 
 
@@ -87,16 +89,20 @@ def _write(directory: Path, texts: dict[Path, str]) -> None:
     shared = _shared()
     try:
         if not directory.is_dir():
-            # The policy is saved from the pages, by a draft beside it.
-            directory.mkdir(parents=True, mode=0o770 if shared else 0o750)
-            _share(directory, shared)
+            directory.mkdir(parents=True, mode=0o750)
+            if shared:
+                shutil.chown(directory, group=SERVICE)
+                # The service saves its policy here, and can neither replace nor remove root's settings.
+                directory.chmod(0o1770)
         for path in texts:
             # The manager user is Asterisk's to read, which runs in a group of its own.
             path.touch(mode=0o640 if shared or path.suffix == ".conf" else 0o600, exist_ok=False)
             written.append(path)
         for path, text in texts.items():
             path.write_text(text, encoding="utf-8")
-            _share(path, shared)
+            if shared:
+                # The policy is saved from the pages.
+                shutil.chown(path, user=SERVICE if path.name == "policy.toml" else None, group=SERVICE)
     except OSError as e:
         for path in written:
             path.unlink(missing_ok=True)
@@ -107,23 +113,23 @@ def _write(directory: Path, texts: dict[Path, str]) -> None:
 
 
 def _shared() -> bool:
-    """Whether what is written is for the service's group, not for who runs the command."""
+    """Whether what is written is for the service's user and group, not for who runs the command."""
     import grp
+    import pwd
 
     try:
-        grp.getgrnam(GROUP)
+        grp.getgrnam(SERVICE)
+        pwd.getpwnam(SERVICE)
     except KeyError:
         return False
     return os.geteuid() == 0
 
 
-def _share(path: Path, shared: bool) -> None:
-    if shared:
-        shutil.chown(path, group=GROUP)
-
-
 def _steps(directory: Path) -> list[str]:
     """What is left to do, to be copied."""
+    from emocx_pbx.lab.conf import shipped
+
+    dialplan = shipped("dialplan")
     absolute = directory.resolve()
     at = "" if absolute == ETC else f" --config {absolute / 'emocx.toml'}"
     return [
@@ -131,7 +137,7 @@ def _steps(directory: Path) -> list[str]:
         f"1. install -o root -g asterisk -m 640 {absolute / 'manager-emocx.conf'} /etc/asterisk/ &&"
         " echo '#include \"manager-emocx.conf\"' >> /etc/asterisk/manager.conf &&"
         " asterisk -rx 'manager reload'",
-        "2. copy dialplan/emocx.conf to /etc/asterisk/, include it in extensions.conf, and ask before your"
-        " Queue() as dialplan/extensions-example.conf does",
+        f"2. install -m 644 {dialplan / 'emocx.conf'} /etc/asterisk/, include it in extensions.conf, and ask"
+        f" before your Queue() as {dialplan / 'extensions-example.conf'} does",
         f"3. emocx-pbx check{at} && emocx-pbx serve{at}",
     ]

@@ -222,3 +222,33 @@ async def test_from_a_bare_tree_to_a_graded_call_and_back(
     machine.run(*APT, "purge", "-y", "emocx-pbx")
     assert not (machine.root / "etc/emocx-pbx").exists()
     assert not (machine.root / "var/lib/emocx-pbx").exists()
+
+
+def unit_by_hand() -> list[str]:
+    """The lines of docs/operations.md for who has no package."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    return re.findall(r"^```\n(cp .*?)^```", page, re.MULTILINE | re.DOTALL)[0].splitlines()
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_unit_by_hand(machine: Machine, pbx: PrivateAsterisk) -> None:
+    # As the README's first step leaves a machine: environment, user, state, settings.
+    machine.run("dpkg-deb", "-x", "/root/emocx-pbx.deb", "/")
+    machine.run("rm", "/usr/lib/systemd/system/emocx-pbx.service")
+    machine.run("install", "-d", "-o", "emocx", "-g", "emocx", "-m", "750", "/var/lib/emocx-pbx")
+    said = machine.run("/opt/emocx-pbx/bin/emocx-pbx", "init", "/etc/emocx-pbx")
+    assert "_shipped/dialplan/emocx.conf" in said
+    http = free_port()
+    settings(machine, pbx, http, free_port())
+    for line in unit_by_hand():
+        machine.run("sh", "-euc", line)
+    await ready(http)
+    assert machine.run("stat", "-c", "%U", STORE).strip() == "emocx"
+    # Saved from the pages, beside settings that the service can't replace.
+    as_service = ("setpriv", "--reuid=emocx", "--regid=emocx", "--clear-groups", "sh", "-c")
+    machine.run(
+        *as_service, "touch /etc/emocx-pbx/.draft && mv /etc/emocx-pbx/.draft /etc/emocx-pbx/policy.toml"
+    )
+    denied = machine.run(*as_service, "rm -f /etc/emocx-pbx/emocx.toml", check=False)
+    assert "Operation not permitted" in denied
+    machine.run("systemctl", "disable", "--now", UNIT)

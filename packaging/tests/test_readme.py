@@ -237,7 +237,7 @@ def test_the_readmes_steps_lead_to_a_graded_call(bare: Bare, figures: Callable[[
     assert report["ok"], [f for f in report["findings"] if f["level"] == "fail"]
     print("\n".join(f"check warns: {f['what']}" for f in report["findings"] if f["level"] == "warn"))
     bare.start(f"{serve} >/root/serve.log 2>&1")
-    program = serve.split()[0]
+    program = check.split()[0]
     status = f"{program} status --json"
     until(lambda: bare.sh(status, check=False), 120, lambda: bare.sh("tail -30 /root/serve.log"))
     ask_over_http(bare)

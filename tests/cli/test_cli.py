@@ -283,6 +283,25 @@ def _group_exists() -> bool:
     return os.geteuid() == 0 and any(group.gr_name == "emocx" for group in grp.getgrall())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+def test_init_by_root_lets_the_service_save_its_policy_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A user and group that every Linux has.
+    monkeypatch.setattr("emocx_pbx.commands.init.SERVICE", "daemon")
+    assert cli.main(["init", str(tmp_path / "etc")]) == 0
+    found = {
+        path.name: (path.owner(), path.group(), stat.S_IMODE(path.stat().st_mode))
+        for path in (tmp_path / "etc", *(tmp_path / "etc").iterdir())
+    }
+    assert found == {
+        "etc": ("root", "daemon", 0o1770),
+        "emocx.toml": ("root", "daemon", 0o640),
+        "policy.toml": ("daemon", "daemon", 0o640),
+        "manager-emocx.conf": ("root", "daemon", 0o640),
+    }
+
+
 def test_init_leaves_all_or_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "manager-emocx.conf").write_text("mine")
     assert cli.main(["init", str(tmp_path)]) == 2

@@ -10,7 +10,7 @@ from test_documented_commands import ROOT, blocks
 #: First words of a block: the test that runs it or what the same commands do, or "-" and why none does.
 RUN_BY = {
     "make demo": "- it is this suite; the demo is tests/demo/test_story.py",
-    "useradd --system --home-dir": "packaging/tests/test_readme.py",
+    "useradd --system --user-group": "packaging/tests/test_readme.py",
     "install -o root -g asterisk": "packaging/tests/test_readme.py",
     "install -m 644 dialplan": "packaging/tests/test_readme.py",
     "same => n,Set(EMOCX_CUSTOMER": "packaging/tests/test_readme.py",
@@ -18,7 +18,7 @@ RUN_BY = {
     "curl -s http://127.0.0.1:8085/api/v1/queries": "packaging/tests/test_readme.py",
     "curl -s http://127.0.0.1:8085/api/v1/calls": "packaging/tests/test_readme.py",
     "schemathesis run": "tests/web/test_v1_any_request.py",
-    "useradd --system --user-group": "packaging/tests/test_deb.py",
+    "cp /opt/emocx-pbx/lib": "packaging/tests/test_deb.py",
     "emocx-pbx backup": "packaging/tests/test_deb.py",
     "systemctl stop emocx-pbx": "packaging/tests/test_deb.py",
     "apt-get install ./emocx-pbx_": "packaging/tests/test_deb.py",
