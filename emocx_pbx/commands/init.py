@@ -130,6 +130,9 @@ def _steps(directory: Path) -> list[str]:
     from emocx_pbx.lab.conf import shipped
 
     dialplan = shipped("dialplan")
+    program = "emocx-pbx" if shutil.which("emocx-pbx") else f"{sys.prefix}/bin/emocx-pbx"
+    # A database that root makes is root's.
+    serve = f"runuser -u {SERVICE} -- {program} serve" if _shared() else f"{program} serve"
     absolute = directory.resolve()
     at = "" if absolute == ETC else f" --config {absolute / 'emocx.toml'}"
     return [
@@ -139,5 +142,5 @@ def _steps(directory: Path) -> list[str]:
         " asterisk -rx 'manager reload'",
         f"2. install -m 644 {dialplan / 'emocx.conf'} /etc/asterisk/, include it in extensions.conf, and ask"
         f" before your Queue() as {dialplan / 'extensions-example.conf'} does",
-        f"3. emocx-pbx check{at} && emocx-pbx serve{at}",
+        f"3. {program} check{at} && {serve}{at}",
     ]

@@ -285,7 +285,7 @@ def _group_exists() -> bool:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
 def test_init_by_root_lets_the_service_save_its_policy_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # A user and group that every Linux has.
     monkeypatch.setattr("emocx_pbx.commands.init.SERVICE", "daemon")
@@ -300,6 +300,7 @@ def test_init_by_root_lets_the_service_save_its_policy_alone(
         "policy.toml": ("daemon", "daemon", 0o640),
         "manager-emocx.conf": ("root", "daemon", 0o640),
     }
+    assert " && runuser -u daemon -- " in capsys.readouterr().err
 
 
 def test_init_leaves_all_or_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
