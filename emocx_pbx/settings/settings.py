@@ -29,8 +29,11 @@ from emocx_pbx.settings.receiver_url import parse_receiver_url
 from emocx_pbx.settings.recordings import RecordingSettings, recording_problems
 from emocx_pbx.settings.toml import read_struct, read_toml, read_value, suggestion
 
-#: Variables with these beginnings belong to the demo and the tests, not to the settings.
-OTHER_VARIABLES = ("EMOCX_CACHE", "EMOCX_DEMO_", "EMOCX_TEST_")
+#: Variables with these beginnings are for the demo, the tests and the building of packages: no settings.
+OTHER_VARIABLES = (
+    "EMOCX_BUILD_", "EMOCX_CACHE", "EMOCX_DEBIAN_MIRROR", "EMOCX_DEB_LEVEL", "EMOCX_DEMO_", "EMOCX_TEST_",
+    "EMOCX_WEIGHTS_FROM", "EMOCX_WHEEL",
+)  # fmt: skip
 #: Names the settings file by its path.
 CONFIG_VARIABLE = "EMOCX_CONFIG"
 

@@ -33,6 +33,8 @@ def test_a_call_from_its_query_to_its_end() -> None:
     told.happens(HoldChanged("1.1", 120.0, True))
     assert (only(told).state, only(told).since) == ("hold", 120.0)
     told.happens(HoldChanged("1.1", 125.0, False))
+    # What a hold interrupts is counted from where it began.
+    assert (only(told).state, only(told).answered_at) == ("talking", 110.0)
     told.leaves(segment, at=150.0)
     assert (only(told).state, only(told).agent) == ("between", None)
     told.talks(agent="eve", index=1, at=152.0)

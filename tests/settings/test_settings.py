@@ -15,7 +15,8 @@ from emocx_pbx.settings.sample import field_docs, sample_toml, sections, setting
 from emocx_pbx.settings.settings import AnalysisSettings, Settings, is_loopback, load
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
-DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "settings.md"
 
 
 def file(tmp_path: Path, text: str) -> Path:
@@ -133,6 +134,17 @@ def test_wrong_variables_are_refused_by_name(tmp_path: Path) -> None:
         "environment: EMOCX_ASTERISK_PROT: unknown setting; did you mean EMOCX_ASTERISK_PORT?"
     )
     assert refusal(tmp_path, "", EMOCX_DIRECTORY="/").startswith("environment: EMOCX_DIRECTORY: unknown")
+
+
+def test_what_building_is_told_stops_no_command() -> None:
+    told = {
+        name
+        for folder in ("scripts", "packaging")
+        for path in (ROOT / folder).rglob("*.sh")
+        for name in re.findall(r"EMOCX_[A-Z_]+", path.read_text(encoding="utf-8"))
+    }
+    assert {"EMOCX_BUILD_CA", "EMOCX_BUILD_APT", "EMOCX_WEIGHTS_FROM"} <= told
+    assert load(None, dict.fromkeys(told, "x")) == Settings()
 
 
 def test_secrets_are_never_repeated(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ LISTS = {
     "/admin/users": 2,
     "/admin/tokens": 0,
     "/admin/webhooks": 1,
+    "/admin/webhooks/crm": 0,
     "/admin/models": 2,
     "/admin/audit": 1,
 }
