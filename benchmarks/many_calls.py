@@ -18,7 +18,7 @@ import msgspec
 
 from emocx_pbx.domain import LABELS, Contribution, Decision, Grade
 from emocx_pbx.events.event import NewEvent, iso
-from emocx_pbx.store.connection import QUERIES
+from emocx_pbx.store.sql import queries
 
 DAY_S: Final = 86_400.0
 QUEUES: Final = ("care", "support", "retention", "sales", "billing", "technical")
@@ -42,7 +42,7 @@ def fill(path: Path, calls: int, days: float, now: float, seed: int = 1) -> None
         seed: of all chance.
     """
     chance = random.Random(seed)
-    refresh = _statements("refresh_call", "refresh_segments")
+    refresh = [queries("sqlite")[name].text for name in ("refresh_call", "refresh_segments")]
     starts = sorted(_start(chance, now, days) for _ in range(calls))
     skills = {agent: chance.gauss(0.0, 0.12) for agent in AGENTS}
     with closing(sqlite3.connect(path)) as connection:
@@ -59,11 +59,6 @@ def fill(path: Path, calls: int, days: float, now: float, seed: int = 1) -> None
                     connection.execute(statement, {"call_id": call["call_id"]})
             connection.commit()
         connection.execute("ANALYZE")
-
-
-def _statements(*names: str) -> list[str]:
-    text = (QUERIES / "views.sql").read_text(encoding="utf-8")
-    return [text.split(f"-- name: {name}(", 1)[1].split("\n", 1)[1].split(";")[0] for name in names]
 
 
 def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[dict[str, Any]]) -> None:

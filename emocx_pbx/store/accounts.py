@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import aiosqlite
 import msgspec
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import Actor, ApiToken, OneTimeLink, Role, SessionRow, User
 from emocx_pbx.store.audit import AuditLog
-from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.connection import Connection, Row, Session
 
 
 class Accounts:
@@ -134,13 +133,13 @@ class Accounts:
             await self._sql.drop_links(c, user_id=user_id, now=self._now())
             await self._log.note(c, by, "user.password", user.name)
 
-    async def _existing(self, c: aiosqlite.Connection, user_id: int) -> User:
+    async def _existing(self, c: Session, user_id: int) -> User:
         row = await self._sql.user_by_id(c, user_id=user_id)
         if row is None:
             raise InputError("there is no such user (any more)")
         return _user(row)
 
-    async def _keep_an_admin(self, c: aiosqlite.Connection, user_id: int) -> None:
+    async def _keep_an_admin(self, c: Session, user_id: int) -> None:
         if not await self._sql.other_admins(c, user_id=user_id):
             raise InputError("this is the last administrator who can log in")
 

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import aiosql
-import aiosqlite
 import msgspec
 
 from emocx_pbx.errors import StoreError
 from emocx_pbx.store.account_rows import Actor, AuditRow
-from emocx_pbx.store.connection import QUERIES, Connection, Row
+from emocx_pbx.store.connection import Connection, Row, Session
+from emocx_pbx.store.sql import queries
 
 #: What the first entry's hash covers in place of one before.
 BEGIN: Final = "0" * 64
@@ -71,7 +70,7 @@ class AuditLog:
     def _sql(self) -> Any:
         return self._connection.sql
 
-    async def write(self, c: aiosqlite.Connection, entry: Entry) -> None:
+    async def write(self, c: Session, entry: Entry) -> None:
         """Note a change in the transaction that makes it."""
         values = {
             "at": self._now(),
@@ -89,7 +88,7 @@ class AuditLog:
 
     async def note(
         self,
-        c: aiosqlite.Connection,
+        c: Session,
         by: Actor,
         action: str,
         subject: str,
@@ -179,15 +178,18 @@ def verify_file(path: Path) -> Chain | None:
     Raises:
         StoreError: it can't be read.
     """
-    sql = aiosql.from_path(QUERIES / "audit.sql", "sqlite3")
+    sql = queries("sqlite")
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             connection.execute("BEGIN")  # all of one moment
             if connection.execute("PRAGMA user_version").fetchone()[0] < CHAINED:
                 return None
-            cut, newest = sql.audit_cut(connection), sql.audit_newest(connection)
-            return verified(list(sql.audit_with_hashes(connection)), cut, newest["seq"] if newest else 0)
+            cut, newest, entries = (
+                connection.execute(sql[name].text).fetchall()
+                for name in ("audit_cut", "audit_newest", "audit_with_hashes")
+            )
+            return verified(entries, cut[0] if cut else None, newest[0]["seq"] if newest else 0)
     except sqlite3.Error as error:
         raise StoreError(f"the audit log in {path} can't be read: {error}") from error
 

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Literal
 
-import aiosqlite
-
 from emocx_pbx.domain import Segment, Visit
 from emocx_pbx.events.event import NewEvent
-from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.connection import Connection, Row, Session
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import CallRow, HoldRow, OpenCall
 
@@ -156,7 +154,7 @@ class Calls:
         rows = await self._connection.rows("visits", call_id=call_id)
         return tuple(Visit(r["queue"], r["entered_at"], r["left_at"], r["left_why"]) for r in rows)
 
-    async def refresh(self, c: aiosqlite.Connection, call_id: str) -> None:
+    async def refresh(self, c: Session, call_id: str) -> None:
         """What lists show of the call is kept beside it, so that they need not add up."""
         await self._sql.refresh_call(c, call_id=call_id)
         await self._sql.refresh_segments(c, call_id=call_id)

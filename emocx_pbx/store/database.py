@@ -20,10 +20,13 @@ from emocx_pbx.store.in_force import InForce
 from emocx_pbx.store.line_estimates import LineEstimates
 from emocx_pbx.store.lists import Views
 from emocx_pbx.store.outbox import Outbox
+from emocx_pbx.store.postgres import PostgresConnection
+from emocx_pbx.store.postgres_place import is_postgresql
 from emocx_pbx.store.ranking import RankingRows
 from emocx_pbx.store.readings import Readings
 from emocx_pbx.store.receivers import Receivers
 from emocx_pbx.store.rows import CallDetail
+from emocx_pbx.store.sqlite import SqliteConnection
 
 
 class Store:
@@ -72,21 +75,27 @@ class Store:
     @classmethod
     async def open(
         cls,
-        path: Path | str,
+        place: Path | str,
         endpoints: Sequence[WebhookSettings] = (),
         now: Callable[[], float] = time.time,
         *,
         migrating: bool = True,
         reading: bool = False,
     ) -> Store:
-        """Open or create the database; `endpoints` are the receivers that new events go to.
+        """Open or create the database: a file, or the one at `postgresql://…`.
 
-        With `reading` it is only read, and every method that writes raises StoreError.
+        `endpoints` are the receivers that new events go to. With `reading` it is only read, and every method
+        that writes raises StoreError.
 
         Raises:
-            StoreError: the file can't be used, a newer program made it, or (unless `migrating`) an older one.
+            StoreError: it can't be used, a newer program made it, or (unless `migrating`) an older one.
         """
-        store = cls(await Connection.open(Path(path), migrating=migrating, reading=reading), endpoints, now)
+        connection: Connection
+        if is_postgresql(place):
+            connection = await PostgresConnection.open(str(place), migrating=migrating, reading=reading)
+        else:
+            connection = await SqliteConnection.open(Path(place), migrating=migrating, reading=reading)
+        store = cls(connection, endpoints, now)
         await store.receivers.load()
         if not reading:
             await store.audit.seal()
@@ -98,8 +107,7 @@ class Store:
 
     async def schema(self) -> int:
         """The schema's number."""
-        row = await self._connection.row("schema_number")
-        return int(row["user_version"]) if row else 0
+        return await self._connection.schema()
 
     async def call(self, call_id: str) -> CallDetail | None:
         """All that is known of one call."""

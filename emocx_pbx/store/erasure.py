@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import aiosqlite
 import msgspec
 
 from emocx_pbx.events.build import customer_erased
 from emocx_pbx.events.json_text import json_text
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import SERVICE, AuditLog
-from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.connection import Connection, Row, Session
 from emocx_pbx.store.line_estimates import FEW
 from emocx_pbx.store.outbox import Outbox, blanked
 
@@ -115,7 +114,7 @@ class Erasure:
 
     async def _forget(
         self,
-        c: aiosqlite.Connection,
+        c: Session,
         erased: Erased,
         key: str | None,
         numbers: str,
@@ -136,7 +135,7 @@ class Erasure:
         answers = _json([*needles, *calls, *decisions])
         erased.went("answers", await self._sql.delete_answers_with(c, needles=answers))
 
-    async def _find(self, c: aiosqlite.Connection, erased: Erased, key: str | None, numbers: str) -> None:
+    async def _find(self, c: Session, erased: Erased, key: str | None, numbers: str) -> None:
         async for row in self._sql.calls_of_customer(c, customer_key=key, callers=numbers):
             erased.calls.append(row["call_id"])
             erased.personal |= {name for name in (row["customer_key"], row["caller"]) if name}
@@ -216,6 +215,11 @@ class Erasure:
             return False
         # Rows that were moved between pages leave copies in them that no deleting overwrites.
         path = self._connection.path
+        if path is None:  # a server's own files: it overwrites deleted rows when it is told to
+            await self._connection.compact()
+            async with self._connection.transaction() as c:
+                await self._sql.close_erasures(c, newest=row["newest"])
+            return True
         left = 1 if names is None else await asyncio.to_thread(traces_in, path, names)
         rewrite = row["asked_for"] or path.stat().st_size <= PURGE_COMPACT_BYTES
         if left and rewrite:
@@ -235,7 +239,7 @@ class Erasure:
             await asyncio.sleep(SETTLE_EVERY_S)
         return True
 
-    async def _forget_call(self, c: aiosqlite.Connection, call_id: str, ended: bool, erased: Erased) -> None:
+    async def _forget_call(self, c: Session, call_id: str, ended: bool, erased: Erased) -> None:
         erased.went("decisions", await self._sql.delete_decisions_of_call(c, call_id=call_id))
         if not ended:
             await self._sql.forget_call(c, call_id=call_id)
@@ -245,9 +249,7 @@ class Erasure:
             erased.went(kind, await getattr(self._sql, f"delete_{kind}")(c, call_id=call_id))
         erased.went("calls", await self._sql.delete_call(c, call_id=call_id))
 
-    async def _blank_stream(
-        self, c: aiosqlite.Connection, stream: str, erased: Erased, *, live: bool = False
-    ) -> None:
+    async def _blank_stream(self, c: Session, stream: str, erased: Erased, *, live: bool = False) -> None:
         if live:  # its sequence goes on, so that no event of it may be missing
             for row in [row async for row in self._sql.events_of_stream(c, stream=stream)]:
                 await self._blank_body(c, row, erased, erase=0)
@@ -256,13 +258,13 @@ class Erasure:
         for row in [row async for row in self._sql.pending_events(c, stream=stream)]:
             await self._blank_body(c, row, erased, erase=1)
 
-    async def _blank_body(self, c: aiosqlite.Connection, row: Row, erased: Erased, *, erase: int) -> None:
+    async def _blank_body(self, c: Session, row: Row, erased: Erased, *, erase: int) -> None:
         body = blanked(row["body"])
         if erase or body != row["body"]:
             changed = await self._sql.blank_event(c, event_id=row["event_id"], body=body, erase=erase)
             erased.went("blanked_events", changed)
 
-    async def _blank_event(self, c: aiosqlite.Connection, event_id: str, erased: Erased) -> None:
+    async def _blank_event(self, c: Session, event_id: str, erased: Erased) -> None:
         """An event that names the customer, of whatever call: without personal fields, or gone."""
         erased.went("events", await self._sql.delete_finished_event(c, event_id=event_id))
         row = await self._sql.event_body(c, event_id=event_id)

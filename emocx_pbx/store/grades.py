@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import aiosqlite
 import msgspec
 
 from emocx_pbx.domain import Decision, Grade, Segment
@@ -15,7 +14,7 @@ from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.calls import Calls, segment_of
-from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.connection import Connection, Row, Session
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import GradedSegment, GradeKind, GradeRow
 
@@ -142,7 +141,7 @@ class Grades:
     def _at(self, at: float | None) -> float:
         return self._now() if at is None else at
 
-    async def _add_grade(self, c: aiosqlite.Connection, row: GradeRow) -> int:
+    async def _add_grade(self, c: Session, row: GradeRow) -> int:
         added: int = await self._sql.add_grade(
             c,
             call_id=row.call_id,

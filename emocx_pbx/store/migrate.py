@@ -24,8 +24,8 @@ class Migration:
     path: Path
 
 
-def migrations(directory: Path = MIGRATIONS) -> list[Migration]:
-    """The directory's migrations, 1, 2, 3... without a gap.
+def migrations(directory: Path = MIGRATIONS, begins: int | None = 1) -> list[Migration]:
+    """The directory's migrations, from `begins` on without a gap; None: of whatever numbers.
 
     Raises:
         StoreError: a file is misnamed, or a number is missing or twice there.
@@ -36,9 +36,14 @@ def migrations(directory: Path = MIGRATIONS) -> list[Migration]:
         if match is None:
             raise StoreError(f"{path.name}: a migration is named like 0001_what_it_does.sql")
         found.append(Migration(int(match["number"]), path))
-    if [m.number for m in found] != list(range(1, len(found) + 1)):
+    if begins is not None and [m.number for m in found] != list(range(begins, begins + len(found))):
         raise StoreError(f"migrations are not numbered 1 to {len(found)}: {[m.path.name for m in found]}")
     return found
+
+
+def too_new(version: int, known: int) -> str:
+    """Said of a database that a newer program made."""
+    return f"the database has schema {version}, this program knows up to {known}: use a newer one"
 
 
 async def missing(connection: aiosqlite.Connection, directory: Path = MIGRATIONS) -> tuple[int, int]:
@@ -52,9 +57,7 @@ async def missing(connection: aiosqlite.Connection, directory: Path = MIGRATIONS
         row = await cursor.fetchone()
     version = int(row[0]) if row else 0
     if version > known:
-        raise StoreError(
-            f"the database has schema {version}, this program knows up to {known}: use a newer one"
-        )
+        raise StoreError(too_new(version, known))
     return version, known - version
 
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
-import aiosqlite
 import msgspec
 
 from emocx_pbx.events.event import NewEvent, wants
 from emocx_pbx.events.json_text import json_text
 from emocx_pbx.observe.listeners import Listeners
 from emocx_pbx.store.audit import AuditLog, Entry
-from emocx_pbx.store.connection import Connection
+from emocx_pbx.store.connection import Connection, Session
 from emocx_pbx.store.receivers import Receivers
 from emocx_pbx.store.rows import DeliveryRow, DeliveryState, DueDelivery, EventRow
 
@@ -53,7 +52,7 @@ class Outbox:
             await self.put(c, events)
         self.tell(events)
 
-    async def put(self, c: aiosqlite.Connection, events: Sequence[NewEvent]) -> None:
+    async def put(self, c: Session, events: Sequence[NewEvent]) -> None:
         """Inside a transaction: give each new event its place and one delivery per receiver."""
         for event in events:
             if await self._sql.event_exists(c, event_id=event.event_id):

@@ -242,7 +242,7 @@ def test_a_module_of_no_extra_that_is_missing_is_our_fault(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def trained(*given: object, **more: object) -> None:
-        raise ModuleNotFoundError("No module named 'aiosql'", name="aiosql")
+        raise ModuleNotFoundError("No module named 'aiosqlite'", name="aiosqlite")
 
     monkeypatch.setattr("emocx_pbx.commands.training.needs_extra", trained)
     with pytest.raises(ModuleNotFoundError):

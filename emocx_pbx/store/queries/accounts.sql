@@ -1,32 +1,33 @@
 -- name: users()
-SELECT * FROM user ORDER BY name;
+SELECT * FROM "user" ORDER BY lower(name);
 
 -- name: user_by_id(user_id)^
-SELECT * FROM user WHERE user_id = :user_id;
+SELECT * FROM "user" WHERE user_id = :user_id;
 
 -- name: user_by_name(name)^
-SELECT * FROM user WHERE name = :name;
+SELECT * FROM "user" WHERE lower(name) = lower(:name);
 
 -- name: has_user()$
-SELECT 1 FROM user LIMIT 1;
+SELECT 1 FROM "user" LIMIT 1;
 
 -- name: other_admins(user_id)$
 -- Administrators who can log in, without this one.
-SELECT COUNT(*) FROM user
+SELECT COUNT(*) FROM "user"
 WHERE role = 'admin' AND disabled_at IS NULL AND password_hash IS NOT NULL AND user_id <> :user_id;
 
 -- name: add_user(name, role, agent, queues, password_hash, at)<!
-INSERT INTO user (name, role, agent, queues, password_hash, created_at)
-VALUES (:name, :role, :agent, :queues, :password_hash, :at);
+INSERT INTO "user" (name, role, agent, queues, password_hash, created_at)
+VALUES (:name, :role, :agent, :queues, :password_hash, :at)
+RETURNING user_id;
 
 -- name: change_user(user_id, role, agent, queues, disabled_at)!
-UPDATE user SET role = :role, agent = :agent, queues = :queues, disabled_at = :disabled_at WHERE user_id = :user_id;
+UPDATE "user" SET role = :role, agent = :agent, queues = :queues, disabled_at = :disabled_at WHERE user_id = :user_id;
 
 -- name: set_password(user_id, password_hash)!
-UPDATE user SET password_hash = :password_hash WHERE user_id = :user_id;
+UPDATE "user" SET password_hash = :password_hash WHERE user_id = :user_id;
 
 -- name: delete_user(user_id)!
-DELETE FROM user WHERE user_id = :user_id;
+DELETE FROM "user" WHERE user_id = :user_id;
 
 -- name: add_session(session_hash, user_id, at, address, agent)!
 INSERT INTO session (session_hash, user_id, created_at, last_seen_at, address, agent)
@@ -34,12 +35,12 @@ VALUES (:session_hash, :user_id, :at, :at, :address, :agent);
 
 -- name: session_user(session_hash, seen_after, created_after)^
 SELECT u.*, s.created_at AS session_created_at, s.last_seen_at AS session_seen_at
-FROM session s JOIN user u ON u.user_id = s.user_id
+FROM session s JOIN "user" u ON u.user_id = s.user_id
 WHERE s.session_hash = :session_hash AND s.last_seen_at > :seen_after AND s.created_at > :created_after
   AND u.disabled_at IS NULL;
 
 -- name: living_sessions(seen_after, created_after)
-SELECT s.session_hash AS held FROM session s JOIN user u ON u.user_id = s.user_id
+SELECT s.session_hash AS held FROM session s JOIN "user" u ON u.user_id = s.user_id
 WHERE s.last_seen_at > :seen_after AND s.created_at > :created_after AND u.disabled_at IS NULL;
 
 -- name: living_tokens(now)
@@ -66,7 +67,7 @@ INSERT INTO one_time_link (link_hash, user_id, created_at, expires_at)
 VALUES (:link_hash, :user_id, :at, :expires_at);
 
 -- name: link(link_hash, now)^
-SELECT l.link_hash, l.user_id, l.expires_at FROM one_time_link l LEFT JOIN user u ON u.user_id = l.user_id
+SELECT l.link_hash, l.user_id, l.expires_at FROM one_time_link l LEFT JOIN "user" u ON u.user_id = l.user_id
 WHERE l.link_hash = :link_hash AND l.expires_at > :now AND u.disabled_at IS NULL;
 
 -- name: use_link(link_hash)!
@@ -74,7 +75,7 @@ DELETE FROM one_time_link WHERE link_hash = :link_hash;
 
 -- name: drop_links(user_id, now)!
 -- A new link makes older ones of the same user void; those expired go along.
-DELETE FROM one_time_link WHERE user_id IS :user_id OR expires_at <= :now;
+DELETE FROM one_time_link WHERE user_id IS NOT DISTINCT FROM :user_id OR expires_at <= :now;
 
 -- name: add_api_token(token_id, token_hash, name, scopes, created_by, at, expires_at)!
 INSERT INTO api_token (token_id, token_hash, name, scopes, created_by, created_at, expires_at)

@@ -1,6 +1,7 @@
 -- name: raise_alert(call_id, rule, t0, t1, raised_at, number, agent, message)!
-INSERT OR IGNORE INTO alert (call_id, rule, t0, t1, raised_at, number, agent, message)
-VALUES (:call_id, :rule, :t0, :t1, :raised_at, :number, :agent, :message);
+INSERT INTO alert (call_id, rule, t0, t1, raised_at, number, agent, message)
+VALUES (:call_id, :rule, :t0, :t1, :raised_at, :number, :agent, :message)
+ON CONFLICT DO NOTHING;
 
 -- name: clear_alert(call_id, rule, t1, at, reason)!
 UPDATE alert SET cleared_at = :at, clear_reason = :reason

@@ -1,6 +1,7 @@
 -- name: add_audit(at, actor, address, action, subject, before, after)<!
 INSERT INTO audit (at, actor, address, action, subject, before, after)
-VALUES (:at, :actor, :address, :action, :subject, :before, :after);
+VALUES (:at, :actor, :address, :action, :subject, :before, :after)
+RETURNING audit_id;
 
 -- name: audit(before_id, actor, action, limit)
 SELECT * FROM audit
@@ -9,12 +10,15 @@ ORDER BY audit_id DESC LIMIT :limit;
 
 -- name: audit_head()^
 -- The newest hash; also where retention let every entry go.
-SELECT audit_id, hash FROM (SELECT audit_id, hash FROM audit_chain UNION ALL SELECT audit_id, hash FROM audit_cut)
+SELECT audit_id, hash FROM (SELECT audit_id, hash FROM audit_chain UNION ALL SELECT audit_id, hash FROM audit_cut) known
 ORDER BY audit_id DESC LIMIT 1;
 
--- name: audit_newest()^
+-- name: audit_newest()^ on sqlite
 -- The highest number ever given, also of an entry that is gone.
 SELECT seq FROM sqlite_sequence WHERE name = 'audit';
+
+-- name: audit_newest()^ on postgresql
+SELECT seq FROM audit_newest WHERE seq > 0;
 
 -- name: add_audit_hash(audit_id, hash)!
 INSERT INTO audit_chain (audit_id, hash) VALUES (:audit_id, :hash);

@@ -8,13 +8,13 @@ INSERT INTO call
     (call_id, started_at, customer_key, caller, queue, decision_id, queued_at, callback, last_seen_at)
 VALUES (:call_id, :at, :customer_key, :caller, :queue, :decision_id, :queued_at, :callback, :at)
 ON CONFLICT (call_id) DO UPDATE SET
-    customer_key = COALESCE(excluded.customer_key, customer_key),
-    caller = COALESCE(excluded.caller, caller),
-    queue = COALESCE(excluded.queue, queue),
-    decision_id = COALESCE(excluded.decision_id, decision_id),
-    queued_at = COALESCE(queued_at, excluded.queued_at),
-    callback = COALESCE(excluded.callback, callback),
-    last_seen_at = MAX(last_seen_at, excluded.last_seen_at);
+    customer_key = COALESCE(excluded.customer_key, call.customer_key),
+    caller = COALESCE(excluded.caller, call.caller),
+    queue = COALESCE(excluded.queue, call.queue),
+    decision_id = COALESCE(excluded.decision_id, call.decision_id),
+    queued_at = COALESCE(call.queued_at, excluded.queued_at),
+    callback = COALESCE(excluded.callback, call.callback),
+    last_seen_at = MAX(call.last_seen_at, excluded.last_seen_at);
 
 -- name: touch_call(call_id, at)!
 UPDATE call SET last_seen_at = MAX(last_seen_at, :at) WHERE call_id = :call_id;
@@ -57,23 +57,27 @@ SELECT call_id FROM call WHERE ended_at >= :since;
 UPDATE segment SET ended_at = :at, end_reason = :reason WHERE call_id = :call_id AND ended_at IS NULL;
 
 -- name: add_readings*!
-INSERT OR IGNORE INTO reading
+INSERT INTO reading
     (call_id, t0, t1, speech_s, angry, neutral, disappointed, happy, threshold, model, plain, zero)
-VALUES (:call_id, :t0, :t1, :speech_s, :angry, :neutral, :disappointed, :happy, :threshold, :model, :plain, :zero);
+VALUES (:call_id, :t0, :t1, :speech_s, :angry, :neutral, :disappointed, :happy, :threshold, :model, :plain, :zero)
+ON CONFLICT DO NOTHING;
 
 -- name: add_spans*!
-INSERT OR IGNORE INTO span (call_id, side, t0, t1) VALUES (:call_id, :side, :t0, :t1);
+INSERT INTO span (call_id, side, t0, t1) VALUES (:call_id, :side, :t0, :t1)
+ON CONFLICT DO NOTHING;
 
 -- name: start_hold(call_id, at)!
-INSERT OR IGNORE INTO hold (call_id, started_at)
-SELECT :call_id, :at WHERE NOT EXISTS (SELECT 1 FROM hold WHERE call_id = :call_id AND ended_at IS NULL);
+INSERT INTO hold (call_id, started_at)
+SELECT :call_id, :at WHERE NOT EXISTS (SELECT 1 FROM hold WHERE call_id = :call_id AND ended_at IS NULL)
+ON CONFLICT DO NOTHING;
 
 -- name: end_hold(call_id, at)!
 UPDATE hold SET ended_at = :at WHERE call_id = :call_id AND ended_at IS NULL;
 
 -- name: add_correction(call_id, t0, t1, emotion, author, reason, at)!
-INSERT OR IGNORE INTO correction (call_id, t0, t1, emotion, author, reason, at)
-VALUES (:call_id, :t0, :t1, :emotion, :author, :reason, :at);
+INSERT INTO correction (call_id, t0, t1, emotion, author, reason, at)
+VALUES (:call_id, :t0, :t1, :emotion, :author, :reason, :at)
+ON CONFLICT DO NOTHING;
 
 -- name: call(call_id)^
 SELECT * FROM call WHERE call_id = :call_id;

@@ -1,7 +1,8 @@
 -- name: record_decision(decision_id, call_id, at, customer_key, text, body, status, queue, emotion, topic, rule)!
-INSERT OR IGNORE INTO decision
+INSERT INTO decision
     (decision_id, call_id, at, customer_key, text, body, status, queue, emotion, topic, rule)
-VALUES (:decision_id, :call_id, :at, :customer_key, :text, :body, :status, :queue, :emotion, :topic, :rule);
+VALUES (:decision_id, :call_id, :at, :customer_key, :text, :body, :status, :queue, :emotion, :topic, :rule)
+ON CONFLICT DO NOTHING;
 
 -- name: attach_decision(decision_id, call_id)!
 UPDATE decision SET call_id = :call_id WHERE decision_id = :decision_id;
@@ -24,8 +25,9 @@ ORDER BY d.at DESC LIMIT 1;
 SELECT * FROM decision WHERE at >= :since AND at < :until ORDER BY at DESC, decision_id LIMIT :limit;
 
 -- name: add_query_correction(decision_id, emotion, author, reason, at)!
-INSERT OR IGNORE INTO query_correction (decision_id, emotion, author, reason, at)
-VALUES (:decision_id, :emotion, :author, :reason, :at);
+INSERT INTO query_correction (decision_id, emotion, author, reason, at)
+VALUES (:decision_id, :emotion, :author, :reason, :at)
+ON CONFLICT DO NOTHING;
 
 -- name: query_corrections(since)
 -- Of each query the last word.

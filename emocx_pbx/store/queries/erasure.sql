@@ -14,7 +14,7 @@ WHERE (:customer_key IS NOT NULL AND customer_key = :customer_key)
 
 -- name: events_with(needles)
 -- `needles` is a JSON list.
-SELECT event_id FROM event WHERE EXISTS (SELECT 1 FROM json_each(:needles) n WHERE instr(event.body, n.value));
+SELECT event_id FROM event WHERE EXISTS (SELECT 1 FROM json_each(:needles) n WHERE instr(event.body, n.value) > 0);
 
 -- name: event_body(event_id)^
 SELECT event_id, body FROM event WHERE event_id = :event_id;
@@ -30,16 +30,22 @@ DELETE FROM event WHERE event_id = :event_id
   AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.event_id AND d.state = 'pending')
   AND NOT EXISTS (SELECT 1 FROM call c WHERE c.call_id = event.stream AND c.ended_at IS NULL);
 
--- name: delete_answers_with(needles)!
+-- name: delete_answers_with(needles)! on sqlite
 -- Kept answers are JSON in bytes; `needles` is a JSON list.
 DELETE FROM idempotency
 WHERE EXISTS (SELECT 1 FROM json_each(:needles) n WHERE instr(CAST(idempotency.body AS TEXT), n.value));
+
+-- name: delete_answers_with(needles)! on postgresql
+DELETE FROM idempotency
+WHERE EXISTS (SELECT 1 FROM json_each(:needles) n
+    WHERE position(convert_to(n.value, 'UTF8') IN idempotency.body) > 0);
 
 -- name: delete_answers_before(before)!
 DELETE FROM idempotency WHERE at < :before;
 
 -- name: forget_call(call_id)!
-INSERT OR IGNORE INTO forgotten (call_id) VALUES (:call_id);
+INSERT INTO forgotten (call_id) VALUES (:call_id)
+ON CONFLICT DO NOTHING;
 
 -- name: is_forgotten(call_id)$
 SELECT 1 FROM forgotten WHERE call_id = :call_id;

@@ -5,10 +5,11 @@ SELECT * FROM grade WHERE call_id = :call_id AND number = :number ORDER BY revis
 SELECT * FROM segment WHERE call_id = :call_id AND number = :number;
 
 -- name: add_grade(call_id, number, revision, kind, at, author, reason, score, letter, rubric, body)!
-INSERT OR IGNORE INTO grade
+INSERT INTO grade
     (call_id, number, revision, kind, at, author, reason, score, letter, rubric, body)
 VALUES
-    (:call_id, :number, :revision, :kind, :at, :author, :reason, :score, :letter, :rubric, :body);
+    (:call_id, :number, :revision, :kind, :at, :author, :reason, :score, :letter, :rubric, :body)
+ON CONFLICT DO NOTHING;
 
 -- name: grades_of_call(call_id)
 SELECT * FROM grade WHERE call_id = :call_id ORDER BY number, revision;

@@ -3,7 +3,8 @@
 DELETE FROM idempotency WHERE at < :before OR (status IS NULL AND at < :abandoned);
 
 -- name: claim_key(who, key, request, at)!
-INSERT OR IGNORE INTO idempotency (who, key, request, at) VALUES (:who, :key, :request, :at);
+INSERT INTO idempotency (who, key, request, at) VALUES (:who, :key, :request, :at)
+ON CONFLICT DO NOTHING;
 
 -- name: known_key(who, key)^
 SELECT request, status, body FROM idempotency WHERE who = :who AND key = :key;

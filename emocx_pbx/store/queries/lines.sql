@@ -29,8 +29,9 @@ UPDATE call SET counted = NULL WHERE counted IS NOT NULL AND (:model IS NULL OR 
 SELECT CASE
     WHEN c.customer_key IS NULL AND c.caller IS NULL THEN 1
     WHEN c.counted = :model THEN 1
-    ELSE EXISTS (SELECT 1 FROM call o WHERE o.customer_key = c.customer_key AND o.counted = :model)
-      OR EXISTS (SELECT 1 FROM call o WHERE o.caller = c.caller AND o.counted = :model)
+    WHEN EXISTS (SELECT 1 FROM call o WHERE o.customer_key = c.customer_key AND o.counted = :model)
+      OR EXISTS (SELECT 1 FROM call o WHERE o.caller = c.caller AND o.counted = :model) THEN 1
+    ELSE 0
 END FROM call c WHERE c.call_id = :call_id;
 
 -- name: count_call(call_id, model)!

@@ -12,8 +12,9 @@ INSERT INTO event (event_id, stream, call_id, type, sequence, at, body)
 VALUES (:event_id, :stream, :call_id, :type, :sequence, :at, :body);
 
 -- name: add_delivery(event_id, endpoint, type, stream, sequence, next_at)!
-INSERT OR IGNORE INTO delivery (event_id, endpoint, type, stream, sequence, next_at)
-VALUES (:event_id, :endpoint, :type, :stream, :sequence, :next_at);
+INSERT INTO delivery (event_id, endpoint, type, stream, sequence, next_at)
+VALUES (:event_id, :endpoint, :type, :stream, :sequence, :next_at)
+ON CONFLICT DO NOTHING;
 
 -- name: due_deliveries(endpoint, now, limit)
 -- Of each stream only the first that is pending: later ones wait, so that order holds.

@@ -5,7 +5,7 @@ UPDATE call SET
         SELECT d.emotion, d.status, d.topic FROM decision d WHERE d.decision_id = call.decision_id),
     (answered_at, talk_s, score, disputed) = (
         SELECT MIN(started_at), SUM(COALESCE(ended_at, started_at) - started_at), AVG(score),
-            COALESCE(MAX(grade_kind = 'dispute'), 0)
+            COALESCE(MAX(CASE grade_kind WHEN 'dispute' THEN 1 ELSE 0 END), 0)
         FROM segment s WHERE s.call_id = call.call_id),
     agents = (
         SELECT char(31) || group_concat(agent, char(31)) || char(31)
@@ -53,14 +53,14 @@ SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), c
     SELECT call_id AS id FROM call INDEXED BY call_list
     WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
       AND (:queue IS NULL OR queue = :queue)
-      AND (:agent IS NULL OR instr(agents, char(31) || :agent || char(31)))
+      AND (:agent IS NULL OR instr(agents, char(31) || :agent || char(31)) > 0)
       AND (:came IS NULL OR COALESCE(came, 'none') = :came)
       AND (:went IS NULL OR COALESCE(went, 'none') = :went)
-      AND (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)))
+      AND (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)) > 0)
       AND (:alert IS NULL OR (alerts > 0) = :alert)
       AND (:disputed IS NULL OR disputed = :disputed)
       AND (:outcome IS NULL OR :outcome = CASE WHEN ended_at IS NULL THEN 'open' ELSE disposition END)
-      AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) OR caller = :search OR call_id = :search)
+      AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) > 0 OR caller = :search OR call_id = :search)
       AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = call.call_id
         AND q.queue IN (SELECT value FROM json_each(:team))))
     ORDER BY started_at DESC, call_id DESC LIMIT :limit)
@@ -81,7 +81,7 @@ SELECT * FROM (
         (SELECT SUM(COALESCE(s.ended_at, s.started_at) - s.started_at) FROM segment s
          WHERE s.call_id = c.call_id AND s.agent = :own) AS talk_s,
         (SELECT AVG(s.score) FROM segment s WHERE s.call_id = c.call_id AND s.agent = :own) AS score,
-        (SELECT COALESCE(MAX(s.grade_kind = 'dispute'), 0) FROM segment s
+        (SELECT COALESCE(MAX(CASE s.grade_kind WHEN 'dispute' THEN 1 ELSE 0 END), 0) FROM segment s
          WHERE s.call_id = c.call_id AND s.agent = :own) AS disputed,
         (SELECT char(31) || group_concat(letter, char(31)) || char(31)
          FROM (SELECT COALESCE(s.letter, '-') AS letter FROM segment s
@@ -111,12 +111,12 @@ SELECT * FROM (
                   ORDER BY r.t0 DESC, r.t1 DESC LIMIT 3)) WHERE w > 0) AS valence
     FROM call c
     WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
-      AND instr(agents, char(31) || :own || char(31))
+      AND instr(agents, char(31) || :own || char(31)) > 0
       AND (:queue IS NULL OR queue = :queue)
       AND (:came IS NULL OR COALESCE(came, 'none') = :came)
       AND (:outcome IS NULL OR :outcome = CASE WHEN ended_at IS NULL THEN 'open' ELSE disposition END)
-      AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) OR caller = :search OR c.call_id = :search))
-WHERE (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)))
+      AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) > 0 OR caller = :search OR c.call_id = :search))
+WHERE (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)) > 0)
   AND (:disputed IS NULL OR disputed = :disputed)
   AND (:alert IS NULL OR (alerts > 0) = :alert)
   AND (:went IS NULL OR COALESCE(went, 'none') = :went)
@@ -237,7 +237,8 @@ SELECT arm, COUNT(*) AS customers, SUM(calls) AS calls,
     COUNT(talk_s) AS talk_n, AVG(talk_s) AS talk_mean, COALESCE(SUM(talk_s * talk_s), 0) AS talk_squares
 FROM (
     SELECT CASE status WHEN 'holdout' THEN 'holdout' ELSE 'routed' END AS arm, COUNT(*) AS calls,
-        AVG(score) AS score, AVG(disposition = 'abandoned') AS abandoned,
+        AVG(score) AS score,
+        AVG(CASE WHEN disposition = 'abandoned' THEN 1.0 WHEN disposition IS NOT NULL THEN 0.0 END) AS abandoned,
         AVG(answered_at - COALESCE(queued_at, started_at)) AS wait_s, AVG(talk_s) AS talk_s
     FROM call
     WHERE started_at >= :since AND started_at < :until AND ended_at IS NOT NULL

@@ -1,0 +1,317 @@
+"""The store in a PostgreSQL database, which several processes and hosts may write to at once.
+
+Nothing waits for ever: not for a connection, an answer, or somebody else's transaction. Who writes about a
+call takes that call's lock first, in a statement of its own, so that what is then read is what is there;
+who says nothing of calls keeps everybody else from writing, as SQLite does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, ClassVar, Final
+
+from emocx_pbx.errors import StoreError, StoreUnavailable
+from emocx_pbx.store.connection import Connection, Reader, Row, Session
+from emocx_pbx.store.migrate_postgres import migrate, missing
+from emocx_pbx.store.postgres_place import shown_place
+from emocx_pbx.store.sql import Dialect, Query
+
+#: For a free connection, and for a new one to be made.
+ACQUIRE_S: Final = 3.0
+#: For another transaction about the same call.
+LOCK_S: Final = 5.0
+#: For the next statement of a transaction: a process of ours that stands still holds nobody up.
+IDLE_S: Final = 10.0
+#: For the answer to a statement; the client gives up ANSWER_MORE_S after the server should have.
+ANSWER_S: Final[Mapping[str, float]] = {"writer": 10.0, "rows": 5.0, "view": 10.0, "ranking": 60.0}
+ANSWER_MORE_S: Final = 1.0
+#: Connections of each kind.
+POOL: Final[Mapping[str, int]] = {"writer": 4, "rows": 4, "view": 3, "ranking": 1}
+#: A statement about forgetting (VACUUM) and migrations may take long.
+LONG_S: Final = 3600.0
+#: More statements than there are queries.
+_STATEMENTS: Final = 500
+
+#: The lock that everybody who writes shares, but who needs all of the database.
+_ALL: Final = 0x656D6F63_78000002
+
+#: Classes of errors (SQLSTATE) that the same statement would meet again: broken rules, wrong data, wrong SQL.
+_WRONG: Final = ("22", "23", "42", "P0")
+_REFUSED: Final = "the database refused a change"
+
+
+class PostgresSession:
+    """A transaction of ours."""
+
+    def __init__(self, connection: Any, held: set[int], *, alone: bool) -> None:
+        self._connection, self._held, self._alone = connection, held, alone
+
+    async def fetch(self, query: Query, values: Mapping[str, Any]) -> Sequence[Row]:
+        """All rows."""
+        with _told(_REFUSED):
+            rows: Sequence[Row] = await self._connection.fetch(query.text, *arguments(query, values))
+        return rows
+
+    async def change(self, query: Query, values: Mapping[str, Any]) -> int:
+        """Run what changes rows; how many it changed."""
+        with _told(_REFUSED):
+            status: str = await self._connection.execute(query.text, *arguments(query, values))
+        number = status.rpartition(" ")[2]
+        return int(number) if number.isdigit() else 0
+
+    async def change_many(self, query: Query, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The same with many sets of values."""
+        with _told(_REFUSED):
+            await self._connection.executemany(query.text, [arguments(query, row) for row in rows])
+
+    async def hold(self, *streams: str) -> None:
+        """Wait until nobody else writes about these, and keep it so."""
+        keys = sorted({_key(stream) for stream in streams} - self._held)
+        if keys and not self._alone:
+            self._held.update(keys)
+            with _told(_REFUSED):
+                await self._connection.execute("".join(_lock(key) for key in keys))
+
+    async def execute(self, text: str) -> None:
+        """Run a statement that has no name."""
+        with _told(_REFUSED):
+            await self._connection.execute(text)
+
+
+class PostgresConnection(Connection):
+    """Pools of connections: one for those who write, one for each kind of reader."""
+
+    dialect: ClassVar[Dialect] = "postgresql"
+
+    def __init__(self, place: str, pools: Mapping[str, Any], *, reading: bool) -> None:
+        super().__init__()
+        self._place, self._pools, self._reading = place, pools, reading
+        self._closed = False
+
+    @classmethod
+    async def open(cls, place: str, *, migrating: bool = True, reading: bool = False) -> PostgresConnection:
+        """Reach the database and bring it to this version's schema.
+
+        Args:
+            place: its address, `postgresql://user:password@host:port/database`.
+            migrating: False: refuse a database of an older schema instead.
+            reading: nothing can be written by it.
+
+        Raises:
+            StoreUnavailable: nobody answers there.
+            StoreError: the server refused us, is too old, or the schema is newer (or older, see above).
+        """
+        asyncpg = _driver()
+        shown = shown_place(place)
+        with _told(f"the database {shown} can't be used"):
+            one = await asyncpg.connect(
+                place, timeout=ACQUIRE_S, command_timeout=LONG_S, **_settings("store")
+            )
+            try:
+                version, lacking = await missing(one)
+                if lacking and (reading or not migrating):
+                    raise StoreError(f"its schema {version} is an older program's; start the service once")
+                if lacking:
+                    await migrate(one)
+            except StoreError as error:
+                raise StoreError(f"the database {shown} can't be used: {error}") from None
+            finally:
+                await _ended(one)
+        pools: dict[str, Any] = {}
+        for name, number in POOL.items():
+            if reading and name == "writer":
+                continue
+            pools[name] = asyncpg.create_pool(
+                place, min_size=0, max_size=number, timeout=ACQUIRE_S, setup=None, init=_typed, reset=_left,
+                command_timeout=ANSWER_S[name] + ANSWER_MORE_S, statement_cache_size=_STATEMENTS,
+                **_settings(name),
+            )  # fmt: skip
+            await pools[name]
+        return cls(place, pools, reading=reading)
+
+    async def close(self) -> None:
+        """Wait for running transactions (not for ever), then close."""
+        self._closed = True
+        for pool in self._pools.values():
+            try:
+                async with asyncio.timeout(ANSWER_S["writer"]):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, durable: bool = True, about: Iterable[str] | None = None
+    ) -> AsyncIterator[Session]:
+        """READ COMMITTED: what is read after the locks were had is what is there."""
+        self._check_open()
+        if self._reading:
+            raise StoreError("this process only reads the database")
+        keys = None if about is None else sorted({_key(stream) for stream in about})
+        async with self._connected("writer", _REFUSED) as connection:
+            try:
+                with _told(_REFUSED):
+                    await connection.execute(_begin(keys, durable=durable))
+                yield PostgresSession(connection, set(keys or ()), alone=keys is None)
+                with _told(_REFUSED):
+                    await connection.execute("COMMIT")
+            except BaseException:
+                await _rolled_back(connection)
+                raise
+
+    async def schema(self) -> int:
+        """Number of the last migration."""
+        return int((await self.rows("schema_number"))[0][0])
+
+    async def checkpoint(self) -> bool:
+        """The server's own log is its administrator's: see docs/privacy.md."""
+        return True
+
+    async def compact(self) -> None:
+        """Have the server overwrite what deleted rows left in its tables (VACUUM)."""
+        self._check_open()
+        cant = "the database can't be compacted"
+        async with self._connected("writer", cant) as connection:
+            with _told(cant):
+                tables = await connection.fetch(
+                    "SELECT quote_ident(relname) FROM pg_class"
+                    " WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname"
+                )
+                await connection.execute("SET statement_timeout = 0")
+                for (table,) in tables:
+                    await connection.execute(f"VACUUM {table}", timeout=LONG_S)
+                await connection.execute(f"SET statement_timeout = {int(ANSWER_S['writer'] * 1000)}")
+
+    async def _fetched(self, reader: Reader, query: Query, values: Mapping[str, Any]) -> list[Row]:
+        self._check_open()
+        cant = "the database can't be read"
+        async with self._connected(reader, cant) as connection:
+            with _told(cant):
+                return list(await connection.fetch(query.text, *arguments(query, values)))
+
+    @asynccontextmanager
+    async def _connected(self, name: str, cant: str) -> AsyncIterator[Any]:
+        pool = self._pools[name]
+        with _told(cant):
+            connection = await pool.acquire(timeout=ACQUIRE_S)
+        try:
+            yield connection
+        finally:
+            with _told(cant):
+                await pool.release(connection, timeout=ANSWER_MORE_S)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the database is closed")
+
+
+def arguments(query: Query, values: Mapping[str, Any]) -> list[Any]:
+    """What a query's $1, $2, ... stand for."""
+    return [
+        values[name[:-1]] is None if name.endswith("?") else clean(values[name]) for name in query.parameters
+    ]
+
+
+def clean(value: Any) -> Any:
+    """A value as PostgreSQL takes it: its texts can't hold the character NUL."""
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) and "\x00" in value else value
+
+
+def _driver() -> Any:
+    try:
+        import asyncpg
+    except ImportError:
+        raise StoreError("PostgreSQL needs the extra `postgres`: pip install 'emocx-pbx[postgres]'") from None
+    return asyncpg
+
+
+def _settings(name: str) -> dict[str, Any]:
+    answer_ms = int(ANSWER_S.get(name, LONG_S) * 1000)
+    return {
+        "server_settings": {
+            "application_name": f"emocx-pbx {name}",
+            "TimeZone": "UTC",
+            "client_encoding": "UTF8",
+            "statement_timeout": f"{answer_ms}",
+            "lock_timeout": f"{int(LOCK_S * 1000)}",
+            "idle_in_transaction_session_timeout": f"{int(IDLE_S * 1000)}",
+            "default_transaction_isolation": "read committed",
+            "default_transaction_read_only": "off" if name in ("writer", "store") else "on",
+            # A plan for any filter is a bad plan for each: lists are planned by what is asked for.
+            "plan_cache_mode": "force_custom_plan" if name == "view" else "auto",
+            "jit": "off",
+        }
+    }
+
+
+async def _typed(connection: Any) -> None:
+    """Sums and means of whole numbers are exact in PostgreSQL; here they are numbers as SQLite gives them."""
+    await connection.set_type_codec(
+        "numeric", schema="pg_catalog", encoder=str, decoder=_number, format="text"
+    )
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+async def _left(connection: Any) -> None:
+    """Before the next one gets it. We set nothing that outlives a transaction."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
+
+
+async def _rolled_back(connection: Any) -> None:
+    try:
+        async with asyncio.timeout(ANSWER_MORE_S):
+            await connection.execute("ROLLBACK")
+    except Exception:  # whatever it is: without this connection the server takes all of it back
+        connection.terminate()
+
+
+async def _ended(connection: Any) -> None:
+    try:
+        async with asyncio.timeout(ANSWER_MORE_S):
+            await connection.close()
+    except Exception:
+        connection.terminate()
+
+
+def _begin(keys: Sequence[int] | None, *, durable: bool) -> str:
+    begin = "BEGIN;" if durable else "BEGIN;SET LOCAL synchronous_commit = off;"
+    if keys is None:
+        return f"{begin}{_lock(_ALL)}"
+    return f"{begin}SELECT pg_advisory_xact_lock_shared({_ALL});{''.join(map(_lock, keys))}"
+
+
+def _lock(key: int) -> str:
+    return f"SELECT pg_advisory_xact_lock({key});"
+
+
+def _key(stream: str) -> int:
+    """A lock's number: of a hash, so that streams hardly ever share one (which would only cost time)."""
+    digest = hashlib.blake2b(stream.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """A driver's or the network's errors as ours."""
+    asyncpg = _driver()
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        state = getattr(error, "sqlstate", None) or ""
+        wrong = state[:2] in _WRONG or isinstance(error, ValueError)  # asyncpg.DataError: not of that type
+        raise (StoreError if wrong else StoreUnavailable)(f"{what}: {_line(error)}") from error
+    except TimeoutError as error:
+        raise StoreUnavailable(f"{what}: the server does not answer in time") from error
+    except OSError as error:
+        raise StoreUnavailable(f"{what}: {error.strerror or error}") from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,246 @@
+"""The store in an SQLite file: one connection writes, under a lock; three read, for who may wait how long."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import aiosqlite
+
+from emocx_pbx.errors import StoreError, StoreUnavailable
+from emocx_pbx.store.connection import Connection, Reader, Row, Session
+from emocx_pbx.store.migrate import migrate, missing
+from emocx_pbx.store.snapshot import before_migration, snapshot
+from emocx_pbx.store.sql import Dialect, Query
+
+#: Another process (`emocx-pbx webhooks replay`, `erase`) may write for a moment.
+BUSY_TIMEOUT_S: Final = 10.0
+
+#: Pages of the file that the connection for people's views keeps.
+VIEW_CACHE_KIB: Final = 32 * 1024
+#: What it reads through memory mapped by the kernel, instead of by copies.
+VIEW_MMAP_BYTES: Final = 1 << 30
+
+
+class SqliteSession:
+    """A transaction on the writer, which has all of the database to itself."""
+
+    def __init__(self, writer: aiosqlite.Connection) -> None:
+        self._writer = writer
+
+    async def fetch(self, query: Query, values: Mapping[str, Any]) -> Sequence[Row]:
+        """All rows."""
+        return list(await self._writer.execute_fetchall(query.text, values))
+
+    async def change(self, query: Query, values: Mapping[str, Any]) -> int:
+        """Run what changes rows; how many it changed."""
+        async with self._writer.execute(query.text, values) as cursor:
+            return cursor.rowcount
+
+    async def change_many(self, query: Query, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The same with many sets of values."""
+        async with self._writer.executemany(query.text, rows):
+            pass
+
+    async def hold(self, *streams: str) -> None:
+        """Nobody else writes anyway."""
+
+    async def execute(self, text: str) -> None:
+        """Run a statement that has no name."""
+        await self._writer.execute(text)
+
+
+class SqliteConnection(Connection):
+    """Transactions on the writer, plain reads on the readers (which see only what is committed).
+
+    Lists and sums for people have a reader of their own, and so has the ranking, which reads thousands of
+    grades: a call must never wait for a report, nor a page for the ranking.
+    """
+
+    dialect: ClassVar[Dialect] = "sqlite"
+    path: Path
+
+    def __init__(
+        self,
+        path: Path,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
+        viewer: aiosqlite.Connection,
+        ranker: aiosqlite.Connection,
+        *,
+        reading: bool = False,
+    ) -> None:
+        super().__init__()
+        self.path = path
+        self._writer, self._reader = writer, reader
+        self._readers = {"rows": reader, "view": viewer, "ranking": ranker}
+        self._reading = reading
+        self._lock = asyncio.Lock()
+        self._durable = True
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, *, migrating: bool = True, reading: bool = False) -> SqliteConnection:
+        """Open (or create) the database file and bring it to this version's schema.
+
+        A database that has calls in it is copied first, to `<name>.schema-<number>` beside it.
+
+        Args:
+            path: The file.
+            migrating: False: refuse a database of an older schema instead, as it is: a command must not
+                change it under a running service of the version before.
+            reading: nothing can be written by it; the file is there, and another process writes it.
+
+        Raises:
+            StoreError: the file can't be opened, is no database, is of a newer version (or of an older one
+                that must not be migrated), or there is no room for the copy.
+        """
+        opened: list[aiosqlite.Connection] = []
+        try:
+            if not reading:
+                await asyncio.to_thread(_probe, path)
+            # FULL: what is committed is still there after a power cut, which is the promise.
+            pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+            where = _read_only(path) if reading else str(path)
+            for _ in range(4):
+                # isolation_level None: transactions begin where we say so, not by themselves.
+                connection = await aiosqlite.connect(
+                    where,
+                    timeout=BUSY_TIMEOUT_S,
+                    isolation_level=None,
+                    uri=reading,
+                )
+                opened.append(connection)
+                connection.row_factory = sqlite3.Row
+                for pragma in ("query_only=ON",) if reading else pragmas:
+                    await connection.execute(f"PRAGMA {pragma}")
+            version, lacking = await missing(opened[0])
+            if version and lacking:
+                if reading or not migrating:
+                    raise StoreError(f"its schema {version} is an older program's; start the service once")
+                await asyncio.to_thread(snapshot, path, before_migration(path, version))
+            if not reading:
+                await migrate(opened[0])
+            for connection in opened[1:]:
+                await connection.execute("PRAGMA query_only=ON")
+            # Lists go through large indexes again and again.
+            for pragma in (
+                f"cache_size=-{VIEW_CACHE_KIB}",
+                f"mmap_size={VIEW_MMAP_BYTES}",
+                "temp_store=MEMORY",
+            ):
+                await opened[2].execute(f"PRAGMA {pragma}")
+        except (sqlite3.Error, OSError, StoreError) as error:
+            for connection in opened:
+                await connection.close()
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(f"the database {path} can't be used: {reason}") from error
+        return cls(path, *opened, reading=reading)
+
+    async def close(self) -> None:
+        """Wait for a running transaction, then close both connections."""
+        async with self._lock:
+            self._closed = True
+            for connection in self._readers.values():
+                await connection.close()
+            await self._writer.close()
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, durable: bool = True, about: Iterable[str] | None = None
+    ) -> AsyncIterator[Session]:
+        """One at a time; SQLite has one writer."""
+        async with self._lock:
+            self._check_open()
+            if self._reading:
+                raise StoreError("this process only reads the database")
+            try:
+                if durable is not self._durable:
+                    await self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                    self._durable = durable
+                await self._writer.execute("BEGIN IMMEDIATE")
+                yield SqliteSession(self._writer)
+                await self._writer.commit()
+            except sqlite3.Error as error:
+                with suppress(sqlite3.Error):
+                    await self._writer.rollback()
+                # A row that breaks a rule breaks it again; a full disk or a lock passes.
+                wrong = isinstance(
+                    error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
+                )
+                kind = StoreError if wrong else StoreUnavailable
+                raise kind(f"the database refused a change: {error}") from error
+            except BaseException:
+                # After a cancelled commit this does nothing: SQLite's thread keeps the order.
+                await self._writer.rollback()
+                raise
+
+    async def schema(self) -> int:
+        """SQLite's user_version."""
+        return int((await self.rows("schema_number"))[0][0])
+
+    async def _fetched(self, reader: Reader, query: Query, values: Mapping[str, Any]) -> list[Row]:
+        self._check_open()
+        try:
+            return list(await self._readers[reader].execute_fetchall(query.text, values))
+        except sqlite3.Error as error:
+            raise StoreError(f"the database can't be read: {error}") from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the database is closed")
+
+    async def checkpoint(self) -> bool:
+        """Fold the write-ahead log into the file and empty it, so that erased rows don't live on in it.
+
+        Returns:
+            False if somebody reads the log right now: nothing was lost, and nothing is gone yet.
+        """
+        async with self._lock:
+            self._check_open()
+            try:
+                # Nobody's row waits for a reader: who wants it done asks again.
+                await self._writer.execute_fetchall("PRAGMA busy_timeout=0")
+                try:
+                    rows = await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    await self._writer.execute_fetchall(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+            except sqlite3.OperationalError:
+                return False  # locked
+            return [row[0] for row in rows] == [0]
+
+    async def compact(self) -> None:
+        """Write the whole file anew, without what deleted and moved rows left in its pages.
+
+        Raises:
+            StoreError: the disk has no room for a second copy, or SQLite refused otherwise.
+        """
+        async with self._lock:
+            self._check_open()
+            await asyncio.to_thread(_vacuum, self.path)
+
+
+def _read_only(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def _vacuum(path: Path) -> None:
+    # On a connection of its own: VACUUM bears no other statement beside it.
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
+            connection.execute("VACUUM")
+    except sqlite3.Error as error:
+        raise StoreError(f"the database can't be compacted: {error}") from error
+
+
+def _probe(path: Path) -> None:
+    """Fail here if the file can't be opened: a failed aiosqlite connection leaves its thread behind."""
+    if not path.exists():
+        # It will hold customers' keys and numbers: for the service's own user only.
+        path.touch(mode=0o600)
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
+        connection.execute("PRAGMA schema_version")
