@@ -1,6 +1,6 @@
 # make demo: a real call, end to end.  make test: everything that must hold.  Both set up what they need.
 .DELETE_ON_ERROR:
-.PHONY: setup asterisk browser node demo test lint format site lock audit sbom man clean
+.PHONY: setup asterisk browser node postgresql demo test lint format site lock audit sbom man clean
 .PHONY: deb images wheel package-tools test-packages test-pythons
 
 VENV := .venv
@@ -11,12 +11,12 @@ demo: $(VENV)/.serve asterisk ## one real call on a private Asterisk; RECORDING=
 
 TRY_PACKAGES = $(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests/store" --timeout 3600 -s
 
-test: lint asterisk browser node ## ruff, mypy, import contracts and all tests, the real Asterisk's and a package's included
+test: lint asterisk browser node postgresql ## ruff, mypy, import contracts and all tests, the real Asterisk's and a package's included
 	scripts/run-tests.sh $(VENV)
 	-scripts/install-package-tools.sh boot
 	EMOCX_TEST_PACKAGES=quick $(TRY_PACKAGES)
 
-test-pythons: asterisk browser node ## the tests that need no Asterisk on Python 3.11, 3.12 and 3.13
+test-pythons: asterisk browser node postgresql ## the tests that need no Asterisk on Python 3.11, 3.12 and 3.13
 	scripts/test-pythons.sh
 
 # Tests that are type-checked as strictly as the package; the others are on their way.
@@ -52,7 +52,7 @@ format: $(VENV)/.train
 site: $(VENV)/.train ## the documentation as a site, in build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site
 
-setup: $(VENV)/.train asterisk browser node ## Python packages, Asterisk, sipp, Chromium and node packages, without running anything
+setup: $(VENV)/.train asterisk browser node postgresql ## Python packages, Asterisk, sipp, Chromium and node packages, without running anything
 
 # The demo needs what serves; the tests train models too, with TensorFlow.
 $(VENV)/.%: requirements/%.lock pyproject.toml scripts/setup-venv.sh
@@ -68,9 +68,12 @@ browser: $(VENV)/.train ## Chromium for the tests of the pages
 node: ## JavaScript libraries that the tests of webhooks verify with
 	scripts/install-node-packages.sh
 
+postgresql: ## a PostgreSQL that tests start privately, without a service
+	scripts/install-postgresql.sh
+
 COMPILE = uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
     --generate-hashes -c requirements/constraints.txt pyproject.toml --extra voice --extra speech-to-text --extra topics \
-    --extra languages --extra formats
+    --extra languages --extra formats --extra postgres
 lock: ## renew requirements/*.lock from pyproject.toml (needs uv)
 	$(COMPILE) -o requirements/serve.lock
 	$(COMPILE) --extra dev --extra train -o requirements/train.lock

@@ -19,8 +19,8 @@ CLEARED = replace(RAISED, cleared_at=150.0, clear_reason="recovered", message="O
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", [CRM], now=lambda: 1000.0)
+async def store(place):
+    opened = await Store.open(place, [CRM], now=lambda: 1000.0)
     await opened.calls.start("c", 100.0, "key", "+49", "care", None)
     await opened.calls.save_segment(Segment("c", 0, "bob", "PJSIP/bob", "care", "queue", 101.0))
     yield opened

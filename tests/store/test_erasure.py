@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from databases import ON_SQLITE
 
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
 from emocx_pbx.events.event import NewEvent
@@ -25,8 +26,8 @@ KEY, NUMBER, TEXT = "customer-4711", "+49301234567", "where is my parcel"
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", [CRM], now=lambda: 1000.0)
+async def store(place):
+    opened = await Store.open(place, [CRM], now=lambda: 1000.0)
     yield opened
     await opened.close()
 
@@ -69,6 +70,7 @@ def written(tmp_path) -> bytes:
     return b"".join(file.read_bytes() for file in tmp_path.iterdir())
 
 
+@ON_SQLITE
 async def test_a_customer_is_gone_and_the_others_are_not(store, tmp_path):
     await call(store, "his", KEY, NUMBER)
     await call(store, "hers", "customer-2", "+4930999")
@@ -222,6 +224,7 @@ async def test_the_log_tells_of_an_erasure_but_not_whom(store):
 # What is still in the write-ahead log.
 
 
+@ON_SQLITE
 async def test_while_somebody_reads_the_log_an_erasure_is_not_done_and_says_so(store, tmp_path):
     await call(store, "his", KEY, NUMBER)
     await deliver_all(store)
@@ -241,6 +244,7 @@ async def test_while_somebody_reads_the_log_an_erasure_is_not_done_and_says_so(s
         assert word.encode() not in written(tmp_path)
 
 
+@ON_SQLITE
 async def test_purging_leaves_no_copy_in_the_log_either(store, tmp_path):
     for number in range(50):
         await call(store, f"c{number}", f"{KEY}-{number}", NUMBER)
@@ -250,6 +254,7 @@ async def test_purging_leaves_no_copy_in_the_log_either(store, tmp_path):
         assert word.encode() not in written(tmp_path)
 
 
+@ON_SQLITE
 async def test_a_purge_that_a_reader_kept_from_its_end_is_made_good(store, tmp_path, monkeypatch):
     monkeypatch.setattr(erasure, "SETTLE_S", 0.0)
     await call(store, "his", KEY, NUMBER)
@@ -273,14 +278,14 @@ async def test_a_purge_that_a_reader_kept_from_its_end_is_made_good(store, tmp_p
 CRASHES = """
 import asyncio, os, sys
 from pathlib import Path
-from emocx_pbx.store.connection import Connection
+from emocx_pbx.store.sqlite import SqliteConnection
 from emocx_pbx.store.database import Store
 
 async def killed(self):
     os._exit(9)
 
 async def main():
-    Connection.checkpoint = killed
+    SqliteConnection.checkpoint = killed
     store = await Store.open(Path(sys.argv[1]))
     await store.erasure.erase(customer_key=sys.argv[2])
 
@@ -304,6 +309,7 @@ async def test_a_crash_in_the_middle_is_made_good_at_the_next_start(tmp_path):
     await store.close()
 
 
+@ON_SQLITE
 async def test_no_copy_is_left_in_pages_that_rows_were_moved_out_of(store, tmp_path):
     """B-trees move rows between pages as they grow, which secure_delete does not see."""
     named = [f"key-{n:02d}-of-somebody-{'x' * (n % 50)}" for n in range(50)]
@@ -311,14 +317,14 @@ async def test_no_copy_is_left_in_pages_that_rows_were_moved_out_of(store, tmp_p
         for n in random.Random(1).sample(range(700), 700):
             await c.execute(
                 "INSERT INTO call (call_id, started_at, ended_at, last_seen_at, customer_key)"
-                " VALUES (?, ?, 900.0, 900.0, ?)",
-                (f"{n:05d}.{n * 7919 % 997}", 100.0 + n, named[n % 50]),
+                f" VALUES ('{n:05d}.{n * 7919 % 997}', {100.0 + n}, 900.0, 900.0, '{named[n % 50]}')"
             )
     for key in named:
         assert (await store.erasure.erase(customer_key=key)).settled
         assert traces_in(tmp_path / "emocx.db", [key]) == 0
 
 
+@ON_SQLITE
 async def test_a_large_file_is_not_rewritten_for_a_purge(store, tmp_path, monkeypatch):
     monkeypatch.setattr(erasure, "PURGE_COMPACT_BYTES", 0)
     monkeypatch.setattr(erasure, "traces_in", lambda path, names: 1)
@@ -335,6 +341,7 @@ def test_traces_are_found_as_json_writes_them(tmp_path):
     assert traces_in(tmp_path / "emocx.db", [key[:-1] + "k"]) == 0
 
 
+@ON_SQLITE
 async def test_a_purge_looks_for_traces_of_who_asked_without_a_call(store, monkeypatch):
     await store.decisions.record(Decision("d", 100.0, "ok", "s", "angry", 0.9, None), None, KEY, None)
     looked: list[set[str]] = []

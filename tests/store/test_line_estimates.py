@@ -24,8 +24,8 @@ BY = Actor("root", "")
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db")
+async def store(place):
+    opened = await Store.open(place)
     yield opened
     await opened.close()
 
@@ -48,11 +48,11 @@ async def test_each_caller_counts_once_for_a_model(store):
     assert found["cnn/3"]["all"].callers == 1
 
 
-async def test_estimates_outlive_a_restart(store, tmp_path):
+async def test_estimates_outlive_a_restart(store, place):
     for i in range(3):
         await call(store, i, f"+49{i}", at=(i + 1) * DAY_S)
     before = await store.lines.all()
-    again = await Store.open(tmp_path / "emocx.db")
+    again = await Store.open(place)
     assert await again.lines.all() == before
     await again.close()
     assert before["voice/5"]["all"].days == 3

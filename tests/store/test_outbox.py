@@ -13,8 +13,8 @@ ALL = {"endpoint": "crm", "now": 5000.0, "limit": 50}
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", [CRM], now=lambda: 1000.0)
+async def store(place):
+    opened = await Store.open(place, [CRM], now=lambda: 1000.0)
     yield opened
     await opened.close()
 
@@ -96,10 +96,10 @@ async def test_replay_of_one_of_a_call_of_a_range_and_of_failures(store):
     )
 
 
-async def test_a_receiver_added_later_can_get_what_it_missed(store, tmp_path):
+async def test_a_receiver_added_later_can_get_what_it_missed(store, place):
     await three_events(store, "a")
     erp = WebhookSettings(name="erp", url="http://127.0.0.1:3/", secret=CRM.secret, events=("call.ended",))
-    later = await Store.open(tmp_path / "emocx.db", [CRM, erp])
+    later = await Store.open(place, [CRM, erp])
     assert await later.outbox.replay(endpoint="erp", state="failed") == 0
     assert await later.outbox.replay(endpoint="erp") == 1
     assert [d.type for d in await later.outbox.deliveries(endpoint="erp")] == ["call.ended"]

@@ -18,8 +18,8 @@ GRADE = Grade(61.5, "B", 55.0, 70.0, 20.0)
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", now=lambda: 1000.0)
+async def store(place):
+    opened = await Store.open(place, now=lambda: 1000.0)
     yield opened
     await opened.close()
 

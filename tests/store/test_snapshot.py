@@ -11,10 +11,10 @@ import pytest
 
 from emocx_pbx.errors import StoreError
 from emocx_pbx.store import snapshot as snapshots
-from emocx_pbx.store.connection import Connection
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.migrate import MIGRATIONS, migrations, statements
 from emocx_pbx.store.snapshot import KEPT_DAYS, check, old_copies, schema, snapshot, unused
+from emocx_pbx.store.sqlite import SqliteConnection
 
 LAST = len(migrations())
 #: A call with its grade, of which a receiver has not heard yet.
@@ -90,7 +90,7 @@ async def test_a_copy_has_what_is_only_in_the_log_and_disturbs_nobody(tmp_path):
 async def test_a_database_of_every_earlier_schema_is_copied_then_migrated(tmp_path, number):
     path = tmp_path / "emocx.db"
     old_database(path, number)
-    await (await Connection.open(path)).close()
+    await (await SqliteConnection.open(path)).close()
     assert (schema(path), mark(path)) == (LAST, 42)
     copy = tmp_path / f"emocx.db.schema-{number}"
     assert (schema(copy), mark(copy)) == (number, 42)
@@ -102,7 +102,7 @@ async def test_a_database_of_every_earlier_schema_is_copied_then_migrated(tmp_pa
 
 async def test_a_new_or_present_database_is_not_copied(tmp_path):
     for _ in range(2):
-        await (await Connection.open(tmp_path / "emocx.db")).close()
+        await (await SqliteConnection.open(tmp_path / "emocx.db")).close()
     assert [p.name for p in tmp_path.iterdir()] == ["emocx.db"]
 
 
@@ -122,7 +122,7 @@ async def test_without_room_for_the_copy_nothing_is_migrated(tmp_path, monkeypat
     usage = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
     monkeypatch.setattr(snapshots.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(StoreError, match="no room for a copy"):
-        await Connection.open(path)
+        await SqliteConnection.open(path)
     assert (schema(path), mark(path)) == (LAST - 1, 42)
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
+from databases import ON_SQLITE
 
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment, Span, Visit
 from emocx_pbx.errors import StoreError
@@ -35,8 +36,8 @@ def event(kind: str, call_id: str | None = "c1", at: float = 100.0, **data: obje
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", [CRM, LIVE], now=lambda: 1000.0)
+async def store(place):
+    opened = await Store.open(place, [CRM, LIVE], now=lambda: 1000.0)
     yield opened
     await opened.close()
 
@@ -194,7 +195,7 @@ async def test_open_calls_are_told_with_their_open_segments(store):
     assert await store.calls.open() == []
 
 
-async def test_grades_are_appended_never_overwritten(store, tmp_path):
+async def test_grades_are_appended_never_overwritten(store):
     await a_whole_call(store)
     better = Grade(80.0, "A", 80.0, 80.0, 20.0)
     for n, author in enumerate(("kim", "lee"), start=1):
@@ -208,10 +209,9 @@ async def test_grades_are_appended_never_overwritten(store, tmp_path):
     assert (graded.row.author, graded.row.grade.score, graded.decision) == ("lee", 80.0, DECISION)
     assert [g.grade.score for g in (await store.call("c1")).grades] == [61.5, 80.0, 80.0]
     assert [e.type for e in (await store.call("c1")).events][-2:] == ["grade.revised"] * 2
-    direct = sqlite3.connect(tmp_path / "emocx.db")
-    with pytest.raises(sqlite3.IntegrityError, match="never overwritten"):
-        direct.execute("UPDATE grade SET score = 100")
-    direct.close()
+    with pytest.raises(StoreError, match="never overwritten"):
+        async with store._connection.transaction() as c:
+            await c.execute("UPDATE grade SET score = 100")
 
 
 async def test_lists_filter_by_time_agent_and_queue(store):
@@ -266,15 +266,16 @@ async def test_a_newer_database_or_no_database_is_refused(tmp_path):
         await Store.open(tmp_path / "no" / "where.db")
 
 
+@ON_SQLITE
 async def test_the_database_is_for_the_services_user_only(store, tmp_path):
     await a_whole_call(store)
     for file in tmp_path.iterdir():
         assert file.stat().st_mode & 0o077 == 0, file.name
 
 
-async def test_another_process_sees_and_may_write_too(store, tmp_path):
+async def test_another_process_sees_and_may_write_too(store, place):
     await a_whole_call(store)
-    other = await Store.open(tmp_path / "emocx.db", [CRM])
+    other = await Store.open(place, [CRM])
     assert (await other.call("c1")).call.end_reason == "hangup"
     assert await other.outbox.replay(endpoint="crm", call_id="c1") == 3
     await other.close()
@@ -282,18 +283,18 @@ async def test_another_process_sees_and_may_write_too(store, tmp_path):
     assert (await store.call("c1")).call.last_seen_at == 999.0
 
 
-async def test_what_was_committed_is_there_after_reopening(tmp_path):
-    first = await Store.open(tmp_path / "a.db", [CRM])
+async def test_what_was_committed_is_there_after_reopening(place):
+    first = await Store.open(place, [CRM])
     await a_whole_call(first)
     before = await first.call("c1")
     await first.close()
-    second = await Store.open(tmp_path / "a.db", [CRM])
+    second = await Store.open(place, [CRM])
     assert await second.call("c1") == before
     await second.close()
 
 
 async def test_a_closed_store_and_a_locked_database_say_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("emocx_pbx.store.connection.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("emocx_pbx.store.sqlite.BUSY_TIMEOUT_S", 0.05)
     store = await Store.open(tmp_path / "a.db", [CRM])
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

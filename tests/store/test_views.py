@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiosqlite
 import pytest
+from databases import ON_SQLITE
 
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Visit
 from emocx_pbx.events.event import NewEvent
@@ -25,8 +26,8 @@ ANGRY, HAPPY = (0.9, 0.05, 0.03, 0.02), (0.02, 0.05, 0.03, 0.9)
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await Store.open(tmp_path / "emocx.db", [CRM], now=lambda: 1000.0)
+async def store(place):
+    opened = await Store.open(place, [CRM], now=lambda: 1000.0)
     yield opened
     await opened.close()
 
@@ -236,6 +237,7 @@ async def test_arms_count_each_customer_once(store):
     assert arms["holdout"].score.number == 0
 
 
+@ON_SQLITE
 async def test_what_was_stored_before_is_found_too(tmp_path, store):
     """A database of the version before gets the same columns by its migration."""
     await tell(store, 1, agents=("bob", "eve"), customer="crm-1", alert=True)

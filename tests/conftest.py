@@ -1,0 +1,31 @@
+"""What tests all over the tree share: a place for a database, on each kind there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from databases import Databases
+
+from emocx_pbx.lab.postgres import PrivatePostgres
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """A private PostgreSQL, started by the first test that needs it."""
+    with PrivatePostgres() as server:
+        found = Databases(server)
+        yield found
+        found.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Where `Store.open` finds a database with this version's schema, or makes one: on both kinds in turn."""
+    if request.param == "sqlite":
+        yield tmp_path / "emocx.db"
+        return
+    with ExitStack() as stack:
+        yield stack.enter_context(request.getfixturevalue("databases").one())
