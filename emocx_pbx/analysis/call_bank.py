@@ -44,6 +44,8 @@ class CallBank:
 
     def __init__(self, settings: AnalysisSettings, rows: int) -> None:
         """Room for `rows` calls."""
+        self.sparing = False
+        """Whether nothing is compared with what a call had before: what machines repeat makes windows then."""
         self._free = list(range(rows - 1, -1, -1))
         self._rows = rows
         self._voices = Voices(rows, settings.vad_aggressiveness)
@@ -246,6 +248,9 @@ class CallBank:
     def _compare(self, row: int) -> None:
         """As CallSegmenter._compare."""
         count = int(self._spoken_count[row])
+        if self.sparing:
+            self._compared[row] = count
+            return
         numbers = self._spoken[row, np.arange(int(self._compared[row]), count) % self._longest]
         if len(numbers):
             self._compared[row] = count

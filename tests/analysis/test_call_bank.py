@@ -139,3 +139,15 @@ def test_no_more_calls_than_rows() -> None:
     bank.open()
     with pytest.raises(IndexError):
         bank.open()
+
+
+def test_sparing_lets_pass_what_comes_again_and_changes_nothing_else() -> None:
+    announced, real = calls()[0], calls()[1]
+    for n, pairs in enumerate((announced, real)):
+        bank = CallBank(SETTINGS, 1)
+        bank.sparing = True
+        row = bank.open(float(n))
+        bank.put(row, pairs.astype("<i2").tobytes())
+        found, usual = [key(item) for item in bank.finish(row)], wanted()[n]
+        assert [item for item in found if item in usual] == usual
+        assert (len(found) > len(usual)) == (pairs is announced)

@@ -21,6 +21,10 @@ class Intake:
         self._bank = CallBank(settings, calls)
         self._tell: dict[int, Tell] = {}
 
+    def spare(self, sparing: bool) -> None:
+        """Whether to leave out, from now on, what voice activity and readings can do without."""
+        self._bank.sparing = sparing
+
     def open(self, offset_s: float, tell: Tell) -> int:
         """A new call, its first sample at this call time; the number to name it by.
 

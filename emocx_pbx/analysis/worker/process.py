@@ -24,6 +24,10 @@ from emocx_pbx.analysis.worker.memory import keep_freed
 #: core. That is why this module imports none of them at its top.
 ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+#: A reading asks for the interpreter some fifty times, after each step outside of it. While the loop is busy
+#: it waits for so long each time (s): by habit 5 ms, a quarter of a second in all.
+SWITCH_S: Final = 0.0005
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run until the controller says Shutdown or is gone; the exit status."""
@@ -35,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     for name in ONE_THREAD:
         os.putenv(name, "1")
     keep_freed()
+    sys.setswitchinterval(SWITCH_S)
     text = sys.stdin.buffer.read() if options.config == "-" else options.config.encode()
     return asyncio.run(_main(options.fd, text))
 

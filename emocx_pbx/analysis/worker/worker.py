@@ -352,6 +352,7 @@ class Worker:
             at, used = at_last, cpu
             late_s, self._late_s = self._late_s, 0.0
             self.budget.steer(self._load, late_s)
+            self._intake.spare(self.budget.heard_share < 1)
 
     async def stop(self) -> None:
         """End all sessions in order, and let their readings out."""
