@@ -1,13 +1,15 @@
 """What it costs in grades that the accurate model does not hear every window: paired, on the same calls.
 
     python -m benchmarks.cascade [--data ../shared/data] [--split dev] [--calls 208] [--light cnn]
-                                 [--effort 1.6 1.4 1.2 1.0]
+                                 [--effort 1.6 1.5 1.4 1.2 1.0] [--interval 3] [--window 4] [--write]
 
 Calls assembled as for `benchmarks.grade_quality`. Each is heard by `analysis.worker.hearing` once for each
 effort of the budget: 2 is the accurate model for all windows, 1 the light one. `difference` is the mean
 distance of a grade from that of the accurate model everywhere, `equal` the share of windows with the same
 answer as there; both are paired, so they tell less by chance than Spearman and the mean absolute error (to
-the grades of the true labels) do. Prints JSON.
+the grades of the true labels) do. Recognition and calibration are those of the windows that lie within
+clips of one emotion. --interval and --window are those of the settings (s). --write adds the figures to the
+accurate model's card. Prints JSON.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
+import numpy as np
 
 from benchmarks.grade_calls import AssembledCall, assemble
 from benchmarks.grade_quality import compare
@@ -28,13 +33,15 @@ from emocx_pbx.analysis.windows import CallSegmenter, Window
 from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.models import Models
 from emocx_pbx.audio.pcm import FloatArray
-from emocx_pbx.domain import Grade, Reading, Span
+from emocx_pbx.domain import LABELS, Grade, Reading, Span
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric, load_rubric
 from emocx_pbx.grading.segments import grade_part
 from emocx_pbx.settings.settings import AnalysisSettings
+from emocx_pbx.training.figures import expected_calibration_error, recalls, uar
+from emocx_pbx.training.speech.card import write_card_text
 from emocx_pbx.training.speech.data import read_clips
 
 
@@ -66,6 +73,28 @@ class Heard:
     differences: list[float] = field(default_factory=list)
     equal: list[bool] = field(default_factory=list)
     accurate: list[bool] = field(default_factory=list)
+    truth: list[int] = field(default_factory=list)
+    """Of the windows that lie within one emotion, as `said`."""
+    said: list[Sequence[float]] = field(default_factory=list)
+
+    def compare(self, readings: Sequence[Reading], true: Sequence[Reading]) -> None:
+        """Take a call's readings, and its clips."""
+        for reading in readings:
+            within = {t.scores.best for t in true if t.t0 < reading.t1 and t.t1 > reading.t0}
+            if len(within) == 1:
+                self.truth.append(LABELS.index(within.pop()))
+                self.said.append(reading.scores.probabilities)
+
+    def recognition(self) -> dict[str, Any]:
+        """Unweighted average recall, recalls, calibration error."""
+        truth, said = np.array(self.truth), np.array(self.said, np.float32)
+        best = said.argmax(axis=1)
+        return {
+            "windows": len(truth),
+            "uar": round(uar(truth, best), 3),
+            "recall": {str(n): round(r, 2) for n, r in zip(LABELS, recalls(truth, best), strict=True)},
+            "ece": round(expected_calibration_error(truth, said), 3),
+        }
 
 
 def measure(
@@ -74,6 +103,7 @@ def measure(
     light: Remembering,
     efforts: Sequence[float],
     rubric: Rubric,
+    settings: AnalysisSettings,
 ) -> dict[str, Any]:
     """Figures for each effort; the first must be 2."""
     runs = []
@@ -83,7 +113,7 @@ def measure(
         runs.append(Heard(budget))
     models = Models(speech=accurate, light=light)
     for number, call in enumerate(calls, 1):
-        segmenter = CallSegmenter(AnalysisSettings())
+        segmenter = CallSegmenter(settings)
         items = [*segmenter.feed(call.customer, call.agent), *segmenter.finish()]
         spans = [item for item in items if isinstance(item, Span)]
         windows = [item for item in items if isinstance(item, Window)]
@@ -94,6 +124,7 @@ def measure(
             given = grade_part(readings, (0, len(call.customer) / 8000), spans, rubric)
             everywhere = everywhere or (given, readings)
             run.pairs.append((true, given))
+            run.compare(readings, call.truth)
             if given.score is not None and everywhere[0].score is not None:
                 run.differences.append(abs(given.score - everywhere[0].score))
             there = {reading.t1: reading.scores.emotion for reading in everywhere[1]}
@@ -112,8 +143,9 @@ def measure(
                 "accurate_share": round(sum(run.accurate) / max(1, len(run.accurate)), 3),
                 "difference": round(sum(run.differences) / max(1, len(run.differences)), 2),
                 "equal": round(sum(run.equal) / max(1, len(run.equal)), 3),
-                **compare(run.pairs, rubric),
-                "windows": dict(run.counts),
+                "grades": compare(run.pairs, rubric),
+                "recognition": run.recognition(),
+                "heard": dict(run.counts),
             }
             for run in runs
         ],
@@ -136,16 +168,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", default="voice")
     parser.add_argument("--light", default="cnn")
-    parser.add_argument("--effort", type=float, nargs="+", default=[1.6, 1.4, 1.2, 1.0])
+    parser.add_argument("--effort", type=float, nargs="+", default=[1.6, 1.5, 1.4, 1.2, 1.0])
+    parser.add_argument("--interval", type=float, default=AnalysisSettings().reading_interval_s)
+    parser.add_argument("--window", type=float, default=AnalysisSettings().window_s)
+    parser.add_argument("--write", action="store_true", help="add the figures to the shipped model's card")
     options = parser.parse_args()
     clips = read_clips(options.data / "speech" / "clips.csv", split=options.split).clips
     registry = Registry(None)
     models = [Remembering(load_speech(registry, name)) for name in (options.model, options.light)]
     calls = assemble(clips, options.calls, options.seed)
-    json.dump(
-        measure(calls, models[0], models[1], [2.0, *options.effort], load_rubric(None)), sys.stdout, indent=1
+    settings = msgspec.structs.replace(
+        AnalysisSettings(), reading_interval_s=options.interval, window_s=options.window
     )
+    found = measure(calls, models[0], models[1], [2.0, *options.effort], load_rubric(None), settings)
+    json.dump(found, sys.stdout, indent=1)
     print()
+    if options.write:
+        folder = registry.find("speech", options.model)
+        told = {"split": options.split, "calls": len(calls), **found}
+        card = replace(folder.card, figures={**folder.card.figures, "cascade": told})
+        card.write(folder.path)
+        write_card_text(folder.path, card)
 
 
 if __name__ == "__main__":

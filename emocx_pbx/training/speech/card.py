@@ -57,6 +57,7 @@ def card_text(card: Card) -> str:
     lines += ["![confusion](confusion.png) ![reliability](reliability.png) ![training](training.png)", ""]
     lines += _callers(card.figures.get("adaptation", {}))
     lines += _left_out(card.figures.get("leave_one_out", {}))
+    lines += _cascade(card.figures.get("cascade", {}))
     if misread := card.figures.get("misread"):
         head = ("speaker", "true", "said", "clips", "of")
         lines += ["## Known failures: emotions of test speakers that are often taken for another", ""]
@@ -101,6 +102,38 @@ def _callers(adaptation: Mapping[str, Any]) -> list[str]:
         return []
     title = f"## Callers of whom {adaptation['earlier_clips']} clips were heard before (UAR)"
     return [title, "", *_table(("speakers", "unadapted", "mixed emotions", "one emotion only"), rows), ""]
+
+
+def _cascade(found: Mapping[str, Any]) -> list[str]:
+    """What is lost under load, when a lighter model hears a part of the windows; nothing if not measured."""
+    if not found:
+        return []
+    rows = []
+    for run in found["efforts"]:
+        grades, heard = run["grades"], run["recognition"]
+        recalls = " / ".join(f"{r:.2f}" for r in heard["recall"].values())
+        rows.append(
+            (
+                f"{run['accurate_share']:.2f}",
+                f"{heard['uar']:.3f}",
+                recalls,
+                f"{heard['ece']:.3f}",
+                f"{run['equal']:.3f}",
+                f"{run['difference']:.1f}",
+                f"{grades['spearman']:.3f}",
+                f"{grades['mae']:.1f}",
+            )
+        )
+    head = ("share of windows", "UAR", "recalls", "ECE", "same answer", "grades apart", "Spearman", "MAE")
+    return [
+        f"## Under load, with {found['light']} for the other windows",
+        "",
+        f"{found['calls']} calls assembled of {found['split']} speakers (`python -m benchmarks.cascade`): windows",
+        "of one emotion; grades beside those of this model everywhere (points), and those of the true labels.",
+        "",
+        *_table(head, rows),
+        "",
+    ]
 
 
 def _left_out(found: Mapping[str, Any]) -> list[str]:
