@@ -45,7 +45,7 @@ class CallBank:
     def __init__(self, settings: AnalysisSettings, rows: int) -> None:
         """Room for `rows` calls."""
         self.sparing = False
-        """Whether nothing is compared with what a call had before: what machines repeat makes windows then."""
+        """Whether nothing is compared with what the call had before: what a machine repeats makes windows."""
         self._free = list(range(rows - 1, -1, -1))
         self._rows = rows
         self._voices = Voices(rows, settings.vad_aggressiveness)

@@ -128,8 +128,9 @@ def _cascade(found: Mapping[str, Any]) -> list[str]:
     return [
         f"## Under load, with {found['light']} for the other windows",
         "",
-        f"{found['calls']} calls assembled of {found['split']} speakers (`python -m benchmarks.cascade`): windows",
-        "of one emotion; grades beside those of this model everywhere (points), and those of the true labels.",
+        f"{found['calls']} calls assembled of {found['split']} speakers (`python -m benchmarks.cascade`). "
+        "Recognition and calibration are of windows of one emotion; grades are compared with those of this "
+        "model everywhere (points apart), and with those of the true labels (Spearman, MAE).",
         "",
         *_table(head, rows),
         "",
