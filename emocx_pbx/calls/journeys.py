@@ -49,8 +49,9 @@ from emocx_pbx.pbx.tracking.changes import AgentJoined, CallEnded, CallStarted, 
 
 log = structlog.get_logger()
 
-#: Ids of settled calls kept, so that a late happening does not begin them anew.
-MAX_OVER: Final = 100_000
+#: Ids of settled calls kept, so that a late happening does not begin them anew: at 5,000 calls at once those
+#: of ten minutes.
+MAX_OVER: Final = 20_000
 
 _BEGIN = (CallbackBegun, CallEnded, CallStarted, DecidedQuery, QueueJoined, AgentJoined)
 
@@ -70,7 +71,8 @@ class Journeys:
         self._now, self._count = now, count
         self._calls: dict[str, CallState] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
-        self._timers: dict[GradeDue | FinishDue, asyncio.TimerHandle] = {}
+        self._timers: dict[str, dict[GradeDue | FinishDue, asyncio.TimerHandle]] = {}
+        """By call."""
         self.news: Listeners[[Told, CallState]] = Listeners()
         """Told of every happening before the store is written, with the call as it is then."""
 
@@ -151,7 +153,8 @@ class Journeys:
                     self.news.tell(told, call)
                 case SetTimer(due=due, after_s=after_s):
                     self._cancel(due)
-                    self._timers[due] = asyncio.get_running_loop().call_later(after_s, self._due, due)
+                    timer = asyncio.get_running_loop().call_later(after_s, self._due, due)
+                    self._timers.setdefault(due.call_id, {})[due] = timer
                 case CancelTimer(due=due):
                     self._cancel(due)
                 case Count(name=name, label=label):
@@ -164,18 +167,25 @@ class Journeys:
                     self._ledger.add(effect)
 
     def _due(self, due: GradeDue | FinishDue) -> None:
-        self._timers.pop(due, None)
+        self._pop(due)
         self.put(due)
 
     def _cancel(self, due: GradeDue | FinishDue) -> None:
-        if timer := self._timers.pop(due, None):
+        if timer := self._pop(due):
             timer.cancel()
+
+    def _pop(self, due: GradeDue | FinishDue) -> asyncio.TimerHandle | None:
+        timers = self._timers.get(due.call_id, {})
+        timer = timers.pop(due, None)
+        if not timers:
+            self._timers.pop(due.call_id, None)
+        return timer
 
     def _forget(self, call_id: str) -> None:
         self._calls.pop(call_id, None)
         self.settled([call_id])
-        for due in [due for due in self._timers if due.call_id == call_id]:
-            self._cancel(due)
+        for timer in self._timers.pop(call_id, {}).values():
+            timer.cancel()
 
 
 def _call_id(happening: Happening) -> str | None:

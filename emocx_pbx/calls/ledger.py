@@ -74,6 +74,8 @@ class Ledger:
         self._waiting: deque[tuple[int, Write]] = deque()
         """Each with its place in the order of all that was ever added."""
         self._newest = 0
+        self._smalls = 0
+        """How many of them are readings and utterances."""
         self._news, self._tried = asyncio.Event(), asyncio.Event()
         self._refused = False
         self._hurry = asyncio.Event()
@@ -89,7 +91,7 @@ class Ledger:
 
     def add(self, write: Write) -> None:
         """Have it written after all that was added before."""
-        if len(self._waiting) >= self._max_waiting:
+        if len(self._waiting) >= self._max_waiting and self._smalls:
             self._make_room()
         small = isinstance(write, WriteReadings | WriteSpans)
         full = len(self._waiting) >= (self._max_waiting if small else self._max_kept)
@@ -99,6 +101,7 @@ class Ledger:
             return
         self._newest += 1
         self._waiting.append((self._newest, write))
+        self._smalls += small
         self._news.set()
         if not small:
             self._hurry.set()
@@ -130,7 +133,7 @@ class Ledger:
         kept = deque(w for w in self._waiting if not isinstance(w[1], WriteReadings | WriteSpans))
         for _ in range(len(self._waiting) - len(kept)):
             self._count("changes_dropped", "readings")
-        self._waiting = kept
+        self._waiting, self._smalls = kept, 0
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -210,7 +213,7 @@ class Ledger:
     def _taken(self, place: int) -> None:
         """All up to this one are done with."""
         while self._waiting and self._waiting[0][0] <= place:
-            self._waiting.popleft()
+            self._smalls -= isinstance(self._waiting.popleft()[1], WriteReadings | WriteSpans)
         self._tried.set()
         if self._refused:
             self._refused = False

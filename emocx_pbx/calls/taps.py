@@ -150,33 +150,45 @@ class TapKeeper:
         self._ami, self._workers, self._lines, self._group = ami, workers, lines, group
         self._host = settings.host
         self._now, self._new_uuid, self._count = now, new_uuid, count
-        self._wanted: dict[tuple[str, Mode], _Wanted] = {}
+        self._wanted: dict[str, dict[Mode, _Wanted]] = {}
+        """By call."""
         self._taps: dict[str, _Tap] = {}
+        """By UUID."""
 
     def want(self, call_id: str, target: str, mode: Mode, zero_at: float | None = None) -> None:
         """Tap `target` (a Uniqueid) from now on, not any other; no effect if it is wanted already."""
-        if before := self._wanted.get((call_id, mode)):
+        if before := self._wanted.get(call_id, {}).get(mode):
             if before.target == target:
                 return
             self.unwant_mode(call_id, mode)
         wanted = _Wanted(call_id, target, mode, zero_at=zero_at)
-        self._wanted[call_id, mode] = wanted
+        self._wanted.setdefault(call_id, {})[mode] = wanted
         wanted.task = self._group.create_task(self._keep(wanted), name=f"tap {call_id}")
 
     def wake(self) -> None:
         """A worker is ready, or the link is up: what waits to be tapped is tapped now."""
-        for wanted in self._wanted.values():
+        for wanted in self._all():
             wanted.again.set()
 
     def unwant(self, call_id: str) -> None:
         """The call is over (or opted out): end its taps."""
-        for mode in ("stereo", "customer", "agent"):
+        for mode in list(self._wanted.get(call_id, ())):
             self.unwant_mode(call_id, mode)
 
     def unwant_mode(self, call_id: str, mode: Mode) -> None:
         """End one of the call's taps."""
-        if wanted := self._wanted.pop((call_id, mode), None):
+        if wanted := self._drop(call_id, mode):
             wanted.over.set()
+
+    def _drop(self, call_id: str, mode: Mode) -> _Wanted | None:
+        of_call = self._wanted.get(call_id, {})
+        wanted = of_call.pop(mode, None)
+        if not of_call:
+            self._wanted.pop(call_id, None)
+        return wanted
+
+    def _all(self) -> list[_Wanted]:
+        return [wanted for of_call in self._wanted.values() for wanted in of_call.values()]
 
     def is_tapped(self, call_id: str) -> bool:
         """Whether audio of the call is coming, or may still come."""
@@ -186,8 +198,8 @@ class TapKeeper:
         """A worker got the tap's first audio."""
         if tap := self._taps.get(message.uuid):
             tap.started.set()
-            for wanted in self._wanted.values():
-                if wanted.call_id == message.call_id and wanted.zero_at is None:
+            for wanted in self._wanted.get(message.call_id, {}).values():
+                if wanted.zero_at is None:
                     wanted.zero_at = message.at
 
     def on_ended(self, message: TapEnded) -> None:
@@ -203,7 +215,7 @@ class TapKeeper:
 
     def stop(self) -> None:
         """Forget all taps; the workers end them in an orderly way at their own stop."""
-        for wanted in self._wanted.values():
+        for wanted in self._all():
             if wanted.task:
                 wanted.task.cancel()
         self._wanted.clear()
@@ -234,15 +246,15 @@ class TapKeeper:
 
     def _give_up(self, wanted: _Wanted, tries: int) -> None:
         """Whoever wants it again (at the next resync, for another agent) gets new tries."""
-        if self._wanted.get((wanted.call_id, wanted.mode)) is wanted:
-            del self._wanted[wanted.call_id, wanted.mode]
+        if self._wanted.get(wanted.call_id, {}).get(wanted.mode) is wanted:
+            self._drop(wanted.call_id, wanted.mode)
         self._count("taps_given_up")
         log.error("tap given up", key="tap.given_up", call_id=wanted.call_id, tries=tries)
 
     def _worker_for(self, call_id: str) -> Worker:
         """The worker that hears the call's other side already, else the freest."""
-        taps = (t for t in self._taps.values() if t.call_id == call_id and t.worker.alive)
-        tap = next(taps, None)
+        taps = (self._taps.get(wanted.uuid) for wanted in self._wanted.get(call_id, {}).values())
+        tap = next((tap for tap in taps if tap is not None and tap.worker.alive), None)
         return tap.worker if tap else self._workers.pick()
 
     async def _start(self, wanted: _Wanted) -> _Tap | _Failed:

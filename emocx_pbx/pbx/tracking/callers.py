@@ -103,11 +103,11 @@ class Callers:
     def perhaps_agents(self, bridge: str) -> list[TrackedCall]:
         """Calls behind whose Local channel an agent may have come to light as somebody joined this bridge.
 
-        Those in conversation with it; those never asked for; and all as soon as more agents are known.
+        Those in conversation with it; those never asked for; and all such as soon as more agents are known.
         """
         if self._known != self.names.known:
             self._known, self._unseen = self.names.known, set()
-            return self._in_order(set(self.calls))
+            return self._in_order(self._locals.all())
         halves = [half for name in self.bridges.linked_names(bridge) if (half := other_half(name))]
         unseen, self._unseen = self._unseen, set()
         return self._in_order(self._locals.find(halves) | unseen)

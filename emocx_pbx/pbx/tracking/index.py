@@ -37,6 +37,10 @@ class CallIndex:
         """What a call may be named by."""
         return list(self._keys.get(call_id, ()))
 
+    def all(self) -> list[str]:
+        """All calls that have a key."""
+        return list(self._keys)
+
     def find(self, keys: Iterable[str]) -> set[str]:
         """Calls that one of the keys may stand for."""
         return {call_id for key in keys for call_id in self._calls.get(key, ())}
