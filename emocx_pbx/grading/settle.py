@@ -48,6 +48,27 @@ def settled(readings: Sequence[Reading], stay_s: float) -> list[Reading]:
     return found[::-1]
 
 
+class Settling:
+    """The same for readings as they come: each given those before it, by one step of the forward pass."""
+
+    def __init__(self, stay_s: float) -> None:
+        """`stay_s` as for `settled`."""
+        self._stay_s = stay_s
+        self._last: Reading | None = None
+        self._state: list[float] = []
+
+    def add(self, reading: Reading) -> Scores:
+        """The next reading in time, without the speech of those before; its scores, given them."""
+        if self._stay_s <= 0:
+            return reading.scores
+        seen = _likelihood(reading)
+        if self._last is not None:
+            moved = _moved(self._state, _change(self._last, reading, self._stay_s))
+            seen = [m * s for m, s in zip(moved, seen, strict=True)]
+        self._last, self._state = reading, _normal(seen)
+        return Scores.of(self._state, reading.scores.threshold)
+
+
 def _likelihood(reading: Reading) -> list[float]:
     """How likely what was heard is in each class, up to a factor.
 

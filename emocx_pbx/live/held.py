@@ -9,13 +9,11 @@ from typing import Final
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.domain import Reading, Scores
 from emocx_pbx.grading.segments import fresh_readings
-from emocx_pbx.grading.settle import settled
+from emocx_pbx.grading.settle import Settling
 from emocx_pbx.live.calls import LiveAlert, LiveCall, LiveGrade, Point, Present, State
 
 #: Readings in a call's course: about two minutes of the customer's speech.
 COURSE: Final = 40
-#: Readings that have a say in what is shown now; older ones tell next to nothing.
-LOOK_BACK: Final = 12
 #: Alerts shown of one call, the newest.
 MAX_ALERTS: Final = 5
 
@@ -27,7 +25,9 @@ class HeldCall:
     call: CallState
     state: State = "routing"
     since: float = 0.0
-    readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
+    settling: Settling | None = None
+    last: Reading | None = None
+    """The newest reading, as it was made."""
     now: Scores | None = None
     points: deque[Point] = field(default_factory=lambda: deque(maxlen=COURSE))
     alerts: deque[LiveAlert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
@@ -56,10 +56,14 @@ class HeldCall:
 
     def heard(self, reading: Reading, stay_s: float) -> tuple[Scores, Point]:
         """Take in a reading; the signals now, given the readings before, and their point."""
-        self.readings.append(reading)
         # As grades are made: what a voice shows rarely changes from one second to the next.
-        given_before = settled(fresh_readings(list(self.readings)), stay_s)
-        self.now = given_before[-1].scores if given_before else reading.scores
+        self.settling = self.settling or Settling(stay_s)
+        known = [self.last] if self.last else []
+        if fresh := fresh_readings([*known, reading])[len(known) :]:
+            self.now = self.settling.add(fresh[0])
+            self.last = reading
+        elif self.now is None:
+            self.now = reading.scores
         a, n, d, h = (round(p, 2) for p in self.now.probabilities)
         point = (round(reading.t1, 1), a, n, d, h)
         self.points.append(point)

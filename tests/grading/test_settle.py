@@ -10,7 +10,7 @@ from emocx_pbx.domain import Emotion, Reading, Scores, Span
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.grading.segments import grade_part
-from emocx_pbx.grading.settle import settled
+from emocx_pbx.grading.settle import Settling, settled
 
 ANGRY = Scores((0.7, 0.1, 0.1, 0.1), 0.4)
 HAPPY = Scores((0.1, 0.1, 0.1, 0.7), 0.4)
@@ -55,6 +55,14 @@ def test_only_probabilities_change(parts, stay):
     ]
     assert all(sum(r.scores.probabilities) == pytest.approx(1) for r in after)
     assert settled(before, 0.0) == before
+
+
+@given(calls, st.floats(0.0, 100))
+def test_one_at_a_time_each_is_what_the_last_of_all_so_far_is(parts, stay):
+    readings, settling = call(*parts), Settling(stay)
+    for number, reading in enumerate(readings, start=1):
+        together = settled(readings[:number], stay)[-1].scores
+        assert settling.add(reading).probabilities == pytest.approx(together.probabilities)
 
 
 @given(calls, st.floats(0.5, 100))
