@@ -18,11 +18,13 @@ from emocx_pbx.live.calls import (
     EndedCall,
     GradedChange,
     LiveAlert,
+    LiveCall,
     LiveGrade,
     Present,
     ReadingChange,
     Snapshot,
     State,
+    difference,
 )
 from emocx_pbx.live.held import COURSE, HeldCall
 from emocx_pbx.live.own import own
@@ -99,10 +101,18 @@ class LiveBoard:
         if held is None:
             return
         now, point = held.heard(reading, self._stay_s)
-        self._add(
-            held,
-            ReadingChange(call.call_id, now.emotion, round(now.confidence, 2), round(now.valence, 2), point),
-        )
+        signals = now.emotion, round(now.confidence, 2), round(now.valence, 2)
+        if held.shown is not None:
+            # As `told` would, which costs more: this is what happens most.
+            emotion, confidence, valence = signals
+            held.shown = msgspec.structs.replace(
+                held.shown,
+                emotion=emotion,
+                confidence=confidence,
+                valence=valence,
+                course=tuple(held.points),
+            )
+        self._append(ReadingChange(call.call_id, *signals, point), held.shown_to or held.present())
 
     def alert(self, call_id: str, rule: str, message: str, at: float) -> None:
         """A rule on the live readings fired."""
@@ -176,14 +186,20 @@ class LiveBoard:
         told = held.told()
         if held.shown is not None and held.shown.customer and not told.customer:
             self._changes.clear()  # erased: who comes back begins anew, and not by what named the customer
-        self._add(held, told)
+        less = b"" if held.shown is None else difference(held.shown, told)
+        before, held.shown_to = held.shown_to, held.present()
+        self._add(held, told, less, before)
 
-    def _add(self, held: HeldCall, data: ChangeData) -> None:
-        held.shown, held.shown_to = held.told(), held.present()
-        self._append(data, held.shown_to)
+    def _add(
+        self, held: HeldCall, data: ChangeData, less: bytes = b"", before: Present | None = None
+    ) -> None:
+        held.shown = data if isinstance(data, LiveCall) else held.told()
+        self._append(data, held.shown_to or held.present(), less, before)
 
-    def _append(self, data: ChangeData, there: Present) -> None:
+    def _append(
+        self, data: ChangeData, there: Present, less: bytes = b"", before: Present | None = None
+    ) -> None:
         self.number += 1
-        change = Change(self.number, data, there, msgspec.json.encode(data))
+        change = Change(self.number, data, there, msgspec.json.encode(data), less, before)
         self._changes.append(change)
         self.changes.tell(change)

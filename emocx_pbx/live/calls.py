@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -128,6 +129,20 @@ class BoardState(msgspec.Struct, frozen=True):
     """The oldest first."""
 
 
+def in_parts(state: BoardState, calls: int = 500) -> list[BoardState]:
+    """The same in messages of a bearable length, each with so many calls at most; the last has what ended."""
+    starts = range(0, max(1, len(state.calls)), calls)
+    parts = [BoardState(state.number, state.calls[at : at + calls], ()) for at in starts]
+    return [*parts[:-1], msgspec.structs.replace(parts[-1], recent=state.recent)]
+
+
+def joined(parts: Sequence[BoardState]) -> BoardState:
+    """Of its parts, the whole."""
+    return BoardState(
+        parts[-1].number, tuple(call for part in parts for call in part.calls), parts[-1].recent
+    )
+
+
 class Tagged(msgspec.Struct, frozen=True):
     """A change that is not a whole call."""
 
@@ -161,7 +176,15 @@ class GoneChange(Tagged, frozen=True):
 
 ChangeData = LiveCall | EndedCall | ReadingChange | AlertChange | GradedChange | GoneChange
 
-#: Name of each change in the feed.
+
+class CallChange(Tagged, frozen=True):
+    """What differs of a call since it was told last: for those who know it."""
+
+    fields: dict[str, Any]
+    """Fields of LiveCall."""
+
+
+#: Name of each change in the feed; of a CallChange it is CHANGED.
 KINDS: dict[type[ChangeData], str] = {
     LiveCall: "call",
     EndedCall: "ended",
@@ -172,6 +195,19 @@ KINDS: dict[type[ChangeData], str] = {
 }
 
 
+CHANGED: Final = "changed"
+
+
+def difference(before: LiveCall, after: LiveCall) -> bytes:
+    """A CallChange's JSON that makes the one the other."""
+    fields = {
+        name: value
+        for name in after.__struct_fields__
+        if (value := getattr(after, name)) != getattr(before, name)
+    }
+    return msgspec.json.encode(CallChange(after.call_id, fields))
+
+
 class Change(msgspec.Struct, frozen=True):
     """One numbered change of the board."""
 
@@ -180,6 +216,10 @@ class Change(msgspec.Struct, frozen=True):
     present: Present
     data: bytes
     """The body's JSON, encoded once for all who watch."""
+    less: bytes = b""
+    """Of a call that was told before: JSON of only what differs, for those who saw it."""
+    before: Present | None = None
+    """Who saw it: as it was present then."""
 
     @property
     def kind(self) -> str:

@@ -8,12 +8,14 @@ from typing import Final, Protocol
 
 import msgspec
 
-from emocx_pbx.live.calls import Change, Snapshot
+from emocx_pbx.live.calls import CHANGED, Change, Snapshot
 from emocx_pbx.live.own import OwnCalls
 from emocx_pbx.observe.listeners import Listeners
 
 #: Changes that wait for one watcher; who falls further behind is sent away and comes again.
-MAX_WAITING: Final = 512
+MAX_WAITING: Final = 4096
+#: A watcher is written to so often at most; what happened meanwhile goes out together.
+BEAT_S: Final = 0.05
 #: Watchers at once; each costs a connection and its queue.
 MAX_WATCHERS: Final = 200
 #: Silence after which an event tells both ends that the connection still lives.
@@ -44,10 +46,10 @@ class Board(Protocol):
 class LiveFeed:
     """Server-sent events made of a board's changes."""
 
-    def __init__(self, board: Board, life: str, now: Callable[[], float]) -> None:
+    def __init__(self, board: Board, life: str, now: Callable[[], float], beat_s: float = BEAT_S) -> None:
         """Subscribe to the board's changes; `life` tells one run of the service from another."""
         self.board = board
-        self._life, self._now = life, now
+        self._life, self._now, self._beat_s = life, now, beat_s
         self._queues: set[asyncio.Queue[Change | None]] = set()
         board.changes.subscribe(self._on_change)
 
@@ -72,6 +74,10 @@ class LiveFeed:
     def snapshot(self, agent: str | None, team: frozenset[str] | None = None) -> Snapshot:
         """All calls now; with `agent` only those that he takes part in, with `team` those of its queues."""
         return self.board.snapshot(self._now(), agent, team)
+
+    def begin_anew(self) -> None:
+        """The board lost changes: who watches comes again, and gets a snapshot."""
+        self.stop()
 
     def stop(self) -> None:
         """End every watcher's events."""
@@ -107,11 +113,10 @@ class LiveFeed:
         try:
             if snapshot is not None:
                 yield self._event("snapshot", begin, msgspec.json.encode(snapshot))
-            for change in missed or ():
-                if change.present.seen_by(None, team):
-                    yield self._event(change.kind, change.number, change.data)
             told = snapshot.calls if snapshot is not None else ()
             own = OwnCalls(agent, told) if agent is not None else None
+            if missed_events := b"".join(self._seen(change, own, team) for change in missed or ()):
+                yield missed_events
             while queue in self._queues:
                 try:
                     async with asyncio.timeout(heartbeat_s):
@@ -119,15 +124,28 @@ class LiveFeed:
                 except TimeoutError:
                     yield HEARTBEAT
                     continue
-                if change_or_end is None:
+                changes = [change_or_end]
+                while not queue.empty():
+                    changes.append(queue.get_nowait())
+                events = b"".join(self._seen(change, own, team) for change in changes if change is not None)
+                if events:
+                    yield events
+                if None in changes:
                     return
-                if not change_or_end.present.seen_by(None, team):
-                    continue
-                seen = own.of(change_or_end) if own is not None else change_or_end
-                if seen is not None:
-                    yield self._event(seen.kind, seen.number, seen.data)
+                await asyncio.sleep(self._beat_s)
         finally:
             self._queues.discard(queue)
+
+    def _seen(self, change: Change, own: OwnCalls | None, team: frozenset[str] | None) -> bytes:
+        """The event of a change as a watcher sees it; empty: not at all."""
+        if own is not None:
+            seen = own.of(change)
+            return self._event(seen.kind, seen.number, seen.data) if seen is not None else b""
+        if not change.present.seen_by(None, team):
+            return b""
+        if change.before is not None and change.before.seen_by(None, team):
+            return self._event(CHANGED, change.number, change.less)
+        return self._event(change.kind, change.number, change.data)
 
     def _number(self, last_id: str) -> int | None:
         life, _, number = last_id.partition("-")

@@ -27,7 +27,7 @@ from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import Queries
 from emocx_pbx.errors import EmocxError, PeerUnavailable, ProtocolError, SettingsError
 from emocx_pbx.live.board import LiveBoard
-from emocx_pbx.live.calls import Change
+from emocx_pbx.live.calls import Change, in_parts
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.settings.in_force import SettingsInForce
@@ -153,7 +153,7 @@ class WebHost:
             await child.start(self._command, msgspec.json.encode(self._web_config()))
             self._told_state = b""
             self._tell_state()
-            self._send(m.BoardNow(self._behind.board.state()))
+            self._tell_board()
             telling = asyncio.create_task(self._keep_telling(), name="web state")
             try:
                 return await self._receive(child, listening)
@@ -239,6 +239,11 @@ class WebHost:
     def _on_change(self, change: Change) -> None:
         self._send(m.BoardChanged(change.number, change.kind, change.present, change.data))
 
+    def _tell_board(self) -> None:
+        parts = in_parts(self._behind.board.state())
+        for number, part in enumerate(parts, start=1):
+            self._send(m.BoardNow(part, number == 1, number == len(parts)))
+
     def _tell_state(self) -> None:
         behind = self._behind
         state = m.StateNow(
@@ -267,6 +272,8 @@ class WebHost:
                 behind.metrics.set("live_watchers", watchers)
             case m.BecameCall(decision, caller):
                 behind.queries.became_call(decision, caller)
+            case m.BoardLost():
+                self._tell_board()
             case m.Listening() | m.CannotListen():
                 pass  # only at the start of its life
             case _:

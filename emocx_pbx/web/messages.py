@@ -86,6 +86,10 @@ class BecameCall(Message, frozen=True):
     caller: Caller
 
 
+class BoardLost(Message, frozen=True):
+    """Changes of the live board did not come: it is told anew by BoardNow."""
+
+
 class MayDial(Message, frozen=True):
     """Admit a number, and count it as a call that is placed now; answered by Admitted."""
 
@@ -135,9 +139,12 @@ class StateNow(Message, frozen=True):
 
 
 class BoardNow(Message, frozen=True):
-    """The live board to begin with."""
+    """The live board to begin with, or after a BoardLost: several in a row, with nothing between."""
 
     state: BoardState
+    """A part of it."""
+    first: bool = True
+    last: bool = True
 
 
 class BoardChanged(Message, frozen=True):
@@ -231,7 +238,7 @@ class Stop(Message, frozen=True):
 
 Asking = Decide | TryOut | MayDial | Ring | ReloadAll | ReadMetrics | DoDeed
 Answering = Decided | TriedOut | Admitted | Done | ReloadedAll | MetricsText | DeedDone | Failed
-FromWeb = Listening | CannotListen | Counted | BecameCall | Asking
+FromWeb = Listening | CannotListen | Counted | BecameCall | BoardLost | Asking
 ToWeb = (
     StateNow
     | BoardNow

@@ -130,6 +130,7 @@ class Serving:
         self.in_force = SettingsInForce(settings)
         self.tally = Tally()
         self.live = LiveFeed(controller.mirror, life, time.time)
+        controller.board_anew.subscribe(self.live.begin_anew)
         call_back = RemoteCallBack(controller)
         can_call = Dialling(settings.dialling, time.monotonic).on
         self.chat = ChatDesk(settings.chat, controller, call_back, can_call, controller, self.tally.count)

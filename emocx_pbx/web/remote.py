@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, TypeVar, cast
 from uuid import UUID, uuid4
 
@@ -18,6 +20,7 @@ from emocx_pbx.dispatch.callback import new_call_id
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import InputError, OutcomeUnknown, PeerUnavailable, ProtocolError
+from emocx_pbx.live.calls import BoardState, joined
 from emocx_pbx.live.mirror import Mirror
 from emocx_pbx.observe.health import Component, report_of
 from emocx_pbx.observe.listeners import Listeners
@@ -40,6 +43,8 @@ MARGIN_S: Final = 1.0
 #: Loading models on a cold disk.
 RELOAD_S: Final = 90.0
 METRICS_S: Final = 2.0
+#: A live board that was asked for and did not come.
+BOARD_AGAIN_S: Final = 5.0
 #: A number is looked at in a moment.
 ADMIT_S: Final = 2.0
 #: Times of requests kept between two reports; the rest of such a second is not timed.
@@ -59,6 +64,12 @@ class RemoteController:
         self._asked: dict[int, asyncio.Future[m.Answering]] = {}
         self._state: m.StateNow | None = None
         self.mirror = Mirror()
+        self._board: list[BoardState] = []
+        """Parts that came so far."""
+        self._board_asked_at: float | None = None
+        """When the board was asked for that has not come yet."""
+        self.board_anew: Listeners[[]] = Listeners()
+        """Told that the mirror began anew."""
         self.began = asyncio.Event()
         """State and board are known."""
         self.moves: Listeners[[CallMoved]] = Listeners()
@@ -123,11 +134,18 @@ class RemoteController:
         match message:
             case m.StateNow():
                 self._state = message
-            case m.BoardNow(state):
-                self.mirror.begin(state)
+            case m.BoardNow(state, first, last):
+                self._board = [state] if first else [*self._board, state]
+                if not last:
+                    return
+                self.mirror.begin(joined(self._board))
+                self._board, self._board_asked_at = [], None
+                if self.began.is_set():
+                    self.board_anew.tell()
                 self.began.set()
             case m.BoardChanged(number, kind, there, data):
-                self.mirror.take(number, kind, there, data)
+                if not self.mirror.take(number, kind, there, data):
+                    self._ask_board()
             case CallWaits() | CallTaken() | CallTalks() | CallIsOver():
                 self.moves.tell(message)
             case m.ReceiversChanged():
@@ -140,6 +158,15 @@ class RemoteController:
                 future = self._asked.get(message.request_id)
                 if future is not None and not future.done():
                     future.set_result(message)
+
+    def _ask_board(self) -> None:
+        """Changes were lost on their way: have it told anew; again if that is lost as well."""
+        now = time.monotonic()
+        if self._board_asked_at is None or now - self._board_asked_at > BOARD_AGAIN_S:
+            self._board_asked_at = now
+            log.warning("live board lost, asking for it", key="web.board_lost")
+            with suppress(PeerUnavailable):
+                self.tell(m.BoardLost())
 
     async def _ask(self, question: Callable[[int], m.Asking], answer: type[A], deadline_s: float) -> A:
         if len(self._asked) >= MAX_ASKED:

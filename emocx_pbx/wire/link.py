@@ -13,8 +13,8 @@ from emocx_pbx.wire.message import BadMessage, Message
 
 #: No message comes near this; more is a broken stream.
 MAX_BYTES: Final = 4 * 1024 * 1024
-#: More unsent bytes than this mean that the other side hangs.
-MAX_UNSENT: Final = 8 * 1024 * 1024
+#: More unsent bytes than this mean that the other side hangs. A live board of 5,000 calls has 12 MB.
+MAX_UNSENT: Final = 32 * 1024 * 1024
 #: Time for the other end to read our last messages.
 CLOSE_S: Final = 1.0
 #: Whoever stood still may be ourselves: what waits in the socket is read before the other end is given up.

@@ -43,9 +43,15 @@ async def test_a_call_is_seen_live(
             snapshot = await response.json()
     assert seen[0][0] == "snapshot"
     mine = [(kind, data) for kind, data in seen[1:] if data["call_id"] == seen[-1][1]["call_id"]]
-    states = [data["state"] for kind, data in mine if kind == "call"]
+    known: dict[str, Any] = {}
+    told = []
+    for kind, data in mine:
+        if kind in {"call", "changed"}:
+            known = known | data.get("fields", data)
+            told.append(known)
+    states = [call["state"] for call in told]
     assert list(dict.fromkeys(states)) == ["routing", "waiting", "talking", "between"]
-    waiting = next(data for kind, data in mine if kind == "call" and data["state"] == "waiting")
+    waiting = next(call for call in told if call["state"] == "waiting")
     assert (waiting["queue"], waiting["came"], waiting["customer"]) == ("care", "angry", "c-live")
     readings = [data for kind, data in mine if kind == "reading"]
     assert readings and all(len(reading["point"]) == 5 for reading in readings)

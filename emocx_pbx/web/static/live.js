@@ -54,6 +54,13 @@
       dirty.add(data.call_id);
       membersChanged = true;
     },
+    changed(data) {
+      const call = calls.get(data.call_id);
+      if (!call) return;
+      calls.set(data.call_id, { ...call, ...data.fields });
+      dirty.add(data.call_id);
+      membersChanged = true;
+    },
     reading(data) {
       const call = calls.get(data.call_id);
       if (!call) return;
