@@ -31,23 +31,23 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import numpy as np
 
 from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, ToController
-from emocx_pbx.calls.journeys import Hands, Journeys
+from emocx_pbx.calls import writing
+from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.rules import Rules
-from emocx_pbx.calls.writing import carry_out, carry_out_small
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision
-from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.grading.rubric import Rubric, load_rubric
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.calls import Change
 from emocx_pbx.live.watch import watching
@@ -118,6 +118,36 @@ class Call:
         return f"PJSIP/{10_000 + self.agent}-{self.number & 0xFFFFFFFF:08x}"
 
 
+class Rule(Rules):
+    """The rubric, and alert rules."""
+
+    def alerts(self) -> tuple[AlertRule, ...]:
+        """Those of the benchmark."""
+        return ALERTS
+
+
+class Idle:
+    """Hands with nothing to do: there is no Asterisk."""
+
+    def begin_tap(self, effect: object) -> None:
+        """Nobody is tapped."""
+
+    end_taps = ask_where = tell_alert = begin_tap
+
+
+def wired_before(store: Store, rubric: Rubric, now: Clock) -> tuple[Any, Any]:
+    """Ledger and journeys of commits before 70c6576, where parts got functions, not each other."""
+    parts: Any = writing
+    ledger = cast(Any, Ledger)(
+        lambda write: parts.carry_out(store, write),
+        lambda up, why: None,
+        lambda *name: None,
+        write_small=lambda writes: parts.carry_out_small(store, writes),
+    )
+    rules = cast(Any, Rules)(rubric, lambda: ALERTS)
+    return ledger, cast(Any, Journeys)(rules, ledger, Idle(), now, lambda *name: None)
+
+
 @dataclass
 class Controller:
     """The controller's parts that calls go through."""
@@ -130,21 +160,19 @@ class Controller:
 
     def __post_init__(self) -> None:
         rubric = load_rubric()
-        self.ledger = Ledger(
-            lambda write: carry_out(self.store, write),
-            lambda up, why: None,
-            lambda *name: None,
-            write_small=lambda writes: carry_out_small(self.store, writes),
-        )
-        rules = Rules(rubric, lambda: ALERTS)
-        nothing: Callable[[Any], None] = lambda _: None  # noqa: E731
-        self.journeys = Journeys(
-            rules, self.ledger, Hands(nothing, nothing, nothing, nothing), self.now, lambda *name: None
-        )
         self.tracker = CallTracker()
         self.board = LiveBoard(rubric.evidence.stay_s)
-        self.board.on_change = self._tell
-        self.journeys.watch = watching(self.board, self.now)
+        watch = watching(self.board, self.now)
+        if not hasattr(writing, "Writing"):
+            self.ledger, self.journeys = wired_before(self.store, rubric, self.now)
+            self.journeys.watch, self.board.on_change = watch, self._tell  # type: ignore[attr-defined]
+            return
+        self.ledger = Ledger(writing.Writing(self.store), lambda up, why: None, lambda *name: None)
+        self.journeys = Journeys(
+            Rule(rubric), self.ledger, cast(Any, Idle()), lambda *name: None, self.now.__call__
+        )
+        self.journeys.news.subscribe(watch)
+        self.board.changes.subscribe(self._tell)
 
     def _tell(self, change: Change) -> None:
         """As the service tells its web process."""
@@ -166,7 +194,7 @@ class Controller:
         """A worker's message, from its bytes on."""
         data = msgspec.msgpack.encode(message)
         began = time.thread_time()
-        self.journeys.put(READ.decode(data))  # type: ignore[arg-type]
+        self.journeys.put(READ.decode(data))
         if isinstance(message, ReadingMade):
             self.took["reading"].append(time.thread_time() - began)
 
@@ -177,6 +205,9 @@ class Calls:
     def __init__(self, controller: Controller, seed: int = 1) -> None:
         self.controller, self._chance = controller, random.Random(seed)
         self._numbers = itertools.count(1)
+        for agent in range(AGENTS):  # as the answer to QueueStatus tells of them
+            member = {"Queue": QUEUES[agent % len(QUEUES)], "Name": f"Agent {agent}"}
+            controller.ami("QueueMember", **member, Location=f"PJSIP/{10_000 + agent}", Status="1")
         self._free = deque(range(AGENTS))
 
     def begin(self) -> Call:
