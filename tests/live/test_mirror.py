@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_helpers import ANGRY, HAPPY, Told
 
@@ -48,6 +48,7 @@ def step(told: Told, number: int, what: str, call_id: str, agent: str) -> None:
             told.ends(call_id, at)
 
 
+@settings(deadline=None)
 @given(STEPS, STEPS)
 def test_a_mirror_shows_what_its_board_shows(
     before: list[tuple[str, str, str]], after: list[tuple[str, str, str]]

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_helpers import Told
 from test_mirror import step
@@ -142,6 +142,7 @@ async def played(steps: list[Any]) -> World:
     return world
 
 
+@settings(deadline=None)  # an event loop each time
 @given(STEPS)
 def test_differences_rebuild_the_board_after_any_loss(steps: list[Any]) -> None:
     world = asyncio.run(played(steps))

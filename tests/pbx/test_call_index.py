@@ -1,6 +1,6 @@
 """Calls are found by index, and what follows is what going through all calls would have given."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emocx_pbx.pbx.tracking.callers import Callers
@@ -120,6 +120,7 @@ def told(tracker, happened):
     return changes
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(moves, others), max_size=60))
 def test_an_index_finds_what_going_through_all_calls_finds(happened):
     assert told(CallTracker(), happened) == told(WalkingTracker(), happened)
