@@ -28,6 +28,13 @@ ENDPOINTS: Final = ("crm", "warehouse")
 #: By the hour of the day, as offices are called.
 BUSY: Final = (0, 0, 0, 0, 0, 0, 1, 3, 8, 12, 13, 11, 8, 9, 11, 12, 10, 7, 4, 2, 1, 1, 0, 0)
 
+#: So many calls are made; more are these once more, at other times and without readings and utterances (of
+#: which a page shows those of one call alone).
+MADE: Final = 100_000
+REPEATED: Final = ("decision", "segment", "visit", "grade", "event", "delivery", "call")
+#: Columns that hold names of calls, decisions and events.
+NAMED: Final = frozenset({"call_id", "stream", "decision_id", "event_id"})
+
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -41,6 +48,7 @@ def fill(path: Path, calls: int, days: float, now: float, seed: int = 1) -> None
         now: Unix seconds; the newest call ends before.
         seed: of all chance.
     """
+    whole, calls = calls, min(calls, MADE)
     chance = random.Random(seed)
     refresh = [queries("sqlite")[name].text for name in ("refresh_call", "refresh_segments")]
     starts = sorted(_start(chance, now, days) for _ in range(calls))
@@ -58,7 +66,28 @@ def fill(path: Path, calls: int, days: float, now: float, seed: int = 1) -> None
                 for statement in refresh:
                     connection.execute(statement, {"call_id": call["call_id"]})
             connection.commit()
+        for copy in range(1, math.ceil(whole / calls)):
+            _repeat(connection, copy, min(calls, whole - copy * calls))
         connection.execute("ANALYZE")
+
+
+def _repeat(connection: sqlite3.Connection, copy: int, calls: int) -> None:
+    """Put the first calls in once more, some minutes later, under names of their own."""
+    for table in REPEATED:
+        columns = [str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")]
+        columns.remove("delivery_id") if table == "delivery" else None
+        values = [
+            f"{name} || '.{copy}'" if name in NAMED
+            else f"{name} + {97.0 * copy}" if name == "at" or name.endswith("_at")
+            else name
+            for name in columns
+        ]  # fmt: skip
+        of = "stream" if table in {"event", "delivery"} else "call_id"
+        connection.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table}"
+            f" WHERE {of} IN (SELECT call_id FROM call WHERE call_id NOT LIKE '%.%.%' LIMIT {calls})"
+        )
+        connection.commit()
 
 
 def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[dict[str, Any]]) -> None:
@@ -144,6 +173,11 @@ def _call(rows: Rows, chance: random.Random, number: int, at: float, skills: dic
         queued_at=queued_at,
         alerts=sum(kind == "call.alert" for kind, _, _ in events),
     )
+    left = (end, "abandoned") if gave_up else (queued_at + wait_s, "answered")
+    _add(
+        rows, "visit", call_id=call_id, number=0, queue=queue, entered_at=queued_at, left_at=left[0],
+        left_why=left[1],
+    )  # fmt: skip
     _events(rows, chance, call_id, events)
 
 

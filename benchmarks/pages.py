@@ -1,11 +1,12 @@
 """Time of every page and every list of the API over many stored calls.
 
-    python -m benchmarks.pages [--calls 100000] [--database FILE] [--repeat 30] [--json]
+    python -m benchmarks.pages [--calls 100000] [--database FILE] [--repeat 30] [--warm 30] [--json]
 
 Fills a database as a call centre would in 90 days (kept under --database for the next run), starts
 `emocx-pbx serve` on it, and asks for each page as a browser would. The time is from a request to its answer's
 end, on loopback; CPU is what the web process used for it, in all threads: on a shared machine that is what
-the other programs did not take. Exit status 1 if any p95 of the time is over 150 ms.
+the other programs did not take. "first" is the first request of all, --warm seconds after the start, in which
+the sums that pages offer are made. Exit status 1 if any first time or p95 is over 100 ms.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from emocx_pbx.store.list_rows import CallFilter
 from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.identity.sessions import SESSION, cookie_name
 
-GOAL_MS = 150.0
+GOAL_MS = 100.0
 DAYS = 90.0
 BENCH = Actor("benchmark", "127.0.0.1")
 START_S = 60.0
@@ -66,7 +67,7 @@ class Timing:
     status: int
     kilobytes: float
     first_ms: float
-    """Of the first request; sums over very many calls are then kept for a minute."""
+    """Of the first request."""
     p50_ms: float
     p95_ms: float
     cpu_p95_ms: float
@@ -119,7 +120,7 @@ def addresses(call_id: str, now: float) -> Iterator[str]:
     yield from (f"{api}/agents", f"{api}/queues", f"{api}/benefit", f"{api}/benefit?since=0", f"{api}/health")
 
 
-async def measure(path: Path, new: bool, calls: int, repeat: int) -> list[Timing]:
+async def measure(path: Path, new: bool, calls: int, repeat: int, warm_s: float) -> list[Timing]:
     """Fill the database if it is new, serve it, and time every address."""
     if new:
         await (await Store.open(path)).close()
@@ -135,6 +136,7 @@ async def measure(path: Path, new: bool, calls: int, repeat: int) -> list[Timing
         try:
             async with aiohttp.ClientSession(cookies=await session_cookie(path, config)) as http:
                 await until_it_answers(http, url)
+                await asyncio.sleep(warm_s)
                 web = WebProcess(process.pid)
                 store = await Store.open(path, migrating=False)
                 newest = (await store.views.calls(CallFilter(letter="A"), limit=1))[0]
@@ -198,26 +200,28 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--database", type=Path, help="kept; default: a temporary one")
     parser.add_argument("--repeat", type=int, default=30)
+    parser.add_argument("--warm", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         path = args.database or Path(directory) / "emocx.db"
-        timings = asyncio.run(measure(path, not path.exists(), args.calls, args.repeat))
+        timings = asyncio.run(measure(path, not path.exists(), args.calls, args.repeat, args.warm))
     worst = max(timing.p95_ms for timing in timings)
+    first = max(timing.first_ms for timing in timings)
     if args.json:
-        print(json.dumps({"calls": args.calls, "worst_p95_ms": worst, "goal_ms": GOAL_MS,
-                          "timings": [asdict(timing) for timing in timings]}))  # fmt: skip
+        found = {"calls": args.calls, "worst_p95_ms": worst, "worst_first_ms": first, "goal_ms": GOAL_MS}
+        print(json.dumps(found | {"timings": [asdict(timing) for timing in timings]}))
     else:
         head = ("first ms", "p50 ms", "p95 ms", "CPU p95")
         print(f"{'address':62} {'kB':>7}", *(f"{name:>9}" for name in head))
         for t in timings:
             times = (t.first_ms, t.p50_ms, t.p95_ms, t.cpu_p95_ms)
             print(f"{t.address[:62]:62} {t.kilobytes:7.1f}", *(f"{ms:9.1f}" for ms in times))
-        print(f"worst p95 {worst:.1f} ms, goal {GOAL_MS:.0f} ms")
+        print(f"worst first {first:.1f} ms, worst p95 {worst:.1f} ms, goal {GOAL_MS:.0f} ms")
     failed = [timing.address for timing in timings if timing.status != 200]
     if failed:
         print(f"not answered with 200: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed or worst > GOAL_MS else 0
+    return 1 if failed or max(worst, first) > GOAL_MS else 0
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import msgspec
 
 from emocx_pbx.domain import Decision
 from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.kept_sums import KeptSums, Sum
 from emocx_pbx.store.list_rows import (
     AgentCell,
     AgentLetter,
@@ -35,10 +35,10 @@ from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
 _SEPARATOR: Final = "\x1f"
 #: Calls of one look at the queues: a day of a large centre.
 MAX_QUEUE_CALLS: Final = 50_000
-#: A sum over more calls or parts than this is kept for KEPT_S.
-MANY: Final = 5_000
-KEPT_S: Final = 60.0
-MAX_KEPT: Final = 64
+#: Stretches that agents' grades are cut into, and days, of periods that pages offer.
+PERIODS: Final = (7, 30, 90, 365)
+BINS: Final = 8
+DAY_S: Final = 86_400.0
 _DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow))
 _START: Final = Place()
 
@@ -46,14 +46,13 @@ _START: Final = Place()
 class Views:
     """What pages and the API read; nothing here writes.
 
-    A sum over very many calls is kept for a minute, so that a page that many look at costs little;
-    one more call would not be seen in it. Smaller sums are always of now.
+    Sums over very many calls are kept (`kept_sums.py`): one more call would not be seen in them. Smaller
+    ones are always of now.
     """
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
-        self._connection, self._clock = connection, clock
-        self._sums: dict[Hashable, tuple[float, list[Row]]] = {}
-        self._summing = asyncio.Lock()
+        self._connection = connection
+        self.sums = KeptSums(connection.view_rows, connection.ranking_rows, clock)
 
     async def calls(
         self,
@@ -152,18 +151,14 @@ class Views:
         self, since: float, until: float, bin_s: float, team: Team = None
     ) -> list[AgentCell]:
         """Agents' scores by how customers came and by stretches of `bin_s` seconds: for rankings."""
-        rows = await self._sum(
-            "view_agents_by_cell", "graded", since, until, bin_s=bin_s, team=team_text(team)
-        )
+        rows = await self.sums.rows(_cells(since, until, round((until - since) / bin_s), team))
         return [AgentCell(*row) for row in rows]
 
     async def agents_by_letter(
         self, since: float, until: float, agent: str | None = None, team: Team = None
     ) -> list[AgentLetter]:
         """How often agents got which letter in a time."""
-        rows = await self._sum(
-            "view_agents_by_letter", "parts", since, until, agent=agent, team=team_text(team)
-        )
+        rows = await self.sums.rows(_letters(since, until, agent, team))
         return [AgentLetter(r["agent"], r["letter"], r["parts"]) for r in rows]
 
     async def queue_calls(
@@ -177,7 +172,7 @@ class Views:
 
     async def arms(self, since: float, until: float, team: Team = None) -> dict[str, Arm]:
         """`routed` and `holdout`: how customers of each fared."""
-        rows = await self._sum("view_arms", "calls", since, until, team=team_text(team))
+        rows = await self.sums.rows(_arms(since, until, team))
         return {
             row["arm"]: Arm(
                 row["customers"], row["calls"], _measure(row, "score"), _measure(row, "abandoned"),
@@ -200,22 +195,30 @@ class Views:
             CorrectionRow(**dict(row)) for row in await self._rows("corrections_of_call", call_id=call_id)
         ]
 
-    async def _sum(self, query: str, number: str, since: float, until: float, **rest: Any) -> list[Row]:
-        """A query that adds up, or what it gave within the last minute if it was over very many."""
-        about = (round(v, 3) if isinstance(v, float) else v for v in rest.values())
-        key = (query, since // KEPT_S, until // KEPT_S, *about)
-        async with self._summing:
-            at = self._clock()
-            self._sums = {k: v for k, v in self._sums.items() if at - v[0] < KEPT_S}
-            if known := self._sums.get(key):
-                return known[1]
-            rows = await self._rows(query, since=since, until=until, **rest)
-            if sum(row[number] for row in rows) > MANY and len(self._sums) < MAX_KEPT:
-                self._sums[key] = (at, rows)
-            return rows
-
     async def _rows(self, query: str, **parameters: Any) -> list[Row]:
         return await self._connection.view_rows(query, **parameters)
+
+
+def standard_sums(now: float) -> list[Sum]:
+    """What the pages of agents and of the benefit ask for at `now` (Unix seconds)."""
+    periods = [(now - days * DAY_S, now) for days in PERIODS]
+    return [
+        made
+        for since, until in periods
+        for made in (_cells(since, until, BINS), _letters(since, until), _arms(since, until))
+    ]
+
+
+def _cells(since: float, until: float, bins: int, team: Team = None) -> Sum:
+    return Sum("view_agents_by_cell", "graded", since, until, {"team": team_text(team)}, bins)
+
+
+def _letters(since: float, until: float, agent: str | None = None, team: Team = None) -> Sum:
+    return Sum("view_agents_by_letter", "parts", since, until, {"agent": agent, "team": team_text(team)})
+
+
+def _arms(since: float, until: float, team: Team = None) -> Sum:
+    return Sum("view_arms", "calls", since, until, {"team": team_text(team)})
 
 
 def place_of_call(item: CallItem) -> Place:

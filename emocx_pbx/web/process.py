@@ -30,6 +30,7 @@ from emocx_pbx.settings.binding import cannot_listen
 from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.lists import standard_sums
 from emocx_pbx.web.app import create_app
 from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.listening import listen
@@ -111,6 +112,7 @@ async def _serve(
             asyncio.create_task(_report(controller, serving.tally, serving.live), name="report"),
             asyncio.create_task(serving.reread_receivers(), name="receivers"),
             asyncio.create_task(app[DOCTOR].keep_looking(), name="doctor"),
+            asyncio.create_task(store.views.sums.keep_fresh(standard_sums(time.time())), name="sums"),
         ]
         try:
             await asyncio.wait([running, *beside], return_when=asyncio.FIRST_COMPLETED)

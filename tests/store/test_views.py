@@ -18,7 +18,7 @@ from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.grades import Revision
 from emocx_pbx.store.list_rows import CallFilter, DeliveryFilter, GradeFilter, Spread
-from emocx_pbx.store.lists import Views, place_of_call, place_of_decision, place_of_grade
+from emocx_pbx.store.lists import place_of_call, place_of_decision, place_of_grade
 from emocx_pbx.store.rows import GradeKind
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
@@ -274,19 +274,3 @@ def copy_common(source: Path, target: Path) -> None:
             names = ", ".join(columns)
             c.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM source.{table}")
     c.close()
-
-
-async def test_a_sum_over_very_many_calls_is_kept_for_a_minute(store, monkeypatch):
-    now = 0.0
-    views = Views(store._connection, lambda: now)
-    await tell(store, 1)
-    assert len(await views.agents_by_letter(0.0, 1000.0)) == 1
-    await tell(store, 2, agents=("eve",))
-    assert len(await views.agents_by_letter(0.0, 1000.0)) == 2  # few: always of now
-    monkeypatch.setattr("emocx_pbx.store.lists.MANY", 1)
-    await views.agents_by_letter(0.0, 1000.0)
-    await tell(store, 3, agents=("ann",))
-    assert len(await views.agents_by_letter(0.0, 1001.0)) == 2
-    assert len(await views.agents_by_letter(0.0, 1000.0, "ann")) == 1
-    now = 61.0
-    assert len(await views.agents_by_letter(0.0, 1000.0)) == 3

@@ -1,0 +1,164 @@
+"""Sums over very many calls, kept and made anew beside the pages that ask for them.
+
+What is asked for is most often a period that ends now. A sum of one is given to whoever asks for as long a
+period a little later, and whoever keeps them fresh moves its period on. So nobody waits for a large sum but
+who asks for one that nobody asked for before; small ones are always of now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from emocx_pbx.errors import StoreError
+from emocx_pbx.store.sql import Row
+
+log = structlog.get_logger()
+
+#: A sum over more calls or parts than this is kept.
+MANY: Final = 5_000
+#: So old may a kept sum be, as long as nobody keeps it fresh; and if somebody does (s).
+KEPT_S: Final = 60.0
+FRESH_S: Final = 600.0
+#: Kept sums at most, of which the one that was asked for longest ago goes.
+MAX_KEPT: Final = 64
+#: A sum that nobody asked for in this time is not made anew (s).
+WANTED_S: Final = 3600.0
+#: Kept sums are made anew so often, but take no more than this share of a core (s).
+REFRESH_S: Final = 60.0
+SHARE: Final = 0.05
+
+Read = Callable[..., Awaitable[list[Row]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What is summed up."""
+
+    query: str
+    number: str
+    """The column that tells over how many."""
+    since: float
+    until: float
+    rest: Mapping[str, Any]
+    bins: int = 0
+    """The query takes `bin_s`, of which there are so many in the period; 0: it does not."""
+
+    def values(self) -> dict[str, Any]:
+        """Of the query."""
+        stretch = {"bin_s": (self.until - self.since) / self.bins} if self.bins else {}
+        return {"since": self.since, "until": self.until, **stretch, **self.rest}
+
+    def is_of(self, other: Sum, within_s: float) -> bool:
+        """Whether this one, made earlier, serves whoever asks for the other."""
+        if not 0.0 <= other.until - self.until < within_s:
+            return False
+        about = (self.query, self.rest, self.bins) == (other.query, other.rest, other.bins)
+        return about and (self.moves(other) or abs(self.since - other.since) < 1.0)
+
+    def moves(self, other: Sum) -> bool:
+        """Whether it is of a period as long."""
+        return abs((self.until - self.since) - (other.until - other.since)) < 1.0
+
+
+@dataclass(slots=True)
+class _Kept:
+    of: Sum
+    rows: list[Row]
+    made_at: float
+    asked_at: float
+    moves: bool = True
+    """Its period moves on with the time; False: its begin stands."""
+
+
+class KeptSums:
+    """Makes sums, and keeps those over many."""
+
+    def __init__(self, read: Read, read_beside: Read, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare.
+
+        Args:
+            read: runs a named query for somebody who waits.
+            read_beside: runs one that may take long, and holds up nobody who waits.
+            clock: monotonic seconds.
+        """
+        self._read, self._read_beside, self._clock = read, read_beside, clock
+        self._kept: list[_Kept] = []
+        self._summing = asyncio.Lock()
+        self._fresh = False
+
+    async def rows(self, asked: Sum) -> list[Row]:
+        """The sum's rows.
+
+        Raises:
+            StoreError: the database can't be read.
+        """
+        if (known := self._known(asked)) is None:
+            async with self._summing:
+                if (known := self._known(asked)) is None:
+                    rows = await self._read(asked.query, **asked.values())
+                    self._keep(asked, rows)
+                    return rows
+        return known
+
+    async def keep_fresh(self, standard: Sequence[Sum] = ()) -> None:
+        """Make what is kept anew from time to time, until cancelled; `standard` before anybody asks."""
+        self._fresh = True
+        try:
+            began = self._clock()
+            for one in standard:
+                await self._make(one)
+            while True:
+                spent = self._clock() - began
+                await asyncio.sleep(max(REFRESH_S, spent / SHARE))
+                began = self._clock()
+                await self.refresh()
+        finally:
+            self._fresh = False
+
+    async def refresh(self) -> None:
+        """Make all anew that is asked for."""
+        now = self._clock()
+        self._kept = [kept for kept in self._kept if now - kept.asked_at < WANTED_S]
+        for kept in list(self._kept):
+            passed = self._clock() - kept.made_at
+            of = kept.of
+            since = of.since + passed if kept.moves else of.since
+            await self._make(Sum(of.query, of.number, since, of.until + passed, of.rest, of.bins), kept)
+
+    async def _make(self, one: Sum, before: _Kept | None = None) -> None:
+        at = self._clock()
+        try:
+            rows = await self._read_beside(one.query, **one.values())
+        except StoreError as error:
+            # The outermost loop of what nobody waits for: whoever asks reads by themselves.
+            log.warning("sum not made anew", key="sums.failed", query=one.query, why=str(error))
+            return
+        if before is not None and before in self._kept:
+            self._kept.remove(before)
+        self._keep(one, rows, at, before)
+
+    def _known(self, asked: Sum) -> list[Row] | None:
+        now, within_s = self._clock(), FRESH_S if self._fresh else KEPT_S
+        self._kept = [kept for kept in self._kept if now - kept.made_at < FRESH_S]
+        for kept in self._kept:
+            if now - kept.made_at < within_s and kept.of.is_of(asked, within_s):
+                kept.asked_at = now
+                kept.moves = kept.of.moves(asked)
+                return kept.rows
+        return None
+
+    def _keep(self, one: Sum, rows: list[Row], at: float | None = None, before: _Kept | None = None) -> None:
+        if sum(row[one.number] for row in rows) <= MANY:
+            return
+        now = self._clock()
+        made = _Kept(one, rows, now if at is None else at, before.asked_at if before else now)
+        made.moves = before.moves if before else one.since > 0.0
+        self._kept.append(made)
+        if len(self._kept) > MAX_KEPT:
+            self._kept.remove(min(self._kept, key=lambda kept: kept.asked_at))
