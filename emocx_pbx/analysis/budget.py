@@ -23,7 +23,9 @@ LATEST_S: Final = 0.7
 #: not been asked for so many windows.
 FIRST: Final = 2
 SURE: Final = 0.7
-EVERY: Final = 8
+EVERY: Final = 16
+#: Of the windows where both models agree it hears first those of which the light one is not so sure.
+LIGHT_SURE: Final = 0.6
 #: At the least a call is read at every fourth of its windows.
 LEAST_HEARD: Final = 0.25
 #: Steps of steering at the least, and still too much load, until new calls are not read at all.
@@ -39,8 +41,9 @@ _WAITING: Final = 0.5
 #: Turns of the accurate model saved up at most, and borrowed at most.
 _SAVED: Final = 8.0
 _BORROWED: Final = -4.0
-#: Turns that are kept for windows that need it.
+#: Turns that are kept for windows that need it; with this many no window is left out that may be heard.
 _KEPT: Final = 4.0
+_PLENTY: Final = 7.0
 
 
 class Choice(Enum):
@@ -98,6 +101,11 @@ class Budget:
         """One more window may be heard."""
         self._saved = min(_SAVED, self._saved + self.accurate_share)
 
+    @property
+    def plenty(self) -> bool:
+        """Whether as many turns are saved up as may be."""
+        return self._saved >= _PLENTY
+
     def spend(self, needed: bool) -> bool:
         """Whether the accurate model may hear this window; if so, its turn is taken."""
         if self._saved - 1 < (_BORROWED if needed else _KEPT - 1):
@@ -136,15 +144,17 @@ class Cascade:
             return Choice.LIGHT
         last = self._last
         due = self._asked < FIRST or self._since >= EVERY or (last is not None and last.confidence < SURE)
-        if budget.spend(needed=due):
+        if (due or budget.accurate_share >= 1) and budget.spend(needed=due):
             return Choice.ACCURATE
         return Choice.LIGHT if due else Choice.LIGHT_FIRST
 
     def asks(self, light: Scores) -> bool:
         """Whether the accurate model must hear a window, too, after this answer of the light one."""
-        if self._last is None or light.best is self._last.best:
+        if self._last is None:
             return False
-        return self._budget.spend(needed=True)
+        if light.best is not self._last.best:
+            return self._budget.spend(needed=True)
+        return (light.confidence < LIGHT_SURE or self._budget.plenty) and self._budget.spend(needed=False)
 
     def answered(self, accurate: Scores | None) -> None:
         """The accurate model heard a window; None: it heard no speech in it."""

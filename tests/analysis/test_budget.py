@@ -66,6 +66,21 @@ def test_with_little_time_the_accurate_model_hears_what_tells_most() -> None:
     assert cascade.choose(0.0) is Choice.ACCURATE
 
 
+def test_of_windows_where_both_agree_it_hears_those_the_light_model_is_not_sure_of() -> None:
+    cascade = Cascade(at_effort(1.5))
+    for _ in range(FIRST):
+        assert cascade.choose(0.0) is Choice.ACCURATE
+        cascade.answered(ANGRY)
+    unsure = Scores.of([0.5, 0.2, 0.2, 0.1])
+    asked = {scores: 0 for scores in (ANGRY, unsure)}
+    for n in range(20):
+        scores = (ANGRY, unsure)[n % 2]
+        if cascade.choose(0.0) is Choice.LIGHT_FIRST and cascade.asks(scores):
+            asked[scores] += 1
+            cascade.answered(ANGRY)
+    assert asked[ANGRY] < asked[unsure]
+
+
 def test_without_time_for_it_the_accurate_model_is_not_asked() -> None:
     cascade = Cascade(at_effort(1.0))
     choices = [cascade.choose(0.0) for _ in range(40)]
