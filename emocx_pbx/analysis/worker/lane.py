@@ -34,6 +34,9 @@ class _Job:
 class Lane:
     """A thread and its queue. Work that someone waits for goes before work in the background.
 
+    The thread goes from job to job by itself: were the loop asked in between, it would get one job for each
+    round of a loop that is busy with something else.
+
     When more than `limit` background jobs wait, the oldest is dropped and counted: a late reading is
     worth less than a fresh one. When more than `limit` questions wait, the next is refused.
     """
@@ -41,11 +44,14 @@ class Lane:
     def __init__(self, name: str, limit: int, count: Callable[[str], None]) -> None:
         self.name, self._limit, self._count = name, limit, count
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._lock = threading.Lock()
+        """Of the two queues, which the loop fills and the thread empties, and of what is counted of them."""
         self._urgent: deque[_Job] = deque()
         self._background: deque[_Job] = deque()
         self._waiting = 0
         """Background jobs with work, barriers not counted."""
         self._wake = asyncio.Event()
+        self._closed = False
         self.busy_since: float | None = None
         """Loop time since when the thread has been at its present job."""
         self._thread_id = 0
@@ -54,15 +60,17 @@ class Lane:
 
     def put(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
         """Queue background work; `done` gets its result on the event loop, in order."""
-        if self._waiting >= self._limit:
-            self._drop_oldest()
-        self._waiting += 1
-        self._background.append(_Job(work, done))  # type: ignore[arg-type]
+        with self._lock:
+            if self._waiting >= self._limit:
+                self._drop_oldest()
+            self._waiting += 1
+            self._background.append(_Job(work, done))  # type: ignore[arg-type]
         self._wake.set()
 
     def after(self, done: Callable[[], None]) -> None:
         """Call `done` when all background work queued so far is over. Never dropped."""
-        self._background.append(_Job(None, lambda _: done()))
+        with self._lock:
+            self._background.append(_Job(None, lambda _: done()))
         self._wake.set()
 
     async def ask(self, work: Callable[[], T]) -> T:
@@ -71,8 +79,6 @@ class Lane:
         Raises:
             PeerUnavailable: too many questions wait already, or the work failed.
         """
-        if len(self._urgent) >= self._limit:
-            raise PeerUnavailable(f"{self._limit} questions wait for {self.name} already")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         def done(result: T) -> None:
@@ -86,7 +92,10 @@ class Lane:
         def guarded() -> T | None:
             return None if future.cancelled() else work()
 
-        self._urgent.append(_Job(guarded, done, dropped))  # type: ignore[arg-type]
+        with self._lock:
+            if len(self._urgent) >= self._limit:
+                raise PeerUnavailable(f"{self._limit} questions wait for {self.name} already")
+            self._urgent.append(_Job(guarded, done, dropped))  # type: ignore[arg-type]
         self._wake.set()
         return await future
 
@@ -94,56 +103,69 @@ class Lane:
         """Work until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            job = self._next()
-            if job is None:
-                self._wake.clear()
-                await self._wake.wait()
-            elif job.work is None:
-                job.done(None)
-            else:
-                self.busy_since = loop.time()
-                try:
-                    job.done(await loop.run_in_executor(self._thread, self._at_work, job.work))
-                except Exception as error:
-                    # The outermost loop of the models: one input that breaks a model must not end the others.
-                    log.exception("model failed", key="model.failed", lane=self.name)
-                    self._count(f"{self.name}_failed")
-                    if job.dropped:
-                        job.dropped(error)
-                finally:
-                    self.busy_since = None
+            await self._wake.wait()
+            self._wake.clear()
+            await loop.run_in_executor(self._thread, self._work_off, loop)
 
     def hangs(self, now: float, patience_s: float) -> bool:
         """Whether the present job has gone on for longer than this, and not for want of a core.
 
         Either the thread sleeps, or it has worked for a third of that time by itself.
         """
-        if self.busy_since is None or now - self.busy_since <= patience_s or not self._thread_id:
+        since = self.busy_since
+        if since is None or now - since <= patience_s or not self._thread_id:
             return False
         state, cpu_s = standing(os.getpid(), self._thread_id)
         return state not in ("R", "D") or cpu_s - self._begun_cpu_s > patience_s / 3
 
-    def _at_work(self, work: Callable[[], object]) -> object:
-        """In the thread."""
-        if not self._thread_id:
-            self._thread_id = threading.get_native_id()
-        self._begun_cpu_s = time.thread_time()
-        return work()
-
     def close(self) -> None:
         """Let the thread end after its present job."""
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the thread: do what is queued, and tell the loop of each job."""
+        self._thread_id = threading.get_native_id()
+        while not self._closed and (job := self._next()) is not None:
+            result: object = None
+            error: Exception | None = None
+            if job.work is not None:
+                self._begun_cpu_s, self.busy_since = time.thread_time(), loop.time()
+                try:
+                    result = job.work()
+                except Exception as raised:
+                    # The outermost loop of the models: one input that breaks a model must not end the others.
+                    error = raised
+                self.busy_since = None
+            try:
+                loop.call_soon_threadsafe(self._over, job, result, error)
+            except RuntimeError:
+                return  # the loop is closed: nobody is there to be told
+
+    def _over(self, job: _Job, result: object, error: Exception | None) -> None:
+        """On the loop."""
+        try:
+            if error is not None:
+                raise error
+            job.done(result)
+        except Exception as raised:
+            log.exception("model failed", key="model.failed", lane=self.name)
+            self._count(f"{self.name}_failed")
+            if job.dropped:
+                job.dropped(raised)
+
     def _next(self) -> _Job | None:
-        if self._urgent:
-            return self._urgent.popleft()
-        if not self._background:
-            return None
-        job = self._background.popleft()
-        self._waiting -= job.work is not None
-        return job
+        with self._lock:
+            if self._urgent:
+                return self._urgent.popleft()
+            if not self._background:
+                return None
+            job = self._background.popleft()
+            self._waiting -= job.work is not None
+            return job
 
     def _drop_oldest(self) -> None:
+        """With the lock."""
         for index, job in enumerate(self._background):
             if job.work is not None:
                 del self._background[index]
