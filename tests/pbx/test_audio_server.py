@@ -445,11 +445,11 @@ async def test_batches_bring_all_audio_and_the_end() -> None:
         peers = [await batched(it) for _ in range(9)]
         for n, (_, writer, _) in enumerate(peers):
             # More than is read at once, an odd message among them, and the last one in two halves.
-            writer.write(b"".join(encode_audio(bytes([n, 1]) * 320) for _ in range(60)))
+            writer.write(b"".join(encode_audio(bytes([n, 1]) * 320) for _ in range(120)))
             writer.write(encode_audio(b"odd!") + encode_dtmf("7") + encode_audio(b"halves")[:5])
         for n, (_, writer, tape) in enumerate(peers):
             await tape.until(lambda t: t.digits == "7")
-            assert tape.pcm == bytes([n, 1]) * 320 * 60 + b"odd!"
+            assert tape.pcm == bytes([n, 1]) * 320 * 120 + b"odd!"
             writer.write(encode_audio(b"halves")[5:])
             writer.write_eof()
             await tape.until(lambda t: bool(t.reasons))

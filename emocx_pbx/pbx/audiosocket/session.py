@@ -36,7 +36,7 @@ log = structlog.get_logger()
 KEEP_ALIVE_S: Final = 0.2
 """Between silences of ours: Asterisk's inactivity limit is 2 s, and its taps notice an end sooner."""
 READ_BYTES: Final = 100 * 643
-"""Taken from a socket at once, two seconds of a stereo tap in whole messages: in batches a twentieth comes."""
+"""Taken from a socket at once, two seconds of a stereo tap in whole messages."""
 WRITE_LIMIT: Final = 16_384
 """Bytes waiting in our write buffer, about 10 s of silences, before we hold our tongue."""
 
