@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.serve asterisk ## one real call on a private Asterisk; RECORDING=file.wav plays your own
 	$(BIN)/emocx-pbx demo --once $(if $(RECORDING),--recording $(RECORDING))
 
-TRY_PACKAGES = $(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests/store" --timeout 3600 -s
+TRY_PACKAGES = $(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests" --timeout 3600 -s
 
 test: lint asterisk browser node postgresql ## ruff, mypy, import contracts and all tests, the real Asterisk's and a package's included
 	scripts/run-tests.sh $(VENV)
@@ -19,14 +19,11 @@ test: lint asterisk browser node postgresql ## ruff, mypy, import contracts and 
 test-pythons: asterisk browser node postgresql ## the tests that need no Asterisk on Python 3.11, 3.12 and 3.13
 	scripts/test-pythons.sh
 
-# Tests that are type-checked as strictly as the package; the others are on their way.
-TYPED = tests/test_*.py tests/events tests/routing scripts/site.py
-
 lint: $(VENV)/.train
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy $(TYPED)
+	$(BIN)/mypy --config-file tests/mypy.toml tests scripts/site.py
 	$(BIN)/lint-imports --no-cache
 
 package-tools: ## what the packages are built and tried with (Debian 12 or newer, root)

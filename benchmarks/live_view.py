@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "web"))
 
 from chromium import chromium
-from web_site import CHEAP, PASSWORD, TEST, open_site
+from web.web_site import CHEAP, PASSWORD, TEST, open_site
 
 from emocx_pbx.analysis.messages import ReadingMade, TapStarted
 from emocx_pbx.calls.call_state import CallState

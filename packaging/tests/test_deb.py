@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from conftest import QUICK, ROOT, debian_tree, skip
-from earlier_store import EARLIER, lost, write_earlier
 from machine import Machine, NotBooted
+from store.earlier_store import EARLIER, lost, write_earlier
 
 from emocx_pbx.demo.run import QUERIES
 from emocx_pbx.lab.asterisk import PrivateAsterisk, free_port

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 import soundfile
-from analysis_helpers import Inbox, Samples
+from analysis.analysis_helpers import Inbox, Samples
 
 from emocx_pbx.analysis.messages import Ready
 from emocx_pbx.analysis.pool import WorkerPool

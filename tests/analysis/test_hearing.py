@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def test_another_version_begins_anew() -> None:
     first, second = Says("cnn/3", 1, 0, 0, 0), Says("cnn/4", 1, 0, 0, 0)
     desk = Desk(first, None)
     desk.model_after(0.0)
-    desk.models.speech = second
+    desk.models.speech = cast(Any, second)
     assert [desk.model_after(0.0), desk.model_after(0.0)] == ["cnn/4", "cnn/4"]
     assert (first.sessions, second.sessions) == (1, 1)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from analysis_helpers import Asterisk, Inbox, announce_tap
+from analysis.analysis_helpers import Asterisk, Inbox, announce_tap
 
 from emocx_pbx.analysis.messages import (
     AnnounceListen,

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from analysis_helpers import Samples
+from analysis.analysis_helpers import Samples
+from analysis.stub_worker import Loud
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stub_worker import Loud
 
 from emocx_pbx.analysis.recorded import RecordedAnalysis, analyse_recording
 from emocx_pbx.analysis.sides import TwoSides

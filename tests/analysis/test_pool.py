@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from analysis_helpers import Inbox, announce_tap
+from analysis.analysis_helpers import Inbox, announce_tap
 
 from emocx_pbx.analysis.messages import EndSession, NoPort, Ready
 from emocx_pbx.analysis.pool import WorkerLost, WorkerPool

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from analysis_helpers import Samples
-from stub_worker import Loud
+from analysis.analysis_helpers import Samples
+from analysis.stub_worker import Loud
 
 from emocx_pbx.analysis.pipeline import CallAnalyser
 from emocx_pbx.analysis.recorded import RecordedAnalysis, analyse_recording

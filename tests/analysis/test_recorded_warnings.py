@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from analysis_helpers import Samples
-from stub_worker import Loud
+from analysis.analysis_helpers import Samples
+from analysis.stub_worker import Loud
 
 from emocx_pbx.analysis.recorded import RecordedAnalysis, analyse_recording
 from emocx_pbx.analysis.recorded_warnings import greets, is_both

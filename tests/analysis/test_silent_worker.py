@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from analysis_helpers import Inbox
+from analysis.analysis_helpers import Inbox
 
 from emocx_pbx.analysis import handle
 from emocx_pbx.analysis.handle import SILENT_S, WorkerHandle, WorkerLost
@@ -91,7 +91,12 @@ async def test_a_worker_that_is_merely_slow_is_not_ended(
     monkeypatch.setattr(handle, "SILENT_S", 0.1)
     monkeypatch.setattr(wire, "SECOND_LOOK_S", 0.01)
     looked: list[bool] = []
-    monkeypatch.setattr("emocx_pbx.wire.progress.Progress.moved", lambda self: looked.append(True) or True)
+
+    def moved(progress: Progress) -> bool:
+        looked.append(True)
+        return True
+
+    monkeypatch.setattr("emocx_pbx.wire.progress.Progress.moved", moved)
     # Its next report is 2 s away: it is silent for 20 times as long as it may.
     count = len(inbox.of(WorkerStats))
     await inbox.until(lambda: len(inbox.of(WorkerStats)) >= count + 2)
@@ -104,7 +109,7 @@ def test_who_works_or_waits_for_a_core_gets_on() -> None:
     assert progress.moved()  # this very process runs
     ours, theirs = socket.socketpair()
     # cat is there, and waits to be told something, once it has passed a byte on.
-    with ours, theirs, subprocess.Popen(["cat"], stdin=theirs, stdout=theirs) as cat:
+    with ours, theirs, subprocess.Popen(["cat"], stdin=theirs.fileno(), stdout=theirs.fileno()) as cat:
         ours.send(b"?")
         assert ours.recv(1) == b"?"
         try:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 import pytest
-from analysis_helpers import DEADLINE_S, Asterisk, Inbox, announce_tap
+from analysis.analysis_helpers import DEADLINE_S, Asterisk, Inbox, announce_tap
 
 from emocx_pbx.analysis.messages import ReadingMade, Ready
 from emocx_pbx.analysis.pool import WorkerHandle, WorkerLost, WorkerPool

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
-from analysis_helpers import Asterisk, Inbox, announce_tap
+from analysis.analysis_helpers import Asterisk, Inbox, announce_tap
 
 from emocx_pbx.analysis.messages import ReadingMade, Ready, TapEnded
 from emocx_pbx.analysis.pool import WorkerPool

@@ -8,8 +8,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 import pytest
-from analysis_helpers import Samples
-from stub_worker import Loud
+from analysis.analysis_helpers import Samples
+from analysis.stub_worker import Loud
 
 from emocx_pbx.analysis.budget import Budget
 from emocx_pbx.analysis.messages import (

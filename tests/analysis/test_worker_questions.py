@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 import pytest
-from analysis_helpers import Asterisk, Inbox, announce_listen
+from analysis.analysis_helpers import Asterisk, Inbox, announce_listen
 
 from emocx_pbx.analysis.messages import ListenResult, Ready
 from emocx_pbx.analysis.pool import WorkerLost, WorkerPool

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import numpy as np
 import numpy.typing as npt
 import pytest
-from analysis_helpers import Asterisk, Inbox, announce_tap
-from stub_worker import Loud
+from analysis.analysis_helpers import Asterisk, Inbox, announce_tap
+from analysis.stub_worker import Loud
 
 from emocx_pbx.analysis.messages import (
     EndSession,

@@ -134,8 +134,8 @@ def without_package(name: str, make: Make) -> Make:
 
     @contextlib.contextmanager
     def hidden(settings: Settings, folder: Path) -> Iterator[Settings]:
-        util = importlib.import_module("importlib.util")
-        needs = importlib.import_module("emocx_pbx.check.needs")
+        util: Any = importlib.import_module("importlib.util")
+        needs: Any = importlib.import_module("emocx_pbx.check.needs")
         found = util.find_spec
 
         def find_spec(wanted: str, package: str | None = None) -> Any:
@@ -156,7 +156,7 @@ def without_weights(make: Make) -> Make:
 
     @contextlib.contextmanager
     def hidden(settings: Settings, folder: Path) -> Iterator[Settings]:
-        needs = importlib.import_module("emocx_pbx.check.needs")
+        needs: Any = importlib.import_module("emocx_pbx.check.needs")
         found = needs.folder_of
         needs.folder_of = lambda wanted: None
         try:

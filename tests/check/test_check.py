@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from fake_ami import FakeAmi, message
+from pbx.fake_ami import FakeAmi, message
 
 from emocx_pbx.check.asterisk import ACTIONS, asterisk_findings
 from emocx_pbx.check.check import check

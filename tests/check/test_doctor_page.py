@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from here_cases import CASES as HERE
+from check.here_cases import CASES as HERE
 from pbx_real.doctor_cases import CASES as THERE
 
 PAGE = Path(__file__).parents[2] / "docs/doctor.md"
@@ -15,7 +15,7 @@ MARK = "<!-- from here on made by tests/check/test_doctor_page.py -->\n"
 
 def rows() -> list[str]:
     """A row for each, the more serious first, by topic."""
-    cases = [(c.level, c.topic, c.what, c.finds, c.remedy) for c in (*THERE, *HERE)]
+    cases = [(c.level, c.topic, c.what, c.finds, c.remedy) for some in (THERE, HERE) for c in some]
     order = {"fail": 0, "warn": 1}
     return [
         f"| {level} | {topic} | {_cell(what)} | {_cell(finds)} | {_cell(remedy)} |"

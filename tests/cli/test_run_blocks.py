@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_documented_commands import ROOT, blocks
+from cli.test_documented_commands import ROOT, blocks
 
 #: First words of a block: the test that runs it or what the same commands do, or "-" and why none does.
 RUN_BY = {

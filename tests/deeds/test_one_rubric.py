@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
-
-from v1_calls import client_of, tell
-from web_site import Site, open_site
+from web.v1_calls import client_of, tell
+from web.web_site import Site, open_site
 
 from emocx_pbx.cli import main
 from emocx_pbx.errors import StoreError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
-from live_helpers import ANGRY, HAPPY, Told
+from live.live_helpers import ANGRY, HAPPY, Told
 
 from emocx_pbx.calls.happenings import OptedOut, TakenOver
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import msgspec
-from live_helpers import Told
+from live.live_helpers import Told
 
 from emocx_pbx.live.feed import HEARTBEAT, MAX_WAITING, MAX_WATCHERS, LiveFeed
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_helpers import ANGRY, HAPPY, Told
+from live.live_helpers import ANGRY, HAPPY, Told
 
 from emocx_pbx.calls.happenings import CustomerErased
+from emocx_pbx.live.calls import Change
 from emocx_pbx.live.mirror import Mirror
 
 STEPS = st.lists(
@@ -17,6 +20,15 @@ STEPS = st.lists(
     ),
     max_size=30,
 )
+
+
+def told_to(mirror: Mirror) -> Callable[[Change], None]:
+    """What tells a mirror of a board's changes."""
+
+    def take(change: Change) -> None:
+        mirror.take(change.number, change.kind, change.present, change.data)
+
+    return take
 
 
 def step(told: Told, number: int, what: str, call_id: str, agent: str) -> None:
@@ -59,9 +71,7 @@ def test_a_mirror_shows_what_its_board_shows(
         step(told, number, what, call_id, agent)
     mirror.begin(board.state())
     begun = board.number
-    board.changes.subscribe(
-        lambda change: mirror.take(change.number, change.kind, change.present, change.data)
-    )
+    board.changes.subscribe(told_to(mirror))
     for number, (what, call_id, agent) in enumerate(after, len(before)):
         step(told, number, what, call_id, agent)
     assert mirror.number == board.number
@@ -74,7 +84,7 @@ def test_a_mirror_shows_what_its_board_shows(
 
 def test_an_erased_customer_is_in_no_change_that_is_kept() -> None:
     told, mirror = Told(), Mirror()
-    told.board.changes.subscribe(lambda c: mirror.take(c.number, c.kind, c.present, c.data))
+    told.board.changes.subscribe(told_to(mirror))
     told.decided()
     told.waits()
     assert any(b"crm-1" in change.data for change in told.board.since(0) or ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from live_helpers import ANGRY, HAPPY, Told
+from live.live_helpers import ANGRY, HAPPY, Told
 
 
 def test_who_takes_a_call_over_sees_its_own_part_alone() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from live_helpers import Told
+from live.live_helpers import Told
 
 from emocx_pbx.live.calls import (
     AlertChange,

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_helpers import Told
-from test_mirror import step
+from live.live_helpers import Told
+from live.test_mirror import step
 
 from emocx_pbx.live.board import RECENT
 from emocx_pbx.live.calls import Change, in_parts, joined

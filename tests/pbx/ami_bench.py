@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fake_ami import FakeAmi
+from pbx.fake_ami import FakeAmi
 
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.settings.settings import AsteriskSettings

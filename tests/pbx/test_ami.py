@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ami_bench import gateway
-from fake_ami import FakeAmi, message, within
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pbx.ami_bench import gateway
+from pbx.fake_ami import FakeAmi, message, within
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError, SettingsError
 from emocx_pbx.pbx.ami.gateway import AmiGateway

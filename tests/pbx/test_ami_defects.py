@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from ami_bench import gateway
-from fake_ami import FakeAmi, message
 from panoramisk import Manager
+from pbx.ami_bench import gateway
+from pbx.fake_ami import FakeAmi, message
 
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
 

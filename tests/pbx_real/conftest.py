@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from pbx_stubs import AmiProbe, StubAgi
-from queue_case import Case, prepared
+from pbx_real.pbx_stubs import AmiProbe, StubAgi
+from pbx_real.queue_case import Case, prepared
 
 from emocx_pbx.demo.run import EVENTS
 from emocx_pbx.lab import recordings

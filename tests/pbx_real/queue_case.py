@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from pbx_stubs import AmiProbe, Customer, call_in, hang_up
-from segment_watch import Watch
+from pbx_real.pbx_stubs import AmiProbe, Customer, call_in, hang_up
+from pbx_real.segment_watch import Watch
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.pbx.tracking.changes import CallEnded, CallStarted

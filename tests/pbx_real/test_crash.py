@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from pbx_stubs import AmiProbe, call_in, hang_up
+from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.lab.receiver import Received, Receiver

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pbx_stubs import AmiProbe, call_in
+from pbx_real.pbx_stubs import AmiProbe, call_in
 
 from emocx_pbx.analysis.windows import CallSegmenter
 from emocx_pbx.domain import Span

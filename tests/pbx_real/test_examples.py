@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pbx_stubs import AmiProbe
+from pbx_real.pbx_stubs import AmiProbe
 
 from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk
 from emocx_pbx.lab.conf import shipped

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 import pytest_asyncio
-from pbx_stubs import AgiCall, AmiProbe, Customer, StubAgi, call_in, silence
+from pbx_real.pbx_stubs import AgiCall, AmiProbe, Customer, StubAgi, call_in, silence
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk, free_port
 

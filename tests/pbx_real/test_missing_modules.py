@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from pbx_stubs import AgiCall, AmiProbe, StubAgi, StubAudio, call_in, silence
+from pbx_real.pbx_stubs import AgiCall, AmiProbe, StubAgi, StubAudio, call_in, silence
 
 from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk
 

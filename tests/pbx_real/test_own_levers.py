@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from pbx_stubs import AgiCall, AmiProbe, Customer, StubAgi, call_in, hang_up
+from pbx_real.pbx_stubs import AgiCall, AmiProbe, Customer, StubAgi, call_in, hang_up
 
 from emocx_pbx.demo.run import QUERIES
 from emocx_pbx.lab.asterisk import PrivateAsterisk

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from uuid import UUID, uuid4
 
 import pytest
-from pbx_stubs import AmiProbe, call_in
+from pbx_real.pbx_stubs import AmiProbe, call_in
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk, free_port

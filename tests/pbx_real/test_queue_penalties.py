@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from pbx_stubs import AmiProbe, call_in
+from pbx_real.pbx_stubs import AmiProbe, call_in
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.settings.settings import AsteriskSettings

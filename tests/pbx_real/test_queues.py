@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pbx_stubs import AgiCall, AmiProbe, StubAgi, call_in, hang_up
+from pbx_real.pbx_stubs import AgiCall, AmiProbe, StubAgi, call_in, hang_up
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.lab.sip import CallPlan, SippCustomers

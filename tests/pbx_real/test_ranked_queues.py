@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from pbx_stubs import AmiProbe, Event, call_in
+from pbx_real.pbx_stubs import AmiProbe, Event, call_in
 
 from emocx_pbx.demo.run import QUERIES
 from emocx_pbx.domain import Decision, Grade, Segment

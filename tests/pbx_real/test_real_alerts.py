@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import pytest_asyncio
-from pbx_stubs import AmiProbe, call_in, hang_up
+from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
 
 from emocx_pbx.analysis.windows import CallSegmenter
 from emocx_pbx.demo.run import EVENTS

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pbx_stubs import Customer
-from queue_case import LOCAL, RINGS, Case
-from raw_phone import RawPhone
+from pbx_real.pbx_stubs import Customer
+from pbx_real.queue_case import LOCAL, RINGS, Case
+from pbx_real.raw_phone import RawPhone
 
 from emocx_pbx.pbx.tracking.changes import CallbackDialled, CallEnded
 

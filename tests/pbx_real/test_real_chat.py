@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from chromium import chromium, page_of
-from pbx_stubs import AmiProbe
+from pbx_real.pbx_stubs import AmiProbe
 from playwright.async_api import Page
 
 from emocx_pbx.demo.run import EVENTS, QUERIES

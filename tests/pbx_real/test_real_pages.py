@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 from a_day import Day
 from chromium import WIDTHS, assert_accessible, chromium, page_of
-from pbx_stubs import AmiProbe
+from pbx_real.pbx_stubs import AmiProbe
 from playwright.async_api import Browser, Page, expect
 
 from emocx_pbx.demo.run import QUERIES

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from pbx_stubs import AmiProbe, Customer, call_in, hang_up
-from raw_phone import RawPhone
-from segment_watch import Telephone, Watch
+from pbx_real.pbx_stubs import AmiProbe, Customer, call_in, hang_up
+from pbx_real.raw_phone import RawPhone
+from pbx_real.segment_watch import Telephone, Watch
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.pbx.tracking.changes import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pbx_stubs import AmiProbe, StubAudio
+from pbx_real.pbx_stubs import AmiProbe, StubAudio
 
 from emocx_pbx.lab import recordings
 from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk

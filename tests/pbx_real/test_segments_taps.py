@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest_asyncio
-from pbx_stubs import AmiProbe, call_in, hang_up
+from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.lab.receiver import Receiver

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pbx_stubs import AmiProbe, call_in, hang_up
+from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
 
 from emocx_pbx.demo.run import EVENTS
 from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk

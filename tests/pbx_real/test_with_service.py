@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import numpy as np
-from pbx_stubs import AmiProbe, call_in, hang_up
+from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
 
 from emocx_pbx.demo.run import EVENTS, QUERIES
 from emocx_pbx.lab import recordings

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from pbx_stubs import AmiProbe
+from pbx_real.pbx_stubs import AmiProbe
 
 from emocx_pbx.lab import recordings
 from emocx_pbx.lab.asterisk import PrivateAsterisk

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pbx_stubs import AmiProbe, call_in, hang_up
-from raw_phone import RawPhone
+from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
+from pbx_real.raw_phone import RawPhone
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.lab.receiver import Receiver

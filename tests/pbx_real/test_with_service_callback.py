@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
-from pbx_stubs import AmiProbe
+from pbx_real.pbx_stubs import AmiProbe
 
 from emocx_pbx.demo.run import QUERIES
 from emocx_pbx.lab.asterisk import PrivateAsterisk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from pbx_stubs import AmiProbe, Customer, call_in, hang_up
+from pbx_real.pbx_stubs import AmiProbe, Customer, call_in, hang_up
 
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.lab.receiver import Receiver

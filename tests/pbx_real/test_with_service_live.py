@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from pbx_stubs import AmiProbe
+from pbx_real.pbx_stubs import AmiProbe
 
 from emocx_pbx.demo.run import QUERIES
 from emocx_pbx.lab.asterisk import PrivateAsterisk

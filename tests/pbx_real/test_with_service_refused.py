@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from pbx_stubs import AmiProbe, Customer, call_in, hang_up
+from pbx_real.pbx_stubs import AmiProbe, Customer, call_in, hang_up
 
 from benchmarks.faults.disk import SmallDisk
 from benchmarks.faults.proxy import Proxy

@@ -28,10 +28,14 @@ async def line(heard):
     return (await asyncio.get_running_loop().sock_recv(heard, 4096)).decode()
 
 
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
 async def test_it_beats_and_tells_changes(systemd):
     heard, name = systemd
     words = ["asterisk: not connected yet"]
-    forever = asyncio.create_task(asyncio.Event().wait(), name="ledger")
+    forever = asyncio.create_task(for_ever(), name="ledger")
     telling = asyncio.create_task(Supervisor(name, 0.03).keep_telling(lambda: words[0], lambda: [forever]))
     try:
         got = [await line(heard) for _ in range(3)]

@@ -345,7 +345,12 @@ def test_traces_are_found_as_json_writes_them(tmp_path):
 async def test_a_purge_looks_for_traces_of_who_asked_without_a_call(store, monkeypatch):
     await store.decisions.record(Decision("d", 100.0, "ok", "s", "angry", 0.9, None), None, KEY, None)
     looked: list[set[str]] = []
-    monkeypatch.setattr(erasure, "traces_in", lambda path, names: looked.append(set(names)) or 0)
+
+    def traces(path, names):
+        looked.append(set(names))
+        return 0
+
+    monkeypatch.setattr(erasure, "traces_in", traces)
     await store.erasure.purge(before=2000.0)
     assert looked == [{KEY}]
 

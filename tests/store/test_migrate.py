@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiosqlite
 import pytest
-from earlier_store import EARLIER, lost, write_earlier
+from store.earlier_store import EARLIER, lost, write_earlier
 
 from emocx_pbx.errors import StoreError
 from emocx_pbx.store.database import Store

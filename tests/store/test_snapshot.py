@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -75,9 +76,10 @@ def mark(path):
 async def test_a_copy_has_what_is_only_in_the_log_and_disturbs_nobody(tmp_path):
     store = await Store.open(tmp_path / "a.db")
     try:
-        async with store._connection.transaction() as connection:
-            await connection.execute("CREATE TABLE mark (x)")
-            await connection.execute("INSERT INTO mark VALUES (42)")
+        async with store._connection.transaction() as session:
+            sqlite: Any = session
+            await sqlite.execute("CREATE TABLE mark (x)")
+            await sqlite.execute("INSERT INTO mark VALUES (42)")
         snapshot(tmp_path / "a.db", tmp_path / "b.db")
         assert (schema(tmp_path / "b.db"), mark(tmp_path / "b.db")) == (LAST, 42)
         assert (tmp_path / "b.db").stat().st_mode & 0o777 == 0o600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def speech(corpora="abc", speakers=6, clips=16, seed=0, away=0.0):
     return np.array(rows, np.float32)[None], found
 
 
-def names(clips):
+def names(clips) -> tuple[Any, Any, Any]:
     return (
         np.array([c.label for c in clips]),
         np.array([c.voice for c in clips]),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from web_site import UNDOCUMENTED, Site, open_site
+from web.web_site import UNDOCUMENTED, Site, open_site
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from web_site import PASSWORD, TEST, Site, open_site
+from web.web_site import PASSWORD, TEST, Site, open_site
 
 from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.account_rows import ROLES

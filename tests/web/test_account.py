@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from web_site import PASSWORD, TEST, Site
+from web.web_site import PASSWORD, TEST, Site
 
 from emocx_pbx.deeds.users import LINK_S, new_link
 from emocx_pbx.web.identity.throttle import HERE, PLACE, WINDOW_S

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from web_site import PASSWORD, TEST, Browser, Site, open_site
+from web.web_site import PASSWORD, TEST, Browser, Site, open_site
 
 from emocx_pbx.domain import LABELS, Decision
 from emocx_pbx.emotion.card import Card

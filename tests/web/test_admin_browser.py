@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 from chromium import WIDTHS, assert_accessible, chromium, page_of
 from playwright.async_api import Browser, Page, expect
-from web_site import PASSWORD, TEST, Site, open_site
+from web.web_site import PASSWORD, TEST, Site, open_site
 
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.deeds.users import new_link
@@ -69,8 +69,8 @@ async def log_in(page: Page, site: Site) -> None:
 
 async def something_to_see(site: Site) -> None:
     accounts, now = site.store.accounts, site.clock()
-    site.parts.health.set("asterisk", True, "")
-    site.parts.health.set("analysis", False, "models are loading")
+    site.health.set("asterisk", True, "")
+    site.health.set("analysis", False, "models are loading")
     await site.user("root", "admin")
     await accounts.add_user("bob", "agent", "bob", None, TEST)
     await accounts.add_api_token("tok_1", "hash", "Grafana", ["metrics:read"], now + 86400, TEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from web_site import Site
+from web.web_site import Site
 
 from emocx_pbx.web.assets import FOLDER, KEEP, asset, digests
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from web_site import PASSWORD, TEST, Browser, Site, open_site
+from web.web_site import PASSWORD, TEST, Browser, Site, open_site
 
 from emocx_pbx.errors import OutcomeUnknown, PeerUnavailable
 from emocx_pbx.settings.chat import ChatSettings
@@ -417,7 +417,7 @@ async def test_metrics_and_details_are_for_those_who_may(proxied: Site, site: Si
 async def test_odd_headers_are_answered_4xx(site: Site, header: str, path: str) -> None:
     answer = await said(site.url, post(path, b"a=b", header))
     assert 300 <= status_of(answer) < 500, answer[:200]
-    assert site.parts.metrics.value("http_errors") == 0
+    assert site.metrics.value("http_errors") == 0
 
 
 @pytest.mark.parametrize(
@@ -435,7 +435,7 @@ async def test_odd_numbers_are_answered_4xx(site: Site, path: str) -> None:
     for browser in (site.browser(), await site.logged_in("admin"), await site.logged_in("agent")):
         async with await browser.get(path) as response:
             assert response.status < 500, await response.text()
-    assert site.parts.metrics.value("http_errors") == 0
+    assert site.metrics.value("http_errors") == 0
 
 
 async def test_odd_places_in_the_feed_begin_anew(site: Site) -> None:

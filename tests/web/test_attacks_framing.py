@@ -7,8 +7,8 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
-from test_attacks import said, status_of
-from web_site import Site
+from web.test_attacks import said, status_of
+from web.web_site import Site
 
 from emocx_pbx.settings.settings import HttpSettings
 from emocx_pbx.web import listening
@@ -85,7 +85,7 @@ async def test_odd_request_lines_are_no_way_anywhere(
     answer = await said(url, f"{line}\r\nHost: h\r\nConnection: close\r\n\r\n".encode("latin-1"))
     assert status_of(answer) < 500
     assert b"root:" not in answer and b"elsewhere.example" not in answer.split(b"\r\n\r\n")[0]
-    assert site.parts.metrics.value("http_errors") == 0
+    assert site.metrics.value("http_errors") == 0
     assert "Traceback" not in caplog.text
 
 

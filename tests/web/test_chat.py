@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from web_site import Site, open_site
+from web.web_site import Site, open_site
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.chat import ChatSettings

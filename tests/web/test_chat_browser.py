@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from chromium import WIDTHS, assert_accessible, chromium, page_of
 from playwright.async_api import Browser, Page
-from web_site import Site, open_site
+from web.web_site import Site, open_site
 
 from emocx_pbx.chat.tickets import Tickets
 from emocx_pbx.settings.chat import ChatSettings

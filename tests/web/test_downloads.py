@@ -6,8 +6,8 @@ import csv
 import re
 
 import pytest
-from v1_calls import BEGIN, tell
-from web_site import TEST, Site
+from web.v1_calls import BEGIN, tell
+from web.web_site import TEST, Site
 
 from emocx_pbx.domain import Segment
 from emocx_pbx.settings.settings import WebhookSettings

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from web_site import Site
+from web.web_site import Site
 
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import PeerUnavailable

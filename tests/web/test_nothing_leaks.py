@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from web_site import TEST, Browser, Site, open_site
+from web.web_site import TEST, Browser, Site, open_site
 
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment, Visit
 from emocx_pbx.events.event import NewEvent

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from a_day import AGENTS, Day
-from web_site import Site, open_site
+from web.web_site import Site, open_site
 
 from emocx_pbx.settings.settings import RecordingSettings, Settings, WebhookSettings
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pytest
 from a_day import AGENTS, Day
 from chromium import WIDTHS, assert_accessible, chromium, page_of
-from live_calls import happens, talking, waiting
 from playwright.async_api import Browser, Page, expect
-from web_site import CHEAP, PASSWORD, TEST, Site, open_site
+from web.live_calls import happens, talking, waiting
+from web.web_site import CHEAP, PASSWORD, TEST, Site, open_site
 
 from emocx_pbx.analysis.messages import TapStarted
 from emocx_pbx.calls.call_state import CallState
@@ -64,7 +64,7 @@ async def a_call(site: Site) -> str:
 
 def goes_on(site: Site, call_id: str, agent: str, came_at: float = 30.0) -> None:
     """A call on the live board whose customer talks with an agent."""
-    board, now = site.live.board, site.clock()
+    board, now = site.board, site.clock()
     call = begun(site).get(call_id) or waits(site, call_id, now - came_at)
     talking(board, call, agent, now - came_at + 10)
     happens(board, call, now - came_at + 10, TapStarted("u", call_id, now - came_at + 10))
@@ -72,7 +72,7 @@ def goes_on(site: Site, call_id: str, agent: str, came_at: float = 30.0) -> None
 
 def waits(site: Site, call_id: str, at: float) -> CallState:
     """A call on the live board that has joined a queue."""
-    call = begun(site)[call_id] = waiting(site.live.board, call_id, at)
+    call = begun(site)[call_id] = waiting(site.board, call_id, at)
     return call
 
 
@@ -83,7 +83,7 @@ def begun(site: Site) -> dict[str, CallState]:
 
 
 def hears(site: Site, call_id: str, t1: float, scores: tuple[float, float, float, float]) -> None:
-    site.live.board.reading(begun(site)[call_id], Reading(t1 - 3, t1, 3.0, Scores(scores, 0.4), "voice/1"))
+    site.board.reading(begun(site)[call_id], Reading(t1 - 3, t1, 3.0, Scores(scores, 0.4), "voice/1"))
 
 
 async def test_every_page_at_two_widths_light_and_dark(desk: Site, browser: Browser) -> None:
@@ -93,7 +93,7 @@ async def test_every_page_at_two_widths_light_and_dark(desk: Site, browser: Brow
     for t in range(3, 30, 3):
         hears(desk, "live.1", t, ANGRY)
     waits(desk, "live.2", desk.clock() - 20)
-    desk.live.board.alert("live.1", "angry", "Signals of anger for 20 s of speech", desk.clock())
+    desk.board.alert("live.1", "angry", "Signals of anger for 20 s of speech", desk.clock())
     paths = (
         "/live",
         "/calls",
@@ -138,12 +138,12 @@ async def test_a_live_call_moves_on_the_screen(desk: Site, browser: Browser) -> 
             hears(desk, "live.1", t, HAPPY)
         await expect(row.locator(".now-cell")).to_contain_text("Happy", timeout=1000)
         await expect(row).to_contain_text("better")
-        desk.live.board.alert("live.1", "angry", "Signals of anger", desk.clock())
+        desk.board.alert("live.1", "angry", "Signals of anger", desk.clock())
         await expect(page.locator("#alerts")).to_contain_text("Signals of anger", timeout=1000)
         await expect(page.locator("#announcer")).to_contain_text("Alert: Signals of anger Ann")
-        desk.live.board.alert_over("live.1", "angry", desk.clock())
+        desk.board.alert_over("live.1", "angry", desk.clock())
         await expect(page.locator("#alerts-box")).to_be_hidden(timeout=1000)
-        desk.live.board.ended(begun(desk)["live.1"], desk.clock(), "hangup", "answered")
+        desk.board.ended(begun(desk)["live.1"], desk.clock(), "hangup", "answered")
         await expect(page.locator("#talking").locator(row)).to_have_count(0, timeout=1000)
         await expect(page.locator("#recent").locator(row)).to_contain_text("Ann")
 
@@ -155,7 +155,7 @@ async def test_calls_with_alerts_stand_on_top(desk: Site, browser: Browser) -> N
         await log_in(page, desk, "admin")
         calls = page.locator("#talking tr")
         await expect(calls).to_have_count(4)
-        desk.live.board.alert("live.2", "angry", "Signals of anger", desk.clock())
+        desk.board.alert("live.2", "angry", "Signals of anger", desk.clock())
         await expect(calls.first).to_have_attribute("data-call", "live.2")
         await page.get_by_label("Queue").select_option("care")
         await expect(page.locator("#talking-count")).to_have_text("4")

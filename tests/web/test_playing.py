@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from web_site import Site, open_site
+from web.web_site import Site, open_site
 
 from emocx_pbx.settings.settings import RecordingSettings, Settings
 from emocx_pbx.web import playing

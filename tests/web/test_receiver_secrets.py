@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from web_site import TEST, open_site
+from web.web_site import TEST, open_site
 
 from emocx_pbx.check.receiver_answers import receiver_answer_findings
 from emocx_pbx.check.receivers import receiver_findings

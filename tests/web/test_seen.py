@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
 import pytest
-from v1_calls import BEGIN, tell
-from web_site import TEST, Browser, Site
+from web.v1_calls import BEGIN, tell
+from web.web_site import TEST, Browser, Site
 
 from emocx_pbx.domain import Contribution, Grade, Reading, Scores
 from emocx_pbx.store.grades import Revision

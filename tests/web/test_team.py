@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from live_calls import talking, waiting
-from v1_calls import BEGIN, tell
-from web_site import TEST, Browser, Site
+from web.live_calls import talking, waiting
+from web.v1_calls import BEGIN, tell
+from web.web_site import TEST, Browser, Site
 
 from emocx_pbx.domain import Visit
 from emocx_pbx.store.rows import AlertRow
@@ -108,7 +108,7 @@ async def test_all_deliveries_at_once_are_for_who_sees_all(site: Site, cora: Bro
 
 
 async def test_the_live_feed_tells_of_the_queue_from_when_a_call_joins_it(site: Site, cora: Browser) -> None:
-    board = site.live.board
+    board = site.board
     waiting(board, "1.1", 1.0, "care")  # type: ignore[arg-type]
     sales = waiting(board, "1.2", 1.0, "sales")  # type: ignore[arg-type]
     _, now = await text(cora, "/api/v1/live")

@@ -25,7 +25,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import checks
 from schemathesis.core.transport import Response
-from v1_calls import tell
+from web.v1_calls import tell
 
 from emocx_pbx.lab.asterisk import free_port
 from emocx_pbx.store.database import Store

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from live_calls import waiting
 from openapi_spec_validator import validate
-from v1_calls import Client, client_of, tell
-from web_site import Site, open_site
+from web.live_calls import waiting
+from web.v1_calls import Client, client_of, tell
+from web.web_site import Site, open_site
 
 from emocx_pbx.settings.settings import HttpSettings, Settings, WebhookSettings
 from emocx_pbx.store.database import Store
@@ -263,7 +263,7 @@ async def test_models_and_health(site: Site, client: Client) -> None:
     models = (await client.get("/models"))["models"]
     assert {("speech", "mlp"), ("text", "lstm")} <= {(m["kind"], m["name"]) for m in models}
     assert all(m["problem"] is None for m in models)
-    site.parts.health.set("asterisk", False, "not connected yet")
+    site.health.set("asterisk", False, "not connected yet")
     health = await client.get("/health")
     assert health["ready"] is False and health["components"]["asterisk"]["why"] == "not connected yet"
 
@@ -315,7 +315,7 @@ async def test_answers_outlive_a_crash_and_unanswered_requests_do_not(tmp_path: 
 
 
 async def test_the_live_feed_over_http(site: Site, client: Client) -> None:
-    call = waiting(site.live.board, "1.1", 100.0)
+    call = waiting(site.board, "1.1", 100.0)
     assert (await client.get("/live"))["calls"][0]["state"] == "waiting"
     url = f"{site.url}/api/v1/live/events"
     http = site.browser().http
@@ -323,7 +323,7 @@ async def test_the_live_feed_over_http(site: Site, client: Client) -> None:
         assert response.content_type == "text/event-stream"
         assert await response.content.readuntil(b"\n\n") == b"retry: 1000\n\n"
         assert b"event: snapshot" in await response.content.readuntil(b"\n\n")
-        site.live.board.ended(call, 120.0, "abandoned", "abandoned")
+        site.board.ended(call, 120.0, "abandoned", "abandoned")
         event = await response.content.readuntil(b"\n\n")
         assert event.startswith(b"id: life-2\nevent: ended\n")
     async with http.get(url, headers=client.headers | {"Last-Event-ID": "life-1"}) as response:
@@ -340,7 +340,7 @@ async def test_too_many_watchers_are_told_to_come_later(
 
 
 async def test_an_agents_feed_is_his_own(site: Site) -> None:
-    waiting(site.live.board, "1.1", 100.0)
+    waiting(site.board, "1.1", 100.0)
     browser = await site.logged_in("agent", "bob")
     async with await browser.get("/api/v1/live") as response:
         assert msgspec.json.decode(await response.read())["calls"] == []

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 import pytest
-from v1_calls import Client, client_of, tell
-from web_site import Site
+from web.v1_calls import Client, client_of, tell
+from web.web_site import Site
 
 from emocx_pbx.domain import Decision
 from emocx_pbx.web.v1.shapes_out import QueryAnswer

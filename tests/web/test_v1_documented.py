@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import aiohttp
 import msgspec
 import pytest
-from v1_calls import client_of, tell
-from web_site import UNDOCUMENTED, Site
+from web.v1_calls import client_of, tell
+from web.web_site import UNDOCUMENTED, Site
 
 from emocx_pbx.errors import StoreUnavailable
 from emocx_pbx.web.v1.openapi import document

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import aiohttp
-from web_site import TEST, Site
+from web.web_site import TEST, Site
 
 from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment, Visit
 from emocx_pbx.events.event import NewEvent

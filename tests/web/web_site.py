@@ -142,7 +142,8 @@ class Site:
             settings.chat, self.queries, self.placing, self.dialling.on, self, metrics.count, clock,
             lambda: next(tickets),
         )  # fmt: skip
-        self.live = LiveFeed(LiveBoard(4.0), life, clock)
+        self.board, self.health = LiveBoard(4.0), HealthBoard(clock)
+        self.live = LiveFeed(self.board, life, clock)
         self.parts = Parts(
             in_force=in_force,
             store=store,
@@ -152,7 +153,7 @@ class Site:
             deeds=self.deeds,
             chat=self.chat,
             live=self.live,
-            health=HealthBoard(clock),
+            health=self.health,
             metrics=metrics,
             now=clock,
         )

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from webhook_receiver import Receiver
+from webhooks.webhook_receiver import Receiver
 
 
 @pytest.fixture

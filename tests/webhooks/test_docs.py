@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ OTHER = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
 @pytest.fixture(scope="module")
 def verify() -> Callable[[str, dict[str, str], bytes], bool]:
     code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(compile(code, "docs/webhooks.md", "exec"), names)
     return names["verify"]
 

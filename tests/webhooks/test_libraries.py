@@ -17,7 +17,7 @@ import standardwebhooks
 import svix.webhooks
 from hypothesis import given
 from hypothesis import strategies as st
-from webhook_receiver import SECRET
+from webhooks.webhook_receiver import SECRET
 
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from webhook_receiver import SECRET
+from webhooks.webhook_receiver import SECRET
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.settings import WebhookSettings

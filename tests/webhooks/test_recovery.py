@@ -55,7 +55,7 @@ def test_probes_come_ever_later() -> None:
     recovery, now, gaps = Recovery(0.0, down=True), 0.0, []
     for _ in range(10):
         gaps.append(recovery.probe_at - now)
-        now = recovery.probe_at
+        now = recovery.probe_at or 0.0
         recovery.probing(now)
     assert gaps == [*PROBES_S, 300.0, 300.0, 300.0]
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from webhook_receiver import SECRET, Receiver, says
+from webhooks.webhook_receiver import SECRET, Receiver, says
 
 from emocx_pbx.errors import InputError, SettingsError, StoreError
 from emocx_pbx.settings.settings import WebhookSettings
