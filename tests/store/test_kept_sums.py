@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_views import revise, tell
+from store.test_views import revise, tell
 
 from emocx_pbx.errors import StoreError
 from emocx_pbx.store import kept_sums
