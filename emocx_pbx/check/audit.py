@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import StoreError
+
+if TYPE_CHECKING:
+    from emocx_pbx.store.audit import Chain
 
 
 def audit_finding(path: Path) -> Finding | None:
@@ -15,9 +19,13 @@ def audit_finding(path: Path) -> Finding | None:
     if not path.is_file():
         return None
     try:
-        chain = verify_file(path)
+        return chain_finding(verify_file(path))
     except StoreError as error:
         return Finding("fail", "audit", str(error), "is that the database, and may this user read it?")
+
+
+def chain_finding(chain: Chain | None) -> Finding:
+    """What holding the log against its hashes found, in words; None: it has no hashes yet."""
     if chain is None:
         return Finding("warn", "audit", "the log has no hashes yet", "start the service once: it adds them")
     if chain.problem:

@@ -19,6 +19,7 @@ from emocx_pbx.check.received import Heard
 from emocx_pbx.check.receiver_answers import receiver_answer_findings
 from emocx_pbx.check.receivers import receiver_findings
 from emocx_pbx.check.stored import database_finding
+from emocx_pbx.check.stored_postgres import postgres_findings
 from emocx_pbx.check.tap import self_tap
 from emocx_pbx.errors import EmocxError, PeerUnavailable, SettingsError
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
@@ -47,9 +48,12 @@ async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
     ports = [finding async for finding in port_findings(settings)]
     if not any("by the running service" in finding.what for finding in ports):
         ports.append(memory_finding(settings.analysis.workers + settings.analysis.spare_worker, _meminfo()))
-    database = await asyncio.to_thread(database_finding, settings.store_path())
-    audit = await asyncio.to_thread(audit_finding, settings.store_path())
-    stored = [finding for finding in (database, audit) if finding]
+    if settings.store.url:
+        stored = await postgres_findings(settings.store.url, time.time)
+    else:
+        database = await asyncio.to_thread(database_finding, settings.store_path())
+        audit = await asyncio.to_thread(audit_finding, settings.store_path())
+        stored = [finding for finding in (database, audit) if finding]
     receivers, asterisk = await asyncio.gather(_receivers(settings), _asterisk(settings, policy, self_tap))
     return [*findings, *ports, *stored, *receivers, *asterisk]
 

@@ -145,7 +145,7 @@ async def _audited(
 ) -> Switched:
     """Do it with the audit log of the service, where there is one already."""
     settings = read_settings(args)
-    if not settings.store_path().is_file():
+    if not settings.store.url and not settings.store_path().is_file():
         return await deed(None)
     async with existing_store(settings) as store:
         return await deed(store.audit)

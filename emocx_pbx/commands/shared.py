@@ -111,10 +111,10 @@ async def existing_store(settings: Settings) -> AsyncIterator[Store]:
     """
     from emocx_pbx.store.database import Store
 
-    path = settings.store_path()
-    if not path.is_file():
-        raise InputError(f"{path}: no such database; has `emocx-pbx serve` run with these settings?")
-    store = await Store.open(path, settings.webhooks, migrating=False)
+    place = settings.store_place()
+    if isinstance(place, Path) and not place.is_file():
+        raise InputError(f"{place}: no such database; has `emocx-pbx serve` run with these settings?")
+    store = await Store.open(place, settings.webhooks, migrating=False)
     try:
         yield store
     finally:

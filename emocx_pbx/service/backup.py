@@ -58,6 +58,7 @@ def back_up(settings: Settings, target: Path, *, program: str, now: float) -> Ma
         InputError: `target` exists already, or can't be written.
         StoreError: the database is missing or damaged, or there is no room.
     """
+    _only_a_file(settings)
     if target.exists():
         raise InputError(f"{target}: exists already; it was left as it is")
     if not target.parent.is_dir():
@@ -104,6 +105,13 @@ def verify(source: Path) -> Manifest:
     return manifest
 
 
+def _only_a_file(settings: Settings) -> None:
+    if settings.store.url:
+        raise InputError(
+            "the records are in PostgreSQL: back up by pg_dump --format=custom, restore by pg_restore"
+        )
+
+
 def restore(settings: Settings, source: Path, *, now: float) -> tuple[Manifest, list[Path], list[str]]:
     """Put a backup in the place of what the settings point to; the service must not be running.
 
@@ -116,6 +124,7 @@ def restore(settings: Settings, source: Path, *, now: float) -> tuple[Manifest, 
         InputError: the backup can't be used; nothing was changed.
         StoreError: the database is in use, or can't be written; nothing was changed.
     """
+    _only_a_file(settings)
     manifest = verify(source)
     path = settings.store_path()
     suffix = f".before-restore-{datetime.fromtimestamp(now):%Y%m%dT%H%M%S}"

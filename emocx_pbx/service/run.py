@@ -52,7 +52,7 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     raise_descriptor_limit()
     async with contextlib.AsyncExitStack() as stack:
-        store = await Store.open(settings.store_path(), settings.webhooks)
+        store = await Store.open(settings.store_place(), settings.webhooks)
         stack.push_async_callback(store.close)
         metrics = Metrics()
         tasks = await stack.enter_async_context(Tasks(metrics.count))

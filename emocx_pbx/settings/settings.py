@@ -27,6 +27,7 @@ from emocx_pbx.settings.http import http_problems, is_network
 from emocx_pbx.settings.http import is_loopback as is_loopback
 from emocx_pbx.settings.receiver_url import parse_receiver_url
 from emocx_pbx.settings.recordings import RecordingSettings, recording_problems
+from emocx_pbx.settings.records import StoreSettings, store_problems
 from emocx_pbx.settings.toml import read_struct, read_toml, read_value, suggestion
 
 #: Variables with these beginnings are for the demo, the tests and the building of packages: no settings.
@@ -148,13 +149,6 @@ class AnalysisSettings(_Section, frozen=True):
     """Time to begin speaking in the IVR."""
 
 
-class StoreSettings(_Section, frozen=True):
-    """The database."""
-
-    path: str = "emocx.db"
-    """SQLite file; relative to the settings file's directory."""
-
-
 class RoutingSettings(_Section, frozen=True):
     """Policy and experiment."""
 
@@ -242,6 +236,10 @@ class Settings(_Section, frozen=True):
     def store_path(self) -> Path:
         """The database file."""
         return self.resolve(self.store.path)
+
+    def store_place(self) -> Path | str:
+        """What `Store.open` opens: the database's address, or its file."""
+        return self.store.url or self.store_path()
 
     def policy_path(self) -> Path | None:
         """The policy file; None for the built-in policy."""
@@ -359,6 +357,7 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
         for i, one in enumerate(analysis.sites)
         if not all(part.strip() for part in one.partition("="))
     ]
+    found += store_problems(settings.store)
     found += chat_problems(settings.chat)
     found += dialling_problems(settings.dialling, call_backs=settings.chat.call_backs)
     found += recording_problems(settings.recordings)

@@ -187,7 +187,7 @@ class Accounts:
 
     async def touch_session(self, session_hash: str) -> None:
         """The session was used now."""
-        async with self._connection.transaction(durable=False) as c:
+        async with self._connection.transaction(durable=False, about=()) as c:
             await self._sql.touch_session(c, session_hash=session_hash, at=self._now())
 
     async def end_session(self, session_hash: str, by: Actor) -> None:
@@ -286,7 +286,7 @@ class Accounts:
 
     async def touch_api_token(self, token_id: str) -> None:
         """The token was used now."""
-        async with self._connection.transaction(durable=False) as c:
+        async with self._connection.transaction(durable=False, about=()) as c:
             await self._sql.touch_api_token(c, token_id=token_id, at=self._now())
 
     async def revoke_api_token(self, token_id: str, by: Actor) -> None:

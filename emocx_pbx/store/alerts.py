@@ -25,7 +25,8 @@ class Alerts:
 
     async def save(self, alerts: Sequence[AlertRow], events: Sequence[NewEvent] = ()) -> None:
         """Keep alerts (each once, by call, rule and t1) and their ends, with their events."""
-        async with self._connection.transaction() as c:
+        about = {alert.call_id for alert in alerts} | {event.stream for event in events}
+        async with self._connection.transaction(about=about) as c:
             for alert in alerts:
                 key = {"call_id": alert.call_id, "rule": alert.rule, "t1": alert.t1}
                 await self._sql.raise_alert(

@@ -39,7 +39,8 @@ class Calls:
 
         `queued_at` is when it first joined a queue; `callback` how dialling the customer stands.
         """
-        async with self._connection.transaction() as c:
+        about = [call_id, *(event.stream for event in events)]
+        async with self._connection.transaction(about=about) as c:
             if await self._sql.is_forgotten(c, call_id=call_id):
                 customer_key, caller = None, None
             await self._sql.start_call(
@@ -62,31 +63,31 @@ class Calls:
 
     async def touch(self, call_id: str, at: float) -> None:
         """The call was alive at `at`; where it is assumed to have ended if we crash now."""
-        async with self._connection.transaction(durable=False) as c:
+        async with self._connection.transaction(durable=False, about=[call_id]) as c:
             await self._sql.touch_call(c, call_id=call_id, at=at)
 
     async def opt_out(self, call_id: str) -> None:
         """The call is to be neither tapped nor graded, now and after a restart."""
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[call_id]) as c:
             await self._sql.opt_out(c, call_id=call_id)
 
     async def set_tapped(self, call_id: str, at: float) -> None:
         """When the call's first tapped sample was heard; only the first word counts."""
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[call_id]) as c:
             await self._sql.set_tapped(c, call_id=call_id, at=at)
 
     async def save_segment(self, segment: Segment) -> None:
         """An agent's part as it is known now: open, or closed with its reason."""
         values = {f.name: getattr(segment, f.name) for f in fields(segment) if f.name != "index"}
         seen = segment.started_at if segment.ended_at is None else segment.ended_at
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[segment.call_id]) as c:
             await self._sql.save_segment(c, number=segment.index, **values)
             await self.refresh(c, segment.call_id)
             await self._sql.touch_call(c, call_id=segment.call_id, at=seen)
 
     async def save_visit(self, call_id: str, index: int, visit: Visit) -> None:
         """A stay in a queue as it is known now."""
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[call_id]) as c:
             await self._sql.save_visit(
                 c,
                 call_id=call_id,
@@ -101,7 +102,7 @@ class Calls:
     async def set_hold(self, call_id: str, at: float, on_hold: bool) -> None:
         """The customer was put on hold, or taken back."""
         query = self._sql.start_hold if on_hold else self._sql.end_hold
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[call_id]) as c:
             await query(c, call_id=call_id, at=at)
             await self._sql.touch_call(c, call_id=call_id, at=at)
 
@@ -121,7 +122,7 @@ class Calls:
         Returns:
             False if it had ended before; of the events only those never told are added then.
         """
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[call_id]) as c:
             ended: int = await self._sql.end_call(
                 c,
                 call_id=call_id,

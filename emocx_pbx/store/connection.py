@@ -24,6 +24,8 @@ class Connection(ABC):
     """
 
     dialect: ClassVar[Dialect]
+    shared: ClassVar[bool]
+    """Whether processes of several hosts may write to it."""
     path: Path | None = None
     """The database's file; None: a server keeps it."""
 

@@ -32,7 +32,8 @@ class Decisions:
         events: Sequence[NewEvent] = (),
     ) -> None:
         """Keep a decision (once; the same id again changes nothing) with its events."""
-        async with self._connection.transaction() as c:
+        about = [*([call_id] if call_id else ()), *(event.stream for event in events)]
+        async with self._connection.transaction(about=about) as c:
             if call_id is not None and await self._sql.is_forgotten(c, call_id=call_id):
                 customer_key, text = None, None
             await self._sql.record_decision(
@@ -54,7 +55,7 @@ class Decisions:
 
     async def attach(self, decision_id: str, call_id: str) -> None:
         """The decision's query became this call; the call inherits the customer's key."""
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[call_id]) as c:
             await self._sql.attach_decision(c, decision_id=decision_id, call_id=call_id)
             await self._sql.attach_call(c, decision_id=decision_id, call_id=call_id)
 

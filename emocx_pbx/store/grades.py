@@ -61,7 +61,7 @@ class Grades:
             False if the segment was graded before: nothing but events never told is added then.
         """
         row = GradeRow(call_id, segment_index, 0, "automatic", self._at(at), "emocx-pbx", "", grade)
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[call_id]) as c:
             added: int = await self._add_grade(c, row)
             await self._outbox.put(c, events)
         self._outbox.tell(events)
@@ -85,7 +85,7 @@ class Grades:
         Returns:
             The revision; None: there is no such grade.
         """
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[call_id]) as c:
             found = await self._sql.newest_grade(c, call_id=call_id, number=segment_index)
             segment = await self._sql.one_segment(c, call_id=call_id, number=segment_index)
             if found is None or segment is None:

@@ -49,6 +49,13 @@ def translated(script: str) -> str:
     return in_words_of_postgresql(script)
 
 
+async def number_of(connection: Any) -> int:
+    """The number of the last migration that a database had; 0: it is empty."""
+    if not await connection.fetchval("SELECT to_regclass('emocx_schema') IS NOT NULL"):
+        return 0
+    return int(await connection.fetchval("SELECT COALESCE(MAX(number), 0) FROM emocx_schema"))
+
+
 async def missing(connection: Any, directory: Path = MIGRATIONS) -> tuple[int, int]:
     """The schema's number (0: empty), and how many migrations it lacks.
 
@@ -56,10 +63,7 @@ async def missing(connection: Any, directory: Path = MIGRATIONS) -> tuple[int, i
         StoreError: the database is newer than this program.
     """
     known = len(migrations(directory))
-    there = await connection.fetchval("SELECT to_regclass('emocx_schema') IS NOT NULL")
-    version = (
-        int(await connection.fetchval("SELECT COALESCE(MAX(number), 0) FROM emocx_schema")) if there else 0
-    )
+    version = await number_of(connection)
     if version > known:
         raise StoreError(too_new(version, known))
     return version, known - version

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import fields
 from typing import Any, Final
 
@@ -48,7 +50,7 @@ class Outbox:
 
     async def add_events(self, events: Sequence[NewEvent]) -> None:
         """Queue events, all or none."""
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[event.stream for event in events]) as c:
             await self.put(c, events)
         self.tell(events)
 
@@ -57,6 +59,7 @@ class Outbox:
         for event in events:
             if await self._sql.event_exists(c, event_id=event.event_id):
                 continue
+            await c.hold(event.stream)
             if (event.type in _LIVE or event.type == "call.ended") and await self._sql.stream_ended(
                 c, stream=event.stream
             ):
@@ -90,21 +93,83 @@ class Outbox:
                         next_at=self._now(),
                     )
 
-    async def due(self, endpoint: str, now: float, limit: int) -> list[DueDelivery]:
-        """What the receiver should get now: of each call only the first that is pending."""
-        rows = await self._connection.rows("due_deliveries", endpoint=endpoint, now=now, limit=limit)
-        return [DueDelivery(**dict(row)) for row in rows]
+    async def claim(
+        self,
+        endpoint: str,
+        now: float,
+        limit: int,
+        hold_s: float,
+        *,
+        at_most: int | None = None,
+        sender: str = "",
+    ) -> list[DueDelivery]:
+        """Take what the receiver should get now, of each call only the first that is pending.
 
-    async def next_due(self, endpoint: str) -> float | None:
+        Nobody else gets it until it is settled, or `hold_s` seconds have passed: longer than an attempt
+        takes, by more than the clocks of hosts differ.
+
+        Args:
+            endpoint: name of the receiver.
+            now: Unix seconds.
+            limit: most that are taken.
+            hold_s: how long they are ours.
+            at_most: so many may be under way to this receiver, of all senders together.
+            sender: who takes them.
+        """
+        claim = f"{sender}/{uuid.uuid4().hex}"
+        most = limit if at_most is None else at_most
+        async with self._connection.transaction(durable=False, about=[f"outbox/{endpoint}"]) as c:
+            taken = await self._sql.claim_deliveries(
+                c, endpoint=endpoint, now=now, limit=limit, at_most=most, claim=claim, until=now + hold_s
+            )
+            return await self._claimed(c, claim) if taken else []
+
+    async def claim_waiting(
+        self, endpoint: str, now: float, hold_s: float, *, sender: str = ""
+    ) -> DueDelivery | None:
+        """Of what failed before and waits for another attempt: take the delivery that is due soonest."""
+        claim = f"{sender}/{uuid.uuid4().hex}"
+        async with self._connection.transaction(durable=False, about=[f"outbox/{endpoint}"]) as c:
+            taken = await self._sql.claim_waiting(
+                c, endpoint=endpoint, now=now, claim=claim, until=now + hold_s
+            )
+            return (await self._claimed(c, claim))[0] if taken else None
+
+    async def _claimed(self, c: Session, claim: str) -> list[DueDelivery]:
+        return [DueDelivery(**dict(row)) async for row in self._sql.claimed_deliveries(c, claim=claim)]
+
+    async def begin(self) -> None:
+        """A sender starts: where only one can, what the one before it had under way is free at once."""
+        if not self._connection.shared:
+            await self.release("")
+
+    async def release(self, sender: str) -> None:
+        """What a sender had under way may be taken again; '': what any had."""
+        async with self._connection.transaction() as c:
+            await self._sql.release_claims(c, sender=sender)
+
+    async def waits_again(self, endpoint: str) -> bool:
+        """Whether something failed before and waits for another attempt."""
+        return bool(await self._connection.rows("waits_again", endpoint=endpoint))
+
+    async def next_due(self, endpoint: str, now: float = -math.inf) -> float | None:
         """When the receiver's next delivery falls due (Unix seconds); None if nothing is pending."""
-        row = await self._connection.row("next_due", endpoint=endpoint)
+        row = await self._connection.row("next_due", endpoint=endpoint, now=now)
         return row["next_at"] if row else None
 
-    async def delivered(self, delivery_id: int, at: float, status: int) -> None:
+    # What became of an attempt. `held` is the delivery as it was claimed: if that claim ran out meanwhile,
+    # nothing is changed, and False comes back. Without it the row is changed whoever has it.
+
+    async def delivered(
+        self, delivery_id: int, at: float, status: int, *, held: DueDelivery | None = None
+    ) -> bool:
         """The receiver took it."""
-        async with self._connection.transaction() as c:
-            await self._sql.delivered(c, delivery_id=delivery_id, at=at, status=status)
+        async with self._settling(held) as c:
+            number: int = await self._sql.delivered(
+                c, delivery_id=delivery_id, at=at, status=status, claim=_claim(held)
+            )
             await self._sql.drop_erased_event(c, delivery_id=delivery_id)
+        return number > 0
 
     async def retry_later(
         self,
@@ -114,41 +179,61 @@ class Outbox:
         error: str,
         next_at: float,
         answer: str | None = None,
-    ) -> None:
+        *,
+        held: DueDelivery | None = None,
+    ) -> bool:
         """The attempt failed; the next is at `next_at`. `answer`: what the receiver said."""
-        async with self._connection.transaction() as c:
-            await self._sql.retry_later(
-                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer, next_at=next_at
-            )
+        async with self._settling(held) as c:
+            number: int = await self._sql.retry_later(
+                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer,
+                next_at=next_at, claim=_claim(held),
+            )  # fmt: skip
+        return number > 0
 
     async def gave_up(
-        self, delivery_id: int, at: float, status: int | None, error: str, answer: str | None = None
-    ) -> None:
+        self,
+        delivery_id: int,
+        at: float,
+        status: int | None,
+        error: str,
+        answer: str | None = None,
+        *,
+        held: DueDelivery | None = None,
+    ) -> bool:
         """The last attempt failed; it stays listed, and can be replayed."""
-        async with self._connection.transaction() as c:
-            await self._sql.gave_up(
-                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer
-            )
+        async with self._settling(held) as c:
+            number: int = await self._sql.gave_up(
+                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer,
+                claim=_claim(held),
+            )  # fmt: skip
             await self._sql.drop_erased_event(c, delivery_id=delivery_id)
+        return number > 0
 
-    async def next_waiting(self, endpoint: str) -> DueDelivery | None:
-        """Of what failed before and waits for another attempt: the delivery that is due soonest."""
-        row = await self._connection.row("next_waiting", endpoint=endpoint)
-        return DueDelivery(**dict(row)) if row else None
+    async def failed_early(
+        self,
+        delivery_id: int,
+        at: float,
+        status: int | None,
+        error: str,
+        answer: str | None = None,
+        *,
+        held: DueDelivery | None = None,
+    ) -> bool:
+        """An attempt ahead of the schedule failed: it uses up none of the delivery's own."""
+        async with self._settling(held) as c:
+            number: int = await self._sql.failed_early(
+                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer,
+                claim=_claim(held),
+            )  # fmt: skip
+        return number > 0
+
+    def _settling(self, held: DueDelivery | None) -> AbstractAsyncContextManager[Session]:
+        return self._connection.transaction(about=None if held is None else [held.stream])
 
     async def release_waiting(self, endpoint: str, now: float) -> None:
         """The receiver is back: what waits for another attempt is due now, in its order."""
-        async with self._connection.transaction() as c:
+        async with self._connection.transaction(about=[f"outbox/{endpoint}"]) as c:
             await self._sql.release_waiting(c, endpoint=endpoint, now=now)
-
-    async def failed_early(
-        self, delivery_id: int, at: float, status: int | None, error: str, answer: str | None = None
-    ) -> None:
-        """An attempt ahead of the schedule failed: it uses up none of the delivery's own."""
-        async with self._connection.transaction() as c:
-            await self._sql.failed_early(
-                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer
-            )
 
     async def disable(self, name: str, at: float, reason: str) -> None:
         """Send nothing more to a receiver that said so; what is pending waits."""
@@ -255,6 +340,10 @@ class Outbox:
         if number:
             self.news.tell()
         return number
+
+
+def _claim(held: DueDelivery | None) -> str | None:
+    return None if held is None else held.claim
 
 
 def blanked(body: str) -> str:

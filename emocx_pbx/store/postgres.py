@@ -40,6 +40,8 @@ _ALL: Final = 0x656D6F63_78000002
 
 #: Classes of errors (SQLSTATE) that the same statement would meet again: broken rules, wrong data, wrong SQL.
 _WRONG: Final = ("22", "23", "42", "P0")
+_WRITING: Final = ("writer", "store", "copy")
+_REMEDY: Final = "start the service once"
 _REFUSED: Final = "the database refused a change"
 
 
@@ -51,20 +53,20 @@ class PostgresSession:
 
     async def fetch(self, query: Query, values: Mapping[str, Any]) -> Sequence[Row]:
         """All rows."""
-        with _told(_REFUSED):
+        with told(_REFUSED):
             rows: Sequence[Row] = await self._connection.fetch(query.text, *arguments(query, values))
         return rows
 
     async def change(self, query: Query, values: Mapping[str, Any]) -> int:
         """Run what changes rows; how many it changed."""
-        with _told(_REFUSED):
+        with told(_REFUSED):
             status: str = await self._connection.execute(query.text, *arguments(query, values))
         number = status.rpartition(" ")[2]
         return int(number) if number.isdigit() else 0
 
     async def change_many(self, query: Query, rows: Sequence[Mapping[str, Any]]) -> None:
         """The same with many sets of values."""
-        with _told(_REFUSED):
+        with told(_REFUSED):
             await self._connection.executemany(query.text, [arguments(query, row) for row in rows])
 
     async def hold(self, *streams: str) -> None:
@@ -72,12 +74,12 @@ class PostgresSession:
         keys = sorted({_key(stream) for stream in streams} - self._held)
         if keys and not self._alone:
             self._held.update(keys)
-            with _told(_REFUSED):
+            with told(_REFUSED):
                 await self._connection.execute("".join(_lock(key) for key in keys))
 
     async def execute(self, text: str) -> None:
         """Run a statement that has no name."""
-        with _told(_REFUSED):
+        with told(_REFUSED):
             await self._connection.execute(text)
 
 
@@ -85,6 +87,7 @@ class PostgresConnection(Connection):
     """Pools of connections: one for those who write, one for each kind of reader."""
 
     dialect: ClassVar[Dialect] = "postgresql"
+    shared: ClassVar[bool] = True
 
     def __init__(self, place: str, pools: Mapping[str, Any], *, reading: bool) -> None:
         super().__init__()
@@ -106,14 +109,14 @@ class PostgresConnection(Connection):
         """
         asyncpg = _driver()
         shown = shown_place(place)
-        with _told(f"the database {shown} can't be used"):
+        with told(f"the database {shown} can't be used"):
             one = await asyncpg.connect(
                 place, timeout=ACQUIRE_S, command_timeout=LONG_S, **_settings("store")
             )
             try:
                 version, lacking = await missing(one)
                 if lacking and (reading or not migrating):
-                    raise StoreError(f"its schema {version} is an older program's; start the service once")
+                    raise StoreError(f"its schema {version} is an older program's; {_REMEDY}")
                 if lacking:
                     await migrate(one)
             except StoreError as error:
@@ -153,10 +156,10 @@ class PostgresConnection(Connection):
         keys = None if about is None else sorted({_key(stream) for stream in about})
         async with self._connected("writer", _REFUSED) as connection:
             try:
-                with _told(_REFUSED):
+                with told(_REFUSED):
                     await connection.execute(_begin(keys, durable=durable))
                 yield PostgresSession(connection, set(keys or ()), alone=keys is None)
-                with _told(_REFUSED):
+                with told(_REFUSED):
                     await connection.execute("COMMIT")
             except BaseException:
                 await _rolled_back(connection)
@@ -175,7 +178,7 @@ class PostgresConnection(Connection):
         self._check_open()
         cant = "the database can't be compacted"
         async with self._connected("writer", cant) as connection:
-            with _told(cant):
+            with told(cant):
                 tables = await connection.fetch(
                     "SELECT quote_ident(relname) FROM pg_class"
                     " WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname"
@@ -189,23 +192,35 @@ class PostgresConnection(Connection):
         self._check_open()
         cant = "the database can't be read"
         async with self._connected(reader, cant) as connection:
-            with _told(cant):
+            with told(cant):
                 return list(await connection.fetch(query.text, *arguments(query, values)))
 
     @asynccontextmanager
     async def _connected(self, name: str, cant: str) -> AsyncIterator[Any]:
         pool = self._pools[name]
-        with _told(cant):
+        with told(cant):
             connection = await pool.acquire(timeout=ACQUIRE_S)
         try:
             yield connection
         finally:
-            with _told(cant):
+            with told(cant):
                 await pool.release(connection, timeout=ANSWER_MORE_S)
 
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError("the database is closed")
+
+
+@asynccontextmanager
+async def connected(place: str, what: str, answer_s: float) -> AsyncIterator[Any]:
+    """One connection for what is done once; a statement has `answer_s`. Errors are the driver's: see `told`."""
+    connection = await _driver().connect(
+        place, timeout=ACQUIRE_S, command_timeout=answer_s, **_settings(what)
+    )
+    try:
+        yield connection
+    finally:
+        await _ended(connection)
 
 
 def arguments(query: Query, values: Mapping[str, Any]) -> list[Any]:
@@ -239,7 +254,7 @@ def _settings(name: str) -> dict[str, Any]:
             "lock_timeout": f"{int(LOCK_S * 1000)}",
             "idle_in_transaction_session_timeout": f"{int(IDLE_S * 1000)}",
             "default_transaction_isolation": "read committed",
-            "default_transaction_read_only": "off" if name in ("writer", "store") else "on",
+            "default_transaction_read_only": "off" if name in _WRITING else "on",
             # A plan for any filter is a bad plan for each: lists are planned by what is asked for.
             "plan_cache_mode": "force_custom_plan" if name == "view" else "auto",
             "jit": "off",
@@ -298,7 +313,7 @@ def _key(stream: str) -> int:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def told(what: str) -> Iterator[None]:
     """A driver's or the network's errors as ours."""
     asyncpg = _driver()
     try:

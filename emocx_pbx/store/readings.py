@@ -36,7 +36,7 @@ class Readings:
     ) -> None:
         """Keep readings (each once, by its times) with their events; `at` moves last_seen_at."""
         rows = [_reading_values(call_id, reading) for reading in readings]
-        async with self._connection.transaction(durable=bool(events)) as c:
+        async with self._connection.transaction(durable=bool(events), about=[call_id]) as c:
             await self._sql.add_readings(c, rows)
             if at is not None:
                 await self._sql.touch_call(c, call_id=call_id, at=at)
@@ -45,7 +45,7 @@ class Readings:
 
     async def add_spans(self, call_id: str, spans: Sequence[Span]) -> None:
         """Keep utterances of either side (each once, by side and begin)."""
-        async with self._connection.transaction(durable=False) as c:
+        async with self._connection.transaction(durable=False, about=[call_id]) as c:
             await self._sql.add_spans(c, _span_values(call_id, spans))
 
     async def add_many(
@@ -56,7 +56,8 @@ class Readings:
         """What `add` and `add_spans` do, of many calls in one transaction."""
         events = [event for _, _, _, told in heard for event in told]
         latest = {call_id: at for call_id, _, at, _ in heard if at is not None}  # each call's come in order
-        async with self._connection.transaction(durable=bool(events)) as c:
+        about = {call_id for call_id, *_ in heard} | {call_id for call_id, _ in spans}
+        async with self._connection.transaction(durable=bool(events), about=about) as c:
             rows = [
                 _reading_values(call_id, reading) for call_id, readings, _, _ in heard for reading in readings
             ]

@@ -154,6 +154,8 @@ class DueDelivery:
     """How often it was tried before."""
     early_from: float | None
     """When it would have been due, if it is sent ahead of its schedule."""
+    claim: str
+    """By what its sender holds it."""
     type: str
     at: float
     body: str

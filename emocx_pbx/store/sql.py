@@ -121,8 +121,9 @@ def _read(script: str, file: str, dialect: Dialect) -> list[tuple[Query, str | N
 
 # How PostgreSQL says what SQLite says.
 
-#: The same thing by another name.
+#: The same thing by another name; what only PostgreSQL has to be told is a comment to SQLite.
 _WORDS: Final = (
+    (re.compile(r"--\+postgresql "), ""),
     (re.compile(r"\s+INDEXED BY \w+"), ""),
     (re.compile(r"\bchar\((\d+)\)"), r"chr(\1)"),
     (re.compile(r"\binstr\("), "strpos("),

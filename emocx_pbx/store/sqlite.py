@@ -62,6 +62,7 @@ class SqliteConnection(Connection):
     """
 
     dialect: ClassVar[Dialect] = "sqlite"
+    shared: ClassVar[bool] = False
     path: Path
 
     def __init__(

@@ -99,7 +99,7 @@ async def _serve(
     settings: Settings, life: str, controller: RemoteController, running: asyncio.Task[None]
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        store = await Store.open(settings.store_path(), settings.webhooks, reading=True)
+        store = await Store.open(settings.store_place(), settings.webhooks, reading=True)
         stack.push_async_callback(store.close)
         serving = Serving(settings, store, controller, life)
         app = create_app(serving.parts)

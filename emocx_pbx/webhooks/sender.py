@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
@@ -33,12 +33,18 @@ POLL_S: Final = 5.0
 #: While attempts are under way, what falls due meanwhile is looked for so often.
 BUSY_POLL_S: Final = 1.0
 
+#: A delivery stays ours for an attempt's deadline and this long: by more than hosts' clocks may differ.
+HOLD_MORE_S: Final = 30.0
+
 #: After the store refused to note an outcome, so that a receiver isn't flooded with repetitions.
 STORE_PAUSE_S: Final = 30.0
 
 
 class Sender:
-    """One loop per receiver; everything that must survive is in the store, nothing here."""
+    """One loop per receiver; everything that must survive is in the store, nothing here.
+
+    Several senders may share a store: each takes what it sends by a claim that the others see.
+    """
 
     def __init__(
         self,
@@ -70,6 +76,7 @@ class Sender:
         self._now = now
         self._rng = rng or random.Random()
         self._on_outcome = on_outcome
+        self._id = uuid.uuid4().hex
         self._wake: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
         self._paused_until: dict[str, float] = {}
@@ -86,7 +93,21 @@ class Sender:
         self.notify()
 
     async def run(self) -> None:
-        """Deliver until cancelled. What is under way then is sent again after the next start."""
+        """Deliver until cancelled. What is under way then is sent again, by us or by others."""
+        await self._try(self._outbox.begin())
+        try:
+            await self._deliver_all()
+        finally:
+            await self._try(self._outbox.release(self._id))
+
+    async def _try(self, work: Awaitable[None]) -> None:
+        """Claims that can't be freed now end by themselves."""
+        try:
+            await work
+        except StoreError as error:
+            log.warning("claims of webhooks can't be freed", key="webhook.claims", reason=str(error))
+
+    async def _deliver_all(self) -> None:
         serving: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
@@ -141,31 +162,35 @@ class Sender:
             return min(pause, POLL_S)
         recovery = self._recovery.get(name)
         if recovery is None:
-            failed_before = await self._outbox.next_waiting(name) is not None
+            failed_before = await self._outbox.waits_again(name)
             recovery = self._recovery[name] = Recovery(now, down=failed_before)
-        # What is settled while we read may still look due in what was read.
-        settling = frozenset(under_way)
-        due = await self._outbox.due(name, now, CONCURRENCY + len(under_way))
-        # A call's next event is not due before its first is settled: that keeps the order.
-        due = [delivery for delivery in due if delivery.delivery_id not in under_way | settling]
-        begun = due[: int(min(CONCURRENCY - len(under_way), recovery.room(now)))]
+        hold_s = endpoint.timeout_s + HOLD_MORE_S
+        room = int(min(CONCURRENCY - len(under_way), recovery.room(now)))
+        begun: list[DueDelivery] = []
+        if room > 0:
+            # Claimed and committed before it is posted; a call's next event is not due before its first is
+            # settled: that keeps the order.
+            begun = await self._outbox.claim(name, now, room, hold_s, at_most=CONCURRENCY, sender=self._id)
         recovery.began(len(begun))
         for delivery in begun:
             under_way.add(delivery.delivery_id)
             group.create_task(self._deliver(endpoint, delivery, under_way))
-        if len(begun) < len(due):
+        if 0 < room == len(begun):  # there may be more
             return min(BUSY_POLL_S, recovery.next_room_s(now) or BUSY_POLL_S)
         if under_way:
             return BUSY_POLL_S
+        next_due = await self._outbox.next_due(name, now)
+        if next_due is not None and next_due <= now:
+            # No room yet; or other senders have as much under way as the receiver gets at a time.
+            return min(BUSY_POLL_S, recovery.next_room_s(now) or BUSY_POLL_S)
         recovery.caught_up()
         if recovery.probe_at is not None and recovery.probe_at <= now:
-            waiting = await self._outbox.next_waiting(name)
+            waiting = await self._outbox.claim_waiting(name, now, hold_s, sender=self._id)
             if waiting is not None:
                 recovery.probing(now)
                 under_way.add(waiting.delivery_id)
                 group.create_task(self._deliver(endpoint, waiting, under_way, probe=True))
                 return BUSY_POLL_S
-        next_due = await self._outbox.next_due(name)
         if next_due is None:
             return POLL_S
         if recovery.probe_at is not None:
@@ -239,26 +264,37 @@ class Sender:
         says = log.bind(endpoint=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
         match after(attempt, outcome, now, self._rng):
             case Done():
-                await self._outbox.delivered(delivery.delivery_id, now, outcome.status or 0)
-                self._count(name, "delivered")
+                status = outcome.status or 0
+                if await self._outbox.delivered(delivery.delivery_id, now, status, held=delivery):
+                    self._count(name, "delivered")
+                else:
+                    says.warning("a webhook took longer than it was held for", key="webhook.late")
             case Retry(at, reason, pause_until):
                 if pause_until is not None:
                     self._pause(name, pause_until)
                 if early:
-                    await self._outbox.failed_early(delivery.delivery_id, now, outcome.status, reason, said)
+                    await self._outbox.failed_early(
+                        delivery.delivery_id, now, outcome.status, reason, said, held=delivery
+                    )
                     return
-                await self._outbox.retry_later(delivery.delivery_id, now, outcome.status, reason, at, said)
+                await self._outbox.retry_later(
+                    delivery.delivery_id, now, outcome.status, reason, at, said, held=delivery
+                )
                 self._count(name, "retried")
                 says.warning(
                     "a webhook was not taken", key="webhook.retry", reason=reason, again_in_s=at - now
                 )
             case GiveUp(reason, disable):
                 if early and not disable:
-                    await self._outbox.failed_early(delivery.delivery_id, now, outcome.status, reason, said)
+                    await self._outbox.failed_early(
+                        delivery.delivery_id, now, outcome.status, reason, said, held=delivery
+                    )
                     return
                 if disable:
                     await self._outbox.disable(name, now, reason)
-                await self._outbox.gave_up(delivery.delivery_id, now, outcome.status, reason, said)
+                await self._outbox.gave_up(
+                    delivery.delivery_id, now, outcome.status, reason, said, held=delivery
+                )
                 self._count(name, "failed")
                 says.error("a webhook was given up", key="webhook.failed", reason=reason)
 

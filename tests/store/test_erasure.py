@@ -61,7 +61,7 @@ async def call(store: Store, call_id: str, key: str | None, number: str | None, 
 
 
 async def deliver_all(store: Store) -> None:
-    while due := await store.outbox.due("crm", 2000.0, 50):
+    while due := await store.outbox.claim("crm", 2000.0, 50, 0.0):
         for delivery in due:
             await store.outbox.delivered(delivery.delivery_id, 1500.0, 200)
 
@@ -113,7 +113,7 @@ async def test_what_a_receiver_is_owed_is_sent_without_personal_fields_and_then_
     assert counts["blanked_events"] == 3
     assert KEY.encode() not in written(tmp_path)
     bodies = []
-    while due := await store.outbox.due("crm", 2000.0, 50):
+    while due := await store.outbox.claim("crm", 2000.0, 50, 0.0):
         for delivery in due:
             bodies.append(msgspec.json.decode(delivery.body))
             await store.outbox.delivered(delivery.delivery_id, 1500.0, 200)

@@ -43,8 +43,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def store(tmp_path, receiver, clock):
-    opened = await Store.open(tmp_path / "emocx.db", [settings(receiver)], clock)
+async def store(place, receiver, clock):
+    opened = await Store.open(place, [settings(receiver)], clock)
     yield opened
     await opened.close()
 
@@ -277,11 +277,13 @@ async def test_receivers_are_independent(receiver, sending, outcomes, clock, tmp
     await both.close()
 
 
-async def test_a_store_that_refuses_pauses_the_receiver_and_nothing_dies(store, receiver, sending, outcomes):
+async def test_a_store_that_refuses_pauses_the_receiver_and_nothing_dies(
+    store, receiver, sending, outcomes, clock
+):
     refused = asyncio.Event()
     really = store.outbox.delivered
 
-    async def refuse(*args: object) -> None:
+    async def refuse(*args: object, **more: object) -> None:
         store.outbox.delivered = really
         refused.set()
         raise StoreError("disk full")
@@ -293,7 +295,7 @@ async def test_a_store_that_refuses_pauses_the_receiver_and_nothing_dies(store, 
             await refused.wait()
         await call(store, "d", 1)
         assert len(receiver.got) == 1
-        sender._paused_until.clear()
+        clock.skipped = 60.0  # the pause is over, and so is the claim
         sender.notify()
         await outcomes.number(2)
     assert sorted(g.place for g in receiver.got) == [("c", 1), ("c", 1), ("d", 1)]

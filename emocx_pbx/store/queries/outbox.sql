@@ -16,57 +16,89 @@ INSERT INTO delivery (event_id, endpoint, type, stream, sequence, next_at)
 VALUES (:event_id, :endpoint, :type, :stream, :sequence, :next_at)
 ON CONFLICT DO NOTHING;
 
--- name: due_deliveries(endpoint, now, limit)
--- Of each stream only the first that is pending: later ones wait, so that order holds.
-SELECT d.delivery_id, d.event_id, d.endpoint, d.stream, d.sequence, d.attempts, d.early_from, e.type, e.at, e.body
-FROM delivery d JOIN event e ON e.event_id = d.event_id
-WHERE d.endpoint = :endpoint AND d.state = 'pending' AND d.next_at <= :now
-  AND NOT EXISTS (
-    SELECT 1 FROM delivery p
-    WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
-ORDER BY d.next_at, d.delivery_id LIMIT :limit;
+-- name: claim_deliveries(endpoint, now, limit, at_most, claim, until)!
+-- What a sender takes: of each stream only the first that is pending, and none while another one of it is under way,
+-- so that order holds; of a receiver no more than are left of `at_most` under way. The receiver's lock is held.
+UPDATE delivery SET claim = :claim, claimed_until = :until
+WHERE delivery_id IN (
+    SELECT d.delivery_id FROM delivery d
+    WHERE d.endpoint = :endpoint AND d.state = 'pending' AND d.next_at <= :now
+      AND (d.claim IS NULL OR d.claimed_until <= :now)
+      AND NOT EXISTS (
+        SELECT 1 FROM delivery p
+        WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
+      AND NOT EXISTS (
+        SELECT 1 FROM delivery o
+        WHERE o.endpoint = d.endpoint AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :now)
+    ORDER BY d.next_at, d.delivery_id
+    LIMIT MAX(0, MIN(:limit, :at_most - (
+        SELECT COUNT(*) FROM delivery u
+        WHERE u.endpoint = :endpoint AND u.claim IS NOT NULL AND u.claimed_until > :now)))
+    --+postgresql FOR UPDATE OF d SKIP LOCKED
+);
 
--- name: next_due(endpoint)^
-SELECT MIN(d.next_at) AS next_at FROM delivery d
+-- name: claim_waiting(endpoint, now, claim, until)!
+-- The one to probe a receiver with: a stream's first that failed before, due soonest.
+UPDATE delivery SET claim = :claim, claimed_until = :until
+WHERE delivery_id IN (
+    SELECT d.delivery_id FROM delivery d
+    WHERE d.endpoint = :endpoint AND d.state = 'pending' AND d.attempts > 0
+      AND NOT EXISTS (
+        SELECT 1 FROM delivery p
+        WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
+      AND NOT EXISTS (
+        SELECT 1 FROM delivery o
+        WHERE o.endpoint = d.endpoint AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :now)
+    ORDER BY d.next_at, d.delivery_id LIMIT 1
+    --+postgresql FOR UPDATE OF d SKIP LOCKED
+);
+
+-- name: claimed_deliveries(claim)
+SELECT d.delivery_id, d.event_id, d.endpoint, d.stream, d.sequence, d.attempts, d.early_from, d.claim,
+    e.type, e.at, e.body
+FROM delivery d JOIN event e ON e.event_id = d.event_id
+WHERE d.claim = :claim ORDER BY d.next_at, d.delivery_id;
+
+-- name: release_claims(sender)!
+-- '' is every sender's.
+UPDATE delivery SET claim = NULL, claimed_until = NULL WHERE claim IS NOT NULL AND claim LIKE :sender || '%';
+
+-- name: waits_again(endpoint)$
+SELECT 1 FROM delivery WHERE endpoint = :endpoint AND state = 'pending' AND attempts > 0 LIMIT 1;
+
+-- name: next_due(endpoint, now)^
+-- What another sender has under way is due again when its claim ends.
+SELECT MIN(MAX(d.next_at, CASE WHEN d.claimed_until > :now THEN d.claimed_until ELSE d.next_at END)) AS next_at
+FROM delivery d
 WHERE d.endpoint = :endpoint AND d.state = 'pending'
   AND NOT EXISTS (
     SELECT 1 FROM delivery p
     WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence);
 
--- name: delivered(delivery_id, at, status)!
+-- name: delivered(delivery_id, at, status, claim)!
 UPDATE delivery SET state = 'delivered', attempts = attempts + 1, last_at = :at, last_status = :status,
-    last_error = NULL, last_answer = NULL, delivered_at = :at
-WHERE delivery_id = :delivery_id;
-
--- name: next_waiting(endpoint)^
--- The one to probe a receiver with: a stream's first that failed before, due soonest.
-SELECT d.delivery_id, d.event_id, d.endpoint, d.stream, d.sequence, d.attempts, d.early_from, e.type, e.at, e.body
-FROM delivery d JOIN event e ON e.event_id = d.event_id
-WHERE d.endpoint = :endpoint AND d.state = 'pending' AND d.attempts > 0
-  AND NOT EXISTS (
-    SELECT 1 FROM delivery p
-    WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
-ORDER BY d.next_at, d.delivery_id LIMIT 1;
+    last_error = NULL, last_answer = NULL, delivered_at = :at, claim = NULL, claimed_until = NULL
+WHERE delivery_id = :delivery_id AND (:claim IS NULL OR claim = :claim);
 
 -- name: release_waiting(endpoint, now)!
 UPDATE delivery SET next_at = :now, early_from = next_at
 WHERE endpoint = :endpoint AND state = 'pending' AND attempts > 0 AND next_at > :now;
 
--- name: retry_later(delivery_id, at, status, error, answer, next_at)!
+-- name: retry_later(delivery_id, at, status, error, answer, next_at, claim)!
 UPDATE delivery SET attempts = attempts + 1, last_at = :at, last_status = :status, last_error = :error,
-    last_answer = :answer, next_at = :next_at
-WHERE delivery_id = :delivery_id;
+    last_answer = :answer, next_at = :next_at, claim = NULL, claimed_until = NULL
+WHERE delivery_id = :delivery_id AND (:claim IS NULL OR claim = :claim);
 
--- name: failed_early(delivery_id, at, status, error, answer)!
+-- name: failed_early(delivery_id, at, status, error, answer, claim)!
 -- Back to its own schedule, of which this attempt uses up nothing.
 UPDATE delivery SET last_at = :at, last_status = :status, last_error = :error, last_answer = :answer,
-    next_at = COALESCE(early_from, next_at), early_from = NULL
-WHERE delivery_id = :delivery_id;
+    next_at = COALESCE(early_from, next_at), early_from = NULL, claim = NULL, claimed_until = NULL
+WHERE delivery_id = :delivery_id AND (:claim IS NULL OR claim = :claim);
 
--- name: gave_up(delivery_id, at, status, error, answer)!
+-- name: gave_up(delivery_id, at, status, error, answer, claim)!
 UPDATE delivery SET state = 'failed', attempts = attempts + 1, last_at = :at, last_status = :status,
-    last_error = :error, last_answer = :answer
-WHERE delivery_id = :delivery_id;
+    last_error = :error, last_answer = :answer, claim = NULL, claimed_until = NULL
+WHERE delivery_id = :delivery_id AND (:claim IS NULL OR claim = :claim);
 
 -- name: drop_erased_event(delivery_id)!
 -- A receiver needed the body of an erased customer's event until now.

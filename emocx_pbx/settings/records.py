@@ -1,0 +1,22 @@
+"""The settings' section [store]: where the records are kept."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The database."""
+
+    path: str = "emocx.db"
+    """SQLite file; relative to the settings file's directory. The status socket lies beside it."""
+    url: str = ""
+    """PostgreSQL 15 or newer instead: `postgresql://user@host/database`; with a password better as credential
+    or variable EMOCX_STORE_URL. Empty: the file."""
+
+
+def store_problems(store: StoreSettings) -> list[tuple[str, str]]:
+    """Place and problem of what is wrong in itself."""
+    if store.url and not store.url.startswith(("postgresql://", "postgres://")):
+        return [("store.url", "expected an address that begins with postgresql://")]
+    return []
