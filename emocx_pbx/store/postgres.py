@@ -213,7 +213,7 @@ class PostgresConnection(Connection):
 
 @asynccontextmanager
 async def connected(place: str, what: str, answer_s: float) -> AsyncIterator[Any]:
-    """One connection for what is done once; a statement has `answer_s`. Errors are the driver's: see `told`."""
+    """One connection for what is done once; a statement has `answer_s`. Its errors are for `told`."""
     connection = await _driver().connect(
         place, timeout=ACQUIRE_S, command_timeout=answer_s, **_settings(what)
     )
