@@ -4,7 +4,8 @@ The accurate model costs twenty times what the light one does. While there is ti
 When a worker's load passes its target, it hears less, and first leaves out what would tell least: where the
 light model agrees with what it said last, and it was sure. When even the light model is too much for all,
 every call is heard at longer intervals; and when that does not suffice, new calls are followed by voice
-activity only. A reading that would come late is not made: a coarse one in time is worth more. Pure.
+activity only. A reading that would come late is not made: a coarse one in time is worth more. With more
+calls than a core can take in at all, voice activity is told by level alone. Pure.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ _BORROWED: Final = -4.0
 #: Turns that are kept for windows that need it; with this many no window is left out that may be heard.
 _KEPT: Final = 4.0
 _PLENTY: Final = 7.0
+#: A worker that looks at a tap less often than so (s) has too little time for voice activity itself: Asterisk
+#: gives a tap up that says nothing for 2 s. It is told by level alone until there are so many fewer calls.
+BEHIND_S: Final = 0.6
+FEWER: Final = 0.85
 
 
 class Choice(Enum):
@@ -112,6 +117,26 @@ class Budget:
             return False
         self._saved -= 1
         return True
+
+
+class Coarse:
+    """Whether voice activity is told by level alone; looked at once a second."""
+
+    def __init__(self) -> None:
+        self._from = 0
+        """Calls there were when it began; 0: it is not."""
+
+    def __bool__(self) -> bool:
+        return self._from > 0
+
+    def look(self, calls: int, cycle_s: float) -> bool:
+        """Take the calls there are, and how long ago a tap was looked at (s); whether anything changed."""
+        before = bool(self)
+        if cycle_s > BEHIND_S:
+            self._from = max(self._from, calls)
+        elif calls < FEWER * self._from:
+            self._from = 0
+        return before != bool(self)
 
 
 class Cascade:

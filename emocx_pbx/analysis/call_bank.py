@@ -46,6 +46,8 @@ class CallBank:
         """Room for `rows` calls."""
         self.sparing = False
         """Whether nothing is compared with what the call had before: what a machine repeats makes windows."""
+        self.coarse = False
+        """Whether voice activity is told by level alone: echoes and tones pass as speech."""
         self._free = list(range(rows - 1, -1, -1))
         self._rows = rows
         self._voices = Voices(rows, settings.vad_aggressiveness)
@@ -151,7 +153,9 @@ class CallBank:
         """Up to AT_ONCE frames of each row, most first; samples (k, FRAME, 2), one row's after another's."""
         sides = np.ascontiguousarray(samples.transpose(0, 2, 1), np.int16)  # (k, 2, FRAME)
         levels = np.array(levels_db(sides.reshape(-1, FRAME))).reshape(-1, 2)
-        voiced = self._voices.voiced(rows, counts, sides)
+        voiced = (
+            np.ones((len(sides), 2), np.bool_) if self.coarse else self._voices.voiced(rows, counts, sides)
+        )
         starts = np.cumsum([0, *counts[:-1]])
         for row, start, count in zip(rows, starts.tolist(), counts, strict=True):
             self._calls[row].write(int(self._frames[row]), sides[start : start + count])
@@ -159,7 +163,7 @@ class CallBank:
         speech, steady = np.zeros_like(voiced), np.zeros(len(sides), np.bool_)
         for now, at in steps:
             speech[at] = self._voices.are_speech(now, levels[at], voiced[at])
-            steady[at] = self._tones.steady(now, levels[at, 0])
+            steady[at] = self._tones.steady(now, levels[at, 0]) & (not self.coarse)
         share, hz = _lines_where(speech[:, 0] & steady, sides[:, 0])
         for now, at in steps:
             customer, agent = speech[at, 0], speech[at, 1]
@@ -175,7 +179,7 @@ class CallBank:
             out.append((int(rows[i]), self._span("agent", int(rows[i]), told.first[i], told.stop[i])))
         since = np.where(agent, 0, self._since_agent[rows] + 1)
         self._since_agent[rows] = since
-        in_doubt = customer & (since <= RECENT)
+        in_doubt = customer & (since <= RECENT) & (not self.coarse)
         waits = in_doubt | self._doubting[rows]
         if waits.any():
             for i in np.flatnonzero(waits).tolist():
@@ -248,7 +252,7 @@ class CallBank:
     def _compare(self, row: int) -> None:
         """As CallSegmenter._compare."""
         count = int(self._spoken_count[row])
-        if self.sparing:
+        if self.sparing or self.coarse:
             self._compared[row] = count
             return
         numbers = self._spoken[row, np.arange(int(self._compared[row]), count) % self._longest]

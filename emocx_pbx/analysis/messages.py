@@ -291,6 +291,8 @@ class WorkerStats(Message, frozen=True):
     """Calls that a core carries with the accurate model everywhere, as measured at the start; 0: unknown."""
     carries_light: int = 0
     """The same with the light model alone."""
+    coarse: bool = False
+    """Whether voice activity is told by level alone, as there are more calls than can be taken in."""
 
 
 ToWorker = (

@@ -99,6 +99,7 @@ GAUGES: Mapping[str, About] = {
     "worker_accurate_share": About("Share of windows that the accurate model may hear", "worker"),
     "worker_heard_share": About("Share of windows that are heard at all", "worker"),
     "worker_voice_only": About("Whether new calls are followed by voice activity alone (1)", "worker"),
+    "worker_coarse": About("Whether voice activity is told by level alone, for want of CPU (1)", "worker"),
     "worker_carries_accurate": About(
         "Calls that a worker's core carries with the accurate model for every window", "worker"
     ),
@@ -143,6 +144,10 @@ class Stats(Protocol):
     @property
     def voice_only(self) -> bool:
         """Whether new calls are followed by voice activity alone."""
+
+    @property
+    def coarse(self) -> bool:
+        """Whether voice activity is told by level alone."""
 
     @property
     def carries_accurate(self) -> int:
@@ -208,6 +213,7 @@ class Metrics:
         self.set("worker_accurate_share", stats.accurate_share, worker)
         self.set("worker_heard_share", stats.heard_share, worker)
         self.set("worker_voice_only", stats.voice_only, worker)
+        self.set("worker_coarse", stats.coarse, worker)
         self.set("worker_carries_accurate", stats.carries_accurate, worker)
         self.set("worker_carries_light", stats.carries_light, worker)
         for name, total in stats.counters.items():

@@ -16,6 +16,7 @@ from emocx_pbx.analysis.budget import (
     Budget,
     Cascade,
     Choice,
+    Coarse,
 )
 from emocx_pbx.domain import Scores
 
@@ -160,3 +161,11 @@ def test_one_model_alone_is_heard_at_longer_intervals() -> None:
     assert delays[int(0.99 * len(delays))] < 1.5
     assert LEAST_HEARD <= budget.heard_share < 1.0
     assert late < 0.1
+
+
+def test_who_is_behind_tells_voice_activity_by_level_until_there_are_fewer_calls() -> None:
+    coarse = Coarse()
+    assert not coarse.look(900, 0.3) and not coarse
+    assert coarse.look(1200, 0.7) and coarse
+    assert not coarse.look(1200, 0.1) and not coarse.look(1100, 0.1) and coarse
+    assert coarse.look(1000, 0.1) and not coarse

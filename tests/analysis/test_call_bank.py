@@ -151,3 +151,17 @@ def test_sparing_lets_pass_what_comes_again_and_changes_nothing_else() -> None:
         found, usual = [key(item) for item in bank.finish(row)], wanted()[n]
         assert [item for item in found if item in usual] == usual
         assert (len(found) > len(usual)) == (pairs is announced)
+
+
+def test_by_level_alone_voice_activity_is_still_told_and_as_usual_afterwards() -> None:
+    pairs = calls()[1].astype("<i2").tobytes()
+    bank = CallBank(SETTINGS, 1)
+    bank.coarse = True
+    row = bank.open(1.0)
+    bank.put(row, pairs)
+    coarse = [item for item in bank.finish(row) if isinstance(item, Span)]
+    assert {span.side for span in coarse} == {"customer", "agent"}
+    bank.coarse = False
+    row = bank.open(1.0)
+    bank.put(row, pairs)
+    assert [key(item) for item in bank.finish(row)] == wanted()[1]

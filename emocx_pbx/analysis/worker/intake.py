@@ -21,9 +21,9 @@ class Intake:
         self._bank = CallBank(settings, calls)
         self._tell: dict[int, Tell] = {}
 
-    def spare(self, sparing: bool) -> None:
-        """Whether to leave out, from now on, what voice activity and readings can do without."""
-        self._bank.sparing = sparing
+    def spare(self, sparing: bool, coarse: bool) -> None:
+        """What to leave out from now on, as `CallBank` says."""
+        self._bank.sparing, self._bank.coarse = sparing, coarse
 
     def open(self, offset_s: float, tell: Tell) -> int:
         """A new call, its first sample at this call time; the number to name it by.

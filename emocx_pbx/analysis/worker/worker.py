@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from emocx_pbx.analysis.budget import Budget
+from emocx_pbx.analysis.budget import Budget, Coarse
 from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
@@ -73,6 +73,7 @@ class Worker:
         """How long a window waited at most, since the budget was last steered."""
         self._load = 0.0
         self._carries: Carries | None = None
+        self._coarse = Coarse()
         self._loader = Loader(config.settings, config.topics, self.models)
         self._voice = Lane("voice", WINDOW_QUEUE, self.count)
         self._words = Lane("words", WINDOW_QUEUE, self.count)
@@ -331,6 +332,7 @@ class Worker:
                     budget.voice_only,
                     self._carries.accurate if self._carries else 0,
                     self._carries.light if self._carries else 0,
+                    bool(self._coarse),
                 )
             )
             for lane in self.lanes:
@@ -352,7 +354,10 @@ class Worker:
             at, used = at_last, cpu
             late_s, self._late_s = self._late_s, 0.0
             self.budget.steer(self._load, late_s)
-            self._intake.spare(self.budget.heard_share < 1)
+            if self._coarse.look(len(self._taps), self.server.cycle_s):
+                log.warning("voice activity by level alone" if self._coarse else "voice activity as usual",
+                            key="worker.coarse", taps=len(self._taps))  # fmt: skip
+            self._intake.spare(self.budget.heard_share < 1, bool(self._coarse))
 
     async def stop(self) -> None:
         """End all sessions in order, and let their readings out."""

@@ -49,6 +49,10 @@ class Batches:
         self._spoken_at = [0.0] * PARTS
         self.period_s = PERIOD_S
         """Between two looks at one connection, at present."""
+        self.cycle_s = 0.0
+        """Between the last two looks at the connections read last: much more than the period if there is no
+        time for so many."""
+        self._looked_at: list[float | None] = [None] * PARTS
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
@@ -61,6 +65,7 @@ class Batches:
         min(self._parts, key=len)[session] = None
         if self._timer is None:
             self._due = asyncio.get_running_loop().time()
+            self._looked_at = [None] * PARTS
             self._arm()
 
     def discard(self, session: BatchSession) -> None:
@@ -80,6 +85,8 @@ class Batches:
         clock = asyncio.get_running_loop().time
         part, begun = self._turn % PARTS, clock()
         sessions = list(self._parts[part])
+        before, self._looked_at[part] = self._looked_at[part], begun
+        self.cycle_s = 0.0 if before is None else begun - before
         speak = begun - self._spoken_at[part] >= WORD_S - self.period_s / 2
         if speak:
             self._spoken_at[part] = begun

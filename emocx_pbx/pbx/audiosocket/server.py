@@ -88,6 +88,11 @@ class AudioServer:
         self._sessions.add(session)
         return True
 
+    @property
+    def cycle_s(self) -> float:
+        """Between the last two looks at connections that are read in batches."""
+        return self._batches.cycle_s
+
     def read_in_batches(self, session: AudioSession) -> None:
         """Read a connection together with others, by one timer."""
         self._batches.add(session)
