@@ -45,10 +45,13 @@ _BORROWED: Final = -4.0
 #: Turns that are kept for windows that need it; with this many no window is left out that may be heard.
 _KEPT: Final = 4.0
 _PLENTY: Final = 7.0
-#: A worker that looks at a tap less often than so (s) has too little time for voice activity itself: Asterisk
-#: gives a tap up that says nothing for 2 s. It is told by level alone until there are so many fewer calls.
-BEHIND_S: Final = 0.6
+#: A worker that looks at a tap less often than so (s), so many times, though it reads less than all, has too
+#: little time for voice activity itself: Asterisk gives a tap up that says nothing for 2 s. It is told by level
+#: alone until there are so many fewer calls, or so much time again (effort).
+BEHIND_S: Final = 0.45
+BEHIND: Final = 2
 FEWER: Final = 0.85
+TIME_AGAIN: Final = 1.5
 
 
 class Choice(Enum):
@@ -125,16 +128,19 @@ class Coarse:
     def __init__(self) -> None:
         self._from = 0
         """Calls there were when it began; 0: it is not."""
+        self._behind = 0
+        """Looks in a row that found us behind."""
 
     def __bool__(self) -> bool:
         return self._from > 0
 
-    def look(self, calls: int, cycle_s: float) -> bool:
+    def look(self, calls: int, cycle_s: float, budget: Budget) -> bool:
         """Take the calls there are, and how long ago a tap was looked at (s); whether anything changed."""
         before = bool(self)
-        if cycle_s > BEHIND_S:
+        self._behind = self._behind + 1 if cycle_s > BEHIND_S and budget.heard_share < 1 else 0
+        if self._behind >= BEHIND:
             self._from = max(self._from, calls)
-        elif calls < FEWER * self._from:
+        elif calls < FEWER * self._from or budget.effort >= TIME_AGAIN:
             self._from = 0
         return before != bool(self)
 

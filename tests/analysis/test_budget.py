@@ -164,8 +164,17 @@ def test_one_model_alone_is_heard_at_longer_intervals() -> None:
 
 
 def test_who_is_behind_tells_voice_activity_by_level_until_there_are_fewer_calls() -> None:
-    coarse = Coarse()
-    assert not coarse.look(900, 0.3) and not coarse
-    assert coarse.look(1200, 0.7) and coarse
-    assert not coarse.look(1200, 0.1) and not coarse.look(1100, 0.1) and coarse
-    assert coarse.look(1000, 0.1) and not coarse
+    coarse, busy = Coarse(), at_effort(0.5)
+    assert not coarse.look(1200, 0.7, busy) and not coarse  # the first time it may be chance
+    assert coarse.look(1200, 0.7, busy) and coarse
+    assert not coarse.look(1200, 0.1, busy) and not coarse.look(1100, 0.1, busy) and coarse
+    assert coarse.look(1000, 0.1, busy) and not coarse
+
+
+def test_voice_activity_is_as_usual_when_there_is_time() -> None:
+    coarse, busy = Coarse(), at_effort(0.5)
+    for _ in range(5):
+        assert not coarse.look(300, 0.7, at_effort(1.0)) and not coarse
+    coarse.look(300, 0.7, busy)
+    assert coarse.look(300, 0.7, busy) and coarse
+    assert coarse.look(300, 0.1, at_effort(1.6)) and not coarse

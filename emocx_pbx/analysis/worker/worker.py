@@ -354,7 +354,7 @@ class Worker:
             at, used = at_last, cpu
             late_s, self._late_s = self._late_s, 0.0
             self.budget.steer(self._load, late_s)
-            if self._coarse.look(len(self._taps), self.server.cycle_s):
+            if self._coarse.look(len(self._taps), self.server.cycle_s, self.budget):
                 log.warning("voice activity by level alone" if self._coarse else "voice activity as usual",
                             key="worker.coarse", taps=len(self._taps))  # fmt: skip
             self._intake.spare(self.budget.heard_share < 1, bool(self._coarse))
