@@ -46,8 +46,8 @@ _BORROWED: Final = -4.0
 _KEPT: Final = 4.0
 _PLENTY: Final = 7.0
 #: A worker that looks at a tap less often than so (s), so many times, though it reads less than all, has too
-#: little time for voice activity itself: Asterisk gives a tap up that says nothing for 2 s. It is told by level
-#: alone until there are so many fewer calls, or so much time again (effort).
+#: little time for voice activity itself: Asterisk gives up a tap that says nothing for 2 s. It is told by
+#: level alone until there are so many fewer calls, or so much time again (effort).
 BEHIND_S: Final = 0.45
 BEHIND: Final = 2
 FEWER: Final = 0.85
