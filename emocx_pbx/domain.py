@@ -144,7 +144,7 @@ class Decision:
     raise_penalty: int | None = None
     """QUEUE_RAISE_PENALTY: members up to this penalty ring as equals, as without the ranking."""
     tier_wait_s: int | None = None
-    """After so long in the queue any agent may ring, whatever the penalties above say."""
+    """After this many seconds in the queue any agent may ring, whatever the penalties above say."""
     announcement: str | None = None
     rule: str | None = None
     """Name of the policy rule that fired; None for the default."""

@@ -1,4 +1,4 @@
-"""How often something may be done, by key: the one limiter of all doors. In bounded memory, pure.
+"""How often something may be done, by key: the only limiter. In bounded memory, pure.
 
 Chat, API, logins, tokens and log lines are limited by it; a client's address counts by `place_of`.
 """

@@ -34,11 +34,12 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     within_s: SpeechSeconds | None = None
     """They are counted in this many last seconds of speech; default: twice for_s. Not for falling."""
     clear_s: Annotated[float, Meta(ge=0)] | None = None
-    """The episode is over when only so many are left in there; default: half of for_s. Not for falling."""
+    """The episode ends once the window holds no more than this many seconds of such speech; default: half
+    of for_s. Not for falling."""
     since: Literal["start", "transfer"] = "start"
     """falling: against the call's first speech, or the last before the latest transfer."""
     by: Points = 0.5
-    """falling: by so many points of valence (from -1 to 1)."""
+    """falling: by this many points of valence (from -1 to 1)."""
     clear_by: Annotated[float, Meta(ge=-2, le=2)] | None = None
     """falling: over when only so many points below; default: half of by."""
     at_least: Annotated[float, Meta(gt=0, le=1)] | None = None

@@ -3,7 +3,7 @@
 Times are call times (seconds since the first tapped sample) and come with the readings; there is no
 clock. Within a reading its values hold evenly, so the moment at which a threshold is crossed is
 reckoned inside it, and cutting a reading in two changes nothing. A pause is no evidence: what counts
-is what the customer says, not how long he is silent.
+is what the customer says, not how long they are silent.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Every message is one frame: 4 bytes big-endian length, then MessagePack of a tag
 The same messages can later travel over a broker to workers on other hosts.
 
 A message is checked where it is made and again where it arrives: ids have the form of ids, numbers are
-numbers (no NaN), texts are bounded. Whatever came in by a door can't end a process behind it.
+numbers (no NaN), texts are bounded. Whatever came in from outside can't end a process behind it.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class AnnounceTap(ForSocket, frozen=True):
 
 
 class AnnounceListen(ForSocket, frozen=True):
-    """Accept this UUID's AudioSocket once as an IVR caller asking his question."""
+    """Accept this UUID's AudioSocket once as an IVR caller asking their question."""
 
     uuid: str
     call_id: str

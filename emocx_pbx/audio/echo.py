@@ -30,7 +30,7 @@ NEEDED: Final = 2 * STRETCH
 #: Length of the filter: 128 ms hold nearly all of a speakerphone's energy, and its beginning before the peak.
 TAPS: Final = 1024
 BEFORE: Final = 64
-#: A line of noise and other speech has peaks of 4 to 5 standard deviations among so many delays.
+#: A line of noise and other speech has peaks of 4 to 5 standard deviations among this many delays.
 FOUND: Final = 7.0
 #: Unless it stands out this much, the newest stretch must show a new delay by itself, too.
 SURE: Final = 12.0

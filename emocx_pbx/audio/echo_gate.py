@@ -29,7 +29,7 @@ OWN_SHARE: Final = 0.5
 #: away by this factor a frame (60 dB/s: a reverberation time of one second, more than a furnished room has).
 TAIL: Final = 1.75
 TAIL_DECAY: Final = 10 ** (-60 * FRAME_S / 10)
-#: So many frames that surely are the customer's make a word. What lies beside it, so many frames before and
+#: This many frames that surely are the customer's make a word. What lies beside it, so many frames before and
 #: after, is of the same word unless the echo explains nearly all of it: words begin and end softly.
 WORD: Final = 3
 BEFORE: Final = BLOCK - 1

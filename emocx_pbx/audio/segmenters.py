@@ -31,7 +31,7 @@ class Segmenters:
     """Rows of sides, each with the state of a `Segmenter`."""
 
     def __init__(self, rows: int, hysteresis: Hysteresis | None = None) -> None:
-        """Room for so many sides."""
+        """Room for this many sides."""
         self.rules = hysteresis or Hysteresis()
         self.frame = np.zeros(rows, np.int64)
         """Number of the next frame."""

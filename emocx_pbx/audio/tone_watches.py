@@ -20,7 +20,7 @@ class ToneWatches:
     """
 
     def __init__(self, rows: int) -> None:
-        """Room for so many lines."""
+        """Room for this many lines."""
         self._level = np.zeros(rows)
         self._hz = np.zeros(rows)
         self._run = np.zeros(rows, np.int64)

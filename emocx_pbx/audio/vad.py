@@ -33,7 +33,7 @@ RISE_DB: Final = 0.04
 #: An echo is this much weaker than its source: the least echo return loss of a usable line (ITU-T
 #: G.168 assumes at least 6 dB in the hybrid before cancelling; telephones add acoustic loss).
 ECHO_DB: Final = 25.0
-#: The other side's loudest frame within so many frames counts: 240 ms of echo delay.
+#: The other side's loudest frame within this many frames counts: 240 ms of echo delay.
 ECHO_FRAMES: Final = 12
 
 

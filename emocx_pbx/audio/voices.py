@@ -33,7 +33,7 @@ class Voices:
     """Rows of calls; each has the customer in column 0 and the agent in column 1."""
 
     def __init__(self, rows: int, aggressiveness: int) -> None:
-        """Room for so many calls; `aggressiveness` is WebRTC's mode, 0 (lenient) to 3 (strict)."""
+        """Room for this many calls; `aggressiveness` is WebRTC's mode, 0 (lenient) to 3 (strict)."""
         self._aggressiveness = aggressiveness
         self._detectors: dict[int, tuple[Detect, Detect]] = {}
         self._floor_db = np.full((rows, 2), FLOOR_DB)

@@ -196,7 +196,7 @@ class AskWhere:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Let `due` happen after so many seconds, in place of the same one set before."""
+    """Let `due` happen after this many seconds, in place of the same one set before."""
 
     due: GradeDue | FinishDue
     after_s: float

@@ -27,7 +27,7 @@ Small = WriteReadings | WriteSpans
 MAX_WAITING: Final = 20_000
 #: Changes that may wait at all; the newest is refused then, and the calls are reconciled afterwards.
 MAX_KEPT: Final = 200_000
-#: Readings and utterances are written together with those that come within so long (s): the disk is asked
+#: Readings and utterances are written together with those that come within this time (s): the disk is asked
 #: four times a second, not a thousand times. What else is to be written takes those before it along at once.
 GROUP_S: Final = 0.25
 #: In one transaction at most.

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 OVER_S: Final = 86_400.0
 #: Events kept while we get in step; then the rest is lost, and we begin again.
 MAX_HELD: Final = 20_000
-#: As often as this in a row; a site with so many events at a time can't be followed.
+#: As often as this in a row; a site with more events at a time than that can't be followed.
 MAX_AGAIN: Final = 3
 _VARIABLES: Final = "QUEUENAME,MEMBERNAME,MEMBERINTERFACE,EMOCX_OPTOUT"
 

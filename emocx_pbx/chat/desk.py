@@ -155,7 +155,7 @@ class ChatDesk:
         return ticket
 
     async def call_me(self, ticket_id: str, number: str, address: str) -> Ticket:
-        """Ring the customer and lead him into the queue of his decision.
+        """Ring the customer and lead them into the queue of their decision.
 
         Raises:
             ChatRefused: the number can't be read or may not be called, too many, or Asterisk is away.

@@ -1,4 +1,4 @@
-"""What a customer of the chat asked, and how far his call back is; in memory only, for a short time. Pure."""
+"""What a customer of the chat asked, and how far the call back is; in memory only, for a short time. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from emocx_pbx.domain import Decision
 
 #: Tickets kept; the oldest goes first.
 MAX_TICKETS: Final = 10_000
-#: After so long a ticket is forgotten.
+#: A ticket is forgotten after this.
 KEEP_S: Final = 3600.0
-#: A telephone that has rung for so long is not answered (the Originate itself ends after 45 s).
+#: A telephone that has rung for this long is not answered (the Originate itself ends after 45 s).
 RING_S: Final = 60.0
 
 CallState = Literal["none", "calling", "waiting", "talking", "ended", "failed"]
@@ -74,7 +74,7 @@ class Tickets:
         return ticket
 
     def calling(self, ticket: Ticket, call_id: str, number: str, now: float) -> None:
-        """His telephone is being rung."""
+        """The customer's telephone is being rung."""
         self._calls.pop(ticket.call_id, None)
         ticket.call_id, ticket.number = call_id, number
         ticket.state, ticket.since = "calling", now

@@ -29,7 +29,7 @@ class Expected:
 
     kind: Literal["now", "minutes", "long", "unknown"]
     minutes: int = 0
-    """Of `minutes`: at most about so many; of `long`: more than so many."""
+    """With `minutes`: at most about this many; with `long`: more than this many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _Wait:
     at: float
     seconds: float
     place: int
-    """1: nobody was before him when he came."""
+    """1: nobody was ahead when the caller arrived."""
 
 
 class WaitBoard:
@@ -55,7 +55,7 @@ class WaitBoard:
             del self._places[next(iter(self._places))]
 
     def connected(self, call_id: str, queue: str, seconds: float, at: float) -> None:
-        """An agent took him."""
+        """An agent took the caller."""
         known, place = self._places.pop(call_id, (queue, 1))
         waits = self._waits.setdefault(queue, deque(maxlen=MAX_WAITS))
         waits.append(_Wait(at, seconds, place if known == queue else 1))
@@ -63,7 +63,7 @@ class WaitBoard:
             del self._waits[next(iter(self._waits))]
 
     def ended(self, call_id: str) -> None:
-        """He waits no longer."""
+        """The caller waits no longer."""
         self._places.pop(call_id, None)
 
     def expected(self, queue: str, state: QueueState | None, now: float) -> Expected:
@@ -76,7 +76,7 @@ class WaitBoard:
         # Each place in the queue takes its time; the upper half of what was seen is promised.
         per_place = sorted(w.seconds / w.place for w in waits)
         usual = statistics.quantiles(per_place, n=4, method="inclusive")[2] * (state.waiting + 1)
-        # Who waits now for so long says that it has become slower.
+        # A caller who has waited this long already shows that it has become slower.
         seconds = max(usual, state.longest_wait_s if state.waiting else 0.0)
         minutes = max(1, math.ceil(seconds / 60))
         return Expected("long", MAX_MINUTES) if minutes > MAX_MINUTES else Expected("minutes", minutes)

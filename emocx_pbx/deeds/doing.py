@@ -1,4 +1,4 @@
-"""Does the deeds that doors ask for: each by its own function, over the store that the controller writes."""
+"""Does what pages and API ask for: each deed by its own function, over the controller's store."""
 
 from __future__ import annotations
 

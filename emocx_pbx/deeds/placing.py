@@ -29,7 +29,7 @@ class Rings(Protocol):
 
 
 class Placing:
-    """One for the service: all doors place calls by it, so that limits hold for all of them together."""
+    """One for the service: pages, API and chat place calls by it, so that limits hold for them together."""
 
     def __init__(
         self,

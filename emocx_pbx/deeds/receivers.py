@@ -16,7 +16,7 @@ from emocx_pbx.webhooks.signing import PREFIX
 
 
 def described(name: str, url: str, events: Collection[str], timeout_s: float) -> WebhookSettings:
-    """A receiver as a door describes it, with a new secret.
+    """A receiver as it is described on a page or in a command, with a new secret.
 
     Raises:
         InputError: a wrong name or address.
@@ -26,7 +26,7 @@ def described(name: str, url: str, events: Collection[str], timeout_s: float) ->
     try:
         check_endpoints([receiver])
     except SettingsError as error:
-        # Without the place in a settings file, which a door has not.
+        # Without the place in a settings file, which is not known there.
         raise InputError(
             str(error).partition("): ")[2] or str(error).partition(").")[2] or str(error)
         ) from None

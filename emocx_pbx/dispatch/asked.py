@@ -11,7 +11,7 @@ from emocx_pbx.routing.levers import NO_LEVERS, OwnLevers
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, as far as the door knows."""
+    """Who asks, as far as that is known."""
 
     call_id: str | None = None
     customer_key: str | None = None

@@ -1,4 +1,4 @@
-"""The policy of dialling: which numbers may be called, and how often, whichever door asks. Pure."""
+"""The policy of dialling: which numbers may be called, and how often, whoever asks. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telephone numbers as people write them, read by one reader (libphonenumber's) for every door. Pure."""
+"""Telephone numbers as people write them, read by one reader (libphonenumber's) everywhere. Pure."""
 
 from __future__ import annotations
 

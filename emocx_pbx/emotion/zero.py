@@ -34,7 +34,7 @@ SIZE: Final = _CLASSES * _GROUP
 LEAST_CALLERS: Final = 60
 #: No lean of a line is taken for larger than this (natural logarithm; a factor of 2.7 in the odds).
 BOUND: Final = 1.0
-#: Of the expected mix, as a prior, so much is kept (an exponent; chosen on corpora left out).
+#: Of the expected mix, as a prior, this much is kept (an exponent; chosen on corpora left out).
 KEPT: Final = 0.3
 #: Callers by whom the estimate is drawn to no offset at all.
 _DRAWN: Final = 10.0
@@ -63,7 +63,7 @@ def caller_sums(answers: Sequence[Sequence[float]]) -> tuple[float, ...]:
 
 
 def added(sums: Sequence[float], more: Sequence[float], times: float = 1.0) -> tuple[float, ...]:
-    """The one and so many times the other."""
+    """The one plus this many times the other."""
     return tuple(a + times * b for a, b in zip(sums, more, strict=True))
 
 

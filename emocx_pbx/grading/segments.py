@@ -1,4 +1,4 @@
-"""One agent's part of a call: his readings, how the customer came to him, and facts beside the grade."""
+"""One agent's part of a call: their readings, how the customer reached them, and facts beside the grade."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emocx_pbx.grading.settle import settled
 #: A shorter silence of both sides is a breath, not dead air.
 DEAD_AIR_S: Final = 3.0
 
-#: Who begins so long after the other and overlaps so long interrupts; less is a "mhm".
+#: Whoever begins this long after the other and overlaps for this long interrupts; less is a "mhm".
 INTERRUPTION_S: Final = 0.5
 
 #: Speech before a transfer that says how the customer came to the next agent.

@@ -14,7 +14,7 @@ from typing import Final
 
 from emocx_pbx.domain import LABELS, Reading, Scores
 
-#: A reading with so much new speech counts as one full observation, a shorter one for less.
+#: A reading with this much new speech counts as one full observation, a shorter one for less.
 FULL_S: Final = 3.0
 
 #: No reading rules a class out for its neighbours.

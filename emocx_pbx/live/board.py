@@ -55,8 +55,8 @@ class LiveBoard:
     # Out.
 
     def snapshot(self, now: float, agent: str | None = None, team: frozenset[str] | None = None) -> Snapshot:
-        """All calls now; with `agent` only those that he takes part in, with his own grades; with `team`
-        those that were in one of its queues.
+        """All calls now; with `agent` only those that the agent takes part in, with their own grades; with
+        `team` those that were in one of its queues.
         """
         calls = [c for c in self._calls.values() if c.present().seen_by(agent, team)]
         calls.sort(key=lambda c: (c.since, c.call_id))

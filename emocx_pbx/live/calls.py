@@ -130,7 +130,7 @@ class BoardState(msgspec.Struct, frozen=True):
 
 
 def in_parts(state: BoardState, calls: int = 500) -> list[BoardState]:
-    """The same in messages of a bearable length, each with so many calls at most; the last has what ended."""
+    """The same in messages of at most this many calls each; the last has what ended."""
     starts = range(0, max(1, len(state.calls)), calls)
     parts = [BoardState(state.number, state.calls[at : at + calls], ()) for at in starts]
     return [*parts[:-1], msgspec.structs.replace(parts[-1], recent=state.recent)]

@@ -1,4 +1,4 @@
-"""The live feed: the board's changes, to any number of watchers, each at his own pace."""
+"""The live feed: the board's changes, to any number of watchers, each at their own pace."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LiveFeed:
             try:
                 queue.put_nowait(change)
             except asyncio.QueueFull:
-                # Too slow: his connection ends, and his next one resumes or begins anew.
+                # Too slow: this connection ends, and the next one resumes or begins anew.
                 self._queues.discard(queue)
 
     @property
@@ -72,7 +72,7 @@ class LiveFeed:
         return len(self._queues)
 
     def snapshot(self, agent: str | None, team: frozenset[str] | None = None) -> Snapshot:
-        """All calls now; with `agent` only those that he takes part in, with `team` those of its queues."""
+        """All calls now; with `agent` only those that they take part in, with `team` those of its queues."""
         return self.board.snapshot(self._now(), agent, team)
 
     def begin_anew(self) -> None:
@@ -105,7 +105,7 @@ class LiveFeed:
         """
         queue: asyncio.Queue[Change | None] = asyncio.Queue(MAX_WAITING)
         number = self._number(last_id)
-        # Which calls an agent was told of is not known after a break: he begins anew.
+        # Which calls an agent was told of is not known after a break: they begin anew.
         missed = self.board.since(number) if number is not None and agent is None else None
         snapshot = self.snapshot(agent, team) if missed is None else None
         begin = self.board.number

@@ -1,4 +1,4 @@
-"""What an agent may see of the live board: calls that he takes part in, and his own grades. Pure."""
+"""What an agent may see of the live board: calls that they take part in, and their own grades. Pure."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def _since_answered(call: LiveCall, agent: str) -> dict[str, Any]:
 
 
 class OwnCalls:
-    """Changes as one agent sees them; remembers which calls he was told of."""
+    """Changes as one agent sees them; remembers which calls the agent was told of."""
 
     def __init__(self, agent: str, told: Iterable[LiveCall]) -> None:
         self._agent = agent
         self._parts = {call.call_id: part_of(call, agent) for call in told}
 
     def of(self, change: Change) -> Change | None:
-        """The change as he may see it; None: it is not his."""
+        """The change as the agent may see it; None: it is not theirs."""
         body = change.body
         call_id = body.call_id
         if isinstance(body, GradedChange):

@@ -16,7 +16,7 @@ from typing import Final, Literal
 Arm = Literal["routed", "holdout"]
 Verdict = Literal["better", "worse", "can't tell yet"]
 
-#: Under so many customers in an arm no interval is to be trusted.
+#: With fewer customers than this in an arm no interval can be trusted.
 LEAST_CUSTOMERS: Final = 20
 #: Quantile of the normal distribution for 95 %.
 Z95: Final = 1.959964

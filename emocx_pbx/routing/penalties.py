@@ -20,12 +20,12 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A queue's member as the PBX has him."""
+    """A queue's member as the PBX has them."""
 
     queue: str
     interface: str
     agent: str
-    """What grades call him."""
+    """What grades call them."""
     penalty: int
     present: bool = True
     """Logged in and not paused."""
@@ -115,7 +115,7 @@ def penalties(
 
 
 def agents_of(members: Iterable[Member]) -> dict[str, list[str]]:
-    """Agents by queue, each once however many telephones he has."""
+    """Agents by queue, each once however many telephones they have."""
     found: dict[str, dict[str, None]] = {}
     for member in members:
         found.setdefault(member.queue, {})[member.agent] = None

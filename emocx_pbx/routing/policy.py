@@ -62,11 +62,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     hours: tuple[str, ...] = ()
     """Times of day, e.g. ["08:00-12:00", "22:00-06:00"]; the end is exclusive."""
     max_waiting: Count | None = None
-    """At most so many callers wait in the rule's queue."""
+    """At most this many callers wait in the rule's queue."""
     max_longest_wait_s: Annotated[float, Meta(ge=0)] | None = None
     """Nobody in the rule's queue has waited longer, in seconds."""
     min_available: Count | None = None
-    """At least so many agents of the rule's queue are free."""
+    """At least this many agents of the rule's queue are free."""
 
     queue: OptionalQueueName = ""
     """Queue to send the caller to; empty: the dialplan's default queue."""

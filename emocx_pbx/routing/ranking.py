@@ -48,7 +48,7 @@ class RankingPlan:
     optimism: float = 0.5
     """Standard deviations of doubt that are counted in an agent's favour."""
     step: float = 2.0
-    """Points that make a tier: who is as close as this to the best of a tier is as good as he."""
+    """Points that make a tier: an agent this close to the best of a tier counts as good as the best."""
     tiers: int = 10
     """Number of tiers; 0 is the best, the last is also for agents who have had their share of anger."""
     load_window_s: float = 8 * 3600.0
@@ -62,7 +62,7 @@ class RankingPlan:
     floor: float = 0.5
     """An agent gets at least about this part of an equal share of calls."""
     least_calls: int = 5
-    """Under so many calls in the window a share means nothing."""
+    """With fewer calls than this in the window a share means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ def _means(sums: Mapping[str, _Sums], effects: Mapping[str, Vector], plan: Ranki
 
 
 def _precision(own: _Sums, plan: RankingPlan) -> Matrix:
-    """Of an agent's effects: their prior's and that of his calls."""
+    """Of an agent's effects: their prior's and that of their calls."""
     shared, single, size = plan.agent_sd**2, plan.pair_sd**2, len(EMOTIONS)
     # The inverse of shared * ones + single * identity (Sherman & Morrison 1950).
     off = -shared / (single * (single + size * shared))

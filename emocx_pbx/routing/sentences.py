@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from emocx_pbx.emotion.loading import loading
 from emocx_pbx.emotion.text_clean import Vocabulary
-from emocx_pbx.errors import ModelError
 from emocx_pbx.weights.catalogue import TOPICS
 from emocx_pbx.weights.places import checked_folder_of
 
@@ -40,12 +40,10 @@ class SentenceEncoder:
         self._vocabulary = Vocabulary.of([piece.replace("[UNK]", "<unknown>") for piece in pieces])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
+        with loading(weights):
             self._session: Any = onnxruntime.InferenceSession(
                 str(weights), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as e:  # onnxruntime's errors share no base but Exception
-            raise ModelError(f"{weights}: can't be loaded: {str(e).splitlines()[0]}") from None
 
     def encode(self, sentences: Sequence[str]) -> FloatArray:
         """Unit vectors (n, 384); only the first 96 word pieces of a sentence are read."""

@@ -1,4 +1,4 @@
-"""The site's own threshold of P(upset): where so many of its calm customers are false alarms. Pure."""
+"""The site's own threshold of P(upset): where a given share of its calm customers are false alarms. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tells systemd how the service is (sd_notify): ready, its state in words, alive, stopping.
 
-With Type=notify and WatchdogSec in the unit, `systemctl start` waits for the open doors, and a controller
+With Type=notify and WatchdogSec in the unit, `systemctl start` waits for the open ports, and a controller
 that hangs is killed and started again. Without systemd all of it does nothing.
 """
 

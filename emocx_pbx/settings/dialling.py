@@ -1,4 +1,4 @@
-"""The settings' section [dialling]: whom the service may call, whichever door asks for it."""
+"""The settings' section [dialling]: whom the service may call, whoever asks for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DiallingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     blocked: tuple[Prefix, ...] = ()
     """Numbers never called all the same, by their beginnings, e.g. ["+4932"]."""
     calls_per_hour: Count = 60
-    """Calls of all doors together within an hour."""
+    """Calls per hour, from pages, API and chat together."""
     number_cooldown_s: Annotated[float, Meta(ge=10, le=86400)] = 600.0
     """The same number is called at most once in this many seconds."""
     supervisors: bool = False

@@ -1,4 +1,4 @@
-"""What queues and customers may be called, by whichever door: as wide as Asterisk's own names. Pure.
+"""What queues and customers may be called, wherever they are named: as wide as Asterisk's own names. Pure.
 
 Both end up in dialplan variables, AMI headers, CSV and addresses, and are escaped there. The dialplan uses a
 queue's name as it is, so that what would be read there as syntax is refused: every name that is taken is one

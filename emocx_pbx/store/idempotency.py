@@ -10,7 +10,7 @@ from emocx_pbx.store.connection import Connection
 
 #: How long an answer is kept.
 KEPT_S: Final = 86_400.0
-#: A request that has not been answered for so long never will be: we crashed.
+#: A request that has not been answered for this long never will be: we crashed.
 ABANDONED_S: Final = 120.0
 
 

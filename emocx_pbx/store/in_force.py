@@ -1,4 +1,4 @@
-"""What the running service goes by, kept for every door: the rubric by which letters are given."""
+"""What the running service goes by, kept for whoever gives letters: the rubric."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Sum:
     until: float
     rest: Mapping[str, Any]
     bins: int = 0
-    """The query takes `bin_s`, of which there are so many in the period; 0: it does not."""
+    """The query takes `bin_s`, of which there are this many in the period; 0: it does not."""
 
     def values(self) -> dict[str, Any]:
         """Of the query."""

@@ -27,7 +27,7 @@ from emocx_pbx.web.strings import t
 HONEYPOT: Final = "website"
 #: States in which something is about to change.
 MOVING: Final = frozenset({"calling", "waiting", "talking"})
-#: The widget's script may be kept so long.
+#: The widget's script may be cached for this long.
 WIDGET_KEEP_S: Final = 3600
 
 _WIDGET: Final = Path(FOLDER) / "chat" / "widget.js"

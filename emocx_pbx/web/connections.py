@@ -1,4 +1,4 @@
-"""Which connections of HTTP are taken: so many in all, and so many from one place. Pure."""
+"""Which connections of HTTP are taken: a bound in all, and one for each place. Pure."""
 
 from __future__ import annotations
 

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
+from emocx_pbx import errors
 from emocx_pbx.dispatch.dialling import DiallingRefused, Why
-from emocx_pbx.errors import (
-    EmocxError,
-    InputError,
-    ModelError,
-    NotAllowedError,
-    NotFoundError,
-    PeerUnavailable,
-    RefusedError,
-    SettingsError,
-    StoreError,
-    StoreUnavailable,
-)
+from emocx_pbx.errors import EmocxError
 from emocx_pbx.web import messages as m
 
 _KINDS: Final[dict[str, type[EmocxError]]] = {
     kind.__name__: kind
     for kind in (
-        InputError,
-        ModelError,
-        NotAllowedError,
-        NotFoundError,
-        PeerUnavailable,
-        RefusedError,
-        SettingsError,
-        StoreError,
-        StoreUnavailable,
+        errors.InputError,
+        errors.ModelError,
+        errors.NotAllowedError,
+        errors.NotFoundError,
+        errors.PeerUnavailable,
+        errors.RefusedError,
+        errors.SettingsError,
+        errors.StoreError,
+        errors.StoreUnavailable,
     )
 }
 

@@ -1,4 +1,4 @@
-"""Opens the HTTP door: bounded connections with deadlines, TLS if set, and the first administrator's link."""
+"""Opens the HTTP port: bounded connections with deadlines, TLS if set, and the first administrator's link."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Connection(web.RequestHandler):
 
 
 class Listening:
-    """The open door; `stop` closes it."""
+    """The open port; `stop` closes it."""
 
     def __init__(
         self, app: web.Application, http: HttpSettings, tls: ssl.SSLContext | None, most: int

@@ -106,7 +106,7 @@ async def _turned(
 ) -> web.StreamResponse:
     first, stop = span.start or 0, span.stop
     if first < 0:
-        # The last so many bytes; players ask for the beginning, whose header tells the length.
+        # The last bytes of the file, this many; players ask for the beginning, whose header tells the length.
         raise web.HTTPRequestRangeNotSatisfiable
     last = "" if stop is None else str(stop - 1)
     process = await asyncio.create_subprocess_exec(

@@ -24,7 +24,7 @@ def team_of(user: User | None) -> Team:
 
 
 def as_seen(detail: CallDetail, own: str | None, team: Team = None) -> CallDetail | None:
-    """A call as it may be told, by whichever door.
+    """A call as it may be shown, on a page or by the API.
 
     Args:
         detail: from the store.

@@ -145,7 +145,7 @@ class Listen:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        # The caller goes on at once; what he said is understood while the dialplan asks for it.
+        # The caller goes on at once; what they said is understood while the dialplan asks for it.
         if self.session is not None:
             self.session.end("question heard")
         samples = self._said()

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 BOOT_GRACE_S: Final = 1.0
 """Time for FullyBooted after CoreStatus was answered; a user without read=system never gets it."""
 STEADY_S: Final = 30.0
-"""A link that held so long was good: the next wait starts short again."""
+"""A link that held this long was good: the next wait starts short again."""
 MAX_EARLY: Final = 10_000
 """Events kept between login and the link's going up; when full the oldest is dropped (a resync follows)."""
 

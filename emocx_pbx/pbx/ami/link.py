@@ -254,7 +254,7 @@ class Link(Manager):  # type: ignore[misc]
         return AmiResponse(response, tuple(plain(message) for message in messages[1:]))
 
     async def ended(self, within_s: float) -> bool:
-        """Wait for the link's end, at most so long; True when it ended."""
+        """Wait for the link's end, at most this long; True when it ended."""
         try:
             async with asyncio.timeout(within_s):
                 await self._gone.wait()

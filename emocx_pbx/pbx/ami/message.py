@@ -119,6 +119,6 @@ def asterisk_version(core_version: str, banner: str) -> str:
 
 
 def backoff(failures: int, rng: random.Random, cap_s: float = BACKOFF_CAP_S) -> float:
-    """Seconds to wait after the so many-th failure in a row: doubling, capped, jittered by up to half."""
+    """Seconds to wait after this many failures in a row: doubling, capped, jittered by up to half."""
     ceiling = min(cap_s, BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 10))
     return ceiling * (0.5 + 0.5 * rng.random())

@@ -120,7 +120,7 @@ class HoldChanged:
 
 @dataclass(frozen=True, slots=True)
 class CustomerMoved:
-    """The customer goes on in another channel: a Local one before him was optimised away."""
+    """The customer goes on in another channel: a Local channel in front of it was optimised away."""
 
     call_id: str
     at: float

@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Names = npt.NDArray[np.str_]
 
-#: Of the directions of largest variance, which the plain heads see too, so many.
+#: How many of the directions of largest variance, which the plain heads see too.
 DIRECTIONS: Final = 192
 
 

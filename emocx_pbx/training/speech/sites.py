@@ -27,7 +27,7 @@ DRAWS: Final = 5
 
 
 def check_size(size: int, mix: str) -> None:
-    """Raise InputError unless sites can have so many callers, and the mix is known."""
+    """Raise InputError unless sites can have this many callers, and the mix is known."""
     if size < LEAST_CALLERS:
         raise InputError(f"--site {size}: offsets are off until {LEAST_CALLERS} callers were heard")
     if mix not in MIXES:

@@ -78,7 +78,7 @@ REFINING = TextPlan(epochs=3, rate=1e-3, service=6_000, varied=0, trust=0.7, com
 
 
 def use_threads(count: int) -> None:
-    """Have TensorFlow compute with so many threads; where it has run before they are settled, and stay."""
+    """Have TensorFlow compute with this many threads; where it has run before they are settled, and stay."""
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):

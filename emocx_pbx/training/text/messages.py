@@ -32,7 +32,7 @@ _INDEX: Final = {str(label): i for i, label in enumerate(LABELS)}
 #: emotion; the rest is neutral. Problems taught as neutral hide upset customers, as complaints they make
 #: false alarms.
 _OF_EMOTION: Final = {1: 0.6, 2: 0.8, 3: 0.9, 4: 0.95}
-#: The same for a problem that is labelled neutral: so much of it is disappointed.
+#: The same for a problem that is labelled neutral: this share of it is disappointed.
 _PLAIN_PROBLEM: Final = 0.25
 #: How much of what is no complaint is its label; the rest is spread over all four.
 _LABEL: Final = 0.9

@@ -1,4 +1,4 @@
-"""The pages of agents: the ranking for those who lead, and for each agent his own."""
+"""The pages of agents: the ranking for supervisors, and for each agent their own page."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def me(request: web.Request) -> web.StreamResponse:
 
 @allow("admin", "supervisor", "agent")
 async def agent(request: web.Request) -> web.StreamResponse:
-    """One agent; an agent sees only himself."""
+    """One agent; an agent sees only themselves."""
     name = request.match_info["agent"]
     own = only_agent(request)
     if own is not None and name != own:

@@ -33,7 +33,7 @@ class May:
 
     override: bool
     dispute: str
-    """`all`, or the agent whose grades alone he may dispute."""
+    """`all`, or the one agent whose grades the viewer may dispute."""
     correct: bool
     replay: bool
     deliveries: bool

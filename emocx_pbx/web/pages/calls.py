@@ -1,4 +1,4 @@
-"""The list of calls with its filters; an agent finds his own."""
+"""The list of calls with its filters; an agent finds their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several pages ask of a request: the time it tells of, the viewer's zone, whose calls he may see."""
+"""What several pages ask of a request: the period, the viewer's time zone, and whose calls they may see."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def seen_call(request: web.Request) -> CallDetail:
     """What the viewer may see of the call of the address.
 
     Raises:
-        HTTPNotFound: there is none, or (said alike) it is not his.
+        HTTPNotFound: there is none, or (not told apart) it is not theirs.
     """
     detail = await parts_of(request).store.call(request.match_info["call_id"])
     seen = as_seen(detail, only_agent(request), only_queues(request)) if detail is not None else None

@@ -56,7 +56,7 @@ class AgentRow:
     """Of the chosen emotion, or of all."""
     best_place: int
     worst_place: int
-    """His place is between these: others' intervals overlap his."""
+    """The agent's place lies between these: others' intervals overlap theirs."""
     by_emotion: tuple[tuple[str, Interval], ...]
     graded: int
     insufficient: int

@@ -134,7 +134,7 @@ def call_view(
         now: Unix seconds; where an open call's drawing ends.
         deliveries: of the call's events.
         corrections: people's words on its readings.
-        only_agent: leave out the grades of all other agents (an agent sees only his own).
+        only_agent: leave out the grades of all other agents (an agent sees only their own).
         stay_s: the rubric's, by which readings are made consistent.
         alerts: raised on the call.
     """

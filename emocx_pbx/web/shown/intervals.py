@@ -13,7 +13,7 @@ from emocx_pbx.web.shown.words import span_words
 
 #: Standard deviations of a 95 % interval.
 Z95: Final = 1.96
-#: Under so many values the spread of a mean is not known.
+#: With fewer values than this the spread of a mean is not known.
 LEAST: Final = 8
 
 

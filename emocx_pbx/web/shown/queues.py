@@ -47,7 +47,7 @@ class QueueRow:
     came: tuple[Share, ...]
     left: tuple[Share, ...]
     better: int
-    """Calls whose customer left better than he came, of those of which both are known."""
+    """Calls whose customer left in a better mood than they arrived, of those for which both are known."""
     worse: int
     compared: int
     by_hour: tuple[tuple[int, float, int], ...]
@@ -138,7 +138,7 @@ def _row(
 
 
 def _wait(call: QueueCall, now: float) -> float:
-    """Until an agent, until he gave up, or until now."""
+    """Until an agent answered, the caller gave up, or now."""
     until = call.left_at or call.ended_at or now
     return max(0.0, until - call.queued_at)
 

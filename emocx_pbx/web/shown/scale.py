@@ -8,7 +8,7 @@ from typing import Final
 
 #: Steps between the ticks of a time axis, seconds.
 _STEPS: Final = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-#: At most so many ticks fit a phone's width.
+#: At most this many ticks fit a phone's width.
 MOST_TICKS: Final = 8
 
 
