@@ -135,8 +135,7 @@ def main() -> int:
             print(f"{re.sub('_', ' ', name):32} {value}")
     kept = (
         result["taps"] == result["graded"] == result["ended"] == options.calls
-        and isinstance(result["max_gap_s"], float)
-        and result["max_gap_s"] <= 0.2
+        and result["missing_s"] == 0.0
     )
     return 0 if kept else 1
 
