@@ -90,6 +90,10 @@ class Budget:
         """Share of windows that are heard at all, LEAST_HEARD to 1."""
         return min(1.0, max(LEAST_HEARD, self.effort if self.cascade else self.effort / 2))
 
+    def expect(self, most: float) -> None:
+        """Many calls begin, which leave time for no more effort than so: not to be found out step by step."""
+        self.effort = min(self.effort, max(LEAST_HEARD if self.cascade else 2 * LEAST_HEARD, most))
+
     def steer(self, load: float, late_s: float) -> None:
         """Take the last second's load (CPU seconds), and how long a window waited at most (s)."""
         slack = TARGET - load

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from emocx_pbx.analysis.budget import LEAST_HEARD, Budget
 from emocx_pbx.analysis.pipeline import CallerSession
-from emocx_pbx.analysis.worker.carries import measure
+from emocx_pbx.analysis.worker.carries import Carries, measure
 from emocx_pbx.analysis.worker.models import Models, syllables
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.domain import LineZero, Scores
@@ -54,3 +55,23 @@ def test_audio_counts_and_a_model_that_is_not_there_carries_none() -> None:
 @pytest.mark.parametrize("seconds", [1.0, 2.0, 4.0, 8.0])
 def test_what_warms_the_models_passes_for_speech(seconds: float) -> None:
     assert speechlike(syllables(seconds))
+
+
+def test_effort_falls_with_the_calls() -> None:
+    found = Carries(165, 630, 1.0, 30.0, 2.0, 0.13)
+    efforts = [found.effort(calls) for calls in (0, 150, 300, 600, 900, 2400)]
+    assert efforts[:2] == [2.0, 2.0] and efforts == sorted(efforts, reverse=True)
+    assert 1.4 < efforts[2] < 2.0 and 1.0 < efforts[3] < 1.4 and efforts[-1] == 0.0
+    alone = Carries(165, 0, 1.0, 30.0, 0.0, 0.13)
+    assert alone.effort(100) == 2.0 and 0.5 < alone.effort(600) < 1.0
+
+
+def test_what_is_foreseen_comes_at_once_and_is_steered_from_there() -> None:
+    budget = Budget(cascade=True)
+    budget.expect(0.1)
+    assert budget.heard_share == LEAST_HEARD
+    budget.expect(2.0)
+    assert budget.heard_share == LEAST_HEARD
+    for _ in range(30):
+        budget.steer(0.1, 0.0)
+    assert budget.accurate_share == 1.0

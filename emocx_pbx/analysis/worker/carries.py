@@ -25,6 +25,8 @@ SPOKEN: Final = 0.4
 #: What reading sockets, answering them and telling of utterances costs beside the work on the audio
 #: (`python -m benchmarks.worker_capacity`, under a profiler: 0.3 of 0.85 ms a second).
 SOCKETS: Final = 1.5
+#: Effort is foreseen for a core that has this much more time than was measured: the rest shows.
+GENEROUS: Final = 1.5
 #: Calls whose audio is taken in together, and frames that each has at once: as from sockets.
 CALLS: Final = 50
 AT_ONCE: Final = 5
@@ -48,6 +50,20 @@ class Carries:
     """Of a window read by the accurate model."""
     light_ms: float
     """Of a window read by the light one."""
+    windows_s: float
+    """Windows of a call, a second."""
+
+    def effort(self, calls: int) -> float:
+        """What `Budget.effort` so many calls leave time for, 0 to 2: rather too much than too little."""
+        if calls < 1 or not self.accurate_ms:
+            return 2.0
+        left = 1000 * TARGET * GENEROUS / calls - self.intake_ms
+        heard = left / self.windows_s  # ms for each window
+        if not self.light_ms:
+            return min(2.0, max(0.0, 2 * heard / self.accurate_ms))
+        if heard < self.light_ms:
+            return max(0.0, heard / self.light_ms)
+        return min(2.0, 1 + (heard - self.light_ms) / max(1e-3, self.accurate_ms - self.light_ms))
 
 
 def measure(models: Models, settings: AnalysisSettings) -> Carries:
@@ -62,7 +78,7 @@ def measure(models: Models, settings: AnalysisSettings) -> Carries:
     accurate, light = (
         int(1000 * TARGET / (intake_ms + windows_s * ms)) if ms else 0 for ms in (accurate_ms, light_ms)
     )
-    return Carries(accurate, light, round(intake_ms, 3), round(accurate_ms, 2), round(light_ms, 2))
+    return Carries(accurate, light, round(intake_ms, 3), round(accurate_ms, 2), round(light_ms, 2), windows_s)
 
 
 def _window_ms(model: Classifier | None, samples: FloatArray, times: int) -> float:

@@ -53,6 +53,9 @@ STATS_S: Final = 2.0
 MAX_TAPS: Final = 4096
 #: Jobs waiting for a model: bounds memory. What waits for too long is not done (`analysis.budget`).
 WINDOW_QUEUE: Final = 4096
+#: So many calls, and so many times those there were, are many that begin at once.
+FEW: Final = 20
+MANY_MORE: Final = 1.2
 #: How often the load is looked at (s).
 STEER_S: Final = 1.0
 #: A model at one job for so long hangs; the process ends, and the pool starts another.
@@ -74,6 +77,8 @@ class Worker:
         self._load = 0.0
         self._carries: Carries | None = None
         self._coarse = Coarse()
+        self._foreseen = 0
+        """Calls for which effort was foreseen."""
         self._loader = Loader(config.settings, config.topics, self.models)
         self._voice = Lane("voice", WINDOW_QUEUE, self.count)
         self._words = Lane("words", WINDOW_QUEUE, self.count)
@@ -247,6 +252,7 @@ class Worker:
             self._listens[uuid] = listen
             return listen
         self._taps[uuid] = tap = Tap(message, self._call_of(message), self._voice, self.send, self._forget)
+        self._expect()
         return tap
 
     def _call_of(self, message: AnnounceTap) -> CallAudio:
@@ -272,8 +278,15 @@ class Worker:
             )
         return CallAudio(message, self._intake, self._voice, self.send, hearing, time.monotonic)
 
+    def _expect(self) -> None:
+        """Foresee what many new calls leave time for; a few are steered for as they come."""
+        if self._carries is not None and len(self._taps) > FEW + MANY_MORE * self._foreseen:
+            self._foreseen = len(self._taps)
+            self.budget.expect(self._carries.effort(self._foreseen))
+
     def _forget(self, tap: Tap) -> None:
         del self._taps[UUID(tap.announced.uuid)]
+        self._foreseen = min(self._foreseen, len(self._taps))
         self.count("taps_ended")
 
     def _paused(self, message: AnnounceListen, samples: FloatArray, speech_s: float) -> None:
