@@ -134,8 +134,7 @@ def main() -> int:
         for name, value in result.items():
             print(f"{re.sub('_', ' ', name):32} {value}")
     kept = (
-        result["taps"] == result["graded"] == result["ended"] == options.calls
-        and result["missing_s"] == 0.0
+        result["taps"] == result["graded"] == result["ended"] == options.calls and result["missing_s"] == 0.0
     )
     return 0 if kept else 1
 
