@@ -42,6 +42,7 @@ from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.observe.logs import configure
+from emocx_pbx.pbx.audiosocket.batches import PERIOD_S
 from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler
 from emocx_pbx.wire.link import Link
 from emocx_pbx.wire.message import BadMessage, Message
@@ -365,7 +366,8 @@ class Worker:
             at_last, cpu = time.monotonic(), time.process_time()
             self._load = (cpu - used) / (at_last - at)
             at, used = at_last, cpu
-            late_s, self._late_s = self._late_s, 0.0
+            # Audio that is taken in late makes readings late before they wait.
+            late_s, self._late_s = max(self._late_s, self.server.cycle_s - PERIOD_S), 0.0
             self.budget.steer(self._load, late_s)
             if self._coarse.look(len(self._taps), self.server.cycle_s, self.budget):
                 log.warning("voice activity by level alone" if self._coarse else "voice activity as usual",
