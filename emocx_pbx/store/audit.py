@@ -21,7 +21,7 @@ import msgspec
 from emocx_pbx.errors import StoreError
 from emocx_pbx.store.account_rows import Actor, AuditRow
 from emocx_pbx.store.connection import Connection, Row, Session
-from emocx_pbx.store.sql import queries
+from emocx_pbx.store.sql import clean, queries
 
 #: What the first entry's hash covers in place of one before.
 BEGIN: Final = "0" * 64
@@ -74,10 +74,11 @@ class AuditLog:
         """Note a change in the transaction that makes it."""
         values = {
             "at": self._now(),
-            "actor": entry.by.name,
-            "address": entry.by.address,
-            "action": entry.action,
-            "subject": entry.subject,
+            # As every database gives it back: the hash is of what is read later.
+            "actor": clean(entry.by.name),
+            "address": clean(entry.by.address),
+            "action": clean(entry.action),
+            "subject": clean(entry.subject),
             "before": _json(entry.before),
             "after": _json(entry.after),
         }

@@ -17,7 +17,7 @@ from emocx_pbx.errors import StoreError, StoreUnavailable
 from emocx_pbx.store.connection import Connection, Reader, Row, Session
 from emocx_pbx.store.migrate_postgres import migrate, missing
 from emocx_pbx.store.postgres_place import shown_place
-from emocx_pbx.store.sql import Dialect, Query
+from emocx_pbx.store.sql import Dialect, Query, clean
 
 #: For a free connection, and for a new one to be made.
 ACQUIRE_S: Final = 3.0
@@ -230,11 +230,6 @@ def arguments(query: Query, values: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def clean(value: Any) -> Any:
-    """A value as PostgreSQL takes it: its texts can't hold the character NUL."""
-    return value.replace("\x00", "\ufffd") if isinstance(value, str) and "\x00" in value else value
-
-
 def _driver() -> Any:
     try:
         import asyncpg
@@ -300,6 +295,11 @@ def _begin(keys: Sequence[int] | None, *, durable: bool) -> str:
     if keys is None:
         return f"{begin}{_lock(_ALL)}"
     return f"{begin}SELECT pg_advisory_xact_lock_shared({_ALL});{''.join(map(_lock, keys))}"
+
+
+def everything_locked() -> str:
+    """Statement by which a transaction keeps everybody else from writing."""
+    return _lock(_ALL)
 
 
 def _lock(key: int) -> str:

@@ -119,6 +119,11 @@ def _read(script: str, file: str, dialect: Dialect) -> list[tuple[Query, str | N
     return found
 
 
+def clean(value: Any) -> Any:
+    """A value as PostgreSQL takes it: its texts can't hold the character NUL."""
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) and "\x00" in value else value
+
+
 # How PostgreSQL says what SQLite says.
 
 #: The same thing by another name; what only PostgreSQL has to be told is a comment to SQLite.
