@@ -67,6 +67,9 @@ class Session(Protocol):
     async def hold(self, *streams: str) -> None:
         """Let no other transaction write about these calls (or other streams) until this one is over."""
 
+    async def execute(self, text: str) -> None:
+        """Run a statement that has no name."""
+
 
 class Queries:
     """The named queries as methods: `await sql.touch_call(session, call_id=..., at=...)`."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import asyncpg
 import pytest
 from databases import ON_POSTGRESQL
 
+from emocx_pbx.check.finding import Finding
 from emocx_pbx.check.stored_postgres import postgres_findings
 from emocx_pbx.lab.installation import free_port
 from emocx_pbx.store.account_rows import Actor
@@ -17,18 +20,18 @@ KIM = Actor("kim", "127.0.0.1")
 
 
 @pytest.fixture
-async def direct(place):
+async def direct(place: str) -> AsyncIterator[Any]:
     connection = await asyncpg.connect(place)
     yield connection
     await connection.close()
 
 
-def said(findings) -> list[tuple[str, str]]:
+def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     return [(finding.level, finding.what) for finding in findings]
 
 
 @ON_POSTGRESQL
-async def test_a_good_one_is_told_with_its_audit_log(place):
+async def test_a_good_one_is_told_with_its_audit_log(place: str) -> None:
     store = await Store.open(place)
     await store.audit.add(KIM, "user.changed", "one")
     await store.audit.add(KIM, "user.changed", "two")
@@ -50,7 +53,9 @@ async def test_a_good_one_is_told_with_its_audit_log(place):
         ),
     ],
 )
-async def test_who_takes_the_triggers_away_is_found_out_there_too(place, direct, change, told):
+async def test_who_takes_the_triggers_away_is_found_out_there_too(
+    place: str, direct: Any, change: str, told: str
+) -> None:
     store = await Store.open(place)
     for n in range(3):
         await store.audit.add(KIM, "user.changed", str(n))
@@ -64,7 +69,7 @@ async def test_who_takes_the_triggers_away_is_found_out_there_too(place, direct,
 
 
 @ON_POSTGRESQL
-async def test_each_fault_has_its_remedy(place, direct):
+async def test_each_fault_has_its_remedy(place: str, direct: Any) -> None:
     [ahead, *_] = await postgres_findings(place, lambda: time.time() - 60.0)
     assert ahead.level == "warn" and "60 s apart" in ahead.what
     await direct.execute("INSERT INTO emocx_schema (number) VALUES (9999)")
@@ -79,12 +84,12 @@ async def test_each_fault_has_its_remedy(place, direct):
         await direct.execute("DROP OWNED BY guest; DROP ROLE guest")
 
 
-async def test_nobody_there_and_nobody_we_know():
+async def test_nobody_there_and_nobody_we_know() -> None:
     [gone] = await postgres_findings(f"postgresql://emocx:hush@127.0.0.1:{free_port()}/x", time.time)
     assert gone.level == "fail" and "hush" not in gone.what and "\n" not in gone.what
 
 
 @ON_POSTGRESQL
-async def test_a_database_that_is_not_there_is_refused_in_one_line(place):
+async def test_a_database_that_is_not_there_is_refused_in_one_line(place: str) -> None:
     [finding] = await postgres_findings(place.rpartition("/")[0] + "/nowhere", time.time)
     assert finding.level == "fail" and 'database "nowhere" does not exist' in finding.what

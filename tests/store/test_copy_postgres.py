@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import asyncpg
 import pytest
+from databases import Databases
 
 from benchmarks.many_calls import fill
 from emocx_pbx.errors import StoreError
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.account_rows import Actor
-from emocx_pbx.store.copy_postgres import copy_to_postgres
+from emocx_pbx.store.copy_postgres import CopiedTable, copy_to_postgres
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.list_rows import CallFilter, GradeFilter
 from emocx_pbx.store.look_postgres import look_postgres
@@ -37,13 +40,13 @@ connection.close()
 
 
 @pytest.fixture
-def empty(databases):
+def empty(databases: Databases) -> Iterator[str]:
     with databases.empty() as url:
         yield url
 
 
 @pytest.fixture
-async def site(tmp_path):
+async def site(tmp_path: Path) -> Path:
     """The file of a site that has served, and stopped."""
     path = tmp_path / "emocx.db"
     store = await Store.open(path, [CRM], now=lambda: NOW)
@@ -84,8 +87,8 @@ def rounded(value: object) -> object:
     return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-async def test_all_is_there_and_goes_on(site, empty):
-    seen = []
+async def test_all_is_there_and_goes_on(site: Path, empty: str) -> None:
+    seen: list[CopiedTable] = []
     copied = await copy_to_postgres(site, empty, seen.append)
     assert seen == copied and {c.table: c.rows for c in copied}["call"] == 201
     before = await Store.open(site, [CRM], now=lambda: NOW)
@@ -106,7 +109,7 @@ async def test_all_is_there_and_goes_on(site, empty):
     assert looked.audit and not looked.audit.problem and looked.audit.entries >= 4
 
 
-async def test_a_database_that_has_rows_is_refused_and_left_alone(site, empty):
+async def test_a_database_that_has_rows_is_refused_and_left_alone(site: Path, empty: str) -> None:
     store = await Store.open(empty)
     await store.calls.start("c", 1.0, None, None, None, None)
     await store.close()
@@ -114,7 +117,7 @@ async def test_a_database_that_has_rows_is_refused_and_left_alone(site, empty):
         await copy_to_postgres(site, empty)
 
 
-async def test_what_comes_back_otherwise_leaves_nothing_there(site, empty):
+async def test_what_comes_back_otherwise_leaves_nothing_there(site: Path, empty: str) -> None:
     await (await Store.open(empty)).close()
     direct = await asyncpg.connect(empty)
     await direct.execute(
@@ -128,7 +131,7 @@ async def test_what_comes_back_otherwise_leaves_nothing_there(site, empty):
     await direct.close()
 
 
-async def test_a_file_that_is_in_use_or_older_is_refused(site, empty):
+async def test_a_file_that_is_in_use_or_older_is_refused(site: Path, empty: str) -> None:
     other = await asyncio.create_subprocess_exec(sys.executable, "-c", IN_USE, site, stdin=-1, stdout=-1)
     assert other.stdout and await other.stdout.readline()
     with pytest.raises(StoreError, match="in use; stop the service first"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
@@ -18,14 +19,14 @@ CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[PrivatePostgres]:
     """One of these tests' own: others must not wait for it."""
     with PrivatePostgres(durable=True) as server:
         yield server
 
 
 @pytest.fixture
-def brief(monkeypatch):
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines that a test can wait for; they are read when a store is opened."""
     monkeypatch.setattr(postgres, "ACQUIRE_S", 0.5)
     monkeypatch.setattr(postgres, "ANSWER_MORE_S", 0.2)
@@ -33,7 +34,7 @@ def brief(monkeypatch):
 
 
 @pytest.fixture
-async def store(server, brief):
+async def store(server: PrivatePostgres, brief: None) -> AsyncIterator[Store]:
     opened = await Store.open(server.url(), [CRM], now=lambda: 1000.0)
     await opened.calls.start("c", 100.0, "key", None, None, None)
     yield opened
@@ -51,9 +52,13 @@ async def until_back(store: Store) -> None:
                 continue
 
 
-async def test_a_frozen_server_costs_a_deadline_and_no_more(store, server):
+async def test_a_frozen_server_costs_a_deadline_and_no_more(store: Store, server: PrivatePostgres) -> None:
     server.freeze()
-    for work in (store.calls.between, lambda: store.calls.touch("c", 5000.0)):
+    works: list[Callable[[], Awaitable[object]]] = [
+        store.calls.between,
+        lambda: store.calls.touch("c", 5000.0),
+    ]
+    for work in works:
         began = time.monotonic()
         with pytest.raises(StoreUnavailable, match="does not answer in time"):
             async with asyncio.timeout(30):
@@ -62,10 +67,13 @@ async def test_a_frozen_server_costs_a_deadline_and_no_more(store, server):
     server.thaw()
     await until_back(store)
     await store.calls.touch("c", 6000.0)
-    assert (await store.call("c")).call.last_seen_at == 6000.0
+    call = await store.call("c")
+    assert call and call.call.last_seen_at == 6000.0
 
 
-async def test_a_killed_server_is_told_at_once_and_used_again_when_it_is_back(store, server):
+async def test_a_killed_server_is_told_at_once_and_used_again_when_it_is_back(
+    store: Store, server: PrivatePostgres
+) -> None:
     event = NewEvent("call.alert", "c", {}, 100.0, "one")
     server.kill()
     with pytest.raises(StoreUnavailable):
@@ -79,7 +87,7 @@ async def test_a_killed_server_is_told_at_once_and_used_again_when_it_is_back(st
     assert [e.type for e in await store.outbox.events_of_call("c")].count("call.alert") == 1
 
 
-async def test_what_breaks_a_rule_does_not_pass(store):
+async def test_what_breaks_a_rule_does_not_pass(store: Store) -> None:
     with pytest.raises(StoreError) as refused:
         async with store._connection.transaction() as c:
             await c.execute("INSERT INTO call (call_id, started_at, last_seen_at) VALUES ('c', 1, 1)")
@@ -87,7 +95,9 @@ async def test_what_breaks_a_rule_does_not_pass(store):
     await store.calls.touch("c", 7000.0)
 
 
-async def test_who_waits_for_anothers_transaction_gives_up_in_time(store, server, monkeypatch):
+async def test_who_waits_for_anothers_transaction_gives_up_in_time(
+    store: Store, server: PrivatePostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(postgres, "LOCK_S", 0.2)
     other = await Store.open(server.url(), [CRM])
     async with store._connection.transaction(about=["c"]) as c:
@@ -99,7 +109,9 @@ async def test_who_waits_for_anothers_transaction_gives_up_in_time(store, server
     await other.close()
 
 
-async def test_two_stores_number_a_calls_events_without_a_gap(store, server, monkeypatch):
+async def test_two_stores_number_a_calls_events_without_a_gap(
+    store: Store, server: PrivatePostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = await Store.open(server.url(), [CRM])
     await asyncio.gather(
         *(

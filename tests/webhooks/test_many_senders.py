@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 import pytest
-from databases import ON_POSTGRESQL
+from databases import ON_POSTGRESQL, Databases
 from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from emocx_pbx.lab.receiver import Receiver
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.rows import DueDelivery
 from emocx_pbx.webhooks import sender as module
 from emocx_pbx.webhooks.networks import Networks
 from emocx_pbx.webhooks.post import Poster
@@ -32,7 +33,7 @@ from emocx_pbx.webhooks import sender as module
 from emocx_pbx.webhooks.networks import Networks
 from emocx_pbx.webhooks.post import Poster
 
-async def main(place, url, secret):
+async def main(place: str, url, secret) -> None:
     crm = WebhookSettings("crm", url, secret, timeout_s=1.0)
     store = await Store.open(place, [crm])
     print("ready", flush=True)
@@ -58,7 +59,9 @@ def firsts_in_order(crm: Receiver) -> None:
 
 
 @ON_POSTGRESQL
-async def test_of_four_senders_each_takes_its_share_and_one_is_killed(place, monkeypatch):
+async def test_of_four_senders_each_takes_its_share_and_one_is_killed(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "HOLD_MORE_S", 1.0)
     settled = asyncio.Event()
     async with Receiver() as crm, asyncio.TaskGroup() as group:
@@ -113,14 +116,22 @@ step = st.tuples(st.integers(0, SENDERS - 1), st.sampled_from(["take", "done", "
 @given(steps=st.lists(step, max_size=40), data=st.data())
 @limits(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_whatever_four_senders_do_order_and_limit_hold(steps, data, kind, tmp_path_factory, databases):
-    async def tried(place) -> None:
+def test_whatever_four_senders_do_order_and_limit_hold(
+    steps: list[tuple[int, str]],
+    data: st.DataObject,
+    kind: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    databases: Databases,
+) -> None:
+    async def tried(place: str | Path) -> None:
         receiver = WebhookSettings("crm", "http://127.0.0.1:1/", "whsec_" + "A" * 32)
         store = await Store.open(place, [receiver], now=lambda: 0.0)
         for n in range(3):
             for call_id in "abc":
                 await store.outbox.add_event("call.alert", call_id, {"n": n}, 0.0, str(n))
-        now, held, told = 1.0, [[] for _ in range(SENDERS)], {call_id: [] for call_id in "abc"}
+        now = 1.0
+        held: list[list[DueDelivery]] = [[] for _ in range(SENDERS)]
+        told: dict[str, list[int]] = {call_id: [] for call_id in "abc"}
         for who, what in steps:
             if what == "take":
                 held[who] += await store.outbox.claim("crm", now, 2, 10.0, at_most=2, sender=str(who))
