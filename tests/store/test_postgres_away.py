@@ -34,7 +34,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def store(server: PrivatePostgres, brief: None) -> AsyncIterator[Store]:
+async def store(server: PrivatePostgres) -> AsyncIterator[Store]:
     opened = await Store.open(server.url(), [CRM], now=lambda: 1000.0)
     await opened.calls.start("c", 100.0, "key", None, None, None)
     yield opened
@@ -52,7 +52,9 @@ async def until_back(store: Store) -> None:
                 continue
 
 
-async def test_a_frozen_server_costs_a_deadline_and_no_more(store: Store, server: PrivatePostgres) -> None:
+async def test_a_frozen_server_costs_a_deadline_and_no_more(
+    brief: None, store: Store, server: PrivatePostgres
+) -> None:
     server.freeze()
     works: list[Callable[[], Awaitable[object]]] = [
         store.calls.between,
@@ -72,7 +74,7 @@ async def test_a_frozen_server_costs_a_deadline_and_no_more(store: Store, server
 
 
 async def test_a_killed_server_is_told_at_once_and_used_again_when_it_is_back(
-    store: Store, server: PrivatePostgres
+    brief: None, store: Store, server: PrivatePostgres
 ) -> None:
     event = NewEvent("call.alert", "c", {}, 100.0, "one")
     server.kill()

@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from databases import ON_POSTGRESQL, Databases
