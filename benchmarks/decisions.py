@@ -1,0 +1,306 @@
+"""How long callers wait for a decision: the dialplan's questions, in text and spoken, beside tapped calls.
+
+    python -m benchmarks.decisions [--taps 60] [--seconds 30] [--rate 50] [--callers 10] [--rounds 10]
+
+The service's own parts (controller, one worker with its models, store) in this process and the worker's; in
+Asterisk's place raw FastAGI and AudioSocket clients, in processes of their own. While so many taps of a
+recorded call run, --rate texts a second are asked about by FastAGI, each from its connection to the last
+variable; then --callers at once speak a sentence of a recording, again and again, each from its last word to
+the queue: the 0.8 s of silence that end a question are in it. Both without any tap come first. Prints one
+JSON object; exit status 1 if a p99 of texts is over 30 ms, or a p95 of spoken questions over 1.2 s.
+How long an alert takes: `python -m benchmarks.alert_latency`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import numpy as np
+import soundfile
+
+from benchmarks.worker_capacity import DATA, cpu_s, percentiles, send_all
+from emocx_pbx.analysis.messages import AnnounceTap, Ready, WorkerStats
+from emocx_pbx.analysis.windows import CallSegmenter
+from emocx_pbx.domain import Span
+from emocx_pbx.observe.logs import configure
+from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.service.controller import Service
+from emocx_pbx.settings.settings import (
+    AgiSettings,
+    AnalysisSettings,
+    AsteriskSettings,
+    LogSettings,
+    Settings,
+    StoreSettings,
+)
+from emocx_pbx.store.database import Store
+
+TEXT_GOAL_MS: Final = 30.0
+SPOKEN_GOAL_S: Final = 1.2
+#: Until taps have begun and the worker's load is known.
+SETTLE_S: Final = 8.0
+QUERIES: Final = (
+    "I have been charged twice and nobody answers, this is a scandal!",
+    "What are your opening hours on Monday?",
+    "I am sad to say that my parcel still has not come.",
+    "Thank you so much, the new phone is wonderful!",
+)
+FRAME: Final = 160
+_GET: Final = re.compile(rb'GET FULL VARIABLE "(\w+)\$\{(.+)\}(\w+)"\n')
+
+
+async def ask(port: int, path: str, call_id: str, text: str = "", argument: str = "") -> dict[str, str]:
+    """One request of the dialplan's; the variables that were set."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    opening = (
+        f"agi_network: yes\nagi_network_script: {path}\nagi_request: agi://127.0.0.1/{path}\n"
+        f"agi_channel: PJSIP/customer-0000000a\nagi_uniqueid: {call_id}\nagi_callerid: 493012345\n"
+    )
+    writer.write(f"{opening}agi_arg_1: {argument}\n\n".encode())
+    found: dict[str, str] = {}
+    while line := await reader.readline():
+        if got := _GET.fullmatch(line):
+            value = text.encode() if got[2] == b"EMOCX_QUERY" else b""
+            writer.write(b"200 result=1 (%b%b%b)\n" % (got[1], value, got[3]))
+        else:
+            _, _, rest = line.decode().strip().partition("SET VARIABLE ")
+            name, _, value_text = rest.partition(" ")
+            found[name] = value_text.strip('"')
+            writer.write(b"200 result=1\n")
+    writer.close()
+    return found
+
+
+async def texts(port: int, rate: float, seconds: float) -> list[tuple[float, str]]:
+    """Ask at an even pace; seconds and EMOCX_STATUS of each."""
+
+    async def one(number: int) -> tuple[float, str]:
+        began = time.perf_counter()
+        found = await ask(port, "route", f"{time.time():.0f}.{number}", QUERIES[number % len(QUERIES)])
+        return time.perf_counter() - began, found.get("EMOCX_STATUS", "none")
+
+    began, asked = time.perf_counter(), []
+    for number in range(round(rate * seconds)):
+        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+        asked.append(asyncio.create_task(one(number)))
+    return await asyncio.gather(*asked)
+
+
+async def spoken(port: int, callers: int, rounds: int) -> list[tuple[float, str]]:
+    """Callers who all speak at once; seconds from the last word to the queue, and EMOCX_STATUS."""
+    said = sentence()
+    found: list[tuple[float, str]] = []
+    for turn in range(rounds):
+        found += await asyncio.gather(*(_speaks(port, f"9{turn}.{n}", said, n) for n in range(callers)))
+    return found
+
+
+async def _speaks(port: int, call_id: str, said: Sequence[bytes], number: int) -> tuple[float, str]:
+    uuid = str(uuid4())
+    place = (await ask(port, "listen", call_id, argument=uuid)).get("EMOCX_AUDIO", "")
+    if not place:
+        return float("inf"), "nobody listens"
+    reader, writer = await asyncio.open_connection(*place.split(":"))
+    writer.write(b"\x01\x00\x10" + UUID(uuid).bytes)
+    closed = asyncio.ensure_future(until_hung_up(reader))
+    begun = time.perf_counter() + 0.002 * number
+    last_word = begun + 0.02 * len(said)
+    sent = 0
+    while not closed.done():
+        await asyncio.sleep(max(0.0, begun + 0.02 * sent - time.perf_counter()))
+        writer.write(b"\x10\x01\x40" + (said[sent] if sent < len(said) else bytes(2 * FRAME)))
+        sent += 1
+    writer.close()
+    closed.result()
+    found = await ask(port, "heard", call_id, argument=uuid)
+    return time.perf_counter() - last_word, found.get("EMOCX_STATUS", "none")
+
+
+async def until_hung_up(reader: asyncio.StreamReader) -> None:
+    """Until the worker has heard enough: the message 0x00, or the end."""
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while (head := await reader.readexactly(3))[0]:
+            await reader.readexactly(int.from_bytes(head[1:], "big"))
+
+
+def sentence() -> list[bytes]:
+    """The first longer utterance of the recorded customer, cut where it ends, in frames of 20 ms."""
+    side = soundfile.read(DATA / "call_customer.flac", dtype="int16")[0]
+    segmenter = CallSegmenter(AnalysisSettings())
+    found = [*segmenter.feed(side, np.zeros_like(side)), *segmenter.finish()]
+    span = next(item for item in found if isinstance(item, Span) and item.t1 - item.t0 > 1.5)
+    begin, end = int(8000 * max(0.0, span.t0 - 0.3)), int(8000 * span.t1)
+    return [side[at : at + FRAME].astype("<i2").tobytes() for at in range(begin, end - FRAME, FRAME)]
+
+
+def beside(pipe: Any, what: str, *values: Any) -> None:
+    """In a process of its own."""
+    work = {"texts": texts, "spoken": spoken}[what]
+    pipe.send(asyncio.run(work(*values)))
+
+
+async def elsewhere(what: str, *values: Any) -> list[tuple[float, str]]:
+    """Asked from a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=beside, args=(there, what, *values))
+    process.start()
+    while not await asyncio.to_thread(here.poll, 0.5):
+        if not process.is_alive():
+            raise SystemExit(f"{what}: the clients ended without an answer")
+    found: list[tuple[float, str]] = here.recv()
+    process.join()
+    return found
+
+
+class Listening(Metrics):
+    """Keeps what the worker says of itself."""
+
+    def __init__(self, said: list[WorkerStats]) -> None:
+        super().__init__()
+        self._said = said
+
+    def worker(self, stats: Any) -> None:
+        """Take it."""
+        self._said.append(stats)
+        super().worker(stats)
+
+
+class Load:
+    """Taps that run until the end."""
+
+    def __init__(self, service: Service, taps: int, seconds: float) -> None:
+        self._uuids = [uuid4() for _ in range(taps)]
+        worker = service.pool.pick()
+        for number, uuid in enumerate(self._uuids):
+            call = {"Channel": f"PJSIP/trunk-{number:08x}", "Uniqueid": f"7.{number}"}
+            joined = {"Queue": "care", "Position": "1", "CallerIDNum": f"49301{number:07d}"}
+            service.recovery.on_ami({"Event": "QueueCallerJoin", **call, **joined})
+            worker.send(AnnounceTap(str(uuid), call["Uniqueid"], "stereo", ttl_s=60.0))
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=send_all, args=(worker.port, [uuid.bytes for uuid in self._uuids], seconds, -1)
+        )
+        self._process.start()
+
+    def end(self) -> None:
+        """Hang up."""
+        self._process.terminate()
+        self._process.join()
+
+
+def told(found: list[tuple[float, str]], unit: float = 1.0) -> dict[str, Any]:
+    """Times, and what came of the questions."""
+    statuses = [status for _, status in found]
+    times = percentiles([unit * seconds for seconds, _ in found if seconds < 1e6])
+    return {
+        "asked": len(found),
+        "times": times,
+        "status": {status: statuses.count(status) for status in sorted(set(statuses))},
+    }
+
+
+async def asked(service: Service, options: argparse.Namespace, beside_taps: bool) -> dict[str, Any]:
+    """Both kinds of questions."""
+    port = service.agi.port
+    pid = service.pool.pick().pid
+    assert pid is not None
+    used, own, began = cpu_s(pid), time.process_time(), time.perf_counter()
+    text = await elsewhere("texts", port, options.rate, options.seconds)
+    wall = time.perf_counter() - began
+    worker_s, controller_s = cpu_s(pid) - used, time.process_time() - own
+    load = {"worker_cores": round(worker_s / wall, 2), "controller_cores": round(controller_s / wall, 2)}
+    if not beside_taps:  # nothing else was done meanwhile
+        load["cpu_ms_per_text"] = round(1e3 * (worker_s + controller_s) / len(text), 2)
+    words = await elsewhere("spoken", port, options.callers, options.rounds)
+    return {"beside": load, "texts_ms": told(text, 1e3), "spoken_s": told(words)}
+
+
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Without taps, then with them."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            asterisk=AsteriskSettings(port=1),
+            agi=AgiSettings(port=0),
+            analysis=AnalysisSettings(
+                base_port=0, speech_model=options.model, transcriber=options.transcriber, spare_worker=False
+            ),
+            store=StoreSettings(path=str(Path(folder) / "emocx.db")),
+            log=LogSettings(level="error"),
+        )
+        configure(settings.log)
+        store = await Store.open(settings.store_path())
+        stats: list[WorkerStats] = []
+        try:
+            async with Tasks(lambda *name: None) as tasks:
+                metrics = Listening(stats)
+                service = Service(settings, store, tasks, metrics)
+                await service.agi.start()
+                ledger = tasks.create_task(service.ledger.run(), name="ledger")
+                if not await service.pool.start(90.0):
+                    raise SystemExit("the worker did not start")
+                await asyncio.sleep(options.warm)
+                ready = service.pool.pick().ready
+                result = {"models": models_of(ready), "alone": await asked(service, options, False)}
+                wall_s = options.seconds + 8.0 * options.rounds + 60.0
+                load = Load(service, options.taps, SETTLE_S + wall_s)
+                await asyncio.sleep(SETTLE_S)
+                result["loaded"] = {"taps": options.taps, **await asked(service, options, True)}
+                result["worker_said"] = {
+                    "load": stats[-1].load, "accurate_share": stats[-1].accurate_share,
+                    "voice_only": stats[-1].voice_only,
+                }  # fmt: skip
+                load.end()
+                await service.agi.stop()
+                await service.pool.stop()
+                ledger.cancel()
+        finally:
+            await store.close()
+    return result
+
+
+def models_of(ready: Ready | None) -> dict[str, str | None]:
+    """What answers."""
+    assert ready is not None
+    return {"speech": ready.speech_model, "text": ready.text_model, "transcriber": ready.transcriber}
+
+
+def main() -> int:
+    """Parse, measure, print; 1 if a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--taps", type=int, default=60)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--rate", type=float, default=50.0, help="texts a second")
+    parser.add_argument("--callers", type=int, default=10, help="who speak at once")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--model", default="auto", help="speech model")
+    parser.add_argument("--transcriber", default="auto")
+    parser.add_argument("--warm", type=float, default=10.0, help="seconds for speech-to-text to load")
+    options = parser.parse_args()
+    conditions = {"cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 2)}
+    result = conditions | asyncio.run(measure(options))
+    json.dump(result, sys.stdout, indent=1)
+    print()
+    runs = (result["alone"], result["loaded"])
+    kept = all(
+        run["texts_ms"]["times"]["p99"] <= TEXT_GOAL_MS and run["spoken_s"]["times"]["p95"] <= SPOKEN_GOAL_S
+        for run in runs
+    )
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
