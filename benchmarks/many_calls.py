@@ -28,12 +28,12 @@ ENDPOINTS: Final = ("crm", "warehouse")
 #: By the hour of the day, as offices are called.
 BUSY: Final = (0, 0, 0, 0, 0, 0, 1, 3, 8, 12, 13, 11, 8, 9, 11, 12, 10, 7, 4, 2, 1, 1, 0, 0)
 
-#: So many calls are made; more are these once more, at other times and without readings and utterances (of
-#: which a page shows those of one call alone).
+#: So many calls are made; more are these once more, at other times, and without what is read by its key or
+#: newest first alone, so that its number does not matter (readings, utterances, grades, events, deliveries).
 MADE: Final = 100_000
-REPEATED: Final = ("decision", "segment", "visit", "grade", "event", "delivery", "call")
-#: Columns that hold names of calls, decisions and events.
-NAMED: Final = frozenset({"call_id", "stream", "decision_id", "event_id"})
+REPEATED: Final = ("decision", "segment", "visit", "call")
+#: Columns that hold names of calls and decisions.
+NAMED: Final = frozenset({"call_id", "decision_id"})
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -75,17 +75,15 @@ def _repeat(connection: sqlite3.Connection, copy: int, calls: int) -> None:
     """Put the first calls in once more, some minutes later, under names of their own."""
     for table in REPEATED:
         columns = [str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")]
-        columns.remove("delivery_id") if table == "delivery" else None
         values = [
             f"{name} || '.{copy}'" if name in NAMED
             else f"{name} + {97.0 * copy}" if name == "at" or name.endswith("_at")
             else name
             for name in columns
         ]  # fmt: skip
-        of = "stream" if table in {"event", "delivery"} else "call_id"
         connection.execute(
             f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table}"
-            f" WHERE {of} IN (SELECT call_id FROM call WHERE call_id NOT LIKE '%.%.%' LIMIT {calls})"
+            f" WHERE call_id IN (SELECT call_id FROM call WHERE call_id NOT LIKE '%.%.%' LIMIT {calls})"
         )
         connection.commit()
 
