@@ -39,13 +39,13 @@ from emocx_pbx.observe.logs import configure
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
+from emocx_pbx.settings.records import StoreSettings
 from emocx_pbx.settings.settings import (
     AgiSettings,
     AnalysisSettings,
     AsteriskSettings,
     LogSettings,
     Settings,
-    StoreSettings,
 )
 from emocx_pbx.store.database import Store
 

@@ -21,17 +21,16 @@ from emocx_pbx.observe.listeners import Listeners
 
 log = structlog.get_logger()
 
-Small = WriteReadings | WriteSpans
-
 #: Changes that may wait; then waiting readings and utterances go.
 MAX_WAITING: Final = 20_000
 #: Changes that may wait at all; the newest is refused then, and the calls are reconciled afterwards.
 MAX_KEPT: Final = 200_000
 #: Readings and utterances are written together with those that come within this time (s): the disk is asked
-#: four times a second, not a thousand times. What else is to be written takes those before it along at once.
+#: four times a second, not a thousand times. What else is to be written is so at once, with all that waits.
 GROUP_S: Final = 0.25
-#: In one transaction at most.
+#: In one transaction at most, and of what is no reading or utterance: meanwhile nobody else writes.
 MAX_GROUP: Final = 2_000
+MAX_OTHERS: Final = 100
 #: Between two tries while the store refuses.
 FIRST_RETRY_S: Final = 0.5
 LAST_RETRY_S: Final = 5.0
@@ -43,8 +42,10 @@ class Writing(Protocol):
     async def write(self, write: Write) -> None:
         """Carry one change out; StoreUnavailable keeps it waiting."""
 
-    async def write_small(self, writes: Sequence[Small]) -> None:
-        """Carry readings and utterances out together, all or none."""
+    async def write_together(self, writes: Sequence[Write]) -> None:
+        """Carry changes out in their order, in as few transactions as may be; a StoreError says that one of
+        them can't be, and all may be carried out again.
+        """
 
 
 class Ledger:
@@ -85,6 +86,8 @@ class Ledger:
         self.losses: Listeners[[]] = Listeners()
         """Told when the store takes changes again after some that matter were dropped."""
         self._lost = False
+        self._singly_to = 0
+        """Up to this place each is tried by itself: one of them can't be written."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -159,14 +162,15 @@ class Ledger:
 
     async def _next(self) -> bool:
         """Write what waits longest; False: the store does not take it now."""
-        group = self._small_group()
+        group = self._group()
         if len(group) > 1:
             try:
-                await self._writing.write_small([write for _, write in group])
+                await self._writing.write_together([write for _, write in group])
             except StoreUnavailable as error:
                 return self._not_now(error)
             except Exception as error:
-                # One bad change must not take the others along: below each is tried by itself, and counted.
+                # One bad change must not take the others along: each is tried by itself now, and counted.
+                self._singly_to = group[-1][0]
                 log.warning("a group of changes not written", key="journey.group_failed", why=str(error))
             else:
                 self._taken(group[-1][0])
@@ -193,18 +197,22 @@ class Ledger:
         self._tried.set()
         return False
 
-    def _small_group(self) -> list[tuple[int, Small]]:
-        """Readings and utterances that wait before all else."""
-        group: list[tuple[int, Small]] = []
+    def _group(self) -> list[tuple[int, Write]]:
+        """What waits longest, as much of it as goes together."""
+        group: list[tuple[int, Write]] = []
+        others = 0
+        if self._waiting and self._waiting[0][0] <= self._singly_to:
+            return group
         for place, write in self._waiting:
-            if not isinstance(write, WriteReadings | WriteSpans) or len(group) == MAX_GROUP:
+            others += not isinstance(write, WriteReadings | WriteSpans)
+            if others > MAX_OTHERS or len(group) == MAX_GROUP:
                 break
             group.append((place, write))
         return group
 
     async def _gather(self) -> None:
         """Wait for more of them, unless there is a hurry."""
-        if not self._awaited and len(self._small_group()) == len(self._waiting):
+        if not self._awaited and self._smalls == len(self._waiting) < MAX_GROUP:
             self._hurry.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(GROUP_S):

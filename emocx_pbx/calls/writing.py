@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import assert_never
 
 from emocx_pbx.calls.effects import (
@@ -30,16 +31,25 @@ class Writing:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def write_small(self, writes: Sequence[WriteReadings | WriteSpans]) -> None:
-        """Write readings and utterances in one transaction, all or none.
+    async def write_together(self, writes: Sequence[Write]) -> None:
+        """Write changes in their order, in one transaction where the database can.
 
         Raises:
             StoreUnavailable: the store does not take changes now.
             StoreError: it never will take one of these.
         """
-        readings = [w for w in writes if isinstance(w, WriteReadings)]
+        async with self._store.together(durable=not all(map(_may_be_lost, writes))):
+            for small, group in groupby(writes, key=_is_small):
+                if small:
+                    await self._write_small([w for w in group if isinstance(w, WriteReadings | WriteSpans)])
+                    continue
+                for write in group:
+                    await self.write(write)
+
+    async def _write_small(self, writes: Sequence[WriteReadings | WriteSpans]) -> None:
+        """Readings and utterances, whose order among themselves is of no matter."""
         await self._store.readings.add_many(
-            [(w.call_id, w.readings, w.at, w.events) for w in readings],
+            [(w.call_id, w.readings, w.at, w.events) for w in writes if isinstance(w, WriteReadings)],
             [(w.call_id, w.spans) for w in writes if isinstance(w, WriteSpans)],
         )
 
@@ -99,3 +109,12 @@ class Writing:
                 )
             case _:
                 assert_never(write)
+
+
+def _is_small(write: Write) -> bool:
+    return isinstance(write, WriteReadings | WriteSpans)
+
+
+def _may_be_lost(write: Write) -> bool:
+    """A power cut may take it: grades are made from memory, and no receiver is told of it."""
+    return isinstance(write, WriteSpans) or (isinstance(write, WriteReadings) and not write.events)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -51,6 +51,18 @@ class Connection(ABC):
         Raises:
             StoreError: the database refused something.
         """
+
+    @asynccontextmanager
+    async def together(self, *, durable: bool = True) -> AsyncIterator[None]:
+        """Let the transactions that this task begins inside be one: all or nothing, `durable` or not.
+
+        Here they stay as they are: a server commits quickly, and what it locked others may wait for.
+        """
+        yield
+
+    def after_commit(self, tell: Callable[[], None]) -> None:
+        """Tell of what was written, once it is committed: now, or at the end of what is written together."""
+        tell()
 
     @abstractmethod
     async def schema(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from emocx_pbx.settings.settings import WebhookSettings
@@ -108,6 +109,10 @@ class Store:
     async def schema(self) -> int:
         """The schema's number."""
         return await self._connection.schema()
+
+    def together(self, *, durable: bool) -> AbstractAsyncContextManager[None]:
+        """What one task writes inside of it is one transaction, where the database can: see Connection."""
+        return self._connection.together(durable=durable)
 
     async def call(self, call_id: str) -> CallDetail | None:
         """All that is known of one call."""

@@ -40,7 +40,7 @@ class Outbox:
     def tell(self, events: Sequence[NewEvent]) -> None:
         """After the transaction in which they were `put`: have them sent."""
         if events:
-            self.news.tell()
+            self._connection.after_commit(self.news.tell)
 
     async def add_event(
         self, type: str, call_id: str | None, data: Mapping[str, Any], at: float, discriminator: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -82,6 +82,9 @@ class SqliteConnection(Connection):
         self._reading = reading
         self._lock = asyncio.Lock()
         self._durable = True
+        self._together: asyncio.Task[Any] | None = None
+        """Who writes several things in one transaction just now."""
+        self._after_commit: list[Callable[[], None]] = []
         self._closed = False
 
     @classmethod
@@ -155,6 +158,9 @@ class SqliteConnection(Connection):
         self, *, durable: bool = True, about: Iterable[str] | None = None
     ) -> AsyncIterator[Session]:
         """One at a time; SQLite has one writer."""
+        if self._writes_together:
+            yield SqliteSession(self._writer)
+            return
         async with self._lock:
             self._check_open()
             if self._reading:
@@ -179,6 +185,30 @@ class SqliteConnection(Connection):
                 # After a cancelled commit this does nothing: SQLite's thread keeps the order.
                 await self._writer.rollback()
                 raise
+
+    @asynccontextmanager
+    async def together(self, *, durable: bool = True) -> AsyncIterator[None]:
+        """One commit, and so one wait for the disk, for all of them."""
+        after: list[Callable[[], None]] = []
+        async with self.transaction(durable=durable):
+            self._together, self._after_commit = asyncio.current_task(), after
+            try:
+                yield
+            finally:
+                self._together = None
+        for tell in dict.fromkeys(after):
+            tell()
+
+    @property
+    def _writes_together(self) -> bool:
+        return self._together is not None and self._together is asyncio.current_task()
+
+    def after_commit(self, tell: Callable[[], None]) -> None:
+        """Now, or at the end of what is written together."""
+        if self._writes_together:
+            self._after_commit.append(tell)
+        else:
+            tell()
 
     async def schema(self) -> int:
         """SQLite's user_version."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from emocx_pbx.calls.effects import Write, WriteEnd, WriteReadings, WriteSpans, WriteTapped
-from emocx_pbx.calls.ledger import Ledger
+from emocx_pbx.calls.ledger import MAX_OTHERS, Ledger
 from emocx_pbx.errors import StoreError, StoreUnavailable
 
 END = WriteEnd("c", 9.0, "hangup", "answered", "customer", None, ())
@@ -46,7 +46,7 @@ class Disk:
         self.written.append(write)
         self.done.set()
 
-    async def write_small(self, writes: Sequence[Write]) -> None:
+    async def write_together(self, writes: Sequence[Write]) -> None:
         raise StoreError("one at a time")
 
 
@@ -127,14 +127,14 @@ def heard(number: int) -> WriteSpans:
 
 
 class GroupedDisk(Disk):
-    """A store that takes readings and utterances together."""
+    """A store that takes changes together."""
 
     def __init__(self, refusals: int = 0, wrong: Write | None = None) -> None:
         super().__init__(refusals, wrong)
         self.groups: list[list[Write]] = []
         self.ledger = Ledger(self, lambda up, why: self.health.append((up, why)), self.count, self.sleep)
 
-    async def write_small(self, writes: Sequence[Write]) -> None:
+    async def write_together(self, writes: Sequence[Write]) -> None:
         if self.wrong in writes:
             raise StoreError("no such call")
         if self.refusals:
@@ -145,14 +145,23 @@ class GroupedDisk(Disk):
         self.done.set()
 
 
-async def test_what_is_heard_is_written_together_and_in_order_with_all_else() -> None:
+async def test_what_waits_is_written_together_and_in_order() -> None:
     disk = GroupedDisk()
     some = [heard(1), heard(2), tapped(1), heard(3), END, heard(4), heard(5)]
     for write in some:
         disk.ledger.add(write)
     await disk.ledger.drain()
     assert disk.written == some
-    assert disk.groups == [[heard(1), heard(2)], [heard(4), heard(5)]]
+    assert disk.groups == [some]
+
+
+async def test_a_group_is_bounded() -> None:
+    disk = GroupedDisk()
+    some = [change for number in range(MAX_OTHERS) for change in (tapped(number), heard(number))]
+    for write in [*some, END, heard(0)]:
+        disk.ledger.add(write)
+    await disk.ledger.drain()
+    assert disk.groups == [some, [END, heard(0)]]
 
 
 async def test_who_waits_does_not_wait_for_a_group() -> None:
