@@ -61,8 +61,8 @@ def propose(
     drawn = sorted(_threshold(rng.choices(calm, k=len(calm)), alarms) for _ in range(DRAWS))
     return Proposal(
         Interval(threshold, _at(drawn, 0.025), _at(drawn, 0.975)),
-        _wilson(sum(p >= threshold for p in calm), len(calm)),
-        _wilson(sum(p >= threshold for p in upset), len(upset)) if upset else None,
+        _share_over(threshold, calm),
+        _share_over(threshold, upset) if upset else None,
         len(calm),
         len(upset),
     )
@@ -79,9 +79,13 @@ def _at(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _wilson(hits: int, count: int) -> Interval:
-    """A share and its interval by Wilson (1927)."""
-    z, share = 1.96, hits / count
+def _share_over(threshold: float, values: Sequence[float]) -> Interval:
+    return wilson(sum(p >= threshold for p in values) / len(values), len(values))
+
+
+def wilson(share: float, count: float) -> Interval:
+    """A share of `count` (over 0, perhaps an effective number) and its interval by Wilson (1927)."""
+    z = 1.96
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
