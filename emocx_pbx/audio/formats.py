@@ -59,6 +59,29 @@ HEADERLESS: Final[dict[str, Headerless]] = {
 #: Asterisk's own formats that no library here decodes; the Asterisk that made them converts them.
 BY_ASTERISK: Final = ("siren7", "siren14", "g719", "g723", "g723sf", "ilbc")
 
+#: What browsers play as it is.
+NATIVE: Final = {
+    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg",
+    ".flac": "audio/flac", ".m4a": "audio/mp4", ".mp4": "audio/mp4", ".aac": "audio/aac",
+    ".webm": "audio/webm",
+}  # fmt: skip
+#: What is turned into WAV, besides Asterisk's headerless formats.
+_BY_CONTENT: Final = (
+    ".wav49",
+    ".wav16",
+    ".au",
+    ".aif",
+    ".aiff",
+    ".caf",
+    ".w64",
+    ".rf64",
+    ".amr",
+    ".mka",
+    ".wma",
+)
+#: Every name that a recording may have.
+ENDINGS: Final = frozenset({*NATIVE, *_BY_CONTENT, *(f".{end}" for end in (*HEADERLESS, *BY_ASTERISK))})
+
 #: Formats that PyAV reads: FFmpeg's demuxer, told by bytes at an offset. None of them opens other files.
 CONTAINERS: Final[tuple[tuple[str, str, int, bytes], ...]] = (
     ("M4A or MP4", "mov", 4, b"ftyp"),

@@ -26,6 +26,7 @@ from emocx_pbx.store.postgres_place import is_postgresql
 from emocx_pbx.store.ranking import RankingRows
 from emocx_pbx.store.readings import Readings
 from emocx_pbx.store.receivers import Receivers
+from emocx_pbx.store.reviews import Reviews
 from emocx_pbx.store.rows import CallDetail
 from emocx_pbx.store.sqlite import SqliteConnection
 
@@ -70,6 +71,8 @@ class Store:
         """What the running service goes by."""
         self.lines = LineEstimates(connection, now, self.audit)
         """What speech models' answers lean to on the site's lines."""
+        self.reviews = Reviews(connection, now, self.audit)
+        """Windows that people label, and trainings from them."""
         self.idempotency = Idempotency(connection, now)
         """Answers to requests that may be repeated."""
 

@@ -19,7 +19,9 @@ from emocx_pbx.store.connection import Connection, Row, Session
 from emocx_pbx.store.line_estimates import FEW
 from emocx_pbx.store.outbox import Outbox, blanked
 
-_OF_A_CALL: Final = ("segments", "visits", "readings", "spans", "holds", "corrections", "alerts", "grades")
+_OF_A_CALL: Final = (
+    "reviews", "segments", "visits", "readings", "spans", "holds", "corrections", "alerts", "grades",
+)  # fmt: skip
 
 #: How long an erasure waits for readers that hold the write-ahead log, and how often it looks.
 SETTLE_S: Final = 15.0
@@ -191,6 +193,8 @@ class Erasure:
             purged.went("answers", await self._sql.delete_answers_before(c, before=before))
             await self._sql.drop_forgotten(c)
             await self._sql.delete_lines_before(c, before=before)
+            await self._sql.delete_review_rounds(c, before=before)
+            await self._sql.delete_trainings_before(c, before=before)
             if purged.counts:
                 await self._sql.open_erasure(c, at=self._now(), asked_for=0)
                 await self._audit.note(c, by, "privacy.purged", "old calls", None, purged.counts)

@@ -13,35 +13,12 @@ from typing import Final
 from aiohttp import web
 
 from emocx_pbx.audio import formats, headers
+from emocx_pbx.audio.formats import NATIVE
 
-#: What browsers play as it is.
-NATIVE: Final = {
-    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg",
-    ".flac": "audio/flac", ".m4a": "audio/mp4", ".mp4": "audio/mp4", ".aac": "audio/aac",
-    ".webm": "audio/webm",
-}  # fmt: skip
-#: What is turned into WAV, besides Asterisk's headerless formats.
-_BY_CONTENT: Final = (
-    ".wav49",
-    ".wav16",
-    ".au",
-    ".aif",
-    ".aiff",
-    ".caf",
-    ".w64",
-    ".rf64",
-    ".amr",
-    ".mka",
-    ".wma",
-)
 #: WAVE_FORMATs that browsers play: PCM, float, A-law, mu-law. Not GSM or ADPCM.
 _PLAYED_TAGS: Final = frozenset({1, 3, 6, 7})
 #: Of these, PyAV is needed.
 _NEED_AV: Final = frozenset({".amr", ".mka", ".wma"})
-#: Every name that a recording may have.
-ENDINGS: Final = frozenset(
-    {*NATIVE, *_BY_CONTENT, *(f".{end}" for end in (*formats.HEADERLESS, *formats.BY_ASTERISK))}
-)
 #: Recordings turned into WAV at a time; each takes a core while it lasts.
 AT_ONCE: Final = 2
 #: Seconds for the process to begin, and for a listener to take the next piece.

@@ -106,6 +106,17 @@ DELETE FROM hold WHERE call_id = :call_id;
 -- name: delete_corrections(call_id)!
 DELETE FROM correction WHERE call_id = :call_id;
 
+-- name: delete_reviews(call_id)!
+-- With their labels, by a trigger; those of queries go with the query.
+DELETE FROM review_item WHERE kind = 'voice' AND key = :call_id;
+
+-- name: delete_review_rounds(before)!
+DELETE FROM review_round WHERE at < :before
+  AND NOT EXISTS (SELECT 1 FROM review_item i WHERE i.round_id = review_round.round_id);
+
+-- name: delete_trainings_before(before)!
+DELETE FROM review_training WHERE at < :before;
+
 -- name: delete_alerts(call_id)!
 DELETE FROM alert WHERE call_id = :call_id;
 

@@ -1,0 +1,122 @@
+"""Deeds of reviews: drawing windows for people to label, and what somebody says of one."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import secrets
+from typing import Final
+
+from emocx_pbx.deeds.recordings import recording_path
+from emocx_pbx.errors import InputError
+from emocx_pbx.review.sampling import TRIES, Key, draw
+from emocx_pbx.review.windows import ANSWERS, Kind
+from emocx_pbx.settings.settings import Settings
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.database import Store
+from emocx_pbx.store.review_rows import RoundRow
+
+#: Windows of one round, of either sort.
+MOST: Final = 1_000
+#: What a first round looks back at.
+FIRST_S: Final = 30 * 86_400.0
+KINDS: Final[tuple[Kind, ...]] = ("voice", "text")
+
+
+async def draw_round(
+    store: Store,
+    settings: Settings,
+    kind: str,
+    number: int,
+    doubts: int,
+    twice: float,
+    since: float | None,
+    until: float | None,
+    now: float,
+    by: Actor,
+    rng: random.Random,
+) -> RoundRow:
+    """Draw windows of ended calls, or kept queries, by chance; nobody who opted out is among them.
+
+    Args:
+        store: where they are, and the round is kept.
+        settings: where recordings lie.
+        kind: voice or text.
+        number: windows from all, 0 to MOST.
+        doubts: windows of doubt beside them, 0 to MOST.
+        twice: share that two people should label, 0 to 1.
+        since: Unix seconds; None: where the last round of the kind ended, or 30 days ago.
+        until: Unix seconds; None: now.
+        now: Unix seconds.
+        by: who does it.
+        rng: source of chance.
+
+    Raises:
+        InputError: a value is out of its bounds, or there is nothing to draw; says why.
+    """
+    kind = checked_kind(kind)
+    if not (0 <= number <= MOST and 0 <= doubts <= MOST and number + doubts):
+        raise InputError(f"expected 0 to {MOST} random windows and 0 to {MOST} of doubt, and at least one")
+    if not 0.0 <= twice <= 1.0:
+        raise InputError("expected a share of 0 to 1 to be labelled twice")
+    template = settings.recordings.path
+    if kind == "voice" and not template:
+        raise InputError("windows are played from this site's own recordings: set [recordings] path")
+    until = now if until is None else min(until, now)
+    if since is None:
+        last = await store.reviews.last_until(kind)
+        since = until - FIRST_S if last is None else last
+    if not (math.isfinite(since) and math.isfinite(until) and since < until):
+        raise InputError("nothing to draw: the time ends before it begins; say since when")
+    found = await store.reviews.drawable(kind, since, until, TRIES * (number + doubts))
+    began = found.began
+
+    def playable(key: Key) -> bool:
+        return kind == "text" or recording_path(template, key[0], began[key[0]]) is not None
+
+    drawn = await asyncio.to_thread(draw, found.frame, number, doubts, twice, playable, rng)
+    if not drawn.items:
+        raise InputError(_nothing(kind, drawn.unplayable))
+    ids = [secrets.token_hex(8) for _ in drawn.items]
+    round_id = await store.reviews.add_round(kind, since, until, drawn, ids, by)
+    return next(row for row in await store.reviews.rounds() if row.round_id == round_id)
+
+
+async def label_window(store: Store, item_id: str, label: str, by: Actor, author: str | None = None) -> None:
+    """Keep what somebody says of a window; saying it again replaces it.
+
+    Args:
+        store: where it is kept.
+        item_id: of the window.
+        label: one of the four, or unclear.
+        by: who does it.
+        author: who says so; default: who does it.
+
+    Raises:
+        InputError: no such label, or two others have labelled it.
+        NotFoundError: no such window.
+    """
+    if label not in ANSWERS:
+        raise InputError(f"expected one of {', '.join(ANSWERS)}, got {label!r}")
+    await store.reviews.label(item_id, author or by.name, label, by)
+
+
+def checked_kind(kind: str) -> Kind:
+    """A kind as it is kept.
+
+    Raises:
+        InputError: it is neither voice nor text.
+    """
+    for known in KINDS:
+        if kind == known:
+            return known
+    raise InputError(f"expected voice or text, got {kind!r}")
+
+
+def _nothing(kind: Kind, unplayable: int) -> str:
+    if kind == "text":
+        return "nothing to draw: no query of that time has its text kept (privacy.store_query_text)"
+    if unplayable:
+        return f"nothing to draw: none of {unplayable} windows that were looked at has a recording"
+    return "nothing to draw: no call of that time was heard, or all was drawn before"
