@@ -98,26 +98,13 @@ async def _cut_call(
     if detail is None:
         raise InputError(f"call {call_id}: erased since")
     path = _recording(args.recordings, detail)
-    with without_chatter():
-        customer, agent = own.read_sides(path, args.customer)
-    _, recorded = own.heard(customer, agent)
-    # Where one channel carries both, whoever speaks looks the same.
-    heard = [s for s in detail.spans if agent is None or s.side == "customer"]
-    theirs = [s for s in recorded if s.side == "customer"]
-    offset, likeness = own.offset_of(theirs, heard)
-    if likeness < own.LEAST_LIKENESS:
-        raise InputError(f"call {call_id}: {path} does not sound like this call (likeness {likeness:.2f})")
     speaker = speakers.name(detail.call.customer_key or detail.call.caller or call_id)
-    found = []
-    for row in rows:
-        samples = own.cut(customer, own.spoken(row.t0, row.t1, detail.spans, alone=agent is None), offset)
-        if samples.size >= own.LEAST_S * own.SAMPLE_RATE:
-            source = f"call {call_id} {row.t0:.1f}-{row.t1:.1f} s"
-            found.append(own.CutClip(speaker, row.emotion, source, samples))
-    if not found:
-        raise InputError(
-            f"call {call_id}: under {own.LEAST_S:g} s of the customer alone in what was corrected"
-        )
+    labels = [(row.t0, row.t1, row.emotion) for row in rows]
+    try:
+        with without_chatter():
+            found: list[CutClip] = own.clips_of_call(detail, path, args.customer, labels, speaker)
+    except InputError as error:
+        raise InputError(f"call {call_id}: {error}") from None
     return found
 
 

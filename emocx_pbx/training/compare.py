@@ -20,6 +20,8 @@ MARGIN: Final = 0.02
 MOST_LOSING: Final = 0.20
 #: Fewer clips or texts decide nothing.
 LEAST: Final = 20
+#: Fewer callers tell nothing of others, where nobody looks at it.
+LEAST_CALLERS: Final = 10
 
 RULE: Final = (
     f"refused when the new UAR is lower on the same held-out items, when more than {MOST_LOSING:.0%} of "
@@ -61,6 +63,23 @@ def compare(
         "why": why or "not worse on the same held-out items",
         "rule": RULE,
     }
+
+
+def beyond_chance(comparison: dict[str, Any], callers: int) -> tuple[bool, str]:
+    """Whether a comparison over `callers` held-out callers shows a gain that is not chance, and why (not).
+
+    Stricter than `promote`, which lets pass what is not worse: here nobody looks at it before it is in use.
+    """
+    gain, low = comparison["difference"], comparison["low"]
+    if comparison["items"] < LEAST or callers < LEAST_CALLERS:
+        few = f"{comparison['items']} held-out items of {callers} callers"
+        return False, f"only {few}; at least {LEAST} of {LEAST_CALLERS} are needed to tell"
+    if low > 0:
+        return (
+            True,
+            f"better beyond chance: UAR {gain:+.3f} on {callers} held-out callers, at least {low:+.3f}",
+        )
+    return False, f"not better beyond chance: UAR {gain:+.3f}, from {low:+.3f} to {comparison['high']:+.3f}"
 
 
 def _members(count: int, groups: Sequence[str] | None) -> list[Ints]:

@@ -20,6 +20,7 @@ from emocx_pbx.deeds.exports import Speakers as Speakers
 from emocx_pbx.domain import Span
 from emocx_pbx.errors import InputError
 from emocx_pbx.settings.settings import AnalysisSettings
+from emocx_pbx.store.rows import CallDetail
 
 FloatArray = npt.NDArray[np.float32]
 Side = Literal["left", "right", "mixed"]
@@ -130,6 +131,32 @@ def spoken(t0: float, t1: float, spans: Sequence[Span], *, alone: bool) -> list[
             if piece[1] > piece[0]
         ]
     return sorted(found)
+
+
+def clips_of_call(
+    detail: CallDetail, path: Path, customer: Side, labels: Iterable[tuple[float, float, str]], speaker: str
+) -> list[CutClip]:
+    """Labelled stretches (t0, t1, label) of one call, cut out of its recording.
+
+    Raises InputError, without saying which call, when recording and call do not belong together, or nothing
+    of the customer alone is in the stretches.
+    """
+    own, agent = read_sides(path, customer)
+    _, recorded = heard(own, agent)
+    # Where one channel carries both, whoever speaks looks the same.
+    spans = [s for s in detail.spans if agent is None or s.side == "customer"]
+    offset, likeness = offset_of([s for s in recorded if s.side == "customer"], spans)
+    if likeness < LEAST_LIKENESS:
+        raise InputError(f"{path} does not sound like this call (likeness {likeness:.2f})")
+    found = []
+    for t0, t1, label in labels:
+        samples = cut(own, spoken(t0, t1, detail.spans, alone=agent is None), offset)
+        if samples.size >= LEAST_S * SAMPLE_RATE:
+            source = f"call {detail.call.call_id} {t0:.1f}-{t1:.1f} s"
+            found.append(CutClip(speaker, label, source, samples))
+    if not found:
+        raise InputError(f"under {LEAST_S:g} s of the customer alone in what was labelled")
+    return found
 
 
 def write_clips(folder: Path, corpus: str, clips: Sequence[CutClip]) -> dict[str, dict[str, int]]:

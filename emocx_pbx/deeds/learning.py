@@ -1,0 +1,247 @@
+"""Training a candidate from labels: in a process of its own, with an owner, a deadline, a log and an outcome.
+
+The process cuts, trains and compares (`training/from_labels.py`); what it finds is only put into use here, by
+the deed `promote`, and only if it is better beyond chance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from emocx_pbx.deeds.models import promote
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.errors import EmocxError, InputError, ModelError
+from emocx_pbx.review.windows import Kind
+from emocx_pbx.settings.settings import Settings
+from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.database import Store
+from emocx_pbx.store.review_rows import Runner, TrainingState
+
+log = structlog.get_logger()
+
+#: From the begin to the end of a training; a thousand windows take minutes.
+DEADLINE_S: Final = 2 * 3600.0
+#: From SIGTERM to SIGKILL.
+END_S: Final = 5.0
+#: Characters kept of what it says on the way.
+LOG_CHARS: Final = 20_000
+#: Bytes of what it answers.
+MOST_ANSWER: Final = 1 << 20
+COMMAND: Final = (sys.executable, "-m", "emocx_pbx.training.from_labels")
+#: What training imports, and is installed by one extra.
+NEEDED: Final = ("tensorflow", "keras", "librosa", "sklearn", "matplotlib")
+FOLDER_OF_KIND: Final[dict[Kind, str]] = {"voice": "speech", "text": "text"}
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What the process is asked for, on its standard input."""
+
+    settings: Settings
+    kind: Kind
+    work: str
+    """Folder for what is exported meanwhile."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What it answers on its standard output."""
+
+    model: str
+    """`name/version` of the candidate."""
+    base: str
+    learned: int
+    """Windows or queries it learnt from."""
+    held_out: int
+    """Those of other callers that both models were compared on."""
+    callers: int
+    """How many those are."""
+    better: bool
+    """Beyond chance."""
+    why: str
+    comparison: dict[str, Any]
+
+
+def hindrance(settings: Settings, kind: Kind) -> str:
+    """Why no training can begin here, with its remedy; empty: it can."""
+    for name in NEEDED:
+        if find_spec(name) is None:
+            return f"{name} is not installed: pip install 'emocx-pbx[train]'"
+    model = settings.analysis.speech_model if kind == "voice" else settings.analysis.text_model
+    setting = f"analysis.{FOLDER_OF_KIND[kind]}_model"
+    if model == "off" or "/" in model:
+        return f"{setting} is {model!r}: training needs a model's name without a version"
+    folder = Registry(settings.models_path()).path / FOLDER_OF_KIND[kind]
+    if not os.access(folder, os.W_OK):
+        return f"{folder} can't be written: copy the models, and set analysis.models_dir (docs/own-data.md)"
+    return ""
+
+
+class Learning:
+    """One for the service, or for one command."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Callable[[], Settings],
+        runner: Runner,
+        clock: Callable[[], float],
+        on_promoted: Callable[[], object] = lambda: None,
+        command: tuple[str, ...] = COMMAND,
+        hindered: Callable[[Settings, Kind], str] = hindrance,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        """`clock` is in Unix seconds; `on_promoted` lets running workers load what is in use now."""
+        self._store, self._settings, self._runner = store, settings, runner
+        self._clock, self._on_promoted, self._command = clock, on_promoted, command
+        self._hindered, self._deadline_s = hindered, deadline_s
+        self._process: Process | None = None
+        self._stopped = False
+
+    async def begin(self, kind: Kind, by: Actor) -> int:
+        """Note that a training begins; whoever asks runs it.
+
+        Raises:
+            InputError: it can't, with the remedy; or another one runs.
+        """
+        if why := await asyncio.to_thread(self._hindered, self._settings(), kind):
+            raise InputError(why)
+        return await self._store.reviews.begin_training(kind, self._runner, self._deadline_s, by)
+
+    async def run(self, training_id: int, kind: Kind, promoting: bool, by: Actor) -> TrainingState:
+        """Train, compare, and put it into use if it is better beyond chance; notes how it ended.
+
+        Args:
+            training_id: of `begin`.
+            kind: voice or text.
+            promoting: False: a better candidate is kept, but not put into use.
+            by: who asked for it.
+        """
+        said = _Tail()
+        state: TrainingState = "failed"
+        outcome: dict[str, Any] | None = None
+        self._stopped = False
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                found = await self._trained(kind, said)
+            outcome = msgspec.to_builtins(found)
+            state = "promoted" if found.better and promoting else "kept"
+            if state == "promoted":
+                await self._promote(found, kind, by)
+        except TimeoutError:
+            state, outcome = "late", {"why": f"not done within {self._deadline_s / 60:.0f} minutes"}
+        except (EmocxError, OSError) as error:
+            state = "stopped" if self._stopped else "failed"
+            outcome = {**(outcome or {}), "why": " ".join(str(error).split())}
+        except asyncio.CancelledError:
+            state, outcome = "stopped", {"why": "the service ended"}
+            raise
+        finally:
+            ending = self._store.reviews.end_training(training_id, state, outcome, said.text, by)
+            await asyncio.shield(ending)
+            log.info("training over", key="review.training", training=training_id, state=state)
+        return state
+
+    def stop(self) -> bool:
+        """End the training that runs; whether there is one."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return False
+        self._stopped = True
+        process.terminate()
+        return True
+
+    async def _trained(self, kind: Kind, said: _Tail) -> Outcome:
+        settings = self._settings()
+        work = settings.store_path().parent / "reviews"
+        work.mkdir(mode=0o700, exist_ok=True)
+        # First: what is written from now on, an erasure will find.
+        await self._store.erasure.add_export(str(work.resolve()))
+        request = msgspec.json.encode(Request(settings, kind, str(work)))
+        try:
+            return await self._asked(request, said)
+        finally:
+            await asyncio.to_thread(_forget, work)
+
+    async def _asked(self, request: bytes, said: _Tail) -> Outcome:
+        process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        assert process.stdin and process.stdout and process.stderr
+        self._process = process
+        try:
+            process.stdin.write(request)
+            process.stdin.close()
+            answer, _ = await asyncio.gather(_all_of(process.stdout), said.take(process.stderr))
+            status = await process.wait()
+        finally:
+            self._process = None
+            await _ended(process)
+        if status:
+            raise ModelError(said.last or f"the training ended with status {status}")
+        try:
+            return msgspec.json.decode(answer, type=Outcome)
+        except msgspec.MsgspecError as error:
+            raise ModelError(f"the training answered nonsense: {error}") from None
+
+    async def _promote(self, found: Outcome, kind: Kind, by: Actor) -> None:
+        registry = Registry(self._settings().models_path())
+        name, _, version = found.model.partition("/")
+        await promote(
+            registry, self._store.audit, FOLDER_OF_KIND[kind], name, version, found.why, self._clock(), by,
+            found.comparison,
+        )  # fmt: skip
+        self._on_promoted()
+
+
+class _Tail:
+    """The end of what a process says."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    async def take(self, stream: asyncio.StreamReader) -> None:
+        """Read it to its end."""
+        while piece := await stream.read(1 << 16):
+            self.text = (self.text + piece.decode(errors="replace"))[-LOG_CHARS:]
+
+    @property
+    def last(self) -> str:
+        """Its last line."""
+        lines = [line for line in self.text.splitlines() if line.strip()]
+        return lines[-1].strip() if lines else ""
+
+
+async def _all_of(stream: asyncio.StreamReader) -> bytes:
+    """What a process answers; more than MOST_ANSWER is read and let go."""
+    found = b""
+    while piece := await stream.read(1 << 16):
+        found = (found + piece)[: MOST_ANSWER + 1]
+    return found
+
+
+async def _ended(process: Process) -> None:
+    """It is not left behind, whatever happens."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(END_S):
+            await process.wait()
+    except (TimeoutError, asyncio.CancelledError):
+        process.kill()
+        await process.wait()
+
+
+def _forget(work: Path) -> None:
+    """Take away what was exported for the training; the key stays, so that callers keep their split."""
+    shutil.rmtree(work / "audio", ignore_errors=True)
+    for name in ("clips.csv", "clips.new", "messages.csv"):
+        (work / name).unlink(missing_ok=True)
