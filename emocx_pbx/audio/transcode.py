@@ -38,13 +38,20 @@ def wav_size(recording: Recording) -> int:
     return HEADER_BYTES + round(recording.expected_s * SAMPLE_RATE) * recording.channels * 2
 
 
+def wav_head(channels: int, data_bytes: int) -> bytes:
+    """The header of a WAV of 16-bit samples at 8 kHz."""
+    align = channels * 2
+    form = struct.pack("<IHHIIHH", 16, 1, channels, SAMPLE_RATE, SAMPLE_RATE * align, align, 16)
+    return (
+        b"RIFF" + struct.pack("<I", data_bytes + HEADER_BYTES - 8) + b"WAVEfmt " + form
+        + b"data" + struct.pack("<I", data_bytes)
+    )  # fmt: skip
+
+
 def wav_bytes(recording: Recording, first: int, last: int) -> Iterator[bytes]:
     """Bytes `first` to `last` of the WAV, in pieces: silence where the recording is shorter than it says."""
     size = wav_size(recording)
-    align = recording.channels * 2
-    head = b"RIFF" + struct.pack("<I", size - 8) + b"WAVEfmt " + struct.pack(
-        "<IHHIIHH", 16, 1, recording.channels, SAMPLE_RATE, SAMPLE_RATE * align, align, 16
-    ) + b"data" + struct.pack("<I", size - HEADER_BYTES)  # fmt: skip
+    head = wav_head(recording.channels, size - HEADER_BYTES)
     at = 0
     for piece in _pieces(head, recording, size):
         begin, end = max(first - at, 0), min(last + 1 - at, len(piece))
@@ -94,7 +101,12 @@ def main(arguments: list[str], out: BinaryIO) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def limit_resources() -> None:
+    """From now on this process has so much memory and time, and no more."""
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+
+
+if __name__ == "__main__":
+    limit_resources()
     sys.exit(main(sys.argv[1:], sys.stdout.buffer))

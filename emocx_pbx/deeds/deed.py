@@ -6,35 +6,21 @@ may take. Who asks comes beside it. The functions that do a deed check its value
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal
 
 import msgspec
 
+from emocx_pbx.deeds.base import LONG_S, Deed, R
 from emocx_pbx.deeds.models import Switched
 from emocx_pbx.deeds.replay import Which
+from emocx_pbx.deeds.review_deeds import DrawReviews, LabelWindow, StopTraining, TrainCandidate
 from emocx_pbx.store.account_rows import User
 from emocx_pbx.store.idempotency import Claim
 from emocx_pbx.store.rows import CorrectionRow, GradeRow
 from emocx_pbx.webhooks.schedule import Outcome
-from emocx_pbx.wire.message import Message
 
-#: For what is one transaction.
-QUICK_S: Final = 20.0
-#: For what rewrites the database file, or reads weights of models on a cold disk.
-LONG_S: Final = 600.0
 #: A receiver has at most 30 s.
 TEST_S: Final = 35.0
-
-R = TypeVar("R")
-
-
-class Deed(Message, Generic[R], frozen=True):
-    """Base of all deeds; R is what it is answered by."""
-
-    answer: ClassVar[Any]
-    """R, for whoever decodes it."""
-    deadline_s: ClassVar[float] = QUICK_S
-    """After this whoever asked gives up; the deed may still be done."""
 
 
 class Forgotten(msgspec.Struct, frozen=True):
@@ -359,6 +345,10 @@ AnyDeed = (
     | SavePolicy
     | PromoteModel
     | ResetLines
+    | DrawReviews
+    | LabelWindow
+    | TrainCandidate
+    | StopTraining
     | AddReceiver
     | ChangeReceiver
     | RotateSecret

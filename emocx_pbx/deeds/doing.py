@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, assert_never, cast
 
-from emocx_pbx.deeds import corrections, erasure, grades, lines, models, policy, receivers, tokens, users
+from emocx_pbx.deeds import (
+    corrections,
+    erasure,
+    grades,
+    lines,
+    models,
+    policy,
+    receivers,
+    reviews,
+    tokens,
+    users,
+)
 from emocx_pbx.deeds import replay as replaying
+from emocx_pbx.deeds.base import Deed
 from emocx_pbx.deeds.deed import (
     AddReceiver,
     AddToken,
@@ -19,7 +32,6 @@ from emocx_pbx.deeds.deed import (
     ChangeUser,
     ClaimKey,
     CorrectReading,
-    Deed,
     DeleteUser,
     DisputeGrade,
     EndOtherSessions,
@@ -45,6 +57,8 @@ from emocx_pbx.deeds.deed import (
     TestReceiver,
     UseLink,
 )
+from emocx_pbx.deeds.learning import Learning
+from emocx_pbx.deeds.review_deeds import DrawReviews, LabelWindow, StopTraining, TrainCandidate
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import InputError, NotFoundError
 from emocx_pbx.routing.decision import QueueState
@@ -103,6 +117,7 @@ class Deeds:
     pbx: HasQueues
     calls: Forgets
     sender: Tests
+    learning: Learning
     now: Callable[[], float] = time.time
     """Unix seconds."""
 
@@ -147,6 +162,8 @@ class Deeds:
                 return await models.promote(registry, store.audit, kind, name, version, why, now, by)
             case ResetLines(model, line):
                 return await lines.reset_lines(store, model, line, by)
+            case DrawReviews() | LabelWindow() | TrainCandidate() | StopTraining():
+                return await self._on_reviews(deed, by)
             case (
                 AddReceiver()
                 | ChangeReceiver()
@@ -178,6 +195,24 @@ class Deeds:
                 return await tokens.revoke_token(accounts, token_id, by)
             case _:
                 return await self._on_logins(deed, by)
+
+    async def _on_reviews(
+        self, deed: DrawReviews | LabelWindow | TrainCandidate | StopTraining, by: Actor
+    ) -> Any:
+        match deed:
+            case DrawReviews(kind, number, doubts, twice, since, until):
+                wanted = reviews.Wanted(kind, number, doubts, twice, since, until)
+                chance = random.SystemRandom()
+                return await reviews.draw_round(self.store, self.settings, wanted, self.now(), by, chance)
+            case LabelWindow(item_id, label):
+                return await reviews.label_window(self.store, item_id, label, by)
+            case TrainCandidate(kind, promoting):
+                training_id, _ = await self.learning.start(reviews.checked_kind(kind), promoting, by)
+                return training_id
+            case StopTraining():
+                return await self.learning.stop(by)
+            case _:
+                assert_never(deed)
 
     async def _on_receivers(
         self,

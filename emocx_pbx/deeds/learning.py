@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -22,7 +23,10 @@ import structlog
 from emocx_pbx.deeds.models import promote
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import EmocxError, InputError, ModelError
+from emocx_pbx.observe.listeners import Listeners
+from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.review.windows import Kind
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
@@ -92,44 +96,56 @@ class Learning:
     def __init__(
         self,
         store: Store,
-        settings: Callable[[], Settings],
+        in_force: SettingsInForce,
+        tasks: Tasks,
         runner: Runner,
-        clock: Callable[[], float],
-        on_promoted: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.time,
         command: tuple[str, ...] = COMMAND,
         hindered: Callable[[Settings, Kind], str] = hindrance,
         deadline_s: float = DEADLINE_S,
     ) -> None:
-        """`clock` is in Unix seconds; `on_promoted` lets running workers load what is in use now."""
-        self._store, self._settings, self._runner = store, settings, runner
-        self._clock, self._on_promoted, self._command = clock, on_promoted, command
-        self._hindered, self._deadline_s = hindered, deadline_s
-        self._process: Process | None = None
-        self._stopped = False
-
-    async def begin(self, kind: Kind, by: Actor) -> int:
-        """Note that a training begins; whoever asks runs it.
-
-        Raises:
-            InputError: it can't, with the remedy; or another one runs.
-        """
-        if why := await asyncio.to_thread(self._hindered, self._settings(), kind):
-            raise InputError(why)
-        return await self._store.reviews.begin_training(kind, self._runner, self._deadline_s, by)
-
-    async def run(self, training_id: int, kind: Kind, promoting: bool, by: Actor) -> TrainingState:
-        """Train, compare, and put it into use if it is better beyond chance; notes how it ended.
+        """Prepare.
 
         Args:
-            training_id: of `begin`.
+            store: where labels are, and trainings are noted.
+            in_force: settings in force as a training begins.
+            tasks: owns the training.
+            runner: what runs it.
+            clock: Unix seconds.
+            command: of the process that trains.
+            hindered: why no training can begin; empty: it can.
+            deadline_s: of a training.
+        """
+        self._store, self._in_force, self._tasks, self._runner = store, in_force, tasks, runner
+        self._clock, self._command = clock, command
+        self._hindered, self._deadline_s = hindered, deadline_s
+        self._task: asyncio.Task[TrainingState] | None = None
+        self.promoted: Listeners[[]] = Listeners()
+        """Told when a candidate is in use, so that workers load it."""
+
+    async def start(self, kind: Kind, promoting: bool, by: Actor) -> tuple[int, asyncio.Task[TrainingState]]:
+        """Begin a training in the background; its number and task.
+
+        Args:
             kind: voice or text.
             promoting: False: a better candidate is kept, but not put into use.
-            by: who asked for it.
+            by: who asks for it.
+
+        Raises:
+            InputError: it can't begin, with the remedy; or another one runs.
         """
+        if why := await asyncio.to_thread(self._hindered, self._in_force.settings, kind):
+            raise InputError(why)
+        training_id = await self._store.reviews.begin_training(kind, self._runner, self._deadline_s, by)
+        work = self._run(training_id, kind, promoting, by)
+        self._task = self._tasks.create_task(work, name=f"training {training_id}")
+        return training_id, self._task
+
+    async def _run(self, training_id: int, kind: Kind, promoting: bool, by: Actor) -> TrainingState:
+        """Train, compare, and put it into use if it is better beyond chance; notes how it ended."""
         said = _Tail()
         state: TrainingState = "failed"
         outcome: dict[str, Any] | None = None
-        self._stopped = False
         try:
             async with asyncio.timeout(self._deadline_s):
                 found = await self._trained(kind, said)
@@ -140,10 +156,9 @@ class Learning:
         except TimeoutError:
             state, outcome = "late", {"why": f"not done within {self._deadline_s / 60:.0f} minutes"}
         except (EmocxError, OSError) as error:
-            state = "stopped" if self._stopped else "failed"
-            outcome = {**(outcome or {}), "why": " ".join(str(error).split())}
-        except asyncio.CancelledError:
-            state, outcome = "stopped", {"why": "the service ended"}
+            state, outcome = "failed", {**(outcome or {}), "why": " ".join(str(error).split())}
+        except asyncio.CancelledError as error:
+            state, outcome = "stopped", {"why": str(error) or "the service ended"}
             raise
         finally:
             ending = self._store.reviews.end_training(training_id, state, outcome, said.text, by)
@@ -151,17 +166,17 @@ class Learning:
             log.info("training over", key="review.training", training=training_id, state=state)
         return state
 
-    def stop(self) -> bool:
+    async def stop(self, by: Actor) -> bool:
         """End the training that runs; whether there is one."""
-        process = self._process
-        if process is None or process.returncode is not None:
+        task = self._task
+        if task is None or task.done():
             return False
-        self._stopped = True
-        process.terminate()
+        await self._store.audit.add(by, "review.training_stopped", task.get_name())
+        task.cancel(f"stopped by {by.name}")
         return True
 
     async def _trained(self, kind: Kind, said: _Tail) -> Outcome:
-        settings = self._settings()
+        settings = self._in_force.settings
         work = settings.store_path().parent / "reviews"
         work.mkdir(mode=0o700, exist_ok=True)
         # First: what is written from now on, an erasure will find.
@@ -175,14 +190,12 @@ class Learning:
     async def _asked(self, request: bytes, said: _Tail) -> Outcome:
         process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         assert process.stdin and process.stdout and process.stderr
-        self._process = process
         try:
             process.stdin.write(request)
             process.stdin.close()
             answer, _ = await asyncio.gather(_all_of(process.stdout), said.take(process.stderr))
             status = await process.wait()
         finally:
-            self._process = None
             await _ended(process)
         if status:
             raise ModelError(said.last or f"the training ended with status {status}")
@@ -192,13 +205,13 @@ class Learning:
             raise ModelError(f"the training answered nonsense: {error}") from None
 
     async def _promote(self, found: Outcome, kind: Kind, by: Actor) -> None:
-        registry = Registry(self._settings().models_path())
+        registry = Registry(self._in_force.settings.models_path())
         name, _, version = found.model.partition("/")
         await promote(
             registry, self._store.audit, FOLDER_OF_KIND[kind], name, version, found.why, self._clock(), by,
             found.comparison,
         )  # fmt: skip
-        self._on_promoted()
+        self.promoted.tell()
 
 
 class _Tail:

@@ -6,10 +6,12 @@ import asyncio
 import math
 import random
 import secrets
+from dataclasses import dataclass
 from typing import Final
 
 from emocx_pbx.deeds.recordings import recording_path
 from emocx_pbx.errors import InputError
+from emocx_pbx.review.accuracy import Accuracy, accuracy
 from emocx_pbx.review.sampling import TRIES, Key, draw
 from emocx_pbx.review.windows import ANSWERS, Kind
 from emocx_pbx.settings.settings import Settings
@@ -24,30 +26,33 @@ FIRST_S: Final = 30 * 86_400.0
 KINDS: Final[tuple[Kind, ...]] = ("voice", "text")
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a round is to have."""
+
+    kind: str
+    """voice or text."""
+    number: int
+    """Windows from all, 0 to MOST."""
+    doubts: int
+    """Windows of doubt beside them, 0 to MOST."""
+    twice: float
+    """Share that two people should label, 0 to 1."""
+    since: float | None = None
+    """Unix seconds; None: where the last round of the kind ended, or 30 days ago."""
+    until: float | None = None
+    """Unix seconds; None: now."""
+
+
 async def draw_round(
-    store: Store,
-    settings: Settings,
-    kind: str,
-    number: int,
-    doubts: int,
-    twice: float,
-    since: float | None,
-    until: float | None,
-    now: float,
-    by: Actor,
-    rng: random.Random,
+    store: Store, settings: Settings, wanted: Wanted, now: float, by: Actor, rng: random.Random
 ) -> RoundRow:
     """Draw windows of ended calls, or kept queries, by chance; nobody who opted out is among them.
 
     Args:
         store: where they are, and the round is kept.
         settings: where recordings lie.
-        kind: voice or text.
-        number: windows from all, 0 to MOST.
-        doubts: windows of doubt beside them, 0 to MOST.
-        twice: share that two people should label, 0 to 1.
-        since: Unix seconds; None: where the last round of the kind ended, or 30 days ago.
-        until: Unix seconds; None: now.
+        wanted: what the round is to have.
         now: Unix seconds.
         by: who does it.
         rng: source of chance.
@@ -55,15 +60,16 @@ async def draw_round(
     Raises:
         InputError: a value is out of its bounds, or there is nothing to draw; says why.
     """
-    kind = checked_kind(kind)
+    kind, number, doubts = checked_kind(wanted.kind), wanted.number, wanted.doubts
     if not (0 <= number <= MOST and 0 <= doubts <= MOST and number + doubts):
         raise InputError(f"expected 0 to {MOST} random windows and 0 to {MOST} of doubt, and at least one")
-    if not 0.0 <= twice <= 1.0:
+    if not 0.0 <= wanted.twice <= 1.0:
         raise InputError("expected a share of 0 to 1 to be labelled twice")
     template = settings.recordings.path
     if kind == "voice" and not template:
         raise InputError("windows are played from this site's own recordings: set [recordings] path")
-    until = now if until is None else min(until, now)
+    until = now if wanted.until is None else min(wanted.until, now)
+    since = wanted.since
     if since is None:
         last = await store.reviews.last_until(kind)
         since = until - FIRST_S if last is None else last
@@ -75,7 +81,7 @@ async def draw_round(
     def playable(key: Key) -> bool:
         return kind == "text" or recording_path(template, key[0], began[key[0]]) is not None
 
-    drawn = await asyncio.to_thread(draw, found.frame, number, doubts, twice, playable, rng)
+    drawn = await asyncio.to_thread(draw, found.frame, number, doubts, wanted.twice, playable, rng)
     if not drawn.items:
         raise InputError(_nothing(kind, drawn.unplayable))
     ids = [secrets.token_hex(8) for _ in drawn.items]
@@ -100,6 +106,14 @@ async def label_window(store: Store, item_id: str, label: str, by: Actor, author
     if label not in ANSWERS:
         raise InputError(f"expected one of {', '.join(ANSWERS)}, got {label!r}")
     await store.reviews.label(item_id, author or by.name, label, by)
+
+
+async def accuracy_here(store: Store, settings: Settings, kind: Kind, since: float = 0.0) -> Accuracy:
+    """What the labels of rounds drawn since tell of the model on this site; the same each time."""
+    told = await store.reviews.labelled(kind, since)
+    sizes, upset = await store.reviews.sizes(), settings.routing.upset_threshold
+    labelled = [one.labelled for one in told]
+    return await asyncio.to_thread(accuracy, labelled, sizes, upset, random.Random(0))
 
 
 def checked_kind(kind: str) -> Kind:

@@ -21,6 +21,9 @@ SCOPES: Final = (
     "live:read",
     "webhooks:read",
     "webhooks:write",
+    "reviews:read",
+    "reviews:write",
+    "models:write",
     "metrics:read",
 )
 #: Begins every token, so that scanners of leaked secrets know one.

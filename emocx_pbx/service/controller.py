@@ -29,6 +29,7 @@ from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.calls.whereabouts import Whereabouts
 from emocx_pbx.calls.writing import Writing
 from emocx_pbx.deeds.doing import Deeds
+from emocx_pbx.deeds.learning import Learning
 from emocx_pbx.deeds.placing import Placing
 from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.callback import CallBack
@@ -126,7 +127,8 @@ class Service:
         self.placing = Placing(dialling, self.call_back, store.audit)
         poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
         self.sender = Sender(store.outbox, store.receivers.current, poster, on_outcome=self._on_delivery)
-        self.deeds = Deeds(store, self.in_force, self.policies, self.journeys, self.sender)
+        self.learning = Learning(store, self.in_force, tasks, "service")
+        self.deeds = Deeds(store, self.in_force, self.policies, self.journeys, self.sender, self.learning)
         self.board = LiveBoard(self.rubric.evidence.stay_s)
         self.reloading = Reloading(self.in_force, self.policies, self.pool, tasks, self.health, count)
         self.web = WebHost(
@@ -158,6 +160,7 @@ class Service:
         self.store.receivers.changes.subscribe(self.web.receivers_changed)
         self.reloading.policy_taken.subscribe(self.penalties.poke)
         self.reloading.settings_taken.subscribe(self._on_settings)
+        self.learning.promoted.subscribe(self._on_promoted)
 
     @property
     def settings(self) -> Settings:
@@ -171,6 +174,9 @@ class Service:
         self.placing.remember((number, now - at) for number, at in await self.store.calls.callbacks(since))
 
     # What the parts tell.
+
+    def _on_promoted(self) -> None:
+        self.reloading.policy_and_models()
 
     def _on_ami(self, event: Mapping[str, str]) -> None:
         if self.tracker.names.leaves_out(event):

@@ -59,6 +59,7 @@ async def serve(
         service = Service(settings, store, tasks, metrics)
         await store.in_force.put_rubric(service.rubric)
         await service.remember_call_backs()
+        await store.reviews.lose_trainings()
         reread = read_again or (lambda: service.settings)
         loop.add_signal_handler(signal.SIGHUP, service.reloading.everything, reread)
         # Callers first: they do not wait for pages.

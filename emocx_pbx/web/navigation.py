@@ -29,6 +29,7 @@ ENTRIES: Final = (
     Entry("agents", "/agents", _LEADS),
     Entry("queues", "/queues", _LEADS),
     Entry("benefit", "/benefit", _LEADS),
+    Entry("review", "/review", _LEADS),
     Entry("admin", "/admin", frozenset({"admin"})),
 )
 

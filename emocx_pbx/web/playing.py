@@ -6,6 +6,8 @@ import asyncio
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -72,10 +74,59 @@ class Player:
             span = request.http_range
         except ValueError:
             raise web.HTTPRequestRangeNotSatisfiable from None
+        async with self._turn():
+            return await _turned(request, path, span, own)
+
+    async def excerpt(self, request: web.Request, path: Path, begin_s: float, end_s: float) -> web.Response:
+        """A stretch of the recording as WAV, or the range of that which is asked for."""
+        if cannot_play(path) is not None:
+            raise web.HTTPUnsupportedMediaType
+        async with self._turn():
+            wav = await excerpt_of(path, begin_s, end_s)
+        own = {"Cache-Control": "private, no-store", "Accept-Ranges": "bytes"}
+        try:
+            span = request.http_range
+        except ValueError:
+            span = slice(len(wav), None)
+        first, stop = span.start or 0, len(wav) if span.stop is None else min(span.stop, len(wav))
+        if not 0 <= first < stop:
+            raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{len(wav)}"})
+        if span.start is None:
+            return web.Response(body=wav, content_type="audio/wav", headers=own)
+        own["Content-Range"] = f"bytes {first}-{stop - 1}/{len(wav)}"
+        return web.Response(status=206, body=wav[first:stop], content_type="audio/wav", headers=own)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the AT_ONCE; more are told to come again."""
         if self._free.locked():
             raise web.HTTPServiceUnavailable(headers={"Retry-After": "2"})
         async with self._free:
-            return await _turned(request, path, span, own)
+            yield
+
+
+async def excerpt_of(path: Path, begin_s: float, end_s: float) -> bytes:
+    """A stretch of a recording as a whole WAV.
+
+    Raises:
+        web.HTTPUnsupportedMediaType: it can't be read, or has ended before.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "emocx_pbx.audio.excerpt", str(path), f"{begin_s:.3f}", f"{end_s:.3f}",
+        stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(_BEGIN_S):
+            wav, _ = await process.communicate()
+    except TimeoutError:
+        raise web.HTTPUnsupportedMediaType from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise web.HTTPUnsupportedMediaType
+    return wav
 
 
 async def _turned(

@@ -15,7 +15,8 @@ import structlog
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.chat.moves import CallIsOver, CallMoved, CallTaken, CallTalks, CallWaits
-from emocx_pbx.deeds.deed import AnyDeed, Deed, OnReceivers
+from emocx_pbx.deeds.base import Deed
+from emocx_pbx.deeds.deed import AnyDeed, OnReceivers
 from emocx_pbx.dispatch.callback import new_call_id
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision

@@ -24,6 +24,7 @@ from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.deeds import deed
 from emocx_pbx.deeds.doing import Deeds
+from emocx_pbx.deeds.learning import Learning
 from emocx_pbx.deeds.placing import Placing
 from emocx_pbx.dispatch.callback import CallBack, Placed
 from emocx_pbx.dispatch.dialling import Dialling
@@ -36,6 +37,7 @@ from emocx_pbx.lab.asterisk import free_port
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.ami.message import AmiResponse
 from emocx_pbx.pbx.tracking.changes import CallStarted, QueueJoined
 from emocx_pbx.routing.decision import QueueState
@@ -115,7 +117,14 @@ class World:
         behind = Behind(
             queries=self.queries,
             placing=Placing(dialling, call_back, self.store.audit),
-            deeds=Deeds(self.store, self.in_force, self.policies, self, self),
+            deeds=Deeds(
+                self.store,
+                self.in_force,
+                self.policies,
+                self,
+                self,
+                Learning(self.store, self.in_force, Tasks(), "service"),
+            ),
             board=self.board,
             health=self.health,
             metrics=self.metrics,

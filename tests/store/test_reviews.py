@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emocx_pbx.deeds.reviews import draw_round, label_window
+from emocx_pbx.deeds.reviews import Wanted, draw_round, label_window
 from emocx_pbx.domain import Decision, Reading, Scores, Segment
 from emocx_pbx.errors import InputError, NotFoundError
 from emocx_pbx.settings.recordings import RecordingSettings
@@ -78,9 +78,7 @@ async def drawn(
     kind: str = "voice",
     twice: float = 0.0,
 ) -> RoundRow:
-    return await draw_round(
-        store, settings, kind, number, doubts, twice, None, None, NOW, ANN, random.Random(1)
-    )
+    return await draw_round(store, settings, Wanted(kind, number, doubts, twice), NOW, ANN, random.Random(1))
 
 
 async def keys(store: Store, author: str = "ann", team: frozenset[str] | None = None) -> set[str]:
@@ -126,12 +124,11 @@ async def test_no_window_is_drawn_twice(store: Store, settings: Settings) -> Non
     await call(store, settings, "1.1", scores=(SURE,) * 8)
     first = await drawn(store, settings, 5)
     assert (first.items, first.sure) == (5, 8)
-    later = await draw_round(
-        store, settings, "voice", 10, 0, 0.0, NOW - 7200, None, NOW, ANN, random.Random(2)
-    )
+    more = Wanted("voice", 10, 0, 0.0, NOW - 7200)
+    later = await draw_round(store, settings, more, NOW, ANN, random.Random(2))
     assert (later.items, later.sure) == (3, 3)
     with pytest.raises(InputError, match="all was drawn before"):
-        await draw_round(store, settings, "voice", 10, 0, 0.0, NOW - 7200, None, NOW, ANN, random.Random(3))
+        await draw_round(store, settings, more, NOW, ANN, random.Random(3))
 
 
 async def test_what_can_not_be_drawn_is_said_with_why(store: Store, settings: Settings) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from emocx_pbx.deeds.recordings import folder_of, recording_path
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.settings import load
-from emocx_pbx.deeds.recordings import folder_of, recording_path
 
 AT = 1_790_000_000.0
 

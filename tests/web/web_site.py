@@ -18,6 +18,7 @@ from fixed_grounds import NoLines, grounds
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
 from emocx_pbx.chat.desk import ChatDesk
 from emocx_pbx.deeds.doing import Deeds
+from emocx_pbx.deeds.learning import Learning
 from emocx_pbx.deeds.placing import Placing
 from emocx_pbx.dispatch.callback import CallBack, Placed, new_call_id
 from emocx_pbx.dispatch.dialling import Dialling
@@ -27,6 +28,7 @@ from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy, load_policy
@@ -136,7 +138,9 @@ class Site:
         self.dialling = Dialling(settings.dialling, clock)
         self.placing = PlacedAtOnce(self.dialling, self.call_back, store.audit, clock)
         self.forgotten: list[str] = []
-        self.deeds = Deeds(store, in_force, self, self, self, clock)
+        self.tasks = Tasks()
+        self.learning = Learning(store, in_force, self.tasks, "service", clock)
+        self.deeds = Deeds(store, in_force, self, self, self, self.learning, clock)
         tickets = (f"{n:032x}" for n in range(10**6))
         self.chat = ChatDesk(
             settings.chat, self.queries, self.placing, self.dialling.on, self, metrics.count, clock,
@@ -191,6 +195,7 @@ class Site:
         return str(self.server.make_url("/")).rstrip("/")
 
     async def stop(self) -> None:
+        await self.tasks.__aexit__(None, None, None)
         self.live.stop()
         for session in self._sessions:
             await session.close()

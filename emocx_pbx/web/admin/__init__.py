@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from emocx_pbx.web.admin import (
+    accuracy,
     audit,
     check,
     models,
@@ -17,7 +18,7 @@ from emocx_pbx.web.admin import (
     webhooks,
 )
 
-_PAGES = (overview, sheets, users, tokens, webhooks, policy, models, check, retention, audit)
+_PAGES = (overview, sheets, users, tokens, webhooks, policy, models, accuracy, check, retention, audit)
 
 
 def routes() -> list[web.RouteDef]:

@@ -21,6 +21,7 @@ SECTIONS: Final = (
     ("webhooks", "/admin/webhooks"),
     ("policy", "/admin/policy"),
     ("models", "/admin/models"),
+    ("accuracy", "/admin/accuracy"),
     ("check", "/admin/check"),
     ("retention", "/admin/retention"),
     ("audit", "/admin/audit"),
