@@ -1,7 +1,7 @@
 """A stretch of a recording as 8 kHz WAV on stdout: `python -m emocx_pbx.audio.excerpt PATH BEGIN END`.
 
-BEGIN and END are seconds. In a process of its own, and bounded, as `transcode`. A failure is one line on stderr
-and exit status 2.
+BEGIN and END are seconds. In a process of its own, and bounded, as `transcode`. A failure is one line on
+stderr and exit status 2.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from emocx_pbx.web.middlewares import errors, guard, secure_headers
 from emocx_pbx.web.parts import PARTS, Parts
 from emocx_pbx.web.v1.feeds import FEEDS, Feeds
 from emocx_pbx.web.v1.limits import RateLimits
+from emocx_pbx.web.v1.reviews import add_player
 from emocx_pbx.web.v1.routes import routes as v1_routes
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Applicat
     app[REFUSED_TOKENS] = RefusedLogins(_noting(parts, "token.refused"), parts.now, "(unknown token)")
     app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)
     app[FEEDS] = Feeds(parts)
+    add_player(app)
     app[DOCTOR] = Doctor(parts.in_force, parts.now)
     app.on_response_prepare.append(secure_headers)
     app.on_response_prepare.append(rate_headers)

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from emocx_pbx.web.identity.access import public
-from emocx_pbx.web.v1 import calls, deliveries, grades, live, queries, queues, reports, system
+from emocx_pbx.web.v1 import calls, deliveries, grades, live, queries, queues, reports, reviews, system
 from emocx_pbx.web.v1.openapi import document
 from emocx_pbx.web.v1.table import JSON, Answer, Endpoint
 
@@ -31,6 +31,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *grades.ENDPOINTS,
     *queues.ENDPOINTS,
     *reports.ENDPOINTS,
+    *reviews.ENDPOINTS,
     *deliveries.ENDPOINTS,
     *live.ENDPOINTS,
     *system.ENDPOINTS,
