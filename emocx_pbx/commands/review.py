@@ -24,6 +24,7 @@ from emocx_pbx.errors import InputError
 if TYPE_CHECKING:
     from emocx_pbx.review.accuracy import Accuracy
     from emocx_pbx.review.shares import Figure, Share
+    from emocx_pbx.store.review_rows import RoundRow
 
 KINDS = ("voice", "text")
 LABELS = ("angry", "neutral", "disappointed", "happy", "unclear")
@@ -95,37 +96,24 @@ async def _list(args: argparse.Namespace) -> int:
         rounds, trainings = await store.reviews.rounds(), await store.reviews.trainings()
 
     def words() -> str:
-        head = ("round", "kind", "drawn", "by", "windows", "of doubt", "labelled", "out of")
-        rows = [
-            (
-                r.round_id,
-                r.kind,
-                local(r.at),
-                r.author,
-                r.items,
-                r.doubts,
-                r.labelled,
-                round(r.sure + r.doubtful),
-            )
-            for r in rounds
+        drawn = [
+            (r.round_id, r.kind, local(r.at), r.author, r.items, r.doubts, r.labelled, _of(r)) for r in rounds
         ]
-        told = [table(head, rows, "no windows were drawn yet")]
-        if trainings:
-            more = ("training", "kind", "begun", "by", "state", "why")
-            told.append(
-                table(
-                    more,
-                    [
-                        (t.training_id, t.kind, local(t.at), t.author, t.state, _why(t.outcome))
-                        for t in trainings
-                    ],
-                    "",
-                )
-            )
-        return "\n\n".join(told)
+        head = ("round", "kind", "drawn", "by", "windows", "of doubt", "labelled", "out of")
+        trained = [
+            (t.training_id, t.kind, local(t.at), t.author, t.state, _why(t.outcome)) for t in trainings
+        ]
+        told = table(head, drawn, "no windows were drawn yet")
+        below = table(("training", "kind", "begun", "by", "state", "why"), trained, "")
+        return f"{told}\n\n{below}" if trained else told
 
     show(args, {"rounds": rounds, "trainings": trainings}, words)
     return 0
+
+
+def _of(row: RoundRow) -> int:
+    """Windows that a round was drawn from."""
+    return round(row.sure + row.doubtful)
 
 
 def _why(outcome: str | None) -> str:
@@ -143,13 +131,13 @@ async def _next(args: argparse.Namespace) -> int:
     if item is not None:
         # Neither the call nor what the model said: that is what is asked.
         value |= {"item_id": item.item_id, "kind": item.kind, "text": item.text}
-    show(
-        args,
-        value,
-        lambda: (
-            f"{item.item_id}  {item.text or '(sound: on the page Review)'}" if item else "nothing to label"
-        ),
-    )
+
+    def words() -> str:
+        if item is None:
+            return "nothing to label"
+        return f"{item.item_id}  {item.text or '(to be heard on the page Review)'}"
+
+    show(args, value, words)
     return 0
 
 
@@ -194,7 +182,7 @@ def _words(found: Accuracy) -> str:
     by_class = [
         (name, _figure(found.recall[name]), _figure(found.false_alarms[name])) for name in found.recall
     ]
-    head = f"{found.windows} labelled windows of {found.callers} callers, by {found.people} people"
+    head = f"{found.windows} labelled windows of {found.callers} callers, labelled by {found.people}"
     parts = [(p.name, p.windows, _figure(p.right), _figure(p.upset_found), _figure(p.upset_alarms))
              for p in (*found.months, *found.models) if p.name]  # fmt: skip
     told = [

@@ -57,7 +57,7 @@ def test_a_round_from_drawing_to_report(config: Path, capsys: pytest.CaptureFixt
     assert code == 0 and report["windows"] == 20 and report["right"]["value"] >= 0.94
     code, out, _ = run(capsys, config, "report", "--kind", "text")
     assert (
-        code == 0 and "20 labelled windows of 20 callers, by 1 people" in out and "intervals of 95 %" in out
+        code == 0 and "20 labelled windows of 20 callers, labelled by 1" in out and "intervals of 95 %" in out
     )
     code, out, _ = run(capsys, config, "list")
     assert code == 0 and "text" in out
