@@ -31,6 +31,7 @@ REASONS: Final[Mapping[int, str]] = {
     411: "Without a token or session a body needs Content-Length.",
     413: "The body is too large.",
     415: "The body is of a kind, charset or encoding that is not taken.",
+    416: "The range is not in it.",
     422: "Well-formed, but a parameter or field does not fit.",
     429: "Too many requests; come again after Retry-After seconds.",
     500: "An error of the service itself; its log says more.",

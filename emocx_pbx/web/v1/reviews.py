@@ -250,7 +250,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=review_audio,
         tag="reviews",
         answers={200: Answer("The sound.", media=WAV), 206: Answer("The range of it.", media=WAV)},
-        refusals=(415, 416, 503),
+        refusals=(416,),
     ),
     post(
         f"{_ITEM}/label",
