@@ -61,7 +61,7 @@ def test_better_beyond_chance_is_a_gain_over_callers() -> None:
 
 async def with_labels(settings: Settings, number: int, words: dict[str, str]) -> None:
     """Queries of up to 60 customers, in the site's own words for each label, and labelled so."""
-    store, labels = await Store.open(settings.store_path(), clock=lambda: NOW), list(words)
+    store, labels = await Store.open(settings.store_path(), now=lambda: NOW), list(words)
     for n in range(number):
         decision = Decision(f"d{n}", NOW - 60, "ok", "care", "uncertain", 0.25, EVEN, upset=0.5)
         await store.decisions.record(decision, None, f"crm-{n % 60}", f"{words[labels[n % 4]]} {n}")

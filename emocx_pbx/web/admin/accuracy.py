@@ -39,10 +39,10 @@ async def _page(
 ) -> web.Response:
     parts, days = parts_of(request), days_of(request, 365)
     store, settings = parts.store, parts.settings
-    since = max(0.0, parts.clock() - days * DAY_S)
+    since = max(0.0, parts.now() - days * DAY_S)
     found = await accuracy_here(store, settings, kind, since)
     rounds = [row for row in await store.reviews.rounds() if row.kind == kind]
-    trainings, now = await store.reviews.trainings(), parts.clock()
+    trainings, now = await store.reviews.trainings(), parts.now()
     return page(
         request, "accuracy", status=status, problem=problem, kind=kind, kinds=KINDS, given=given or {},
         view=accuracy_view(found, rounds), rounds=rounds, method=found.method,
@@ -63,7 +63,7 @@ async def draw(request: web.Request) -> web.StreamResponse:
         number, doubts = whole_number(form, "number", 0, MOST), whole_number(form, "doubts", 0, MOST)
         twice = whole_number(form, "twice", 0, 100) / 100
         days = whole_number(form, "days", 1, 3650) if form.get("days") else 0
-        since = parts.clock() - days * DAY_S if days else None
+        since = parts.now() - days * DAY_S if days else None
         await parts.deeds.do(DrawReviews(kind, number, doubts, twice, since), actor_of(request))
     except InputError as error:
         given = {name: form.get(name, "") for name in _FIELDS}

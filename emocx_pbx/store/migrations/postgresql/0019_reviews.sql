@@ -67,7 +67,7 @@ CREATE TABLE review_training (
 -- differs from the model's plain answer, before line and caller are taken into account.
 CREATE VIEW review_voice AS
     SELECT r.call_id AS key, r.t0, r.t1, c.started_at AS at,
-        CASE
+        (CASE
             WHEN GREATEST(r.angry, r.neutral, r.disappointed, r.happy) < GREATEST(r.threshold, 0.5) THEN 1
             WHEN r.plain IS NULL THEN 0
             WHEN CASE GREATEST(r.angry, r.neutral, r.disappointed, r.happy)
@@ -77,14 +77,14 @@ CREATE VIEW review_voice AS
                     WHEN (CAST(r.plain AS json) ->> 0)::float8 THEN 0 WHEN (CAST(r.plain AS json) ->> 1)::float8 THEN 1
                     WHEN (CAST(r.plain AS json) ->> 2)::float8 THEN 2 ELSE 3 END THEN 1
             ELSE 0
-        END AS doubtful
+        END)::bigint AS doubtful
     FROM call c JOIN reading r ON r.call_id = c.call_id
     WHERE c.ended_at IS NOT NULL AND c.opted_out = 0 AND c.tapped_at IS NOT NULL;
 
 CREATE VIEW review_text AS
     SELECT d.decision_id AS key, 0.0::float8 AS t0, 0.0::float8 AS t1, d.at,
-        CASE WHEN d.emotion = 'uncertain' OR (CAST(d.body AS json) ->> 'confidence')::float8 < 0.5 THEN 1 ELSE 0 END
-            AS doubtful
+        (CASE WHEN d.emotion = 'uncertain' OR (CAST(d.body AS json) ->> 'confidence')::float8 < 0.5
+            THEN 1 ELSE 0 END)::bigint AS doubtful
     FROM decision d
     WHERE d.text <> '' AND d.status <> 'optout' AND (CAST(d.body AS json) ->> 'source') = 'text'
       AND (CAST(d.body AS json) ->> 'probabilities') IS NOT NULL
