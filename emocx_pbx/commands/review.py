@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +204,8 @@ def _figure(found: Share | Figure | None) -> str:
 
 
 async def _train(args: argparse.Namespace) -> int:
+    import asyncio
+
     from emocx_pbx.deeds.learning import Learning
     from emocx_pbx.observe.tasks import Tasks
     from emocx_pbx.settings.in_force import SettingsInForce
