@@ -21,7 +21,7 @@ BEN, AMIRA = AGENTS[1], AGENTS[0]
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Site]:
+async def desk(tmp_path: Path, place: Path | str) -> AsyncIterator[Site]:
     """A site with a receiver, recordings, and one long call: Ben hands an angry customer over to Amira."""
     (tmp_path / "recordings").mkdir()
     settings = Settings(
@@ -29,7 +29,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Site]:
         webhooks=(HOOK,),
         recordings=RecordingSettings(path=f"{tmp_path}/recordings/{{year}}-*-{{call_id}}.wav"),
     )
-    site = await open_site(tmp_path, settings)
+    site = await open_site(tmp_path, settings, place)
     yield site
     await site.stop()
     await site.store.close()

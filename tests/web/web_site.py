@@ -224,15 +224,15 @@ class Site:
         return self.browser(cookie)
 
 
-async def open_site(path: Path, settings: Settings | None = None) -> Site:
-    """A site over a new database; `stop` it and close its store."""
+async def open_site(path: Path, settings: Settings | None = None, place: Path | str | None = None) -> Site:
+    """A site over a new database, at `place` or as a file; `stop` it and close its store."""
     settings = settings or Settings(
         directory=str(path),
         http=HttpSettings(open_to_this_machine=True),
         dialling=DiallingSettings(country="DE"),
     )
     clock = Clock()
-    store = await Store.open(path / "emocx.db", settings.webhooks, clock)
+    store = await Store.open(place or path / "emocx.db", settings.webhooks, clock)
     try:
         site = Site(store, settings, clock)
         await site.server.start_server(**READING)  # as the real door reads
