@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 from databases import Databases
 
 from emocx_pbx.lab.postgres import PrivatePostgres
+
+#: Speed is never asserted: a busy machine takes long over any example.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
