@@ -261,6 +261,7 @@ def send_all(port: int, uuids: list[bytes], seconds: float, core: int, late_s: A
         late_s.value = max(late_s.value, -early)
         if len(taps) < len(uuids):
             taps.append(socket.create_connection(("127.0.0.1", port)))
+            taps[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             taps[-1].sendall(b"\x01\x00\x10" + UUID(bytes=uuids[len(taps) - 1]).bytes)
             reader.register(taps[-1], selectors.EVENT_READ)
         for number in range(phase, len(taps), PHASES):
