@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,14 @@ from emocx_pbx.web.v1.routes import ENDPOINTS
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 PROGRAMS = ("/api/", "/metrics", "/healthz", "/readyz")
+
+
+@pytest.fixture
+async def site(tmp_path: Path, place: Path | str) -> AsyncIterator[Site]:
+    site = await open_site(tmp_path, place=place)
+    yield site
+    await site.stop()
+    await site.store.close()
 
 
 @pytest.fixture
