@@ -191,8 +191,10 @@ class Load:
             joined = {"Queue": "care", "Position": "1", "CallerIDNum": f"49301{number:07d}"}
             service.recovery.on_ami({"Event": "QueueCallerJoin", **call, **joined})
             worker.send(AnnounceTap(str(uuid), call["Uniqueid"], "stereo", ttl_s=60.0))
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=send_all, args=(worker.port, [uuid.bytes for uuid in self._uuids], seconds, -1)
+        context = multiprocessing.get_context("spawn")
+        late_s = context.Value("d", 0.0)
+        self._process = context.Process(
+            target=send_all, args=(worker.port, [uuid.bytes for uuid in self._uuids], seconds, -1, late_s)
         )
         self._process.start()
 
