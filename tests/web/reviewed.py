@@ -7,7 +7,7 @@ import wave
 from array import array
 from pathlib import Path
 
-from web_site import Site, open_site
+from web.web_site import Site, open_site
 
 from emocx_pbx.domain import Decision, Reading, Scores, Segment
 from emocx_pbx.settings.recordings import RecordingSettings

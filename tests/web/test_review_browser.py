@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from chromium import WIDTHS, assert_accessible, chromium, page_of
 from playwright.async_api import Browser, Page, expect
-from reviewed import reviewed_site
-from web_site import CHEAP, PASSWORD, TEST, Site
+from web.reviewed import reviewed_site
+from web.web_site import CHEAP, PASSWORD, TEST, Site
 
 from emocx_pbx.store.account_rows import Actor, Role
 

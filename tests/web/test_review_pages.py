@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reviewed import WINDOWS, add_call, reviewed_site, tone
-from web_site import TEST, Browser, Site
+from web.reviewed import WINDOWS, add_call, reviewed_site, tone
+from web.web_site import TEST, Browser, Site
 
 from emocx_pbx.audio.excerpt import excerpt
 from emocx_pbx.errors import InputError
