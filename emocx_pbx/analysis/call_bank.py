@@ -8,13 +8,22 @@ the pieces and whoever else is there.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.analysis.windows import MEMORY_S, Window, frame_time, speech_window
+from emocx_pbx.analysis.windows import (
+    LEAST_PHRASE,
+    MEMORY_S,
+    PHRASE_FRAMES,
+    Item,
+    frame_time,
+    speech_window,
+    spoken_phrase,
+)
 from emocx_pbx.audio.echo_gate import BLOCK, KEPT, QUIET_FRAMES, RECENT, Doubt, EchoGate
 from emocx_pbx.audio.pcm import FloatArray, Int16Array
 from emocx_pbx.audio.recent import Recent
@@ -36,7 +45,7 @@ _PAIR: Final = 4
 #: Bytes of one frame of both sides.
 _FRAME_BYTES: Final = _PAIR * FRAME
 
-Found = list[tuple[int, Window | Span]]
+Found = list[tuple[int, Item]]
 
 
 class CallBank:
@@ -62,7 +71,9 @@ class CallBank:
         """Whether frames of the customer wait for the echo gate."""
         self._longest = max(1, round(settings.window_s / FRAME_S))
         self._interval = max(1, round(settings.reading_interval_s / FRAME_S))
-        self._spoken = np.zeros((rows, self._longest), np.int64)
+        self._wants_phrases = settings.words != "off"
+        self._ring = max(self._longest, PHRASE_FRAMES) if self._wants_phrases else self._longest
+        self._spoken = np.zeros((rows, self._ring), np.int64)
         """Numbers of the customer's latest frames of speech: a ring."""
         self._spoken_count = np.zeros(rows, np.int64)
         self._compared = np.zeros(rows, np.int64)
@@ -70,6 +81,8 @@ class CallBank:
         self._together = min(COMPARED, self._longest)
         self._fresh = np.zeros(rows, np.int64)
         self._run = np.zeros(rows, np.int64)
+        self._phrase = np.zeros(rows, np.int64)
+        """Frames of the utterance going on that are in no phrase yet; 0 where none are wanted."""
         self._calls: dict[int, _Call] = {}
         rules = self._segmenters.rules
         self._kept = _MEMORY + rules.start + rules.stop + rules.pad + BLOCK + AT_ONCE
@@ -93,7 +106,7 @@ class CallBank:
             self._segmenters.open(side)
         self._since_agent[row], self._doubting[row] = RECENT + 1, False
         for numbers in (
-            self._frames, self._spoken_count, self._compared, self._fresh, self._run,
+            self._frames, self._spoken_count, self._compared, self._fresh, self._run, self._phrase,
         ):  # fmt: skip
             numbers[row] = 0
         return row
@@ -122,7 +135,7 @@ class CallBank:
             self._take([row for row, _ in now], counts, samples, out)
         return out
 
-    def finish(self, row: int) -> list[Window | Span]:
+    def finish(self, row: int) -> list[Item]:
         """No more comes of a call: what that settles, `run` included. The row is free again."""
         out = self._run_rows([row])
         call = self._calls[row]
@@ -193,7 +206,7 @@ class CallBank:
         count = told.stop - told.start
         one = np.flatnonzero((count == 1) & ~told.ended)
         speaking = rows[one]
-        self._spoken[speaking, self._spoken_count[speaking] % self._longest] = told.start[one]
+        self._spoken[speaking, self._spoken_count[speaking] % self._ring] = told.start[one]
         self._spoken_count[speaking] += 1
         self._fresh[speaking] += 1
         self._run[speaking] += 1
@@ -202,6 +215,10 @@ class CallBank:
             self._compare(row)
         for row in speaking[self._run[speaking] >= self._interval].tolist():
             self._window(row, out)
+        if self._wants_phrases:
+            self._phrase[speaking] += 1
+            for row in speaking[self._phrase[speaking] >= PHRASE_FRAMES].tolist():
+                self._end_phrase(row, out)
         for i in np.flatnonzero((count > 1) | told.ended).tolist():
             row = int(rows[i])
             self._told(row, range(int(told.start[i]), int(told.stop[i])), out)
@@ -220,6 +237,14 @@ class CallBank:
             self._end_side("customer", row, self._segmenters.push_one(row, flags), out)
 
     def _judged(self, row: int, doubts: Sequence[Doubt]) -> list[bool]:
+        flags = self._without_echoes(row, doubts)
+        first, echoes = int(self._segmenters.frame[row]), self._calls[row].echoes
+        for number, (doubt, speech) in enumerate(zip(doubts, flags, strict=True), first):
+            if doubt.speech and not speech:
+                echoes.append(number)
+        return flags
+
+    def _without_echoes(self, row: int, doubts: Sequence[Doubt]) -> list[bool]:
         call = self._calls[row]
         if not call.echo.worth_a_look(doubts):
             return [doubt.speech for doubt in doubts]
@@ -240,7 +265,7 @@ class CallBank:
 
     def _told(self, row: int, speech: range, out: Found) -> None:
         for number in speech:
-            self._spoken[row, self._spoken_count[row] % self._longest] = number
+            self._spoken[row, self._spoken_count[row] % self._ring] = number
             self._spoken_count[row] += 1
             self._fresh[row] += 1
             self._run[row] += 1
@@ -248,6 +273,10 @@ class CallBank:
                 self._compare(row)
             if self._run[row] >= self._interval:
                 self._window(row, out)
+            if self._wants_phrases:
+                self._phrase[row] += 1
+                if self._phrase[row] >= PHRASE_FRAMES:
+                    self._end_phrase(row, out)
 
     def _compare(self, row: int) -> None:
         """As CallSegmenter._compare."""
@@ -255,7 +284,7 @@ class CallBank:
         if self.sparing or self.coarse:
             self._compared[row] = count
             return
-        numbers = self._spoken[row, np.arange(int(self._compared[row]), count) % self._longest]
+        numbers = self._spoken[row, np.arange(int(self._compared[row]), count) % self._ring]
         if len(numbers):
             self._compared[row] = count
             call = self._calls[row]
@@ -266,11 +295,22 @@ class CallBank:
         if 2 * self._fresh[row] >= self._interval:
             self._window(row, out)
         self._run[row] = 0
+        self._end_phrase(row, out)
+
+    def _end_phrase(self, row: int, out: Found) -> None:
+        """As CallSegmenter._end_phrase."""
+        count, length = int(self._spoken_count[row]), int(self._phrase[row])
+        self._phrase[row] = 0
+        numbers = self._spoken[row, np.arange(count - length, count) % self._ring]
+        call = self._calls[row]
+        if length >= LEAST_PHRASE and not call.played.most(numbers.tolist()):
+            phrase = spoken_phrase(call.offset_s, numbers.tolist(), call.customer.take(numbers), call.echoes)
+            out.append((row, phrase))
 
     def _window(self, row: int, out: Found) -> None:
         """As CallSegmenter._window."""
         count = int(self._spoken_count[row])
-        places = np.arange(max(0, count - self._longest), count) % self._longest
+        places = np.arange(max(0, count - self._longest), count) % self._ring
         numbers = self._spoken[row, places]
         numbers = numbers[numbers >= numbers[-1] - _MEMORY]
         if 2 * len(numbers) < min(self._interval, self._longest):
@@ -298,6 +338,8 @@ class _Call:
         self.agent = Recent(KEPT + AT_ONCE)
         self.echo = EchoGate()
         self.doubts: list[Doubt] = []
+        self.echoes: deque[int] = deque(maxlen=PHRASE_FRAMES)
+        """Frames of the customer's channel in which the agent was heard."""
         self.played = Played()
 
     def write(self, first: int, frames: Int16Array) -> None:

@@ -7,6 +7,7 @@ both go through here; only then is a model asked.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,9 @@ from emocx_pbx.settings.settings import AnalysisSettings
 
 #: Speech older than this is not heard together with what is said now.
 MEMORY_S: Final = 12.0
+#: Frames of speech that a phrase has at most (10 s), and at least: of less no words come out.
+PHRASE_FRAMES: Final = 500
+LEAST_PHRASE: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,23 @@ class Window:
     """Shape (speech_s x 8000,)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """What the customer said in one utterance, or in ten seconds of a longer one: to be transcribed."""
+
+    t0: float
+    """Call time of the first sample."""
+    t1: float
+    """Call time of the end of the last sample."""
+    samples: Int16Array
+    """Shape ((t1 - t0) x 8000,); where the agent's voice comes back in the customer's channel, silence."""
+
+
+Item = Window | Phrase | Span
+
+
 class CallSegmenter:
-    """Voice activity of both sides, and the windows of the customer's.
+    """Voice activity of both sides, and the windows and phrases of the customer's.
 
     Tones, and the agent's voice where it comes back in the customer's channel, are no speech of the
     customer; what this call had before to the sample, as machines repeat it, makes no window. While the
@@ -50,6 +69,8 @@ class CallSegmenter:
     when at least half of that has been heard since the last window; it holds the last `window_s` of
     speech. Counting from each utterance's start keeps two hearings of one call in step: a frame judged
     differently shifts the windows of its utterance, not those of the rest of the call.
+
+    Phrases are made where the settings want words: at an utterance's end, or after PHRASE_FRAMES of it.
     """
 
     def __init__(
@@ -82,13 +103,20 @@ class CallSegmenter:
         """Frames of speech since the last window."""
         self._run = 0
         """The same, but only those of the utterance going on."""
+        self._wants_phrases = settings.words != "off"
+        self._phrase: list[tuple[int, Int16Array]] = []
+        """Speech of the utterance going on that is in no phrase yet."""
+        self._flags: deque[bool] = deque()
+        """Of frames in doubt: whether there was speech in them before the echo was taken out."""
+        self._echoes: deque[int] = deque(maxlen=PHRASE_FRAMES)
+        """Frames of the customer's channel in which the agent was heard."""
 
     @property
     def audio_s(self) -> float:
         """Seconds of audio fed so far."""
         return self._frames * FRAME_S + self._rest_samples / SAMPLE_RATE
 
-    def feed(self, customer: Int16Array, agent: Int16Array) -> list[Window | Span]:
+    def feed(self, customer: Int16Array, agent: Int16Array) -> list[Item]:
         """Take the next samples of both sides, of equal length; what they settled, in order.
 
         Raises:
@@ -105,17 +133,17 @@ class CallSegmenter:
         whole = len(left) - len(left) % FRAME
         self._rest = {"customer": [left[whole:]], "agent": [right[whole:]]}
         self._rest_samples = len(left) - whole
-        out: list[Window | Span] = []
+        out: list[Item] = []
         for start in range(0, whole, FRAME):
             self._frame(left[start : start + FRAME], right[start : start + FRAME], out)
         return out
 
-    def finish(self) -> list[Window | Span]:
+    def finish(self) -> list[Item]:
         """No more samples come: end what is open. A last part of a frame is dropped."""
-        out: list[Window | Span] = []
+        out: list[Item] = []
         self._settle("agent", self._segmenters["agent"].finish(), out)
         for speech in self._echo.finish():
-            self._settle("customer", self._segmenters["customer"].push(speech), out)
+            self._hear(speech, out)
         self._settle("customer", self._segmenters["customer"].finish(), out)
         return out
 
@@ -123,7 +151,7 @@ class CallSegmenter:
         parts = self._rest[side]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def _frame(self, left: Int16Array, right: Int16Array, out: list[Window | Span]) -> None:
+    def _frame(self, left: Int16Array, right: Int16Array, out: list[Item]) -> None:
         """One frame of each side, shape (FRAME,)."""
         left_db, right_db = level_db(left), level_db(right)
         # Copies: views would keep the whole block they were cut from.
@@ -134,7 +162,7 @@ class CallSegmenter:
         customer = self._vads["customer"].is_speech(left, left_db, right_db)
         self._settle("agent", self._segmenters["agent"].push(agent), out)
         for speech in self._own(left, right, left_db, customer, agent):
-            self._settle("customer", self._segmenters["customer"].push(speech), out)
+            self._hear(speech, out)
 
     def _own(
         self, left: Int16Array, right: Int16Array, left_db: float, customer: bool, agent: bool
@@ -143,9 +171,17 @@ class CallSegmenter:
         if not self._own_voice_only:
             return [customer]
         tone = self._tones.is_tone(left, left_db, customer)
+        self._flags.append(customer and not tone)
         return self._echo.push(left, right, left_db, customer and not tone, agent)
 
-    def _settle(self, side: Side, step: Step, out: list[Window | Span]) -> None:
+    def _hear(self, speech: bool, out: list[Item]) -> None:
+        """The next frame of the customer, free of doubt."""
+        segmenter = self._segmenters["customer"]
+        if self._flags and self._flags.popleft() and not speech:
+            self._echoes.append(segmenter.frames)
+        self._settle("customer", segmenter.push(speech), out)
+
+    def _settle(self, side: Side, step: Step, out: list[Item]) -> None:
         if side == "customer":
             for index in step.speech:
                 self._add_speech(index, out)
@@ -158,12 +194,14 @@ class CallSegmenter:
                 if 2 * self._fresh >= self._interval:
                     self._window(out)
                 self._run = 0
+                self._end_phrase(out)
             out.append(self._span(side, step.ended))
 
-    def _add_speech(self, index: int, out: list[Window | Span]) -> None:
+    def _add_speech(self, index: int, out: list[Item]) -> None:
         while self._undecided[0][0] < index:
             self._undecided.popleft()
-        self._speech.append(self._undecided.popleft())
+        frame = self._undecided.popleft()[1]
+        self._speech.append((index, frame))
         if self._own_voice_only:
             self._unheard.append(self._speech[-1])
             if len(self._unheard) >= self._together:
@@ -174,8 +212,20 @@ class CallSegmenter:
         self._run += 1
         if self._run >= self._interval:
             self._window(out)
+        if self._wants_phrases:
+            self._phrase.append((index, frame))
+            if len(self._phrase) >= PHRASE_FRAMES:
+                self._end_phrase(out)
 
-    def _window(self, out: list[Window | Span]) -> None:
+    def _end_phrase(self, out: list[Item]) -> None:
+        """Make a phrase of what was said, unless it is too short or was played before."""
+        said, self._phrase = self._phrase, []
+        numbers = [number for number, _ in said]
+        if len(said) >= LEAST_PHRASE and not self._played.most(numbers):
+            samples = np.concatenate([frame for _, frame in said])
+            out.append(spoken_phrase(self._offset_s, numbers, samples, self._echoes))
+
+    def _window(self, out: list[Item]) -> None:
         """Make a window of what is remembered, unless most of it was forgotten in long silences."""
         if 2 * len(self._speech) < min(self._interval, self._speech.maxlen or 0):
             return
@@ -208,6 +258,19 @@ def speech_window(offset_s: float, first: int, last: int, samples: Int16Array) -
         t1=frame_time(offset_s, last + 1),
         speech_s=len(samples) / SAMPLE_RATE,
         samples=to_float(samples),
+    )
+
+
+def spoken_phrase(
+    offset_s: float, numbers: Sequence[int], samples: Int16Array, echoes: Collection[int]
+) -> Phrase:
+    """A phrase of frames with these numbers, each one more than the last; samples (n,) are theirs."""
+    frames = samples.reshape(-1, FRAME).copy()
+    frames[np.isin(numbers, list(echoes))] = 0
+    return Phrase(
+        t0=frame_time(offset_s, numbers[0]),
+        t1=frame_time(offset_s, numbers[-1] + 1),
+        samples=frames.reshape(-1),
     )
 
 

@@ -36,6 +36,8 @@ _POWERS: Final = (1 << np.arange(32, dtype=np.uint64)).astype(np.uint32)
 _SILENT: Final = 32768.0**2 * 10**-4.5 * float((_WINDOW**2).sum()) / 2
 #: Frames remembered: ten minutes of speech, 120 kB.
 KEPT: Final = 30_000
+#: Frames known to be repeated are remembered for so long (20 s): as long as a window or phrase may ask for them.
+REMEMBERED: Final = 1_000
 #: What comes again within 1.5 s of speech is a vowel that lasts.
 LEAST_AGO: Final = 75
 #: Frames compared together, of whose bits fewer than this part may differ; by chance half do, in an hour of
@@ -65,8 +67,8 @@ class Played:
         self._known.update(number for number, known in zip(numbers, again, strict=True) if known)
 
     def most(self, numbers: Sequence[int]) -> bool:
-        """Whether most of these frames, the latest ones, are repeated; older ones are forgotten."""
-        self._known = {number for number in self._known if number >= numbers[0]}
+        """Whether most of these frames, the latest ones, are repeated; much older ones are forgotten."""
+        self._known = {number for number in self._known if number >= numbers[0] - REMEMBERED}
         return 2 * len(self._known.intersection(numbers)) > len(numbers)
 
 

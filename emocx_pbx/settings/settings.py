@@ -141,6 +141,9 @@ class AnalysisSettings(_Section, frozen=True):
     """Trunks that belong together, e.g. ["berlin=PJSIP/berlin-*"]; learnt from as one line, too."""
     transcriber: str = "auto"
     """Speech-to-text: auto (shipped tiny.en if installed), off, or a CTranslate2 model directory."""
+    words: Literal["off", "sampled", "all"] = "off"
+    """Which of a customer's utterances in a call are transcribed, on the worker's machine and as far as it has
+    time: off, sampled (the first two of a call and every third one after them), or all."""
     listen_max_s: Seconds = 8.0
     """Longest question in the IVR."""
     listen_silence_s: Seconds = 0.8
@@ -192,6 +195,8 @@ class PrivacySettings(_Section, frozen=True):
 
     store_query_text: bool = False
     """Keep the text of queries with their decisions."""
+    store_words: bool = False
+    """Keep what customers say in calls, as transcribed (analysis.words), with their calls."""
     keep_days: Annotated[int, Meta(ge=1, le=3650)] = 365
     """Calls older than this are erased."""
     keep_audit_days: Annotated[int, Meta(ge=30, le=36500)] = 1095

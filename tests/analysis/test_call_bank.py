@@ -13,15 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emocx_pbx.analysis.call_bank import CallBank
-from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.analysis.windows import CallSegmenter, Item, Phrase, Window
 from emocx_pbx.audio.pcm import from_float, mulaw_roundtrip, to_float
-from emocx_pbx.domain import Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
 Samples = npt.NDArray[np.int16]
-Item = Window | Span
 DATA = Path(__file__).parents[1] / "data" / "audio"
-SETTINGS = AnalysisSettings()
+SETTINGS = AnalysisSettings(words="all")
 
 
 def load(name: str) -> Samples:
@@ -55,6 +53,8 @@ def calls() -> list[npt.NDArray[np.int16]]:
 def key(item: Item) -> tuple[object, ...]:
     if isinstance(item, Window):
         return item.t0, item.t1, item.speech_s, item.samples.tobytes()
+    if isinstance(item, Phrase):
+        return "phrase", item.t0, item.t1, item.samples.tobytes()
     return item.side, item.t0, item.t1
 
 
@@ -72,6 +72,31 @@ def wanted() -> list[list[tuple[object, ...]]]:
 def test_the_calls_are_of_all_kinds() -> None:
     assert sum(len(found) > 3 for found in wanted()) >= 5
     assert any(isinstance(first, float) for found in wanted() for first, *_ in found)
+
+
+def test_phrases_change_nothing_else() -> None:
+    for n, pairs in enumerate(calls()):
+        without = alone(pairs, AnalysisSettings(), float(n))
+        assert [found for found in wanted()[n] if found[0] != "phrase"] == without
+
+
+def test_long_phrases_are_cut() -> None:
+    """Twenty seconds without a pause."""
+    voiced = [
+        s.reshape(-1, 160)
+        for s in (load("call_customer.flac")[: 40 * 8000], load("call_agent.flac")[: 60 * 8000])
+    ]
+    loud = np.concatenate([frames[np.abs(frames).mean(axis=1) > 200] for frames in voiced])[:1000].reshape(-1)
+    pairs = np.stack([loud, np.zeros_like(loud)], axis=1)
+    found = alone(pairs, SETTINGS, 3.0)
+    phrases = [(each[1], each[2]) for each in found if each[0] == "phrase"]
+    lengths = [round(t1 - t0, 2) for t0, t1 in phrases]  # type: ignore[operator]
+    assert 10.0 in lengths
+    assert max(lengths) <= 10.0
+    bank = CallBank(SETTINGS, 1)
+    row = bank.open(3.0)
+    bank.put(row, pairs.astype("<i2").tobytes())
+    assert [key(item) for _, item in bank.run()] + [key(item) for item in bank.finish(row)] == found
 
 
 # Half a sample or ten seconds: whatever the messages are, and however late they are looked at.
@@ -107,7 +132,7 @@ def test_together_is_as_alone_in_any_cutting(sizes: list[int]) -> None:
 
 @pytest.mark.parametrize(("interval_s", "window_s"), [(0.5, 2.0), (4.0, 4.0), (10.0, 2.0), (3.0, 8.0)])
 def test_other_intervals_and_windows(interval_s: float, window_s: float) -> None:
-    chosen = AnalysisSettings(reading_interval_s=interval_s, window_s=window_s)
+    chosen = AnalysisSettings(reading_interval_s=interval_s, window_s=window_s, words="all")
     bank = CallBank(chosen, 4)
     for pairs in calls()[:3]:
         row = bank.open(7.0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from emocx_pbx.analysis.recorded import RecordedAnalysis, analyse_recording
 from emocx_pbx.analysis.sides import TwoSides
-from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.analysis.windows import CallSegmenter, Item, Phrase
 from emocx_pbx.audio.pcm import mulaw_roundtrip
 from emocx_pbx.domain import Span
 from emocx_pbx.grading.rubric import load_rubric
@@ -41,7 +41,7 @@ def sides(name: str) -> tuple[Samples, Samples]:
 def cut(customer: Samples, agent: Samples, sizes: list[int], *, own_voice_only: bool = True) -> list[Span]:
     """The customer's spans."""
     segmenter = CallSegmenter(SETTINGS, own_voice_only=own_voice_only)
-    items: list[Window | Span] = []
+    items: list[Item] = []
     at = turn = 0
     while at < len(customer):
         size = sizes[turn % len(sizes)]
@@ -86,7 +86,7 @@ def test_one_sided_taps_need_not_be_in_step(late_s: float) -> None:
     both, segmenter = TwoSides(), CallSegmenter(SETTINGS)
     both.join("customer", 100.0)
     both.join("agent", 100.0 + late_s)
-    items: list[Window | Span] = []
+    items: list[Item] = []
     for at in range(0, len(left), 160):
         items += segmenter.feed(*both.push("customer", left[at : at + 160]))
         items += segmenter.feed(*both.push("agent", right[at : at + 160]))
@@ -104,3 +104,46 @@ def test_two_people_lose_nothing() -> None:
         for side in ("customer", "agent")
     )
     assert cut(customer, agent, [160]) == cut(customer, agent, [160], own_voice_only=False)
+
+
+def phrases(customer: Samples, agent: Samples) -> list[Phrase]:
+    segmenter = CallSegmenter(AnalysisSettings(words="all"))
+    items = segmenter.feed(customer, agent) + segmenter.finish()
+    return [item for item in items if isinstance(item, Phrase)]
+
+
+def test_no_phrase_has_the_agents_voice_in_it() -> None:
+    left, right = sides("echo_12db.opus")
+    found = phrases(left, right)
+    assert found
+    assert all(phrase.t1 < LAST_WORD_S for phrase in found)
+
+
+def test_no_phrase_is_of_the_agents_side() -> None:
+    _, right = sides("echo_12db.opus")
+    assert phrases(np.zeros_like(right), right) == []
+
+
+def test_an_echo_within_a_phrase_is_silenced() -> None:
+    """The agent's words come back between two words of the customer, closer than an utterance's end."""
+    customer, agent = (
+        np.asarray(soundfile.read(DATA / f"call_{side}.flac", dtype="int16")[0])
+        for side in ("customer", "agent")
+    )
+    late = np.concatenate([np.zeros(900, np.int16), agent])[: len(agent)]
+    mixed = mulaw_roundtrip(np.clip(customer + 0.3 * late, -32768, 32767).astype(np.int16))
+    alone_s = np.concatenate([p.samples for p in phrases(customer, agent)])
+    found = phrases(mixed, agent)
+    heard = np.zeros(len(agent), np.bool_)
+    for phrase in found:
+        first = round(phrase.t0 * 8000)
+        heard[first : first + len(phrase.samples)] |= phrase.samples != 0
+    # Where the customer is silent and the agent is not, next to nothing of the agent is left.
+    spoken = np.zeros(len(agent), np.bool_)
+    for phrase in phrases(customer, np.zeros_like(agent)):
+        first = round(phrase.t0 * 8000)
+        spoken[first - 800 : first + len(phrase.samples) + 800] = True
+    echoes = ~spoken & (np.abs(late) > 300)
+    assert echoes.sum() > 8000
+    assert heard[echoes].mean() < 0.02
+    assert len(alone_s) > 8000
