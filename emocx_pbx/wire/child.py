@@ -97,9 +97,12 @@ class Child(Generic[In]):
     async def end(self) -> None:
         """Close the link and see the process end: by itself, by SIGTERM, by SIGKILL."""
         link, self.link = self.link, None
-        if link is not None:
-            await link.close()
-        await self._end_process()
+        try:
+            if link is not None:
+                await link.close()
+        finally:
+            # Also when we are cancelled meanwhile: it must not outlive us.
+            await self._end_process()
 
     async def _end_process(self) -> None:
         process = self._process
