@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from emocx_pbx.emotion import transcribe
-from emocx_pbx.emotion.transcribe import Transcriber, load_transcriber
+from emocx_pbx.emotion.transcribe import Transcriber, load_transcriber, said_once
 from emocx_pbx.errors import ModelError
 
 # Ten seconds of the caller in auto_repairs_40, from aws-samples/amazon-transcribe-live-call-analytics
@@ -69,3 +69,30 @@ def test_a_wrong_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"not a model")
     with pytest.raises(ModelError, match="can't be loaded"):
         load_transcriber(str(tmp_path))
+
+
+COMPLAINT = Path(__file__).parents[1] / "data" / "audio" / "complaint.flac"
+
+
+def test_hears_a_phrase_of_a_call_once(transcriber: Transcriber) -> None:
+    text = transcriber.phrase(read(COMPLAINT)).lower()
+    assert "charged twice and nobody answers" in text
+    assert text.count("charged twice") == 1
+
+
+@pytest.mark.parametrize("samples", [np.zeros(16_000, np.float32), np.zeros(100, np.float32)])
+def test_no_words_in_a_silent_phrase(transcriber: Transcriber, samples: npt.NDArray[np.float32]) -> None:
+    assert transcriber.phrase(samples) == ""
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        ("", ""),
+        ("please help please help", "please help please help"),
+        ("I paid for it twice. I paid for it twice. I", "I paid for it twice."),
+        ("well I paid for it and I paid for it again", "well I paid for it and"),
+    ],
+)
+def test_what_begins_again_is_said_once(heard: str, said: str) -> None:
+    assert said_once(heard) == said
