@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.domain import LABELS, UNCERTAIN, Emotion, Scores
-from emocx_pbx.emotion.fusion import fuse
+from emocx_pbx.emotion.fusion import RULE, fuse, pooled_words
 
 scores = st.builds(
     Scores.of,
@@ -28,10 +30,39 @@ def test_gives_probabilities(words: Scores, voice: Scores) -> None:
 
 
 @given(scores, scores)
-def test_order_does_not_matter(words: Scores, voice: Scores) -> None:
-    one, other = fuse(words, voice), fuse(voice, words)
-    assert one is not None and other is not None
-    assert max(abs(a - b) for a, b in zip(one.probabilities, other.probabilities, strict=True)) < 1e-12
+def test_without_a_share_words_change_nothing(words: Scores, voice: Scores) -> None:
+    assert fuse(words, voice, 0.0) == voice
+    little = fuse(words, voice, 1e-9)
+    assert little is not None
+    assert max(abs(a - b) for a, b in zip(little.probabilities, voice.probabilities, strict=True)) < 0.08
+
+
+@given(scores, scores, st.sampled_from(range(4)), st.floats(1.01, 20.0))
+def test_more_of_a_class_in_the_words_is_never_less_of_it_in_both(
+    words: Scores, voice: Scores, k: int, factor: float
+) -> None:
+    """Without the doubt of disagreement, which is for all classes alike."""
+    rule = replace(RULE, doubt=0.0)
+    more = Scores.of([p * (factor if i == k else 1) for i, p in enumerate(words.probabilities)])
+    before, after = fuse(words, voice, 1.0, rule), fuse(more, voice, 1.0, rule)
+    assert before is not None and after is not None
+    if before.best == after.best and words.best == more.best:
+        assert after.probabilities[k] >= before.probabilities[k] - 0.08
+
+
+@given(scores, scores)
+def test_what_the_voice_said_plainly_is_kept(words: Scores, voice: Scores) -> None:
+    plain = (0.1, 0.2, 0.3, 0.4)
+    fused = fuse(words, replace(voice, plain=plain))
+    assert fused is not None and fused.plain == plain
+
+
+@given(st.lists(st.tuples(scores, st.floats(0.1, 5.0)), min_size=1, max_size=5))
+def test_phrases_make_one_opinion(said: list[tuple[Scores, float]]) -> None:
+    one = pooled_words(said)
+    assert abs(sum(one.probabilities) - 1) < 1e-9
+    again = pooled_words([(one, weight) for _, weight in said])
+    assert max(abs(a - b) for a, b in zip(one.probabilities, again.probabilities, strict=True)) < 0.1
 
 
 @given(scores)
