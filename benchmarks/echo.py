@@ -26,7 +26,7 @@ import soundfile
 
 from benchmarks.echo_calls import EchoCall, echo_calls
 from benchmarks.line_sounds import line_sounds
-from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.analysis.windows import CallSegmenter, Item, Window
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, from_float, mulaw_roundtrip
 from emocx_pbx.audio.vad import FRAME, FRAME_S
 from emocx_pbx.domain import Side, Span
@@ -98,7 +98,7 @@ class Row:
 def hear(customer: Int16Array, agent: Int16Array, own_voice_only: bool) -> Heard:
     """Cut one call."""
     segmenter = CallSegmenter(AnalysisSettings(), own_voice_only=own_voice_only)
-    items: list[Window | Span] = []
+    items: list[Item] = []
     start = time.process_time()
     for at in range(0, len(customer), FRAME):
         items += segmenter.feed(customer[at : at + FRAME], agent[at : at + FRAME])

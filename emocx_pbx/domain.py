@@ -110,6 +110,10 @@ class LineZero:
     """(4,) in LABELS' order, added to the logarithms of plain probabilities."""
 
 
+#: What a reading rests on: how the customer sounds, what the customer says, or both.
+Evidence = Literal["voice", "words", "both"]
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Signals of emotion in one stretch of the customer's speech."""
@@ -123,6 +127,26 @@ class Reading:
     """`name/version` of the model."""
     zero: LineZero | None = None
     """By which the plain answer was corrected; None: it was not."""
+    voice: tuple[float, float, float, float] | None = None
+    """What the voice alone says, where words are in the scores, too."""
+    words: tuple[float, float, float, float] | None = None
+    """What the words spoken in it say; None: none were heard."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the scores rest on."""
+        if self.words is None:
+            return "voice"
+        return "words" if self.voice is None else "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the customer said in a stretch of a call, as transcribed; kept only where the settings say so."""
+
+    t0: float
+    t1: float
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ PURE = (
     "audio/segmenter.py", "audio/features.py", "audio/echo.py", "audio/echo_gate.py", "audio/tones.py",
     "audio/repeats.py",
     "analysis/windows.py", "analysis/call_bank.py", "analysis/arrival.py", "emotion/fusion.py",
+    "emotion/said.py", "analysis/call_words.py",
     "analysis/budget.py",
     "audio/recent.py", "audio/voices.py", "audio/segmenters.py", "audio/tone_watches.py",
     "audio/headers.py", "audio/interleaved.py", "audio/survey.py", "audio/width.py", "audio/formats.py",

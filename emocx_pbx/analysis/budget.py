@@ -32,6 +32,9 @@ LEAST_HEARD: Final = 0.25
 #: Steps of steering at the least, and still too much load, until new calls are not read at all.
 PATIENCE: Final = 5
 
+#: Steps in a row with time for everything, until words are heard again.
+WORDS_PATIENCE: Final = 5
+
 #: How fast effort follows what the load leaves, a step: up, and down.
 _UP: Final = 0.5
 _DOWN: Final = 1.5
@@ -147,6 +150,18 @@ class Coarse:
         elif calls < FEWER * self._from or budget.effort >= TIME_AGAIN:
             self._from = 0
         return before != bool(self)
+
+
+class WordsGate:
+    """Whether there is time to hear words: they are the first to be left out, and the last to come back."""
+
+    def __init__(self) -> None:
+        self._rich = 0
+
+    def steer(self, effort: float) -> bool:
+        """Take the budget's effort, once a second; whether words may be heard until then."""
+        self._rich = self._rich + 1 if effort >= 2.0 else 0
+        return self._rich > WORDS_PATIENCE
 
 
 class Cascade:

@@ -18,3 +18,5 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     log: LogSettings = LogSettings()
     standby: bool = False
     """Load the models and wait for TakePlace."""
+    store_words: bool = False
+    """Whether what customers say in calls is kept: else no words leave the process that hears them."""

@@ -107,6 +107,8 @@ class EndSession(ForSocket, frozen=True):
     """Forget the UUID, or end its running session in an orderly way (0x00, close)."""
 
     uuid: str
+    unheard: bool = False
+    """The customer opted out: what waits to be transcribed is let go."""
 
 
 class ClassifyText(Message, frozen=True):
@@ -131,6 +133,12 @@ class LogAs(Message, frozen=True):
     """Log by these settings from now on; not answered."""
 
     log: LogSettings
+
+
+class KeepWords(Message, frozen=True):
+    """Tell what customers say in calls from now on, or not; not answered."""
+
+    kept: bool
 
 
 class Shutdown(Message, frozen=True):
@@ -198,6 +206,22 @@ class ReadingMade(Message, frozen=True):
     """What the model answers before line and caller are taken into account."""
     zero: LineZero | None = None
     """By which the plain answer was corrected."""
+    voice: tuple[float, float, float, float] | None = None
+    """What the voice alone says, where words are in the probabilities, too."""
+    words: tuple[float, float, float, float] | None = None
+    """What the words say; None: none were heard."""
+    revises: bool = False
+    """Words came to a reading told before: it takes that one's place."""
+
+
+class WordsSaid(Message, frozen=True):
+    """What the customer said, where it is to be kept (privacy.store_words); sent for nothing else."""
+
+    uuid: str
+    call_id: str
+    t0: float
+    t1: float
+    text: str
 
 
 class SpeechHeard(Message, frozen=True):
@@ -296,7 +320,7 @@ class WorkerStats(Message, frozen=True):
 
 
 ToWorker = (
-    AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | LogAs | TakePlace | Shutdown
+    AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | LogAs | KeepWords | TakePlace | Shutdown
 )
 ToController = (
     Ready
@@ -304,6 +328,7 @@ ToController = (
     | NoPort
     | TapStarted
     | ReadingMade
+    | WordsSaid
     | SpeechHeard
     | TapEnded
     | TextResult

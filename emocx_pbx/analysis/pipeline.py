@@ -5,9 +5,11 @@ A live tap runs its two steps apart: `CallSegmenter` on the event loop, `read` i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.analysis.call_words import CallWords, Worded, is_sampled
+from emocx_pbx.analysis.windows import CallSegmenter, Item, Phrase, Window
 from emocx_pbx.audio.pcm import FloatArray, Int16Array
 from emocx_pbx.domain import LineZero, Reading, Scores, Span
 from emocx_pbx.settings.settings import AnalysisSettings
@@ -62,31 +64,52 @@ class CallAnalyser:
         settings: AnalysisSettings,
         offset_s: float = 0.0,
         zero: LineZero | None = None,
+        words: Callable[[Phrase], Scores | None] | None = None,
     ) -> None:
-        """Without a classifier there are spans but no readings; `offset_s` is the first sample's time.
+        """Without a classifier there are spans but no readings by voice.
 
-        `zero` is that of the call's line, if it is known.
+        Args:
+            classifier: the speech model.
+            settings: the section [analysis].
+            offset_s: the first sample's call time.
+            zero: that of the call's line, if it is known.
+            words: what the words of a phrase say, asked where the settings want words.
         """
         self._segmenter = CallSegmenter(settings, offset_s)
         self._model = classifier.name if classifier else ""
         self._zero = zero
+        self._read_words = words
+        self._sampled, self._phrases = settings.words == "sampled", 0
+        self._words = CallWords(voiced=classifier is not None)
         self._session = listening(classifier, settings.neutral_share, zero) if classifier else None
 
     def feed(self, customer: Int16Array, agent: Int16Array) -> list[Reading | Span]:
-        """Take the next samples of both sides, of equal length; what they settled, in order."""
+        """Take the next samples of both sides, of equal length; what they settled, in order.
+
+        One told again, with the same times, takes the place of the one before: words were heard.
+        """
         return self._classified(self._segmenter.feed(customer, agent))
 
     def finish(self) -> list[Reading | Span]:
         """No more samples come."""
         return self._classified(self._segmenter.finish())
 
-    def _classified(self, items: list[Window | Span]) -> list[Reading | Span]:
+    def _classified(self, items: list[Item]) -> list[Reading | Span]:
         out: list[Reading | Span] = []
         for item in items:
             if isinstance(item, Span):
                 out.append(item)
+            elif isinstance(item, Phrase):
+                out += self._worded(item)
             elif self._session is not None:
                 reading = read(self._session, self._model, item, self._zero)
                 if reading is not None:
-                    out.append(reading)
+                    out.append(self._words.by_voice(reading))
         return out
+
+    def _worded(self, phrase: Phrase) -> list[Reading]:
+        number, self._phrases = self._phrases, self._phrases + 1
+        if self._read_words is None or (self._sampled and not is_sampled(number)):
+            return []
+        scores = self._read_words(phrase)
+        return self._words.by_words(Worded(phrase.t0, phrase.t1, scores)) if scores else []

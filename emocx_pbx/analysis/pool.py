@@ -15,6 +15,7 @@ from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.handle import WorkerHandle, WorkerLost
 from emocx_pbx.analysis.messages import (
     ClassifyText,
+    KeepWords,
     LoadModels,
     LogAs,
     ModelsLoaded,
@@ -203,6 +204,15 @@ class WorkerPool:
         for worker in self.workers:
             with suppress(PeerUnavailable):  # its successor is started with them
                 worker.send(LogAs(settings))
+
+    def keep_words(self, kept: bool) -> None:
+        """Let all workers, also those to come, tell what customers say in calls, or not."""
+        if kept == self._config.store_words:
+            return
+        self._config = msgspec.structs.replace(self._config, store_words=kept)
+        for worker in self.workers:
+            with suppress(PeerUnavailable):
+                worker.send(KeepWords(kept))
 
     async def _ask(
         self, worker: WorkerHandle, asked: ClassifyText | LoadModels, deadline_s: float, whom: str

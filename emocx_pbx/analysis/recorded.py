@@ -12,6 +12,7 @@ import numpy as np
 
 from emocx_pbx.analysis.pipeline import CallAnalyser, Classifier
 from emocx_pbx.analysis.recorded_warnings import Heard, RecordingWarning, warnings_of
+from emocx_pbx.analysis.windows import Phrase
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, mulaw_roundtrip
 from emocx_pbx.audio.recording import Recording, open_recording
 from emocx_pbx.domain import Grade, Reading, Scores, Span
@@ -49,6 +50,7 @@ def analyse_recording(
     rubric: Rubric,
     routing: Scores | None = None,
     progress: Progress | None = None,
+    words: Callable[[Phrase], Scores | None] | None = None,
 ) -> RecordedAnalysis:
     """Analyse a recorded call, in bounded memory whatever its length.
 
@@ -61,13 +63,14 @@ def analyse_recording(
         rubric: how to grade.
         routing: scores of the query the call began with, if known.
         progress: told how far it is.
+        words: what the words of a phrase say, asked where the settings want words.
 
     Raises:
         InputError: a recording can't be used; one line.
     """
     if stereo and agent is not None:
         raise InputError(f"{agent}: with stereo both sides are in one file; give one recording only")
-    analyser = CallAnalyser(classifier, settings)
+    analyser = CallAnalyser(classifier, settings, words=words)
     items: list[Reading | Span] = []
     wanted = True if stereo else None if agent is None else False
     with ExitStack() as stack:
@@ -93,7 +96,9 @@ def analyse_recording(
         warnings = [warning for file in files for warning in _of_file(file, apart)]
     items += analyser.finish()
     duration_s = samples / SAMPLE_RATE
-    readings = tuple(sorted((i for i in items if isinstance(i, Reading)), key=lambda r: r.t1))
+    # One told again has words in it, and takes the place of the one before.
+    told = {(i.t0, i.t1): i for i in items if isinstance(i, Reading)}
+    readings = tuple(sorted(told.values(), key=lambda r: r.t1))
     spans = tuple(sorted((i for i in items if isinstance(i, Span)), key=lambda s: (s.t0, s.side)))
     facts: dict[str, Any] = facts_of(spans, 0.0, duration_s)
     graded = grade_part(readings, (0.0, duration_s), spans, rubric, routing, facts)

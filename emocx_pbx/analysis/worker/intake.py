@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from emocx_pbx.analysis.call_bank import CallBank
-from emocx_pbx.analysis.windows import Window
-from emocx_pbx.domain import Span
+from emocx_pbx.analysis.windows import Item
 from emocx_pbx.settings.settings import AnalysisSettings
 
 #: Told what a call's audio settled, in order.
-Tell = Callable[[Window | Span], None]
+Tell = Callable[[Item], None]
 
 
 class Intake:

@@ -40,6 +40,9 @@ class Transcriber(Protocol):
     def transcribe(self, samples: FloatArray) -> str:
         """The words in samples (n,) at 8 kHz; empty if there are none."""
 
+    def phrase(self, samples: FloatArray) -> str:
+        """The words of one phrase of a call."""
+
 
 class Topics(Protocol):
     """The policy's topics (`routing.topics.TopicClassifier`)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -10,20 +11,24 @@ import numpy as np
 import structlog
 
 from emocx_pbx.analysis.arrival import ArrivalClock
+from emocx_pbx.analysis.call_words import CallWords, Worded, is_sampled
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
     ReadingMade,
     SpeechHeard,
     TapEnded,
     TapStarted,
+    WordsSaid,
 )
 from emocx_pbx.analysis.sides import TwoSides
-from emocx_pbx.analysis.windows import Window
+from emocx_pbx.analysis.windows import Item, Phrase
 from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
+from emocx_pbx.analysis.worker.scribe import Scribe
+from emocx_pbx.analysis.worker.scribe_messages import Understood
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, from_slin
-from emocx_pbx.domain import Reading, Side, Span
+from emocx_pbx.domain import Reading, Scores, Side, Span
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.pbx.audiosocket.session import AudioSession
 from emocx_pbx.wire.message import Message
@@ -33,6 +38,9 @@ log = structlog.get_logger()
 Send = Callable[[Message], None]
 
 STEREO: Final = "stereo"
+
+#: The end of a tap is told so much later (s) for the last words of its call.
+LAST_WORDS_S: Final = 2.0
 
 
 class CallAudio:
@@ -46,8 +54,21 @@ class CallAudio:
         send: Send,
         hearing: Hearing | None,
         clock: Callable[[], float],
+        scribe: Scribe | None = None,
+        sampled: bool = False,
     ) -> None:
-        """Without `hearing` the call is followed by voice activity alone."""
+        """Prepare.
+
+        Args:
+            announced: the tap's announcement.
+            intake: where its audio is cut.
+            lane: where its windows are read.
+            send: tells the controller.
+            hearing: reads its windows; None: it is followed by voice activity alone.
+            clock: seconds.
+            scribe: hears its words; None: nobody does.
+            sampled: whether it hears only some phrases.
+        """
         self.call_id, self.uuid = announced.call_id, announced.uuid
         self.sides = TwoSides()
         self._intake = intake
@@ -55,11 +76,18 @@ class CallAudio:
         self._hearing, self._clock = hearing, clock
         self._lane, self._send = lane, send
         self._finished = False
+        self._scribe, self._sampled = scribe, sampled
+        self._words = CallWords(voiced=hearing is not None)
+        self._phrases = 0
+        self._unheard = 0
+        """Phrases given to the scribe that nothing has come of yet."""
+        self._left_alone = False
+        self._settled: Callable[[], None] | None = None
 
     @property
     def is_read(self) -> bool:
         """Whether there will be readings, not only utterances."""
-        return self._hearing is not None
+        return self._hearing is not None or self._scribe is not None
 
     def feed(self, customer: Int16Array, agent: Int16Array) -> None:
         """Take the next stretch of both sides."""
@@ -77,15 +105,74 @@ class CallAudio:
             self._finished = True
             self._intake.finish(self._row)
 
-    def _tell(self, item: Window | Span) -> None:
-        if isinstance(item, Span):
-            self._send(SpeechHeard(self.uuid, self.call_id, item.side, item.t0, item.t1))
-        elif self._hearing is not None:
-            self._lane.put(partial(self._hearing.read, item, self._clock()), self._tell_reading)
+    def leave_alone(self) -> None:
+        """The customer opted out: no word of the call is heard any more."""
+        self._left_alone = True
+        if self._scribe is not None:
+            self._scribe.forget(self.call_id)
 
-    def _tell_reading(self, reading: Reading | None) -> None:
-        if reading is None:
+    def when_words_are_in(self, told: Callable[[], None]) -> None:
+        """Call `told` when nothing waits to be transcribed, or after LAST_WORDS_S."""
+        if not self._unheard:
+            self._forget_words()
+            told()
             return
+        timer = asyncio.get_running_loop().call_later(LAST_WORDS_S, self._settle)
+
+        def settled() -> None:
+            timer.cancel()
+            self._forget_words()
+            told()
+
+        self._settled = settled
+
+    def _settle(self) -> None:
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled()
+
+    def _forget_words(self) -> None:
+        if self._scribe is not None:
+            self._scribe.forget(self.call_id)
+
+    def _tell(self, item: Item) -> None:
+        match item:
+            case Span():
+                self._send(SpeechHeard(self.uuid, self.call_id, item.side, item.t0, item.t1))
+            case Phrase():
+                self._transcribe(item)
+            case _ if self._hearing is not None:
+                self._lane.put(partial(self._hearing.read, item, self._clock()), self._heard)
+
+    def _heard(self, reading: Reading | None) -> None:
+        if reading is not None:
+            self._tell_reading(self._words.by_voice(reading), revises=False)
+
+    def _transcribe(self, phrase: Phrase) -> None:
+        number, self._phrases = self._phrases, self._phrases + 1
+        if self._scribe is None or self._left_alone or (self._sampled and not is_sampled(number)):
+            return
+        self._unheard += 1
+        self._scribe.put(self.call_id, phrase, partial(self._understood, phrase))
+
+    def _understood(self, phrase: Phrase, answer: Understood | None) -> None:
+        self._unheard -= 1
+        if answer is not None and not self._left_alone:
+            self._tell_words(phrase, answer)
+        if not self._unheard:
+            self._settle()
+
+    def _tell_words(self, phrase: Phrase, answer: Understood) -> None:
+        if answer.text:
+            self._send(WordsSaid(self.uuid, self.call_id, phrase.t0, phrase.t1, answer.text))
+        if answer.probabilities is None:
+            return
+        scores = Scores(answer.probabilities, answer.threshold)
+        model = self._scribe.text_model if self._scribe is not None else ""
+        for reading in self._words.by_words(Worded(phrase.t0, phrase.t1, scores, model)):
+            self._tell_reading(reading, revises=reading.voice is not None)
+
+    def _tell_reading(self, reading: Reading, *, revises: bool) -> None:
         scores = reading.scores
         self._send(
             ReadingMade(
@@ -99,6 +186,9 @@ class CallAudio:
                 reading.model,
                 scores.plain,
                 reading.zero,
+                reading.voice,
+                reading.words,
+                revises,
             )
         )
 
@@ -174,7 +264,7 @@ class Tap:
             round(self.clock.missing_s, 3),
         )
         self._forget(self)
-        self._lane.after(lambda: self._send(ended))
+        self._lane.after(lambda: self.call.when_words_are_in(lambda: self._send(ended)))
 
     def _feed(self, blocks: list[bytes]) -> None:
         for block in blocks:

@@ -13,13 +13,14 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from emocx_pbx.analysis.budget import Budget, Coarse
+from emocx_pbx.analysis.budget import Budget, Coarse, WordsGate
 from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
     AnnounceTap,
     ClassifyText,
     EndSession,
+    KeepWords,
     ListenResult,
     LoadModels,
     LogAs,
@@ -38,6 +39,7 @@ from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.listen import Listen
 from emocx_pbx.analysis.worker.models import Loader, Models, Newer
 from emocx_pbx.analysis.worker.questions import Questions
+from emocx_pbx.analysis.worker.scribe import Scribe
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.errors import PeerUnavailable
@@ -98,6 +100,8 @@ class Worker:
         if not config.standby:
             self.placed.set()
         settings = config.settings
+        self.scribe = Scribe(config, self.count) if settings.words != "off" else None
+        self._words_gate = WordsGate()
         self._intake = Intake(settings, MAX_TAPS)
         self.server = AudioServer(
             settings.bind,
@@ -168,6 +172,8 @@ class Worker:
             newer = await asyncio.to_thread(self._loader.newer, asked.topics)
             await self._voice.ask(lambda: self._swap_speech(newer))
             await self._words.ask(lambda: self._swap_words(newer))
+        if self.scribe is not None and newer.text is not None:
+            self.scribe.start_again()
         models = self.models
         for problem in newer.problems:
             log.warning("model not loaded, the old one stays", key="model.not_swapped", why=problem)
@@ -196,8 +202,8 @@ class Worker:
         match message:
             case AnnounceTap() | AnnounceListen():
                 self._announce(message)
-            case EndSession(uuid):
-                self._end(UUID(uuid))
+            case EndSession(uuid, unheard):
+                self._end(UUID(uuid), unheard)
             case ClassifyText():
                 self._own(self._answer_text(message))
             case LoadModels():
@@ -206,6 +212,9 @@ class Worker:
                 configure(settings)
             case TakePlace(index):
                 self._take_place(index)
+            case KeepWords(kept):
+                if self.scribe is not None:
+                    self.scribe.keep_words(kept)
             case Shutdown():
                 return
 
@@ -217,7 +226,9 @@ class Worker:
         timer = asyncio.get_running_loop().call_later(message.ttl_s, self._expire, uuid)
         self._announced[uuid] = message, timer
 
-    def _end(self, uuid: UUID) -> None:
+    def _end(self, uuid: UUID, unheard: bool) -> None:
+        if unheard and (tap := self._taps.get(uuid)):
+            tap.call.leave_alone()
         if uuid in self._announced:
             self._never_came(uuid, "ended")
         elif (running := self._taps.get(uuid) or self._listens.get(uuid)) and running.session:
@@ -277,7 +288,16 @@ class Worker:
                 self._waited,
                 message.zeros,
             )
-        return CallAudio(message, self._intake, self._voice, self.send, hearing, time.monotonic)
+        return CallAudio(
+            message,
+            self._intake,
+            self._voice,
+            self.send,
+            hearing,
+            time.monotonic,
+            self.scribe,
+            self._config.settings.words == "sampled",
+        )
 
     def _expect(self) -> None:
         """Foresee what many new calls leave time for; a few are steered for as they come."""
@@ -373,6 +393,8 @@ class Worker:
                 log.warning("voice activity by level alone" if self._coarse else "voice activity as usual",
                             key="worker.coarse", taps=len(self._taps))  # fmt: skip
             self._intake.spare(self.budget.heard_share < 1, bool(self._coarse))
+            if self.scribe is not None:
+                self.scribe.allow(self._words_gate.steer(self.budget.effort))
 
     async def stop(self) -> None:
         """End all sessions in order, and let their readings out."""
