@@ -8,6 +8,7 @@ is what the customer says, not how long they are silent.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,6 +20,9 @@ from emocx_pbx.grading.segments import fresh_readings
 
 #: Thresholds are met by this much less: sums of fractions are not exact.
 SLACK: Final = 1e-6
+
+#: Words come to one of so many latest readings.
+REVISED: Final = 24
 
 _SIGNALS: Final = {
     "angry": "anger",
@@ -85,6 +89,27 @@ class RuleWatch:
                 first, part = part.split(room)
                 list(base.push(first))
             changes += self._crossings(self._window.push(part))
+        return changes
+
+    def revise(self, t0: float, t1: float, value: float) -> list[AlertChange]:
+        """Words were heard in a stretch of speech: another value holds there, and did all the time."""
+        before = self._window.sum
+        for window in (self._window, self._base, self._recent):
+            if window is not None:
+                window.revise(t0, t1, value)
+        newest = self._window.newest
+        if newest is None or (self._rule.when == "falling" and (not self._window.full or self._base is None)):
+            return []
+        return self._jumped(newest, before)
+
+    def _jumped(self, newest: Piece, before: float) -> list[AlertChange]:
+        at, after = newest.t1, self._window.sum
+        step = Step(newest, before, after, None)
+        begin, end = self._measure(before), self._measure(after)
+        changes = []
+        while (change := self._crossing(begin, end, at, at, step)) is not None:
+            changes.append(change)
+            begin = end
         return changes
 
     def transferred(self, t: float) -> list[AlertChange]:
@@ -187,6 +212,8 @@ class CallWatch:
         self._levels: dict[str, float | None] = {}
         self._watches = [(rule, RuleWatch(rule)) for rule in rules]
         self._last: Reading | None = None
+        self._fresh: deque[tuple[float, float, float]] = deque(maxlen=REVISED)
+        """Times of the latest readings, and from when on each was new."""
         self._transfers: list[float] = []
         """Not yet reached by readings, which come later than what they tell of."""
         self.open: dict[str, AlertChange] = {}
@@ -201,6 +228,7 @@ class CallWatch:
             return []
         self._last = reading
         new = fresh[0]
+        self._fresh.append((reading.t0, reading.t1, new.t0))
         changes: list[AlertChange] = []
         transfers = [t for t in self._transfers if t < new.t1]
         self._transfers = [t for t in self._transfers if t >= new.t1]
@@ -215,6 +243,16 @@ class CallWatch:
                     changes += watch.read(before) if value is not None else []
                 changes += watch.transferred(t)
             changes += watch.read(rest) if value is not None else []
+        return self._kept(sorted(changes, key=lambda change: change.t1))
+
+    def revise(self, reading: Reading) -> list[AlertChange]:
+        """Words came to a reading taken before; what that raised or cleared."""
+        begins = [new_t0 for t0, t1, new_t0 in self._fresh if (t0, t1) == (reading.t0, reading.t1)]
+        changes: list[AlertChange] = []
+        for rule, watch in self._watches if begins else ():
+            value = rule.evidence(reading.scores, self._levels.get(rule.name))
+            if value is not None:
+                changes += watch.revise(begins[0], reading.t1, value)
         return self._kept(sorted(changes, key=lambda change: change.t1))
 
     def transferred(self, t: float) -> None:

@@ -70,6 +70,17 @@ class SpeechWindow:
         """Call time of the oldest speech in it whose value is at least so much."""
         return next(p.t0 for p in self._pieces if p.value >= least)
 
+    def revise(self, t0: float, t1: float, value: float) -> None:
+        """Another value holds in what was said between these call times."""
+        middles = ((p, (p.t0 + p.t1) / 2) for p in self._pieces)
+        self._pieces = deque(replace(p, value=value) if t0 <= middle <= t1 else p for p, middle in middles)
+        self._add_up()
+
+    @property
+    def newest(self) -> Piece | None:
+        """The piece that came in last."""
+        return self._pieces[-1] if self._pieces else None
+
     def clear(self) -> None:
         """Forget all of it."""
         self._pieces.clear()

@@ -320,7 +320,15 @@ class WorkerStats(Message, frozen=True):
 
 
 ToWorker = (
-    AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | LogAs | KeepWords | TakePlace | Shutdown
+    AnnounceTap
+    | AnnounceListen
+    | EndSession
+    | ClassifyText
+    | LoadModels
+    | LogAs
+    | KeepWords
+    | TakePlace
+    | Shutdown
 )
 ToController = (
     Ready

@@ -19,6 +19,11 @@ def read(call: CallState, reading: Reading, now: float) -> list[Effect]:
     return _told(call, _watch(call).read(reading), now)
 
 
+def revise(call: CallState, reading: Reading, now: float) -> list[Effect]:
+    """What words that came to a reading raise or clear."""
+    return _told(call, _watch(call).revise(reading), now)
+
+
 def taken_over(call: CallState, at: float) -> None:
     """Somebody else took over the call."""
     if call.zero_at is not None:

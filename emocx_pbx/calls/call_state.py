@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from emocx_pbx.alerts.watch import CallWatch
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
 from emocx_pbx.calls import alerts, heard, parts
 from emocx_pbx.calls.effects import (
     AskWhere,
@@ -92,6 +92,8 @@ class CallState:
     """The endpoint that the customer came by; None: unknown, or none of Asterisk's."""
     opted_out: bool = False
     """No tap, no grade: the customer does not want it, or it is no customer."""
+    forgotten: bool = False
+    """Its customer was erased meanwhile: no more of their words are kept."""
     callback: str | None = None
     """dialling, or how that ended; None: the customer called."""
     callback_detail: str = ""
@@ -107,6 +109,8 @@ class CallState:
     ungraded: set[int] = field(default_factory=set)
     """Closed segments that wait for their last readings, or for their reason."""
     readings: list[Reading] = field(default_factory=list)
+    revised: dict[tuple[float, float], int] = field(default_factory=dict)
+    """How often receivers were told of words in a reading, by its times."""
     spans: list[Span] = field(default_factory=list)
     known_taps: set[str] = field(default_factory=set)
     taps: set[str] = field(default_factory=set)
@@ -166,12 +170,14 @@ class CallState:
                 return heard.read(self, happening, now)
             case SpeechHeard():
                 return heard.heard(self, happening)
+            case WordsSaid():
+                return heard.said(self, happening)
             case TapStarted():
                 return heard.tap_started(self, happening)
             case TapEnded() | TapLost():
                 return heard.tap_over(self, happening, now)
             case CustomerErased():
-                self.customer, self.caller = None, None
+                self.customer, self.caller, self.forgotten = None, None, True
                 return [Show(Changed(self.call_id))]
             case GradeDue(index=index):
                 return parts.grade_due(self, index, now)

@@ -73,7 +73,7 @@ class Consent:
             log.warning("call not tapped", key="tap.unknown_consent", call_id=call_id, why=str(error))
             return
         if any(answer.headers.get("Value", "") == "1" for answer in answers):
-            self._taps.unwant(call_id)
+            self._taps.unwant(call_id, unheard=True)
             self._opted_out(OptedOut(call_id))
             return
         customer = self._customer(call_id)

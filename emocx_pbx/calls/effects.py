@@ -107,6 +107,16 @@ class WriteSpans:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteWords:
+    """What the customer said in a stretch of the call, as transcribed."""
+
+    call_id: str
+    t0: float
+    t1: float
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class WriteAlerts:
     """Alerts raised or cleared."""
 
@@ -160,6 +170,7 @@ Write = (
     | WriteTapped
     | WriteReadings
     | WriteSpans
+    | WriteWords
     | WriteAlerts
     | WriteGrade
     | WriteEnd
@@ -185,6 +196,8 @@ class EndTaps:
     """The call is not to be heard any more."""
 
     call_id: str
+    unheard: bool = False
+    """The customer opted out: nor is what waits to be transcribed."""
 
 
 @dataclass(frozen=True, slots=True)

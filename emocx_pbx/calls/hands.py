@@ -26,9 +26,9 @@ class Hands:
         """Tap a call, if its customer agrees."""
         self.consent.begin(effect)
 
-    def end_taps(self, call_id: str) -> None:
-        """End all taps of a call."""
-        self.taps.unwant(call_id)
+    def end_taps(self, call_id: str, unheard: bool) -> None:
+        """End all taps of a call; `unheard`: it is opted out."""
+        self.taps.unwant(call_id, unheard)
 
     def ask_where(self, call: CallState) -> None:
         """Find out where a caller goes whom a queue did not answer."""

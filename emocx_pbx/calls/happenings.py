@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
 from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.dispatch.asked import DecidedQuery
 from emocx_pbx.domain import Decision, Grade, Segment
@@ -79,6 +79,7 @@ Happening = (
     | TapLost
     | ReadingMade
     | SpeechHeard
+    | WordsSaid
     | GradeDue
     | FinishDue
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
 from emocx_pbx.calls import alerts
 from emocx_pbx.calls.effects import (
     Count,
@@ -17,6 +17,7 @@ from emocx_pbx.calls.effects import (
     WriteReadings,
     WriteSpans,
     WriteTapped,
+    WriteWords,
 )
 from emocx_pbx.calls.happenings import Changed, TapLost
 from emocx_pbx.domain import Reading, Scores, Span
@@ -24,6 +25,7 @@ from emocx_pbx.emotion.levels import caller_counts
 from emocx_pbx.emotion.lines import Caller
 from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.events import build
+from emocx_pbx.events.event import NewEvent
 from emocx_pbx.pbx.tracking.changes import AgentConnected
 
 if TYPE_CHECKING:
@@ -47,13 +49,13 @@ def leave_alone(call: CallState) -> Effects:
     """The customer is not to be heard."""
     known, call.opted_out = call.opted_out, True
     told = [] if known else [WriteOptOut(call.call_id)]
-    return [EndTaps(call.call_id), *told, Show(Changed(call.call_id))]
+    return [EndTaps(call.call_id, unheard=True), *told, Show(Changed(call.call_id))]
 
 
 def tap_started(call: CallState, message: TapStarted) -> Effects:
     """Audio comes in."""
     if call.opted_out:
-        return [EndTaps(call.call_id)]
+        return [EndTaps(call.call_id, unheard=True)]
     if message.uuid in call.known_taps:
         return []
     call.known_taps.add(message.uuid)
@@ -71,20 +73,61 @@ def read(call: CallState, message: ReadingMade, now: float) -> Effects:
     if call.opted_out or message.uuid not in call.known_taps:
         return [Count("readings_late")]
     scores = Scores(message.probabilities, message.threshold, message.plain)
-    reading = Reading(message.t0, message.t1, message.speech_s, scores, message.model, message.zero)
+    reading = Reading(
+        message.t0,
+        message.t1,
+        message.speech_s,
+        scores,
+        message.model,
+        message.zero,
+        message.voice,
+        message.words,
+    )
+    if message.revises:
+        return _revised(call, reading, message, now)
     if any((r.t0, r.t1) == (reading.t0, reading.t1) for r in call.readings[-3:]):
         return []
     call.readings.append(reading)
     open_ones = call.open_segments
     segment = open_ones[-1] if open_ones else None
     told = build.call_reading(call.call_id, reading, now, segment)
-    events = (told,) if call.rules.tell_readings() else ()
+    events = (told,) if call.rules.tells("call.reading") else ()
     return [
         Show(message),
         *(alerts.read(call, reading, now) if call.ended is None else []),
         WriteReadings(call.call_id, (reading,), now, events),
         Count("readings", scores.emotion),
     ]
+
+
+def _revised(call: CallState, reading: Reading, message: ReadingMade, now: float) -> Effects:
+    """Words came to a reading: it takes the place of the one by voice alone, also in what is stored."""
+    times = (reading.t0, reading.t1)
+    places = [i for i, known in enumerate(call.readings) if (known.t0, known.t1) == times]
+    if not places:
+        return [Count("readings_late")]
+    call.readings[places[0]] = reading
+    events: tuple[NewEvent, ...] = ()
+    if call.rules.tells("reading.revised"):
+        call.revised[times] = revision = call.revised.get(times, 0) + 1
+        at = (call.zero_at or 0.0) + reading.t1
+        said_to = [s for _, s in sorted(call.segments.items()) if s.started_at <= at]
+        segment = said_to[-1] if said_to else None
+        events = (build.reading_revised(call.call_id, reading, now, segment, revision),)
+    return [
+        Show(message),
+        *(alerts.revise(call, reading, now) if call.ended is None else []),
+        WriteReadings(call.call_id, (reading,), now, events),
+        Count("readings_revised"),
+    ]
+
+
+def said(call: CallState, message: WordsSaid) -> Effects:
+    """What the customer said, where it is kept."""
+    unwanted = call.opted_out or call.forgotten or not call.rules.keep_words()
+    if unwanted or message.uuid not in call.known_taps:
+        return []
+    return [WriteWords(call.call_id, message.t0, message.t1, message.text)]
 
 
 def heard(call: CallState, message: SpeechHeard) -> Effects:

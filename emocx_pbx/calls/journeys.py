@@ -143,8 +143,8 @@ class Journeys:
             match effect:
                 case BeginTap():
                     self._hands.begin_tap(effect)
-                case EndTaps(call_id=call_id):
-                    self._hands.end_taps(call_id)
+                case EndTaps(call_id=call_id, unheard=unheard):
+                    self._hands.end_taps(call_id, unheard)
                 case AskWhere():
                     self._hands.ask_where(call)
                 case TellAlert(alerted=alerted):

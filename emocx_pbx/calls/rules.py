@@ -19,12 +19,16 @@ class Rules:
         """Rules in force; a call keeps those of its first reading."""
         return ()
 
-    def tell_readings(self) -> bool:
-        """Whether any receiver wants call.reading."""
+    def tells(self, kind: str) -> bool:
+        """Whether any receiver wants events of a type that is off by default."""
         return False
 
     def keep_text(self) -> bool:
         """Whether texts of queries are kept."""
+        return False
+
+    def keep_words(self) -> bool:
+        """Whether what customers say in calls is kept."""
         return False
 
     def lines(self, trunk: str | None) -> Sequence[str]:

@@ -27,13 +27,17 @@ class RulesInForce(Rules):
         """Those of the policy."""
         return self.policies.policy.alerts
 
-    def tell_readings(self) -> bool:
-        """Whether any receiver wants call.reading."""
-        return any(wants(receiver.events, "call.reading") for receiver in self.receivers.current())
+    def tells(self, kind: str) -> bool:
+        """Whether any receiver wants events of this type."""
+        return any(wants(receiver.events, kind) for receiver in self.receivers.current())
 
     def keep_text(self) -> bool:
         """As the section [privacy] says."""
         return self.settings.settings.privacy.store_query_text
+
+    def keep_words(self) -> bool:
+        """As the section [privacy] says."""
+        return self.settings.settings.privacy.store_words
 
     def lines(self, trunk: str | None) -> Sequence[str]:
         """Those of the section [analysis]."""

@@ -99,6 +99,8 @@ class _Wanted:
     again: asyncio.Event = field(default_factory=asyncio.Event)
     """What it failed for want of may be back."""
     uuid: str = ""
+    unheard: bool = False
+    """Its customer opted out."""
 
 
 class _Failed(Enum):
@@ -170,14 +172,15 @@ class TapKeeper:
         for wanted in self._all():
             wanted.again.set()
 
-    def unwant(self, call_id: str) -> None:
-        """The call is over (or opted out): end its taps."""
+    def unwant(self, call_id: str, unheard: bool = False) -> None:
+        """The call is over: end its taps. `unheard`: it is opted out, nothing of it may be transcribed."""
         for mode in list(self._wanted.get(call_id, ())):
-            self.unwant_mode(call_id, mode)
+            self.unwant_mode(call_id, mode, unheard)
 
-    def unwant_mode(self, call_id: str, mode: Mode) -> None:
+    def unwant_mode(self, call_id: str, mode: Mode, unheard: bool = False) -> None:
         """End one of the call's taps."""
         if wanted := self._drop(call_id, mode):
+            wanted.unheard = unheard
             wanted.over.set()
 
     def _drop(self, call_id: str, mode: Mode) -> _Wanted | None:
@@ -236,7 +239,7 @@ class TapKeeper:
             refused, pause_s = 0, FIRST_PAUSE_S
             await _first(wanted.over, tap.ended)
             if not tap.ended.is_set():
-                self._end(wanted.uuid, tap)
+                self._end(wanted.uuid, tap, wanted.unheard)
                 return
             # Most often the call is over and its Hangup is about to be told.
             await _first(wanted.over, within_s=HANGUP_GRACE_S if tap.worker.alive else 0.05)
@@ -285,9 +288,9 @@ class TapKeeper:
         log.warning("tap not started", key="tap.failed", call_id=wanted.call_id, why=why)
         return failed
 
-    def _end(self, uuid: str, tap: _Tap) -> None:
+    def _end(self, uuid: str, tap: _Tap, unheard: bool = False) -> None:
         try:
-            tap.worker.send(EndSession(uuid))
+            tap.worker.send(EndSession(uuid, unheard))
         except PeerUnavailable:
             log.debug("worker already gone", key="tap.worker_gone", call_id=tap.call_id)
 

@@ -21,7 +21,9 @@ from emocx_pbx.calls.effects import (
     WriteStart,
     WriteTapped,
     WriteVisit,
+    WriteWords,
 )
+from emocx_pbx.domain import Words
 from emocx_pbx.store.database import Store
 
 
@@ -91,6 +93,8 @@ class Writing:
                 await self._store.readings.add(write.call_id, write.readings, write.at, write.events)
             case WriteSpans():
                 await self._store.readings.add_spans(write.call_id, write.spans)
+            case WriteWords():
+                await self._store.readings.add_words(write.call_id, Words(write.t0, write.t1, write.text))
             case WriteAlerts():
                 await self._store.alerts.save(write.rows, write.events)
             case WriteGrade():

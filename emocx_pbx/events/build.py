@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from emocx_pbx.alerts.watch import AlertChange
-from emocx_pbx.domain import Decision, Grade, Reading, Segment, Visit
+from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Visit
 from emocx_pbx.events.event import NewEvent, iso
 from emocx_pbx.events.payloads import (
     CallAlert,
@@ -23,6 +23,7 @@ from emocx_pbx.events.payloads import (
     GradeRevised,
     Payload,
     QueryRouted,
+    ReadingRevised,
     SegmentResult,
     VisitData,
 )
@@ -69,8 +70,28 @@ def call_started(
 
 def call_reading(call_id: str, reading: Reading, at: float, segment: Segment | None) -> NewEvent:
     """One reading of a live call."""
+    payload = CallReading(**_of_reading(reading, segment))
+    return _event("call.reading", call_id, payload, at, f"{reading.t0:.3f}-{reading.t1:.3f}")
+
+
+def reading_revised(
+    call_id: str, reading: Reading, at: float, segment: Segment | None, revision: int
+) -> NewEvent:
+    """Words came to a reading told before; for the `revision`-th time."""
+    payload = ReadingRevised(
+        **_of_reading(reading, segment), voice=_by_label(reading.voice), words=_by_label(reading.words)
+    )
+    of = f"{reading.t0:.3f}-{reading.t1:.3f}/{revision}"
+    return _event("reading.revised", call_id, payload, at, of)
+
+
+def _by_label(values: Sequence[float] | None) -> dict[str, float] | None:
+    return None if values is None else Scores.of(values).as_dict()
+
+
+def _of_reading(reading: Reading, segment: Segment | None) -> dict[str, Any]:
     scores = reading.scores
-    payload = CallReading(
+    return dict(
         t0=round(max(0.0, reading.t0), 3),
         t1=round(max(0.0, reading.t1), 3),
         speech_s=round(reading.speech_s, 3),
@@ -82,8 +103,8 @@ def call_reading(call_id: str, reading: Reading, at: float, segment: Segment | N
         agent=segment.agent if segment else None,
         segment=segment.index if segment else None,
         model=reading.model,
+        evidence=reading.evidence,
     )
-    return _event("call.reading", call_id, payload, at, f"{reading.t0:.3f}-{reading.t1:.3f}")
 
 
 def call_alert(call_id: str, change: AlertChange, at: float, segment: Segment | None) -> NewEvent:

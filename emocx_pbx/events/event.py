@@ -14,7 +14,7 @@ from emocx_pbx.events.json_text import json_text
 SCHEMA_VERSION: Final = 1
 
 #: Only wanted by receivers that name it: it comes every few seconds of every call.
-OFF_BY_DEFAULT: Final = frozenset({"call.reading"})
+OFF_BY_DEFAULT: Final = frozenset({"call.reading", "reading.revised"})
 
 _NAMESPACE: Final = uuid.UUID("6f0a2c9e-8c1b-5b7e-9d53-1f4f3d1f8a60")
 
@@ -71,5 +71,7 @@ def iso(at: float) -> str:
 
 
 def wants(events: tuple[str, ...], event_type: str) -> bool:
-    """Whether a receiver with this `events` setting gets that type (empty: all but call.reading)."""
+    """Whether a receiver with this `events` setting gets that type (empty: all but call.reading and
+    reading.revised).
+    """
     return event_type in events if events else event_type not in OFF_BY_DEFAULT

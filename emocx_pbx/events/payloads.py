@@ -19,6 +19,7 @@ SCHEMAS: Final = Path(__file__).parent / "schemas"
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Score = Annotated[float, Meta(ge=0, le=100)]
+Basis = Annotated[str, Meta(pattern="^(voice|words|both)$")]
 Time = Annotated[str, Meta(description="ISO 8601, UTC", pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 
 
@@ -79,6 +80,17 @@ class CallReading(Payload, frozen=True):
     agent: str | None
     segment: int | None
     model: str
+    evidence: Basis
+    """What it rests on: how the customer sounds, what the customer says (as transcribed), or both."""
+
+
+class ReadingRevised(CallReading, frozen=True):
+    """Words were heard in a stretch of speech told of before (same t0 and t1): this takes the place of it."""
+
+    voice: dict[str, Share] | None
+    """What the voice alone says; null where no voice was read."""
+    words: dict[str, Share] | None
+    """What the words alone say."""
 
 
 class CallAlert(Payload, frozen=True):
@@ -220,6 +232,7 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
     "query.routed": QueryRouted,
     "call.started": CallStarted,
     "call.reading": CallReading,
+    "reading.revised": ReadingRevised,
     "call.alert": CallAlert,
     "call.graded": CallGraded,
     "grade.revised": GradeRevised,

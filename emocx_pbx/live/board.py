@@ -9,7 +9,7 @@ from typing import Final, get_args
 import msgspec
 
 from emocx_pbx.calls.call_state import CallState
-from emocx_pbx.domain import Grade, Reading
+from emocx_pbx.domain import Grade, Reading, Scores
 from emocx_pbx.live.calls import (
     AlertChange,
     BoardState,
@@ -20,6 +20,7 @@ from emocx_pbx.live.calls import (
     LiveAlert,
     LiveCall,
     LiveGrade,
+    Point,
     Present,
     ReadingChange,
     Snapshot,
@@ -100,7 +101,16 @@ class LiveBoard:
         held = self._calls.get(call.call_id)
         if held is None:
             return
-        now, point = held.heard(reading, self._stay_s)
+        self._read(held, *held.heard(reading, self._stay_s))
+
+    def revised(self, call: CallState) -> None:
+        """Words came to one of the call's readings."""
+        held = self._calls.get(call.call_id)
+        if held is not None and (told := held.revised(self._stay_s)) is not None:
+            self._read(held, *told)
+
+    def _read(self, held: HeldCall, now: Scores, point: Point) -> None:
+        call = held.call
         signals = now.emotion, round(now.confidence, 2), round(now.valence, 2)
         if held.shown is not None:
             # As `told` would, which costs more: this is what happens most.

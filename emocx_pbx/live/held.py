@@ -14,8 +14,17 @@ from emocx_pbx.live.calls import LiveAlert, LiveCall, LiveGrade, Point, Present,
 
 #: Readings in a call's course: about two minutes of the customer's speech.
 COURSE: Final = 40
+#: Latest readings that are settled anew when words come to one.
+LOOK_BACK: Final = 12
 #: Alerts shown of one call, the newest.
 MAX_ALERTS: Final = 5
+
+
+def with_point(course: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
+    """The course with its newest point; one of the same time takes the last one's place."""
+    if course and course[-1][0] == point[0]:
+        course = course[:-1]
+    return (*course, point)[-COURSE:]
 
 
 @dataclass(slots=True)
@@ -64,10 +73,25 @@ class HeldCall:
             self.last = reading
         elif self.now is None:
             self.now = reading.scores
-        a, n, d, h = (round(p, 2) for p in self.now.probabilities)
+        return self.now, self._pointed(reading, self.now)
+
+    def revised(self, stay_s: float) -> tuple[Scores, Point] | None:
+        """Words came to one of the call's readings: the signals now, and the newest point again."""
+        self.settling = Settling(stay_s)
+        for reading in fresh_readings(self.call.readings[-LOOK_BACK:]):
+            self.now = self.settling.add(reading)
+        if self.now is None or not self.call.readings:
+            return None
+        self.last = self.call.readings[-1]
+        return self.now, self._pointed(self.last, self.now)
+
+    def _pointed(self, reading: Reading, now: Scores) -> Point:
+        a, n, d, h = (round(p, 2) for p in now.probabilities)
         point = (round(reading.t1, 1), a, n, d, h)
-        self.points.append(point)
-        return self.now, point
+        course = with_point(tuple(self.points), point)
+        self.points.clear()
+        self.points.extend(course)
+        return point
 
     def present(self) -> Present:
         """Agents with the customer now, and the queues so far."""

@@ -25,7 +25,7 @@ from emocx_pbx.live.calls import (
     Snapshot,
     difference,
 )
-from emocx_pbx.live.held import COURSE, MAX_ALERTS
+from emocx_pbx.live.held import MAX_ALERTS, with_point
 from emocx_pbx.live.own import own
 from emocx_pbx.observe.listeners import Listeners
 
@@ -117,7 +117,7 @@ class Mirror:
     def _read(self, body: ReadingChange) -> None:
         if known := self._calls.get(body.call_id):
             call, there = known
-            course = (*call.course, body.point)[-COURSE:]
+            course = with_point(call.course, body.point)
             self._calls[body.call_id] = (
                 _changed(
                     call, tapped=True, emotion=body.emotion, confidence=body.confidence,

@@ -36,6 +36,8 @@ def watching(board: LiveBoard, now: Callable[[], float]) -> Callable[[Told, Call
                 board.changed(call, segment.started_at)
             case SegmentClosed(segment):
                 board.changed(call, segment.ended_at or now())
+            case ReadingMade(revises=True):
+                board.revised(call)
             case ReadingMade():
                 scores = Scores(told.probabilities, told.threshold)
                 board.reading(call, Reading(told.t0, told.t1, told.speech_s, scores, told.model))

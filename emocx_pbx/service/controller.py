@@ -92,6 +92,7 @@ class Service:
         self.pool = WorkerPool(
             _analysis(settings), self._on_worker, self.policies.policy.topics, settings.log
         )
+        self.pool.keep_words(settings.privacy.store_words)
 
         # Every call from its first to its terminal event.
         self.rubric = load_rubric(settings.rubric_path())
@@ -211,6 +212,7 @@ class Service:
         if settings.log != before.log:
             configure(settings.log)
             self.pool.log_as(settings.log)
+        self.pool.keep_words(settings.privacy.store_words)
         self.lines.take_over(settings.analysis)
         self.penalties.take_over(settings.routing)
         self.store.receivers.take_over(settings.webhooks)

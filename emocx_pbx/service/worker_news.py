@@ -14,6 +14,7 @@ from emocx_pbx.analysis.messages import (
     TapEnded,
     TapStarted,
     TextResult,
+    WordsSaid,
     WorkerStats,
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
@@ -69,7 +70,7 @@ class WorkerNews:
             case WorkerStats():
                 self._metrics.worker(message)
                 self._tell_overload(message)
-            case ReadingMade() | SpeechHeard():
+            case ReadingMade() | SpeechHeard() | WordsSaid():
                 self._journeys.put(message)
             case TextResult() | ModelsLoaded():
                 pass  # the pool answers whoever asked

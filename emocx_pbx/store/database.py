@@ -134,4 +134,5 @@ class Store:
             events=await self.outbox.events_of_call(call_id),
             alerts=await self.alerts.of_call(call_id),
             visits=await self.calls.visits(call_id),
+            said=await self.readings.words(call_id),
         )

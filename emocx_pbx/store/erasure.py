@@ -20,7 +20,7 @@ from emocx_pbx.store.line_estimates import FEW
 from emocx_pbx.store.outbox import Outbox, blanked
 
 _OF_A_CALL: Final = (
-    "reviews", "segments", "visits", "readings", "spans", "holds", "corrections", "alerts", "grades",
+    "reviews", "segments", "visits", "readings", "words", "spans", "holds", "corrections", "alerts", "grades",
 )  # fmt: skip
 
 #: How long an erasure waits for readers that hold the write-ahead log, and how often it looks.
@@ -28,6 +28,8 @@ SETTLE_S: Final = 15.0
 SETTLE_EVERY_S: Final = 0.25
 #: After a purge, which nobody waits for, no larger file is rewritten: that takes some ten seconds a gigabyte.
 PURGE_COMPACT_BYTES: Final = 512 * 1024 * 1024
+#: Characters of what somebody said that nobody else says by chance.
+OWN_WORDS: Final = 24
 #: Read at once when looking for traces.
 _CHUNK: Final = 1 << 20
 #: Calls and queries that one `customer.erased` names.
@@ -50,6 +52,8 @@ class Erased:
     """Keys and numbers alone: what must be found nowhere in the file any more."""
     texts: set[str] = field(default_factory=set)
     """Texts of the customer's queries, as far as they were kept."""
+    said: set[str] = field(default_factory=set)
+    """What they said in calls, as far as it was kept, and is long enough to be nobody else's words."""
     settled: bool = False
     """No copy is left in the database's write-ahead log."""
 
@@ -111,7 +115,7 @@ class Erasure:
                     await self._audit.note(c, by, "privacy.erased", "a customer", None, erased.counts)
         if not dry:
             self._outbox.tell(events)
-            erased.settled = await self.settle(settle_s, erased.personal)
+            erased.settled = await self.settle(settle_s, erased.personal | erased.said)
         return erased
 
     async def _forget(
@@ -198,7 +202,7 @@ class Erasure:
             if purged.counts:
                 await self._sql.open_erasure(c, at=self._now(), asked_for=0)
                 await self._audit.note(c, by, "privacy.purged", "old calls", None, purged.counts)
-        purged.settled = await self.settle(SETTLE_S, purged.personal)
+        purged.settled = await self.settle(SETTLE_S, purged.personal | purged.said)
         return purged
 
     async def settle(self, within_s: float = SETTLE_S, names: Collection[str] | None = None) -> bool:
@@ -245,7 +249,11 @@ class Erasure:
 
     async def _forget_call(self, c: Session, call_id: str, ended: bool, erased: Erased) -> None:
         erased.went("decisions", await self._sql.delete_decisions_of_call(c, call_id=call_id))
+        async for row in self._sql.said(c, call_id=call_id):
+            if len(row["text"]) >= OWN_WORDS:
+                erased.said.add(row["text"])
         if not ended:
+            erased.went("words", await self._sql.delete_words(c, call_id=call_id))
             await self._sql.forget_call(c, call_id=call_id)
             erased.went("blanked_calls", await self._sql.blank_call(c, call_id=call_id))
             return

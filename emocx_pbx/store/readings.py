@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from emocx_pbx.domain import LABELS, LineZero, Reading, Scores, Span
+from emocx_pbx.domain import LABELS, LineZero, Reading, Scores, Span, Words
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.events.json_text import json_text
 from emocx_pbx.store.audit import AuditLog, Entry
@@ -34,7 +34,10 @@ class Readings:
         at: float | None = None,
         events: Sequence[NewEvent] = (),
     ) -> None:
-        """Keep readings (each once, by its times) with their events; `at` moves last_seen_at."""
+        """Keep readings with their events; `at` moves last_seen_at.
+
+        Each once, by its times; one with words takes the place of the one without.
+        """
         rows = [_reading_values(call_id, reading) for reading in readings]
         async with self._connection.transaction(durable=bool(events), about=[call_id]) as c:
             await self._sql.add_readings(c, rows)
@@ -81,6 +84,16 @@ class Readings:
         rows = await self._connection.rows("spans", call_id=call_id)
         return tuple(Span(row["side"], row["t0"], row["t1"]) for row in rows)
 
+    async def add_words(self, call_id: str, words: Words) -> None:
+        """Keep what the customer said (each stretch once, by its begin)."""
+        async with self._connection.transaction(durable=False) as c:
+            await self._sql.add_words(c, call_id=call_id, t0=words.t0, t1=words.t1, text=words.text)
+
+    async def words(self, call_id: str) -> tuple[Words, ...]:
+        """What the customer said, by time, as far as it was kept."""
+        rows = await self._connection.rows("said", call_id=call_id)
+        return tuple(Words(row["t0"], row["t1"], row["text"]) for row in rows)
+
     async def correct(self, correction: CorrectionRow, noted: Entry) -> None:
         """Keep a supervisor's label for a reading, with its line of the audit log."""
         values = {f.name: getattr(correction, f.name) for f in fields(correction)}
@@ -109,6 +122,8 @@ def _reading_values(call_id: str, reading: Reading) -> dict[str, Any]:
         "model": reading.model,
         "plain": None if plain is None else json_text(plain),
         "zero": None if reading.zero is None else json_text(asdict(reading.zero)),
+        "voice": None if reading.voice is None else json_text(reading.voice),
+        "words": None if reading.words is None else json_text(reading.words),
         **dict(probabilities),
     }
 
@@ -118,4 +133,6 @@ def _reading(row: Row) -> Reading:
     plain = None if row["plain"] is None else msgspec.json.decode(row["plain"], type=_PLAIN)
     zero = None if row["zero"] is None else msgspec.json.decode(row["zero"], type=LineZero)
     scores = Scores(probabilities, row["threshold"], plain)
-    return Reading(row["t0"], row["t1"], row["speech_s"], scores, row["model"], zero)
+    voice = None if row["voice"] is None else msgspec.json.decode(row["voice"], type=_PLAIN)
+    words = None if row["words"] is None else msgspec.json.decode(row["words"], type=_PLAIN)
+    return Reading(row["t0"], row["t1"], row["speech_s"], scores, row["model"], zero, voice, words)

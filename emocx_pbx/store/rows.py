@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
+from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit, Words
 
 DeliveryState = Literal["pending", "delivered", "failed"]
 GradeKind = Literal["automatic", "recomputed", "override", "dispute"]
@@ -128,6 +128,8 @@ class CallDetail:
     events: tuple[EventRow, ...]
     alerts: tuple[AlertRow, ...] = ()
     visits: tuple[Visit, ...] = ()
+    said: tuple[Words, ...] = ()
+    """What the customer said, as far as it was kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,3 +244,60 @@ def test_a_transfer_told_late_is_put_where_it_belongs(signals, rule) -> None:
         if i == 3:
             late.transferred(9.0)
         assert late.read(reading) == early.read(reading)
+
+
+def worded(reading: Reading, signals: str) -> Reading:
+    """The reading after words came to it."""
+    return replace(reading, scores=Scores(PROBABILITIES[signals], 0.4), words=(0.7, 0.1, 0.1, 0.1))
+
+
+def test_words_raise_what_the_voice_did_not_show() -> None:
+    watch = CallWatch([ANGRY])
+    readings = said(*["neutral"] * 6)
+    assert [change for reading in readings for change in watch.read(reading)] == []
+    changes = [change for reading in readings[2:] for change in watch.revise(worded(reading, "angry"))]
+    assert told(changes) == [("angry", "raised", 18.0)]
+    assert changes[0].t0 == 6.0
+    assert watch.open.keys() == {"angry"}
+
+
+def test_words_clear_what_the_voice_showed() -> None:
+    watch = CallWatch([ANGRY])
+    readings = said(*["angry"] * 5)
+    assert told([change for reading in readings for change in watch.read(reading)]) == [
+        ("angry", "raised", 12.0)
+    ]
+    changes = [change for reading in readings[1:] for change in watch.revise(worded(reading, "neutral"))]
+    assert [(change.rule, change.state, change.reason) for change in changes] == [
+        ("angry", "cleared", "recovered")
+    ]
+    assert watch.open == {}
+
+
+def test_words_of_a_reading_that_was_never_taken_change_nothing() -> None:
+    watch = CallWatch(RULES)
+    assert watch.revise(worded(said("neutral")[0], "angry")) == []
+
+
+@given(st.lists(st.sampled_from(sorted(PROBABILITIES)), min_size=1, max_size=12), st.randoms())
+def test_words_that_change_nothing_raise_nothing(signals: list[str], random: object) -> None:
+    watch, readings = CallWatch(RULES), said(*signals)
+    for reading in readings:
+        watch.read(reading)
+    random.shuffle(readings)  # type: ignore[attr-defined]
+    assert [change for reading in readings for change in watch.revise(reading)] == []
+
+
+@given(
+    st.lists(st.sampled_from(sorted(PROBABILITIES)), min_size=4, max_size=12),
+    st.lists(st.sampled_from(sorted(PROBABILITIES)), min_size=12, max_size=12),
+)
+def test_raised_and_cleared_take_turns_whatever_words_come(before: list[str], after: list[str]) -> None:
+    watch, changes = CallWatch(RULES), []
+    for reading, signals in zip(said(*before), after, strict=False):
+        changes += watch.read(reading)
+        changes += watch.revise(worded(reading, signals))
+    for rule in RULES:
+        states = [change.state for change in changes if change.rule == rule.name]
+        assert all(one != other for one, other in pairwise(states))
+        assert states[:1] in ([], ["raised"])

@@ -10,12 +10,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import (
     BeginTap,
     Count,
     Effect,
+    EndTaps,
     LearnLines,
     SetTimer,
     WriteEnd,
@@ -27,6 +28,7 @@ from emocx_pbx.calls.effects import (
     WriteStart,
     WriteTapped,
     WriteVisit,
+    WriteWords,
 )
 from emocx_pbx.calls.happenings import FinishDue, GradeDue, Happening, OptedOut, TapLost, WentTo
 from emocx_pbx.calls.rules import Rules
@@ -58,7 +60,7 @@ class TellingRules(Rules):
 
     taught: tuple[str, ...] = ()
 
-    def tell_readings(self) -> bool:
+    def tells(self, kind: str) -> bool:
         return True
 
     def lines(self, trunk: str | None) -> tuple[str, ...]:
@@ -379,3 +381,54 @@ TestAnything.settings = settings(max_examples=150, stateful_step_count=40, deadl
 def test_a_part_whose_end_nobody_saw_is_graded_however_short_it_seems(reason: str, graded: bool) -> None:
     _, effects = answered(CallEnded("c", 10.4, reason))  # type: ignore[arg-type]
     assert any(isinstance(effect, WriteGrade) for effect in effects) is graded
+
+
+def worded(t0: float = 0.0, revises: bool = True) -> ReadingMade:
+    voice, words = (0.2, 0.6, 0.1, 0.1), (0.95, 0.03, 0.01, 0.01)
+    times = (t0, t0 + 4.0, 4.0)
+    return ReadingMade("u", "c", *times, ANGRY, 0.4, "m", voice=voice, words=words, revises=revises)
+
+
+def test_words_take_the_place_of_the_reading_by_voice() -> None:
+    first = ReadingMade("u", "c", 0.0, 4.0, 4.0, (0.2, 0.6, 0.1, 0.1), 0.4, "m")
+    call, effects = answered(TapStarted("u", "c", 11.0), first, worded())
+    assert [reading.evidence for reading in call.readings] == ["both"]
+    (write,) = [e for e in effects if isinstance(e, WriteReadings)]
+    assert write.readings == tuple(call.readings)
+    (event,) = write.events
+    assert (event.type, event.data["evidence"], event.data["agent"]) == ("reading.revised", "both", "bob")
+    again = call.take(worded(), 20.0)
+    (later,) = [e for e in again if isinstance(e, WriteReadings)]
+    assert later.events[0].event_id != event.event_id
+
+
+def test_words_without_their_reading_change_nothing() -> None:
+    call, effects = answered(TapStarted("u", "c", 11.0), worded(8.0))
+    assert call.readings == []
+    assert not [e for e in effects if isinstance(e, WriteReadings)]
+
+
+def test_of_who_opted_out_no_words_are_taken() -> None:
+    first = ReadingMade("u", "c", 0.0, 4.0, 4.0, ANGRY, 0.4, "m")
+    call, _ = answered(TapStarted("u", "c", 11.0), first)
+    ended = [e for e in call.take(OptedOut("c"), 12.0) if isinstance(e, EndTaps)]
+    assert ended == [EndTaps("c", unheard=True)]
+    assert not [e for e in call.take(worded(), 13.0) if isinstance(e, WriteReadings)]
+    assert call.take(WordsSaid("u", "c", 0.0, 4.0, "my secret"), 13.0) == []
+
+
+@dataclass(frozen=True)
+class KeepingRules(Rules):
+    """What customers say is kept."""
+
+    def keep_words(self) -> bool:
+        return True
+
+
+def test_words_are_written_only_where_they_are_kept() -> None:
+    said = WordsSaid("u", "c", 0.0, 4.0, "charged twice")
+    call, effects = answered(TapStarted("u", "c", 11.0), said)
+    assert effects == []
+    call.rules = KeepingRules(load_rubric())
+    assert call.take(said, 12.0) == [WriteWords("c", 0.0, 4.0, "charged twice")]
+    assert "charged" not in repr(WriteWords("c", 0.0, 4.0, "charged twice"))

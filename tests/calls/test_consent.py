@@ -29,7 +29,7 @@ class Site:
         self.tracker.announce("1.1", "PJSIP/customer-00000001", "+49", 1.0)
         taps: Any = SimpleNamespace(
             want=lambda call_id, target, mode, zero_at: self.done.append((mode, target)),
-            unwant=lambda call_id: self.done.append("unwanted"),
+            unwant=lambda call_id, unheard: self.done.append("unwanted"),
         )
         self.consent = Consent(self, self.tracker, taps, group, self, self.done.append)  # type: ignore[arg-type]
         self.consent.mode = "stereo"

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from databases import ON_SQLITE
 
-from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span
+from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Span, Words
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store import erasure
@@ -23,6 +23,7 @@ from emocx_pbx.store.erasure import traces_in
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 KEY, NUMBER, TEXT = "customer-4711", "+49301234567", "where is my parcel"
+SAID = "nobody ever answers my letters"
 
 
 @pytest.fixture
@@ -54,6 +55,7 @@ async def call(store: Store, call_id: str, key: str | None, number: str | None, 
     await store.calls.save_segment(Segment(call_id, 0, "bob", "PJSIP/bob", "vip", "queue", 101.0))
     await store.readings.add(call_id, [Reading(0, 3, 3, Scores((1, 0, 0, 0)))])
     await store.readings.add_spans(call_id, [Span("agent", 0, 1)])
+    await store.readings.add_words(call_id, Words(0, 3, f"{SAID} of {key}"))
     await store.calls.set_hold(call_id, 102.0, True)
     if ended:
         await store.grades.save(call_id, 0, Grade(50.0, "C", 40.0, 60.0, 9.0))
@@ -82,6 +84,7 @@ async def test_a_customer_is_gone_and_the_others_are_not(store, tmp_path):
         "decisions": 1,
         "segments": 1,
         "readings": 1,
+        "words": 1,
         "spans": 1,
         "holds": 1,
         "grades": 1,

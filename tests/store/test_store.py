@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from databases import ON_SQLITE
 
-from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment, Span, Visit
+from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Segment, Span, Visit, Words
 from emocx_pbx.errors import StoreError
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
@@ -308,3 +308,25 @@ async def test_a_closed_store_and_a_locked_database_say_so(tmp_path, monkeypatch
         await store.calls.touch("c1", 1.0)
     with pytest.raises(StoreError, match="closed"):
         await store.call("c1")
+
+
+async def test_words_take_the_place_of_the_reading_by_voice(store: Store) -> None:
+    both = replace(
+        READING,
+        scores=Scores((0.9, 0.05, 0.03, 0.02), 0.5),
+        voice=READING.scores.probabilities,
+        words=(0.95, 0.03, 0.01, 0.01),
+    )
+    await store.calls.start("c1", 100.0, None, None, "vip", None, [])
+    for reading in (READING, both, both, READING):
+        await store.readings.add("c1", [reading])
+    assert await store.readings.of_call("c1") == (both,)
+
+
+async def test_what_was_said_is_kept_with_its_call(store: Store) -> None:
+    await store.calls.start("c1", 100.0, None, None, "vip", None, [])
+    for words in (Words(4.0, 6.0, "nobody answers"), Words(0.5, 3.5, "charged twice"), Words(0.5, 3.5, "x")):
+        await store.readings.add_words("c1", words)
+    detail = await store.call("c1")
+    assert detail is not None
+    assert [words.text for words in detail.said] == ["charged twice", "nobody answers"]

@@ -25,6 +25,7 @@ DECISION = Decision("d1", 90.0, "ok", "vip", "angry", 0.9, {"angry": 0.9}, topic
 RAISED = AlertChange("angry", "raised", 3.0, 30.0, 30.0, 20.0, "", "Signals of anger in 20 s of speech.")
 CLEARED = replace(RAISED, state="cleared", t1=50.0, value=9.0, reason="recovered", message="It is over.")
 READING = Reading(0.5, 3.5, 2.9, Scores((0.7, 0.1, 0.1, 0.1), 0.4), "cnn/1")
+BOTH = replace(READING, voice=(0.4, 0.4, 0.1, 0.1), words=(0.8, 0.1, 0.05, 0.05))
 
 EVENTS = [
     build.query_routed(DECISION, None, "cust"),
@@ -33,6 +34,9 @@ EVENTS = [
     build.call_started("1700.1", 1000.0, None, "", None, None),
     build.call_reading("1700.1", READING, 1004.0, SEGMENT),
     build.call_reading("1700.1", replace(READING, scores=Scores((0.25,) * 4, 0.4)), 1004.0, None),
+    build.call_reading("1700.1", BOTH, 1004.0, SEGMENT),
+    build.reading_revised("1700.1", BOTH, 1004.0, SEGMENT, 1),
+    build.reading_revised("1700.1", replace(BOTH, voice=None), 1004.0, None, 1),
     build.call_alert("1700.1", RAISED, 1.0, SEGMENT),
     build.call_alert("1700.1", CLEARED, 1.0, None),
     build.call_graded(SEGMENT, GRADE, 1061.0, "cust", "d1"),

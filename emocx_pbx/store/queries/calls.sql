@@ -57,10 +57,18 @@ SELECT call_id FROM call WHERE ended_at >= :since;
 UPDATE segment SET ended_at = :at, end_reason = :reason WHERE call_id = :call_id AND ended_at IS NULL;
 
 -- name: add_readings*!
+-- Once each by its times; words that were heard since take its place.
 INSERT INTO reading
-    (call_id, t0, t1, speech_s, angry, neutral, disappointed, happy, threshold, model, plain, zero)
-VALUES (:call_id, :t0, :t1, :speech_s, :angry, :neutral, :disappointed, :happy, :threshold, :model, :plain, :zero)
-ON CONFLICT DO NOTHING;
+    (call_id, t0, t1, speech_s, angry, neutral, disappointed, happy, threshold, model, plain, zero, voice, words)
+VALUES (:call_id, :t0, :t1, :speech_s, :angry, :neutral, :disappointed, :happy, :threshold, :model, :plain, :zero,
+        :voice, :words)
+ON CONFLICT (call_id, t0, t1) DO UPDATE SET
+    angry = excluded.angry, neutral = excluded.neutral, disappointed = excluded.disappointed,
+    happy = excluded.happy, threshold = excluded.threshold, voice = excluded.voice, words = excluded.words
+WHERE excluded.words IS NOT NULL;
+
+-- name: add_words(call_id, t0, t1, text)!
+INSERT INTO said (call_id, t0, t1, text) VALUES (:call_id, :t0, :t1, :text) ON CONFLICT DO NOTHING;
 
 -- name: add_spans*!
 INSERT INTO span (call_id, side, t0, t1) VALUES (:call_id, :side, :t0, :t1)
@@ -101,6 +109,9 @@ WHERE s.ended_at IS NULL AND c.ended_at IS NULL ORDER BY s.call_id, s.number;
 
 -- name: readings(call_id)
 SELECT * FROM reading WHERE call_id = :call_id ORDER BY t0, t1;
+
+-- name: said(call_id)
+SELECT t0, t1, text FROM said WHERE call_id = :call_id ORDER BY t0;
 
 -- name: spans(call_id)
 SELECT * FROM span WHERE call_id = :call_id ORDER BY t0, side;

@@ -97,6 +97,9 @@ DELETE FROM visit WHERE call_id = :call_id;
 -- name: delete_readings(call_id)!
 DELETE FROM reading WHERE call_id = :call_id;
 
+-- name: delete_words(call_id)!
+DELETE FROM said WHERE call_id = :call_id;
+
 -- name: delete_spans(call_id)!
 DELETE FROM span WHERE call_id = :call_id;
 

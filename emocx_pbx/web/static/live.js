@@ -67,7 +67,9 @@
       call.emotion = data.emotion;
       call.confidence = data.confidence;
       call.valence = data.valence;
-      call.course = [...call.course, data.point].slice(-SLOTS);
+      // Words heard since give the newest point again.
+      const before = call.course.at(-1)?.[0] === data.point[0] ? call.course.slice(0, -1) : call.course;
+      call.course = [...before, data.point].slice(-SLOTS);
       dirty.add(data.call_id);
     },
     alert(data) {
