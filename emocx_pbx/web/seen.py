@@ -53,6 +53,7 @@ def as_seen(detail: CallDetail, own: str | None, team: Team = None) -> CallDetai
         grades=tuple(g for g in detail.grades if g.segment in theirs),
         events=(),
         alerts=alerts_seen(detail.alerts, segments),
+        said=(),
     )
 
 

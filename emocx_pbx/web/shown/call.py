@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from emocx_pbx.domain import Decision, Grade, Segment
+from emocx_pbx.domain import Decision, Evidence, Grade, Segment, Words
 from emocx_pbx.store.rows import AlertRow, CallDetail, CallRow, CorrectionRow, DeliveryRow, GradeRow
 from emocx_pbx.web.filters import duration, percent
 from emocx_pbx.web.shown.moments import Line, lines_of, part_readings_of
@@ -43,6 +43,8 @@ class ReadingRow:
     """Names of the contributions that it is part of."""
     correction: CorrectionRow | None
     model: str
+    evidence: Evidence
+    """What it rests on: voice, words or both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class CallView:
     deliveries: tuple[DeliveryRow, ...]
     offset_s: float
     """From the call's begin to the first tapped sample."""
+    said: tuple[Words, ...] = ()
+    """What the customer said, as far as it was kept; times since the call's begin."""
 
 
 def call_view(
@@ -174,6 +178,7 @@ def call_view(
         readings=_readings(detail, parts, corrections, offset),
         deliveries=tuple(sorted(deliveries, key=lambda d: (d.sequence, d.endpoint))),
         offset_s=offset,
+        said=tuple(Words(w.t0 + offset, w.t1 + offset, w.text) for w in detail.said),
     )
 
 
@@ -251,6 +256,7 @@ def _readings(
                 tuple(counted.get(index, ())),
                 last.get((reading.t0, reading.t1)),
                 reading.model,
+                reading.evidence,
             )
         )
     return tuple(rows)

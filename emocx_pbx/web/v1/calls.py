@@ -80,6 +80,7 @@ async def get_call(request: web.Request) -> web.Response:
         seen.alerts,
         corrected if own is None else [],
         seen.visits,
+        seen.said,
     )
     return json_answer(request, answer)
 
@@ -100,6 +101,9 @@ def reading_item(reading: Reading) -> ReadingItem:
         reading.model,
         None if scores.plain is None else _by_label(scores.plain),
         line,
+        reading.evidence,
+        None if reading.voice is None else _by_label(reading.voice),
+        None if reading.words is None else _by_label(reading.words),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from emocx_pbx.check.finding import Finding
-from emocx_pbx.domain import Decision, Grade, Segment, Span, Visit
+from emocx_pbx.domain import Decision, Evidence, Grade, Segment, Span, Visit, Words
 from emocx_pbx.routing.benefit import Comparison
 from emocx_pbx.routing.decision import RuleOutcome
 from emocx_pbx.store.list_rows import CallItem, GradedPart
@@ -110,6 +110,12 @@ class ReadingItem(msgspec.Struct, frozen=True):
     """What the model answers before line and caller are taken into account."""
     line: LineItem | None = None
     """By which the plain answer was corrected; null: by none."""
+    evidence: Evidence = "voice"
+    """What it rests on: how the customer sounds, what the customer says (as transcribed), or both."""
+    voice: dict[str, float] | None = None
+    """What the voice alone says, where words count as well."""
+    words: dict[str, float] | None = None
+    """What the words alone say; null where none were heard."""
 
 
 class GradeItem(msgspec.Struct, frozen=True):
@@ -143,6 +149,8 @@ class CallAnswer(msgspec.Struct, frozen=True):
     corrections: list[CorrectionRow]
     visits: tuple[Visit, ...]
     """Stays in queues, in their order."""
+    said: tuple[Words, ...] = ()
+    """What the customer said, as transcribed: kept only with privacy.store_words, and not for agents."""
 
 
 class GradePage(msgspec.Struct, frozen=True):
