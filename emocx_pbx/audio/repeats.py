@@ -36,7 +36,7 @@ _POWERS: Final = (1 << np.arange(32, dtype=np.uint64)).astype(np.uint32)
 _SILENT: Final = 32768.0**2 * 10**-4.5 * float((_WINDOW**2).sum()) / 2
 #: Frames remembered: ten minutes of speech, 120 kB.
 KEPT: Final = 30_000
-#: Frames known to be repeated are remembered for so long (20 s): as long as a window or phrase may ask for them.
+#: Frames known to be repeated are remembered for so long (20 s): a window or phrase may yet ask for them.
 REMEMBERED: Final = 1_000
 #: What comes again within 1.5 s of speech is a vowel that lasts.
 LEAST_AGO: Final = 75
