@@ -96,8 +96,7 @@ async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], fl
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(lane.run()) for lane in worker.lanes]
             tasks += [group.create_task(work()) for work in (prepare, obey, worker.report)]
-            if worker.scribe is not None:
-                tasks.append(group.create_task(worker.scribe.run()))
+            tasks.append(group.create_task(worker.hear_words()))
             await stop.wait()
             await worker.stop()
             for task in tasks:

@@ -396,6 +396,12 @@ class Worker:
             if self.scribe is not None:
                 self.scribe.allow(self._words_gate.steer(self.budget.effort))
 
+    async def hear_words(self) -> None:
+        """Keep a scribe, where words are wanted; a spare has none."""
+        await self.placed.wait()
+        if self.scribe is not None:
+            await self.scribe.run()
+
     async def stop(self) -> None:
         """End all sessions in order, and let their readings out."""
         await self.server.stop()
