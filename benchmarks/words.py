@@ -510,29 +510,45 @@ _KEYS: Final = (
 )  # fmt: skip
 
 
+def _heard(
+    messages: Sequence[Spoken], transcriber: Transcriber, texts: TextReader, voice: Classifier
+) -> tuple[list[Heard], Cost]:
+    cost = Cost()
+    return hear(messages, transcriber, texts, voice, cost), cost
+
+
+def _kept(path: str | None, make: Callable[[], Any]) -> Any:
+    """What was kept in a file, or is made now and kept there."""
+    if path and Path(path).is_file():
+        return pickle.loads(Path(path).read_bytes())
+    made = make()
+    if path:
+        Path(path).write_bytes(pickle.dumps(made))
+    return made
+
+
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """All that was asked for."""
     piper = Piper(*(Path(p) for p in args.piper)) if args.piper else None
     registry = Registry()
-    voice, texts = load_speech(registry, "auto"), load_reader(registry, "lstm")
+    voice, texts = load_speech(registry, args.model), load_reader(registry, "lstm")
     transcriber = load_transcriber("auto")
     if transcriber is None:
         raise ModelError("no speech-to-text: emocx-pbx models fetch")
     if args.messages < 40:
         raise InputError("--messages: at least 40")
     split = "dev" if args.fit else "test"
-    kept = Path(f"{args.cache}.{split}") if args.cache else None
-    if kept is not None and kept.is_file():
-        heard, cost, calls = pickle.loads(kept.read_bytes())
-    else:
-        cost = Cost()
-        heard = hear(
-            speak(args.data, split, args.messages, args.seed, piper), transcriber, texts, voice, cost
-        )
-        clips = read_clips(args.data / "speech" / "clips.csv", split=split).clips
-        calls = worded(assemble(clips, args.calls, args.seed), heard, voice, texts, args.seed)
-        if kept is not None:
-            kept.write_bytes(pickle.dumps((heard, cost, calls)))
+    heard, cost = _kept(
+        args.cache and f"{args.cache}.{split}.heard",
+        lambda: _heard(speak(args.data, split, args.messages, args.seed, piper), transcriber, texts, voice),
+    )
+    calls = _kept(
+        args.cache and f"{args.cache}.{split}.{args.model.replace('/', '-')}.calls",
+        lambda: worded(
+            assemble(read_clips(args.data / "speech" / "clips.csv", split=split).clips, args.calls, args.seed),
+            heard, voice, texts, args.seed,
+        ),
+    )  # fmt: skip
     result: dict[str, Any] = {
         "split": split,
         "models": {"voice": voice.name, "text": texts.name, "speech-to-text": transcriber.name},
@@ -564,6 +580,9 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=104)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--piper", nargs=2, metavar=("PROGRAM", "VOICE"), help="one more voice")
+    parser.add_argument(
+        "--model", default="auto", help="speech model; to fit, one that no dev speaker taught"
+    )
     parser.add_argument("--fit", action="store_true", help="choose the rule, on dev")
     parser.add_argument("--lag-calls", type=int, default=20, help="calls at a time; 0: no lag")
     parser.add_argument("--lag-seconds", type=float, default=60.0)

@@ -31,7 +31,7 @@ _PHRASE_PAD_S: Final = 1.0
 #: Tokens of a phrase at most, and for each of its seconds: people say five or six in a second.
 _TOKENS, _TOKENS_PER_S = 24, 9
 #: Mean logarithm of a token's probability under which a phrase is not understood.
-_UNDERSTOOD: Final = -1.0
+_UNDERSTOOD: Final = -1.5
 
 #: Words in a row that nobody says twice in one phrase.
 _AGAIN: Final = 4

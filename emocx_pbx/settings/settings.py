@@ -143,8 +143,7 @@ class AnalysisSettings(_Section, frozen=True):
     transcriber: str = "auto"
     """Speech-to-text: auto (shipped tiny.en if installed), off, or a CTranslate2 model directory."""
     words: Literal["off", "sampled", "all"] = "off"
-    """Which of a customer's utterances in calls are transcribed, as far as there is time: off, sampled
-    (the first two of a call and each third one after them), or all."""
+    """Customers' utterances in calls that are transcribed: none, two and then each third one, or all."""
     listen_max_s: Seconds = 8.0
     """Longest question in the IVR."""
     listen_silence_s: Seconds = 0.8
@@ -186,8 +185,7 @@ class WebhookSettings(_Section, frozen=True):
     secret: str
     """`whsec_` + base64 of 24 to 64 random bytes; in a rotation two, parted by a space."""
     events: tuple[str, ...] = ()
-    """Event types wanted, e.g. ["call.graded"]; empty: all but call.reading and
-    reading.revised."""
+    """Event types wanted, e.g. ["call.graded"]; empty: all but those of readings."""
     timeout_s: Seconds = 15.0
     """Deadline of one attempt."""
 
