@@ -510,6 +510,11 @@ _KEYS: Final = (
 )  # fmt: skip
 
 
+def _calls(args: argparse.Namespace, split: str) -> list[AssembledCall]:
+    clips = read_clips(args.data / "speech" / "clips.csv", split=split).clips
+    return assemble(clips, args.calls, args.seed)
+
+
 def _heard(
     messages: Sequence[Spoken], transcriber: Transcriber, texts: TextReader, voice: Classifier
 ) -> tuple[list[Heard], Cost]:
@@ -544,11 +549,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     )
     calls = _kept(
         args.cache and f"{args.cache}.{split}.{args.model.replace('/', '-')}.calls",
-        lambda: worded(
-            assemble(read_clips(args.data / "speech" / "clips.csv", split=split).clips, args.calls, args.seed),
-            heard, voice, texts, args.seed,
-        ),
-    )  # fmt: skip
+        lambda: worded(_calls(args, split), heard, voice, texts, args.seed),
+    )
     result: dict[str, Any] = {
         "split": split,
         "models": {"voice": voice.name, "text": texts.name, "speech-to-text": transcriber.name},
