@@ -67,6 +67,13 @@ class Told:
         made = ReadingMade("u", call_id, t0, t0 + s, s, probabilities, 0.4, "cnn/1")  # type: ignore[arg-type]
         self.happens(made, call_id)
 
+    def words_come(self, t0: float, probabilities: tuple[float, float, float, float], s: float = 4.0) -> None:
+        """Words come to a reading of 1.1 by voice."""
+        made = ReadingMade(
+            "u", "1.1", t0, t0 + s, s, probabilities, 0.4, "cnn/1", voice=HAPPY, words=ANGRY, revises=True
+        )
+        self.happens(made)
+
     def graded(self, call_id: str = "1.1", index: int = 0, agent: str = "bob", score: float = 71.0) -> None:
         grade = Grade(score, "B", 60.0, 80.0, 30.0)
         self.call(call_id).grades[index] = grade

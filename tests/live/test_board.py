@@ -171,3 +171,18 @@ def test_an_agent_sees_only_his_own_calls_and_grades() -> None:
     (ended,) = told.board.snapshot(0.0, "bob").recent
     assert [g.agent for g in ended.grades] == ["bob"]
     assert told.board.snapshot(0.0, "eve").recent[0].grades == ()
+
+
+def test_words_that_come_to_a_reading_give_the_newest_point_again() -> None:
+    told = Told()
+    told.waits()
+    told.talks()
+    for i in range(3):
+        told.says(probabilities=HAPPY, t0=4.0 * i)
+    before = only(told)
+    for i in range(3):
+        told.words_come(t0=4.0 * i, probabilities=ANGRY)
+    after = only(told)
+    assert (before.emotion, after.emotion) == ("happy", "angry")
+    assert [point[0] for point in after.course] == [point[0] for point in before.course] == [4.0, 8.0, 12.0]
+    assert after.course[-1] != before.course[-1]

@@ -83,11 +83,11 @@ async def test_receivers_come_and_go(here: Installation) -> None:
 
 async def test_privacy_holds_for_calls_under_way(here: Installation) -> None:
     call = CallState("1.1", here.service.journeys._rules)
-    assert not call.rules.privacy().store_query_text
+    assert not call.rules.keep_text()
     here.write(FILE + "[privacy]\nstore_query_text = true\n")
-    assert here.reload() and call.rules.privacy().store_query_text
+    assert here.reload() and call.rules.keep_text()
     here.write(FILE)
-    assert here.reload() and not call.rules.privacy().store_query_text
+    assert here.reload() and not call.rules.keep_text()
 
 
 async def test_another_policy_file_decides(here: Installation) -> None:
