@@ -67,8 +67,7 @@ def test_disagreement_lowers_confidence() -> None:
     call = CallWords()
     call.by_voice(reading(0, 4, HAPPY))
     (both,) = call.by_words(Worded(0, 4, ANGRY))
-    assert both.scores.confidence < HAPPY.confidence
-    assert both.scores.emotion == "uncertain"
+    assert both.scores.confidence < 0.6 < HAPPY.confidence
 
 
 def test_without_a_voice_model_each_phrase_is_a_reading() -> None:
