@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from emocx_pbx.analysis.call_bank import CallBank
 from emocx_pbx.analysis.windows import CallSegmenter, Item, Phrase, Window
 from emocx_pbx.audio.pcm import from_float, mulaw_roundtrip, to_float
+from emocx_pbx.domain import Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
 Samples = npt.NDArray[np.int16]

@@ -15,6 +15,7 @@ from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.windows import Phrase
 from emocx_pbx.analysis.worker.scribe import Limits, Scribe
 from emocx_pbx.analysis.worker.scribe_messages import Understood
+from emocx_pbx.settings.settings import AnalysisSettings
 
 STUB = Path(__file__).parent / "stub_scribe.py"
 QUICK = Limits(queue=3, latest_s=5.0, answer_s=5.0, stuck_s=10.0, start_s=60.0, first_pause_s=0.01)
@@ -63,7 +64,12 @@ async def scribe(
 ) -> AsyncIterator[tuple[Scribe, Asked]]:
     asked = Asked()
     command = (sys.executable, str(STUB), behaviour)
-    one = Scribe(WorkerConfig(store_words=store_words), asked.count, command, limits)
+    one = Scribe(
+        WorkerConfig(settings=AnalysisSettings(words="all"), store_words=store_words),
+        asked.count,
+        command,
+        limits,
+    )
     owner = asyncio.create_task(one.run())
     try:
         if behaviour != "none":

@@ -81,6 +81,10 @@ async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], fl
         # Loading is no load to steer by.
         await worker.steer()
 
+    async def hear_words() -> None:
+        await worker.placed.wait()  # a spare hears none
+        await worker.scribe.run()
+
     async def obey() -> None:
         try:
             while await _obey_one(worker, link):
@@ -96,7 +100,7 @@ async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], fl
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(lane.run()) for lane in worker.lanes]
             tasks += [group.create_task(work()) for work in (prepare, obey, worker.report)]
-            tasks.append(group.create_task(worker.hear_words()))
+            tasks.append(group.create_task(hear_words()))
             await stop.wait()
             await worker.stop()
             for task in tasks:

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from emocx_pbx.analysis.budget import WordsGate
 from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.windows import Phrase
 from emocx_pbx.analysis.worker.scribe_messages import (
@@ -133,12 +134,22 @@ class Scribe:
         self._link: Link[FromScribe] | None = None
         self._again = asyncio.Event()
         self._allowed = True
+        self._gate = WordsGate()
         self.ready = asyncio.Event()
         """Whether it hears."""
         self.text_model = ""
         """`name/version`, once it is ready."""
         self.problem = ""
         """Why no words are heard."""
+
+    @property
+    def for_calls(self) -> Scribe | None:
+        """Itself, where the settings want words."""
+        return self if self._config.settings.words != "off" else None
+
+    def steer(self, effort: float) -> None:
+        """Take the budget's effort, once a second: words are heard while there is time for everything."""
+        self.allow(self._gate.steer(effort))
 
     def allow(self, allowed: bool) -> None:
         """Whether there is time for words. If not, what waits is let go, and nothing is taken."""
@@ -170,9 +181,10 @@ class Scribe:
             except PeerUnavailable:
                 log.debug("scribe not told", key="scribe.unsent")
 
-    def start_again(self) -> None:
-        """Take other models: with the process, which loads those of now."""
-        self._again.set()
+    def start_again(self, changed: bool = True) -> None:
+        """Take other models, if they changed: with the process, which loads those of now."""
+        if changed:
+            self._again.set()
 
     def keep_words(self, kept: bool) -> None:
         """Whether it is to tell the words themselves: another one is started that knows."""
@@ -180,7 +192,9 @@ class Scribe:
         self.start_again()
 
     async def run(self) -> None:
-        """Keep a scribe at work until cancelled."""
+        """Keep a scribe at work until cancelled, where the settings want words."""
+        if self.for_calls is None:
+            return
         pause_s = self._limits.first_pause_s
         while True:
             self._again.clear()

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from emocx_pbx.analysis.budget import Budget, Coarse, WordsGate
+from emocx_pbx.analysis.budget import Budget, Coarse
 from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
@@ -100,8 +100,7 @@ class Worker:
         if not config.standby:
             self.placed.set()
         settings = config.settings
-        self.scribe = Scribe(config, self.count) if settings.words != "off" else None
-        self._words_gate = WordsGate()
+        self.scribe = Scribe(config, self.count)
         self._intake = Intake(settings, MAX_TAPS)
         self.server = AudioServer(
             settings.bind,
@@ -172,8 +171,7 @@ class Worker:
             newer = await asyncio.to_thread(self._loader.newer, asked.topics)
             await self._voice.ask(lambda: self._swap_speech(newer))
             await self._words.ask(lambda: self._swap_words(newer))
-        if self.scribe is not None and newer.text is not None:
-            self.scribe.start_again()
+        self.scribe.start_again(newer.text is not None)
         models = self.models
         for problem in newer.problems:
             log.warning("model not loaded, the old one stays", key="model.not_swapped", why=problem)
@@ -213,8 +211,7 @@ class Worker:
             case TakePlace(index):
                 self._take_place(index)
             case KeepWords(kept):
-                if self.scribe is not None:
-                    self.scribe.keep_words(kept)
+                self.scribe.keep_words(kept)
             case Shutdown():
                 return
 
@@ -289,15 +286,9 @@ class Worker:
                 message.zeros,
             )
         return CallAudio(
-            message,
-            self._intake,
-            self._voice,
-            self.send,
-            hearing,
-            time.monotonic,
-            self.scribe,
-            self._config.settings.words == "sampled",
-        )
+            message, self._intake, self._voice, self.send, hearing, time.monotonic,
+            self.scribe.for_calls, self._config.settings.words == "sampled",
+        )  # fmt: skip
 
     def _expect(self) -> None:
         """Foresee what many new calls leave time for; a few are steered for as they come."""
@@ -393,14 +384,7 @@ class Worker:
                 log.warning("voice activity by level alone" if self._coarse else "voice activity as usual",
                             key="worker.coarse", taps=len(self._taps))  # fmt: skip
             self._intake.spare(self.budget.heard_share < 1, bool(self._coarse))
-            if self.scribe is not None:
-                self.scribe.allow(self._words_gate.steer(self.budget.effort))
-
-    async def hear_words(self) -> None:
-        """Keep a scribe, where words are wanted; a spare has none."""
-        await self.placed.wait()
-        if self.scribe is not None:
-            await self.scribe.run()
+            self.scribe.steer(self.budget.effort)
 
     async def stop(self) -> None:
         """End all sessions in order, and let their readings out."""
