@@ -94,7 +94,8 @@ def test_the_order_of_arrival_does_not_matter(
     random.shuffle(shuffled)  # type: ignore[attr-defined]
 
     def end(order: list[Reading | Worded]) -> dict[tuple[float, float], Reading]:
-        call, kept = CallWords(), {}
+        call = CallWords()
+        kept: dict[tuple[float, float], Reading] = {}
         for item in order:
             told = [call.by_voice(item)] if isinstance(item, Reading) else call.by_words(item)
             kept |= {(r.t0, r.t1): r for r in told}

@@ -8,11 +8,11 @@ from typing import Any, cast
 from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
-from analysis_helpers import Samples
-from stub_worker import Loud
+from analysis.analysis_helpers import Samples
+from analysis.stub_worker import Loud
 
 from emocx_pbx.analysis.budget import Budget, WordsGate
-from emocx_pbx.analysis.messages import AnnounceTap, Message, ReadingMade, TapEnded, WordsSaid
+from emocx_pbx.analysis.messages import AnnounceTap, ReadingMade, TapEnded, WordsSaid
 from emocx_pbx.analysis.windows import Phrase
 from emocx_pbx.analysis.worker import tap as module
 from emocx_pbx.analysis.worker.hearing import Hearing
@@ -23,6 +23,7 @@ from emocx_pbx.analysis.worker.scribe import Scribe, Told
 from emocx_pbx.analysis.worker.scribe_messages import Understood
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.settings.settings import AnalysisSettings
+from emocx_pbx.wire.message import Message
 
 Call = tuple[Samples, Samples]
 SETTINGS = AnalysisSettings(words="all")
@@ -184,8 +185,12 @@ async def test_the_end_does_not_wait_for_long(call: Call, monkeypatch: Any) -> N
     desk.play(*call)
     desk.end()
     ended = asyncio.Event()
-    send = desk.sent.append
-    desk.tap._send = lambda message: (send(message), ended.set())  # type: ignore[assignment,func-returns-value]
+
+    def sent(message: Message) -> None:
+        desk.sent.append(message)
+        ended.set()
+
+    desk.tap._send = sent
     async with asyncio.timeout(20):
         await ended.wait()
     assert desk.of(TapEnded)

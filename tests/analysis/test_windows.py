@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emocx_pbx.analysis.windows import CallSegmenter, Window
+from emocx_pbx.analysis.windows import CallSegmenter, Item, Window
 from emocx_pbx.domain import Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
@@ -29,11 +30,9 @@ def load(name: str) -> Samples:
 CUSTOMER, AGENT = load("call_customer.flac"), load("call_agent.flac")
 
 
-def analyse(
-    customer: Samples, agent: Samples, sizes: list[int], offset_s: float = 0.0
-) -> list[Window | Span]:
+def analyse(customer: Samples, agent: Samples, sizes: list[int], offset_s: float = 0.0) -> list[Item]:
     segmenter = CallSegmenter(SETTINGS, offset_s)
-    out: list[Window | Span] = []
+    out: list[Item] = []
     at, turn = 0, 0
     while at < len(customer):
         size = sizes[turn % len(sizes)]
@@ -48,7 +47,7 @@ def key(item: Window | Span) -> tuple[object, ...]:
     return item.side, item.t0, item.t1
 
 
-def windows(items: list[Window | Span]) -> list[Window]:
+def windows(items: Sequence[Item]) -> list[Window]:
     return [item for item in items if isinstance(item, Window)]
 
 

@@ -7,11 +7,12 @@ import re
 import sqlite3
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from pbx_stubs import AmiProbe
+from pbx_real.pbx_stubs import AmiProbe
 
 from emocx_pbx.demo.run import EVENTS
 from emocx_pbx.emotion.transcribe import load_transcriber
@@ -44,7 +45,10 @@ async def test_a_sentence_is_heard_and_moves_the_reading(
     recordings.write_mulaw(tmp_path / "customer.ul", customer)
     number = "+491177" if kept else "+491178"
     hook = Hook(crm.url, crm.secret, (*EVENTS, "reading.revised"))
-    chosen = {"analysis": {"words": "all", "speech_model": "cnn"}, "privacy": {"store_words": kept}}
+    chosen: dict[str, dict[str, Any]] = {
+        "analysis": {"words": "all", "speech_model": "cnn"},
+        "privacy": {"store_words": kept},
+    }
     async with ServiceProcess(tmp_path / "service", pbx, [hook], chosen) as service:
         await _hears(service)
         # On a busy machine words are the first to be left out: then the caller calls again.
