@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emocx_pbx.analysis.windows import CallSegmenter, Item, Window
+from emocx_pbx.analysis.windows import CallSegmenter, Item, Phrase, Window
 from emocx_pbx.domain import Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
@@ -41,7 +41,8 @@ def analyse(customer: Samples, agent: Samples, sizes: list[int], offset_s: float
     return out + segmenter.finish()
 
 
-def key(item: Window | Span) -> tuple[object, ...]:
+def key(item: Item) -> tuple[object, ...]:
+    assert not isinstance(item, Phrase)
     if isinstance(item, Window):
         return item.t0, item.t1, item.speech_s, item.samples.tobytes()
     return item.side, item.t0, item.t1
