@@ -277,14 +277,9 @@ class Worker:
             self.count("taps_voice_only")
         elif self.models.speech is not None:
             hearing = Hearing(
-                self.models,
-                self.budget,
-                self._config.settings.neutral_share,
-                time.monotonic,
-                self.count,
-                self._waited,
-                message.zeros,
-            )
+                self.models, self.budget, self._config.settings.neutral_share, time.monotonic,
+                self.count, self._waited, message.zeros,
+            )  # fmt: skip
         return CallAudio(
             message, self._intake, self._voice, self.send, hearing, time.monotonic,
             self.scribe.for_calls, self._config.settings.words == "sampled",
