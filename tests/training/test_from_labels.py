@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from test_text_training import PLAN, write
+from training.test_text_training import PLAN, write
 
 from emocx_pbx.deeds.learning import Outcome, Request
 from emocx_pbx.deeds.reviews import Wanted, draw_round

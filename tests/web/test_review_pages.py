@@ -36,7 +36,7 @@ async def person(
 
 
 async def draw(admin: Browser, **form: str) -> None:
-    asked = {"kind": "voice", "number": "100", "doubts": "0", "twice": "0", "days": ""} | form
+    asked: dict[str, Any] = {"kind": "voice", "number": "100", "doubts": "0", "twice": "0", "days": ""} | form
     async with await admin.post("/admin/accuracy/draw", **asked) as response:
         assert response.status == 303, await response.text()
 
@@ -191,7 +191,7 @@ async def test_the_report_by_page_and_api(site: Site) -> None:
 async def test_what_can_not_be_drawn_is_said_on_the_page(site: Site) -> None:
     admin = await site.logged_in("admin")
     await admin.open("/admin/accuracy")
-    bad = {"kind": "voice", "number": "many", "doubts": "7", "twice": "0", "days": ""}
+    bad: dict[str, Any] = {"kind": "voice", "number": "many", "doubts": "7", "twice": "0", "days": ""}
     async with await admin.post("/admin/accuracy/draw", **bad) as response:
         html = await response.text()
         assert response.status == 422 and "expected a whole number" in html and 'value="many"' in html
