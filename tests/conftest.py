@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 from databases import Databases
 
 from emocx_pbx.lab.postgres import PrivatePostgres
@@ -15,6 +16,14 @@ from emocx_pbx.lab.postgres import PrivatePostgres
 #: Speed is never asserted: a busy machine takes long over any example.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Commands say for their process what is logged; the next test is in the same one."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
