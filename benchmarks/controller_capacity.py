@@ -129,7 +129,7 @@ class Rule(Rules):
 class Idle:
     """Hands with nothing to do: there is no Asterisk."""
 
-    def begin_tap(self, effect: object) -> None:
+    def begin_tap(self, *what: object) -> None:
         """Nobody is tapped."""
 
     end_taps = ask_where = tell_alert = begin_tap
