@@ -192,9 +192,10 @@ class Load:
             service.recovery.on_ami({"Event": "QueueCallerJoin", **call, **joined})
             worker.send(AnnounceTap(str(uuid), call["Uniqueid"], "stereo", ttl_s=60.0))
         context = multiprocessing.get_context("spawn")
-        late_s = context.Value("d", 0.0)
+        self._late_s = context.Value("d", 0.0)  # it must be there until the process has begun
         self._process = context.Process(
-            target=send_all, args=(worker.port, [uuid.bytes for uuid in self._uuids], seconds, -1, late_s)
+            target=send_all,
+            args=(worker.port, [uuid.bytes for uuid in self._uuids], seconds, -1, self._late_s),
         )
         self._process.start()
 
