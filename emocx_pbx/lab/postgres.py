@@ -77,6 +77,11 @@ class PrivatePostgres:
         """Address of one of its databases."""
         return f"postgresql://emocx@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self._server is not None and self._server.poll() is None
+
     def start(self) -> None:
         """Start it and wait until it takes connections.
 

@@ -35,6 +35,8 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def store(server: PrivatePostgres) -> AsyncIterator[Store]:
+    if not server.running:  # a test that failed left it so
+        server.start()
     opened = await Store.open(server.url(), [CRM], now=lambda: 1000.0)
     await opened.calls.start("c", 100.0, "key", None, None, None)
     yield opened
