@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
 from check.here_cases import CASES as HERE
 from pbx_real.doctor_cases import CASES as THERE
 
@@ -42,7 +41,7 @@ def test_the_page_is_the_tests() -> None:
     assert mark
     if os.environ.get("EMOCX_TEST_WRITE"):
         PAGE.write_text(written + MARK + made(), encoding="utf-8")
-        pytest.skip("written")
+        return
     assert table == made()
 
 
