@@ -70,7 +70,7 @@ postgresql: ## a PostgreSQL that tests start privately, without a service
 
 COMPILE = uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
     --generate-hashes -c requirements/constraints.txt pyproject.toml --extra voice --extra speech-to-text --extra topics \
-    --extra languages --extra formats --extra postgres
+    --extra languages --extra formats --extra postgres --extra cluster
 lock: ## renew requirements/*.lock from pyproject.toml (needs uv)
 	$(COMPILE) -o requirements/serve.lock
 	$(COMPILE) --extra dev --extra train -o requirements/train.lock

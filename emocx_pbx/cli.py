@@ -72,6 +72,7 @@ EXTRAS = {
     "keras": "train",
     "librosa": "train",
     "matplotlib": "train",
+    "nats": "cluster",
     "onnx": "train",
     "onnxruntime": "voice",
     "sklearn": "train",

@@ -6,8 +6,6 @@ or of the wrong type is refused with its name, its place and what was expected.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,17 +16,23 @@ from msgspec import Meta
 
 from emocx_pbx.domain import UPSET_THRESHOLD
 from emocx_pbx.errors import SettingsError
+from emocx_pbx.settings.bounds import Port as Port
+from emocx_pbx.settings.bounds import Seconds as Seconds
 from emocx_pbx.settings.chat import ChatSettings, chat_problems
+from emocx_pbx.settings.cluster import ClusterSettings as ClusterSettings
+from emocx_pbx.settings.cluster import cluster_problems
 from emocx_pbx.settings.credentials import credentials
 from emocx_pbx.settings.delivery import DeliverySettings, delivery_problems
 from emocx_pbx.settings.dialling import DiallingSettings, dialling_problems
 from emocx_pbx.settings.http import HttpSettings as HttpSettings
 from emocx_pbx.settings.http import http_problems, is_network
 from emocx_pbx.settings.http import is_loopback as is_loopback
-from emocx_pbx.settings.receiver_url import parse_receiver_url
 from emocx_pbx.settings.recordings import RecordingSettings, recording_problems
 from emocx_pbx.settings.records import StoreSettings, store_problems
 from emocx_pbx.settings.toml import read_struct, read_toml, read_value, suggestion
+from emocx_pbx.settings.webhooks import EVENT_TYPES as EVENT_TYPES
+from emocx_pbx.settings.webhooks import WebhookSettings as WebhookSettings
+from emocx_pbx.settings.webhooks import webhook_problems
 
 #: Variables with these beginnings are for the demo, the tests and the building of packages: no settings.
 OTHER_VARIABLES = (
@@ -37,22 +41,6 @@ OTHER_VARIABLES = (
 )  # fmt: skip
 #: Names the settings file by its path.
 CONFIG_VARIABLE = "EMOCX_CONFIG"
-
-#: Event types a webhook may ask for.
-EVENT_TYPES = (
-    "query.routed",
-    "call.started",
-    "call.reading",
-    "reading.revised",
-    "call.alert",
-    "call.graded",
-    "grade.revised",
-    "call.ended",
-    "customer.erased",
-)
-
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -175,21 +163,6 @@ class GradingSettings(_Section, frozen=True):
     """Rubric file (TOML); empty: rubric v1. Relative to the settings file."""
 
 
-class WebhookSettings(_Section, frozen=True):
-    """One receiver of events."""
-
-    name: str
-    """Unique name, used by `webhooks list` and `replay`."""
-    url: str
-    """http(s) address that gets the POSTs."""
-    secret: str
-    """`whsec_` + base64 of 24 to 64 random bytes; in a rotation two, parted by a space."""
-    events: tuple[str, ...] = ()
-    """Event types wanted, e.g. ["call.graded"]; empty: all but those of readings."""
-    timeout_s: Seconds = 15.0
-    """Deadline of one attempt."""
-
-
 class PrivacySettings(_Section, frozen=True):
     """What is kept."""
 
@@ -228,6 +201,7 @@ class Settings(_Section, frozen=True):
     dialling: DiallingSettings = DiallingSettings()
     privacy: PrivacySettings = PrivacySettings()
     recordings: RecordingSettings = RecordingSettings()
+    cluster: ClusterSettings = ClusterSettings()
     log: LogSettings = LogSettings()
     directory: str = ""
     """Directory that relative paths start from; set by `load`."""
@@ -367,33 +341,5 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
     found += dialling_problems(settings.dialling, call_backs=settings.chat.call_backs)
     found += recording_problems(settings.recordings)
     found += delivery_problems(settings.delivery)
-    names = [hook.name for hook in settings.webhooks]
-    for i, hook in enumerate(settings.webhooks):
-        place = f"webhooks[{i}]"
-        if not hook.name or hook.name in names[:i]:
-            found.append((f"{place}.name", f"expected a unique name, got {hook.name!r}"))
-        try:
-            parse_receiver_url(hook.url)
-        except ValueError as error:
-            found.append((f"{place}.url", str(error)))
-        if not all(_is_webhook_secret(secret) for secret in hook.secret.split() or [""]):
-            found.append(
-                (
-                    f"{place}.secret",
-                    "expected whsec_ and the base64 of 24 to 64 random bytes, got something else",
-                )
-            )
-        found += [
-            (f"{place}.events", f"{event!r} is no event type{suggestion(event, EVENT_TYPES)}")
-            for event in hook.events
-            if event not in EVENT_TYPES
-        ]
+    found += webhook_problems(settings.webhooks) + cluster_problems(settings.cluster)
     return found
-
-
-def _is_webhook_secret(secret: str) -> bool:
-    """Standard Webhooks: `whsec_` + base64 of 24 to 64 bytes."""
-    try:
-        return secret.startswith("whsec_") and 24 <= len(base64.b64decode(secret[6:], validate=True)) <= 64
-    except binascii.Error:
-        return False
