@@ -26,7 +26,7 @@ EVENT_TYPES = (
 )
 
 
-class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One receiver of events."""
 
     name: str
