@@ -79,6 +79,11 @@ class WorkerHandle:
         return self.ready.port if self.ready else 0
 
     @property
+    def address(self) -> str:
+        """Where Asterisk reaches its AudioSocket port: HOST:PORT."""
+        return f"{self.config.settings.host}:{self.port}"
+
+    @property
     def pid(self) -> int | None:
         """Its process id."""
         return self._child.pid
@@ -106,6 +111,14 @@ class WorkerHandle:
         link.send(message)
         if isinstance(message, AnnounceTap | AnnounceListen):
             self.uuids.add(message.uuid)
+
+    async def announce(self, message: AnnounceTap | AnnounceListen) -> None:
+        """Have it expect an AudioSocket: nothing that Asterisk sends can overtake this.
+
+        Raises:
+            PeerUnavailable: as `send`.
+        """
+        self.send(message)
 
     def take_place(self, index: int) -> None:
         """Let a spare that stands by be the worker of this index; Ready follows.

@@ -23,7 +23,6 @@ from emocx_pbx.domain import LineZero
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.ami.ami import Ami
-from emocx_pbx.settings.settings import AnalysisSettings
 
 log = structlog.get_logger()
 
@@ -47,8 +46,8 @@ class Worker(Protocol):
     """An analysis worker that taps can be sent to."""
 
     @property
-    def port(self) -> int:
-        """Its AudioSocket port."""
+    def address(self) -> str:
+        """Where Asterisk reaches it: HOST:PORT."""
 
     @property
     def alive(self) -> bool:
@@ -58,7 +57,10 @@ class Worker(Protocol):
     def responsive(self) -> bool:
         """Whether it was heard of lately."""
 
-    def send(self, message: AnnounceTap | EndSession) -> None:
+    async def announce(self, message: AnnounceTap) -> None:
+        """Have it expect a tap; PeerUnavailable if it is gone, or takes no more."""
+
+    def send(self, message: EndSession) -> None:
         """Queue a message for the worker; PeerUnavailable if it is gone."""
 
 
@@ -110,10 +112,10 @@ class _Failed(Enum):
     REFUSED = "Asterisk would not, or no audio came"
 
 
-def originate_fields(uuid: str, host: str, port: int, target: str, mode: Mode) -> dict[str, str]:
-    """The Originate action of a tap (least rights: write=originate)."""
+def originate_fields(uuid: str, address: str, target: str, mode: Mode) -> dict[str, str]:
+    """The Originate action of a tap to a worker at `address` (least rights: write=originate)."""
     return {
-        "Channel": f"AudioSocket/{host}:{port}/{uuid}/c(slin)",
+        "Channel": f"AudioSocket/{address}/{uuid}/c(slin)",
         "Application": "ChanSpy",
         "Data": f"{target},{SPY_OPTIONS[mode]}",
         "ChannelId": f"emocx-tap-{uuid}",
@@ -131,7 +133,6 @@ class TapKeeper:
         ami: Ami,
         workers: Workers,
         lines: Lines,
-        settings: AnalysisSettings,
         group: Tasks,
         count: Callable[[str], None],
         now: Callable[[], float] = time.time,
@@ -143,14 +144,12 @@ class TapKeeper:
             ami: starts taps.
             workers: hear them.
             lines: what the site's lines are known to lean to.
-            settings: the section [analysis]; where Asterisk reaches the workers.
             group: owns the tasks.
             count: adds one to a counter: taps_failed, taps_repeated, taps_given_up.
             now: Unix seconds.
             new_uuid: names a tap.
         """
         self._ami, self._workers, self._lines, self._group = ami, workers, lines, group
-        self._host = settings.host
         self._now, self._new_uuid, self._count = now, new_uuid, count
         self._wanted: dict[str, dict[Mode, _Wanted]] = {}
         """By call."""
@@ -269,8 +268,10 @@ class TapKeeper:
             tap = self._taps[uuid] = _Tap(wanted.call_id, worker)
             wanted.uuid = uuid
             zeros = self._lines.zeros(wanted.call_id)
-            worker.send(AnnounceTap(uuid, wanted.call_id, wanted.mode, round(offset, 2), zeros=zeros))
-            fields = originate_fields(uuid, self._host, worker.port, wanted.target, wanted.mode)
+            await worker.announce(
+                AnnounceTap(uuid, wanted.call_id, wanted.mode, round(offset, 2), zeros=zeros)
+            )
+            fields = originate_fields(uuid, worker.address, wanted.target, wanted.mode)
             await self._ami.action("Originate", fields)
             in_time = await _first(tap.started, tap.ended, wanted.over, within_s=START_DEADLINE_S)
             if tap.started.is_set() or wanted.over.is_set():

@@ -17,7 +17,6 @@ from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.routing.levers import OWN_VARIABLES, OwnLevers, own_number
 from emocx_pbx.settings.names import customer_key, queue_name
-from emocx_pbx.settings.settings import AnalysisSettings
 
 log = structlog.get_logger()
 
@@ -44,7 +43,6 @@ class Dialplan:
         queries: Queries,
         announced: Announced,
         tracker: Tracker,
-        analysis: AnalysisSettings,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare.
@@ -53,11 +51,10 @@ class Dialplan:
             queries: decide.
             announced: who is expected to join a queue.
             tracker: told of each call that asks.
-            analysis: the section; where Asterisk reaches the workers' AudioSocket ports.
             now: Unix seconds.
         """
         self._queries, self._announced, self._tracker = queries, announced, tracker
-        self._audio_host, self._now = analysis.host, now
+        self._now = now
 
     async def answer(self, request: AgiRequest) -> Mapping[str, str]:
         """The variables to set for one request.
@@ -77,8 +74,7 @@ class Dialplan:
         self._announced.add(call_id, channel)
         self._tracker.announce(call_id, channel, _caller(request.env.get("agi_callerid", "")), self._now())
         if request.path == "/listen":
-            port = self._queries.listen(question, call_id)
-            return {"EMOCX_AUDIO": f"{self._audio_host}:{port}"}
+            return {"EMOCX_AUDIO": await self._queries.listen(question, call_id)}
         caller = Caller(
             call_id,
             _customer(await request.get_variable("EMOCX_CUSTOMER"), call_id),

@@ -103,8 +103,8 @@ class Queries:
             self._facts(scores, result.topic, result.topic_confidence, caller, "text", result)
         )
 
-    def listen(self, uuid: str, call_id: str) -> int:
-        """Announce an IVR caller's AudioSocket to a worker; its port.
+    async def listen(self, uuid: str, call_id: str) -> str:
+        """Announce an IVR caller's AudioSocket to a worker; its HOST:PORT, as Asterisk reaches it.
 
         Raises:
             PeerUnavailable: no worker is ready, none has a model for what is said, or too many
@@ -115,11 +115,16 @@ class Queries:
         worker = self._pool.pick()
         if not _hears(worker.ready):
             raise PeerUnavailable("there is no model to understand a caller with")
-        worker.send(AnnounceListen(uuid, call_id, ttl_s=LISTEN_TTL_S, zeros=self._lines.zeros(call_id)))
         loop = asyncio.get_running_loop()
         self._listening[uuid] = loop.create_future()
         loop.call_later(FORGET_S, self._forget, uuid)
-        return worker.port
+        asked = AnnounceListen(uuid, call_id, ttl_s=LISTEN_TTL_S, zeros=self._lines.zeros(call_id))
+        try:
+            await worker.announce(asked)
+        except BaseException:
+            self._forget(uuid)
+            raise
+        return worker.address
 
     def _forget(self, uuid: str) -> None:
         if future := self._listening.pop(uuid, None):

@@ -98,7 +98,7 @@ class Service:
         self.rubric = load_rubric(settings.rubric_path())
         self.lines = LineKeeper(store, settings.analysis, self.tracker)
         self.ledger = Ledger(Writing(store), partial(self.health.set, "store"), count)
-        self.taps = TapKeeper(self.ami, self.pool, self.lines, settings.analysis, tasks, count)
+        self.taps = TapKeeper(self.ami, self.pool, self.lines, tasks, count)
         self.consent = Consent(self.ami, self.tracker, self.taps, tasks, self.ledger, self._on_happening)
         self.whereabouts = Whereabouts(self.ami, tasks, self.tracker, self._on_happening)
         hands = Hands(self.consent, self.taps, self.whereabouts, self.user_events)
@@ -111,7 +111,7 @@ class Service:
         grounds = Grounds(self.in_force, self.policies, self.penalties)
         self.queries = Queries(self.pool, grounds, self.lines, self.journeys.put, count)
         self.announced = Announced(self.ami, self.tracker, self.recovery.forget, count)
-        self.dialplan = Dialplan(self.queries, self.announced, self.tracker, settings.analysis)
+        self.dialplan = Dialplan(self.queries, self.announced, self.tracker)
         self.agi = AgiServer(
             settings.agi.host,
             settings.agi.port,

@@ -12,13 +12,12 @@ from emocx_pbx.calls import taps as module
 from emocx_pbx.calls.taps import TapKeeper, originate_fields
 from emocx_pbx.domain import LineZero
 from emocx_pbx.errors import PeerUnavailable, RefusedError
-from emocx_pbx.settings.settings import AnalysisSettings
 
 
 class Worker:
     """Takes messages; whoever awaits `next` gets them in order."""
 
-    port = 9092
+    address = "127.0.0.1:9092"
     alive = True
     responsive = True
 
@@ -27,6 +26,9 @@ class Worker:
 
     def send(self, message):
         self.inbox.put_nowait(message)
+
+    async def announce(self, message):
+        self.send(message)
 
     async def next(self):
         async with asyncio.timeout(5):
@@ -56,11 +58,11 @@ def keeper(group, ami, worker, counted=None, zeros=lambda call_id: ()):
     ids = (UUID(int=n) for n in range(1, 100))
     count = (counted if counted is not None else []).append
     workers, lines = SimpleNamespace(pick=lambda: worker), SimpleNamespace(zeros=zeros)
-    return TapKeeper(ami, workers, lines, AnalysisSettings(), group, count, lambda: 100.0, lambda: next(ids))
+    return TapKeeper(ami, workers, lines, group, count, lambda: 100.0, lambda: next(ids))
 
 
 def test_the_originate_is_the_one_of_the_reference():
-    fields = originate_fields("u-1", "127.0.0.1", 9092, "1.1", "stereo")
+    fields = originate_fields("u-1", "127.0.0.1:9092", "1.1", "stereo")
     assert fields["Channel"] == "AudioSocket/127.0.0.1:9092/u-1/c(slin)"
     assert (fields["Application"], fields["Data"]) == ("ChanSpy", "1.1,uDqsSE")
 
@@ -159,9 +161,7 @@ async def test_a_tap_waits_no_longer_when_what_it_wants_is_back(group, monkeypat
 
     ids = (UUID(int=n) for n in range(1, 100))
     workers = SimpleNamespace(pick=pick)
-    taps = TapKeeper(
-        ami, workers, NoLines(), AnalysisSettings(), group, [].append, lambda: 100.0, lambda: next(ids)
-    )
+    taps = TapKeeper(ami, workers, NoLines(), group, [].append, lambda: 100.0, lambda: next(ids))
     taps.want("1.1", "1.1", "stereo")
     await tried.wait()
     if missing == "link":

@@ -18,7 +18,6 @@ from emocx_pbx.domain import Decision
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.pbx.ami.message import AmiResponse
-from emocx_pbx.settings.settings import AnalysisSettings
 
 
 class Desk:
@@ -27,9 +26,9 @@ class Desk:
     def __init__(self) -> None:
         self.listened: list[str] = []
 
-    def listen(self, uuid: str, call_id: str) -> int:
+    async def listen(self, uuid: str, call_id: str) -> str:
         self.listened.append(uuid)
-        return 9092
+        return "10.0.0.1:9092"
 
 
 class Ami:
@@ -60,9 +59,7 @@ class Bench:
             self.ami, self, self.forgotten.append, lambda name: self.counts.update([name]),
             lambda: self.now, most,
         )  # fmt: skip
-        self.dialplan = Dialplan(
-            cast(Queries, self.desk), self.announced, self, AnalysisSettings(host="10.0.0.1"), lambda: 1.0
-        )
+        self.dialplan = Dialplan(cast(Queries, self.desk), self.announced, self, lambda: 1.0)
         self.callers: list[str] = []
 
     def announce(self, call_id: str, channel: str, caller: str, at: float) -> None:
@@ -128,7 +125,7 @@ class Routing(Desk):
 async def route(number: str = "", **variables: str) -> tuple[Routing, list[str]]:
     """The door after a call with these channel variables, and the numbers that were told."""
     desk, bench = Routing(), Bench()
-    dialplan = Dialplan(cast(Queries, desk), bench.announced, bench, AnalysisSettings(), lambda: 1.0)
+    dialplan = Dialplan(cast(Queries, desk), bench.announced, bench, lambda: 1.0)
     request = AgiRequest(
         {"agi_network_script": "route", "agi_uniqueid": "1", "agi_channel": "a", "agi_callerid": number},
         cast(Any, None),

@@ -20,13 +20,13 @@ UUID = "5a0f1f9e-0000-4000-8000-000000000001"
 class Worker:
     """A worker that takes what it is sent."""
 
-    port = 9092
+    address = "10.0.0.7:9092"
 
     def __init__(self, speech_model="voice/1"):
         self.sent = []
         self.ready = Ready(9092, speech_model, "lstm/1", None)
 
-    def send(self, message):
+    async def announce(self, message):
         self.sent.append(message)
 
 
@@ -78,7 +78,7 @@ async def test_opting_out_asks_no_model():
 async def test_speech_is_announced_heard_and_decided():
     pool = Pool()
     door = queries(pool, deadline_s=5)
-    assert door.listen(UUID, "1.1") == 9092
+    assert await door.listen(UUID, "1.1") == "10.0.0.7:9092"
     assert pool.worker.sent[0].uuid == UUID
     deciding = asyncio.create_task(door.by_speech(UUID, Caller("1.1", default_queue="support")))
     door.on_heard(ListenResult(UUID, "1.1", "utterance", "this is a scandal", ANGRY, 0.5, ANGRY, ANGRY))
@@ -87,18 +87,18 @@ async def test_speech_is_announced_heard_and_decided():
 
 async def test_speech_that_is_never_heard_ends_at_the_deadline():
     door = queries(Pool())
-    door.listen(UUID, "1.1")
+    await door.listen(UUID, "1.1")
     decision = await door.by_speech(UUID, Caller("1.1", default_queue="support"))
     assert (decision.status, decision.queue) == ("timeout", "support")
     with pytest.raises(PeerUnavailable):
-        queries(Pool(None)).listen("u2", "1.2")
+        await queries(Pool(None)).listen("u2", "1.2")
 
 
 async def test_nobody_is_listened_to_without_a_model_for_it():
     pool = Pool()
     pool.worker = Worker(speech_model=None)
     with pytest.raises(PeerUnavailable):
-        queries(pool).listen(UUID, "1.1")
+        await queries(pool).listen(UUID, "1.1")
     assert not pool.worker.sent
 
 
@@ -141,7 +141,7 @@ async def test_upset_goes_with_the_decision_and_is_held_against_the_sites_thresh
 
 async def test_words_in_a_foreign_language_leave_the_voice():
     door = queries(Pool(), deadline_s=5)
-    door.listen(UUID, "1.1")
+    await door.listen(UUID, "1.1")
     deciding = asyncio.create_task(door.by_speech(UUID, Caller("1.1", default_queue="support")))
     door.on_heard(
         ListenResult(UUID, "1.1", "utterance", "das ist eine Frechheit", ANGRY, 0.5, ANGRY, None,
