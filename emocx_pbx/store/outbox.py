@@ -244,6 +244,19 @@ class Outbox:
         """Send to the receiver again."""
         async with self._connection.transaction() as c:
             await self._sql.enable_endpoint(c, name=name)
+            await self._sql.drop_pause(c, name=name)
+
+    async def pause(self, name: str, until: float) -> None:
+        """Let all senders send nothing to a receiver before `until` (Unix seconds)."""
+        async with self._connection.transaction(about=[f"outbox/{name}"]) as c:
+            await self._sql.pause_receiver(c, name=name, until=until)
+
+    async def waits_until(self, name: str) -> float:
+        """Before when nothing may be sent to a receiver (Unix seconds): inf, if it is disabled; -inf: now."""
+        row = await self._connection.row("receiver_stands", name=name)
+        if row is None or row["disabled"]:
+            return math.inf
+        return -math.inf if row["until"] is None else float(row["until"])
 
     async def disabled(self) -> dict[str, str]:
         """Receivers that get nothing at present, with the reason."""
@@ -319,6 +332,7 @@ class Outbox:
         async with self._connection.transaction() as c:
             if endpoint:
                 await self._sql.enable_endpoint(c, name=endpoint)
+                await self._sql.drop_pause(c, name=endpoint)
             for event in events:
                 for name in names:
                     found: int = await self._sql.replay(

@@ -130,6 +130,7 @@ class Receivers:
             await self._sql.drop_pending_deliveries(c, name=name)
             await self._sql.drop_erased_events(c)
             await self._sql.enable_endpoint(c, name=name)
+            await self._sql.drop_pause(c, name=name)
             await self._audit.note(c, by, "webhook.removed", name, _told(before.settings(0.0)), None)
         await self._changed()
 
@@ -143,6 +144,7 @@ class Receivers:
         """Send to it again, also what waited."""
         async with self._connection.transaction() as c:
             await self._sql.enable_endpoint(c, name=name)
+            await self._sql.drop_pause(c, name=name)
             await self._audit.note(c, by, "webhook.enabled", name)
         self.changes.tell()
 

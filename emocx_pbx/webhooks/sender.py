@@ -155,9 +155,8 @@ class Sender:
     ) -> float:
         """Start what is due and has room; returns seconds until it is worth looking again."""
         now, name = self._now(), endpoint.name
-        if name in await self._outbox.disabled():
-            return POLL_S
-        pause = self._paused_until.get(name, 0.0) - now
+        asked = await self._outbox.waits_until(name)
+        pause = max(asked, self._paused_until.get(name, 0.0)) - now
         if pause > 0:
             return min(pause, POLL_S)
         recovery = self._recovery.get(name)
@@ -271,7 +270,7 @@ class Sender:
                     says.warning("a webhook took longer than it was held for", key="webhook.late")
             case Retry(at, reason, pause_until):
                 if pause_until is not None:
-                    self._pause(name, pause_until)
+                    await self._outbox.pause(name, pause_until)
                 if early:
                     await self._outbox.failed_early(
                         delivery.delivery_id, now, outcome.status, reason, said, held=delivery

@@ -111,6 +111,36 @@ async def test_of_four_senders_each_takes_its_share_and_one_is_killed(
             await store.close()
 
 
+async def test_rest_that_one_sender_was_asked_for_all_of_them_give(place: str) -> None:
+    asked = time.time()
+    async with Receiver() as crm, asyncio.TaskGroup() as group:
+        receiver = WebhookSettings("crm", crm.url, crm.secret)
+        stores = [await Store.open(place, [receiver]) for _ in range(2)]
+        outcome = asyncio.Event()
+        sender = Sender(
+            stores[0].outbox,
+            lambda: [receiver],
+            Poster(Networks(["127.0.0.0/8"])),
+            on_outcome=lambda name, result: outcome.set(),
+        )
+        crm.answer, crm.headers = lambda received: 429, {"Retry-After": "600"}
+        await stores[0].outbox.add_event("call.alert", "c", {}, asked)
+        running = group.create_task(sender.run())
+        async with asyncio.timeout(20):
+            await outcome.wait()
+        running.cancel()
+        await stores[1].outbox.add_event("call.alert", "d", {}, asked)
+        until = await stores[1].outbox.waits_until("crm")
+        assert 590 < until - asked < 660, "as the answer asked, told to all"
+        other = Sender(stores[1].outbox, lambda: [receiver], Poster(Networks(["127.0.0.0/8"])))
+        waits = await other._start_due(receiver, set(), group)
+        assert waits == module.POLL_S and len(crm.deliveries) == 1, "nothing was taken"
+        await stores[1].outbox.enable("crm")
+        assert await stores[1].outbox.waits_until("crm") < 0, "whoever turns it on again need not wait"
+        for store in stores:
+            await store.close()
+
+
 step = st.tuples(st.integers(0, SENDERS - 1), st.sampled_from(["take", "done", "later", "late", "vanish"]))
 
 

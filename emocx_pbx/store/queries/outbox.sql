@@ -113,6 +113,17 @@ ON CONFLICT (name) DO UPDATE SET disabled_at = :at, reason = :reason;
 -- name: enable_endpoint(name)!
 DELETE FROM endpoint WHERE name = :name;
 
+-- name: drop_pause(name)!
+DELETE FROM receiver_pause WHERE name = :name;
+
+-- name: pause_receiver(name, until)!
+INSERT INTO receiver_pause (name, until) VALUES (:name, :until)
+ON CONFLICT (name) DO UPDATE SET until = MAX(receiver_pause.until, excluded.until);
+
+-- name: receiver_stands(name)^
+SELECT (SELECT COUNT(*) FROM endpoint WHERE name = :name) AS disabled,
+    (SELECT until FROM receiver_pause WHERE name = :name) AS until;
+
 -- name: disabled_endpoints()
 SELECT * FROM endpoint ORDER BY name;
 
