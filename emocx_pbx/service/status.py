@@ -20,6 +20,7 @@ import structlog
 from emocx_pbx.errors import PeerUnavailable, StoreError
 from emocx_pbx.observe.health import Component
 from emocx_pbx.settings.receiver_url import shown_url
+from emocx_pbx.store.postgres_place import shown_place
 
 if TYPE_CHECKING:
     from emocx_pbx.service.controller import Service
@@ -117,7 +118,6 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
     settings, store, pool = service.settings, service.store, service.pool
     disabled, counts = await store.outbox.disabled(), await store.outbox.counts()
     path = settings.store_path()
-    files = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
     workers = []
     for index, worker in enumerate(pool.slots):
         ready = worker.ready if worker else None
@@ -157,8 +157,8 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
             )
             for r in store.receivers.current()
         ),
-        database=str(path),
-        database_bytes=sum(f.stat().st_size for f in files if f.exists()),
+        database=shown_place(settings.store.url) if settings.store.url else str(path),
+        database_bytes=await store.size(),
         schema=await store.schema(),
         disk_free_bytes=shutil.disk_usage(path.parent).free,
     )

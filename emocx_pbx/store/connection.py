@@ -69,6 +69,10 @@ class Connection(ABC):
         """Number of the last migration."""
 
     @abstractmethod
+    async def size(self) -> int:
+        """Bytes that the database takes on its disk."""
+
+    @abstractmethod
     async def checkpoint(self) -> bool:
         """Leave no copy of erased rows in a log beside the database.
 

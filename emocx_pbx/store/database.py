@@ -1,4 +1,4 @@
-"""The store: one SQLite file that outlives crashes, and the only place that knows SQL."""
+"""The store: an SQLite file or a PostgreSQL database, and the only place that knows SQL."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from emocx_pbx.store.sqlite import SqliteConnection
 
 
 class Store:
-    """The parts of one database file, each with its tables.
+    """The parts of one database, each with its tables.
 
     Every writing method is one transaction and may be repeated after a crash without doubling
     anything. What it wrote survives any crash of ours when it returns, and a power cut too, but for
-    the last readings and utterances. Methods raise StoreError when SQLite refuses.
+    the last readings and utterances. Methods raise StoreError when the database refuses.
     """
 
     def __init__(
@@ -112,6 +112,10 @@ class Store:
     async def schema(self) -> int:
         """The schema's number."""
         return await self._connection.schema()
+
+    async def size(self) -> int:
+        """Bytes that the database takes on its disk."""
+        return await self._connection.size()
 
     def together(self, *, durable: bool) -> AbstractAsyncContextManager[None]:
         """What one task writes inside of it is one transaction, where the database can: see Connection."""

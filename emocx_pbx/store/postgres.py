@@ -42,6 +42,7 @@ _ALL: Final = 0x656D6F63_78000002
 _WRONG: Final = ("22", "23", "42", "P0")
 _WRITING: Final = ("writer", "store", "copy")
 _REMEDY: Final = "start the service once"
+_SIZE: Final = Query("database_size", "$", "SELECT pg_database_size(current_database())", ())
 _REFUSED: Final = "the database refused a change"
 
 
@@ -168,6 +169,10 @@ class PostgresConnection(Connection):
     async def schema(self) -> int:
         """Number of the last migration."""
         return int((await self.rows("schema_number"))[0][0])
+
+    async def size(self) -> int:
+        """Of the whole database, on the server's disk."""
+        return int((await self._fetched("rows", _SIZE, {}))[0][0])
 
     async def checkpoint(self) -> bool:
         """The server's own log is its administrator's: see docs/privacy.md."""

@@ -214,6 +214,10 @@ class SqliteConnection(Connection):
         """SQLite's user_version."""
         return int((await self.rows("schema_number"))[0][0])
 
+    async def size(self) -> int:
+        """Of the file, its write-ahead log and index, and copies of older schemas beside it."""
+        return await asyncio.to_thread(_size, self.path)
+
     async def _fetched(self, reader: Reader, query: Query, values: Mapping[str, Any]) -> list[Row]:
         self._check_open()
         try:
@@ -253,6 +257,10 @@ class SqliteConnection(Connection):
         async with self._lock:
             self._check_open()
             await asyncio.to_thread(_vacuum, self.path)
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*") if file.is_file())
 
 
 def _read_only(path: Path) -> str:

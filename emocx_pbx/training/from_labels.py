@@ -53,7 +53,7 @@ async def learn(request: Request) -> Outcome:
         InputError: too few labels, or none can be used.
         ModelError: the model in use can't be trained on.
     """
-    store = await Store.open(request.settings.store_path(), reading=True)
+    store = await Store.open(request.settings.store_place(), reading=True)
     try:
         labelled = agreed(await store.reviews.labelled(request.kind, 0.0))
         if len(labelled) < LEAST:

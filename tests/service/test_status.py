@@ -7,11 +7,13 @@ import json
 import os
 import stat
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from databases import ON_POSTGRESQL
 
 from emocx_pbx.cli import main
 from emocx_pbx.commands.status import words
@@ -29,20 +31,26 @@ from emocx_pbx.service.status import (
     socket_path,
     status_of,
 )
-from emocx_pbx.settings.settings import Settings, WebhookSettings
+from emocx_pbx.settings.settings import Settings, StoreSettings, WebhookSettings
 from emocx_pbx.store.database import Store
 
 HOOK = WebhookSettings(name="crm", url="https://me:pw@crm.example/", secret="whsec_" + "A" * 32)
 
 
-@pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    settings = Settings(directory=str(tmp_path), file=str(tmp_path / "emocx.toml"), webhooks=(HOOK,))
+@asynccontextmanager
+async def service_of(settings: Settings) -> AsyncIterator[Service]:
     metrics = Metrics()
-    store = await Store.open(settings.store_path(), settings.webhooks)
+    store = await Store.open(settings.store_place(), settings.webhooks)
     async with Tasks(metrics.count) as tasks:
         yield Service(settings, store, tasks, metrics)
     await store.close()
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    settings = Settings(directory=str(tmp_path), file=str(tmp_path / "emocx.toml"), webhooks=(HOOK,))
+    async with service_of(settings) as service:
+        yield service
 
 
 @pytest.fixture
@@ -69,6 +77,15 @@ async def test_a_controller_tells_how_it_stands(service: Service) -> None:
     problems = status.problems()
     assert "asterisk: not connected yet" in problems and "receiver crm: disabled: HTTP 410" in problems
     assert "worker 0: not ready" in problems
+
+
+@ON_POSTGRESQL
+async def test_a_database_on_a_server_is_told_by_its_address_and_size(place: str, tmp_path: Path) -> None:
+    url = place.replace("emocx@", "emocx:secret@")
+    async with service_of(Settings(directory=str(tmp_path), store=StoreSettings(url=url))) as service:
+        status = await status_of(service, "1.2.3", 100.0)
+    assert status.database == place and "secret" not in repr(status)
+    assert status.database_bytes > 1_000_000, "an empty PostgreSQL database takes some megabytes"
 
 
 async def test_what_is_not_in_order(healthy: Status) -> None:

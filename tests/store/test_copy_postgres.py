@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from databases import Databases
 
 from benchmarks.many_calls import fill
+from emocx_pbx.cli import main
 from emocx_pbx.errors import StoreError
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.account_rows import Actor
@@ -143,3 +145,21 @@ async def test_a_file_that_is_in_use_or_older_is_refused(site: Path, empty: str)
         connection.execute("PRAGMA user_version = 3")
     with pytest.raises(StoreError, match="start the service once"):
         await copy_to_postgres(site, empty)
+
+
+async def test_the_command_copies_says_how_to_go_on_and_shows_no_password(
+    site: Path, empty: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = empty.replace("emocx@", "emocx:secret@")
+    monkeypatch.setenv("EMOCX_STORE_PATH", str(site))
+    assert await asyncio.to_thread(main, ["store", "copy", "--to", place, "--json"]) == 0
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    assert {one["table"]: one["rows"] for one in answer["tables"]}["call"] == 201
+    assert "call: 201 rows" in said.err and "secret" not in said.out + said.err
+    # A second time, in words: what is there already is left alone.
+    assert await asyncio.to_thread(main, ["store", "copy", "--to", place]) == 2
+    refused = capsys.readouterr().err
+    assert "is not empty" in refused and "secret" not in refused
+    assert await asyncio.to_thread(main, ["store", "copy"]) == 2
+    assert "say where to: --to postgresql://" in capsys.readouterr().err

@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from databases import ON_POSTGRESQL
 from training.test_text_training import PLAN, write
 
 from emocx_pbx.deeds.learning import Outcome, Request
 from emocx_pbx.deeds.reviews import Wanted, draw_round
 from emocx_pbx.domain import Decision
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.settings.settings import AnalysisSettings, PrivacySettings, Settings
+from emocx_pbx.settings.settings import AnalysisSettings, PrivacySettings, Settings, StoreSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.training.compare import beyond_chance, compare
@@ -61,7 +62,7 @@ def test_better_beyond_chance_is_a_gain_over_callers() -> None:
 
 async def with_labels(settings: Settings, number: int, words: dict[str, str]) -> None:
     """Queries of up to 120 customers, in the site's own words for each label, and labelled so."""
-    store, labels = await Store.open(settings.store_path(), now=lambda: NOW), list(words)
+    store, labels = await Store.open(settings.store_place(), now=lambda: NOW), list(words)
     for n in range(number):
         decision = Decision(f"d{n}", NOW - 60, "ok", "care", "uncertain", 0.25, EVEN, upset=0.5)
         await store.decisions.record(decision, None, f"crm-{n % 120}", f"{words[labels[n % 4]]} {n}")
@@ -118,6 +119,15 @@ def known_words(models: Path) -> dict[str, str]:
     pieces = (models / "text" / "tiny" / "1" / "vocabulary.txt").read_text().splitlines()
     words = [piece for piece in pieces if piece.isalpha() and len(piece) > 4]
     return {label: " ".join(words[n * 4 : n * 4 + 4]) for n, label in enumerate(EVEN)}
+
+
+@ON_POSTGRESQL
+def test_labels_are_read_where_the_records_are(place: str, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(settings_of(tmp_path), store=StoreSettings(url=place))
+    asyncio.run(with_labels(settings, 12, {label: f"said {label}" for label in EVEN}))
+    done = asked(Request(settings, "text", str(tmp_path)))
+    assert done.returncode == 2
+    assert b"12 labels that people agree on; at least 40 are needed" in done.stderr
 
 
 def test_a_candidate_is_trained_compared_and_kept_only_if_it_is_better(base: Path, tmp_path: Path) -> None:

@@ -15,9 +15,7 @@ from emocx_pbx.web.strings import t
 
 async def _page(request: web.Request, status: int = 200, problem: str = "", said: str = "") -> web.Response:
     parts = parts_of(request)
-    path = parts.settings.store_path()
-    kept = await parts.store.erasure.kept()
-    size = sum(p.stat().st_size for p in path.parent.glob(f"{path.name}*") if p.is_file())
+    kept, size = await parts.store.erasure.kept(), await parts.store.size()
     return page(
         request, "retention", status=status, problem=problem, said=said, privacy=parts.settings.privacy,
         kept=kept, size=size,
