@@ -71,14 +71,12 @@ def in_loop(run: AsyncRun) -> Run:
 def read_settings(args: argparse.Namespace) -> Settings:
     """The settings by --config, EMOCX_CONFIG, the usual places, or defaults.
 
-    Which file was read is said on stderr, unless --config just named it.
+    Which file was read is said on stderr, whoever named it: results on stdout stay as they are.
     """
     from emocx_pbx.settings import settings
 
     path: Path | None = args.config
-    if path is not None:
-        return settings.load(path, os.environ)
-    if not os.environ.get(settings.CONFIG_VARIABLE):
+    if path is None and not os.environ.get(settings.CONFIG_VARIABLE):
         path = next((p for p in USUAL_FILES if p.is_file()), None)
     read = settings.load(path, os.environ)
     print(f"emocx-pbx: {settings_source(read)}", file=sys.stderr)

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
+#: The one line that every command begins with.
+SAID = f"emocx-pbx: settings read from {os.devnull}\n"
 DATA = Path(__file__).parents[1] / "data" / "audio"
 
 
@@ -30,9 +32,12 @@ def analyse(*args: object) -> subprocess.CompletedProcess[str]:
         os.devnull,
     ]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EMOCX_")}
-    return subprocess.run(
+    done = subprocess.run(
         command, capture_output=True, text=True, env=clean, cwd=DATA, timeout=100, check=False
     )
+    assert done.stderr.startswith(SAID)
+    done.stderr = done.stderr.removeprefix(SAID)
+    return done
 
 
 @pytest.mark.parametrize(

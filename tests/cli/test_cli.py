@@ -58,6 +58,7 @@ class Shell:
 
     def refusal(self, *words: str) -> str:
         out, err = self(*words, code=2)
+        err = err.removeprefix(f"emocx-pbx: settings read from {self.config}\n")
         assert out == "" and err.count("\n") == 1
         return err.strip()
 
@@ -207,7 +208,7 @@ def test_webhooks(filled: Shell) -> None:
     out, _ = filled("webhooks", "replay", "--call", "c1")
     assert out.strip() == "1 deliveries will be sent by the running service"
     _, err = filled("webhooks", "replay", "--call", "c9")
-    assert err == "emocx-pbx: nothing matched\n"
+    assert err.splitlines()[1:] == ["emocx-pbx: nothing matched"]
     assert "say which" in filled.refusal("webhooks", "replay")
     assert "no receiver erp; there are: crm" in filled.refusal(
         "webhooks", "replay", "--all", "--endpoint", "erp"
@@ -331,6 +332,14 @@ def test_the_suggested_secret_is_a_right_one(tmp_path: Path) -> None:
     used = tmp_path / "used.toml"
     used.write_text(f'[[webhooks]]\nname = "a"\nurl = "https://a.example"\nsecret = "{secret}"\n')
     assert load(used, {}).webhooks == (WebhookSettings(name="a", url="https://a.example", secret=secret),)
+
+
+def test_the_settings_file_is_told_whoever_named_it_and_never_on_stdout(filled: Shell) -> None:
+    said = f"emocx-pbx: settings read from {filled.config}\n"
+    for words in (["calls", "list"], ["grades", "list"], ["users", "list"], ["webhooks", "list"]):
+        out, err = filled(*words, "--json")
+        assert err == said
+        json.loads(out)
 
 
 def test_a_settings_file_that_nobody_named_is_named(

@@ -51,7 +51,7 @@ def messages(tmp_path: Path) -> Path:
 def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str, str]:
     code = main([*map(str, args), "--config", os.devnull])
     out = capsys.readouterr()
-    return code, out.out, out.err
+    return code, out.out, out.err.removeprefix(f"emocx-pbx: settings read from {os.devnull}\n")
 
 
 def test_a_version_that_is_no_worse_comes_into_use_and_back(
