@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -9,8 +10,8 @@ from aiohttp import web
 from emocx_pbx.deeds.deed import SavePolicy
 from emocx_pbx.deeds.policy import digest
 from emocx_pbx.errors import EmocxError, InputError, SettingsError
-from emocx_pbx.routing.policy import parse_policy, policy_text, validate
-from emocx_pbx.routing.preview import preview
+from emocx_pbx.routing.policy import Policy, parse_policy, policy_text, validate
+from emocx_pbx.routing.preview import Previewed, preview
 from emocx_pbx.web.admin.shared import page
 from emocx_pbx.web.guards import form_of as fields
 from emocx_pbx.web.identity.access import allow
@@ -18,10 +19,13 @@ from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import see_other
 from emocx_pbx.web.strings import t
+from emocx_pbx.web.v1.export import short_csv
 
 #: Past queries that a policy is tried on, and differences listed.
 TRIED: Final = 500
 LISTED: Final = 50
+#: What a policy decides, as a sheet tells it.
+_EFFECT: Final = ("queue", "rule", "priority", "min_penalty", "max_penalty")
 
 
 @allow("admin")
@@ -41,7 +45,8 @@ async def _page(
     tried: bool = False,
 ) -> web.Response:
     parts = parts_of(request)
-    queues, warnings, shown = parts.controller.queues, [], []
+    queues, warnings = parts.controller.queues, []
+    shown: Sequence[Previewed] = ()
     read = None
     try:
         read = parse_policy(text)
@@ -49,9 +54,7 @@ async def _page(
     except EmocxError as error:
         status, problem = 422, problem or str(error)
     if tried and read is not None:
-        past = [(row.decision, row.customer_key) for row in await parts.store.decisions.between(limit=TRIED)]
-        threshold = parts.settings.routing.upset_threshold
-        shown = list(preview(past, parts.controller.policy, read, queues, threshold))
+        shown = await _tried(request, read)
     return page(
         request, "policy", status=status, text=text, based_on=based_on, problem=problem, warnings=warnings,
         file=parts.settings.policy_path(), tried=tried and read is not None, number=len(shown),
@@ -60,12 +63,39 @@ async def _page(
     )  # fmt: skip
 
 
+async def _tried(request: web.Request, other: Policy) -> Sequence[Previewed]:
+    """What a policy would have done with past queries."""
+    parts = parts_of(request)
+    past = [(row.decision, row.customer_key) for row in await parts.store.decisions.between(limit=TRIED)]
+    threshold = parts.settings.routing.upset_threshold
+    return preview(past, parts.controller.policy, other, parts.controller.queues, threshold)
+
+
+async def _sheet(request: web.Request, text: str, based_on: str) -> web.StreamResponse:
+    """All callers who would be routed otherwise, for a spreadsheet; the page, where the text is no policy."""
+    try:
+        shown = await _tried(request, parse_policy(text))
+    except EmocxError:
+        return await _page(request, text, based_on)
+    head = ("decision_at", "emotion", "confidence", "language", "topic",
+            *(f"{name}_{when}" for when in ("now", "then") for name in _EFFECT))  # fmt: skip
+    rows = [
+        (p.past.at, p.past.emotion, p.past.confidence, p.past.language, p.past.topic,
+         *(getattr(decision, name) for decision in (p.now, p.then) for name in _EFFECT))
+        for p in shown
+        if p.differs
+    ]  # fmt: skip
+    return short_csv(request, "policy-tried.csv", head, rows)
+
+
 @allow("admin")
 async def change(request: web.Request) -> web.StreamResponse:
     """Try a text on past queries, or save it."""
     form = await fields(request)
     text = str(form.get("text", "")).replace("\r\n", "\n")
     based_on = str(form.get("based_on", ""))
+    if form.get("do") == "sheet":
+        return await _sheet(request, text, based_on)
     if form.get("do") != "save":
         return await _page(request, text, based_on, tried=True)
     parts = parts_of(request)
