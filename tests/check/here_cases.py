@@ -135,18 +135,22 @@ def without_package(name: str, make: Make) -> Make:
     @contextlib.contextmanager
     def hidden(settings: Settings, folder: Path) -> Iterator[Settings]:
         util: Any = importlib.import_module("importlib.util")
-        needs: Any = importlib.import_module("emocx_pbx.check.needs")
+        asks: list[Any] = [
+            importlib.import_module(f"emocx_pbx.{name}") for name in ("check.needs", "emotion.whisper")
+        ]
         found = util.find_spec
 
         def find_spec(wanted: str, package: str | None = None) -> Any:
             return None if wanted == name else found(wanted, package)
 
-        util.find_spec = needs.find_spec = find_spec
+        for module in (util, *asks):
+            module.find_spec = find_spec
         try:
             with make(settings, folder) as changed:
                 yield changed
         finally:
-            util.find_spec = needs.find_spec = found
+            for module in (util, *asks):
+                module.find_spec = found
 
     return hidden
 
@@ -156,7 +160,9 @@ def without_weights(make: Make) -> Make:
 
     @contextlib.contextmanager
     def hidden(settings: Settings, folder: Path) -> Iterator[Settings]:
-        needs: Any = importlib.import_module("emocx_pbx.check.needs")
+        asks: list[Any] = [
+            importlib.import_module(f"emocx_pbx.{name}") for name in ("check.needs", "emotion.whisper")
+        ]
         found = needs.folder_of
         needs.folder_of = lambda wanted: None
         try:
@@ -436,6 +442,14 @@ CASES = (
         "weights",
         "warn",
         without_weights(policy('[topics]\na = ["my bill", "money"]\nb = ["parcel", "van"]\n')),
+    ),
+    Here(
+        "the voice model without its extra",
+        'analysis.speech_model = "voice" needs the extra voice',
+        "pip install 'emocx-pbx[voice]'",
+        "extras",
+        "fail",
+        without_package("onnxruntime", setting(analysis__speech_model="voice")),
     ),
     Here(
         "topics without their extra",
