@@ -160,9 +160,7 @@ def without_weights(make: Make) -> Make:
 
     @contextlib.contextmanager
     def hidden(settings: Settings, folder: Path) -> Iterator[Settings]:
-        asks: list[Any] = [
-            importlib.import_module(f"emocx_pbx.{name}") for name in ("check.needs", "emotion.whisper")
-        ]
+        needs: Any = importlib.import_module("emocx_pbx.check.needs")
         found = needs.folder_of
         needs.folder_of = lambda wanted: None
         try:
