@@ -1,0 +1,107 @@
+"""What workers on other hosts and controllers say to each other, beside `analysis.messages`."""
+
+from __future__ import annotations
+
+from emocx_pbx.analysis.messages import (
+    AnnounceListen,
+    AnnounceTap,
+    ClassifyText,
+    EndSession,
+    ListenResult,
+    LoadModels,
+    ModelsLoaded,
+    ReadingMade,
+    Ready,
+    SpeechHeard,
+    TapEnded,
+    TapStarted,
+    TextResult,
+    WordsSaid,
+    WorkerStats,
+)
+from emocx_pbx.wire.message import Message
+
+#: What is heard in a tap; kept by the stream until it is written down.
+FromTap = TapStarted | ReadingMade | WordsSaid | SpeechHeard | TapEnded
+
+
+class Beat(Message, frozen=True):
+    """A worker lives; told every second, and at once when something of it changes."""
+
+    worker: str
+    """Its name, `node-index`: the same after it was started again."""
+    life: str
+    """This process of it."""
+    node: str
+    site: str
+    address: str
+    """HOST:PORT at which Asterisk reaches it."""
+    version: str
+    """Of the package."""
+    checksums: dict[str, str]
+    """SHA-256 of each model's card, which holds those of its files, by `name/version`."""
+    ready: Ready
+    stats: WorkerStats | None = None
+    sessions: int = 0
+    """Taps and questions of all controllers."""
+    draining: bool = False
+    """It takes no new ones, and ends when those are over."""
+    dropped: int = 0
+    """Messages about taps that it had no room to keep, since its start."""
+    waiting: int = 0
+    """Messages about taps that the stream has not taken yet."""
+
+
+class Echo(Message, frozen=True):
+    """A controller to itself, through the servers."""
+
+
+class Order(Message, frozen=True):
+    """A controller's wish; answered by the message's own answer, else by Done."""
+
+    by: str
+    """The controller's life: where a question's result is told."""
+    message: AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels
+
+
+class WhichTaps(Message, frozen=True):
+    """Which taps and questions of this PBX does the worker have? Answered by Sessions."""
+
+    pbx: str
+
+
+class Sessions(Message, frozen=True):
+    """Their UUIDs."""
+
+    uuids: tuple[str, ...]
+
+
+class Drain(Message, frozen=True):
+    """Take no new taps, end when the last is over; answered by Draining."""
+
+
+class Draining(Message, frozen=True):
+    """It does."""
+
+    sessions: int
+    """Still to end."""
+
+
+class Done(Message, frozen=True):
+    """It was taken."""
+
+
+class TapBatch(Message, frozen=True):
+    """What was heard in one tap since the batch before."""
+
+    uuid: str
+    call_id: str
+    number: int
+    """Counts up from 1 within the tap; some may be missing, when there was no room to keep them."""
+    messages: tuple[FromTap, ...]
+    started: TapStarted | None = None
+    """How the tap began, for a controller that was not there then; None: its audio never came."""
+
+
+ToWorkerHost = Order | WhichTaps | Drain
+FromWorkerHost = Done | Sessions | Draining | TextResult | ModelsLoaded | ListenResult

@@ -1,0 +1,60 @@
+"""What our messages on NATS are called. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: The stream that keeps what is heard of calls until a controller wrote it down.
+STREAM: Final = "EMOCX"
+STREAM_SUBJECTS: Final = ("emocx.tap.>",)
+#: All workers' signs of life.
+BEATS: Final = "emocx.beat.*"
+#: Decisions that any controller may take, for the doors.
+DECIDE: Final = "emocx.decide"
+#: Who answers those share them.
+DECIDERS: Final = "controllers"
+
+
+def pbx_part(pbx: str) -> str:
+    """A PBX as part of a subject; the one without a name is `_`, which no name is."""
+    return pbx or "_"
+
+
+def beat(life: str) -> str:
+    """Of one worker's process, by what names its life."""
+    return f"emocx.beat.{life}"
+
+
+def orders(life: str) -> str:
+    """What one worker's process is asked."""
+    return f"emocx.worker.{life}"
+
+
+def drain(worker: str) -> str:
+    """Asked of a worker by its name, whichever process it is now."""
+    return f"emocx.drain.{worker}"
+
+
+def controller(life: str) -> str:
+    """What one controller's process is told and asked."""
+    return f"emocx.controller.{life}"
+
+
+def echo(life: str) -> str:
+    """By which a controller hears itself: so it knows whether it could hear others."""
+    return f"emocx.echo.{life}"
+
+
+def started(pbx: str) -> str:
+    """Taps of a PBX that begin, told at once; the stream may be away for seconds."""
+    return f"emocx.started.{pbx_part(pbx)}"
+
+
+def tap(pbx: str, uuid: str) -> str:
+    """What is heard in one tap: into the stream."""
+    return f"emocx.tap.{pbx_part(pbx)}.{uuid}"
+
+
+def taps(pbx: str) -> str:
+    """What is heard in all taps of a PBX."""
+    return f"emocx.tap.{pbx_part(pbx)}.*"

