@@ -10,6 +10,7 @@ EmocxError
 ├── PeerUnavailable    a peer is not connected, or did not answer within its deadline
 ├── RefusedError       a peer answered, and the answer was no (AMI Response: Error, wrong login)
 └── StoreError         the database can't be opened, migrated or written
+    ├── LeaseLost          another controller acts for this PBX: what was to be written is not
     └── StoreUnavailable   it does not take changes now: disk full, locked for too long, I/O error
 """
 
@@ -65,3 +66,7 @@ class StoreError(EmocxError):
 
 class StoreUnavailable(StoreError):
     """The store does not take changes now."""
+
+
+class LeaseLost(StoreError):
+    """Another controller acts for this PBX."""

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import structlog
 
 from emocx_pbx.calls.effects import Write, WriteReadings, WriteSpans
-from emocx_pbx.errors import EmocxError, StoreUnavailable
+from emocx_pbx.errors import EmocxError, LeaseLost, StoreUnavailable
 from emocx_pbx.observe.listeners import Listeners
 
 log = structlog.get_logger()
@@ -138,6 +138,15 @@ class Ledger:
             self._count("changes_dropped", "readings")
         self._waiting, self._smalls = kept, 0
 
+    def let_go(self, of: Callable[[Write], bool]) -> None:
+        """Write nothing of these any more: another controller goes on with their calls."""
+        before = len(self._waiting)
+        self._waiting = deque(entry for entry in self._waiting if not of(entry[1]))
+        self._smalls = sum(isinstance(write, WriteReadings | WriteSpans) for _, write in self._waiting)
+        for _ in range(before - len(self._waiting)):
+            self._count("changes_dropped", "not ours")
+        self._tried.set()
+
     async def run(self) -> None:
         """Write until cancelled."""
         retry_s = FIRST_RETRY_S
@@ -175,11 +184,16 @@ class Ledger:
             else:
                 self._taken(group[-1][0])
                 return True
+        if not self._waiting:  # let go of meanwhile
+            return True
         place, write = self._waiting[0]
         try:
             await self._writing.write(write)
         except StoreUnavailable as error:
             return self._not_now(error)
+        except LeaseLost as error:
+            self._count("changes_dropped", "not ours")
+            log.warning("change of another controller's call", key="journey.not_ours", why=str(error))
         # One of the outermost loops: one bad change must not hold up all calls' changes.
         except EmocxError as error:
             self._failed(write, str(error))

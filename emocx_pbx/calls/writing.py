@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from emocx_pbx.calls.effects import (
     LearnLines,
@@ -24,14 +24,31 @@ from emocx_pbx.calls.effects import (
     WriteWords,
 )
 from emocx_pbx.domain import Words
+from emocx_pbx.errors import LeaseLost
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.fence import Term, fenced
+
+
+class InOffice(Protocol):
+    """Knows for which PBXes this controller acts now."""
+
+    def term_of(self, call_id: str) -> Term:
+        """That of the call's PBX.
+
+        Raises:
+            LeaseLost: another controller acts for it.
+        """
+
+    def refused(self, term: Term) -> None:
+        """Told that the store refused a write, as this term is over."""
 
 
 class Writing:
-    """Carries out what the ledger hands it."""
+    """Carries out what the ledger hands it: what is about a call only while its PBX is ours to act for."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, office: InOffice | None = None) -> None:
+        """`office`: None: nobody else could act."""
+        self._store, self._office = store, office
 
     async def write_together(self, writes: Sequence[Write]) -> None:
         """Write changes in their order, in one transaction where the database can.
@@ -48,20 +65,36 @@ class Writing:
                 for write in group:
                     await self.write(write)
 
+    def _terms(self, writes: Sequence[Write]) -> list[Term]:
+        if self._office is None:
+            return []
+        return [self._office.term_of(call_id) for write in writes for call_id in calls_of(write)]
+
     async def _write_small(self, writes: Sequence[WriteReadings | WriteSpans]) -> None:
         """Readings and utterances, whose order among themselves is of no matter."""
-        await self._store.readings.add_many(
-            [(w.call_id, w.readings, w.at, w.events) for w in writes if isinstance(w, WriteReadings)],
-            [(w.call_id, w.spans) for w in writes if isinstance(w, WriteSpans)],
-        )
+        with fenced(self._terms(writes)):
+            await self._store.readings.add_many(
+                [(w.call_id, w.readings, w.at, w.events) for w in writes if isinstance(w, WriteReadings)],
+                [(w.call_id, w.spans) for w in writes if isinstance(w, WriteSpans)],
+            )
 
     async def write(self, write: Write) -> None:
         """Write it.
 
         Raises:
             StoreUnavailable: the store does not take changes now; nothing of it was written.
-            StoreError: it never will take this one.
+            StoreError: it never will take this one; LeaseLost: another controller acts for its PBX.
         """
+        terms = self._terms([write])
+        try:
+            with fenced(terms):
+                await self._carry_out(write)
+        except LeaseLost:
+            if self._office is not None:
+                self._office.refused(terms[0])
+            raise
+
+    async def _carry_out(self, write: Write) -> None:
         match write:
             case WriteDecision():
                 await self._store.decisions.record(
@@ -113,6 +146,19 @@ class Writing:
                 )
             case _:
                 assert_never(write)
+
+
+def calls_of(write: Write) -> Sequence[str]:
+    """Ids of the calls that a change is about, all of one PBX; none: a query that has no call yet."""
+    match write:
+        case WriteSegment(segment=segment):
+            return [segment.call_id]
+        case WriteAlerts(rows=rows):
+            return [row.call_id for row in rows]
+        case WriteDecision(call_id=call_id):
+            return [call_id] if call_id is not None else []
+        case _:
+            return [write.call_id]
 
 
 def _is_small(write: Write) -> bool:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from emocx_pbx.errors import StoreError
 from emocx_pbx.store.sql import Dialect, Queries, Query, Row, Session
 
 __all__ = ["Connection", "Reader", "Row", "Session"]
@@ -87,6 +88,15 @@ class Connection(ABC):
         Raises:
             StoreError: there is no room, or the database refused otherwise.
         """
+
+    async def about_leases(self, query: Query, values: Mapping[str, Any]) -> list[Row]:
+        """Run a statement about leases, which waits for nothing else that is written.
+
+        Raises:
+            StoreUnavailable: the server does not answer in time.
+            StoreError: there are none here: the database is a file.
+        """
+        raise StoreError("a file has no leases")
 
     @abstractmethod
     async def _fetched(self, reader: Reader, query: Query, values: Mapping[str, Any]) -> list[Row]: ...

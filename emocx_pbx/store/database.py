@@ -18,6 +18,7 @@ from emocx_pbx.store.erasure import Erasure
 from emocx_pbx.store.grades import Grades
 from emocx_pbx.store.idempotency import Idempotency
 from emocx_pbx.store.in_force import InForce
+from emocx_pbx.store.leases import Leases, OneHost, ServerLeases
 from emocx_pbx.store.line_estimates import LineEstimates
 from emocx_pbx.store.lists import Views
 from emocx_pbx.store.outbox import Outbox
@@ -73,6 +74,8 @@ class Store:
         """What speech models' answers lean to on the site's lines."""
         self.reviews = Reviews(connection, now, self.audit)
         """Windows that people label, and trainings from them."""
+        self.leases: Leases = ServerLeases(connection) if connection.shared else OneHost()
+        """Which controller acts for a PBX."""
         self.idempotency = Idempotency(connection, now)
         """Answers to requests that may be repeated."""
 

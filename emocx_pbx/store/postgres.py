@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ClassVar, Final
 
-from emocx_pbx.errors import StoreError, StoreUnavailable
+from emocx_pbx.errors import LeaseLost, StoreError, StoreUnavailable
 from emocx_pbx.store.connection import Connection, Reader, Row, Session
+from emocx_pbx.store.fence import Term, terms
 from emocx_pbx.store.migrate_postgres import migrate, missing
 from emocx_pbx.store.postgres_place import shown_place
 from emocx_pbx.store.sql import Dialect, Query, clean
@@ -25,11 +26,16 @@ ACQUIRE_S: Final = 3.0
 LOCK_S: Final = 5.0
 #: For the next statement of a transaction: a process of ours that stands still holds nobody up.
 IDLE_S: Final = 10.0
+#: The same where a lease is checked, which nobody else can take meanwhile: a controller that stands still in
+#: the middle of a change, and one that waits for a call's lock.
+FENCED_IDLE_S: Final = 2.0
+FENCED_LOCK_S: Final = 1.0
 #: For the answer to a statement; the client gives up ANSWER_MORE_S after the server should have.
-ANSWER_S: Final[Mapping[str, float]] = {"writer": 10.0, "rows": 5.0, "view": 10.0, "ranking": 60.0}
+ANSWER_S: Final[Mapping[str, float]] = {"writer": 10.0, "rows": 5.0, "view": 10.0, "ranking": 60.0,
+                                          "lease": 1.0}  # fmt: skip
 ANSWER_MORE_S: Final = 1.0
 #: Connections of each kind.
-POOL: Final[Mapping[str, int]] = {"writer": 4, "rows": 4, "view": 3, "ranking": 1}
+POOL: Final[Mapping[str, int]] = {"writer": 4, "rows": 4, "view": 3, "ranking": 1, "lease": 2}
 #: A statement about forgetting (VACUUM) and migrations may take long.
 LONG_S: Final = 3600.0
 #: More statements than there are queries.
@@ -40,7 +46,9 @@ _ALL: Final = 0x656D6F63_78000002
 
 #: Classes of errors (SQLSTATE) that the same statement would meet again: broken rules, wrong data, wrong SQL.
 _WRONG: Final = ("22", "23", "42", "P0")
-_WRITING: Final = ("writer", "store", "copy")
+#: Of the fence (migrations/postgresql/0023_lease.sql).
+_TERM_OVER: Final = "EX001"
+_WRITING: Final = ("writer", "store", "copy", "lease")
 _REMEDY: Final = "start the service once"
 _SIZE: Final = Query("database_size", "$", "SELECT pg_database_size(current_database())", ())
 _REFUSED: Final = "the database refused a change"
@@ -126,7 +134,7 @@ class PostgresConnection(Connection):
                 await _ended(one)
         pools: dict[str, Any] = {}
         for name, number in POOL.items():
-            if reading and name == "writer":
+            if reading and name in _WRITING:
                 continue
             pools[name] = asyncpg.create_pool(
                 place, min_size=0, max_size=number, timeout=ACQUIRE_S, setup=None, init=_typed, reset=_left,
@@ -158,7 +166,7 @@ class PostgresConnection(Connection):
         async with self._connected("writer", _REFUSED) as connection:
             try:
                 with told(_REFUSED):
-                    await connection.execute(_begin(keys, durable=durable))
+                    await connection.execute(_begin(keys, terms(), durable=durable))
                 yield PostgresSession(connection, set(keys or ()), alone=keys is None)
                 with told(_REFUSED):
                     await connection.execute("COMMIT")
@@ -193,6 +201,14 @@ class PostgresConnection(Connection):
                     await connection.execute(f"VACUUM {table}", timeout=LONG_S)
                 await connection.execute(f"SET statement_timeout = {int(ANSWER_S['writer'] * 1000)}")
 
+    async def about_leases(self, query: Query, values: Mapping[str, Any]) -> list[Row]:
+        """On connections of their own, and without the locks of what is written."""
+        self._check_open()
+        cant = "the lease can't be looked after"
+        async with self._connected("lease", cant, ANSWER_S["lease"]) as connection:
+            with told(cant):
+                return list(await connection.fetch(query.text, *arguments(query, values)))
+
     async def _fetched(self, reader: Reader, query: Query, values: Mapping[str, Any]) -> list[Row]:
         self._check_open()
         cant = "the database can't be read"
@@ -201,10 +217,10 @@ class PostgresConnection(Connection):
                 return list(await connection.fetch(query.text, *arguments(query, values)))
 
     @asynccontextmanager
-    async def _connected(self, name: str, cant: str) -> AsyncIterator[Any]:
+    async def _connected(self, name: str, cant: str, wait_s: float | None = None) -> AsyncIterator[Any]:
         pool = self._pools[name]
         with told(cant):
-            connection = await pool.acquire(timeout=ACQUIRE_S)
+            connection = await pool.acquire(timeout=ACQUIRE_S if wait_s is None else wait_s)
         try:
             yield connection
         finally:
@@ -295,11 +311,20 @@ async def _ended(connection: Any) -> None:
         connection.terminate()
 
 
-def _begin(keys: Sequence[int] | None, *, durable: bool) -> str:
+def _begin(keys: Sequence[int] | None, fence: Sequence[Term], *, durable: bool) -> str:
     begin = "BEGIN;" if durable else "BEGIN;SET LOCAL synchronous_commit = off;"
+    if fence:
+        begin += f"SET LOCAL idle_in_transaction_session_timeout = {int(FENCED_IDLE_S * 1000)};"
+        begin += f"SET LOCAL lock_timeout = {int(FENCED_LOCK_S * 1000)};"
+    # Leases before calls, in one order: who takes a lease waits for what is written under it, and no more.
+    begin += "".join(f"SELECT emocx_fence('{_quoted(term.pbx)}', {term.epoch});" for term in fence)
     if keys is None:
         return f"{begin}{_lock(_ALL)}"
     return f"{begin}SELECT pg_advisory_xact_lock_shared({_ALL});{''.join(map(_lock, keys))}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
 
 
 def everything_locked() -> str:
@@ -325,6 +350,8 @@ def told(what: str) -> Iterator[None]:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         state = getattr(error, "sqlstate", None) or ""
+        if state == _TERM_OVER:
+            raise LeaseLost(f"{what}: {_line(error)}") from error
         wrong = state[:2] in _WRONG or isinstance(error, ValueError)  # asyncpg.DataError: not of that type
         raise (StoreError if wrong else StoreUnavailable)(f"{what}: {_line(error)}") from error
     except TimeoutError as error:

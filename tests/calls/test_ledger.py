@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from emocx_pbx.calls.effects import Write, WriteEnd, WriteReadings, WriteSpans, WriteTapped
 from emocx_pbx.calls.ledger import MAX_OTHERS, Ledger
-from emocx_pbx.errors import StoreError, StoreUnavailable
+from emocx_pbx.errors import LeaseLost, StoreError, StoreUnavailable
 
 END = WriteEnd("c", 9.0, "hangup", "answered", "customer", None, ())
 
@@ -210,3 +210,27 @@ async def test_a_group_that_is_refused_waits() -> None:
     await disk.ledger.drain()
     assert disk.written == [heard(0), heard(1), heard(2)]
     assert disk.health[-1] == (True, "")
+
+
+async def test_changes_of_calls_that_another_controller_goes_on_with_are_let_go() -> None:
+    disk = Disk()
+    for number in range(4):
+        disk.ledger.add(tapped(number))
+    disk.ledger.let_go(lambda write: write in (tapped(0), tapped(2)))
+    assert len(disk.ledger) == 2
+    await disk.ledger.drain()
+    assert disk.written == [tapped(1), tapped(3)]
+    assert disk.counted[:2] == [("changes_dropped", "not ours")] * 2
+
+
+async def test_what_is_let_go_while_it_is_written_holds_up_nothing() -> None:
+    class Refusing(Disk):
+        async def write_together(self, writes: Sequence[Write]) -> None:
+            self.ledger.let_go(lambda write: True)
+            raise LeaseLost
+
+    disk = Refusing()
+    disk.ledger.add(tapped(0))
+    disk.ledger.add(tapped(1))
+    await disk.ledger.drain()
+    assert len(disk.ledger) == 0 and disk.written == []

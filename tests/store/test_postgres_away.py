@@ -30,7 +30,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines that a test can wait for; they are read when a store is opened."""
     monkeypatch.setattr(postgres, "ACQUIRE_S", 0.5)
     monkeypatch.setattr(postgres, "ANSWER_MORE_S", 0.2)
-    monkeypatch.setattr(postgres, "ANSWER_S", {"writer": 0.5, "rows": 0.5, "view": 0.5, "ranking": 0.5})
+    monkeypatch.setattr(postgres, "ANSWER_S", dict.fromkeys(postgres.ANSWER_S, 0.5))
 
 
 @pytest.fixture

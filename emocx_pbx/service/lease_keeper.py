@@ -1,0 +1,131 @@
+"""Keeps one PBX's lease: stands by until it is free, renews it, and says when it is ours and when no more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from emocx_pbx.errors import StoreError
+from emocx_pbx.service.lease_state import LOOK_S, TTL_S, LeaseState
+from emocx_pbx.store.fence import Term
+from emocx_pbx.store.leases import Leases
+
+log = structlog.get_logger()
+
+#: For giving it back at an orderly stop; it runs out by itself otherwise.
+GIVE_BACK_S: Final = 2.0
+
+
+class LeaseKeeper:
+    """One for each PBX; `taken` and `lost` are told in turn, on the event loop."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        pbx: str,
+        holder: str,
+        taken: Callable[[Term], None],
+        lost: Callable[[Term], None],
+        said: Callable[[str], None] = lambda words: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; `run` begins.
+
+        Args:
+            leases: in the database.
+            pbx: name of the PBX.
+            holder: who we are, for people; another run of ours is another holder.
+            taken: the lease is ours from now on: act.
+            lost: another controller acts, or may: stop at once.
+            said: told how it stands when that changes: "standby: ... acts".
+            clock: monotonic seconds.
+        """
+        self._leases, self._pbx, self._holder, self._clock = leases, pbx, holder, clock
+        self._taken, self._lost, self._said = taken, lost, said
+        self._state = LeaseState()
+        self._words = ""
+        self._hurry = asyncio.Event()
+
+    @property
+    def term(self) -> Term | None:
+        """Ours, as far as we know."""
+        return self._state.term
+
+    def may_act(self) -> bool:
+        """Whether nobody else can have it by now."""
+        return self._state.may_act(self._clock())
+
+    def refused(self, term: Term) -> None:
+        """The database refused a write, as this term is over."""
+        if self._state.term == term:
+            self._end(term)
+
+    async def run(self) -> None:
+        """Stand by, take, renew, until cancelled."""
+        while True:
+            now = self._clock()
+            try:
+                await (self._stand_by() if self._state.term is None else self._renew(self._state.term))
+                self._state.answered(self._clock())
+            except StoreError as error:
+                self._state.away()
+                self._tell(f"the database is away: {error}" if self._state.term is None else "")
+                log.warning("lease not looked after", key="lease.away", pbx=self._pbx, why=str(error))
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(self._state.next_s(now), LOOK_S / 2)):
+                    await self._hurry.wait()
+
+    async def give_back(self) -> None:
+        """Let a standby take it at once. Nothing more is written or done by us after this."""
+        term = self._state.term
+        self._state.lost()
+        if term is None:
+            return
+        try:
+            async with asyncio.timeout(GIVE_BACK_S):
+                await self._leases.give_back(term)
+        except (StoreError, TimeoutError) as error:
+            log.warning("lease not given back, it runs out", key="lease.kept", why=str(error))
+
+    async def _stand_by(self) -> None:
+        lease = await self._leases.look(self._pbx)
+        if lease is not None and lease.left_s > 0:
+            self._tell(f"standby: {lease.holder} acts")
+            return
+        sent_at = self._clock()
+        if not self._state.may_take(sent_at):
+            return
+        term = await self._leases.take(self._pbx, self._holder, TTL_S)
+        if term is None:
+            return
+        self._state.took(term, sent_at)
+        self._tell("")
+        log.info("this controller acts now", key="lease.taken", pbx=self._pbx, epoch=term.epoch)
+        self._taken(term)
+
+    async def _renew(self, term: Term) -> None:
+        sent_at = self._clock()
+        if await self._leases.renew(term, TTL_S):
+            self._state.renewed(sent_at)
+        elif self._state.term == term:
+            self._end(term)
+
+    def _end(self, term: Term) -> None:
+        self._state.lost()
+        self._hurry.set()
+        log.error(
+            "another controller acts now, this one stands by", key="lease.lost", pbx=self._pbx,
+            epoch=term.epoch,
+        )  # fmt: skip
+        self._lost(term)
+
+    def _tell(self, words: str) -> None:
+        if words != self._words:
+            self._words = words
+            self._said(words)

@@ -1,0 +1,67 @@
+"""What a controller knows of one PBX's lease, and what follows from it. Pure.
+
+A lease is asked for and renewed in the database, by the database's clock. Whether we may *act* is for our own
+clock to say: from when a renewal was **sent**, not answered, as it may have been under way for any time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from emocx_pbx.store.fence import Term
+
+#: A lease lasts so long after its last renewal: what a standby waits for when its holder dies.
+TTL_S: Final = 3.0
+#: Between renewals, and between looks of a standby.
+RENEW_S: Final = 1.0
+LOOK_S: Final = 0.2
+#: So long before our lease runs out we stop acting: what was asked of Asterisk then is done by the end.
+MARGIN_S: Final = 0.5
+#: The database was away and is back: its holder, who could not renew either, is let renew first.
+HEAD_START_S: Final = 1.5
+
+
+class LeaseState:
+    """One lease; times are seconds of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self.term: Term | None = None
+        """Ours, until it is known that somebody else has the lease; it may have run out meanwhile."""
+        self._sent_at = 0.0
+        self._back_at: float | None = None
+
+    def may_act(self, now: float) -> bool:
+        """Whether nobody else can have the lease yet."""
+        return self.term is not None and now - self._sent_at < TTL_S - MARGIN_S
+
+    def may_take(self, now: float) -> bool:
+        """Whether we may ask for a lease that ran out."""
+        return self.term is None and (self._back_at is None or now - self._back_at >= HEAD_START_S)
+
+    def next_s(self, now: float) -> float:
+        """Seconds until the database is to be asked again."""
+        if self.term is None:
+            return LOOK_S
+        overdue = now - self._sent_at >= RENEW_S
+        return LOOK_S if overdue else RENEW_S - (now - self._sent_at)
+
+    def took(self, term: Term, sent_at: float) -> None:
+        """The lease is ours since a request sent at `sent_at`."""
+        self.term, self._sent_at = term, sent_at
+
+    def renewed(self, sent_at: float) -> None:
+        """It goes on, by a request sent at `sent_at`."""
+        self._sent_at = max(self._sent_at, sent_at)
+
+    def lost(self) -> None:
+        """Somebody else has it, or may."""
+        self.term = None
+
+    def away(self) -> None:
+        """The database does not answer."""
+        self._back_at = float("inf")
+
+    def answered(self, now: float) -> None:
+        """It does."""
+        if self._back_at == float("inf"):
+            self._back_at = now

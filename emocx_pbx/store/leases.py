@@ -1,0 +1,108 @@
+"""Leases: which controller acts for a PBX. One row for each PBX, in the database that its records are in.
+
+So lease and records are one system: what a controller writes is checked against its lease in the write's own
+transaction (`fence.py`), and one that stood still cannot write over its successor. All times are the
+database's: clocks of hosts may differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from emocx_pbx.store.connection import Connection, Row
+from emocx_pbx.store.fence import Term
+from emocx_pbx.store.sql import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease as the database has it."""
+
+    holder: str
+    epoch: int
+    left_s: float
+    """Seconds until it runs out; 0 or less: it did."""
+
+
+class Leases(Protocol):
+    """What keeps them. Methods raise StoreUnavailable where the database does not answer in time."""
+
+    async def look(self, pbx: str) -> Lease | None:
+        """Who has a PBX's lease, or had it last; None: nobody ever had."""
+
+    async def take(self, pbx: str, holder: str, ttl_s: float) -> Term | None:
+        """Take it for so long, if nobody has it: a new term; else None."""
+
+    async def renew(self, term: Term, ttl_s: float) -> bool:
+        """Let a term go on for so long, also if its lease ran out and nobody took it; False: it is over."""
+
+    async def give_back(self, term: Term) -> None:
+        """Let somebody else take it at once."""
+
+
+class OneHost:
+    """Leases of an SQLite file: its host has them all, always."""
+
+    async def look(self, pbx: str) -> Lease | None:
+        """Nobody else could have it."""
+        return None
+
+    async def take(self, pbx: str, holder: str, ttl_s: float) -> Term | None:
+        """At once."""
+        return Term(pbx, 0)
+
+    async def renew(self, term: Term, ttl_s: float) -> bool:
+        """It never ends."""
+        return True
+
+    async def give_back(self, term: Term) -> None:
+        """To nobody."""
+
+
+class ServerLeases:
+    """Leases in a PostgreSQL database; each method is one statement and one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def look(self, pbx: str) -> Lease | None:
+        """Read it."""
+        row = await self._row(_LOOK, pbx=pbx)
+        return Lease(row["holder"], row["epoch"], row["left_s"]) if row else None
+
+    async def take(self, pbx: str, holder: str, ttl_s: float) -> Term | None:
+        """Waits for what is being written in the term before."""
+        row = await self._row(_TAKE, pbx=pbx, holder=holder, ttl_s=ttl_s)
+        return Term(pbx, row["epoch"]) if row and row["epoch"] is not None else None
+
+    async def renew(self, term: Term, ttl_s: float) -> bool:
+        """Nobody had it meanwhile, as long as the epoch is ours: so it may also have run out."""
+        return await self._row(_RENEW, pbx=term.pbx, epoch=term.epoch, ttl_s=ttl_s) is not None
+
+    async def give_back(self, term: Term) -> None:
+        """It has run out now."""
+        await self._row(_GIVE_BACK, pbx=term.pbx, epoch=term.epoch)
+
+    async def _row(self, query: Query, **values: object) -> Row | None:
+        rows = await self._connection.about_leases(query, values)
+        return rows[0] if rows else None
+
+
+_NOW: Final = "extract(epoch FROM clock_timestamp())"
+_LOOK: Final = Query(
+    "look", "", f"SELECT holder, epoch, until - {_NOW} AS left_s FROM lease WHERE pbx = $1", ("pbx",)
+)
+_TAKE: Final = Query("take", "", "SELECT emocx_take_lease($1, $2, $3) AS epoch", ("pbx", "holder", "ttl_s"))
+_RENEW: Final = Query(
+    "renew",
+    "",
+    f"UPDATE lease SET until = {_NOW} + $3 WHERE pbx = $1 AND epoch = $2 RETURNING until",
+    ("pbx", "epoch", "ttl_s"),
+)
+_GIVE_BACK: Final = Query(
+    "give_back",
+    "",
+    f"UPDATE lease SET until = {_NOW} WHERE pbx = $1 AND epoch = $2 RETURNING until",
+    ("pbx", "epoch"),
+)

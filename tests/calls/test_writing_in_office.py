@@ -1,0 +1,66 @@
+"""Writes of calls while another controller may act for their PBX: on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+from databases import ON_POSTGRESQL
+
+from emocx_pbx.calls.effects import WriteEnd, WriteSpans, WriteStart, WriteTapped
+from emocx_pbx.calls.writing import Writing
+from emocx_pbx.domain import Span
+from emocx_pbx.errors import LeaseLost
+from emocx_pbx.store.database import Store
+from emocx_pbx.store.fence import Term
+
+
+class Office:
+    """Acts for `north` and `south`, as far as it knows; calls are named `pbx/...`."""
+
+    def __init__(self, *terms: Term) -> None:
+        self.terms = {term.pbx: term for term in terms}
+        self.told: list[Term] = []
+
+    def term_of(self, call_id: str) -> Term:
+        try:
+            return self.terms[call_id.partition("/")[0]]
+        except KeyError:
+            raise LeaseLost from None
+
+    def refused(self, term: Term) -> None:
+        self.told.append(term)
+
+
+@ON_POSTGRESQL
+async def test_only_calls_of_the_pbx_that_is_lost_are_not_written(place: str) -> None:
+    store = await Store.open(place)
+    north = await store.leases.take("north", "one", 60.0)
+    south = await store.leases.take("south", "one", 60.0)
+    assert north and south
+    office = Office(north, south)
+    writing = Writing(store, office)
+    for call_id in ("north/1", "south/1"):
+        await writing.write(WriteStart(call_id, 1.0))
+    await store.leases.give_back(north)
+    assert await store.leases.take("north", "other", 60.0)
+    small = [
+        WriteSpans("north/1", (Span("customer", 0.0, 1.0),)),
+        WriteSpans("south/1", (Span("customer", 0.0, 1.0),)),
+    ]
+    with pytest.raises(LeaseLost):
+        await writing.write_together(small)
+    assert office.told == [], "which of them it was is not known yet"
+    for write in small:
+        try:
+            await writing.write(write)
+        except LeaseLost:
+            assert write is small[0]
+    with pytest.raises(LeaseLost):
+        await writing.write(WriteEnd("north/1", 9.0, "hangup", "answered", None, None, ()))
+    await writing.write(WriteTapped("south/1", 7.0))
+    assert office.told == [north, north]
+    mine, theirs = await store.call("south/1"), await store.call("north/1")
+    assert mine and mine.spans and mine.call.tapped_at == 7.0
+    assert theirs and not theirs.spans and theirs.call.ended_at is None
+    with pytest.raises(LeaseLost):
+        await writing.write(WriteTapped("west/1", 7.0))
+    await store.close()
