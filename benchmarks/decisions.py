@@ -189,7 +189,7 @@ class Load:
         for number, uuid in enumerate(self._uuids):
             call = {"Channel": f"PJSIP/trunk-{number:08x}", "Uniqueid": f"7.{number}"}
             joined = {"Queue": "care", "Position": "1", "CallerIDNum": f"49301{number:07d}"}
-            service.recovery.on_ami({"Event": "QueueCallerJoin", **call, **joined})
+            service.pbxes.by_name[""].recovery.on_ami({"Event": "QueueCallerJoin", **call, **joined})
             worker.send(AnnounceTap(str(uuid), call["Uniqueid"], "stereo", ttl_s=60.0))
         context = multiprocessing.get_context("spawn")
         self._late_s = context.Value("d", 0.0)  # it must be there until the process has begun

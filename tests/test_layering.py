@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "emocx_pbx"
 
 #: Modules that import neither IO nor a framework: clock and randomness come in as arguments.
 PURE = (
-    "domain.py", "errors.py", "sheet.py", "weights/catalogue.py", "observe/listeners.py", "pbx/ami/ami.py",
+    "domain.py", "errors.py", "call_ids.py", "sheet.py", "weights/catalogue.py",
+    "observe/listeners.py", "pbx/ami/ami.py",
     "pbx/audiosocket/protocol.py", "pbx/tracking/tracker.py", "pbx/tracking/following.py", "pbx/versions.py",
     "check/finding.py",
     "pbx/tracking/bridges.py", "pbx/tracking/changes.py", "pbx/tracking/tracked.py",
@@ -57,7 +58,7 @@ HIDDEN_INPUTS = {"time", "secrets", "os"}
 
 #: Folders by height; a folder imports from its own height's folder alone, and from lower ones.
 HEIGHTS = (
-    {"domain", "errors", "limits"},
+    {"domain", "errors", "limits", "call_ids"},
     {"settings", "audio", "sheet", "weights", "wire"},
     {"observe", "emotion", "grading"},
     {"alerts"},

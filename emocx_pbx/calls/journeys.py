@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import (
     AskWhere,
@@ -30,7 +31,7 @@ from emocx_pbx.calls.effects import (
     TellAlert,
     WriteDecision,
 )
-from emocx_pbx.calls.hands import Hands
+from emocx_pbx.calls.hands import Acting
 from emocx_pbx.calls.happenings import (
     CallbackBegun,
     CustomerErased,
@@ -63,7 +64,7 @@ class Journeys:
         self,
         rules: Rules,
         ledger: Ledger,
-        hands: Hands,
+        hands: Acting,
         count: Callable[..., None],
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -126,6 +127,13 @@ class Journeys:
     def naming_customers(self) -> list[str]:
         """Ids of calls that go on, whose customer's key or number is held."""
         return [call_id for call_id, call in self._calls.items() if call.customer or call.caller]
+
+    def let_go(self, pbx: str) -> None:
+        """Another controller acts for this PBX: its calls go on there, and here nothing follows any more."""
+        for call_id in [call_id for call_id in self._calls if pbx_of(call_id) == pbx]:
+            del self._calls[call_id]
+            for timer in self._timers.pop(call_id, {}).values():
+                timer.cancel()
 
     def adopt(self, call: CallState) -> None:
         """Take over a call that the store said is open."""

@@ -21,7 +21,7 @@ from emocx_pbx.calls.happenings import GradeDue, OptedOut, TakenOver
 from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.parts import SETTLE_S
 from emocx_pbx.calls.stored import open_legs, stored_state
-from emocx_pbx.dispatch.policy_in_force import Policies
+from emocx_pbx.dispatch.queue_watch import QueueWatch
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.tracking.names import variables_of
@@ -51,7 +51,7 @@ class Recovery:
         store: Store,
         tracker: CallTracker,
         journeys: Journeys,
-        policies: Policies,
+        queues: QueueWatch,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare.
@@ -61,11 +61,11 @@ class Recovery:
             store: knows the calls that were open.
             tracker: who talks with whom.
             journeys: get every change.
-            policies: told the answer to QueueStatus.
+            queues: told the answer to QueueStatus.
             now: Unix seconds.
         """
         self._ami, self._store, self._tracker, self._journeys = ami, store, tracker, journeys
-        self._policies, self._now = policies, now
+        self._queues, self._now = queues, now
         self._held: list[Event] | None = None
         self._dropped = False
         """Events came that were not kept."""
@@ -129,7 +129,7 @@ class Recovery:
         for event in queues:
             if event.get("Event") == "QueueMember":
                 self._tracker.feed(event, self._now())
-        await self._policies.met(queues)
+        await self._queues.met(queues)
         await self._in_step(queues)
 
     async def _in_step(self, queues: Sequence[Event]) -> None:

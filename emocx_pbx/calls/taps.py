@@ -222,6 +222,13 @@ class TapKeeper:
                 wanted.task.cancel()
         self._wanted.clear()
 
+    def end_all(self) -> None:
+        """End all taps here and now, as nothing of them concerns us any more; the workers run on."""
+        self.stop()
+        for uuid, tap in self._taps.items():
+            self._end(uuid, tap)
+        self._taps.clear()
+
     async def _keep(self, wanted: _Wanted) -> None:
         refused, pause_s = 0, FIRST_PAUSE_S
         while not wanted.over.is_set():

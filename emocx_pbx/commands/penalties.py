@@ -49,7 +49,7 @@ async def _keeper(args: argparse.Namespace) -> AsyncIterator[PenaltyKeeper]:
     pattern = settings.asterisk.agent_name_regex
     names = AgentNames(re.compile(pattern) if pattern else None)
     async with existing_store(settings) as store, connected(settings.asterisk) as ami:
-        policies = Policies(ami, settings.policy_path(), names)
+        policies = Policies(settings.policy_path())
         yield PenaltyKeeper(ami, store.ranking, policies, names, settings.routing)
 
 

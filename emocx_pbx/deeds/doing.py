@@ -90,8 +90,8 @@ class HasQueues(Protocol):
     """The part of Policies that deeds need."""
 
     @property
-    def queues(self) -> Mapping[str, QueueState]:
-        """The PBX's queues as last seen."""
+    def queues_to_name(self) -> Mapping[str, QueueState]:
+        """Queues that a policy may name, as last seen; empty: unknown."""
 
 
 class Forgets(Protocol):
@@ -156,7 +156,7 @@ class Deeds:
                 return Forgotten(purged.counts, purged.settled)
             case SavePolicy(text, based_on):
                 path = self.settings.policy_path()
-                return await policy.save_policy(store, path, text, based_on, self.pbx.queues, by)
+                return await policy.save_policy(store, path, text, based_on, self.pbx.queues_to_name, by)
             case PromoteModel(kind, name, version, why):
                 registry = Registry(self.settings.models_path())
                 return await models.promote(registry, store.audit, kind, name, version, why, now, by)

@@ -31,6 +31,10 @@ class HealthBoard:
         since = known.since if known is not None and known.up == up else self._now()
         self._components[name] = Component(up, why, since)
 
+    def remove(self, name: str) -> None:
+        """There is no such component any more."""
+        self._components.pop(name, None)
+
     @property
     def ready(self) -> bool:
         """Whether at least one component was told of and all are up."""

@@ -9,35 +9,23 @@ Nothing here runs a model or reads audio: that is done by the workers (emocx_pbx
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Mapping
 from functools import partial
 
 import msgspec
 
 from emocx_pbx.analysis.pool import ToService, WorkerPool
-from emocx_pbx.calls.consent import Consent
-from emocx_pbx.calls.hands import Hands
-from emocx_pbx.calls.happenings import Happening
 from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.ledger import Ledger
-from emocx_pbx.calls.placed import PlacedCalls
-from emocx_pbx.calls.recovery import Recovery
 from emocx_pbx.calls.rules_in_force import RulesInForce
-from emocx_pbx.calls.taps import TapKeeper
-from emocx_pbx.calls.whereabouts import Whereabouts
 from emocx_pbx.calls.writing import Writing
 from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.learning import Learning
 from emocx_pbx.deeds.placing import Placing
-from emocx_pbx.dispatch.announced import Announced
-from emocx_pbx.dispatch.callback import CallBack
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.dialplan import Dialplan
 from emocx_pbx.dispatch.grounds import Grounds
 from emocx_pbx.dispatch.line_keeper import LineKeeper
-from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import Queries
 from emocx_pbx.grading.rubric import load_rubric
@@ -49,11 +37,8 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.agi.server import AgiServer
-from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
-from emocx_pbx.pbx.ami.user_events import UserEvents
-from emocx_pbx.pbx.tracking.tracked import AgentNames
-from emocx_pbx.pbx.tracking.tracker import CallTracker
-from emocx_pbx.pbx.versions import tap_mode
+from emocx_pbx.service.pbx_side import PbxSide, Shared
+from emocx_pbx.service.pbxes import Pbxes
 from emocx_pbx.service.reloading import Reloading
 from emocx_pbx.service.web_host import Behind, WebHost
 from emocx_pbx.service.worker_news import WorkerNews
@@ -82,36 +67,41 @@ class Service:
         self.health = _not_ready_yet()
         count = metrics.count
 
-        # Asterisk and the analysis workers.
-        self.ami = AmiGateway(settings.asterisk, self._on_ami, self._on_link, count=count)
-        self.user_events = UserEvents(self.ami, count)
-        pattern = _agent_name(settings)
-        self.tracker = CallTracker(pattern)
-        names = AgentNames(pattern)
-        self.policies = Policies(self.ami, settings.policy_path(), names)
+        # What is decided by, and the analysis workers.
+        self.policies = Policies(settings.policy_path())
         self.pool = WorkerPool(
             _analysis(settings), self._on_worker, self.policies.policy.topics, settings.log
         )
         self.pool.keep_words(settings.privacy.store_words)
+        self.rubric = load_rubric(settings.rubric_path())
+        self.pbxes = Pbxes(self.policies)
+        self.lines = LineKeeper(store, settings.analysis, self.pbxes)
 
         # Every call from its first to its terminal event.
-        self.rubric = load_rubric(settings.rubric_path())
-        self.lines = LineKeeper(store, settings.analysis, self.tracker)
         self.ledger = Ledger(Writing(store), partial(self.health.set, "store"), count)
-        self.taps = TapKeeper(self.ami, self.pool, self.lines, tasks, count)
-        self.consent = Consent(self.ami, self.tracker, self.taps, tasks, self.ledger, self._on_happening)
-        self.whereabouts = Whereabouts(self.ami, tasks, self.tracker, self._on_happening)
-        hands = Hands(self.consent, self.taps, self.whereabouts, self.user_events)
         rules = RulesInForce(self.rubric, self.in_force, self.policies, store.receivers, self.lines)
-        self.journeys = Journeys(rules, self.ledger, hands, count)
-        self.recovery = Recovery(self.ami, store, self.tracker, self.journeys, self.policies)
+        self.journeys = Journeys(rules, self.ledger, self.pbxes, count)
+
+        # Asterisk.
+        self.shared = Shared(
+            in_force=self.in_force,
+            store=store,
+            tasks=tasks,
+            count=count,
+            health=self.health,
+            pool=self.pool,
+            policies=self.policies,
+            lines=self.lines,
+            ledger=self.ledger,
+            journeys=self.journeys,
+        )
+        pbx = PbxSide(settings.asterisk, self.shared)
+        self.pbxes.add(pbx)
 
         # What decides where a call goes.
-        self.penalties = PenaltyKeeper(self.ami, store.ranking, self.policies, names, settings.routing, count)
-        grounds = Grounds(self.in_force, self.policies, self.penalties)
+        grounds = Grounds(self.in_force, pbx.queues, pbx.penalties)
         self.queries = Queries(self.pool, grounds, self.lines, self.journeys.put, count)
-        self.announced = Announced(self.ami, self.tracker, self.recovery.forget, count)
-        self.dialplan = Dialplan(self.queries, self.announced, self.tracker)
+        self.dialplan = Dialplan(self.queries, pbx.announced, pbx.tracker)
         self.agi = AgiServer(
             settings.agi.host,
             settings.agi.port,
@@ -122,10 +112,8 @@ class Service:
         )
 
         # What people and programs are told and may do.
-        placed = PlacedCalls(self.tracker, self.journeys)
-        self.call_back = CallBack(self.ami, settings.asterisk.callback_channel, placed)
         dialling = Dialling(settings.dialling, time.monotonic)
-        self.placing = Placing(dialling, self.call_back, store.audit)
+        self.placing = Placing(dialling, pbx.call_back, store.audit)
         poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
         self.sender = Sender(store.outbox, store.receivers.current, poster, on_outcome=self._on_delivery)
         self.learning = Learning(store, self.in_force, tasks, "service")
@@ -147,19 +135,21 @@ class Service:
                 pool=self.pool,
             ),
         )
-        self.worker_news = WorkerNews(self.pool, self.queries, self.taps, self.journeys, self.health, metrics)
+        self.worker_news = WorkerNews(
+            self.pool, self.queries, self.pbxes, self.journeys, self.health, metrics
+        )
         self._connect()
 
     def _connect(self) -> None:
         """Who is told of what."""
         self.journeys.news.subscribe(watching(self.board, time.time))
         self.journeys.news.subscribe(self.web.watch)
-        self.ledger.losses.subscribe(self._on_losses)
+        self.ledger.losses.subscribe(self.pbxes.resync)
         self.store.outbox.news.subscribe(self.sender.notify)
-        self.store.outbox.news.subscribe(self.penalties.on_graded)
+        self.store.outbox.news.subscribe(self.pbxes.graded)
         self.store.receivers.changes.subscribe(self.sender.receivers_changed)
         self.store.receivers.changes.subscribe(self.web.receivers_changed)
-        self.reloading.policy_taken.subscribe(self.penalties.poke)
+        self.reloading.policy_taken.subscribe(self.pbxes.policy_taken)
         self.reloading.settings_taken.subscribe(self._on_settings)
         self.learning.promoted.subscribe(self._on_promoted)
 
@@ -179,30 +169,8 @@ class Service:
     def _on_promoted(self) -> None:
         self.reloading.policy_and_models()
 
-    def _on_ami(self, event: Mapping[str, str]) -> None:
-        if self.tracker.names.leaves_out(event):
-            self._tasks.create_task(self.recovery.members(), name="members")
-        self.recovery.on_ami(event)
-        self.penalties.on_ami(event)
-
-    def _on_link(self, state: LinkState) -> None:
-        self.health.set("asterisk", state.up, state.reason)
-        self.penalties.on_link(state.up)
-        if not state.up:
-            self.recovery.link_lost()
-            return
-        self.consent.mode = tap_mode(self.settings.asterisk.tap, state.version)
-        self.taps.wake()
-        self._tasks.create_task(self.recovery.resync(state.restarted), name="resync")
-
-    def _on_losses(self) -> None:
-        self._tasks.create_task(self.recovery.resync(), name="resync")
-
     def _on_worker(self, message: ToService) -> None:
         self.worker_news.take(message)
-
-    def _on_happening(self, happening: Happening) -> None:
-        self.journeys.put(happening)
 
     def _on_delivery(self, receiver: str, outcome: str) -> None:
         self.metrics.count(f"webhooks_{outcome}")
@@ -214,7 +182,7 @@ class Service:
             self.pool.log_as(settings.log)
         self.pool.keep_words(settings.privacy.store_words)
         self.lines.take_over(settings.analysis)
-        self.penalties.take_over(settings.routing)
+        self.pbxes.routing_taken(settings.routing)
         self.store.receivers.take_over(settings.webhooks)
         self.web.settings_changed()
 
@@ -222,14 +190,8 @@ class Service:
 def _not_ready_yet() -> HealthBoard:
     """A board that says what we wait for."""
     health = HealthBoard(time.time)
-    health.set("asterisk", False, "not connected yet")
     health.set("analysis", False, "models are loading")
     return health
-
-
-def _agent_name(settings: Settings) -> re.Pattern[str] | None:
-    pattern = settings.asterisk.agent_name_regex
-    return re.compile(pattern) if pattern else None
 
 
 def _analysis(settings: Settings) -> AnalysisSettings:

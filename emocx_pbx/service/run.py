@@ -73,11 +73,8 @@ async def serve(
         pool = tasks.create_task(service.pool.start(), name="pool")
         ledger = tasks.keep(service.ledger.run, name="ledger")
         sender = tasks.keep(service.sender.run, name="sender")
-        ami = tasks.keep(service.ami.run, name="ami")
-        ranking = tasks.keep(service.penalties.run, name="ranking")
-        watching = tasks.keep(service.policies.watch, name="queues")
-        telling = tasks.keep(service.user_events.run, name="user events")
-        announcing = tasks.keep(service.announced.run, name="announced calls")
+        for side in service.pbxes:
+            side.start()
         learning = tasks.keep(service.lines.run, name="lines")
         forgetting = tasks.keep(partial(forget_old_calls, store, service.in_force), name="forgetting")
         erasing = tasks.keep(
@@ -88,12 +85,13 @@ async def serve(
         if on_ready:
             on_ready(port)
         supervisor.tell("READY=1")
-        vital = (
-            *(serving, ledger, sender, ami, ranking, watching, telling, announcing),
-            *(learning, forgetting, erasing),
-        )
+        own = (serving, ledger, sender, learning, forgetting, erasing)
         beating = tasks.keep(
-            partial(supervisor.keep_telling, service.health.words, lambda: (*vital, *service.pool.keepers)),
+            partial(
+                supervisor.keep_telling,
+                service.health.words,
+                lambda: (*own, *service.pbxes.vital, *service.pool.keepers),
+            ),
             name="systemd",
         )
         await stop.wait()
@@ -104,10 +102,7 @@ async def serve(
         await service.agi.stop()
         await service.web.stop()
         serving.cancel()
-        service.taps.stop()
-        ranking.cancel()
-        await service.penalties.restore()
-        ami.cancel()
+        await service.pbxes.stop()
         pool.cancel()
         try:
             async with asyncio.timeout(STOP_DEADLINE_S):

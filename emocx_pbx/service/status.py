@@ -138,7 +138,7 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
         )
     return Status(
         version=version,
-        asterisk=service.ami.state.version,
+        asterisk=", ".join(side.ami.state.version for side in service.pbxes if side.ami.state.version),
         pid=os.getpid(),
         web_pid=service.web.pid,
         up_since=up_since,

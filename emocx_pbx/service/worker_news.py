@@ -19,10 +19,10 @@ from emocx_pbx.analysis.messages import (
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.calls.journeys import Journeys
-from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.dispatch.queries import Queries
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.service.pbxes import Pbxes
 
 log = structlog.get_logger()
 
@@ -34,12 +34,12 @@ class WorkerNews:
         self,
         pool: WorkerPool,
         queries: Queries,
-        taps: TapKeeper,
+        pbxes: Pbxes,
         journeys: Journeys,
         health: HealthBoard,
         metrics: Metrics,
     ) -> None:
-        self._pool, self._queries, self._taps, self._journeys = pool, queries, taps, journeys
+        self._pool, self._queries, self._pbxes, self._journeys = pool, queries, pbxes, journeys
         self._health, self._metrics = health, metrics
         self._problems: set[str] = set()
         """What workers said of models, each logged once."""
@@ -54,13 +54,13 @@ class WorkerNews:
             case ListenResult():
                 self._queries.on_heard(message)
             case TapStarted():
-                self._taps.on_started(message)
+                self._pbxes.tap_started(message)
                 self._journeys.put(message)
             case TapEnded():
-                self._taps.on_ended(message)
+                self._pbxes.tap_ended(message)
                 self._journeys.put(message)
             case WorkerLost():
-                self._taps.on_worker_lost(list(message.uuids))
+                self._pbxes.worker_lost(list(message.uuids))
                 self._journeys.taps_lost(message.uuids)
                 self._health.set("analysis", self._pool.ready, self._no_port or "a worker died")
             case NoPort(why):
@@ -78,7 +78,7 @@ class WorkerNews:
     def _ready(self, message: Ready) -> None:
         self._no_port = ""
         self._health.set("analysis", True, "; ".join(message.problems))
-        self._taps.wake()
+        self._pbxes.worker_ready()
         for problem in set(message.problems) - self._problems:
             log.warning("model not loaded", key="model.missing", why=problem)
         self._problems |= set(message.problems)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emocx_pbx.dispatch.policy_in_force import Policies
+from emocx_pbx.dispatch.queue_watch import QueueWatch
 from emocx_pbx.errors import PeerUnavailable, SettingsError
 from emocx_pbx.pbx.ami.message import AmiResponse
 
@@ -37,16 +38,37 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def watched(policies: Policies, pbx: str = "") -> QueueWatch:
+    watch = QueueWatch(Pbx(), policies)
+    policies.watch(pbx, watch)
+    return watch
+
+
 async def test_the_pbx_is_met(file: Path) -> None:
-    policies = Policies(Pbx(), file)
-    await policies.met(QUEUES)
+    policies = Policies(file)
+    watch = watched(policies)
+    await watch.met(QUEUES)
     assert policies.queues["care"].penalties == {2}
-    assert policies.widening == {20}
+    assert watch.widening == {20}
+
+
+async def test_a_queue_may_be_one_of_a_pbx_that_is_not_known_yet(file: Path) -> None:
+    policies = Policies(file)
+    berlin, vienna = watched(policies, "berlin"), watched(policies, "vienna")
+    await berlin.met(QUEUES)
+    write(file, CARE.replace("care", "sales"))
+    assert policies.reload().loaded
+    await vienna.met([{"Event": "QueueParams", "Queue": "kasse"}])
+    assert not policies.reload().loaded
+    write(file, CARE.replace("care", "kasse"))
+    assert policies.reload().loaded
+    policies.unwatch("vienna")
+    assert not policies.reload().loaded
 
 
 async def test_a_changed_file_is_taken_without_a_restart(file: Path) -> None:
-    policies = Policies(Pbx(), file)
-    await policies.met(QUEUES)
+    policies = Policies(file)
+    await watched(policies).met(QUEUES)
     write(file, CARE + "tier = 1\ntier_wait_s = 45\n")
     done = policies.reload()
     assert done.loaded
@@ -56,8 +78,8 @@ async def test_a_changed_file_is_taken_without_a_restart(file: Path) -> None:
 
 @pytest.mark.parametrize("text", ["rules = 3", CARE.replace("care", "car"), "[rank_by]\nsales = 'angry'"])
 async def test_a_wrong_one_is_refused_and_the_old_one_stays(file: Path, text: str) -> None:
-    policies = Policies(Pbx(), file)
-    await policies.met(QUEUES)
+    policies = Policies(file)
+    await watched(policies).met(QUEUES)
     before = policies.policy
     write(file, text)
     done = policies.reload()
@@ -66,7 +88,7 @@ async def test_a_wrong_one_is_refused_and_the_old_one_stays(file: Path, text: st
 
 
 async def test_without_a_link_queues_can_not_be_compared(file: Path) -> None:
-    policies = Policies(Pbx(), file)
+    policies = Policies(file)
     write(file, CARE.replace("care", "car"))
     assert policies.reload().loaded
 
@@ -74,4 +96,4 @@ async def test_without_a_link_queues_can_not_be_compared(file: Path) -> None:
 def test_a_wrong_file_at_the_start_is_an_error(file: Path) -> None:
     file.write_text("rules = 3")
     with pytest.raises(SettingsError):
-        Policies(Pbx(), file)
+        Policies(file)

@@ -66,7 +66,7 @@ async def test_mode_and_holdout_hold_for_the_next_query(here: Installation) -> N
     here.write(FILE + 'mode = "monitor"\nholdout = 0.5\n')
     assert here.reload() and here.remark() == ""
     assert (await here.service.queries.by_text("", asked)).status == "monitor"
-    assert here.service.penalties.ranked() == ()
+    assert here.service.pbxes.by_name[""].penalties.ranked() == ()
 
 
 async def test_receivers_come_and_go(here: Installation) -> None:

@@ -30,6 +30,7 @@ from emocx_pbx.dispatch.callback import CallBack, Placed
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import DecidedQuery, Queries
+from emocx_pbx.dispatch.queue_watch import QueueWatch
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.grading.rubric import load_rubric
@@ -98,13 +99,15 @@ class World:
             Metrics(),
             HealthBoard(lambda: 1_790_000_000.0),
         )
-        self.policies = Policies(self.ami, None)
-        self.policies.queues = {"support": QueueState(0, 0.0, 2)}
+        self.policies = Policies(None)
+        self.queues = QueueWatch(self.ami, self.policies)
+        self.queues.queues = {"support": QueueState(0, 0.0, 2)}
+        self.policies.watch("", self.queues)
         self.recorded: list[DecidedQuery] = []
         ids = (f"dec_{n}" for n in range(10**6))
         self.in_force = SettingsInForce(settings)
         decided_on = grounds(
-            self.policies, now=lambda: 1_790_000_000.0, new_id=lambda: next(ids), in_force=self.in_force
+            self.queues, now=lambda: 1_790_000_000.0, new_id=lambda: next(ids), in_force=self.in_force
         )
         self.queries = Queries(self.pool, decided_on, NoLines(), self.recorded.append, self.metrics.count)
         self.forgotten: list[str] = []

@@ -168,6 +168,11 @@ class Site:
         self.server = TestServer(self.app, port=port)
         self._sessions: list[aiohttp.ClientSession] = []
 
+    @property
+    def queues_to_name(self) -> Mapping[str, QueueState]:
+        """As Policies has it."""
+        return self.queues
+
     async def _documented(self, request: web.Request, response: web.StreamResponse) -> None:
         if (statuses := STATUSES.get(request.match_info.handler)) and response.status not in statuses:
             UNDOCUMENTED.append(f"{request.method} {request.path}: {response.status}")

@@ -1,0 +1,88 @@
+"""What decisions need to know of one PBX: its queues' states, and the queue rules that it ends waits by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Protocol, get_args
+
+import structlog
+
+from emocx_pbx.errors import PeerUnavailable, RefusedError
+from emocx_pbx.pbx.ami.ami import Ami
+from emocx_pbx.pbx.queues import queue_states, widening_rules
+from emocx_pbx.pbx.tracking.tracked import AgentNames
+from emocx_pbx.routing.decision import QueueState
+from emocx_pbx.routing.policy import Policy, TierWait, validate
+
+log = structlog.get_logger()
+
+#: Between two looks at the queues' states.
+QUEUES_S = 5.0
+#: The queue rules change only when an administrator reloads them: one look in this many is enough.
+RULES_EVERY = 12
+
+
+class HasPolicy(Protocol):
+    """The part of Policies that is needed."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+
+
+class QueueWatch:
+    """Holds the policy in force against the queues of one PBX; `watch` belongs to the service."""
+
+    def __init__(self, ami: Ami, policies: HasPolicy, names: AgentNames | None = None) -> None:
+        """Prepare.
+
+        Args:
+            ami: the link to Asterisk.
+            policies: the policy in force.
+            names: what queue members are called; None: as their queues call them.
+        """
+        self._ami, self._policies, self._names = ami, policies, names
+        self.queues: Mapping[str, QueueState] = {}
+        """Empty while unknown: rules that ask for a state do not fire then."""
+        self.widening: frozenset[int] = frozenset()
+        """Waits for a better agent that Asterisk is known to end; only those are ever asked for."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policies.policy
+
+    async def met(self, events: Iterable[Mapping[str, str]]) -> None:
+        """The link came up, and this is its QueueStatus: say what does not fit.
+
+        Raises:
+            PeerUnavailable, RefusedError: the queue rules could not be asked.
+        """
+        self.queues = queue_states(events, self._names)
+        self.widening = await widening_rules(self._ami, get_args(TierWait))
+        warn(self.problems())
+
+    async def watch(self) -> None:
+        """Keep the queues' states, until cancelled."""
+        looks = 0
+        while True:
+            await asyncio.sleep(QUEUES_S)
+            looks += 1
+            try:
+                events = (await self._ami.action("QueueStatus", {})).events
+                self.queues = queue_states(events, self._names)
+                if looks % RULES_EVERY == 0:
+                    self.widening = await widening_rules(self._ami, get_args(TierWait))
+            except (PeerUnavailable, RefusedError):
+                self.queues = {}
+
+    def problems(self) -> list[str]:
+        """What an administrator should know; nothing while the queues are unknown."""
+        return validate(self.policy, self.queues, self.widening) if self.queues else []
+
+
+def warn(problems: Iterable[str]) -> None:
+    """Log what does not fit."""
+    for problem in problems:
+        log.warning("policy does not fit this PBX", key="policy.unfit", why=problem)

@@ -1,0 +1,169 @@
+"""One PBX and all that belongs to it alone: built, begun, and ended in order or at once, as a whole.
+
+Its link, its channels and queues, its taps and its penalties. What all PBXes share is `Shared`. A controller
+that comes to act for a PBX while it runs builds one of these and starts it (`pbxes.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from emocx_pbx.analysis.pool import WorkerPool
+from emocx_pbx.calls.consent import Consent
+from emocx_pbx.calls.hands import Hands
+from emocx_pbx.calls.journeys import Journeys
+from emocx_pbx.calls.ledger import Ledger
+from emocx_pbx.calls.placed import PlacedCalls
+from emocx_pbx.calls.recovery import Recovery
+from emocx_pbx.calls.taps import TapKeeper
+from emocx_pbx.calls.whereabouts import Whereabouts
+from emocx_pbx.dispatch.announced import Announced
+from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.line_keeper import LineKeeper
+from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper
+from emocx_pbx.dispatch.policy_in_force import Policies
+from emocx_pbx.dispatch.queue_watch import QueueWatch
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
+from emocx_pbx.pbx.ami.user_events import UserEvents
+from emocx_pbx.pbx.tracking.tracked import AgentNames
+from emocx_pbx.pbx.tracking.tracker import CallTracker
+from emocx_pbx.pbx.versions import tap_mode
+from emocx_pbx.settings.in_force import SettingsInForce
+from emocx_pbx.settings.settings import AsteriskSettings
+from emocx_pbx.store.database import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all PBXes of a controller have in common."""
+
+    in_force: SettingsInForce
+    store: Store
+    tasks: Tasks
+    count: Callable[..., None]
+    health: HealthBoard
+    pool: WorkerPool
+    policies: Policies
+    lines: LineKeeper
+    ledger: Ledger
+    journeys: Journeys
+
+
+class PbxSide:
+    """One for each PBX that this controller acts for."""
+
+    def __init__(self, settings: AsteriskSettings, shared: Shared) -> None:
+        """Build the parts in the order in which they need each other; `start` begins them.
+
+        Raises:
+            SettingsError: asterisk.tls_ca can't be read.
+        """
+        self.name, self._settings, self._shared = "", settings, shared
+        count, tasks, journeys = shared.count, shared.tasks, shared.journeys
+        self.ami = AmiGateway(settings, self._on_ami, self._on_link, count=count)
+        self.user_events = UserEvents(self.ami, count)
+        pattern = re.compile(settings.agent_name_regex) if settings.agent_name_regex else None
+        self.tracker = CallTracker(pattern)
+        names = AgentNames(pattern)
+        self.queues = QueueWatch(self.ami, shared.policies, names)
+
+        # Its calls.
+        self.taps = TapKeeper(self.ami, shared.pool, shared.lines, tasks, count)
+        self.consent = Consent(self.ami, self.tracker, self.taps, tasks, shared.ledger, journeys.put)
+        self.whereabouts = Whereabouts(self.ami, tasks, self.tracker, journeys.put)
+        self.hands = Hands(self.consent, self.taps, self.whereabouts, self.user_events)
+        self.recovery = Recovery(self.ami, shared.store, self.tracker, journeys, self.queues)
+
+        # Where they go.
+        routing = shared.in_force.settings.routing
+        rows = shared.store.ranking
+        self.penalties = PenaltyKeeper(self.ami, rows, shared.policies, names, routing, count)
+        self.announced = Announced(self.ami, self.tracker, self.recovery.forget, count)
+        placed = PlacedCalls(self.tracker, journeys)
+        self.call_back = CallBack(self.ami, settings.callback_channel, placed)
+        self._running: list[asyncio.Task[None]] = []
+        shared.health.set(self.component, False, "not connected yet")
+
+    @property
+    def component(self) -> str:
+        """What health calls its link."""
+        return f"asterisk {self.name}" if self.name else "asterisk"
+
+    @property
+    def vital(self) -> list[asyncio.Task[None]]:
+        """Tasks that must run for as long as it is started."""
+        return self._running
+
+    # Life.
+
+    def start(self) -> None:
+        """Begin: connect, get in step, and act."""
+        parts = {
+            "ami": self.ami.run,
+            "ranking": self.penalties.run,
+            "queues": self.queues.watch,
+            "user events": self.user_events.run,
+            "announced calls": self.announced.run,
+        }
+        of = f" of {self.name}" if self.name else ""
+        self._running += [self._shared.tasks.keep(run, name=f"{name}{of}") for name, run in parts.items()]
+
+    async def stop(self) -> None:
+        """End in order, at the service's stop: the workers end taps at their own; penalties are put back."""
+        self.taps.stop()
+        await self._put_back()
+
+    async def leave(self) -> None:
+        """End in order while the service runs on: taps are ended, penalties put back, its calls let go."""
+        self.taps.end_all()
+        await self._put_back()
+        self._let_go()
+
+    def drop(self) -> None:
+        """End at once: Asterisk is asked nothing more, nothing more is written of its calls."""
+        self.taps.end_all()
+        self._cancel()
+        self._let_go()
+
+    async def _put_back(self) -> None:
+        for task in self._running:
+            if task.get_name().startswith("ranking"):
+                task.cancel()
+        await self.penalties.restore()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        for task in self._running:
+            task.cancel()
+        self._running = []
+
+    def _let_go(self) -> None:
+        self._shared.health.remove(self.component)
+        self._shared.journeys.let_go(self.name)
+
+    # What its parts tell.
+
+    def _on_ami(self, event: Mapping[str, str]) -> None:
+        if self.tracker.names.leaves_out(event):
+            self._shared.tasks.create_task(self.recovery.members(), name="members")
+        self.recovery.on_ami(event)
+        self.penalties.on_ami(event)
+
+    def _on_link(self, state: LinkState) -> None:
+        self._shared.health.set(self.component, state.up, state.reason)
+        self.penalties.on_link(state.up)
+        if not state.up:
+            self.recovery.link_lost()
+            return
+        self.consent.mode = tap_mode(self._settings.tap, state.version)
+        self.taps.wake()
+        self.resync(state.restarted)
+
+    def resync(self, restarted: bool = False) -> None:
+        """Get in step with Asterisk again."""
+        self._shared.tasks.create_task(self.recovery.resync(restarted), name="resync")
