@@ -24,7 +24,7 @@ DAY_S: Final = 86_400.0
 QUEUES: Final = ("care", "support", "retention", "sales", "billing", "technical")
 AGENTS: Final = tuple(f"Agent {number:02d}" for number in range(60))
 TOPICS: Final = ("billing", "delivery", "contract", None)
-ENDPOINTS: Final = ("crm", "warehouse")
+RECEIVERS: Final = ("crm", "warehouse")
 #: By the hour of the day, as offices are called.
 BUSY: Final = (0, 0, 0, 0, 0, 0, 1, 3, 8, 12, 13, 11, 8, 9, 11, 12, 10, 7, 4, 2, 1, 1, 0, 0)
 
@@ -106,21 +106,22 @@ def _call(rows: Rows, chance: random.Random, number: int, at: float, skills: dic
     call_id, decision_id = f"{at:.0f}.{number}", f"dec_{number:032x}"
     customer = f"crm-{chance.randrange(40_000)}" if chance.random() < 0.8 else None
     queue, topic = chance.choice(QUEUES), chance.choice(TOPICS)
-    came = chance.choices(("angry", "neutral", "disappointed", "happy", "uncertain"), (15, 45, 20, 8, 12))[0]
+    signals = ("angry", "neutral", "disappointed", "happy", "uncertain")
+    (arrived,) = chance.choices(signals, (15, 45, 20, 8, 12))
     status = chance.choices(("ok", "default", "holdout"), (60, 30, 10))[0]
-    probabilities = _scores(chance, {"angry": -1.0, "disappointed": -0.6, "happy": 0.9}.get(came, 0.0))
+    probabilities = _scores(chance, {"angry": -1.0, "disappointed": -0.6, "happy": 0.9}.get(arrived, 0.0))
     decision = Decision(
         decision_id,
         at,
         status,
         queue,
-        came,
+        arrived,
         max(probabilities),
         dict(zip(map(str, LABELS), probabilities, strict=True)),
         topic,
         5,
-        rule=came,
-        reasons=(f"signals in the text are {came}", f'rule "{came}" fired: queue {queue}'),
+        rule=arrived,
+        reasons=(f"signals in the text are {arrived}", f'rule "{arrived}" fired: queue {queue}'),
     )
     body = msgspec.json.encode(decision).decode()
     _add(
@@ -134,14 +135,14 @@ def _call(rows: Rows, chance: random.Random, number: int, at: float, skills: dic
         body=body,
         status=status,
         queue=queue,
-        emotion=came,
+        emotion=arrived,
         topic=topic,
-        rule=came,
+        rule=arrived,
     )
     queued_at = at + 1.0
     wait_s = chance.expovariate(1 / 35)
     gave_up = chance.random() < 0.08
-    level = {"angry": -0.8, "disappointed": -0.5, "happy": 0.6}.get(came, 0.0)
+    level = {"angry": -0.8, "disappointed": -0.5, "happy": 0.6}.get(arrived, 0.0)
     end, parts = queued_at + wait_s, 0 if gave_up else 2 if chance.random() < 0.06 else 1
     tapped_at = end if parts else None
     events = [("query.routed", at, body), ("call.started", queued_at, body[:300])]
@@ -295,14 +296,14 @@ def _events(rows: Rows, chance: random.Random, call_id: str, events: list[tuple[
             at=at,
             body=body,
         )
-        for endpoint in ENDPOINTS:
+        for receiver in RECEIVERS:
             state = "failed" if chance.random() < 0.002 else "delivered"
             delivered = state == "delivered"
             _add(
                 rows,
                 "delivery",
                 event_id=event_id,
-                endpoint=endpoint,
+                receiver=receiver,
                 type=kind,
                 stream=call_id,
                 sequence=sequence,

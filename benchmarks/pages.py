@@ -94,7 +94,7 @@ def addresses(call_id: str, now: float) -> Iterator[str]:
     yield from (
         "/calls",
         f"/calls?agent={agent}",
-        "/calls?came=angry&went=happy&letter=E",
+        "/calls?arrived_as=angry&left_as=happy&letter=E",
         "/calls?search=nobody",
     )
     yield f"/calls/{call_id}"
@@ -109,7 +109,7 @@ def addresses(call_id: str, now: float) -> Iterator[str]:
         f"{api}/calls?agent=nobody",
         f"{api}/calls?search=nobody",
     )
-    yield from (f"{api}/calls?came=angry&went=happy&letter=E&alert=true", f"{api}/calls/{call_id}")
+    yield from (f"{api}/calls?arrived_as=angry&left_as=happy&letter=E&alert=true", f"{api}/calls/{call_id}")
     yield from (
         f"{api}/grades?limit=200",
         f"{api}/grades?agent={agent}&letter=E",

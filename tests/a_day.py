@@ -22,7 +22,7 @@ AGENTS = ("Amira Haddad", "Ben Osei", "Chiara Rossi", "Dmitri Volkov", "Elif Dem
 #: How well customers fare with each agent, and with angry ones in particular.
 SKILL = (0.5, 0.2, 0.35, -0.1, 0.0, -0.3)
 SKILL_ANGRY = (0.3, -0.2, 0.1, 0.3, 0.0, -0.2)
-CAME = ("angry", "neutral", "disappointed", "happy")
+ARRIVALS = ("angry", "neutral", "disappointed", "happy")
 TEXTS = {
     "angry": "I have been charged twice and nobody answers my emails. Sort this out now!",
     "neutral": "What are your opening hours on Saturday?",
@@ -55,7 +55,7 @@ class Day:
         self,
         at: float,
         *,
-        came: str | None = None,
+        arrived: str | None = None,
         agents: tuple[int, ...] | None = None,
         minutes: float | None = None,
         abandoned: bool | None = None,
@@ -68,15 +68,15 @@ class Day:
         chance = self.chance
         self.made += 1
         call_id = f"{int(at)}.{self.made}"
-        came = came or chance.choices(CAME, (3, 5, 3, 2))[0]
-        queue = dict(zip(CAME, QUEUES, strict=True))[came] if chance.random() < 0.8 else "support"
+        arrived = arrived or chance.choices(ARRIVALS, (3, 5, 3, 2))[0]
+        queue = dict(zip(ARRIVALS, QUEUES, strict=True))[arrived] if chance.random() < 0.8 else "support"
         arm = arm or chance.choices(("ok", "holdout", "default"), (7, 2, 1))[0]
         customer = f"crm-{4000 + self.made % 97 * 13}"
-        decision = self._decision(at, came, queue, arm)
+        decision = self._decision(at, arrived, queue, arm)
         store = self.store
         await store.calls.start(call_id, at, customer, f"+4930{self.made:07d}", queue, None)
         await store.decisions.record(
-            decision, call_id, customer, TEXTS[came], [build.query_routed(decision, call_id, customer)]
+            decision, call_id, customer, TEXTS[arrived], [build.query_routed(decision, call_id, customer)]
         )
         started = build.call_started(
             call_id, at, queue, f"+4930{self.made:07d}", customer, decision.decision_id
@@ -94,21 +94,23 @@ class Day:
         chosen = agents or (
             (chance.randrange(6), chance.randrange(6)) if chance.random() < 0.15 else (chance.randrange(6),)
         )
-        await self._talk(call_id, at, at + wait, came, queue, chosen, minutes, hold, alert, ended, customer)
+        await self._talk(
+            call_id, at, at + wait, arrived, queue, chosen, minutes, hold, alert, ended, customer
+        )
         return call_id
 
-    def _decision(self, at: float, came: str, queue: str, arm: str) -> Decision:
-        probabilities = self._around(BEGIN[came], came, 0.75)
+    def _decision(self, at: float, arrived: str, queue: str, arm: str) -> Decision:
+        probabilities = self._around(BEGIN[arrived], arrived, 0.75)
         scores = Scores.of(probabilities)
         return Decision(
-            decision_id=f"dec_{self.seed}_{self.made:06d}", at=at, status=arm, queue=queue, emotion=came,
+            decision_id=f"dec_{self.seed}_{self.made:06d}", at=at, status=arm, queue=queue, emotion=arrived,
             confidence=round(scores.confidence, 4), probabilities=scores.as_dict(),
             topic=self.chance.choice(("billing", "repair", "booking", None)),
-            priority=10 if came == "angry" else None,
-            rule=f"{came} callers" if arm != "default" else None,
+            priority=10 if arrived == "angry" else None,
+            rule=f"{arrived} callers" if arm != "default" else None,
             reasons=(
-                f"the text has signals of {came} ({scores.confidence:.0%}), over the rule's 55 %",
-                f'rule "{came} callers" fired: queue {queue}' if arm != "default" else "no rule fired",
+                f"the text has signals of {arrived} ({scores.confidence:.0%}), over the rule's 55 %",
+                f'rule "{arrived} callers" fired: queue {queue}' if arm != "default" else "no rule fired",
             ),
         )  # fmt: skip
 
@@ -123,12 +125,12 @@ class Day:
         ]
         weights = [w * math.exp(chance.gauss(0, 0.5)) + 0.02 for w in weights]
         if favoured is not None:
-            weights[CAME.index(favoured)] += sure * sum(weights)
+            weights[ARRIVALS.index(favoured)] += sure * sum(weights)
         total = sum(weights)
         return [w / total for w in weights]
 
     async def _talk(
-        self, call_id: str, at: float, answered: float, came: str, queue: str, agents: tuple[int, ...],
+        self, call_id: str, at: float, answered: float, arrived: str, queue: str, agents: tuple[int, ...],
         minutes: float | None, hold: bool, alert: bool, ended: bool, customer: str,
     ) -> None:  # fmt: skip
         chance, store = self.chance, self.store
@@ -144,7 +146,7 @@ class Day:
             segments.append(segment)
             await store.calls.save_segment(segment)
         await store.calls.set_tapped(call_id, tapped)
-        spans, readings = self._speech(length, came, agents, len(agents))
+        spans, readings = self._speech(length, arrived, agents, len(agents))
         await store.readings.add_spans(call_id, spans)
         await store.readings.add(call_id, readings, answered + length)
         if hold:
@@ -182,13 +184,13 @@ class Day:
         await store.calls.end(call_id, cuts[-1], "hangup", [over])
 
     def _speech(
-        self, length: float, came: str, agents: tuple[int, ...], parts: int
+        self, length: float, arrived: str, agents: tuple[int, ...], parts: int
     ) -> tuple[list[Span], list[Reading]]:
         """Turns of both sides, and a reading for every few seconds of the customer's."""
         chance = self.chance
         spans: list[Span] = []
         readings: list[Reading] = []
-        level, t = BEGIN[came], 0.5
+        level, t = BEGIN[arrived], 0.5
         customer_speaks = False
         while t < length - 2:
             turn = min(length - t, 1.5 + chance.expovariate(1 / (5 if customer_speaks else 4)))
@@ -196,7 +198,7 @@ class Day:
             spans.append(Span(side, round(t, 2), round(t + turn, 2)))
             if customer_speaks:
                 agent = agents[min(parts - 1, int(t / length * parts))]
-                skill = SKILL[agent] + (SKILL_ANGRY[agent] if came == "angry" else 0)
+                skill = SKILL[agent] + (SKILL_ANGRY[agent] if arrived == "angry" else 0)
                 at = t
                 while at < t + turn - 0.8:
                     end = min(t + turn, at + 3)

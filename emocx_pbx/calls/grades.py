@@ -31,11 +31,11 @@ def graded_part(call: CallState, segment: Segment, rubric: Rubric) -> Grade:
     t0, t1 = window_of(segment, call.zero_at)
     # Who takes over a call is measured from how the customer was then, not from how the customer first came.
     before = scores_before(call.readings, t0)
-    came = before if segment.index > 0 and before else _routing_scores(call.decision)
+    arrived = before if segment.index > 0 and before else _routing_scores(call.decision)
     end = segment.ended_at or segment.started_at
     holds = [(a - call.zero_at, (b or end) - call.zero_at) for a, b in call.holds]
     facts = facts_of(call.spans, t0, t1, holds) | missed
-    return grade_part(call.readings, (t0, t1), call.spans, rubric, came, facts)
+    return grade_part(call.readings, (t0, t1), call.spans, rubric, arrived, facts)
 
 
 #: Reasons of an end that was found afterwards.

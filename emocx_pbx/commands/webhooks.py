@@ -48,7 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--endpoint", metavar="NAME", help="only this receiver")
+    parser.add_argument("--receiver", "--endpoint", metavar="NAME", help="only this receiver")
     parser.add_argument("--event", metavar="ID", help="only this event")
     parser.add_argument("--call", metavar="ID", help="only this call")
     parser.add_argument("--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24")
@@ -58,11 +58,11 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 async def _list(args: argparse.Namespace) -> int:
     async with existing_store(read_settings(args)) as store:
         deliveries = await store.outbox.deliveries(
-            args.endpoint, args.state, args.call, args.event, args.since, args.until, args.limit
+            args.receiver, args.state, args.call, args.event, args.since, args.until, args.limit
         )
         disabled = await store.outbox.disabled()
     rows = [
-        (d.event_id, d.endpoint, d.type, d.call_id, d.state, d.attempts, local(d.delivered_at or d.next_at),
+        (d.event_id, d.receiver, d.type, d.call_id, d.state, d.attempts, local(d.delivered_at or d.next_at),
          ": ".join(filter(None, (d.last_error, d.last_answer))) or d.last_status)
         for d in deliveries
     ]  # fmt: skip
@@ -78,7 +78,7 @@ async def _replay(args: argparse.Namespace) -> int:
 
     since = args.since if args.since > -math.inf else None
     until = args.until if args.until < math.inf else None
-    which = Which(args.endpoint, args.event, args.call, args.type, since, until, failed=args.failed)
+    which = Which(args.receiver, args.event, args.call, args.type, since, until, failed=args.failed)
     async with existing_store(read_settings(args)) as store:
         try:
             number = await replay(store, which, system_user(), everything=args.all)

@@ -59,12 +59,12 @@ async def erase(
         forget(erased.live)
     for folder in await store.erasure.exports():
         gone = await asyncio.to_thread(forget_in, Path(folder), erased.names, erased.texts, dry)
-        erased.went("exported", gone)
+        erased.add("exported", gone)
     return erased
 
 
 async def purge(store: Store, settings: Settings, now: float, by: Actor = SERVICE) -> Erased:
     """Forget calls older than privacy.keep_days, and audit entries older than privacy.keep_audit_days."""
     purged = await store.erasure.purge(now - settings.privacy.keep_days * DAY_S, by)
-    purged.went("audit_entries", await store.audit.cut(now - settings.privacy.keep_audit_days * DAY_S, by))
+    purged.add("audit_entries", await store.audit.cut(now - settings.privacy.keep_audit_days * DAY_S, by))
     return purged

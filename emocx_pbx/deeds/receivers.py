@@ -10,7 +10,7 @@ from emocx_pbx.errors import InputError, NotFoundError, SettingsError
 from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks.endpoints import check_endpoints
+from emocx_pbx.webhooks.receivers import check_receivers
 from emocx_pbx.webhooks.schedule import Outcome
 from emocx_pbx.webhooks.signing import PREFIX
 
@@ -24,7 +24,7 @@ def described(name: str, url: str, events: Collection[str], timeout_s: float) ->
     wanted = tuple(kind for kind in EVENT_TYPES if kind in events)
     receiver = WebhookSettings(name=name, url=url, secret=new_secret(), events=wanted, timeout_s=timeout_s)
     try:
-        check_endpoints([receiver])
+        check_receivers([receiver])
     except SettingsError as error:
         # Without the place in a settings file, which is not known there.
         raise InputError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 State = Literal["routing", "waiting", "talking", "hold", "between"]
 
@@ -26,7 +27,7 @@ class LiveAlert(msgspec.Struct, frozen=True):
 
 
 class LiveGrade(msgspec.Struct, frozen=True):
-    """A part of the call that is over and graded."""
+    """A segment of the call that is over and graded."""
 
     segment: int
     agent: str
@@ -48,12 +49,12 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     agent: str | None = None
     """Who talks with the customer."""
     segment: int | None = None
-    """Number of the agent's part of the call."""
+    """Number of the agent's segment of the call."""
     answered_at: float | None = None
-    """When that part began."""
+    """When that segment began."""
     customer: str | None = None
     """The CRM's key of the customer."""
-    came: str | None = None
+    arrived_as: str | None = None
     """Signals in the query, before the call: angry, neutral, disappointed, happy or uncertain."""
     topic: str | None = None
     language: str | None = None
@@ -74,7 +75,12 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     """The newest readings, the oldest first, each given those before it."""
     alerts: tuple[LiveAlert, ...] = ()
     grades: tuple[LiveGrade, ...] = ()
-    """Of earlier agents' parts."""
+    """Of earlier agents' segments."""
+    came: str | None = None
+    """Deprecated: `arrived_as`."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "came", self.arrived_as)
 
 
 class EndedCall(msgspec.Struct, frozen=True):
@@ -87,12 +93,17 @@ class EndedCall(msgspec.Struct, frozen=True):
     queue: str | None
     agent: str | None
     """The last one."""
-    came: str | None
+    arrived_as: str | None
     emotion: str | None
     """Signals in the last readings."""
     grades: tuple[LiveGrade, ...] = ()
     disposition: str = ""
     """answered, abandoned, overflowed, voicemail, no-answer, busy, failed or lost."""
+    came: str | None = None
+    """Deprecated: `arrived_as`."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "came", self.arrived_as)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -165,7 +176,7 @@ class AlertChange(Tagged, frozen=True):
 
 
 class GradedChange(Tagged, frozen=True):
-    """A part of a call was graded; may come after the call's end."""
+    """A segment of a call was graded; may come after the call's end."""
 
     grade: LiveGrade
 

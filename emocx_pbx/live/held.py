@@ -135,7 +135,7 @@ class HeldCall:
             segment=newest.index if newest else None,
             answered_at=round(newest.started_at, 3) if newest else None,
             customer=call.customer,
-            came=decision.emotion if decision else None,
+            arrived_as=decision.emotion if decision else None,
             topic=decision.topic if decision else None,
             language=decision.language if decision else None,
             status=decision.status if decision else None,

@@ -41,12 +41,12 @@ class Store:
     """
 
     def __init__(
-        self, connection: Connection, endpoints: Sequence[WebhookSettings], now: Callable[[], float]
+        self, connection: Connection, receivers: Sequence[WebhookSettings], now: Callable[[], float]
     ) -> None:
         self._connection = connection
         self.audit = AuditLog(connection, now)
         """Who did what."""
-        self.receivers = Receivers(connection, endpoints, now, self.audit)
+        self.receivers = Receivers(connection, receivers, now, self.audit)
         """Whom events go to."""
         self.outbox = Outbox(connection, self.receivers, self.audit, now)
         """Events and their deliveries; handed to the parts that write what events tell of."""
@@ -83,7 +83,7 @@ class Store:
     async def open(
         cls,
         place: Path | str,
-        endpoints: Sequence[WebhookSettings] = (),
+        receivers: Sequence[WebhookSettings] = (),
         now: Callable[[], float] = time.time,
         *,
         migrating: bool = True,
@@ -91,7 +91,7 @@ class Store:
     ) -> Store:
         """Open or create the database: a file, or the one at `postgresql://…`.
 
-        `endpoints` are the receivers that new events go to. With `reading` it is only read, and every method
+        `receivers` are the receivers that new events go to. With `reading` it is only read, and every method
         that writes raises StoreError.
 
         Raises:
@@ -102,7 +102,7 @@ class Store:
             connection = await PostgresConnection.open(str(place), migrating=migrating, reading=reading)
         else:
             connection = await SqliteConnection.open(Path(place), migrating=migrating, reading=reading)
-        store = cls(connection, endpoints, now)
+        store = cls(connection, receivers, now)
         await store.receivers.load()
         if not reading:
             await store.audit.seal()

@@ -57,7 +57,7 @@ class Erased:
     settled: bool = False
     """No copy is left in the database's write-ahead log."""
 
-    def went(self, kind: str, number: int) -> None:
+    def add(self, kind: str, number: int) -> None:
         """Add to what is gone of a kind."""
         if number > 0:
             self.counts[kind] = self.counts.get(kind, 0) + number
@@ -133,13 +133,13 @@ class Erasure:
             await self._forget_call(c, call_id, call_id not in erased.live, erased)
         for decision_id in erased.decisions:
             await self._blank_stream(c, f"decision/{decision_id}", erased)
-            erased.went("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
+            erased.add("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
         for row in seen:
             await self._blank_event(c, row["event_id"], erased)
         calls = [_needle("call_id", call_id) for call_id in erased.calls]
         decisions = [_needle("decision_id", decision_id) for decision_id in erased.decisions]
         answers = _json([*needles, *calls, *decisions])
-        erased.went("answers", await self._sql.delete_answers_with(c, needles=answers))
+        erased.add("answers", await self._sql.delete_answers_with(c, needles=answers))
 
     async def _find(self, c: Session, erased: Erased, key: str | None, numbers: str) -> None:
         async for row in self._sql.calls_of_customer(c, customer_key=key, callers=numbers):
@@ -188,13 +188,13 @@ class Erasure:
                 decisions.append(row["decision_id"])
                 purged.personal |= {row["customer_key"]} - {None}
             for call_id in calls:
-                purged.went("events", await self._sql.delete_events(c, stream=call_id))
+                purged.add("events", await self._sql.delete_events(c, stream=call_id))
                 await self._forget_call(c, call_id, True, purged)
             for decision_id in decisions:
-                purged.went("events", await self._sql.delete_events(c, stream=f"decision/{decision_id}"))
-                purged.went("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
-            purged.went("events", await self._sql.delete_events_before(c, before=before))
-            purged.went("answers", await self._sql.delete_answers_before(c, before=before))
+                purged.add("events", await self._sql.delete_events(c, stream=f"decision/{decision_id}"))
+                purged.add("decisions", await self._sql.delete_decision(c, decision_id=decision_id))
+            purged.add("events", await self._sql.delete_events_before(c, before=before))
+            purged.add("answers", await self._sql.delete_answers_before(c, before=before))
             await self._sql.drop_forgotten(c)
             await self._sql.delete_lines_before(c, before=before)
             await self._sql.delete_review_rounds(c, before=before)
@@ -248,25 +248,25 @@ class Erasure:
         return True
 
     async def _forget_call(self, c: Session, call_id: str, ended: bool, erased: Erased) -> None:
-        erased.went("decisions", await self._sql.delete_decisions_of_call(c, call_id=call_id))
+        erased.add("decisions", await self._sql.delete_decisions_of_call(c, call_id=call_id))
         async for row in self._sql.said(c, call_id=call_id):
             if len(row["text"]) >= OWN_WORDS:
                 erased.said.add(row["text"])
         if not ended:
-            erased.went("words", await self._sql.delete_words(c, call_id=call_id))
+            erased.add("words", await self._sql.delete_words(c, call_id=call_id))
             await self._sql.forget_call(c, call_id=call_id)
-            erased.went("blanked_calls", await self._sql.blank_call(c, call_id=call_id))
+            erased.add("blanked_calls", await self._sql.blank_call(c, call_id=call_id))
             return
         for kind in _OF_A_CALL:
-            erased.went(kind, await getattr(self._sql, f"delete_{kind}")(c, call_id=call_id))
-        erased.went("calls", await self._sql.delete_call(c, call_id=call_id))
+            erased.add(kind, await getattr(self._sql, f"delete_{kind}")(c, call_id=call_id))
+        erased.add("calls", await self._sql.delete_call(c, call_id=call_id))
 
     async def _blank_stream(self, c: Session, stream: str, erased: Erased, *, live: bool = False) -> None:
         if live:  # its sequence goes on, so that no event of it may be missing
             for row in [row async for row in self._sql.events_of_stream(c, stream=stream)]:
                 await self._blank_body(c, row, erased, erase=0)
             return
-        erased.went("events", await self._sql.delete_finished_events(c, stream=stream))
+        erased.add("events", await self._sql.delete_finished_events(c, stream=stream))
         for row in [row async for row in self._sql.pending_events(c, stream=stream)]:
             await self._blank_body(c, row, erased, erase=1)
 
@@ -274,11 +274,11 @@ class Erasure:
         body = blanked(row["body"])
         if erase or body != row["body"]:
             changed = await self._sql.blank_event(c, event_id=row["event_id"], body=body, erase=erase)
-            erased.went("blanked_events", changed)
+            erased.add("blanked_events", changed)
 
     async def _blank_event(self, c: Session, event_id: str, erased: Erased) -> None:
         """An event that names the customer, of whatever call: without personal fields, or gone."""
-        erased.went("events", await self._sql.delete_finished_event(c, event_id=event_id))
+        erased.add("events", await self._sql.delete_finished_event(c, event_id=event_id))
         row = await self._sql.event_body(c, event_id=event_id)
         if row is not None:
             await self._blank_body(c, row, erased, erase=0)

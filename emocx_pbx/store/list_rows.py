@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -36,9 +36,9 @@ class CallItem:
     caller: str | None
     status: str | None
     """EMOCX_STATUS of its decision; None: it was never decided on."""
-    came: str | None
+    arrived_as: str | None
     """Signals in the query: angry, neutral, disappointed, happy or uncertain."""
-    went: str | None
+    left_as: str | None
     """Signals in the last readings; None: there were none."""
     valence: float | None
     """Of the last readings, -1 to 1."""
@@ -63,6 +63,14 @@ class CallItem:
     """Stays in queues in their order, each with how it ended, as in `care: timeout`."""
     transfers: tuple[str, ...] = ()
     """Who transferred to whom or where, in their order, as in `bob to eve`; an agent sees their own."""
+    came: str | None = field(init=False)
+    """Deprecated: `arrived_as`."""
+    went: str | None = field(init=False)
+    """Deprecated: `left_as`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "came", self.arrived_as)
+        object.__setattr__(self, "went", self.left_as)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ class GradedPart:
     via: str
     started_at: float
     ended_at: float | None
-    came: str | None
+    arrived_as: str | None
     score: float | None
     letter: str | None
     low: float | None
@@ -88,6 +96,11 @@ class GradedPart:
     end_reason: str | None = None
     ended_to: str | None = None
     """Who or where a transfer went to."""
+    came: str | None = field(init=False)
+    """Deprecated: `arrived_as`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "came", self.arrived_as)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +120,9 @@ class CallFilter:
     until: float = math.inf
     queue: str | None = None
     agent: str | None = None
-    came: str | None = None
+    arrived_as: str | None = None
     """An emotion, uncertain, or none."""
-    went: str | None = None
+    left_as: str | None = None
     letter: str | None = None
     alert: bool | None = None
     disputed: bool | None = None
@@ -126,7 +139,7 @@ class GradeFilter:
     until: float = math.inf
     agent: str | None = None
     queue: str | None = None
-    came: str | None = None
+    arrived_as: str | None = None
     letter: str | None = None
     disputed: bool | None = None
 
@@ -135,7 +148,7 @@ class GradeFilter:
 class DeliveryFilter:
     """Which deliveries; None is any."""
 
-    endpoint: str | None = None
+    receiver: str | None = None
     state: DeliveryState | None = None
     type: str | None = None
     call_id: str | None = None
@@ -160,10 +173,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class AgentCell:
-    """An agent's scores with customers who came in one way, in one stretch of time."""
+    """An agent's scores with customers who arrived in one way, in one stretch of time."""
 
     agent: str
-    came: str
+    arrived_as: str
     bin: int
     """Number of the stretch, from 0."""
     graded: int
@@ -195,9 +208,9 @@ class QueueCall:
     ended_at: float | None
     """Of the call."""
     end_reason: str | None
-    came: str
+    arrived_as: str
     """An emotion, uncertain, or none."""
-    went: str
+    left_as: str
     score: float | None
 
     @property

@@ -39,7 +39,7 @@ MAX_QUEUE_CALLS: Final = 50_000
 PERIODS: Final = (7, 30, 90, 365)
 BINS: Final = 8
 DAY_S: Final = 86_400.0
-_DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow))
+_DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow) if f.init)
 _START: Final = Place()
 
 
@@ -134,7 +134,7 @@ class Views:
     ) -> list[DeliveryRow]:
         """Deliveries, newest first; the next page is `before` the last one's delivery_id."""
         asked = {
-            "endpoint": which.endpoint,
+            "receiver": which.receiver,
             "state": which.state,
             "type": which.type,
             "team": team_text(team),
@@ -251,8 +251,8 @@ def _call_item(row: Row) -> CallItem:
         row["customer_key"],
         row["caller"],
         row["status"],
-        row["came"],
-        row["went"],
+        row["arrived_as"],
+        row["left_as"],
         row["valence"],
         row["topic"],
         wait_s,
@@ -283,7 +283,7 @@ def _graded_part(row: Row) -> GradedPart:
         row["via"],
         row["started_at"],
         row["ended_at"],
-        row["came"],
+        row["arrived_as"],
         row["score"],
         row["letter"],
         row["low"],

@@ -81,12 +81,12 @@ class Outbox:
             raised = event.type == "call.alert" and event.data.get("state") != "cleared"
             if raised and event.call_id is not None:
                 await self._sql.count_alert(c, call_id=event.call_id)
-            for endpoint in self._receivers.current():
-                if wants(endpoint.events, event.type):
+            for receiver in self._receivers.current():
+                if wants(receiver.events, event.type):
                     await self._sql.add_delivery(
                         c,
                         event_id=event.event_id,
-                        endpoint=endpoint.name,
+                        receiver=receiver.name,
                         type=event.type,
                         stream=event.stream,
                         sequence=sequence,
@@ -95,7 +95,7 @@ class Outbox:
 
     async def claim(
         self,
-        endpoint: str,
+        receiver: str,
         now: float,
         limit: int,
         hold_s: float,
@@ -109,7 +109,7 @@ class Outbox:
         takes, by more than the clocks of hosts differ.
 
         Args:
-            endpoint: name of the receiver.
+            receiver: name of the receiver.
             now: Unix seconds.
             limit: most that are taken.
             hold_s: how long they are ours.
@@ -118,20 +118,20 @@ class Outbox:
         """
         claim = f"{sender}/{uuid.uuid4().hex}"
         most = limit if at_most is None else at_most
-        async with self._connection.transaction(durable=False, about=[f"outbox/{endpoint}"]) as c:
+        async with self._connection.transaction(durable=False, about=[f"outbox/{receiver}"]) as c:
             taken = await self._sql.claim_deliveries(
-                c, endpoint=endpoint, now=now, limit=limit, at_most=most, claim=claim, until=now + hold_s
+                c, receiver=receiver, now=now, limit=limit, at_most=most, claim=claim, until=now + hold_s
             )
             return await self._claimed(c, claim) if taken else []
 
     async def claim_waiting(
-        self, endpoint: str, now: float, hold_s: float, *, sender: str = ""
+        self, receiver: str, now: float, hold_s: float, *, sender: str = ""
     ) -> DueDelivery | None:
         """Of what failed before and waits for another attempt: take the delivery that is due soonest."""
         claim = f"{sender}/{uuid.uuid4().hex}"
-        async with self._connection.transaction(durable=False, about=[f"outbox/{endpoint}"]) as c:
+        async with self._connection.transaction(durable=False, about=[f"outbox/{receiver}"]) as c:
             taken = await self._sql.claim_waiting(
-                c, endpoint=endpoint, now=now, claim=claim, until=now + hold_s
+                c, receiver=receiver, now=now, claim=claim, until=now + hold_s
             )
             return (await self._claimed(c, claim))[0] if taken else None
 
@@ -148,13 +148,13 @@ class Outbox:
         async with self._connection.transaction() as c:
             await self._sql.release_claims(c, sender=sender)
 
-    async def waits_again(self, endpoint: str) -> bool:
+    async def waits_again(self, receiver: str) -> bool:
         """Whether something failed before and waits for another attempt."""
-        return bool(await self._connection.rows("waits_again", endpoint=endpoint))
+        return bool(await self._connection.rows("waits_again", receiver=receiver))
 
-    async def next_due(self, endpoint: str, now: float = -math.inf) -> float | None:
+    async def next_due(self, receiver: str, now: float = -math.inf) -> float | None:
         """When the receiver's next delivery falls due (Unix seconds); None if nothing is pending."""
-        row = await self._connection.row("next_due", endpoint=endpoint, now=now)
+        row = await self._connection.row("next_due", receiver=receiver, now=now)
         return row["next_at"] if row else None
 
     # What became of an attempt. `held` is the delivery as it was claimed: if that claim ran out meanwhile,
@@ -230,20 +230,20 @@ class Outbox:
     def _settling(self, held: DueDelivery | None) -> AbstractAsyncContextManager[Session]:
         return self._connection.transaction(about=None if held is None else [held.stream])
 
-    async def release_waiting(self, endpoint: str, now: float) -> None:
+    async def release_waiting(self, receiver: str, now: float) -> None:
         """The receiver is back: what waits for another attempt is due now, in its order."""
-        async with self._connection.transaction(about=[f"outbox/{endpoint}"]) as c:
-            await self._sql.release_waiting(c, endpoint=endpoint, now=now)
+        async with self._connection.transaction(about=[f"outbox/{receiver}"]) as c:
+            await self._sql.release_waiting(c, receiver=receiver, now=now)
 
     async def disable(self, name: str, at: float, reason: str) -> None:
         """Send nothing more to a receiver that said so; what is pending waits."""
         async with self._connection.transaction() as c:
-            await self._sql.disable_endpoint(c, name=name, at=at, reason=reason)
+            await self._sql.disable_receiver(c, name=name, at=at, reason=reason)
 
     async def enable(self, name: str) -> None:
         """Send to the receiver again."""
         async with self._connection.transaction() as c:
-            await self._sql.enable_endpoint(c, name=name)
+            await self._sql.enable_receiver(c, name=name)
             await self._sql.drop_pause(c, name=name)
 
     async def pause(self, name: str, until: float) -> None:
@@ -260,11 +260,11 @@ class Outbox:
 
     async def disabled(self) -> dict[str, str]:
         """Receivers that get nothing at present, with the reason."""
-        return {row["name"]: row["reason"] for row in await self._connection.rows("disabled_endpoints")}
+        return {row["name"]: row["reason"] for row in await self._connection.rows("disabled_receivers")}
 
     async def deliveries(
         self,
-        endpoint: str | None = None,
+        receiver: str | None = None,
         state: DeliveryState | None = None,
         call_id: str | None = None,
         event_id: str | None = None,
@@ -273,7 +273,7 @@ class Outbox:
         limit: int = 100,
     ) -> list[DeliveryRow]:
         """Deliveries of events of a time, newest first."""
-        asked: dict[str, Any] = {"endpoint": endpoint, "state": state, "limit": limit}
+        asked: dict[str, Any] = {"receiver": receiver, "state": state, "limit": limit}
         always = (since, until) == (-math.inf, math.inf)
         if call_id is not None and event_id is None and always:
             rows = await self._connection.rows("deliveries_of_call", call_id=call_id, **asked)
@@ -283,18 +283,18 @@ class Outbox:
             rows = await self._connection.rows(
                 "deliveries", call_id=call_id, event_id=event_id, since=since, until=until, **asked
             )
-        names = [f.name for f in fields(DeliveryRow)]
+        names = [f.name for f in fields(DeliveryRow) if f.init]
         return [DeliveryRow(**{name: row[name] for name in names}) for row in rows]
 
     async def pending(self) -> dict[str, int]:
         """Number of deliveries that each receiver is owed."""
         rows = await self._connection.rows("pending_deliveries")
-        return {row["endpoint"]: row["number"] for row in rows}
+        return {row["receiver"]: row["number"] for row in rows}
 
     async def counts(self) -> dict[tuple[str, str], int]:
         """Number of deliveries by receiver and state."""
         rows = await self._connection.rows("delivery_counts")
-        return {(row["endpoint"], row["state"]): row["number"] for row in rows}
+        return {(row["receiver"], row["state"]): row["number"] for row in rows}
 
     async def events_of_call(self, call_id: str) -> tuple[EventRow, ...]:
         """The call's events in their order, with the bodies that receivers get."""
@@ -303,7 +303,7 @@ class Outbox:
 
     async def replay(
         self,
-        endpoint: str | None = None,
+        receiver: str | None = None,
         event_id: str | None = None,
         call_id: str | None = None,
         type: str | None = None,
@@ -322,27 +322,27 @@ class Outbox:
         Returns:
             How many deliveries are pending because of this.
         """
-        wanted = [e for e in self._receivers.current() if endpoint is None or e.name == endpoint]
-        names = dict.fromkeys([e.name for e in wanted] + ([endpoint] if endpoint else []))
+        wanted = [e for e in self._receivers.current() if receiver is None or e.name == receiver]
+        names = dict.fromkeys([e.name for e in wanted] + ([receiver] if receiver else []))
         filters = {e.name: e.events for e in wanted}
         number = 0
         events = await self._connection.rows(
             "events_between", event_id=event_id, call_id=call_id, type=type, since=since, until=until
         )
         async with self._connection.transaction() as c:
-            if endpoint:
-                await self._sql.enable_endpoint(c, name=endpoint)
-                await self._sql.drop_pause(c, name=endpoint)
+            if receiver:
+                await self._sql.enable_receiver(c, name=receiver)
+                await self._sql.drop_pause(c, name=receiver)
             for event in events:
                 for name in names:
                     found: int = await self._sql.replay(
-                        c, event_id=event["event_id"], endpoint=name, state=state, now=self._now()
+                        c, event_id=event["event_id"], receiver=name, state=state, now=self._now()
                     )
                     if not found and state is None and wants(filters.get(name, ("",)), event["type"]):
                         found = await self._sql.add_delivery(
                             c,
                             event_id=event["event_id"],
-                            endpoint=name,
+                            receiver=name,
                             type=event["type"],
                             stream=event["stream"],
                             sequence=event["sequence"],

@@ -129,7 +129,7 @@ class Receivers:
             await self._sql.delete_receiver(c, name=name)
             await self._sql.drop_pending_deliveries(c, name=name)
             await self._sql.drop_erased_events(c)
-            await self._sql.enable_endpoint(c, name=name)
+            await self._sql.enable_receiver(c, name=name)
             await self._sql.drop_pause(c, name=name)
             await self._audit.note(c, by, "webhook.removed", name, _told(before.settings(0.0)), None)
         await self._changed()
@@ -137,13 +137,13 @@ class Receivers:
     async def disable(self, name: str, reason: str, by: Actor) -> None:
         """Send nothing to a receiver, of the settings or stored; what is pending waits."""
         async with self._connection.transaction() as c:
-            await self._sql.disable_endpoint(c, name=name, at=self._now(), reason=reason)
+            await self._sql.disable_receiver(c, name=name, at=self._now(), reason=reason)
             await self._audit.note(c, by, "webhook.disabled", name, None, {"reason": reason})
 
     async def enable(self, name: str, by: Actor) -> None:
         """Send to it again, also what waited."""
         async with self._connection.transaction() as c:
-            await self._sql.enable_endpoint(c, name=name)
+            await self._sql.enable_receiver(c, name=name)
             await self._sql.drop_pause(c, name=name)
             await self._audit.note(c, by, "webhook.enabled", name)
         self.changes.tell()

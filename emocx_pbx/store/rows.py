@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit, Words
@@ -149,7 +149,7 @@ class DueDelivery:
 
     delivery_id: int
     event_id: str
-    endpoint: str
+    receiver: str
     stream: str
     sequence: int
     attempts: int
@@ -169,7 +169,7 @@ class DeliveryRow:
 
     delivery_id: int
     event_id: str
-    endpoint: str
+    receiver: str
     type: str
     call_id: str | None
     sequence: int
@@ -183,6 +183,11 @@ class DeliveryRow:
     last_answer: str | None
     """Begin of what the receiver said when it refused."""
     delivered_at: float | None
+    endpoint: str = field(init=False)
+    """Deprecated: `receiver`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "endpoint", self.receiver)
 
 
 @dataclass(frozen=True, slots=True)

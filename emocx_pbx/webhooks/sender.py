@@ -16,8 +16,8 @@ from emocx_pbx.events.event import probe_body
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import DueDelivery
-from emocx_pbx.webhooks.endpoints import check_endpoints, secrets_of
 from emocx_pbx.webhooks.post import Poster
+from emocx_pbx.webhooks.receivers import check_receivers, secrets_of
 from emocx_pbx.webhooks.recovery import Recovery
 from emocx_pbx.webhooks.schedule import Done, GiveUp, Outcome, Retry, after
 from emocx_pbx.webhooks.signing import headers
@@ -49,7 +49,7 @@ class Sender:
     def __init__(
         self,
         outbox: Outbox,
-        endpoints: Callable[[], Sequence[WebhookSettings]],
+        receivers: Callable[[], Sequence[WebhookSettings]],
         poster: Poster,
         now: Callable[[], float] = time.time,
         *,
@@ -60,7 +60,7 @@ class Sender:
 
         Args:
             outbox: Where deliveries wait.
-            endpoints: The receivers as they are now; tell `receivers_changed` when one comes or goes.
+            receivers: The receivers as they are now; tell `receivers_changed` when one comes or goes.
             poster: Sends one event once.
             now: Unix seconds.
             rng: For jitter.
@@ -69,9 +69,9 @@ class Sender:
         Raises:
             SettingsError: a receiver's settings are wrong.
         """
-        check_endpoints(endpoints())
+        check_receivers(receivers())
         self._outbox = outbox
-        self._endpoints = endpoints
+        self._receivers = receivers
         self._poster = poster
         self._now = now
         self._rng = rng or random.Random()
@@ -113,7 +113,7 @@ class Sender:
             while True:
                 self._changed.clear()
                 serving = {name: task for name, task in serving.items() if not task.done()}
-                names = {endpoint.name for endpoint in self._endpoints()}
+                names = {receiver.name for receiver in self._receivers()}
                 for name in names - serving.keys():
                     self._wake[name] = asyncio.Event()
                     serving[name] = group.create_task(self._serve(name), name=f"webhooks to {name}")
@@ -122,8 +122,8 @@ class Sender:
                     self._recovery.pop(name, None)
                 await self._changed.wait()
 
-    def _endpoint(self, name: str) -> WebhookSettings | None:
-        return next((endpoint for endpoint in self._endpoints() if endpoint.name == name), None)
+    def _receiver(self, name: str) -> WebhookSettings | None:
+        return next((receiver for receiver in self._receivers() if receiver.name == name), None)
 
     async def _serve(self, name: str) -> None:
         wake = self._wake[name]
@@ -132,16 +132,16 @@ class Sender:
             while True:
                 wake.clear()
                 wait = POLL_S
-                endpoint = self._endpoint(name)
-                if endpoint is None:
+                receiver = self._receiver(name)
+                if receiver is None:
                     return
                 try:
-                    wait = await self._start_due(endpoint, under_way, group)
+                    wait = await self._start_due(receiver, under_way, group)
                 except StoreError as error:
                     log.error(
                         "webhook deliveries can't be read",
                         key="webhook.store",
-                        endpoint=name,
+                        receiver=name,
                         reason=str(error),
                     )
                 try:
@@ -151,10 +151,10 @@ class Sender:
                     pass
 
     async def _start_due(
-        self, endpoint: WebhookSettings, under_way: set[int], group: asyncio.TaskGroup
+        self, receiver: WebhookSettings, under_way: set[int], group: asyncio.TaskGroup
     ) -> float:
         """Start what is due and has room; returns seconds until it is worth looking again."""
-        now, name = self._now(), endpoint.name
+        now, name = self._now(), receiver.name
         asked = await self._outbox.waits_until(name)
         pause = max(asked, self._paused_until.get(name, 0.0)) - now
         if pause > 0:
@@ -163,7 +163,7 @@ class Sender:
         if recovery is None:
             failed_before = await self._outbox.waits_again(name)
             recovery = self._recovery[name] = Recovery(now, down=failed_before)
-        hold_s = endpoint.timeout_s + HOLD_MORE_S
+        hold_s = receiver.timeout_s + HOLD_MORE_S
         room = int(min(CONCURRENCY - len(under_way), recovery.room(now)))
         begun: list[DueDelivery] = []
         if room > 0:
@@ -173,7 +173,7 @@ class Sender:
         recovery.began(len(begun))
         for delivery in begun:
             under_way.add(delivery.delivery_id)
-            group.create_task(self._deliver(endpoint, delivery, under_way))
+            group.create_task(self._deliver(receiver, delivery, under_way))
         if 0 < room == len(begun):  # there may be more
             return min(BUSY_POLL_S, recovery.next_room_s(now) or BUSY_POLL_S)
         if under_way:
@@ -188,7 +188,7 @@ class Sender:
             if waiting is not None:
                 recovery.probing(now)
                 under_way.add(waiting.delivery_id)
-                group.create_task(self._deliver(endpoint, waiting, under_way, probe=True))
+                group.create_task(self._deliver(receiver, waiting, under_way, probe=True))
                 return BUSY_POLL_S
         if next_due is None:
             return POLL_S
@@ -197,28 +197,28 @@ class Sender:
         return min(POLL_S, max(0.01, next_due - self._now()))
 
     async def _deliver(
-        self, endpoint: WebhookSettings, delivery: DueDelivery, under_way: set[int], probe: bool = False
+        self, receiver: WebhookSettings, delivery: DueDelivery, under_way: set[int], probe: bool = False
     ) -> None:
         """One attempt and what follows from it; outermost, nothing may escape."""
         early, began = probe or delivery.early_from is not None, self._now()
         try:
-            outcome = await self._post(endpoint, delivery.event_id, delivery.body)
-            await self._settle(endpoint, delivery, outcome, early)
-            await self._learn(endpoint.name, outcome, began, early)
+            outcome = await self._post(receiver, delivery.event_id, delivery.body)
+            await self._settle(receiver, delivery, outcome, early)
+            await self._learn(receiver.name, outcome, began, early)
         except StoreError as error:
-            self._pause(endpoint.name, self._now() + STORE_PAUSE_S)
+            self._pause(receiver.name, self._now() + STORE_PAUSE_S)
             log.error(
                 "the outcome of a webhook can't be noted",
                 key="webhook.store",
-                endpoint=endpoint.name,
+                receiver=receiver.name,
                 reason=str(error),
             )
         except Exception:
-            self._pause(endpoint.name, self._now() + STORE_PAUSE_S)
-            log.exception("a webhook attempt broke", key="webhook.broke", endpoint=endpoint.name)
+            self._pause(receiver.name, self._now() + STORE_PAUSE_S)
+            log.exception("a webhook attempt broke", key="webhook.broke", receiver=receiver.name)
         finally:
             under_way.discard(delivery.delivery_id)
-            self._wake[endpoint.name].set()
+            self._wake[receiver.name].set()
 
     async def test(self, name: str) -> Outcome:
         """Send a receiver one signed `webhook.test`, at once and beside what it is owed.
@@ -226,18 +226,18 @@ class Sender:
         Raises:
             InputError: there is no such receiver.
         """
-        endpoint = self._endpoint(name)
-        if endpoint is None:
+        receiver = self._receiver(name)
+        if receiver is None:
             raise InputError(f"there is no receiver {name}")
         began = self._now()
-        outcome = await self._post(endpoint, f"evt_{uuid.uuid4().hex}", probe_body(began))
+        outcome = await self._post(receiver, f"evt_{uuid.uuid4().hex}", probe_body(began))
         if outcome.taken:
             await self._learn(name, outcome, began)
         return outcome
 
-    async def _post(self, endpoint: WebhookSettings, event_id: str, body: str) -> Outcome:
-        signed = headers(event_id, body, secrets_of(endpoint), self._now())
-        return await self._poster.post(endpoint, signed, body.encode())
+    async def _post(self, receiver: WebhookSettings, event_id: str, body: str) -> Outcome:
+        signed = headers(event_id, body, secrets_of(receiver), self._now())
+        return await self._poster.post(receiver, signed, body.encode())
 
     async def _learn(self, name: str, outcome: Outcome, began: float, early: bool = False) -> None:
         """What an attempt tells of its receiver; if it is back, all that waits goes out."""
@@ -252,15 +252,15 @@ class Sender:
             except StoreError:
                 recovery.refused(now, None)  # its next yes releases them
                 raise
-            log.info("a receiver of webhooks is back", key="webhook.back", endpoint=name)
+            log.info("a receiver of webhooks is back", key="webhook.back", receiver=name)
             self.notify()
 
     async def _settle(
-        self, endpoint: WebhookSettings, delivery: DueDelivery, outcome: Outcome, early: bool
+        self, receiver: WebhookSettings, delivery: DueDelivery, outcome: Outcome, early: bool
     ) -> None:
-        now, name, attempt = self._now(), endpoint.name, delivery.attempts + 1
+        now, name, attempt = self._now(), receiver.name, delivery.attempts + 1
         said = outcome.said or None
-        says = log.bind(endpoint=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
+        says = log.bind(receiver=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
         match after(attempt, outcome, now, self._rng):
             case Done():
                 status = outcome.status or 0

@@ -211,7 +211,7 @@ def test_webhooks(filled: Shell) -> None:
     assert err.splitlines()[1:] == ["emocx-pbx: nothing matched"]
     assert "say which" in filled.refusal("webhooks", "replay")
     assert "no receiver erp; there are: crm" in filled.refusal(
-        "webhooks", "replay", "--all", "--endpoint", "erp"
+        "webhooks", "replay", "--all", "--receiver", "erp"
     )
 
 

@@ -22,7 +22,7 @@ def only(told: Told) -> LiveCall:
 def test_a_call_from_its_query_to_its_end() -> None:
     told = Told()
     told.decided(at=90.0)
-    assert (only(told).state, only(told).came, only(told).customer) == ("routing", "angry", "crm-1")
+    assert (only(told).state, only(told).arrived_as, only(told).customer) == ("routing", "angry", "crm-1")
     assert (only(told).topic, only(told).language) == ("bill", "de")
     told.waits(at=100.0)
     assert (only(told).state, only(told).since, only(told).queue) == ("waiting", 100.0, "care")
@@ -153,7 +153,7 @@ def test_a_call_taken_over_after_a_restart() -> None:
     told.watch(TakenOver("1.1"))
     call = only(told)
     assert (call.state, call.agent, call.since, call.emotion) == ("talking", "eve", 141.0, "angry")
-    assert (call.came, len(call.course), call.grades[0].letter) == ("angry", 3, "D")
+    assert (call.arrived_as, len(call.course), call.grades[0].letter) == ("angry", 3, "D")
 
 
 def test_an_agent_sees_only_his_own_calls_and_grades() -> None:

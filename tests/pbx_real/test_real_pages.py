@@ -139,7 +139,7 @@ async def _appears_and_changes(page: Page, probe: AmiProbe) -> tuple[str, list[s
     row = page.locator(f'tr[data-call="{call_id}"]')
     await expect(row).to_be_visible(timeout=1000)
     await expect(row).to_contain_text("care")
-    await expect(row.locator("[data-put=came]")).to_contain_text("Angry")
+    await expect(row.locator("[data-put=arrived]")).to_contain_text("Angry")
     await probe.event("AgentConnect", 20, CallerIDNum=NUMBER)
     await expect(page.locator("#talking").locator(row)).to_be_visible(timeout=1000)
     await expect(row.locator(".now-cell")).to_have_text(re.compile("No reading"))

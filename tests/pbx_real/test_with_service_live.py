@@ -52,7 +52,7 @@ async def test_a_call_is_seen_live(
     states = [call["state"] for call in told]
     assert list(dict.fromkeys(states)) == ["routing", "waiting", "talking", "between"]
     waiting = next(call for call in told if call["state"] == "waiting")
-    assert (waiting["queue"], waiting["came"], waiting["customer"]) == ("care", "angry", "c-live")
+    assert (waiting["queue"], waiting["arrived_as"], waiting["customer"]) == ("care", "angry", "c-live")
     readings = [data for kind, data in mine if kind == "reading"]
     assert readings and all(len(reading["point"]) == 5 for reading in readings)
     assert [kind for kind, _ in mine][-2:] == ["ended", "graded"]

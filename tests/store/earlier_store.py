@@ -13,7 +13,7 @@ from emocx_pbx.store.migrate import migrations, statements
 #: Every schema that was before today's.
 EARLIER = range(1, len(migrations()))
 #: Since these, lists read columns of their own, users exist, and alerts.
-LISTS, ALERTS, USERS = 3, 4, 5
+LISTS, ALERTS, USERS, RENAMED = 3, 4, 5, 24
 
 
 def write_earlier(path: Path, version: int) -> None:
@@ -79,7 +79,9 @@ def _call(c: sqlite3.Connection, call_id: str, version: int) -> None:
         c, "event", event_id=event_id, stream=call_id, call_id=call_id, type="call.ended", sequence=1, at=at,
         body="{}",
     )  # fmt: skip
-    _row(c, "delivery", event_id=event_id, endpoint="crm", stream=call_id, sequence=1, next_at=at)
+    receiver = "receiver" if version >= RENAMED else "endpoint"
+    owed = {"event_id": event_id, receiver: "crm", "stream": call_id, "sequence": 1, "next_at": at}
+    _row(c, "delivery", **owed)
     if version >= LISTS:
         c.execute(
             "UPDATE segment SET score = 71.0, letter = 'C', low = 60.0, high = 80.0, "
@@ -114,7 +116,7 @@ def lost(path: Path, version: int) -> list[str]:
                  ("support", "\x1fAda\x1f", "\x1fC\x1f", 71.0)),
                 ("segment", "SELECT agent, end_reason, letter FROM segment", ("Ada", "hangup", "C")),
                 ("grade", "SELECT score, letter FROM grade", (71.0, "C")),
-                ("delivery", "SELECT state, endpoint FROM delivery JOIN event USING (event_id)",
+                ("delivery", "SELECT state, receiver FROM delivery JOIN event USING (event_id)",
                  ("pending", "crm")),
             ):  # fmt: skip
                 where = "event.call_id" if what == "delivery" else "call_id"

@@ -144,20 +144,20 @@ async def kept_and_afresh(path: Path, steps: list[tuple[str, str | None, str]]) 
     store = await Store.open(path, now=lambda: 1000.0)
     try:
         kept = Views(store._connection)
-        for number, (what, came, agent) in enumerate(steps, start=1):
+        for number, (what, arrived_as, agent) in enumerate(steps, start=1):
             if what == "call":
                 await tell(
                     store,
                     number,
                     queue="care" if number % 2 else "sales",
                     agents=(agent,),
-                    came=came,
+                    arrived_as=arrived_as,
                     customer=f"crm-{number % 3}",
                     status="holdout" if number % 4 == 0 else "ok",
                     score=None if number % 5 == 0 else 50.0 + number,
                 )
             elif what == "given up":
-                await tell(store, number, agents=(), came=came)
+                await tell(store, number, agents=(), arrived_as=arrived_as)
             elif what == "graded anew":
                 if await store.call("c002") is not None and await store.grades.of_call("c002"):
                     await revise(store, "override", 12.34, "E")

@@ -9,7 +9,7 @@ from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
-ALL = {"endpoint": "crm", "now": 5000.0, "limit": 50, "hold_s": 0.0}
+ALL = {"receiver": "crm", "now": 5000.0, "limit": 50, "hold_s": 0.0}
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ async def test_replay_of_one_of_a_call_of_a_range_and_of_failures(store):
     assert (number, len(pending)) == (3, 4)
     number, pending = await replay_state(store, since=200.0, until=202.0)
     assert (number, len(pending)) == (2, 5)
-    assert (await store.outbox.replay(type="call.ended"), await store.outbox.replay(endpoint="nobody")) == (
+    assert (await store.outbox.replay(type="call.ended"), await store.outbox.replay(receiver="nobody")) == (
         2,
         0,
     )
@@ -100,14 +100,14 @@ async def test_a_receiver_added_later_can_get_what_it_missed(store, place):
     await three_events(store, "a")
     erp = WebhookSettings(name="erp", url="http://127.0.0.1:3/", secret=CRM.secret, events=("call.ended",))
     later = await Store.open(place, [CRM, erp])
-    assert await later.outbox.replay(endpoint="erp", state="failed") == 0
-    assert await later.outbox.replay(endpoint="erp") == 1
-    assert [d.type for d in await later.outbox.deliveries(endpoint="erp")] == ["call.ended"]
+    assert await later.outbox.replay(receiver="erp", state="failed") == 0
+    assert await later.outbox.replay(receiver="erp") == 1
+    assert [d.type for d in await later.outbox.deliveries(receiver="erp")] == ["call.ended"]
     await later.close()
 
 
 async def test_a_disabled_receiver_is_listed_and_enabled_by_a_replay_that_names_it(store):
     await store.outbox.disable("crm", 5.0, "HTTP 410")
     assert await store.outbox.disabled() == {"crm": "HTTP 410"}
-    await store.outbox.replay(endpoint="crm")
+    await store.outbox.replay(receiver="crm")
     assert await store.outbox.disabled() == {}

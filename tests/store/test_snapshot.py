@@ -28,9 +28,15 @@ ROWS = (
     " VALUES ('c', 0, 0, 'auto', 61, 'emocx-pbx', '', 71.0, 'C', 'v1', '{}')",
     "INSERT INTO event (event_id, stream, call_id, type, sequence, at, body)"
     " VALUES ('e', 'c', 'c', 'call.ended', 1, 61, '{}')",
-    "INSERT INTO delivery (event_id, endpoint, stream, sequence, attempts, next_at)"
+    "INSERT INTO delivery (event_id, {receiver}, stream, sequence, attempts, next_at)"
     " VALUES ('e', 'crm', 'c', 1, 3, 70)",
 )
+
+
+def receiver_column(connection):
+    """What the column of a delivery's receiver is called: earlier schemas say endpoint."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(delivery)")}
+    return "receiver" if "receiver" in columns else "endpoint"
 
 
 def old_database(path, number):
@@ -44,7 +50,7 @@ def old_database(path, number):
         connection.execute("CREATE TABLE mark (x)")
         connection.execute("INSERT INTO mark VALUES (42)")
         for row in ROWS:
-            connection.execute(row)
+            connection.execute(row.replace("{receiver}", receiver_column(connection)))
 
 
 def kept(path):
@@ -55,7 +61,9 @@ def kept(path):
             connection.execute("SELECT agent, queue, end_reason FROM segment").fetchall(),
             connection.execute("SELECT score, letter, author, body FROM grade").fetchall(),
             connection.execute("SELECT type, sequence, body FROM event").fetchall(),
-            connection.execute("SELECT endpoint, state, attempts FROM delivery").fetchall(),
+            connection.execute(
+                f"SELECT {receiver_column(connection)}, state, attempts FROM delivery"
+            ).fetchall(),
         ]
 
 

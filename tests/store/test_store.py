@@ -104,7 +104,7 @@ async def test_what_is_heard_of_many_calls_in_one_transaction(store):
 async def test_each_receiver_gets_the_events_it_wants(store):
     await a_whole_call(store)
     rows = await store.outbox.deliveries(limit=50)
-    assert sorted((r.endpoint, r.type) for r in rows) == [
+    assert sorted((r.receiver, r.type) for r in rows) == [
         ("crm", "call.ended"),
         ("crm", "call.graded"),
         ("crm", "call.started"),
@@ -233,7 +233,7 @@ async def test_a_chat_decision_is_attached_to_its_call_later(store):
     await store.decisions.attach("d1", "c7")
     detail = await store.call("c7")
     assert (detail.call.decision_id, detail.call.customer_key) == ("d1", "cust-1")
-    (row,) = await store.outbox.deliveries(endpoint="crm")
+    (row,) = await store.outbox.deliveries(receiver="crm")
     assert (row.type, row.call_id, row.sequence) == ("query.routed", None, 1)
 
 
@@ -277,7 +277,7 @@ async def test_another_process_sees_and_may_write_too(store, place):
     await a_whole_call(store)
     other = await Store.open(place, [CRM])
     assert (await other.call("c1")).call.end_reason == "hangup"
-    assert await other.outbox.replay(endpoint="crm", call_id="c1") == 3
+    assert await other.outbox.replay(receiver="crm", call_id="c1") == 3
     await other.close()
     await store.calls.touch("c1", 999.0)
     assert (await store.call("c1")).call.last_seen_at == 999.0

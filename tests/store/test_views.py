@@ -38,7 +38,7 @@ async def tell(
     *,
     queue: str = "care",
     agents: tuple[str, ...] = ("bob",),
-    came: str | None = "angry",
+    arrived_as: str | None = "angry",
     readings: tuple[tuple[float, float, float, float], ...] = (ANGRY, HAPPY, HAPPY, HAPPY),
     score: float | None = 70.0,
     status: str = "ok",
@@ -49,9 +49,9 @@ async def tell(
     """One call that begins at 100 * number, told as the journeys tell it; its id."""
     at, call_id = 100.0 * number, f"c{number:03d}"
     decision_id = None
-    if came is not None:
+    if arrived_as is not None:
         decision_id = f"d{number:03d}"
-        decision = Decision(decision_id, at, status, queue, came, 0.9, None, "bill", rule="r")
+        decision = Decision(decision_id, at, status, queue, arrived_as, 0.9, None, "bill", rule="r")
         await store.decisions.record(decision, call_id, customer, None)
     await store.calls.start(call_id, at, customer, f"+49{number}", queue, decision_id, queued_at=at + 2)
     for index, agent in enumerate(agents):
@@ -97,38 +97,38 @@ async def ids(store: Store, **which: object) -> list[str]:
 async def test_a_call_as_lists_show_it(store):
     await tell(store, 1, agents=("bob", "eve"), customer="crm-1")
     (call,) = await store.views.calls(CallFilter())
-    assert (call.came, call.status, call.topic, call.went) == ("angry", "ok", "bill", "happy")
+    assert (call.arrived_as, call.status, call.topic, call.left_as) == ("angry", "ok", "bill", "happy")
     assert (call.wait_s, call.talk_s, call.agents, call.letters) == (8.0, 30.0, ("bob", "eve"), ("B", "B"))
     assert (call.score, call.disputed, call.alerts) == (70.0, False, 0)
     assert call.valence == pytest.approx(0.859)
 
 
 async def test_what_is_not_known_is_none(store):
-    await tell(store, 1, came=None, readings=(), score=None)
-    await tell(store, 2, agents=(), came=None)
+    await tell(store, 1, arrived_as=None, readings=(), score=None)
+    await tell(store, 2, agents=(), arrived_as=None)
     unheard = (await store.views.calls(CallFilter(outcome="answered")))[0]
-    assert (unheard.came, unheard.went, unheard.score, unheard.letters) == (None, None, None, ("-",))
+    assert (unheard.arrived_as, unheard.left_as, unheard.score, unheard.letters) == (None, None, None, ("-",))
     gave_up = (await store.views.calls(CallFilter(outcome="abandoned")))[0]
     assert (gave_up.call_id, gave_up.wait_s, gave_up.agents) == ("c002", 58.0, ())
-    assert await ids(store, came="none") == ["c002", "c001"]
+    assert await ids(store, arrived_as="none") == ["c002", "c001"]
 
 
 async def test_weak_signals_at_the_end_are_uncertain(store):
     await tell(store, 1, readings=((0.3, 0.3, 0.2, 0.2),))
-    assert await ids(store, went="uncertain") == ["c001"]
+    assert await ids(store, left_as="uncertain") == ["c001"]
 
 
 async def test_filters(store):
-    await tell(store, 1, queue="care", agents=("bob",), came="angry", alert=True, customer="crm-Alpha")
-    await tell(store, 2, queue="sales", agents=("eve",), came="happy", score=None, customer="crm-beta")
-    await tell(store, 3, queue="sales", agents=("bob", "eve"), came="angry", readings=(ANGRY,))
+    await tell(store, 1, queue="care", agents=("bob",), arrived_as="angry", alert=True, customer="crm-Alpha")
+    await tell(store, 2, queue="sales", agents=("eve",), arrived_as="happy", score=None, customer="crm-beta")
+    await tell(store, 3, queue="sales", agents=("bob", "eve"), arrived_as="angry", readings=(ANGRY,))
     await tell(store, 4, ended=False)
     assert await ids(store) == ["c004", "c003", "c002", "c001"]
     assert await ids(store, queue="sales") == ["c003", "c002"]
     assert await ids(store, agent="eve") == ["c003", "c002"]
     assert await ids(store, agent="ev") == []
-    assert await ids(store, came="happy") == ["c002"]
-    assert await ids(store, went="angry") == ["c003"]
+    assert await ids(store, arrived_as="happy") == ["c002"]
+    assert await ids(store, left_as="angry") == ["c003"]
     assert await ids(store, letter="-") == ["c002"]
     assert await ids(store, alert=True) == ["c001"]
     assert await ids(store, alert=False, since=200.0, until=400.0) == ["c003", "c002"]
@@ -160,7 +160,7 @@ async def test_grades_by_pages_with_their_valid_revision(store):
     ]  # fmt: skip
     await revise(store, "dispute", 70.0, "B")
     (part,) = await store.views.grades(GradeFilter(disputed=True))
-    assert (part.call_id, part.revision, part.kind, part.came) == ("c002", 1, "dispute", "angry")
+    assert (part.call_id, part.revision, part.kind, part.arrived_as) == ("c002", 1, "dispute", "angry")
     assert await ids(store, disputed=True) == ["c002"]
     await revise(store, "override", 95.0, "A")
     assert await ids(store, disputed=True) == []
@@ -170,7 +170,7 @@ async def test_grades_by_pages_with_their_valid_revision(store):
 
 async def test_decisions_and_deliveries_by_pages(store):
     for number in range(1, 6):
-        await tell(store, number, came="angry" if number % 2 else "happy")
+        await tell(store, number, arrived_as="angry" if number % 2 else "happy")
     page = await store.views.decisions(emotion="angry", limit=2)
     rest = await store.views.decisions(emotion="angry", limit=2, after=place_of_decision(page[-1]))
     assert [row.decision.decision_id for row in page + rest] == ["d005", "d003", "d001"]
@@ -184,7 +184,7 @@ async def test_decisions_and_deliveries_by_pages(store):
 async def test_sums_by_agent(store):
     await tell(store, 1, score=60.0)
     await tell(store, 2, score=80.0)
-    await tell(store, 3, came="happy", agents=("eve",), score=None)
+    await tell(store, 3, arrived_as="happy", agents=("eve",), score=None)
     cells = await store.views.agents_by_cell(100.0, 1000.0, 100.0)
     assert [astuple(cell) for cell in cells] == [
         ("bob", "angry", 0, 1, 60.0, 3600.0), ("bob", "angry", 1, 1, 80.0, 6400.0)
@@ -195,12 +195,12 @@ async def test_sums_by_agent(store):
 
 async def test_a_queues_day_and_the_names_of_filters(store):
     await tell(store, 1)
-    await tell(store, 2, queue="sales", agents=(), came=None)
+    await tell(store, 2, queue="sales", agents=(), arrived_as=None)
     first, second = await store.views.queue_calls(0.0, 1000.0)
-    assert (first.queue, first.queued_at, first.answered_at, first.came, first.went) == (
+    assert (first.queue, first.queued_at, first.answered_at, first.arrived_as, first.left_as) == (
         "care", 102.0, 110.0, "angry", "happy"
     )  # fmt: skip
-    assert second.abandoned and not first.abandoned and second.came == "none"
+    assert second.abandoned and not first.abandoned and second.arrived_as == "none"
     names = await store.views.names()
     assert (names.queues, names.agents) == (("care", "sales"), ("bob",))
     assert (await store.views.names(since=150.0)).agents == ()
@@ -241,7 +241,7 @@ async def test_arms_count_each_customer_once(store):
 async def test_what_was_stored_before_is_found_too(tmp_path, store):
     """A database of the version before gets the same columns by its migration."""
     await tell(store, 1, agents=("bob", "eve"), customer="crm-1", alert=True)
-    await tell(store, 2, agents=(), came=None)
+    await tell(store, 2, agents=(), arrived_as=None)
     want = await store.views.calls(CallFilter())
     want_grades = await store.views.grades(GradeFilter())
     old = tmp_path / "old.db"
@@ -263,6 +263,11 @@ async def test_what_was_stored_before_is_found_too(tmp_path, store):
     await opened.close()
 
 
+#: Today's names of what the first schemas called otherwise.
+COLUMNS = {"endpoint": "receiver"}
+TABLES = {"endpoint": "disabled_receiver"}
+
+
 def copy_common(source: Path, target: Path) -> None:
     """Copy the rows of every table, by the columns that both have."""
     with sqlite3.connect(target) as c:
@@ -271,6 +276,7 @@ def copy_common(source: Path, target: Path) -> None:
             if table.startswith("sqlite_"):
                 continue
             columns = [row[1] for row in c.execute(f"PRAGMA main.table_info({table})")]
-            names = ", ".join(columns)
-            c.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM source.{table}")
+            names, today = ", ".join(columns), ", ".join(COLUMNS.get(name, name) for name in columns)
+            source_table = TABLES.get(table, table)
+            c.execute(f"INSERT INTO main.{table} ({names}) SELECT {today} FROM source.{source_table}")
     c.close()

@@ -150,7 +150,7 @@ def questions(site: Site, number: int) -> list[str]:
             asked.append(filled)
     filters: dict[str, tuple[str, ...]] = {
         "letter": LETTERS,
-        "went": ("angry", "neutral", "happy"),
+        "left_as": ("angry", "neutral", "happy"),
         "disputed": ("true", "false"),
         "alert": ("true", "false"),
         "agent": ("eve",),

@@ -38,7 +38,7 @@ async def desk(tmp_path: Path, place: Path | str) -> AsyncIterator[Site]:
 async def one_call(site: Site) -> str:
     day = Day(site.store, site.clock(), seed=3)
     return await day.call(
-        site.clock() - 3600, came="angry", agents=(1, 0), minutes=5, abandoned=False, hold=True, alert=True
+        site.clock() - 3600, arrived="angry", agents=(1, 0), minutes=5, abandoned=False, hold=True, alert=True
     )
 
 
@@ -75,7 +75,7 @@ async def test_a_call_tells_its_whole_story(desk: Site) -> None:
 async def test_lists_find_what_is_asked_for_and_lead_on(desk: Site) -> None:
     day = Day(desk.store, desk.clock(), seed=5)
     for n in range(53):
-        await day.call(desk.clock() - 1000 * (n + 1), came="happy", abandoned=True)
+        await day.call(desk.clock() - 1000 * (n + 1), arrived="happy", abandoned=True)
     call_id = await one_call(desk)
     browser = await desk.logged_in("admin")
     first = await browser.open("/calls")
@@ -84,9 +84,9 @@ async def test_lists_find_what_is_asked_for_and_lead_on(desk: Site) -> None:
     assert older
     second = await browser.open(older[1].replace("&amp;", "&"))
     assert second.count('href="/calls/') == 4
-    found = await browser.open("/calls?came=angry&only=alert")
+    found = await browser.open("/calls?arrived_as=angry&only=alert")
     assert found.count('href="/calls/') == 1 and call_id in found
-    assert "No call fits" in await browser.open("/calls?letter=A&went=uncertain&queue=nowhere")
+    assert "No call fits" in await browser.open("/calls?letter=A&left_as=uncertain&queue=nowhere")
 
 
 async def test_an_agent_sees_his_own_calls_and_grades_alone(desk: Site) -> None:
@@ -262,7 +262,7 @@ async def test_a_day_of_queues_begins_at_the_viewers_midnight(desk: Site) -> Non
     """2026-09-21T18:30Z is the 22nd in Auckland, and still the 21st in Berlin."""
     at = 1_790_015_400.0
     desk.clock.now = at + 4000
-    await Day(desk.store, desk.clock(), seed=1).call(at, abandoned=False, minutes=2, came="angry")
+    await Day(desk.store, desk.clock(), seed=1).call(at, abandoned=False, minutes=2, arrived="angry")
     browser = await desk.logged_in("supervisor")
     for zone, day in (("Pacific/Auckland", "2026-09-22"), ("Europe/Berlin", "2026-09-21")):
         browser.http.cookie_jar.update_cookies({"emocx-zone": zone})

@@ -58,7 +58,7 @@ async def log_in(page: Page, site: Site, role: Role, agent: str | None = None) -
 async def a_call(site: Site) -> str:
     day = Day(site.store, site.clock(), seed=3)
     return await day.call(
-        site.clock() - 3600, came="angry", agents=(1, 0), minutes=4, abandoned=False, hold=True, alert=True
+        site.clock() - 3600, arrived="angry", agents=(1, 0), minutes=4, abandoned=False, hold=True, alert=True
     )
 
 

@@ -75,7 +75,7 @@ async def test_every_answer_of_every_route_keeps_to_what_the_role_may_know(site:
 async def test_no_filter_tells_what_is_not_shown(bob: Browser) -> None:
     choices = {
         "letter": ("A", "B", "Z", "-"),
-        "went": ("disappointed", "happy", "angry"),
+        "left_as": ("disappointed", "happy", "angry"),
         "disputed": ("true", "false"),
         "alert": ("true", "false"),
     }
@@ -88,12 +88,12 @@ async def test_no_filter_tells_what_is_not_shown(bob: Browser) -> None:
                 # Just what the shown call answers to: asking on tells no more.
                 fits = (
                     asked.get("letter", "B") == "B"
-                    and asked.get("went", "happy") == "happy"
+                    and asked.get("left_as", "happy") == "happy"
                     and asked.get("disputed", "false") == "false"
                     and asked.get("alert", "false") == "false"
                 )
                 assert [c["call_id"] for c in found] == ([SHARED] if fits else []), asked
-    for query in ("letter=Z", "went=disappointed", "only=disputed", "only=alert"):
+    for query in ("letter=Z", "left_as=disappointed", "only=disputed", "only=alert"):
         _, page = await answer(bob, f"/calls?{query}")
         assert SHARED not in page, query
 

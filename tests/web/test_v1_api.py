@@ -221,7 +221,7 @@ async def test_queues(site: Site, client: Client) -> None:
     answer = await client.get("/queues?since=1789990000&until=1789999000")
     care = next(q for q in answer["queues"] if q["queue"] == "care")
     assert (care["calls"], care["answered"], care["abandoned"]) == (2, 1, 1)
-    assert (care["came"], care["went"], care["wait_median_s"]) == ({"angry": 2}, {"happy": 1}, 8.0)
+    assert (care["arrived_as"], care["left_as"], care["wait_median_s"]) == ({"angry": 2}, {"happy": 1}, 8.0)
     vip = next(q for q in answer["queues"] if q["queue"] == "vip")  # known to Asterisk, no call
     assert (vip["calls"], vip["waiting_now"]) == (0, 1)
     await client.get("/queues?since=0", 422)
@@ -233,7 +233,7 @@ async def test_agents_with_their_uncertainty(site: Site, client: Client) -> None
     period = "since=1789990000&until=1789999000"
     bob, eve = (await client.get(f"/agents?{period}"))["agents"]
     assert (bob["agent"], bob["graded"], bob["mean"], bob["letters"]) == ("bob", 4, 70.0, {"B": 4})
-    assert bob["low"] < bob["expected"] < bob["high"] and bob["by_came"][0]["came"] == "angry"
+    assert bob["low"] < bob["expected"] < bob["high"] and bob["by_arrival"][0]["arrived_as"] == "angry"
     assert eve["graded"] == 3 and eve["high"] - eve["low"] > bob["high"] - bob["low"]
     browser = await site.logged_in("agent", "eve")
     async with await browser.get(f"/api/v1/agents?{period}") as response:

@@ -27,7 +27,7 @@ async def test_calls_by_pages(site: Site, client: Client) -> None:
     rest = await client.get(f"/calls?limit=3&cursor={first['next']}")
     numbers = [call["call_id"].split(".")[1] for call in first["calls"] + rest["calls"]]
     assert numbers == ["4", "3", "2", "1", "0"] and rest["next"] is None
-    assert first["calls"][0]["wait_s"] == 8.0 and first["calls"][0]["went"] == "happy"
+    assert first["calls"][0]["wait_s"] == 8.0 and first["calls"][0]["left_as"] == "happy"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ async def test_calls_by_pages(site: Site, client: Client) -> None:
     [
         ("limit=0", "limit"),
         ("limit=x", "limit"),
-        ("came=furious", "came"),
+        ("arrived_as=furious", "arrived_as"),
         ("alert=maybe", "alert"),
         ("cursor=nonsense", "cursor"),
         ("colour=red", "colour"),
@@ -56,7 +56,7 @@ async def test_filters_reach_the_store(site: Site, client: Client) -> None:
     for query, wanted in (
         ("queue=sales", ["1"]),
         ("outcome=abandoned", ["1"]),
-        ("agent=bob&came=angry&letter=B&went=happy&alert=false&disputed=false", ["2"]),
+        ("agent=bob&arrived_as=angry&letter=B&left_as=happy&alert=false&disputed=false", ["2"]),
         ("search=%2B492", ["2"]),
     ):
         page = await client.get(f"/calls?{query}")

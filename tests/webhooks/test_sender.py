@@ -201,7 +201,7 @@ async def test_a_gone_receiver_is_disabled_and_what_is_pending_waits_for_a_repla
         assert list(await store.outbox.disabled()) == ["crm"]
         await call(store, "d", 1)
         assert len(receiver.got) == 1
-        assert await store.outbox.replay(endpoint="crm", state="failed") == 1
+        assert await store.outbox.replay(receiver="crm", state="failed") == 1
         got = await receiver.until(5)
     assert sorted(g.place for g in got[1:]) == [("c", 1), ("c", 2), ("c", 3), ("d", 1)]
 

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.settings import WebhookSettings
-from emocx_pbx.webhooks.endpoints import check_endpoints
+from emocx_pbx.webhooks.receivers import check_receivers
 from emocx_pbx.webhooks.signing import check_secret, headers
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -68,30 +68,30 @@ def test_weak_or_malformed_secrets_are_refused_without_being_shown(secret):
     assert len(secret) < 8 or secret not in str(caught.value)
 
 
-def endpoint(**changes: object) -> WebhookSettings:
+def receiver(**changes: object) -> WebhookSettings:
     return WebhookSettings(**{"name": "crm", "url": "https://crm.example/hook", "secret": SECRET, **changes})
 
 
 @pytest.mark.parametrize(
     ("receivers", "reason"),
     [
-        ([endpoint(), endpoint()], "name of its own"),
-        ([endpoint(name="")], "name of its own"),
-        ([endpoint(url="crm.example/hook")], "url: expected"),
-        ([endpoint(url="ftp://crm.example/")], "url: expected"),
-        ([endpoint(url="http://crm.example:99999/")], "url: expected"),
-        ([endpoint(secret="password")], "secret: expected"),
-        ([endpoint(secret=f"{SECRET} password")], "secret: expected"),
-        ([endpoint(secret=" ")], "secret: expected"),
-        ([endpoint(events=("call.grade",))], "'call.grade' is unknown"),
+        ([receiver(), receiver()], "name of its own"),
+        ([receiver(name="")], "name of its own"),
+        ([receiver(url="crm.example/hook")], "url: expected"),
+        ([receiver(url="ftp://crm.example/")], "url: expected"),
+        ([receiver(url="http://crm.example:99999/")], "url: expected"),
+        ([receiver(secret="password")], "secret: expected"),
+        ([receiver(secret=f"{SECRET} password")], "secret: expected"),
+        ([receiver(secret=" ")], "secret: expected"),
+        ([receiver(events=("call.grade",))], "'call.grade' is unknown"),
     ],
 )
 def test_wrong_receivers_are_refused_with_their_place(receivers, reason):
     with pytest.raises(SettingsError, match=reason) as caught:
-        check_endpoints(receivers)
+        check_receivers(receivers)
     assert str(caught.value).startswith("webhooks[")
 
 
 def test_right_receivers_pass():
-    check_endpoints([endpoint(secret=f"{SECRET} {OLD}")])
-    check_endpoints([endpoint(), endpoint(name="erp", url="http://10.0.0.5:8080/x", events=("call.ended",))])
+    check_receivers([receiver(secret=f"{SECRET} {OLD}")])
+    check_receivers([receiver(), receiver(name="erp", url="http://10.0.0.5:8080/x", events=("call.ended",))])

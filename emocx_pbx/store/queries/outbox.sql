@@ -11,50 +11,50 @@ SELECT COALESCE(MAX(sequence), 0) + 1 FROM event WHERE stream = :stream;
 INSERT INTO event (event_id, stream, call_id, type, sequence, at, body)
 VALUES (:event_id, :stream, :call_id, :type, :sequence, :at, :body);
 
--- name: add_delivery(event_id, endpoint, type, stream, sequence, next_at)!
-INSERT INTO delivery (event_id, endpoint, type, stream, sequence, next_at)
-VALUES (:event_id, :endpoint, :type, :stream, :sequence, :next_at)
+-- name: add_delivery(event_id, receiver, type, stream, sequence, next_at)!
+INSERT INTO delivery (event_id, receiver, type, stream, sequence, next_at)
+VALUES (:event_id, :receiver, :type, :stream, :sequence, :next_at)
 ON CONFLICT DO NOTHING;
 
--- name: claim_deliveries(endpoint, now, limit, at_most, claim, until)!
+-- name: claim_deliveries(receiver, now, limit, at_most, claim, until)!
 -- What a sender takes: of each stream only the first that is pending, and none while another one of it is under way,
 -- so that order holds; of a receiver no more than are left of `at_most` under way. The receiver's lock is held.
 UPDATE delivery SET claim = :claim, claimed_until = :until
 WHERE delivery_id IN (
     SELECT d.delivery_id FROM delivery d
-    WHERE d.endpoint = :endpoint AND d.state = 'pending' AND d.next_at <= :now
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.next_at <= :now
       AND (d.claim IS NULL OR d.claimed_until <= :now)
       AND NOT EXISTS (
         SELECT 1 FROM delivery p
-        WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
+        WHERE p.receiver = d.receiver AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
       AND NOT EXISTS (
         SELECT 1 FROM delivery o
-        WHERE o.endpoint = d.endpoint AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :now)
+        WHERE o.receiver = d.receiver AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :now)
     ORDER BY d.next_at, d.delivery_id
     LIMIT MAX(0, MIN(:limit, :at_most - (
         SELECT COUNT(*) FROM delivery u
-        WHERE u.endpoint = :endpoint AND u.claim IS NOT NULL AND u.claimed_until > :now)))
+        WHERE u.receiver = :receiver AND u.claim IS NOT NULL AND u.claimed_until > :now)))
     --+postgresql FOR UPDATE OF d SKIP LOCKED
 );
 
--- name: claim_waiting(endpoint, now, claim, until)!
+-- name: claim_waiting(receiver, now, claim, until)!
 -- The one to probe a receiver with: a stream's first that failed before, due soonest.
 UPDATE delivery SET claim = :claim, claimed_until = :until
 WHERE delivery_id IN (
     SELECT d.delivery_id FROM delivery d
-    WHERE d.endpoint = :endpoint AND d.state = 'pending' AND d.attempts > 0
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.attempts > 0
       AND NOT EXISTS (
         SELECT 1 FROM delivery p
-        WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
+        WHERE p.receiver = d.receiver AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
       AND NOT EXISTS (
         SELECT 1 FROM delivery o
-        WHERE o.endpoint = d.endpoint AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :now)
+        WHERE o.receiver = d.receiver AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :now)
     ORDER BY d.next_at, d.delivery_id LIMIT 1
     --+postgresql FOR UPDATE OF d SKIP LOCKED
 );
 
 -- name: claimed_deliveries(claim)
-SELECT d.delivery_id, d.event_id, d.endpoint, d.stream, d.sequence, d.attempts, d.early_from, d.claim,
+SELECT d.delivery_id, d.event_id, d.receiver, d.stream, d.sequence, d.attempts, d.early_from, d.claim,
     e.type, e.at, e.body
 FROM delivery d JOIN event e ON e.event_id = d.event_id
 WHERE d.claim = :claim ORDER BY d.next_at, d.delivery_id;
@@ -63,26 +63,26 @@ WHERE d.claim = :claim ORDER BY d.next_at, d.delivery_id;
 -- '' is every sender's.
 UPDATE delivery SET claim = NULL, claimed_until = NULL WHERE claim IS NOT NULL AND claim LIKE :sender || '%';
 
--- name: waits_again(endpoint)$
-SELECT 1 FROM delivery WHERE endpoint = :endpoint AND state = 'pending' AND attempts > 0 LIMIT 1;
+-- name: waits_again(receiver)$
+SELECT 1 FROM delivery WHERE receiver = :receiver AND state = 'pending' AND attempts > 0 LIMIT 1;
 
--- name: next_due(endpoint, now)^
+-- name: next_due(receiver, now)^
 -- What another sender has under way is due again when its claim ends.
 SELECT MIN(MAX(d.next_at, CASE WHEN d.claimed_until > :now THEN d.claimed_until ELSE d.next_at END)) AS next_at
 FROM delivery d
-WHERE d.endpoint = :endpoint AND d.state = 'pending'
+WHERE d.receiver = :receiver AND d.state = 'pending'
   AND NOT EXISTS (
     SELECT 1 FROM delivery p
-    WHERE p.endpoint = d.endpoint AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence);
+    WHERE p.receiver = d.receiver AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence);
 
 -- name: delivered(delivery_id, at, status, claim)!
 UPDATE delivery SET state = 'delivered', attempts = attempts + 1, last_at = :at, last_status = :status,
     last_error = NULL, last_answer = NULL, delivered_at = :at, claim = NULL, claimed_until = NULL
 WHERE delivery_id = :delivery_id AND (:claim IS NULL OR claim = :claim);
 
--- name: release_waiting(endpoint, now)!
+-- name: release_waiting(receiver, now)!
 UPDATE delivery SET next_at = :now, early_from = next_at
-WHERE endpoint = :endpoint AND state = 'pending' AND attempts > 0 AND next_at > :now;
+WHERE receiver = :receiver AND state = 'pending' AND attempts > 0 AND next_at > :now;
 
 -- name: retry_later(delivery_id, at, status, error, answer, next_at, claim)!
 UPDATE delivery SET attempts = attempts + 1, last_at = :at, last_status = :status, last_error = :error,
@@ -106,12 +106,12 @@ DELETE FROM event WHERE erase = 1
   AND event_id = (SELECT event_id FROM delivery WHERE delivery_id = :delivery_id)
   AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.event_id AND d.state = 'pending');
 
--- name: disable_endpoint(name, at, reason)!
-INSERT INTO endpoint (name, disabled_at, reason) VALUES (:name, :at, :reason)
+-- name: disable_receiver(name, at, reason)!
+INSERT INTO disabled_receiver (name, disabled_at, reason) VALUES (:name, :at, :reason)
 ON CONFLICT (name) DO UPDATE SET disabled_at = :at, reason = :reason;
 
--- name: enable_endpoint(name)!
-DELETE FROM endpoint WHERE name = :name;
+-- name: enable_receiver(name)!
+DELETE FROM disabled_receiver WHERE name = :name;
 
 -- name: drop_pause(name)!
 DELETE FROM receiver_pause WHERE name = :name;
@@ -121,34 +121,34 @@ INSERT INTO receiver_pause (name, until) VALUES (:name, :until)
 ON CONFLICT (name) DO UPDATE SET until = MAX(receiver_pause.until, excluded.until);
 
 -- name: receiver_stands(name)^
-SELECT (SELECT COUNT(*) FROM endpoint WHERE name = :name) AS disabled,
+SELECT (SELECT COUNT(*) FROM disabled_receiver WHERE name = :name) AS disabled,
     (SELECT until FROM receiver_pause WHERE name = :name) AS until;
 
--- name: disabled_endpoints()
-SELECT * FROM endpoint ORDER BY name;
+-- name: disabled_receivers()
+SELECT * FROM disabled_receiver ORDER BY name;
 
--- name: deliveries(endpoint, state, call_id, event_id, since, until, limit)
+-- name: deliveries(receiver, state, call_id, event_id, since, until, limit)
 SELECT d.*, e.type, e.call_id, e.at FROM delivery d JOIN event e ON e.event_id = d.event_id
-WHERE (:endpoint IS NULL OR d.endpoint = :endpoint)
+WHERE (:receiver IS NULL OR d.receiver = :receiver)
   AND (:state IS NULL OR d.state = :state)
   AND (:call_id IS NULL OR e.call_id = :call_id)
   AND (:event_id IS NULL OR d.event_id = :event_id)
   AND e.at >= :since AND e.at < :until
 ORDER BY e.at DESC, d.delivery_id DESC LIMIT :limit;
 
--- name: deliveries_of_call(endpoint, state, call_id, limit)
+-- name: deliveries_of_call(receiver, state, call_id, limit)
 SELECT d.*, e.call_id, e.at FROM delivery d JOIN event e ON e.event_id = d.event_id
 WHERE d.stream = :call_id
-  AND (:endpoint IS NULL OR d.endpoint = :endpoint)
+  AND (:receiver IS NULL OR d.receiver = :receiver)
   AND (:state IS NULL OR d.state = :state)
 ORDER BY e.at DESC, d.delivery_id DESC LIMIT :limit;
 
 -- name: pending_deliveries()
-SELECT endpoint, COUNT(*) AS number FROM delivery WHERE state = 'pending' GROUP BY endpoint;
+SELECT receiver, COUNT(*) AS number FROM delivery WHERE state = 'pending' GROUP BY receiver;
 
 -- name: delivery_counts()
-SELECT endpoint, state, COUNT(*) AS number FROM delivery INDEXED BY delivery_states
-GROUP BY endpoint, state ORDER BY endpoint, state;
+SELECT receiver, state, COUNT(*) AS number FROM delivery INDEXED BY delivery_states
+GROUP BY receiver, state ORDER BY receiver, state;
 
 -- name: events_of_call(call_id)
 -- A call's stream is its id; there is an index on streams.
@@ -163,7 +163,7 @@ WHERE (:event_id IS NULL OR event_id = :event_id)
   AND at >= :since AND at < :until
 ORDER BY at, stream, sequence;
 
--- name: replay(event_id, endpoint, state, now)!
+-- name: replay(event_id, receiver, state, now)!
 UPDATE delivery SET state = 'pending', attempts = 0, next_at = :now, early_from = NULL, last_error = NULL,
     last_status = NULL, last_answer = NULL, delivered_at = NULL
-WHERE event_id = :event_id AND endpoint = :endpoint AND (:state IS NULL OR state = :state);
+WHERE event_id = :event_id AND receiver = :receiver AND (:state IS NULL OR state = :state);

@@ -1,7 +1,7 @@
 -- name: refresh_call(call_id)!
 -- Brings what lists show of a call up to date with its decision, segments, grades and last readings.
 UPDATE call SET
-    (came, status, topic) = (
+    (arrived_as, status, topic) = (
         SELECT d.emotion, d.status, d.topic FROM decision d WHERE d.decision_id = call.decision_id),
     (answered_at, talk_s, score, disputed) = (
         SELECT MIN(started_at), SUM(COALESCE(ended_at, started_at) - started_at), AVG(score),
@@ -14,7 +14,7 @@ UPDATE call SET
         SELECT char(31) || group_concat(COALESCE(letter, '-'), char(31)) || char(31)
         FROM (SELECT letter FROM segment s
               WHERE s.call_id = call.call_id AND s.graded_at IS NOT NULL ORDER BY number)),
-    (went, valence) = (
+    (left_as, valence) = (
         SELECT
             CASE
                 WHEN MAX(a, n, d, h) < t * s THEN 'uncertain'
@@ -32,7 +32,7 @@ UPDATE call SET
 WHERE call_id = :call_id;
 
 -- name: refresh_segments(call_id)!
-UPDATE segment SET came = (SELECT c.came FROM call c WHERE c.call_id = segment.call_id)
+UPDATE segment SET arrived_as = (SELECT c.arrived_as FROM call c WHERE c.call_id = segment.call_id)
 WHERE call_id = :call_id;
 
 -- name: show_grade(call_id, number, revision, kind, at, score, letter, low, high, evidence_s)!
@@ -43,7 +43,7 @@ WHERE call_id = :call_id AND number = :number AND COALESCE(revision, -1) < :revi
 -- name: count_alert(call_id)!
 UPDATE call SET alerts = alerts + 1 WHERE call_id = :call_id;
 
--- name: view_calls(since, until, queue, agent, came, went, letter, alert, disputed, outcome, search, team, at, call_id, limit)
+-- name: view_calls(since, until, queue, agent, arrived_as, left_as, letter, alert, disputed, outcome, search, team, at, call_id, limit)
 -- Newest first, after (at, call_id); filtered within the index call_list. `team`: only calls that were in one of these
 -- queues, a JSON list.
 SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
@@ -54,8 +54,8 @@ SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), c
     WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
       AND (:queue IS NULL OR queue = :queue)
       AND (:agent IS NULL OR instr(agents, char(31) || :agent || char(31)) > 0)
-      AND (:came IS NULL OR COALESCE(came, 'none') = :came)
-      AND (:went IS NULL OR COALESCE(went, 'none') = :went)
+      AND (:arrived_as IS NULL OR COALESCE(arrived_as, 'none') = :arrived_as)
+      AND (:left_as IS NULL OR COALESCE(left_as, 'none') = :left_as)
       AND (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)) > 0)
       AND (:alert IS NULL OR (alerts > 0) = :alert)
       AND (:disputed IS NULL OR disputed = :disputed)
@@ -66,11 +66,11 @@ SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), c
     ORDER BY started_at DESC, call_id DESC LIMIT :limit)
 JOIN call c ON c.call_id = id ORDER BY c.started_at DESC, c.call_id DESC;
 
--- name: view_own_calls(own, since, until, queue, came, went, letter, alert, disputed, outcome, search, at, call_id, limit)
+-- name: view_own_calls(own, since, until, queue, arrived_as, left_as, letter, alert, disputed, outcome, search, at, call_id, limit)
 -- An agent's calls as that agent may know them: sums, letters, alerts and signals are of the agent's own segments,
 -- for what is shown and for what is asked alike.
 SELECT * FROM (
-    SELECT call_id, started_at, ended_at, end_reason, queue, customer_key, caller, status, came, topic, queued_at,
+    SELECT call_id, started_at, ended_at, end_reason, queue, customer_key, caller, status, arrived_as, topic, queued_at,
         answered_at, disposition, hung_up_by, callback,
         (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
          FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits,
@@ -101,7 +101,7 @@ SELECT * FROM (
             FROM (SELECT r.* FROM reading r JOIN segment s ON s.call_id = r.call_id AND s.agent = :own
                   WHERE r.call_id = c.call_id
                     AND (r.t0 + r.t1) / 2 BETWEEN s.started_at - c.tapped_at AND COALESCE(s.ended_at, 9e18) - c.tapped_at
-                  ORDER BY r.t0 DESC, r.t1 DESC LIMIT 3)) WHERE w > 0) AS went,
+                  ORDER BY r.t0 DESC, r.t1 DESC LIMIT 3)) WHERE w > 0) AS left_as,
         (SELECT (h - a - 0.7 * d) / w FROM (
             SELECT SUM(speech_s) AS w, SUM(angry * speech_s) AS a, SUM(disappointed * speech_s) AS d,
                 SUM(happy * speech_s) AS h
@@ -113,16 +113,16 @@ SELECT * FROM (
     WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
       AND instr(agents, char(31) || :own || char(31)) > 0
       AND (:queue IS NULL OR queue = :queue)
-      AND (:came IS NULL OR COALESCE(came, 'none') = :came)
+      AND (:arrived_as IS NULL OR COALESCE(arrived_as, 'none') = :arrived_as)
       AND (:outcome IS NULL OR :outcome = CASE WHEN ended_at IS NULL THEN 'open' ELSE disposition END)
       AND (:search IS NULL OR instr(lower(customer_key), lower(:search)) > 0 OR caller = :search OR c.call_id = :search))
 WHERE (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)) > 0)
   AND (:disputed IS NULL OR disputed = :disputed)
   AND (:alert IS NULL OR (alerts > 0) = :alert)
-  AND (:went IS NULL OR COALESCE(went, 'none') = :went)
+  AND (:left_as IS NULL OR COALESCE(left_as, 'none') = :left_as)
 ORDER BY started_at DESC, call_id DESC LIMIT :limit;
 
--- name: view_grades(since, until, agent, queue, came, letter, disputed, team, at, call_id, number, limit)
+-- name: view_grades(since, until, agent, queue, arrived_as, letter, disputed, team, at, call_id, number, limit)
 -- Graded parts, newest first, after (at, call_id, number); filtered within the index segment_list.
 SELECT s.* FROM (
     SELECT call_id AS id, number AS part FROM segment INDEXED BY segment_list
@@ -130,7 +130,7 @@ SELECT s.* FROM (
       AND (started_at, call_id, number) < (:at, :call_id, :number)
       AND (:agent IS NULL OR agent = :agent)
       AND (:queue IS NULL OR queue = :queue)
-      AND (:came IS NULL OR COALESCE(came, 'none') = :came)
+      AND (:arrived_as IS NULL OR COALESCE(arrived_as, 'none') = :arrived_as)
       AND (:letter IS NULL OR COALESCE(letter, '-') = :letter)
       AND (:disputed IS NULL OR (grade_kind = 'dispute') = :disputed)
       AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = segment.call_id
@@ -140,14 +140,14 @@ JOIN segment s ON s.call_id = id AND s.number = part
 ORDER BY s.started_at DESC, s.call_id DESC, s.number DESC;
 
 -- name: view_agents_by_cell(since, until, bin_s, team)
--- Every agent's scores by how customers came and by stretches of time, counted from `since`.
-SELECT agent, COALESCE(came, 'none') AS came, CAST((started_at - :since) / :bin_s AS INTEGER) AS bin,
+-- Every agent's scores by how customers arrived and by stretches of time, counted from `since`.
+SELECT agent, COALESCE(arrived_as, 'none') AS arrived_as, CAST((started_at - :since) / :bin_s AS INTEGER) AS bin,
     COUNT(*) AS graded, AVG(score) AS mean, SUM(score * score) AS squares
 FROM segment INDEXED BY segment_list
 WHERE started_at >= :since AND started_at < :until AND score IS NOT NULL
   AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = segment.call_id
         AND q.queue IN (SELECT value FROM json_each(:team))))
-GROUP BY agent, COALESCE(came, 'none'), bin ORDER BY agent, came, bin;
+GROUP BY agent, COALESCE(arrived_as, 'none'), bin ORDER BY agent, arrived_as, bin;
 
 -- name: view_agents_by_letter(since, until, agent, team)
 -- '-' is insufficient evidence.
@@ -162,7 +162,7 @@ GROUP BY agent, COALESCE(letter, '-') ORDER BY agent, letter;
 -- name: view_queue_calls(since, until, team, limit)
 -- A day's stays in queues in their order: each counts where it was, and the agent's part that followed it.
 SELECT v.call_id, v.queue, c.started_at, v.entered_at AS queued_at, v.left_at, v.left_why, c.ended_at,
-    c.end_reason, COALESCE(c.came, 'none') AS came, COALESCE(c.went, 'none') AS went,
+    c.end_reason, COALESCE(c.arrived_as, 'none') AS arrived_as, COALESCE(c.left_as, 'none') AS left_as,
     CASE v.left_why WHEN 'answered' THEN c.score END AS score
 FROM visit v INDEXED BY visit_queue JOIN call c USING (call_id)
 WHERE v.entered_at >= :since AND v.entered_at < :until
@@ -180,13 +180,13 @@ SELECT d.* FROM (
     ORDER BY at DESC, decision_id DESC LIMIT :limit)
 JOIN decision d ON d.decision_id = id ORDER BY d.at DESC, d.decision_id DESC;
 
--- name: view_deliveries(endpoint, state, type, team, before, limit)
-SELECT d.delivery_id, d.event_id, d.endpoint, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
+-- name: view_deliveries(receiver, state, type, team, before, limit)
+SELECT d.delivery_id, d.event_id, d.receiver, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
     d.last_at, d.last_status, d.last_error, d.last_answer, d.delivered_at
 FROM (
     SELECT delivery_id AS id FROM delivery INDEXED BY delivery_list
     WHERE delivery_id < :before
-      AND (:endpoint IS NULL OR endpoint = :endpoint)
+      AND (:receiver IS NULL OR receiver = :receiver)
       AND (:state IS NULL OR state = :state)
       AND (:type IS NULL OR type = :type)
       AND (:team IS NULL OR EXISTS (SELECT 1 FROM event e JOIN queue_of_call q ON q.call_id = e.call_id
@@ -194,12 +194,12 @@ FROM (
     ORDER BY delivery_id DESC LIMIT :limit)
 JOIN delivery d ON d.delivery_id = id JOIN event e ON e.event_id = d.event_id ORDER BY d.delivery_id DESC;
 
--- name: view_deliveries_of_call(endpoint, state, type, stream, team, before, limit)
-SELECT d.delivery_id, d.event_id, d.endpoint, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
+-- name: view_deliveries_of_call(receiver, state, type, stream, team, before, limit)
+SELECT d.delivery_id, d.event_id, d.receiver, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
     d.last_at, d.last_status, d.last_error, d.last_answer, d.delivered_at
 FROM delivery d INDEXED BY delivery_stream JOIN event e ON e.event_id = d.event_id
 WHERE d.stream = :stream AND d.delivery_id < :before
-  AND (:endpoint IS NULL OR d.endpoint = :endpoint)
+  AND (:receiver IS NULL OR d.receiver = :receiver)
   AND (:state IS NULL OR d.state = :state)
   AND (:type IS NULL OR d.type = :type)
   AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = e.call_id

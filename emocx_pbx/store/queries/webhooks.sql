@@ -15,7 +15,7 @@ UPDATE webhook SET old_secret = secret, old_until = :old_until, secret = :secret
 DELETE FROM webhook WHERE name = :name;
 
 -- name: drop_pending_deliveries(name)!
-DELETE FROM delivery WHERE endpoint = :name AND state = 'pending';
+DELETE FROM delivery WHERE receiver = :name AND state = 'pending';
 
 -- name: drop_erased_events()!
 DELETE FROM event WHERE erase = 1

@@ -17,7 +17,7 @@ from emocx_pbx.web.numbers import finite, whole
 from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, only_queues, period
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
-from emocx_pbx.web.shown.agents import BINS, CAME, AgentsView, agents_view
+from emocx_pbx.web.shown.agents import ARRIVALS, BINS, AgentsView, agents_view
 from emocx_pbx.web.v1.export import csv_answer, short_csv
 
 #: Graded parts on one page.
@@ -28,8 +28,8 @@ PAGE: Final = 25
 async def agents(request: web.Request) -> web.StreamResponse:
     """The ranking."""
     days, emotion = days_of(request), request.query.get("emotion", "") or None
-    if emotion is not None and emotion not in CAME:
-        raise InputError(f"emotion: expected one of {', '.join(CAME)}")
+    if emotion is not None and emotion not in ARRIVALS:
+        raise InputError(f"emotion: expected one of {', '.join(ARRIVALS)}")
     view = await _view(request, days, emotion)
     keep = urlencode({"emotion": emotion}) if emotion else ""
     return render(request, "agents.html", view=view, **period(days, keep))

@@ -21,7 +21,9 @@ from emocx_pbx.web.v1.export import csv_answer
 
 #: Calls of one page.
 PAGE: Final = 50
-_FILTERS: Final = ("search", "days", "queue", "agent", "came", "went", "letter", "only")
+_FILTERS: Final = ("search", "days", "queue", "agent", "arrived_as", "left_as", "letter", "only")
+#: Their names in addresses that people kept from before.
+_EARLIER: Final = {"arrived_as": "came", "left_as": "went"}
 _EMOTIONS: Final = (*(str(label) for label in LABELS), UNCERTAIN)
 _OUTCOMES: Final = frozenset(get_args(Outcome))
 
@@ -32,7 +34,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
     parts = parts_of(request)
     views, now, own = parts.store.views, parts.now(), only_agent(request)
     team = only_queues(request)
-    chosen = {name: request.query.get(name, "").strip() for name in _FILTERS}
+    chosen = _chosen(request)
     which = _filter(request, chosen, now, own)
     found = await views.calls(which, limit=PAGE + 1, after=_after(request), own=own, team=team)
     shown, more = found[:PAGE], len(found) > PAGE
@@ -58,7 +60,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
 async def download(request: web.Request) -> web.StreamResponse:
     """The same calls as the list's, all of them, for a spreadsheet."""
     parts, own = parts_of(request), only_agent(request)
-    chosen = {name: request.query.get(name, "").strip() for name in _FILTERS}
+    chosen = _chosen(request)
     which = _filter(request, chosen, parts.now(), own)
     views, team = parts.store.views, only_queues(request)
     return await csv_answer(
@@ -70,6 +72,11 @@ async def download(request: web.Request) -> web.StreamResponse:
     )
 
 
+def _chosen(request: web.Request) -> dict[str, str]:
+    given = request.query
+    return {name: (given.get(name) or given.get(_EARLIER.get(name, name), "")).strip() for name in _FILTERS}
+
+
 def _filter(request: web.Request, chosen: dict[str, str], now: float, own: str | None) -> CallFilter:
     only = chosen["only"]
     if only and only not in {"disputed", "alert", *_OUTCOMES}:
@@ -79,8 +86,8 @@ def _filter(request: web.Request, chosen: dict[str, str], now: float, own: str |
         since=now - days_of(request) * DAY_S if chosen["days"] else -float("inf"),
         queue=chosen["queue"] or None,
         agent=own if own is not None else chosen["agent"] or None,
-        came=chosen["came"] or None,
-        went=chosen["went"] or None,
+        arrived_as=chosen["arrived_as"] or None,
+        left_as=chosen["left_as"] or None,
         letter=chosen["letter"] or None,
         alert=True if only == "alert" else None,
         disputed=True if only == "disputed" else None,

@@ -105,7 +105,7 @@ async def replay(request: web.Request) -> web.StreamResponse:
     row = next((d for d in rows if str(d.delivery_id) == request.match_info["delivery"]), None)
     if row is None:
         raise web.HTTPNotFound(text=t("errors.e404", ""))
-    which = Which(receiver=row.endpoint, event_id=row.event_id)
+    which = Which(receiver=row.receiver, event_id=row.event_id)
     await parts.deeds.do(Replay(which), actor_of(request))
     raise _back(call_id, "replay", "deliveries")
 

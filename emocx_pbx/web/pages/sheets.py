@@ -24,7 +24,7 @@ from emocx_pbx.web.v1.export import short_csv
 Rows = Sequence[Sequence[Any]]
 
 _LIVE: Final = (
-    "state", "since_at", "call_id", "queue", "agent", "customer", "came", "emotion", "confidence",
+    "state", "since_at", "call_id", "queue", "agent", "customer", "arrived_as", "emotion", "confidence",
     "started_at", "ended_at", "grades", "alerts",
 )  # fmt: skip
 _EMOTIONS: Final = tuple(str(label) for label in LABELS)
@@ -41,14 +41,14 @@ async def live(request: web.Request) -> web.StreamResponse:
 def _going_on(call: LiveCall) -> Sequence[Any]:
     alerts = tuple(alert.message for alert in call.alerts if alert.over_at is None)
     return (
-        call.state, call.since, call.call_id, call.queue, call.agent, call.customer, call.came, call.emotion,
-        _rounded(call.confidence), call.started_at, None, _grades(call.grades), alerts,
+        call.state, call.since, call.call_id, call.queue, call.agent, call.customer, call.arrived_as,
+        call.emotion, _rounded(call.confidence), call.started_at, None, _grades(call.grades), alerts,
     )  # fmt: skip
 
 
 def _ended(call: EndedCall) -> Sequence[Any]:
     return (
-        call.disposition or call.reason, None, call.call_id, call.queue, call.agent, None, call.came,
+        call.disposition or call.reason, None, call.call_id, call.queue, call.agent, None, call.arrived_as,
         call.emotion, None, None, call.ended_at, _grades(call.grades), (),
     )  # fmt: skip
 
@@ -103,7 +103,7 @@ def _lines(view: CallView) -> Rows:
 
 def _deliveries(view: CallView) -> Rows:
     return [
-        (d.type, d.sequence, d.endpoint, d.state, d.attempts, d.last_at, d.last_status, d.last_error,
+        (d.type, d.sequence, d.receiver, d.state, d.attempts, d.last_at, d.last_status, d.last_error,
          d.last_answer)
         for d in view.deliveries
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from emocx_pbx.web.strings import t
 #: Letters, best first.
 LETTERS: Final = ("A", "B", "C", "D", "E")
 #: The emotions that customers come with, worst first; none: nothing was asked.
-CAME: Final = ("angry", "disappointed", "neutral", "happy", "uncertain", "none")
+ARRIVALS: Final = ("angry", "disappointed", "neutral", "happy", "uncertain", "none")
 #: Stretches that the time looked at is cut into, for trends.
 BINS: Final = 8
 
@@ -102,22 +102,24 @@ def agents_view(
         letters: how often each agent got each letter; `-` is insufficient evidence.
         since: begin of that time.
         now: its end.
-        emotion: order agents by how they fare with customers who came so; None: with all.
+        emotion: order agents by how they fare with customers who arrived so; None: with all.
         only_agent: show only this agent (what an agent may see).
         plan: the ranking's numbers.
     """
     step = max(1.0, now - since) / BINS
     outcomes = (
-        Outcome(c.agent, c.came, c.mean, since + (c.bin + 0.5) * step, c.graded) for c in cells if c.graded
+        Outcome(c.agent, c.arrived_as, c.mean, since + (c.bin + 0.5) * step, c.graded)
+        for c in cells
+        if c.graded
     )
     ranking = rank(outcomes, now, plan)
     counts: Counter[str] = Counter()
     for c in cells:
-        counts[c.came] += c.graded
+        counts[c.arrived_as] += c.graded
     agents = sorted({c.agent for c in cells} | set(letters))
     all_bounds = {agent: _bounds(_estimate(ranking, agent, emotion)) for agent in agents}
     shown = {a: b for a, b in all_bounds.items() if only_agent is None or a == only_agent}
-    emotions = [e for e in CAME if counts[e]]
+    emotions = [e for e in ARRIVALS if counts[e]]
     pairs = {(a, e): _bounds(ranking.estimate(a, e)) for a in shown for e in emotions}
     scale = points_scale([v for _, low, high, _ in [*shown.values(), *pairs.values()] for v in (low, high)])
     rows = []
@@ -128,8 +130,8 @@ def agents_view(
             _row(agent, own, letters.get(agent, {}), ranking, all_bounds, by_emotion, scale, (since, now))
         )
     apart = any(r.worst_place < len(agents) or r.best_place > 1 for r in rows)
-    came = tuple((e, counts[e]) for e in emotions)
-    return AgentsView(tuple(rows), emotion, scale, came, sum(counts.values()), apart)
+    arrived_as = tuple((e, counts[e]) for e in emotions)
+    return AgentsView(tuple(rows), emotion, scale, arrived_as, sum(counts.values()), apart)
 
 
 def _estimate(ranking: Ranking, agent: str, emotion: str | None) -> Estimate:
@@ -190,13 +192,15 @@ def letter_shares(letters: Mapping[str, int]) -> tuple[LetterShare, ...]:
 def _trend(
     own: Sequence[AgentCell], ranking: Ranking, since: float, now: float
 ) -> tuple[str, tuple[TrendPoint, ...]]:
-    """Means over time, freed from how customers came, and what can be said of their change."""
+    """Means over time, freed from how customers arrived, and what can be said of their change."""
     level = ranking.level
     bins: list[list[Sums]] = [[] for _ in range(BINS)]
     for cell in own:
         if cell.graded:
             sums = Sums.of(cell.graded, cell.mean, cell.squares)
-            bins[min(BINS - 1, max(0, cell.bin))].append(sums.moved(level - ranking.level_of(cell.came)))
+            bins[min(BINS - 1, max(0, cell.bin))].append(
+                sums.moved(level - ranking.level_of(cell.arrived_as))
+            )
     if not any(bins):
         return t("agents.trend.none"), ()
     first = next(i for i, group in enumerate(bins) if group)

@@ -176,7 +176,7 @@ def call_view(
         timeline=chart,
         parts=parts,
         readings=_readings(detail, parts, corrections, offset),
-        deliveries=tuple(sorted(deliveries, key=lambda d: (d.sequence, d.endpoint))),
+        deliveries=tuple(sorted(deliveries, key=lambda d: (d.sequence, d.receiver))),
         offset_s=offset,
         said=tuple(Words(w.t0 + offset, w.t1 + offset, w.text) for w in detail.said),
     )

@@ -1,4 +1,4 @@
-"""The page of queues: a day's calls in and out, how customers came and left, waits, and who gave up."""
+"""The page of queues: a day's calls in and out, how customers arrived and left, waits, and who gave up."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class QueueRow:
     """Service level: calls answered in time, of all that left the queue or wait longer."""
     wait_median_s: float | None
     wait_p90_s: float | None
-    came: tuple[Share, ...]
+    arrived: tuple[Share, ...]
     left: tuple[Share, ...]
     better: int
     """Calls whose customer left in a better mood than they arrived, of those for which both are known."""
@@ -113,7 +113,7 @@ def _row(
     waits = [_wait(c, now) for c in calls]
     over = [c for c in calls if c.left is not None]
     gone = sum(c.abandoned for c in calls)
-    both = [(c.came, c.went) for c in calls if c.came in _ORDER and c.went in _ORDER]
+    both = [(c.arrived_as, c.left_as) for c in calls if c.arrived_as in _ORDER and c.left_as in _ORDER]
     waiting, longest, free = (states or {}).get(name, (0, 0.0, -1))
     return QueueRow(
         queue=name,
@@ -128,10 +128,10 @@ def _row(
         in_time_share=_in_time(calls, now, within_s),
         wait_median_s=statistics.median(waits) if waits else None,
         wait_p90_s=sorted(waits)[min(len(waits) - 1, int(0.9 * len(waits)))] if waits else None,
-        came=shares(c.came for c in calls),
-        left=shares(c.went for c in calls if c.ended_at is not None and c.answered_at is not None),
-        better=sum(_ORDER[went] > _ORDER[came] for came, went in both),
-        worse=sum(_ORDER[went] < _ORDER[came] for came, went in both),
+        arrived=shares(c.arrived_as for c in calls),
+        left=shares(c.left_as for c in calls if c.ended_at is not None and c.answered_at is not None),
+        better=sum(_ORDER[left] > _ORDER[arrived] for arrived, left in both),
+        worse=sum(_ORDER[left] < _ORDER[arrived] for arrived, left in both),
         compared=len(both),
         by_hour=_by_hour(calls, day_begin),
     )

@@ -177,7 +177,7 @@
     put("agent", call.agent || "");
     put("state", call.state === "talking" ? "" : words.states[call.state] || call.state);
     put("customer", call.customer || "");
-    chipInto(row.refs.came, call.came);
+    chipInto(row.refs.arrived, call.arrived_as);
     put("language", call.language || "");
     chipInto(row.refs.now, call.emotion || (call.opted_out ? "optout" : null));
     put("confidence", call.emotion && call.emotion !== "uncertain" ? `${Math.round(call.confidence * 100)} %` : "");
@@ -318,7 +318,7 @@
         put("at", new Date(call.ended_at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }));
         put("queue", call.queue || words.none);
         put("agent", call.agent || "");
-        for (const [name, value] of [["came", call.came], ["left", call.emotion]]) {
+        for (const [name, value] of [["arrived", call.arrived_as], ["left", call.emotion]]) {
           chipInto(item.querySelector(`[data-put=${name}]`), value);
         }
         const letters = call.grades.map((g) => g.letter || words.noGrade).join(", ");

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.list_rows import Place
+from emocx_pbx.web.v1.shapes_in import EARLIER
 
 S = TypeVar("S")
 
@@ -33,6 +34,11 @@ def query_of(request: web.Request, kind: type[S]) -> S:
         if "\x00" in value:
             raise InputError(f"query: {name}: contains a NUL")
         given[name] = value
+    for name, earlier in EARLIER.items():
+        if earlier in given and name in getattr(kind, "__struct_fields__", ()):
+            if name in given:
+                raise InputError(f"query: {earlier}: the earlier name of {name}, which is given, too")
+            given[name] = given.pop(earlier)
     try:
         query = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:

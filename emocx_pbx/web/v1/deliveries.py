@@ -23,7 +23,7 @@ from emocx_pbx.web.v1.who import must_see, only_queues
 async def list_deliveries(request: web.Request) -> web.Response:
     """Deliveries, newest first, and receivers that are disabled."""
     query, store = query_of(request, DeliveriesQuery), parts_of(request).store
-    which = DeliveryFilter(query.endpoint, query.state, query.type, query.call_id)
+    which = DeliveryFilter(query.receiver, query.state, query.type, query.call_id)
     rows = await store.views.deliveries(which, query.limit + 1, query.before, only_queues(request))
     shown = rows[: query.limit]
     more = shown[-1].delivery_id if len(rows) > query.limit else None
@@ -36,8 +36,9 @@ async def replay_deliveries(request: web.Request) -> web.Response:
     """Send events again, one, a call's, or a range; ids stay, so receivers can tell repetitions."""
     body = await body_of(request, ReplayBody)
     which = Which(
-        body.endpoint, body.event_id, body.call_id, body.type, body.since, body.until, failed=body.failed
-    )
+        body.receiver or body.endpoint, body.event_id, body.call_id, body.type, body.since, body.until,
+        failed=body.failed,
+    )  # fmt: skip
     if only_queues(request) is not None:
         # Events of other queues must not be found out by asking for them again.
         if body.call_id is None:

@@ -30,7 +30,7 @@ def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:
         math.inf if query.until is None else query.until,
         query.agent if agent is None else agent,
         query.queue,
-        query.came,
+        query.arrived_as,
         query.letter,
         query.disputed,
     )

@@ -12,6 +12,7 @@ from msgspec import inspect as mi
 
 from emocx_pbx.settings.docstrings import field_docs
 from emocx_pbx.web.identity.access import Access, access_of_handler
+from emocx_pbx.web.v1.shapes_in import EARLIER
 from emocx_pbx.web.v1.table import PROBLEM, TEXT, Answer, Endpoint
 
 ABOUT: Final = (
@@ -117,6 +118,8 @@ def _schemas(endpoints: Sequence[Endpoint]) -> tuple[dict[str, Any], dict[Any, A
         for name, text in field_docs(cls).items():
             if schema and name in schema.get("properties", {}):
                 schema["properties"][name].setdefault("description", text)
+                if text.startswith("Deprecated"):
+                    schema["properties"][name]["deprecated"] = True
     return schemas, dict(zip(kinds, found, strict=True))
 
 
@@ -193,6 +196,9 @@ def _query_parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
         required = name in schema.get("required", ())
         described = {"description": text} if text else {}
         found.append({"name": name, "in": "query", "required": required, **described, "schema": kept})
+        if earlier := EARLIER.get(name):
+            words = f"Deprecated: `{name}`."
+            found.append({**found[-1], "name": earlier, "description": words, "deprecated": True})
     return found
 
 

@@ -60,15 +60,19 @@ def agent_items(
     """Agents, the best first; estimates borrow from all agents that are given."""
     step = (until - since) / BINS
     ranking = rank(
-        [Outcome(c.agent, c.came, c.mean, since + (c.bin + 0.5) * step, c.graded) for c in cells if c.graded],
+        [
+            Outcome(c.agent, c.arrived_as, c.mean, since + (c.bin + 0.5) * step, c.graded)
+            for c in cells
+            if c.graded
+        ],
         until,
     )
     graded: dict[str, Counter[str]] = defaultdict(Counter)
     sums: dict[str, float] = defaultdict(float)
     for cell in cells:
-        graded[cell.agent][cell.came] += cell.graded
+        graded[cell.agent][cell.arrived_as] += cell.graded
         sums[cell.agent] += cell.graded * cell.mean
-    kinds = sorted({cell.came for cell in cells if cell.graded})
+    kinds = sorted({cell.arrived_as for cell in cells if cell.graded})
     names = [own] if own is not None else sorted({*graded, *letters})
     items = [_item(n, graded[n], sums[n], dict(letters.get(n, {})), ranking, kinds) for n in names]
     return sorted(items, key=lambda item: (-item.expected, item.agent))
@@ -84,13 +88,13 @@ def _item(
 ) -> AgentItem:
     number = sum(graded.values())
     expected, low, high = _bounds(ranking.overall(agent))
-    by_came = []
-    for came in kinds:
-        estimate = ranking.estimate(agent, came)
-        by_came.append(EstimateItem(came, *_bounds(estimate), graded[came], round(estimate.calls, 2)))
-    parts = max(number, sum(letters.values()))
+    by_arrival = []
+    for kind in kinds:
+        estimate = ranking.estimate(agent, kind)
+        by_arrival.append(EstimateItem(kind, *_bounds(estimate), graded[kind], round(estimate.calls, 2)))
+    segments = max(number, sum(letters.values()))
     mean = round(total / number, 2) if number else None
-    return AgentItem(agent, parts, number, mean, expected, low, high, by_came, letters)
+    return AgentItem(agent, segments, number, mean, expected, low, high, by_arrival, letters)
 
 
 def _bounds(estimate: Estimate) -> tuple[float, float, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +23,9 @@ Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
 Signal = Literal["angry", "neutral", "disappointed", "happy", "uncertain", "none"]
 Emotion = Literal["angry", "neutral", "disappointed", "happy"]
 Status = Literal["ok", "default", "monitor", "holdout", "optout", "timeout"]
+
+#: Query parameters that had another name before; it is taken as well until there is a version 2.
+EARLIER: Final[Mapping[str, str]] = {"arrived_as": "came", "left_as": "went", "receiver": "endpoint"}
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,12 +82,12 @@ class CallsExport(Strict, frozen=True):
     queue: Name | None = None
     agent: Name | None = None
     """With this agent."""
-    came: Signal | None = None
+    arrived_as: Signal | None = None
     """Signals in the query; none: there was no query."""
-    went: Signal | None = None
+    left_as: Signal | None = None
     """Signals in the last readings; none: there were none."""
     letter: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
-    """With a part of this letter; `-` is insufficient evidence."""
+    """With a segment of this letter; `-` is insufficient evidence."""
     alert: bool | None = None
     """With an alert, or without."""
     disputed: bool | None = None
@@ -120,26 +124,26 @@ class CorrectionBody(Strict, frozen=True):
 
 
 class GradesExport(Strict, frozen=True):
-    """Which graded parts."""
+    """Which graded segments."""
 
     since: Time | None = None
     until: Time | None = None
     agent: Name | None = None
     queue: Name | None = None
-    came: Signal | None = None
+    arrived_as: Signal | None = None
     letter: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
     disputed: bool | None = None
 
 
 class GradesSheet(GradesExport, frozen=True):
-    """Which graded parts, for a spreadsheet."""
+    """Which graded segments, for a spreadsheet."""
 
     zone: Annotated[str, Meta(max_length=64)] = ""
     """Zone of the times, e.g. Europe/Berlin; without it the browser's, else the server's."""
 
 
 class GradesQuery(GradesExport, frozen=True):
-    """Which graded parts, by pages."""
+    """Which graded segments, by pages."""
 
     limit: Limit = 50
     cursor: Cursor | None = None
@@ -188,7 +192,7 @@ class AlertsQuery(Strict, frozen=True):
 class DeliveriesQuery(Strict, frozen=True):
     """Which deliveries."""
 
-    endpoint: Name | None = None
+    receiver: Name | None = None
     state: DeliveryState | None = None
     type: Name | None = None
     call_id: Name | None = None
@@ -200,7 +204,7 @@ class DeliveriesQuery(Strict, frozen=True):
 class ReplayBody(Strict, frozen=True):
     """What to send again; at least one field narrows it."""
 
-    endpoint: Name | None = None
+    receiver: Name | None = None
     event_id: Name | None = None
     call_id: Name | None = None
     type: Name | None = None
@@ -208,3 +212,5 @@ class ReplayBody(Strict, frozen=True):
     until: Time | None = None
     failed: bool = False
     """Only deliveries that were given up."""
+    endpoint: Name | None = None
+    """Deprecated: `receiver`."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.domain import Decision, Evidence, Grade, Segment, Span, Visit, Words
@@ -164,34 +165,51 @@ class GradePage(msgspec.Struct, frozen=True):
 class EstimateItem(msgspec.Struct, frozen=True):
     """How customers may be expected to fare; never to be shown without low and high."""
 
-    came: str
-    """How the customer came: an emotion, uncertain or none."""
+    arrived_as: str
+    """Signals in the query: an emotion, uncertain or none."""
     expected: float
     """Points, 0 to 100."""
     low: float
     """Lower end of the 95 % interval."""
     high: float
-    parts: int
-    """Graded parts in the period."""
+    graded: int
+    """Graded segments in the period."""
     calls: float
     """Calls that the estimate rests on, old ones counted in part."""
+    came: str = ""
+    """Deprecated: `arrived_as`."""
+    parts: int = 0
+    """Deprecated: `graded`."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "came", self.arrived_as)
+        force_setattr(self, "parts", self.graded)
 
 
 class AgentItem(msgspec.Struct, frozen=True):
     """One agent: estimates, and what they were made of."""
 
     agent: str
-    parts: int
+    segments: int
+    """In the period, graded or not."""
     graded: int
     mean: float | None
-    """Plain mean of the period's scores, not adjusted for how customers came."""
+    """Plain mean of the period's scores, not adjusted for how customers arrived."""
     expected: float
-    """Points of an average customer, adjusted for how customers came and for few calls."""
+    """Points of an average customer, adjusted for how customers arrived and for few calls."""
     low: float
     high: float
-    by_came: list[EstimateItem]
+    by_arrival: list[EstimateItem]
     letters: dict[str, int]
     """`-` is insufficient evidence."""
+    by_came: list[EstimateItem] = []
+    """Deprecated: `by_arrival`."""
+    parts: int = 0
+    """Deprecated: `segments`."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "by_came", self.by_arrival)
+        force_setattr(self, "parts", self.segments)
 
 
 class AgentsAnswer(msgspec.Struct, frozen=True):
@@ -230,15 +248,23 @@ class QueueItem(msgspec.Struct, frozen=True):
     """Of answered calls."""
     wait_p90_s: float | None
     wait_longest_s: float | None
-    came: dict[str, int]
+    arrived_as: dict[str, int]
     """Calls by signals in the query; none: there was no query."""
-    went: dict[str, int]
+    left_as: dict[str, int]
     """Ended calls with an agent by signals in their last readings."""
     score: float | None
     """Mean of the calls' scores."""
     waiting_now: int | None
     """From Asterisk; null while the link is down."""
     available_now: int | None
+    came: dict[str, int] = {}
+    """Deprecated: `arrived_as`."""
+    went: dict[str, int] = {}
+    """Deprecated: `left_as`."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "came", self.arrived_as)
+        force_setattr(self, "went", self.left_as)
 
 
 class QueuesAnswer(msgspec.Struct, frozen=True):

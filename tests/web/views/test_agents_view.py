@@ -14,8 +14,10 @@ NOW = 1_764_000_000.0
 SINCE = NOW - 30 * 86_400
 
 
-def cell(agent: str, came: str, at: int, number: int, mean: float, sd: float = 10.0) -> AgentCell:
-    return AgentCell(agent, came, at, number, mean, number * (mean * mean + sd * sd * (number - 1) / number))
+def cell(agent: str, arrived_as: str, at: int, number: int, mean: float, sd: float = 10.0) -> AgentCell:
+    return AgentCell(
+        agent, arrived_as, at, number, mean, number * (mean * mean + sd * sd * (number - 1) / number)
+    )
 
 
 def team() -> list[AgentCell]:

@@ -15,14 +15,14 @@ DAY = 1_764_000_000.0
 
 
 def queued(
-    queue: str, at: float, answered: float | None, ended: float | None, came: str, went: str
+    queue: str, at: float, answered: float | None, ended: float | None, arrived_as: str, left_as: str
 ) -> QueueCall:
     begin = DAY + at
     left_s = answered if answered is not None else ended
     left = "answered" if answered is not None else None if ended is None else "abandoned"
     return QueueCall(
         f"c{at}", queue, begin, begin, None if left_s is None else begin + left_s, left,
-        None if ended is None else begin + ended, None, came, went, None,
+        None if ended is None else begin + ended, None, arrived_as, left_as, None,
     )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_a_day_is_counted_by_queue() -> None:
     assert care.abandoned_share == pytest.approx(1 / 3)  # of those whose waiting is over
     assert care.wait_median_s == 45  # 10, 30, 60 and 100 until now
     assert (care.better, care.worse, care.compared) == (1, 1, 2)
-    assert [(s.emotion, s.number) for s in care.came] == [("angry", 2), ("neutral", 1), ("happy", 1)]
+    assert [(s.emotion, s.number) for s in care.arrived] == [("angry", 2), ("neutral", 1), ("happy", 1)]
     assert [(s.emotion, s.number) for s in care.left] == [("angry", 1), ("neutral", 1)]
     assert [n for _, _, n in care.by_hour[:3]] == [1, 2, 1]
     assert (care.waiting, care.longest_now_s) == (1, 100.0)

@@ -10,31 +10,31 @@ from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
 from emocx_pbx.webhooks.signing import check_secret
 
 
-def check_endpoints(endpoints: Sequence[WebhookSettings]) -> None:
+def check_receivers(receivers: Sequence[WebhookSettings]) -> None:
     """Refuse receivers with the same name, a wrong address or secret, or unknown event types.
 
     Raises:
         SettingsError: says which receiver and what was expected; never shows a secret.
     """
     seen: set[str] = set()
-    for number, endpoint in enumerate(endpoints):
-        where = f"webhooks[{number}] ({endpoint.name or 'no name'})"
-        if not endpoint.name or endpoint.name in seen:
+    for number, receiver in enumerate(receivers):
+        where = f"webhooks[{number}] ({receiver.name or 'no name'})"
+        if not receiver.name or receiver.name in seen:
             raise SettingsError(f"{where}: expected a name of its own")
-        seen.add(endpoint.name)
+        seen.add(receiver.name)
         try:
-            parse_receiver_url(endpoint.url)
+            parse_receiver_url(receiver.url)
         except ValueError as error:
             raise SettingsError(f"{where}.url: {error}") from error
-        for secret in secrets_of(endpoint) or [""]:
+        for secret in secrets_of(receiver) or [""]:
             check_secret(secret, f"{where}.secret")
-        unknown = sorted(set(endpoint.events) - set(EVENT_TYPES))
+        unknown = sorted(set(receiver.events) - set(EVENT_TYPES))
         if unknown:
             raise SettingsError(
                 f"{where}.events: {unknown[0]!r} is unknown, expected of {', '.join(EVENT_TYPES)}"
             )
 
 
-def secrets_of(endpoint: WebhookSettings) -> list[str]:
+def secrets_of(receiver: WebhookSettings) -> list[str]:
     """The receiver's secrets: one, or during a rotation the new and the old one, parted by a space."""
-    return endpoint.secret.split()
+    return receiver.secret.split()
