@@ -139,7 +139,7 @@ async def measure(path: Path, new: bool, calls: int, repeat: int, warm_s: float)
                 await asyncio.sleep(warm_s)
                 web = WebProcess(process.pid)
                 store = await Store.open(path, migrating=False)
-                newest = (await store.views.calls(CallFilter(letter="A"), limit=1))[0]
+                newest = (await store.lists.calls(CallFilter(letter="A"), limit=1))[0]
                 await store.close()
                 for address in addresses(newest.call_id, newest.started_at):
                     found.append(await timed(http, url, address, repeat, web))

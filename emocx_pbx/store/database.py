@@ -20,7 +20,7 @@ from emocx_pbx.store.idempotency import Idempotency
 from emocx_pbx.store.in_force import InForce
 from emocx_pbx.store.leases import Leases, OneHost, ServerLeases
 from emocx_pbx.store.line_estimates import LineEstimates
-from emocx_pbx.store.lists import Views
+from emocx_pbx.store.lists import Lists
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.postgres import PostgresConnection
 from emocx_pbx.store.postgres_place import is_postgresql
@@ -64,7 +64,7 @@ class Store:
         """What forgets customers and old calls."""
         self.ranking = RankingRows(connection)
         """What the ranking of agents rests on."""
-        self.views = Views(connection)
+        self.lists = Lists(connection)
         """Lists and sums for people."""
         self.accounts = Accounts(connection, now, self.audit)
         """Users, sessions and tokens."""

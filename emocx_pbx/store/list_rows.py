@@ -1,4 +1,4 @@
-"""What people's views read of the store: flat rows, filters, and places in long lists."""
+"""What people's lists read of the store: flat rows, filters, and places in long lists."""
 
 from __future__ import annotations
 

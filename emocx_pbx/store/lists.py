@@ -43,7 +43,7 @@ _DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow) if f.init)
 _START: Final = Place()
 
 
-class Views:
+class Lists:
     """What pages and the API read; nothing here writes.
 
     Sums over very many calls are kept (`kept_sums.py`): one more call would not be seen in them. Smaller

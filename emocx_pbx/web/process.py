@@ -112,7 +112,7 @@ async def _serve(
             asyncio.create_task(_report(controller, serving.tally, serving.live), name="report"),
             asyncio.create_task(serving.reread_receivers(), name="receivers"),
             asyncio.create_task(app[DOCTOR].keep_looking(), name="doctor"),
-            asyncio.create_task(store.views.sums.keep_fresh(standard_sums(time.time())), name="sums"),
+            asyncio.create_task(store.lists.sums.keep_fresh(standard_sums(time.time())), name="sums"),
         ]
         try:
             await asyncio.wait([running, *beside], return_when=asyncio.FIRST_COMPLETED)

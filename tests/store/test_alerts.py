@@ -41,7 +41,7 @@ async def test_an_alert_is_kept_once_and_then_completed(store) -> None:
     assert await store.alerts.of_call("c") == (kept,)
     assert (await store.call("c")).alerts == (kept,)
     assert [e.type for e in (await store.call("c")).events] == ["call.alert"] * 2
-    (listed,) = await store.views.calls(CallFilter())
+    (listed,) = await store.lists.calls(CallFilter())
     assert listed.alerts == 1, "an episode, not its two events"
 
 

@@ -64,13 +64,13 @@ async def site(tmp_path: Path) -> Path:
 
 
 async def told(store: Store) -> list[object]:
-    calls = await store.views.calls(CallFilter(since=1000.0), 1000)
+    calls = await store.lists.calls(CallFilter(since=1000.0), 1000)
     return [
         calls,
         [await store.call(call.call_id) for call in calls[:20]],
-        await store.views.grades(GradeFilter(), 1000),
-        await store.views.agents_by_cell(NOW - 2e5, NOW, 3600.0),
-        await store.views.arms(0.0, NOW),
+        await store.lists.grades(GradeFilter(), 1000),
+        await store.lists.agents_by_cell(NOW - 2e5, NOW, 3600.0),
+        await store.lists.arms(0.0, NOW),
         await store.outbox.deliveries(limit=1000),
         await store.ranking.outcomes(0.0),
         await store.audit.rows(),

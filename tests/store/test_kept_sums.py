@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.test_views import revise, tell
+from store.test_lists import revise, tell
 
 from emocx_pbx.errors import StoreError
 from emocx_pbx.store import kept_sums
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.kept_sums import FRESH_S, KEPT_S, KeptSums, Sum
-from emocx_pbx.store.lists import Views
+from emocx_pbx.store.lists import Lists
 
 PERIOD = 10_000.0
 
@@ -130,20 +130,20 @@ STEPS = st.lists(
 )
 
 
-async def summed(views: Views) -> list[Any]:
+async def summed(lists: Lists) -> list[Any]:
     """All that is kept, of everybody and of one team."""
     found: list[Any] = []
     for team in (None, frozenset({"care"})):
-        found.append(await views.agents_by_cell(0.0, PERIOD, PERIOD / 8, team))
-        found.append(await views.agents_by_letter(0.0, PERIOD, team=team))
-        found.append(await views.arms(0.0, PERIOD, team))
+        found.append(await lists.agents_by_cell(0.0, PERIOD, PERIOD / 8, team))
+        found.append(await lists.agents_by_letter(0.0, PERIOD, team=team))
+        found.append(await lists.arms(0.0, PERIOD, team))
     return found
 
 
 async def kept_and_afresh(path: Path, steps: list[tuple[str, str | None, str]]) -> None:
     store = await Store.open(path, now=lambda: 1000.0)
     try:
-        kept = Views(store._connection)
+        kept = Lists(store._connection)
         for number, (what, arrived_as, agent) in enumerate(steps, start=1):
             if what == "call":
                 await tell(
@@ -169,7 +169,7 @@ async def kept_and_afresh(path: Path, steps: list[tuple[str, str | None, str]]) 
             if what == "refreshed":
                 await kept.sums.refresh()
         await kept.sums.refresh()
-        assert await summed(kept) == await summed(Views(store._connection))
+        assert await summed(kept) == await summed(Lists(store._connection))
     finally:
         await store.close()
 

@@ -65,12 +65,12 @@ async def test_a_database_of_every_earlier_version_keeps_all_it_has(tmp_path, ve
     write_earlier(path, version)
     store = await Store.open(path)
     try:
-        calls = await store.views.calls(CallFilter())
+        calls = await store.lists.calls(CallFilter())
         assert [c.letters for c in calls] == [("C",)] * (1 if version == 1 else 2)
         assert [c.agents for c in calls] == [("Ada",)] * len(calls)
-        assert len(await store.views.grades(GradeFilter())) == len(calls)
-        assert len(await store.views.deliveries(DeliveryFilter(state="pending"))) == len(calls)
-        assert len(await store.views.calls(CallFilter(), team=frozenset({"support"}))) == len(calls)
+        assert len(await store.lists.grades(GradeFilter())) == len(calls)
+        assert len(await store.lists.deliveries(DeliveryFilter(state="pending"))) == len(calls)
+        assert len(await store.lists.calls(CallFilter(), team=frozenset({"support"}))) == len(calls)
     finally:
         await store.close()
     assert lost(path, version) == []

@@ -65,11 +65,11 @@ async def deliveries(request: web.Request) -> web.StreamResponse:
     name, state = receiver_name(request.match_info["key"]), request.query.get("state", "failed")
     if name is None:
         raise web.HTTPNotFound
-    views = parts_of(request).store.views
+    lists = parts_of(request).store.lists
     which = DeliveryFilter(name, state if state in DELIVERY_STATES else None)  # type: ignore[arg-type]
 
     async def page_of(limit: int, after: Place) -> list[DeliveryRow]:
-        return await views.deliveries(which, limit, after.number or None)
+        return await lists.deliveries(which, limit, after.number or None)
 
     return await csv_answer(
         request, "deliveries.csv", page_of, lambda row: Place(number=row.delivery_id), DeliveryRow

@@ -37,7 +37,7 @@ async def _agents(request: web.Request, present: str | None = None) -> list[tupl
 async def _queues(request: web.Request) -> list[str]:
     """Which can be given to a supervisor: Asterisk's, and those that have had a call."""
     parts = parts_of(request)
-    return sorted({*parts.controller.queues, *(await parts.store.views.names()).queues}, key=str.casefold)
+    return sorted({*parts.controller.queues, *(await parts.store.lists.names()).queues}, key=str.casefold)
 
 
 async def _chosen(request: web.Request) -> list[str]:

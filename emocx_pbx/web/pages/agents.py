@@ -71,11 +71,11 @@ async def download(request: web.Request) -> web.StreamResponse:
     parts, own = parts_of(request), only_agent(request)
     name = request.query.get("agent", "") or None
     which = GradeFilter(since=parts.now() - days_of(request) * DAY_S, agent=own if own is not None else name)
-    views, team = parts.store.views, only_queues(request)
+    lists, team = parts.store.lists, only_queues(request)
     return await csv_answer(
         request,
         "grades.csv",
-        lambda limit, after: views.grades(which, limit, after, team),
+        lambda limit, after: lists.grades(which, limit, after, team),
         place_of_grade,
         GradedPart,
     )
@@ -86,7 +86,7 @@ async def _one(request: web.Request, name: str) -> web.StreamResponse:
     parts = parts_of(request)
     view = await _view(request, days, None, name)
     which = GradeFilter(since=parts.now() - days * DAY_S, agent=name)
-    found = await parts.store.views.grades(
+    found = await parts.store.lists.grades(
         which, limit=PAGE + 1, after=_after(request), team=only_queues(request)
     )
     shown = found[:PAGE]
@@ -95,7 +95,7 @@ async def _one(request: web.Request, name: str) -> web.StreamResponse:
         leads
         and not view.rows
         and not shown
-        and name not in (await parts.store.views.names(team=only_queues(request))).agents
+        and name not in (await parts.store.lists.names(team=only_queues(request))).agents
     ):
         raise web.HTTPNotFound
     context: Mapping[str, Any] = {
@@ -115,12 +115,12 @@ async def _view(request: web.Request, days: int, emotion: str | None, only: str 
     now = parts.now()
     since = now - days * DAY_S
     team, own = only_queues(request), only_agent(request)
-    cells = await parts.store.views.agents_by_cell(since, now, (now - since) / BINS, team)
+    cells = await parts.store.lists.agents_by_cell(since, now, (now - since) / BINS, team)
     if own is not None:
         # An estimate that borrowed from colleagues would tell how they did.
         cells = [cell for cell in cells if cell.agent == own]
     letters: dict[str, dict[str, int]] = {}
-    for found in await parts.store.views.agents_by_letter(since, now, own, team):
+    for found in await parts.store.lists.agents_by_letter(since, now, own, team):
         letters.setdefault(found.agent, {})[found.letter] = found.parts
     return agents_view(cells, letters, since, now, emotion, only)
 

@@ -17,7 +17,7 @@ async def benefit(request: web.Request) -> web.StreamResponse:
     """Both arms over a time."""
     parts, days = parts_of(request), days_of(request, 90)
     now = parts.now()
-    arms = await parts.store.views.arms(now - days * DAY_S, now, only_queues(request))
+    arms = await parts.store.lists.arms(now - days * DAY_S, now, only_queues(request))
     routing = parts.settings.routing
     calls = sum(arm.calls for arm in arms.values())
     view = benefit_view(compared(arms), calls, routing.holdout, routing.mode)

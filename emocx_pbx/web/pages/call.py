@@ -81,7 +81,7 @@ async def call_context(
         detail,
         parts.now(),
         await parts.store.outbox.deliveries(call_id=call_id, limit=DELIVERIES) if rights.deliveries else (),
-        corrections_seen(await parts.store.views.corrections_of_call(call_id), detail),
+        corrections_seen(await parts.store.lists.corrections_of_call(call_id), detail),
         only_agent(request),
         (await rubric_of(request)).evidence.stay_s,
         detail.alerts,

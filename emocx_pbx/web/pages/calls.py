@@ -32,13 +32,13 @@ _OUTCOMES: Final = frozenset(get_args(Outcome))
 async def calls(request: web.Request) -> web.StreamResponse:
     """Calls, newest first."""
     parts = parts_of(request)
-    views, now, own = parts.store.views, parts.now(), only_agent(request)
+    lists, now, own = parts.store.lists, parts.now(), only_agent(request)
     team = only_queues(request)
     chosen = _chosen(request)
     which = _filter(request, chosen, now, own)
-    found = await views.calls(which, limit=PAGE + 1, after=_after(request), own=own, team=team)
+    found = await lists.calls(which, limit=PAGE + 1, after=_after(request), own=own, team=team)
     shown, more = found[:PAGE], len(found) > PAGE
-    names = await views.names(now - 90 * DAY_S, team)
+    names = await lists.names(now - 90 * DAY_S, team)
     return render(
         request,
         "calls.html",
@@ -62,11 +62,11 @@ async def download(request: web.Request) -> web.StreamResponse:
     parts, own = parts_of(request), only_agent(request)
     chosen = _chosen(request)
     which = _filter(request, chosen, parts.now(), own)
-    views, team = parts.store.views, only_queues(request)
+    lists, team = parts.store.lists, only_queues(request)
     return await csv_answer(
         request,
         "calls.csv",
-        lambda limit, after: views.calls(which, limit, after, own, team),
+        lambda limit, after: lists.calls(which, limit, after, own, team),
         place_of_call,
         CallItem,
     )

@@ -45,7 +45,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     now = parts.now()
     day, begin, end = day_of(request, now)
     team = only_queues(request)
-    view = queues_view(await parts.store.views.queue_calls(begin, end, team=team), begin, now, None, within)
+    view = queues_view(await parts.store.lists.queue_calls(begin, end, team=team), begin, now, None, within)
     head = ("day", *_COLUMNS, f"answered_within_{within}_s")
     rows = [
         (day.isoformat(), *(getattr(row, name) for name in _COLUMNS), row.in_time_share) for row in view.rows
@@ -61,7 +61,7 @@ async def queues(request: web.Request) -> web.StreamResponse:
     day, begin, end = day_of(request, now)
     today = begin <= now < end
     team = only_queues(request)
-    calls = await parts.store.views.queue_calls(begin, end, team=team)
+    calls = await parts.store.lists.queue_calls(begin, end, team=team)
     states = None
     if today:
         states = {

@@ -61,7 +61,7 @@ def _grades(grades: Sequence[LiveGrade]) -> tuple[str, ...]:
 async def benefit(request: web.Request) -> web.StreamResponse:
     """Both groups' measures, in their own units."""
     parts, now = parts_of(request), parts_of(request).now()
-    arms = await parts.store.views.arms(now - days_of(request, 90) * DAY_S, now, only_queues(request))
+    arms = await parts.store.lists.arms(now - days_of(request, 90) * DAY_S, now, only_queues(request))
     head = [field.name for field in fields(Comparison)]
     rows = [[_rounded(getattr(c, name), 4) for name in head] for c in compared(arms)]
     return short_csv(request, "benefit.csv", head, rows)

@@ -49,7 +49,7 @@ async def list_calls(request: web.Request) -> web.Response:
     """Calls, newest first; agents get their own."""
     query = query_of(request, CallsQuery)
     own = only_agent(request)
-    found = await parts_of(request).store.views.calls(
+    found = await parts_of(request).store.lists.calls(
         call_filter(query, own), query.limit + 1, place_of(query.cursor), own, only_queues(request)
     )
     shown = found[: query.limit]
@@ -63,7 +63,7 @@ async def get_call(request: web.Request) -> web.Response:
     store, call_id = parts_of(request).store, request.match_info["call_id"]
     own, team = only_agent(request), only_queues(request)
     item, detail, corrected = await asyncio.gather(
-        store.views.call(call_id, own, team), store.call(call_id), store.views.corrections_of_call(call_id)
+        store.lists.call(call_id, own, team), store.call(call_id), store.lists.corrections_of_call(call_id)
     )
     seen = as_seen(detail, own, team) if detail is not None else None
     if item is None or seen is None:
@@ -137,9 +137,9 @@ async def list_alerts(request: web.Request) -> web.Response:
 async def export_calls(request: web.Request) -> web.StreamResponse:
     """Calls as CSV, newest first, streamed: any number of them."""
     query = query_of(request, CallsSheet)
-    views, which, team = parts_of(request).store.views, call_filter(query, None), only_queues(request)
+    lists, which, team = parts_of(request).store.lists, call_filter(query, None), only_queues(request)
     return await csv_answer(
-        request, "calls.csv", lambda limit, after: views.calls(which, limit, after, team=team), place_of_call,
+        request, "calls.csv", lambda limit, after: lists.calls(which, limit, after, team=team), place_of_call,
         CallItem, query.zone,
     )  # fmt: skip
 

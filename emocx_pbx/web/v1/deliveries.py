@@ -24,7 +24,7 @@ async def list_deliveries(request: web.Request) -> web.Response:
     """Deliveries, newest first, and receivers that are disabled."""
     query, store = query_of(request, DeliveriesQuery), parts_of(request).store
     which = DeliveryFilter(query.receiver, query.state, query.type, query.call_id)
-    rows = await store.views.deliveries(which, query.limit + 1, query.before, only_queues(request))
+    rows = await store.lists.deliveries(which, query.limit + 1, query.before, only_queues(request))
     shown = rows[: query.limit]
     more = shown[-1].delivery_id if len(rows) > query.limit else None
     return json_answer(request, DeliveryPage(shown, more, await store.outbox.disabled()))

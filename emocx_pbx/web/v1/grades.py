@@ -40,7 +40,7 @@ def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:
 async def list_grades(request: web.Request) -> web.Response:
     """Graded parts of calls with their valid grades, newest first; agents get their own."""
     query = query_of(request, GradesQuery)
-    found = await parts_of(request).store.views.grades(
+    found = await parts_of(request).store.lists.grades(
         grade_filter(query, only_agent(request)),
         query.limit + 1,
         place_of(query.cursor),
@@ -54,11 +54,11 @@ async def list_grades(request: web.Request) -> web.Response:
 @scoped("calls:read", "admin", "supervisor")
 async def export_grades(request: web.Request) -> web.StreamResponse:
     """Graded parts as CSV, newest first, streamed: any number of them."""
-    views = parts_of(request).store.views
+    lists = parts_of(request).store.lists
     query = query_of(request, GradesSheet)
     which, team = grade_filter(query, None), only_queues(request)
     return await csv_answer(
-        request, "grades.csv", lambda limit, after: views.grades(which, limit, after, team), place_of_grade,
+        request, "grades.csv", lambda limit, after: lists.grades(which, limit, after, team), place_of_grade,
         GradedPart, query.zone,
     )  # fmt: skip
 

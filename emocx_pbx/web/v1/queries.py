@@ -79,7 +79,7 @@ async def preview_decision(request: web.Request) -> web.Response:
 async def list_decisions(request: web.Request) -> web.Response:
     """Decisions, newest first."""
     query = query_of(request, DecisionsQuery)
-    rows = await parts_of(request).store.views.decisions(
+    rows = await parts_of(request).store.lists.decisions(
         -math.inf if query.since is None else query.since,
         math.inf if query.until is None else query.until,
         query.status,

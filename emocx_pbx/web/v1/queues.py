@@ -32,7 +32,7 @@ async def list_queues(request: web.Request) -> web.Response:
     if not 0 <= until - since <= MAX_DAYS * DAY_S:
         raise InputError(f"query: since: expected at most {MAX_DAYS} days before until, and not after it")
     team = only_queues(request)
-    calls = await parts.store.views.queue_calls(since, until, team=team)
+    calls = await parts.store.lists.queue_calls(since, until, team=team)
     states = {name: state for name, state in parts.controller.queues.items() if team is None or name in team}
     return json_answer(request, QueuesAnswer(since, until, queue_items(calls, states)))
 

@@ -39,13 +39,13 @@ def _period(request: web.Request) -> tuple[float, float]:
 async def list_agents(request: web.Request) -> web.Response:
     """Agents by how their customers may be expected to fare, with uncertainty; agents get only themselves."""
     since, until = _period(request)
-    views, own, team = parts_of(request).store.views, only_agent(request), only_queues(request)
-    cells = await views.agents_by_cell(since, until, (until - since) / BINS, team)
+    lists, own, team = parts_of(request).store.lists, only_agent(request), only_queues(request)
+    cells = await lists.agents_by_cell(since, until, (until - since) / BINS, team)
     if own is not None:
         # An estimate that borrowed from colleagues would tell how they did.
         cells = [cell for cell in cells if cell.agent == own]
     letters: dict[str, dict[str, int]] = defaultdict(dict)
-    for row in await views.agents_by_letter(since, until, own, team):
+    for row in await lists.agents_by_letter(since, until, own, team):
         letters[row.agent][row.letter] = row.parts
     return json_answer(request, AgentsAnswer(since, until, agent_items(cells, letters, since, until, own)))
 
@@ -106,7 +106,7 @@ def _bounds(estimate: Estimate) -> tuple[float, float, float]:
 async def get_benefit(request: web.Request) -> web.Response:
     """Routed customers against the holdout: differences with 95 % intervals, or that none can be told."""
     since, until = _period(request)
-    arms = await parts_of(request).store.views.arms(since, until, only_queues(request))
+    arms = await parts_of(request).store.lists.arms(since, until, only_queues(request))
     calls = sum(arm.calls for arm in arms.values())
     return json_answer(request, BenefitAnswer(since, until, calls, compared(arms)))
 

@@ -27,5 +27,5 @@ async def must_see(request: web.Request, call_id: str) -> None:
         web.HTTPNotFound: it is not theirs.
     """
     team = only_queues(request)
-    if team is not None and await parts_of(request).store.views.call(call_id, team=team) is None:
+    if team is not None and await parts_of(request).store.lists.call(call_id, team=team) is None:
         raise web.HTTPNotFound(text="no such call")

@@ -91,12 +91,12 @@ async def revise(store: Store, kind: GradeKind, score: float, letter: str) -> No
 
 
 async def ids(store: Store, **which: object) -> list[str]:
-    return [item.call_id for item in await store.views.calls(CallFilter(**which))]  # type: ignore[arg-type]
+    return [item.call_id for item in await store.lists.calls(CallFilter(**which))]  # type: ignore[arg-type]
 
 
 async def test_a_call_as_lists_show_it(store):
     await tell(store, 1, agents=("bob", "eve"), customer="crm-1")
-    (call,) = await store.views.calls(CallFilter())
+    (call,) = await store.lists.calls(CallFilter())
     assert (call.arrived_as, call.status, call.topic, call.left_as) == ("angry", "ok", "bill", "happy")
     assert (call.wait_s, call.talk_s, call.agents, call.letters) == (8.0, 30.0, ("bob", "eve"), ("B", "B"))
     assert (call.score, call.disputed, call.alerts) == (70.0, False, 0)
@@ -106,9 +106,9 @@ async def test_a_call_as_lists_show_it(store):
 async def test_what_is_not_known_is_none(store):
     await tell(store, 1, arrived_as=None, readings=(), score=None)
     await tell(store, 2, agents=(), arrived_as=None)
-    unheard = (await store.views.calls(CallFilter(outcome="answered")))[0]
+    unheard = (await store.lists.calls(CallFilter(outcome="answered")))[0]
     assert (unheard.arrived_as, unheard.left_as, unheard.score, unheard.letters) == (None, None, None, ("-",))
-    gave_up = (await store.views.calls(CallFilter(outcome="abandoned")))[0]
+    gave_up = (await store.lists.calls(CallFilter(outcome="abandoned")))[0]
     assert (gave_up.call_id, gave_up.wait_s, gave_up.agents) == ("c002", 58.0, ())
     assert await ids(store, arrived_as="none") == ["c002", "c001"]
 
@@ -143,67 +143,67 @@ async def test_pages_join_without_a_gap_also_for_calls_of_the_same_moment(store)
     for number in range(7):
         await store.calls.start(f"x{number}", 50.0, None, None, "care", None)
     seen: list[str] = []
-    page = await store.views.calls(CallFilter(), limit=3)
+    page = await store.lists.calls(CallFilter(), limit=3)
     while page:
         seen += [item.call_id for item in page]
-        page = await store.views.calls(CallFilter(), limit=3, after=place_of_call(page[-1]))
+        page = await store.lists.calls(CallFilter(), limit=3, after=place_of_call(page[-1]))
     assert seen == [f"x{number}" for number in range(6, -1, -1)]
 
 
 async def test_grades_by_pages_with_their_valid_revision(store):
     for number in range(1, 4):
         await tell(store, number, agents=("bob", "eve"))
-    first = await store.views.grades(GradeFilter(), limit=4)
-    rest = await store.views.grades(GradeFilter(), limit=4, after=place_of_grade(first[-1]))
+    first = await store.lists.grades(GradeFilter(), limit=4)
+    rest = await store.lists.grades(GradeFilter(), limit=4, after=place_of_grade(first[-1]))
     assert [(g.call_id, g.segment) for g in first + rest] == [
         ("c003", 1), ("c003", 0), ("c002", 1), ("c002", 0), ("c001", 1), ("c001", 0)
     ]  # fmt: skip
     await revise(store, "dispute", 70.0, "B")
-    (part,) = await store.views.grades(GradeFilter(disputed=True))
+    (part,) = await store.lists.grades(GradeFilter(disputed=True))
     assert (part.call_id, part.revision, part.kind, part.arrived_as) == ("c002", 1, "dispute", "angry")
     assert await ids(store, disputed=True) == ["c002"]
     await revise(store, "override", 95.0, "A")
     assert await ids(store, disputed=True) == []
-    assert [g.letter for g in await store.views.grades(GradeFilter(letter="A", agent="bob"))] == ["A"]
-    assert (await store.views.calls(CallFilter(letter="A")))[0].letters == ("A", "B")
+    assert [g.letter for g in await store.lists.grades(GradeFilter(letter="A", agent="bob"))] == ["A"]
+    assert (await store.lists.calls(CallFilter(letter="A")))[0].letters == ("A", "B")
 
 
 async def test_decisions_and_deliveries_by_pages(store):
     for number in range(1, 6):
         await tell(store, number, arrived_as="angry" if number % 2 else "happy")
-    page = await store.views.decisions(emotion="angry", limit=2)
-    rest = await store.views.decisions(emotion="angry", limit=2, after=place_of_decision(page[-1]))
+    page = await store.lists.decisions(emotion="angry", limit=2)
+    rest = await store.lists.decisions(emotion="angry", limit=2, after=place_of_decision(page[-1]))
     assert [row.decision.decision_id for row in page + rest] == ["d005", "d003", "d001"]
-    deliveries = await store.views.deliveries(DeliveryFilter(type="call.ended"), limit=3)
-    rest = await store.views.deliveries(DeliveryFilter(type="call.ended"), before=deliveries[-1].delivery_id)
+    deliveries = await store.lists.deliveries(DeliveryFilter(type="call.ended"), limit=3)
+    rest = await store.lists.deliveries(DeliveryFilter(type="call.ended"), before=deliveries[-1].delivery_id)
     assert [d.call_id for d in deliveries + rest] == ["c005", "c004", "c003", "c002", "c001"]
-    assert await store.views.deliveries(DeliveryFilter(state="failed")) == []
-    assert len(await store.views.deliveries(DeliveryFilter(call_id="c001"))) == 1
+    assert await store.lists.deliveries(DeliveryFilter(state="failed")) == []
+    assert len(await store.lists.deliveries(DeliveryFilter(call_id="c001"))) == 1
 
 
 async def test_sums_by_agent(store):
     await tell(store, 1, score=60.0)
     await tell(store, 2, score=80.0)
     await tell(store, 3, arrived_as="happy", agents=("eve",), score=None)
-    cells = await store.views.agents_by_cell(100.0, 1000.0, 100.0)
+    cells = await store.lists.agents_by_cell(100.0, 1000.0, 100.0)
     assert [astuple(cell) for cell in cells] == [
         ("bob", "angry", 0, 1, 60.0, 3600.0), ("bob", "angry", 1, 1, 80.0, 6400.0)
     ]  # fmt: skip
-    letters = await store.views.agents_by_letter(0.0, 1000.0, "eve")
+    letters = await store.lists.agents_by_letter(0.0, 1000.0, "eve")
     assert [(row.letter, row.parts) for row in letters] == [("-", 1)]
 
 
 async def test_a_queues_day_and_the_names_of_filters(store):
     await tell(store, 1)
     await tell(store, 2, queue="sales", agents=(), arrived_as=None)
-    first, second = await store.views.queue_calls(0.0, 1000.0)
+    first, second = await store.lists.queue_calls(0.0, 1000.0)
     assert (first.queue, first.queued_at, first.answered_at, first.arrived_as, first.left_as) == (
         "care", 102.0, 110.0, "angry", "happy"
     )  # fmt: skip
     assert second.abandoned and not first.abandoned and second.arrived_as == "none"
-    names = await store.views.names()
+    names = await store.lists.names()
     assert (names.queues, names.agents) == (("care", "sales"), ("bob",))
-    assert (await store.views.names(since=150.0)).agents == ()
+    assert (await store.lists.names(since=150.0)).agents == ()
 
 
 async def test_each_stay_counts_in_the_queue_where_it_was(store):
@@ -217,9 +217,9 @@ async def test_each_stay_counts_in_the_queue_where_it_was(store):
         for number, visit in enumerate(visits):
             await store.calls.save_visit(call_id, number, visit)
         await store.calls.end(call_id, 300.0, "hangup", [], disposition=visits[-1].left)
-    found = [(s.queue, s.answered_at, s.abandoned) for s in await store.views.queue_calls(0.0, 1000.0)]
+    found = [(s.queue, s.answered_at, s.abandoned) for s in await store.lists.queue_calls(0.0, 1000.0)]
     assert found == [("a", None, False), ("b", 110.0, False), ("a", None, False), ("b", None, True)]
-    second, first = await store.views.calls(CallFilter())
+    second, first = await store.lists.calls(CallFilter())
     assert first.visits == ("a: timeout", "b: answered")
     assert (second.visits, second.disposition) == (("a: key", "b: abandoned"), "abandoned")
 
@@ -230,7 +230,7 @@ async def test_arms_count_each_customer_once(store):
     await tell(store, 3, customer="b", score=50.0)
     await tell(store, 4, customer="c", status="holdout", agents=())
     await tell(store, 5, customer="d", status="monitor")
-    arms = await store.views.arms(0.0, 1000.0)
+    arms = await store.lists.arms(0.0, 1000.0)
     assert (arms["routed"].customers, arms["routed"].calls) == (2, 3)
     assert arms["routed"].score == Spread(2, 60.0, 200.0)
     assert arms["holdout"].abandoned == Spread(1, 1.0, None)
@@ -242,8 +242,8 @@ async def test_what_was_stored_before_is_found_too(tmp_path, store):
     """A database of the version before gets the same columns by its migration."""
     await tell(store, 1, agents=("bob", "eve"), customer="crm-1", alert=True)
     await tell(store, 2, agents=(), arrived_as=None)
-    want = await store.views.calls(CallFilter())
-    want_grades = await store.views.grades(GradeFilter())
+    want = await store.lists.calls(CallFilter())
+    want_grades = await store.lists.grades(GradeFilter())
     old = tmp_path / "old.db"
     files = sorted(migrate.MIGRATIONS.glob("*.sql"))
     before = tmp_path / "migrations"
@@ -255,11 +255,11 @@ async def test_what_was_stored_before_is_found_too(tmp_path, store):
     copy_common(tmp_path / "emocx.db", old)
     opened = await Store.open(old)
     # When a call joined its first queue was not kept then.
-    assert await opened.views.calls(CallFilter()) == [
+    assert await opened.lists.calls(CallFilter()) == [
         replace(item, wait_s=item.wait_s + 2.0 if item.wait_s else None) for item in want
     ]
-    assert await opened.views.grades(GradeFilter()) == want_grades
-    assert [r.decision.emotion for r in await opened.views.decisions(emotion="angry")] == ["angry"]
+    assert await opened.lists.grades(GradeFilter()) == want_grades
+    assert [r.decision.emotion for r in await opened.lists.decisions(emotion="angry")] == ["angry"]
     await opened.close()
 
 
