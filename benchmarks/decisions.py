@@ -185,7 +185,7 @@ class Load:
 
     def __init__(self, service: Service, taps: int, seconds: float) -> None:
         self._uuids = [uuid4() for _ in range(taps)]
-        worker = service.pool.pick()
+        worker = service.pool.pick_own()
         for number, uuid in enumerate(self._uuids):
             call = {"Channel": f"PJSIP/trunk-{number:08x}", "Uniqueid": f"7.{number}"}
             joined = {"Queue": "care", "Position": "1", "CallerIDNum": f"49301{number:07d}"}
@@ -219,7 +219,7 @@ def told(found: list[tuple[float, str]], unit: float = 1.0) -> dict[str, Any]:
 async def asked(service: Service, options: argparse.Namespace, beside_taps: bool) -> dict[str, Any]:
     """Both kinds of questions."""
     port = service.agi.port
-    pid = service.pool.pick().pid
+    pid = service.pool.pick_own().pid
     assert pid is not None
     used, own, began = cpu_s(pid), time.process_time(), time.perf_counter()
     text = await elsewhere("texts", port, options.rate, options.seconds)
@@ -256,7 +256,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                 if not await service.pool.start(90.0):
                     raise SystemExit("the worker did not start")
                 await asyncio.sleep(options.warm)
-                ready = service.pool.pick().ready
+                ready = service.pool.pick_own().ready
                 result = {"models": models_of(ready), "alone": await asked(service, options, False)}
                 wall_s = options.seconds + 8.0 * options.rounds + 60.0
                 load = Load(service, options.taps, SETTLE_S + wall_s)

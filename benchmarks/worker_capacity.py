@@ -146,7 +146,7 @@ async def measure(options: argparse.Namespace, taps: int) -> dict[str, Any]:
     if not await pool.start(90.0):
         raise SystemExit("the worker did not start")
     start_s = time.monotonic() - begun
-    worker = pool.pick()
+    worker = pool.pick_own()
     assert worker.pid is not None
     if options.core >= 0:
         keep_to(options.core, worker.pid)

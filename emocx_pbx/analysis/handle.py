@@ -15,13 +15,16 @@ from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
     AnnounceTap,
+    ClassifyText,
     ListenResult,
+    LoadModels,
     ModelsLoaded,
     Ready,
     Shutdown,
     StandsBy,
     TakePlace,
     TapEnded,
+    TextResult,
     ToController,
     ToWorker,
     WorkerStats,
@@ -70,6 +73,7 @@ class WorkerHandle:
         """When its last message came, by the event loop's clock."""
         self._on_message = on_message
         self._child = Child(f"analysis worker {config.index}", msgspec.msgpack.Decoder(ToController))
+        self._answers: dict[str, asyncio.Future[TextResult | ModelsLoaded]] = {}
         self._stopping = False
         self._progress: Progress | None = None
 
@@ -82,6 +86,21 @@ class WorkerHandle:
     def address(self) -> str:
         """Where Asterisk reaches its AudioSocket port: HOST:PORT."""
         return f"{self.config.settings.host}:{self.port}"
+
+    @property
+    def site(self) -> str:
+        """Here."""
+        return ""
+
+    @property
+    def local(self) -> bool:
+        """It is a process of ours."""
+        return True
+
+    @property
+    def sessions(self) -> int:
+        """Taps and questions announced to it and not over."""
+        return len(self.uuids)
 
     @property
     def pid(self) -> int | None:
@@ -120,6 +139,25 @@ class WorkerHandle:
         """
         self.send(message)
 
+    async def ask(self, message: ClassifyText | LoadModels, within_s: float) -> TextResult | ModelsLoaded:
+        """Its answer to a message, by the same request_id.
+
+        Raises:
+            PeerUnavailable: it died, or did not answer in time.
+        """
+        future: asyncio.Future[TextResult | ModelsLoaded] = asyncio.get_running_loop().create_future()
+        self._answers[message.request_id] = future
+        try:
+            self.send(message)
+            async with asyncio.timeout(within_s):
+                return await future
+        except TimeoutError:
+            raise PeerUnavailable(
+                f"no answer from analysis worker {self.index} within {within_s:.3g} s"
+            ) from None
+        finally:
+            del self._answers[message.request_id]
+
     def take_place(self, index: int) -> None:
         """Let a spare that stands by be the worker of this index; Ready follows.
 
@@ -147,6 +185,10 @@ class WorkerHandle:
         try:
             await self._receive(link)
         finally:
+            # Who waits for it need not wait longer.
+            for future in self._answers.values():
+                if not future.done():
+                    future.set_exception(PeerUnavailable(f"analysis worker {self.index} died"))
             await self._child.end()
 
     def shut_down(self) -> bool:
@@ -208,4 +250,12 @@ class WorkerHandle:
                 )
             elif isinstance(message, TapEnded | ListenResult):
                 self.uuids.discard(message.uuid)
-            self._on_message(message)
+            if isinstance(message, TextResult | ModelsLoaded):
+                self._answered(message)
+            else:
+                self._on_message(message)
+
+    def _answered(self, message: TextResult | ModelsLoaded) -> None:
+        future = self._answers.get(message.request_id)
+        if future is not None and not future.done():
+            future.set_result(message)

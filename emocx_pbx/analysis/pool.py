@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from emocx_pbx.analysis.any_worker import AnyWorker
 from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.handle import WorkerHandle, WorkerLost
 from emocx_pbx.analysis.messages import (
@@ -33,7 +34,6 @@ log = structlog.get_logger()
 
 #: What the pool tells the service.
 ToService = ToController | WorkerLost
-Answer = TextResult | ModelsLoaded
 
 #: Pauses before a dead worker is replaced: short at first, since its calls wait to be tapped again.
 FIRST_PAUSE_S: Final = 0.25
@@ -44,6 +44,10 @@ HEALTHY_S: Final = 60.0
 START_WAIT_S: Final = 10.0
 #: For an orderly end with the last readings; then a worker is killed.
 STOP_S: Final = 3.0
+#: Calls that a worker is thought to carry before it has measured.
+UNKNOWN: Final = 50
+#: A worker on another host gets so much of a question's time before another is asked.
+ELSEWHERE_S: Final = 0.4
 #: For loading a new version beside a worker's calls.
 LOAD_S: Final = 60.0
 
@@ -59,6 +63,8 @@ class WorkerPool:
         log_settings: LogSettings | None = None,
         command: tuple[str, ...] = (),
         spare_after_s: float = AFTER_S,
+        elsewhere: Callable[[], Sequence[AnyWorker]] = tuple,
+        site: str = "",
     ) -> None:
         """Prepare; `start` starts.
 
@@ -70,6 +76,8 @@ class WorkerPool:
             log_settings: how workers log, on our stderr.
             command: program and arguments in place of `python -m emocx_pbx.analysis.worker.process`.
             spare_after_s: how long all workers are ready before a spare is started.
+            elsewhere: the workers on other hosts, as they are known now.
+            site: where we stand; workers of it are preferred.
         """
         self._config = WorkerConfig(
             settings=settings,
@@ -77,9 +85,9 @@ class WorkerPool:
             log=log_settings or LogSettings(),
         )
         self._on_message, self._command = on_message, command
+        self._elsewhere, self._site = elsewhere, site
         self._workers: list[WorkerHandle | None] = [None] * settings.workers
         self._keepers: list[asyncio.Task[None]] = []
-        self._answers: dict[str, tuple[asyncio.Future[Answer], WorkerHandle]] = {}
         self._numbers = itertools.count(1)
         self._some_ready, self._all_ready = asyncio.Event(), asyncio.Event()
         self._stopping = False
@@ -88,8 +96,13 @@ class WorkerPool:
 
     @property
     def workers(self) -> list[WorkerHandle]:
-        """The workers that take messages now."""
+        """Our own workers that take messages now."""
         return [worker for worker in self._workers if worker is not None and worker.alive]
+
+    @property
+    def everywhere(self) -> list[AnyWorker]:
+        """All workers that take messages now: our own, then those on other hosts."""
+        return [*self.workers, *(worker for worker in self._elsewhere() if worker.alive)]
 
     @property
     def slots(self) -> tuple[WorkerHandle | None, ...]:
@@ -108,7 +121,7 @@ class WorkerPool:
     @property
     def ready(self) -> bool:
         """Whether at least one worker takes messages."""
-        return bool(self.workers)
+        return bool(self.everywhere)
 
     async def start(self, wait_s: float = START_WAIT_S) -> bool:
         """Start all workers; waits until one is ready, `wait_s` at most. Whether one is.
@@ -119,10 +132,10 @@ class WorkerPool:
         self._keepers = [
             loop.create_task(self._keep(index), name=f"worker {index}") for index in range(len(self._workers))
         ]
-        if self._config.settings.spare_worker:
+        if self._config.settings.spare_worker and self._workers:
             self._sparing = loop.create_task(self.spare.keep(self._all_ready), name="spare worker")
         try:
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(wait_s if self._workers else 0):
                 await self._some_ready.wait()
         except TimeoutError:
             log.warning("no analysis worker is ready yet", key="pool.slow", waited_s=wait_s)
@@ -145,15 +158,37 @@ class WorkerPool:
             keeper.cancel()
         await asyncio.wait(self._keepers)
 
-    def pick(self) -> WorkerHandle:
-        """The ready worker with fewest taps and questions; one that is silent only for want of others.
+    def pick_own(self) -> WorkerHandle:
+        """Of our own the ready worker with fewest taps and questions; a silent one only for want of others.
 
         Raises:
             PeerUnavailable: none is ready.
         """
         if not self.workers:
             raise PeerUnavailable("no analysis worker is ready")
-        return min(self.workers, key=lambda worker: (not worker.responsive, len(worker.uuids), worker.index))
+        return min(self.workers, key=lambda worker: (not worker.responsive, worker.sessions, worker.index))
+
+    def pick(self) -> AnyWorker:
+        """The ready worker with fewest taps and questions for what it carries, of our site if there is one.
+
+        Raises:
+            PeerUnavailable: none is ready.
+        """
+        workers = self.everywhere
+        if all(worker.local for worker in workers):
+            return self.pick_own()
+        return min(
+            workers,
+            key=lambda worker: (
+                not worker.responsive,
+                self._far(worker),
+                worker.sessions / _carries(worker),
+                worker.index,
+            ),
+        )
+
+    def _far(self, worker: AnyWorker) -> bool:
+        return not worker.local and worker.site != self._site
 
     async def classify_text(self, text: str, deadline_s: float) -> TextResult:
         """Scores and topic of a text.
@@ -162,13 +197,25 @@ class WorkerPool:
             PeerUnavailable: no worker is ready, it died, or did not answer in time.
         """
         number = next(self._numbers)
-        ready = [worker for worker in self.workers if worker.responsive] or self.workers
+        ready = [worker for worker in self.everywhere if worker.responsive] or self.everywhere
         if not ready:
             raise PeerUnavailable("no analysis worker is ready")
-        asked = ClassifyText(f"q{number}", text)
-        answer = await self._ask(ready[number % len(ready)], asked, deadline_s, "the text model")
-        assert isinstance(answer, TextResult)
-        return answer
+        # In turn, our own first. One elsewhere may be cut off unnoticed: there is time to ask another.
+        at = number % len(ready)
+        turns = sorted(ready[at:] + ready[:at], key=lambda worker: (not worker.local, self._far(worker)))
+        loop = asyncio.get_running_loop()
+        ends, asked = loop.time() + deadline_s, ClassifyText(f"q{number}", text)
+        while True:
+            worker, left_s = turns.pop(0), ends - loop.time()
+            last = worker.local or not turns
+            try:
+                answer = await worker.ask(asked, left_s if last else min(left_s, ELSEWHERE_S))
+            except PeerUnavailable:
+                if last or loop.time() >= ends:
+                    raise
+                continue
+            assert isinstance(answer, TextResult)
+            return answer
 
     async def load_models(
         self, topics: Mapping[str, Sequence[str]] | None = None, deadline_s: float = LOAD_S
@@ -184,10 +231,10 @@ class WorkerPool:
             self._config = msgspec.structs.replace(self._config, topics=learned)
         self.spare.renew()
         answers = []
-        for worker in self.workers:
+        for worker in self.everywhere:
             asked = LoadModels(f"m{next(self._numbers)}", learned)
             try:
-                answer = await self._ask(worker, asked, deadline_s, f"worker {worker.index}")
+                answer = await worker.ask(asked, deadline_s)
             except PeerUnavailable as error:
                 answer = ModelsLoaded(asked.request_id, None, None, [str(error)])
             assert isinstance(answer, ModelsLoaded)
@@ -213,21 +260,6 @@ class WorkerPool:
         for worker in self.workers:
             with suppress(PeerUnavailable):
                 worker.send(KeepWords(kept))
-
-    async def _ask(
-        self, worker: WorkerHandle, asked: ClassifyText | LoadModels, deadline_s: float, whom: str
-    ) -> Answer:
-        """The worker's answer. Raises PeerUnavailable: it died, or did not answer in time."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._answers[asked.request_id] = future, worker
-        try:
-            worker.send(asked)
-            async with asyncio.timeout(deadline_s):
-                return await future
-        except TimeoutError:
-            raise PeerUnavailable(f"no answer from {whom} within {deadline_s:g} s") from None
-        finally:
-            del self._answers[asked.request_id]
 
     async def _keep(self, index: int) -> None:
         """Keep one worker alive until `stop`."""
@@ -270,12 +302,7 @@ class WorkerPool:
         return WorkerHandle(config, self._take)
 
     def _take(self, message: ToController) -> None:
-        """A worker's message: answers to whoever asked, the rest to the service."""
-        if isinstance(message, TextResult | ModelsLoaded):
-            future, _ = self._answers.get(message.request_id, (None, None))
-            if future is not None and not future.done():
-                future.set_result(message)
-            return
+        """A worker's message."""
         if isinstance(message, Ready):
             self._some_ready.set()
             if len(self.workers) == len(self._workers):
@@ -283,10 +310,7 @@ class WorkerPool:
         self._tell(message)
 
     def _lost(self, worker: WorkerHandle) -> None:
-        """Who waits for the dead worker need not wait longer."""
-        for future, asked in self._answers.values():
-            if asked is worker and not future.done():
-                future.set_exception(PeerUnavailable(f"analysis worker {worker.index} died"))
+        """It takes its taps along."""
         if worker.uuids or not self._stopping:
             self._tell(WorkerLost(worker.index, tuple(sorted(worker.uuids))))
 
@@ -296,3 +320,8 @@ class WorkerPool:
         except Exception:
             # The outermost loop of workers' messages: a fault in handling one must not cost a worker.
             log.exception("worker's message not handled", key="pool.unhandled", kind=type(message).__name__)
+
+
+def _carries(worker: AnyWorker) -> int:
+    """Calls that it carries, as it measured at its start."""
+    return (worker.stats.carries_accurate if worker.stats else 0) or UNKNOWN

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 
 import structlog
 
+from emocx_pbx.analysis.any_worker import AnyWorker
 from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, TextResult
-from emocx_pbx.analysis.pool import WorkerHandle
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.dispatch.grounds import Grounds
 from emocx_pbx.domain import Decision, LineZero, Scores
@@ -43,7 +43,7 @@ class Pool(Protocol):
     async def classify_text(self, text: str, deadline_s: float) -> TextResult:
         """Scores and topic of a text; PeerUnavailable in time."""
 
-    def pick(self) -> WorkerHandle:
+    def pick(self) -> AnyWorker:
         """The worker with fewest sessions; PeerUnavailable if there is none."""
 
 

@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 def announce_tap(pool: WorkerPool, uuid: UUID, call_id: str, offset_s: float = 0.0) -> WorkerHandle:
     """As TapKeeper does: the freest worker expects a stereo tap."""
-    worker = pool.pick()
+    worker = pool.pick_own()
     worker.send(AnnounceTap(str(uuid), call_id, "stereo", offset_s))
     return worker
 
 
 def announce_listen(pool: WorkerPool, uuid: UUID, call_id: str) -> WorkerHandle:
     """As queries do: the freest worker expects an IVR caller."""
-    worker = pool.pick()
+    worker = pool.pick_own()
     worker.send(AnnounceListen(str(uuid), call_id))
     return worker
 

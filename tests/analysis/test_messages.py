@@ -102,6 +102,6 @@ async def test_no_message_ends_a_worker_or_its_taps(pool: WorkerPool, inbox: Inb
         link._writer.write(frame(bad))
     pid = worker.pid
     assert (await pool.classify_text("angry", 5.0)).probabilities is not None
-    assert pool.pick().pid == pid and not inbox.of(WorkerLost)
+    assert pool.pick_own().pid == pid and not inbox.of(WorkerLost)
     assert str(uuid) in worker.uuids
     await asterisk.hang_up()

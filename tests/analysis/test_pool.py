@@ -26,7 +26,7 @@ async def main():
     command = (sys.executable, {stub!r})
     pool = WorkerPool(AnalysisSettings(base_port=0), lambda message: None, command=command)
     assert await pool.start()
-    print(pool.pick().port, flush=True)
+    print(pool.pick_own().port, flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
 """
@@ -43,7 +43,7 @@ async def test_taps_go_to_the_freest_worker(make_pool: Callable[..., WorkerPool]
     for uuid in uuids[1::2]:
         pool.workers[1].send(EndSession(str(uuid)))
     await inbox.until(lambda: not pool.workers[1].uuids)
-    assert pool.pick().index == 1
+    assert pool.pick_own().index == 1
 
 
 async def test_workers_listen_on_counted_ports(make_pool: Callable[..., WorkerPool], inbox: Inbox) -> None:

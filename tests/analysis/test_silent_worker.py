@@ -39,11 +39,11 @@ async def test_nothing_new_goes_to_a_frozen_worker(
     try:
         for _ in range(4):
             frozen.heard_at -= 60
-            assert pool.pick() is other
+            assert pool.pick_own() is other
             assert (await pool.classify_text("angry", 10.0)).probabilities is not None
         # Nobody speaks: then one is as good as the other.
         frozen.heard_at = other.heard_at = other.heard_at - 60
-        assert pool.pick() in (frozen, other)
+        assert pool.pick_own() in (frozen, other)
     finally:
         os.kill(pid, signal.SIGCONT)
 
@@ -55,11 +55,11 @@ async def test_a_frozen_worker_is_replaced(
     monkeypatch.setattr(wire, "SECOND_LOOK_S", 0.1)
     pool = make_pool()
     await pool.start()
-    pid = freeze(pool.pick())
+    pid = freeze(pool.pick_own())
     await inbox.until(lambda: inbox.of(WorkerLost))
     monkeypatch.setattr(handle, "SILENT_S", SILENT_S)
     await inbox.until(lambda: pool.ready)
-    assert pool.pick().pid != pid
+    assert pool.pick_own().pid != pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -86,7 +86,7 @@ async def test_a_worker_that_is_merely_slow_is_not_ended(
 ) -> None:
     pool = make_pool()
     await pool.start()
-    worker = pool.pick()
+    worker = pool.pick_own()
     pid = worker.pid
     monkeypatch.setattr(handle, "SILENT_S", 0.1)
     monkeypatch.setattr(wire, "SECOND_LOOK_S", 0.01)
@@ -101,7 +101,7 @@ async def test_a_worker_that_is_merely_slow_is_not_ended(
     count = len(inbox.of(WorkerStats))
     await inbox.until(lambda: len(inbox.of(WorkerStats)) >= count + 2)
     assert len(looked) > 3
-    assert pool.pick() is worker and worker.pid == pid
+    assert pool.pick_own() is worker and worker.pid == pid
 
 
 def test_who_works_or_waits_for_a_core_gets_on() -> None:

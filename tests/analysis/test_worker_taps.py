@@ -86,7 +86,7 @@ async def test_a_uuid_opens_once_and_only_when_announced(pool: WorkerPool, inbox
 
 
 async def test_a_tap_that_never_comes_is_told(pool: WorkerPool, inbox: Inbox, uuid: UUID) -> None:
-    worker = pool.pick()
+    worker = pool.pick_own()
     from emocx_pbx.analysis.messages import AnnounceTap
 
     worker.send(AnnounceTap(str(uuid), "call-1", "stereo", ttl_s=0.05))
@@ -135,7 +135,7 @@ async def test_stop_lets_the_last_readings_out(
     assert inbox.of(ReadingMade)
     assert not inbox.of(WorkerLost)
     with pytest.raises(PeerUnavailable):
-        pool.pick()
+        pool.pick_own()
 
 
 async def test_a_killed_worker_is_replaced_and_its_taps_told(
@@ -154,7 +154,7 @@ async def test_a_killed_worker_is_replaced_and_its_taps_told(
     with pytest.raises(PeerUnavailable):
         worker.send(None)  # type: ignore[arg-type]
     await inbox.until(lambda: pool.ready)
-    again = pool.pick()
+    again = pool.pick_own()
     assert again is not worker
     announce_tap(pool, uuid, "call-1", offset_s=1.0)
     tap = await Asterisk.connect(again.port, uuid)
