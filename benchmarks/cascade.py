@@ -38,7 +38,7 @@ from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.speech import SpeechClassifier, load_speech
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric, load_rubric
-from emocx_pbx.grading.segments import grade_part
+from emocx_pbx.grading.segments import grade_segment
 from emocx_pbx.settings.settings import AnalysisSettings
 from emocx_pbx.training.figures import expected_calibration_error, recalls, uar
 from emocx_pbx.training.speech.card import write_card_text
@@ -121,7 +121,7 @@ def measure(
         everywhere: tuple[Grade, list[Reading]] | None = None
         for run in runs:
             readings = heard(windows, models, run)
-            given = grade_part(readings, (0, len(call.customer) / 8000), spans, rubric)
+            given = grade_segment(readings, (0, len(call.customer) / 8000), spans, rubric)
             everywhere = everywhere or (given, readings)
             run.pairs.append((true, given))
             run.compare(readings, call.truth)

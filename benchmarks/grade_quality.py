@@ -28,7 +28,7 @@ from emocx_pbx.emotion.speech import load_speech
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric, load_rubric
-from emocx_pbx.grading.segments import cut_readings, grade_part
+from emocx_pbx.grading.segments import cut_readings, grade_segment
 from emocx_pbx.settings.settings import AnalysisSettings
 from emocx_pbx.training.speech.data import read_clips
 
@@ -104,7 +104,7 @@ def measure(calls: Sequence[AssembledCall], classifier: Classifier, rubric: Rubr
         readings, spans = readings_of(call, classifier)
         length = len(call.customer) / 8000
         true = grade(call.truth, rubric)
-        given.append((true, grade_part(readings, (0, length), spans, rubric)))
+        given.append((true, grade_segment(readings, (0, length), spans, rubric)))
         alone.append((true, grade(cut_readings(readings, 0, length, spans), rubric)))
         ideal = [perfect(r, call.truth) for r in readings]
         windows.append((true, grade(cut_readings(ideal, 0, length, spans), rubric)))

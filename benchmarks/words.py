@@ -53,7 +53,7 @@ from emocx_pbx.emotion.transcribe import Transcriber, load_transcriber
 from emocx_pbx.errors import EmocxError, InputError, ModelError
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric, load_rubric
-from emocx_pbx.grading.segments import grade_part
+from emocx_pbx.grading.segments import grade_segment
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 from emocx_pbx.training.speech.data import read_clips
 from emocx_pbx.training.text.upset import auc, is_upset
@@ -285,7 +285,7 @@ def grades(calls: Sequence[WordedCall], rubric: Rubric) -> dict[str, Any]:
         true = grade(each.call.truth, rubric)
         length = len(each.call.customer) / SAMPLE_RATE
         for mode in MODES:
-            pairs[mode].append((true, grade_part(fused(each, mode), (0, length), each.spans, rubric)))
+            pairs[mode].append((true, grade_segment(fused(each, mode), (0, length), each.spans, rubric)))
     out: dict[str, Any] = {}
     for mode in MODES:
         starts = {

@@ -183,7 +183,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One agent's part of a call: while agent and customer can hear each other."""
+    """One agent's segment of a call: while agent and customer can hear each other."""
 
     call_id: str
     index: int

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field, replace
 
 from emocx_pbx.alerts.watch import AlertChange
-from emocx_pbx.calls.grades import graded_part
+from emocx_pbx.calls.grades import graded_segment
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.calls.stored import stored_state
 from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span, Visit
@@ -177,7 +177,7 @@ class Day:
         rubric, grades = load_rubric(), {}
         course = stored_state(detail, Rules(rubric))
         for segment in detail.segments:
-            grade = grades[segment.index] = graded_part(course, segment, rubric)
+            grade = grades[segment.index] = graded_segment(course, segment, rubric)
             told = build.call_graded(segment, grade, cuts[-1] + 3, customer)
             await store.grades.save(call_id, segment.index, grade, [told], at=cuts[-1] + 3)
         over = build.call_ended(call_id, at, cuts[-1], "hangup", queue, detail.segments, grades, customer)

@@ -18,7 +18,7 @@ from emocx_pbx.audio.recording import Recording, open_recording
 from emocx_pbx.domain import Grade, Reading, Scores, Span
 from emocx_pbx.errors import InputError
 from emocx_pbx.grading.rubric import Rubric
-from emocx_pbx.grading.segments import facts_of, grade_part
+from emocx_pbx.grading.segments import facts_of, grade_segment
 from emocx_pbx.settings.settings import AnalysisSettings
 
 #: Told after each block: seconds analysed, and seconds the recording has by its header.
@@ -34,7 +34,7 @@ class RecordedAnalysis:
     readings: tuple[Reading, ...]
     spans: tuple[Span, ...]
     grade: Grade
-    """The whole call as one agent's part."""
+    """The whole call as one agent's segment."""
     duration_s: float
     warnings: tuple[RecordingWarning, ...] = ()
     """What the reader of the result should know of the recording."""
@@ -101,7 +101,7 @@ def analyse_recording(
     readings = tuple(sorted(told.values(), key=lambda r: r.t1))
     spans = tuple(sorted((i for i in items if isinstance(i, Span)), key=lambda s: (s.t0, s.side)))
     facts: dict[str, Any] = facts_of(spans, 0.0, duration_s)
-    graded = grade_part(readings, (0.0, duration_s), spans, rubric, routing, facts)
+    graded = grade_segment(readings, (0.0, duration_s), spans, rubric, routing, facts)
     names = (f"{customer}'s left side", f"{customer}'s right side") if apart else (f"{customer}", f"{agent}")
     warnings += warnings_of(sound, spans, names)
     return RecordedAnalysis(readings, spans, graded, duration_s, tuple(warnings))

@@ -139,7 +139,7 @@ class CallSegmenter:
         return out
 
     def finish(self) -> list[Item]:
-        """No more samples come: end what is open. A last part of a frame is dropped."""
+        """No more samples come: end what is open. The rest of a frame is dropped."""
         out: list[Item] = []
         self._settle("agent", self._segmenters["agent"].finish(), out)
         for speech in self._echo.finish():

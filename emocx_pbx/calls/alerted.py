@@ -21,7 +21,7 @@ class Alerted:
     """Unix time."""
     queue: str | None
     segment: Segment | None
-    """The part during which it happened."""
+    """The segment during which it happened."""
 
     def event(self) -> NewEvent:
         """Its webhook."""

@@ -87,6 +87,6 @@ def _saved(found: Sequence[Alerted]) -> list[Effect]:
 
 def _alerted(call: CallState, change: AlertChange, at: float) -> Alerted:
     said_at = (call.zero_at or 0.0) + change.t1
-    parts = [s for s in call.segments.values() if s.started_at <= said_at]
-    parts = [s for s in parts if s.ended_at is None or s.ended_at >= said_at] or parts
-    return Alerted(call.call_id, change, at, call.queue, parts[-1] if parts else None)
+    segments = [s for s in call.segments.values() if s.started_at <= said_at]
+    segments = [s for s in segments if s.ended_at is None or s.ended_at >= said_at] or segments
+    return Alerted(call.call_id, change, at, call.queue, segments[-1] if segments else None)

@@ -1,10 +1,10 @@
 """One call: what it is, and what follows from whatever happens to it. Pure.
 
 `CallState.take(happening, now)` changes the state and returns effects; journeys.py carries them out.
-Happenings may come late, twice, or never: one terminal event, nothing after it, one open part of an agent.
+Happenings may come late, twice, or never: one terminal event, nothing after it, one open segment of an agent.
 
     CallStarted, QueueJoined/Left      -> visits
-    AgentJoined/Left, PartExplained    -> segments; each graded once its readings and reason are in
+    AgentJoined/Left, SegmentExplained    -> segments; each graded once its readings and reason are in
     TapStarted, ReadingMade, ...       -> readings, alerts
     CallEnded, then the last TapEnded  -> grades, call.ended, Forget
 """
@@ -16,7 +16,7 @@ from typing import Final, assert_never
 
 from emocx_pbx.alerts.watch import CallWatch
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
-from emocx_pbx.calls import alerts, heard, parts
+from emocx_pbx.calls import alerts, heard, segments
 from emocx_pbx.calls.effects import (
     AskWhere,
     BeginTap,
@@ -61,9 +61,9 @@ from emocx_pbx.pbx.tracking.changes import (
     CustomerMoved,
     HoldChanged,
     NotACustomer,
-    PartExplained,
     QueueJoined,
     QueueLeft,
+    SegmentExplained,
 )
 from emocx_pbx.pbx.tracking.names import trunk_of
 
@@ -180,13 +180,13 @@ class CallState:
                 self.customer, self.caller, self.forgotten = None, None, True
                 return [Show(Changed(self.call_id))]
             case GradeDue(index=index):
-                return parts.grade_due(self, index, now)
+                return segments.grade_due(self, index, now)
             case FinishDue():
                 return self.finish(now)
             case NotACustomer() | OptedOut():
                 return heard.leave_alone(self)
-            case PartExplained():
-                return parts.explained(self, happening)
+            case SegmentExplained():
+                return segments.explained(self, happening)
             case CallEnded():
                 return self._ended(happening, now)
             case _ if self.ended is not None:
@@ -208,9 +208,9 @@ class CallState:
             case AgentConnected():
                 return heard.connected(self, happening)
             case AgentJoined():
-                return parts.joined(self, happening)
+                return segments.joined(self, happening)
             case AgentLeft():
-                return parts.left(self, happening)
+                return segments.left(self, happening)
             case HoldChanged(at=at, on_hold=on_hold):
                 return self.hold(at, on_hold)
             case CustomerMoved():
@@ -344,7 +344,7 @@ class CallState:
             return []
         at = max([change.at, *(s.ended_at or s.started_at for s in self.segments.values())])
         change = replace(change, at=at)
-        effects = parts.close_all(self, change)
+        effects = segments.close_all(self, change)
         if self.waiting:
             effects += self.leave(at, "abandoned" if change.reason == "hangup" else "lost")
         self.ended = change
@@ -360,7 +360,7 @@ class CallState:
             return []
         effects: Effects = []
         for index in sorted(self.ungraded):
-            effects += parts.grade_due(self, index, now)
+            effects += segments.grade_due(self, index, now)
         effects += alerts.end(self, self.ended.at, now)
         self.finished = True
         end, disposition = self.ended, self.disposition

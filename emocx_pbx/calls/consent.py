@@ -1,6 +1,6 @@
 """Taps begin here: once the call is on disk, and only for a customer whom no channel says to be opted out.
 
-What is not written is lost with us. So nothing is heard of a part before the part is written: whoever was
+What is not written is lost with us. So nothing is heard of a segment before it is written: whoever was
 tapped is known after a crash, and graded, whatever became of the call meanwhile.
 """
 

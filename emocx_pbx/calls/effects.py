@@ -66,7 +66,7 @@ class WriteVisit:
 
 @dataclass(frozen=True, slots=True)
 class WriteSegment:
-    """An agent's part as it is known now."""
+    """An agent's segment as it is known now."""
 
     segment: Segment
 
@@ -126,7 +126,7 @@ class WriteAlerts:
 
 @dataclass(frozen=True, slots=True)
 class WriteGrade:
-    """An agent's part was graded."""
+    """An agent's segment was graded."""
 
     call_id: str
     index: int

@@ -1,4 +1,4 @@
-"""The grade of one agent's part, and how a call ended, from what is known of the call. Pure."""
+"""The grade of one agent's segment, and how a call ended, from what is known of the call. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from emocx_pbx.domain import Decision, Grade, Scores, Segment, Visit
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import Rubric
-from emocx_pbx.grading.segments import facts_of, grade_part, scores_before, window_of
+from emocx_pbx.grading.segments import facts_of, grade_segment, scores_before, window_of
 
 if TYPE_CHECKING:
     from emocx_pbx.calls.call_state import CallState
@@ -17,14 +17,14 @@ Disposition = Literal[
     "answered", "abandoned", "overflowed", "voicemail", "no-answer", "busy", "failed", "lost"
 ]
 
-#: A part that is shorter, and in which nobody spoke, did not exist for the customer.
+#: A segment that is shorter, and in which nobody spoke, did not exist for the customer.
 LEAST_S: Final = 1.0
 #: A caller whom the queue gave up and whose call was over by then went nowhere else.
 NOWHERE_S: Final = 1.0
 
 
-def graded_part(call: CallState, segment: Segment, rubric: Rubric) -> Grade:
-    """The grade of one agent's part, from what was heard in it."""
+def graded_segment(call: CallState, segment: Segment, rubric: Rubric) -> Grade:
+    """The grade of one agent's segment, from what was heard in it."""
     missed = {"missed_s": round(segment.missed_s, 1)} if segment.missed_s else {}
     if call.zero_at is None:
         return grade([], rubric, facts=missed)
@@ -35,7 +35,7 @@ def graded_part(call: CallState, segment: Segment, rubric: Rubric) -> Grade:
     end = segment.ended_at or segment.started_at
     holds = [(a - call.zero_at, (b or end) - call.zero_at) for a, b in call.holds]
     facts = facts_of(call.spans, t0, t1, holds) | missed
-    return grade_part(call.readings, (t0, t1), call.spans, rubric, arrived, facts)
+    return grade_segment(call.readings, (t0, t1), call.spans, rubric, arrived, facts)
 
 
 #: Reasons of an end that was found afterwards.
@@ -43,7 +43,7 @@ UNSEEN: Final = frozenset({"lost", "asterisk_restart"})
 
 
 def is_phantom(call: CallState, segment: Segment) -> bool:
-    """Whether a part is too short to be one: under a second, and nobody spoke.
+    """Whether a segment is too short to be one: under a second, and nobody spoke.
 
     One whose end was not seen is none: how long it really was is not known.
     """

@@ -14,7 +14,7 @@ from emocx_pbx.pbx.tracking.changes import AgentConnected, CallChange, CallStart
 
 @dataclass(frozen=True, slots=True)
 class GradeDue:
-    """A part's last readings have had their time: grade it."""
+    """A segment's last readings have had their time: grade it."""
 
     call_id: str
     index: int
@@ -95,21 +95,21 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class SegmentOpened:
-    """An agent's part began, or goes on after a moment."""
+    """An agent's segment began, or goes on after a moment."""
 
     segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentClosed:
-    """An agent's part is over; `segment.ended_at` is set."""
+    """An agent's segment is over; `segment.ended_at` is set."""
 
     segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """An agent's part was graded by the service."""
+    """An agent's segment was graded by the service."""
 
     call_id: str
     index: int

@@ -19,7 +19,7 @@ from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import Effect, SetTimer, Show
 from emocx_pbx.calls.happenings import GradeDue, OptedOut, TakenOver
 from emocx_pbx.calls.journeys import Journeys
-from emocx_pbx.calls.parts import SETTLE_S
+from emocx_pbx.calls.segments import SETTLE_S
 from emocx_pbx.calls.stored import open_legs, stored_state
 from emocx_pbx.dispatch.queue_watch import QueueWatch
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError

@@ -31,7 +31,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the commands."""
     parser = commands.add_parser("grades", help="list and show grades; override or dispute one")
     inner = parser.add_subparsers(dest="grades_command", required=True, metavar="COMMAND")
-    listing = inner.add_parser("list", help="the valid grade of each agent's part, newest first")
+    listing = inner.add_parser("list", help="the valid grade of each agent's segment, newest first")
     listing.add_argument(
         "--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24"
     )
@@ -48,7 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     for kind, revising in (("override", override), ("dispute", dispute)):
         revising.add_argument("call_id")
         revising.add_argument(
-            "--segment", type=int, default=0, help="the agent's part (default 0, the first)"
+            "--segment", type=int, default=0, help="the agent's segment (default 0, the first)"
         )
         revising.add_argument("--author", required=True, help="who says so")
         revising.add_argument("--reason", required=True, help="why; kept for ever and sent to receivers")
@@ -58,7 +58,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     again.add_argument("--rubric", type=Path, metavar="FILE", help="default: the rubric in force")
     again.add_argument("--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24")
     again.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
-    again.add_argument("--limit", type=int, default=10_000, help="at most this many parts (default 10000)")
+    again.add_argument("--limit", type=int, default=10_000, help="at most this many segments (default 10000)")
     again.add_argument("--dry-run", action="store_true", help="only show what would change")
     again.add_argument("--author", default="emocx-pbx", help="who wants it; kept with the revision")
     add_common(again, in_loop(_recompute))
@@ -72,7 +72,7 @@ async def _list(args: argparse.Namespace) -> int:
          g.row.grade.letter, f"{g.row.grade.evidence_s:.0f} s", g.row.kind)
         for g in graded
     ]  # fmt: skip
-    head = ("call", "part", "agent", "queue", "began", "score", "letter", "evidence", "kind")
+    head = ("call", "segment", "agent", "queue", "began", "score", "letter", "evidence", "kind")
     show(args, {"grades": graded}, lambda: table(head, rows, "no grades"))
     return 0
 
@@ -84,7 +84,9 @@ async def _show(args: argparse.Namespace) -> int:
         rows = await store.grades.of_call(args.call_id)
     if not rows:
         raise InputError(f"no grade of call {args.call_id} in the database")
-    text = "\n".join("\n  ".join([f"part {row.segment}, {local(row.at)}", *grade_words(row)]) for row in rows)
+    text = "\n".join(
+        "\n  ".join([f"segment {row.segment}, {local(row.at)}", *grade_words(row)]) for row in rows
+    )
     show(args, {"grades": rows}, lambda: text)
     return 0
 
@@ -100,7 +102,7 @@ async def _revise(args: argparse.Namespace) -> int:
             row = await grades.override(store, rubric, *which, args.score, args.reason, by, args.author)
         else:
             row = await grades.dispute(store, *which, args.reason, by, args.author)
-    show(args, row, lambda: f"revision {row.revision} of part {row.segment} appended: {score(row)}")
+    show(args, row, lambda: f"revision {row.revision} of segment {row.segment} appended: {score(row)}")
     return 0
 
 
@@ -128,12 +130,12 @@ async def _recompute(args: argparse.Namespace) -> int:
         )  # fmt: skip
         progress.close()
     changes: list[dict[str, Any]] = [
-        {"call_id": c.part.row.call_id, "segment": c.part.row.segment, "agent": c.part.agent,
-         "before": c.part.row.grade.score, "after": c.grade.score, "letter_before": c.part.row.grade.letter,
-         "letter_after": c.grade.letter}
+        {"call_id": c.segment.row.call_id, "segment": c.segment.row.segment, "agent": c.segment.agent,
+         "before": c.segment.row.grade.score, "after": c.grade.score,
+         "letter_before": c.segment.row.grade.letter, "letter_after": c.grade.letter}
         for c in done.changes
     ]  # fmt: skip
-    head = ("call", "part", "agent", "before", "after")
+    head = ("call", "segment", "agent", "before", "after")
     rows = [
         (c["call_id"], c["segment"], c["agent"], f"{_points(c['before'])} {c['letter_before'] or ''}",
          f"{_points(c['after'])} {c['letter_after'] or ''}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from emocx_pbx.calls.grades import graded_part
+from emocx_pbx.calls.grades import graded_segment
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.calls.stored import stored_state
 from emocx_pbx.domain import Grade, Segment
@@ -56,7 +56,7 @@ async def override(
         store: where grades are kept.
         rubric: the one in force; gives the letter.
         call_id: of the call.
-        segment: which part of it.
+        segment: which segment of it.
         score: 0 to 100.
         reason: why, 1 to REASON_CHARS characters.
         by: who does it.
@@ -64,13 +64,13 @@ async def override(
 
     Raises:
         InputError: the score is no number from 0 to 100, or the reason is missing or too long.
-        NotFoundError: no such part was graded.
+        NotFoundError: no such segment was graded.
     """
     reason, author = checked_reason(reason), author or by.name
     if not (math.isfinite(score) and 0 <= score <= 100):
         raise InputError(f"A score is a number from 0 to 100, not {score:g}.")
 
-    def revise(part: Segment, newest: GradeRow) -> Revision:
+    def revise(graded: Segment, newest: GradeRow) -> Revision:
         grade = overridden(newest.grade, score, rubric, author, reason)
         return Revision("override", grade, author, reason, by)
 
@@ -94,7 +94,7 @@ async def dispute(
     Args:
         store: where grades are kept.
         call_id: of the call.
-        segment: which part of it.
+        segment: which segment of it.
         reason: why, 1 to REASON_CHARS characters.
         by: who does it.
         author: who says so to people and receivers; default: who does it.
@@ -102,12 +102,12 @@ async def dispute(
 
     Raises:
         InputError: the reason is missing or too long.
-        NotFoundError: no such part was graded, or it is another agent's.
+        NotFoundError: no such segment was graded, or it is another agent's.
     """
     reason, author = checked_reason(reason), author or by.name
 
-    def revise(part: Segment, newest: GradeRow) -> Revision:
-        if own is not None and part.agent != own:
+    def revise(graded: Segment, newest: GradeRow) -> Revision:
+        if own is not None and graded.agent != own:
             raise _no_grade(call_id, segment)
         return Revision("dispute", disputed(newest.grade, author, reason), author, reason, by)
 
@@ -119,9 +119,9 @@ async def dispute(
 
 @dataclass(frozen=True, slots=True)
 class Regraded:
-    """What another rubric makes of one part of a call."""
+    """What another rubric makes of one segment of a call."""
 
-    part: GradedSegment
+    segment: GradedSegment
     """As it was graded before."""
     grade: Grade
 
@@ -133,7 +133,7 @@ class Recomputed:
     changes: tuple[Regraded, ...]
     looked_at: int
     left_to_people: int
-    """Parts whose newest word is a person's, or whose call is gone."""
+    """Segments whose newest word is a person's, or whose call is gone."""
 
 
 async def recompute(
@@ -153,9 +153,9 @@ async def recompute(
     Args:
         store: where calls are kept.
         rubric: to grade by.
-        since: Unix seconds; parts that began not before.
-        until: Unix seconds; parts that began before.
-        limit: most parts that are looked at, the newest first.
+        since: Unix seconds; segments that began not before.
+        until: Unix seconds; segments that began before.
+        limit: most segments that are looked at, the newest first.
         by: who does it.
         author: who wants it, kept with each revision; default: who does it.
         dry_run: change nothing.
@@ -173,7 +173,7 @@ async def recompute(
             kept += 1
             continue
         call = stored_state(detail, Rules(rubric))
-        new = graded_part(call, call.segments[row.segment], rubric)
+        new = graded_segment(call, call.segments[row.segment], rubric)
         if (new.score, new.letter, new.rubric) == (row.grade.score, row.grade.letter, row.grade.rubric):
             continue
         revision = Revision("recomputed", new, author, reason, by)
@@ -187,7 +187,7 @@ async def recompute(
 async def _regrade(store: Store, seen: GradeRow, revision: Revision) -> bool:
     """Append the revision unless somebody had a word meanwhile."""
 
-    def revise(part: Segment, newest: GradeRow) -> Revision:
+    def revise(graded: Segment, newest: GradeRow) -> Revision:
         if newest.revision != seen.revision:
             raise _Meanwhile
         return revision
@@ -217,4 +217,4 @@ def checked_reason(reason: str) -> str:
 
 
 def _no_grade(call_id: str, segment: int) -> NotFoundError:
-    return NotFoundError(f"no grade of part {segment} of call {call_id}")
+    return NotFoundError(f"no grade of segment {segment} of call {call_id}")

@@ -137,7 +137,7 @@ class GradeData(Payload, frozen=True):
 
 
 class SegmentData(Payload, frozen=True):
-    """One agent's part of the call."""
+    """One agent's segment of the call."""
 
     segment: Annotated[int, Meta(ge=0)]
     agent: str
@@ -155,7 +155,7 @@ class SegmentData(Payload, frozen=True):
 
 
 class CallGraded(SegmentData, frozen=True):
-    """An agent's part of the call ended and was graded."""
+    """An agent's segment of the call ended and was graded."""
 
     customer_key: str | None
     decision_id: str | None

@@ -1,4 +1,4 @@
-"""One agent's part of a call: their readings, how the customer reached them, and facts beside the grade."""
+"""One agent's segment of a call: their readings, how the customer reached them, facts beside the grade."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def cut_readings(
     return found
 
 
-def grade_part(
+def grade_segment(
     readings: Sequence[Reading],
     window: Window,
     spans: Sequence[Span],
@@ -67,13 +67,13 @@ def grade_part(
     routing: Scores | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Grade:
-    """The grade of the part `window` of a call, on that part's own readings, made consistent.
+    """The grade of the stretch `window` of a call, on that stretch's own readings, made consistent.
 
     Only they have a say, so that nobody is graded by what another agent heard.
 
     Args:
         readings: The whole call's.
-        window: The agent's part, seconds of call time.
+        window: The agent's segment, seconds of call time.
         spans: The whole call's.
         rubric: The formula's numbers.
         routing: How the customer came to this agent.

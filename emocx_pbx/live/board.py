@@ -143,7 +143,7 @@ class LiveBoard:
                 self._add(held, AlertChange(call_id, over))
 
     def graded(self, call_id: str, segment: int, agent: str, grade: Grade) -> None:
-        """An agent's part was graded; the call may have ended already."""
+        """An agent's segment was graded; the call may have ended already."""
         told = LiveGrade(segment, agent, grade.score, grade.letter)
         if held := self._calls.get(call_id):
             self._add(held, GradedChange(call_id, told))

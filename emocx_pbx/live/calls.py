@@ -140,7 +140,7 @@ class BoardState(msgspec.Struct, frozen=True):
     """The oldest first."""
 
 
-def in_parts(state: BoardState, calls: int = 500) -> list[BoardState]:
+def in_pieces(state: BoardState, calls: int = 500) -> list[BoardState]:
     """The same in messages of at most this many calls each; the last has what ended."""
     starts = range(0, max(1, len(state.calls)), calls)
     parts = [BoardState(state.number, state.calls[at : at + calls], ()) for at in starts]

@@ -103,8 +103,8 @@ class HeldCall:
 
     def _queues(self) -> frozenset[str]:
         call = self.call
-        parts = (segment.queue for segment in call.segments.values())
-        return frozenset(q for q in (call.queue, *(v.queue for v in call.visits), *parts) if q)
+        answered = (segment.queue for segment in call.segments.values())
+        return frozenset(q for q in (call.queue, *(v.queue for v in call.visits), *answered) if q)
 
     @property
     def last_agent(self) -> str | None:
@@ -113,7 +113,7 @@ class HeldCall:
         return segments[max(segments)].agent if segments else None
 
     def graded(self) -> tuple[LiveGrade, ...]:
-        """Grades so far, in the order of the parts."""
+        """Grades so far, in the order of the segments."""
         call = self.call
         return tuple(
             LiveGrade(index, call.segments[index].agent, call.grades[index].score, call.grades[index].letter)

@@ -25,12 +25,12 @@ C = TypeVar("C", LiveCall, EndedCall)
 
 
 def own(call: C, agent: str | None) -> C:
-    """The call without what was heard, raised and graded in other agents' parts; None sees all."""
+    """The call without what was heard, raised and graded in other agents' segments; None sees all."""
     if agent is None:
         return call
     grades = tuple(g for g in call.grades if g.agent == agent)
     if isinstance(call, EndedCall) and call.agent != agent:
-        # The last readings were heard in a colleague's part.
+        # The last readings were heard in a colleague's segment.
         return msgspec.structs.replace(call, grades=grades, agent=None, emotion=None)
     if isinstance(call, LiveCall) and call.segment:
         return msgspec.structs.replace(call, grades=grades, **_since_answered(call, agent))
@@ -38,37 +38,37 @@ def own(call: C, agent: str | None) -> C:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class OwnTime:
     """From when on a call is this agent's, by its clocks."""
 
     begin: float
-    """Unix seconds; -inf: always was; inf: a colleague talks as well, and whose part it is can't be told."""
+    """Unix seconds; -inf: always was; inf: a colleague talks, too: whose segment it is can't be told."""
     zero: float
     """Of the seconds that points of the course count."""
 
     def heard(self, point: Point) -> bool:
-        """Whether a reading is of this part."""
+        """Whether a reading is of this segment."""
         return point[0] + self.zero > self.begin
 
     def raised(self, alert: LiveAlert) -> bool:
-        """Whether an alert is of this part."""
+        """Whether an alert is of this segment."""
         return alert.at >= self.begin
 
 
-def part_of(call: LiveCall, agent: str) -> Part:
-    """The agent's present part of a call."""
+def own_time(call: LiveCall, agent: str) -> OwnTime:
+    """The agent's present segment of a call."""
     zero = float("-inf") if call.tapped_at is None else call.tapped_at
     if not call.segment:
-        return Part(float("-inf"), 0.0)
+        return OwnTime(float("-inf"), 0.0)
     mine = call.agent == agent and call.answered_at is not None
-    return Part(call.answered_at or 0.0 if mine else float("inf"), zero)
+    return OwnTime(call.answered_at or 0.0 if mine else float("inf"), zero)
 
 
 def _since_answered(call: LiveCall, agent: str) -> dict[str, Any]:
-    """A call that colleagues had before: the course and alerts of this agent's present part."""
-    part = part_of(call, agent)
-    course = tuple(point for point in call.course if part.heard(point))
-    alerts = tuple(alert for alert in call.alerts if part.raised(alert))
+    """A call that colleagues had before: the course and alerts of this agent's present segment."""
+    mine = own_time(call, agent)
+    course = tuple(point for point in call.course if mine.heard(point))
+    alerts = tuple(alert for alert in call.alerts if mine.raised(alert))
     unheard: dict[str, Any] = {} if course else {"emotion": None, "confidence": None, "valence": None}
     return {"course": course, "alerts": alerts, **unheard}
 
@@ -78,7 +78,7 @@ class OwnCalls:
 
     def __init__(self, agent: str, told: Iterable[LiveCall]) -> None:
         self._agent = agent
-        self._parts = {call.call_id: part_of(call, agent) for call in told}
+        self._times = {call.call_id: own_time(call, agent) for call in told}
 
     def of(self, change: Change) -> Change | None:
         """The change as the agent may see it; None: it is not theirs."""
@@ -87,25 +87,25 @@ class OwnCalls:
         if isinstance(body, GradedChange):
             return change if body.grade.agent == self._agent else None
         if self._agent not in change.present.agents:
-            if self._parts.pop(call_id, None) is None:
+            if self._times.pop(call_id, None) is None:
                 return None
             return _changed(change, GoneChange(call_id))
         match body:
             case EndedCall():
-                self._parts.pop(call_id, None)
+                self._times.pop(call_id, None)
                 return _changed(change, own(body, self._agent))
             case LiveCall():
-                self._parts[call_id] = part_of(body, self._agent)
+                self._times[call_id] = own_time(body, self._agent)
                 return _changed(change, own(body, self._agent))
-        part = self._parts.get(call_id)
-        if part is None:  # told before the call itself was: nothing it could belong to
+        mine = self._times.get(call_id)
+        if mine is None:  # told before the call itself was: nothing it could belong to
             return None
         match body:
-            # What began or was heard in a colleague's part is told neither then nor when it ends later.
+            # What began or was heard in a colleague's segment is told neither then nor when it ends later.
             case AlertChange(_, alert):
-                return change if part.raised(alert) else None
+                return change if mine.raised(alert) else None
             case ReadingChange():
-                return change if part.heard(body.point) else None
+                return change if mine.heard(body.point) else None
         return change
 
 

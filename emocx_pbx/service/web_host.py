@@ -27,7 +27,7 @@ from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import Queries
 from emocx_pbx.errors import EmocxError, PeerUnavailable, ProtocolError, SettingsError
 from emocx_pbx.live.board import LiveBoard
-from emocx_pbx.live.calls import Change, in_parts
+from emocx_pbx.live.calls import Change, in_pieces
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.settings.in_force import SettingsInForce
@@ -240,7 +240,7 @@ class WebHost:
         self._send(m.BoardChanged(change.number, change.kind, change.present, change.data))
 
     def _tell_board(self) -> None:
-        parts = in_parts(self._behind.board.state())
+        parts = in_pieces(self._behind.board.state())
         for number, part in enumerate(parts, start=1):
             self._send(m.BoardNow(part, number == 1, number == len(parts)))
 

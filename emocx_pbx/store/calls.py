@@ -77,7 +77,7 @@ class Calls:
             await self._sql.set_tapped(c, call_id=call_id, at=at)
 
     async def save_segment(self, segment: Segment) -> None:
-        """An agent's part as it is known now: open, or closed with its reason."""
+        """An agent's segment as it is known now: open, or closed with its reason."""
         values = {f.name: getattr(segment, f.name) for f in fields(segment) if f.name != "index"}
         seen = segment.started_at if segment.ended_at is None else segment.ended_at
         async with self._connection.transaction(about=[segment.call_id]) as c:
@@ -117,7 +117,7 @@ class Calls:
         hung_up_by: str | None = None,
         callback: str | None = None,
     ) -> bool:
-        """The call is over: open parts, stays and holds close, `events` (call.ended last) are queued.
+        """The call is over: open segments, stays and holds close, `events` (call.ended last) are queued.
 
         Returns:
             False if it had ended before; of the events only those never told are added then.

@@ -91,8 +91,8 @@ class Grades:
             if found is None or segment is None:
                 return None
             newest = _grade(found)
-            part = segment_of(segment)
-            new = revise(part, newest)
+            graded = segment_of(segment)
+            new = revise(graded, newest)
             number = newest.revision + 1
             row = GradeRow(
                 call_id, segment_index, number, new.kind, self._at(at), new.author, new.reason, new.grade
@@ -100,7 +100,7 @@ class Grades:
             await self._add_grade(c, row)
             events = [
                 grade_revised(
-                    part, row.grade, newest.grade, revision=number, kind=row.kind, author=row.author,
+                    graded, row.grade, newest.grade, revision=number, kind=row.kind, author=row.author,
                     reason=row.reason, at=row.at,
                 )
             ]  # fmt: skip

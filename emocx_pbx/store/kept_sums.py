@@ -20,7 +20,7 @@ from emocx_pbx.store.sql import Row
 
 log = structlog.get_logger()
 
-#: A sum over more calls or parts than this is kept.
+#: A sum over more calls or segments than this is kept.
 MANY: Final = 5_000
 #: So old may a kept sum be, as long as nobody keeps it fresh; and if somebody does (s).
 KEPT_S: Final = 60.0

@@ -48,9 +48,9 @@ class CallItem:
     talk_s: float | None
     agents: tuple[str, ...]
     letters: tuple[str, ...]
-    """Of its graded parts in their order; `-` is insufficient evidence."""
+    """Of its graded segments in their order; `-` is insufficient evidence."""
     score: float | None
-    """Mean of its parts' scores."""
+    """Mean of its segments' scores."""
     alerts: int
     disputed: bool
     """A grade of it is contested, and nobody has decided yet."""
@@ -74,8 +74,8 @@ class CallItem:
 
 
 @dataclass(frozen=True, slots=True)
-class GradedPart:
-    """One agent's graded part of a call, with its valid grade."""
+class SegmentItem:
+    """One agent's graded segment of a call, with its valid grade."""
 
     call_id: str
     segment: int
@@ -133,7 +133,7 @@ class CallFilter:
 
 @dataclass(frozen=True, slots=True)
 class GradeFilter:
-    """Which graded parts; None is any."""
+    """Which graded segments; None is any."""
 
     since: float = -math.inf
     until: float = math.inf
@@ -191,7 +191,7 @@ class AgentLetter:
 
     agent: str
     letter: str
-    parts: int
+    segments: int
 
 
 @dataclass(frozen=True, slots=True)

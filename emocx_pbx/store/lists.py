@@ -20,11 +20,11 @@ from emocx_pbx.store.list_rows import (
     CallFilter,
     CallItem,
     DeliveryFilter,
-    GradedPart,
     GradeFilter,
     Names,
     Place,
     QueueCall,
+    SegmentItem,
     Spread,
     Team,
     team_text,
@@ -93,8 +93,8 @@ class Lists:
 
     async def grades(
         self, which: GradeFilter, limit: int = 50, after: Place = _START, team: Team = None
-    ) -> list[GradedPart]:
-        """Graded parts, newest first, with their valid grades; `team`: of calls that were in these queues."""
+    ) -> list[SegmentItem]:
+        """Graded segments with their valid grades, newest first; `team`: of calls of these queues."""
         rows = await self._rows(
             "view_grades",
             **asdict(which),
@@ -104,7 +104,7 @@ class Lists:
             number=after.number,
             limit=limit,
         )
-        return [_graded_part(row) for row in rows]
+        return [_segment_item(row) for row in rows]
 
     async def decisions(
         self,
@@ -159,7 +159,7 @@ class Lists:
     ) -> list[AgentLetter]:
         """How often agents got which letter in a time."""
         rows = await self.sums.rows(_letters(since, until, agent, team))
-        return [AgentLetter(r["agent"], r["letter"], r["parts"]) for r in rows]
+        return [AgentLetter(r["agent"], r["letter"], r["segments"]) for r in rows]
 
     async def queue_calls(
         self, since: float, until: float, limit: int = MAX_QUEUE_CALLS, team: Team = None
@@ -214,7 +214,7 @@ def _cells(since: float, until: float, bins: int, team: Team = None) -> Sum:
 
 
 def _letters(since: float, until: float, agent: str | None = None, team: Team = None) -> Sum:
-    return Sum("view_agents_by_letter", "parts", since, until, {"agent": agent, "team": team_text(team)})
+    return Sum("view_agents_by_letter", "segments", since, until, {"agent": agent, "team": team_text(team)})
 
 
 def _arms(since: float, until: float, team: Team = None) -> Sum:
@@ -226,9 +226,9 @@ def place_of_call(item: CallItem) -> Place:
     return Place(item.started_at, item.call_id)
 
 
-def place_of_grade(part: GradedPart) -> Place:
+def place_of_grade(segment: SegmentItem) -> Place:
     """Where a page ends that this part is the last of."""
-    return Place(part.started_at, part.call_id, part.segment)
+    return Place(segment.started_at, segment.call_id, segment.segment)
 
 
 def place_of_decision(row: DecisionRow) -> Place:
@@ -274,8 +274,8 @@ def _listed(text: str | None) -> tuple[str, ...]:
     return tuple(text[1:-1].split(_SEPARATOR)) if text else ()
 
 
-def _graded_part(row: Row) -> GradedPart:
-    return GradedPart(
+def _segment_item(row: Row) -> SegmentItem:
+    return SegmentItem(
         row["call_id"],
         row["number"],
         row["agent"],

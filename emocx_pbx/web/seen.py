@@ -59,8 +59,8 @@ def as_seen(detail: CallDetail, own: str | None, team: Team = None) -> CallDetai
 
 def queues_of(detail: CallDetail) -> set[str]:
     """All queues that a call was in or was answered from; the lists' view `queue_of_call` says the same."""
-    parts = (segment.queue for segment in detail.segments)
-    return {q for q in (detail.call.queue, *(v.queue for v in detail.visits), *parts) if q}
+    answered = (segment.queue for segment in detail.segments)
+    return {q for q in (detail.call.queue, *(v.queue for v in detail.visits), *answered) if q}
 
 
 def alerts_seen(alerts: Sequence[AlertRow], segments: Sequence[Segment]) -> tuple[AlertRow, ...]:

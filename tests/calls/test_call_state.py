@@ -48,9 +48,9 @@ from emocx_pbx.pbx.tracking.changes import (
     CustomerMoved,
     HoldChanged,
     NotACustomer,
-    PartExplained,
     QueueJoined,
     QueueLeft,
+    SegmentExplained,
 )
 
 
@@ -154,7 +154,7 @@ def test_a_transfer_says_to_whom() -> None:
     call, _ = answered(
         AgentLeft("c", 20.0, "l1", "agent_hung_up", certain=False),
         joins(30.0, "eve", "l2"),
-        PartExplained("c", "l1", "attended_transfer"),
+        SegmentExplained("c", "l1", "attended_transfer"),
     )
     first = call.segments[0]
     assert (first.end_reason, first.ended_to) == ("attended_transfer", "eve")
@@ -281,7 +281,7 @@ ANYTHING = st.one_of(
         st.none(),
         st.booleans(),
     ),
-    st.builds(PartExplained, st.just("c"), LEGS, st.just("attended_transfer")),
+    st.builds(SegmentExplained, st.just("c"), LEGS, st.just("attended_transfer")),
     st.builds(HoldChanged, st.just("c"), AT, st.booleans()),
     st.builds(TapStarted, TAPS, st.just("c"), AT),
     st.builds(lambda u, t: ReadingMade(u, "c", t, t + 4.0, 4.0, ANGRY, 0.4, "m"), TAPS, st.floats(0, 60)),

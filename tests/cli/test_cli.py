@@ -176,7 +176,7 @@ def test_grades(filled: Shell) -> None:
 def test_an_override_is_appended_and_told(filled: Shell) -> None:
     words = ("c1", "--author", "Eve", "--reason", "the line was bad")
     out, _ = filled("grades", "override", *words, "--score", "80")
-    assert out.strip() == "revision 1 of part 0 appended: 80"
+    assert out.strip() == "revision 1 of segment 0 appended: 80"
     filled("grades", "dispute", *words)
     out, _ = filled("grades", "show", "c1")
     assert out.index("grade: 62") < out.index("grade: 80")
@@ -191,7 +191,7 @@ def test_an_override_is_appended_and_told(filled: Shell) -> None:
     [
         (["--score", "101"], "A score is a number from 0 to 100, not 101"),
         (["--score", "nan"], "A score is a number from 0 to 100, not nan"),
-        (["--score", "50", "--segment", "3"], "no grade of part 3 of call c1"),
+        (["--score", "50", "--segment", "3"], "no grade of segment 3 of call c1"),
         (["--score", "50", "--reason", "x" * 501], "A reason has at most 500 characters"),
         (["--score", "50", "--reason", " "], "A reason is needed"),
     ],

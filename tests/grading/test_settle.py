@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from emocx_pbx.domain import Emotion, Reading, Scores, Span
 from emocx_pbx.grading.grade import grade
 from emocx_pbx.grading.rubric import load_rubric
-from emocx_pbx.grading.segments import grade_part
+from emocx_pbx.grading.segments import grade_segment
 from emocx_pbx.grading.settle import Settling, settled
 
 ANGRY = Scores((0.7, 0.1, 0.1, 0.1), 0.4)
@@ -78,9 +78,9 @@ def test_a_part_is_graded_on_its_own_readings_alone():
     own = call((HAPPY, 3), (HAPPY, 3), (HAPPY, 3))
     later = [Reading(r.t0 + 50, r.t1 + 50, r.speech_s, r.scores, r.model) for r in own]
     spans = [Span("customer", r.t0, r.t1) for r in own + later]
-    alone = grade_part(later, (40, 70), spans, rubric)
+    alone = grade_segment(later, (40, 70), spans, rubric)
     other = [Reading(r.t0, r.t1, r.speech_s, ANGRY) for r in own]
-    assert grade_part(other + later, (40, 70), spans, rubric) == alone
+    assert grade_segment(other + later, (40, 70), spans, rubric) == alone
     assert (alone.score or 0) > (grade(later, rubric).score or 0)
 
 
@@ -90,7 +90,7 @@ def test_neighbours_that_agree_make_no_range_narrower(parts):
     readings = call(*parts)
     assume(sum(r.speech_s for r in readings) >= rubric.evidence.min_speech_s)
     spans = [Span("customer", r.t0, r.t1) for r in readings]
-    steady, loose = grade_part(readings, (0, 200), spans, rubric), grade(readings, rubric)
+    steady, loose = grade_segment(readings, (0, 200), spans, rubric), grade(readings, rubric)
     assert steady.score is not None and loose.score is not None
     # Held within 0..100, a range may lose what lies beyond: compare the sides that lose nothing.
     below = [g.score - g.low for g in (steady, loose) if g.score is not None and g.low]

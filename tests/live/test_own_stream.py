@@ -17,7 +17,7 @@ from emocx_pbx.live.calls import (
     ReadingChange,
 )
 from emocx_pbx.live.held import MAX_ALERTS
-from emocx_pbx.live.own import OwnCalls, part_of
+from emocx_pbx.live.own import OwnCalls, own_time
 
 AGENTS = ("bob", "eve", "kim")
 CALLS = ("1.1", "1.2")
@@ -135,9 +135,9 @@ def test_a_stream_is_what_snapshots_show(
             assert shown[call_id].alerts == call.alerts
             assert shown[call_id].course == call.course
             assert {g.agent for g in shown[call_id].grades} <= {agent}
-            part = part_of(call, agent)
-            assert all(part.raised(a) for a in shown[call_id].alerts)
-            assert all(part.heard(p) for p in shown[call_id].course)
+            mine = own_time(call, agent)
+            assert all(mine.raised(a) for a in shown[call_id].alerts)
+            assert all(mine.heard(p) for p in shown[call_id].course)
 
 
 def test_a_colleagues_alert_that_ends_is_told_to_nobody_else() -> None:

@@ -12,7 +12,7 @@ from live.live_helpers import Told
 from live.test_mirror import step
 
 from emocx_pbx.live.board import RECENT
-from emocx_pbx.live.calls import Change, in_parts, joined
+from emocx_pbx.live.calls import Change, in_pieces, joined
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.live.held import COURSE, MAX_ALERTS
 from emocx_pbx.live.mirror import Mirror
@@ -101,7 +101,7 @@ class World:
             self.again()
 
     def again(self) -> None:
-        self.mirror.begin(joined(in_parts(self.told.board.state(), 1)))
+        self.mirror.begin(joined(in_pieces(self.told.board.state(), 1)))
         self.feed.begin_anew()
 
     async def read(self) -> None:

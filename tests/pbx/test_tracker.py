@@ -15,9 +15,9 @@ from emocx_pbx.pbx.tracking.changes import (
     CustomerMoved,
     HoldChanged,
     NotACustomer,
-    PartExplained,
     QueueJoined,
     QueueLeft,
+    SegmentExplained,
 )
 from emocx_pbx.pbx.tracking.names import endpoint_of
 from emocx_pbx.pbx.tracking.tracked import Leg, TrackedCall
@@ -86,7 +86,7 @@ def parts(changes):
                 found.append(newest[leg])
             case AgentLeft(_, at, leg, reason):
                 newest[leg].ended_at, newest[leg].reason = at, reason
-            case PartExplained(_, leg, reason):
+            case SegmentExplained(_, leg, reason):
                 newest[leg].reason = reason
     return found
 
@@ -108,7 +108,7 @@ def test_a_plain_queue_call_is_one_segment():
         QueueLeft("1.1", 3.0, "care", "answered"),
         AgentJoined("1.1", 3.0, "1.2", "Alice", "PJSIP/201", "care", "queue"),
         AgentLeft("1.1", 4.0, "1.2", "agent_hung_up", None, certain=False),
-        PartExplained("1.1", "1.2", "agent_hung_up"),
+        SegmentExplained("1.1", "1.2", "agent_hung_up"),
         CallEnded("1.1", 6.0, "hangup", "system"),
     ]
 

@@ -317,7 +317,7 @@ async def test_a_deed_is_done_by_the_controller(world: World, host: WebHost) -> 
     newest = (await world.store.audit.rows())[0]
     assert (newest.action, newest.actor) == ("grade.dispute", "token http.api_token")
     status, problem = await world.post(f"/calls/{call_id}/segments/7/dispute", {"reason": "not so"})
-    assert (status, problem["detail"]) == (404, f"no grade of part 7 of call {call_id}")
+    assert (status, problem["detail"]) == (404, f"no grade of segment 7 of call {call_id}")
     assert (await world.post("/deliveries/replay", {"endpoint": "nobody", "failed": True}))[0] == 404
 
 

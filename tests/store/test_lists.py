@@ -56,14 +56,14 @@ async def tell(
     await store.calls.start(call_id, at, customer, f"+49{number}", queue, decision_id, queued_at=at + 2)
     for index, agent in enumerate(agents):
         began = at + 10 + 20 * index
-        part = Segment(call_id, index, agent, f"PJSIP/{agent}", queue, "queue", began)
-        await store.calls.save_segment(part)
+        segment = Segment(call_id, index, agent, f"PJSIP/{agent}", queue, "queue", began)
+        await store.calls.save_segment(segment)
         await store.calls.set_tapped(call_id, at + 10)
         await store.readings.add(
             call_id,
             [Reading(4.0 * i, 4.0 * i + 4, 4.0, Scores(r, 0.4), "m/1") for i, r in enumerate(readings)],
         )
-        await store.calls.save_segment(replace(part, ended_at=began + 15, end_reason="agent_hung_up"))
+        await store.calls.save_segment(replace(segment, ended_at=began + 15, end_reason="agent_hung_up"))
         letter = None if score is None else "B"
         await store.grades.save(call_id, index, Grade(score, letter, None, None, 9.0), at=began + 18)
     left: tuple[float | None, str | None] = (at + 10, "answered") if agents else (None, None)
@@ -87,7 +87,7 @@ async def tell(
 async def revise(store: Store, kind: GradeKind, score: float, letter: str) -> None:
     grade = Grade(score, letter, None, None, 9.0)
     word = Revision(kind, grade, "eve", "so it was", Actor("eve", ""))
-    await store.grades.revise("c002", 0, lambda part, newest: word)
+    await store.grades.revise("c002", 0, lambda segment, newest: word)
 
 
 async def ids(store: Store, **which: object) -> list[str]:
@@ -159,8 +159,13 @@ async def test_grades_by_pages_with_their_valid_revision(store):
         ("c003", 1), ("c003", 0), ("c002", 1), ("c002", 0), ("c001", 1), ("c001", 0)
     ]  # fmt: skip
     await revise(store, "dispute", 70.0, "B")
-    (part,) = await store.lists.grades(GradeFilter(disputed=True))
-    assert (part.call_id, part.revision, part.kind, part.arrived_as) == ("c002", 1, "dispute", "angry")
+    (segment,) = await store.lists.grades(GradeFilter(disputed=True))
+    assert (segment.call_id, segment.revision, segment.kind, segment.arrived_as) == (
+        "c002",
+        1,
+        "dispute",
+        "angry",
+    )
     assert await ids(store, disputed=True) == ["c002"]
     await revise(store, "override", 95.0, "A")
     assert await ids(store, disputed=True) == []
@@ -190,7 +195,7 @@ async def test_sums_by_agent(store):
         ("bob", "angry", 0, 1, 60.0, 3600.0), ("bob", "angry", 1, 1, 80.0, 6400.0)
     ]  # fmt: skip
     letters = await store.lists.agents_by_letter(0.0, 1000.0, "eve")
-    assert [(row.letter, row.parts) for row in letters] == [("-", 1)]
+    assert [(row.letter, row.segments) for row in letters] == [("-", 1)]
 
 
 async def test_a_queues_day_and_the_names_of_filters(store):

@@ -9,8 +9,8 @@ EndReason = Literal["hangup", "lost", "asterisk_restart"]
 Via = Literal["queue", "transfer", "dial"]
 #: How a caller left a queue.
 Left = Literal["answered", "abandoned", "timeout", "key", "redirected", "empty"]
-#: Why an agent's part ended; consulted: the agent asked a colleague and came back.
-PartEnd = Literal[
+#: Why an agent's segment ended; consulted: the agent asked a colleague and came back.
+SegmentEnd = Literal[
     "customer_hung_up",
     "agent_hung_up",
     "blind_transfer",
@@ -92,20 +92,20 @@ class AgentLeft:
     call_id: str
     at: float
     leg: str
-    reason: PartEnd
+    reason: SegmentEnd
     to: str | None = None
     """Where a transfer went."""
     certain: bool = True
-    """False: PartExplained follows, or the call's end, which makes the reason certain."""
+    """False: SegmentExplained follows, or the call's end, which makes the reason certain."""
 
 
 @dataclass(frozen=True, slots=True)
-class PartExplained:
-    """Why an agent's part that is over ended."""
+class SegmentExplained:
+    """Why an agent's segment that is over ended."""
 
     call_id: str
     leg: str
-    reason: PartEnd
+    reason: SegmentEnd
     to: str | None = None
 
 
@@ -163,7 +163,7 @@ CallChange = (
     | AgentConnected
     | AgentJoined
     | AgentLeft
-    | PartExplained
+    | SegmentExplained
     | HoldChanged
     | CustomerMoved
     | NotACustomer

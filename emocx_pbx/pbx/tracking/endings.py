@@ -1,4 +1,4 @@
-"""Why parts, waits and calls end: who hung up, who transferred, where the customer went. Pure.
+"""Why segments, waits and calls end: who hung up, who transferred, where the customer went. Pure.
 
 Sources: HangupRequest comes before a telephone's BYE does anything; BridgeLeave of who left first;
 BlindTransfer before and AttendedTransfer after the BridgeLeave; Context and Exten of the customer's
@@ -16,9 +16,9 @@ from emocx_pbx.pbx.tracking.changes import (
     AgentLeft,
     CallChange,
     Left,
-    PartEnd,
-    PartExplained,
     QueueLeft,
+    SegmentEnd,
+    SegmentExplained,
 )
 from emocx_pbx.pbx.tracking.tracked import Ending, TrackedCall
 
@@ -71,7 +71,7 @@ class Endings:
 
     # Parts.
 
-    def of_part(self, call: TrackedCall, event: Event) -> Ending:
+    def of_segment(self, call: TrackedCall, event: Event) -> Ending:
         """Why agents can't hear the customer any more after somebody left a bridge."""
         if call.transfer is not None:
             return call.transfer
@@ -93,15 +93,15 @@ class Endings:
                 if not change.certain:
                     call.unexplained[change.leg] = change.reason.partition("_")[0]
             elif isinstance(change, AgentJoined) and call.unexplained.pop(change.leg, ""):
-                told.append(PartExplained(call.call_id, change.leg, "consulted"))
+                told.append(SegmentExplained(call.call_id, change.leg, "consulted"))
         return told
 
     def explain(self, call: TrackedCall, side: str, ending: Ending) -> list[CallChange]:
-        """What became clear of parts that `side` ended."""
+        """What became clear of segments that `side` ended."""
         legs = [leg for leg, first in call.unexplained.items() if first == side]
         for leg in legs:
             del call.unexplained[leg]
-        return [PartExplained(call.call_id, leg, ending.reason, ending.to) for leg in legs]
+        return [SegmentExplained(call.call_id, leg, ending.reason, ending.to) for leg in legs]
 
     def blind(self, calls: Iterable[TrackedCall], event: Event) -> None:
         """An agent sends the customer elsewhere; the BridgeLeave follows."""
@@ -118,7 +118,7 @@ class Endings:
             del call.unexplained[leg]
         if not legs and any(call.real(leg) & transferers for leg in call.open):
             call.transfer = Ending("attended_transfer")
-        return [PartExplained(call.call_id, leg, "attended_transfer") for leg in legs]
+        return [SegmentExplained(call.call_id, leg, "attended_transfer") for leg in legs]
 
     def parked(self, call: TrackedCall, ending: Ending) -> list[CallChange]:
         """The customer was parked by who was the last to talk with them."""
@@ -126,7 +126,7 @@ class Endings:
         call.unexplained.clear()
         if call.open:
             call.transfer = ending
-        return [PartExplained(call.call_id, leg, ending.reason, ending.to) for leg in legs]
+        return [SegmentExplained(call.call_id, leg, ending.reason, ending.to) for leg in legs]
 
     def hung_up(self, call: TrackedCall, uniqueid: str) -> list[CallChange]:
         """A channel is gone; if it was an agent's who had left, now it is clear why."""
@@ -135,7 +135,7 @@ class Endings:
         ]
         for leg in legs:
             del call.unexplained[leg]
-        return [PartExplained(call.call_id, leg, "agent_hung_up") for leg in legs]
+        return [SegmentExplained(call.call_id, leg, "agent_hung_up") for leg in legs]
 
     # The call.
 
@@ -151,7 +151,7 @@ class Endings:
         return "system"
 
     def closed(self, call: TrackedCall, away: Callable[[str], object]) -> list[CallChange]:
-        """The call is over: nothing more will explain its last part.
+        """The call is over: nothing more will explain its last segment.
 
         Args:
             call: the call.
@@ -161,7 +161,7 @@ class Endings:
         told: list[CallChange] = []
         for leg, first in call.unexplained.items():
             asks = any(away(channel) for channel in call.real(leg))
-            reason: PartEnd = "agent_hung_up" if first == "agent" and not asks else "customer_hung_up"
-            told.append(PartExplained(call.call_id, leg, reason))
+            reason: SegmentEnd = "agent_hung_up" if first == "agent" and not asks else "customer_hung_up"
+            told.append(SegmentExplained(call.call_id, leg, reason))
         call.unexplained.clear()
         return told

@@ -3,7 +3,7 @@
 Sources: Asterisk's AMI v2 specification (bridges, channel snapshots) and app_queue's events; every
 rule here is one that a real Asterisk made necessary (tests/pbx_real).
 A call is a customer's channel that joined a queue (or asked for a decision); its id is that
-channel's Uniqueid. An agent's part lasts while agent and customer can hear each other:
+channel's Uniqueid. An agent's segment lasts while agent and customer can hear each other:
 AgentComplete comes late or not at all after transfers, so bridges are the truth.
 
 Who is a customer: whoever joins a queue, but for agents' telephones and for a Local channel that an
@@ -14,7 +14,7 @@ told as a call, and is neither tapped nor graded: doubt never costs a call, and 
 What a call is, CallState keeps. Here is only what the next event can't be read without: the queue a channel
 is in (events leave it out at times, and without one nobody in a bridge is an agent), the legs in a bridge
 with it (to tell who came and who left), and by which channels either side is reached. Asterisk's Hold names
-the agent's leg alone, and CallState knows a leg's part, not the channels behind it. Holds are not kept.
+the agent's leg alone, and CallState knows a leg's segment, not the channels behind it. Holds are not kept.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Following:
         self._bridges.leave(bridge, uniqueid)
         changes: list[CallChange] = []
         for call in concerned:
-            changes += self._settle(call, at, self._endings.of_part(call, event))
+            changes += self._settle(call, at, self._endings.of_segment(call, event))
         return changes
 
     def _agents_behind(self, bridge: str) -> list[CallChange]:
@@ -213,7 +213,7 @@ class Following:
     def _answered(self, call: TrackedCall) -> None:
         """Where agents of this call are is an agent's telephone, whatever the queues say of it.
 
-        Behind a Local member the telephone may come to light only after the part began.
+        Behind a Local member the telephone may come to light only after the segment began.
         """
         for leg in call.open:
             for channel in call.real(leg):

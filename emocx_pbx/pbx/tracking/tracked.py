@@ -1,7 +1,7 @@
-"""One call as the tracker holds it: who is with the customer, and whose part that is.
+"""One call as the tracker holds it: who is with the customer, and whose segment that is.
 
-Whose part it is: of agents whom a queue announced (AgentConnect), or who took over by a transfer.
-Whoever joins while such an agent is there (a supervisor in a conference) has no part until that
+Whose segment it is: of agents whom a queue announced (AgentConnect), or who took over by a transfer.
+Whoever joins while such an agent is there (a supervisor in a conference) has no segment until that
 agent is gone. Somebody behind a queue's Local member has the member's name, also after the Local was
 optimised away; who comes behind it later took over by a transfer; who picked it up is that colleague.
 """
@@ -18,9 +18,9 @@ from emocx_pbx.pbx.tracking.changes import (
     AgentLeft,
     CallChange,
     Left,
-    PartEnd,
     QueueJoined,
     QueueLeft,
+    SegmentEnd,
     Via,
 )
 from emocx_pbx.pbx.tracking.names import AgentNames, endpoint_of, telephone_of
@@ -79,7 +79,7 @@ class Consult:
 class Ending:
     """Why agents leave the customer just now."""
 
-    reason: PartEnd
+    reason: SegmentEnd
     to: str | None = None
     certain: bool = True
 
@@ -116,7 +116,7 @@ class TrackedCall:
     transfer: Ending | None = None
     """A blind transfer that is just being done."""
     legs: dict[str, Leg] = field(default_factory=dict)
-    """Agents by their leg's Uniqueid: all that a queue announced or that had a part."""
+    """Agents by their leg's Uniqueid: all that a queue announced or that had a segment."""
     stands_for: dict[str, str] = field(default_factory=dict)
     """Real channel behind a queue's Local member, to that Local leg."""
     left: dict[str, float] = field(default_factory=dict)

@@ -79,7 +79,7 @@ class CallTracker(Following):
             call.left = {leg: left for leg, left in call.left.items() if leg in living}
             missed_s = max(0.0, at - since) if since is not None else 0.0
             changes += self._settle(call, at, Ending("lost"), missed_s)
-            self._answered(call)  # a part that goes on is told by no change
+            self._answered(call)  # a segment that goes on causes no change
         for channel in self._callers.unknown(known):
             changes += self._found(channel, at, since)
         return changes

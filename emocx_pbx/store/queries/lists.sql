@@ -123,7 +123,7 @@ WHERE (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)) > 0)
 ORDER BY started_at DESC, call_id DESC LIMIT :limit;
 
 -- name: view_grades(since, until, agent, queue, arrived_as, letter, disputed, team, at, call_id, number, limit)
--- Graded parts, newest first, after (at, call_id, number); filtered within the index segment_list.
+-- Graded segments, newest first, after (at, call_id, number); filtered within the index segment_list.
 SELECT s.* FROM (
     SELECT call_id AS id, number AS part FROM segment INDEXED BY segment_list
     WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
@@ -151,7 +151,7 @@ GROUP BY agent, COALESCE(arrived_as, 'none'), bin ORDER BY agent, arrived_as, bi
 
 -- name: view_agents_by_letter(since, until, agent, team)
 -- '-' is insufficient evidence.
-SELECT agent, COALESCE(letter, '-') AS letter, COUNT(*) AS parts
+SELECT agent, COALESCE(letter, '-') AS letter, COUNT(*) AS segments
 FROM segment INDEXED BY segment_list
 WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
   AND (:agent IS NULL OR agent = :agent)
@@ -160,7 +160,7 @@ WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
 GROUP BY agent, COALESCE(letter, '-') ORDER BY agent, letter;
 
 -- name: view_queue_calls(since, until, team, limit)
--- A day's stays in queues in their order: each counts where it was, and the agent's part that followed it.
+-- A day's stays in queues in their order: each counts where it was, and the agent's segment that followed it.
 SELECT v.call_id, v.queue, c.started_at, v.entered_at AS queued_at, v.left_at, v.left_why, c.ended_at,
     c.end_reason, COALESCE(c.arrived_as, 'none') AS arrived_as, COALESCE(c.left_as, 'none') AS left_as,
     CASE v.left_why WHEN 'answered' THEN c.score END AS score

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.list_rows import GradedPart, GradeFilter, Place
+from emocx_pbx.store.list_rows import GradeFilter, Place, SegmentItem
 from emocx_pbx.store.lists import place_of_grade
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import user_of
@@ -20,7 +20,7 @@ from emocx_pbx.web.render import render
 from emocx_pbx.web.shown.agents import ARRIVALS, BINS, AgentsView, agents_view
 from emocx_pbx.web.v1.export import csv_answer, short_csv
 
-#: Graded parts on one page.
+#: Graded segments on one page.
 PAGE: Final = 25
 
 
@@ -67,7 +67,7 @@ async def agent(request: web.Request) -> web.StreamResponse:
 
 @allow("admin", "supervisor", "agent")
 async def download(request: web.Request) -> web.StreamResponse:
-    """Graded parts of a period, of one agent or of all, for a spreadsheet; an agent gets their own."""
+    """Graded segments of a period, of one agent or of all, for a spreadsheet; an agent gets their own."""
     parts, own = parts_of(request), only_agent(request)
     name = request.query.get("agent", "") or None
     which = GradeFilter(since=parts.now() - days_of(request) * DAY_S, agent=own if own is not None else name)
@@ -77,7 +77,7 @@ async def download(request: web.Request) -> web.StreamResponse:
         "grades.csv",
         lambda limit, after: lists.grades(which, limit, after, team),
         place_of_grade,
-        GradedPart,
+        SegmentItem,
     )
 
 
@@ -121,7 +121,7 @@ async def _view(request: web.Request, days: int, emotion: str | None, only: str 
         cells = [cell for cell in cells if cell.agent == own]
     letters: dict[str, dict[str, int]] = {}
     for found in await parts.store.lists.agents_by_letter(since, now, own, team):
-        letters.setdefault(found.agent, {})[found.letter] = found.parts
+        letters.setdefault(found.agent, {})[found.letter] = found.segments
     return agents_view(cells, letters, since, now, emotion, only)
 
 
@@ -137,7 +137,7 @@ def _after(request: web.Request) -> Place:
     raise InputError("after: expected what the page's own links say")
 
 
-def _address(path: str, days: int, last: GradedPart | None = None) -> str:
+def _address(path: str, days: int, last: SegmentItem | None = None) -> str:
     query = {"days": str(days)}
     if last is not None:
         place = place_of_grade(last)

@@ -44,7 +44,7 @@ class Wrong:
     """A form that was refused: what was in it, and why."""
 
     form: str
-    part: int
+    segment: int
     problem: str
     reason: str = ""
     score: str = ""

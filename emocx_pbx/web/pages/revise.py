@@ -30,7 +30,7 @@ async def override(request: web.Request) -> web.StreamResponse:
 
 @allow("admin", "supervisor", "agent")
 async def dispute(request: web.Request) -> web.StreamResponse:
-    """The grade is contested; an agent contests only his own."""
+    """The grade is contested; an agent contests only their own."""
     return await _revise(request, "dispute")
 
 

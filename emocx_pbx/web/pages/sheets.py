@@ -95,9 +95,9 @@ def _words(view: CallView) -> Rows:
 
 def _lines(view: CallView) -> Rows:
     return [
-        (part.index, part.agent, line.name, _rounded(line.points, 2), line.detail)
-        for part in view.parts
-        for line in part.lines
+        (segment.index, segment.agent, line.name, _rounded(line.points, 2), line.detail)
+        for segment in view.segments
+        for line in segment.lines
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from emocx_pbx.domain import Decision, Evidence, Grade, Segment, Words
 from emocx_pbx.store.rows import AlertRow, CallDetail, CallRow, CorrectionRow, DeliveryRow, GradeRow
 from emocx_pbx.web.filters import duration, percent
-from emocx_pbx.web.shown.moments import Line, lines_of, part_readings_of
+from emocx_pbx.web.shown.moments import Line, lines_of, segment_readings_of
 from emocx_pbx.web.shown.scale import Scale
 from emocx_pbx.web.shown.timeline import Timeline, offset_of, timeline
 from emocx_pbx.web.shown.words import points, word
@@ -62,8 +62,8 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One agent's part of the call with its grade."""
+class SegmentView:
+    """One agent's segment of the call with its grade."""
 
     index: int
     agent: str
@@ -113,7 +113,7 @@ class CallView:
     decision_words: str
     query: str | None
     timeline: Timeline
-    parts: tuple[Part, ...]
+    segments: tuple[SegmentView, ...]
     readings: tuple[ReadingRow, ...]
     deliveries: tuple[DeliveryRow, ...]
     offset_s: float
@@ -146,8 +146,8 @@ def call_view(
     end = call.ended_at or now
     chart = timeline(detail, now, stay_s, alerts)
     scale, offset = Scale(0.0, chart.total_s), offset_of(detail)
-    parts = tuple(
-        _part(detail, segment, end, offset, scale)
+    segments = tuple(
+        _segment_view(detail, segment, end, offset, scale)
         for segment in detail.segments
         if only_agent is None or segment.agent == only_agent
     )
@@ -174,8 +174,8 @@ def call_view(
         decision_words=word("status", decision.status) if decision else "",
         query=detail.decision.text if detail.decision else None,
         timeline=chart,
-        parts=parts,
-        readings=_readings(detail, parts, corrections, offset),
+        segments=segments,
+        readings=_readings(detail, segments, corrections, offset),
         deliveries=tuple(sorted(deliveries, key=lambda d: (d.sequence, d.receiver))),
         offset_s=offset,
         said=tuple(Words(w.t0 + offset, w.t1 + offset, w.text) for w in detail.said),
@@ -189,12 +189,14 @@ def _end(call: CallRow) -> str:
     return by or word("end", call.end_reason)
 
 
-def _part(detail: CallDetail, segment: Segment, end: float, offset: float, scale: Scale) -> Part:
+def _segment_view(
+    detail: CallDetail, segment: Segment, end: float, offset: float, scale: Scale
+) -> SegmentView:
     rows = [row for row in detail.grades if row.segment == segment.index]
     grade = rows[-1].grade if rows else None
-    readings = part_readings_of(detail, segment)
+    readings = segment_readings_of(detail, segment)
     begin = detail.call.started_at
-    return Part(
+    return SegmentView(
         index=segment.index,
         agent=segment.agent,
         via=word("via", segment.via),
@@ -202,7 +204,7 @@ def _part(detail: CallDetail, segment: Segment, end: float, offset: float, scale
         t0=segment.started_at - begin,
         t1=(segment.ended_at or end) - begin,
         open=segment.ended_at is None,
-        end=word("part_end", segment.end_reason) + (f" ({segment.ended_to})" if segment.ended_to else ""),
+        end=word("segment_end", segment.end_reason) + (f" ({segment.ended_to})" if segment.ended_to else ""),
         grade=grade,
         lines=lines_of(grade.contributions, segment.index, readings, offset, scale) if grade else (),
         revisions=tuple(_revision(row) for row in rows),
@@ -230,13 +232,13 @@ def _facts(facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _readings(
-    detail: CallDetail, parts: Sequence[Part], corrections: Sequence[CorrectionRow], offset: float
+    detail: CallDetail, segments: Sequence[SegmentView], corrections: Sequence[CorrectionRow], offset: float
 ) -> tuple[ReadingRow, ...]:
     ordered = sorted(detail.readings, key=lambda r: (r.t0, r.t1))
     last = {(c.t0, c.t1): c for c in sorted(corrections, key=lambda c: c.at)}
     counted: dict[int, list[str]] = {}
-    for part in parts:
-        for found in part.lines:
+    for segment in segments:
+        for found in segment.lines:
             for index in found.readings:
                 counted.setdefault(index, []).append(found.name)
     rows = []

@@ -49,7 +49,7 @@ class Line:
     """Of its bar, per cent, on a scale that all lines of the grade share."""
 
 
-def part_readings_of(detail: CallDetail, segment: Segment) -> list[tuple[int, float, float]]:
+def segment_readings_of(detail: CallDetail, segment: Segment) -> list[tuple[int, float, float]]:
     """The readings that a part's contributions number, as (index in the call, t0, t1) in tap time."""
     if detail.call.tapped_at is None:
         return []
@@ -63,7 +63,7 @@ def part_readings_of(detail: CallDetail, segment: Segment) -> list[tuple[int, fl
 
 def lines_of(
     contributions: Sequence[Contribution],
-    part: int,
+    segment: int,
     readings: Sequence[tuple[int, float, float]],
     offset: float,
     scale: Scale,
@@ -76,7 +76,7 @@ def lines_of(
         half = 50 * min(1.0, abs(c.points) / reach) if c.name != "base" else 0.0
         found.append(
             Line(
-                f"{part}-{number}",
+                f"{segment}-{number}",
                 word("contribution", c.name),
                 c.points,
                 c.detail,

@@ -1,4 +1,4 @@
-"""A call as lanes over time: signals, speech of both sides, agents' parts, holds, alerts.
+"""A call as lanes over time: signals, speech of both sides, agents' segments, holds, alerts.
 
 Times in it are seconds since the call began; the store's readings count from the first tapped sample.
 """
@@ -82,7 +82,7 @@ class Timeline:
 
     total_s: float
     ticks: tuple[Tick, ...]
-    parts: tuple[Bar, ...]
+    segments: tuple[Bar, ...]
     stacks: tuple[Stack, ...]
     customer: tuple[Bar, ...]
     agent: tuple[Bar, ...]
@@ -121,11 +121,11 @@ def timeline(
     fresh = fresh_readings(ordered, detail.spans)
     place = {id(r.scores): i for i, r in enumerate(ordered)}
     stacks = tuple(_stack(reading, place[id(reading.scores)], offset, scale) for reading in fresh)
-    parts = tuple(_part(s, begin, end, scale) for s in detail.segments)
+    segments = tuple(_part(s, begin, end, scale) for s in detail.segments)
     return Timeline(
         total_s=total,
         ticks=scale.ticks(time_step(total)),
-        parts=parts,
+        segments=segments,
         stacks=stacks,
         customer=_speech(detail.spans, "customer", offset, scale),
         agent=_speech(detail.spans, "agent", offset, scale),

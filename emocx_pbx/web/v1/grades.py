@@ -8,7 +8,7 @@ from aiohttp import web
 
 from emocx_pbx.deeds.deed import DisputeGrade, OverrideGrade
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.list_rows import GradedPart, GradeFilter
+from emocx_pbx.store.list_rows import GradeFilter, SegmentItem
 from emocx_pbx.store.lists import place_of_grade
 from emocx_pbx.store.rows import GradeRow
 from emocx_pbx.web.identity.access import scoped
@@ -38,7 +38,7 @@ def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:
 
 @scoped("calls:read", "admin", "supervisor", "agent")
 async def list_grades(request: web.Request) -> web.Response:
-    """Graded parts of calls with their valid grades, newest first; agents get their own."""
+    """Graded segments of calls with their valid grades, newest first; agents get their own."""
     query = query_of(request, GradesQuery)
     found = await parts_of(request).store.lists.grades(
         grade_filter(query, only_agent(request)),
@@ -53,20 +53,20 @@ async def list_grades(request: web.Request) -> web.Response:
 
 @scoped("calls:read", "admin", "supervisor")
 async def export_grades(request: web.Request) -> web.StreamResponse:
-    """Graded parts as CSV, newest first, streamed: any number of them."""
+    """Graded segments as CSV, newest first, streamed: any number of them."""
     lists = parts_of(request).store.lists
     query = query_of(request, GradesSheet)
     which, team = grade_filter(query, None), only_queues(request)
     return await csv_answer(
         request, "grades.csv", lambda limit, after: lists.grades(which, limit, after, team), place_of_grade,
-        GradedPart, query.zone,
+        SegmentItem, query.zone,
     )  # fmt: skip
 
 
 @scoped("grades:write", "admin", "supervisor")
 @idempotent
 async def override_grade(request: web.Request) -> web.Response:
-    """Give a part another score; the old grade stays visible."""
+    """Give a segment another score; the old grade stays visible."""
     body, call_id = await body_of(request, OverrideBody), request.match_info["call_id"]
     deed = OverrideGrade(call_id, _segment_of(request), body.score, body.reason)
     await must_see(request, call_id)
@@ -106,14 +106,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/api/v1/grades",
         list_grades,
         "grades",
-        Answer("A page of graded parts.", GradePage),
+        Answer("A page of graded segments.", GradePage),
         query=GradesQuery,
     ),
     get(
         "/api/v1/grades.csv",
         export_grades,
         "grades",
-        Answer("One line per graded part.", media=CSV),
+        Answer("One line per graded segment.", media=CSV),
         query=GradesSheet,
     ),
     post(

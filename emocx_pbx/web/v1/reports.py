@@ -46,7 +46,7 @@ async def list_agents(request: web.Request) -> web.Response:
         cells = [cell for cell in cells if cell.agent == own]
     letters: dict[str, dict[str, int]] = defaultdict(dict)
     for row in await lists.agents_by_letter(since, until, own, team):
-        letters[row.agent][row.letter] = row.parts
+        letters[row.agent][row.letter] = row.segments
     return json_answer(request, AgentsAnswer(since, until, agent_items(cells, letters, since, until, own)))
 
 

@@ -12,7 +12,7 @@ from emocx_pbx.check.finding import Finding
 from emocx_pbx.domain import Decision, Evidence, Grade, Segment, Span, Visit, Words
 from emocx_pbx.routing.benefit import Comparison
 from emocx_pbx.routing.decision import RuleOutcome
-from emocx_pbx.store.list_rows import CallItem, GradedPart
+from emocx_pbx.store.list_rows import CallItem, SegmentItem
 from emocx_pbx.store.rows import AlertRow, CorrectionRow, DeliveryRow, GradeKind, HoldRow
 
 
@@ -120,7 +120,7 @@ class ReadingItem(msgspec.Struct, frozen=True):
 
 
 class GradeItem(msgspec.Struct, frozen=True):
-    """One revision of the grade of an agent's part."""
+    """One revision of the grade of an agent's segment."""
 
     call_id: str
     segment: int
@@ -134,7 +134,7 @@ class GradeItem(msgspec.Struct, frozen=True):
 
 
 class CallAnswer(msgspec.Struct, frozen=True):
-    """All that is known of one call; an agent gets only their own parts, and what was heard in them."""
+    """All that is known of one call; an agent gets only their own segments, and what was heard in them."""
 
     call: CallItem
     tapped_at: float | None
@@ -155,9 +155,9 @@ class CallAnswer(msgspec.Struct, frozen=True):
 
 
 class GradePage(msgspec.Struct, frozen=True):
-    """Graded parts with their valid grades, newest first."""
+    """Graded segments with their valid grades, newest first."""
 
-    grades: list[GradedPart]
+    grades: list[SegmentItem]
     next: str | None
     """Cursor of the next page; null on the last."""
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.calls.grades import graded_part
+from emocx_pbx.calls.grades import graded_segment
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.calls.stored import stored_state
 from emocx_pbx.domain import Reading, Scores, Segment, Span
@@ -55,7 +55,9 @@ def detail(*, ended: float | None = 120.0) -> CallDetail:
     rubric = load_rubric()
     course = stored_state(bare, Rules(rubric))
     rows = tuple(
-        GradeRow("c1", s.index, 0, "automatic", BEGIN + 123, "emocx-pbx", "", graded_part(course, s, rubric))
+        GradeRow(
+            "c1", s.index, 0, "automatic", BEGIN + 123, "emocx-pbx", "", graded_segment(course, s, rubric)
+        )
         for s in bare.segments
     )
     return replace(bare, grades=rows)
@@ -65,7 +67,7 @@ def test_lanes_stand_at_their_time_in_the_call() -> None:
     view = call_view(detail(), BEGIN + 500)
     line, scale = view.timeline, Scale(0.0, 120.0)
     assert line.total_s == 120.0
-    assert [(b.label, b.t0, b.t1) for b in line.parts] == [("Ann", 20.0, 63.0), ("Bob", 64.0, 120.0)]
+    assert [(b.label, b.t0, b.t1) for b in line.segments] == [("Ann", 20.0, 63.0), ("Bob", 64.0, 120.0)]
     # Readings count from the first tapped sample, 21 s after the call began.
     assert line.stacks[0].t0 == 21.0
     assert line.stacks[0].x == scale.at(21.0)
@@ -80,25 +82,25 @@ def test_an_open_call_reaches_to_now() -> None:
     view = call_view(detail(ended=None), BEGIN + 200)
     assert view.ended_at is None
     assert view.timeline.total_s == 200.0
-    assert view.timeline.parts[1].t1 == 200.0
-    assert view.parts[1].open
-    assert view.parts[1].grade is None
+    assert view.timeline.segments[1].t1 == 200.0
+    assert view.segments[1].open
+    assert view.segments[1].grade is None
 
 
 def test_every_contribution_leads_to_readings_of_its_own_part() -> None:
     whole = detail()
     view = call_view(whole, BEGIN + 500)
-    for part in view.parts:
-        assert part.grade is not None and part.grade.score is not None
-        assert math.isclose(sum(line.points for line in part.lines), part.grade.score, abs_tol=0.005)
-        for line in part.lines:
+    for segment in view.segments:
+        assert segment.grade is not None and segment.grade.score is not None
+        assert math.isclose(sum(line.points for line in segment.lines), segment.grade.score, abs_tol=0.005)
+        for line in segment.lines:
             for stretch in line.stretches:
-                assert part.t0 - 0.01 <= stretch.t0 < stretch.t1 <= part.t1 + 0.01
+                assert segment.t0 - 0.01 <= stretch.t0 < stretch.t1 <= segment.t1 + 0.01
             for index in line.readings:
                 row = view.readings[index]
-                assert row.agent == part.agent
+                assert row.agent == segment.agent
                 assert line.name in row.counts_in
-    worst = next(line for line in view.parts[0].lines if line.name == "Average of the signals")
+    worst = next(line for line in view.segments[0].lines if line.name == "Average of the signals")
     assert worst.points < 0
     # The opening, a third of the speech, is left out; only its last reading has a sliver beyond it.
     assert worst.stretches[0].words == "0:30 to 0:57"
@@ -137,19 +139,19 @@ def test_revisions_are_all_shown_and_the_newest_counts() -> None:
         ),
         *whole.grades[1:],
     )
-    part = call_view(replace(whole, grades=rows), BEGIN + 500).parts[0]
-    assert part.grade is not None and part.grade.score == 61
-    assert [(r.kind, r.author) for r in part.revisions] == [
+    segment = call_view(replace(whole, grades=rows), BEGIN + 500).segments[0]
+    assert segment.grade is not None and segment.grade.score == 61
+    assert [(r.kind, r.author) for r in segment.revisions] == [
         ("automatic", "emocx-pbx"), ("override", "sue"), ("dispute", "ann"),
     ]  # fmt: skip
-    assert part.disputed
-    assert part.lines[-1].name == "Set by a person"
-    assert math.isclose(sum(line.points for line in part.lines), 61, abs_tol=0.005)
+    assert segment.disputed
+    assert segment.lines[-1].name == "Set by a person"
+    assert math.isclose(sum(line.points for line in segment.lines), 61, abs_tol=0.005)
 
 
 def test_an_agent_sees_his_own_grades_alone() -> None:
     view = call_view(detail(), BEGIN + 500, only_agent="Bob")
-    assert [part.agent for part in view.parts] == ["Bob"]
+    assert [segment.agent for segment in view.segments] == ["Bob"]
     assert not any(row.counts_in for row in view.readings if row.agent == "Ann")
 
 
@@ -168,7 +170,7 @@ def test_a_call_nobody_answered_has_an_empty_page() -> None:
         None, (), (), (), (), (), (),
     )  # fmt: skip
     view = call_view(lone, BEGIN + 500)
-    assert view.parts == () and view.readings == () and view.wait_s is None
+    assert view.segments == () and view.readings == () and view.wait_s is None
     assert [(b.t0, b.t1) for b in view.timeline.waits] == [(0.0, 40.0)]
     assert view.end == "customer gave up waiting"
 

@@ -1,4 +1,4 @@
-"""Agents' parts of a call: opened, joined together, closed with a reason, and graded once. Pure."""
+"""Agents' segments of a call: opened, joined together, closed with a reason, and graded once. Pure."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from emocx_pbx.calls.effects import (
     WriteGrade,
     WriteSegment,
 )
-from emocx_pbx.calls.grades import graded_part, is_phantom
+from emocx_pbx.calls.grades import graded_segment, is_phantom
 from emocx_pbx.calls.happenings import Graded, GradeDue, SegmentClosed, SegmentOpened
 from emocx_pbx.domain import Segment
 from emocx_pbx.events import build
-from emocx_pbx.pbx.tracking.changes import AgentJoined, AgentLeft, CallEnded, PartExplained
+from emocx_pbx.pbx.tracking.changes import AgentJoined, AgentLeft, CallEnded, SegmentExplained
 
 if TYPE_CHECKING:
     from emocx_pbx.calls.call_state import CallState
 
 #: After a segment's end its last readings are still on their way from the worker.
 SETTLE_S: Final = 3.0
-#: Longest wait for why a part ended: an agent who asks a colleague may take a while.
+#: Longest wait for why a segment ended: an agent who asks a colleague may take a while.
 EXPLAIN_S: Final = 60.0
 #: Whoever is back with the customer so soon was not gone: a Local channel between was optimised away,
 #: or both were moved into a conference.
@@ -44,11 +44,11 @@ def joined(call: CallState, change: AgentJoined) -> list[Effect]:
     effects = call.begin(change.at, change.queue)
     if call.waiting:
         effects += call.leave(change.at, "answered")
-    # After the part: a tap begins once what was to be written before it is written.
+    # After the segment: a tap begins once what was to be written before it is written.
     tap = [] if call.opted_out else [BeginTap(call.call_id, change.leg, call.zero_at)]
     same = next((s for s in call.open_segments if s.agent == change.agent), None)
     if same is not None:
-        call.legs[change.leg] = same.index  # a second leg of one agent is no second part
+        call.legs[change.leg] = same.index  # a second leg of one agent is no second segment
         return [*effects, *tap]
     newest = call.segments[max(call.segments)] if call.segments else None
     if newest is not None and _goes_on(call, newest, change):
@@ -117,8 +117,8 @@ def _close(
     return [*effects, SetTimer(due, SETTLE_S if certain else EXPLAIN_S)]
 
 
-def explained(call: CallState, change: PartExplained) -> list[Effect]:
-    """Why a part that is over ended."""
+def explained(call: CallState, change: SegmentExplained) -> list[Effect]:
+    """Why a segment that is over ended."""
     index = call.past_legs.get(change.leg)
     if index is None or index not in call.ungraded:
         return []
@@ -147,7 +147,7 @@ def close_all(call: CallState, end: CallEnded) -> list[Effect]:
 
 
 def grade_due(call: CallState, index: int, now: float) -> list[Effect]:
-    """A closed part's last readings are in: grade it, once."""
+    """A closed segment's last readings are in: grade it, once."""
     if index not in call.ungraded:
         return []
     call.ungraded.discard(index)
@@ -155,7 +155,7 @@ def grade_due(call: CallState, index: int, now: float) -> list[Effect]:
     segment = call.segments[index]
     if call.opted_out or is_phantom(call, segment):
         return done
-    graded = graded_part(call, segment, call.rules.rubric)
+    graded = graded_segment(call, segment, call.rules.rubric)
     call.grades[index] = graded
     decision_id = call.decision.decision_id if call.decision else None
     event = build.call_graded(segment, graded, now, call.customer, decision_id)
@@ -171,5 +171,5 @@ def grade_due(call: CallState, index: int, now: float) -> list[Effect]:
         WriteGrade(call.call_id, index, graded, (event,)),
         Show(Graded(call.call_id, index, segment.agent, graded)),
         Count("grades", graded.letter or "none"),
-        Note("call.graded", "agent's part graded", told),
+        Note("call.graded", "agent's segment graded", told),
     ]
