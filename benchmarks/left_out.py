@@ -25,7 +25,7 @@ from emocx_pbx.training.figures import softmax
 from emocx_pbx.training.speech import voice
 from emocx_pbx.training.speech.blend import Answers, fit_blend, fit_temperature
 from emocx_pbx.training.speech.callers import Unheard, learn_prior
-from emocx_pbx.training.speech.crossfit import Recipe, cross_fit, left_out
+from emocx_pbx.training.speech.crossfit import Recipe, asked, cross_fit
 from emocx_pbx.training.speech.data import Clip, read_clips
 from emocx_pbx.training.speech.relative import Relative
 
@@ -96,7 +96,7 @@ def _asked(learn: list[Clip], test: list[Clip], seed: int, cache: Path | None) -
     fitted = cross_fit(x, learn, recipe, tell)
     if fitted.outside is None:
         raise EmocxError("clips of at least three corpora are needed")
-    tested = left_out(x, learn, x_test, test, recipe, fitted.usual, tell)
+    tested = asked(fitted.outsiders, x_test, test)
     voices = [np.array([c.voice for c in part]) for part in (learn, test)]
     return gathered(fitted.inside, fitted.outside, tested, voices, [c.samples.size for c in (*learn, *test)])
 
@@ -108,9 +108,8 @@ def gathered(
 
     `voices` are those of the clips learnt from and of the test's; `sizes` of all clips, in samples.
     """
-    asked = [outside, tested]
     everything = Answers(
-        *(np.concatenate([getattr(a, f.name) for a in asked]) for f in fields(Answers)),
+        *(np.concatenate([getattr(a, f.name) for a in (outside, tested)]) for f in fields(Answers)),
     )
     probabilities = np.zeros((len(everything.labels), 4), np.float32)
     known = np.zeros(len(everything.labels), np.float32)

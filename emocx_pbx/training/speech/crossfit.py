@@ -7,7 +7,7 @@ without it answers for it. Both kinds of answers, of known and of unknown record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +58,16 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class Outsider:
+    """Parts that never heard one corpus."""
+
+    front: Compressor
+    heads: tuple[Weights, ...]
+    relative: Relative
+    familiar: Familiar
+
+
+@dataclass(frozen=True, slots=True)
 class CrossFitted:
     """A model's parts, and what parts that never heard the speaker answer about the clips learnt from."""
 
@@ -65,8 +75,8 @@ class CrossFitted:
     inside: Answers
     outside: Answers | None
     """The same of each corpus by parts that never heard the corpus."""
-    usual: dict[str, float]
-    """What each corpus' unheard speakers usually get of the map that tells corpora apart."""
+    outsiders: Mapping[str, Outsider]
+    """Those parts, by the corpus that they never heard; empty without `outside`."""
     curves: list[list[float]]
     """Loss of each head after each epoch."""
 
@@ -129,7 +139,8 @@ def cross_fit(
     knows_others = start is None and len(names) >= _CORPORA and min(usual.values()) > 0
     known = (claims / np.array(list(usual.values()))).max(axis=1) if knows_others else np.ones(len(clips))
     inside = Answers(log_p, contrasts, known.astype(np.float32), labels, corpora)
-    outside = left_out(x, clips, x[0], clips, recipe, usual, tell) if knows_others else None
+    outsiders = fit_outsiders(x, clips, recipe, usual, tell) if knows_others else {}
+    outside = asked(outsiders, x[0], clips) if outsiders else None
     parts = Parts(
         front,
         tuple(heads),
@@ -138,39 +149,43 @@ def cross_fit(
         fit_blend(inside, outside),
     )
     tell("train", total, total)
-    return CrossFitted(parts, inside, outside, usual, curves)
+    return CrossFitted(parts, inside, outside, outsiders, curves)
 
 
-def left_out(
-    x: Floats,
-    clips: Sequence[Clip],
-    x_asked: Floats,
-    asked: Sequence[Clip],
-    recipe: Recipe,
-    usual: dict[str, float],
-    tell: Tell,
-) -> Answers:
-    """Answers about `asked` clips with x_asked (m, width), each by parts that never heard its corpus.
+def fit_outsiders(
+    x: Floats, clips: Sequence[Clip], recipe: Recipe, usual: Mapping[str, float], tell: Tell
+) -> dict[str, Outsider]:
+    """For each corpus of the clips with x (variants, n, width) what is learnt from all others.
 
     `usual` is what a corpus' unheard speakers usually get of the map that tells corpora apart.
     """
-    corpora, of = np.array([c.corpus for c in clips]), np.array([c.corpus for c in asked])
-    log_p = np.zeros((len(asked), len(LABELS)), np.float32)
-    contrasts = np.zeros((len(asked), CONTRASTS.shape[1]), np.float32)
-    familiar = np.zeros(len(asked), np.float32)
-    names = np.unique(of)
+    corpora = np.array([c.corpus for c in clips])
+    names, found = np.unique(corpora), {}
     for done, name in enumerate(names):
         tell("leave out", done, len(names))
-        rest, held = np.flatnonzero(corpora != name), np.flatnonzero(of == name)
+        rest = np.flatnonzero(corpora != name)
         some, seen = [clips[int(i)] for i in rest], np.ascontiguousarray(x[:, rest])
         front = fit_compressor(seen, DIRECTIONS)
         ready = front(seen)
         heads = [_head(ready, some, fit, recipe.seed * 100 + i)[0] for i, fit in enumerate(recipe.fits)]
-        log_p[held] = log_mean(heads, front(x_asked[held]))
-        contrasts[held] = _relative(seen, some, recipe)(x_asked[held])
-        familiar[held] = fit_familiar(seen, corpora[rest]).scaled(usual).most(x_asked[held])
+        familiar = fit_familiar(seen, corpora[rest]).scaled(usual)
+        found[str(name)] = Outsider(front, tuple(heads), _relative(seen, some, recipe), familiar)
     tell("leave out", len(names), len(names))
-    return Answers(log_p, contrasts, familiar, labels_of(asked), of)
+    return found
+
+
+def asked(outsiders: Mapping[str, Outsider], x: Floats, clips: Sequence[Clip]) -> Answers:
+    """Answers about clips with x (n, width), each by the parts that never heard its corpus."""
+    of = np.array([c.corpus for c in clips])
+    log_p = np.zeros((len(clips), len(LABELS)), np.float32)
+    contrasts = np.zeros((len(clips), CONTRASTS.shape[1]), np.float32)
+    familiar = np.zeros(len(clips), np.float32)
+    for name in np.unique(of):
+        own, parts = np.flatnonzero(of == name), outsiders[str(name)]
+        log_p[own] = log_mean(parts.heads, parts.front(x[own]))
+        contrasts[own] = parts.relative(x[own])
+        familiar[own] = parts.familiar.most(x[own])
+    return Answers(log_p, contrasts, familiar, labels_of(clips), of)
 
 
 def log_mean(heads: Sequence[Weights], ready: Floats) -> Floats:

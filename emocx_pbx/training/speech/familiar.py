@@ -56,9 +56,12 @@ def fit_familiar(x: Floats, corpora: Names) -> Familiar:
     each = (len(of) / len(names) / np.bincount(of))[of].astype(np.float32)
     share = np.float32(1 / len(names))
     target = np.tile(np.eye(len(names), dtype=np.float32)[of] - share, (len(x), 1))
-    weighed = (scaled * np.tile(each, len(x))[:, None]).T
-    gram = weighed @ scaled
+    # Both sides by the weights' roots: a product of a matrix with itself takes half the time.
+    roots = np.sqrt(np.tile(each, len(x)))[:, None]
+    weighed = scaled * roots
+    gram = weighed.T @ weighed
     gram[np.diag_indices(len(gram))] += _RIDGE * np.trace(gram) / len(gram)
-    weights = scipy.linalg.solve(gram, weighed @ target, assume_a="pos") / spread[:, None]
+    wanted = weighed.T @ (target * roots)
+    weights = scipy.linalg.solve(gram, wanted, assume_a="pos") / spread[:, None]
     bias = share - mean @ weights
     return Familiar(tuple(str(name) for name in names), weights.astype(np.float32), bias.astype(np.float32))
