@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from emocx_pbx.commands.shared import Progress, add_common, mm_ss, read_settings, show, without_chatter
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from emocx_pbx.alerts.rules import AlertRule
     from emocx_pbx.alerts.watch import AlertChange
     from emocx_pbx.analysis.recorded import RecordedAnalysis
-    from emocx_pbx.domain import Grade
+    from emocx_pbx.analysis.windows import Phrase
+    from emocx_pbx.domain import Grade, Scores
+    from emocx_pbx.settings.settings import Settings
+
+
+#: Beside a reading that does not rest on the voice alone.
+_BY_WORDS: Final = {"both": "  (voice and words)", "words": "  (words)"}
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,6 +33,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("agent", type=Path, nargs="?", help="recording of the agent's side")
     parser.add_argument("--stereo", action="store_true", help="one file: customer left, agent right")
     parser.add_argument("--model", metavar="NAME", help="speech model; default: what the settings say")
+    parser.add_argument(
+        "--words", choices=("off", "sampled", "all"),
+        help="phrases of the customer that are transcribed; default: what the settings say",
+    )  # fmt: skip
     add_common(parser, run)
 
 
@@ -42,13 +54,17 @@ def run(args: argparse.Namespace) -> int:
     model = args.model or settings.analysis.speech_model
     if model == "off":
         raise InputError("analysis.speech_model is off; name a model by --model")
+    analysis = settings.analysis
+    if args.words is not None:
+        analysis = msgspec.structs.replace(analysis, words=args.words)
     with without_chatter() as stderr:
         classifier = load_speech(Registry(settings.models_path()), model)
+        said = None if analysis.words == "off" else what_words_say(settings)
         progress = Progress(f"analysing {args.customer.name}", stderr)
         try:
             call = analyse_recording(
-                args.customer, args.agent, stereo=args.stereo, settings=settings.analysis,
-                classifier=classifier, rubric=rubric,
+                args.customer, args.agent, stereo=args.stereo, settings=analysis,
+                classifier=classifier, rubric=rubric, words=said,
                 progress=lambda done, of: progress(done / of if of else 0.0),
             )  # fmt: skip
         finally:
@@ -56,6 +72,26 @@ def run(args: argparse.Namespace) -> int:
     alerts = alerts_of(call, rules)
     show(args, as_json(call, classifier.name, alerts), lambda: words(call, classifier.name, alerts))
     return 0
+
+
+def what_words_say(settings: Settings) -> Callable[[Phrase], Scores | None]:
+    """What the words of a call's phrases say, one after the other; they are kept nowhere.
+
+    Raises InputError where the settings name no text model or no speech-to-text that is here.
+    """
+    from emocx_pbx.audio.pcm import to_float
+    from emocx_pbx.emotion.registry import Registry
+    from emocx_pbx.emotion.said import Said, heard_words
+    from emocx_pbx.emotion.text import load_reader
+    from emocx_pbx.emotion.transcribe import load_transcriber
+
+    if settings.analysis.text_model == "off":
+        raise InputError("words need a text model, and analysis.text_model is off")
+    transcriber = load_transcriber(settings.analysis.transcriber)
+    if transcriber is None:
+        raise InputError("words need speech-to-text: the extra `speech-to-text` and emocx-pbx models fetch")
+    texts, said = load_reader(Registry(settings.models_path()), settings.analysis.text_model), Said()
+    return lambda phrase: heard_words(transcriber, texts, said, to_float(phrase.samples))[1]
 
 
 def alerts_of(call: RecordedAnalysis, rules: Sequence[AlertRule]) -> list[AlertChange]:
@@ -82,6 +118,7 @@ def as_json(call: RecordedAnalysis, model: str, alerts: Sequence[AlertChange]) -
                 "emotion": r.scores.emotion,
                 "confidence": round(r.scores.confidence, 4),
                 "probabilities": r.scores.as_dict(),
+                "evidence": r.evidence,
             }
             for r in call.readings
         ],
@@ -114,7 +151,7 @@ def words(call: RecordedAnalysis, model: str, alerts: Sequence[AlertChange]) -> 
         scores = reading.scores
         lines.append(
             f"  {mm_ss(reading.t0):>6}-{mm_ss(reading.t1):<6} {scores.emotion:<13} {scores.confidence:.2f}"
-            f"  {'#' * round(10 * scores.confidence)}"
+            f"  {'#' * round(10 * scores.confidence)}{_BY_WORDS.get(reading.evidence, '')}"
         )
     lines += [f"alert {a.rule} {a.state} at {mm_ss(a.t1)}: {a.message}" for a in alerts]
     return "\n".join([*lines, *grade_lines(call.grade)])

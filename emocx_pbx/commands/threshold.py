@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import math
 import random
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from emocx_pbx.commands.shared import (
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emocx_pbx.routing.threshold import Proposal
     from emocx_pbx.settings.settings import Settings
 
@@ -31,6 +34,18 @@ LIMIT = 100_000
 #: A call without a correction counts as resolved without complaint when all its grades are this good.
 WELL = 60.0
 _CALM, _UPSET = frozenset({"neutral", "happy"}), frozenset({"angry", "disappointed", "sad"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One customer's."""
+
+    text: str | None
+    """None: it was not kept."""
+    upset: float | None
+    """P(upset) as it was decided by then; None: it is in no store."""
+    label: str
+    """Empty: nobody labelled it, and it was resolved without complaint."""
 
 
 @dataclass(slots=True)
@@ -86,37 +101,29 @@ async def _propose(args: argparse.Namespace) -> int:
 
 
 def _of_csv(path: Path, settings: Settings) -> _Known:
-    """Classify the messages of a file as the service would."""
-    from emocx_pbx.emotion.registry import Registry
-    from emocx_pbx.emotion.text import load_reader
-
+    """The messages of a file, as the service would read them."""
     try:
         content = path.read_bytes()
     except OSError as e:
         raise InputError(f"{path}: can't be read: {e.strerror}") from None
     if "text" not in (names := sheet.columns(content, str(path))):
         raise InputError(f"{path}: expected the column text, found {', '.join(names)[:80] or 'nothing'}")
-    with without_chatter() as stderr:
-        reader = load_reader(Registry(settings.models_path()), settings.analysis.text_model)
-        progress = Progress("reading messages", stderr)
-        known, rows = _Known(), list(sheet.rows(content, str(path)))
-        for done, (line, row) in enumerate(rows, 1):
-            label = str(row.get("label") or "").strip().lower()
-            if label and label not in _CALM | _UPSET:
-                expected = ", ".join(sorted(_CALM | _UPSET))
-                raise InputError(f"{path}, line {line}: label {label!r}, expected {expected}, or none")
-            found = reader.read(str(row.get("text") or ""))
-            if not found.foreign:
-                (known.upset if label in _UPSET else known.calm).append(found.scores.upset)
-                known.unlabelled += not label
-            progress(done / len(rows))
-        progress.close()
-    return known
+    messages = []
+    for line, row in sheet.rows(content, str(path)):
+        label = str(row.get("label") or "").strip().lower()
+        if label and label not in _CALM | _UPSET:
+            expected = ", ".join(sorted(_CALM | _UPSET))
+            raise InputError(f"{path}, line {line}: label {label!r}, expected {expected}, or none")
+        messages.append(_Message(str(row.get("text") or ""), None, label))
+    return _read(messages, settings)
 
 
 async def _of_queries(since: float, settings: Settings) -> _Known:
-    """The kept queries: those that people corrected, and those whose calls were graded well."""
-    known = _Known()
+    """The kept queries: those that people corrected, and those whose calls were graded well.
+
+    What is kept of a text is read anew: the model in use may not be the one that decided then.
+    """
+    messages = []
     async with existing_store(settings) as store:
         said = {row.decision_id: row.emotion for row in await store.decisions.corrections(since)}
         scores: dict[str, list[float]] = {}
@@ -126,12 +133,34 @@ async def _of_queries(since: float, settings: Settings) -> _Known:
             decision = row.decision
             if decision.upset is None or decision.source != "text":
                 continue
-            label = said.get(decision.decision_id)
-            if label in _UPSET:
-                known.upset.append(decision.upset)
-            elif label in _CALM or (label is None and min(scores.get(row.call_id or "", [0.0])) >= WELL):
-                known.calm.append(decision.upset)
-                known.unlabelled += label is None
+            label = said.get(decision.decision_id, "")
+            well = min(scores.get(row.call_id or "", [0.0])) >= WELL
+            if label in _CALM | _UPSET or (not label and well):
+                messages.append(_Message(row.text, decision.upset, label))
+    return await asyncio.to_thread(_read, messages, settings)
+
+
+def _read(messages: Sequence[_Message], settings: Settings) -> _Known:
+    """What is known of messages; those in a language that is not served say nothing."""
+    from emocx_pbx.emotion.registry import Registry
+    from emocx_pbx.emotion.text import load_reader
+
+    known, texts = _Known(), any(m.text is not None for m in messages)
+    with without_chatter() as stderr:
+        reader = (
+            load_reader(Registry(settings.models_path()), settings.analysis.text_model) if texts else None
+        )
+        progress = Progress("reading messages", stderr)
+        for done, message in enumerate(messages, 1):
+            upset = message.upset
+            if reader is not None and message.text is not None:
+                found = reader.read(message.text)
+                upset = None if found.foreign else found.scores.upset
+            if upset is not None:
+                (known.upset if message.label in _UPSET else known.calm).append(upset)
+                known.unlabelled += not message.label
+            progress(done / len(messages))
+        progress.close()
     return known
 
 

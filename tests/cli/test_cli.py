@@ -495,6 +495,22 @@ def test_analyse_shows_course_and_grade(shell: Shell, monkeypatch: pytest.Monkey
     assert "expected 2 for stereo" in shell.refusal("analyse", str(SPEECH), "--stereo")
 
 
+def test_analyse_hears_words_where_it_is_asked_to(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emocx_pbx.emotion.speech.load_speech", lambda registry, spec: AlwaysCalm())
+    readings = json.loads(shell("analyse", str(SPEECH), "--json")[0])["readings"]
+    assert {r["evidence"] for r in readings} == {"voice"}
+    readings = json.loads(shell("analyse", str(SPEECH), "--words", "all", "--json")[0])["readings"]
+    both = [r for r in readings if r["evidence"] == "both"]
+    assert both and all(r["probabilities"]["neutral"] != 0.7 for r in both)
+    shell.config.write_text('[analysis]\nwords = "all"\n')
+    assert "(voice and words)" in shell("analyse", str(SPEECH))[0], "the settings ask for it, too"
+    assert "(voice and words)" not in shell("analyse", str(SPEECH), "--words", "off")[0]
+    shell.config.write_text('[analysis]\nwords = "all"\ntranscriber = "off"\n')
+    assert "words need speech-to-text" in shell.refusal("analyse", str(SPEECH))
+    shell.config.write_text('[analysis]\nwords = "all"\ntext_model = "off"\n')
+    assert "words need a text model" in shell.refusal("analyse", str(SPEECH))
+
+
 def test_analyse_tells_what_alert_rules_would_have_raised(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ RUN_BY = {
     "emocx-pbx train speech": "tests/training/test_own_clips.py",
     "emocx-pbx evaluate speech": "tests/cli/test_models.py",
     "emocx-pbx models rollback": "tests/cli/test_models.py",
-    "emocx-pbx threshold propose": "tests/routing/test_threshold.py",
+    "emocx-pbx threshold propose": "tests/cli/test_threshold_kept.py",
     "emocx-pbx models fetch": "tests/weights/test_fetch.py",
     "python -m benchmarks.faults": "tests/benchmarks/test_faults_parts.py",
     "emocx-pbx review draw": "tests/cli/test_review_command.py",
