@@ -32,6 +32,7 @@ from emocx_pbx.commands import (
     training,
     users,
     webhooks,
+    worker,
 )
 from emocx_pbx.commands.shared import BAD_INPUT, Parser
 from emocx_pbx.errors import EmocxError, ModelError
@@ -39,6 +40,7 @@ from emocx_pbx.errors import EmocxError, ModelError
 #: In the order of --help: running it, trying it, looking at it, making models.
 COMMANDS = (
     serve,
+    worker,
     status,
     check,
     init,

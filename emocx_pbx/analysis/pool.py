@@ -134,8 +134,10 @@ class WorkerPool:
         ]
         if self._config.settings.spare_worker and self._workers:
             self._sparing = loop.create_task(self.spare.keep(self._all_ready), name="spare worker")
+        if not self._workers:
+            return self.ready
         try:
-            async with asyncio.timeout(wait_s if self._workers else 0):
+            async with asyncio.timeout(wait_s):
                 await self._some_ready.wait()
         except TimeoutError:
             log.warning("no analysis worker is ready yet", key="pool.slow", waited_s=wait_s)

@@ -109,8 +109,8 @@ class Recovery:
         finally:
             self._asking = False
 
-    async def resync(self, restarted: bool = False) -> None:
-        """Catch up with what happened while the link was down, or we were."""
+    async def resync(self, restarted: bool = False) -> bool:
+        """Catch up with what happened while the link was down, or we were; whether we are in step."""
         async with self._lock:
             try:
                 if restarted:
@@ -119,10 +119,11 @@ class Recovery:
                 for _ in range(MAX_AGAIN):
                     await self._once()
                     if not self._dropped:
-                        return
+                        return True
                 log.error("more events than can be followed", key="ami.too_many", kept=MAX_HELD)
             except (PeerUnavailable, RefusedError, StoreError) as error:
                 log.warning("not in step with Asterisk", key="ami.resync_failed", why=str(error))
+        return False
 
     async def _once(self) -> None:
         queues = (await self._ami.action("QueueStatus", {})).events

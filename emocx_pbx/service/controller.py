@@ -10,7 +10,9 @@ Nothing here runs a model or reads audio: that is done by the workers (emocx_pbx
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -49,6 +51,9 @@ from emocx_pbx.webhooks.networks import Networks
 from emocx_pbx.webhooks.post import Poster
 from emocx_pbx.webhooks.sender import Sender
 
+if TYPE_CHECKING:
+    from emocx_pbx.service.cluster import Cluster
+
 #: Time for reading and setting variables beside the decision itself; under the dialplan's guard.
 AGI_MARGIN_S = 0.2
 
@@ -69,8 +74,14 @@ class Service:
 
         # What is decided by, and the analysis workers.
         self.policies = Policies(settings.policy_path())
+        self.cluster: Cluster | None = None
         self.pool = WorkerPool(
-            _analysis(settings), self._on_worker, self.policies.policy.topics, settings.log
+            _analysis(settings),
+            self._on_worker,
+            self.policies.policy.topics,
+            settings.log,
+            elsewhere=lambda: self.cluster.workers if self.cluster else (),
+            site=settings.cluster.site,
         )
         self.pool.keep_words(settings.privacy.store_words)
         self.rubric = load_rubric(settings.rubric_path())
@@ -81,6 +92,8 @@ class Service:
         self.ledger = Ledger(Writing(store), partial(self.health.set, "store"), count)
         rules = RulesInForce(self.rubric, self.in_force, self.policies, store.receivers, self.lines)
         self.journeys = Journeys(rules, self.ledger, self.pbxes, count)
+        if settings.cluster.servers:
+            self.cluster = _cluster(settings, self._on_worker, self.ledger, self.health, tasks, count)
 
         # Asterisk.
         self.shared = Shared(
@@ -94,6 +107,7 @@ class Service:
             lines=self.lines,
             ledger=self.ledger,
             journeys=self.journeys,
+            cluster=self.cluster,
         )
         pbx = PbxSide(settings.asterisk, self.shared)
         self.pbxes.add(pbx)
@@ -185,6 +199,19 @@ class Service:
         self.pbxes.routing_taken(settings.routing)
         self.store.receivers.take_over(settings.webhooks)
         self.web.settings_changed()
+
+
+def _cluster(
+    settings: Settings,
+    told: Callable[[ToService], None],
+    ledger: Ledger,
+    health: HealthBoard,
+    tasks: Tasks,
+    count: Callable[..., None],
+) -> Cluster:
+    from emocx_pbx.service.cluster import Cluster  # here: one host alone needs no NATS
+
+    return Cluster(settings, told, ledger, health, tasks, count)
 
 
 def _not_ready_yet() -> HealthBoard:

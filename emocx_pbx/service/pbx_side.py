@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.calls.consent import Consent
@@ -37,6 +38,9 @@ from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import AsteriskSettings
 from emocx_pbx.store.database import Store
 
+if TYPE_CHECKING:
+    from emocx_pbx.service.cluster import Cluster
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -52,6 +56,8 @@ class Shared:
     lines: LineKeeper
     ledger: Ledger
     journeys: Journeys
+    cluster: Cluster | None
+    """What is shared with other hosts; None: this one is alone."""
 
 
 class PbxSide:
@@ -144,6 +150,8 @@ class PbxSide:
 
     def _let_go(self) -> None:
         self._shared.health.remove(self.component)
+        if self._shared.cluster:
+            self._shared.cluster.leave(self.name)
         self._shared.journeys.let_go(self.name)
 
     # What its parts tell.
@@ -166,4 +174,9 @@ class PbxSide:
 
     def resync(self, restarted: bool = False) -> None:
         """Get in step with Asterisk again."""
-        self._shared.tasks.create_task(self.recovery.resync(restarted), name="resync")
+        self._shared.tasks.create_task(self._in_step(restarted), name="resync")
+
+    async def _in_step(self, restarted: bool) -> None:
+        # What the stream kept is of calls that must be known first.
+        if await self.recovery.resync(restarted) and self._running and self._shared.cluster:
+            self._shared.cluster.act_for(self.name)

@@ -70,6 +70,9 @@ async def serve(
         stack.push_async_callback(status.stop)
         listening: asyncio.Future[int] = loop.create_future()
         serving = tasks.keep(partial(service.web.run, listening), name="web")
+        if service.cluster:
+            await service.cluster.start()
+            stack.push_async_callback(service.cluster.stop)
         pool = tasks.create_task(service.pool.start(), name="pool")
         ledger = tasks.keep(service.ledger.run, name="ledger")
         sender = tasks.keep(service.sender.run, name="sender")

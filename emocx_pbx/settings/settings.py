@@ -92,8 +92,8 @@ class AgiSettings(_Section, frozen=True):
 class AnalysisSettings(_Section, frozen=True):
     """Analysis workers, voice activity and models."""
 
-    workers: Annotated[int, Meta(ge=1, le=64)] = 1
-    """Worker processes; about one per 50 calls."""
+    workers: Annotated[int, Meta(ge=0, le=64)] = 1
+    """Worker processes; about one per 50 calls. 0: only those of other hosts hear calls ([cluster])."""
     spare_worker: bool = True
     """Keep one more worker warm, without calls: calls of a worker that dies are heard again within a second,
     and not only once its models are loaded. Costs that worker's memory, and nothing else."""
@@ -326,6 +326,8 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
         found.append(("asterisk.agent_name_regex", f"is not a regular expression: {e}"))
     if analysis.base_port and analysis.base_port + analysis.workers > 65536:
         found.append(("analysis.base_port", f"leaves no port for each of {analysis.workers} workers"))
+    if not analysis.workers and not settings.cluster.servers:
+        found.append(("analysis.workers", "expected 1 or more, as no [cluster] has others"))
     found += [
         (f"agi.allow[{i}]", f"expected an address or a network such as 10.0.0.0/24, got {one!r}")
         for i, one in enumerate(settings.agi.allow)

@@ -1,7 +1,7 @@
 """Takes messages out of the stream: in order, each once, and acknowledges them when they are written down.
 
-One taker for each `name` (a PBX), whoever came last: a taker that opens removes the one before, and goes on
-at the first message that was not acknowledged. One that was removed, as it stood still meanwhile, stops.
+One taker for each `name` (a PBX), that of the highest epoch: it removes the one before when it opens, and
+goes on at the first message that was not acknowledged. One that was removed while it stood still stops.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Inflow:
         name: str,
         subject: str,
         epoch: int,
+        life: str,
         take: Callable[[bytes], None],
         written: Callable[[], Awaitable[None]],
     ) -> None:
@@ -64,11 +65,12 @@ class Inflow:
             name: of the PBX: letters, digits, `-`, or `_` alone.
             subject: of its messages, with a wildcard.
             epoch: grows with each taker of this name; the highest takes.
+            life: names this process; of two with the same epoch the one that takes already goes on.
             take: gets each message's body, in order; one that was not acknowledged in time comes again.
             written: returns when all that was taken so far is written down.
         """
         self._bus, self._plan, self._name, self._subject = bus, plan, name, subject
-        self._epoch, self._take, self._written = epoch, take, written
+        self._epoch, self._life, self._take, self._written = epoch, life, take, written
         self._opened = 0
         self.taken = 0
         """Messages taken so far."""
@@ -102,14 +104,15 @@ class Inflow:
         stream = self._bus.stream
         # A work queue has one taker for a subject, and forgets what was acknowledged: a new one begins there.
         for info in await stream.consumers_info(self._plan.name):
-            parts = re.fullmatch(rf"{re.escape(self._name)}_(\d+)_\d+", info.name)
+            parts = re.fullmatch(rf"{re.escape(self._name)}_(\d+)_([A-Za-z0-9-]+)_\d+", info.name)
             if parts is None:
                 continue
-            if int(parts[1]) > self._epoch:
+            # Whoever takes has a request waiting, nearly always; one that is gone has not.
+            if int(parts[1]) >= self._epoch and parts[2] != self._life and info.num_waiting:
                 raise Superseded(f"{info.name} takes the messages of {self._name}")
             await stream.delete_consumer(self._plan.name, info.name)
         self._opened += 1
-        durable = f"{self._name}_{self._epoch}_{self._opened}"
+        durable = f"{self._name}_{self._epoch}_{self._life}_{self._opened}"
         await stream.add_consumer(
             self._plan.name,
             ConsumerConfig(

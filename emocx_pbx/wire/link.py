@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -23,6 +23,22 @@ SECOND_LOOK_S: Final = 1.0
 In = TypeVar("In")
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+Got = TypeVar("Got", covariant=True)
+
+
+class Ends(Protocol[Got]):
+    """What a process speaks over with whoever it works for: a Link, or what does the same in another way."""
+
+    def send(self, message: Message) -> None:
+        """Queue a message; PeerUnavailable or BadMessage: it is not sent."""
+
+    async def receive(self) -> Got | None:
+        """The next message; None: there will be none. BadMessage, ProtocolError as Link.receive."""
+
+    async def close(self) -> None:
+        """Close once what was sent is on its way, or time is over."""
 
 
 def decoded(decoder: msgspec.msgpack.Decoder[In], body: bytes) -> In:

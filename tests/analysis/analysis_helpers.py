@@ -82,6 +82,10 @@ class Asterisk:
         self._writer.write_eof()
         await self.until_end()
 
+    def drop(self) -> None:
+        """Close it, whatever is under way."""
+        self._writer.close()
+
     async def until_end(self) -> list[int]:
         """Kinds of the messages the server sends until it ends the session; [] after a reset."""
         kinds: list[int] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
@@ -16,6 +17,7 @@ from emocx_pbx.wire.bus import Bus, StreamFull
 from emocx_pbx.wire.inflow import Inflow, Superseded
 from emocx_pbx.wire.stream import StreamPlan, ensure_stream
 
+LIVES = itertools.count(1)
 PLAN = StreamPlan("LAB", ("lab.tap.>",))
 
 
@@ -49,7 +51,7 @@ def begin(
     epoch: int = 1,
     written: Callable[[], Awaitable[None]] = at_once,
 ) -> asyncio.Task[None]:
-    inflow = Inflow(bus, PLAN, "berlin", "lab.tap.berlin.*", epoch, box, written)
+    inflow = Inflow(bus, PLAN, "berlin", "lab.tap.berlin.*", epoch, f"life{next(LIVES)}", box, written)
     task = asyncio.create_task(inflow.run())
 
     async def end() -> None:

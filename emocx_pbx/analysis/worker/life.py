@@ -15,7 +15,7 @@ from emocx_pbx.analysis.messages import NoPort, Shutdown, StandsBy, ToWorker
 from emocx_pbx.analysis.worker.worker import Worker
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.settings.binding import cannot_listen
-from emocx_pbx.wire.link import Link
+from emocx_pbx.wire.link import Ends
 from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 NO_PORT: Final = 4
 
 
-async def _obey_one(worker: Worker, link: Link[ToWorker]) -> bool:
+async def _obey_one(worker: Worker, link: Ends[ToWorker]) -> bool:
     """Act on one message; False when there is nothing more to do. No message ends the worker."""
     try:
         message = await link.receive()
@@ -43,14 +43,23 @@ async def _obey_one(worker: Worker, link: Link[ToWorker]) -> bool:
     return True
 
 
-async def serve(config: WorkerConfig, link: Link[ToWorker], now: Callable[[], float]) -> int:
-    """Run a worker until Shutdown, SIGTERM or the end of the link; the process's exit status."""
+async def serve(
+    config: WorkerConfig, link: Ends[ToWorker], now: Callable[[], float], alone: bool = False
+) -> int:
+    """Run a worker until Shutdown, SIGTERM or the end of the link; the process's exit status.
+
+    Args:
+        config: what it hears, and how.
+        link: to whoever it works for.
+        now: Unix seconds that never jump.
+        alone: no controller of this host started it, so that Ctrl-C at its terminal ends it.
+    """
     worker = Worker(config, link, now)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     # Ctrl-C at a terminal reaches the whole group; the controller decides about the end.
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGINT, stop.set if alone else lambda: None)
     status = 0
 
     async def prepare() -> None:

@@ -35,13 +35,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--fd", type=int, required=True, help="inherited socket to the controller")
     parser.add_argument("--config", required=True, help="WorkerConfig as JSON; -: on stdin")
     options = parser.parse_args(argv)
+    prepare()
+    text = sys.stdin.buffer.read() if options.config == "-" else options.config.encode()
+    return asyncio.run(_main(options.fd, text))
+
+
+def prepare() -> None:
+    """Make this process one that hears calls; before anything that works audio is loaded."""
     _open_many()
     for name in ONE_THREAD:
         os.putenv(name, "1")
     keep_freed()
     sys.setswitchinterval(SWITCH_S)
-    text = sys.stdin.buffer.read() if options.config == "-" else options.config.encode()
-    return asyncio.run(_main(options.fd, text))
 
 
 def _open_many() -> None:

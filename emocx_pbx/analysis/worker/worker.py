@@ -46,7 +46,7 @@ from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.pbx.audiosocket.batches import PERIOD_S
 from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler
-from emocx_pbx.wire.link import Link
+from emocx_pbx.wire.link import Ends
 from emocx_pbx.wire.message import BadMessage, Message
 
 log = structlog.get_logger()
@@ -70,7 +70,7 @@ FLUSH_S: Final = 2.0
 class Worker:
     """What is announced and open, and who gets which message."""
 
-    def __init__(self, config: WorkerConfig, link: Link[ToWorker], now: Callable[[], float]) -> None:
+    def __init__(self, config: WorkerConfig, link: Ends[ToWorker], now: Callable[[], float]) -> None:
         self._config, self._link, self._now = config, link, now
         self._counters: dict[str, float] = {}
         self.models = Models()

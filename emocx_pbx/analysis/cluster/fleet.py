@@ -1,0 +1,185 @@
+"""All workers on other hosts: found, lost, found again; and what they say, told as a pool tells it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+import structlog
+
+from emocx_pbx.analysis.cluster import subjects
+from emocx_pbx.analysis.cluster.messages import Beat, Done, Echo, TapBatch
+from emocx_pbx.analysis.cluster.presence import Presence
+from emocx_pbx.analysis.cluster.remote import Own, RemoteWorker
+from emocx_pbx.analysis.handle import WorkerLost
+from emocx_pbx.analysis.messages import EndSession, ListenResult, TapEnded, TapStarted, ToController
+from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
+from emocx_pbx.wire.bus import Bus
+from emocx_pbx.wire.link import decoded
+
+log = structlog.get_logger()
+
+#: Between two echoes of ourselves.
+ECHO_S: Final = 0.25
+#: Numbers of the first workers elsewhere; our own are below.
+FIRST_INDEX: Final = 64
+#: Taps whose last batch is known, so that nothing is taken twice.
+MOST_TAPS: Final = 50_000
+#: Processes of workers that are remembered after their loss: one that stood still may come back.
+MOST_LOST: Final = 256
+
+_BEAT: Final = msgspec.msgpack.Decoder(Beat)
+_ECHO: Final = msgspec.msgpack.Decoder(Echo)
+_STARTED: Final = msgspec.msgpack.Decoder(TapStarted)
+_HEARD: Final = msgspec.msgpack.Decoder(ListenResult)
+_BATCH: Final = msgspec.msgpack.Decoder(TapBatch)
+
+ToService = ToController | WorkerLost
+
+
+class Fleet:
+    """One for a controller; all of it on the event loop."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        life: str,
+        told: Callable[[ToService], None],
+        pbxs: Callable[[], Iterable[str]],
+        own: Own,
+        clock: Callable[[], float],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            bus: the connection.
+            life: names this process of the controller.
+            told: gets what workers say, and losses, as from a WorkerPool.
+            pbxs: names of the PBXes that we act for now.
+            own: owns a task.
+            clock: monotonic seconds.
+        """
+        self._bus, self._life, self._told, self._pbxs, self._own = bus, life, told, pbxs, own
+        self._clock = clock
+        self._presence = Presence()
+        self._by_life: dict[str, RemoteWorker] = {}
+        self._indexes: dict[str, int] = {}
+        """By the worker's name: the same over its restarts."""
+        self._numbers: OrderedDict[str, int] = OrderedDict()
+        """Of the last batch taken, by tap."""
+        self._given_up: OrderedDict[str, None] = OrderedDict()
+        """Taps of lost workers: what still comes of them is late, their calls are heard by others."""
+
+    @property
+    def workers(self) -> list[RemoteWorker]:
+        """Those heard of and not lost, also those that drain."""
+        return [worker for worker in self._by_life.values() if not worker.lost]
+
+    async def start(self) -> None:
+        """Hear of workers from now on."""
+        await self._bus.hear(subjects.BEATS, _BEAT, self._on_beat)
+        await self._bus.hear(subjects.echo(self._life), _ECHO, self._on_echo)
+        await self._bus.answer(subjects.controller(self._life), _HEARD, self._on_heard)
+
+    async def act_for(self, pbx: str) -> None:
+        """Hear at once of this PBX's taps that begin; what they bring comes by `take`."""
+        await self._bus.hear(subjects.started(pbx), _STARTED, self._on_started)
+        for worker in self.workers:
+            self._own(self._reconcile(worker, [pbx]))
+
+    async def run(self) -> None:
+        """Listen for ourselves, until cancelled."""
+        while True:
+            await self._bus.tell(subjects.echo(self._life), Echo())
+            await asyncio.sleep(ECHO_S)
+
+    # What workers say.
+
+    def _on_beat(self, beat: Beat) -> None:
+        worker = self._by_life.get(beat.life)
+        if worker is None:
+            for other in self.workers:
+                if other.beat.worker == beat.worker:
+                    self._lose(other, "it was started again")
+            index = self._indexes.setdefault(beat.worker, FIRST_INDEX + len(self._indexes))
+            worker = RemoteWorker(beat, index, self._bus, self._life, self._own)
+            self._by_life[beat.life] = worker
+        before, worker.beat = worker.beat, beat
+        if self._presence.heard(beat.life):
+            worker.lost = False
+            log.info("worker elsewhere found", key="remote.found", worker=beat.worker, address=beat.address)
+            self._told(beat.ready)
+            self._own(self._reconcile(worker, list(self._pbxs())))
+        elif before.ready != beat.ready:
+            self._told(beat.ready)
+        if worker.stats is not None and before.stats != beat.stats:
+            self._told(worker.stats)
+        for message in list(worker.to_end.values()):
+            self._own(worker.end(message))
+
+    def _on_echo(self, echo: Echo) -> None:
+        for life in self._presence.echoed(self._clock()):
+            self._lose(self._by_life[life], "it is silent")
+
+    def _lose(self, worker: RemoteWorker, why: str) -> None:
+        worker.lost = True
+        self._presence.forget(worker.beat.life)
+        uuids, worker.uuids = tuple(sorted(worker.uuids)), set()
+        tell = log.info if worker.beat.draining and not uuids else log.error
+        tell("worker elsewhere lost", key="remote.lost", worker=worker.beat.worker, why=why, taps=len(uuids))
+        self._given_up |= dict.fromkeys(uuids)
+        while len(self._given_up) > MOST_TAPS:
+            self._given_up.popitem(last=False)
+        for life in [life for life, other in self._by_life.items() if other.lost][:-MOST_LOST]:
+            del self._by_life[life]
+        self._told(WorkerLost(worker.index, uuids))
+
+    async def _reconcile(self, worker: RemoteWorker, pbxs: Iterable[str]) -> None:
+        """Have it end what it has of our PBXes, and we know nothing of: it was lost, or another's."""
+        for pbx in pbxs:
+            try:
+                its = await worker.which(pbx)
+            except (PeerUnavailable, RefusedError, ProtocolError) as error:
+                log.debug("its taps are not known", key="remote.which", why=str(error))
+                continue
+            for uuid in set(its) - worker.uuids:
+                log.info("not its own any more", key="remote.not_own", worker=worker.beat.worker, uuid=uuid)
+                worker.see_ended(EndSession(uuid))
+
+    def _on_started(self, message: TapStarted) -> None:
+        if message.uuid not in self._given_up:
+            self._told(message)
+
+    async def _on_heard(self, result: ListenResult) -> Done:
+        self._over(result.uuid)
+        self._told(result)
+        return Done()
+
+    def _over(self, uuid: str) -> None:
+        for worker in self._by_life.values():
+            worker.uuids.discard(uuid)
+            worker.to_end.pop(uuid, None)
+
+    def take(self, body: bytes) -> None:
+        """What the stream kept of a tap; each batch once, whatever is repeated.
+
+        Raises:
+            BadMessage: it is none.
+        """
+        batch = decoded(_BATCH, body)
+        last = self._numbers.get(batch.uuid)
+        if batch.uuid in self._given_up or (last is not None and batch.number <= last):
+            return
+        self._numbers[batch.uuid] = batch.number
+        self._numbers.move_to_end(batch.uuid)
+        while len(self._numbers) > MOST_TAPS:
+            self._numbers.popitem(last=False)
+        if last is None and batch.started is not None and not isinstance(batch.messages[0], TapStarted):
+            self._told(batch.started)  # another controller heard it begin
+        for message in batch.messages:
+            if isinstance(message, TapEnded):
+                self._over(message.uuid)
+            self._told(message)

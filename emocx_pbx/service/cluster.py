@@ -1,0 +1,133 @@
+"""A controller's part of a cluster: its connection to NATS, the workers elsewhere, what the stream kept.
+
+Imported only where [cluster] names servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import structlog
+
+from emocx_pbx.analysis.cluster import subjects
+from emocx_pbx.analysis.cluster.fleet import Fleet, ToService
+from emocx_pbx.analysis.cluster.plan import login_of, new_life, node_of, stream_of
+from emocx_pbx.analysis.cluster.remote import RemoteWorker
+from emocx_pbx.calls.ledger import Ledger
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.settings.settings import Settings
+from emocx_pbx.wire.bus import Bus
+from emocx_pbx.wire.inflow import Inflow, Superseded
+
+log = structlog.get_logger()
+
+#: For the first connection; the service goes on without, and it is tried on.
+CONNECT_S: Final = 2.0
+#: While the store refuses what was heard, it is asked again after so long.
+WRITTEN_S: Final = 1.0
+#: After somebody else took what we should take.
+SUPERSEDED_S: Final = 1.0
+
+
+class Cluster:
+    """One for a controller."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        told: Callable[[ToService], None],
+        ledger: Ledger,
+        health: HealthBoard,
+        tasks: Tasks,
+        count: Callable[..., None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: [cluster], and where its files lie.
+            told: gets what workers elsewhere say, as from a WorkerPool.
+            ledger: writes down what was heard.
+            health: told whether NATS is there.
+            tasks: own what runs.
+            count: adds one to a counter.
+        """
+        self._ledger, self._tasks, self._count = ledger, tasks, count
+        self.life = new_life(node_of(settings))
+        """Names this process."""
+        self.bus = Bus(login_of(settings, "controller"), partial(health.set, "nats"), count)
+        self._plan = stream_of(settings)
+        self._taking: dict[str, asyncio.Task[None]] = {}
+        """By PBX."""
+        self.fleet = Fleet(self.bus, self.life, told, lambda: self._taking, tasks.create_task, time.monotonic)
+
+    @property
+    def workers(self) -> Sequence[RemoteWorker]:
+        """Those on other hosts that are there."""
+        return self.fleet.workers
+
+    async def start(self) -> None:
+        """Connect, or go on trying.
+
+        Raises:
+            PeerUnavailable: a certificate can't be read.
+        """
+        await self.bus.start(CONNECT_S)
+        await self.fleet.start()
+        self._tasks.keep(self.fleet.run, name="echo")
+
+    async def stop(self) -> None:
+        """Say good-bye."""
+        for pbx in list(self._taking):
+            self.leave(pbx)
+        await self.bus.close()
+
+    def act_for(self, pbx: str, epoch: int = 0) -> None:
+        """Take what is heard in a PBX's calls from now on; its calls must be known already.
+
+        Args:
+            pbx: its name.
+            epoch: of our term: whoever took before, in an earlier one, takes no more.
+        """
+        if pbx not in self._taking:
+            name = f"taps of {pbx}" if pbx else "taps"
+            self._taking[pbx] = self._tasks.keep(partial(self._take, pbx, epoch), name=name)
+
+    def leave(self, pbx: str) -> None:
+        """Another one takes it."""
+        if taking := self._taking.pop(pbx, None):
+            taking.cancel()
+
+    async def _take(self, pbx: str, epoch: int) -> None:
+        await self.fleet.act_for(pbx)
+        name, life = subjects.pbx_part(pbx), self.life.replace("_", "-")
+        while True:
+            inflow = Inflow(
+                self.bus, self._plan, name, subjects.taps(pbx), epoch, life, self._one, self._written
+            )
+            try:
+                await inflow.run()
+            except Superseded as error:
+                log.warning(
+                    "another controller takes what is heard", key="cluster.superseded", why=str(error)
+                )
+            await asyncio.sleep(SUPERSEDED_S)
+
+    def _one(self, body: bytes) -> None:
+        try:
+            self.fleet.take(body)
+        except Exception:
+            # The outermost loop of what is heard: one batch must not hold up those after it.
+            log.exception("what was heard is not understood", key="cluster.bad_batch")
+            self._count("bus_failed")
+
+    async def _written(self) -> None:
+        """Until all that was taken is written down: before that the stream must keep it."""
+        while True:
+            if await self._ledger.written(WRITTEN_S):
+                return
+            await asyncio.sleep(WRITTEN_S)
