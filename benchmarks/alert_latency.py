@@ -54,7 +54,7 @@ class Ears:
 
     def __init__(self) -> None:
         self.answered: dict[str, float] = {}
-        self.told: dict[tuple[str, str], tuple[float, float]] = {}
+        self.observed: dict[tuple[str, str], tuple[float, float]] = {}
         """Call time of the crossing and time of arrival, by call and rule."""
         self.hooked: dict[tuple[str, str], tuple[float, float]] = {}
         """When it was decided and when it arrived."""
@@ -64,7 +64,7 @@ class Ears:
         if event.get("Event") == "Newstate" and event.get("ChannelStateDesc") == "Up":
             self.answered.setdefault(event["Uniqueid"], time.time())
         if event.get("UserEvent") == "EmocxAlert" and event["State"] == "raised":
-            self.told[event["CallId"], event["Rule"]] = (float(event["To"]), time.time())
+            self.observed[event["CallId"], event["Rule"]] = (float(event["To"]), time.time())
 
     def on_hook(self, received: Received) -> None:
         """Take a webhook."""
@@ -83,7 +83,7 @@ def first_speech_s(side: recordings.Samples) -> float:
 async def parts_of(store: Store, ears: Ears, begin_s: float) -> list[dict[str, float]]:
     """What each alert's latency is made of, in seconds."""
     found = []
-    for (call_id, rule), (crossed, told_at) in ears.told.items():
+    for (call_id, rule), (crossed, told_at) in ears.observed.items():
         call = await store.call(call_id)
         if call is None or call.call.tapped_at is None or (call_id, rule) not in ears.hooked:
             continue
@@ -126,7 +126,7 @@ async def measure(calls: int) -> dict[str, Any]:
         async with (
             PrivateAsterisk(find(cache_directory(os.environ)), agents=calls) as pbx,
             SippAgents(pbx.agent_port, silent, answer_s=0.1),
-            Receiver(told=ears.on_hook) as receiver,
+            Receiver(on_event=ears.on_hook) as receiver,
         ):
             hook = Hook(receiver.url, receiver.secret, ["call.alert", "call.ended"])
             light = {"analysis": {"transcriber": "off"}}

@@ -185,8 +185,8 @@ def main() -> None:
     print()
     if options.write:
         folder = registry.find("speech", options.model)
-        told = {"split": options.split, "calls": len(calls), **found}
-        card = replace(folder.card, figures={**folder.card.figures, "cascade": told})
+        observed = {"split": options.split, "calls": len(calls), **found}
+        card = replace(folder.card, figures={**folder.card.figures, "cascade": observed})
         card.write(folder.path)
         write_card_text(folder.path, card)
 

@@ -176,8 +176,8 @@ class Controller:
 
     def _tell(self, change: Change) -> None:
         """As the service tells its web process."""
-        told = BoardChanged(change.number, change.kind, change.present, change.data)
-        self.told_bytes += len(msgspec.msgpack.encode(told))
+        observed = BoardChanged(change.number, change.kind, change.present, change.data)
+        self.told_bytes += len(msgspec.msgpack.encode(observed))
 
     def ami(self, name: str, **headers: str) -> None:
         """An event of Asterisk's, from its text on."""
@@ -240,10 +240,10 @@ class Calls:
         weights[{0: 0, 1: 2}.get(call.number % 12, 1)] += 1.0
         a, n, d, h = (weight / sum(weights) for weight in weights)
         t0, t1 = call.t, call.t + READING_S - 0.5
-        told = ReadingMade(
+        observed = ReadingMade(
             f"u{call.number}", call.call_id, t0, t1, 3.0, (a, n, d, h), 0.42, "voice/5", (a, n, d, h)
         )
-        self.controller.worker(told)
+        self.controller.worker(observed)
         call.t += READING_S
 
     def spoke(self, call: Call, side: str, t: float) -> None:
@@ -279,7 +279,7 @@ async def paced(store: Store, calls: int, seconds: float) -> dict[str, Any]:
     for taken in controller.took.values():
         taken.clear()
     lags: list[float] = []
-    told = controller.told_bytes
+    observed = controller.told_bytes
     used, main, began = time.process_time(), time.thread_time(), time.perf_counter()
     count = dict.fromkeys(("reading", "span", "call"), 0)
     rates = {"reading": calls / READING_S, "span": 2 * calls / SPAN_S / 2, "call": calls / CALL_S}
@@ -320,7 +320,7 @@ async def paced(store: Store, calls: int, seconds: float) -> dict[str, Any]:
             for name, mark in (("p50", 50), ("p99", 99), ("max", 100))
         },
         "changes_waiting_at_the_end": waits,
-        "told_web_kb_per_s": round((controller.told_bytes - told) / wall / 1e3, 1),
+        "told_web_kb_per_s": round((controller.told_bytes - observed) / wall / 1e3, 1),
         "rss_mb": round(rss_mb(), 1),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, 1),
     }

@@ -205,7 +205,7 @@ class Load:
         self._process.join()
 
 
-def told(found: list[tuple[float, str]], unit: float = 1.0) -> dict[str, Any]:
+def observed(found: list[tuple[float, str]], unit: float = 1.0) -> dict[str, Any]:
     """Times, and what came of the questions."""
     statuses = [status for _, status in found]
     times = percentiles([unit * seconds for seconds, _ in found if seconds < 1e6])
@@ -229,7 +229,7 @@ async def asked(service: Service, options: argparse.Namespace, beside_taps: bool
     if not beside_taps:  # nothing else was done meanwhile
         load["cpu_ms_per_text"] = round(1e3 * (worker_s + controller_s) / len(text), 2)
     words = await elsewhere("spoken", port, options.callers, options.rounds)
-    return {"beside": load, "texts_ms": told(text, 1e3), "spoken_s": told(words)}
+    return {"beside": load, "texts_ms": observed(text, 1e3), "spoken_s": observed(words)}
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:

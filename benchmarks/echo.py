@@ -57,11 +57,11 @@ class Heard:
 
     def readings(self) -> list[npt.NDArray[np.intp]]:
         """Frames of each window that sounds like speech."""
-        told = np.flatnonzero(self.speech["customer"])
+        observed = np.flatnonzero(self.speech["customer"])
         frames = []
         for window in self.windows:
             if speechlike(window.samples):
-                upto = told[told < round(window.t1 / FRAME_S)]
+                upto = observed[observed < round(window.t1 / FRAME_S)]
                 frames.append(upto[-round(window.samples.size / FRAME) :])
         return frames
 

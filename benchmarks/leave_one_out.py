@@ -95,10 +95,10 @@ def sites_table(result: dict[str, Any]) -> str:
         for name, f in found["corpora"].items():
             lines.append(f"| {size} | {name} | " + " | ".join(f"{f[key]:.3f}" for key in SIGNALS) + " |")
         mean, spread = found["mean"], found["mean"]["interval_90"]
-        told = [f"{mean[key]:.3f} ({spread[key][0]:.3f} to {spread[key][1]:.3f})" for key in SIGNALS]
+        observed = [f"{mean[key]:.3f} ({spread[key][0]:.3f} to {spread[key][1]:.3f})" for key in SIGNALS]
         worst = mean["worst_neutral_as_angry"], *spread["worst_neutral_as_angry"]
-        told[-1] += "; worst {:.3f} ({:.3f} to {:.3f})".format(*worst)
-        lines.append(f"| {size} | **mean** | " + " | ".join(told) + " |")
+        observed[-1] += "; worst {:.3f} ({:.3f} to {:.3f})".format(*worst)
+        lines.append(f"| {size} | **mean** | " + " | ".join(observed) + " |")
     return "\n".join(lines)
 
 
@@ -127,8 +127,8 @@ def main() -> int:
         asked = left_out_answers(args.data, args.seed, args.cache)
         result = measure(asked, args.seed, args.site, args.mix, folder.card.threshold)
         if args.write:
-            told = {key: result[key] for key in ("seed", "mean_uar", "mean_uar_test_speakers", "corpora")}
-            card = replace(folder.card, figures={**folder.card.figures, "leave_one_out": told})
+            observed = {key: result[key] for key in ("seed", "mean_uar", "mean_uar_test_speakers", "corpora")}
+            card = replace(folder.card, figures={**folder.card.figures, "leave_one_out": observed})
             card.write(folder.path)
             write_card_text(folder.path, card)
     except (EmocxError, InputError) as error:

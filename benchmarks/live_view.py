@@ -64,7 +64,7 @@ class Calls:
         call = self._calls.setdefault(call_id, CallState(call_id, RULES))
         for effect in call.take(happening, time.time()):
             if isinstance(effect, Show):
-                self._watch(effect.told, call)
+                self._watch(effect.news, call)
 
     def talks(self, call_id: str, agent: str) -> None:
         """The customer waited and talks to an agent now."""

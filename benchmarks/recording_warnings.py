@@ -136,7 +136,7 @@ def _spoken(samples: FloatArray) -> FloatArray:
     return samples[loud[0] : loud[-1] + 1] if len(loud) else samples
 
 
-def told(what: str, found: list[bool], false: list[bool]) -> None:
+def observed(what: str, found: list[bool], false: list[bool]) -> None:
     print(f"| {what} | {sum(found)} of {len(found)} | {sum(false)} of {len(false)} |")
 
 
@@ -167,7 +167,7 @@ def main() -> None:
     print("| rule | found | false alarms |\n|---|---|---|")
     pairs = [np.stack([a[:n], b[:n]], axis=1).ravel() for a, b in pairwise(voices)
              for n in [min(len(a), len(b))]]  # fmt: skip
-    told(
+    observed(
         "interleaved, stretches of 10 s read as one channel",
         [is_interleaved(s) for pair in pairs for s in stretches(pair, 10)],
         [is_interleaved(s) for voice in voices for s in stretches(voice, 10)],
@@ -175,8 +175,10 @@ def main() -> None:
     slow = [
         mulaw_roundtrip(np.asarray(soxr.resample(v, SAMPLE_RATE, 2 * SAMPLE_RATE), np.int16)) for v in voices
     ]
-    told("half speed, a minute", [surveyed(s).is_slow for s in slow], [surveyed(v).is_slow for v in voices])
-    told(
+    observed(
+        "half speed, a minute", [surveyed(s).is_slow for s in slow], [surveyed(v).is_slow for v in voices]
+    )
+    observed(
         "clipped by 12 dB, a minute",
         [surveyed(mulaw_roundtrip(driven(v))).is_clipped for v in voices],
         [surveyed(v).is_clipped for v in voices],
@@ -186,12 +188,12 @@ def main() -> None:
     for opening in get_args(Opening):
         calls = list(assembled(clips, args.calls, opening, rng))
         silence = np.zeros(180 * SAMPLE_RATE, np.int16)
-        told(
+        observed(
             f"both in one channel, assembled calls of one to three minutes ({opening})",
             [is_both(spans(mixed(c.customer, c.agent), silence[: len(c.customer)])) for c in calls],
             [is_both(spans(side, silence[: len(side)])) for c in calls for side in (c.customer, c.agent)],
         )
-        told(
+        observed(
             f"sides swapped, assembled calls ({opening})",
             [greets(spans(c.agent, c.customer), "customer") for c in calls],
             [greets(spans(c.customer, c.agent), "customer") for c in calls],
@@ -205,17 +207,17 @@ def main() -> None:
     silence = np.zeros(MINUTE, np.int16)
     begun = range(0, length - MINUTE, 10 * SAMPLE_RATE)
     both = mixed(caller, agent)
-    told(
+    observed(
         "both in one channel, a minute of the human call",
         [is_both(spans(both[at : at + MINUTE], silence)) for at in begun],
         [is_both(spans(side[at : at + MINUTE], silence)) for side in (caller, agent) for at in begun],
     )
-    told(
+    observed(
         "sides swapped, the human call from its beginning",
         [greets(spans(agent, caller), "customer")],
         [greets(spans(caller, agent), "customer")],
     )
-    told(
+    observed(
         "sides swapped, begun anywhere (nobody greets)",
         [greets(spans(agent[at : at + MINUTE], caller[at : at + MINUTE]), "customer") for at in begun[1:]],
         [greets(spans(caller[at : at + MINUTE], agent[at : at + MINUTE]), "customer") for at in begun[1:]],

@@ -142,7 +142,7 @@ def is_told(rule: AlertRule, call: Call, readings: Sequence[Reading]) -> bool:
     return any(change.t1 <= SPEECH_S for reading in readings for change in watch.read(reading))
 
 
-def figures(calls: Sequence[Call], told: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def figures(calls: Sequence[Call], observed: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """Recall and false alarms, means over corpora, with intervals over speakers."""
     voices = np.array([c.voice for c in calls])
     corpora = np.array([v.split("/")[0] for v in voices])
@@ -153,14 +153,14 @@ def figures(calls: Sequence[Call], told: npt.NDArray[np.bool_]) -> dict[str, Any
         for corpus in np.unique(corpora[rows]):
             own = rows[(corpora[rows] == corpus) & np.isin(labels[rows], among)]
             if own.size:
-                means.append(float(told[own].mean()))
+                means.append(float(observed[own].mean()))
         return float(np.mean(means)) if means else None
 
     def measure(rows: Ints) -> dict[str, float | None]:
         return {"recall": share(rows, [0]), "neutral": share(rows, [1]), "others": share(rows, [2, 3])}
 
     found = measure(np.arange(len(calls)))
-    worst = max(float(told[(corpora == c) & (labels == 1)].mean()) for c in np.unique(corpora))
+    worst = max(float(observed[(corpora == c) & (labels == 1)].mean()) for c in np.unique(corpora))
     return {**found, "worst_neutral": worst, "interval_90": intervals(voices, measure)}
 
 
@@ -179,8 +179,8 @@ def measure(asked: LeftOut, calls: Sequence[Call], tell: Callable[[int, int], No
             # A percentile is of plain answers: the same whatever else is done.
             if rule.percentile is not None and name != "plain":
                 continue
-            told = np.array([is_told(rule, c, r) for c, r in zip(calls, heard, strict=True)])
-            found[f"{name}: {rule.name}"] = figures(calls, told)
+            observed = np.array([is_told(rule, c, r) for c, r in zip(calls, heard, strict=True)])
+            found[f"{name}: {rule.name}"] = figures(calls, observed)
     return found
 
 

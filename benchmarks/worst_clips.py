@@ -108,8 +108,8 @@ def _text(result: dict[str, Any]) -> str:
     common = result["worst_tenth"]
     lines += ["", f"The worst tenth ({common['clips']} clips):"]
     for key in ("pairs", "speakers", "differs_from_corpus_mean"):
-        told = ", ".join(f"{name} {value}" for name, value in common[key].items())
-        lines.append(f"- {key.replace('_', ' ')}: {told}")
+        observed = ", ".join(f"{name} {value}" for name, value in common[key].items())
+        lines.append(f"- {key.replace('_', ' ')}: {observed}")
     return "\n".join(lines)
 
 

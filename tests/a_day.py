@@ -175,11 +175,11 @@ class Day:
         detail = await store.call(call_id)
         assert detail is not None
         rubric, grades = load_rubric(), {}
-        course = stored_state(detail, Rules(rubric))
+        call = stored_state(detail, Rules(rubric))
         for segment in detail.segments:
-            grade = grades[segment.index] = graded_segment(course, segment, rubric)
-            told = build.call_graded(segment, grade, cuts[-1] + 3, customer)
-            await store.grades.save(call_id, segment.index, grade, [told], at=cuts[-1] + 3)
+            grade = grades[segment.index] = graded_segment(call, segment, rubric)
+            observed = build.call_graded(segment, grade, cuts[-1] + 3, customer)
+            await store.grades.save(call_id, segment.index, grade, [observed], at=cuts[-1] + 3)
         over = build.call_ended(call_id, at, cuts[-1], "hangup", queue, detail.segments, grades, customer)
         await store.calls.end(call_id, cuts[-1], "hangup", [over])
 

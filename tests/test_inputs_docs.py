@@ -16,11 +16,11 @@ RECORDINGS = PAGE.split("## Recordings", 1)[1].split("\n## ", 1)[0]
 
 def test_every_headerless_format_is_named() -> None:
     named = set(re.findall(r"`([a-z0-9-]+)`", RECORDINGS))
-    told = named | {f"g726{end}" for end in named if end.startswith("-")}
+    observed = named | {f"g726{end}" for end in named if end.startswith("-")}
     linear = {name for name in formats.HEADERLESS if re.fullmatch(r"sli?n\d+", name)}
     assert {re.sub(r"\D", "", name) for name in linear} <= set(re.findall(r"\d+", RECORDINGS))
-    assert set(formats.HEADERLESS) - linear <= told
-    assert set(formats.BY_ASTERISK) <= told
+    assert set(formats.HEADERLESS) - linear <= observed
+    assert set(formats.BY_ASTERISK) <= observed
 
 
 def test_every_container_has_its_name() -> None:

@@ -34,7 +34,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Observed:
     """One event, as one delivery brought it or as the outbox still holds it."""
 
     at: float
@@ -98,9 +98,9 @@ class History:
     """All that a run saw."""
 
     callers: tuple[Caller, ...]
-    deliveries: tuple[Told, ...]
+    deliveries: tuple[Observed, ...]
     """In the order they came, repeated ones too."""
-    waiting: tuple[Told, ...]
+    waiting: tuple[Observed, ...]
     """Events in the outbox that were not delivered at the end."""
     windows: tuple[Window, ...]
     channels_left: tuple[str, ...]

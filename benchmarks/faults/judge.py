@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.faults.history import Caller, History, Measures, Told, Window
+from benchmarks.faults.history import Caller, History, Measures, Observed, Window
 
 #: A caller is in a queue this soon after arriving, whatever fails.
 IN_QUEUE_S: Final = 2.0
@@ -123,8 +123,8 @@ class _Story:
     """A caller with the events of the call: delivered ones in order of arrival, then waiting ones."""
 
     caller: Caller
-    told: tuple[Told, ...]
-    waiting: tuple[Told, ...]
+    observed: tuple[Observed, ...]
+    waiting: tuple[Observed, ...]
     deliveries: int
 
     def findings(self, windows: Sequence[Window]) -> list[Finding]:
@@ -147,35 +147,35 @@ class _Story:
 
     def _start(self, windows: Sequence[Window]) -> list[tuple[str, str]]:
         joined = self.caller.joined
-        starts = {e.event_id for e in (*self.told, *self.waiting) if e.type == "call.started"}
+        starts = {e.event_id for e in (*self.observed, *self.waiting) if e.type == "call.started"}
         if joined is None or len(starts) == 1 or (not starts and unseen(joined, self.caller.ended, windows)):
             return []
         return [("not_started", f"{len(starts)} times call.started")]
 
     def _end(self, windows: Sequence[Window]) -> list[tuple[str, str]]:
-        ends = {e.event_id for e in (*self.told, *self.waiting) if e.type == "call.ended"}
+        ends = {e.event_id for e in (*self.observed, *self.waiting) if e.type == "call.ended"}
         if len(ends) > 1:
             return [("ended_twice", f"{len(ends)} times call.ended")]
-        told = bool(self.told or self.waiting)
-        if not told and unseen(self.caller.arrived, self.caller.ended, windows):
+        observed = bool(self.observed or self.waiting)
+        if not observed and unseen(self.caller.arrived, self.caller.ended, windows):
             return []
-        if not ends and (told or self.caller.joined is not None):
-            types = " ".join(event.type for event in (*self.told, *self.waiting)) or "nothing"
+        if not ends and (observed or self.caller.joined is not None):
+            types = " ".join(event.type for event in (*self.observed, *self.waiting)) or "nothing"
             return [("not_ended", f"no call.ended after {types}")]
         return []
 
     def _sequence(self) -> list[tuple[str, str]]:
-        numbers = [event.sequence for event in self.told]
+        numbers = [event.sequence for event in self.observed]
         found = []
         if numbers != list(range(1, len(numbers) + 1)):
             found.append(("disorder", f"sequence {' '.join(map(str, numbers))}"))
-        types = [event.type for event in (*self.told, *self.waiting)]
+        types = [event.type for event in (*self.observed, *self.waiting)]
         if "call.ended" in types[:-1] and types.count("call.ended") == 1:
             found.append(("disorder", f"{types[-1]} after call.ended"))
         return found
 
     def _grades(self, windows: Sequence[Window]) -> list[tuple[str, str]]:
-        graded = Counter(e.agent or "?" for e in (*self.told, *self.waiting) if e.type == "call.graded")
+        graded = Counter(e.agent or "?" for e in (*self.observed, *self.waiting) if e.type == "call.graded")
         if self.caller.opted_out:
             return [("overgraded", f"{agent}, though the caller opted out") for agent in graded]
         must, may = Counter[str](), Counter[str]()
@@ -192,7 +192,7 @@ class _Story:
 
 
 def _stories(history: History) -> dict[str, _Story]:
-    told: dict[str, list[Told]] = defaultdict(list)
+    observed: dict[str, list[Observed]] = defaultdict(list)
     deliveries: Counter[str] = Counter()
     seen = set()
     for delivery in history.deliveries:
@@ -201,8 +201,8 @@ def _stories(history: History) -> dict[str, _Story]:
         deliveries[delivery.call_id] += 1
         if delivery.event_id not in seen:
             seen.add(delivery.event_id)
-            told[delivery.call_id].append(delivery)
-    waiting: dict[str, list[Told]] = defaultdict(list)
+            observed[delivery.call_id].append(delivery)
+    waiting: dict[str, list[Observed]] = defaultdict(list)
     for event in history.waiting:
         # A receiver that was too slow has it, though it will be sent again.
         if event.call_id and event.event_id not in seen:
@@ -210,7 +210,7 @@ def _stories(history: History) -> dict[str, _Story]:
     return {
         caller.call_id: _Story(
             caller,
-            tuple(told[caller.call_id]),
+            tuple(observed[caller.call_id]),
             tuple(sorted(waiting[caller.call_id], key=lambda event: event.sequence)),
             deliveries[caller.call_id],
         )
@@ -226,7 +226,7 @@ def _of_calls_unknown(history: History, stories: Mapping[str, _Story]) -> list[F
 
 def _of_deliveries(history: History) -> list[Finding]:
     bodies: dict[str, set[bytes]] = defaultdict(set)
-    about: dict[str, Told] = {}
+    about: dict[str, Observed] = {}
     for delivery in history.deliveries:
         if delivery.signed:
             bodies[delivery.event_id].add(delivery.body)
@@ -283,11 +283,11 @@ def _summed(
     name: str, times: int, stories: Sequence[_Story], findings: Sequence[Finding], windows: Sequence[Window]
 ) -> Row:
     waits = [s.caller.joined - s.caller.arrived for s in stories if s.caller.joined is not None]
-    told = [
+    observed = [
         event.at - story.caller.ended
         for story in stories
         if story.caller.ended is not None
-        for event in story.told
+        for event in story.observed
         if event.type == "call.ended"
     ]
     counts = Counter(finding.kind for finding in findings)
@@ -297,8 +297,8 @@ def _summed(
         len(stories),
         round(max(waits), 2) if waits else None,
         sum(_by_default(story, windows) for story in stories),
-        round(max(0.0, *told), 1) if told else None,
-        sum(story.deliveries - len(story.told) for story in stories),
+        round(max(0.0, *observed), 1) if observed else None,
+        sum(story.deliveries - len(story.observed) for story in stories),
         sum(unseen(t.began, t.ended, windows) for story in stories for t in story.caller.talks),
         {kind: counts[kind] for kind in KINDS},
     )
@@ -310,6 +310,7 @@ def _by_default(story: _Story, windows: Sequence[Window]) -> bool:
         return False
     during = any(w.began <= caller.joined and caller.arrived <= w.ended + AFTER_S for w in windows)
     decided = any(
-        event.type == "query.routed" and event.status != "timeout" for event in (*story.told, *story.waiting)
+        event.type == "query.routed" and event.status != "timeout"
+        for event in (*story.observed, *story.waiting)
     )
     return (during or not windows) and not decided

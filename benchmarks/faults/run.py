@@ -20,7 +20,7 @@ from typing import Any, Final
 from benchmarks.faults import processes
 from benchmarks.faults.disk import SmallDisk
 from benchmarks.faults.faults import Fault
-from benchmarks.faults.history import History, Measures, Told, Usage, Window
+from benchmarks.faults.history import History, Measures, Observed, Usage, Window
 from benchmarks.faults.load import Load
 from benchmarks.faults.plan import Strike, plan
 from benchmarks.faults.proxy import Proxy
@@ -103,7 +103,7 @@ async def _build(
     await stack.enter_async_context(pbx)
     recordings.write_mulaw(pbx.sounds / "speech.ulaw", speech.customer)
     proxy = await stack.enter_async_context(Proxy(pbx.ami_port))
-    receiver = Receiver(told=lambda received: heard.append((time.time(), received)))
+    receiver = Receiver(on_event=lambda received: heard.append((time.time(), received)))
     await stack.enter_async_context(receiver)
     disk = None
     database = folder / "data" / "emocx.db"
@@ -163,7 +163,7 @@ async def _observe(
         shutil.copy(world.database, world.service.directory)
     return History(
         callers=world.truth.callers.all,
-        deliveries=tuple(_told(at, received) for at, received in heard),
+        deliveries=tuple(_observed(at, received) for at, received in heard),
         waiting=tuple(waiting(world.database)),
         windows=tuple(windows),
         channels_left=tuple(left),
@@ -209,9 +209,9 @@ async def _channels(world: World) -> list[str]:
     return [line.split("!", 1)[0] for line in lines if "!" in line]
 
 
-def _told(at: float, received: Received) -> Told:
+def _observed(at: float, received: Received) -> Observed:
     data = received.data
-    return Told(
+    return Observed(
         at,
         received.id,
         received.type,
@@ -225,7 +225,7 @@ def _told(at: float, received: Received) -> Told:
     )
 
 
-def waiting(database: Path) -> list[Told]:
+def waiting(database: Path) -> list[Observed]:
     """Events in the outbox that no receiver took yet (or never will)."""
     query = (
         "SELECT e.event_id, e.type, e.call_id, e.sequence, e.at, e.body FROM delivery d"
@@ -237,6 +237,8 @@ def waiting(database: Path) -> list[Told]:
     for event_id, kind, call_id, sequence, at, body in rows:
         data = json.loads(body)["data"]
         found.append(
-            Told(at, event_id, kind, call_id, sequence, body.encode(), data.get("agent"), data.get("status"))
+            Observed(
+                at, event_id, kind, call_id, sequence, body.encode(), data.get("agent"), data.get("status")
+            )
         )
     return found

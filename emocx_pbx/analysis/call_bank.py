@@ -187,9 +187,9 @@ class CallBank:
     def _settle(self, rows: Rows, customer: Flags, agent: Flags, out: Found) -> None:
         """The next frame of these rows: utterances' ends, doubts, windows."""
         self._frames[rows] += 1
-        told = self._segmenters.push(self._rows + rows, agent)
-        for i in np.flatnonzero(told.ended).tolist():
-            out.append((int(rows[i]), self._span("agent", int(rows[i]), told.first[i], told.stop[i])))
+        steps = self._segmenters.push(self._rows + rows, agent)
+        for i in np.flatnonzero(steps.ended).tolist():
+            out.append((int(rows[i]), self._span("agent", int(rows[i]), steps.first[i], steps.stop[i])))
         since = np.where(agent, 0, self._since_agent[rows] + 1)
         self._since_agent[rows] = since
         in_doubt = customer & (since <= RECENT) & (not self.coarse)
@@ -202,11 +202,11 @@ class CallBank:
 
     def _hear(self, rows: Rows, flags: Flags, out: Found) -> None:
         """Flags of the customer's next frames, free of doubt."""
-        told = self._segmenters.push(rows, flags)
-        count = told.stop - told.start
-        one = np.flatnonzero((count == 1) & ~told.ended)
+        steps = self._segmenters.push(rows, flags)
+        count = steps.stop - steps.start
+        one = np.flatnonzero((count == 1) & ~steps.ended)
         speaking = rows[one]
-        self._spoken[speaking, self._spoken_count[speaking] % self._ring] = told.start[one]
+        self._spoken[speaking, self._spoken_count[speaking] % self._ring] = steps.start[one]
         self._spoken_count[speaking] += 1
         self._fresh[speaking] += 1
         self._run[speaking] += 1
@@ -219,12 +219,12 @@ class CallBank:
             self._phrase[speaking] += 1
             for row in speaking[self._phrase[speaking] >= PHRASE_FRAMES].tolist():
                 self._end_phrase(row, out)
-        for i in np.flatnonzero((count > 1) | told.ended).tolist():
+        for i in np.flatnonzero((count > 1) | steps.ended).tolist():
             row = int(rows[i])
-            self._told(row, range(int(told.start[i]), int(told.stop[i])), out)
-            if told.ended[i]:
+            self._settled(row, range(int(steps.start[i]), int(steps.stop[i])), out)
+            if steps.ended[i]:
                 self._ended(row, out)
-                out.append((row, self._span("customer", row, told.first[i], told.stop[i])))
+                out.append((row, self._span("customer", row, steps.first[i], steps.stop[i])))
 
     def _doubt(self, row: int, doubt: Doubt, out: Found) -> None:
         """A frame that waits for the echo gate, as all do behind it."""
@@ -257,13 +257,13 @@ class CallBank:
         """Steps of one side of one row."""
         for step in steps:
             if side == "customer":
-                self._told(row, step.speech, out)
+                self._settled(row, step.speech, out)
             if step.ended is not None:
                 if side == "customer":
                     self._ended(row, out)
                 out.append((row, self._span(side, row, step.ended.first, step.ended.last + 1)))
 
-    def _told(self, row: int, speech: range, out: Found) -> None:
+    def _settled(self, row: int, speech: range, out: Found) -> None:
         for number in speech:
             self._spoken[row, self._spoken_count[row] % self._ring] = number
             self._spoken_count[row] += 1

@@ -97,8 +97,8 @@ def analyse_recording(
     items += analyser.finish()
     duration_s = samples / SAMPLE_RATE
     # One told again has words in it, and takes the place of the one before.
-    told = {(i.t0, i.t1): i for i in items if isinstance(i, Reading)}
-    readings = tuple(sorted(told.values(), key=lambda r: r.t1))
+    latest = {(i.t0, i.t1): i for i in items if isinstance(i, Reading)}
+    readings = tuple(sorted(latest.values(), key=lambda r: r.t1))
     spans = tuple(sorted((i for i in items if isinstance(i, Span)), key=lambda s: (s.t0, s.side)))
     facts: dict[str, Any] = facts_of(spans, 0.0, duration_s)
     graded = grade_segment(readings, (0.0, duration_s), spans, rubric, routing, facts)

@@ -63,20 +63,22 @@ class Segmenter:
         """Frames in STARTING or STOPPING so far."""
         self._first = 0
         """First frame of the utterance."""
-        self._told = 0
+        self._reported = 0
         """Frames below this have been told as speech, or belong to an utterance that ended."""
 
     @classmethod
-    def at(cls, rules: Hysteresis, state: State, frame: int, count: int, first: int, told: int) -> Segmenter:
+    def at(
+        cls, rules: Hysteresis, state: State, frame: int, count: int, first: int, reported: int
+    ) -> Segmenter:
         """One that goes on from a `place`."""
         one = cls(rules)
-        one.state, one._frame, one._count, one._first, one._told = state, frame, count, first, told
+        one.state, one._frame, one._count, one._first, one._reported = state, frame, count, first, reported
         return one
 
     @property
     def place(self) -> tuple[State, int, int, int, int]:
         """All that it remembers: state, frame, count, first, told."""
-        return self.state, self._frame, self._count, self._first, self._told
+        return self.state, self._frame, self._count, self._first, self._reported
 
     @property
     def frames(self) -> int:
@@ -86,7 +88,7 @@ class Segmenter:
     @property
     def oldest_open(self) -> int:
         """The oldest frame that a later step can still tell as speech."""
-        return max(self._told, self._frame - self.rules.start - self.rules.stop - self.rules.pad)
+        return max(self._reported, self._frame - self.rules.start - self.rules.stop - self.rules.pad)
 
     def push(self, flag: bool) -> Step:
         """Take the next frame's flag."""
@@ -106,17 +108,17 @@ class Segmenter:
         if self._count < self.rules.start:
             return NOTHING
         self.state = State.SPEAKING
-        self._first = max(self._told, now + 1 - self._count - self.rules.pad)
+        self._first = max(self._reported, now + 1 - self._count - self.rules.pad)
         self._count = 0
-        self._told = now + 1
+        self._reported = now + 1
         return Step(range(self._first, now + 1))
 
     def _while_speaking(self, now: int, flag: bool) -> Step:
         if flag:
             self.state = State.SPEAKING
             self._count = 0
-            speech = range(self._told, now + 1)
-            self._told = now + 1
+            speech = range(self._reported, now + 1)
+            self._reported = now + 1
             return Step(speech)
         self.state = State.STOPPING
         self._count += 1
@@ -131,9 +133,9 @@ class Segmenter:
 
     def _end(self) -> Step:
         """Back to QUIET; the first silent frames are the utterance's padding."""
-        upto = min(self._told + self.rules.pad, self._frame)
-        speech = range(self._told, upto)
-        self._told = upto
+        upto = min(self._reported + self.rules.pad, self._frame)
+        speech = range(self._reported, upto)
+        self._reported = upto
         self.state = State.QUIET
         self._count = 0
         return Step(speech, Utterance(self._first, upto - 1))

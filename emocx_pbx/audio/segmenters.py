@@ -39,29 +39,29 @@ class Segmenters:
         """In an utterance: SPEAKING or STOPPING, else QUIET or STARTING."""
         self._count = np.zeros(rows, np.int64)
         self._first = np.zeros(rows, np.int64)
-        self._told = np.zeros(rows, np.int64)
+        self._reported = np.zeros(rows, np.int64)
 
     def open(self, row: int) -> None:
         """A new side takes the row."""
         self._inside[row] = False
-        for numbers in (self.frame, self._count, self._first, self._told):
+        for numbers in (self.frame, self._count, self._first, self._reported):
             numbers[row] = 0
 
     def push(self, rows: npt.NDArray[np.intp], flags: Flags) -> Steps:
         """Take the next frame's flags (k,) of different rows."""
         rules = self.rules
-        inside, told, frame = self._inside[rows], self._told[rows], self.frame[rows] + 1
+        inside, reported, frame = self._inside[rows], self._reported[rows], self.frame[rows] + 1
         # Silence counts within an utterance, speech outside; the other breaks the run off.
         count = np.where(inside ^ flags, self._count[rows] + 1, 0)
         begins = ~inside & (count >= rules.start)
         ends = inside & (count >= rules.stop)
         goes_on = inside & flags
-        first = np.where(begins, np.maximum(told, frame - count - rules.pad), self._first[rows])
-        start = np.where(begins, first, told)
-        stop = np.where(begins | goes_on, frame, told)
-        stop = np.where(ends, np.minimum(told + rules.pad, frame), stop)
+        first = np.where(begins, np.maximum(reported, frame - count - rules.pad), self._first[rows])
+        start = np.where(begins, first, reported)
+        stop = np.where(begins | goes_on, frame, reported)
+        stop = np.where(ends, np.minimum(reported + rules.pad, frame), stop)
         self.frame[rows], self._first[rows] = frame, first
-        self._told[rows] = stop
+        self._reported[rows] = stop
         self._count[rows] = np.where(begins | ends, 0, count)
         self._inside[rows] = (inside | begins) & ~ends
         return Steps(start, stop, ends, first)
@@ -86,10 +86,15 @@ class Segmenters:
         if count:
             state = State.STOPPING if inside else State.STARTING
         return Segmenter.at(
-            self.rules, state, int(self.frame[row]), count, int(self._first[row]), int(self._told[row])
+            self.rules, state, int(self.frame[row]), count, int(self._first[row]), int(self._reported[row])
         )
 
     def _store(self, row: int, one: Segmenter) -> None:
-        state, frame, count, first, told = one.place
+        state, frame, count, first, reported = one.place
         self._inside[row] = state in (State.SPEAKING, State.STOPPING)
-        self.frame[row], self._count[row], self._first[row], self._told[row] = frame, count, first, told
+        self.frame[row], self._count[row], self._first[row], self._reported[row] = (
+            frame,
+            count,
+            first,
+            reported,
+        )

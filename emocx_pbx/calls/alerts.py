@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def read(call: CallState, reading: Reading, now: float) -> list[Effect]:
     """What a new reading raises or clears."""
-    return _told(call, _watch(call).read(reading), now)
+    return _effects(call, _watch(call).read(reading), now)
 
 
 def revise(call: CallState, reading: Reading, now: float) -> list[Effect]:
     """What words that came to a reading raise or clear."""
-    return _told(call, _watch(call).revise(reading), now)
+    return _effects(call, _watch(call).revise(reading), now)
 
 
 def taken_over(call: CallState, at: float) -> None:
@@ -34,7 +34,7 @@ def end(call: CallState, at: float, now: float) -> list[Effect]:
     """The call is over: what is still raised is cleared, and told."""
     if call.watch is None or call.zero_at is None:
         return []
-    return _told(call, call.watch.end(at - call.zero_at), now)
+    return _effects(call, call.watch.end(at - call.zero_at), now)
 
 
 def recover(call: CallState) -> list[Effect]:
@@ -61,7 +61,7 @@ def _watch(call: CallState) -> CallWatch:
     return call.watch
 
 
-def _told(call: CallState, changes: Sequence[AlertChange], now: float) -> list[Effect]:
+def _effects(call: CallState, changes: Sequence[AlertChange], now: float) -> list[Effect]:
     effects: list[Effect] = []
     found = [_alerted(call, change, now) for change in changes]
     for alerted in found:
@@ -69,13 +69,13 @@ def _told(call: CallState, changes: Sequence[AlertChange], now: float) -> list[E
         effects += [TellAlert(alerted), Show(alerted)]
         if change.state == "raised":
             effects.append(Count("alerts", change.rule))
-        told = {
+        facts = {
             "call_id": call.call_id,
             "rule": change.rule,
             "t0": round(change.t0, 2),
             "t1": round(change.t1, 2),
         }
-        effects.append(Note(f"alert.{change.state}", f"alert {change.state}", told))
+        effects.append(Note(f"alert.{change.state}", f"alert {change.state}", facts))
     return [*effects, *_saved(found)]
 
 

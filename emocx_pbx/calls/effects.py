@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from emocx_pbx.calls.alerted import Alerted
-from emocx_pbx.calls.happenings import FinishDue, GradeDue, Told
+from emocx_pbx.calls.happenings import FinishDue, GradeDue, News
 from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
 from emocx_pbx.emotion.lines import Caller
 from emocx_pbx.events.event import NewEvent
@@ -226,7 +226,7 @@ class CancelTimer:
 class Show:
     """Tell whoever watches."""
 
-    told: Told
+    news: News
 
 
 @dataclass(frozen=True, slots=True)

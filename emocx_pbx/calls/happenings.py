@@ -141,7 +141,7 @@ class Ended:
     disposition: str
 
 
-Told = (
+News = (
     Decided
     | CallStarted
     | QueueJoined

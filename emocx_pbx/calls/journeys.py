@@ -38,8 +38,8 @@ from emocx_pbx.calls.happenings import (
     FinishDue,
     GradeDue,
     Happening,
+    News,
     TapLost,
-    Told,
 )
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.rules import Rules
@@ -74,7 +74,7 @@ class Journeys:
         self._over: OrderedDict[str, None] = OrderedDict()
         self._timers: dict[str, dict[GradeDue | FinishDue, asyncio.TimerHandle]] = {}
         """By call."""
-        self.news: Listeners[[Told, CallState]] = Listeners()
+        self.news: Listeners[[News, CallState]] = Listeners()
         """Told of every happening before the store is written, with the call as it is then."""
 
     @property
@@ -157,8 +157,8 @@ class Journeys:
                     self._hands.ask_where(call)
                 case TellAlert(alerted=alerted):
                     self._hands.tell_alert(alerted)
-                case Show(told=told):
-                    self.news.tell(told, call)
+                case Show(news=news):
+                    self.news.tell(news, call)
                 case SetTimer(due=due, after_s=after_s):
                     self._cancel(due)
                     timer = asyncio.get_running_loop().call_later(after_s, self._due, due)

@@ -159,7 +159,7 @@ def grade_due(call: CallState, index: int, now: float) -> list[Effect]:
     call.grades[index] = graded
     decision_id = call.decision.decision_id if call.decision else None
     event = build.call_graded(segment, graded, now, call.customer, decision_id)
-    told = {
+    facts = {
         "call_id": call.call_id,
         "agent": segment.agent,
         "score": graded.score,
@@ -171,5 +171,5 @@ def grade_due(call: CallState, index: int, now: float) -> list[Effect]:
         WriteGrade(call.call_id, index, graded, (event,)),
         Show(Graded(call.call_id, index, segment.agent, graded)),
         Count("grades", graded.letter or "none"),
-        Note("call.graded", "agent's segment graded", told),
+        Note("call.graded", "agent's segment graded", facts),
     ]

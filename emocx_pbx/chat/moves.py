@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from emocx_pbx.calls.happenings import Ended, SegmentOpened, Told
+from emocx_pbx.calls.happenings import Ended, News, SegmentOpened
 from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
 from emocx_pbx.wire.message import Message
 
@@ -58,9 +58,9 @@ UNREACHED: Final[Mapping[str, Unreached]] = {
 CallMoved = CallWaits | CallTaken | CallTalks | CallIsOver
 
 
-def moved_of(told: Told) -> CallMoved | None:
+def moved_of(news: News) -> CallMoved | None:
     """What of a happening the desk should hear; None: nothing."""
-    match told:
+    match news:
         case QueueJoined(call_id, at, queue, position):
             return CallWaits(call_id, at, queue, position)
         case AgentConnected(call_id, at, queue=queue, hold_s=hold_s) if queue:

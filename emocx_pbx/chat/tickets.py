@@ -37,7 +37,7 @@ class Ticket:
     """While `state` is failed: why."""
 
     @property
-    def told(self) -> str:
+    def state_shown(self) -> str:
         """Which text tells how the call stands: its state, or why it failed."""
         return self.unreached if self.state == "failed" else self.state
 

@@ -34,5 +34,5 @@ def chain_finding(chain: Chain | None) -> Finding:
             "somebody wrote to the database beside the service: compare with a backup",
         )  # fmt: skip
     since = f"; those before entry {chain.sealed} got their hashes only then" if chain.sealed else ""
-    told = f"{chain.entries} entries, none missing or changed{since}; newest: {chain.head}"
-    return Finding("ok", "audit", told)
+    summary = f"{chain.entries} entries, none missing or changed{since}; newest: {chain.head}"
+    return Finding("ok", "audit", summary)

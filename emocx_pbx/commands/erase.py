@@ -41,8 +41,8 @@ async def _erase(args: argparse.Namespace) -> int:
             found = await erase(store, args.customer, args.caller, system_user(), country, dry=True)
             if args.dry_run:
                 words = _words(found)
-                told = {"would_erase": found.counts}
-                show(args, told, lambda: f"would erase: {words}" if words else "nothing was found")
+                answer = {"would_erase": found.counts}
+                show(args, answer, lambda: f"would erase: {words}" if words else "nothing was found")
                 return 0
             if found.counts:
                 ask(f"erase {_words(found)} for good?")

@@ -67,7 +67,7 @@ def _speech(args: argparse.Namespace) -> int:
         (0.25, settings.analysis.neutral_share) if args.callers else (),
         (args.site, args.mix) if args.site is not None else None,
     )
-    return _told(args, figures)
+    return _print(args, figures)
 
 
 def _text(args: argparse.Namespace) -> int:
@@ -79,7 +79,7 @@ def _text(args: argparse.Namespace) -> int:
         args.against,
         settings.routing.upset_threshold if args.upset is None else args.upset,
     )
-    return _told(args, figures)
+    return _print(args, figures)
 
 
 def speech_figures(
@@ -127,7 +127,7 @@ def text_figures(
     return figures
 
 
-def _told(args: argparse.Namespace, figures: dict[str, Any]) -> int:
+def _print(args: argparse.Namespace, figures: dict[str, Any]) -> int:
     show(args, figures, lambda: figures_text(figures))
     comparison = figures.get("comparison")
     return 0 if comparison is None or comparison["promote"] else NOT_IN_ORDER

@@ -207,8 +207,8 @@ def _words(result: dict[str, Any]) -> str:
     for split in ("train", "dev", "test"):
         of = result["clips"].get(split, {})
         if result["clips"]:
-            told = ", ".join(f"{of.get(label, 0)} {label}" for label in LABELS)
-            lines.append(f"{split}: {told}" if of else f"{split}: no customer yet")
+            counts = ", ".join(f"{of.get(label, 0)} {label}" for label in LABELS)
+            lines.append(f"{split}: {counts}" if of else f"{split}: no customer yet")
     if result.get("messages"):
         lines.append("messages: " + ", ".join(f"{n} {split}" for split, n in result["messages"].items()))
     lines += [f"left out: {why}" for why in result.get("left_out", ())]

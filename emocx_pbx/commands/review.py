@@ -102,9 +102,9 @@ async def _list(args: argparse.Namespace) -> int:
         trained = [
             (t.training_id, t.kind, local(t.at), t.author, t.state, _why(t.outcome)) for t in trainings
         ]
-        told = table(head, drawn, "no windows were drawn yet")
+        sections = table(head, drawn, "no windows were drawn yet")
         below = table(("training", "kind", "begun", "by", "state", "why"), trained, "")
-        return f"{told}\n\n{below}" if trained else told
+        return f"{sections}\n\n{below}" if trained else sections
 
     show(args, {"rounds": rounds, "trainings": trainings}, words)
     return 0
@@ -184,15 +184,15 @@ def _words(found: Accuracy) -> str:
     head = f"{found.windows} labelled windows of {found.callers} callers, labelled by {found.people}"
     parts = [(p.name, p.windows, _figure(p.right), _figure(p.upset_found), _figure(p.upset_alarms))
              for p in (*found.months, *found.models) if p.name]  # fmt: skip
-    told = [
+    sections = [
         f"{head}; {found.unclear} that nobody could tell, {found.kept_out} kept out",
         f"estimates of all windows of the site: {found.method}; intervals of 95 %, over callers",
         table(("figure", "here"), figures, ""),
         table(("signal", "found", "false alarms"), by_class, ""),
     ]
     if parts:
-        told.append(table(("part", "windows", "right", "upset found", "upset, false alarms"), parts, ""))
-    return "\n\n".join(told)
+        sections.append(table(("part", "windows", "right", "upset found", "upset, false alarms"), parts, ""))
+    return "\n\n".join(sections)
 
 
 def _figure(found: Share | Figure | None) -> str:

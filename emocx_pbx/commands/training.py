@@ -64,9 +64,9 @@ def _train_speech(args: argparse.Namespace) -> int:
             stage.close()
     card = read_card(folder)
     # What it fails on is on the card's page.
-    told = {name: found for name, found in card.figures.items() if isinstance(found, dict)}
-    show(args, {"folder": str(folder), "card": card}, lambda: f"{folder}\n{figures_text(told)}")
-    _told(args, "speech", card)
+    figures_found = {name: found for name, found in card.figures.items() if isinstance(found, dict)}
+    show(args, {"folder": str(folder), "card": card}, lambda: f"{folder}\n{figures_text(figures_found)}")
+    _print(args, "speech", card)
     return 0
 
 
@@ -98,11 +98,11 @@ def _train_text(args: argparse.Namespace) -> int:
     card = train_text(args.data, folder, seed=args.seed, base=args.base, report=_say, models_dir=models,
                       messages=args.messages)  # fmt: skip
     show(args, {"folder": str(folder), "card": card}, lambda: f"{folder}\n{figures_text(dict(card.figures))}")
-    _told(args, "text", card)
+    _print(args, "text", card)
     return 0
 
 
-def _told(args: argparse.Namespace, kind: str, card: Card) -> None:
+def _print(args: argparse.Namespace, kind: str, card: Card) -> None:
     """Say how the new version comes into use, where another is in use."""
     from emocx_pbx.emotion.registry import Registry
 

@@ -96,8 +96,8 @@ async def _show_link(
     now = time.time()
     path = await new_link(accounts, user, now, system_user())
     address = public_url(settings.http, settings.http.port) + path
-    told = {"user": user.name if user else None, "link": address, "expires_at": now + LINK_S}
-    show(args, told, lambda: f"open once, before {local(now + LINK_S)}:\n{address}")
+    answer = {"user": user.name if user else None, "link": address, "expires_at": now + LINK_S}
+    show(args, answer, lambda: f"open once, before {local(now + LINK_S)}:\n{address}")
     return 0
 
 

@@ -105,8 +105,8 @@ async def _test(args: argparse.Namespace) -> int:
         poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
         outcome = await Sender(store.outbox, store.receivers.current, poster).test(args.name)
         disabled = (await store.outbox.disabled()).get(args.name)
-    told = {"name": args.name, "taken": outcome.taken, "outcome": outcome, "disabled": disabled}
-    show(args, told, lambda: _tried(args.name, outcome, disabled))
+    answer = {"name": args.name, "taken": outcome.taken, "outcome": outcome, "disabled": disabled}
+    show(args, answer, lambda: _tried(args.name, outcome, disabled))
     return 0 if outcome.taken else NOT_IN_ORDER
 
 

@@ -301,7 +301,7 @@ class NoteRefusal(Deed[None], frozen=True):
     answer = None
     action: Literal["session.refused", "token.refused"]
     subject: str
-    told: dict[str, str | int]
+    facts: dict[str, str | int]
 
 
 # Answers to requests that may be repeated.

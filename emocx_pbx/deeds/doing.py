@@ -267,8 +267,8 @@ class Deeds:
                 if token_id:
                     await accounts.touch_api_token(token_id)
                 return None
-            case NoteRefusal(action, subject, told):
-                return await store.audit.add(by, action, subject, None, told)
+            case NoteRefusal(action, subject, facts):
+                return await store.audit.add(by, action, subject, None, facts)
             case ClaimKey(who, key, request):
                 return await store.idempotency.claim(who, key, request)
             case KeepAnswer(who, key, status, body):

@@ -53,7 +53,7 @@ async def replay(store: Store, which: Which, by: Actor, *, everything: bool = Fa
     names = [receiver.name for receiver in store.receivers.current()]
     if which.receiver is not None and which.receiver not in names:
         raise NotFoundError(f"no receiver {which.receiver}; there are: {', '.join(names) or 'none'}")
-    told = {name: value for name in which.__slots__ if (value := getattr(which, name)) not in {None, False}}
+    asked = {name: value for name in which.__slots__ if (value := getattr(which, name)) not in {None, False}}
     return await store.outbox.replay(
         which.receiver,
         which.event_id,
@@ -63,6 +63,6 @@ async def replay(store: Store, which: Which, by: Actor, *, everything: bool = Fa
         math.inf if which.until is None else which.until,
         "failed" if which.failed else None,
         lambda number: Entry(
-            by, "webhook.replayed", which.receiver or "all", None, {**told, "number": number}
+            by, "webhook.replayed", which.receiver or "all", None, {**asked, "number": number}
         ),
     )

@@ -110,9 +110,9 @@ async def label_window(store: Store, item_id: str, label: str, by: Actor, author
 
 async def accuracy_here(store: Store, settings: Settings, kind: Kind, since: float = 0.0) -> Accuracy:
     """What the labels of rounds drawn since tell of the model on this site; the same each time."""
-    told = await store.reviews.labelled(kind, since)
+    kept = await store.reviews.labelled(kind, since)
     sizes, upset = await store.reviews.sizes(), settings.routing.upset_threshold
-    labelled = [one.labelled for one in told]
+    labelled = [one.labelled for one in kept]
     return await asyncio.to_thread(accuracy, labelled, sizes, upset, random.Random(0))
 
 

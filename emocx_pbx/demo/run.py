@@ -65,7 +65,7 @@ async def run_demo(recording: Path | None = None, once: bool = True, quiet: bool
         customer = recordings.write_mulaw(directory / "customer.ul", call.customer)
         agent = recordings.write_mulaw(directory / "agent.ul", call.agent)
         async with (
-            Receiver(told=teller.told) as crm,
+            Receiver(on_event=teller.on_event) as crm,
             PrivateAsterisk(installation) as pbx,
             SippAgents(pbx.agent_port, agent),
             ServiceProcess(directory / "service", pbx, [Hook(crm.url, crm.secret, EVENTS)]) as service,

@@ -17,13 +17,13 @@ class Teller:
 
     def __init__(self, say: Say) -> None:
         self._say = say
-        self._told: set[str] = set()
+        self._seen: set[str] = set()
 
-    def told(self, event: Received) -> None:
+    def on_event(self, event: Received) -> None:
         """Take a delivery; a repeated one says nothing."""
-        if event.id in self._told:
+        if event.id in self._seen:
             return
-        self._told.add(event.id)
+        self._seen.add(event.id)
         if not event.signature_valid:
             self._say(f"  REFUSED a webhook {event.type} whose signature is wrong")
             return

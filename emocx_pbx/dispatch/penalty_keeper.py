@@ -118,7 +118,7 @@ class PenaltyKeeper:
         self._ami, self._rows, self._policies, self._names = ami, store, policies, names
         self._acts, self._count, self._now, self._clock = _acts(routing), count, now, clock
         self._plan = plan or RankingPlan()
-        self._told: dict[Key, int] = {}
+        self._observed: dict[Key, int] = {}
         self._kept: dict[Key, Kept] = {}
         self._wake = asyncio.Event()
         self._due = float("inf")
@@ -139,7 +139,7 @@ class PenaltyKeeper:
         if known is not None and known.is_ours(penalty):
             return
         if name == "QueueMemberPenalty" and known is not None:
-            self._told[key] = penalty
+            self._observed[key] = penalty
         self.poke(SOON_S)
 
     def on_link(self, up: bool) -> None:
@@ -286,15 +286,15 @@ class PenaltyKeeper:
     async def _bring_to(
         self, members: Sequence[Member], queues: set[str], tiers: Mapping[tuple[str, str], int]
     ) -> int:
-        told = dict(self._told)
-        plan = plan_penalties(members, self._kept, tiers, told, self._plan.tiers, queues)
+        observed = dict(self._observed)
+        plan = plan_penalties(members, self._kept, tiers, observed, self._plan.tiers, queues)
         for kept in plan.adopted:
             log.info(
                 "the administrator's own penalty changed", key="penalties.adopted",
                 queue=kept.queue, member=kept.interface, penalty=kept.original,
             )  # fmt: skip
         await self._rows.keep_penalties(plan.remember, plan.forget)
-        self._told = {k: v for k, v in self._told.items() if told.get(k) != v}
+        self._observed = {k: v for k, v in self._observed.items() if observed.get(k) != v}
         self._kept = {k: v for k, v in self._kept.items() if k not in plan.forget}
         self._kept |= {k.key: k for k in plan.remember}
         changes = [kept for kept in plan.remember if kept.applying is not None]

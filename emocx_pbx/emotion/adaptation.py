@@ -79,7 +79,7 @@ class CallerSession:
     def hear(self, heard: Heard, i: int) -> Floats:
         """Take reading i of those; its log probabilities (4,), up to a constant, given all before."""
         known = float(heard.known[i])
-        told = self._belief.hear(heard.points[i], heard.log_p[i], known)
+        inferred = self._belief.hear(heard.points[i], heard.log_p[i], known)
         if self._centring is None:
-            return told
-        return self._centring.hear(Reading(heard.places[i], known, told.astype(np.float64)))
+            return inferred
+        return self._centring.hear(Reading(heard.places[i], known, inferred.astype(np.float64)))

@@ -133,7 +133,7 @@ class CallerBelief:
         joint = self._weights[:, None] + mix + weights.trust * given
         joint -= joint.max()
         beyond = np.log(np.exp(joint).sum(axis=0) + 1e-12) - weights.trust * plain
-        told: Floats = (log_p + beyond - beyond.max()).astype(np.float32)
+        inferred: Floats = (log_p + beyond - beyond.max()).astype(np.float32)
         best = np.argsort(-joint.ravel(), kind="stable")[:BEAM]
         account, said = best // _CLASSES, best % _CLASSES
         self._weights = joint.ravel()[best]
@@ -143,7 +143,7 @@ class CallerBelief:
         self._counts[rows, said] += 1
         self._sums[rows, said] += away[said]
         self._heard += 1
-        return told
+        return inferred
 
 
 def _density(away: Doubles, mean: Doubles, variance: Doubles) -> Doubles:

@@ -130,7 +130,7 @@ class Reading(NamedTuple):
     """(d,)"""
     known: float
     """How far the heads know such recordings."""
-    told: Doubles
+    known_p: Doubles
     """(4,): log probabilities by all that is heard without the heads."""
 
 
@@ -151,11 +151,15 @@ class Centring:
 
     def hear(self, reading: Reading) -> Floats:
         """Take one reading; its log probabilities (4,) by heads on its centred place too."""
-        place, known, told = reading.place[None], np.array([reading.known]), _normalised(reading.told)[None]
+        place, known, known_p = (
+            reading.place[None],
+            np.array([reading.known]),
+            _normalised(reading.known_p)[None],
+        )
         said = self._heads.read(self._centred(place, self._away, self._heard))
         share = self._share(known, self._heard)
-        out = _normalised((1 - (1 - _LEFT) * share) * told + share * said)[0]
-        p = self._judge(share, told, said, self._counts, self._heard)
+        out = _normalised((1 - (1 - _LEFT) * share) * known_p + share * said)[0]
+        p = self._judge(share, known_p, said, self._counts, self._heard)
         self._heard += 1
         self._counts = self._counts + p[0]
         self._away = self._away + self._off(place, p)[0]
@@ -174,8 +178,8 @@ class Centring:
         off, rest = self._off(places, before), self._heard - 1
         said = self._heads.read(self._centred(places, self._away - off, rest))
         share = self._share(np.array([r.known for r in readings]), rest)
-        told = _normalised(np.array([r.told for r in readings]))
-        p = self._judge(share, told, said, self._counts - before, rest)
+        known_p = _normalised(np.array([r.known_p for r in readings]))
+        p = self._judge(share, known_p, said, self._counts - before, rest)
         self._counts = self._counts + (p - before).sum(axis=0)
         self._away = self._away + (self._off(places, p) - off).sum(axis=0)
         self._recent = deque(zip(readings, p, strict=True), maxlen=RECENT)
@@ -194,10 +198,10 @@ class Centring:
         share: Doubles = known[:, None] * (heard / (heard + HALF))
         return share
 
-    def _judge(self, share: Doubles, told: Doubles, said: Doubles, counts: Doubles, heard: int) -> Doubles:
+    def _judge(self, share: Doubles, known_p: Doubles, said: Doubles, counts: Doubles, heard: int) -> Doubles:
         """Probabilities (n, 4), given counts (4,) or (n, 4) of the other readings' emotions."""
         mix = np.log(_CLASSES * (_MIX * self._expected + counts) / (_MIX + heard))
-        p: Doubles = np.exp(_normalised((1 - share) * told + share * (said + mix)))
+        p: Doubles = np.exp(_normalised((1 - share) * known_p + share * (said + mix)))
         return p
 
 

@@ -89,10 +89,10 @@ class TextClassifier:
 def doubted(probabilities: Sequence[float], trust: float, threshold: float) -> Scores:
     """Scores of probabilities (4,) that are trusted so far, 0 to 1."""
     pairs = zip(probabilities, KNOWS_NOTHING, strict=True)
-    return told([trust * p + (1.0 - trust) * nothing for p, nothing in pairs], threshold)
+    return scores_of([trust * p + (1.0 - trust) * nothing for p, nothing in pairs], threshold)
 
 
-def told(probabilities: Sequence[float], threshold: float) -> Scores:
+def scores_of(probabilities: Sequence[float], threshold: float) -> Scores:
     """Scores of probabilities (4,); anger or disappointment is said only where it is sure which it is."""
     scores = Scores.of(probabilities, threshold)
     if scores.best in (Emotion.ANGRY, Emotion.DISAPPOINTED):
@@ -124,7 +124,7 @@ class TextReader:
             if second is None or language not in second.plan.languages:
                 return TextReading(Scores.of(KNOWS_NOTHING, self.card.threshold), language, foreign=True)
             alone = second.plan.upset_alone.calibrated(second.probabilities(text).tolist())
-            return TextReading(told(alone, second.plan.threshold_alone), language)
+            return TextReading(scores_of(alone, second.plan.threshold_alone), language)
         first, trust = self._classifier.hear(text)
         if second is None:
             scores = self._classifier.scored(first, trust)

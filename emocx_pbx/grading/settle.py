@@ -43,8 +43,8 @@ def settled(readings: Sequence[Reading], stay_s: float) -> list[Reading]:
         scores = Scores.of(posterior, ordered[i].scores.threshold)
         found.append(replace(ordered[i], scores=scores))
         if i:
-            told = _normal([b * s for b, s in zip(backward, seen[i], strict=True)])
-            backward = _moved(told, _change(ordered[i - 1], ordered[i], stay_s))
+            message = _normal([b * s for b, s in zip(backward, seen[i], strict=True)])
+            backward = _moved(message, _change(ordered[i - 1], ordered[i], stay_s))
     return found[::-1]
 
 

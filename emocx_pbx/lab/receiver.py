@@ -58,7 +58,7 @@ class Receiver:
         *,
         port: int = 0,
         answer: Callable[[Received], int] = lambda received: 204,
-        told: Callable[[Received], None] = lambda received: None,
+        on_event: Callable[[Received], None] = lambda received: None,
     ) -> None:
         self.secret = secret or new_secret()
         self.port = port
@@ -71,7 +71,7 @@ class Receiver:
         self.delay_s: Callable[[], float] = lambda: 0.0
         """How long a delivery, though received, waits for its answer."""
         self._path = f"/hooks/{secrets.token_hex(8)}"
-        self._told = told
+        self._seen = on_event
         self._webhook = Webhook(self.secret)
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -152,6 +152,6 @@ class Receiver:
         async with self._changed:
             self.deliveries.append(received)
             self._changed.notify_all()
-        self._told(received)
+        self._seen(received)
         await asyncio.sleep(self.delay_s())
         return web.Response(status=status, headers=self.headers)

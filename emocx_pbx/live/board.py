@@ -27,7 +27,7 @@ from emocx_pbx.live.calls import (
     State,
     difference,
 )
-from emocx_pbx.live.held import COURSE, HeldCall
+from emocx_pbx.live.held import MAX_POINTS, HeldCall
 from emocx_pbx.live.own import own
 from emocx_pbx.observe.listeners import Listeners
 
@@ -61,13 +61,13 @@ class LiveBoard:
         """
         calls = [c for c in self._calls.values() if c.present().seen_by(agent, team)]
         calls.sort(key=lambda c: (c.since, c.call_id))
-        told = [own(c.told(), agent) for c in calls]
+        shown = [own(c.as_shown(), agent) for c in calls]
         recent = [own(ended, agent) for ended, there in self._recent if there.seen_by(agent, team)]
-        return Snapshot(round(now, 3), tuple(told), tuple(reversed(recent)))
+        return Snapshot(round(now, 3), tuple(shown), tuple(reversed(recent)))
 
     def state(self) -> BoardState:
         """All of it, for a mirror."""
-        calls = tuple((call.told(), call.present()) for call in self._calls.values())
+        calls = tuple((call.as_shown(), call.present()) for call in self._calls.values())
         return BoardState(self.number, calls, tuple(self._recent))
 
     def since(self, number: int) -> Sequence[Change] | None:
@@ -93,7 +93,7 @@ class LiveBoard:
         """Something about the call changed at `at`; told again, nothing changes."""
         held = self._held(call)
         held.settle(at)
-        if held.told() != held.shown or held.present() != held.shown_to:
+        if held.as_shown() != held.shown or held.present() != held.shown_to:
             self._tell(held)  # who left while a colleague goes on is told by who is there alone
 
     def reading(self, call: CallState, reading: Reading) -> None:
@@ -106,8 +106,8 @@ class LiveBoard:
     def revised(self, call: CallState) -> None:
         """Words came to one of the call's readings."""
         held = self._calls.get(call.call_id)
-        if held is not None and (told := held.revised(self._stay_s)) is not None:
-            self._read(held, *told)
+        if held is not None and (shown := held.revised(self._stay_s)) is not None:
+            self._read(held, *shown)
 
     def _read(self, held: HeldCall, now: Scores, point: Point) -> None:
         call = held.call
@@ -120,7 +120,7 @@ class LiveBoard:
                 emotion=emotion,
                 confidence=confidence,
                 valence=valence,
-                course=tuple(held.points),
+                points=tuple(held.points),
             )
         self._append(ReadingChange(call.call_id, *signals, point), held.shown_to or held.present())
 
@@ -144,16 +144,16 @@ class LiveBoard:
 
     def graded(self, call_id: str, segment: int, agent: str, grade: Grade) -> None:
         """An agent's segment was graded; the call may have ended already."""
-        told = LiveGrade(segment, agent, grade.score, grade.letter)
+        shown = LiveGrade(segment, agent, grade.score, grade.letter)
         if held := self._calls.get(call_id):
-            self._add(held, GradedChange(call_id, told))
+            self._add(held, GradedChange(call_id, shown))
             return
         for i, (ended, there) in enumerate(self._recent):
             if ended.call_id == call_id:
                 kept = tuple(g for g in ended.grades if g.segment != segment)
-                grades = tuple(sorted((*kept, told), key=lambda g: g.segment))
+                grades = tuple(sorted((*kept, shown), key=lambda g: g.segment))
                 self._recent[i] = (msgspec.structs.replace(ended, grades=grades), there)
-                self._append(GradedChange(call_id, told), there)
+                self._append(GradedChange(call_id, shown), there)
 
     def ended(self, call: CallState, at: float, reason: str, disposition: str) -> None:
         """The customer's channel is gone."""
@@ -178,7 +178,7 @@ class LiveBoard:
     def taken_over(self, call: CallState) -> None:
         """A call that the store knew after a restart of ours."""
         held = self._held(call)
-        for reading in call.readings[-COURSE:]:
+        for reading in call.readings[-MAX_POINTS:]:
             held.heard(reading, self._stay_s)
         for change in call.watch.open.values() if call.watch else ():
             at = (call.zero_at or 0.0) + change.t1
@@ -193,17 +193,17 @@ class LiveBoard:
         return self._calls.setdefault(call.call_id, HeldCall(call))
 
     def _tell(self, held: HeldCall) -> None:
-        told = held.told()
-        if held.shown is not None and held.shown.customer and not told.customer:
+        shown = held.as_shown()
+        if held.shown is not None and held.shown.customer and not shown.customer:
             self._changes.clear()  # erased: who comes back begins anew, and not by what named the customer
-        less = b"" if held.shown is None else difference(held.shown, told)
+        less = b"" if held.shown is None else difference(held.shown, shown)
         before, held.shown_to = held.shown_to, held.present()
-        self._add(held, told, less, before)
+        self._add(held, shown, less, before)
 
     def _add(
         self, held: HeldCall, data: ChangeData, less: bytes = b"", before: Present | None = None
     ) -> None:
-        held.shown = data if isinstance(data, LiveCall) else held.told()
+        held.shown = data if isinstance(data, LiveCall) else held.as_shown()
         self._append(data, held.shown_to or held.present(), less, before)
 
     def _append(

@@ -65,13 +65,13 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     """The customer does not want analysis: there will be no readings."""
     tapped: bool = False
     tapped_at: float | None = None
-    """When the first sample was heard, from which the course's seconds count."""
+    """When the first sample was heard, from which the points' seconds count."""
     emotion: str | None = None
     """Signals in the customer's speech now; null until there is a reading."""
     confidence: float | None = None
     valence: float | None = None
     """-1 (angry) to 1 (happy)."""
-    course: tuple[Point, ...] = ()
+    points: tuple[Point, ...] = msgspec.field(default=(), name="course")
     """The newest readings, the oldest first, each given those before it."""
     alerts: tuple[LiveAlert, ...] = ()
     grades: tuple[LiveGrade, ...] = ()
@@ -192,7 +192,7 @@ class CallChange(Tagged, frozen=True):
     """What differs of a call since it was told last: for those who know it."""
 
     fields: dict[str, Any]
-    """Fields of LiveCall."""
+    """Fields of LiveCall, by the names that JSON gives them."""
 
 
 #: Name of each change in the feed; of a CallChange it is CHANGED.
@@ -209,11 +209,14 @@ KINDS: dict[type[ChangeData], str] = {
 CHANGED: Final = "changed"
 
 
+_SENT_AS: Final = tuple((field.name, field.encode_name) for field in msgspec.structs.fields(LiveCall))
+
+
 def difference(before: LiveCall, after: LiveCall) -> bytes:
     """A CallChange's JSON that makes the one the other."""
     fields = {
-        name: value
-        for name in after.__struct_fields__
+        sent_as: value
+        for name, sent_as in _SENT_AS
         if (value := getattr(after, name)) != getattr(before, name)
     }
     return msgspec.json.encode(CallChange(after.call_id, fields))

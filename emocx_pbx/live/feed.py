@@ -113,8 +113,8 @@ class LiveFeed:
         try:
             if snapshot is not None:
                 yield self._event("snapshot", begin, msgspec.json.encode(snapshot))
-            told = snapshot.calls if snapshot is not None else ()
-            own = OwnCalls(agent, told) if agent is not None else None
+            known = snapshot.calls if snapshot is not None else ()
+            own = OwnCalls(agent, known) if agent is not None else None
             if missed_events := b"".join(self._seen(change, own, team) for change in missed or ()):
                 yield missed_events
             while queue in self._queues:

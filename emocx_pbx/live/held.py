@@ -12,19 +12,19 @@ from emocx_pbx.grading.segments import fresh_readings
 from emocx_pbx.grading.settle import Settling
 from emocx_pbx.live.calls import LiveAlert, LiveCall, LiveGrade, Point, Present, State
 
-#: Readings in a call's course: about two minutes of the customer's speech.
-COURSE: Final = 40
+#: Points of a call, one a reading: about two minutes of the customer's speech.
+MAX_POINTS: Final = 40
 #: Latest readings that are settled anew when words come to one.
 LOOK_BACK: Final = 12
 #: Alerts shown of one call, the newest.
 MAX_ALERTS: Final = 5
 
 
-def with_point(course: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
-    """The course with its newest point; one of the same time takes the last one's place."""
-    if course and course[-1][0] == point[0]:
-        course = course[:-1]
-    return (*course, point)[-COURSE:]
+def with_point(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
+    """The points with the newest one; one of the same time takes the last one's place."""
+    if points and points[-1][0] == point[0]:
+        points = points[:-1]
+    return (*points, point)[-MAX_POINTS:]
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class HeldCall:
     last: Reading | None = None
     """The newest reading, as it was made."""
     now: Scores | None = None
-    points: deque[Point] = field(default_factory=lambda: deque(maxlen=COURSE))
+    points: deque[Point] = field(default_factory=lambda: deque(maxlen=MAX_POINTS))
     alerts: deque[LiveAlert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
     shown: LiveCall | None = None
     """As last told to watchers."""
@@ -88,9 +88,9 @@ class HeldCall:
     def _pointed(self, reading: Reading, now: Scores) -> Point:
         a, n, d, h = (round(p, 2) for p in now.probabilities)
         point = (round(reading.t1, 1), a, n, d, h)
-        course = with_point(tuple(self.points), point)
+        points = with_point(tuple(self.points), point)
         self.points.clear()
-        self.points.extend(course)
+        self.points.extend(points)
         return point
 
     def present(self) -> Present:
@@ -120,7 +120,7 @@ class HeldCall:
             for index in sorted(call.grades)
         )
 
-    def told(self) -> LiveCall:
+    def as_shown(self) -> LiveCall:
         """As it is told."""
         call, now = self.call, self.now
         decision = call.decision
@@ -145,7 +145,7 @@ class HeldCall:
             emotion=now.emotion if now else None,
             confidence=round(now.confidence, 2) if now else None,
             valence=round(now.valence, 2) if now else None,
-            course=tuple(self.points),
+            points=tuple(self.points),
             alerts=tuple(self.alerts),
             grades=self.graded(),
         )

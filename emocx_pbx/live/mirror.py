@@ -117,11 +117,11 @@ class Mirror:
     def _read(self, body: ReadingChange) -> None:
         if known := self._calls.get(body.call_id):
             call, there = known
-            course = with_point(call.course, body.point)
+            points = with_point(call.points, body.point)
             self._calls[body.call_id] = (
                 _changed(
                     call, tapped=True, emotion=body.emotion, confidence=body.confidence,
-                    valence=body.valence, course=course,
+                    valence=body.valence, points=points,
                 ),
                 there,
             )  # fmt: skip

@@ -44,7 +44,7 @@ class OwnTime:
     begin: float
     """Unix seconds; -inf: always was; inf: a colleague talks, too: whose segment it is can't be told."""
     zero: float
-    """Of the seconds that points of the course count."""
+    """Of the seconds that points count."""
 
     def heard(self, point: Point) -> bool:
         """Whether a reading is of this segment."""
@@ -65,20 +65,20 @@ def own_time(call: LiveCall, agent: str) -> OwnTime:
 
 
 def _since_answered(call: LiveCall, agent: str) -> dict[str, Any]:
-    """A call that colleagues had before: the course and alerts of this agent's present segment."""
+    """A call that colleagues had before: the points and alerts of this agent's present segment."""
     mine = own_time(call, agent)
-    course = tuple(point for point in call.course if mine.heard(point))
+    points = tuple(point for point in call.points if mine.heard(point))
     alerts = tuple(alert for alert in call.alerts if mine.raised(alert))
-    unheard: dict[str, Any] = {} if course else {"emotion": None, "confidence": None, "valence": None}
-    return {"course": course, "alerts": alerts, **unheard}
+    unheard: dict[str, Any] = {} if points else {"emotion": None, "confidence": None, "valence": None}
+    return {"points": points, "alerts": alerts, **unheard}
 
 
 class OwnCalls:
     """Changes as one agent sees them; remembers which calls the agent was told of."""
 
-    def __init__(self, agent: str, told: Iterable[LiveCall]) -> None:
+    def __init__(self, agent: str, known: Iterable[LiveCall]) -> None:
         self._agent = agent
-        self._times = {call.call_id: own_time(call, agent) for call in told}
+        self._times = {call.call_id: own_time(call, agent) for call in known}
 
     def of(self, change: Change) -> Change | None:
         """The change as the agent may see it; None: it is not theirs."""

@@ -13,21 +13,21 @@ from emocx_pbx.calls.happenings import (
     Decided,
     Ended,
     Graded,
+    News,
     SegmentClosed,
     SegmentOpened,
     TakenOver,
-    Told,
 )
 from emocx_pbx.domain import Reading, Scores
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.pbx.tracking.changes import AgentConnected, CallStarted, HoldChanged, QueueJoined
 
 
-def watching(board: LiveBoard, now: Callable[[], float]) -> Callable[[Told, CallState], None]:
+def watching(board: LiveBoard, now: Callable[[], float]) -> Callable[[News, CallState], None]:
     """What `Journeys.watch` is set to."""
 
-    def watch(told: Told, call: CallState) -> None:
-        match told:
+    def watch(news: News, call: CallState) -> None:
+        match news:
             case Decided(decision=decision):
                 board.changed(call, decision.at)
             case QueueJoined(at=at) | HoldChanged(at=at):
@@ -39,8 +39,8 @@ def watching(board: LiveBoard, now: Callable[[], float]) -> Callable[[Told, Call
             case ReadingMade(revises=True):
                 board.revised(call)
             case ReadingMade():
-                scores = Scores(told.probabilities, told.threshold)
-                board.reading(call, Reading(told.t0, told.t1, told.speech_s, scores, told.model))
+                scores = Scores(news.probabilities, news.threshold)
+                board.reading(call, Reading(news.t0, news.t1, news.speech_s, scores, news.model))
             case Alerted(call_id, change, at):
                 if change.state == "raised":
                     board.alert(call_id, change.rule, change.message, at)
@@ -57,6 +57,6 @@ def watching(board: LiveBoard, now: Callable[[], float]) -> Callable[[Told, Call
             case AgentConnected() | CallStarted():
                 pass
             case _:
-                assert_never(told)
+                assert_never(news)
 
     return watch

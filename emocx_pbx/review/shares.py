@@ -109,10 +109,10 @@ def bootstrap(
         return Figure(value, None, None)
     draws = max(100, min(DRAWS, MOST_ADDED // (len(rows) * max(1, len(rows[0])))))
     found = [figure(_added(rng.choices(rows, k=len(rows)))) for _ in range(draws)]
-    told = sorted(f for f in found if f is not None)
-    if len(told) < 0.9 * draws:  # a class that hardly anybody has
+    values = sorted(f for f in found if f is not None)
+    if len(values) < 0.9 * draws:  # a class that hardly anybody has
         return Figure(value, None, None)
-    low, high = told[int(0.025 * len(told))], told[min(len(told) - 1, int(0.975 * len(told)))]
+    low, high = values[int(0.025 * len(values))], values[min(len(values) - 1, int(0.975 * len(values)))]
     return Figure(value, min(value, low), max(value, high))
 
 

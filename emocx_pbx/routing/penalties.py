@@ -126,7 +126,7 @@ def plan_penalties(
     members: Sequence[Member],
     kept: Mapping[Key, Kept],
     tier_of: Mapping[tuple[str, str], int],
-    told: Mapping[Key, int],
+    observed: Mapping[Key, int],
     number_of_tiers: int,
     queues: Iterable[str] = (),
 ) -> PenaltyPlan:
@@ -136,7 +136,7 @@ def plan_penalties(
         members: as the PBX has them now.
         kept: what was changed before.
         tier_of: tiers by queue and agent; nothing in it: put everything back.
-        told: penalties that somebody else was heard to set since the last plan.
+        observed: penalties that somebody else was heard to set since the last plan.
         number_of_tiers: the width of a step of the administrator's own penalties.
         queues: queues that the PBX has; a member that is gone from one of them needs nothing put back.
     """
@@ -146,7 +146,7 @@ def plan_penalties(
     for member in members:
         key = member.queue, member.interface
         before = kept.get(key)
-        original = told.get(key)
+        original = observed.get(key)
         if original is None:
             ours = before is not None and before.is_ours(member.penalty)
             original = before.original if before and ours else member.penalty

@@ -50,7 +50,7 @@ class Supervisor:
         A part that failed is begun anew by its keeper; one that only ended would leave the service half dead.
         """
         pause = min(LOOK_S, self.watchdog_s / BEATS) if self.watchdog_s else LOOK_S
-        told, missed = "", False
+        reported, missed = "", False
         while True:
             ended = [task.get_name() for task in tasks() if task.done()]
             if not ended:
@@ -59,7 +59,7 @@ class Supervisor:
                 missed = True
                 log.error("a part ended, systemd will start us again", key="notify.part_ended", parts=ended)
             words = status()
-            if words != told:
-                told = words
+            if words != reported:
+                reported = words
                 self.tell(f"STATUS={words}")
             await asyncio.sleep(pause)

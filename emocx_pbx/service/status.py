@@ -204,10 +204,10 @@ class StatusDoor:
                 return
             async with asyncio.timeout(ANSWER_S):
                 try:
-                    told = msgspec.json.encode(await self._gather())
+                    answer = msgspec.json.encode(await self._gather())
                 except (StoreError, OSError) as error:
-                    told = msgspec.json.encode({"error": str(error)})
-                writer.write(told)
+                    answer = msgspec.json.encode({"error": str(error)})
+                writer.write(answer)
                 await writer.drain()
         except (OSError, TimeoutError) as error:
             log.warning("status not told", key="status.untold", why=str(error) or "too slow")
@@ -227,10 +227,10 @@ async def ask(database: Path) -> Status:
         async with asyncio.timeout(2 * ANSWER_S):
             reader, writer = await asyncio.open_unix_connection(path)
             try:
-                told = await reader.read(-1)
+                answer = await reader.read(-1)
             finally:
                 writer.close()
-        return msgspec.json.decode(told, type=Status)
+        return msgspec.json.decode(answer, type=Status)
     except TimeoutError:
         raise PeerUnavailable(f"the service does not answer at {path}") from None
     except PermissionError:
@@ -240,10 +240,10 @@ async def ask(database: Path) -> Status:
     except OSError as error:
         raise PeerUnavailable(f"{path}: {error.strerror or error}") from None
     except msgspec.DecodeError as error:
-        raise PeerUnavailable(_why(told) or f"the service's answer can't be read: {error}") from None
+        raise PeerUnavailable(_why(answer) or f"the service's answer can't be read: {error}") from None
 
 
-def _why(told: bytes) -> str:
+def _why(answer: bytes) -> str:
     with contextlib.suppress(msgspec.DecodeError):
-        return msgspec.json.decode(told, type=dict[str, str]).get("error", "")
+        return msgspec.json.decode(answer, type=dict[str, str]).get("error", "")
     return ""

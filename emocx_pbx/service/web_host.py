@@ -19,7 +19,7 @@ import structlog
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.calls.call_state import CallState
-from emocx_pbx.calls.happenings import Told
+from emocx_pbx.calls.happenings import News
 from emocx_pbx.chat.moves import moved_of
 from emocx_pbx.deeds.doing import Doer
 from emocx_pbx.deeds.placing import Placing
@@ -33,7 +33,7 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.store.database import Store
 from emocx_pbx.web import messages as m
-from emocx_pbx.web.failures import told
+from emocx_pbx.web.failures import failure_of
 from emocx_pbx.wire.child import Child
 from emocx_pbx.wire.message import BadMessage
 
@@ -220,7 +220,7 @@ class WebHost:
             self._behind.metrics.count("web_messages_lost")
             log.debug("not told to the web process", key="web.deaf", why=str(error))
 
-    def watch(self, happened: Told, call: CallState) -> None:
+    def watch(self, happened: News, call: CallState) -> None:
         """Pass on what the chat desk needs to know of calls."""
         if (moved := moved_of(happened)) is not None:
             self._send(moved)
@@ -299,12 +299,12 @@ class WebHost:
         """One of the outermost loops: a question that fails must not end the others."""
         number = asked.request_id
         if len(self._tasks) > MAX_ASKED:
-            self._send(told(number, PeerUnavailable("too many requests are in work already")))
+            self._send(failure_of(number, PeerUnavailable("too many requests are in work already")))
             return
         try:
             self._send(await self._answered(asked))
         except EmocxError as error:
-            self._send(told(number, error))
+            self._send(failure_of(number, error))
         except Exception:
             self._behind.metrics.count("web_questions_failed")
             log.exception("question of the web failed", key="web.failed", what=type(asked).__name__)

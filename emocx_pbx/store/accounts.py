@@ -74,7 +74,7 @@ class Accounts:
             )
             given = None if queues is None else tuple(queues)
             user = User(user_id, name, role, agent, password_hash is not None, at, None, given)
-            await self._log.note(c, by, "user.added", name, None, _told(user))
+            await self._log.note(c, by, "user.added", name, None, _audited(user))
         return user
 
     async def change_user(
@@ -106,7 +106,7 @@ class Accounts:
             )
             if (role, agent, given) != (before.role, before.agent, before.queues) or disabled:
                 await self._sql.end_sessions_of(c, user_id=user_id, but="")
-            await self._log.note(c, by, "user.changed", before.name, _told(before), _told(after))
+            await self._log.note(c, by, "user.changed", before.name, _audited(before), _audited(after))
         return after
 
     async def delete_user(self, user_id: int, by: Actor) -> None:
@@ -120,7 +120,7 @@ class Accounts:
             if before.role == "admin":
                 await self._keep_an_admin(c, user_id)
             await self._sql.delete_user(c, user_id=user_id)
-            await self._log.note(c, by, "user.deleted", before.name, _told(before), None)
+            await self._log.note(c, by, "user.deleted", before.name, _audited(before), None)
 
     async def set_password(
         self, user_id: int, password_hash: str, by: Actor, *, keep_session: str = ""
@@ -246,7 +246,7 @@ class Accounts:
                     c, name=name, role="admin", agent=None, queues=None, password_hash=password_hash, at=at
                 )
                 user = User(user_id, name, "admin", None, True, at, None)
-                await self._log.note(c, by, "user.added", name, None, _told(user))
+                await self._log.note(c, by, "user.added", name, None, _audited(user))
                 return user
             await self._sql.set_password(c, user_id=link.user.user_id, password_hash=password_hash)
             await self._sql.end_sessions_of(c, user_id=link.user.user_id, but="")
@@ -309,9 +309,9 @@ def _kept(queues: Collection[str] | None) -> str | None:
     return None if queues is None else msgspec.json.encode(list(queues)).decode()
 
 
-def _told(user: User) -> dict[str, Any]:
-    told = {"role": user.role, "agent": user.agent, "disabled": user.disabled_at is not None}
-    return told if user.queues is None else {**told, "queues": list(user.queues)}
+def _audited(user: User) -> dict[str, Any]:
+    facts = {"role": user.role, "agent": user.agent, "disabled": user.disabled_at is not None}
+    return facts if user.queues is None else {**facts, "queues": list(user.queues)}
 
 
 def _token(row: Row) -> ApiToken:

@@ -205,7 +205,7 @@ def verified(rows: Sequence[Row], cut: Row | None, newest: int) -> Chain:
     """
     last = cut["hash"] if cut else BEGIN
     number = cut["audit_id"] if cut else 0
-    told, gone, sealed = cut is None, number, 0
+    explained, gone, sealed = cut is None, number, 0
     for row in rows:
         number += 1
         if row["at"] is None or row["audit_id"] != number:
@@ -218,10 +218,10 @@ def verified(rows: Sequence[Row], cut: Row | None, newest: int) -> Chain:
                 return Chain(len(rows), last, f"hashes were taken away and made anew at entry {number}")
             sealed = number
         if cut and row["action"] == CUT and cut["hash"] in (row["after"] or ""):
-            told = True
+            explained = True
     if number < newest:
         return Chain(len(rows), last, f"entries {number + 1} to {newest} are missing")
-    if not told:
+    if not explained:
         return Chain(len(rows), last, f"entries up to {gone} went, and no entry tells of it")
     return Chain(len(rows), last, sealed=sealed)
 

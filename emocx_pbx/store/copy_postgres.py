@@ -13,7 +13,7 @@ from typing import Any, Final
 from emocx_pbx.errors import StoreError
 from emocx_pbx.store.migrate import migrations
 from emocx_pbx.store.migrate_postgres import migrate
-from emocx_pbx.store.postgres import LONG_S, connected, everything_locked, told
+from emocx_pbx.store.postgres import LONG_S, as_store_error, connected, everything_locked
 from emocx_pbx.store.postgres_place import shown_place
 from emocx_pbx.store.snapshot import schema, unused
 from emocx_pbx.store.sql import clean
@@ -68,7 +68,7 @@ async def copy_to_postgres(
         pass
     if (found := schema(source)) != len(migrations()):
         raise StoreError(f"{source}: its schema is {found}, not {len(migrations())}: start the service once")
-    with _quiet(source) as from_file, told(f"the database {shown_place(place)} can't be filled"):
+    with _quiet(source) as from_file, as_store_error(f"the database {shown_place(place)} can't be filled"):
         async with connected(place, "copy", LONG_S) as c:
             await migrate(c)
             async with c.transaction():

@@ -8,7 +8,7 @@ from typing import Any
 
 from emocx_pbx.store.audit import Chain, verified
 from emocx_pbx.store.migrate_postgres import number_of
-from emocx_pbx.store.postgres import connected, told
+from emocx_pbx.store.postgres import as_store_error, connected
 from emocx_pbx.store.postgres_place import shown_place
 from emocx_pbx.store.sql import queries
 
@@ -45,7 +45,7 @@ async def look_postgres(place: str, now: Callable[[], float], look_s: float = LO
         StoreError: we are refused.
     """
     shown = shown_place(place)
-    with told(f"{shown} can't be used"):
+    with as_store_error(f"{shown} can't be used"):
         async with connected(place, "look", look_s) as c:
             row = await c.fetchrow(
                 "SELECT current_setting('server_version_num')::int / 10000 AS major,"

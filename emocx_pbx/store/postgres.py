@@ -62,20 +62,20 @@ class PostgresSession:
 
     async def fetch(self, query: Query, values: Mapping[str, Any]) -> Sequence[Row]:
         """All rows."""
-        with told(_REFUSED):
+        with as_store_error(_REFUSED):
             rows: Sequence[Row] = await self._connection.fetch(query.text, *arguments(query, values))
         return rows
 
     async def change(self, query: Query, values: Mapping[str, Any]) -> int:
         """Run what changes rows; how many it changed."""
-        with told(_REFUSED):
+        with as_store_error(_REFUSED):
             status: str = await self._connection.execute(query.text, *arguments(query, values))
         number = status.rpartition(" ")[2]
         return int(number) if number.isdigit() else 0
 
     async def change_many(self, query: Query, rows: Sequence[Mapping[str, Any]]) -> None:
         """The same with many sets of values."""
-        with told(_REFUSED):
+        with as_store_error(_REFUSED):
             await self._connection.executemany(query.text, [arguments(query, row) for row in rows])
 
     async def hold(self, *streams: str) -> None:
@@ -83,12 +83,12 @@ class PostgresSession:
         keys = sorted({_key(stream) for stream in streams} - self._held)
         if keys and not self._alone:
             self._held.update(keys)
-            with told(_REFUSED):
+            with as_store_error(_REFUSED):
                 await self._connection.execute("".join(_lock(key) for key in keys))
 
     async def execute(self, text: str) -> None:
         """Run a statement that has no name."""
-        with told(_REFUSED):
+        with as_store_error(_REFUSED):
             await self._connection.execute(text)
 
 
@@ -118,7 +118,7 @@ class PostgresConnection(Connection):
         """
         asyncpg = _driver()
         shown = shown_place(place)
-        with told(f"the database {shown} can't be used"):
+        with as_store_error(f"the database {shown} can't be used"):
             one = await asyncpg.connect(
                 place, timeout=ACQUIRE_S, command_timeout=LONG_S, **_settings("store")
             )
@@ -165,10 +165,10 @@ class PostgresConnection(Connection):
         keys = None if about is None else sorted({_key(stream) for stream in about})
         async with self._connected("writer", _REFUSED) as connection:
             try:
-                with told(_REFUSED):
+                with as_store_error(_REFUSED):
                     await connection.execute(_begin(keys, terms(), durable=durable))
                 yield PostgresSession(connection, set(keys or ()), alone=keys is None)
-                with told(_REFUSED):
+                with as_store_error(_REFUSED):
                     await connection.execute("COMMIT")
             except BaseException:
                 await _rolled_back(connection)
@@ -191,7 +191,7 @@ class PostgresConnection(Connection):
         self._check_open()
         cant = "the database can't be compacted"
         async with self._connected("writer", cant) as connection:
-            with told(cant):
+            with as_store_error(cant):
                 tables = await connection.fetch(
                     "SELECT quote_ident(relname) FROM pg_class"
                     " WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname"
@@ -206,25 +206,25 @@ class PostgresConnection(Connection):
         self._check_open()
         cant = "the lease can't be looked after"
         async with self._connected("lease", cant, ANSWER_S["lease"]) as connection:
-            with told(cant):
+            with as_store_error(cant):
                 return list(await connection.fetch(query.text, *arguments(query, values)))
 
     async def _fetched(self, reader: Reader, query: Query, values: Mapping[str, Any]) -> list[Row]:
         self._check_open()
         cant = "the database can't be read"
         async with self._connected(reader, cant) as connection:
-            with told(cant):
+            with as_store_error(cant):
                 return list(await connection.fetch(query.text, *arguments(query, values)))
 
     @asynccontextmanager
     async def _connected(self, name: str, cant: str, wait_s: float | None = None) -> AsyncIterator[Any]:
         pool = self._pools[name]
-        with told(cant):
+        with as_store_error(cant):
             connection = await pool.acquire(timeout=ACQUIRE_S if wait_s is None else wait_s)
         try:
             yield connection
         finally:
-            with told(cant):
+            with as_store_error(cant):
                 await pool.release(connection, timeout=ANSWER_MORE_S)
 
     def _check_open(self) -> None:
@@ -343,7 +343,7 @@ def _key(stream: str) -> int:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def as_store_error(what: str) -> Iterator[None]:
     """A driver's or the network's errors as ours."""
     asyncpg = _driver()
     try:

@@ -57,7 +57,7 @@ class Readings:
         spans: Sequence[tuple[str, Sequence[Span]]],
     ) -> None:
         """What `add` and `add_spans` do, of many calls in one transaction."""
-        events = [event for _, _, _, told in heard for event in told]
+        events = [event for _, _, _, events_of in heard for event in events_of]
         latest = {call_id: at for call_id, _, at, _ in heard if at is not None}  # each call's come in order
         about = {call_id for call_id, *_ in heard} | {call_id for call_id, _ in spans}
         async with self._connection.transaction(durable=bool(events), about=about) as c:

@@ -97,7 +97,7 @@ class Receivers:
                 c, name=receiver.name, url=receiver.url, secret=receiver.secret,
                 events=_json(receiver.events), timeout_s=receiver.timeout_s, at=self._now(), by=by.name,
             )  # fmt: skip
-            await self._audit.note(c, by, "webhook.added", receiver.name, None, _told(receiver))
+            await self._audit.note(c, by, "webhook.added", receiver.name, None, _audited(receiver))
         await self._changed()
 
     async def change(self, receiver: WebhookSettings, by: Actor) -> None:
@@ -109,7 +109,7 @@ class Receivers:
                 timeout_s=receiver.timeout_s,
             )  # fmt: skip
             await self._audit.note(
-                c, by, "webhook.changed", receiver.name, _told(before.settings(0.0)), _told(receiver)
+                c, by, "webhook.changed", receiver.name, _audited(before.settings(0.0)), _audited(receiver)
             )
         await self._changed()
 
@@ -131,7 +131,7 @@ class Receivers:
             await self._sql.drop_erased_events(c)
             await self._sql.enable_receiver(c, name=name)
             await self._sql.drop_pause(c, name=name)
-            await self._audit.note(c, by, "webhook.removed", name, _told(before.settings(0.0)), None)
+            await self._audit.note(c, by, "webhook.removed", name, _audited(before.settings(0.0)), None)
         await self._changed()
 
     async def disable(self, name: str, reason: str, by: Actor) -> None:
@@ -167,5 +167,5 @@ def _json(events: tuple[str, ...]) -> str:
     return msgspec.json.encode(events).decode()
 
 
-def _told(receiver: WebhookSettings) -> dict[str, Any]:
+def _audited(receiver: WebhookSettings) -> dict[str, Any]:
     return {"url": shown_url(receiver.url), "events": list(receiver.events), "timeout_s": receiver.timeout_s}

@@ -54,7 +54,7 @@ class ItemRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LabelledWindow:
     """A labelled window with where it is from, to learn from it."""
 
     labelled: Labelled

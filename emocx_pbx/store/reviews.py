@@ -16,7 +16,7 @@ from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.list_rows import Team, team_text
-from emocx_pbx.store.review_rows import ItemRow, RoundRow, Runner, Told, TrainingRow, TrainingState
+from emocx_pbx.store.review_rows import ItemRow, LabelledWindow, RoundRow, Runner, TrainingRow, TrainingState
 
 #: Labels of one window that are taken: more tell little.
 MOST_PEOPLE: Final = 2
@@ -91,8 +91,8 @@ class Reviews:
                 for place, (item_id, item) in enumerate(zip(ids, drawn.items, strict=True))
             ]
             await self._sql.add_review_items(c, rows)
-            told = {"kind": kind, "windows": len(rows), "of": round(drawn.sure + drawn.doubtful)}
-            await self._audit.note(c, by, "review.drawn", str(round_id), None, told)
+            facts = {"kind": kind, "windows": len(rows), "of": round(drawn.sure + drawn.doubtful)}
+            await self._audit.note(c, by, "review.drawn", str(round_id), None, facts)
         return round_id
 
     async def rounds(self) -> list[RoundRow]:
@@ -148,7 +148,7 @@ class Reviews:
         rows = await self._connection.view_rows("review_sizes")
         return {row["round_id"]: RoundSize(row["sure"], row["doubtful"]) for row in rows}
 
-    async def labelled(self, kind: Kind, since: float, limit: int = MOST_LABELLED) -> list[Told]:
+    async def labelled(self, kind: Kind, since: float, limit: int = MOST_LABELLED) -> list[LabelledWindow]:
         """Labelled windows of rounds drawn since, with what the model said of them."""
         rows = await self._connection.view_rows(f"review_labelled_{kind}", since=since, limit=limit)
         return [_voice(row) if kind == "voice" else _text(row) for row in rows]
@@ -198,20 +198,22 @@ def _key(row: Row) -> Key:
     return row["key"], row["t0"], row["t1"]
 
 
-def _voice(row: Row) -> Told:
+def _voice(row: Row) -> LabelledWindow:
     scores = Scores((row["angry"], row["neutral"], row["disappointed"], row["happy"]), row["threshold"])
-    return Told(_labelled(row, row["model"], scores.emotion, scores.probabilities), *_key(row), None)
+    return LabelledWindow(
+        _labelled(row, row["model"], scores.emotion, scores.probabilities), *_key(row), None
+    )
 
 
-def _text(row: Row) -> Told:
+def _text(row: Row) -> LabelledWindow:
     decision = msgspec.json.decode(row["body"], type=Decision)
     found = decision.probabilities or {}
     a, n, d, h = (found.get(str(label), 0.0) for label in LABELS)
     # A decision does not say which version answered.
-    return Told(_labelled(row, "", decision.emotion, (a, n, d, h)), *_key(row), row["text"])
+    return LabelledWindow(_labelled(row, "", decision.emotion, (a, n, d, h)), *_key(row), row["text"])
 
 
 def _labelled(row: Row, model: str, answer: str, p: tuple[float, float, float, float]) -> Labelled:
     labels = [said.split(_WITHIN) for said in row["labels"].split(_BETWEEN)]
-    told = tuple((author, label) for author, label in labels)
-    return Labelled(row["round_id"], bool(row["doubtful"]), row["caller"], row["at"], model, answer, p, told)
+    facts = tuple((author, label) for author, label in labels)
+    return Labelled(row["round_id"], bool(row["doubtful"]), row["caller"], row["at"], model, answer, p, facts)

@@ -27,7 +27,7 @@ from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.review.windows import NAMES, UNCLEAR
 from emocx_pbx.store.database import Store
-from emocx_pbx.store.review_rows import Told
+from emocx_pbx.store.review_rows import LabelledWindow
 from emocx_pbx.training.compare import beyond_chance, compare
 
 #: Calls come first on this machine.
@@ -36,10 +36,10 @@ NICE: Final = 15
 LEAST: Final = 40
 
 
-def agreed(told: Sequence[Told]) -> list[tuple[Told, str]]:
+def agreed(windows: Sequence[LabelledWindow]) -> list[tuple[LabelledWindow, str]]:
     """Windows with the label that all who could tell gave; the others teach nothing."""
     found = []
-    for one in told:
+    for one in windows:
         words = {label for _, label in one.labelled.labels} - {UNCLEAR}
         if len(words) == 1:
             found.append((one, words.pop()))
@@ -69,7 +69,7 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _learn_text(request: Request, labelled: Sequence[tuple[Told, str]]) -> Outcome:
+def _learn_text(request: Request, labelled: Sequence[tuple[LabelledWindow, str]]) -> Outcome:
     from emocx_pbx.emotion.text import load_reader
     from emocx_pbx.training.speech.own_clips import split_of
     from emocx_pbx.training.text.data import Texts
@@ -106,7 +106,9 @@ def _learn_text(request: Request, labelled: Sequence[tuple[Told, str]]) -> Outco
         raise
 
 
-async def _learn_voice(request: Request, store: Store, labelled: Sequence[tuple[Told, str]]) -> Outcome:
+async def _learn_voice(
+    request: Request, store: Store, labelled: Sequence[tuple[LabelledWindow, str]]
+) -> Outcome:
     from emocx_pbx.emotion.speech import load_speech
     from emocx_pbx.training.speech.data import labels_of, read_clips
     from emocx_pbx.training.speech.evaluate import predict
@@ -122,7 +124,7 @@ async def _learn_voice(request: Request, store: Store, labelled: Sequence[tuple[
     registry.keep_current("speech", base.card.name)
     out = _next(registry, base)
     try:
-        made = train_speech(base.card.name, work, registry.path, 1, base.path, _told)
+        made = train_speech(base.card.name, work, registry.path, 1, base.path, _progress)
         held = [clip for clip in read_clips(work / "clips.csv", None, None).clips if clip.split == "test"]
         truth = labels_of(held)
         new = f"{base.card.name}/{made.name}"
@@ -135,13 +137,13 @@ async def _learn_voice(request: Request, store: Store, labelled: Sequence[tuple[
         raise
 
 
-def _told(stage: str, done: int, total: int) -> None:
+def _progress(stage: str, done: int, total: int) -> None:
     if done == total:
         _say(f"{stage}: {total} done")
 
 
 async def _cut(
-    request: Request, store: Store, labelled: Sequence[tuple[Told, str]], speakers: Speakers
+    request: Request, store: Store, labelled: Sequence[tuple[LabelledWindow, str]], speakers: Speakers
 ) -> list[Any]:
     from emocx_pbx.training.speech.own_clips import clips_of_call
 

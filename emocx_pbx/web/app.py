@@ -42,9 +42,9 @@ AREAS: tuple[Callable[[], list[web.RouteDef]], ...] = (
 
 
 def _noting(parts: Parts, action: Literal["session.refused", "token.refused"]) -> Note:
-    async def note(subject: str, told: dict[str, str | int], by: Actor) -> None:
+    async def note(subject: str, facts: dict[str, str | int], by: Actor) -> None:
         try:
-            await parts.deeds.do(NoteRefusal(action, subject, told), by)
+            await parts.deeds.do(NoteRefusal(action, subject, facts), by)
         except (PeerUnavailable, StoreError) as error:
             # Whoever was refused is told so all the same.
             log.error("refusal not in the audit log", key="audit.unnoted", action=action, why=str(error))

@@ -25,7 +25,7 @@ _KINDS: Final[dict[str, type[EmocxError]]] = {
 }
 
 
-def told(number: int, error: EmocxError) -> m.Failed:
+def failure_of(number: int, error: EmocxError) -> m.Failed:
     """The error as the answer to question `number`; an unknown class goes as the next above it."""
     if isinstance(error, DiallingRefused):
         return m.Failed(number, DiallingRefused.__name__, error.why, error.wait_s)

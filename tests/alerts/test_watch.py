@@ -49,13 +49,13 @@ def watched(
     return [change for reading in readings for change in watch.read(reading)]
 
 
-def told(changes: list[AlertChange]) -> list[tuple[str, str, float]]:
+def observed(changes: list[AlertChange]) -> list[tuple[str, str, float]]:
     return [(change.rule, change.state, round(change.t1, 3)) for change in changes]
 
 
 def test_so_many_seconds_of_anger_raise_it_once() -> None:
     changes = watched(said(*["neutral"] * 2, *["angry"] * 30), ANGRY)
-    assert told(changes) == [("angry", "raised", 18.0)]
+    assert observed(changes) == [("angry", "raised", 18.0)]
     assert changes[0].t0 == 6.0
     assert changes[0].message == "Signals of anger in 12 of the last 24 seconds of the customer's speech."
 
@@ -64,7 +64,11 @@ def test_it_is_cleared_late_and_armed_again() -> None:
     readings = said(*["angry"] * 5, *["neutral"] * 8, *["angry"] * 5)
     changes = watched(readings, ANGRY)
     # 15 s of anger leave the 24 s window from 24 s on: 6 are left at 33 s.
-    assert told(changes) == [("angry", "raised", 12.0), ("angry", "cleared", 33.0), ("angry", "raised", 51.0)]
+    assert observed(changes) == [
+        ("angry", "raised", 12.0),
+        ("angry", "cleared", 33.0),
+        ("angry", "raised", 51.0),
+    ]
     assert changes[1].reason == "recovered" and changes[1].raised_t1 == 12.0
 
 
@@ -85,7 +89,7 @@ def test_a_lines_own_percentile_tells_what_is_strong_there() -> None:
         asked.append((own.percentile, model))
         return 0.35
 
-    assert told(watched(readings, rule, level=level)) == [("own", "raised", 6.0)]
+    assert observed(watched(readings, rule, level=level)) == [("own", "raised", 6.0)]
     assert asked == [(95, "voice/5")], "a call keeps the level of its first reading"
     assert watched(readings, rule, level=lambda own, model: 0.37) == []
     assert watched(said(*["angry"] * 9), rule) == [], "a line not known yet has no percentile"
@@ -99,18 +103,18 @@ def test_what_is_unsure_is_no_recovery() -> None:
 
 def test_silence_is_no_recovery_but_what_is_said_then_is() -> None:
     readings = said(*["angry"] * 4) + said(*["neutral"] * 7, begin=300.0)
-    assert told(watched(readings, ANGRY)) == [("angry", "raised", 12.0), ("angry", "cleared", 318.0)]
+    assert observed(watched(readings, ANGRY)) == [("angry", "raised", 12.0), ("angry", "cleared", 318.0)]
 
 
 def test_torn_between_two_kinds_of_upset_is_upset() -> None:
-    assert told(watched(said("torn", "torn"), UPSET)) == [("upset", "raised", 6.0)]
+    assert observed(watched(said("torn", "torn"), UPSET)) == [("upset", "raised", 6.0)]
     assert watched(said("torn", "torn"), AlertRule(name="a", when="angry", for_s=6, min_confidence=0.5)) == []
 
 
 def test_a_cooldown_delays_the_next_alert() -> None:
     slow = AlertRule(name="slow", when="angry", for_s=6, within_s=12, clear_s=3, cooldown_s=40)
     readings = said(*["angry"] * 2, *["neutral"] * 4, *["angry"] * 12)
-    assert told(watched(readings, slow)) == [
+    assert observed(watched(readings, slow)) == [
         ("slow", "raised", 6.0),
         ("slow", "cleared", 15.0),
         ("slow", "raised", 46.0),
@@ -130,10 +134,10 @@ def test_falling_since_a_transfer_is_measured_from_just_before_it() -> None:
     readings = said("angry", "neutral", "neutral", "neutral", "angry", "angry", "angry")
     assert watched(readings, SINCE_TRANSFER) == []
     changes = watched(readings, SINCE_TRANSFER, transfers=(12.0,))
-    assert told(changes) == [("handed", "raised", 18.0)]
+    assert observed(changes) == [("handed", "raised", 18.0)]
     # A second transfer: whom the customer comes to is not blamed for what was before.
     changes = watched(readings, SINCE_TRANSFER, transfers=(12.0, 18.5))
-    assert told(changes) == [("handed", "raised", 18.0), ("handed", "cleared", 18.5)]
+    assert observed(changes) == [("handed", "raised", 18.0), ("handed", "cleared", 18.5)]
     assert changes[1].reason == "transferred"
 
 
@@ -151,7 +155,7 @@ def test_seconds_heard_twice_count_once() -> None:
     overlapping = [
         replace(r, t0=max(0.0, r.t0 - 1), speech_s=4.0 if r.t0 else 3.0) for r in said(*["angry"] * 5)
     ]
-    assert told(watched(overlapping, ANGRY)) == [("angry", "raised", 12.0)]
+    assert observed(watched(overlapping, ANGRY)) == [("angry", "raised", 12.0)]
     assert watched([*said("angry"), *said("angry"), *said("angry"), *said("angry")], ANGRY) == []
 
 
@@ -256,7 +260,7 @@ def test_words_raise_what_the_voice_did_not_show() -> None:
     readings = said(*["neutral"] * 6)
     assert [change for reading in readings for change in watch.read(reading)] == []
     changes = [change for reading in readings[2:] for change in watch.revise(worded(reading, "angry"))]
-    assert told(changes) == [("angry", "raised", 18.0)]
+    assert observed(changes) == [("angry", "raised", 18.0)]
     assert changes[0].t0 == 6.0
     assert watch.open.keys() == {"angry"}
 
@@ -264,7 +268,7 @@ def test_words_raise_what_the_voice_did_not_show() -> None:
 def test_words_clear_what_the_voice_showed() -> None:
     watch = CallWatch([ANGRY])
     readings = said(*["angry"] * 5)
-    assert told([change for reading in readings for change in watch.read(reading)]) == [
+    assert observed([change for reading in readings for change in watch.read(reading)]) == [
         ("angry", "raised", 12.0)
     ]
     changes = [change for reading in readings[1:] for change in watch.revise(worded(reading, "neutral"))]

@@ -97,8 +97,8 @@ def test_the_order_of_arrival_does_not_matter(
         call = CallWords()
         kept: dict[tuple[float, float], Reading] = {}
         for item in order:
-            told = [call.by_voice(item)] if isinstance(item, Reading) else call.by_words(item)
-            kept |= {(r.t0, r.t1): r for r in told}
+            observed = [call.by_voice(item)] if isinstance(item, Reading) else call.by_words(item)
+            kept |= {(r.t0, r.t1): r for r in observed}
         return kept
 
     one, other = end(arrivals), end(shuffled)

@@ -111,7 +111,7 @@ def test_memory_does_not_grow_with_the_call(tmp_path: Path, call: Call) -> None:
     with soundfile.SoundFile(path, "w", 8000, 2, format="FLAC") as out:
         for _ in range(20):  # 9 minutes
             out.write(np.stack(call, axis=1))
-    told: list[tuple[float, float]] = []
+    observed: list[tuple[float, float]] = []
     tracemalloc.start()
     try:
         found = analyse_recording(
@@ -120,11 +120,11 @@ def test_memory_does_not_grow_with_the_call(tmp_path: Path, call: Call) -> None:
             settings=SETTINGS,
             classifier=Loud(),
             rubric=load_rubric(),
-            progress=lambda done, total: told.append((done, total)),
+            progress=lambda done, total: observed.append((done, total)),
         )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert found.duration_s == 520.0
-    assert told[-1] == (520.0, 520.0)
+    assert observed[-1] == (520.0, 520.0)
     assert peak < 12_000_000

@@ -31,7 +31,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.told: list[tuple[str, Understood | None]] = []
+        self.observed: list[tuple[str, Understood | None]] = []
         self._news = asyncio.Event()
 
     def count(self, name: str) -> None:
@@ -39,14 +39,14 @@ class Asked:
         self._news.set()
 
     def of(self, name: str) -> Callable[[Understood | None], None]:
-        def told(answer: Understood | None) -> None:
-            self.told.append((name, answer))
+        def observed(answer: Understood | None) -> None:
+            self.observed.append((name, answer))
             self._news.set()
 
-        return told
+        return observed
 
     async def wait(self, number: int) -> None:
-        await self._until(lambda: len(self.told) >= number)
+        await self._until(lambda: len(self.observed) >= number)
 
     async def counted(self, name: str) -> None:
         await self._until(lambda: self.counts[name] > 0)
@@ -86,9 +86,9 @@ async def test_hears_phrases_in_order() -> None:
         for name in "abc":
             one.put("1.1", phrase(SILENT if name == "b" else ANGRY), asked.of(name))
         await asked.wait(3)
-        assert [name for name, _ in asked.told] == ["a", "b", "c"]
-        assert [bool(answer and answer.probabilities) for _, answer in asked.told] == [True, False, True]
-        assert all(answer and answer.text is None for _, answer in asked.told)
+        assert [name for name, _ in asked.observed] == ["a", "b", "c"]
+        assert [bool(answer and answer.probabilities) for _, answer in asked.observed] == [True, False, True]
+        assert all(answer and answer.text is None for _, answer in asked.observed)
         assert asked.counts == {"words_heard": 2, "words_none": 1}
 
 
@@ -96,7 +96,7 @@ async def test_words_come_only_where_they_are_kept() -> None:
     async with scribe(store_words=True) as (one, asked):
         one.put("1.1", phrase(ANGRY), asked.of("a"))
         await asked.wait(1)
-        assert asked.told[0][1] is not None and asked.told[0][1].text == "charged twice"
+        assert asked.observed[0][1] is not None and asked.observed[0][1].text == "charged twice"
 
 
 async def test_the_oldest_goes_when_too_many_wait() -> None:
@@ -104,9 +104,9 @@ async def test_the_oldest_goes_when_too_many_wait() -> None:
         for name in "abcde":
             one.put("1.1", phrase(ANGRY), asked.of(name))
         # Nothing ran meanwhile: the queue holds three.
-        assert [name for name, answer in asked.told if answer is None] == ["a", "b"]
+        assert [name for name, answer in asked.observed if answer is None] == ["a", "b"]
         await asked.wait(5)
-        assert [name for name, answer in asked.told if answer] == ["c", "d", "e"]
+        assert [name for name, answer in asked.observed if answer] == ["c", "d", "e"]
         assert asked.counts["words_dropped"] == 2
 
 
@@ -116,7 +116,7 @@ async def test_what_waited_too_long_is_let_go() -> None:
         one.put("1.1", phrase(SLOW), asked.of("a"))
         one.put("1.1", phrase(ANGRY), asked.of("b"))
         await asked.wait(2)
-        assert asked.told[1] == ("b", None)
+        assert asked.observed[1] == ("b", None)
         assert asked.counts["words_late"] == 1
 
 
@@ -125,7 +125,7 @@ async def test_a_slow_answer_counts_as_none_and_the_next_one_comes() -> None:
     async with scribe(limits=limits) as (one, asked):
         one.put("1.1", phrase(SLOW), asked.of("a"))
         await asked.wait(1)
-        assert asked.told == [("a", None)]
+        assert asked.observed == [("a", None)]
         assert asked.counts["words_slow"] == 1
         assert asked.counts["words_restarts"] == 0
 
@@ -135,12 +135,12 @@ async def test_one_that_dies_is_started_again() -> None:
         one.put("1.1", phrase(DEADLY), asked.of("a"))
         one.put("1.1", phrase(ANGRY), asked.of("b"))
         await asked.wait(2)
-        assert asked.told == [("a", None), ("b", None)]
+        assert asked.observed == [("a", None), ("b", None)]
         async with asyncio.timeout(60):
             await one.ready.wait()
         one.put("1.1", phrase(ANGRY), asked.of("c"))
         await asked.wait(3)
-        assert asked.told[2][1] is not None
+        assert asked.observed[2][1] is not None
         assert asked.counts["words_restarts"] == 1
 
 
@@ -149,7 +149,7 @@ async def test_one_that_hangs_is_stopped_and_started_again() -> None:
     async with scribe(limits=limits) as (one, asked):
         one.put("1.1", phrase(HANGING), asked.of("a"))
         await asked.wait(1)
-        assert asked.told == [("a", None)]
+        assert asked.observed == [("a", None)]
         await asked.counted("words_restarts")
         async with asyncio.timeout(60):
             await one.ready.wait()
@@ -159,7 +159,7 @@ async def test_without_models_nothing_is_heard_and_nothing_waits() -> None:
     async with scribe("none") as (one, asked):
         await asked.counted("words_no_models")
         one.put("1.1", phrase(ANGRY), asked.of("a"))
-        assert asked.told == [("a", None)]
+        assert asked.observed == [("a", None)]
         assert one.problem == "speech-to-text: missing"
 
 
@@ -168,11 +168,11 @@ async def test_without_time_nothing_is_heard() -> None:
         one.put("1.1", phrase(ANGRY), asked.of("a"))
         one.allow(False)
         one.put("1.1", phrase(ANGRY), asked.of("b"))
-        assert asked.told == [("a", None), ("b", None)]
+        assert asked.observed == [("a", None), ("b", None)]
         one.allow(True)
         one.put("1.1", phrase(ANGRY), asked.of("c"))
         await asked.wait(3)
-        assert asked.told[2][1] is not None
+        assert asked.observed[2][1] is not None
 
 
 async def test_a_call_that_opts_out_is_not_heard() -> None:
@@ -180,6 +180,6 @@ async def test_a_call_that_opts_out_is_not_heard() -> None:
         one.put("1.1", phrase(ANGRY), asked.of("a"))
         one.put("2.2", phrase(ANGRY), asked.of("b"))
         one.forget("1.1")
-        assert asked.told == [("a", None)]
+        assert asked.observed == [("a", None)]
         await asked.wait(2)
-        assert asked.told[1][0] == "b" and asked.told[1][1] is not None
+        assert asked.observed[1][0] == "b" and asked.observed[1][1] is not None

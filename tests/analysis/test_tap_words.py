@@ -19,7 +19,7 @@ from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.models import Models
-from emocx_pbx.analysis.worker.scribe import Scribe, Told
+from emocx_pbx.analysis.worker.scribe import OnAnswer, Scribe
 from emocx_pbx.analysis.worker.scribe_messages import Understood
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.settings.settings import AnalysisSettings
@@ -47,24 +47,24 @@ class Ear:
     text_model = "lstm/3"
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[Phrase, Told]] = []
+        self.waiting: list[tuple[Phrase, OnAnswer]] = []
         self.phrases: list[Phrase] = []
         self.forgotten: list[str] = []
 
-    def put(self, call_id: str, phrase: Phrase, told: Told) -> None:
+    def put(self, call_id: str, phrase: Phrase, observed: OnAnswer) -> None:
         self.phrases.append(phrase)
-        self.waiting.append((phrase, told))
+        self.waiting.append((phrase, observed))
 
     def forget(self, call_id: str) -> None:
         self.forgotten.append(call_id)
         waiting, self.waiting = self.waiting, []
-        for _, told in waiting:
-            told(None)
+        for _, observed in waiting:
+            observed(None)
 
     def answer(self, probabilities: Any = UPSET, text: str | None = None) -> None:
         waiting, self.waiting = self.waiting, []
-        for number, (_, told) in enumerate(waiting):
-            told(Understood(number, probabilities, 0.4, text))
+        for number, (_, observed) in enumerate(waiting):
+            observed(Understood(number, probabilities, 0.4, text))
 
 
 class Desk:
@@ -162,8 +162,8 @@ async def test_an_answer_after_the_opt_out_is_dropped(call: Call) -> None:
     late = list(desk.ear.waiting)
     desk.ear.waiting = []
     desk.call.leave_alone()
-    for number, (_, told) in enumerate(late):
-        told(Understood(number, UPSET, 0.4, "my secret"))
+    for number, (_, observed) in enumerate(late):
+        observed(Understood(number, UPSET, 0.4, "my secret"))
     assert not [r for r in desk.of(ReadingMade) if r.revises]
     assert desk.of(WordsSaid) == []
 

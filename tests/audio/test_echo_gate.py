@@ -120,10 +120,10 @@ def test_each_frame_is_told_once_in_order_and_soon(pairs: list[tuple[bool, bool]
     rng = np.random.default_rng(seed)
     gate = EchoGate()
     out: list[bool] = []
-    for told, (speech, speaks) in enumerate(pairs, 1):
+    for observed, (speech, speaks) in enumerate(pairs, 1):
         left, right = rng.integers(-9000, 9000, (2, FRAME), dtype=np.int16)
         out += gate.push(left, right, level_db(left), speech, speaks)
-        assert told - len(out) < BLOCK
+        assert observed - len(out) < BLOCK
     out += gate.finish()
     assert len(out) == len(pairs)
     assert not any(kept and not speech for kept, (speech, _) in zip(out, pairs, strict=True))

@@ -16,8 +16,8 @@ def run(pattern: str, rules: Hysteresis = RULES) -> tuple[list[int], list[Uttera
     segmenter = Segmenter(rules)
     steps = [segmenter.push(mark == "#") for mark in pattern]
     steps.append(segmenter.finish())
-    told = [frame for step in steps for frame in step.speech]
-    return told, [step.ended for step in steps if step.ended]
+    observed = [frame for step in steps for frame in step.speech]
+    return observed, [step.ended for step in steps if step.ended]
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_states() -> None:
 
 def test_speech_is_told_as_soon_as_it_is_sure() -> None:
     segmenter = Segmenter(RULES)
-    told = [list(segmenter.push(mark == "#").speech) for mark in "...####..#"]
-    assert told == [[], [], [], [], [], [1, 2, 3, 4, 5], [6], [], [], [7, 8, 9]]
+    observed = [list(segmenter.push(mark == "#").speech) for mark in "...####..#"]
+    assert observed == [[], [], [], [], [], [1, 2, 3, 4, 5], [6], [], [], [7, 8, 9]]
 
 
 @given(
@@ -61,10 +61,10 @@ def test_speech_is_told_as_soon_as_it_is_sure() -> None:
     st.builds(Hysteresis, start=st.integers(1, 6), stop=st.integers(1, 12), pad=st.integers(0, 8)),
 )
 def test_speech_told_is_exactly_the_utterances(pattern: str, rules: Hysteresis) -> None:
-    told, utterances = run(pattern, rules)
-    assert told == [frame for u in utterances for frame in range(u.first, u.last + 1)]
-    assert told == sorted(set(told))
-    assert all(0 <= frame < len(pattern) for frame in told)
+    observed, utterances = run(pattern, rules)
+    assert observed == [frame for u in utterances for frame in range(u.first, u.last + 1)]
+    assert observed == sorted(set(observed))
+    assert all(0 <= frame < len(pattern) for frame in observed)
     for u in utterances:
         assert "#" * rules.start in pattern[u.first : u.last + 1]
 

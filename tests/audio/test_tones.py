@@ -30,14 +30,14 @@ def tone(hz: tuple[float, ...], on_s: float, off_s: float, snr_db: float | None)
 def speech_s(samples: Samples, watched: bool = True) -> float:
     """Seconds in utterances."""
     vad, tones, segmenter = VoiceActivity(2), ToneWatch(), Segmenter()
-    told = 0
+    observed = 0
     for at in range(0, len(samples) - FRAME + 1, FRAME):
         frame = samples[at : at + FRAME]
         level = level_db(frame)
         flag = vad.is_speech(frame, level)
         flag = flag and not (tones.is_tone(frame, level, flag) and watched)
-        told += len(segmenter.push(flag).speech)
-    return (told + len(segmenter.finish().speech)) * FRAME_S
+        observed += len(segmenter.push(flag).speech)
+    return (observed + len(segmenter.finish().speech)) * FRAME_S
 
 
 @pytest.mark.parametrize("snr_db", [None, 25.0])

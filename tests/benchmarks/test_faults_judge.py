@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from benchmarks.faults.__main__ import HISTORY, main
-from benchmarks.faults.history import Caller, History, Measures, Talk, Told, Usage, Window
+from benchmarks.faults.history import Caller, History, Measures, Observed, Talk, Usage, Window
 from benchmarks.faults.judge import KINDS, Finding, judge
 from benchmarks.faults.report import details
 
@@ -30,8 +30,10 @@ def caller(call_id: str = "c1", **changes: object) -> Caller:
     return person
 
 
-def event(kind: str, sequence: int, call_id: str = "c1", agent: str | None = None, **changes: object) -> Told:
-    told = Told(
+def event(
+    kind: str, sequence: int, call_id: str = "c1", agent: str | None = None, **changes: object
+) -> Observed:
+    observed = Observed(
         at=131.0,
         event_id=f"{call_id}-{kind}-{agent}-{sequence}",
         type=kind,
@@ -41,10 +43,10 @@ def event(kind: str, sequence: int, call_id: str = "c1", agent: str | None = Non
         agent=agent,
         status="ok" if kind == "query.routed" else None,
     )
-    return replace(told, **changes)  # type: ignore[arg-type]
+    return replace(observed, **changes)  # type: ignore[arg-type]
 
 
-def told(call_id: str = "c1") -> list[Told]:
+def observed(call_id: str = "c1") -> list[Observed]:
     return [
         event("query.routed", 1, call_id),
         event("call.started", 2, call_id),
@@ -56,7 +58,7 @@ def told(call_id: str = "c1") -> list[Told]:
 def history(**changes: object) -> History:
     known = History(
         callers=(caller(),),
-        deliveries=tuple(told()),
+        deliveries=tuple(observed()),
         waiting=(),
         windows=(CUT,),
         channels_left=(),
@@ -89,12 +91,12 @@ def test_nothing_is_found_where_all_is_well() -> None:
 )
 def test_a_caller_is_in_a_queue_within_two_seconds(joined: float | None, ended: float, late: bool) -> None:
     person = caller(joined=joined, ended=ended, talks=[])
-    found = kinds(history(callers=(person,), deliveries=(told()[0], event("call.ended", 2))))
+    found = kinds(history(callers=(person,), deliveries=(observed()[0], event("call.ended", 2))))
     assert ("late" in found) is late
 
 
 def test_a_call_without_an_end() -> None:
-    verdict = judge(history(deliveries=tuple(told()[:3])))
+    verdict = judge(history(deliveries=tuple(observed()[:3])))
     assert [f.kind for f in verdict.findings] == ["not_ended"]
     assert verdict.findings[0].subject == "c1"
     assert verdict.findings[0].faults == ("link-cut +10.0 to +12.0 s",)
@@ -103,32 +105,32 @@ def test_a_call_without_an_end() -> None:
 
 def test_a_call_that_the_service_was_asked_about_must_end_even_without_a_queue() -> None:
     person = caller(joined=None, ended=101.0, talks=[])
-    assert kinds(history(callers=(person,), deliveries=(told()[0],))) == ["not_ended"]
+    assert kinds(history(callers=(person,), deliveries=(observed()[0],))) == ["not_ended"]
 
 
 def test_a_call_that_ended_twice() -> None:
-    assert kinds(history(deliveries=(*told(), event("call.ended", 5)))) == ["ended_twice"]
+    assert kinds(history(deliveries=(*observed(), event("call.ended", 5)))) == ["ended_twice"]
 
 
 def test_a_call_that_never_started() -> None:
-    events = (told()[0], event("call.graded", 2, agent="Ada"), event("call.ended", 3))
+    events = (observed()[0], event("call.graded", 2, agent="Ada"), event("call.ended", 3))
     assert kinds(history(deliveries=events)) == ["not_started"]
 
 
 def test_a_gap_and_a_wrong_order() -> None:
-    first, second, third, last = told()
+    first, second, third, last = observed()
     assert kinds(history(deliveries=(first, second, third, replace(last, sequence=5)))) == ["disorder"]
     assert kinds(history(deliveries=(first, third, second, last))) == ["disorder"]
 
 
 def test_something_after_the_end() -> None:
-    first, second, third, last = told()
+    first, second, third, last = observed()
     events = (first, second, replace(last, sequence=3), replace(third, sequence=4))
     assert kinds(history(deliveries=events)) == ["disorder"]
 
 
 def test_a_connected_agent_without_a_grade() -> None:
-    first, second, _, last = told()
+    first, second, _, last = observed()
     events = (first, second, replace(last, sequence=3))
     assert kinds(history(deliveries=events)) == ["ungraded"]
     brief = caller(talks=[Talk("Ada", "leg", "PJSIP/ada-1", 128.5, 130.0)])
@@ -136,7 +138,7 @@ def test_a_connected_agent_without_a_grade() -> None:
 
 
 def test_a_grade_too_many_and_one_of_another() -> None:
-    *events, last = told()
+    *events, last = observed()
     twice = (*events, event("call.graded", 4, agent="Ada"), replace(last, sequence=5))
     assert kinds(history(deliveries=twice)) == ["overgraded"]
     other = (*events[:2], event("call.graded", 3, agent="Bob"), last)
@@ -146,55 +148,55 @@ def test_a_grade_too_many_and_one_of_another() -> None:
 def test_who_opted_out_is_not_graded() -> None:
     person = caller(opted_out=True)
     assert kinds(history(callers=(person,))) == ["overgraded"]
-    first, second, _, last = told()
+    first, second, _, last = observed()
     assert kinds(history(callers=(person,), deliveries=(first, second, replace(last, sequence=3)))) == []
 
 
 def test_two_bodies_of_one_event() -> None:
-    again = replace(told()[3], body=b"{}")
-    verdict = judge(history(deliveries=(*told(), again)))
+    again = replace(observed()[3], body=b"{}")
+    verdict = judge(history(deliveries=(*observed(), again)))
     assert [finding.kind for finding in verdict.findings] == ["two_bodies"]
     assert verdict.total.repeated == 1
 
 
 def test_an_event_again_is_no_fault() -> None:
-    verdict = judge(history(deliveries=(*told(), told()[3])))
+    verdict = judge(history(deliveries=(*observed(), observed()[3])))
     assert verdict.kept
     assert verdict.total.repeated == 1
 
 
 def test_what_was_refused_does_not_count_as_told() -> None:
-    *events, last = told()
+    *events, last = observed()
     refused = replace(last, accepted=False)
     assert kinds(history(deliveries=(*events, refused))) == ["not_ended"]
     assert kinds(history(deliveries=(*events, refused, last))) == []
 
 
 def test_what_waits_in_the_outbox_is_late_not_lost() -> None:
-    *events, last = told()
+    *events, last = observed()
     assert kinds(history(deliveries=tuple(events), waiting=(last,))) == ["undelivered"]
     # The receiver has it; the sender does not know.
     assert kinds(history(waiting=(last,))) == []
 
 
 def test_a_wrong_signature() -> None:
-    forged = replace(told()[3], signed=False, accepted=False, event_id="x")
-    assert kinds(history(deliveries=(*told(), forged))) == ["unsigned"]
+    forged = replace(observed()[3], signed=False, accepted=False, event_id="x")
+    assert kinds(history(deliveries=(*observed(), forged))) == ["unsigned"]
 
 
 def test_events_of_a_call_that_nobody_made() -> None:
-    assert kinds(history(deliveries=(*told(), event("call.ended", 1, "ghost")))) == ["disorder"]
+    assert kinds(history(deliveries=(*observed(), event("call.ended", 1, "ghost")))) == ["disorder"]
 
 
 def test_nothing_is_asked_for_that_nobody_could_see() -> None:
     blind = Window("link-half-open", 99.0, 126.0, blind=True)
     ended = event("call.ended", 2)
-    assert kinds(history(windows=(blind,), deliveries=(told()[0], ended))) == []
+    assert kinds(history(windows=(blind,), deliveries=(observed()[0], ended))) == []
     verdict = judge(history(windows=(blind,), deliveries=()))
     assert verdict.kept
     assert verdict.total.unseen == 1
     # But what began to be told is told to its end, and who was there before or after is seen.
-    assert kinds(history(windows=(blind,), deliveries=(told()[0],))) == ["not_ended"]
+    assert kinds(history(windows=(blind,), deliveries=(observed()[0],))) == ["not_ended"]
     assert kinds(history(windows=(replace(blind, began=101.0),), deliveries=())) == []
     seen = replace(blind, began=102.1)
     assert kinds(history(windows=(seen,), deliveries=())) == ["not_started", "not_ended", "ungraded"]
@@ -227,7 +229,7 @@ def test_growth(who: str) -> None:
 def test_callers_outside_of_every_fault_have_a_row_of_their_own() -> None:
     before = caller("c0", arrived=50.0, joined=53.0, ended=90.0, talks=[])
     events = [event("query.routed", 1, "c0"), event("call.started", 2, "c0"), event("call.ended", 3, "c0")]
-    verdict = judge(history(callers=(before, caller()), deliveries=(*events, *told())))
+    verdict = judge(history(callers=(before, caller()), deliveries=(*events, *observed())))
     none, cut = verdict.rows
     assert (none.callers, none.findings["late"]) == (1, 1)
     assert (cut.callers, cut.findings["late"]) == (1, 0)
@@ -265,9 +267,9 @@ def test_the_exit_status_says_whether_all_was_kept(
     if found is None:
         assert said.err.count("\n") == 1
     else:
-        told = json.loads(said.out)
-        assert told["kept"] is (status == 0)
-        assert [row["fault"] for row in told["rows"]] == ["none", "link-cut"]
+        observed = json.loads(said.out)
+        assert observed["kept"] is (status == 0)
+        assert [row["fault"] for row in observed["rows"]] == ["none", "link-cut"]
     monkeypatch.setattr(sys, "argv", ["faults", "--judge", str(tmp_path)])
     assert main() == status
 

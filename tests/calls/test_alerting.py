@@ -36,7 +36,7 @@ class Listener:
 
     def __init__(self, *rules: AlertRule) -> None:
         self.rules: tuple[AlertRule, ...] = rules
-        self.told: list[Effect] = []
+        self.observed: list[Effect] = []
 
     def call(self, **more: Any) -> CallState:
         call = CallState("c", WithAlerts(load_rubric(), self), zero_at=1000.0, **more)
@@ -50,7 +50,7 @@ class Listener:
             t0 = call.readings[-1].t1 if call.readings else 0.0
             scores = (0.9, 0.1, 0.0, 0.0) if signal == "angry" else (0.0, 0.9, 0.0, 0.1)
             effects += call.take(ReadingMade("u", "c", t0, t0 + 3.0, 3.0, scores, 0.0, "m"), NOW)
-        self.told += effects
+        self.observed += effects
         return alerted(effects)
 
 
@@ -63,7 +63,7 @@ def test_an_alert_is_told_once_and_again_when_it_is_over() -> None:
     call = listener.call()
     found = listener.says(call, *["angry"] * 4, *["calm"] * 6)
     assert [alerted.change.state for alerted in found] == ["raised", "cleared"]
-    counted = [e for e in listener.told if isinstance(e, Count) and e.name == "alerts"]
+    counted = [e for e in listener.observed if isinstance(e, Count) and e.name == "alerts"]
     assert counted == [Count("alerts", "angry")]
     assert found[0].user_event() == {
         "CallId": "c",

@@ -163,8 +163,8 @@ def test_a_transfer_says_to_whom() -> None:
 def test_a_tap_follows_what_is_to_be_written_of_its_part() -> None:
     call = new()
     call.take(CallStarted("c", 1.0, "", "a", ""), 0.0)
-    told = AgentConnected("c", 10.0, "bob", "PJSIP/bob", "a", 9.0, "l1")
-    assert not [e for e in call.take(told, 10.0) if isinstance(e, BeginTap)]
+    observed = AgentConnected("c", 10.0, "bob", "PJSIP/bob", "a", 9.0, "l1")
+    assert not [e for e in call.take(observed, 10.0) if isinstance(e, BeginTap)]
     kinds = [type(effect) for effect in call.take(joins(10.0), 10.0)]
     assert kinds.index(WriteSegment) < kinds.index(BeginTap)
 
@@ -191,9 +191,9 @@ def test_the_lines_learn_from_a_call_that_is_over() -> None:
         return [e for e in effects if isinstance(e, LearnLines)]
 
     assert learnt(reading(0.0, "cnn/3"), reading(3.0), reading(6.0)) == [], "each heard what the other left"
-    (told,) = learnt(reading(3.0), reading(6.0))
-    assert (told.model, told.lines, told.at) == ("voice/5", ("trunk PJSIP/x-1", "all"), 60.0)
-    assert told.caller == HeardCaller(caller_sums([plain] * 2), caller_counts([plain] * 2))
+    (observed,) = learnt(reading(3.0), reading(6.0))
+    assert (observed.model, observed.lines, observed.at) == ("voice/5", ("trunk PJSIP/x-1", "all"), 60.0)
+    assert observed.caller == HeardCaller(caller_sums([plain] * 2), caller_counts([plain] * 2))
     assert learnt(reading(0.0)) == [], "three seconds say too little"
     assert learnt(reading(0.0), reading(3.0), lines=()) == []
     assert learnt(reading(0.0), reading(3.0), OptedOut("c")) == []

@@ -113,13 +113,13 @@ async def test_readings_are_the_first_to_go_and_what_ends_something_is_the_last(
 
 
 async def test_when_something_that_matters_was_dropped_the_calls_are_reconciled() -> None:
-    disk, told = Disk(refusals=1), []
-    disk.ledger.losses.subscribe(lambda: told.append("resync"))
+    disk, observed = Disk(refusals=1), []
+    disk.ledger.losses.subscribe(lambda: observed.append("resync"))
     for number in range(8):
         disk.ledger.add(tapped(number))
     assert disk.counted == [("changes_dropped", "other")] * 2
     await disk.ledger.drain()
-    assert len(disk.written) == 6 and told == ["resync"]
+    assert len(disk.written) == 6 and observed == ["resync"]
 
 
 def heard(number: int) -> WriteSpans:

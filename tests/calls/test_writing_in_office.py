@@ -18,7 +18,7 @@ class Office:
 
     def __init__(self, *terms: Term) -> None:
         self.terms = {term.pbx: term for term in terms}
-        self.told: list[Term] = []
+        self.observed: list[Term] = []
 
     def term_of(self, call_id: str) -> Term:
         try:
@@ -27,7 +27,7 @@ class Office:
             raise LeaseLost from None
 
     def refused(self, term: Term) -> None:
-        self.told.append(term)
+        self.observed.append(term)
 
 
 @ON_POSTGRESQL
@@ -48,7 +48,7 @@ async def test_only_calls_of_the_pbx_that_is_lost_are_not_written(place: str) ->
     ]
     with pytest.raises(LeaseLost):
         await writing.write_together(small)
-    assert office.told == [], "which of them it was is not known yet"
+    assert office.observed == [], "which of them it was is not known yet"
     for write in small:
         try:
             await writing.write(write)
@@ -57,7 +57,7 @@ async def test_only_calls_of_the_pbx_that_is_lost_are_not_written(place: str) ->
     with pytest.raises(LeaseLost):
         await writing.write(WriteEnd("north/1", 9.0, "hangup", "answered", None, None, ()))
     await writing.write(WriteTapped("south/1", 7.0))
-    assert office.told == [north, north]
+    assert office.observed == [north, north]
     mine, theirs = await store.call("south/1"), await store.call("north/1")
     assert mine and mine.spans and mine.call.tapped_at == 7.0
     assert theirs and not theirs.spans and theirs.call.ended_at is None

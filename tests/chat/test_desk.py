@@ -197,14 +197,14 @@ async def test_a_call_is_followed_to_its_end() -> None:
     assert call_id is not None
     seen = []
     segment = Segment(call_id, 0, "bob", "PJSIP/bob", "care", "queue", world.now + 20)
-    for told in (
+    for observed in (
         QueueJoined("another", world.now, "care", 1),
         QueueJoined(call_id, world.now + 10, "care", 1),
         AgentConnected(call_id, world.now + 20, "bob", "PJSIP/bob", "care", 10.0, "1.2"),
         SegmentOpened(segment),
         Ended(call_id, world.now + 90, "hangup", "answered"),
     ):
-        moved = moved_of(told)
+        moved = moved_of(observed)
         assert moved is not None
         world.desk.watch(moved)
         seen.append(world.desk.ticket(ticket.ticket_id).state)
@@ -219,7 +219,7 @@ async def test_who_is_not_reached_is_told_why_and_may_try_again_later(why: str) 
     moved = moved_of(Ended(world.became[0].call_id or "", world.now + 40, "hangup", why))
     assert moved == CallIsOver(world.became[0].call_id or "", world.now + 40, why)
     world.desk.watch(moved)
-    assert world.desk.ticket(ticket.ticket_id).state == "failed" and ticket.told == why
+    assert world.desk.ticket(ticket.ticket_id).state == "failed" and ticket.state_shown == why
     refused = await refusal(lambda: world.desk.call_me(ticket.ticket_id, "030 123456", "192.0.2.1"))
     assert refused.why == "called_number"
     world.now += 600

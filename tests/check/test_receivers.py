@@ -20,7 +20,7 @@ def resolve(host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
     return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (AT[host], port))]
 
 
-def told(delivery: DeliverySettings, *hosts: str) -> list[tuple[str, str]]:
+def observed(delivery: DeliverySettings, *hosts: str) -> list[tuple[str, str]]:
     hooks = tuple(WebhookSettings(name=h, url=f"https://a:secret@{h}/x", secret=SECRET) for h in hosts)
     return [
         (f.level, f.what) for f in receiver_findings(Settings(webhooks=hooks, delivery=delivery), resolve)
@@ -28,15 +28,15 @@ def told(delivery: DeliverySettings, *hosts: str) -> list[tuple[str, str]]:
 
 
 def test_where_receivers_are_is_told() -> None:
-    assert told(DeliverySettings(), "crm.example", "erp.intern", "gone.example") == [
+    assert observed(DeliverySettings(), "crm.example", "erp.intern", "gone.example") == [
         ("ok", "crm.example is at an address that may be sent to"),
         ("fail", "erp.intern: erp.intern is not at a public address"),
         ("warn", "gone.example: the name gone.example can't be resolved"),
     ]
-    ((level, _),) = told(DeliverySettings(allow_networks=("10.1.0.0/16",)), "erp.intern")
+    ((level, _),) = observed(DeliverySettings(allow_networks=("10.1.0.0/16",)), "erp.intern")
     assert level == "ok"
 
 
 def test_a_file_of_cas_that_is_none_is_told(tmp_path: Path) -> None:
-    ((level, what),) = told(DeliverySettings(ca_file=str(tmp_path / "none.pem")))
+    ((level, what),) = observed(DeliverySettings(ca_file=str(tmp_path / "none.pem")))
     assert level == "fail" and "delivery.ca_file" in what

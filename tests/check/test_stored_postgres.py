@@ -54,7 +54,7 @@ async def test_a_good_one_is_told_with_its_audit_log(place: str) -> None:
     ],
 )
 async def test_who_takes_the_triggers_away_is_found_out_there_too(
-    place: str, direct: Any, change: str, told: str
+    place: str, direct: Any, change: str, observed: str
 ) -> None:
     store = await Store.open(place)
     for n in range(3):
@@ -65,7 +65,7 @@ async def test_who_takes_the_triggers_away_is_found_out_there_too(
     )
     await direct.execute(change)
     finding = (await postgres_findings(place, time.time))[-1]
-    assert finding.level == "fail" and told in finding.what
+    assert finding.level == "fail" and observed in finding.what
 
 
 @ON_POSTGRESQL

@@ -30,7 +30,7 @@ def test_a_risk_is_told_with_its_remedy(tmp_path: Path, text: str, what: str) ->
 
 def test_a_file_with_secrets_is_for_its_owner_and_group(tmp_path: Path) -> None:
     path = tmp_path / "emocx.toml"
-    for text, mode, told in ((TOKEN, 0o644, True), (TOKEN, 0o640, False), ("", 0o644, False)):
+    for text, mode, observed in ((TOKEN, 0o644, True), (TOKEN, 0o640, False), ("", 0o644, False)):
         path.write_text(f"[http]\n{text}\n")
         path.chmod(mode)
-        assert bool(list(warnings(load(path, {})))) is told
+        assert bool(list(warnings(load(path, {})))) is observed

@@ -219,10 +219,10 @@ def test_a_receiver_is_tried(filled: Shell) -> None:
     """The example's receiver does not exist: what is known of why is said, and nothing is owed by it."""
     assert filled.refusal("webhooks", "test", "erp").endswith("no receiver erp; there are: crm")
     out, _ = filled("webhooks", "test", "crm", "--json", code=1)
-    told = json.loads(out)
-    assert (told["name"], told["taken"], told["disabled"]) == ("crm", False, None) and told["outcome"][
-        "error"
-    ]
+    observed = json.loads(out)
+    assert (observed["name"], observed["taken"], observed["disabled"]) == ("crm", False, None) and observed[
+        "outcome"
+    ]["error"]
     out, _ = filled("webhooks", "test", "crm", code=1)
     assert out.startswith("crm did not take it: ")
 

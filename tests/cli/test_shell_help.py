@@ -28,8 +28,8 @@ def completed(script: str, *words: str) -> list[str]:
     quoted = " ".join(shlex.quote(word) for word in words)
     ask = f"{script}\nCOMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}\n"
     ask += "_shtab_emocx_pbx; printf '%s\\n' \"${COMPREPLY[@]}\""
-    told = subprocess.run(["bash", "-s"], input=ask, capture_output=True, text=True, check=False)
-    return told.stdout.split()
+    observed = subprocess.run(["bash", "-s"], input=ask, capture_output=True, text=True, check=False)
+    return observed.stdout.split()
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_bash_completes_commands_and_options(script: str) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
 def test_every_command_is_known_to_each_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
-    told = capsys.readouterr().out
-    assert all(name in told for name in command_names())
+    observed = capsys.readouterr().out
+    assert all(name in observed for name in command_names())
 
 
 def test_the_man_page_knows_every_command() -> None:

@@ -31,8 +31,10 @@ def said(capsys: pytest.CaptureFixture[str], config: Path, *words: str, code: in
 
 
 def test_a_user_is_added_with_a_link(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = json.loads(said(capsys, config, "add", "bob", "--role", "agent", "--agent", "SIP-bob", "--json"))
-    assert told["link"].startswith("https://pbx.example/link/")
+    observed = json.loads(
+        said(capsys, config, "add", "bob", "--role", "agent", "--agent", "SIP-bob", "--json")
+    )
+    assert observed["link"].startswith("https://pbx.example/link/")
     assert "SIP-bob  no password yet" in said(capsys, config, "list")
     assert "there is a user Bob already" in said(capsys, config, "add", "Bob", code=2)
     assert "An agent's user needs the agent" in said(capsys, config, "add", "eve", "--role", "agent", code=2)

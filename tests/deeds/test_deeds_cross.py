@@ -16,7 +16,7 @@ from emocx_pbx.dispatch.dialling import DiallingRefused
 from emocx_pbx.errors import EmocxError, InputError, NotFoundError, StoreUnavailable
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.web import messages as m
-from emocx_pbx.web.failures import made, told
+from emocx_pbx.web.failures import failure_of, made
 from emocx_pbx.wire.link import decoded
 
 ALL = get_args(deeds.AnyDeed)
@@ -76,7 +76,7 @@ def test_it_arrives_as_it_was_sent(deed: Any) -> None:
     ],
 )
 def test_an_error_is_made_again(error: EmocxError) -> None:
-    back = made(told(1, error))
+    back = made(failure_of(1, error))
     assert (type(back), str(back)) == (type(error), str(error))
     assert getattr(back, "wait_s", 0) == getattr(error, "wait_s", 0)
 
@@ -85,4 +85,4 @@ def test_an_error_of_ours_goes_as_the_next_one_that_is_known() -> None:
     class Special(NotFoundError):
         pass
 
-    assert type(made(told(1, Special("x")))) is NotFoundError
+    assert type(made(failure_of(1, Special("x")))) is NotFoundError

@@ -45,7 +45,7 @@ def test_each_event_is_told_once(valid: bool, expected: str) -> None:
     said: list[str] = []
     teller = story.Teller(said.append)
     for _ in range(2):
-        teller.told(Received("e1", "call.ended", "", {"duration_s": 3.0}, valid))
+        teller.on_event(Received("e1", "call.ended", "", {"duration_s": 3.0}, valid))
     assert sum(expected in line for line in said) == 1
 
 

@@ -25,17 +25,17 @@ class Ami:
         self.sent.append(fields)
 
 
-class Told:
+class Observed:
     """What is told of calls that are placed."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
+        self.observed: list[tuple[str, str]] = []
 
     def begun(self, call_id: str, number: str) -> None:
-        self.told.append((call_id, number))
+        self.observed.append((call_id, number))
 
     def failed(self, call_id: str, why: str) -> None:
-        self.told.append((call_id, why))
+        self.observed.append((call_id, why))
 
 
 def separated(text: str) -> list[str]:
@@ -71,7 +71,7 @@ def test_asterisk_reads_back_what_was_written(text: str) -> None:
 
 
 async def test_a_comma_in_a_topic_is_not_cut() -> None:
-    ami, announced = Ami(), Told()
+    ami, announced = Ami(), Observed()
     back = CallBack(ami, "Local/{number}@x", announced)  # type: ignore[arg-type]
     decision = Decision("d", 0.0, "ok", "Z\u00fcrich (EN)", "angry", 0.9, None, topic="billing, refunds")
     await back.ring("+4930123456", "c1", decision, 'KD,"1"', False)
@@ -82,10 +82,10 @@ async def test_a_comma_in_a_topic_is_not_cut() -> None:
 
 
 async def test_a_call_that_no_queue_takes_is_over_at_once() -> None:
-    announced = Told()
+    announced = Observed()
     back = CallBack(Ami(), "Local/{number}@x", announced)  # type: ignore[arg-type]
     with pytest.raises(InputError):
         await back.ring("+4930123456", "c1", Decision("d", 0.0, "ok", "", "angry", 0.9, None), None, False)
-    [begun, (call_id, why_not)] = announced.told
+    [begun, (call_id, why_not)] = announced.observed
     assert begun == ("c1", "+4930123456")
     assert call_id == "c1" and "no queue" in why_not

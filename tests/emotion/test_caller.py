@@ -39,17 +39,17 @@ def call(labels, offset, seed=0, noise=0.5):
 
 def test_the_first_reading_is_the_plain_one():
     z = np.array([1.0, 0.5, -0.3, 0.2])
-    told = CallerBelief(PRIOR).hear(z, plain(z))
-    np.testing.assert_allclose(np.exp(told) / np.exp(told).sum(), np.exp(plain(z)), atol=1e-6)
+    observed = CallerBelief(PRIOR).hear(z, plain(z))
+    np.testing.assert_allclose(np.exp(observed) / np.exp(observed).sum(), np.exp(plain(z)), atol=1e-6)
 
 
 def test_neutral_speech_is_expected_until_something_else_is_heard():
     z, none = np.zeros(4), np.full(4, np.log(0.25), np.float32)
     expecting = CallerBelief(PRIOR, neutral_share=0.7)
-    told = np.exp(expecting.hear(z, none))
-    np.testing.assert_allclose(told / told.sum(), [0.1, 0.7, 0.1, 0.1], atol=1e-6)
-    told = np.exp(CallerBelief(PRIOR, neutral_share=0.7).hear(3 * MEANS[0], plain(3 * MEANS[0])))
-    assert told.argmax() == 0
+    observed = np.exp(expecting.hear(z, none))
+    np.testing.assert_allclose(observed / observed.sum(), [0.1, 0.7, 0.1, 0.1], atol=1e-6)
+    observed = np.exp(CallerBelief(PRIOR, neutral_share=0.7).hear(3 * MEANS[0], plain(3 * MEANS[0])))
+    assert observed.argmax() == 0
 
 
 def test_a_caller_whose_voice_is_off_is_learnt_along_a_mixed_call():
@@ -74,8 +74,8 @@ def test_on_strange_recordings_distances_count_for_less():
         for k in (0, 1, 2):
             belief.hear(MEANS[k] + [3.0, 0.0, 0.0, 0.0], np.full(4, np.log(0.25), np.float32), known)
         z = MEANS[3] + [3.0, 0.0, 0.0, 0.0]
-        told = belief.hear(z, plain(z), known) - plain(z)
-        moved.append(told[3] - told[0])
+        observed = belief.hear(z, plain(z), known) - plain(z)
+        moved.append(observed[3] - observed[0])
     assert moved[0] > moved[1] > moved[2] > 0
 
 

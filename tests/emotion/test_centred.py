@@ -48,9 +48,9 @@ def call(labels, centre, known=1.0, seed=0):
     caller, before, after = Centring(heads(), EVEN), [], []
     for k in labels:
         place = (CLASSES[k] + centre + 0.15 * rng.normal(size=6)).astype(np.float32)
-        told = plain(place)
-        before.append(told.argmax())
-        after.append(caller.hear(Reading(place, known, told)).argmax())
+        observed = plain(place)
+        before.append(observed.argmax())
+        after.append(caller.hear(Reading(place, known, observed)).argmax())
     half = len(labels) // 2
     return tuple(float(np.mean(np.array(a[half:]) == labels[half:])) for a in (before, after))
 

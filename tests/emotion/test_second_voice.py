@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emocx_pbx.emotion.meaning import SIZE, parts
 from emocx_pbx.emotion.second_voice import HEAD, Head, Upset, plan_of, read_head
-from emocx_pbx.emotion.text import told
+from emocx_pbx.emotion.text import scores_of
 from emocx_pbx.emotion.text_clean import written
 from emocx_pbx.errors import ModelError
 
@@ -94,4 +94,4 @@ def test_links_names_and_capitals_mean_nothing() -> None:
     ],
 )
 def test_one_kind_of_upset_is_said_only_where_it_is_sure(probabilities: tuple[float, ...], said: str) -> None:
-    assert told(probabilities, 0.5).emotion == said
+    assert scores_of(probabilities, 0.5).emotion == said

@@ -50,8 +50,8 @@ def test_a_text_keeps_its_value(value: Any) -> None:
 
 
 def test_what_javascript_has_not_is_written_as_it_would() -> None:
-    told = {"a": math.nan, "b": math.inf, "c": 2**53 + 1, "d": 10**400, "e": (1, 2.0), "f": "\ud800"}
-    assert json_text(told) == '{"a":null,"b":null,"c":9007199254740992,"d":null,"e":[1,2],"f":"?"}'
+    observed = {"a": math.nan, "b": math.inf, "c": 2**53 + 1, "d": 10**400, "e": (1, 2.0), "f": "\ud800"}
+    assert json_text(observed) == '{"a":null,"b":null,"c":9007199254740992,"d":null,"e":[1,2],"f":"?"}'
 
 
 def test_whole_numbers_of_an_event_have_no_fraction() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from emocx_pbx.analysis.messages import ReadingMade, TapStarted
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import Show
-from emocx_pbx.calls.happenings import Graded, Happening
-from emocx_pbx.calls.happenings import Told as ToldWhat
+from emocx_pbx.calls.happenings import Graded, Happening, News
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision, Grade, Segment
@@ -21,7 +20,7 @@ HAPPY = (0.02, 0.06, 0.02, 0.9)
 RULES = Rules(load_rubric())
 
 
-class Told:
+class Observed:
     """A board, its changes, and short words for what happens."""
 
     def __init__(self, max_changes: int = 2048) -> None:
@@ -37,11 +36,11 @@ class Told:
     def happens(self, happening: Happening, call_id: str = "1.1") -> None:
         call = self.call(call_id)
         for effect in call.take(happening, 0.0):
-            if isinstance(effect, Show) and not isinstance(effect.told, Graded):
-                self._watch(effect.told, call)
+            if isinstance(effect, Show) and not isinstance(effect.news, Graded):
+                self._watch(effect.news, call)
 
-    def watch(self, told: ToldWhat, call_id: str = "1.1") -> None:
-        self._watch(told, self.call(call_id))
+    def watch(self, observed: News, call_id: str = "1.1") -> None:
+        self._watch(observed, self.call(call_id))
 
     def decided(self, call_id: str = "1.1", emotion: str = "angry", at: float = 90.0) -> None:
         decision = Decision("dec_1", at, "ok", "care", emotion, 0.9, None, topic="bill", language="de")

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import msgspec
-from live.live_helpers import Told
+from live.live_helpers import Observed
 
 from emocx_pbx.live.feed import HEARTBEAT, MAX_WAITING, MAX_WATCHERS, LiveFeed
 
 
-def feed_of(told: Told) -> LiveFeed:
-    return LiveFeed(told.board, "life", lambda: 500.0, beat_s=0.0)
+def feed_of(observed: Observed) -> LiveFeed:
+    return LiveFeed(observed.board, "life", lambda: 500.0, beat_s=0.0)
 
 
 async def together(events: AsyncGenerator[bytes, None]) -> list[tuple[str, str, dict]]:
@@ -33,14 +33,14 @@ async def take(events: AsyncGenerator[bytes, None]) -> tuple[str, str, dict]:
 
 
 async def test_a_newcomer_gets_a_snapshot_and_then_changes() -> None:
-    told = Told()
-    told.waits("1.1")
-    feed = feed_of(told)
+    observed = Observed()
+    observed.waits("1.1")
+    feed = feed_of(observed)
     events = feed.events("")
     event_id, kind, data = await take(events)
     assert (event_id, kind, data["now"]) == ("life-1", "snapshot", 500.0)
     assert [call["call_id"] for call in data["calls"]] == ["1.1"]
-    told.talks("1.1")
+    observed.talks("1.1")
     (event_id, kind, data), (_, _, tapped) = await together(events)
     assert (event_id, kind) == ("life-2", "changed")
     # Only what differs, to who knows the call.
@@ -52,40 +52,40 @@ async def test_a_newcomer_gets_a_snapshot_and_then_changes() -> None:
 
 
 async def test_who_comes_again_gets_what_he_missed() -> None:
-    told = Told()
-    feed = feed_of(told)
-    told.waits("1.1")
-    told.waits("1.2")
-    told.ends("1.1")
+    observed = Observed()
+    feed = feed_of(observed)
+    observed.waits("1.1")
+    observed.waits("1.2")
+    observed.ends("1.1")
     events = feed.events("life-1")
     assert [event[:2] for event in await together(events)] == [("life-2", "call"), ("life-3", "ended")]
-    told.ends("1.2")
+    observed.ends("1.2")
     assert (await take(events))[:2] == ("life-4", "ended")
 
 
 async def test_too_old_or_of_another_life_or_nonsense_is_a_snapshot() -> None:
-    told = Told(max_changes=2)
-    feed = feed_of(told)
+    observed = Observed(max_changes=2)
+    feed = feed_of(observed)
     for i in range(9):
-        told.waits(f"1.{i}")
+        observed.waits(f"1.{i}")
     for last_id in ("life-1", "other-8", "life-", "life-x", "life-99", "-", "life-²"):
         assert (await take(feed.events(last_id)))[1] == "snapshot"
 
 
 async def test_silence_is_filled() -> None:
-    events = feed_of(Told()).events("", heartbeat_s=0.01)
+    events = feed_of(Observed()).events("", heartbeat_s=0.01)
     await take(events)
     assert await anext(events) == HEARTBEAT
 
 
 async def test_a_slow_watcher_is_sent_away_and_others_are_not() -> None:
-    told = Told()
-    feed = feed_of(told)
+    observed = Observed()
+    feed = feed_of(observed)
     slow, quick = feed.events(""), feed.events("")
     await take(slow)
     await take(quick)
     for i in range(MAX_WAITING + 1):
-        told.waits(f"1.{i}")
+        observed.waits(f"1.{i}")
         await take(quick)
     assert feed.watchers == 1
     assert [kind async for kind in slow] == []
@@ -93,7 +93,7 @@ async def test_a_slow_watcher_is_sent_away_and_others_are_not() -> None:
 
 
 async def test_the_end_of_the_service_ends_the_events() -> None:
-    feed = feed_of(Told())
+    feed = feed_of(Observed())
     events = feed.events("")
     await take(events)
     waiting = asyncio.create_task(anext(events, None))
@@ -104,7 +104,7 @@ async def test_the_end_of_the_service_ends_the_events() -> None:
 
 
 async def test_watchers_are_bounded() -> None:
-    feed = feed_of(Told())
+    feed = feed_of(Observed())
     all_events = [feed.events("") for _ in range(MAX_WATCHERS)]
     for events in all_events:
         await take(events)
@@ -112,26 +112,26 @@ async def test_watchers_are_bounded() -> None:
 
 
 async def test_an_agent_is_told_of_his_own_calls_and_when_they_leave_him() -> None:
-    told = Told()
-    feed = feed_of(told)
-    told.waits("1.1")
-    told.waits("1.2")
-    bob = told.talks("1.2", "bob")
+    observed = Observed()
+    feed = feed_of(observed)
+    observed.waits("1.1")
+    observed.waits("1.2")
+    bob = observed.talks("1.2", "bob")
     events = feed.events("life-1", agent="bob")  # what he knew is not known: he begins anew
     _, kind, data = await take(events)
     assert kind == "snapshot" and [c["call_id"] for c in data["calls"]] == ["1.2"]
-    told.talks("1.1", "eve")
-    told.says("1.1")
-    told.says("1.2")
+    observed.talks("1.1", "eve")
+    observed.says("1.1")
+    observed.says("1.2")
     _, kind, data = await take(events)
     assert (kind, data["call_id"], data["emotion"]) == ("reading", "1.2", "angry")
-    told.leaves(bob)
-    told.graded("1.2", 0, "bob")
+    observed.leaves(bob)
+    observed.graded("1.2", 0, "bob")
     left, graded = await together(events)
     assert left[1:] == ("gone", {"call_id": "1.2"}) and graded[1] == "graded"
-    told.graded("1.1", 0, "eve")
-    told.talks("1.2", "eve", index=1)
-    told.says("1.2", t0=8.0)
-    told.ends("1.2")
+    observed.graded("1.1", 0, "eve")
+    observed.talks("1.2", "eve", index=1)
+    observed.says("1.2", t0=8.0)
+    observed.ends("1.2")
     _, kind, data = await take(events)
     assert (kind, [g["agent"] for g in data["grades"]]) == ("ended", ["bob"])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live.live_helpers import ANGRY, HAPPY, Told
+from live.live_helpers import ANGRY, HAPPY, Observed
 
 from emocx_pbx.calls.happenings import CustomerErased
 from emocx_pbx.live.calls import Change
@@ -31,33 +31,33 @@ def told_to(mirror: Mirror) -> Callable[[Change], None]:
     return take
 
 
-def step(told: Told, number: int, what: str, call_id: str, agent: str) -> None:
+def step(observed: Observed, number: int, what: str, call_id: str, agent: str) -> None:
     at = 1000.0 + number
-    call = told.call(call_id)
+    call = observed.call(call_id)
     if call.ended is not None and what != "graded":
         return
     match what:
         case "decided":
-            told.decided(call_id, at=at)
+            observed.decided(call_id, at=at)
         case "waits":
-            told.waits(call_id, f"queue-{agent}", at)
+            observed.waits(call_id, f"queue-{agent}", at)
         case "talks":
             if not call.segments:
-                told.talks(call_id, agent, 0, at)
+                observed.talks(call_id, agent, 0, at)
         case "leaves":
             for segment in call.segments.values():
-                told.leaves(segment, at)
+                observed.leaves(segment, at)
         case "says":
-            told.says(call_id, ANGRY if agent == "ann" else HAPPY, float(number))
+            observed.says(call_id, ANGRY if agent == "ann" else HAPPY, float(number))
         case "graded":
             if call.segments:
-                told.graded(call_id, 0, call.segments[0].agent, 50.0 + number)
+                observed.graded(call_id, 0, call.segments[0].agent, 50.0 + number)
         case "alert":
-            told.board.alert(call_id, "angry", "signals of anger", at)
+            observed.board.alert(call_id, "angry", "signals of anger", at)
         case "over":
-            told.board.alert_over(call_id, "angry", at)
+            observed.board.alert_over(call_id, "angry", at)
         case "ends":
-            told.ends(call_id, at)
+            observed.ends(call_id, at)
 
 
 @settings(deadline=None)
@@ -65,15 +65,15 @@ def step(told: Told, number: int, what: str, call_id: str, agent: str) -> None:
 def test_a_mirror_shows_what_its_board_shows(
     before: list[tuple[str, str, str]], after: list[tuple[str, str, str]]
 ) -> None:
-    told, mirror = Told(), Mirror()
-    board = told.board
+    observed, mirror = Observed(), Mirror()
+    board = observed.board
     for number, (what, call_id, agent) in enumerate(before):
-        step(told, number, what, call_id, agent)
+        step(observed, number, what, call_id, agent)
     mirror.begin(board.state())
     begun = board.number
     board.changes.subscribe(told_to(mirror))
     for number, (what, call_id, agent) in enumerate(after, len(before)):
-        step(told, number, what, call_id, agent)
+        step(observed, number, what, call_id, agent)
     assert mirror.number == board.number
     for watcher in (None, "ann", "bob"):
         assert mirror.snapshot(5.0, watcher) == board.snapshot(5.0, watcher)
@@ -83,14 +83,14 @@ def test_a_mirror_shows_what_its_board_shows(
 
 
 def test_an_erased_customer_is_in_no_change_that_is_kept() -> None:
-    told, mirror = Told(), Mirror()
-    told.board.changes.subscribe(told_to(mirror))
-    told.decided()
-    told.waits()
-    assert any(b"crm-1" in change.data for change in told.board.since(0) or ())
+    observed, mirror = Observed(), Mirror()
+    observed.board.changes.subscribe(told_to(mirror))
+    observed.decided()
+    observed.waits()
+    assert any(b"crm-1" in change.data for change in observed.board.since(0) or ())
     number = mirror.number
-    told.happens(CustomerErased("1.1"))
-    for kept in (told.board, mirror):
+    observed.happens(CustomerErased("1.1"))
+    for kept in (observed.board, mirror):
         assert kept.since(0) is None and kept.since(number) is not None
         assert not any(b"crm-1" in change.data for change in kept.since(number) or ())
         assert [call.customer for call in kept.snapshot(200.0).calls] == [None]

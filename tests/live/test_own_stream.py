@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from live.live_helpers import Told
+from live.live_helpers import Observed
 
 from emocx_pbx.live.calls import (
     AlertChange,
@@ -38,41 +38,41 @@ class World:
     """A board, and by whose part of a call everything on it came to be."""
 
     def __init__(self) -> None:
-        self.told, self.at = Told(), 100.0
+        self.observed, self.at = Observed(), 100.0
         self.open: dict[str, list[int]] = {call: [] for call in CALLS}
         self.parts: dict[str, int] = dict.fromkeys(CALLS, 0)
         self.over: set[str] = set()
         for call in CALLS:
-            self.told.waits(call, at=self.at)
+            self.observed.waits(call, at=self.at)
 
     def happens(self, what: str, call: str, agent: str, rule: str) -> None:
         self.at += 10.0
         if call in self.over:
             return
-        state = self.told.call(call)
+        state = self.observed.call(call)
         match what:
             case "talks":
                 if agent not in {s.agent for s in state.open_segments}:
-                    self.told.talks(call, agent, self.parts[call], self.at)
+                    self.observed.talks(call, agent, self.parts[call], self.at)
                     self.parts[call] += 1
             case "leaves":
                 if state.open_segments:
-                    self.told.leaves(state.open_segments[0], self.at)
+                    self.observed.leaves(state.open_segments[0], self.at)
             case "says" | "late" if state.zero_at is not None:
                 # A late one was heard before whoever talks now came.
                 begin = self.at - state.zero_at - (15.0 if what == "late" else 5.0)
                 if begin >= 0:
-                    self.told.says(call, t0=begin)
+                    self.observed.says(call, t0=begin)
             case "alert":
-                self.told.board.alert(call, rule, f"{rule} at {self.at}", self.at)
+                self.observed.board.alert(call, rule, f"{rule} at {self.at}", self.at)
             case "over":
-                self.told.board.alert_over(call, rule, self.at)
+                self.observed.board.alert_over(call, rule, self.at)
             case "graded" if state.segments:
                 index = max(state.segments)
-                self.told.graded(call, index, state.segments[index].agent, 40.0 + self.at / 100)
+                self.observed.graded(call, index, state.segments[index].agent, 40.0 + self.at / 100)
             case "ends":
                 self.over.add(call)
-                self.told.ends(call, self.at)
+                self.observed.ends(call, self.at)
             case _:
                 pass
 
@@ -97,7 +97,7 @@ def after(shown: dict[str, LiveCall], change: Change) -> None:
             call = shown[call_id]
             shown[call_id] = msgspec.structs.replace(
                 call, emotion=emotion, confidence=confidence, valence=valence, tapped=True,
-                course=(*call.course, point),
+                points=(*call.points, point),
             )  # fmt: skip
         case GradedChange(call_id, grade) if call_id in shown:
             call = shown[call_id]
@@ -118,26 +118,26 @@ def test_a_stream_is_what_snapshots_show(
     world = World()
     for happening in what[:begin]:
         world.happens(*happening)
-    board = world.told.board
+    board = world.observed.board
     first = board.snapshot(world.at, agent)
     shown = {call.call_id: call for call in first.calls}
     own = OwnCalls(agent, first.calls)
-    seen = len(world.told.changes)
+    seen = len(world.observed.changes)
     for happening in what[begin:]:
         world.happens(*happening)
-        for change in world.told.changes[seen:]:
-            if (told := own.of(change)) is not None:
-                after(shown, told)
-        seen = len(world.told.changes)
+        for change in world.observed.changes[seen:]:
+            if (observed := own.of(change)) is not None:
+                after(shown, observed)
+        seen = len(world.observed.changes)
         now = {call.call_id: call for call in board.snapshot(world.at, agent).calls}
         assert set(shown) == set(now)
         for call_id, call in now.items():
             assert shown[call_id].alerts == call.alerts
-            assert shown[call_id].course == call.course
+            assert shown[call_id].points == call.points
             assert {g.agent for g in shown[call_id].grades} <= {agent}
             mine = own_time(call, agent)
             assert all(mine.raised(a) for a in shown[call_id].alerts)
-            assert all(mine.heard(p) for p in shown[call_id].course)
+            assert all(mine.heard(p) for p in shown[call_id].points)
 
 
 def test_a_colleagues_alert_that_ends_is_told_to_nobody_else() -> None:
@@ -146,8 +146,8 @@ def test_a_colleagues_alert_that_ends_is_told_to_nobody_else() -> None:
     world.happens("alert", "1.1", "bob", "anger")
     world.happens("leaves", "1.1", "bob", "")
     world.happens("talks", "1.1", "eve", "")
-    own = OwnCalls("eve", world.told.board.snapshot(world.at, "eve").calls)
-    before = len(world.told.changes)
+    own = OwnCalls("eve", world.observed.board.snapshot(world.at, "eve").calls)
+    before = len(world.observed.changes)
     world.happens("over", "1.1", "eve", "anger")
-    [change] = world.told.changes[before:]
+    [change] = world.observed.changes[before:]
     assert isinstance(change.body, AlertChange) and own.of(change) is None

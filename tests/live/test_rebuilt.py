@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live.live_helpers import Told
+from live.live_helpers import Observed
 from live.test_mirror import step
 
 from emocx_pbx.live.board import RECENT
 from emocx_pbx.live.calls import Change, in_pieces, joined
 from emocx_pbx.live.feed import LiveFeed
-from emocx_pbx.live.held import COURSE, MAX_ALERTS
+from emocx_pbx.live.held import MAX_ALERTS, MAX_POINTS
 from emocx_pbx.live.mirror import Mirror
 
 WHAT = ["decided", "waits", "talks", "leaves", "says", "says", "graded", "alert", "over", "ends"]
@@ -55,7 +55,7 @@ class Watcher:
 
     def on_reading(self, data: dict[str, Any]) -> None:
         call = self.calls[data.pop("call_id")]
-        call["course"] = [*call["course"], data.pop("point")][-COURSE:]
+        call["course"] = [*call["course"], data.pop("point")][-MAX_POINTS:]
         call |= data | {"tapped": True}
 
     def on_alert(self, data: dict[str, Any]) -> None:
@@ -85,9 +85,9 @@ class World:
     """A board, a mirror of it behind a link that may lose messages, and watchers of the mirror."""
 
     def __init__(self, teams: list[frozenset[str] | None]) -> None:
-        self.told, self.mirror, self.loses = Told(), Mirror(), False
+        self.observed, self.mirror, self.loses = Observed(), Mirror(), False
         self.feed = LiveFeed(self.mirror, "life", lambda: 500.0, beat_s=0.0)
-        self.told.board.changes.subscribe(self._on_change)
+        self.observed.board.changes.subscribe(self._on_change)
         self.watchers = [(team, Watcher()) for team in teams]
         self.streams = [self._stream(*one) for one in self.watchers]
 
@@ -101,7 +101,7 @@ class World:
             self.again()
 
     def again(self) -> None:
-        self.mirror.begin(joined(in_pieces(self.told.board.state(), 1)))
+        self.mirror.begin(joined(in_pieces(self.observed.board.state(), 1)))
         self.feed.begin_anew()
 
     async def read(self) -> None:
@@ -135,8 +135,8 @@ async def played(steps: list[Any]) -> World:
             case "read":
                 await world.read()
             case _:
-                step(world.told, number, *one)
-    if world.mirror.number != world.told.board.number:
+                step(world.observed, number, *one)
+    if world.mirror.number != world.observed.board.number:
         world.again()  # as soon as anything else happens
     await world.read()
     return world
@@ -147,6 +147,6 @@ async def played(steps: list[Any]) -> World:
 def test_differences_rebuild_the_board_after_any_loss(steps: list[Any]) -> None:
     world = asyncio.run(played(steps))
     for team, watcher in world.watchers:
-        whole = msgspec.json.decode(msgspec.json.encode(world.told.board.snapshot(0.0, team=team)))
+        whole = msgspec.json.decode(msgspec.json.encode(world.observed.board.snapshot(0.0, team=team)))
         assert watcher.calls == {call["call_id"]: call for call in whole["calls"]}
         assert watcher.recent == whole["recent"]

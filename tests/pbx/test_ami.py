@@ -87,8 +87,8 @@ async def test_the_originate_response_is_an_event_even_when_it_overtakes_the_ans
             + message(("Response", "Success"), ("ActionID", "two"))
         )
         await hub.gateway.action("Originate", {"ActionID": "two"})
-        told = [(e["ActionID"], e["Response"]) for e in hub.events if e["Event"] == "OriginateResponse"]
-        assert told == [("one", "Success"), ("two", "Failure")]
+        observed = [(e["ActionID"], e["Response"]) for e in hub.events if e["Event"] == "OriginateResponse"]
+        assert observed == [("one", "Success"), ("two", "Failure")]
 
 
 async def test_items_of_a_list_past_its_deadline_never_turn_up_as_events() -> None:

@@ -45,9 +45,9 @@ def named(event, who, **more):
 
 
 def connected(caller, agent, member):
-    told = {"Queue": "care", "MemberName": "A", "Interface": member, "HoldTime": "1"}
+    observed = {"Queue": "care", "MemberName": "A", "Interface": member, "HoldTime": "1"}
     there = {"DestChannel": agent["Channel"], "DestUniqueid": agent["Uniqueid"]}
-    return named("AgentConnect", caller, **told, **there)
+    return named("AgentConnect", caller, **observed, **there)
 
 
 def handed_over(one, other):
@@ -95,7 +95,7 @@ others = st.one_of(
 )
 
 
-def told(tracker, happened):
+def observed(tracker, happened):
     """All changes, a second apart; who comes into a bridge has left the one before."""
     where, changes, at = {}, [], 0.0
 
@@ -123,7 +123,7 @@ def told(tracker, happened):
 @settings(deadline=None)
 @given(st.lists(st.one_of(moves, others), max_size=60))
 def test_an_index_finds_what_going_through_all_calls_finds(happened):
-    assert told(CallTracker(), happened) == told(WalkingTracker(), happened)
+    assert observed(CallTracker(), happened) == observed(WalkingTracker(), happened)
 
 
 def test_nothing_is_kept_of_calls_that_are_over():

@@ -320,8 +320,8 @@ def test_a_transfer_knows_the_agent_by_the_name_that_his_queue_gives_him():
         hangup(CUSTOMER),
     )
     assert [s.agent for s in parts(changes)] == ["Alice", "Bob"]
-    told = [c for c in changes if isinstance(c, AgentConnected)]
-    assert [(c.agent, c.queue, c.agent_uniqueid) for c in told] == [
+    observed = [c for c in changes if isinstance(c, AgentConnected)]
+    assert [(c.agent, c.queue, c.agent_uniqueid) for c in observed] == [
         ("Alice", "care", "1.2"),
         ("Bob", "", "1.3"),
     ]

@@ -89,8 +89,8 @@ class Case:
     async def bridged(self, endpoint: str) -> str:
         """The real channel of an endpoint, once it is in a bridge."""
         await self.watch.until(lambda: self.watch.bridged_at("BridgeEnter", Channel=endpoint))
-        told = [e["Channel"] for _, e in self.watch.events if e.get("Event") == "BridgeEnter"]
-        return next(channel for channel in reversed(told) if channel.startswith(endpoint))
+        observed = [e["Channel"] for _, e in self.watch.events if e.get("Event") == "BridgeEnter"]
+        return next(channel for channel in reversed(observed) if channel.startswith(endpoint))
 
     async def ended(self, customer: Customer) -> None:
         await self.ended_by(customer, customer.uniqueid)

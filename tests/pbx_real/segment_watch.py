@@ -118,9 +118,9 @@ class Watch:
     def near(self, at: float | None, name: str, **fields: str) -> float:
         """How far a moment is from the nearest such event, s; asserted to be near."""
         assert at is not None
-        told = self.bridged_at(name, **fields)
-        assert told, f"no {name} {fields}; {self.story()}"
-        distance = min(abs(at - other) for other in told)
+        observed = self.bridged_at(name, **fields)
+        assert observed, f"no {name} {fields}; {self.story()}"
+        distance = min(abs(at - other) for other in observed)
         assert distance < NEAR_S, (distance, name, fields)
         return distance
 

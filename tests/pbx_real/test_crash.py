@@ -33,7 +33,7 @@ async def serving(pbx: PrivateAsterisk, crm: Receiver, folder: Path) -> AsyncIte
         yield service
 
 
-def told(crm: Receiver, call_id: str) -> list[Received]:
+def observed(crm: Receiver, call_id: str) -> list[Received]:
     """The call's events in the order of their sequence; each once, none missing, all signed."""
     assert all(d.signature_valid for d in crm.deliveries)
     events = sorted((e for e in crm.events if e.call_id == call_id), key=lambda e: e.data["sequence"])
@@ -58,7 +58,7 @@ async def test_kill_in_the_middle_of_a_call_and_of_a_delivery(
         await probe.event("ChanSpyStart", after=before, SpyeeUniqueid=customer.uniqueid)
         await hang_up(probe, customer)
         await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 60)
-    types = [e.type for e in told(crm, customer.uniqueid)]
+    types = [e.type for e in observed(crm, customer.uniqueid)]
     assert types == ["query.routed", "call.started", "call.graded", "call.ended"]
 
 
@@ -72,7 +72,7 @@ async def test_a_call_that_ended_while_the_service_was_dead(
         await hang_up(probe, customer)
         await service.start()
         await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 60)
-    events = told(crm, customer.uniqueid)
+    events = observed(crm, customer.uniqueid)
     assert [e.type for e in events][-2:] == ["call.graded", "call.ended"]
     assert events[-1].data["reason"] == "lost"
 
@@ -90,7 +90,7 @@ async def test_an_orderly_restart_keeps_the_call(
         assert not crm.of("call.ended", customer.uniqueid)
         await hang_up(probe, customer)
         await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 60)
-    assert told(crm, customer.uniqueid)[-1].data["reason"] == "hangup"
+    assert observed(crm, customer.uniqueid)[-1].data["reason"] == "hangup"
 
 
 async def test_who_opted_out_is_neither_tapped_nor_graded(

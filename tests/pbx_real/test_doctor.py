@@ -115,7 +115,7 @@ async def test_each_is_found_with_its_remedy(
         took = time.monotonic() - began
         await put_back(patient, case)
     found = [f for f in findings if f.topic == case.topic and case.finds in f.what]
-    assert [f.level for f in found] == [case.level], told(findings)
+    assert [f.level for f in found] == [case.level], observed(findings)
     assert case.remedy in found[0].remedy
     assert took < LONGEST_S
 
@@ -127,7 +127,7 @@ async def put_back(patient: PrivateAsterisk, case: Case) -> None:
         await patient.cli(command)
 
 
-def told(findings: list[Finding]) -> str:
+def observed(findings: list[Finding]) -> str:
     return "\n".join(f"{f.level} {f.topic}: {f.what} -> {f.remedy}" for f in findings)
 
 
@@ -141,7 +141,7 @@ async def test_tls_with_the_right_ca_and_name(
     await patient.cli(MANAGER)
     findings = await check(changed(settings, case, tmp_path, patient), self_tap=False)
     await put_back(patient, case)
-    assert [f.level for f in findings if f.topic == "asterisk"] == ["ok"], told(findings)
+    assert [f.level for f in findings if f.topic == "asterisk"] == ["ok"], observed(findings)
 
 
 async def test_a_stranger_on_the_services_port(settings: Settings) -> None:

@@ -306,8 +306,11 @@ async def test_a_stereo_tap_hears_both_sides_and_both_ends_are_orderly(
                 await tape.until(lambda tape=tape: bool(tape.reasons))
                 assert tape.reasons == ["peer closed"]
         # The customer's own Originate may be answered late, and here too.
-        told = [e for e in heard.events if e.get("ActionID", "").startswith("tap-")]
-        assert [e["Response"] for e in told if e["Event"] == "OriginateResponse"] == ["Success", "Success"]
+        observed = [e for e in heard.events if e.get("ActionID", "").startswith("tap-")]
+        assert [e["Response"] for e in observed if e["Event"] == "OriginateResponse"] == [
+            "Success",
+            "Success",
+        ]
     await server.stop()
     assert not counts
 

@@ -86,22 +86,22 @@ async def test_one_alert_per_episode(
             after = 1 + next(i for i, (_, e) in enumerate(probe.events) if e is event)
         await hang_up(probe, customer)
         await alone.wait(lambda: alone.of("call.ended", customer.uniqueid), 20)
-        told = [e for _, e in probe.events if e.get("CallId") == customer.uniqueid]
+        observed = [e for _, e in probe.events if e.get("CallId") == customer.uniqueid]
         async with aiohttp.ClientSession() as session:
             async with session.get(f"{service.url}/api/v1/calls/{customer.uniqueid}") as answer:
                 stored = (await answer.json())["alerts"]
             async with session.get(f"{service.url}/metrics") as answer:
                 metrics = await answer.text()
-    assert [event["State"] for event in told] == ["raised", "cleared", "raised", "cleared"]
-    assert [event.get("Reason") for event in told] == [None, "recovered", None, "ended"]
-    assert (told[0]["Agent"], told[0]["Queue"]) == (quiet_agent, "retention")
-    assert told[0]["Rule"] == "cooler"
-    assert told[0]["Message"].startswith("The valence of signals")
+    assert [event["State"] for event in observed] == ["raised", "cleared", "raised", "cleared"]
+    assert [event.get("Reason") for event in observed] == [None, "recovered", None, "ended"]
+    assert (observed[0]["Agent"], observed[0]["Queue"]) == (quiet_agent, "retention")
+    assert observed[0]["Rule"] == "cooler"
+    assert observed[0]["Message"].startswith("The valence of signals")
     # The plain speech begins within 13 s of the call, and lasts for 12 s.
-    assert float(told[0]["From"]) < float(told[0]["To"]) < 28
+    assert float(observed[0]["From"]) < float(observed[0]["To"]) < 28
     alerts = alone.of("call.alert", customer.uniqueid)
     assert [a.data["state"] for a in sorted(alerts, key=lambda a: a.data["sequence"])] == [
-        event["State"] for event in told
+        event["State"] for event in observed
     ]
     assert len({a.data["episode"] for a in alerts}) == 2
     ended = alone.of("call.ended", customer.uniqueid)[0].data["sequence"]

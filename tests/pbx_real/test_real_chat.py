@@ -97,14 +97,14 @@ exten => silent,1,Ringing()
     ],
 )
 async def test_who_can_not_be_reached_is_told_why(
-    pbx: PrivateAsterisk, probe: AmiProbe, chatting: ServiceProcess, prefix: str, number: str, told: str
+    pbx: PrivateAsterisk, probe: AmiProbe, chatting: ServiceProcess, prefix: str, number: str, observed: str
 ) -> None:
     await pbx.add_dialplan(FAR)
     await pbx.cli(f'dialplan set global EMOCX_CALLBACK_PREFIX "{prefix}"')
     try:
         async with chromium() as browser, page_of(browser) as page:
             await wish(page, chatting, "hello", consent=True, number=f"+49 30 123457{number}")
-            await page.get_by_text(told).wait_for()
+            await page.get_by_text(observed).wait_for()
             await page.get_by_role("button", name="Call me again").wait_for()
     finally:
         await pbx.cli("dialplan set global EMOCX_CALLBACK_PREFIX PJSIP/customer/sip:")

@@ -74,8 +74,8 @@ class Hands:
 
     def agent(self, number: int = -1) -> str:
         """The channel of the agent that was connected so many times before."""
-        told = [e for _, e in self.watch.events if e.get("Event") == "AgentConnect"]
-        return told[number]["DestChannel"]
+        observed = [e for _, e in self.watch.events if e.get("Event") == "AgentConnect"]
+        return observed[number]["DestChannel"]
 
     async def does(self, action: str, **fields: str) -> None:
         answer = await self.probe.action(Action=action, **fields)
@@ -358,8 +358,8 @@ async def test_a_local_member_that_is_optimised_away(watch: Watch, hands: Hands,
 async def real_agent(watch: Watch, endpoint: str) -> str:
     """The agent's real channel, once it is in a bridge."""
     await watch.until(lambda: watch.bridged_at("BridgeEnter", Channel=endpoint))
-    told = [e["Channel"] for _, e in watch.events if e.get("Event") == "BridgeEnter"]
-    return next(channel for channel in reversed(told) if channel.startswith(endpoint))
+    observed = [e["Channel"] for _, e in watch.events if e.get("Event") == "BridgeEnter"]
+    return next(channel for channel in reversed(observed) if channel.startswith(endpoint))
 
 
 async def test_a_customer_whose_local_channel_is_optimised_away(

@@ -136,8 +136,8 @@ async def test_who_was_reached_directly_consults_a_queue(case: Case) -> None:
     assert all(call.opted_out for call in case.watch.calls.values())
     await case.does("Hangup", Channel=agent)
     await case.watch.until(lambda: case.watch.bridged_at("Hangup", Channel="PJSIP/agent-sales-1"))
-    told = set(case.watch.calls)
-    await case.ended_by(customer, *told)
+    observed = set(case.watch.calls)
+    await case.ended_by(customer, *observed)
     assert all(call.opted_out for call in case.watch.calls.values())
 
 

@@ -44,14 +44,14 @@ async def test_a_call_is_seen_live(
     assert seen[0][0] == "snapshot"
     mine = [(kind, data) for kind, data in seen[1:] if data["call_id"] == seen[-1][1]["call_id"]]
     known: dict[str, Any] = {}
-    told = []
+    observed = []
     for kind, data in mine:
         if kind in {"call", "changed"}:
             known = known | data.get("fields", data)
-            told.append(known)
-    states = [call["state"] for call in told]
+            observed.append(known)
+    states = [call["state"] for call in observed]
     assert list(dict.fromkeys(states)) == ["routing", "waiting", "talking", "between"]
-    waiting = next(call for call in told if call["state"] == "waiting")
+    waiting = next(call for call in observed if call["state"] == "waiting")
     assert (waiting["queue"], waiting["arrived_as"], waiting["customer"]) == ("care", "angry", "c-live")
     readings = [data for kind, data in mine if kind == "reading"]
     assert readings and all(len(reading["point"]) == 5 for reading in readings)

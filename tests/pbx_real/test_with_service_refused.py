@@ -53,7 +53,7 @@ async def a_call(probe: AmiProbe) -> str:
     return customer.uniqueid
 
 
-def told(crm: Receiver, call_id: str) -> list[Received]:
+def observed(crm: Receiver, call_id: str) -> list[Received]:
     """The call's events in the order of their sequence, none missing."""
     events = sorted((e for e in crm.events if e.call_id == call_id), key=lambda e: e.data["sequence"])
     assert [e.data["sequence"] for e in events] == list(range(1, len(events) + 1))
@@ -83,7 +83,7 @@ async def test_a_call_while_the_store_refuses_is_written_and_told_afterwards(
                 call_id = await a_call(probe)
                 assert not [e for e in crm.events if e.call_id == call_id]
             await crm.wait(lambda: crm.of("call.ended", call_id), 30)
-            types = [e.type for e in told(crm, call_id)]
+            types = [e.type for e in observed(crm, call_id)]
             assert types == ["query.routed", "call.started", "call.graded", "call.ended"]
             await service.ready()  # it says so again
 
@@ -102,7 +102,7 @@ async def test_a_call_answered_while_the_manager_link_is_cut_is_found_tapped_and
             await probe.event("ChanSpyStart", 20, SpyeeUniqueid=customer.uniqueid)
             await talk(probe, customer)
             await crm.wait(lambda c=customer: crm.of("call.ended", c.uniqueid), 20)
-            types = [e.type for e in told(crm, customer.uniqueid)]
+            types = [e.type for e in observed(crm, customer.uniqueid)]
             assert types[-3:] == ["call.started", "call.graded", "call.ended"]
             (graded,) = crm.of("call.graded", customer.uniqueid)
             assert graded.data["grade"]["facts"]["missed_s"] > 0
@@ -121,5 +121,5 @@ async def test_who_opted_out_is_not_graded_after_two_kills(
         await hang_up(probe, customer)
         await service.start()
         await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 20)
-    assert [e.type for e in told(crm, customer.uniqueid)] == ["call.started", "call.ended"]
+    assert [e.type for e in observed(crm, customer.uniqueid)] == ["call.started", "call.ended"]
     assert not [e for _, e in probe.events if e.get("Event") == "ChanSpyStart"]

@@ -80,8 +80,8 @@ async def test_a_sentence_is_heard_and_moves_the_reading(
     found = [p.name for p in files if TELLING.search(p.read_bytes())]
     assert all(name.startswith("emocx.db") for name in found) if kept else found == []
     assert not TELLING.search(service.log().encode())
-    told = b"".join(str(d.data).encode() for d in crm.deliveries)
-    assert not TELLING.search(told)
+    observed = b"".join(str(d.data).encode() for d in crm.deliveries)
+    assert not TELLING.search(observed)
 
 
 async def _call(pbx: PrivateAsterisk, probe: AmiProbe, sound: Path, number: str, seconds: float) -> str:

@@ -20,7 +20,7 @@ class Pbx:
 
     penalties: dict[Key, int]
     kept: dict[Key, Kept] = field(default_factory=dict)
-    told: dict[Key, int] = field(default_factory=dict)
+    observed: dict[Key, int] = field(default_factory=dict)
 
     def members(self) -> list[Member]:
         names = {"PJSIP/1": "ada", "PJSIP/2": "bob"}
@@ -28,14 +28,14 @@ class Pbx:
 
     def run(self, tier_of: dict[tuple[str, str], int], *, dies_after: int | None = None) -> None:
         """One plan, carried out as the ranker does; killed after so many steps."""
-        plan = plan_penalties(self.members(), self.kept, tier_of, self.told, TIERS, {"care"})
+        plan = plan_penalties(self.members(), self.kept, tier_of, self.observed, TIERS, {"care"})
         left = 1000 if dies_after is None else dies_after
         if left == 0:
             return
         self.kept |= {k.key: k for k in plan.remember}
         for key in plan.forget:
             self.kept.pop(key, None)
-        self.told.clear()
+        self.observed.clear()
         for change in plan.remember:
             left -= 1
             if left == 0:
@@ -89,7 +89,7 @@ def test_a_penalty_that_the_administrator_sets_meanwhile_is_his_own_from_then_on
 def test_a_penalty_that_was_overwritten_before_it_was_seen_is_not_lost() -> None:
     pbx = Pbx({ADA: 0, BOB: 0})
     pbx.run(TIER_OF)
-    pbx.told[BOB] = 2  # heard as an event; the queue's own state is ours already
+    pbx.observed[BOB] = 2  # heard as an event; the queue's own state is ours already
     pbx.run({})
     assert pbx.penalties[BOB] == 2
 

@@ -67,9 +67,9 @@ async def test_there_and_back(site, tmp_path, capsys):
         assert run(site, "backup", file, "--json") == 0
     finally:
         await store.close()
-    told = json.loads(capsys.readouterr().out)
-    assert (told["schema"], told["models"]) == (LAST, ["text own/1"])
-    assert set(told["files"]) == {
+    observed = json.loads(capsys.readouterr().out)
+    assert (observed["schema"], observed["models"]) == (LAST, ["text own/1"])
+    assert set(observed["files"]) == {
         "emocx.db", "emocx.toml", "policy.toml", "models/text/own/current",
         "models/text/own/1/card.json", "models/text/own/1/weights.npz",
     }  # fmt: skip
@@ -80,12 +80,12 @@ async def test_there_and_back(site, tmp_path, capsys):
     (site / "policy.toml").write_text("# another\n")
     (site / "models/text/own/current").write_text("2\n")
     assert run(site, "restore", file, "--yes", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
+    observed = json.loads(capsys.readouterr().out)
     assert value(site / "emocx.db") == "first"
     assert (site / "policy.toml").read_text() == POLICY
     assert (site / "models/text/own/current").read_text() == "1\n"
     assert (site / "models/text/own/2/weights.npz").read_bytes() == b"new"
-    kept = {p.split("/")[-1].split(".before-restore-")[0]: p for p in told["kept"]}
+    kept = {p.split("/")[-1].split(".before-restore-")[0]: p for p in observed["kept"]}
     assert value(kept["emocx.db"]) == "second"
     assert set(kept) == {"emocx.db", "policy.toml", "current"}
 

@@ -92,7 +92,7 @@ class Shared:
         self.free = term.epoch == self.epoch
 
 
-class Told:
+class Observed:
     """One controller, as its keeper tells it."""
 
     def __init__(self, leases: Shared, name: str) -> None:
@@ -126,7 +126,7 @@ class Told:
 
 async def test_one_stands_by_takes_over_at_once_when_it_is_given_back_and_says_who_acts() -> None:
     leases = Shared()
-    one, other = Told(leases, "one"), Told(leases, "other")
+    one, other = Observed(leases, "one"), Observed(leases, "other")
     with one.running():
         await one.until(acts=True)
         with other.running():
@@ -144,7 +144,7 @@ async def test_one_stands_by_takes_over_at_once_when_it_is_given_back_and_says_w
 
 async def test_a_holder_that_finds_another_one_stops_and_stands_by() -> None:
     leases = Shared()
-    one = Told(leases, "one")
+    one = Observed(leases, "one")
     with one.running():
         await one.until(acts=True)
         leases.epoch, leases.holder = 7, "other"  # as while this one stood still
@@ -157,7 +157,7 @@ async def test_a_holder_that_finds_another_one_stops_and_stands_by() -> None:
 
 async def test_a_refused_write_ends_the_term_and_only_its_own() -> None:
     leases = Shared()
-    one = Told(leases, "one")
+    one = Observed(leases, "one")
     with one.running():
         await one.until(acts=True)
         one.keeper.refused(Term("north", 0))
@@ -171,7 +171,7 @@ async def test_a_holder_goes_on_after_the_database_was_away_and_does_not_act_mea
 ) -> None:
     monkeypatch.setattr(lease_keeper, "LOOK_S", 0.02)
     leases, skipped = Shared(), 0.0
-    one = Told(leases, "one")
+    one = Observed(leases, "one")
     real = one.keeper._clock
     one.keeper._clock = lambda: real() + skipped
     with one.running():

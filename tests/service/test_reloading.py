@@ -70,15 +70,15 @@ async def test_mode_and_holdout_hold_for_the_next_query(here: Installation) -> N
 
 
 async def test_receivers_come_and_go(here: Installation) -> None:
-    told: list[bool] = []
+    observed: list[bool] = []
     receivers = here.service.store.receivers
-    receivers.changes.subscribe(lambda: told.append(True))
+    receivers.changes.subscribe(lambda: observed.append(True))
     here.write(FILE + HOOK)
     assert here.reload()
     assert [receiver.name for receiver in receivers.current()] == ["crm"]
     here.write(FILE)
     assert here.reload()
-    assert receivers.current() == () and told == [True, True]
+    assert receivers.current() == () and observed == [True, True]
 
 
 async def test_privacy_holds_for_calls_under_way(here: Installation) -> None:

@@ -103,8 +103,8 @@ async def test_it_is_told_over_a_socket_of_the_service_alone(tmp_path: Path, hea
     door = StatusDoor(socket_path(database), gather)
     await door.start()
     assert stat.S_IMODE(socket_path(database).stat().st_mode) == 0o600
-    told = await asyncio.gather(*(ask(database) for _ in range(4)))
-    assert told == [healthy] * 4
+    observed = await asyncio.gather(*(ask(database) for _ in range(4)))
+    assert observed == [healthy] * 4
     await door.stop()
     with pytest.raises(PeerUnavailable, match="no service runs"):
         await ask(database)

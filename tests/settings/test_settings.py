@@ -137,14 +137,14 @@ def test_wrong_variables_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_what_building_is_told_stops_no_command() -> None:
-    told = {
+    observed = {
         name
         for folder in ("scripts", "packaging")
         for path in (ROOT / folder).rglob("*.sh")
         for name in re.findall(r"EMOCX_[A-Z_]+", path.read_text(encoding="utf-8"))
     }
-    assert {"EMOCX_BUILD_CA", "EMOCX_BUILD_APT", "EMOCX_WEIGHTS_FROM"} <= told
-    assert load(None, dict.fromkeys(told, "x")) == Settings()
+    assert {"EMOCX_BUILD_CA", "EMOCX_BUILD_APT", "EMOCX_WEIGHTS_FROM"} <= observed
+    assert load(None, dict.fromkeys(observed, "x")) == Settings()
 
 
 def test_secrets_are_never_repeated(tmp_path: Path) -> None:

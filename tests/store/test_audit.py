@@ -77,13 +77,13 @@ async def test_it_can_be_neither_changed_nor_shortened(store, change):
     ],
 )
 @ON_SQLITE
-async def test_who_takes_the_triggers_away_is_found_out(store, tmp_path, change, told):
+async def test_who_takes_the_triggers_away_is_found_out(store, tmp_path, change, observed):
     direct = sqlite3.connect(tmp_path / "emocx.db")
     for (name,) in direct.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         direct.execute(f"DROP TRIGGER {name}")
     direct.executescript(change)
     direct.close()
-    assert told in problem(tmp_path)
+    assert observed in problem(tmp_path)
     found = audit_finding(tmp_path / "emocx.db")
     assert found and found.level == "fail"
 
@@ -151,8 +151,8 @@ async def test_a_file_that_can_not_be_written_notes_nothing(store):
 
 
 async def test_of_a_flood_of_refused_logins_only_the_number_is_noted(store, clock):
-    async def note(subject: str, told: dict[str, str | int], by: Actor) -> None:
-        await store.audit.add(by, "session.refused", subject, None, told)
+    async def note(subject: str, observed: dict[str, str | int], by: Actor) -> None:
+        await store.audit.add(by, "session.refused", subject, None, observed)
 
     refused = RefusedLogins(note, clock)
     for _ in range(LISTED + 500):

@@ -63,7 +63,7 @@ async def site(tmp_path: Path) -> Path:
     return path
 
 
-async def told(store: Store) -> list[object]:
+async def observed(store: Store) -> list[object]:
     calls = await store.lists.calls(CallFilter(since=1000.0), 1000)
     return [
         calls,
@@ -95,7 +95,7 @@ async def test_all_is_there_and_goes_on(site: Path, empty: str) -> None:
     assert seen == copied and {c.table: c.rows for c in copied}["call"] == 201
     before = await Store.open(site, [CRM], now=lambda: NOW)
     after = await Store.open(empty, [CRM], now=lambda: NOW)
-    for there, here in zip(await told(after), await told(before), strict=True):
+    for there, here in zip(await observed(after), await observed(before), strict=True):
         assert rounded(there) == rounded(here)
     (user,) = await after.accounts.users()
     nul = await after.call("with NUL")

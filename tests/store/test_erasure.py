@@ -120,12 +120,12 @@ async def test_what_a_receiver_is_owed_is_sent_without_personal_fields_and_then_
         for delivery in due:
             bodies.append(msgspec.json.decode(delivery.body))
             await store.outbox.delivered(delivery.delivery_id, 1500.0, 200)
-    [told] = [b for b in bodies if b["type"] == "customer.erased"]
-    bodies.remove(told)
+    [observed] = [b for b in bodies if b["type"] == "customer.erased"]
+    bodies.remove(observed)
     assert [b["type"] for b in bodies] == ["query.routed", "call.started", "call.ended"]
     assert all(b["data"]["customer_key"] is None for b in bodies)
     assert bodies[2]["data"]["queue"] == "vip"
-    assert (told["type"], told["data"]["calls"], told["data"]["decisions"]) == (
+    assert (observed["type"], observed["data"]["calls"], observed["data"]["decisions"]) == (
         "customer.erased", ["his"], ["d-his"]
     )  # fmt: skip
     assert [d.type for d in await store.outbox.deliveries()] == ["customer.erased"]

@@ -164,7 +164,7 @@ async def test_one_or_two_people_label_a_window(store: Store, settings: Settings
         await label_window(store, second, "furious", ANN)
     with pytest.raises(NotFoundError):
         await label_window(store, "none", "angry", ANN)
-    found = {told.key: told.labelled for told in await store.reviews.labelled("voice", 0.0)}
+    found = {observed.key: observed.labelled for observed in await store.reviews.labelled("voice", 0.0)}
     assert len(found) == 2 and ("bob", "happy") in {label for one in found.values() for label in one.labels}
     actions = [row.action for row in await store.audit.rows()]
     assert actions.count("review.labelled") == 4 and "review.drawn" in actions
@@ -199,9 +199,9 @@ async def test_queries_are_drawn_where_their_text_was_kept(store: Store, setting
     item = await store.reviews.item(item_id)
     assert item is not None and item.text == "nobody answers"
     await label_window(store, item_id, "disappointed", ANN)
-    (told,) = await store.reviews.labelled("text", 0.0)
-    assert told.text == "nobody answers" and told.labelled.answer == "angry"
-    assert told.labelled.probabilities == (0.7, 0.1, 0.1, 0.1) and told.labelled.caller == "crm-d1"
+    (observed,) = await store.reviews.labelled("text", 0.0)
+    assert observed.text == "nobody answers" and observed.labelled.answer == "angry"
+    assert observed.labelled.probabilities == (0.7, 0.1, 0.1, 0.1) and observed.labelled.caller == "crm-d1"
 
 
 async def kept(store: Store) -> tuple[int, int]:

@@ -162,13 +162,13 @@ def test_a_database_that_is_open_anywhere_is_in_use(tmp_path):
     path = tmp_path / "emocx.db"
     old_database(path, LAST)
     # Another process: a lock never excludes the process that has it.
-    ready, told = os.pipe()
+    ready, observed = os.pipe()
     held, release = os.pipe()
     child = os.fork()
     if child == 0:
         connection = sqlite3.connect(path)
         connection.execute("SELECT * FROM mark").fetchall()
-        os.write(told, b"x")
+        os.write(observed, b"x")
         os.close(release)
         os.read(held, 1)
         os._exit(0)

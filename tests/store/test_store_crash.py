@@ -33,25 +33,25 @@ asyncio.run(main())
 
 async def test_no_finished_grade_is_lost_and_none_is_without_its_webhook(tmp_path):
     path = tmp_path / "emocx.db"
-    told = -1
+    observed = -1
     for _ in range(3):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", WRITER, str(path), stdout=asyncio.subprocess.PIPE
         )
         async with asyncio.timeout(30):
-            while told < 10:
-                told = max(told, int(await process.stdout.readline()))
+            while observed < 10:
+                observed = max(observed, int(await process.stdout.readline()))
         process.kill()
         rest, _ = await process.communicate()
-        told = max([told, *(int(line) for line in rest.split())])
+        observed = max([observed, *(int(line) for line in rest.split())])
 
         store = await Store.open(path, [CRM])
         graded = {row.row.call_id for row in await store.grades.between()} | {
-            g.call_id for n in range(told + 2) for g in await store.grades.of_call(f"c{n}")
+            g.call_id for n in range(observed + 2) for g in await store.grades.of_call(f"c{n}")
         }
         sent = {row.call_id for row in await store.outbox.deliveries(limit=100_000)}
-        assert graded >= {f"c{n}" for n in range(told + 1)}
+        assert graded >= {f"c{n}" for n in range(observed + 1)}
         assert graded == sent
         assert {c.call.call_id for c in await store.calls.open()} >= graded
         await store.close()
-        told = -1
+        observed = -1

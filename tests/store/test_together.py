@@ -49,18 +49,18 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def test_all_of_it_is_there_and_told_of_once_it_is(store: Store) -> None:
-    told: list[int] = []
+    observed: list[int] = []
     looks: list[asyncio.Task[None]] = []
 
     async def look() -> None:
-        told.append(
+        observed.append(
             len(await store.outbox.events_of_call("c1")) + len(await store.outbox.events_of_call("c2"))
         )
 
     store.outbox.news.subscribe(lambda: looks.append(asyncio.ensure_future(look())))
     await Writing(store).write_together([*begun("c1"), *begun("c2")])
     await asyncio.gather(*looks)
-    assert told == [2]  # once, and both are there
+    assert observed == [2]  # once, and both are there
     for call_id in ("c1", "c2"):
         call = await store.call(call_id)
         assert call is not None and call.call.tapped_at == 2.0
@@ -68,13 +68,13 @@ async def test_all_of_it_is_there_and_told_of_once_it_is(store: Store) -> None:
 
 
 async def test_one_that_cannot_be_written_takes_all_back(store: Store) -> None:
-    told: list[None] = []
-    store.outbox.news.subscribe(lambda: told.append(None))
+    observed: list[None] = []
+    store.outbox.news.subscribe(lambda: observed.append(None))
     with pytest.raises((StoreError, OverflowError)):
         await Writing(store).write_together([*begun("c1"), WRONG])
-    assert await store.call("c1") is None and not told
+    assert await store.call("c1") is None and not observed
     await Writing(store).write_together(begun("c1"))
-    assert await store.call("c1") is not None and told
+    assert await store.call("c1") is not None and observed
 
 
 async def test_what_others_write_meanwhile_is_their_own(store: Store) -> None:

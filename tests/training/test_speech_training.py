@@ -272,9 +272,9 @@ def test_the_told_direction_is_the_one_that_tells_emotions_apart_not_speakers():
     x[0, :, 2] += 5 * speakers
     x[0, :, 4] += 3 * labels
     turn = teacher.telling(x, clips_of([str(s) for s in speakers], labels), width=1)
-    told = (x[0] @ turn)[:, 0]
-    assert abs(np.corrcoef(told, x[0, :, 4])[0, 1]) > 0.95
-    assert abs(np.corrcoef(told, speakers)[0, 1]) < 0.2
+    observed = (x[0] @ turn)[:, 0]
+    assert abs(np.corrcoef(observed, x[0, :, 4])[0, 1]) > 0.95
+    assert abs(np.corrcoef(observed, speakers)[0, 1]) < 0.2
 
 
 def test_heads_speak_only_of_voices_they_never_heard():

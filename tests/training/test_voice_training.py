@@ -198,11 +198,13 @@ def test_callers_are_assembled_from_clips_for_each_expected_share():
         Clip("c", str(v), "test", int(k), "", np.tile(row / 10, 200).astype(np.float32))
         for row, k, v in zip(x, said.labels, said.voices, strict=True)
     ]
-    told = []
-    found = measured_callers(Stub(model), clips, (0.25, 0.5), lambda done, total: told.append((done, total)))
+    observed = []
+    found = measured_callers(
+        Stub(model), clips, (0.25, 0.5), lambda done, total: observed.append((done, total))
+    )
     assert list(found) == ["8 earlier clips, 0.25 neutral expected", "8 earlier clips, 0.50 neutral expected"]
     assert all({"unadapted", "mixed", "one_emotion"} == set(row) for row in found.values())
-    assert told[-1] == (len(clips), len(clips))
+    assert observed[-1] == (len(clips), len(clips))
 
 
 def test_a_model_that_does_not_adapt_is_refused():

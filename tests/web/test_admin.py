@@ -150,8 +150,8 @@ async def test_a_receiver_is_added_changed_rotated_and_removed(site: Site, admin
     async with await admin.post(f"{path}/remove") as response:
         assert response.status == 303
     assert receivers.find("data warehouse") is None
-    told = json.dumps([row.after for row in await site.store.audit.rows()])
-    assert "whsec_" not in told
+    observed = json.dumps([row.after for row in await site.store.audit.rows()])
+    assert "whsec_" not in observed
 
 
 async def test_wrong_receivers_are_refused_in_plain_words(admin: Browser) -> None:
@@ -199,8 +199,8 @@ async def test_secrets_of_an_address_are_shown_nowhere(site: Site, admin: Browse
     assert "Write the whole address" in await refused(
         admin, "/admin/webhooks/dw", url="https://ann:***@other.example/in", timeout_s="5"
     )
-    told = json.dumps([[row.before, row.after] for row in await site.store.audit.rows()])
-    assert "s3cret" not in told and "abc" not in told
+    observed = json.dumps([[row.before, row.after] for row in await site.store.audit.rows()])
+    assert "s3cret" not in observed and "abc" not in observed
 
 
 @pytest.mark.parametrize(

@@ -198,14 +198,14 @@ async def test_a_site_that_is_not_named_may_not_frame_it(
     company[0].chat = other.url
     context = await browser.new_context()
     page = await context.new_page()
-    told: list[str] = []
-    page.on("console", lambda message: told.append(message.text))
+    observed: list[str] = []
+    page.on("console", lambda message: observed.append(message.text))
     await page.goto(company[1])
     await page.get_by_role("button", name="Ask us").click()
     await page.wait_for_function("document.querySelector('emocx-chat').shadowRoot.querySelector('iframe')")
-    if not told:
+    if not observed:
         await page.wait_for_event("console")
-    assert any("frame-ancestors" in text for text in told)
+    assert any("frame-ancestors" in text for text in observed)
     await context.close()
     await other.stop()
     await other.store.close()

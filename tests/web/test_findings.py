@@ -36,9 +36,9 @@ async def test_overview_and_readyz_know_what_the_check_found(site: Site) -> None
     assert page.index("module load res_agi") < page.index("add agents") and "logged in" not in page
     for path in ("/readyz", "/api/v1/health"):
         async with await admin.get(path) as response:
-            told = await response.json()
-        assert [f["remedy"] for f in told["findings"]] == ["module load res_agi", "add agents"], path
-        assert told["checked_at"] == site.clock.now
+            observed = await response.json()
+        assert [f["remedy"] for f in observed["findings"]] == ["module load res_agi", "add agents"], path
+        assert observed["checked_at"] == site.clock.now
     visitor = site.browser()
     async with await visitor.get("/readyz", headers={"X-Forwarded-For": "192.0.2.1"}) as response:
         assert "findings" not in await response.json()

@@ -165,7 +165,7 @@ def questions(site: Site, number: int) -> list[str]:
     return [path for path in asked if "/live/events" not in path]
 
 
-async def answers(told: list[Call], who: dict[str, Any]) -> dict[str, tuple[int, str]]:
+async def answers(observed: list[Call], who: dict[str, Any]) -> dict[str, tuple[int, str]]:
     """What one user is answered in one world."""
     with tempfile.TemporaryDirectory() as folder:
         site = await open_site(Path(folder))
@@ -173,10 +173,10 @@ async def answers(told: list[Call], who: dict[str, Any]) -> dict[str, tuple[int,
             accounts = site.store.accounts
             user = await accounts.add_user("ann", who["role"], who["agent"], None, TEST, who["queues"])
             await accounts.add_session(token_hash(COOKIE), user, "127.0.0.1", "test", TEST)
-            for number, call in enumerate(told):
+            for number, call in enumerate(observed):
                 await happened(site.store, number, call)
             browser = site.browser(COOKIE)
-            return {path: await _answer(browser, path) for path in questions(site, len(told))}
+            return {path: await _answer(browser, path) for path in questions(site, len(observed))}
         finally:
             await site.stop()
             await site.store.close()
@@ -203,11 +203,11 @@ CARE = {"role": "supervisor", "agent": None, "queues": ("care",)}
     st.lists(calls, min_size=2, max_size=3), st.tuples(parts, parts, parts), st.sampled_from(("bob", "care"))
 )
 def test_no_answer_depends_on_what_may_not_be_known(
-    told: list[Call], other: tuple[Part, ...], who: str
+    observed: list[Call], other: tuple[Part, ...], who: str
 ) -> None:
     user, changed = (BOB, for_bob) if who == "bob" else (CARE, for_care)
-    here = asyncio.run(answers(told, user))
-    there = asyncio.run(answers([changed(call, other) for call in told], user))
+    here = asyncio.run(answers(observed, user))
+    there = asyncio.run(answers([changed(call, other) for call in observed], user))
     assert sum(status == 200 for status, _ in here.values()) >= 8
     different = [path for path, answer in here.items() if there[path] != answer]
     assert different == [], [(here[p], there[p]) for p in different][:2]

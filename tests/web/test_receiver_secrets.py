@@ -57,8 +57,8 @@ async def test_no_page_answer_sheet_or_line_of_the_log_shows_them(
     assert "***@127.0.0.1:9" in str(rows) and unseen(str(rows))
     await site.stop()
     await site.store.close()
-    told = capsys.readouterr()
-    assert unseen(told.out + told.err)
+    observed = capsys.readouterr()
+    assert unseen(observed.out + observed.err)
 
 
 async def test_no_finding_of_the_check_shows_them(tmp_path: Path) -> None:

@@ -100,12 +100,20 @@ async def test_no_filter_tells_what_is_not_shown(bob: Browser) -> None:
 
 async def test_sums_of_a_shared_call_are_the_agents_own(bob: Browser) -> None:
     _, text = await answer(bob, f"/api/v1/calls/{SHARED}")
-    told = json.loads(text)
-    assert (told["call"]["score"], told["call"]["letters"], told["call"]["agents"]) == (70.0, ["B"], ["bob"])
-    assert (told["call"]["disputed"], told["call"]["alerts"], told["call"]["talk_s"]) == (False, 0, 15.0)
-    assert [s["agent"] for s in told["segments"]] == ["bob"]
-    assert [r["model"] for r in told["readings"]] == ["m/1"] * 3
-    assert told["alerts"] == []
+    observed = json.loads(text)
+    assert (observed["call"]["score"], observed["call"]["letters"], observed["call"]["agents"]) == (
+        70.0,
+        ["B"],
+        ["bob"],
+    )
+    assert (observed["call"]["disputed"], observed["call"]["alerts"], observed["call"]["talk_s"]) == (
+        False,
+        0,
+        15.0,
+    )
+    assert [s["agent"] for s in observed["segments"]] == ["bob"]
+    assert [r["model"] for r in observed["readings"]] == ["m/1"] * 3
+    assert observed["alerts"] == []
 
 
 async def test_a_colleagues_part_can_neither_be_seen_nor_disputed(site: Site, bob: Browser) -> None:

@@ -41,7 +41,7 @@ async def text(browser: Browser, path: str) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-def told(body: str) -> list[str]:
+def observed(body: str) -> list[str]:
     return [secret for secret in SECRETS if re.search(rf"(?<![\w.-]){re.escape(secret)}(?![\w-])", body)]
 
 
@@ -63,7 +63,7 @@ async def test_no_route_tells_of_another_queue(site: Site, cora: Browser, call_i
         if call_id == SALES and status != 200:
             continue  # a refusal may name what was asked for
         answered += status == 200
-        assert told(body) == [], path
+        assert observed(body) == [], path
     assert answered >= 12
 
 

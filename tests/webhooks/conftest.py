@@ -12,12 +12,12 @@ from webhooks.webhook_receiver import Receiver
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    told = Receiver()
+    observed = Receiver()
     app = web.Application()
-    app.router.add_post("/hook", told.handle)
+    app.router.add_post("/hook", observed.handle)
     server = TestServer(app)
     await server.start_server()
-    told.url = str(server.make_url("/hook"))
-    yield told
-    told.release.set()
+    observed.url = str(server.make_url("/hook"))
+    yield observed
+    observed.release.set()
     await server.close()

@@ -51,5 +51,5 @@ def test_the_table_lists_every_field(event_type):
 
 def test_the_schedule_is_the_codes():
     words = {5: "5 s", 300: "5 min", 1800: "30 min"}
-    told = [words.get(s, f"{s // 3600} h") for s in DELAYS_S]
-    assert "0 s, then " + ", ".join(told[:-1]) + f" and {told[-1]}" in PAGE
+    observed = [words.get(s, f"{s // 3600} h") for s in DELAYS_S]
+    assert "0 s, then " + ", ".join(observed[:-1]) + f" and {observed[-1]}" in PAGE

@@ -162,7 +162,7 @@ def test_whatever_four_senders_do_order_and_limit_hold(
                 await store.outbox.add_event("call.alert", call_id, {"n": n}, 0.0, str(n))
         now = 1.0
         held: list[list[DueDelivery]] = [[] for _ in range(SENDERS)]
-        told: dict[str, list[int]] = {call_id: [] for call_id in "abc"}
+        observed: dict[str, list[int]] = {call_id: [] for call_id in "abc"}
         for who, what in steps:
             if what == "take":
                 held[who] += await store.outbox.claim("crm", now, 2, 10.0, at_most=2, sender=str(who))
@@ -186,13 +186,13 @@ def test_whatever_four_senders_do_order_and_limit_hold(
                     assert await store.outbox.retry_later(one.delivery_id, now, 500, "x", now, held=one)
                 else:
                     assert await store.outbox.delivered(one.delivery_id, now, 200, held=one)
-                    told[one.stream].append(one.sequence)
+                    observed[one.stream].append(one.sequence)
         now += 11.0
         while taken := await store.outbox.claim("crm", now, 9, 10.0):
             for one in taken:
                 assert await store.outbox.delivered(one.delivery_id, now, 200, held=one)
-                told[one.stream].append(one.sequence)
-        assert told == {call_id: [1, 2, 3] for call_id in "abc"}
+                observed[one.stream].append(one.sequence)
+        assert observed == {call_id: [1, 2, 3] for call_id in "abc"}
         await store.close()
 
     if kind == "sqlite":

@@ -60,8 +60,8 @@ async def raw(receiver: RawReceiver, tls: ssl.SSLContext | None = None) -> Async
 
 async def post(receiver: RawReceiver, target: str = "/hook", by: Poster = LOOPBACK, **more: Any) -> Outcome:
     url = more.pop("url", f"http://127.0.0.1:{receiver.port}{target}")
-    told = WebhookSettings(name="crm", url=url, secret=SECRET, **more)
-    return await by.post(told, {"webhook-id": "1"}, BODY)
+    observed = WebhookSettings(name="crm", url=url, secret=SECRET, **more)
+    return await by.post(observed, {"webhook-id": "1"}, BODY)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ EARS = WeightSet("ears", "hearing", "MIT", "nobody", (FILE,))
 PATIENT, QUICK = Patience(), Patience(silence_s=0.7)
 
 
-def told(name: str, got: int, size: int) -> None:
+def observed(name: str, got: int, size: int) -> None:
     assert 0 < got <= size
 
 
@@ -70,7 +70,7 @@ def hub() -> Iterator[Hub]:
 
 
 def web(hub: Hub, patience: Patience = PATIENT) -> Web:
-    return Web(patience, told, hub.address)
+    return Web(patience, observed, hub.address)
 
 
 def test_a_file_of_a_mirror_comes_whole_with_its_origin(fetched: Fetching, hub: Hub) -> None:
@@ -200,7 +200,7 @@ def test_a_refusal_is_told(fetched: Fetching, hub: Hub, status: int) -> None:
 def test_no_network_is_told_once_for_a_host_and_not_waited_for_again(fetched: Fetching) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    nobody = Web(PATIENT, told, f"http://127.0.0.1:{port}")
+    nobody = Web(PATIENT, observed, f"http://127.0.0.1:{port}")
     failing(fetched, nobody, "can't be reached: Connection refused")
     fetched.said.clear()
     with socket.create_server(("127.0.0.1", port)):
@@ -365,23 +365,23 @@ def test_the_history_of_a_clone_is_a_source(fetched: Fetching, tmp_path: Path) -
 def test_other_kinds_of_addresses_are_bad_usage(named: str, tmp_path: Path) -> None:
     with (
         pytest.raises(InputError, match="expected a folder, or an address"),
-        usual([named], tmp_path, offline=False, patience=PATIENT, progress=told),
+        usual([named], tmp_path, offline=False, patience=PATIENT, progress=observed),
     ):
         pass
 
 
 def test_offline_asks_nobody(tmp_path: Path) -> None:
-    with usual([str(tmp_path)], tmp_path, offline=True, patience=PATIENT, progress=told) as sources:
+    with usual([str(tmp_path)], tmp_path, offline=True, patience=PATIENT, progress=observed) as sources:
         assert [type(source) for source in sources] == [Folder, Installed, History]
     with (
         pytest.raises(InputError, match="--offline says there is none"),
-        usual(["http://localhost"], tmp_path, offline=True, patience=PATIENT, progress=told),
+        usual(["http://localhost"], tmp_path, offline=True, patience=PATIENT, progress=observed),
     ):
         pass
 
 
 def test_the_makers_are_asked_before_the_package_index(tmp_path: Path) -> None:
-    with usual(["http://localhost"], tmp_path, offline=False, patience=PATIENT, progress=told) as sources:
+    with usual(["http://localhost"], tmp_path, offline=False, patience=PATIENT, progress=observed) as sources:
         assert [type(source) for source in sources] == [Web, Installed, History, Web, Index]
 
 

@@ -41,7 +41,7 @@ class Box:
 class States(Box):
     """Whether a connection is up."""
 
-    def told(self, up: bool, why: str) -> None:
+    def observed(self, up: bool, why: str) -> None:
         self((up, why))
 
     async def be(self, up: bool) -> None:
@@ -50,6 +50,6 @@ class States(Box):
 
 async def connected(url: str, states: States | None = None, **login: str) -> Bus:
     """A connection that is up."""
-    bus = Bus(BusLogin((url,), **login), states.told if states else lambda up, why: None)
+    bus = Bus(BusLogin((url,), **login), states.observed if states else lambda up, why: None)
     assert await bus.start(DEADLINE_S)
     return bus

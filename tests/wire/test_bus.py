@@ -185,7 +185,7 @@ async def test_a_server_that_comes_later_is_found_and_subscriptions_hold(
 ) -> None:
     server.stop()
     states, box = States(), Box()
-    early = Bus(BusLogin((server.url,)), states.told)
+    early = Bus(BusLogin((server.url,)), states.observed)
     closing.push_async_callback(early.close)
     assert not await early.start(0.05)
     await early.hear("lab.early", SAID, box)
@@ -205,7 +205,7 @@ async def test_it_logs_in(kind: str) -> None:
         bus = await connected(server.url, **login)
         await bus.close()
         states = States()
-        stranger = Bus(BusLogin((server.url,)), states.told)
+        stranger = Bus(BusLogin((server.url,)), states.observed)
         assert not await stranger.start(0.2)
         await states.until(lambda: [why for up, why in states.found if "uthorization" in why])
         await stranger.close()

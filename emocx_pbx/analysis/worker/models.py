@@ -145,15 +145,15 @@ class Loader:
             return True
 
     def _attempt(self, what: str, load: Callable[[], T], problems: list[str] | None = None) -> T | None:
-        told = self._models.problems if problems is None else problems
+        problems_found = self._models.problems if problems is None else problems
         try:
             return load()
         except ModelError as error:
-            told.append(f"{what}: {error}")
+            problems_found.append(f"{what}: {error}")
         except Exception as error:
             # Whatever a damaged file or a missing package raises: calls go on without this model.
             log.exception("model could not be loaded", key="model.load_failed", what=what)
-            told.append(f"{what}: {type(error).__name__}: {_line(error)}")
+            problems_found.append(f"{what}: {type(error).__name__}: {_line(error)}")
         return None
 
     def _registry(self) -> Any:

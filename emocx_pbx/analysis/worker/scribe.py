@@ -53,8 +53,8 @@ class Limits:
     longest_pause_s: float = 60.0
 
 
-#: Told once what came of a phrase; None: nothing.
-Told = Callable[[Understood | None], None]
+#: Called once with what came of a phrase; None: nothing.
+OnAnswer = Callable[[Understood | None], None]
 
 COMMAND: Final = (sys.executable, "-m", "emocx_pbx.analysis.worker.scribe_process")
 
@@ -67,7 +67,7 @@ class _GivenUpError(Exception):
 class _Job:
     call_id: str
     phrase: Phrase
-    told: Told
+    on_answer: OnAnswer
     put_at: float
 
 
@@ -158,15 +158,15 @@ class Scribe:
             while self._waiting:
                 self._let_go("words_skipped")
 
-    def put(self, call_id: str, phrase: Phrase, told: Told) -> None:
+    def put(self, call_id: str, phrase: Phrase, on_answer: OnAnswer) -> None:
         """A phrase to be heard; `told` is called once, later or at once."""
         if not self._allowed or self._link is None:
             self._count("words_skipped")
-            told(None)
+            on_answer(None)
             return
         if len(self._waiting) >= self._limits.queue:
             self._let_go("words_dropped")
-        self._waiting.append(_Job(call_id, phrase, told, asyncio.get_running_loop().time()))
+        self._waiting.append(_Job(call_id, phrase, on_answer, asyncio.get_running_loop().time()))
         self._wake.set()
 
     def forget(self, call_id: str) -> None:
@@ -174,7 +174,7 @@ class Scribe:
         own = [job for job in self._waiting if job.call_id == call_id]
         self._waiting = deque(job for job in self._waiting if job.call_id != call_id)
         for job in own:
-            job.told(None)
+            job.on_answer(None)
         if self._link is not None:
             try:
                 self._link.send(ForgetCall(call_id))
@@ -272,7 +272,7 @@ class Scribe:
         job = self._waiting.popleft()
         if asyncio.get_running_loop().time() - job.put_at > self._limits.latest_s:
             self._count("words_late")
-            job.told(None)
+            job.on_answer(None)
             return
         answer: Understood | None = None
         try:
@@ -280,11 +280,11 @@ class Scribe:
         finally:
             if answer is not None:
                 self._count("words_heard" if answer.probabilities else "words_none")
-            job.told(answer)
+            job.on_answer(answer)
         if answer is None:
             self._count("words_slow")
             await line.catch_up(self._limits.stuck_s - self._limits.answer_s)
 
     def _let_go(self, counted: str) -> None:
         self._count(counted)
-        self._waiting.popleft().told(None)
+        self._waiting.popleft().on_answer(None)

@@ -111,18 +111,18 @@ class CallAudio:
         if self._scribe is not None:
             self._scribe.forget(self.call_id)
 
-    def when_words_are_in(self, told: Callable[[], None]) -> None:
+    def when_words_are_in(self, then: Callable[[], None]) -> None:
         """Call `told` when nothing waits to be transcribed, or after LAST_WORDS_S."""
         if not self._unheard:
             self._forget_words()
-            told()
+            then()
             return
         timer = asyncio.get_running_loop().call_later(LAST_WORDS_S, self._settle)
 
         def settled() -> None:
             timer.cancel()
             self._forget_words()
-            told()
+            then()
 
         self._settled = settled
 

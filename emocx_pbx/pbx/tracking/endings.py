@@ -86,15 +86,15 @@ class Endings:
 
     def settled(self, call: TrackedCall, changes: Iterable[CallChange]) -> list[CallChange]:
         """Take note of who left and who came (back)."""
-        told: list[CallChange] = []
+        explained: list[CallChange] = []
         for change in changes:
             if isinstance(change, AgentLeft):
                 call.transfer = None
                 if not change.certain:
                     call.unexplained[change.leg] = change.reason.partition("_")[0]
             elif isinstance(change, AgentJoined) and call.unexplained.pop(change.leg, ""):
-                told.append(SegmentExplained(call.call_id, change.leg, "consulted"))
-        return told
+                explained.append(SegmentExplained(call.call_id, change.leg, "consulted"))
+        return explained
 
     def explain(self, call: TrackedCall, side: str, ending: Ending) -> list[CallChange]:
         """What became clear of segments that `side` ended."""
@@ -158,10 +158,10 @@ class Endings:
             away: whether a channel is in conversation with somebody else: who went to ask a colleague
                 did not hang up.
         """
-        told: list[CallChange] = []
+        explained: list[CallChange] = []
         for leg, first in call.unexplained.items():
             asks = any(away(channel) for channel in call.real(leg))
             reason: SegmentEnd = "agent_hung_up" if first == "agent" and not asks else "customer_hung_up"
-            told.append(SegmentExplained(call.call_id, leg, reason))
+            explained.append(SegmentExplained(call.call_id, leg, reason))
         call.unexplained.clear()
-        return told
+        return explained

@@ -146,8 +146,8 @@ class Following:
         if call.internal:
             return []
         call.legs[leg] = who
-        told = AgentConnected(call.call_id, at, who.agent, who.interface, who.queue or "", hold_s, leg)
-        return [told, *self._settle(call, at)]
+        found = AgentConnected(call.call_id, at, who.agent, who.interface, who.queue or "", hold_s, leg)
+        return [found, *self._settle(call, at)]
 
     # Bridges.
 

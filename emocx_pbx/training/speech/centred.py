@@ -96,8 +96,8 @@ def fit_centred(
     tell("centre", len(names), len(names))
     familiar, blend = fitted.parts.familiar, fitted.parts.blend
     if familiar is not None:
-        told = np.vstack((familiar.weights, familiar.bias)).astype(np.float32)
-        whole = replace(whole, familiar=told, edge=np.array([blend.middle, blend.slope], np.float32))
+        stacked = np.vstack((familiar.weights, familiar.bias)).astype(np.float32)
+        whole = replace(whole, familiar=stacked, edge=np.array([blend.middle, blend.slope], np.float32))
     return CentredParts(whole, by_fold)
 
 

@@ -79,8 +79,8 @@ def network(rows: int, bands: Floats, shape: Shape) -> tuple[Any, Any]:
         # The whole stretch decides how much of each channel counts.
         heard = layers.Dense(shape.units // 4, activation="relu")(ops.concatenate(mean_and_spread(y), axis=2))
         x = layers.ReLU()(x + y * layers.Dense(shape.units, activation="sigmoid")(heard))
-    told = pooled(x)
-    return keras.Model(inputs, told, name="measure"), keras.Model(inputs, [told, x], name="taught")
+    measures = pooled(x)
+    return keras.Model(inputs, measures, name="measure"), keras.Model(inputs, [measures, x], name="taught")
 
 
 def train_cnn(
@@ -137,8 +137,8 @@ def _learn(lessons: Lessons, fit: Fit, seed: int, tell: Tell) -> tuple[Any, Any,
     head = networks.head(measure.output_shape[1], fit, "head_0")
     frames = keras.layers.Dense(lessons.heard[0].frames.shape[1])
     whole_of = keras.layers.Dense(lessons.whole.shape[2])
-    told, x = taught.output
-    student = keras.Model(taught.input, [head(told), frames(x), whole_of(told)])
+    measures, x = taught.output
+    student = keras.Model(taught.input, [head(measures), frames(x), whole_of(measures)])
     steps = max(1, len(lessons.weights) // fit.batch)
     curve = learn(student, lambda: epoch(lessons, ROWS, fit.batch, CHANGE, rng), steps, fit, tell)
     served, _ = network(CNN_FRAMES, bands, SHAPE)

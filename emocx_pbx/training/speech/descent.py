@@ -43,8 +43,8 @@ def pooled(x: Any) -> Any:
     from keras import layers, ops
 
     mean, spread = mean_and_spread(x)
-    told = ops.concatenate([mean[:, 0], spread[:, 0], ops.max(x, axis=1)], axis=1)
-    return layers.BatchNormalization(momentum=0.98, dtype="float32")(told)
+    measures = ops.concatenate([mean[:, 0], spread[:, 0], ops.max(x, axis=1)], axis=1)
+    return layers.BatchNormalization(momentum=0.98, dtype="float32")(measures)
 
 
 def learn(

@@ -68,19 +68,21 @@ def evaluate_speech(
     read = read_clips(clips_csv, root, split)
     clips, rounds = list(read.clips), 1 + (older is not None) + bool(callers)
 
-    def told(before: int) -> Progress:
+    def progress_from(before: int) -> Progress:
         return lambda done, of: progress(before + done, rounds * of) if progress else None
 
-    probabilities, seconds = predict(classifier, clips, told(0))
+    probabilities, seconds = predict(classifier, clips, progress_from(0))
     result = summary(clips, probabilities, seconds, classifier.card.threshold)
     found = {"model": classifier.name, "split": split or "all", **result, "skipped": read.skipped}
     if site is not None:
         found |= with_site(clips, probabilities, classifier.card.threshold, site, result)
     if callers:
-        found["callers"] = measured_callers(classifier, clips, callers, told((rounds - 1) * len(clips)))
+        found["callers"] = measured_callers(
+            classifier, clips, callers, progress_from((rounds - 1) * len(clips))
+        )
     if older is None:
         return found
-    before, took = predict(older, clips, told(len(clips)))
+    before, took = predict(older, clips, progress_from(len(clips)))
     found["against"] = {"model": older.name, **summary(clips, before, took, older.card.threshold)}
     found["comparison"] = compare(labels_of(clips), before, probabilities, [c.voice for c in clips])
     return found

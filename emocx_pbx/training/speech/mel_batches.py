@@ -73,8 +73,8 @@ def whole(heard: Sequence[Heard], clips: Sequence[Clip]) -> Floats:
     """What the teacher's statistics say of each clip's emotion (variants, n, k), of mean 0 and spread 1."""
     x = np.stack([h.statistics for h in heard]).astype(np.float32)
     x = np.clip((x - x.mean(axis=(0, 1))) / (x.std(axis=(0, 1)) + 1e-6), -6, 6)
-    told = x @ telling(x, clips)
-    scaled: Floats = (told - told.mean(axis=(0, 1))) / told.std(axis=(0, 1))
+    projected = x @ telling(x, clips)
+    scaled: Floats = (projected - projected.mean(axis=(0, 1))) / projected.std(axis=(0, 1))
     return scaled
 
 

@@ -105,8 +105,8 @@ def train_mlp(
         x = np.stack([_logs(fixed_windows(on_line(c.samples))) for c in train])
         fit = replace(fit, epochs=15, rate=fit.rate / 5)
         for i, member in enumerate(members):
-            told, head = member.get_layer("measure").predict(x, verbose=0), member.get_layer("head")
-            curves.append(networks.train_head(head, told[None], own, weights, fit, seed * 100 + i))
+            measures, head = member.get_layer("measure").predict(x, verbose=0), member.get_layer("head")
+            curves.append(networks.train_head(head, measures[None], own, weights, fit, seed * 100 + i))
     model = _joined(members)
     x_dev = np.stack([fixed_windows(on_line(c.samples)) for c in dev])
     logits: Floats = model.predict(x_dev, verbose=0)
@@ -129,8 +129,8 @@ def _learn(
     scale = x.mean(axis=0), x.std(axis=0) + 1e-3
     measure = network(WINDOWS, *scale)
     head = networks.head(measure.output_shape[1], fit, "head")
-    told = keras.layers.Dense(taught[1].shape[1])(measure.output)
-    student = keras.Model(measure.input, [head(measure.output), told])
+    measures = keras.layers.Dense(taught[1].shape[1])(measure.output)
+    student = keras.Model(measure.input, [head(measure.output), measures])
     steps = max(1, len(weights) // fit.batch)
     curve = learn(student, lambda: _epoch(rows, taught, weights, fit.batch, rng), steps, fit, tell)
     served = network(MLP_WINDOWS, *scale)

@@ -41,7 +41,7 @@ HEADS_FIT: Final = Fit(epochs=15)
 #: Directions that tell emotions apart: principal components they are sought in, how many, and the
 #: penalty that keeps a few clips from deciding.
 _COMPONENTS: Final = 256
-TOLD: Final = 15
+DIRECTIONS: Final = 15
 _SHRINK: Final = 0.05
 #: Dimensions of a teacher's frame that are taught: principal components over some training clips.
 WIDTH: Final = 128
@@ -183,7 +183,7 @@ def heads(
     return shares
 
 
-def telling(x: Floats, clips: Sequence[Clip], width: int = TOLD) -> Floats:
+def telling(x: Floats, clips: Sequence[Clip], width: int = DIRECTIONS) -> Floats:
     """The directions (k, width) of clips' measurements x (variants, n, k) that tell their emotions apart.
 
     Fisher's discriminant, within principal components, among the emotions of each corpus, once every

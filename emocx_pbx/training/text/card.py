@@ -114,8 +114,8 @@ def _upset_table(figures: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _interval(told: Mapping[str, float | None]) -> str:
-    value, low, high = told["value"], told["low"], told["high"]
+def _interval(found: Mapping[str, float | None]) -> str:
+    value, low, high = found["value"], found["low"], found["high"]
     if value is None or low is None or high is None:
         return "-"
     return f"{value:.3f} ({low:.3f} to {high:.3f})"

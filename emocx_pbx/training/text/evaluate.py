@@ -56,8 +56,10 @@ def evaluate_text(
     texts = read_texts(csv, None if split == "all" else split)
     if not named and any(c.card.data.get("site_sha256") == checksum(csv) for c in classifiers):
         split, texts = "held out", parts_of(texts)[2]
-    told = [_after(i * len(texts), len(classifiers) * len(texts), progress) for i in range(len(classifiers))]
-    said = [served_probabilities(c, texts, tell) for c, tell in zip(classifiers, told, strict=True)]
+    progresses = [
+        _after(i * len(texts), len(classifiers) * len(texts), progress) for i in range(len(classifiers))
+    ]
+    said = [served_probabilities(c, texts, tell) for c, tell in zip(classifiers, progresses, strict=True)]
     results = [evaluate_classifier(c, texts, s) for c, s in zip(classifiers, said, strict=True)]
     other = said[1][0] if against is not None else None
     upset = {"upset": upset_figures(texts.labels, said[0][0], other, threshold=threshold)}

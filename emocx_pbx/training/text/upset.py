@@ -105,16 +105,16 @@ def upset_figures(
         "calibration": round(calibration_gap(is_upset(labels), upset_of(given)), 4),
     }
     for name, figure in figures.items():
-        answer[name] = _told(figure(labels, given), mine[name])
+        answer[name] = _interval(figure(labels, given), mine[name])
     if other is not None:
         answer["difference"] = {
-            name: _told(figure(labels, given) - figure(labels, other), gained[name])
+            name: _interval(figure(labels, given) - figure(labels, other), gained[name])
             for name, figure in figures.items()
         }
     return answer
 
 
-def _told(value: float, drawn: list[float]) -> dict[str, float | None]:
+def _interval(value: float, drawn: list[float]) -> dict[str, float | None]:
     """A figure and its 95 % interval; None where there is nothing to measure it on."""
     if np.isnan(value):
         return {"value": None, "low": None, "high": None}

@@ -32,7 +32,7 @@ async def retention(request: web.Request) -> web.StreamResponse:
 async def purge(request: web.Request) -> web.StreamResponse:
     """Forget now what is older than the settings say; the service does it daily by itself."""
     parts = parts_of(request)
-    return await _told(request, await parts.deeds.do(PurgeOld(), actor_of(request)))
+    return await _shown(request, await parts.deeds.do(PurgeOld(), actor_of(request)))
 
 
 @allow("admin")
@@ -44,10 +44,10 @@ async def erase(request: web.Request) -> web.StreamResponse:
         erased = await parts.deeds.do(deed, actor_of(request))
     except InputError as error:
         return await _page(request, 422, str(error))
-    return await _told(request, erased)
+    return await _shown(request, erased)
 
 
-async def _told(request: web.Request, erased: Forgotten) -> web.Response:
+async def _shown(request: web.Request, erased: Forgotten) -> web.Response:
     """What went; where copies are left in the database's log, that it is not done yet."""
     what = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in erased.counts.items())
     said = t("admin.retention.gone", what=what) if what else t("admin.retention.nothing")

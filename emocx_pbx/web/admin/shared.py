@@ -38,11 +38,11 @@ def page(request: web.Request, section: str, *, status: int = 200, **context: An
     `done` of the address is the key of what was done, said on top (`admin.done.<key>`).
     """
     done = f"admin.done.{request.query.get('done', '')}"
-    told = t(done) if request.method == "GET" and done in texts() else ""
+    said = t(done) if request.method == "GET" and done in texts() else ""
     sheet = f"/admin/{section}.csv" if section in SHEETS and "template" not in context else ""
     context = {"problem": "", "template": f"admin/{section}.html", "sheet": sheet, **context}
     template = context.pop("template")
-    return render(request, template, status=status, section=section, sections=SECTIONS, done=told, **context)
+    return render(request, template, status=status, section=section, sections=SECTIONS, done=said, **context)
 
 
 async def form_of(request: web.Request) -> Mapping[str, str]:

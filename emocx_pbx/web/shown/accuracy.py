@@ -132,10 +132,10 @@ def row(share: Share | None) -> Row | None:
 
 def training_view(training: TrainingRow) -> TrainingView:
     """A training, its outcome read."""
-    told: Mapping[str, Any] = msgspec.json.decode(training.outcome) if training.outcome else {}
+    known: Mapping[str, Any] = msgspec.json.decode(training.outcome) if training.outcome else {}
     return TrainingView(
-        training, told.get("model", ""), told.get("base", ""), told.get("why", ""), told.get("learned", 0),
-        told.get("held_out", 0), told.get("callers", 0),
+        training, known.get("model", ""), known.get("base", ""), known.get("why", ""),
+        known.get("learned", 0), known.get("held_out", 0), known.get("callers", 0),
     )  # fmt: skip
 
 
@@ -166,17 +166,17 @@ def _tiles(found: Accuracy) -> list[Tile]:
 
 
 def _warnings(found: Accuracy, rounds: Sequence[RoundRow]) -> list[str]:
-    told = []
+    words = []
     if 0 < found.windows < 5 * LEAST:
-        told.append(t("accuracy.few", least=5 * LEAST))
+        words.append(t("accuracy.few", least=5 * LEAST))
     unfinished = [r for r in rounds if r.labelled and r.labelled < _DONE * r.items]
     if unfinished:
-        told.append(t("accuracy.unfinished", n=len(unfinished)))
+        words.append(t("accuracy.unfinished", n=len(unfinished)))
     if found.unclear:
-        told.append(t("accuracy.unclear", n=found.unclear))
+        words.append(t("accuracy.unclear", n=found.unclear))
     if found.kept_out:
-        told.append(t("accuracy.kept_out", n=found.kept_out))
-    return told
+        words.append(t("accuracy.kept_out", n=found.kept_out))
+    return words
 
 
 def _calibration(found: Accuracy) -> str:
@@ -195,14 +195,14 @@ def _agreement(found: Accuracy) -> str:
     agreed = found.agreement
     if agreed is None:
         return t("accuracy.agreement_none")
-    told = t("accuracy.agreement", n=agreed.pairs, share=percent(agreed.observed))
+    words = t("accuracy.agreement", n=agreed.pairs, share=percent(agreed.observed))
     if agreed.kappa is None:
-        return told
+        return words
     if agreed.kappa >= _SUBSTANTIAL:
-        return f"{told} {t('accuracy.agreement_substantial')}"
+        return f"{words} {t('accuracy.agreement_substantial')}"
     if agreed.kappa >= _MODERATE:
-        return f"{told} {t('accuracy.agreement_moderate')}"
-    return f"{told} {t('accuracy.agreement_weak')}"
+        return f"{words} {t('accuracy.agreement_moderate')}"
+    return f"{words} {t('accuracy.agreement_weak')}"
 
 
 def _change(found: Accuracy) -> str:

@@ -39,7 +39,7 @@ class BenefitView:
     headline: str
     advice: str
     calls: int
-    told: bool
+    clear: bool
     """Whether anything can be told at all."""
 
 
@@ -53,9 +53,9 @@ def benefit_view(comparisons: Sequence[Comparison], calls: int, holdout: float, 
         mode: the setting: in monitor mode nobody is routed.
     """
     measures = tuple(_measure(c) for c in comparisons)
-    told = [c for c in comparisons if c.verdict != "can't tell yet"]
+    clear = [c for c in comparisons if c.verdict != "can't tell yet"]
     return BenefitView(
-        measures, _headline(comparisons), _advice(comparisons, holdout, mode), calls, bool(told)
+        measures, _headline(comparisons), _advice(comparisons, holdout, mode), calls, bool(clear)
     )
 
 
@@ -114,8 +114,8 @@ def _advice(comparisons: Sequence[Comparison], holdout: float, mode: str) -> str
         return t("benefit.advice.monitor")
     if not any(c.holdout_customers for c in comparisons):
         return t(f"benefit.advice.{'no_calls' if holdout > 0 else 'no_holdout'}", holdout=f"{holdout:g}")
-    told = any(c.verdict != "can't tell yet" for c in comparisons)
-    return t(f"benefit.advice.{'told' if told else 'more'}")
+    clear = any(c.verdict != "can't tell yet" for c in comparisons)
+    return t(f"benefit.advice.{'told' if clear else 'more'}")
 
 
 def _least(unit: str) -> float:

@@ -90,7 +90,7 @@ class Timeline:
     waits: tuple[Bar, ...]
     alerts: tuple[Mark, ...]
     handovers: tuple[Mark, ...]
-    course: str
+    level_path: str
     """SVG path of the level through a drawing of 1000 by 100."""
     summary: str
     """What the chart shows, in a sentence for who can't see it."""
@@ -143,7 +143,7 @@ def timeline(
         waits=_waits(detail.segments, begin, end, scale),
         alerts=tuple(_alert(alert, begin, offset, scale) for alert in alerts),
         handovers=tuple(_handover(segment, begin, scale) for segment in detail.segments[1:]),
-        course=_course(fresh, offset, total, stay_s),
+        level_path=_level_path(fresh, offset, total, stay_s),
         summary=_summary(stacks, detail),
     )
 
@@ -202,7 +202,7 @@ def _layers(shares: Mapping[str, float]) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def _course(readings: Sequence[Reading], offset: float, total: float, stay_s: float) -> str:
+def _level_path(readings: Sequence[Reading], offset: float, total: float, stay_s: float) -> str:
     """The level as grades see it: each reading given its neighbours."""
     steps = [
         (((r.t0 + r.t1) / 2 + offset) / total, (r.scores.valence + 1) / 2) for r in settled(readings, stay_s)

@@ -72,11 +72,11 @@ def short_csv(
     """A list that fits into memory as a download; columns named `..._at` are Unix seconds, shown as times."""
     zone = zone_of(request)
     times = {i for i, column in enumerate(head) if column.endswith("_at")}
-    told = [
+    described = [
         [at_zone(v, zone) if i in times and v is not None else v for i, v in enumerate(row)] for row in rows
     ]
     return web.Response(
-        body=(BOM + lines([head, *told])).encode(),
+        body=(BOM + lines([head, *described])).encode(),
         headers={
             "Content-Type": "text/csv; charset=utf-8",
             "Content-Disposition": f'attachment; filename="{name}"',

@@ -28,8 +28,8 @@ async def healthz(request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Every component is up; 503 while one is not. Which ones: for this machine, or with metrics:read."""
     health = parts_of(request).health
-    told = _all_known(request) if _may_look(request) else {"ready": health.ready}
-    return web.json_response(told, status=200 if health.ready else 503)
+    answer = _all_known(request) if _may_look(request) else {"ready": health.ready}
+    return web.json_response(answer, status=200 if health.ready else 503)
 
 
 @public

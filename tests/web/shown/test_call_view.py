@@ -53,10 +53,10 @@ def detail(*, ended: float | None = 120.0) -> CallDetail:
     if ended is None:
         return bare
     rubric = load_rubric()
-    course = stored_state(bare, Rules(rubric))
+    state = stored_state(bare, Rules(rubric))
     rows = tuple(
         GradeRow(
-            "c1", s.index, 0, "automatic", BEGIN + 123, "emocx-pbx", "", graded_segment(course, s, rubric)
+            "c1", s.index, 0, "automatic", BEGIN + 123, "emocx-pbx", "", graded_segment(state, s, rubric)
         )
         for s in bare.segments
     )
