@@ -48,8 +48,8 @@ def connected(call: CallState, change: AgentConnected) -> Effects:
 def leave_alone(call: CallState) -> Effects:
     """The customer is not to be heard."""
     known, call.opted_out = call.opted_out, True
-    told = [] if known else [WriteOptOut(call.call_id)]
-    return [EndTaps(call.call_id, unheard=True), *told, Show(Changed(call.call_id))]
+    writes = [] if known else [WriteOptOut(call.call_id)]
+    return [EndTaps(call.call_id, unheard=True), *writes, Show(Changed(call.call_id))]
 
 
 def tap_started(call: CallState, message: TapStarted) -> Effects:
@@ -90,8 +90,8 @@ def read(call: CallState, message: ReadingMade, now: float) -> Effects:
     call.readings.append(reading)
     open_ones = call.open_segments
     segment = open_ones[-1] if open_ones else None
-    told = build.call_reading(call.call_id, reading, now, segment)
-    events = (told,) if call.rules.tells("call.reading") else ()
+    event = build.call_reading(call.call_id, reading, now, segment)
+    events = (event,) if call.rules.tells("call.reading") else ()
     return [
         Show(message),
         *(alerts.read(call, reading, now) if call.ended is None else []),
@@ -160,13 +160,16 @@ def tap_over(call: CallState, message: TapEnded | TapLost, now: float) -> Effect
 
 def learnt(call: CallState, at: float) -> Effects:
     """What the lines learn from a call that is over: the plain answers of the model that heard it."""
-    told = [r for r in call.readings if r.scores.plain is not None]
+    answered = [r for r in call.readings if r.scores.plain is not None]
     lines = tuple(call.rules.lines(call.trunk))
-    if call.opted_out or not told or not lines:
+    if call.opted_out or not answered or not lines:
         return []
-    model = max({r.model for r in told}, key=lambda name: sum(r.speech_s for r in told if r.model == name))
-    own = [r for r in told if r.model == model]
-    speech_s, all_s = (sum(r.speech_s for r in readings) for readings in (own, told))
+    speech = {
+        name: sum(r.speech_s for r in answered if r.model == name) for name in {r.model for r in answered}
+    }
+    model = max(speech, key=speech.__getitem__)
+    own = [r for r in answered if r.model == model]
+    speech_s, all_s = speech[model], sum(speech.values())
     if speech_s < LEAST_SPEECH_S or speech_s < LEAST_SHARE * all_s:
         return []
     answers = [r.scores.plain for r in own if r.scores.plain is not None]

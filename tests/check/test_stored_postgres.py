@@ -43,7 +43,7 @@ async def test_a_good_one_is_told_with_its_audit_log(place: str) -> None:
 
 @ON_POSTGRESQL
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "observed"),
     [
         ("UPDATE audit SET actor = 'eve' WHERE audit_id = 1", "entry 1 is not as it was written"),
         ("DELETE FROM audit WHERE audit_id = 2", "entry 2 is missing"),

@@ -89,7 +89,7 @@ exten => silent,1,Ringing()
 
 
 @pytest.mark.parametrize(
-    ("prefix", "number", "told"),
+    ("prefix", "number", "observed"),
     [
         ("PJSIP/nobody/sip:", "3", "We could not reach you at the number that ends with …573."),
         ("Local/busy@far/n\\;", "4", "The number that ends with …574 is busy."),

@@ -67,7 +67,7 @@ async def test_it_can_be_neither_changed_nor_shortened(store, change):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "observed"),
     [
         ("UPDATE audit SET actor = 'eve' WHERE audit_id = 3", "entry 3 is not as it was written"),
         ("DELETE FROM audit WHERE audit_id = 2", "entry 2 is missing"),
