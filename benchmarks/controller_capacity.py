@@ -13,7 +13,8 @@ thread and the making of the messages (about a tenth) included. Each number of c
 a process of its own.
 
 --day lets a day of so many calls pass as fast as the machine allows, by a clock of its own, 500 at once, and
-tells the memory after each twentieth of it. Prints one JSON object.
+tells the memory after each twentieth of it. Prints one JSON object; on stderr what is done. A commit that does
+not run with what is installed now is left out, with its reason, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -399,7 +400,10 @@ def in_tree(tree: Path, *words: str) -> dict[str, Any]:
     """A measurement in a process whose package is that of the tree."""
     environment = os.environ | {"PYTHONPATH": str(tree)}
     command = [sys.executable, __file__, "--alone", *words]
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    if done.returncode:
+        why = done.stderr.strip().splitlines() or [f"ended by signal or status {done.returncode}"]
+        raise RuntimeError(why[-1])
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
 
@@ -414,12 +418,14 @@ def checked_out(commit: str, folder: Path) -> Path:
 
 
 def ratios(earlier: list[dict[str, Any]], here: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
-    """CPU of the earlier commit by that of this one, for each number of calls."""
-    for before, after in zip(earlier, here, strict=True):
-        yield str(before["calls"]), round(before["cores"] / after["cores"], 2)
+    """CPU of the earlier commit by that of this one, for each number of calls that both have."""
+    now = {run["calls"]: run["cores"] for run in here}
+    for before in earlier:
+        if before["calls"] in now:
+            yield str(before["calls"]), round(before["cores"] / now[before["calls"]], 2)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--calls", type=int, nargs="*", default=[500, 1000, 2000, 5000])
     parser.add_argument("--seconds", type=float, default=15.0)
@@ -430,7 +436,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.alone:
         json.dump(asyncio.run(alone(options)), sys.stdout)
-        return
+        return 0
+    failed = False
     result: dict[str, Any] = {"cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 2)}
     with tempfile.TemporaryDirectory() as folder:
         trees = {"here": ROOT}
@@ -439,8 +446,15 @@ def main() -> None:
         # By turns, so that what else the machine does meets both trees.
         for calls in options.calls:
             for name, tree in trees.items():
-                run = in_tree(tree, "--calls", str(calls), "--seconds", str(options.seconds))
-                result.setdefault(name, []).append(run)
+                words = ("--calls", str(calls), "--seconds", str(options.seconds))
+                try:
+                    result.setdefault(name, []).append(in_tree(tree, *words))
+                except RuntimeError as error:
+                    # Such as a commit that needs what is not installed any more: the others' figures stand.
+                    print(f"{name}, {calls} calls: no figures: {error}", file=sys.stderr)
+                    failed = True
+                else:
+                    print(f"{name}, {calls} calls: done", file=sys.stderr)
     if options.against and options.calls:
         result["cpu_ratio"] = dict(ratios(result[options.against], result["here"]))
     if options.day:
@@ -449,6 +463,8 @@ def main() -> None:
     print()
     if options.plot:
         plot({name: result[name] for name in trees}, options.plot)
+        print(f"drawn: {options.plot}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
@@ -463,7 +479,8 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
         calls = [run["calls"] for run in runs]
         cpu.plot(calls, [run["cores"] for run in runs], "o-", label=tree)
         for what, mark in (("reading", "o-"), ("event", "s--")):
-            each.plot(calls, [run[f"{what}_us"]["mean"] for run in runs], mark, label=f"{what}, {tree}")
+            took = [run[f"{what}_us"]["mean"] if run[f"{what}_us"] else None for run in runs]
+            each.plot(calls, took, mark, label=f"{what}, {tree}")
     cpu.set(xlabel="calls at once", ylabel="cores", title="CPU of the controller")
     each.set(xlabel="calls at once", ylabel="µs", title="CPU of one reading, of one event")
     for axes in (cpu, each):
@@ -475,4 +492,4 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
