@@ -26,7 +26,7 @@ from emocx_pbx.analysis.windows import (
 )
 from emocx_pbx.audio.echo_gate import BLOCK, KEPT, QUIET_FRAMES, RECENT, Doubt, EchoGate
 from emocx_pbx.audio.pcm import FloatArray, Int16Array
-from emocx_pbx.audio.recent import Recent
+from emocx_pbx.audio.recent import Recent, write
 from emocx_pbx.audio.repeats import COMPARED, Played
 from emocx_pbx.audio.segmenter import Step
 from emocx_pbx.audio.segmenters import Segmenters
@@ -75,6 +75,8 @@ class CallBank:
         self._ring = max(self._longest, PHRASE_FRAMES) if self._wants_phrases else self._longest
         self._spoken = np.zeros((rows, self._ring), np.int64)
         """Numbers of the customer's latest frames of speech: a ring."""
+        self._said = np.zeros((rows, self._ring, FRAME), np.int16)
+        """And these frames. Memory comes with what is written: a row that nobody reads takes none."""
         self._spoken_count = np.zeros(rows, np.int64)
         self._compared = np.zeros(rows, np.int64)
         """Of these, how many were compared with what the call had before."""
@@ -83,23 +85,30 @@ class CallBank:
         self._run = np.zeros(rows, np.int64)
         self._phrase = np.zeros(rows, np.int64)
         """Frames of the utterance going on that are in no phrase yet; 0 where none are wanted."""
+        self._read = np.zeros(rows, np.bool_)
+        """Whose windows and phrases are wanted."""
         self._calls: dict[int, _Call] = {}
         rules = self._segmenters.rules
-        self._kept = _MEMORY + rules.start + rules.stop + rules.pad + BLOCK + AT_ONCE
-        """Frames of the customer that a window may yet ask for."""
+        self._kept = max(KEPT, rules.start + rules.stop + rules.pad + BLOCK) + AT_ONCE
+        """The latest frames of a side: those that may yet turn out to be speech, or an echo."""
+        self._latest = np.zeros((rows, self._kept, FRAME), np.int16)
+        """Of the customer: a ring."""
 
     def __len__(self) -> int:
         """Calls open."""
         return len(self._calls)
 
-    def open(self, offset_s: float = 0.0) -> int:
+    def open(self, offset_s: float = 0.0, read: bool = True) -> int:
         """A row for a new call, whose first sample has this call time (s).
+
+        Without `read` there are utterances alone, no windows and phrases.
 
         Raises:
             IndexError: all rows are taken.
         """
         row = self._free.pop()
-        self._calls[row] = _Call(offset_s, self._kept)
+        self._calls[row] = _Call(offset_s)
+        self._read[row], self._latest[row] = read, 0
         self._voices.open(row)
         self._tones.open(row)
         for side in (row, self._rows + row):
@@ -171,7 +180,9 @@ class CallBank:
         )
         starts = np.cumsum([0, *counts[:-1]])
         for row, start, count in zip(rows, starts.tolist(), counts, strict=True):
-            self._calls[row].write(int(self._frames[row]), sides[start : start + count])
+            taken, first = sides[start : start + count], int(self._frames[row])
+            write(self._latest[row], first, taken[:, 0])
+            self._calls[row].agent.write(first, taken[:, 1])
         steps = list(_steps(np.array(rows, np.intp), starts, counts))
         speech, steady = np.zeros_like(voiced), np.zeros(len(sides), np.bool_)
         for now, at in steps:
@@ -205,8 +216,10 @@ class CallBank:
         steps = self._segmenters.push(rows, flags)
         count = steps.stop - steps.start
         one = np.flatnonzero((count == 1) & ~steps.ended)
-        speaking = rows[one]
-        self._spoken[speaking, self._spoken_count[speaking] % self._ring] = steps.start[one]
+        one = one[self._read[rows[one]]]
+        speaking, place = rows[one], self._spoken_count[rows[one]] % self._ring
+        self._spoken[speaking, place] = steps.start[one]
+        self._said[speaking, place] = self._latest[speaking, steps.start[one] % self._kept]
         self._spoken_count[speaking] += 1
         self._fresh[speaking] += 1
         self._run[speaking] += 1
@@ -251,7 +264,8 @@ class CallBank:
         count = int(self._frames[row])
         latest = np.arange(count - KEPT, count)
         levels = self._levels[row, : min(count, QUIET_FRAMES)]
-        return call.echo.judge(doubts, call.customer.take(latest), call.agent.take(latest), levels, count)
+        customer = self._latest[row, latest % self._kept].reshape(-1)
+        return call.echo.judge(doubts, customer, call.agent.take(latest), levels, count)
 
     def _end_side(self, side: Side, row: int, steps: Iterable[Step], out: Found) -> None:
         """Steps of one side of one row."""
@@ -264,8 +278,12 @@ class CallBank:
                 out.append((row, self._span(side, row, step.ended.first, step.ended.last + 1)))
 
     def _settled(self, row: int, speech: range, out: Found) -> None:
+        if not self._read[row]:
+            return
         for number in speech:
-            self._spoken[row, self._spoken_count[row] % self._ring] = number
+            place = self._spoken_count[row] % self._ring
+            self._spoken[row, place] = number
+            self._said[row, place] = self._latest[row, number % self._kept]
             self._spoken_count[row] += 1
             self._fresh[row] += 1
             self._run[row] += 1
@@ -284,13 +302,15 @@ class CallBank:
         if self.sparing or self.coarse:
             self._compared[row] = count
             return
-        numbers = self._spoken[row, np.arange(int(self._compared[row]), count) % self._ring]
-        if len(numbers):
+        places = np.arange(int(self._compared[row]), count) % self._ring
+        if len(places):
             self._compared[row] = count
-            call = self._calls[row]
-            call.played.hear(numbers.tolist(), call.customer.take(numbers))
+            samples = self._said[row, places].reshape(-1)
+            self._calls[row].played.hear(self._spoken[row, places].tolist(), samples)
 
     def _ended(self, row: int, out: Found) -> None:
+        if not self._read[row]:
+            return
         self._compare(row)
         if 2 * self._fresh[row] >= self._interval:
             self._window(row, out)
@@ -301,18 +321,19 @@ class CallBank:
         """As CallSegmenter._end_phrase."""
         count, length = int(self._spoken_count[row]), int(self._phrase[row])
         self._phrase[row] = 0
-        numbers = self._spoken[row, np.arange(count - length, count) % self._ring]
-        call = self._calls[row]
-        if length >= LEAST_PHRASE and not call.played.most(numbers.tolist()):
-            phrase = spoken_phrase(call.offset_s, numbers.tolist(), call.customer.take(numbers), call.echoes)
-            out.append((row, phrase))
+        places = np.arange(count - length, count) % self._ring
+        numbers, call = self._spoken[row, places].tolist(), self._calls[row]
+        if length >= LEAST_PHRASE and not call.played.most(numbers):
+            samples = self._said[row, places].reshape(-1)
+            out.append((row, spoken_phrase(call.offset_s, numbers, samples, call.echoes)))
 
     def _window(self, row: int, out: Found) -> None:
         """As CallSegmenter._window."""
         count = int(self._spoken_count[row])
         places = np.arange(max(0, count - self._longest), count) % self._ring
         numbers = self._spoken[row, places]
-        numbers = numbers[numbers >= numbers[-1] - _MEMORY]
+        recent = numbers >= numbers[-1] - _MEMORY
+        numbers, places = numbers[recent], places[recent]
         if 2 * len(numbers) < min(self._interval, self._longest):
             return
         self._fresh[row] = self._run[row] = 0
@@ -320,7 +341,7 @@ class CallBank:
         call = self._calls[row]
         if call.played.most(numbers.tolist()):
             return
-        samples = call.customer.take(numbers)
+        samples = self._said[row, places].reshape(-1)
         out.append((row, speech_window(call.offset_s, int(numbers[0]), int(numbers[-1]), samples)))
 
     def _span(self, side: Side, row: int, first: int, stop: int) -> Span:
@@ -331,21 +352,15 @@ class CallBank:
 class _Call:
     """What is kept for one row beside the arrays."""
 
-    def __init__(self, offset_s: float, kept: int) -> None:
+    def __init__(self, offset_s: float) -> None:
         self.offset_s = offset_s
         self.waiting: list[bytes] = []
-        self.customer = Recent(kept)
         self.agent = Recent(KEPT + AT_ONCE)
         self.echo = EchoGate()
         self.doubts: list[Doubt] = []
         self.echoes: deque[int] = deque(maxlen=PHRASE_FRAMES)
         """Frames of the customer's channel in which the agent was heard."""
         self.played = Played()
-
-    def write(self, first: int, frames: Int16Array) -> None:
-        """Take frames (n, 2, FRAME)."""
-        self.customer.write(first, frames[:, 0])
-        self.agent.write(first, frames[:, 1])
 
 
 def _steps(

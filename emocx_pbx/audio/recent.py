@@ -20,14 +20,19 @@ class Recent:
 
     def write(self, first: int, frames: Int16Array) -> None:
         """Take frames (n, FRAME), n at most the size, of which the first has this number."""
-        size = len(self._ring)
-        at = first % size
-        before = min(len(frames), size - at)
-        self._ring[at : at + before] = frames[:before]
-        if before < len(frames):
-            self._ring[: len(frames) - before] = frames[before:]
+        write(self._ring, first, frames)
 
     def take(self, numbers: npt.NDArray[Any]) -> Int16Array:
         """A copy of these frames, end to end (n x FRAME,)."""
         taken: Int16Array = self._ring[numbers % len(self._ring)].reshape(-1)
         return taken
+
+
+def write(ring: Int16Array, first: int, frames: Int16Array) -> None:
+    """Put frames (n, FRAME) into a ring (size, FRAME), n at most its size, the first at its number."""
+    size = len(ring)
+    at = first % size
+    before = min(len(frames), size - at)
+    ring[at : at + before] = frames[:before]
+    if before < len(frames):
+        ring[: len(frames) - before] = frames[before:]

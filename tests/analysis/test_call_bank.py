@@ -191,3 +191,28 @@ def test_by_level_alone_voice_activity_is_still_told_and_as_usual_afterwards() -
     row = bank.open(1.0)
     bank.put(row, pairs)
     assert [key(item) for item in bank.finish(row)] == wanted()[1]
+
+
+def test_a_call_that_nobody_reads_gives_its_utterances_alone_and_changes_no_other() -> None:
+    bank = CallBank(SETTINGS, 2)
+    unread, read = bank.open(0.0, read=False), bank.open(0.0)
+    found: dict[int, list[Item]] = {unread: [], read: []}
+    pairs = calls()[1]
+    for at in range(0, len(pairs), 800):
+        for row in (unread, read):
+            bank.put(row, pairs[at : at + 800].astype("<i2").tobytes())
+        for row, item in bank.run():
+            found[row].append(item)
+    for row in (unread, read):
+        found[row] += bank.finish(row)
+    assert [key(item) for item in found[read]] == alone(pairs, SETTINGS, 0.0)
+    spans = [item for item in found[read] if isinstance(item, Span)]
+    assert found[unread] == spans and len(spans) > 3
+    assert len(found[read]) > len(spans)
+
+
+def test_a_call_takes_the_memory_of_what_a_window_has_not_of_all_that_was_heard() -> None:
+    """All 12 s that a window may reach back to were 210 kB a call, of 2,400 calls half a gigabyte."""
+    bank = CallBank(AnalysisSettings(), 100)
+    kept = sum(part.nbytes for part in vars(bank).values() if isinstance(part, np.ndarray))
+    assert kept < 100 * 100_000

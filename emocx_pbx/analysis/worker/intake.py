@@ -24,13 +24,15 @@ class Intake:
         """What to leave out from now on, as `CallBank` says."""
         self._bank.sparing, self._bank.coarse = sparing, coarse
 
-    def open(self, offset_s: float, tell: Tell) -> int:
+    def open(self, offset_s: float, tell: Tell, read: bool = True) -> int:
         """A new call, its first sample at this call time; the number to name it by.
+
+        Without `read` its utterances are told alone.
 
         Raises:
             IndexError: there is no room.
         """
-        row = self._bank.open(offset_s)
+        row = self._bank.open(offset_s, read)
         self._tell[row] = tell
         return row
 

@@ -72,7 +72,8 @@ class CallAudio:
         self.call_id, self.uuid = announced.call_id, announced.uuid
         self.sides = TwoSides()
         self._intake = intake
-        self._row = intake.open(announced.offset_s, self._tell)
+        wanted = hearing is not None or scribe is not None
+        self._row = intake.open(announced.offset_s, self._tell, wanted)
         self._hearing, self._clock = hearing, clock
         self._lane, self._send = lane, send
         self._finished = False
