@@ -82,6 +82,8 @@ class Budget:
         """Whether new calls are followed by voice activity alone."""
         self._saved = _KEPT
         self._at_least = 0
+        self._foreseen = 0
+        """Steps of steering for which what was foreseen of new calls holds."""
 
     @property
     def accurate_share(self) -> float:
@@ -94,8 +96,14 @@ class Budget:
         return min(1.0, max(LEAST_HEARD, self.effort if self.cascade else self.effort / 2))
 
     def expect(self, most: float) -> None:
-        """Many calls begin, which leave time for no more effort than so: not to be found out step by step."""
-        self.effort = min(self.effort, max(LEAST_HEARD if self.cascade else 2 * LEAST_HEARD, most))
+        """Many calls begin, which leave time for no more effort than so: not to be found out step by step.
+
+        Where that is less than the least, those that begin now are followed by voice activity alone.
+        """
+        least = LEAST_HEARD if self.cascade else 2 * LEAST_HEARD
+        self.effort = min(self.effort, max(least, most))
+        if most < least:
+            self.voice_only, self._foreseen = True, PATIENCE
 
     def steer(self, load: float, late_s: float) -> None:
         """Take the last second's load (CPU seconds), and how long a window waited at most (s)."""
@@ -107,9 +115,10 @@ class Budget:
         least = LEAST_HEARD if self.cascade else 2 * LEAST_HEARD
         self.effort = min(2.0, max(least, self.effort + slack * (_UP if slack > 0 else _DOWN)))
         self._at_least = self._at_least + 1 if self.effort == least and slack < 0 else 0
+        self._foreseen = max(0, self._foreseen - 1)
         if self._at_least >= PATIENCE:
             self.voice_only = True
-        elif self.effort >= 2 * least:
+        elif self.effort >= 2 * least and not self._foreseen:
             self.voice_only = False
 
     def earn(self) -> None:
@@ -137,19 +146,28 @@ class Coarse:
         """Calls there were when it began; 0: it is not."""
         self._behind = 0
         """Looks in a row that found us behind."""
+        self._told = False
 
     def __bool__(self) -> bool:
         return self._from > 0
 
+    def expect(self, calls: int) -> None:
+        """So many calls are there, more than a core takes in otherwise: not to be found out late."""
+        self._from = max(self._from, calls)
+
     def look(self, calls: int, cycle_s: float, budget: Budget) -> bool:
-        """Take the calls there are, and how long ago a tap was looked at (s); whether anything changed."""
-        before = bool(self)
+        """Take the calls there are, and how long ago a tap was looked at (s).
+
+        Returns:
+            Whether anything changed since the last look.
+        """
         self._behind = self._behind + 1 if cycle_s > BEHIND_S and budget.heard_share < 1 else 0
         if self._behind >= BEHIND:
             self._from = max(self._from, calls)
         elif calls < FEWER * self._from or budget.effort >= TIME_AGAIN:
             self._from = 0
-        return before != bool(self)
+        before, self._told = self._told, bool(self)
+        return before != self._told
 
 
 class WordsGate:

@@ -13,6 +13,7 @@ from emocx_pbx.analysis.budget import (
     FIRST,
     LATEST_S,
     LEAST_HEARD,
+    PATIENCE,
     Budget,
     Cascade,
     Choice,
@@ -178,3 +179,25 @@ def test_voice_activity_is_as_usual_when_there_is_time() -> None:
     coarse.look(300, 0.7, busy)
     assert coarse.look(300, 0.7, busy) and coarse
     assert coarse.look(300, 0.1, at_effort(1.6)) and not coarse
+
+
+def test_calls_for_which_no_time_is_foreseen_are_not_read_until_steering_knows_better() -> None:
+    budget = Budget(cascade=True)
+    budget.expect(LEAST_HEARD)
+    assert not budget.voice_only
+    budget.expect(LEAST_HEARD / 2)
+    assert budget.voice_only and budget.effort == LEAST_HEARD
+    for _ in range(PATIENCE - 1):
+        budget.steer(0.1, 0.0)  # the calls have hardly begun
+    assert budget.voice_only and budget.effort > 2 * LEAST_HEARD
+    budget.steer(0.1, 0.0)
+    assert not budget.voice_only
+
+
+def test_more_calls_than_a_core_takes_in_are_told_by_level_from_their_begin() -> None:
+    coarse, budget = Coarse(), at_effort(LEAST_HEARD)
+    coarse.expect(2000)
+    assert coarse
+    assert coarse.look(2000, 0.1, budget) and coarse, "told once"
+    assert not coarse.look(2000, 0.1, budget) and coarse
+    assert coarse.look(1000, 0.1, budget) and not coarse

@@ -289,7 +289,9 @@ class Worker:
         """Foresee what many new calls leave time for; a few are steered for as they come."""
         if self._carries is not None and len(self._taps) > FEW + MANY_MORE * self._foreseen:
             self._foreseen = len(self._taps)
-            self.budget.expect(self._carries.effort(self._foreseen))
+            self.budget.expect(effort := self._carries.effort(self._foreseen))
+            if not effort:
+                self._coarse.expect(self._foreseen)
 
     def _forget(self, tap: Tap) -> None:
         del self._taps[UUID(tap.announced.uuid)]
