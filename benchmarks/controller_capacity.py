@@ -13,8 +13,8 @@ thread and the making of the messages (about a tenth) included. Each number of c
 a process of its own.
 
 --day lets a day of so many calls pass as fast as the machine allows, by a clock of its own, 500 at once, and
-tells the memory after each twentieth of it. Prints one JSON object; on stderr what is done. A commit that does
-not run with what is installed now is left out, with its reason, and the exit status is 1.
+tells the memory after each twentieth of it. Prints one JSON object; on stderr what is done. A commit that
+does not run with what is installed now is left out, with its reason, and the exit status is 1.
 """
 
 from __future__ import annotations
