@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 import random
 from dataclasses import dataclass, field
@@ -123,6 +122,8 @@ async def _of_queries(since: float, settings: Settings) -> _Known:
 
     What is kept of a text is read anew: the model in use may not be the one that decided then.
     """
+    import asyncio
+
     messages = []
     async with existing_store(settings) as store:
         said = {row.decision_id: row.emotion for row in await store.decisions.corrections(since)}
