@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from emocx_pbx.commands.shared import Progress, add_common, mm_ss, read_settings, show, without_chatter
 from emocx_pbx.errors import InputError
 
@@ -56,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("analysis.speech_model is off; name a model by --model")
     analysis = settings.analysis
     if args.words is not None:
+        import msgspec
+
         analysis = msgspec.structs.replace(analysis, words=args.words)
     with without_chatter() as stderr:
         classifier = load_speech(Registry(settings.models_path()), model)
