@@ -15,6 +15,7 @@ from emocx_pbx.commands import (
     completion,
     correct,
     demo,
+    door,
     erase,
     evaluate,
     export,
@@ -41,6 +42,7 @@ from emocx_pbx.errors import EmocxError, ModelError
 COMMANDS = (
     serve,
     worker,
+    door,
     status,
     check,
     init,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
 import structlog
 
 from emocx_pbx.analysis.cluster import subjects
@@ -18,14 +19,18 @@ from emocx_pbx.analysis.cluster.fleet import Fleet, ToService
 from emocx_pbx.analysis.cluster.plan import login_of, new_life, node_of, stream_of
 from emocx_pbx.analysis.cluster.remote import RemoteWorker
 from emocx_pbx.calls.ledger import Ledger
+from emocx_pbx.dispatch.door_messages import AnsweredToDoor, AskedAtDoor
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.pbx.agi.forwarded import ForwardedRequest
+from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.wire.bus import Bus
 from emocx_pbx.wire.inflow import Inflow, Superseded
 
 log = structlog.get_logger()
 
+_ASKED: Final = msgspec.msgpack.Decoder(AskedAtDoor)
 #: For the first connection; the service goes on without, and it is tried on.
 CONNECT_S: Final = 2.0
 #: While the store refuses what was heard, it is asked again after so long.
@@ -45,6 +50,7 @@ class Cluster:
         health: HealthBoard,
         tasks: Tasks,
         count: Callable[..., None],
+        answer: Callable[[AgiRequest], Awaitable[Mapping[str, str]]],
     ) -> None:
         """Prepare.
 
@@ -55,8 +61,9 @@ class Cluster:
             health: told whether NATS is there.
             tasks: own what runs.
             count: adds one to a counter.
+            answer: decides what a dialplan asks.
         """
-        self._ledger, self._tasks, self._count = ledger, tasks, count
+        self._ledger, self._tasks, self._count, self._answer = ledger, tasks, count, answer
         self.life = new_life(node_of(settings))
         """Names this process."""
         self.bus = Bus(login_of(settings, "controller"), partial(health.set, "nats"), count)
@@ -78,6 +85,8 @@ class Cluster:
         """
         await self.bus.start(CONNECT_S)
         await self.fleet.start()
+        await self.bus.answer(subjects.heard(self.life), _ASKED, self._decide)
+        await self.bus.answer(subjects.DECIDE, _ASKED, self._decide, queue=subjects.DECIDERS)
         self._tasks.keep(self.fleet.run, name="echo")
 
     async def stop(self) -> None:
@@ -102,8 +111,22 @@ class Cluster:
         if taking := self._taking.pop(pbx, None):
             taking.cancel()
 
+    async def _decide(self, asked: AskedAtDoor) -> AnsweredToDoor:
+        """What a door asks: by the same code as the requests that come to us by FastAGI."""
+        variables = await self._answer(ForwardedRequest(asked.env, asked.variables))
+        return AnsweredToDoor(dict(variables), self.life)
+
     async def _take(self, pbx: str, epoch: int) -> None:
+        """Act for a PBX until cancelled: what is decided, and what is heard."""
         await self.fleet.act_for(pbx)
+        deciding = await self.bus.answer(subjects.decide(pbx), _ASKED, self._decide)
+        try:
+            await self._take_on(pbx, epoch)
+        finally:
+            await deciding.end()
+            await self.fleet.leave(pbx)
+
+    async def _take_on(self, pbx: str, epoch: int) -> None:
         name, life = subjects.pbx_part(pbx), self.life.replace("_", "-")
         while True:
             inflow = Inflow(

@@ -10,7 +10,6 @@ Nothing here runs a model or reads audio: that is done by the workers (emocx_pbx
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -77,7 +76,7 @@ class Service:
         self.cluster: Cluster | None = None
         self.pool = WorkerPool(
             _analysis(settings),
-            self._on_worker,
+            self.worker_says,
             self.policies.policy.topics,
             settings.log,
             elsewhere=lambda: self.cluster.workers if self.cluster else (),
@@ -93,7 +92,7 @@ class Service:
         rules = RulesInForce(self.rubric, self.in_force, self.policies, store.receivers, self.lines)
         self.journeys = Journeys(rules, self.ledger, self.pbxes, count)
         if settings.cluster.servers:
-            self.cluster = _cluster(settings, self._on_worker, self.ledger, self.health, tasks, count)
+            self.cluster = _cluster(self, settings, tasks)
 
         # Asterisk.
         self.shared = Shared(
@@ -183,7 +182,8 @@ class Service:
     def _on_promoted(self) -> None:
         self.reloading.policy_and_models()
 
-    def _on_worker(self, message: ToService) -> None:
+    def worker_says(self, message: ToService) -> None:
+        """Hand on what a worker says, wherever it runs."""
         self.worker_news.take(message)
 
     def _on_delivery(self, receiver: str, outcome: str) -> None:
@@ -201,17 +201,18 @@ class Service:
         self.web.settings_changed()
 
 
-def _cluster(
-    settings: Settings,
-    told: Callable[[ToService], None],
-    ledger: Ledger,
-    health: HealthBoard,
-    tasks: Tasks,
-    count: Callable[..., None],
-) -> Cluster:
+def _cluster(service: Service, settings: Settings, tasks: Tasks) -> Cluster:
     from emocx_pbx.service.cluster import Cluster  # here: one host alone needs no NATS
 
-    return Cluster(settings, told, ledger, health, tasks, count)
+    return Cluster(
+        settings,
+        service.worker_says,
+        service.ledger,
+        service.health,
+        tasks,
+        service.metrics.count,
+        lambda request: service.dialplan.answer(request),
+    )
 
 
 def _not_ready_yet() -> HealthBoard:

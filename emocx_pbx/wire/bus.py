@@ -19,6 +19,7 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError
 from nats.js.errors import Error as StreamError
@@ -37,6 +38,8 @@ RECONNECT_S: Final = 0.1
 CONNECT_S: Final = 1
 #: After the servers would not have us at the first try.
 REFUSED_S: Final = 1.0
+#: Until a server that is there has taken a subscription.
+FLUSH_S: Final = 5
 #: For one acknowledgement of the stream; then it is sent again under the same id.
 KEEP_S: Final = 0.5
 #: Messages of one subscription that may wait for us; more are dropped and counted.
@@ -93,6 +96,26 @@ class BusLogin:
         return found
 
 
+@dataclass(slots=True, eq=False)
+class Heard:
+    """A subject that is heard until `end`."""
+
+    subject: str
+    queue: str
+    callback: Callable[[Msg], Awaitable[None]]
+    subscription: Subscription | None = None
+    ended: bool = False
+
+    async def end(self) -> None:
+        """Hear it no more."""
+        self.ended = True
+        if self.subscription is not None:
+            try:
+                await self.subscription.unsubscribe()
+            except (nats.errors.Error, OSError) as error:
+                log.debug("not unsubscribed", key="bus.unsubscribe", why=str(error))
+
+
 class Bus:
     """One connection; what is subscribed to before it is up is so once it is."""
 
@@ -112,7 +135,7 @@ class Bus:
         self._login, self._told, self._count = login, told, count
         self._client = Client()
         self._connecting: asyncio.Task[None] | None = None
-        self._wanted: list[tuple[str, str, Callable[[Msg], Awaitable[None]]]] = []
+        self._wanted: list[Heard] = []
         self._answering: set[asyncio.Task[None]] = set()
         self._why = "not connected yet"
 
@@ -149,8 +172,8 @@ class Bus:
                 await self._on_error(error)
                 self._client = Client()
                 await asyncio.sleep(REFUSED_S)
-        for subject, queue, callback in self._wanted:
-            await self._subscribe(subject, queue, callback)
+        for heard in self._wanted:
+            await self._subscribe(heard)
         await self._on_up()
 
     async def close(self, within_s: float = 1.0) -> None:
@@ -235,7 +258,7 @@ class Bus:
 
     async def hear(
         self, subject: str, messages: msgspec.msgpack.Decoder[In], take: Callable[[In], None]
-    ) -> None:
+    ) -> Heard:
         """Have `take` called with each message of a subject (with wildcards), in order.
 
         It must not wait. What it can't keep up with beyond MOST_WAITING is dropped and counted.
@@ -252,7 +275,7 @@ class Bus:
                 log.exception("message not handled", key="bus.unhandled", subject=msg.subject)
                 self._count("bus_failed")
 
-        await self._want(subject, "", one)
+        return await self._want(subject, "", one)
 
     async def answer(
         self,
@@ -260,7 +283,7 @@ class Bus:
         messages: msgspec.msgpack.Decoder[In],
         handle: Callable[[In], Awaitable[Message]],
         queue: str = "",
-    ) -> None:
+    ) -> Heard:
         """Answer requests of a subject; with a `queue` each goes to one of those that answer it.
 
         Requests are handled side by side, MOST_ASKED at most. An EmocxError is told to who asked.
@@ -275,7 +298,7 @@ class Bus:
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
 
-        await self._want(subject, queue, one)
+        return await self._want(subject, queue, one)
 
     async def _handle(
         self,
@@ -303,18 +326,26 @@ class Bus:
         except (nats.errors.Error, OSError) as error:
             log.debug("answer not sent", key="bus.unanswered", why=str(error))
 
-    async def _want(self, subject: str, queue: str, callback: Callable[[Msg], Awaitable[None]]) -> None:
-        self._wanted.append((subject, queue, callback))
+    async def _want(self, subject: str, queue: str, callback: Callable[[Msg], Awaitable[None]]) -> Heard:
+        heard = Heard(subject, queue, callback)
+        self._wanted = [*(other for other in self._wanted if not other.ended), heard]
         if self._connecting is not None and self._connecting.done():
-            await self._subscribe(subject, queue, callback)
+            await self._subscribe(heard)
+        return heard
 
-    async def _subscribe(self, subject: str, queue: str, callback: Callable[[Msg], Awaitable[None]]) -> None:
-        await self._client.subscribe(subject, queue=queue, cb=callback, pending_msgs_limit=MOST_WAITING)
+    async def _subscribe(self, heard: Heard) -> None:
+        if heard.ended:
+            return
+        heard.subscription = await self._client.subscribe(
+            heard.subject, queue=heard.queue, cb=heard.callback, pending_msgs_limit=MOST_WAITING
+        )
         try:
             # Else the server may learn of it after messages that come next.
-            await self._client.flush(timeout=CONNECT_S)
+            await self._client.flush(timeout=FLUSH_S)
         except (nats.errors.Error, TimeoutError, OSError) as error:
-            log.debug("subscription not flushed", key="bus.unflushed", subject=subject, why=str(error))
+            log.warning(
+                "subscription not flushed", key="bus.unflushed", subject=heard.subject, why=str(error)
+            )
 
     # The stream.
 

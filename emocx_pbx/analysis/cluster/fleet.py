@@ -17,7 +17,7 @@ from emocx_pbx.analysis.cluster.remote import Own, RemoteWorker
 from emocx_pbx.analysis.handle import WorkerLost
 from emocx_pbx.analysis.messages import EndSession, ListenResult, TapEnded, TapStarted, ToController
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
-from emocx_pbx.wire.bus import Bus
+from emocx_pbx.wire.bus import Bus, Heard
 from emocx_pbx.wire.link import decoded
 
 log = structlog.get_logger()
@@ -65,6 +65,8 @@ class Fleet:
         self._bus, self._life, self._told, self._pbxs, self._own = bus, life, told, pbxs, own
         self._clock = clock
         self._presence = Presence()
+        self._heard: dict[str, Heard] = {}
+        """Of taps that begin, by PBX."""
         self._by_life: dict[str, RemoteWorker] = {}
         self._indexes: dict[str, int] = {}
         """By the worker's name: the same over its restarts."""
@@ -86,9 +88,15 @@ class Fleet:
 
     async def act_for(self, pbx: str) -> None:
         """Hear at once of this PBX's taps that begin; what they bring comes by `take`."""
-        await self._bus.hear(subjects.started(pbx), _STARTED, self._on_started)
+        if pbx not in self._heard:
+            self._heard[pbx] = await self._bus.hear(subjects.started(pbx), _STARTED, self._on_started)
         for worker in self.workers:
             self._own(self._reconcile(worker, [pbx]))
+
+    async def leave(self, pbx: str) -> None:
+        """Its taps are another's."""
+        if heard := self._heard.pop(pbx, None):
+            await heard.end()
 
     async def run(self) -> None:
         """Listen for ourselves, until cancelled."""

@@ -20,6 +20,16 @@ def pbx_part(pbx: str) -> str:
     return pbx or "_"
 
 
+def decide(pbx: str) -> str:
+    """Decisions for a PBX, of the controller that acts for it."""
+    return f"emocx.decide.{pbx_part(pbx)}"
+
+
+def heard(life: str) -> str:
+    """Decisions on what callers said, of the one controller that was told of their questions."""
+    return f"emocx.heard.{life}"
+
+
 def beat(life: str) -> str:
     """Of one worker's process, by what names its life."""
     return f"emocx.beat.{life}"

@@ -1,0 +1,140 @@
+"""The door on a PBX: takes its dialplan's FastAGI requests on its own loopback, and asks the controllers.
+
+`AGI()` to a host that drops packets takes 2 s whatever the guard says; one to 127.0.0.1 never does. The door
+keeps nothing: it reads the caller's variables, asks over NATS, and sets what is answered, or lets the
+dialplan's defaults stand at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+
+from emocx_pbx.analysis.cluster import subjects
+from emocx_pbx.dispatch.door_messages import BY, VARIABLES, AnsweredToDoor, AskedAtDoor
+from emocx_pbx.errors import EmocxError, PeerUnavailable
+from emocx_pbx.pbx.agi.allow import AllowList
+from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
+from emocx_pbx.settings.settings import AgiSettings
+from emocx_pbx.wire.bus import Bus
+
+log = structlog.get_logger()
+
+#: The controller that acts for a PBX gets so long (s) alone; then any other is asked as well.
+ALONE_S: Final = 0.4
+#: For reading and setting variables, of the time that the dialplan waits.
+MARGIN_S: Final = 0.2
+#: For the first connection; the door takes requests meanwhile, and lets their defaults stand.
+CONNECT_S: Final = 1.0
+
+_ANSWER: Final = msgspec.msgpack.Decoder(AnsweredToDoor)
+_LIFE: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_PBX: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+class Door:
+    """Answers the requests of one PBX's calls."""
+
+    def __init__(self, bus: Bus, deadline_s: float) -> None:
+        """Prepare.
+
+        Args:
+            bus: the connection.
+            deadline_s: time for an answer.
+        """
+        self._bus, self._deadline_s = bus, deadline_s
+
+    async def answer(self, request: AgiRequest) -> Mapping[str, str]:
+        """The variables to set.
+
+        Raises:
+            PeerUnavailable: no controller answers; the dialplan's default stands.
+            RefusedError, ProtocolError: they would not.
+        """
+        if not self._bus.up:
+            raise PeerUnavailable("no connection to NATS")
+        asked = AskedAtDoor(request.env, {name: await request.get_variable(name) for name in VARIABLES})
+        pbx = dict(parse_qsl(request.env.get("agi_network_script", "").partition("?")[2])).get("pbx", "")
+        if pbx and not _PBX.fullmatch(pbx):
+            raise PeerUnavailable(f"EMOCX_PBX is no PBX's name: {pbx[:40]!r}")
+        if request.path == "/heard":
+            # Who was told of the question has its answer, and nobody else.
+            by = await request.get_variable(BY)
+            if not _LIFE.fullmatch(by):
+                raise PeerUnavailable("no controller was told of this question")
+            return (await self._ask(subjects.heard(by), asked)).variables
+        answer = await self._first(subjects.decide(pbx), asked)
+        return {**({BY: answer.by} if request.path == "/listen" else {}), **answer.variables}
+
+    async def _ask(self, subject: str, asked: AskedAtDoor) -> AnsweredToDoor:
+        return await self._bus.ask(subject, asked, _ANSWER, self._deadline_s)
+
+    async def _first(self, subject: str, asked: AskedAtDoor) -> AnsweredToDoor:
+        """Of the controller that acts; where it is gone or slow, of whichever answers first."""
+        loop = asyncio.get_running_loop()
+        asking = {loop.create_task(self._ask(subject, asked))}
+        try:
+            done, pending = await asyncio.wait(asking, timeout=ALONE_S)
+            if any(task.exception() is None for task in done):
+                return next(iter(done)).result()
+            asking = {*pending, loop.create_task(self._ask(subjects.DECIDE, asked))}
+            why: BaseException = PeerUnavailable("no controller answers")
+            while asking:
+                done, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    if (error := task.exception()) is None:
+                        return task.result()
+                    why = error
+            raise why
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def keep_door(
+    agi: AgiSettings, bus: Bus, asterisk_host: str, on_ready: Callable[[int], None] | None = None
+) -> None:
+    """Answer until SIGTERM or SIGINT.
+
+    Args:
+        agi: where to listen, and how long an answer may take.
+        bus: the connection; not started yet.
+        asterisk_host: may ask, too.
+        on_ready: told the port.
+
+    Raises:
+        SettingsError: the port can't be opened.
+        PeerUnavailable: a certificate can't be read.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = AgiServer(
+        agi.host,
+        agi.port,
+        Door(bus, agi.deadline_s).answer,
+        deadline_s=agi.deadline_s + MARGIN_S,
+        allow=AllowList(asterisk_host, agi.allow),
+    )
+    # Callers first: until there is a connection their defaults stand at once.
+    await server.start()
+    try:
+        await bus.start(CONNECT_S)
+        log.info("door open", key="door.up", agi=server.port, nats=bus.up)
+        if on_ready:
+            on_ready(server.port)
+        await stop.wait()
+    finally:
+        with contextlib.suppress(EmocxError):
+            await server.stop()
+        await bus.close()
