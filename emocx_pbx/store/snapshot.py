@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,9 @@ DAY_S: Final = 86_400.0
 
 #: The bytes that SQLite locks on a database file; every open connection in WAL mode holds some of them.
 _LOCKED_FROM, _LOCKED = 0x4000_0000, 512
+#: How long who migrates waits for another one who does: as long as the unit's start may take (s).
+TURN_S: Final = 900.0
+TURN_LOOK_S: Final = 0.1
 #: What is left free on the disk beside the copy.
 _SPARE_BYTES = 16 << 20
 
@@ -37,7 +41,7 @@ def snapshot(source: Path, target: Path) -> None:
     """Copy a database that others may be writing to, whole and consistent, and check the copy.
 
     Readers and writers of `source` go on. The copy appears under its name only when it is complete,
-    and replaces a file that has this name.
+    and replaces a file that has this name. Two callers must not copy to one target at once: `by_turns`.
 
     Raises:
         StoreError: there is no room, the source is damaged, or the copy can't be written.
@@ -56,7 +60,7 @@ def snapshot(source: Path, target: Path) -> None:
         draft.replace(target)
         _to_disk(target.parent)
     except sqlite3.Error as error:
-        raise StoreError(f"{source}: can't be copied to {target}: {error}") from error
+        raise StoreError(f"{source}: can't be copied to {target}: {_reason(error)}") from error
     except OSError as error:
         raise StoreError(f"{target}: can't be written: {error.strerror or error}") from error
     finally:
@@ -77,6 +81,34 @@ def check(path: Path) -> None:
             raise StoreError(f"{path}: is damaged: {error}") from error
     if first != "ok":
         raise StoreError(f"{path}: is damaged: {first}")
+
+
+@contextmanager
+def by_turns(path: Path, longest_s: float = TURN_S) -> Iterator[None]:
+    """Keep every other process, and every other caller here, from copying or migrating this database.
+
+    It is the folder that is locked, since closing any descriptor of the file would end SQLite's own locks.
+    So others' databases in it wait as well.
+
+    Raises:
+        StoreError: another one has been at it for so long (s), or the folder can't be opened.
+    """
+    until = time.monotonic() + longest_s
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        raise StoreError(f"{path.parent}: can't be opened: {error.strerror or error}") from error
+    try:
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            if time.monotonic() >= until:
+                raise StoreError(f"another process has been migrating {path} for {longest_s:.0f} s")
+            time.sleep(TURN_LOOK_S)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -151,8 +183,14 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
-            raise StoreError(f"{path}: can't be read: {error}") from error
-        raise StoreError(f"{path}: is damaged or no database: {error}") from error
+            raise StoreError(f"{path}: can't be read or copied: {_reason(error)}") from error
+        raise StoreError(f"{path}: is damaged or no database: {_reason(error)}") from error
+
+
+def _reason(error: sqlite3.Error) -> str:
+    """What SQLite says, with its name of the case: "disk I/O error" alone is many."""
+    name = getattr(error, "sqlite_errorname", "")
+    return f"{error} ({name})" if name else str(error)
 
 
 def _to_disk(path: Path) -> None:

@@ -14,7 +14,7 @@ import aiosqlite
 from emocx_pbx.errors import StoreError, StoreUnavailable
 from emocx_pbx.store.connection import Connection, Reader, Row, Session
 from emocx_pbx.store.migrate import migrate, missing
-from emocx_pbx.store.snapshot import before_migration, snapshot
+from emocx_pbx.store.snapshot import before_migration, by_turns, snapshot
 from emocx_pbx.store.sql import Dialect, Query
 
 #: Another process (`emocx-pbx webhooks replay`, `erase`) may write for a moment.
@@ -123,12 +123,10 @@ class SqliteConnection(Connection):
                 for pragma in ("query_only=ON",) if reading else pragmas:
                     await connection.execute(f"PRAGMA {pragma}")
             version, lacking = await missing(opened[0])
-            if version and lacking:
-                if reading or not migrating:
-                    raise StoreError(f"its schema {version} is an older program's; start the service once")
-                await asyncio.to_thread(snapshot, path, before_migration(path, version))
-            if not reading:
-                await migrate(opened[0])
+            if version and lacking and (reading or not migrating):
+                raise StoreError(f"its schema {version} is an older program's; start the service once")
+            if lacking and not reading:
+                await _migrated(opened[0], path)
             for connection in opened[1:]:
                 await connection.execute("PRAGMA query_only=ON")
             # Lists go through large indexes again and again.
@@ -274,6 +272,23 @@ def _vacuum(path: Path) -> None:
             connection.execute("VACUUM")
     except sqlite3.Error as error:
         raise StoreError(f"the database can't be compacted: {error}") from error
+
+
+async def _migrated(connection: aiosqlite.Connection, path: Path) -> None:
+    """Copy a database that has something in it, and bring it to this version's schema.
+
+    Two processes may start at once: their copies would be to one name, and the later one of what the earlier
+    process has migrated already.
+    """
+    turn = by_turns(path)
+    await asyncio.to_thread(turn.__enter__)
+    try:
+        version, lacking = await missing(connection)
+        if version and lacking:
+            await asyncio.to_thread(snapshot, path, before_migration(path, version))
+        await migrate(connection)
+    finally:
+        turn.__exit__(None, None, None)
 
 
 def _probe(path: Path) -> None:

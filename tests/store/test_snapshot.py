@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
 import os
+import resource
 import shutil
+import signal
 import sqlite3
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -196,3 +201,51 @@ def test_copies_are_forgotten_after_two_weeks(tmp_path):
 def test_the_shipped_migrations_are_what_is_tried():
     assert MIGRATIONS.is_dir()
     assert LAST >= 9
+
+
+def _open_at_once(path: str) -> None:
+    async def opened() -> None:
+        store = await Store.open(path)
+        await store.close()
+
+    asyncio.run(opened())
+
+
+def test_programs_that_migrate_at_once_do_so_by_turns_and_copy_what_was_there_before(tmp_path):
+    """Each copied to the same name: "disk I/O error", or a copy of what had been migrated already."""
+    path = tmp_path / "emocx.db"
+    old_database(path, LAST - 1)
+    with closing(sqlite3.connect(path)) as connection:
+        # So much that a copy takes longer than the others need to come.
+        connection.execute("CREATE TABLE ballast AS SELECT randomblob(20000000) AS x")
+        connection.commit()
+    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as programs:
+        list(programs.map(_open_at_once, [str(path)] * 3, timeout=120))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["emocx.db", f"emocx.db.schema-{LAST - 1}"]
+    assert schema(path) == LAST
+    assert schema(snapshots.before_migration(path, LAST - 1)) == LAST - 1
+
+
+def test_who_waits_for_another_migration_gives_up_in_one_line(tmp_path):
+    path = tmp_path / "emocx.db"
+    with (
+        snapshots.by_turns(path),
+        pytest.raises(StoreError, match=r"another process has been migrating .* for 0 s"),
+        snapshots.by_turns(path, longest_s=0.0),
+    ):
+        pass
+
+
+def test_a_copy_that_fails_says_what_sqlite_calls_it(tmp_path):
+    path = tmp_path / "emocx.db"
+    old_database(path, LAST)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limit[1]))
+    try:
+        with pytest.raises(StoreError, match=r"copied.* \(SQLITE_\w+\)"):
+            snapshot(path, tmp_path / "copy.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not list(tmp_path.glob("copy*"))
