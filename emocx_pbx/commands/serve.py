@@ -6,10 +6,20 @@ import argparse
 
 from emocx_pbx.commands.shared import add_common, read_settings
 
+#: What one process does of all that there is to do.
+ROLES = ("all", "controller", "sender")
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("serve", help="run the service beside Asterisk, until SIGTERM")
+    parser.add_argument(
+        "--role",
+        choices=ROLES,
+        default="all",
+        help="all; controller: all but sending webhooks; sender: that alone (the last two share a PostgreSQL"
+        " database)",
+    )
     add_common(parser, run, json=False)
 
 
@@ -24,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from emocx_pbx.observe.logs import configure
     from emocx_pbx.service.notify import Supervisor
     from emocx_pbx.service.run import serve
+    from emocx_pbx.service.sender_role import send
 
     settings = read_settings(args)
     configure(settings.log)
@@ -34,5 +45,15 @@ def run(args: argparse.Namespace) -> int:
     microseconds = os.environ.pop("WATCHDOG_USEC", "0")
     watchdog_s = int(microseconds) / 1e6 if microseconds.isdigit() else 0.0
     supervisor = Supervisor(address, watchdog_s)
-    asyncio.run(serve(settings, read_again=lambda: read_settings(args), supervisor=supervisor))
+    if args.role == "sender":
+        asyncio.run(send(settings, lambda: read_settings(args), supervisor))
+        return 0
+    asyncio.run(
+        serve(
+            settings,
+            read_again=lambda: read_settings(args),
+            supervisor=supervisor,
+            sending=args.role == "all",
+        )
+    )
     return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,6 +102,7 @@ class PenaltyKeeper:
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         plan: RankingPlan | None = None,
+        fence: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Prepare; `run` begins.
 
@@ -114,10 +116,11 @@ class PenaltyKeeper:
             now: Unix seconds.
             clock: monotonic seconds.
             plan: the ranking's numbers.
+            fence: what is written inside of it is written only while this controller acts.
         """
         self._ami, self._rows, self._policies, self._names = ami, store, policies, names
         self._acts, self._count, self._now, self._clock = _acts(routing), count, now, clock
-        self._plan = plan or RankingPlan()
+        self._plan, self._fence = plan or RankingPlan(), fence
         self._observed: dict[Key, int] = {}
         self._kept: dict[Key, Kept] = {}
         self._wake = asyncio.Event()
@@ -293,7 +296,8 @@ class PenaltyKeeper:
                 "the administrator's own penalty changed", key="penalties.adopted",
                 queue=kept.queue, member=kept.interface, penalty=kept.original,
             )  # fmt: skip
-        await self._rows.keep_penalties(plan.remember, plan.forget)
+        with self._fence():
+            await self._rows.keep_penalties(plan.remember, plan.forget)
         self._observed = {k: v for k, v in self._observed.items() if observed.get(k) != v}
         self._kept = {k: v for k, v in self._kept.items() if k not in plan.forget}
         self._kept |= {k.key: k for k in plan.remember}
@@ -305,7 +309,8 @@ class PenaltyKeeper:
         after = [(kept, settled(kept)) for kept in set_ones]
         kept_on = [new for _, new in after if new is not None]
         gone = [old.key for old, new in after if new is None]
-        await self._rows.keep_penalties(kept_on, gone)
+        with self._fence():
+            await self._rows.keep_penalties(kept_on, gone)
         self._kept = {k: v for k, v in self._kept.items() if k not in gone} | {k.key: k for k in kept_on}
         log.info(
             "penalties set" if tiers else "own penalties put back",

@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,13 @@ class Hook:
     secret: str
     events: Sequence[str] = ()
     name: str = "crm"
+
+
+def _stands_by(said: Mapping[str, Any]) -> bool:
+    components = said.get("components", {})
+    controller = components.get("controller", {})
+    stands_by = str(controller.get("why", "")).startswith("standby")
+    return stands_by and bool(components["analysis"]["up"])
 
 
 class ServiceProcess:
@@ -105,8 +112,11 @@ class ServiceProcess:
     ) -> None:
         await self.stop()
 
-    async def start(self) -> None:
+    async def start(self, *, standby: bool = False) -> None:
         """Start it, point the dialplan at it, and wait until it says that it is ready.
+
+        Args:
+            standby: another controller acts: only wait until it says so.
 
         Raises:
             PeerUnavailable: it ended, or is not ready within 60 s; the message has its last log line.
@@ -120,14 +130,33 @@ class ServiceProcess:
             self._process = await asyncio.create_subprocess_exec(
                 *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
             )
-        await self._pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{self.agi_port}")
         try:
+            if standby:
+                await self.standing_by(_READY_S)
+                return
+            await self.answer_the_dialplan()
             await self.ready(_READY_S)
         except TimeoutError:
             await self.kill()
             raise PeerUnavailable(
                 f"the service is not ready after {_READY_S:.0f} s: {self._tail()}"
             ) from None
+
+    async def answer_the_dialplan(self) -> None:
+        """Have Asterisk ask this controller."""
+        await self._pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{self.agi_port}")
+
+    async def standing_by(self, deadline_s: float = 20.0) -> None:
+        """Until it says that another controller acts, and its workers are ready.
+
+        Raises:
+            PeerUnavailable: it ended, or does not run.
+            TimeoutError: it does not say so in time.
+        """
+        if self._process is None:
+            raise PeerUnavailable("the service does not run")
+        async with asyncio.timeout(deadline_s):
+            await self._until(self._process, _stands_by)
 
     async def ready(self, deadline_s: float = 20.0) -> None:
         """Until it says that it is ready: in touch with Asterisk, its store and its workers.
@@ -139,7 +168,7 @@ class ServiceProcess:
         if self._process is None:
             raise PeerUnavailable("the service does not run")
         async with asyncio.timeout(deadline_s):
-            await self._until_ready(self._process)
+            await self._until(self._process, lambda said: bool(said.get("ready")))
 
     def _write_settings(self) -> None:
         lines = []
@@ -150,14 +179,16 @@ class ServiceProcess:
             lines += [f"secret = {json.dumps(hook.secret)}", f"events = {json.dumps(list(hook.events))}", ""]
         self.config.write_text("\n".join(lines))
 
-    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+    async def _until(
+        self, process: asyncio.subprocess.Process, so: Callable[[Mapping[str, Any]], bool]
+    ) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             while True:
                 if process.returncode is not None:
                     raise PeerUnavailable(f"the service ended with {process.returncode}: {self._tail()}")
-                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
                     async with session.get(f"{self.url}/readyz") as response:
-                        if response.status == 200:
+                        if so(await response.json()):
                             return
                 await asyncio.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""READ FIRST: the controller. Builds every part and wires them; run.py runs them in one task group.
+"""READ FIRST: the controller. Builds every part and wires them; life.py starts and ends them.
 
     dialplan --FastAGI--> queries --> analysis workers --> decision --> channel variables
     Asterisk --AMI------> call tracker --> taps (AMI Originate) --> analysis workers
@@ -9,6 +9,7 @@ Nothing here runs a model or reads audio: that is done by the workers (emocx_pbx
 
 from __future__ import annotations
 
+import socket
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.agi.server import AgiServer
+from emocx_pbx.service.office import Office
 from emocx_pbx.service.pbx_side import PbxSide, Shared
 from emocx_pbx.service.pbxes import Pbxes
 from emocx_pbx.service.reloading import Reloading
@@ -69,6 +71,8 @@ class Service:
         self.in_force = SettingsInForce(settings)
         self.store, self.metrics, self._tasks = store, metrics, tasks
         self.health = _not_ready_yet()
+        leases = store.leases if store.shared else None
+        self.office = Office(leases, settings.cluster.node or socket.gethostname(), self.health)
         count = metrics.count
 
         # What is decided by, and the analysis workers.
@@ -88,7 +92,8 @@ class Service:
         self.lines = LineKeeper(store, settings.analysis, self.pbxes)
 
         # Every call from its first to its terminal event.
-        self.ledger = Ledger(Writing(store), partial(self.health.set, "store"), count)
+        office = self.office if self.office.shared else None
+        self.ledger = Ledger(Writing(store, office), partial(self.health.set, "store"), count)
         rules = RulesInForce(self.rubric, self.in_force, self.policies, store.receivers, self.lines)
         self.journeys = Journeys(rules, self.ledger, self.pbxes, count)
         if settings.cluster.servers:
@@ -107,6 +112,7 @@ class Service:
             ledger=self.ledger,
             journeys=self.journeys,
             cluster=self.cluster,
+            office=self.office,
         )
         pbx = PbxSide(settings.asterisk, self.shared)
         self.pbxes.add(pbx)

@@ -10,9 +10,11 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from emocx_pbx.analysis.pool import WorkerPool
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.calls.consent import Consent
 from emocx_pbx.calls.hands import Hands
 from emocx_pbx.calls.journeys import Journeys
@@ -21,6 +23,7 @@ from emocx_pbx.calls.placed import PlacedCalls
 from emocx_pbx.calls.recovery import Recovery
 from emocx_pbx.calls.taps import TapKeeper
 from emocx_pbx.calls.whereabouts import Whereabouts
+from emocx_pbx.calls.writing import calls_of
 from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.callback import CallBack
 from emocx_pbx.dispatch.line_keeper import LineKeeper
@@ -34,6 +37,7 @@ from emocx_pbx.pbx.ami.user_events import UserEvents
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 from emocx_pbx.pbx.versions import tap_mode
+from emocx_pbx.service.office import Office
 from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import AsteriskSettings
 from emocx_pbx.store.database import Store
@@ -58,6 +62,7 @@ class Shared:
     journeys: Journeys
     cluster: Cluster | None
     """What is shared with other hosts; None: this one is alone."""
+    office: Office
 
 
 class PbxSide:
@@ -71,7 +76,8 @@ class PbxSide:
         """
         self.name, self._settings, self._shared = "", settings, shared
         count, tasks, journeys = shared.count, shared.tasks, shared.journeys
-        self.ami = AmiGateway(settings, self._on_ami, self._on_link, count=count)
+        may_act = partial(shared.office.may_act, self.name)
+        self.ami = AmiGateway(settings, self._on_ami, self._on_link, count=count, may_act=may_act)
         self.user_events = UserEvents(self.ami, count)
         pattern = re.compile(settings.agent_name_regex) if settings.agent_name_regex else None
         self.tracker = CallTracker(pattern)
@@ -88,7 +94,8 @@ class PbxSide:
         # Where they go.
         routing = shared.in_force.settings.routing
         rows = shared.store.ranking
-        self.penalties = PenaltyKeeper(self.ami, rows, shared.policies, names, routing, count)
+        fence = partial(shared.office.fence, self.name)
+        self.penalties = PenaltyKeeper(self.ami, rows, shared.policies, names, routing, count, fence=fence)
         self.announced = Announced(self.ami, self.tracker, self.recovery.forget, count)
         placed = PlacedCalls(self.tracker, journeys)
         self.call_back = CallBack(self.ami, settings.callback_channel, placed)
@@ -135,6 +142,8 @@ class PbxSide:
         self.taps.end_all()
         self._cancel()
         self._let_go()
+        # After the stream was left: what is let go here must not count as written there.
+        self._shared.ledger.let_go(lambda write: any(pbx_of(call) == self.name for call in calls_of(write)))
 
     async def _put_back(self) -> None:
         for task in self._running:
@@ -179,4 +188,4 @@ class PbxSide:
     async def _in_step(self, restarted: bool) -> None:
         # What the stream kept is of calls that must be known first.
         if await self.recovery.resync(restarted) and self._running and self._shared.cluster:
-            self._shared.cluster.act_for(self.name)
+            self._shared.cluster.act_for(self.name, self._shared.office.epoch(self.name))

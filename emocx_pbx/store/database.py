@@ -108,6 +108,11 @@ class Store:
             await store.audit.seal()
         return store
 
+    @property
+    def shared(self) -> bool:
+        """Whether processes of several hosts may write to it."""
+        return self._connection.shared
+
     async def close(self) -> None:
         """Close after the running transaction."""
         await self._connection.close()

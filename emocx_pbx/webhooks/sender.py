@@ -55,6 +55,7 @@ class Sender:
         *,
         rng: random.Random | None = None,
         on_outcome: Callable[[str, str], None] | None = None,
+        poll_s: float | None = None,
     ) -> None:
         """Check the receivers; nothing is sent before `run`.
 
@@ -65,6 +66,7 @@ class Sender:
             now: Unix seconds.
             rng: For jitter.
             on_outcome: Told the receiver's name and `delivered`, `retried` or `failed` (metrics).
+            poll_s: Seconds between looks for what others wrote; None: POLL_S.
 
         Raises:
             SettingsError: a receiver's settings are wrong.
@@ -77,6 +79,7 @@ class Sender:
         self._rng = rng or random.Random()
         self._on_outcome = on_outcome
         self._id = uuid.uuid4().hex
+        self._poll_s = POLL_S if poll_s is None else poll_s
         self._wake: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
         self._paused_until: dict[str, float] = {}
@@ -131,7 +134,7 @@ class Sender:
         async with asyncio.TaskGroup() as group:
             while True:
                 wake.clear()
-                wait = POLL_S
+                wait = self._poll_s
                 receiver = self._receiver(name)
                 if receiver is None:
                     return
@@ -158,7 +161,7 @@ class Sender:
         asked = await self._outbox.waits_until(name)
         pause = max(asked, self._paused_until.get(name, 0.0)) - now
         if pause > 0:
-            return min(pause, POLL_S)
+            return min(pause, self._poll_s)
         recovery = self._recovery.get(name)
         if recovery is None:
             failed_before = await self._outbox.waits_again(name)
@@ -191,10 +194,10 @@ class Sender:
                 group.create_task(self._deliver(receiver, waiting, under_way, probe=True))
                 return BUSY_POLL_S
         if next_due is None:
-            return POLL_S
+            return self._poll_s
         if recovery.probe_at is not None:
             next_due = min(next_due, recovery.probe_at)
-        return min(POLL_S, max(0.01, next_due - self._now()))
+        return min(self._poll_s, max(0.01, next_due - self._now()))
 
     async def _deliver(
         self, receiver: WebhookSettings, delivery: DueDelivery, under_way: set[int], probe: bool = False

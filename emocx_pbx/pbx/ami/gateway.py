@@ -33,6 +33,10 @@ BOOT_GRACE_S: Final = 1.0
 """Time for FullyBooted after CoreStatus was answered; a user without read=system never gets it."""
 STEADY_S: Final = 30.0
 """A link that held this long was good: the next wait starts short again."""
+LOOKS: Final = frozenset(
+    {"Ping", "CoreSettings", "CoreStatus", "Status", "QueueStatus", "QueueRule", "Getvar", "ListCommands"}
+)
+"""Actions that change nothing."""
 MAX_EARLY: Final = 10_000
 """Events kept between login and the link's going up; when full the oldest is dropped (a resync follows)."""
 
@@ -51,6 +55,7 @@ class AmiGateway:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         count: Callable[[str], None] = lambda name: None,
         boot_grace_s: float = BOOT_GRACE_S,
+        may_act: Callable[[], bool] = lambda: True,
     ) -> None:
         """Prepare; `run` connects.
 
@@ -66,6 +71,7 @@ class AmiGateway:
             count: adds one to a counter: ami_links, ami_links_lost, ami_login_refused,
                 ami_handler_failed, ami_events_dropped.
             boot_grace_s: how long FullyBooted may lag behind CoreStatus.
+            may_act: whether actions that change something may be sent now.
 
         Raises:
             SettingsError: asterisk.tls_ca can't be read.
@@ -74,7 +80,7 @@ class AmiGateway:
         self._on_event, self._on_link = on_event, on_link
         self._clock, self._sleep, self._count = clock, sleep, count
         self._rng = rng or random.Random()
-        self._boot_grace_s = boot_grace_s
+        self._boot_grace_s, self._may_act = boot_grace_s, may_act
         self._tls = _tls_context(settings)
         self._link: Link | None = None
         self._state = LinkState(False, reason="not yet connected")
@@ -125,9 +131,12 @@ class AmiGateway:
 
         Raises:
             ProtocolError: line breaks, too long, or Setvar without a channel; nothing was sent.
-            PeerUnavailable: no link, link lost, or no complete answer in time.
+            PeerUnavailable: no link, link lost, no complete answer in time, or it changes something and we
+                may not act; nothing was sent then.
             RefusedError: Asterisk said no; the message is Asterisk's.
         """
+        if name not in LOOKS and not self._may_act():
+            raise PeerUnavailable(f"{name} not sent: another controller may act for this PBX")
         if self._link is None:
             raise PeerUnavailable(f"no link to Asterisk: {self._state.reason}")
         deadline = self._settings.action_timeout_s if deadline_s is None else deadline_s

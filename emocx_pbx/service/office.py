@@ -1,0 +1,120 @@
+"""For which PBXes this controller acts now. With records in a file, for all of them, always; with records in
+PostgreSQL for those whose lease it has, so that of several controllers one acts, and the others stand by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from emocx_pbx.call_ids import pbx_of
+from emocx_pbx.errors import LeaseLost
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.listeners import Listeners
+from emocx_pbx.service.lease_keeper import LeaseKeeper
+from emocx_pbx.store.fence import Term, fenced
+from emocx_pbx.store.leases import Leases
+
+
+class Office:
+    """One for the service."""
+
+    def __init__(self, leases: Leases | None, holder: str, health: HealthBoard) -> None:
+        """Prepare.
+
+        Args:
+            leases: those of the database; None: nobody else could act.
+            holder: what others say who acts.
+            health: told of each PBX as `controller`: up while this one acts.
+        """
+        self._leases, self._holder, self._health = leases, holder, health
+        self._keepers: dict[str, LeaseKeeper] = {}
+        self.taken: Listeners[[str]] = Listeners()
+        """Told the name of a PBX that is ours to act for from now on."""
+        self.lost: Listeners[[str]] = Listeners()
+        """Told the name of one that is not any more: another controller acts, or may."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether another controller could act."""
+        return self._leases is not None
+
+    def may_act(self, pbx: str) -> bool:
+        """Whether nobody else can act for a PBX by now. Costs no look at the database."""
+        keeper = self._keepers.get(pbx)
+        return self._leases is None or (keeper is not None and keeper.may_act())
+
+    def term_of(self, call_id: str) -> Term:
+        """The term in which we act for a call's PBX.
+
+        Raises:
+            LeaseLost: another controller does, or none.
+        """
+        return self._term(pbx_of(call_id))
+
+    def _term(self, pbx: str) -> Term:
+        keeper = self._keepers.get(pbx)
+        if keeper is None or keeper.term is None:
+            raise LeaseLost("another controller acts for this PBX")
+        return keeper.term
+
+    @contextmanager
+    def fence(self, pbx: str) -> Iterator[None]:
+        """What is written inside of it, beside calls, is written only while we act for a PBX.
+
+        Raises:
+            LeaseLost: we do not.
+        """
+        if self._leases is None:
+            yield
+            return
+        with fenced([self._term(pbx)]):
+            yield
+
+    def epoch(self, pbx: str) -> int:
+        """Number of our term for a PBX; 0: there are no terms here, or we have none."""
+        keeper = self._keepers.get(pbx)
+        return keeper.term.epoch if keeper is not None and keeper.term is not None else 0
+
+    def refused(self, term: Term) -> None:
+        """The database refused a write: this term is over."""
+        if keeper := self._keepers.get(term.pbx):
+            keeper.refused(term)
+
+    async def run(self, pbxes: Iterable[str]) -> None:
+        """Where it is shared: stand by for every PBX, and keep what leases are ours, until cancelled."""
+        assert self._leases is not None
+        for pbx in pbxes:
+            self._keepers[pbx] = LeaseKeeper(
+                self._leases,
+                pbx,
+                self._holder,
+                self._on_taken,
+                self._on_lost,
+                partial(self._said, _component(pbx)),
+            )
+        async with asyncio.TaskGroup() as group:
+            for keeper in self._keepers.values():
+                group.create_task(keeper.run(), name="lease")
+
+    async def give_back(self) -> None:
+        """Let others act at once; nothing is written or done by us after this."""
+        await asyncio.gather(*(keeper.give_back() for keeper in self._keepers.values()))
+
+    def _on_taken(self, term: Term) -> None:
+        self._health.set(_component(term.pbx), True, f"{self._holder} acts, term {term.epoch}")
+        self.taken.tell(term.pbx)
+
+    def _on_lost(self, term: Term) -> None:
+        self._health.set(_component(term.pbx), False, "standby: another controller acts")
+        self.lost.tell(term.pbx)
+
+    def _said(self, component: str, words: str) -> None:
+        if words:
+            self._health.set(component, False, words)
+
+
+def _component(pbx: str) -> str:
+    return f"controller {pbx}" if pbx else "controller"

@@ -1,0 +1,118 @@
+"""`serve --role sender`: delivers webhooks from a shared database, and does nothing else.
+
+Any number of them may run, beside controllers that send too: each delivery is taken by a claim that all see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import structlog
+
+from emocx_pbx.errors import EmocxError, SettingsError, StoreError, StoreUnavailable
+from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.logs import configure
+from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.service.notify import Supervisor
+from emocx_pbx.settings.settings import Settings
+from emocx_pbx.store.database import Store
+from emocx_pbx.webhooks.networks import Networks
+from emocx_pbx.webhooks.post import Poster
+from emocx_pbx.webhooks.sender import Sender
+
+log = structlog.get_logger()
+
+#: Between looks for what falls due: whoever writes an event is another process.
+LOOK_S: Final = 0.5
+#: Between looks for receivers that administrators keep in the database.
+RECEIVERS_S: Final = 2.0
+#: Between tries to reach the database at the start.
+AGAIN_S: Final = 1.0
+
+
+async def send(
+    settings: Settings,
+    read_again: Callable[[], Settings] | None = None,
+    supervisor: Supervisor | None = None,
+) -> None:
+    """Deliver until SIGTERM or SIGINT; SIGHUP takes over the settings' receivers and [log].
+
+    Raises:
+        SettingsError: there is no database to share, or a receiver's settings are wrong.
+        StoreError: the database can't be used.
+    """
+    if not settings.store.url:
+        raise SettingsError("store.url: a sender of its own needs PostgreSQL; a file is one host's")
+    supervisor = supervisor or Supervisor()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    health = HealthBoard(time.time)
+    async with contextlib.AsyncExitStack() as stack:
+        store = await _opened(settings, stop)
+        if store is None:
+            return
+        stack.push_async_callback(store.close)
+        tasks = await stack.enter_async_context(Tasks())
+        poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
+        sender = Sender(store.outbox, store.receivers.current, poster, poll_s=LOOK_S)
+        store.receivers.changes.subscribe(sender.receivers_changed)
+        loop.add_signal_handler(signal.SIGHUP, _reload, store, read_again or (lambda: settings))
+        sending = tasks.keep(sender.run, name="sender")
+        looking = tasks.keep(partial(_follow, store, health), name="receivers")
+        supervisor.tell("READY=1")
+        log.info("sending webhooks", key="sender.up")
+        beating = tasks.keep(
+            partial(supervisor.keep_telling, health.words, lambda: (sending, looking)), name="systemd"
+        )
+        await stop.wait()
+        beating.cancel()
+        supervisor.tell("STOPPING=1")
+        # What is under way is given back, to be sent by others at once.
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _opened(settings: Settings, stop: asyncio.Event) -> Store | None:
+    """The database, as soon as it answers; None: told to stop before."""
+    while not stop.is_set():
+        try:
+            return await Store.open(settings.store_place(), settings.webhooks)
+        except StoreUnavailable as error:
+            log.warning("waiting for the database", key="sender.waits", why=str(error))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AGAIN_S):
+                await stop.wait()
+    return None
+
+
+async def _follow(store: Store, health: HealthBoard) -> None:
+    """Read the stored receivers again and again, until cancelled."""
+    before = store.receivers.stored()
+    while True:
+        try:
+            await store.receivers.load()
+            health.set("store", True)
+        except StoreError as error:
+            health.set("store", False, str(error))
+        if store.receivers.stored() != before:
+            before = store.receivers.stored()
+            store.receivers.changes.tell()
+        await asyncio.sleep(RECEIVERS_S)
+
+
+def _reload(store: Store, read: Callable[[], Settings]) -> None:
+    try:
+        settings = read()
+    except EmocxError as error:
+        log.error("settings not taken over", key="reload.refused", why=str(error))
+        return
+    configure(settings.log)
+    store.receivers.take_over(settings.webhooks)
+    log.info("settings taken over", key="reload.taken")
