@@ -22,8 +22,9 @@ _PLAIN: Final = tuple(
         # Terms of trades.
         (rf"kill(?:s|ed|ing)? {_THE}(?={_COMPUTING}(?!\w))", "restart the "),
         (rf"(?:abort|terminat|execut)(?:e|es|ed|ing) {_THE}(?={_COMPUTING}(?!\w))", "restart the "),
-        (rf"({_COMPUTING}) (?:is|was|were|are|got|gets|has been|have been) (?:kill|abort|terminat|execut)ed",
-         r"\1 restarted"),
+        (rf"({_COMPUTING}) (?:keeps? )?(?:is|was|were|are|be|being|get|got|gets|getting|has been|have been)"
+         r" (?:kill|abort|terminat|execut)ed", r"\1 restarted"),
+        (r"(?:oom|out of memory)[ -]killer", "memory limit"),
         (r"kill\s*-\s*(?:<number>|9|kill|term|hup)", "the command"),
         (r"fire (?=(?:alarms?|doors?|drills?|exits?|extinguishers?|safety|protection|insurance|hydrants?"
          r"|escapes?"

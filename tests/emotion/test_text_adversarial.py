@@ -77,6 +77,7 @@ MISSED = [
     ("short", "I want to speak to a manager right now", UPSET),
     ("short", "still on hold", UPSET),
     ("short", "where is my refund", UPSET),
+    ("trade", "kill -9 does not stop the job", CALM),
 ]
 
 

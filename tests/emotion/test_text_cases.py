@@ -185,6 +185,7 @@ def test_what_is_not_said_changes_nothing(reader: TextReader, written: str, plai
         "CHANGE OF ADDRESS",
         "How do I kill the print job?",
         "How can I kill a zombie process?",
+        "why does my job get killed by the OOM killer",
         "The fire alarm panel needs its yearly inspection",
         "Where is the panic button on the app?",
         "when does it ship? size 8)",
