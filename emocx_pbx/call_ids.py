@@ -31,6 +31,11 @@ def pbx_of(call_id: str) -> str:
     return (named[1] or "") if named else ""
 
 
+def on_pbx(pbx: str, name: str) -> str:
+    """What is called so on a PBX (a trunk, a queue), told from what others call so: `berlin/PJSIP/trunk`."""
+    return f"{pbx}/{name}" if pbx else name
+
+
 def uniqueid_of(call_id: str) -> str:
     """The Uniqueid of the channel that the call began with, as its PBX knows it."""
     named = _NAMED.fullmatch(call_id)

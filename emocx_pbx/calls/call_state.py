@@ -16,6 +16,7 @@ from typing import Final, assert_never
 
 from emocx_pbx.alerts.watch import CallWatch
 from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
+from emocx_pbx.call_ids import on_pbx, pbx_of
 from emocx_pbx.calls import alerts, heard, segments
 from emocx_pbx.calls.effects import (
     AskWhere,
@@ -276,7 +277,8 @@ class CallState:
     # Queues.
 
     def _started(self, change: CallStarted) -> Effects:
-        self.trunk = trunk_of(change.channel)
+        trunk = trunk_of(change.channel)
+        self.trunk = trunk and on_pbx(pbx_of(self.call_id), trunk)
         return [*self.begin(change.at, change.queue, change.caller), Show(change)]
 
     def _joined(self, change: QueueJoined) -> Effects:

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from emocx_pbx.call_ids import call_id_of, pbx_of, uniqueid_of
 from emocx_pbx.calls import alerts
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import Effect, SetTimer, Show
@@ -88,7 +89,7 @@ class Recovery:
 
     def forget(self, call_id: str) -> None:
         """Asterisk knows no such call: as if its channel had hung up."""
-        self.on_ami({"Event": "Hangup", "Uniqueid": call_id})
+        self.on_ami({"Event": "Hangup", "Uniqueid": uniqueid_of(call_id)})
 
     def link_lost(self) -> None:
         """From now on we may miss something."""
@@ -164,24 +165,27 @@ class Recovery:
             channel = channels.get(entry.get("Uniqueid", ""))
             if entry.get("Event") != "QueueEntry" or channel is None:
                 continue
-            known = self._tracker.calls.get(entry["Uniqueid"])
+            known = self._tracker.calls.get(call_id_of(self._tracker.pbx, entry["Uniqueid"]))
             if known is None or not known.waiting or known.queue != entry.get("Queue"):
                 self._feed({**channel, **entry, "Event": "QueueCallerJoin"})
 
     async def _take_over(self, channels: Sequence[Event]) -> None:
-        """Go on with the calls that the store says are open."""
+        """Go on with the calls of this PBX that the store says are open."""
         self._journeys.settled(await self._store.calls.ended_since(self._now() - OVER_S))
         for known in await self._store.calls.open():
             call_id = known.call.call_id
+            if pbx_of(call_id) != self._tracker.pbx:
+                continue
             if call_id in self._journeys.calls or self._journeys.is_over(call_id):
                 continue
             detail = await self._store.call(call_id)
             if detail is None or call_id in self._journeys.calls:
                 continue
+            uniqueid = uniqueid_of(call_id)
             call = stored_state(detail, self._journeys.rules)
             tracked = TrackedCall(
                 call_id,
-                channel=next((c["Channel"] for c in channels if c.get("Uniqueid") == call_id), ""),
+                channel=next((c["Channel"] for c in channels if c.get("Uniqueid") == uniqueid), ""),
                 started_at=known.call.started_at,
                 queue=call.visits[-1].queue if call.visits else None,
                 caller=known.call.caller or "",

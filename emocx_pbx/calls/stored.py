@@ -35,11 +35,11 @@ def open_legs(
     call: TrackedCall, segments: Sequence[Segment], channels: Sequence[Event]
 ) -> dict[str, Segment]:
     """The stored open segments by their agent's leg: the one sharing the customer's bridge."""
-    bridge = next((c.get("BridgeID") for c in channels if c.get("Uniqueid") == call.call_id), None)
+    bridge = next((c.get("BridgeID") for c in channels if c.get("Uniqueid") == call.uniqueid), None)
     legs = {
         c["Uniqueid"]: endpoint_of(c.get("Channel", ""))
         for c in channels
-        if bridge and c.get("BridgeID") == bridge and c.get("Uniqueid") != call.call_id
+        if bridge and c.get("BridgeID") == bridge and c.get("Uniqueid") != call.uniqueid
     }
     found: dict[str, Segment] = {}
     # In a conference the agent is who has their interface.

@@ -59,8 +59,8 @@ class Queries(Protocol):
 class CallBack(Protocol):
     """What places calls, as far as it is needed."""
 
-    def new_call_id(self) -> str:
-        """The Uniqueid of a call to be."""
+    def new_call_id(self, pbx: str | None = None) -> str:
+        """The id of a call to be; `pbx` is to place it, None: as the settings say."""
 
     async def admit(self, text: str) -> str:
         """The number to dial, counted as a call; DiallingRefused if it may not be called."""

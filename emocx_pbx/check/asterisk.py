@@ -8,10 +8,10 @@ from uuid import UUID
 from emocx_pbx.check.asterisk_values import AsteriskValues
 from emocx_pbx.check.callback import callback_findings
 from emocx_pbx.check.dialplan import (
-    CONF_VERSION,
     Line,
     conf_version,
     dialplan_findings,
+    fits,
     gets_rule,
     visible_lines,
 )
@@ -76,14 +76,31 @@ async def asterisk_findings(
     async for finding in module_findings(values):
         yield finding
     lines = await visible_lines(ami)
+    if (named := _name(await values.get("EMOCX_PBX"), settings.asterisk.name)) is not None:
+        yield named
     async for finding in _queues(ami, values, policy, settings, lines):
         yield finding
     async for finding in callback_findings(settings.asterisk.callback_channel, values):
         yield finding
-    if not isinstance(lines, Finding) and conf_version(lines) == CONF_VERSION:
+    if not isinstance(lines, Finding) and fits(conf_version(lines), settings.asterisk.name):
         async for finding in walk_findings(ami, values, settings, new_uuid):
             yield finding
     yield await _clock(ami, now)
+
+
+def _name(told: str | None, name: str) -> Finding | None:
+    """Whether the dialplan calls this PBX as the settings do; None: nothing to say."""
+    if told is None or told == "(null)":
+        told = ""
+    if told == name or (not told and not name):
+        return (
+            Finding("ok", "name", f"the dialplan calls this PBX {name}, as the settings do") if name else None
+        )
+    says = f"EMOCX_PBX is {told}" if told else "EMOCX_PBX is not set"
+    return Finding(
+        "fail", "name", f"{says}, the settings call this PBX {name or 'nothing'}: no caller is decided on",
+        f"set EMOCX_PBX = {name} in [globals] of extensions.conf, then: dialplan reload",
+    )  # fmt: skip
 
 
 def _version(version: str, settings: Settings) -> Finding:
@@ -183,7 +200,11 @@ async def _queues(
             yield await tier_findings(ami, policy, given, values)
     if isinstance(lines, Finding):
         yield lines
-    for finding in dialplan_findings(visible, queues.strategies) if not isinstance(lines, Finding) else ():
+    for finding in (
+        dialplan_findings(visible, queues.strategies, settings.asterisk.name)
+        if not isinstance(lines, Finding)
+        else ()
+    ):
         yield finding
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emocx_pbx.check.asterisk import asterisk_findings
 from emocx_pbx.check.audit import audit_finding
-from emocx_pbx.check.finding import Finding
+from emocx_pbx.check.finding import Finding, of_pbx
 from emocx_pbx.check.local import local_findings
 from emocx_pbx.check.login import login_finding
 from emocx_pbx.check.needs import memory_finding, needs_findings
@@ -24,8 +24,8 @@ from emocx_pbx.check.tap import self_tap
 from emocx_pbx.errors import EmocxError, PeerUnavailable, SettingsError
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.versions import tap_mode
-from emocx_pbx.routing.policy import Policy, load_policy
-from emocx_pbx.settings.settings import Settings
+from emocx_pbx.routing.policy import Policy, load_policy, policy_on
+from emocx_pbx.settings.settings import AsteriskSettings, Settings
 
 __all__ = ["Finding", "check"]
 
@@ -54,8 +54,18 @@ async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
         database = await asyncio.to_thread(database_finding, settings.store_path())
         audit = await asyncio.to_thread(audit_finding, settings.store_path())
         stored = [finding for finding in (database, audit) if finding]
-    receivers, asterisk = await asyncio.gather(_receivers(settings), _asterisk(settings, policy, self_tap))
-    return [*findings, *ports, *stored, *receivers, *asterisk]
+    receivers, *pbxes = await asyncio.gather(
+        _receivers(settings), *(_pbx(settings, pbx, policy, self_tap) for pbx in settings.each_pbx())
+    )
+    return [*findings, *ports, *stored, *receivers, *(finding for found in pbxes for finding in found)]
+
+
+async def _pbx(
+    settings: Settings, pbx: AsteriskSettings, policy: Policy | None, with_tap: bool
+) -> list[Finding]:
+    """What there is to say of one PBX, with its name."""
+    here = None if policy is None else policy_on(policy, pbx.name)
+    return [of_pbx(f, pbx.name) for f in await _asterisk(settings.of_pbx(pbx), here, with_tap)]
 
 
 async def _receivers(settings: Settings) -> list[Finding]:

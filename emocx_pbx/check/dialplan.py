@@ -14,7 +14,9 @@ from emocx_pbx.settings.toml import suggestion
 
 CONTEXT: Final = "emocx-route"
 #: The version that dialplan/emocx.conf of this release sets in EMOCX_CONF.
-CONF_VERSION: Final = 2
+CONF_VERSION: Final = 3
+#: The oldest that asks all the same where the PBX has no name; version 3 tells the name (EMOCX_PBX).
+OLDEST_CONF: Final = 2
 
 _VERSION = re.compile(r"EMOCX_CONF=(\d+)")
 _ASKS = re.compile(r"emocx-(route|listen)\b")
@@ -57,8 +59,13 @@ def conf_version(lines: Sequence[Line]) -> int | None:
     return next((int(m[1]) for line in lines if line.ours and (m := _VERSION.search(line.data))), 1)
 
 
-def dialplan_findings(lines: Sequence[Line], queues: Collection[str]) -> Iterator[Finding]:
-    """Look at the lines; `queues` are those that Asterisk has."""
+def fits(version: int | None, pbx: str) -> bool:
+    """Whether an emocx.conf of that version can ask for a PBX of that name ("": without)."""
+    return version == CONF_VERSION or (not pbx and version == OLDEST_CONF)
+
+
+def dialplan_findings(lines: Sequence[Line], queues: Collection[str], pbx: str = "") -> Iterator[Finding]:
+    """Look at the lines; `queues` are those that Asterisk has, `pbx` is its name in the settings."""
     version = conf_version(lines)
     if version is None:
         yield Finding(
@@ -66,7 +73,7 @@ def dialplan_findings(lines: Sequence[Line], queues: Collection[str]) -> Iterato
             "include dialplan/emocx.conf in extensions.conf, then: dialplan reload",
         )  # fmt: skip
         return
-    if version != CONF_VERSION:
+    if not fits(version, pbx):
         age = "an older" if version < CONF_VERSION else "a newer"
         yield Finding(
             "fail", "dialplan",
@@ -75,7 +82,7 @@ def dialplan_findings(lines: Sequence[Line], queues: Collection[str]) -> Iterato
         )  # fmt: skip
     yield from _asked(lines)
     yield from _default_queues(lines, queues)
-    if version == CONF_VERSION:
+    if fits(version, pbx):
         yield Finding("ok", "dialplan", f"context {CONTEXT} is there, version {version}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Level = Literal["ok", "warn", "fail"]
@@ -20,3 +20,8 @@ class Finding:
     """What was found, one sentence."""
     remedy: str = ""
     """What to do; empty if nothing."""
+
+
+def of_pbx(finding: Finding, pbx: str) -> Finding:
+    """The finding as one about the PBX of that name; without a name as it is."""
+    return replace(finding, topic=f"{finding.topic} ({pbx})") if pbx else finding

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emocx_pbx.check.finding import Finding, Level
+from emocx_pbx.check.finding import Finding, Level, of_pbx
 from emocx_pbx.check.remote import remote_findings
 from emocx_pbx.errors import EmocxError
+from emocx_pbx.settings.asterisk import pbx_variables
 from emocx_pbx.settings.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
@@ -31,13 +33,26 @@ def local_findings(settings: Settings) -> Iterator[Finding]:
 
 def _addresses(settings: Settings) -> Iterator[Finding]:
     """Addresses that are each right but can't work together."""
+    for pbx in settings.each_pbx():
+        yield from (of_pbx(f, pbx.name) for f in _pbx(settings.of_pbx(pbx)))
+    names = [pbx.name for pbx in settings.each_pbx()]
+    with contextlib.suppress(EmocxError):  # told as the policy's
+        from emocx_pbx.routing.policy import load_policy, unknown_pbxes
+
+        for unknown in unknown_pbxes(load_policy(settings.policy_path()), names):
+            yield Finding("fail", "policy", unknown, "correct the file; the service would not start with it")
+    yield from warnings(settings)
+
+
+def _pbx(settings: Settings) -> Iterator[Finding]:
+    """Of one PBX's section."""
     if not settings.asterisk.secret:
+        variable = next(v for v, (_, name) in pbx_variables([settings.asterisk]).items() if name == "secret")
         yield Finding(
             "fail", "settings", "asterisk.secret is empty",
-            "set it, or EMOCX_ASTERISK_SECRET, to the secret of the manager user",
+            f"set it, or {variable}, to the secret of the manager user",
         )  # fmt: skip
     yield from remote_findings(settings)
-    yield from warnings(settings)
 
 
 def warnings(settings: Settings) -> Iterator[Finding]:
@@ -71,7 +86,7 @@ def warnings(settings: Settings) -> Iterator[Finding]:
 def _readable(settings: Settings) -> Iterator[Finding]:
     """A settings file with secrets that everybody on the machine can read."""
     path = Path(settings.file) if settings.file else None
-    secrets = any((settings.asterisk.secret, settings.http.api_token, settings.webhooks))
+    secrets = any((*(pbx.secret for pbx in settings.each_pbx()), settings.http.api_token, settings.webhooks))
     try:
         mode = path.stat().st_mode if path else 0
     except OSError:

@@ -89,7 +89,7 @@ def _languages(settings: Settings, policy: Policy | None) -> Iterator[Finding]:
 
 
 def _certificates(settings: Settings) -> Iterator[Finding]:
-    http, asterisk = settings.http, settings.asterisk
+    http = settings.http
     if http.tls_cert:
         cert, key = settings.resolve(http.tls_cert), settings.resolve(http.tls_key)
         try:
@@ -101,7 +101,9 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
                 "name a PEM certificate with its chain and its key without a password, readable by the"
                 " service's user",
             )  # fmt: skip
-    if asterisk.tls and asterisk.tls_ca:
+    for asterisk in settings.each_pbx():
+        if not (asterisk.tls and asterisk.tls_ca):
+            continue
         try:
             ssl.create_default_context(cafile=asterisk.tls_ca)
         except OSError as error:

@@ -73,7 +73,7 @@ async def _answering(settings: Settings) -> AsyncIterator[None]:
             raise RefusedError("only the check is running")
         return CHECK_ANSWER
 
-    allow = AllowList(settings.asterisk.host, settings.agi.allow)
+    allow = AllowList([settings.asterisk.host], settings.agi.allow)
     server = AgiServer(settings.agi.host, settings.agi.port, answer, settings.agi.deadline_s, allow=allow)
     # Taken: by the service, or by what the walk will then find.
     with contextlib.suppress(SettingsError):

@@ -27,5 +27,6 @@ async def run(args: argparse.Namespace) -> int:
     if not settings.cluster.servers:
         raise SettingsError("cluster.nats is empty: a door needs the servers of a cluster")
     configure(settings.log)
-    await keep_door(settings.agi, Bus(login_of(settings, "door")), settings.asterisk.host)
+    hosts = [pbx.host for pbx in settings.each_pbx()]
+    await keep_door(settings.agi, Bus(login_of(settings, "door")), hosts)
     return 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from emocx_pbx.commands.shared import (
     NOT_IN_ORDER,
     add_common,
+    add_pbx,
     existing_store,
     in_loop,
     read_settings,
@@ -28,8 +29,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     inner = parser.add_subparsers(dest="penalties_command", required=True, metavar="COMMAND")
     showing = inner.add_parser("show", help="every member: penalty now, your own, and what the ranking says")
     add_common(showing, in_loop(_show))
+    add_pbx(showing)
     back = inner.add_parser("restore", help="put back what was there before, e.g. after a crash")
     add_common(back, in_loop(_restore))
+    add_pbx(back)
 
 
 @asynccontextmanager
@@ -45,12 +48,14 @@ async def _keeper(args: argparse.Namespace) -> AsyncIterator[PenaltyKeeper]:
 
     # What was done is the output; the gateway's own lines would only repeat it.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    settings = read_settings(args)
+    every = read_settings(args)
+    settings, names_of = every.pbx_named(args.pbx), [pbx.name for pbx in every.each_pbx()]
     pattern = settings.asterisk.agent_name_regex
     names = AgentNames(re.compile(pattern) if pattern else None)
     async with existing_store(settings) as store, connected(settings.asterisk) as ami:
-        policies = Policies(settings.policy_path())
-        yield PenaltyKeeper(ami, store.ranking, policies, names, settings.routing)
+        policies = Policies(settings.policy_path(), names_of)
+        name = settings.asterisk.name
+        yield PenaltyKeeper(ami, store.ranking, policies, names, settings.routing, pbx=name)
 
 
 async def _show(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from emocx_pbx.commands.shared import add_common, moment, read_settings, show, without_chatter
+from emocx_pbx.commands.shared import add_common, add_pbx, moment, read_settings, show, without_chatter
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )  # fmt: skip
     states.add_argument("--live", action="store_true", help="ask Asterisk for the queues as they are")
     parser.add_argument("--explain", action="store_true", help="tell of every rule why it did not fire")
+    add_pbx(parser)
     add_common(parser, run)
 
 
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from emocx_pbx.settings.names import customer_key, queue_name
 
     settings = read_settings(args)
+    settings = settings.pbx_named(settings.placing_pbx if args.pbx is None else args.pbx)
     policy = load_policy(settings.policy_path())
     found, model = None, None
     if settings.analysis.text_model != "off":
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         customer_key(args.customer or ""), queue_name(args.queue) or "",
         attributes=_attributes(args.attribute),
         language=found.language if found else None, foreign=found.foreign if found else False,
-        upset_threshold=settings.routing.upset_threshold,
+        upset_threshold=settings.routing.upset_threshold, pbx=settings.asterisk.name,
     )  # fmt: skip
     at = time.time() if args.at is None else args.at
     queues, widening = _queues(args, settings)

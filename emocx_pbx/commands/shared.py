@@ -68,6 +68,11 @@ def in_loop(run: AsyncRun) -> Run:
     return running
 
 
+def add_pbx(parser: argparse.ArgumentParser) -> None:
+    """Let the command be about one of several PBXes."""
+    parser.add_argument("--pbx", metavar="NAME", help="name of the PBX, where there are several")
+
+
 def read_settings(args: argparse.Namespace) -> Settings:
     """The settings by --config, EMOCX_CONFIG, the usual places, or defaults.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from emocx_pbx.audio.formats import ENDINGS
+from emocx_pbx.call_ids import pbx_of, uniqueid_of
 from emocx_pbx.settings.recordings import fits_path, is_ambiguous
 from emocx_pbx.store.review_rows import ItemRow
 
@@ -20,15 +21,17 @@ def recording_path(template: str, call_id: str, started_at: float) -> Path | Non
     """The recording's file, or None.
 
     Args:
-        template: the setting recordings.path: `{call_id}`, `{year}`, `{month}`, `{day}` and `*` are filled.
+        template: the setting recordings.path, whose `{pbx}`, `{call_id}`, `{year}`, `{month}`, `{day}` and
+            `*` are filled.
         call_id: of the call.
         started_at: Unix seconds; the date is that of the server's zone.
     """
-    if not template or not fits_path(call_id) or is_ambiguous(template):
+    pbx, uniqueid = pbx_of(call_id), uniqueid_of(call_id)
+    if not template or not fits_path(uniqueid) or is_ambiguous(template):
         return None
     day = datetime.fromtimestamp(started_at, UTC).astimezone()
     pattern = template.format(
-        call_id=glob.escape(call_id), year=f"{day:%Y}", month=f"{day:%m}", day=f"{day:%d}"
+        pbx=pbx, call_id=glob.escape(uniqueid), year=f"{day:%Y}", month=f"{day:%m}", day=f"{day:%d}"
     )
     folder = folder_of(template)
     root = Path(folder).resolve()

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from emocx_pbx.call_ids import uniqueid_of
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.pbx.ami.ami import Ami
 
@@ -118,4 +119,4 @@ class Announced:
             return False
         except PeerUnavailable:
             return True
-        return answer.headers.get("Value", "") in {call_id, ""}
+        return answer.headers.get("Value", "") in {uniqueid_of(call_id), ""}

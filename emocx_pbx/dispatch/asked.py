@@ -21,6 +21,8 @@ class Caller:
     """What the policy may ask of the customer, e.g. {"plan": "gold"}."""
     own: OwnLevers = NO_LEVERS
     """QUEUE_PRIO and penalties that the dialplan had set itself."""
+    pbx: str | None = None
+    """PBX to decide for where there is no call yet; None: the one that places calls."""
 
 
 @dataclass(frozen=True, slots=True)

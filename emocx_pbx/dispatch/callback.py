@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Final, Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from emocx_pbx.call_ids import call_id_of, uniqueid_of
 from emocx_pbx.dispatch.queries import channel_variables
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import EmocxError, InputError, RefusedError
@@ -17,9 +18,9 @@ from emocx_pbx.pbx.queues import argument, queue_arguments
 _OURS: Final = re.compile(r"@emocx-callback\b")
 
 
-def new_call_id(new_uuid: Callable[[], UUID]) -> str:
-    """The Uniqueid of a call to be."""
-    return f"emocx-call-{new_uuid()}"
+def new_call_id(new_uuid: Callable[[], UUID], pbx: str = "") -> str:
+    """The id of a call to be, on the PBX of that name."""
+    return call_id_of(pbx, f"emocx-call-{new_uuid()}")
 
 
 class Placed(Protocol):
@@ -40,14 +41,9 @@ class CallBack:
         ami: AmiGateway,
         channel: str,
         calls: Placed,
-        new_uuid: Callable[[], UUID] = uuid4,
     ) -> None:
         """`calls` are told of each call that is placed; `channel` is asterisk.callback_channel."""
-        self._ami, self._channel, self._calls, self._new_uuid = ami, channel, calls, new_uuid
-
-    def new_call_id(self) -> str:
-        """The Uniqueid that the call's channel will have."""
-        return new_call_id(self._new_uuid)
+        self._ami, self._channel, self._calls = ami, channel, calls
 
     async def ring(
         self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
@@ -78,12 +74,13 @@ class CallBack:
             variables["EMOCX_CUSTOMER"] = customer
         if opted_out:
             variables["EMOCX_OPTOUT"] = "1"
+        uniqueid = uniqueid_of(call_id)
         fields: dict[str, str | list[str]] = {
             "Channel": self._channel.format(number=number),
             "Application": "Queue",
             "Data": queue_arguments(decision.queue, variables["EMOCX_RULE"], self._ami.state.version),
-            "ChannelId": call_id,
-            "OtherChannelId": f"{call_id}-2",
+            "ChannelId": uniqueid,
+            "OtherChannelId": f"{uniqueid}-2",
             "CallerID": f"<{number}>",
             "Timeout": "45000",
             "Async": "true",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
 
+from emocx_pbx.call_ids import call_id_of
 from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.queries import Caller, Queries, attributes_of, channel_variables
-from emocx_pbx.errors import InputError, ProtocolError
+from emocx_pbx.errors import InputError, ProtocolError, RefusedError
+from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.routing.levers import OWN_VARIABLES, OwnLevers, own_number
@@ -35,44 +38,61 @@ class Tracker(Protocol):
         """Know a customer's channel before it joins a queue."""
 
 
+@dataclass(frozen=True, slots=True)
+class PbxAsking:
+    """What the requests of one PBX concern."""
+
+    pbx: str
+    """Its name; "": without."""
+    announced: Announced
+    """Who is expected to join a queue of it."""
+    tracker: Tracker
+    """Told of each call that asks."""
+    allow: AllowList | None = None
+    """Who may ask for it; None: everybody."""
+
+
 class Dialplan:
     """Answers the requests of calls with channel variables."""
 
     def __init__(
         self,
         queries: Queries,
-        announced: Announced,
-        tracker: Tracker,
+        asking: Callable[[str], PbxAsking | None],
+        count: Callable[[str], None] = lambda name: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare.
 
         Args:
             queries: decide.
-            announced: who is expected to join a queue.
-            tracker: told of each call that asks.
+            asking: the PBX of a name, as a dialplan says it; None: there is none.
+            count: adds one to a counter: agi_unknown_pbx.
             now: Unix seconds.
         """
-        self._queries, self._announced, self._tracker = queries, announced, tracker
-        self._now = now
+        self._queries, self._asking = queries, asking
+        self._count, self._now = count, now
 
     async def answer(self, request: AgiRequest) -> Mapping[str, str]:
         """The variables to set for one request.
 
         Raises:
+            RefusedError: for no PBX of ours, or from an address that may not ask for it.
             ProtocolError: no call of Asterisk's, or a question without the UUID of its AudioSocket.
             PeerUnavailable: too much is going on, or no worker is ready; the dialplan's default stands.
         """
+        asking = await self._who_asks(request)
         if request.path == CHECK_PATH:
             return CHECK_ANSWER
-        call_id, channel = request.uniqueid, request.env.get("agi_channel", "")
-        if not _UNIQUEID.fullmatch(call_id):
+        channel = request.env.get("agi_channel", "")
+        if not _UNIQUEID.fullmatch(request.uniqueid):
             raise ProtocolError("FastAGI: agi_uniqueid is none of Asterisk's")
         if not (channel.isprintable() and 0 < len(channel) <= _LONGEST_CHANNEL):
             raise ProtocolError("FastAGI: agi_channel is no channel's name")
         question = _question(request) if request.path in {"/listen", "/heard"} else ""
-        self._announced.add(call_id, channel)
-        self._tracker.announce(call_id, channel, _caller(request.env.get("agi_callerid", "")), self._now())
+        call_id = call_id_of(asking.pbx, request.uniqueid)
+        asking.announced.add(call_id, channel)
+        asking.tracker.announce(call_id, channel, _caller(request.env.get("agi_callerid", "")), self._now())
         if request.path == "/listen":
             return {"EMOCX_AUDIO": await self._queries.listen(question, call_id)}
         caller = Caller(
@@ -87,6 +107,18 @@ class Dialplan:
             return channel_variables(await self._queries.by_speech(question, caller))
         text = await request.get_variable("EMOCX_QUERY") or ""
         return channel_variables(await self._queries.by_text(text, caller))
+
+    async def _who_asks(self, request: AgiRequest) -> PbxAsking:
+        """The PBX that a request is from: Uniqueids of two may be the same."""
+        asking = self._asking(request.pbx)
+        if asking is None:
+            self._count("agi_unknown_pbx")
+            named = f"EMOCX_PBX is {request.pbx[:40]!r}" if request.pbx else "EMOCX_PBX is not set"
+            raise RefusedError(f"{named}, and no PBX of the settings is called so")
+        if asking.allow and request.peer and not await asking.allow.allows(request.peer, request.ours):
+            self._count("agi_unknown_pbx")
+            raise RefusedError(f"{request.peer} is not the PBX {asking.pbx!r}, and may not ask for it")
+        return asking
 
 
 def _caller(given: str) -> str:

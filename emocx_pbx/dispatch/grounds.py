@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from emocx_pbx.call_ids import pbx_of
+from emocx_pbx.dispatch.asked import Caller
 from emocx_pbx.domain import Decision
 from emocx_pbx.routing.decision import QueryFacts, QueueState, RuleOutcome, decide, explain
 from emocx_pbx.routing.policy import Policy
@@ -42,16 +44,31 @@ def new_decision_id() -> str:
     return f"dec_{uuid.uuid4().hex}"
 
 
+class PbxGrounds(Protocol):
+    """What decisions on one PBX rest on."""
+
+    @property
+    def queues(self) -> PolicyAndQueues:
+        """The policy, and the PBX's queues."""
+
+    @property
+    def penalties(self) -> Ranked:
+        """Knows which of them are ranked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grounds:
     """Asked anew for each query, so that a reload holds for the next one."""
 
     settings: SettingsInForce
     policies: PolicyAndQueues
+    """Of all PBXes together: for what is decided on none that we know."""
     penalties: Ranked
     now: Callable[[], float] = time.time
     """Unix seconds."""
     new_id: Callable[[], str] = new_decision_id
+    on: Callable[[str], PbxGrounds | None] = lambda pbx: None
+    """The PBX of a name."""
 
     @property
     def deadline_s(self) -> float:
@@ -65,24 +82,35 @@ class Grounds:
 
     def decide(self, facts: QueryFacts) -> Decision:
         """Decide now."""
-        return self._decided(facts, self.new_id(), self.policies.widening)
+        return self._decided(facts, self.new_id(), self._of(facts)[0].widening)
 
     def preview(self, facts: QueryFacts) -> tuple[Decision, tuple[RuleOutcome, ...]]:
         """What would be decided now, and what each rule had to do with it."""
         decision = self._decided(facts, "preview", None)
-        policies = self.policies
+        policies, _ = self._of(facts)
         return decision, explain(facts, policies.policy, at=decision.at, queues=policies.queues)
 
     def _decided(self, facts: QueryFacts, decision_id: str, widening: Collection[int] | None) -> Decision:
         routing = self.settings.settings.routing
+        policies, penalties = self._of(facts)
         return decide(
             facts,
-            self.policies.policy,
+            policies.policy,
             routing.mode,
             routing.holdout,
             decision_id=decision_id,
             at=self.now(),
-            queues=self.policies.queues,
-            ranked=self.penalties.ranked(),
+            queues=policies.queues,
+            ranked=penalties.ranked(),
             widening=widening,
         )
+
+    def _of(self, facts: QueryFacts) -> tuple[PolicyAndQueues, Ranked]:
+        pbx = self.on(facts.pbx)
+        return (pbx.queues, pbx.penalties) if pbx else (self.policies, self.penalties)
+
+    def pbx_of(self, caller: Caller) -> str:
+        """The PBX to decide for: the call's; without a call the one asked for, or that places calls."""
+        if caller.call_id is not None:
+            return pbx_of(caller.call_id)
+        return self.settings.settings.placing_pbx if caller.pbx is None else caller.pbx

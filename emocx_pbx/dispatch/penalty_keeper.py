@@ -30,7 +30,7 @@ from emocx_pbx.routing.penalties import (
     queue_placings,
     settled,
 )
-from emocx_pbx.routing.policy import Policy
+from emocx_pbx.routing.policy import Policy, policy_on
 from emocx_pbx.routing.ranking import Ranking, RankingPlan, rank
 from emocx_pbx.routing.tiers import Placing, loads
 from emocx_pbx.settings.settings import RoutingSettings
@@ -103,6 +103,7 @@ class PenaltyKeeper:
         clock: Callable[[], float] = time.monotonic,
         plan: RankingPlan | None = None,
         fence: Callable[[], AbstractContextManager[None]] = nullcontext,
+        pbx: str = "",
     ) -> None:
         """Prepare; `run` begins.
 
@@ -117,7 +118,9 @@ class PenaltyKeeper:
             clock: monotonic seconds.
             plan: the ranking's numbers.
             fence: what is written inside of it is written only while this controller acts.
+            pbx: name of the PBX; its queues' penalties alone are kept here.
         """
+        self._pbx = pbx
         self._ami, self._rows, self._policies, self._names = ami, store, policies, names
         self._acts, self._count, self._now, self._clock = _acts(routing), count, now, clock
         self._plan, self._fence = plan or RankingPlan(), fence
@@ -128,6 +131,11 @@ class PenaltyKeeper:
         self._looked = float("-inf")
         self._up = False
         self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def _policy(self) -> Policy:
+        """What of the policy holds on this PBX."""
+        return policy_on(self._policies.policy, self._pbx)
 
     # What others tell.
 
@@ -167,7 +175,7 @@ class PenaltyKeeper:
 
     def ranked(self) -> Collection[str]:
         """Queues whose members are ordered by the ranking."""
-        return queue_emotions(self._policies.policy) if self._acts else ()
+        return queue_emotions(self._policy) if self._acts else ()
 
     # The loop.
 
@@ -199,12 +207,12 @@ class PenaltyKeeper:
             StoreError: the database refused; nothing was set that is not remembered.
         """
         async with self._one_at_a_time:
-            self._kept = await self._rows.kept_penalties()
+            self._kept = await self._rows.kept_penalties(self._pbx)
             if not self._acts and not self._kept:
                 return 0
             members, queues = await self._members()
             tiers: Mapping[tuple[str, str], int] = {}
-            if self._acts and queue_emotions(self._policies.policy):
+            if self._acts and queue_emotions(self._policy):
                 places = await self._placings(members, await self.ranking())
                 tiers = {key: placing.tier for key, placing in places.items()}
             return await self._bring_to(members, queues, tiers)
@@ -212,9 +220,7 @@ class PenaltyKeeper:
     async def _placings(self, members: Sequence[Member], ranking: Ranking) -> dict[tuple[str, str], Placing]:
         now = self._now()
         calls = await self._rows.agents_calls(now - self._plan.load_window_s)
-        return queue_placings(
-            self._policies.policy, agents_of(members), ranking, loads(calls, now, self._plan)
-        )
+        return queue_placings(self._policy, agents_of(members), ranking, loads(calls, now, self._plan))
 
     async def standings(self) -> list[Standing]:
         """Every member of every queue as they stand, by queue, who rings first on top; nothing is set.
@@ -222,11 +228,11 @@ class PenaltyKeeper:
         Raises:
             PeerUnavailable, RefusedError, StoreError: Asterisk or the database could not be asked.
         """
-        kept = await self._rows.kept_penalties()
+        kept = await self._rows.kept_penalties(self._pbx)
         members, _ = await self._members()
         ranking = await self.ranking()
         places = await self._placings(members, ranking)
-        emotions = queue_emotions(self._policies.policy)
+        emotions = queue_emotions(self._policy)
         found = []
         for member in members:
             before = kept.get((member.queue, member.interface))
@@ -253,13 +259,13 @@ class PenaltyKeeper:
 
     def _why_not(self, queue: str) -> str:
         """Why the ranking leaves a queue alone, as a sentence."""
-        if self._policies.policy.rank_by.get(queue) == "off":
+        if self._policy.rank_by.get(queue) == "off":
             return "not ranked: [rank_by] in the policy turns it off"
         return "not ranked: no rule of the policy sends callers of an emotion there"
 
     async def left(self) -> int:
         """How many penalties are still to be put back."""
-        return len(await self._rows.kept_penalties())
+        return len(await self._rows.kept_penalties(self._pbx))
 
     async def ranking(self) -> Ranking:
         """The ranking by all stored grades."""
@@ -297,7 +303,7 @@ class PenaltyKeeper:
                 queue=kept.queue, member=kept.interface, penalty=kept.original,
             )  # fmt: skip
         with self._fence():
-            await self._rows.keep_penalties(plan.remember, plan.forget)
+            await self._rows.keep_penalties(plan.remember, plan.forget, self._pbx)
         self._observed = {k: v for k, v in self._observed.items() if observed.get(k) != v}
         self._kept = {k: v for k, v in self._kept.items() if k not in plan.forget}
         self._kept |= {k.key: k for k in plan.remember}
@@ -310,7 +316,7 @@ class PenaltyKeeper:
         kept_on = [new for _, new in after if new is not None]
         gone = [old.key for old, new in after if new is None]
         with self._fence():
-            await self._rows.keep_penalties(kept_on, gone)
+            await self._rows.keep_penalties(kept_on, gone, self._pbx)
         self._kept = {k: v for k, v in self._kept.items() if k not in gone} | {k.key: k for k in kept_on}
         log.info(
             "penalties set" if tiers else "own penalties put back",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import structlog
 from emocx_pbx.dispatch.queue_watch import QueueWatch, warn
 from emocx_pbx.errors import EmocxError, SettingsError
 from emocx_pbx.routing.decision import QueueState
-from emocx_pbx.routing.policy import Policy, load_policy, unknown_queues
+from emocx_pbx.routing.policy import Policy, load_policy, unknown_pbxes, unknown_queues
 
 log = structlog.get_logger()
 
@@ -29,17 +29,18 @@ class Reloaded:
 class Policies:
     """Reads the policy file, and holds it against the PBXes that are watched."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, pbxes: Sequence[str] = ("",)) -> None:
         """Load.
 
         Args:
             path: the policy file; None: the built-in policy.
+            pbxes: names of all PBXes of the settings, whether we watch them or not.
 
         Raises:
-            SettingsError: the file is missing or wrong.
+            SettingsError: the file is missing or wrong, or names a PBX that there is not.
         """
-        self._path = path
-        self.policy: Policy = load_policy(path)
+        self._path, self._pbxes = path, tuple(pbxes)
+        self.policy: Policy = self._loaded(path)
         self._watched: dict[str, QueueWatch] = {}
 
     def watch(self, pbx: str, queues: QueueWatch) -> None:
@@ -63,6 +64,17 @@ class Policies:
         """Queues that a policy may name; empty: unknown, as there is a PBX whose queues are."""
         return self.queues if all(watched.queues for watched in self._watched.values()) else {}
 
+    @property
+    def widening(self) -> frozenset[int]:
+        """Waits for a better agent that every PBX is known to end."""
+        return frozenset.intersection(*(w.widening for w in self._watched.values()), frozenset(range(1000)))
+
+    def _loaded(self, path: Path | None) -> Policy:
+        policy = load_policy(path)
+        if unknown := unknown_pbxes(policy, self._pbxes):
+            raise SettingsError("; ".join(unknown))
+        return policy
+
     def reload(self) -> Reloaded:
         """Read the file again; one that is wrong or names queues that no PBX has is refused."""
         try:
@@ -78,10 +90,14 @@ class Policies:
         Raises:
             SettingsError: the file is missing or wrong, or names queues that no PBX has.
         """
-        policy = load_policy(path)
+        policy = self._loaded(path)
         queues = self.queues_to_name
         if queues and (unknown := unknown_queues(policy, queues)):
             raise SettingsError("; ".join(unknown))
+        for rule in policy.rules:
+            there = [self._watched[pbx].queues for pbx in rule.pbxes if pbx in self._watched]
+            if rule.queue and there and all(there) and not any(rule.queue in queues for queues in there):
+                raise SettingsError(f'rule "{rule.name}": {", ".join(rule.pbxes)} has no queue {rule.queue}')
         return policy
 
     def put_in_force(self, path: Path | None, policy: Policy) -> Reloaded:

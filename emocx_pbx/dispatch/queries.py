@@ -198,6 +198,7 @@ class Queries:
             language=heard.language if heard else None,
             foreign=heard.foreign if heard else False,
             upset_threshold=self._grounds.upset_threshold,
+            pbx=self._grounds.pbx_of(caller),
         )
 
 

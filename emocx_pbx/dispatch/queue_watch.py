@@ -13,7 +13,7 @@ from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.queues import queue_states, widening_rules
 from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.routing.decision import QueueState
-from emocx_pbx.routing.policy import Policy, TierWait, validate
+from emocx_pbx.routing.policy import Policy, TierWait, policy_on, validate
 
 log = structlog.get_logger()
 
@@ -34,14 +34,16 @@ class HasPolicy(Protocol):
 class QueueWatch:
     """Holds the policy in force against the queues of one PBX; `watch` belongs to the service."""
 
-    def __init__(self, ami: Ami, policies: HasPolicy, names: AgentNames | None = None) -> None:
+    def __init__(self, ami: Ami, policies: HasPolicy, names: AgentNames | None = None, pbx: str = "") -> None:
         """Prepare.
 
         Args:
             ami: the link to Asterisk.
             policies: the policy in force.
             names: what queue members are called; None: as their queues call them.
+            pbx: name of the PBX.
         """
+        self._pbx = pbx
         self._ami, self._policies, self._names = ami, policies, names
         self.queues: Mapping[str, QueueState] = {}
         """Empty while unknown: rules that ask for a state do not fire then."""
@@ -79,7 +81,11 @@ class QueueWatch:
 
     def problems(self) -> list[str]:
         """What an administrator should know; nothing while the queues are unknown."""
-        return validate(self.policy, self.queues, self.widening) if self.queues else []
+        if not self.queues:
+            return []
+        of = f"{self._pbx}: " if self._pbx else ""
+        here = policy_on(self.policy, self._pbx)
+        return [f"{of}{problem}" for problem in validate(here, self.queues, self.widening)]
 
 
 def warn(problems: Iterable[str]) -> None:

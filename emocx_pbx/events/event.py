@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.events.json_text import json_text
 
 #: Version of every `data` object; grows when a field changes its meaning or goes.
@@ -28,7 +29,7 @@ class NewEvent:
     call_id: str | None
     """None for a query that has no call (yet), whose id `discriminator` is then, and for an erasure."""
     data: Mapping[str, Any]
-    """Payload beside call_id, sequence and schema_version; JSON values."""
+    """Payload beside call_id, pbx, sequence and schema_version; JSON values."""
     at: float
     """Unix seconds when it happened."""
     discriminator: str = ""
@@ -51,6 +52,7 @@ class NewEvent:
         """The JSON that is signed and sent, byte for byte, on every attempt."""
         data = {
             "call_id": self.call_id,
+            "pbx": pbx_of(self.call_id or ""),
             "sequence": sequence,
             "schema_version": SCHEMA_VERSION,
             **self.data,
@@ -61,7 +63,7 @@ class NewEvent:
 
 def probe_body(at: float) -> str:
     """The body of a `webhook.test`, which an administrator sends by hand; it belongs to no call."""
-    data = {"call_id": None, "sequence": 0, "schema_version": SCHEMA_VERSION}
+    data = {"call_id": None, "pbx": "", "sequence": 0, "schema_version": SCHEMA_VERSION}
     return json_text({"type": "webhook.test", "timestamp": iso(at), "data": data})
 
 

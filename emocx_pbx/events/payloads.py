@@ -24,7 +24,7 @@ Time = Annotated[str, Meta(description="ISO 8601, UTC", pattern=r"^\d{4}-\d\d-\d
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """Fields of `data` beside call_id, sequence and schema_version."""
+    """Fields of `data` beside call_id, pbx, sequence and schema_version."""
 
 
 class QueryRouted(Payload, frozen=True):
@@ -248,7 +248,7 @@ def schema_of(event_type: str) -> dict[str, Any]:
     own = parts.pop(payload.__name__)
     call_id: dict[str, Any] = {
         "type": "string",
-        "description": "Asterisk's Uniqueid of the caller's channel.",
+        "description": "Asterisk's Uniqueid of the caller's channel, behind the name of its PBX.",
     }
     if event_type == "query.routed":
         call_id = {"type": ["string", "null"], "description": "Null while the query has no call."}
@@ -258,11 +258,15 @@ def schema_of(event_type: str) -> dict[str, Any]:
         **own,
         "properties": {
             "call_id": call_id,
+            "pbx": {
+                "type": "string",
+                "description": "Name of the call's PBX; empty: the one without a name, or no call.",
+            },
             "sequence": {"type": "integer", "minimum": 1, "description": "Counts the call's events."},
             "schema_version": {"const": SCHEMA_VERSION},
             **own["properties"],
         },
-        "required": ["call_id", "sequence", "schema_version", *own["required"]],
+        "required": ["call_id", "pbx", "sequence", "schema_version", *own["required"]],
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -65,6 +65,7 @@ COUNTERS: Mapping[str, About] = {
     "bus_dropped": About("Times that messages over NATS came faster than they were taken"),
     "bus_failed": About("Messages over NATS whose handling failed"),
     "bus_refused": About("Requests over NATS refused because too many were being answered"),
+    "agi_unknown_pbx": About("Requests of the dialplan that named no PBX of the settings, or another's"),
     "agi_refused": About("FastAGI connections from addresses that may not ask"),
     "ami_links": About("Links to Asterisk that came up"),
     "ami_links_lost": About("Links to Asterisk that were lost"),

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from emocx_pbx.domain import UNCERTAIN, UPSET_THRESHOLD, Decision, Scores
 from emocx_pbx.routing.levers import NO_LEVERS, OwnLevers, combined, word
-from emocx_pbx.routing.policy import DAYS, Policy, Rule, minutes
+from emocx_pbx.routing.policy import DAYS, Policy, Rule, minutes, not_on
 from emocx_pbx.routing.ranking import RankingPlan
 
 Mode = Literal["active", "monitor"]
@@ -46,6 +46,8 @@ class QueryFacts:
     """Whether the text model does not know that language."""
     upset_threshold: float = UPSET_THRESHOLD
     """The site's, for rules with `upset = true`."""
+    pbx: str = ""
+    """Name of the PBX whose queues it is about; "": the one without a name."""
 
     @property
     def upset(self) -> float | None:
@@ -250,7 +252,7 @@ def unmet(
     for name, values in rule.attributes.items():
         if query.attributes.get(name) not in values:
             why.append(f"the customer's {name} is not {_either(values)}")
-    why += _unmet_language(rule, query)
+    why += _unmet_language(rule, query) + not_on(rule, query.pbx, queues or ())
     why += _unmet_times(rule, policy, at)
     why += _unmet_queue_state(rule, query.default_queue or policy.default_queue, queues or {})
     return why
@@ -333,10 +335,8 @@ def heard(query: QueryFacts) -> str:
     if query.scores is None:
         said = "there was nothing to classify"
     elif query.foreign and query.source != "speech":
-        said = (
-            f"signals in the text are uncertain: language: {query.language or 'unknown'}, "
-            "which the text model does not know"
-        )
+        language = query.language or "unknown"
+        said = f"signals in the text are uncertain: language: {language}, which the text model does not know"
     elif query.emotion == UNCERTAIN and query.scores.upset >= max(query.scores.threshold, 0.5):
         # Torn between the two kinds of upset, it is sure of one of them.
         said = (

@@ -57,6 +57,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Customer attributes sent with the query, each with its accepted values."""
     language: tuple[str, ...] = ()
     """Languages of the query's words, e.g. ["de", "fr"]; one that is not sure is none of them."""
+    pbx: str | tuple[str, ...] = ()
+    """Name of the PBX that it is for, or several such as ["berlin", "vienna"]; none: for all."""
     days: tuple[Day, ...] = ()
     """Days of the week."""
     hours: tuple[str, ...] = ()
@@ -89,10 +91,19 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """Whether it fires for everyone."""
         return not (
             self.emotion or self.min_confidence or self.upset or self.topic or self.min_topic_confidence
-            or self.customer or self.attributes or self.language or self.days or self.hours
+            or self.customer or self.attributes or self.language or self.pbxes or self.days or self.hours
             or self.max_waiting is not None or self.max_longest_wait_s is not None
             or self.min_available is not None
         )  # fmt: skip
+
+    @property
+    def pbxes(self) -> tuple[str, ...]:
+        """Names of the PBXes that it is for; none: for all."""
+        return (self.pbx,) if isinstance(self.pbx, str) else self.pbx
+
+    def is_for(self, pbx: str) -> bool:
+        """Whether it holds on a PBX."""
+        return not self.pbxes or pbx in self.pbxes
 
     @property
     def highest_penalty(self) -> GivenPenalty | None:
@@ -131,6 +142,39 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def tier_waits(self) -> frozenset[int]:
         """The waits that its rules ask Asterisk to keep."""
         return frozenset(rule.tier_wait_s or self.tier_wait_s for rule in self.rules if rule.limited)
+
+
+def policy_on(policy: Policy, pbx: str) -> Policy:
+    """What of a policy holds on one PBX."""
+    if not any(rule.pbxes for rule in policy.rules):
+        return policy
+    return msgspec.structs.replace(policy, rules=tuple(r for r in policy.rules if r.is_for(pbx)))
+
+
+def not_on(rule: Rule, pbx: str, queues: Collection[str]) -> list[str]:
+    """Why a rule can't fire on a PBX, as a sentence: it is for others, or leads to a queue of theirs.
+
+    Args:
+        rule: of the policy.
+        pbx: its name; "": the one without.
+        queues: the PBX's; none: not known.
+    """
+    if not rule.is_for(pbx):
+        return [f"the PBX is {pbx or 'the one without a name'}, not {' or '.join(rule.pbxes)}"]
+    # Where PBXes have names there are several: what a rule for all of them names need not be on each.
+    if pbx and queues and rule.queue and rule.queue not in queues:
+        return [f"the PBX {pbx} has no queue {rule.queue}"]
+    return []
+
+
+def unknown_pbxes(policy: Policy, names: Collection[str]) -> list[str]:
+    """PBXes that the policy names and the settings do not, each as a sentence."""
+    return [
+        f'rule "{rule.name}": no PBX of the settings is called {pbx!r}{suggestion(pbx, names)}'
+        for rule in policy.rules
+        for pbx in rule.pbxes
+        if pbx not in names
+    ]
 
 
 def built_in_policy(default_queue: str = "") -> Policy:

@@ -76,7 +76,7 @@ class Service:
         count = metrics.count
 
         # What is decided by, and the analysis workers.
-        self.policies = Policies(settings.policy_path())
+        self.policies = Policies(settings.policy_path(), [pbx.name for pbx in settings.each_pbx()])
         self.cluster: Cluster | None = None
         self.pool = WorkerPool(
             _analysis(settings),
@@ -114,25 +114,25 @@ class Service:
             cluster=self.cluster,
             office=self.office,
         )
-        pbx = PbxSide(settings.asterisk, self.shared)
-        self.pbxes.add(pbx)
+        for asterisk in settings.each_pbx():
+            self.pbxes.add(PbxSide(asterisk, self.shared))
 
         # What decides where a call goes.
-        grounds = Grounds(self.in_force, pbx.queues, pbx.penalties)
+        grounds = Grounds(self.in_force, self.policies, self.pbxes, on=self.pbxes.by_name.get)
         self.queries = Queries(self.pool, grounds, self.lines, self.journeys.put, count)
-        self.dialplan = Dialplan(self.queries, pbx.announced, pbx.tracker)
+        self.dialplan = Dialplan(self.queries, self.pbxes.asking, count)
         self.agi = AgiServer(
             settings.agi.host,
             settings.agi.port,
             self.dialplan.answer,
             deadline_s=settings.agi.deadline_s + AGI_MARGIN_S,
             count=count,
-            allow=AllowList(settings.asterisk.host, settings.agi.allow),
+            allow=AllowList([pbx.host for pbx in settings.each_pbx()], settings.agi.allow),
         )
 
         # What people and programs are told and may do.
         dialling = Dialling(settings.dialling, time.monotonic)
-        self.placing = Placing(dialling, pbx.call_back, store.audit)
+        self.placing = Placing(dialling, self.pbxes, store.audit)
         poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
         self.sender = Sender(store.outbox, store.receivers.current, poster, on_outcome=self._on_delivery)
         self.learning = Learning(store, self.in_force, tasks, "service")

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -101,14 +101,14 @@ class Door:
 
 
 async def keep_door(
-    agi: AgiSettings, bus: Bus, asterisk_host: str, on_ready: Callable[[int], None] | None = None
+    agi: AgiSettings, bus: Bus, asterisk_hosts: Sequence[str], on_ready: Callable[[int], None] | None = None
 ) -> None:
     """Answer until SIGTERM or SIGINT.
 
     Args:
         agi: where to listen, and how long an answer may take.
         bus: the connection; not started yet.
-        asterisk_host: may ask, too.
+        asterisk_hosts: may ask, too.
         on_ready: told the port.
 
     Raises:
@@ -124,7 +124,7 @@ async def keep_door(
         agi.port,
         Door(bus, agi.deadline_s).answer,
         deadline_s=agi.deadline_s + MARGIN_S,
-        allow=AllowList(asterisk_host, agi.allow),
+        allow=AllowList(asterisk_hosts, agi.allow),
     )
     # Callers first: until there is a connection their defaults stand at once.
     await server.start()

@@ -26,12 +26,14 @@ from emocx_pbx.calls.whereabouts import Whereabouts
 from emocx_pbx.calls.writing import calls_of
 from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.dialplan import PbxAsking
 from emocx_pbx.dispatch.line_keeper import LineKeeper
 from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queue_watch import QueueWatch
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.ami.user_events import UserEvents
 from emocx_pbx.pbx.tracking.tracked import AgentNames
@@ -74,15 +76,15 @@ class PbxSide:
         Raises:
             SettingsError: asterisk.tls_ca can't be read.
         """
-        self.name, self._settings, self._shared = "", settings, shared
+        self.name, self._settings, self._shared = settings.name, settings, shared
         count, tasks, journeys = shared.count, shared.tasks, shared.journeys
         may_act = partial(shared.office.may_act, self.name)
         self.ami = AmiGateway(settings, self._on_ami, self._on_link, count=count, may_act=may_act)
         self.user_events = UserEvents(self.ami, count)
         pattern = re.compile(settings.agent_name_regex) if settings.agent_name_regex else None
-        self.tracker = CallTracker(pattern)
+        self.tracker = CallTracker(pattern, self.name)
         names = AgentNames(pattern)
-        self.queues = QueueWatch(self.ami, shared.policies, names)
+        self.queues = QueueWatch(self.ami, shared.policies, names, self.name)
 
         # Its calls.
         self.taps = TapKeeper(self.ami, shared.pool, shared.lines, tasks, count)
@@ -95,8 +97,13 @@ class PbxSide:
         routing = shared.in_force.settings.routing
         rows = shared.store.ranking
         fence = partial(shared.office.fence, self.name)
-        self.penalties = PenaltyKeeper(self.ami, rows, shared.policies, names, routing, count, fence=fence)
+        self.penalties = PenaltyKeeper(
+            self.ami, rows, shared.policies, names, routing, count, fence=fence, pbx=self.name
+        )
         self.announced = Announced(self.ami, self.tracker, self.recovery.forget, count)
+        named = shared.in_force.settings.agi.allow
+        allow = AllowList([settings.host], named)
+        self.asking = PbxAsking(self.name, self.announced, self.tracker, allow)
         placed = PlacedCalls(self.tracker, journeys)
         self.call_back = CallBack(self.ami, settings.callback_channel, placed)
         self._running: list[asyncio.Task[None]] = []

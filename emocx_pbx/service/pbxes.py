@@ -6,14 +6,17 @@ All of it synchronous. What comes for a PBX that is no longer ours has nobody to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from emocx_pbx.analysis.messages import TapEnded, TapStarted
 from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import BeginTap
+from emocx_pbx.dispatch.dialplan import PbxAsking
 from emocx_pbx.dispatch.policy_in_force import Policies
+from emocx_pbx.domain import Decision
+from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.service.pbx_side import PbxSide
 from emocx_pbx.settings.settings import RoutingSettings
 
@@ -72,6 +75,27 @@ class Pbxes:
         """The PBX that a call is on; None: it is not ours."""
         return self._sides.get(pbx_of(call_id))
 
+    def asking(self, name: str) -> PbxAsking | None:
+        """What a dialplan that calls its PBX so comes to; one that says nothing is the only one's."""
+        sides = list(self)
+        if not name and len(sides) == 1:
+            return sides[0].asking
+        side = self._sides.get(name)
+        return side.asking if side else None
+
+    async def ring(
+        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
+    ) -> None:
+        """Dial a number by the PBX that the call's id names.
+
+        Raises:
+            PeerUnavailable: it is not ours; and as CallBack.ring.
+        """
+        side = self.of(call_id)
+        if side is None:
+            raise PeerUnavailable(f"no PBX {pbx_of(call_id)!r} is there to place calls")
+        await side.call_back.ring(number, call_id, decision, customer, opted_out)
+
     def begin_tap(self, effect: BeginTap) -> None:
         """Tap a call, if its customer agrees."""
         if side := self.of(effect.call_id):
@@ -120,6 +144,10 @@ class Pbxes:
             side.taps.wake()
 
     # What concerns all of them.
+
+    def ranked(self) -> Collection[str]:
+        """Queues whose members are ordered by the ranking, on any PBX."""
+        return {queue for side in self for queue in side.penalties.ranked()}
 
     def graded(self) -> None:
         """Grades may have changed."""

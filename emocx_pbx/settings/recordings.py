@@ -19,22 +19,26 @@ class RecordingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Where this site keeps recordings of calls, to play them from the pages; the service makes none."""
 
     path: str = ""
-    """Absolute path with {call_id} (and {year}, {month}, {day}, *), e.g. /srv/calls/{call_id}.wav."""
+    """Absolute path with {call_id}, Asterisk's Uniqueid (and {year}, {month}, {day}, *; with several PBXes
+    {pbx} too), e.g. /srv/calls/{call_id}.wav."""
     begins: Literal["answer", "call"] = "answer"
     """Where a recording begins: as the first agent answers, or with the call."""
 
 
-def recording_problems(recordings: RecordingSettings) -> list[tuple[str, str]]:
+def recording_problems(recordings: RecordingSettings, *, several_pbxes: bool) -> list[tuple[str, str]]:
     """Place and problem of a template that can't be meant."""
     path = recordings.path
-    left = re.sub(r"\{(call_id|year|month|day)\}", "", path)
+    left = re.sub(r"\{(call_id|pbx|year|month|day)\}", "", path)
     fixed = re.match(r"/[^{}*/]+/", path)
     if is_ambiguous(path):
         return [("recordings.path", "expected no * ? [ or ] next to {call_id}: it would find another call's")]
+    if path and several_pbxes and "{pbx}" not in path:
+        return [("recordings.path", "expected {pbx} in it: calls of two PBXes may have the same {call_id}")]
     if not path or (fixed and "{call_id}" in path.rpartition("/")[2] and not {*"{}"} & {*left}):
         return []
     wanted = (
-        "expected an absolute path with {call_id} in the file's name, else only {year}, {month}, {day} and *"
+        "expected an absolute path with {call_id} in the file's name,"
+        " else only {pbx}, {year}, {month}, {day} and *"
     )
     return [("recordings.path", wanted)]
 

@@ -49,8 +49,8 @@ def difference(running: Settings, read: Settings) -> Difference:
         if old == new:
             continue
         if not isinstance(old, msgspec.Struct):
-            # Receivers as a whole; where the file lies only tells how paths are meant.
-            (taken if section in LIVE else restart).append(section)
+            # Receivers and PBXes as a whole; where the file lies only tells how paths are meant.
+            (taken if section in LIVE else restart).append("asterisk" if section == "pbxes" else section)
             in_force |= {section: new} if section in LIVE else {}
             continue
         places = {

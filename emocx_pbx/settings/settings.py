@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from emocx_pbx.domain import UPSET_THRESHOLD
-from emocx_pbx.errors import SettingsError
+from emocx_pbx.errors import InputError, SettingsError
+from emocx_pbx.settings.asterisk import AsteriskSettings as AsteriskSettings
+from emocx_pbx.settings.asterisk import asterisk_problems, pbx_variables
 from emocx_pbx.settings.bounds import Port as Port
 from emocx_pbx.settings.bounds import Seconds as Seconds
 from emocx_pbx.settings.chat import ChatSettings, chat_problems
@@ -39,41 +41,14 @@ OTHER_VARIABLES = (
     "EMOCX_BUILD_", "EMOCX_CACHE", "EMOCX_DEBIAN_MIRROR", "EMOCX_DEB_LEVEL", "EMOCX_DEMO_", "EMOCX_TEST_",
     "EMOCX_WEIGHTS_FROM", "EMOCX_WHEEL",
 )  # fmt: skip
+S = TypeVar("S", bound=msgspec.Struct)
+
 #: Names the settings file by its path.
 CONFIG_VARIABLE = "EMOCX_CONFIG"
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A TOML table; unknown names are refused."""
-
-
-class AsteriskSettings(_Section, frozen=True):
-    """The AMI link to the PBX."""
-
-    host: str = "127.0.0.1"
-    """Where Asterisk's manager interface listens."""
-    port: Port = 5038
-    """Its port (5039 is customary with TLS)."""
-    username: str = "emocx"
-    """The manager user (see dialplan/manager-emocx.conf)."""
-    secret: str = ""
-    """The manager user's secret."""
-    auth: Literal["md5", "plain"] = "md5"
-    """Login by challenge (the secret never crosses the wire) or plain."""
-    tls: bool = False
-    """Connect by TLS."""
-    tls_ca: str = ""
-    """File of the CA that signed Asterisk's certificate; empty: the system's."""
-    tap: Literal["auto", "stereo", "dual", "customer", "off"] = "auto"
-    """How calls are tapped; auto chooses by Asterisk's version."""
-    action_timeout_s: Seconds = 5.0
-    """Deadline of every AMI action."""
-    ping_s: Seconds = 5.0
-    """Time between pings; an unanswered one ends the link."""
-    callback_channel: str = "Local/{number}@emocx-callback/n"
-    """Channel dialled to call a customer back; {number} is the checked number."""
-    agent_name_regex: str = ""
-    """Optional regular expression with one group that finds an agent's id in MemberName or Interface."""
 
 
 class AgiSettings(_Section, frozen=True):
@@ -203,10 +178,39 @@ class Settings(_Section, frozen=True):
     recordings: RecordingSettings = RecordingSettings()
     cluster: ClusterSettings = ClusterSettings()
     log: LogSettings = LogSettings()
+    pbxes: tuple[AsteriskSettings, ...] = ()
+    """The tables [[asterisk]] of the file, where there is no [asterisk]; set by `load`."""
     directory: str = ""
     """Directory that relative paths start from; set by `load`."""
     file: str = ""
     """The settings file that was read, absolute; empty: none. Set by `load`."""
+
+    def each_pbx(self) -> tuple[AsteriskSettings, ...]:
+        """The PBXes: those of [[asterisk]], or the one of [asterisk]."""
+        return self.pbxes or (self.asterisk,)
+
+    def of_pbx(self, asterisk: AsteriskSettings) -> Settings:
+        """As if there were this PBX alone."""
+        return msgspec.structs.replace(self, asterisk=asterisk, pbxes=())
+
+    @property
+    def placing_pbx(self) -> str:
+        """Name of the PBX that places calls, where nothing else is asked for."""
+        return self.dialling.pbx or self.each_pbx()[0].name
+
+    def pbx_named(self, name: str | None) -> Settings:
+        """`of_pbx` of the PBX that is called so; None: the only one.
+
+        Raises:
+            InputError: there is none, or there are several to choose from.
+        """
+        known = {asterisk.name: asterisk for asterisk in self.each_pbx()}
+        if name is None and len(known) == 1:
+            return self.of_pbx(self.each_pbx()[0])
+        if name is None or name not in known:
+            names = ", ".join(one or '""' for one in known)
+            raise InputError(f"{'say which PBX' if name is None else f'no PBX is called {name!r}'}: {names}")
+        return self.of_pbx(known[name])
 
     def resolve(self, path: str) -> Path:
         """A path of the settings, absolute or relative to the settings file's directory."""
@@ -253,7 +257,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     settings, origin = Settings(), "settings"
     if path is not None:
         origin = path.name
-        settings = read_struct(Settings, read_toml(path), origin, hidden=("directory", "file"))
+        settings = _read(read_toml(path), origin)
         settings = msgspec.structs.replace(
             settings, directory=str(path.resolve().parent), file=str(path.resolve())
         )
@@ -262,14 +266,28 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def _read(data: Mapping[str, object], origin: str) -> Settings:
+    """The file's settings; `asterisk` is one table or a list of them."""
+    tables = data.get("asterisk")
+    rest = {name: value for name, value in data.items() if name != "asterisk"}
+    several = tables if isinstance(tables, list) else []
+    settings = read_struct(Settings, rest if several else data, origin, hidden=("pbxes", "directory", "file"))
+    pbxes = [read_struct(AsteriskSettings, v, origin, f"asterisk[{i}]") for i, v in enumerate(several)]
+    return msgspec.structs.replace(settings, pbxes=tuple(pbxes))
+
+
 def _overridden(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """Apply EMOCX_SECTION_NAME, and EMOCX_WEBHOOKS_NAME_SECRET for a webhook of the file by its name."""
+    """Apply EMOCX_SECTION_NAME, and EMOCX_WEBHOOKS_NAME_SECRET for a webhook of the file by its name.
+
+    Of several PBXes each has its own variables: EMOCX_ASTERISK_BERLIN_SECRET.
+    """
     known: dict[str, tuple[str, str]] = {}
     for section in Settings.__struct_fields__:
         table = getattr(settings, section)
-        if isinstance(table, msgspec.Struct):
+        if isinstance(table, msgspec.Struct) and not (section == "asterisk" and settings.pbxes):
             known |= {f"EMOCX_{section}_{name}".upper(): (section, name) for name in table.__struct_fields__}
     hooks = {_webhook_variable(hook.name): i for i, hook in enumerate(settings.webhooks)}
+    pbxes = pbx_variables(settings.pbxes)
     for variable, text in sorted(environ.items()):
         if not variable.startswith("EMOCX_") or variable.startswith(OTHER_VARIABLES):
             continue
@@ -277,19 +295,26 @@ def _overridden(settings: Settings, environ: Mapping[str, str]) -> Settings:
             changed = list(settings.webhooks)
             changed[hooks[variable]] = msgspec.structs.replace(changed[hooks[variable]], secret=text)
             settings = msgspec.structs.replace(settings, webhooks=tuple(changed))
+        elif variable in pbxes:
+            number, name = pbxes[variable]
+            several = list(settings.pbxes)
+            several[number] = _with_text(several[number], name, text, variable)
+            settings = msgspec.structs.replace(settings, pbxes=tuple(several))
         elif variable in known:
             section, name = known[variable]
             table = getattr(settings, section)
-            kind = get_type_hints(type(table), include_extras=True)[name]
-            value = read_value(kind, text, "environment", variable, text=True)
-            settings = msgspec.structs.replace(
-                settings, **{section: msgspec.structs.replace(table, **{name: value})}
-            )
+            settings = msgspec.structs.replace(settings, **{section: _with_text(table, name, text, variable)})
         elif variable != CONFIG_VARIABLE:
-            near = suggestion(variable, [*known, *hooks, CONFIG_VARIABLE])
+            near = suggestion(variable, [*known, *pbxes, *hooks, CONFIG_VARIABLE])
             near = near if near.startswith("; did") else ""
             raise SettingsError(f"environment: {variable}: unknown setting{near}")
     return settings
+
+
+def _with_text(table: S, name: str, text: str, variable: str) -> S:
+    kind = get_type_hints(type(table), include_extras=True)[name]
+    value = read_value(kind, text, "environment", variable, text=True)
+    return msgspec.structs.replace(table, **{name: value})
 
 
 def _webhook_variable(name: str) -> str:
@@ -315,15 +340,8 @@ def _check(settings: Settings, origin: str) -> None:
 def _problems(settings: Settings) -> list[tuple[str, str]]:
     """Place and problem, the first found first."""
     found = http_problems(settings.http)
-    asterisk, analysis = settings.asterisk, settings.analysis
-    if "{number}" not in asterisk.callback_channel:
-        found.append(("asterisk.callback_channel", "expected {number} somewhere in it"))
-    try:
-        groups = re.compile(asterisk.agent_name_regex).groups
-        if asterisk.agent_name_regex and groups != 1:
-            found.append(("asterisk.agent_name_regex", f"expected exactly one group, got {groups}"))
-    except re.error as e:
-        found.append(("asterisk.agent_name_regex", f"is not a regular expression: {e}"))
+    analysis = settings.analysis
+    found += asterisk_problems(settings.each_pbx(), listed=bool(settings.pbxes))
     if analysis.base_port and analysis.base_port + analysis.workers > 65536:
         found.append(("analysis.base_port", f"leaves no port for each of {analysis.workers} workers"))
     if not analysis.workers and not settings.cluster.servers:
@@ -340,8 +358,10 @@ def _problems(settings: Settings) -> list[tuple[str, str]]:
     ]
     found += store_problems(settings.store)
     found += chat_problems(settings.chat)
+    if settings.dialling.pbx and settings.dialling.pbx not in [pbx.name for pbx in settings.each_pbx()]:
+        found.append(("dialling.pbx", f"no PBX is called {settings.dialling.pbx!r}"))
     found += dialling_problems(settings.dialling, call_backs=settings.chat.call_backs)
-    found += recording_problems(settings.recordings)
+    found += recording_problems(settings.recordings, several_pbxes=len(settings.each_pbx()) > 1)
     found += delivery_problems(settings.delivery)
     found += webhook_problems(settings.webhooks) + cluster_problems(settings.cluster)
     return found

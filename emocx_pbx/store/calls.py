@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Literal
 
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.domain import Segment, Visit
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.connection import Connection, Row, Session
@@ -46,6 +47,7 @@ class Calls:
             await self._sql.start_call(
                 c,
                 call_id=call_id,
+                pbx=pbx_of(call_id),
                 at=at,
                 customer_key=customer_key or None,
                 caller=caller or None,

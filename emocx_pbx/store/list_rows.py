@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.store.rows import DeliveryState, GradeKind
 
 Team = frozenset[str] | None
@@ -63,6 +64,8 @@ class CallItem:
     """Stays in queues in their order, each with how it ended, as in `care: timeout`."""
     transfers: tuple[str, ...] = ()
     """Who transferred to whom or where, in their order, as in `bob to eve`; an agent sees their own."""
+    pbx: str = ""
+    """Name of its PBX; empty: the one without a name."""
     came: str | None = field(init=False)
     """Deprecated: `arrived_as`."""
     went: str | None = field(init=False)
@@ -96,6 +99,8 @@ class SegmentItem:
     end_reason: str | None = None
     ended_to: str | None = None
     """Who or where a transfer went to."""
+    pbx: str = ""
+    """Name of the call's PBX; empty: the one without a name."""
     came: str | None = field(init=False)
     """Deprecated: `arrived_as`."""
 
@@ -129,6 +134,7 @@ class CallFilter:
     outcome: Outcome | None = None
     search: str | None = None
     """Part of the customer's key, or a whole calling number or call id."""
+    pbx: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,7 @@ class GradeFilter:
     arrived_as: str | None = None
     letter: str | None = None
     disputed: bool | None = None
+    pbx: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +219,11 @@ class QueueCall:
     """An emotion, uncertain, or none."""
     left_as: str
     score: float | None
+
+    @property
+    def pbx(self) -> str:
+        """Name of the PBX that the queue is on; "": without."""
+        return pbx_of(self.call_id)
 
     @property
     def answered_at(self) -> float | None:

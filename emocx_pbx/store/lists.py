@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.domain import Decision
 from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.kept_sums import KeptSums, Sum
@@ -116,10 +117,11 @@ class Lists:
         limit: int = 50,
         after: Place = _START,
         team: Team = None,
+        pbx: str | None = None,
     ) -> list[DecisionRow]:
         """Decisions, newest first."""
         rows = await self._rows(
-            "view_decisions", since=since, until=until, status=status, queue=queue, emotion=emotion,
+            "view_decisions", since=since, until=until, pbx=pbx, status=status, queue=queue, emotion=emotion,
             team=team_text(team), at=after.at, decision_id=after.key, limit=limit,
         )  # fmt: skip
         return [
@@ -267,6 +269,7 @@ def _call_item(row: Row) -> CallItem:
         row["callback"],
         tuple(row["visits"].split(_SEPARATOR)) if row["visits"] else (),
         tuple(row["transfers"].split(_SEPARATOR)) if row["transfers"] else (),
+        pbx_of(row["call_id"]),
     )
 
 
@@ -294,6 +297,7 @@ def _segment_item(row: Row) -> SegmentItem:
         row["graded_at"],
         row["end_reason"],
         row["ended_to"],
+        pbx_of(row["call_id"]),
     )
 
 

@@ -35,15 +35,18 @@ class RankingRows:
         rows = await self._connection.rows("agents_calls", since=since)
         return [(row["agent"], row["emotion"] or UNCERTAIN, row["at"]) for row in rows]
 
-    async def kept_penalties(self) -> dict[Key, Kept]:
-        """Members whose penalty is not the administrator's own."""
-        kept = [Kept(**dict(row)) for row in await self._connection.rows("kept_penalties")]
+    async def kept_penalties(self, pbx: str = "") -> dict[Key, Kept]:
+        """Members of a PBX's queues whose penalty is not the administrator's own."""
+        kept = [Kept(**dict(row)) for row in await self._connection.rows("kept_penalties", pbx=pbx)]
         return {k.key: k for k in kept}
 
-    async def keep_penalties(self, remember: Iterable[Kept], forget: Iterable[Key] = ()) -> None:
-        """Remember and forget, in one transaction that outlives any crash."""
+    async def keep_penalties(
+        self, remember: Iterable[Kept], forget: Iterable[Key] = (), pbx: str = ""
+    ) -> None:
+        """Remember and forget those of a PBX, in one transaction that outlives any crash."""
         rows = [
             {
+                "pbx": pbx,
                 "queue": k.queue,
                 "interface": k.interface,
                 "original": k.original,
@@ -52,7 +55,7 @@ class RankingRows:
             }
             for k in remember
         ]
-        gone = [{"queue": queue, "interface": interface} for queue, interface in forget]
+        gone = [{"pbx": pbx, "queue": queue, "interface": interface} for queue, interface in forget]
         if not rows and not gone:
             return
         async with self._connection.transaction() as c:

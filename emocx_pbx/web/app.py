@@ -13,6 +13,7 @@ from emocx_pbx.deeds.logins import Note, RefusedLogins
 from emocx_pbx.errors import PeerUnavailable, StoreError
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.web import admin, assets, chat, pages
+from emocx_pbx.web.call_paths import with_call_ids
 from emocx_pbx.web.doctor import DOCTOR, Doctor
 from emocx_pbx.web.guards import MAX_BODY, bounded
 from emocx_pbx.web.identity import account
@@ -67,5 +68,8 @@ def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Applicat
     app.on_response_prepare.append(secure_headers)
     app.on_response_prepare.append(rate_headers)
     for routes in AREAS:
-        app.add_routes(routes())
+        app.add_routes(
+            web.RouteDef(route.method, with_call_ids(route.path), route.handler, route.kwargs)
+            for route in routes()
+        )
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 import msgspec
 from markupsafe import Markup
@@ -61,6 +62,11 @@ def pretty(json: str) -> str:
     return msgspec.json.format(json, indent=2)
 
 
+def path_part(text: str) -> str:
+    """One part of an address, whatever stands in it: `berlin/1.2` -> `berlin%2F1.2`."""
+    return quote(text, safe="")
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "moment": moment,
     "duration": duration,
@@ -68,6 +74,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "percent": percent,
     "signed": signed,
     "pretty": pretty,
+    "path_part": path_part,
     "shown_url": shown_url,
     "receiver_path": receiver_path,
 }

@@ -67,7 +67,9 @@ async def _main(fd: int, config: WebConfig) -> int:
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fd))
     link: Link[ToWeb] = Link(reader, writer, msgspec.msgpack.Decoder(ToWeb))
-    controller = RemoteController(link, settings.agi.deadline_s, settings.asterisk.action_timeout_s)
+    controller = RemoteController(
+        link, settings.agi.deadline_s, max(pbx.action_timeout_s for pbx in settings.each_pbx())
+    )
     running = asyncio.create_task(controller.run(), name="controller")
     loop.add_signal_handler(signal.SIGTERM, running.cancel)
     try:
@@ -133,7 +135,7 @@ class Serving:
         self.tally = Tally()
         self.live = LiveFeed(controller.mirror, life, time.time)
         controller.board_anew.subscribe(self.live.begin_anew)
-        call_back = RemoteCallBack(controller)
+        call_back = RemoteCallBack(controller, settings.placing_pbx)
         can_call = Dialling(settings.dialling, time.monotonic).on
         self.chat = ChatDesk(settings.chat, controller, call_back, can_call, controller, self.tally.count)
         self.parts = Parts(

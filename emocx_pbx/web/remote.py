@@ -286,13 +286,16 @@ class RemoteDeeds:
 class RemoteCallBack:
     """Calling customers back, by the controller."""
 
-    def __init__(self, controller: RemoteController, new_uuid: Callable[[], UUID] = uuid4) -> None:
-        self._new_uuid = new_uuid
+    def __init__(
+        self, controller: RemoteController, pbx: str = "", new_uuid: Callable[[], UUID] = uuid4
+    ) -> None:
+        """`pbx` places calls, where nothing else is asked for."""
+        self._pbx, self._new_uuid = pbx, new_uuid
         self.admit, self.ring = controller.admit, controller.ring
 
-    def new_call_id(self) -> str:
-        """The Uniqueid that the call's channel will have."""
-        return new_call_id(self._new_uuid)
+    def new_call_id(self, pbx: str | None = None) -> str:
+        """The id of a call to be; `pbx` is to place it."""
+        return new_call_id(self._new_uuid, self._pbx if pbx is None else pbx)
 
 
 class RemoteHealth:

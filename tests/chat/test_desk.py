@@ -60,7 +60,7 @@ class World:
     def became_call(self, decision: Decision, caller: Caller) -> None:
         self.became.append(caller)
 
-    def new_call_id(self) -> str:
+    def new_call_id(self, pbx: str | None = None) -> str:
         return f"call-{len(self.rung)}-{self.fails}"
 
     async def admit(self, text: str) -> str:

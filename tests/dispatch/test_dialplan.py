@@ -12,10 +12,11 @@ from uuid import uuid4
 import pytest
 
 from emocx_pbx.dispatch.announced import KEEP_S, Announced
-from emocx_pbx.dispatch.dialplan import Dialplan
+from emocx_pbx.dispatch.dialplan import Dialplan, PbxAsking
 from emocx_pbx.dispatch.queries import Caller, Queries
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
+from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.pbx.ami.message import AmiResponse
 
@@ -59,8 +60,14 @@ class Bench:
             self.ami, self, self.forgotten.append, lambda name: self.counts.update([name]),
             lambda: self.now, most,
         )  # fmt: skip
-        self.dialplan = Dialplan(cast(Queries, self.desk), self.announced, self, lambda: 1.0)
+        self.dialplan = Dialplan(
+            cast(Queries, self.desk), self.asking, lambda name: self.counts.update([name]), lambda: 1.0
+        )
         self.callers: list[str] = []
+        self.allow: AllowList | None = None
+
+    def asking(self, pbx: str) -> PbxAsking | None:
+        return PbxAsking(pbx, self.announced, self, self.allow) if pbx in {"", "berlin", "vienna"} else None
 
     def announce(self, call_id: str, channel: str, caller: str, at: float) -> None:
         self.waiting.add(call_id)
@@ -76,6 +83,33 @@ class Bench:
 
 
 UUID = str(uuid4())
+
+
+async def test_the_same_uniqueid_of_two_pbxes_is_two_calls() -> None:
+    bench = Bench()
+    await bench.ask("listen?pbx=berlin", UUID)
+    await bench.ask("listen?pbx=vienna", UUID)
+    await bench.ask("listen", UUID)
+    assert bench.waiting == {"berlin/1700.1", "vienna/1700.1", "1700.1"}
+
+
+@pytest.mark.parametrize("path", ["listen?pbx=paris", "check?pbx=paris", "listen?pbx=Berlin"])
+async def test_a_pbx_that_nobody_configured_is_refused_and_counted(path: str) -> None:
+    bench = Bench()
+    with pytest.raises(RefusedError, match="EMOCX_PBX is"):
+        await bench.ask(path, UUID)
+    assert not bench.waiting and bench.counts["agi_unknown_pbx"] == 1
+
+
+async def test_one_pbx_can_not_ask_for_another() -> None:
+    bench = Bench()
+    bench.allow = AllowList(["192.0.2.9"])
+    asked = {"agi_network_script": "check?pbx=berlin", "agi_uniqueid": "1.1", "agi_channel": "a"}
+    request = AgiRequest(asked, cast(Any, None), "192.0.2.9", "192.0.2.1")
+    assert await bench.dialplan.answer(request)
+    with pytest.raises(RefusedError, match="may not ask for it"):
+        await bench.dialplan.answer(AgiRequest(asked, cast(Any, None), "192.0.2.8", "192.0.2.1"))
+    assert bench.counts["agi_unknown_pbx"] == 1
 
 
 async def test_a_question_is_announced_by_its_uuid() -> None:
@@ -125,7 +159,7 @@ class Routing(Desk):
 async def route(number: str = "", **variables: str) -> tuple[Routing, list[str]]:
     """The door after a call with these channel variables, and the numbers that were told."""
     desk, bench = Routing(), Bench()
-    dialplan = Dialplan(cast(Queries, desk), bench.announced, bench, lambda: 1.0)
+    dialplan = Dialplan(cast(Queries, desk), bench.asking, now=lambda: 1.0)
     request = AgiRequest(
         {"agi_network_script": "route", "agi_uniqueid": "1", "agi_channel": "a", "agi_callerid": number},
         cast(Any, None),

@@ -30,7 +30,7 @@ from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
     ],
 )
 async def test_this_machine_asterisk_and_who_is_named(peer: str, ours: str, allowed: bool) -> None:
-    listed = AllowList("192.0.2.9", ["10.1.0.0/16", "2001:db8::1"])
+    listed = AllowList(["192.0.2.9"], ["10.1.0.0/16", "2001:db8::1"])
     assert await listed.allows(peer, ours) is allowed
 
 
@@ -44,7 +44,7 @@ async def test_a_name_that_is_not_found_allows_nobody_and_is_not_asked_for_each_
         raise OSError("no such host")
 
     loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign, assignment]
-    listed = AllowList("pbx.invalid", clock=lambda: now)
+    listed = AllowList(["pbx.invalid"], clock=lambda: now)
     for _ in range(10):
         assert not await listed.allows("203.0.113.1", "192.0.2.5")
     now += LOOK_UP_S

@@ -267,7 +267,7 @@ CASES = (
         "of an older version: 1",
         "copy dialplan/emocx.conf",
         "dialplan",
-        edits=edited("emocx.conf", r"Set\(EMOCX_CONF=2\)", "NoOp()"),
+        edits=edited("emocx.conf", r"Set\(EMOCX_CONF=3\)", "NoOp()"),
         cli=(DIALPLAN,),
     ),
     Case(
@@ -275,7 +275,7 @@ CASES = (
         "of a newer version: 9",
         "copy dialplan/emocx.conf",
         "dialplan",
-        edits=edited("emocx.conf", r"EMOCX_CONF=2", "EMOCX_CONF=9"),
+        edits=edited("emocx.conf", r"EMOCX_CONF=3", "EMOCX_CONF=9"),
         cli=(DIALPLAN,),
     ),
     Case(

@@ -82,8 +82,8 @@ class PlacedAtOnce(Placing):
     async def admit(self, text: str) -> str:  # type: ignore[override]
         return super().admit(text)
 
-    def new_call_id(self) -> str:
-        return new_call_id(uuid.uuid4)
+    def new_call_id(self, pbx: str | None = None) -> str:
+        return new_call_id(uuid.uuid4, pbx or "")
 
 
 class Browser:

@@ -117,5 +117,5 @@ def test_the_envelope_is_that_of_the_specification():
     assert body == {
         "type": "call.started",
         "timestamp": "1970-01-01T00:00:01.000Z",
-        "data": {"call_id": "c", "sequence": 1, "schema_version": 1, "x": None},
+        "data": {"call_id": "c", "pbx": "", "sequence": 1, "schema_version": 1, "x": None},
     }

@@ -23,21 +23,25 @@ class AllowList:
     """Addresses that may ask."""
 
     def __init__(
-        self, asterisk_host: str, named: Sequence[str] = (), clock: Callable[[], float] = time.monotonic
+        self,
+        asterisk_hosts: Sequence[str],
+        named: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare.
 
         Args:
-            asterisk_host: name or address of the configured Asterisk.
+            asterisk_hosts: names or addresses of the configured Asterisks.
             named: further addresses or networks.
             clock: monotonic seconds.
 
         Raises:
             ValueError: one of `named` is neither.
         """
-        self._host, self._clock = asterisk_host, clock
+        self._hosts, self._clock = tuple(asterisk_hosts), clock
         self._networks = [ipaddress.ip_network(one.strip(), strict=False) for one in named]
         self._of_host: frozenset[str] = frozenset()
+        self._by_host: dict[str, frozenset[str]] = {}
         self._looked_up_at = float("-inf")
 
     async def allows(self, peer: str, ours: str) -> bool:
@@ -60,12 +64,19 @@ class AllowList:
 
     async def _look_up(self) -> None:
         self._looked_up_at = self._clock()
+        found = await asyncio.gather(*map(self._addresses, self._hosts))
+        # One that can't be found now is where it was.
+        for host, addresses in zip(self._hosts, found, strict=True):
+            if addresses is not None:
+                self._by_host[host] = addresses
+        self._of_host = frozenset().union(*self._by_host.values())
+
+    async def _addresses(self, host: str) -> frozenset[str] | None:
         try:
             async with asyncio.timeout(DEADLINE_S):
-                found = await asyncio.get_running_loop().getaddrinfo(
-                    self._host, None, type=socket.SOCK_STREAM
-                )
+                found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, TimeoutError, UnicodeError) as error:
-            log.warning("asterisk.host not found", key="agi.unknown_host", why=str(error) or "no answer")
-            return
-        self._of_host = frozenset(str(address[0]) for *_, address in found)
+            why = str(error) or "no answer"
+            log.warning("asterisk.host not found", key="agi.unknown_host", host=host, why=why)
+            return None
+        return frozenset(str(address[0]) for *_, address in found)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import parse_qsl
 
 from emocx_pbx.errors import ProtocolError
 
@@ -63,6 +64,12 @@ def script_path(env: dict[str, str]) -> str:
         _, _, script = env.get("agi_request", "").partition("://")
         _, _, script = script.partition("/")
     return "/" + script.partition("?")[0].strip("/")
+
+
+def query(env: dict[str, str]) -> dict[str, str]:
+    """What stands behind the path: `agi://host/route?pbx=berlin` -> `{"pbx": "berlin"}`."""
+    asked = env.get("agi_network_script", env.get("agi_request", ""))
+    return dict(parse_qsl(asked.partition("?")[2]))
 
 
 def arguments(env: dict[str, str]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from emocx_pbx.pbx.agi.protocol import (
     get_command,
     marked_value,
     parse_opening,
+    query,
     safe_value,
     script_path,
     set_command,
@@ -49,8 +50,10 @@ class CallerGone(PeerUnavailable):
 class AgiRequest:
     """One call's request from the dialplan."""
 
-    def __init__(self, env: dict[str, str], channel: _Channel) -> None:
+    def __init__(self, env: dict[str, str], channel: _Channel, peer: str = "", ours: str = "") -> None:
         self._channel = channel
+        self.peer, self.ours = peer, ours
+        """Addresses of who asks, and to which they connected; empty: not known."""
         self.env = env
         """All agi_ variables, keys as sent (`agi_channel`, `agi_callerid`, ...)."""
         self.path = script_path(env)
@@ -58,7 +61,9 @@ class AgiRequest:
         self.args = arguments(env)
         """The arguments of the dialplan's AGI()."""
         self.uniqueid = env.get("agi_uniqueid", "")
-        """The channel's Uniqueid."""
+        """The channel's Uniqueid, unique on its PBX."""
+        self.pbx = query(env).get("pbx", "")
+        """Name of the PBX, as its dialplan says (EMOCX_PBX); empty: it says nothing."""
 
     async def get_variable(self, name: str) -> str:
         """A channel variable or function, such as `EMOCX_QUERY` or `CALLERID(num)`; empty if it is unset.
@@ -197,7 +202,7 @@ class AgiServer:
                 return
             self._count("agi_requests")
             channel = _Channel(reader, writer)
-            request = AgiRequest(env, channel)
+            request = AgiRequest(env, channel, *_addresses(writer))
             ends_at = began + self._deadlines.get(request.path, self._deadline_s)
             await self._answer(request, channel, ends_at)
         except CallerGone:
@@ -222,10 +227,10 @@ class AgiServer:
     async def _may_ask(self, writer: asyncio.StreamWriter) -> bool:
         if self._allow is None:
             return True
-        peer, ours = (writer.get_extra_info(name) or [""] for name in ("peername", "sockname"))
-        if await self._allow.allows(str(peer[0]), str(ours[0])):
+        peer, ours = _addresses(writer)
+        if await self._allow.allows(peer, ours):
             return True
-        log.warning("AGI request from an address that may not ask", key="agi.refused", peer=peer[0])
+        log.warning("AGI request from an address that may not ask", key="agi.refused", peer=peer)
         self._count("agi_refused")
         return False
 
@@ -261,6 +266,12 @@ class AgiServer:
             call_id=request.uniqueid if request else None,
         )
         self._count(counter)
+
+
+def _addresses(writer: asyncio.StreamWriter) -> tuple[str, str]:
+    """The peer's, and ours."""
+    peer, ours = (writer.get_extra_info(name) or [""] for name in ("peername", "sockname"))
+    return str(peer[0]), str(ours[0])
 
 
 def _raise_gone(listening: asyncio.Task[None]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from emocx_pbx.call_ids import uniqueid_of
 from emocx_pbx.pbx.tracking.changes import CallbackDialled, Dialled
 
 _STATUS: Final[Mapping[str, Dialled]] = {
@@ -25,7 +26,7 @@ _UNSET: Final = "Asterisk dialled nothing: EMOCX_CALLBACK_PREFIX is not set, or 
 def dialled(call_id: str, before: str, event: Mapping[str, str]) -> str:
     """DialStatus of whoever dialled the number, after a DialEnd of the call."""
     local = event.get("DestChannel", "").startswith("Local/")
-    if event.get("DestUniqueid") == call_id and local:
+    if event.get("DestUniqueid") == uniqueid_of(call_id) and local:
         return before
     return event.get("DialStatus", "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from emocx_pbx.call_ids import call_id_of
 from emocx_pbx.pbx.tracking.bridges import Bridges, is_nobody, other_half
 from emocx_pbx.pbx.tracking.index import CallIndex
 from emocx_pbx.pbx.tracking.names import AgentNames
@@ -19,6 +20,8 @@ class Callers:
 
     bridges: Bridges
     names: AgentNames
+    pbx: str = ""
+    """Name of the PBX; "": without."""
     calls: dict[str, TrackedCall] = field(default_factory=dict)
     customers: dict[str, str] = field(default_factory=dict)
     """Channel that speaks for a customer, to call_id."""
@@ -116,6 +119,10 @@ class Callers:
         known = [call_id for call_id in call_ids if call_id in self.calls]
         return [self.calls[call_id] for call_id in sorted(known, key=self._numbers.__getitem__)]
 
+    def begun_in(self, uniqueid: str) -> TrackedCall | None:
+        """The call that is named after this channel."""
+        return self.calls.get(call_id_of(self.pbx, uniqueid))
+
     def of(self, event: Event) -> TrackedCall | None:
         """The call of the event's channel."""
         return self.calls.get(self.customers.get(event.get("Uniqueid", ""), ""))
@@ -176,7 +183,7 @@ class Callers:
         linkedid = event.get("Linkedid", "")
         if not linkedid or linkedid == event.get("Uniqueid"):
             return None
-        known = self.calls.get(linkedid) or self.of({"Uniqueid": linkedid})
+        known = self.begun_in(linkedid) or self.of({"Uniqueid": linkedid})
         if known:
             return known
         found = self._in_order(self._linkedids.find([linkedid]))

@@ -2,8 +2,8 @@
 
 Sources: Asterisk's AMI v2 specification (bridges, channel snapshots) and app_queue's events; every
 rule here is one that a real Asterisk made necessary (tests/pbx_real).
-A call is a customer's channel that joined a queue (or asked for a decision); its id is that
-channel's Uniqueid. An agent's segment lasts while agent and customer can hear each other:
+A call is a customer's channel that joined a queue (or asked for a decision); its id is made of that
+channel's Uniqueid (call_ids.py). An agent's segment lasts while agent and customer can hear each other:
 AgentComplete comes late or not at all after transfers, so bridges are the truth.
 
 Who is a customer: whoever joins a queue, but for agents' telephones and for a Local channel that an
@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from emocx_pbx.call_ids import call_id_of
 from emocx_pbx.pbx.tracking.bridges import HOLDING, Bridges
 from emocx_pbx.pbx.tracking.callbacks import dialled, outcome_of
 from emocx_pbx.pbx.tracking.callers import Callers
@@ -47,10 +48,12 @@ Event = Mapping[str, str]
 class Following:
     """Turns AMI events, in their order, into changes of calls."""
 
-    def __init__(self, agent_name: re.Pattern[str] | None = None) -> None:
+    def __init__(self, agent_name: re.Pattern[str] | None = None, pbx: str = "") -> None:
+        """`pbx` is the name of the PBX whose events these are; ids of its calls begin with it."""
+        self.pbx = pbx
         self.names = AgentNames(agent_name)
         self._bridges = Bridges()
-        self._callers = Callers(self._bridges, self.names)
+        self._callers = Callers(self._bridges, self.names, pbx)
         self._endings = Endings()
         self._picked: set[str] = set()
         """Channels of colleagues who picked up what rang elsewhere."""
@@ -85,7 +88,8 @@ class Following:
             self._callers.consults[uniqueid] = Consult(queue, at, channel, position)
             return []
         if call is None:
-            call = TrackedCall(uniqueid, channel, at, caller=event.get("CallerIDNum", ""))
+            call_id = call_id_of(self.pbx, uniqueid)
+            call = TrackedCall(call_id, channel, at, caller=event.get("CallerIDNum", ""))
             self._callers.add(call)
         if call.internal:
             return []
@@ -305,7 +309,7 @@ class Following:
         return []
 
     def _dial_end(self, event: Event, at: float) -> list[CallChange]:
-        call = self.calls.get(event.get("Linkedid") or event.get("DestLinkedid", ""))
+        call = self._callers.begun_in(event.get("Linkedid") or event.get("DestLinkedid", ""))
         if call is not None and call.callback and call.queue is None:
             call.dialled = dialled(call.call_id, call.dialled, event)
         return []

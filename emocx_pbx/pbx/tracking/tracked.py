@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
+from emocx_pbx.call_ids import uniqueid_of
 from emocx_pbx.pbx.tracking.bridges import Bridges, Party
 from emocx_pbx.pbx.tracking.changes import (
     AgentConnected,
@@ -95,7 +96,7 @@ class TrackedCall:
     """The queue it joined last: events leave it out at times."""
     caller: str = ""
     uniqueid: str = ""
-    """The customer's channel now; the call's id unless the customer moved."""
+    """The customer's channel now; that of the call's id unless the customer moved."""
     linkedid: str = ""
     callback: bool = False
     """We called the customer."""
@@ -133,7 +134,7 @@ class TrackedCall:
     """By how many agents' channels the call can be found (callers.py)."""
 
     def __post_init__(self) -> None:
-        self.uniqueid = self.uniqueid or self.call_id
+        self.uniqueid = self.uniqueid or uniqueid_of(self.call_id)
 
     def settle(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import inf
 
+from emocx_pbx.call_ids import on_pbx
 from emocx_pbx.pbx.tracking.changes import CallChange
 from emocx_pbx.pbx.tracking.following import Event, Following
 from emocx_pbx.pbx.tracking.names import trunk_of
@@ -46,9 +47,10 @@ class CallTracker(Following):
         return call is not None and call.queue is None
 
     def trunk_of(self, call_id: str) -> str | None:
-        """The endpoint that a call's customer came by; None: unknown, or none of Asterisk's."""
+        """The endpoint that a call's customer came by (on_pbx); None: unknown, or none of Asterisk's."""
         call = self.calls.get(call_id)
-        return trunk_of(call.channel) if call else None
+        trunk = trunk_of(call.channel) if call else None
+        return trunk and on_pbx(self.pbx, trunk)
 
     # After the link was down.
 

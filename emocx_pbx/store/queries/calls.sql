@@ -3,10 +3,10 @@
 SELECT caller, started_at FROM call
 WHERE started_at >= :since AND callback IS NOT NULL AND caller IS NOT NULL ORDER BY started_at;
 
--- name: start_call(call_id, at, customer_key, caller, queue, decision_id, queued_at, callback)!
+-- name: start_call(call_id, pbx, at, customer_key, caller, queue, decision_id, queued_at, callback)!
 INSERT INTO call
-    (call_id, started_at, customer_key, caller, queue, decision_id, queued_at, callback, last_seen_at)
-VALUES (:call_id, :at, :customer_key, :caller, :queue, :decision_id, :queued_at, :callback, :at)
+    (call_id, pbx, started_at, customer_key, caller, queue, decision_id, queued_at, callback, last_seen_at)
+VALUES (:call_id, :pbx, :at, :customer_key, :caller, :queue, :decision_id, :queued_at, :callback, :at)
 ON CONFLICT (call_id) DO UPDATE SET
     customer_key = COALESCE(excluded.customer_key, call.customer_key),
     caller = COALESCE(excluded.caller, call.caller),

@@ -43,7 +43,7 @@ WHERE call_id = :call_id AND number = :number AND COALESCE(revision, -1) < :revi
 -- name: count_alert(call_id)!
 UPDATE call SET alerts = alerts + 1 WHERE call_id = :call_id;
 
--- name: view_calls(since, until, queue, agent, arrived_as, left_as, letter, alert, disputed, outcome, search, team, at, call_id, limit)
+-- name: view_calls(since, until, pbx, queue, agent, arrived_as, left_as, letter, alert, disputed, outcome, search, team, at, call_id, limit)
 -- Newest first, after (at, call_id); filtered within the index call_list. `team`: only calls that were in one of these
 -- queues, a JSON list.
 SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
@@ -52,6 +52,7 @@ SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), c
         FROM (SELECT * FROM segment s WHERE s.call_id = c.call_id AND ended_to <> '' ORDER BY number)) AS transfers FROM (
     SELECT call_id AS id FROM call INDEXED BY call_list
     WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
+      AND (:pbx IS NULL OR pbx = :pbx)
       AND (:queue IS NULL OR queue = :queue)
       AND (:agent IS NULL OR instr(agents, char(31) || :agent || char(31)) > 0)
       AND (:arrived_as IS NULL OR COALESCE(arrived_as, 'none') = :arrived_as)
@@ -66,7 +67,7 @@ SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), c
     ORDER BY started_at DESC, call_id DESC LIMIT :limit)
 JOIN call c ON c.call_id = id ORDER BY c.started_at DESC, c.call_id DESC;
 
--- name: view_own_calls(own, since, until, queue, arrived_as, left_as, letter, alert, disputed, outcome, search, at, call_id, limit)
+-- name: view_own_calls(own, since, until, pbx, queue, arrived_as, left_as, letter, alert, disputed, outcome, search, at, call_id, limit)
 -- An agent's calls as that agent may know them: sums, letters, alerts and signals are of the agent's own segments,
 -- for what is shown and for what is asked alike.
 SELECT * FROM (
@@ -112,6 +113,7 @@ SELECT * FROM (
     FROM call c
     WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
       AND instr(agents, char(31) || :own || char(31)) > 0
+      AND (:pbx IS NULL OR pbx = :pbx)
       AND (:queue IS NULL OR queue = :queue)
       AND (:arrived_as IS NULL OR COALESCE(arrived_as, 'none') = :arrived_as)
       AND (:outcome IS NULL OR :outcome = CASE WHEN ended_at IS NULL THEN 'open' ELSE disposition END)
@@ -122,12 +124,13 @@ WHERE (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)) > 0)
   AND (:left_as IS NULL OR COALESCE(left_as, 'none') = :left_as)
 ORDER BY started_at DESC, call_id DESC LIMIT :limit;
 
--- name: view_grades(since, until, agent, queue, arrived_as, letter, disputed, team, at, call_id, number, limit)
+-- name: view_grades(since, until, pbx, agent, queue, arrived_as, letter, disputed, team, at, call_id, number, limit)
 -- Graded segments, newest first, after (at, call_id, number); filtered within the index segment_list.
 SELECT s.* FROM (
     SELECT call_id AS id, number AS part FROM segment INDEXED BY segment_list
     WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
       AND (started_at, call_id, number) < (:at, :call_id, :number)
+      AND (:pbx IS NULL OR EXISTS (SELECT 1 FROM call k WHERE k.call_id = segment.call_id AND k.pbx = :pbx))
       AND (:agent IS NULL OR agent = :agent)
       AND (:queue IS NULL OR queue = :queue)
       AND (:arrived_as IS NULL OR COALESCE(arrived_as, 'none') = :arrived_as)
@@ -169,10 +172,11 @@ WHERE v.entered_at >= :since AND v.entered_at < :until
   AND (:team IS NULL OR v.queue IN (SELECT value FROM json_each(:team)))
 ORDER BY v.entered_at, v.call_id, v.number LIMIT :limit;
 
--- name: view_decisions(since, until, status, queue, emotion, team, at, decision_id, limit)
+-- name: view_decisions(since, until, pbx, status, queue, emotion, team, at, decision_id, limit)
 SELECT d.* FROM (
     SELECT decision_id AS id FROM decision INDEXED BY decision_list
     WHERE at >= :since AND at < :until AND (at, decision_id) < (:at, :decision_id)
+      AND (:pbx IS NULL OR EXISTS (SELECT 1 FROM call k WHERE k.call_id = decision.call_id AND k.pbx = :pbx))
       AND (:status IS NULL OR status = :status)
       AND (:queue IS NULL OR queue = :queue)
       AND (:emotion IS NULL OR emotion = :emotion)

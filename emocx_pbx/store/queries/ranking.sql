@@ -1,14 +1,14 @@
--- name: kept_penalties()
-SELECT queue, interface, original, applied, applying FROM penalty;
+-- name: kept_penalties(pbx)
+SELECT queue, interface, original, applied, applying FROM penalty WHERE pbx = :pbx;
 
 -- name: keep_penalties*!
-INSERT INTO penalty (queue, interface, original, applied, applying)
-VALUES (:queue, :interface, :original, :applied, :applying)
-ON CONFLICT (queue, interface) DO UPDATE SET
+INSERT INTO penalty (pbx, queue, interface, original, applied, applying)
+VALUES (:pbx, :queue, :interface, :original, :applied, :applying)
+ON CONFLICT (pbx, queue, interface) DO UPDATE SET
     original = excluded.original, applied = excluded.applied, applying = excluded.applying;
 
 -- name: forget_penalties*!
-DELETE FROM penalty WHERE queue = :queue AND interface = :interface;
+DELETE FROM penalty WHERE pbx = :pbx AND queue = :queue AND interface = :interface;
 
 -- name: outcomes(since, limit)
 -- The newest grade of each segment, with how the customer came (before) and sounded at first (after).

@@ -41,6 +41,7 @@ def call_filter(query: CallsExport, agent: str | None) -> CallFilter:
         query.disputed,
         query.outcome,
         query.search,
+        query.pbx,
     )
 
 

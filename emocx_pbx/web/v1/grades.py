@@ -33,6 +33,7 @@ def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:
         query.arrived_as,
         query.letter,
         query.disputed,
+        query.pbx,
     )
 
 

@@ -7,6 +7,7 @@ import math
 import msgspec
 from aiohttp import web
 
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.settings.names import customer_key, queue_name
@@ -34,8 +35,9 @@ async def post_query(request: web.Request) -> web.Response:
         _may_place(request)
         # All that may be refused, before anything is decided; E.164 alone gets into a Dial string.
         number = await parts.call_back.admit(body.callback_number)
-    call_id = parts.call_back.new_call_id() if number else None
-    caller = Caller(call_id, customer, _queue(body), body.optout, body.attributes)
+    pbx = _pbx(request, body)
+    call_id = parts.call_back.new_call_id(pbx) if number else None
+    caller = Caller(call_id, customer, _queue(body), body.optout, body.attributes, pbx=pbx)
     decision = await parts.queries.by_text(body.text, caller)
     if number and call_id:
         by = actor_of(request)
@@ -50,6 +52,11 @@ def _customer(body: QueryBody | PreviewBody) -> str | None:
 
 def _queue(body: QueryBody | PreviewBody) -> str | None:
     return queue_name(body.default_queue or "")
+
+
+def _pbx(request: web.Request, body: QueryBody | PreviewBody) -> str | None:
+    """Raises InputError: no PBX of the settings is called so."""
+    return None if body.pbx is None else parts_of(request).settings.pbx_named(body.pbx).asterisk.name
 
 
 def _may_place(request: web.Request) -> None:
@@ -70,7 +77,7 @@ def _may_place(request: web.Request) -> None:
 async def preview_decision(request: web.Request) -> web.Response:
     """What would be decided on a query now, and why; nothing is recorded and nobody is called."""
     body = await body_of(request, PreviewBody)
-    caller = Caller(None, _customer(body), _queue(body), False, body.attributes)
+    caller = Caller(None, _customer(body), _queue(body), False, body.attributes, pbx=_pbx(request, body))
     decision, rules = await parts_of(request).queries.preview(body.text, caller)
     return json_answer(request, Preview(decision, rules))
 
@@ -88,10 +95,13 @@ async def list_decisions(request: web.Request) -> web.Response:
         query.limit + 1,
         place_of(query.cursor),
         only_queues(request),
+        query.pbx,
     )
     shown = rows[: query.limit]
     end: Place | None = place_of_decision(shown[-1]) if len(rows) > query.limit else None
-    items = [DecisionItem(r.decision, r.call_id, r.customer_key, r.text) for r in shown]
+    items = [
+        DecisionItem(r.decision, r.call_id, r.customer_key, r.text, pbx_of(r.call_id or "")) for r in shown
+    ]
     return json_answer(request, DecisionPage(items, cursor_of(end) if end else None))
 
 

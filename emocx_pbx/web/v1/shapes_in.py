@@ -15,6 +15,7 @@ from emocx_pbx.store.rows import DeliveryState
 
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+PbxName = Annotated[str, Meta(max_length=32)]
 Text = Annotated[str, Meta(min_length=1, max_length=10_000)]
 Number = Annotated[str, Meta(min_length=1, max_length=MAX_CHARS)]
 Cursor = Annotated[str, Meta(max_length=400)]
@@ -46,6 +47,8 @@ class QueryBody(Strict, frozen=True):
     """What the policy may ask of the customer, e.g. {"plan": "gold"}."""
     optout: bool = False
     """The customer does not want analysis: the default queue, and no tap."""
+    pbx: PbxName | None = None
+    """Name of the PBX that decides and calls, where there are several; else dialling.pbx."""
 
 
 class PreviewBody(Strict, frozen=True):
@@ -55,6 +58,7 @@ class PreviewBody(Strict, frozen=True):
     customer: CustomerKey | None = None
     default_queue: QueueName | None = None
     attributes: dict[str, Annotated[str, Meta(max_length=200)]] = {}
+    pbx: PbxName | None = None
 
 
 class DecisionsQuery(Strict, frozen=True):
@@ -65,6 +69,8 @@ class DecisionsQuery(Strict, frozen=True):
     until: Time | None = None
     """Before this time."""
     status: Status | None = None
+    pbx: PbxName | None = None
+    """Name of the PBX; empty: the one without a name."""
     queue: Name | None = None
     emotion: Signal | None = None
     limit: Limit = 50
@@ -79,6 +85,8 @@ class CallsExport(Strict, frozen=True):
     """Began not before this time."""
     until: Time | None = None
     """Began before this time."""
+    pbx: PbxName | None = None
+    """Name of the PBX; empty: the one without a name."""
     queue: Name | None = None
     agent: Name | None = None
     """With this agent."""
@@ -129,6 +137,8 @@ class GradesExport(Strict, frozen=True):
     since: Time | None = None
     until: Time | None = None
     agent: Name | None = None
+    pbx: PbxName | None = None
+    """Name of the PBX; empty: the one without a name."""
     queue: Name | None = None
     arrived_as: Signal | None = None
     letter: Annotated[str, Meta(min_length=1, max_length=8)] | None = None

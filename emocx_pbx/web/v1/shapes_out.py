@@ -65,6 +65,8 @@ class DecisionItem(msgspec.Struct, frozen=True):
     customer_key: str | None
     text: str | None
     """Kept only with the setting privacy.store_query_text."""
+    pbx: str = ""
+    """Name of the call's PBX; empty: the one without a name, or no call."""
 
 
 class DecisionPage(msgspec.Struct, frozen=True):
