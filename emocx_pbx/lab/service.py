@@ -45,7 +45,7 @@ def _stands_by(said: Mapping[str, Any]) -> bool:
 
 
 class ServiceProcess:
-    """A controller with its workers beside a PrivateAsterisk.
+    """A controller with its workers beside a PrivateAsterisk, or beside several with names.
 
     `settings` overrides single settings by section: `{"analysis": {"workers": 2}}`.
     """
@@ -57,13 +57,15 @@ class ServiceProcess:
         hooks: Sequence[Hook] = (),
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         policy: Path = POLICY,
+        pbxes: Mapping[str, PrivateAsterisk] | None = None,
     ) -> None:
+        """`pbxes`: several by their names, in place of `pbx` alone."""
         self.directory = directory
         self.http_port, self.agi_port = free_port(), free_port()
-        self._pbx = pbx
+        self._pbxes = dict(pbxes or {"": pbx})
         self._hooks = tuple(hooks)
         self._settings: dict[str, dict[str, Any]] = {
-            "asterisk": {"port": pbx.ami_port, "secret": pbx.secret},
+            "asterisk": {},
             "agi": {"port": self.agi_port},
             "analysis": {"base_port": 0},
             "http": {"port": self.http_port, "open_to_this_machine": True, "check_minutes": 0},
@@ -144,7 +146,10 @@ class ServiceProcess:
 
     async def answer_the_dialplan(self) -> None:
         """Have Asterisk ask this controller."""
-        await self._pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{self.agi_port}")
+        for name, pbx in self._pbxes.items():
+            await pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{self.agi_port}")
+            if name:
+                await pbx.cli(f"dialplan set global EMOCX_PBX {name}")
 
     async def standing_by(self, deadline_s: float = 20.0) -> None:
         """Until it says that another controller acts, and its workers are ready.
@@ -170,9 +175,31 @@ class ServiceProcess:
         async with asyncio.timeout(deadline_s):
             await self._until(self._process, lambda said: bool(said.get("ready")))
 
+    async def until_health(self, component: str, up: bool, deadline_s: float = 20.0) -> Mapping[str, bool]:
+        """Whether each component is up, once this one is as it should be.
+
+        Raises:
+            TimeoutError: it is not in time.
+        """
+        async with asyncio.timeout(deadline_s), aiohttp.ClientSession() as http:
+            while True:
+                async with http.get(f"{self.url}/readyz") as answer:
+                    told = (await answer.json())["components"]
+                found = {name: bool(one["up"]) for name, one in told.items()}
+                if found.get(component) is up:
+                    return found
+                await asyncio.sleep(0.05)
+
     def _write_settings(self) -> None:
         lines = []
+        for name, pbx in self._pbxes.items():
+            link = {"port": pbx.ami_port, "secret": pbx.secret, **self._settings["asterisk"]}
+            link |= {"name": name} if name else {}
+            lines += ["[[asterisk]]" if name else "[asterisk]"]
+            lines += [*(f"{k} = {json.dumps(v)}" for k, v in link.items()), ""]
         for section, values in self._settings.items():
+            if section == "asterisk":
+                continue
             lines += [f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()), ""]
         for hook in self._hooks:
             lines += ["[[webhooks]]", f"name = {json.dumps(hook.name)}", f"url = {json.dumps(hook.url)}"]

@@ -195,9 +195,10 @@ async def call_in(
     *,
     context: str = "demo-in",
     recording: str = "speech",
+    uniqueid: str | None = None,
 ) -> Customer:
     """A light customer enters the dialplan; answers when his channel exists."""
-    uniqueid = f"light-{time.monotonic_ns()}"
+    uniqueid = uniqueid or f"light-{time.monotonic_ns()}"
     before, started = len(probe.events), time.monotonic()
     await probe.action(
         Action="Originate",
