@@ -10,6 +10,7 @@ from pathlib import Path
 
 from emocx_pbx.check.asterisk import asterisk_findings
 from emocx_pbx.check.audit import audit_finding
+from emocx_pbx.check.cluster import cluster_findings
 from emocx_pbx.check.finding import Finding, of_pbx
 from emocx_pbx.check.local import local_findings
 from emocx_pbx.check.login import login_finding
@@ -57,7 +58,8 @@ async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
     receivers, *pbxes = await asyncio.gather(
         _receivers(settings), *(_pbx(settings, pbx, policy, self_tap) for pbx in settings.each_pbx())
     )
-    return [*findings, *ports, *stored, *receivers, *(finding for found in pbxes for finding in found)]
+    shared = [*stored, *await cluster_findings(settings)]
+    return [*findings, *ports, *shared, *receivers, *(finding for found in pbxes for finding in found)]
 
 
 async def _pbx(

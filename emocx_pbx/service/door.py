@@ -13,12 +13,12 @@ import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
 
 from emocx_pbx.analysis.cluster import subjects
+from emocx_pbx.call_ids import PBX_NAME
 from emocx_pbx.dispatch.door_messages import BY, VARIABLES, AnsweredToDoor, AskedAtDoor
 from emocx_pbx.errors import EmocxError, PeerUnavailable
 from emocx_pbx.pbx.agi.allow import AllowList
@@ -37,7 +37,7 @@ CONNECT_S: Final = 1.0
 
 _ANSWER: Final = msgspec.msgpack.Decoder(AnsweredToDoor)
 _LIFE: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
-_PBX: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_PBX: Final = re.compile(PBX_NAME)
 
 
 class Door:
@@ -62,7 +62,7 @@ class Door:
         if not self._bus.up:
             raise PeerUnavailable("no connection to NATS")
         asked = AskedAtDoor(request.env, {name: await request.get_variable(name) for name in VARIABLES})
-        pbx = dict(parse_qsl(request.env.get("agi_network_script", "").partition("?")[2])).get("pbx", "")
+        pbx = request.pbx
         if pbx and not _PBX.fullmatch(pbx):
             raise PeerUnavailable(f"EMOCX_PBX is no PBX's name: {pbx[:40]!r}")
         if request.path == "/heard":

@@ -56,3 +56,28 @@ async def ensure_stream(bus: Bus, plan: StreamPlan) -> None:
         raise PeerUnavailable(f"stream {plan.name}: {error.description}") from error
     except (nats.errors.Error, StreamError, TimeoutError, OSError) as error:
         raise PeerUnavailable(f"stream {plan.name}: {type(error).__name__} {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """How a stream stands."""
+
+    messages: int
+    used_bytes: int
+    room_bytes: int
+    """-1: no bound."""
+
+
+async def state_of(bus: Bus, name: str) -> StreamState | None:
+    """How a stream stands; None: it is not made yet.
+
+    Raises:
+        PeerUnavailable: the servers don't say.
+    """
+    try:
+        info = await bus.stream.stream_info(name)
+    except NotFoundError:
+        return None
+    except (nats.errors.Error, StreamError, TimeoutError, OSError) as error:
+        raise PeerUnavailable(f"stream {name}: {type(error).__name__} {error}") from error
+    return StreamState(info.state.messages, info.state.bytes, info.config.max_bytes or -1)

@@ -1,0 +1,139 @@
+"""The real service of a cluster: its calls heard by workers elsewhere, its dialplan answered by a door."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
+
+from emocx_pbx.demo.run import EVENTS
+from emocx_pbx.lab.asterisk import PrivateAsterisk, free_port
+from emocx_pbx.lab.nats import PrivateNats
+from emocx_pbx.lab.node import NodeProcess
+from emocx_pbx.lab.receiver import Receiver
+from emocx_pbx.lab.service import Hook, ServiceProcess
+from emocx_pbx.lab.sip import CallPlan, SippCustomers
+
+# Service and two workers start, which a busy machine takes its time for.
+pytestmark = pytest.mark.timeout(300)
+
+LIGHT: dict[str, Any] = {"transcriber": "off", "speech_model": "mlp", "base_port": 0}
+
+
+@dataclass
+class House:
+    """One controller, two workers by their ports, one door."""
+
+    service: ServiceProcess
+    nats: PrivateNats
+    workers: dict[int, NodeProcess]
+    door: NodeProcess
+
+
+@pytest.fixture(scope="module")
+def nats() -> Iterator[PrivateNats]:
+    with PrivateNats() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(
+    pbx: PrivateAsterisk, crm: Receiver, probe: AmiProbe, nats: PrivateNats, tmp_path: Path
+) -> AsyncIterator[House]:
+    async with AsyncExitStack() as stack:
+        workers = {}
+        for name in ("w1", "w2"):
+            (tmp_path / name).mkdir()
+            port = free_port()
+            cluster = {"nats": nats.url, "node": name}
+            own = {"cluster": cluster, "analysis": {**LIGHT, "base_port": port}}
+            worker = NodeProcess(tmp_path / name, ("worker",), own)
+            workers[port] = await stack.enter_async_context(worker)
+        for worker in workers.values():
+            await worker.says("worker.carries")
+        settings = {"cluster": {"nats": nats.url, "node": "c1"}, "analysis": {**LIGHT, "workers": 0}}
+        hooks = [Hook(crm.url, crm.secret, EVENTS)]
+        service = await stack.enter_async_context(ServiceProcess(tmp_path / "c1", pbx, hooks, settings))
+        (tmp_path / "door").mkdir()
+        port = free_port()
+        asking: dict[str, dict[str, Any]] = {"cluster": {"nats": nats.url}, "agi": {"port": port}}
+        door = await stack.enter_async_context(NodeProcess(tmp_path / "door", ("door",), asking))
+        await door.says("door.up")
+        await pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{port}")
+        yield House(service, nats, workers, door)
+
+
+async def test_a_call_heard_elsewhere_is_decided_graded_and_told(
+    pbx: PrivateAsterisk, probe: AmiProbe, house: House, crm: Receiver, ul: dict[str, Path]
+) -> None:
+    plan = CallPlan("route", "this is outrageous", customer="c-cl", number="+491181")
+    async with SippCustomers(pbx.sip_port, ul["customer"], [plan], hold_s=14) as customers:
+        _, connected = await probe.event("AgentConnect", CallerIDNum="+491181")
+        await customers.wait(30)
+    call_id = connected["Uniqueid"]
+    await crm.wait(lambda: crm.of("call.ended", call_id), 20)
+    events = sorted((e for e in crm.events if e.call_id == call_id), key=lambda e: e.data["sequence"])
+    assert [e.data["sequence"] for e in events] == list(range(1, len(events) + 1))
+    assert [e.type for e in events if e.type != "call.reading"] == [
+        "query.routed", "call.started", "call.graded", "call.ended",
+    ]  # fmt: skip
+    (routed,) = crm.of("query.routed", call_id)
+    assert routed.data["emotion"] in {"angry", "disappointed"}
+    assert crm.of("call.reading", call_id)
+    assert len(crm.of("call.graded", call_id)) == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_the_calls_of_a_lost_worker_are_heard_by_the_other(
+    probe: AmiProbe, house: House, crm: Receiver, how: signal.Signals
+) -> None:
+    customer = await call_in(probe, "queue-support")
+    _, spying = await probe.event("ChanSpyStart", SpyeeUniqueid=customer.uniqueid)
+    before = len(probe.events)
+    (hearing,) = [port for port in house.workers if f":{port}" in spying["SpyerChannel"]]
+    house.workers[hearing].signal(how)
+    _, again = await probe.event("ChanSpyStart", after=before, SpyeeUniqueid=customer.uniqueid)
+    assert f":{hearing}" not in again["SpyerChannel"]
+    await hang_up(probe, customer)
+    await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 20)
+    assert len(crm.of("call.ended", customer.uniqueid)) == 1
+
+
+async def test_a_call_goes_on_and_is_graded_once_while_nats_is_away(
+    probe: AmiProbe, house: House, crm: Receiver
+) -> None:
+    customer = await call_in(probe, "queue-support")
+    await probe.event("ChanSpyStart", SpyeeUniqueid=customer.uniqueid)
+    await crm.wait(lambda: crm.of("call.reading", customer.uniqueid), 30)
+    before = len(probe.events)
+    house.nats.kill()
+    other = await call_in(probe, "route", {"EMOCX_QUERY": "this is outrageous"})  # defaults, at once
+    at, _ = await probe.event("QueueCallerJoin", Uniqueid=other.uniqueid)
+    assert at - other.started < 1.8
+    house.nats.start()
+    heard = len(crm.of("call.reading", customer.uniqueid))
+    await crm.wait(lambda: len(crm.of("call.reading", customer.uniqueid)) > heard, 30)
+    await hang_up(probe, customer)
+    await hang_up(probe, other)
+    await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 20)
+    assert len(crm.of("call.graded", customer.uniqueid)) == 1
+    spied = [e for _, e in probe.events[before:] if e.get("Event") == "ChanSpyStart"]
+    assert customer.uniqueid not in {e["SpyeeUniqueid"] for e in spied}  # the tap went on
+
+
+async def test_callers_go_on_in_time_while_the_controller_stands_still(probe: AmiProbe, house: House) -> None:
+    house.service.freeze()
+    try:
+        customer = await call_in(probe, "route", {"EMOCX_QUERY": "this is outrageous"})
+        at, _ = await probe.event("QueueCallerJoin", Uniqueid=customer.uniqueid)
+        assert at - customer.started < 1.8
+        await hang_up(probe, customer)
+    finally:
+        house.service.thaw()
