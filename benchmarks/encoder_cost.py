@@ -7,6 +7,7 @@ CPU seconds on one thread; memory above that of a process which has imported the
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -23,6 +24,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 ROUNDS = 7
 #: Frames of 4 s of speech, and readings measured in a process.
 COLUMNS, READINGS = 400, 15
+WAYS = ("originals", "files", "nothing")
 
 
 def loaded(way: str, folder: Path) -> list[Any]:
@@ -75,7 +77,7 @@ def one(way: str) -> None:
 def measured(way: str) -> dict[str, Any]:
     """What a fresh process says."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.encoder_cost", f"--{way}"],
+        [sys.executable, "-m", "benchmarks.encoder_cost", "--one", way],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -84,8 +86,15 @@ def measured(way: str) -> dict[str, Any]:
 
 def main() -> None:
     """Print the table as JSON."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-    runs: dict[str, list[dict[str, Any]]] = {"originals": [], "files": [], "nothing": []}
+    parser = argparse.ArgumentParser(description="What the encoders' own files save.")
+    parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS, help=f"of each way (default {ROUNDS})")
+    parser.add_argument("--one", choices=WAYS, help="measure this way in this process, once")
+    args = parser.parse_args()
+    if args.one:
+        one(args.one)
+        return
+    rounds = args.rounds
+    runs: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
     for i in range(rounds):
         for way in sorted(runs, reverse=bool(i % 2)):
             runs[way].append(measured(way))
@@ -111,7 +120,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] and sys.argv[1].startswith("--"):
-        one(sys.argv[1].removeprefix("--"))
-    else:
-        main()
+    main()

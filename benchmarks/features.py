@@ -1,13 +1,13 @@
 """Features of 3 s clips: this project's one pass against librosa's three functions, in one run.
 
-`python benchmarks/features.py [RECORDING]`; one thread, medians.
+`python -m benchmarks.features [RECORDING]`; one thread, medians.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -46,7 +46,9 @@ def median_ms(function: Callable[[ours.FloatArray], object], clips: list[ours.Fl
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
+    parser = argparse.ArgumentParser(description="Features of 3 s clips, against librosa.")
+    parser.add_argument("recording", type=Path, nargs="?", default=DEFAULT, help="of speech at 8 kHz, mono")
+    path = parser.parse_args().recording
     samples, _ = soundfile.read(path, dtype="float32")
     clips = [samples[i : i + 24000] for i in range(0, samples.size - 24000, 24000)]
     worst = max(

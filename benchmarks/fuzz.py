@@ -18,9 +18,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+import phonenumbers
 
 from emocx_pbx.analysis.messages import ToController, ToWorker
-from emocx_pbx.dispatch.numbers import read_number
+from emocx_pbx.dispatch.numbers import parsed
 from emocx_pbx.errors import InputError, ProtocolError
 from emocx_pbx.pbx.agi.protocol import (
     ReplyReader,
@@ -314,7 +315,10 @@ _NUMBERS: Final = (
 def numbers(chance: random.Random) -> None:
     """A telephone number, and numbers in addresses and forms."""
     given = mixed(chance, _NUMBERS, 8).decode("utf-8", "replace")
-    dialled = read_number(given, chance.choice(("", "+49", "+1")))
+    number = parsed(given, chance.choice(("", "+49", "+1")))
+    dialled = (
+        None if number is None else phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    )
     assert dialled is None or (dialled[0] == "+" and dialled[1:].isascii() and dialled[1:].isdigit())
     count, at = whole(given), finite(given)
     assert (count is None or 0 <= count < 2**63) and (at is None or at - at == 0)

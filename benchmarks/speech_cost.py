@@ -1,13 +1,13 @@
 """What a reading costs: median ms of each shipped speech model on 4 s of speech, one thread, in one run.
 
-`python benchmarks/speech_cost.py [RECORDING]`
+`python -m benchmarks.speech_cost [RECORDING]`
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -24,7 +24,9 @@ DEFAULT = Path("../shared/data/calls/auto_repairs_40_caller.flac")
 
 
 def main() -> None:
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
+    parser = argparse.ArgumentParser(description="What a reading costs with each shipped speech model.")
+    parser.add_argument("recording", type=Path, nargs="?", default=DEFAULT, help="of speech at 8 kHz, mono")
+    path = parser.parse_args().recording
     samples, _ = soundfile.read(path, dtype="float32")
     clips = [samples[i : i + 32000] for i in range(0, samples.size - 32000, 32000)]
     registry = Registry()

@@ -65,6 +65,7 @@ class WorkerPool:
         spare_after_s: float = AFTER_S,
         elsewhere: Callable[[], Sequence[AnyWorker]] = tuple,
         site: str = "",
+        count: Callable[[str], None] = lambda name: None,
     ) -> None:
         """Prepare; `start` starts.
 
@@ -78,6 +79,7 @@ class WorkerPool:
             spare_after_s: how long all workers are ready before a spare is started.
             elsewhere: the workers on other hosts, as they are known now.
             site: where we stand; workers of it are preferred.
+            count: counts by metric name.
         """
         self._config = WorkerConfig(
             settings=settings,
@@ -85,7 +87,7 @@ class WorkerPool:
             log=log_settings or LogSettings(),
         )
         self._on_message, self._command = on_message, command
-        self._elsewhere, self._site = elsewhere, site
+        self._elsewhere, self._site, self._count = elsewhere, site, count
         self._workers: list[WorkerHandle | None] = [None] * settings.workers
         self._keepers: list[asyncio.Task[None]] = []
         self._numbers = itertools.count(1)
@@ -278,6 +280,7 @@ class WorkerPool:
             except Exception:
                 # The outermost loop of a worker's life: without it nobody would start the next one.
                 log.exception("worker lost by our own fault", key="worker.fault", worker=index)
+                self._count("workers_failed")
             finally:
                 self._workers[index] = None
                 self._all_ready.clear()
@@ -322,6 +325,7 @@ class WorkerPool:
         except Exception:
             # The outermost loop of workers' messages: a fault in handling one must not cost a worker.
             log.exception("worker's message not handled", key="pool.unhandled", kind=type(message).__name__)
+            self._count("workers_failed")
 
 
 def _carries(worker: AnyWorker) -> int:

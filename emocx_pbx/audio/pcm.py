@@ -35,18 +35,6 @@ def from_slin(data: bytes) -> Int16Array:
     return np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
 
 
-def deinterleave(data: bytes) -> tuple[Int16Array, Int16Array]:
-    """Left (customer) and right (agent) samples of a stereo tap's bytes, each (len(data) / 4,).
-
-    Raises:
-        ProtocolError: not a whole number of sample pairs.
-    """
-    if len(data) % 4:
-        raise ProtocolError(f"{len(data)} bytes of audio are not whole stereo samples")
-    pairs = from_slin(data).reshape(-1, 2)  # (n, 2)
-    return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
-
-
 def to_float(samples: Int16Array) -> FloatArray:
     """The same samples as float32 in [-1, 1)."""
     return samples.astype(np.float32) / np.float32(32768.0)

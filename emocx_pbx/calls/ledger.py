@@ -181,6 +181,7 @@ class Ledger:
                 # One bad change must not take the others along: each is tried by itself now, and counted.
                 self._singly_to = group[-1][0]
                 log.warning("a group of changes not written", key="journey.group_failed", why=str(error))
+                self._count("changes_regrouped")
             else:
                 self._taken(group[-1][0])
                 return True

@@ -192,10 +192,6 @@ class TapKeeper:
     def _all(self) -> list[_Wanted]:
         return [wanted for of_call in self._wanted.values() for wanted in of_call.values()]
 
-    def is_tapped(self, call_id: str) -> bool:
-        """Whether audio of the call is coming, or may still come."""
-        return any(tap.call_id == call_id and not tap.ended.is_set() for tap in self._taps.values())
-
     def on_started(self, message: TapStarted) -> None:
         """A worker got the tap's first audio."""
         if tap := self._taps.get(message.uuid):

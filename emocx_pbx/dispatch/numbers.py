@@ -27,19 +27,13 @@ def region_of(country: str) -> str:
     return country.upper() if country.upper() in phonenumbers.SUPPORTED_REGIONS else ""
 
 
-def read_number(text: str, country: str = "") -> str | None:
-    """A number in E.164 form, or None if it can't be read as one.
+def parsed(text: str, country: str = "") -> PhoneNumber | None:
+    """A number as libphonenumber has it, or None; possible by its length, but perhaps given to nobody.
 
     Args:
         text: as written, e.g. "+49 (0)30 / 123456", "0049 30 123456" or "030 123456".
         country: where numbers without a country code are read, "DE" or "+49"; empty: such are not read.
     """
-    found = parsed(text, country)
-    return None if found is None else phonenumbers.format_number(found, PhoneNumberFormat.E164)
-
-
-def parsed(text: str, country: str = "") -> PhoneNumber | None:
-    """The same as libphonenumber has it; possible by its length, but perhaps given to nobody."""
     if len(text) > MAX_CHARS or not _WRITTEN.fullmatch(text):
         return None
     digits = re.sub(r"[^0-9]", "", text)
@@ -66,7 +60,7 @@ def spellings(text: str, country: str = "") -> tuple[str, ...]:
 
     Args:
         text: the number in any spelling, or an extension or name, which has but one.
-        country: of `read_number`.
+        country: of `parsed`.
     """
     found, given = parsed(text, country), text.strip()
     if found is None:

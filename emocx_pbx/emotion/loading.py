@@ -21,4 +21,4 @@ def loading(what: object) -> Iterator[None]:
         raise
     except Exception as error:  # onnxruntime's errors share no base but Exception, nor do other packages'
         why = (str(error) or repr(error)).splitlines()[0]
-        raise ModelError(f"{what}: can't be loaded: {why}") from None
+        raise ModelError(f"{what}: can't be loaded: {why}") from error

@@ -85,6 +85,7 @@ class Service:
             settings.log,
             elsewhere=lambda: self.cluster.workers if self.cluster else (),
             site=settings.cluster.site,
+            count=count,
         )
         self.pool.keep_words(settings.privacy.store_words)
         self.rubric = load_rubric(settings.rubric_path())

@@ -53,12 +53,6 @@ class Decisions:
             await self._outbox.put(c, events)
         self._outbox.tell(events)
 
-    async def attach(self, decision_id: str, call_id: str) -> None:
-        """The decision's query became this call; the call inherits the customer's key."""
-        async with self._connection.transaction(about=[call_id]) as c:
-            await self._sql.attach_decision(c, decision_id=decision_id, call_id=call_id)
-            await self._sql.attach_call(c, decision_id=decision_id, call_id=call_id)
-
     async def get(self, decision_id: str) -> DecisionRow | None:
         """A decision by its id."""
         row = await self._connection.row("decision", decision_id=decision_id)

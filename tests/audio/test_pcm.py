@@ -17,22 +17,10 @@ def test_slin_is_little_endian(values: list[int]) -> None:
     assert pcm.from_slin(data).tolist() == values
 
 
-def test_sides_of_a_stereo_tap() -> None:
-    left, right = pcm.deinterleave(np.array([1, -1, 2, -2, 3, -3], "<i2").tobytes())
-    assert left.tolist() == [1, 2, 3]
-    assert right.tolist() == [-1, -2, -3]
-    assert left.flags.c_contiguous
-
-
 @pytest.mark.parametrize("size", [1, 321])
 def test_half_a_sample_is_refused(size: int) -> None:
     with pytest.raises(ProtocolError, match=f"{size} bytes of audio are not whole"):
         pcm.from_slin(bytes(size))
-
-
-def test_half_a_stereo_pair_is_refused() -> None:
-    with pytest.raises(ProtocolError, match="stereo"):
-        pcm.deinterleave(bytes(6))
 
 
 @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=200))

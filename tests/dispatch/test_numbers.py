@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 
+import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emocx_pbx.dispatch.numbers import masked, read_number, spellings
+from emocx_pbx.dispatch.numbers import masked, parsed, spellings
+
+
+def read_number(text: str, country: str = "") -> str | None:
+    """What `parsed` makes of a text, in E.164 form."""
+    found = parsed(text, country)
+    return None if found is None else phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
 
 
 @pytest.mark.parametrize(

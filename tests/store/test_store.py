@@ -225,18 +225,6 @@ async def test_lists_filter_by_time_agent_and_queue(store):
     assert await store.decisions.get("d9") is None
 
 
-async def test_a_chat_decision_is_attached_to_its_call_later(store):
-    await store.decisions.record(
-        DECISION, None, "cust-1", None, [NewEvent("query.routed", None, {}, 90.0, "d1")]
-    )
-    await store.calls.start("c7", 100.0, None, None, "vip", None)
-    await store.decisions.attach("d1", "c7")
-    detail = await store.call("c7")
-    assert (detail.call.decision_id, detail.call.customer_key) == ("d1", "cust-1")
-    (row,) = await store.outbox.deliveries(receiver="crm")
-    assert (row.type, row.call_id, row.sequence) == ("query.routed", None, 1)
-
-
 async def test_corrections_are_kept_as_labels(store):
     correction = CorrectionRow("c1", 0.5, 3.5, "neutral", "kim", "just loud", 400.0)
     await store.readings.correct(correction, Entry(Actor("kim", ""), "reading.corrected", "c1@0.50"))

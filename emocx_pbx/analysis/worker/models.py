@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 import structlog
 
 from emocx_pbx.analysis.pipeline import Classifier
 from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray
+from emocx_pbx.emotion.loading import loading
 from emocx_pbx.errors import ModelError
 from emocx_pbx.settings.settings import AnalysisSettings
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from emocx_pbx.emotion.text import TextReading
 
 log = structlog.get_logger()
+
+#: Characters of why a model can't be loaded, in the worker's problems.
+LONGEST_PROBLEM: Final = 200
 
 T = TypeVar("T")
 
@@ -147,13 +151,14 @@ class Loader:
     def _attempt(self, what: str, load: Callable[[], T], problems: list[str] | None = None) -> T | None:
         problems_found = self._models.problems if problems is None else problems
         try:
-            return load()
+            with loading(what):
+                return load()
         except ModelError as error:
-            problems_found.append(f"{what}: {error}")
-        except Exception as error:
             # Whatever a damaged file or a missing package raises: calls go on without this model.
-            log.exception("model could not be loaded", key="model.load_failed", what=what)
-            problems_found.append(f"{what}: {type(error).__name__}: {_line(error)}")
+            text = " ".join(str(error).split())[:LONGEST_PROBLEM]
+            if error.__cause__ is not None:
+                log.error("model could not be loaded", key="model.load_failed", what=what, exc_info=error)
+            problems_found.append(text if text.startswith(f"{what}: ") else f"{what}: {text}")
         return None
 
     def _registry(self) -> Any:
@@ -211,7 +216,3 @@ def syllables(seconds: float) -> FloatArray:
     beat = np.clip(np.sin(2 * np.pi * 3.5 * t) + 0.4, 0, 1) * (np.sin(2 * np.pi * 0.45 * t) > -0.8)
     breath = np.random.default_rng(0).normal(0, 0.001, t.size)
     return np.asarray(0.08 * voice * beat + breath, dtype=np.float32)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

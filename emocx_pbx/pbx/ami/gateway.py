@@ -148,7 +148,7 @@ class AmiGateway:
         self._early.clear()
         self._booted.clear()
         self._uptime_s = None
-        link = Link(settings.host, settings.port, self._tls, self._take)
+        link = Link(settings.host, settings.port, self._tls, self._take, self._count)
         try:
             await link.open(deadline)
             await link.login(settings.username, settings.secret, settings.auth, deadline)

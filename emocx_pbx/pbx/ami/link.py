@@ -139,6 +139,7 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]
         except Exception:
             # The outermost loop of messages: asyncio would cut the link for one that can't be handled.
             log.exception("message of Asterisk not handled", key="ami.message_failed")
+            self._link.count("ami_handler_failed")
 
     def handle_message(self, message: Any) -> None:
         """Give an answer to its action, and every other event to the link.
@@ -170,11 +171,16 @@ class Link(Manager):  # type: ignore[misc]
     """One connection to Asterisk, used once."""
 
     def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, on_event: Callable[[dict[str, str]], None]
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        on_event: Callable[[dict[str, str]], None],
+        count: Callable[[str], None] = lambda name: None,
     ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(host=host, port=port, ssl=tls, loop=loop)
-        self._on_event = on_event
+        self._on_event, self.count = on_event, count
         self._greeting: asyncio.Future[str] = loop.create_future()
         self._gone = asyncio.Event()
         self.reason = ""

@@ -3,7 +3,7 @@
 A message is one byte of kind, two bytes of big-endian length and the payload; audio is little-endian
 16-bit. Asterisk is always the client and opens with its UUID. The authority is Asterisk's
 `include/asterisk/res_audiosocket.h`. A stereo tap (ChanSpy's option `D`) is plain 0x10 audio with
-left and right samples interleaved; `emocx_pbx.audio.pcm.deinterleave` takes the two sides apart.
+left (customer) and right (agent) samples interleaved.
 """
 
 from __future__ import annotations

@@ -20,10 +20,3 @@ DELETE FROM delivery WHERE receiver = :name AND state = 'pending';
 -- name: drop_erased_events()!
 DELETE FROM event WHERE erase = 1
   AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.event_id AND d.state = 'pending');
-
--- name: replay_size(event_id, call_id, type, since, until)$
-SELECT COUNT(*) FROM event
-WHERE (:event_id IS NULL OR event_id = :event_id)
-  AND (:call_id IS NULL OR call_id = :call_id)
-  AND (:type IS NULL OR type = :type)
-  AND at >= :since AND at < :until;
