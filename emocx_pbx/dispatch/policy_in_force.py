@@ -60,6 +60,11 @@ class Policies:
         return found
 
     @property
+    def queues_by_pbx(self) -> Mapping[str, Mapping[str, QueueState]]:
+        """Each PBX's queues, by its name."""
+        return {pbx: watched.queues for pbx, watched in self._watched.items()}
+
+    @property
     def queues_to_name(self) -> Mapping[str, QueueState]:
         """Queues that a policy may name; empty: unknown, as there is a PBX whose queues are."""
         return self.queues if all(watched.queues for watched in self._watched.values()) else {}

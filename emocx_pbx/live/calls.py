@@ -8,6 +8,8 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec.structs import force_setattr
 
+from emocx_pbx.call_ids import pbx_of
+
 State = Literal["routing", "waiting", "talking", "hold", "between"]
 
 Point = tuple[float, float, float, float, float]
@@ -78,9 +80,12 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     """Of earlier agents' segments."""
     came: str | None = None
     """Deprecated: `arrived_as`."""
+    pbx: str = ""
+    """Name of its PBX; empty: the one without a name."""
 
     def __post_init__(self) -> None:
         force_setattr(self, "came", self.arrived_as)
+        force_setattr(self, "pbx", pbx_of(self.call_id))
 
 
 class EndedCall(msgspec.Struct, frozen=True):
@@ -101,9 +106,12 @@ class EndedCall(msgspec.Struct, frozen=True):
     """answered, abandoned, overflowed, voicemail, no-answer, busy, failed or lost."""
     came: str | None = None
     """Deprecated: `arrived_as`."""
+    pbx: str = ""
+    """Name of its PBX; empty: the one without a name."""
 
     def __post_init__(self) -> None:
         force_setattr(self, "came", self.arrived_as)
+        force_setattr(self, "pbx", pbx_of(self.call_id))
 
 
 class Snapshot(msgspec.Struct, frozen=True):

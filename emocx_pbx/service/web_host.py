@@ -247,7 +247,11 @@ class WebHost:
     def _tell_state(self) -> None:
         behind = self._behind
         state = m.StateNow(
-            behind.health.components(), behind.policies.queues, behind.policies.policy, behind.pool.models()
+            behind.health.components(),
+            behind.policies.queues,
+            behind.policies.policy,
+            behind.pool.models(),
+            behind.policies.queues_by_pbx,
         )
         encoded = msgspec.msgpack.encode(state)
         if encoded != self._told_state:

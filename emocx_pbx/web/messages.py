@@ -136,6 +136,8 @@ class StateNow(Message, frozen=True):
     queues: Mapping[str, QueueState]
     policy: Policy
     workers: tuple[Ready, ...]
+    pbx_queues: Mapping[str, Mapping[str, QueueState]] = {}
+    """`queues` by their PBX's name."""
 
 
 class BoardNow(Message, frozen=True):

@@ -64,6 +64,10 @@ class Controller(Protocol):
     def queues(self) -> Mapping[str, QueueState]:
         """The PBX's queues as last seen; empty while the link is down."""
 
+    @property
+    def pbx_queues(self) -> Mapping[str, Mapping[str, QueueState]]:
+        """Each PBX's queues, by its name."""
+
     def models(self) -> Sequence[Ready]:
         """What each analysis worker said of its models."""
 

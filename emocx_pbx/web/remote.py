@@ -101,6 +101,11 @@ class RemoteController:
         """The PBX's queues as last seen; raises as `state`."""
         return self.state.queues
 
+    @property
+    def pbx_queues(self) -> Mapping[str, Mapping[str, QueueState]]:
+        """Each PBX's queues as last seen, by its name; raises as `state`."""
+        return self.state.pbx_queues
+
     def models(self) -> Sequence[Ready]:
         """What each analysis worker said of its models; raises as `state`."""
         return self.state.workers

@@ -169,6 +169,11 @@ class Site:
         self._sessions: list[aiohttp.ClientSession] = []
 
     @property
+    def pbx_queues(self) -> Mapping[str, Mapping[str, QueueState]]:
+        """As RemoteController has it."""
+        return {"": self.queues}
+
+    @property
     def queues_to_name(self) -> Mapping[str, QueueState]:
         """As Policies has it."""
         return self.queues

@@ -21,7 +21,7 @@ from emocx_pbx.web.v1.export import csv_answer
 
 #: Calls of one page.
 PAGE: Final = 50
-_FILTERS: Final = ("search", "days", "queue", "agent", "arrived_as", "left_as", "letter", "only")
+_FILTERS: Final = ("search", "days", "pbx", "queue", "agent", "arrived_as", "left_as", "letter", "only")
 #: Their names in addresses that people kept from before.
 _EARLIER: Final = {"arrived_as": "came", "left_as": "went"}
 _EMOTIONS: Final = (*(str(label) for label in LABELS), UNCERTAIN)
@@ -47,6 +47,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
         filtered=any(chosen.values()) or "after" in request.query,
         leads=own is None,
         download="/calls.csv?" + urlencode({name: value for name, value in chosen.items() if value}),
+        pbxes=[(pbx.name, pbx.name) for pbx in parts.settings.each_pbx() if pbx.name],
         queues=[(name, name) for name in names.queues],
         agents=[(name, name) for name in names.agents] if own is None else [],
         emotions=[(name, t(f"common.emotion.{name}")) for name in _EMOTIONS],
@@ -84,6 +85,7 @@ def _filter(request: web.Request, chosen: dict[str, str], now: float, own: str |
     outcome: Any = only if only in _OUTCOMES else None
     return CallFilter(
         since=now - days_of(request) * DAY_S if chosen["days"] else -float("inf"),
+        pbx=chosen["pbx"] or None,
         queue=chosen["queue"] or None,
         agent=own if own is not None else chosen["agent"] or None,
         arrived_as=chosen["arrived_as"] or None,

@@ -46,9 +46,10 @@ async def download(request: web.Request) -> web.StreamResponse:
     day, begin, end = day_of(request, now)
     team = only_queues(request)
     view = queues_view(await parts.store.lists.queue_calls(begin, end, team=team), begin, now, None, within)
-    head = ("day", *_COLUMNS, f"answered_within_{within}_s")
+    head = ("day", *_COLUMNS, f"answered_within_{within}_s", "pbx")
     rows = [
-        (day.isoformat(), *(getattr(row, name) for name in _COLUMNS), row.in_time_share) for row in view.rows
+        (day.isoformat(), *(getattr(row, name) for name in _COLUMNS), row.in_time_share, row.pbx)
+        for row in view.rows
     ]
     return short_csv(request, f"queues-{day.isoformat()}.csv", head, rows)
 
@@ -65,9 +66,10 @@ async def queues(request: web.Request) -> web.StreamResponse:
     states = None
     if today:
         states = {
-            n: (q.waiting, q.longest_wait_s, q.available)
-            for n, q in parts.controller.queues.items()
-            if team is None or n in team
+            (pbx, name): (q.waiting, q.longest_wait_s, q.available)
+            for pbx, queues in parts.controller.pbx_queues.items()
+            for name, q in queues.items()
+            if team is None or name in team
         }
     return render(
         request,

@@ -24,10 +24,16 @@ class Share:
     width: float
 
 
+Key = tuple[str, str]
+"""PBX and queue."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueRow:
     """One queue's day."""
 
+    pbx: str
+    """Name of its PBX; "": without."""
     queue: str
     waiting: int
     """Now."""
@@ -69,7 +75,7 @@ def queues_view(
     calls: Sequence[QueueCall],
     day_begin: float,
     now: float,
-    states: Mapping[str, tuple[int, float, int]] | None = None,
+    states: Mapping[Key, tuple[int, float, int]] | None = None,
     within_s: float = 20.0,
 ) -> QueuesView:
     """A day as a page.
@@ -78,45 +84,46 @@ def queues_view(
         calls: that began in the day.
         day_begin: Unix seconds.
         now: Unix seconds.
-        states: waiting, longest wait and free agents by queue, as the PBX says; None: not known.
+        states: waiting, longest wait and free agents by PBX and queue, as the PBX says; None: not known.
         within_s: what counts as answered in time, seconds in the queue.
     """
-    names = {c.queue for c in calls} | set(states or {})
+    keys = {(c.pbx, c.queue) for c in calls} | set(states or {})
     rows = [
-        _row(name, [c for c in calls if c.queue == name], day_begin, now, states, within_s)
-        for name in sorted(names)
+        _row(key, [c for c in calls if (c.pbx, c.queue) == key], day_begin, now, states, within_s)
+        for key in sorted(keys)
     ]
-    rows.sort(key=lambda r: (-r.calls, r.queue))
-    total = _row("", calls, day_begin, now, _summed(states), within_s) if calls else None
+    rows.sort(key=lambda r: (-r.calls, r.queue, r.pbx))
+    total = _row(("", ""), calls, day_begin, now, _summed(states), within_s) if calls else None
     return QueuesView(tuple(rows), total)
 
 
 def _summed(
-    states: Mapping[str, tuple[int, float, int]] | None,
-) -> Mapping[str, tuple[int, float, int]] | None:
+    states: Mapping[Key, tuple[int, float, int]] | None,
+) -> Mapping[Key, tuple[int, float, int]] | None:
     if states is None:
         return None
     waiting = sum(w for w, _, _ in states.values())
     longest = max((wait for _, wait, _ in states.values()), default=0.0)
     # A member of two queues is one person: free ones can't be added up.
-    return {"": (waiting, longest, -1)}
+    return {("", ""): (waiting, longest, -1)}
 
 
 def _row(
-    name: str,
+    key: Key,
     calls: Sequence[QueueCall],
     day_begin: float,
     now: float,
-    states: Mapping[str, tuple[int, float, int]] | None,
+    states: Mapping[Key, tuple[int, float, int]] | None,
     within_s: float,
 ) -> QueueRow:
     waits = [_wait(c, now) for c in calls]
     over = [c for c in calls if c.left is not None]
     gone = sum(c.abandoned for c in calls)
     both = [(c.arrived_as, c.left_as) for c in calls if c.arrived_as in _ORDER and c.left_as in _ORDER]
-    waiting, longest, free = (states or {}).get(name, (0, 0.0, -1))
+    waiting, longest, free = (states or {}).get(key, (0, 0.0, -1))
     return QueueRow(
-        queue=name,
+        pbx=key[0],
+        queue=key[1],
         waiting=waiting,
         longest_now_s=longest if waiting else None,
         available=free if free >= 0 else None,

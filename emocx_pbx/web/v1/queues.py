@@ -33,19 +33,24 @@ async def list_queues(request: web.Request) -> web.Response:
         raise InputError(f"query: since: expected at most {MAX_DAYS} days before until, and not after it")
     team = only_queues(request)
     calls = await parts.store.lists.queue_calls(since, until, team=team)
-    states = {name: state for name, state in parts.controller.queues.items() if team is None or name in team}
+    states = {
+        (pbx, name): state
+        for pbx, queues in parts.controller.pbx_queues.items()
+        for name, state in queues.items()
+        if team is None or name in team
+    }
     return json_answer(request, QueuesAnswer(since, until, queue_items(calls, states)))
 
 
-def queue_items(calls: Iterable[QueueCall], states: Mapping[str, QueueState]) -> list[QueueItem]:
+def queue_items(calls: Iterable[QueueCall], states: Mapping[tuple[str, str], QueueState]) -> list[QueueItem]:
     """One item for each queue that had a call or is known to Asterisk."""
-    by_queue: dict[str, list[QueueCall]] = defaultdict(list)
+    by_queue: dict[tuple[str, str], list[QueueCall]] = defaultdict(list)
     for call in calls:
-        by_queue[call.queue].append(call)
-    return [_item(name, by_queue.get(name, []), states.get(name)) for name in sorted({*by_queue, *states})]
+        by_queue[call.pbx, call.queue].append(call)
+    return [_item(*key, by_queue.get(key, []), states.get(key)) for key in sorted({*by_queue, *states})]
 
 
-def _item(name: str, calls: list[QueueCall], state: QueueState | None) -> QueueItem:
+def _item(pbx: str, name: str, calls: list[QueueCall], state: QueueState | None) -> QueueItem:
     answered = [c for c in calls if c.answered_at is not None]
     waits = sorted(c.answered_at - c.queued_at for c in answered if c.answered_at is not None)
     scores = [c.score for c in calls if c.score is not None]
@@ -64,6 +69,7 @@ def _item(name: str, calls: list[QueueCall], state: QueueState | None) -> QueueI
         statistics.fmean(scores) if scores else None,
         state.waiting if state else None,
         state.available if state else None,
+        pbx=pbx,
     )
 
 

@@ -263,6 +263,8 @@ class QueueItem(msgspec.Struct, frozen=True):
     """Deprecated: `arrived_as`."""
     went: dict[str, int] = {}
     """Deprecated: `left_as`."""
+    pbx: str = ""
+    """Name of the queue's PBX; empty: the one without a name."""
 
     def __post_init__(self) -> None:
         force_setattr(self, "came", self.arrived_as)

@@ -36,7 +36,7 @@ CALLS = [
 
 
 def test_a_day_is_counted_by_queue() -> None:
-    view = queues_view(CALLS, DAY, DAY + 7400, {"care": (1, 100.0, 0), "empty": (0, 0.0, 3)})
+    view = queues_view(CALLS, DAY, DAY + 7400, {("", "care"): (1, 100.0, 0), ("", "empty"): (0, 0.0, 3)})
     care, sales, empty = view.rows
     assert (care.queue, care.calls, care.answered, care.abandoned) == ("care", 4, 2, 1)
     assert care.abandoned_share == pytest.approx(1 / 3)  # of those whose waiting is over
@@ -113,3 +113,13 @@ def test_service_level_counts_who_waited_too_long_and_not_who_still_may_be_answe
     assert level(in_time, late) == 0.5
     assert level(in_time, late, gave_up, waits_long, just_came) == 0.25
     assert level(just_came) is None
+
+
+def test_queues_of_two_pbxes_that_are_called_alike_are_two_rows() -> None:
+    calls = [replace(CALLS[0], call_id=call_id) for call_id in ("berlin/1.1", "vienna/1.1", "vienna/1.2")]
+    queue = calls[0].queue
+    states = {("berlin", queue): (1, 5.0, 2), ("hamburg", queue): (0, 0.0, 1)}
+    rows = queues_view(calls, DAY, DAY + 7400, states).rows
+    assert [(row.pbx, row.queue, row.calls, row.available) for row in rows] == [
+        ("vienna", queue, 2, None), ("berlin", queue, 1, 2), ("hamburg", queue, 0, 1),
+    ]  # fmt: skip
