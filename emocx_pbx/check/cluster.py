@@ -30,7 +30,7 @@ async def cluster_findings(settings: Settings) -> list[Finding]:
         from emocx_pbx.wire.bus import Bus
     except ModuleNotFoundError as error:
         return [_fail(f"{error.name} is not installed", "pip install 'emocx-pbx[cluster]'")]
-    from emocx_pbx.analysis.cluster.plan import login_of
+    from emocx_pbx.analysis.cluster.plan import login_of, node_of
 
     said: list[str] = []
     bus = Bus(login_of(settings, "check"), lambda up, why: said.append(why))
@@ -39,7 +39,7 @@ async def cluster_findings(settings: Settings) -> list[Finding]:
             why = next((line for line in reversed(said) if line), "no answer")
             return [_fail(f"NATS not reached: {why}", "see cluster.nats, the login, and whether it runs")]
         return [Finding("ok", "cluster", "NATS answers"), await _stream(bus), *worker_findings(
-            await _beats(bus), version("emocx-pbx"), settings.analysis.workers
+            await _beats(bus), version("emocx-pbx"), settings.analysis.workers, node_of(settings)
         )]  # fmt: skip
     except PeerUnavailable as error:
         return [_fail(str(error), "see cluster.tls_ca, cluster.tls_cert and cluster.tls_key")]
@@ -80,13 +80,14 @@ async def _stream(bus: Bus) -> Finding:
     return Finding("ok", "cluster", f"the stream keeps {state.messages} batches that no controller wrote yet")
 
 
-def worker_findings(beats: Sequence[Beat], ours: str, own_workers: int) -> Iterator[Finding]:
+def worker_findings(beats: Sequence[Beat], ours: str, own_workers: int, node: str = "") -> Iterator[Finding]:
     """Who is there, and whether they agree.
 
     Args:
         beats: the latest of each.
         ours: version of this package.
         own_workers: workers of this host's own.
+        node: what this host is called.
     """
     if not beats and not own_workers:
         yield _fail(
@@ -99,6 +100,12 @@ def worker_findings(beats: Sequence[Beat], ours: str, own_workers: int) -> Itera
         yield Finding(
             "ok", "cluster", f"worker {beat.worker}{where}: {beat.address}, {models or 'no model'}{state}"
         )
+    for beat in beats:
+        if beat.node != node and beat.address.startswith(("127.", "localhost:")):
+            yield _fail(
+                f"worker {beat.worker} says that Asterisk reaches it at {beat.address}, its own host",
+                "set analysis.host and analysis.bind there to its address; right only if Asterisk runs there",
+            )
     for name, beat in _twice(beats):
         yield _fail(f"two workers are called {name} ({beat.address})", "give each host its own cluster.node")
     others = {beat.worker: beat.version for beat in beats if beat.version != ours}

@@ -52,6 +52,11 @@ def test_who_agrees_is_only_named() -> None:
             "fail",
             "cnn/1 is not the same everywhere: n1-0 aaaaaaaaaaaa, n2-0 bbbbbbbbbbbb",
         ),
+        (
+            beat(worker="n2-0", node="n2", address="127.0.0.1:9092"),
+            "fail",
+            "worker n2-0 says that Asterisk reaches it at 127.0.0.1:9092, its own host",
+        ),
         (beat(life="b", address="10.0.0.2:9092"), "fail", "two workers are called n1-0 (10.0.0.2:9092)"),
     ],
 )

@@ -38,6 +38,10 @@ RUN_BY = {
     "EMOCX_PBX = berlin": "tests/pbx_real/test_two_pbxes.py",
     "Event: UserEvent": "- what Asterisk says, no command",
     "people, CRMs, chat": "- a drawing",
+    "server_name: n1": "- the configuration of NATS, which is another's program",
+    "emocx-pbx worker --index": "tests/analysis/test_fleet.py",
+    "emocx-pbx worker drain": "tests/analysis/test_fleet.py",
+    "emocx-pbx door": "tests/pbx_real/test_with_cluster.py",
     "file,label,customer": "- a table",
     "location / {": "- of nginx, which is another's program",
 }

@@ -16,8 +16,9 @@ UNIT = DOCKER / "emocx-pbx.service"
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_the_unit_is_closed_by_systemds_own_measure() -> None:
-    words = ["systemd-analyze", "security", "--offline=yes", str(UNIT)]
+@pytest.mark.parametrize("unit", ["emocx-pbx.service", "emocx-pbx-worker@.service", "emocx-pbx-door.service"])
+def test_the_unit_is_closed_by_systemds_own_measure(unit: str) -> None:
+    words = ["systemd-analyze", "security", "--offline=yes", str(DOCKER / unit)]
     said = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False).stdout
     level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
     assert level and float(level[1]) < 2

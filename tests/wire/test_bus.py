@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
@@ -209,3 +210,39 @@ async def test_it_logs_in(kind: str) -> None:
         assert not await stranger.start(0.2)
         await states.until(lambda: [why for up, why in states.found if "uthorization" in why])
         await stranger.close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A server's own, for 127.0.0.1, signed by itself."""
+    folder = tmp_path_factory.mktemp("tls")
+    ask = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=nats"
+    files = [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-out",
+        str(folder / "c"),
+        "-keyout",
+        str(folder / "k"),
+    ]
+    subprocess.run([*ask.split(), *files], check=True, capture_output=True)
+    return str(folder / "c"), str(folder / "k")
+
+
+async def test_tls_with_the_right_ca_only(certificate: tuple[str, str]) -> None:
+    cert, key = certificate
+    with PrivateNats({"tls": {"cert_file": cert, "key_file": key}}) as server:
+        url = server.url.replace("nats://", "tls://")
+        bus = await connected(url, tls_ca=cert)
+        assert await bus.tell("lab.tls", Said(1))
+        await bus.close()
+        states = States()
+        stranger = Bus(BusLogin((url,)), states.observed)
+        assert not await stranger.start(0.2)
+        await states.until(lambda: [why for up, why in states.found if "ertificate" in why])
+        await stranger.close()
+
+
+async def test_a_certificate_that_can_not_be_read_is_told() -> None:
+    with pytest.raises(PeerUnavailable, match=r"cluster\.tls_ca"):
+        await Bus(BusLogin(("tls://127.0.0.1:1",), tls_ca="/nowhere/ca.pem")).start(0.1)
