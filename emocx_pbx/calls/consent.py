@@ -50,12 +50,19 @@ class Consent:
         """
         self._ami, self._tracker, self._taps, self._group = ami, tracker, taps, group
         self._ledger, self._opted_out = ledger, opted_out
-        self.mode = "off"
-        """off, customer, dual or stereo: as the settings and Asterisk's version allow."""
+        self._mode = "off"
+
+    def link_up(self, mode: str) -> None:
+        """The link to Asterisk is up.
+
+        Args:
+            mode: off, customer, dual or stereo: how its version and the settings allow calls to be tapped.
+        """
+        self._mode = mode
 
     def begin(self, tap: BeginTap) -> None:
         """Tap the call, once its customer's channels were asked."""
-        if self.mode != "off":
+        if self._mode != "off":
             self._group.create_task(self._tap(tap), name=f"begin tap {tap.call_id}")
 
     async def _tap(self, tap: BeginTap) -> None:
@@ -79,11 +86,11 @@ class Consent:
         customer = self._customer(call_id)
         if customer is None:
             return  # hung up meanwhile, or no customer after all
-        if self.mode == "stereo":
+        if self._mode == "stereo":
             self._taps.want(call_id, customer, "stereo", tap.zero_at)
             return
         self._taps.want(call_id, customer, "customer", tap.zero_at)
-        if self.mode == "dual" and tap.leg:
+        if self._mode == "dual" and tap.leg:
             self._taps.want(call_id, tap.leg, "agent", tap.zero_at)
 
     def _customer(self, call_id: str) -> str | None:

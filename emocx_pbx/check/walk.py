@@ -74,7 +74,7 @@ async def _answering(settings: Settings) -> AsyncIterator[None]:
         return CHECK_ANSWER
 
     allow = AllowList([settings.asterisk.host], settings.agi.allow)
-    server = AgiServer(settings.agi.host, settings.agi.port, answer, settings.agi.deadline_s, allow=allow)
+    server = AgiServer(settings.agi, answer, allow=allow)
     # Taken: by the service, or by what the walk will then find.
     with contextlib.suppress(SettingsError):
         await server.start()

@@ -123,10 +123,9 @@ class Service:
         self.queries = Queries(self.pool, grounds, self.lines, self.journeys.put, count)
         self.dialplan = Dialplan(self.queries, self.pbxes.asking, count)
         self.agi = AgiServer(
-            settings.agi.host,
-            settings.agi.port,
+            settings.agi,
             self.dialplan.answer,
-            deadline_s=settings.agi.deadline_s + AGI_MARGIN_S,
+            margin_s=AGI_MARGIN_S,
             count=count,
             allow=AllowList([pbx.host for pbx in settings.each_pbx()], settings.agi.allow),
         )

@@ -120,10 +120,9 @@ async def keep_door(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server = AgiServer(
-        agi.host,
-        agi.port,
+        agi,
         Door(bus, agi.deadline_s).answer,
-        deadline_s=agi.deadline_s + MARGIN_S,
+        margin_s=MARGIN_S,
         allow=AllowList(asterisk_hosts, agi.allow),
     )
     # Callers first: until there is a connection their defaults stand at once.

@@ -184,7 +184,7 @@ class PbxSide:
         if not state.up:
             self.recovery.link_lost()
             return
-        self.consent.mode = tap_mode(self._settings.tap, state.version)
+        self.consent.link_up(tap_mode(self._settings.tap, state.version))
         self.taps.wake()
         self.resync(state.restarted)
 

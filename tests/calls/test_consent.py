@@ -32,7 +32,7 @@ class Site:
             unwant=lambda call_id, unheard: self.done.append("unwanted"),
         )
         self.consent = Consent(self, self.tracker, taps, group, self, self.done.append)  # type: ignore[arg-type]
-        self.consent.mode = "stereo"
+        self.consent.link_up("stereo")
 
     async def written(self, within_s: float) -> None:
         assert within_s == WRITTEN_S
@@ -93,7 +93,7 @@ async def test_both_sides_are_tapped_apart_where_asterisk_can_not_do_it_at_once(
     group: asyncio.TaskGroup,
 ) -> None:
     site = Site(group)
-    site.consent.mode = "dual"
+    site.consent.link_up("dual")
     site.disk.set()
     site.consent.begin(BEGIN)
     await settled()

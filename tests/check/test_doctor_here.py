@@ -61,7 +61,7 @@ async def test_our_own_service_is_no_stranger(settings: Settings) -> None:
     async def answer(request: object) -> dict[str, str]:
         return dict(CHECK_ANSWER)
 
-    agi = AgiServer("127.0.0.1", 0, answer, 1.0)
+    agi = AgiServer(AgiSettings(port=0, deadline_s=1.0), answer)
     audio = AudioServer("127.0.0.1", 0, 1.0, 1.0, lambda uuid: None)
     await agi.start()
     await audio.start()

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from emocx_pbx.errors import ModelError
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
+from emocx_pbx.settings.settings import AgiSettings
 
 OPENING = (
     b"agi_network: yes\nagi_network_script: route\nagi_request: agi://127.0.0.1/route\n"
@@ -92,7 +93,9 @@ async def bench(answer: Answer, deadline_s: float = 5.0, **more: Any) -> AsyncIt
             raise
 
     count = it.counts.update
-    it.server = AgiServer("127.0.0.1", 0, handler, deadline_s, count=lambda name: count([name]), **more)
+    it.server = AgiServer(
+        AgiSettings(port=0, deadline_s=deadline_s), handler, count=lambda name: count([name]), **more
+    )
     await it.server.start()
     try:
         yield it

@@ -10,6 +10,7 @@ import pytest
 
 from emocx_pbx.pbx.agi.allow import LOOK_UP_S, AllowList
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
+from emocx_pbx.settings.settings import AgiSettings
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,9 @@ async def test_who_may_not_ask_is_not_listened_to() -> None:
     async def never(request: AgiRequest) -> Mapping[str, str]:
         raise AssertionError
 
-    server = AgiServer("127.0.0.1", 0, never, 1.0, count=lambda n: counts.update([n]), allow=Nobody("x"))
+    server = AgiServer(
+        AgiSettings(port=0, deadline_s=1.0), never, count=lambda n: counts.update([n]), allow=Nobody("x")
+    )
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     async with asyncio.timeout(5):

@@ -21,7 +21,7 @@ from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk, free_port
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
 from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession
-from emocx_pbx.settings.settings import AsteriskSettings
+from emocx_pbx.settings.settings import AgiSettings, AsteriskSettings
 
 
 class Listener:
@@ -154,7 +154,7 @@ async def test_variables_are_read_and_set_over_fastagi(pbx: PrivateAsterisk, pro
         seen.append((request.path, request.uniqueid, query, nothing, *request.args))
         return {"EMOCX_QUEUE": "care", "EMOCX_TOPIC": 'a"b', "EMOCX_STATUS": "ok"}
 
-    server = AgiServer("127.0.0.1", 0, answer, 2.0, count=lambda name: counts.update([name]))
+    server = AgiServer(AgiSettings(port=0, deadline_s=2.0), answer, count=lambda name: counts.update([name]))
     await server.start()
     await pbx.cli("module load func_uri.so")
     await pbx.add_dialplan(
@@ -190,10 +190,8 @@ async def test_a_late_answer_and_a_hangup_over_fastagi(pbx: PrivateAsterisk, pro
         return {}
 
     server = AgiServer(
-        "127.0.0.1",
-        0,
+        AgiSettings(port=0, deadline_s=0.3),
         never,
-        0.3,
         deadlines={"/long": 60.0},
         count=lambda name: counts.update([name]),
     )

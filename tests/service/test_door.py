@@ -19,6 +19,7 @@ from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.pbx.agi.server import AgiServer
 from emocx_pbx.service.door import Door
+from emocx_pbx.settings.settings import AgiSettings
 from emocx_pbx.wire.bus import Bus, BusLogin
 
 ASKED = msgspec.msgpack.Decoder(AskedAtDoor)
@@ -44,7 +45,7 @@ class House:
     def __init__(self, url: str) -> None:
         self.bus = Bus(BusLogin((url,)))
         # So long that whoever waits for it fails the test.
-        self.server = AgiServer("127.0.0.1", 0, Door(self.bus, 60.0).answer, deadline_s=60.0)
+        self.server = AgiServer(AgiSettings(port=0, deadline_s=60.0), Door(self.bus, 60.0).answer)
 
     async def ask(self, path: str = "route", *args: str, **variables: str) -> dict[str, str]:
         """The caller's variables when the dialplan goes on."""

@@ -10,6 +10,7 @@ import pytest
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.pbx.agi.server import AgiServer
 from emocx_pbx.settings.binding import cannot_listen
+from emocx_pbx.settings.settings import AgiSettings
 
 
 async def reason(host: str, port: int) -> str:
@@ -50,6 +51,6 @@ def test_other_reasons(error: OSError, said: str) -> None:
 
 async def test_the_dialplans_door_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        door = AgiServer("127.0.0.1", taken.getsockname()[1], lambda request: None, deadline_s=1.0)  # type: ignore
+        door = AgiServer(AgiSettings(port=taken.getsockname()[1]), lambda request: None)  # type: ignore
         with pytest.raises(SettingsError, match=r"^agi\.port: can't listen on 127\.0\.0\.1:"):
             await door.start()

@@ -32,6 +32,7 @@ from emocx_pbx.pbx.agi.protocol import (
     set_command,
 )
 from emocx_pbx.settings.binding import cannot_listen
+from emocx_pbx.settings.settings import AgiSettings
 
 log = structlog.get_logger()
 
@@ -127,11 +128,10 @@ class AgiServer:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        section: AgiSettings,
         handler: Handler,
-        deadline_s: float,
         *,
+        margin_s: float = 0.0,
         deadlines: Mapping[str, float] | None = None,
         count: Callable[[str], None] = lambda name: None,
         max_requests: int = 256,
@@ -140,19 +140,20 @@ class AgiServer:
         """Prepare; `start` listens.
 
         Args:
-            host: address to listen on.
-            port: port to listen on; 0: any free one, then found in `port` after `start`.
+            section: where to listen (port 0: any free one, then found in `port` after `start`), and the time
+                from the opening of the connection to the handler's answer.
             handler: answers a request with the variables to set, in order (let one that vouches for
                 the others be the last); it is cancelled when the caller hangs up or time is over.
-            deadline_s: time from the opening of the connection to the handler's answer.
+            margin_s: added to the section's deadline, for a handler that keeps it by itself.
             deadlines: other deadlines for paths that need them, such as `{"/heard": 3.0}`.
             count: adds one to a counter: agi_requests, agi_late, agi_failed, agi_malformed, agi_hangups,
                 agi_crowded, agi_refused.
             max_requests: connections beyond these are closed at once.
             allow: who may ask; None: everybody.
         """
-        self.host, self.port = host, port
-        self._handler, self._deadline_s, self._deadlines = handler, deadline_s, dict(deadlines or {})
+        self.host, self.port = section.host, section.port
+        self._handler, self._deadlines = handler, dict(deadlines or {})
+        self._deadline_s = section.deadline_s + margin_s
         self._count, self._max_requests, self._allow = count, max_requests, allow
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
