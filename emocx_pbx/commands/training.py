@@ -1,4 +1,4 @@
-"""`emocx-pbx train speech|text|encoders`: new models, or models tuned further (needs the train extra)."""
+"""`emocx-pbx train speech|text|companion|encoders`: new or further tuned models (needs the train extra)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DATA = Path("../shared/data")
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     train = commands.add_parser("train", help="train a model (needs the train extra)")
-    inner = train.add_subparsers(dest="kind", required=True, metavar="speech|text|encoders")
+    inner = train.add_subparsers(dest="kind", required=True, metavar="speech|text|companion|encoders")
     speech = inner.add_parser("speech", help="emotion from the voice")
     speech.add_argument("--model", choices=("mlp", "cnn", "voice"), default="voice", help="default: voice")
     text = inner.add_parser("text", help="emotion from words")
@@ -35,6 +35,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         parser.add_argument("--base", metavar="MODEL", help="fine-tune this model on --data instead")
         parser.add_argument("--seed", type=int, default=1)
         add_common(parser, run)
+    companion = inner.add_parser("companion", help="let a light model have a share of `voice`'s readings")
+    companion.add_argument("--base", metavar="MODEL", default="voice", help="default: voice")
+    companion.add_argument("--light", metavar="MODEL", default="cnn", help="default: cnn")
+    companion.add_argument("--share", type=float, default=0.4, help="of the light model (default 0.4)")
+    companion.add_argument("--sharpness", type=float, default=1.25, help="of the mean (default 1.25)")
+    companion.add_argument("--out", type=Path, default=Path("models"), metavar="DIR",
+                           help="folder of models; the next version is added (default: models)")  # fmt: skip
+    add_common(companion, _give_companion)
     encoders = inner.add_parser("encoders", help="write the encoders of `voice` from Whisper's weights")
     encoders.add_argument("--out", type=Path, default=Path("models"), metavar="DIR",
                           help="folder of models; a version is added where the bytes differ")  # fmt: skip
@@ -67,6 +75,19 @@ def _train_speech(args: argparse.Namespace) -> int:
     figures_found = {name: found for name, found in card.figures.items() if isinstance(found, dict)}
     show(args, {"folder": str(folder), "card": card}, lambda: f"{folder}\n{figures_text(figures_found)}")
     _print(args, "speech", card)
+    return 0
+
+
+def _give_companion(args: argparse.Namespace) -> int:
+    from emocx_pbx.emotion.registry import Registry
+
+    registry = Registry(read_settings(args).models_path())
+    base, light = (registry.find("speech", name) for name in (args.base, args.light))
+    with_companion = needs_extra("speech.companion").with_companion
+    Registry(args.out).keep_current("speech", base.card.name)
+    made = with_companion(base, light, args.out, args.share, args.sharpness)
+    show(args, {"folder": str(made.path), "card": made.card}, lambda: str(made.path))
+    _print(args, "speech", made.card)
     return 0
 
 

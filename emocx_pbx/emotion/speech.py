@@ -18,6 +18,7 @@ from emocx_pbx.domain import LABELS, LineZero, Scores
 from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.adaptation import Adaptation, CallerSession
 from emocx_pbx.emotion.card import Card
+from emocx_pbx.emotion.companion import companion_of, in_parts
 from emocx_pbx.emotion.engines import LiteRtEngine
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speechlike import speechlike
@@ -105,6 +106,9 @@ class SpeechClassifier:
             with np.load(folder.path / CALLER, allow_pickle=False) as arrays:
                 self.caller = Adaptation.of(arrays, adaptation)
         self._networks = [LiteRtEngine(folder.path / n) for n in names]
+        found = companion_of(folder.card)
+        self._companion = None if found is None else found[0]
+        self._light = None if found is None else SpeechClassifier(ModelFolder(folder.path, found[1]))
 
     def logits(self, measured: FloatArray) -> FloatArray:
         """Logits (4,) before the temperature: log of the networks' mean probabilities."""
@@ -117,13 +121,37 @@ class SpeechClassifier:
         parts = max(1, int(np.ceil(samples.size / (self._seconds * RATE))))
         if parts == 1 and self._front is fixed_log_mel:
             return [fixed_log_mel(samples, powers)]
-        return [self._front(part) for part in np.array_split(samples, parts)]
+        return [self._front(part) for part in in_parts(samples, parts)]
 
-    def probabilities(self, samples: FloatArray) -> FloatArray:
-        """Calibrated probabilities (4,) of a stretch, speech or not (for evaluation)."""
-        rows = [self.calibrated(m) for m in self.measure(samples)]
+    def probabilities(self, samples: FloatArray, powers: FloatArray | None = None) -> FloatArray:
+        """Calibrated probabilities (4,) of a stretch, speech or not; a companion has no say in it."""
+        rows = [self.calibrated(m) for m in self.measure(samples, powers)]
         mean: FloatArray = np.mean(rows, axis=0)
         return mean
+
+    def known(self, measured: FloatArray) -> float:
+        """How far a recording so measured is like those learnt from, 0 to 1; 1 where the model can't tell."""
+        if self.caller is None or self.caller.centred is None:
+            return 1.0
+        return float(self.caller.centred.known(measured[None])[0])
+
+    def in_a_call(
+        self,
+        samples: FloatArray,
+        powers: FloatArray | None,
+        measured: Sequence[FloatArray],
+        own: Sequence[FloatArray],
+    ) -> Sequence[FloatArray]:
+        """Probabilities (4,) of each part of a stretch of a call, from its `own` and the companion's."""
+        if self._companion is None or self._light is None:
+            return own
+        theirs = (
+            self._light.probabilities(part, powers if len(own) == 1 else None)
+            for part in in_parts(samples, len(own))
+        )
+        return [
+            self._companion.joined(p, q, self.known(m)) for p, q, m in zip(own, theirs, measured, strict=True)
+        ]
 
     def calibrated(self, measured: FloatArray) -> FloatArray:
         """Probabilities (4,) of one part's measurement."""
@@ -167,18 +195,25 @@ class SpeechSession:
         if not speechlike(samples, powers):
             return None
         parts = model.measure(samples, powers)
-        plain = [model.calibrated(m) for m in parts]
-        said = [self.hear(m, p) for m, p in zip(parts, plain, strict=True)]
+        own = [model.calibrated(m) for m in parts]
+        plain = model.in_a_call(samples, powers, parts, own)
+        said = [self.hear(m, p, q) for m, p, q in zip(parts, own, plain, strict=True)]
         of_model = model.scores(np.mean(plain, axis=0)).probabilities
         return replace(model.scores(np.mean(said, axis=0)), plain=of_model)
 
-    def hear(self, measured: FloatArray, plain: FloatArray) -> FloatArray:
-        """Probabilities (4,) of one part's measurement with its plain ones, given all before; remembered."""
-        log_p = np.log(np.maximum(plain, 1e-9))
-        corrected = log_p if self._zero is None else log_p + self._zero
+    def hear(self, measured: FloatArray, own: FloatArray, plain: FloatArray | None = None) -> FloatArray:
+        """Probabilities (4,) of one part's measurement, given all before; remembered.
+
+        `own` are its plain ones by the model itself, `plain` those with its companion's (None: the same).
+        """
+        log_p = np.log(np.maximum(own, 1e-9))
+        corrected = log_p if plain is None or plain is own else np.log(np.maximum(plain, 1e-9))
+        if self._zero is not None:
+            corrected = corrected + self._zero
         if self._caller is None or self._classifier.caller is None:
             return _softmax(corrected)
-        # Where a reading lies among voices is known of plain answers: what the line adds is to all alike.
+        # Where a reading lies among voices is known of the model's own answers: what the line adds is to all
+        # alike, and a companion knows nothing of it.
         heard = self._classifier.caller.heard(measured[None], log_p[None])
         return _softmax(self._caller.hear(replace(heard, log_p=corrected[None]), 0))
 

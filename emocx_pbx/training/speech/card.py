@@ -47,6 +47,7 @@ def card_text(card: Card) -> str:
         f"**Calibration:** temperature {card.temperature}, uncertain under {card.threshold}, both from "
         "speakers that are not in the test.",
         "",
+        *_companion(card.recipe.get("companion")),
     ]
     for split, found in card.figures.items():
         if isinstance(found, dict) and "pooled" in found:
@@ -71,6 +72,20 @@ def card_text(card: Card) -> str:
         lines += ["## The twenty worst test clips", ""]
         lines += [*_table(("corpus", "clip", "true", "said", "p(true)"), rows), ""]
     return "\n".join(lines)
+
+
+def _companion(entry: Mapping[str, Any] | None) -> list[str]:
+    """What else has a say in the model's readings; nothing where nothing has."""
+    if entry is None:
+        return []
+    return [
+        f"**In calls** it has a companion of {entry['of']}: {entry['share']:.0%} of the mean of both models' "
+        f"probabilities, and the mean's logarithms are multiplied by {entry['sharpness']:g}, both as far as "
+        "the recording is like those learnt from; adaptation to the caller follows (`python -m "
+        "benchmarks.companion`). Figures of clips, of callers made of clips and of corpora left out are "
+        "the model's alone.",
+        "",
+    ]
 
 
 def _measured(name: str, row: Mapping[str, Any]) -> Sequence[object]:

@@ -39,6 +39,7 @@ from emocx_pbx.training.speech.callers import (
 )
 from emocx_pbx.training.speech.card import write_card_text
 from emocx_pbx.training.speech.centred import fit_centred
+from emocx_pbx.training.speech.companion import kept
 from emocx_pbx.training.speech.crossfit import CrossFitted, Recipe, cross_fit, deal
 from emocx_pbx.training.speech.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.speech.evaluate import predict, summary
@@ -145,6 +146,8 @@ def train_voice(
         },
         licence=licence_of(clips),
     )
+    if base is not None:
+        card = kept(ModelFolder(base, read_card(base)), card, folder)
     return report(folder, card, clips, fitted.curves, seed, tell, cache)
 
 
