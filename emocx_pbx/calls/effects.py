@@ -31,6 +31,8 @@ class WriteDecision:
     customer_key: str | None
     text: str | None
     events: Events
+    ours: bool = True
+    """False: another controller acts for the call's PBX; only what was decided here is written."""
 
 
 @dataclass(frozen=True, slots=True)

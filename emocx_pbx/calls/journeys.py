@@ -67,9 +67,11 @@ class Journeys:
         hands: Acting,
         count: Callable[..., None],
         now: Callable[[], float] = time.time,
+        acts: Callable[[str], bool] = lambda call_id: True,
     ) -> None:
+        """`acts`: whether we act for a call's PBX; of other calls only what was decided here is written."""
         self._rules, self._ledger, self._hands = rules, ledger, hands
-        self._now, self._count = now, count
+        self._now, self._count, self._acts = now, count, acts
         self._calls: dict[str, CallState] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
         self._timers: dict[str, dict[GradeDue | FinishDue, asyncio.TimerHandle]] = {}
@@ -100,7 +102,7 @@ class Journeys:
     def put(self, happening: Happening) -> None:
         """Take a happening and do what follows from it."""
         call_id = _call_id(happening)
-        if call_id is None:
+        if call_id is None or not self._acts(call_id):
             if isinstance(happening, DecidedQuery):
                 self._ledger.add(self._loose(happening))
             return
@@ -140,10 +142,11 @@ class Journeys:
         self._calls[call.call_id] = call
 
     def _loose(self, query: DecidedQuery) -> WriteDecision:
-        """A query that has no call (yet)."""
-        routed = build.query_routed(query.decision, None, query.caller.customer_key)
+        """A query that has no call (yet), or whose call another controller goes on with."""
+        call_id, customer = query.caller.call_id, query.caller.customer_key
+        routed = build.query_routed(query.decision, call_id, customer)
         text = query.text if self._rules.keep_text() else None
-        return WriteDecision(query.decision, None, query.caller.customer_key, text, (routed,))
+        return WriteDecision(query.decision, call_id, customer, text, (routed,), ours=call_id is None)
 
     def apply(self, call: CallState, effects: Sequence[Effect]) -> None:
         """Carry out what follows."""

@@ -149,14 +149,16 @@ class Writing:
 
 
 def calls_of(write: Write) -> Sequence[str]:
-    """Ids of the calls that a change is about, all of one PBX; none: a query that has no call yet."""
+    """Ids of the calls that a change is about, all of one PBX; none: a query that has no call yet, or one of
+    a call that another controller goes on with: any may decide.
+    """
     match write:
         case WriteSegment(segment=segment):
             return [segment.call_id]
         case WriteAlerts(rows=rows):
             return [row.call_id for row in rows]
-        case WriteDecision(call_id=call_id):
-            return [call_id] if call_id is not None else []
+        case WriteDecision(call_id=call_id, ours=ours):
+            return [call_id] if call_id is not None and ours else []
         case _:
             return [write.call_id]
 

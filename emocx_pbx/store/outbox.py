@@ -23,7 +23,7 @@ from emocx_pbx.store.rows import DeliveryRow, DeliveryState, DueDelivery, EventR
 PERSONAL: Final = ("customer_key", "caller", "text")
 
 #: Live news that nobody needs once the call is over; later ones are not told.
-_LIVE: Final = frozenset({"call.reading", "reading.revised", "call.alert"})
+_LIVE: Final = frozenset({"call.reading", "reading.revised", "call.alert", "query.routed"})
 
 
 class Outbox:

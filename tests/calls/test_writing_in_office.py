@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from unittest.mock import create_autospec
+
 import pytest
 from databases import ON_POSTGRESQL
 
 from emocx_pbx.calls.effects import WriteEnd, WriteSpans, WriteStart, WriteTapped
+from emocx_pbx.calls.hands import Acting
+from emocx_pbx.calls.journeys import Journeys
+from emocx_pbx.calls.ledger import Ledger
+from emocx_pbx.calls.rules import Rules
 from emocx_pbx.calls.writing import Writing
-from emocx_pbx.domain import Span
+from emocx_pbx.dispatch.asked import Caller, DecidedQuery
+from emocx_pbx.domain import Decision, Span
 from emocx_pbx.errors import LeaseLost
+from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.pbx.tracking.changes import CallEnded
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.fence import Term
 
@@ -63,4 +72,26 @@ async def test_only_calls_of_the_pbx_that_is_lost_are_not_written(place: str) ->
     assert theirs and not theirs.spans and theirs.call.ended_at is None
     with pytest.raises(LeaseLost):
         await writing.write(WriteTapped("west/1", 7.0))
+    await store.close()
+
+
+@ON_POSTGRESQL
+async def test_what_is_decided_for_another_controllers_call_is_written_and_nothing_else_follows(
+    place: str,
+) -> None:
+    store = await Store.open(place)
+    ledger = Ledger(Writing(store, Office()), lambda up, why: None, lambda *what: None)
+    journeys = Journeys(
+        Rules(load_rubric()), ledger, create_autospec(Acting), lambda *what: None, acts=lambda call_id: False
+    )
+    decision = Decision("d", 5.0, "ok", "care", "angry", 0.9, {"angry": 0.9}, upset=0.9)
+    caller = Caller("north/1", "crm-1", "support")
+    journeys.put(DecidedQuery(decision, caller, "where is it"))
+    journeys.put(CallEnded("north/1", 9.0, "hangup"))
+    assert journeys.calls == {}
+    await ledger.drain()
+    stored = await store.decisions.get("d")
+    assert stored and stored.decision == decision
+    events = await store.outbox.events_of_call("north/1")
+    assert [event.type for event in events] == ["query.routed"]
     await store.close()
