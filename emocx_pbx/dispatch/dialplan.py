@@ -50,6 +50,8 @@ class PbxAsking:
     """Told of each call that asks."""
     allow: AllowList | None = None
     """Who may ask for it; None: everybody."""
+    acts: Callable[[], bool] = lambda: True
+    """Whether we act for it; if not, we decide, and its calls are followed by who does."""
 
 
 class Dialplan:
@@ -91,8 +93,10 @@ class Dialplan:
             raise ProtocolError("FastAGI: agi_channel is no channel's name")
         question = _question(request) if request.path in {"/listen", "/heard"} else ""
         call_id = call_id_of(asking.pbx, request.uniqueid)
-        asking.announced.add(call_id, channel)
-        asking.tracker.announce(call_id, channel, _caller(request.env.get("agi_callerid", "")), self._now())
+        if asking.acts():
+            asking.announced.add(call_id, channel)
+            caller_id = _caller(request.env.get("agi_callerid", ""))
+            asking.tracker.announce(call_id, channel, caller_id, self._now())
         if request.path == "/listen":
             return {"EMOCX_AUDIO": await self._queries.listen(question, call_id)}
         caller = Caller(

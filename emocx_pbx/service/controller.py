@@ -96,7 +96,7 @@ class Service:
         office = self.office if self.office.shared else None
         self.ledger = Ledger(Writing(store, office), partial(self.health.set, "store"), count)
         rules = RulesInForce(self.rubric, self.in_force, self.policies, store.receivers, self.lines)
-        self.journeys = Journeys(rules, self.ledger, self.pbxes, count, acts=self.office.holds)
+        self.journeys = Journeys(rules, self.ledger, self.pbxes, count, acts=self.office.follows)
         if settings.cluster.servers:
             self.cluster = _cluster(self, settings, tasks)
 

@@ -46,10 +46,14 @@ class Office:
         keeper = self._keepers.get(pbx)
         return self._leases is None or (keeper is not None and keeper.may_act())
 
-    def holds(self, call_id: str) -> bool:
-        """Whether we act for a call's PBX, as far as we know; also while the database is away."""
-        keeper = self._keepers.get(pbx_of(call_id))
+    def holds(self, pbx: str) -> bool:
+        """Whether we act for a PBX, as far as we know; also while the database is away."""
+        keeper = self._keepers.get(pbx)
         return self._leases is None or (keeper is not None and keeper.term is not None)
+
+    def follows(self, call_id: str) -> bool:
+        """The same of a call's PBX."""
+        return self.holds(pbx_of(call_id))
 
     def term_of(self, call_id: str) -> Term:
         """The term in which we act for a call's PBX.

@@ -103,7 +103,8 @@ class PbxSide:
         self.announced = Announced(self.ami, self.tracker, self.recovery.forget, count)
         named = shared.in_force.settings.agi.allow
         allow = AllowList([settings.host], named)
-        self.asking = PbxAsking(self.name, self.announced, self.tracker, allow)
+        acts = partial(shared.office.holds, self.name)
+        self.asking = PbxAsking(self.name, self.announced, self.tracker, allow, acts)
         placed = PlacedCalls(self.tracker, journeys)
         self.call_back = CallBack(self.ami, settings.callback_channel, placed)
         self._running: list[asyncio.Task[None]] = []

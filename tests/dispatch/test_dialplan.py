@@ -65,9 +65,12 @@ class Bench:
         )
         self.callers: list[str] = []
         self.allow: AllowList | None = None
+        self.acts = True
 
     def asking(self, pbx: str) -> PbxAsking | None:
-        return PbxAsking(pbx, self.announced, self, self.allow) if pbx in {"", "berlin", "vienna"} else None
+        if pbx not in {"", "berlin", "vienna"}:
+            return None
+        return PbxAsking(pbx, self.announced, self, self.allow, lambda: self.acts)
 
     def announce(self, call_id: str, channel: str, caller: str, at: float) -> None:
         self.waiting.add(call_id)
@@ -91,6 +94,13 @@ async def test_the_same_uniqueid_of_two_pbxes_is_two_calls() -> None:
     await bench.ask("listen?pbx=vienna", UUID)
     await bench.ask("listen", UUID)
     assert bench.waiting == {"berlin/1700.1", "vienna/1700.1", "1700.1"}
+
+
+async def test_a_standby_decides_and_follows_no_call() -> None:
+    bench = Bench()
+    bench.acts = False
+    assert await bench.ask("listen", UUID) == {"EMOCX_AUDIO": "10.0.0.1:9092"}
+    assert not bench.waiting and len(bench.announced) == 0
 
 
 @pytest.mark.parametrize("path", ["listen?pbx=paris", "check?pbx=paris", "listen?pbx=Berlin"])
