@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emocx_pbx import sheet
+from emocx_pbx.call_ids import pbx_of, uniqueid_of
 from emocx_pbx.commands.evaluate import needs_extra
 from emocx_pbx.commands.shared import (
     add_common,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 LABELS = ("angry", "neutral", "disappointed", "happy")
 
 TEMPLATE_HELP = (
-    "where a call's recording lies: a path with {call_id}, strftime codes of the call's start, * and ?; "
+    "where a call's recording lies: a path with {call_id} (its Uniqueid), {pbx} where PBXes have names,"
+    " strftime codes of the call's start, * and ?; "
     "without it only messages.csv is written"
 )
 
@@ -115,11 +117,15 @@ def _recording(template: str, detail: CallDetail) -> Path:
     from emocx_pbx.settings.recordings import fits_path
 
     call = detail.call
-    if not fits_path(call.call_id):
+    pbx, uniqueid = pbx_of(call.call_id), uniqueid_of(call.call_id)
+    if not fits_path(uniqueid):
         raise InputError(f"call {call.call_id!r}: its id can't be part of a path")
-    safe = glob.escape(call.call_id)
+    if pbx and "{pbx}" not in template:
+        raise InputError(f"--recordings {template!r}: expected {{pbx}}: {pbx} may not be the only PBX")
+    safe = glob.escape(uniqueid)
     try:
-        pattern = datetime.fromtimestamp(call.started_at).strftime(template).replace("{call_id}", safe)
+        dated = datetime.fromtimestamp(call.started_at).strftime(template)
+        pattern = dated.replace("{call_id}", safe).replace("{pbx}", pbx)
     except ValueError as e:
         raise InputError(f"--recordings {template!r}: {e}") from None
     files = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (may be absolute)
