@@ -16,7 +16,7 @@ MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser(
-        "check", help="tell what is missing, with remedies; exit 1 if anything fails"
+        "check", help="report what is missing, with remedies; exit 1 if anything fails"
     )
     parser.add_argument(
         "--no-tap", action="store_true", help="leave out the self-tap (a call of 1 s to nobody)"

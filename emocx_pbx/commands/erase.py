@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser("erase", help="remove a customer from the database, for good")
+    parser = commands.add_parser("erase", help="remove a customer from the database permanently")
     parser.add_argument("--customer", metavar="KEY", help="the CRM's key")
     parser.add_argument("--caller", metavar="NUMBER", help="the calling number, in any spelling")
     parser.add_argument("--yes", action="store_true", help="do not ask")

@@ -44,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_common(one, in_loop(_show))
     override = inner.add_parser("override", help="append a grade of your own; the old one stays visible")
     override.add_argument("--score", type=float, required=True, help="0 to 100")
-    dispute = inner.add_parser("dispute", help="append that the agent contests the grade")
+    dispute = inner.add_parser("dispute", help="record that the agent contests the grade")
     for kind, revising in (("override", override), ("dispute", dispute)):
         revising.add_argument("call_id")
         revising.add_argument(

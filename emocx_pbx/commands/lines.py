@@ -19,7 +19,7 @@ from emocx_pbx.commands.shared import (
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the commands."""
-    parser = commands.add_parser("lines", help="what calls' lines add to answers; forget what was learnt")
+    parser = commands.add_parser("lines", help="corrections learnt for each line; forget them")
     inner = parser.add_subparsers(dest="lines_command", required=True, metavar="COMMAND")
     showing = inner.add_parser("show", help="every line: callers, and by what answers there are corrected")
     add_common(showing, in_loop(_show))

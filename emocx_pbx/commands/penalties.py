@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the commands."""
-    parser = commands.add_parser("penalties", help="the ranking in the queues; put your own penalties back")
+    parser = commands.add_parser("penalties", help="penalties that the ranking sets; restore your own")
     inner = parser.add_subparsers(dest="penalties_command", required=True, metavar="COMMAND")
     showing = inner.add_parser("show", help="every member: penalty now, your own, and what the ranking says")
     add_common(showing, in_loop(_show))

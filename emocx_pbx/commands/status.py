@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser(
-        "status", help="how the running service stands; exit 1 if it is not in order, or does not run"
+        "status", help="state of the running service; exit 1 if it is not in order, or does not run"
     )
     add_common(parser, in_loop(_status))
 

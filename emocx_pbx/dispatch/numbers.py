@@ -32,7 +32,7 @@ def parsed(text: str, country: str = "") -> PhoneNumber | None:
 
     Args:
         text: as written, e.g. "+49 (0)30 / 123456", "0049 30 123456" or "030 123456".
-        country: where numbers without a country code are read, "DE" or "+49"; empty: such are not read.
+        country: where numbers without a country code are read, "DE" or "+49"; empty: those are not read.
     """
     if len(text) > MAX_CHARS or not _WRITTEN.fullmatch(text):
         return None

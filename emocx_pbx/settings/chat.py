@@ -32,15 +32,15 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     queues: dict[QueueName, str] = {}
     """What customers call your queues, e.g. {support = "our support team"}; others are "the right team"."""
     default_queue: OptionalQueueName = ""
-    """Queue where the policy names none, and for who does not consent; empty: the policy's default_queue."""
+    """Queue where the policy names none, and without consent; empty: the policy's default_queue."""
     call_backs: bool = False
     """Whether customers may ask to be called back; whom the service calls says [dialling]."""
     queries_per_address: Count = 10
-    """Queries of one address within ten minutes."""
+    """Queries from one address within ten minutes."""
     queries_per_minute: Count = 60
-    """Queries of all together within a minute."""
+    """Queries from all addresses together within a minute."""
     calls_per_address: Count = 3
-    """Calls back asked for from one address within an hour."""
+    """Callbacks requested from one address within an hour."""
 
 
 def chat_problems(chat: ChatSettings) -> list[tuple[str, str]]:

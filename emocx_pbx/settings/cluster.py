@@ -16,7 +16,7 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Several hosts together: how they reach each other (see docs/cluster.md)."""
 
     nats: str = ""
-    """NATS servers (2.9 or newer, with JetStream), parted by commas: `nats://n1:4222,nats://n2:4222`;
+    """NATS servers (2.9 or newer, with JetStream), separated by commas: `nats://n1:4222,nats://n2:4222`;
     tls:// asks for TLS. Empty: one host alone, and nothing below counts."""
     tls_ca: str = ""
     """File of the CA that signed the servers' certificates; empty: the system's."""
@@ -46,7 +46,7 @@ def cluster_problems(cluster: ClusterSettings) -> list[tuple[str, str]]:
     found = []
     if not all(server.startswith(_SCHEMES) for server in cluster.servers):
         found.append(
-            ("cluster.nats", "expected addresses that begin with nats:// or tls://, parted by commas")
+            ("cluster.nats", "expected addresses that begin with nats:// or tls://, separated by commas")
         )
     if any("@" in server for server in cluster.servers):
         found.append(("cluster.nats", "expected no login in the address: cluster.user and cluster.password"))

@@ -19,7 +19,7 @@ class DiallingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Whom the service may call back, for chat and API alike; premium rates and emergencies never."""
 
     country: Annotated[str, Meta(pattern=r"^([A-Z]{2}|\+[1-9][0-9]{0,2})?\Z")] = ""
-    """Where numbers without a country code belong, e.g. "DE" or "+49"; empty: such are not read."""
+    """Where numbers without a country code belong, e.g. "DE" or "+49"; empty: those are not read."""
     regions: tuple[Region, ...] = ()
     """Countries that may be called, e.g. ["DE", "AT"]; empty: the one above; without that nobody."""
     types: tuple[NumberType, ...] = ("fixed_line", "mobile", "voip")
@@ -27,7 +27,7 @@ class DiallingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     prefixes: tuple[Prefix, ...] = ()
     """If any are given, numbers must begin with one of these, e.g. ["+4930"]."""
     blocked: tuple[Prefix, ...] = ()
-    """Numbers never called all the same, by their beginnings, e.g. ["+4932"]."""
+    """Numbers never called in any case, by their beginnings, e.g. ["+4932"]."""
     calls_per_hour: Count = 60
     """Calls per hour, from pages, API and chat together."""
     number_cooldown_s: Annotated[float, Meta(ge=10, le=86400)] = 600.0

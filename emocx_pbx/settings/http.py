@@ -52,7 +52,7 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     api_requests_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 3000
     """API requests per minute for each token, user or address; bursts up to it pass. 0: unlimited."""
     check_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
-    """Between looks of the service at itself, as by `check --no-tap`, for overview and /readyz. 0: never."""
+    """Minutes between its checks of itself, as by `check --no-tap`, for overview and /readyz. 0: never."""
 
 
 def http_problems(http: HttpSettings) -> list[tuple[str, str]]:

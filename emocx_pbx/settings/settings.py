@@ -106,7 +106,7 @@ class AnalysisSettings(_Section, frozen=True):
     transcriber: str = "auto"
     """Speech-to-text: auto (shipped tiny.en if installed), off, or a CTranslate2 model directory."""
     words: Literal["off", "sampled", "all"] = "off"
-    """Customers' utterances in calls that are transcribed: none, two and then each third one, or all."""
+    """Customers' utterances that are transcribed: none, a call's first two and then every third, or all."""
     listen_max_s: Seconds = 8.0
     """Longest question in the IVR."""
     listen_silence_s: Seconds = 0.8
@@ -148,14 +148,14 @@ class PrivacySettings(_Section, frozen=True):
     keep_days: Annotated[int, Meta(ge=1, le=3650)] = 365
     """Calls older than this are erased."""
     keep_audit_days: Annotated[int, Meta(ge=30, le=36500)] = 1095
-    """Entries of the audit log older than this are let go."""
+    """Entries of the audit log older than this are deleted."""
 
 
 class LogSettings(_Section, frozen=True):
     """Logs."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level that is written."""
+    """Lowest level that is written."""
     format: Literal["console", "json"] = "console"
     """For people, or one JSON object a line."""
 

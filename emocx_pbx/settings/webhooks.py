@@ -34,7 +34,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     """http(s) address that gets the POSTs."""
     secret: str
-    """`whsec_` + base64 of 24 to 64 random bytes; in a rotation two, parted by a space."""
+    """`whsec_` + base64 of 24 to 64 random bytes; in a rotation two, separated by a space."""
     events: tuple[str, ...] = ()
     """Event types wanted, e.g. ["call.graded"]; empty: all but those of readings."""
     timeout_s: Seconds = 15.0

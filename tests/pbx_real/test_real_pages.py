@@ -101,7 +101,7 @@ async def become_administrator(page: Page, service: ServiceProcess) -> None:
     await page.goto(link[0])
     await page.get_by_label("Name").fill(ADMIN)
     await page.get_by_label("Password", exact=False).first.fill(PASSWORD)
-    await page.get_by_label("The same again").fill(PASSWORD)
+    await page.get_by_label("Repeat the password").fill(PASSWORD)
     await page.get_by_role("button", name="Set the password").click()
     await page.wait_for_url("**/admin")
     await page.get_by_role("link", name="Live").click()
@@ -179,7 +179,7 @@ async def test_a_line_of_the_grade_leads_to_its_moments_and_the_grade_is_dispute
         await page.get_by_text("Dispute this grade").click()
         await page.get_by_label("What is wrong with it?").fill("The customer was calm at the end")
         await page.get_by_role("button", name="Dispute").click()
-        await expect(page.get_by_text("The dispute was noted.")).to_be_visible()
+        await expect(page.get_by_text("The dispute was recorded.")).to_be_visible()
     await crm.wait(lambda: crm.of("grade.revised", call_id), 20)
     revised = crm.of("grade.revised", call_id)[0].data
     assert (revised["kind"], revised["author"]) == ("dispute", ADMIN)

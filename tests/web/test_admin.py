@@ -322,7 +322,7 @@ async def test_lines_are_shown_and_can_be_forgotten(site: Site, admin: Browser) 
     async with await admin.post("/admin/models/lines", **form) as response:
         assert response.status == 303
     page = await admin.open("/admin/models?done=lines_reset")
-    assert "trunk PJSIP/carrier" not in page and "is forgotten" in page
+    assert "trunk PJSIP/carrier" not in page and "has been forgotten" in page
     assert [row.action for row in await site.store.audit.rows(limit=1)] == ["lines.reset"]
 
 

@@ -80,7 +80,7 @@ async def test_without_consent_the_text_is_not_analysed(opened: Open) -> None:
     site = await opened(CHAT)
     async with await sent(site, "/chat", text="private matter") as answer:
         html = await site.browser().open(answer.headers["Location"])
-    assert "As you wished, your text was not analysed." in html
+    assert "As you asked, your text was not analysed." in html
 
 
 async def test_a_free_agent_is_told_of(opened: Open) -> None:

@@ -47,13 +47,13 @@ async def test_every_page_has_an_empty_state(desk: Site) -> None:
     for path, words in (
         ("/live", "Nobody is talking"),
         ("/calls", "There are no calls yet"),
-        ("/agents", "No grades in this time"),
-        ("/benefit", "can&#39;t be told yet"),
+        ("/agents", "No grades in this period"),
+        ("/benefit", "too early to say"),
         ("/queues?day=2020-01-01", "No calls on this day"),
     ):
         assert words in await browser.open(path), path
     agent = await desk.logged_in("agent", "Nobody Yet")
-    assert "No grades yet" in await agent.open("/agents/me")
+    assert "No grades in this period yet" in await agent.open("/agents/me")
 
 
 async def test_a_call_tells_its_whole_story(desk: Site) -> None:

@@ -264,7 +264,7 @@ async def test_an_agent_finds_himself_and_disputes(desk: Site, browser: Browser)
         await page.get_by_text("Dispute this grade").click()
         await page.get_by_label("What is wrong with it?").fill("The line was bad")
         await page.get_by_role("button", name="Dispute").click()
-        await expect(page.get_by_text("The dispute was noted.")).to_be_visible()
+        await expect(page.get_by_text("The dispute was recorded.")).to_be_visible()
         await assert_accessible(page, "the agent's call")
 
 

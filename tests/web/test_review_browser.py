@@ -56,7 +56,7 @@ async def test_ten_windows_blind_by_keyboard_then_the_page(site: Site, browser: 
         await page.get_by_label("Windows of doubt").fill("0")
         await page.get_by_label("Labelled by two people, %").fill("100")
         await page.get_by_role("button", name="Draw").click()
-        await expect(page.get_by_text("The windows are drawn.")).to_be_visible()
+        await expect(page.get_by_text("The windows have been drawn.")).to_be_visible()
     # Ann is the second to hear them: kim labels by hand of the store, but one otherwise.
     for number, item in enumerate(await site.store.reviews.open("voice", "kim", None, 20)):
         label = ("angry", "neutral", "neutral")[number % 3] if number else "happy"

@@ -80,7 +80,7 @@ def test_a_clear_difference_is_said_with_its_range() -> None:
 def test_too_few_customers_are_said_so() -> None:
     view = benefit_view(compare(arm("routed", [60.0] * 30) + arm("holdout", [50.0] * 5)), 35, 0.1, "active")
     assert not view.clear
-    assert "can't be told yet" in view.headline
+    assert "too early to say" in view.headline
     assert "15 more holdout customers" in view.measures[0].sentence
     assert view.measures[0].between == ""
 
