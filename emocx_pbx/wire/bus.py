@@ -340,7 +340,9 @@ class Bus:
             heard.subject, queue=heard.queue, cb=heard.callback, pending_msgs_limit=MOST_WAITING
         )
         try:
-            # Else the server may learn of it after messages that come next.
+            # Else the server may learn of it after messages that come next. Twice: a PING overtakes what
+            # nats-py's flusher has not written yet; the second one comes after it.
+            await self._client.flush(timeout=FLUSH_S)
             await self._client.flush(timeout=FLUSH_S)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             log.warning(

@@ -33,11 +33,11 @@ HERE = Path(__file__).parent
 class Node:
     """One worker process elsewhere."""
 
-    def __init__(self, folder: Path, server: PrivateNats, name: str, site: str = "") -> None:
+    def __init__(self, folder: Path, url: str, name: str, site: str = "") -> None:
         self.config, self._log = folder / f"{name}.toml", folder / f"{name}.log"
         self.name = f"{name}-0"
         sections: dict[str, dict[str, object]] = {
-            "cluster": {"nats": server.url, "node": name, "site": site},
+            "cluster": {"nats": url, "node": name, "site": site},
             "analysis": {"base_port": 0, "listen_start_s": 1.0},
             "log": {"format": "json"},
         }
@@ -110,25 +110,22 @@ class Site:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def start(self, epoch: int = 1) -> Site:
+    async def start(self, epoch: int = 1, taking: bool = True) -> Site:
         await self.bus.start(5.0)
         await self.fleet.start()
         await self.fleet.act_for("")
-        plan = StreamPlan(subjects.STREAM, subjects.STREAM_SUBJECTS)
-        inflow = Inflow(
-            self.bus,
-            plan,
-            subjects.pbx_part(""),
-            subjects.taps(""),
-            epoch,
-            self.life,
-            self.fleet.take,
-            _at_once,
-        )
         self._own(self.fleet.run())
-        self._own(_until_superseded(inflow))
+        if taking:
+            self.take(epoch)
         await self.pool.start()
         return self
+
+    def take(self, epoch: int = 1) -> None:
+        """Take what the stream keeps from now on."""
+        plan = StreamPlan(subjects.STREAM, subjects.STREAM_SUBJECTS)
+        name, taps = subjects.pbx_part(""), subjects.taps("")
+        inflow = Inflow(self.bus, plan, name, taps, epoch, self.life, self.fleet.take, _at_once)
+        self._own(_until_superseded(inflow))
 
     async def found(self, *nodes: Node) -> list[RemoteWorker]:
         """These workers, as soon as they are found and take calls."""

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from analysis.analysis_helpers import Asterisk, Samples
 from analysis.cluster_site import DEADLINE_S, Node, Site
+from wire.cuttable import Cuttable
+from wire.nats_helpers import connected
 
 from emocx_pbx.analysis.any_worker import AnyWorker
 from emocx_pbx.analysis.cluster import subjects
@@ -31,6 +33,7 @@ from emocx_pbx.analysis.messages import (
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.wire.bus import Bus, BusLogin
+from emocx_pbx.wire.stream import StreamPlan, ensure_stream
 
 SILENCE = np.zeros(1600, np.int16)
 MadeNode = Callable[..., Node]
@@ -51,8 +54,8 @@ async def closing() -> AsyncIterator[AsyncExitStack]:
 
 @pytest.fixture
 def node(server: PrivateNats, tmp_path: Path, closing: AsyncExitStack) -> MadeNode:
-    def make(name: str = "n1", site: str = "") -> Node:
-        node = Node(tmp_path, server, name, site)
+    def make(name: str = "n1", site: str = "", url: str = "") -> Node:
+        node = Node(tmp_path, url or server.url, name, site)
         closing.push_async_callback(node.close)
         return node
 
@@ -322,6 +325,64 @@ async def test_without_nats_our_own_worker_goes_on(server: PrivateNats, closing:
     )
     assert site.pool.pick().local
     await started
+
+
+async def test_a_worker_that_was_cut_off_ends_what_others_hear_now(
+    server: PrivateNats,
+    site: Site,
+    node: MadeNode,
+    tapped: Tapped,
+    call: tuple[Samples, Samples],
+    closing: AsyncExitStack,
+) -> None:
+    way = await closing.enter_async_context(Cuttable(server.port))
+    started = await node(url=way.url).start()
+    (worker,) = await site.found(started)
+    uuid = uuid4()
+    asterisk = await tapped(worker, uuid)
+    half = len(call[0]) // 2
+    await asterisk.play(*(side[:half] for side in call))
+    await read(site, uuid)
+    way.cut()
+    lost = (await site.inbox.until(lambda: site.inbox.of(WorkerLost)))[0]
+    assert lost.uuids == (str(uuid),)
+    heard = len(of_tap(site, uuid))
+    await asterisk.play(*(side[half:] for side in call))  # it hears on, and keeps it
+    way.mend()
+    assert 0x00 in await asterisk.until_end()
+    await site.found(started)
+    other = uuid4()
+    await (await tapped(worker, other)).hang_up()
+    await over(site, other)
+    assert len(of_tap(site, uuid)) == heard  # others hear this call: nothing of it twice
+
+
+async def test_a_full_stream_is_waited_for(
+    server: PrivateNats,
+    node: MadeNode,
+    tapped: Tapped,
+    call: tuple[Samples, Samples],
+    closing: AsyncExitStack,
+) -> None:
+    bus = await connected(server.url)
+    small = StreamPlan(subjects.STREAM, subjects.STREAM_SUBJECTS, max_bytes=2_000)
+    await ensure_stream(bus, small)
+    await bus.close()
+    site = Site(server)
+    closing.push_async_callback(site.close)
+    await site.start(taking=False)
+    started = await node().start()
+    (worker,) = await site.found(started)
+    uuid = uuid4()
+    asterisk = await tapped(worker, uuid)
+    await asterisk.play(*call)
+    await asterisk.hang_up()
+    await site.inbox.until(lambda: worker.beat.waiting > 3)  # the stream takes no more: it says so itself
+    site.take()
+    await over(site, uuid)
+    readings = [m for m in of_tap(site, uuid) if isinstance(m, ReadingMade)]
+    assert len(readings) >= 3 and [r.t1 for r in readings] == sorted(r.t1 for r in readings)
+    assert worker.beat.dropped == 0
 
 
 async def test_an_end_is_told_again_until_it_is_heard(

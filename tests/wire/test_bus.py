@@ -246,3 +246,16 @@ async def test_tls_with_the_right_ca_only(certificate: tuple[str, str]) -> None:
 async def test_a_certificate_that_can_not_be_read_is_told() -> None:
     with pytest.raises(PeerUnavailable, match=r"cluster\.tls_ca"):
         await Bus(BusLogin(("tls://127.0.0.1:1",), tls_ca="/nowhere/ca.pem")).start(0.1)
+
+
+async def test_who_answers_is_found_as_soon_as_it_says_that_it_does(
+    server: PrivateNats, closing: AsyncExitStack
+) -> None:
+    one, other = await two(server, closing)
+
+    async def same(said: Said) -> Said:
+        return said
+
+    for number in range(200):
+        await other.answer(f"lab.found.{number}", SAID, same)
+        assert await one.ask(f"lab.found.{number}", Said(number), SAID, 20.0) == Said(number)
