@@ -40,9 +40,9 @@ class Site:
     pbx: PrivateAsterisk
     probe: AmiProbe
 
-    async def call(self, uniqueid: str) -> Customer:
+    async def call(self, uniqueid: str, extension: str = "route") -> Customer:
         """An angry customer comes in the channel of that Uniqueid."""
-        return await call_in(self.probe, "route", {"EMOCX_QUERY": QUERIES[0]}, uniqueid=uniqueid)
+        return await call_in(self.probe, extension, {"EMOCX_QUERY": QUERIES[0]}, uniqueid=uniqueid)
 
 
 @dataclass
@@ -126,6 +126,20 @@ async def test_calls_of_the_same_uniqueid_are_routed_tapped_graded_and_told_apar
         for written in ("vienna%2Ftwin-1795512460.12", "vienna/twin-1795512460.12"):
             async with http.get(f"{url}/{written}") as answer:
                 assert (await answer.json())["call"]["call_id"] == "vienna/twin-1795512460.12"
+
+
+async def test_calls_that_ask_for_nothing_are_told_apart_by_their_events_alone(world: World) -> None:
+    sites = (world.berlin, world.vienna)
+    customers = await asyncio.gather(*(site.call("twin-1795512463.3", "queue-sales") for site in sites))
+    for site in sites:
+        started = await world.told("call.started", f"{site.name}/twin-1795512463.3")
+        assert (started.data["pbx"], started.data["queue"]) == (site.name, "sales")
+    await hang_up(world.vienna.probe, customers[1])
+    await world.told("call.ended", "vienna/twin-1795512463.3")
+    assert not world.crm.of("call.ended", "berlin/twin-1795512463.3")
+    await hang_up(world.berlin.probe, customers[0])
+    await world.told("call.ended", "berlin/twin-1795512463.3")
+    assert not world.crm.of("call.started", "twin-1795512463.3")
 
 
 async def test_one_that_dies_leaves_the_others_calls_alone(world: World) -> None:
