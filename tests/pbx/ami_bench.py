@@ -27,6 +27,7 @@ class Hub:
         self.waits: list[float] = []
         self.counts: Counter[str] = Counter()
         self.fail_on = ""
+        self.may_act = True
         self._news = asyncio.Event()
 
     @property
@@ -78,6 +79,7 @@ async def gateway(ami: FakeAmi, rng: random.Random | None = None, **chosen: Any)
         sleep=hub.sleep,
         count=lambda name: hub.counts.update([name]),
         boot_grace_s=0.02,
+        may_act=lambda: hub.may_act,
     )
     hub.task = asyncio.ensure_future(hub.gateway.run())
     try:

@@ -112,6 +112,19 @@ async def test_actions_without_a_link_are_refused_at_once() -> None:
         await idle.action("Ping")
 
 
+async def test_who_may_not_act_looks_and_changes_nothing() -> None:
+    async with FakeAmi() as ami, gateway(ami) as hub:
+        await hub.up()
+        hub.may_act = False
+        with pytest.raises(PeerUnavailable, match="another controller may act"):
+            await hub.gateway.action("QueuePenalty", {"Interface": "PJSIP/a", "Penalty": "1"})
+        await hub.gateway.action("Ping")
+        assert ami.seen("Ping") and not ami.seen("QueuePenalty")
+        hub.may_act = True
+        await hub.gateway.action("QueuePenalty", {"Interface": "PJSIP/a", "Penalty": "1"})
+        assert ami.seen("QueuePenalty")
+
+
 async def test_events_follow_up_and_precede_down() -> None:
     async with FakeAmi() as ami, gateway(ami) as hub:
         await hub.up()
