@@ -64,6 +64,11 @@ class PrivateNats:
         self.close()
 
     @property
+    def pid(self) -> int:
+        """Of the server; 0: there is none."""
+        return self._server.pid if self._server is not None else 0
+
+    @property
     def url(self) -> str:
         """Its address."""
         return f"nats://127.0.0.1:{self.port}"

@@ -78,6 +78,11 @@ class PrivatePostgres:
         return f"postgresql://emocx@127.0.0.1:{self.port}/{database}"
 
     @property
+    def pid(self) -> int:
+        """Of the server; 0: there is none."""
+        return self._server.pid if self._server is not None else 0
+
+    @property
     def running(self) -> bool:
         """Whether there is a process."""
         return self._server is not None and self._server.poll() is None
