@@ -1,6 +1,6 @@
 # make demo: a real call, end to end.  make test: everything that must hold.  Both set up what they need.
 .DELETE_ON_ERROR:
-.PHONY: setup asterisk browser node postgresql demo test lint format site lock audit sbom man clean
+.PHONY: setup asterisk browser node postgresql demo demo-cluster test lint format site lock audit sbom man clean
 .PHONY: deb images wheel package-tools test-packages test-pythons
 
 VENV := .venv
@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/.serve asterisk ## one real call on a private Asterisk; RECORDING=file.wav plays your own
 	$(BIN)/emocx-pbx demo --once $(if $(RECORDING),--recording $(RECORDING))
+
+demo-cluster: $(VENV)/.train asterisk postgresql ## two PBXes, a controller killed in the middle of the calls
+	$(BIN)/emocx-pbx demo --cluster
 
 TRY_PACKAGES = $(BIN)/python -m pytest packaging/tests -o pythonpath="packaging/tests tests" --timeout 3600 -s
 

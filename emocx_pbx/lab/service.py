@@ -38,9 +38,10 @@ class Hook:
 
 
 def _stands_by(said: Mapping[str, Any]) -> bool:
+    """For each of its PBXes, with workers that are ready."""
     components = said.get("components", {})
-    controller = components.get("controller", {})
-    stands_by = str(controller.get("why", "")).startswith("standby")
+    controllers = [one for name, one in components.items() if name.split()[0] == "controller"]
+    stands_by = bool(controllers) and all(str(one["why"]).startswith("standby") for one in controllers)
     return stands_by and bool(components["analysis"]["up"])
 
 
