@@ -11,12 +11,14 @@ import aiohttp
 import pytest_asyncio
 from pbx_real.pbx_stubs import AmiProbe, Customer, call_in, hang_up
 
+from emocx_pbx.check.check import check
 from emocx_pbx.demo.run import EVENTS, QUERIES
 from emocx_pbx.lab import recordings
 from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk
 from emocx_pbx.lab.receiver import Received, Receiver
 from emocx_pbx.lab.service import Hook, ServiceProcess
 from emocx_pbx.lab.sip import SippAgents
+from emocx_pbx.settings.settings import load
 
 POLICY = """
 [[rules]]
@@ -140,6 +142,17 @@ async def test_calls_that_ask_for_nothing_are_told_apart_by_their_events_alone(w
     await hang_up(world.berlin.probe, customers[0])
     await world.told("call.ended", "berlin/twin-1795512463.3")
     assert not world.crm.of("call.started", "twin-1795512463.3")
+
+
+async def test_the_check_looks_at_each_and_tells_a_wrong_name(world: World) -> None:
+    settings = load(world.service.config, {})
+    await world.berlin.pbx.cli("dialplan set global EMOCX_PBX vienna")
+    found = {finding.topic: finding for finding in await check(settings, self_tap=False)}
+    for name in ("berlin", "vienna"):
+        assert found[f"asterisk ({name})"].level == "ok" and f"dialplan ({name})" in found
+    assert found["name (vienna)"].level == "ok"
+    wrong = found["name (berlin)"]
+    assert wrong.level == "fail" and "EMOCX_PBX is vienna" in wrong.what and "berlin" in wrong.remedy
 
 
 async def test_one_that_dies_leaves_the_others_calls_alone(world: World) -> None:
