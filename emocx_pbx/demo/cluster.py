@@ -72,12 +72,8 @@ async def run_cluster_demo(quiet: bool = False) -> dict[str, Any]:
         for site in SITES:
             pbxes[site] = await stack.enter_async_context(PrivateAsterisk(installation))
             await stack.enter_async_context(SippAgents(pbxes[site].agent_port, agent))
-        shared = folder / "shared.toml"
-        shared.write_text(
-            f"[cluster]\nnats = {json.dumps(nats.url)}\n[routing]\npolicy = {json.dumps(str(POLICY))}\n"
-        )
-        worker = {"EMOCX_CLUSTER_NODE": "east", "EMOCX_ANALYSIS_BASE_PORT": str(free_port())}
-        await stack.enter_async_context(Program(["worker"], shared, folder / "worker.log", worker))
+        east = _settings(folder / "east.toml", nats.url, "analysis.base_port", free_port())
+        await stack.enter_async_context(Program(["worker"], east, folder / "east.log"))
         controllers = {
             node: ServiceProcess(
                 folder / node,
@@ -98,13 +94,23 @@ async def run_cluster_demo(quiet: bool = False) -> dict[str, Any]:
         await controllers["south"].start(standby=True)
         for site, pbx in pbxes.items():
             port = free_port()
-            door = Program(["door"], shared, folder / f"door-{site}.log", {"EMOCX_AGI_PORT": str(port)})
+            config = _settings(folder / f"{site}.toml", nats.url, "agi.port", port)
+            door = Program(["door"], config, folder / f"{site}.log")
             await (await stack.enter_async_context(door)).listens(port)
             await pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{port}")
         say("Two PBXes (berlin, vienna), each with a door; controllers north (acts) and south (stands by);")
         say("worker east; records in PostgreSQL, messages over NATS.")
         around = Around(crm, pbxes, controllers["north"], controllers["south"])
         return await _two_calls(around, customer, len(call.customer) / recordings.RATE, say)
+
+
+def _settings(path: Path, nats: str, name: str, value: int) -> Path:
+    """The file of a worker or a door: where NATS is, and a port of its own."""
+    path.write_text(
+        f"{name} = {value}\ncluster.node = {json.dumps(path.stem)}\ncluster.nats = {json.dumps(nats)}\n"
+        f"routing.policy = {json.dumps(str(POLICY))}\n"
+    )
+    return path
 
 
 async def _two_calls(around: Around, recording: Path, length_s: float, say: story.Say) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -21,12 +21,8 @@ _STOP_S: Final = 15.0
 class Program:
     """`async with Program(["worker"], config, folder / "worker.log")`: its log lines go into that file."""
 
-    def __init__(
-        self, words: Sequence[str], config: Path, log: Path, variables: Mapping[str, str] | None = None
-    ) -> None:
-        """`variables`: settings of its own, as EMOCX_SECTION_NAME."""
+    def __init__(self, words: Sequence[str], config: Path, log: Path) -> None:
         self._words, self._config, self._log = tuple(words), config, log
-        self._variables = dict(variables or {})
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Program:
@@ -35,9 +31,8 @@ class Program:
             words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
         with self._log.open("ab") as sink:
             self._process = await asyncio.create_subprocess_exec(
-                *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink,
-                env={**os.environ, **self._variables}, start_new_session=True,
-            )  # fmt: skip
+                *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
+            )
         return self
 
     async def __aexit__(
