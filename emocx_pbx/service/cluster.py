@@ -66,7 +66,13 @@ class Cluster:
         self._ledger, self._tasks, self._count, self._answer = ledger, tasks, count, answer
         self.life = new_life(node_of(settings))
         """Names this process."""
-        self.bus = Bus(login_of(settings, "controller"), partial(health.set, "nats"), count)
+        own_workers = settings.analysis.workers > 0
+
+        def on_state(up: bool, why: str) -> None:
+            # With workers of our own we go on, and whoever asks whether we do must not send callers away.
+            health.set("nats", up or own_workers, why)
+
+        self.bus = Bus(login_of(settings, "controller"), on_state, count)
         self._plan = stream_of(settings)
         self._taking: dict[str, asyncio.Task[None]] = {}
         """By PBX."""
