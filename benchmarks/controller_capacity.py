@@ -50,7 +50,7 @@ from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision
 from emocx_pbx.grading.rubric import Rubric, load_rubric
 from emocx_pbx.live.board import LiveBoard
-from emocx_pbx.live.calls import Change
+from emocx_pbx.live.calls import BoardChange
 from emocx_pbx.live.watch import watching
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.pbx.ami.link import plain, read_message
@@ -175,7 +175,7 @@ class Controller:
         self.journeys.news.subscribe(watch)
         self.board.changes.subscribe(self._tell)
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: BoardChange) -> None:
         """As the service tells its web process."""
         observed = BoardChanged(change.number, change.kind, change.present, change.data)
         self.told_bytes += len(msgspec.msgpack.encode(observed))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from emocx_pbx.alerts.rules import AlertRule
-from emocx_pbx.alerts.window import Piece, SpeechWindow, Step
+from emocx_pbx.alerts.window import Piece, SpeechWindow, WindowStep
 from emocx_pbx.domain import Reading
 from emocx_pbx.grading.segments import fresh_readings
 
@@ -104,7 +104,7 @@ class RuleWatch:
 
     def _jumped(self, newest: Piece, before: float) -> list[AlertChange]:
         at, after = newest.t1, self._window.sum
-        step = Step(newest, before, after, None)
+        step = WindowStep(newest, before, after, None)
         begin, end = self._measure(before), self._measure(after)
         changes = []
         while (change := self._crossing(begin, end, at, at, step)) is not None:
@@ -124,7 +124,7 @@ class RuleWatch:
         """Clear what is raised."""
         return [self._clear(t, self._raised.value, reason)] if self._raised else []
 
-    def _crossings(self, steps: Iterator[Step]) -> list[AlertChange]:
+    def _crossings(self, steps: Iterator[WindowStep]) -> list[AlertChange]:
         changes = []
         for step in steps:
             t, t_end = step.piece.t0, step.piece.t1
@@ -143,7 +143,9 @@ class RuleWatch:
             return total
         return self._base.mean - total / self._rule.window_s
 
-    def _crossing(self, begin: float, end: float, t0: float, t1: float, step: Step) -> AlertChange | None:
+    def _crossing(
+        self, begin: float, end: float, t0: float, t1: float, step: WindowStep
+    ) -> AlertChange | None:
         """The first crossing of the threshold in force while the measure goes from begin to end."""
         if self._raised is not None:
             back = _reaches(-begin, -end, -self._rule.low)
@@ -159,7 +161,7 @@ class RuleWatch:
         value = begin + (end - begin) * at
         return self._raise(t0 + (t1 - t0) * at, value, step) if value >= self._rule.high - SLACK else None
 
-    def _raise(self, t: float, value: float, step: Step) -> AlertChange:
+    def _raise(self, t: float, value: float, step: WindowStep) -> AlertChange:
         rule, piece, gone = self._rule, step.piece, step.dropped
         self._ready_t = t + rule.cooldown_s
         if rule.when == "falling":

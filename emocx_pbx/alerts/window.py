@@ -36,7 +36,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WindowStep:
     """A stretch over which the window's sum goes in a straight line."""
 
     piece: Piece
@@ -92,7 +92,7 @@ class SpeechWindow:
         other._pieces, other.total_s, other.sum = self._pieces.copy(), self.total_s, self.sum
         return other
 
-    def push(self, piece: Piece) -> Iterator[Step]:
+    def push(self, piece: Piece) -> Iterator[WindowStep]:
         """Let a piece in and as much out as no longer fits, step by step as each is asked for."""
         while piece.speech_s > TINY_S:
             full = self.full
@@ -104,7 +104,7 @@ class SpeechWindow:
             dropped = self._drop(part.speech_s) if full else None
             self._pieces.append(part)
             self._add_up()
-            yield Step(part, before, self.sum, dropped)
+            yield WindowStep(part, before, self.sum, dropped)
             if rest is None:
                 return
             piece = rest

@@ -28,7 +28,7 @@ from emocx_pbx.audio.echo_gate import BLOCK, KEPT, QUIET_FRAMES, RECENT, Doubt, 
 from emocx_pbx.audio.pcm import FloatArray, Int16Array
 from emocx_pbx.audio.recent import Recent, write
 from emocx_pbx.audio.repeats import COMPARED, Played
-from emocx_pbx.audio.segmenter import Step
+from emocx_pbx.audio.segmenter import SegmenterStep
 from emocx_pbx.audio.segmenters import Segmenters
 from emocx_pbx.audio.tone_watches import ToneWatches
 from emocx_pbx.audio.tones import lines
@@ -267,7 +267,7 @@ class CallBank:
         customer = self._latest[row, latest % self._kept].reshape(-1)
         return call.echo.judge(doubts, customer, call.agent.take(latest), levels, count)
 
-    def _end_side(self, side: Side, row: int, steps: Iterable[Step], out: Found) -> None:
+    def _end_side(self, side: Side, row: int, steps: Iterable[SegmenterStep], out: Found) -> None:
         """Steps of one side of one row."""
         for step in steps:
             if side == "customer":

@@ -51,7 +51,7 @@ class RecordingWarning:
 
 
 @dataclass(slots=True)
-class Heard:
+class HeardSide:
     """Both sides' samples, surveyed as they pass."""
 
     two_sides: bool
@@ -81,7 +81,9 @@ class Heard:
         return is_interleaved(np.concatenate(self._kept))
 
 
-def warnings_of(heard: Heard, spans: Sequence[Span], names: tuple[str, str]) -> Iterator[RecordingWarning]:
+def warnings_of(
+    heard: HeardSide, spans: Sequence[Span], names: tuple[str, str]
+) -> Iterator[RecordingWarning]:
     """What the sound itself shows.
 
     Args:

@@ -16,7 +16,7 @@ import numpy as np
 from emocx_pbx.audio.echo_gate import EchoGate
 from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray, Int16Array, to_float
 from emocx_pbx.audio.repeats import COMPARED, Played
-from emocx_pbx.audio.segmenter import Segmenter, Step, Utterance
+from emocx_pbx.audio.segmenter import Segmenter, SegmenterStep, Utterance
 from emocx_pbx.audio.tones import ToneWatch
 from emocx_pbx.audio.vad import FRAME, FRAME_S, VoiceActivity, level_db
 from emocx_pbx.domain import Side, Span
@@ -181,7 +181,7 @@ class CallSegmenter:
             self._echoes.append(segmenter.frames)
         self._settle("customer", segmenter.push(speech), out)
 
-    def _settle(self, side: Side, step: Step, out: list[Item]) -> None:
+    def _settle(self, side: Side, step: SegmenterStep, out: list[Item]) -> None:
         if side == "customer":
             for index in step.speech:
                 self._add_speech(index, out)

@@ -37,7 +37,7 @@ _PROBES: Final = 12
 _PROBE_BYTES: Final = 1 << 16
 
 
-class Source(Protocol):
+class AudioSource(Protocol):
     """What decodes a file."""
 
     cut: bool
@@ -82,7 +82,7 @@ class Recording:
     """The file is shorter than its header says; known for certain after the last block."""
     found_interleaved: bool
     """Two sides were found in a headerless file that nobody had called stereo."""
-    _source: Source
+    _source: AudioSource
     width: Width = field(init=False)
     """How much of a wide file's band is used; known after the last block."""
 

@@ -40,7 +40,7 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SegmenterStep:
     """What one more frame settled."""
 
     speech: range = range(0)
@@ -48,7 +48,7 @@ class Step:
     ended: Utterance | None = None
 
 
-NOTHING = Step()
+NOTHING = SegmenterStep()
 
 
 class Segmenter:
@@ -90,7 +90,7 @@ class Segmenter:
         """The oldest frame that a later step can still tell as speech."""
         return max(self._reported, self._frame - self.rules.start - self.rules.stop - self.rules.pad)
 
-    def push(self, flag: bool) -> Step:
+    def push(self, flag: bool) -> SegmenterStep:
         """Take the next frame's flag."""
         now = self._frame
         self._frame += 1
@@ -98,7 +98,7 @@ class Segmenter:
             return self._while_silent(now, flag)
         return self._while_speaking(now, flag)
 
-    def _while_silent(self, now: int, flag: bool) -> Step:
+    def _while_silent(self, now: int, flag: bool) -> SegmenterStep:
         if not flag:
             self.state = State.QUIET
             self._count = 0
@@ -111,31 +111,31 @@ class Segmenter:
         self._first = max(self._reported, now + 1 - self._count - self.rules.pad)
         self._count = 0
         self._reported = now + 1
-        return Step(range(self._first, now + 1))
+        return SegmenterStep(range(self._first, now + 1))
 
-    def _while_speaking(self, now: int, flag: bool) -> Step:
+    def _while_speaking(self, now: int, flag: bool) -> SegmenterStep:
         if flag:
             self.state = State.SPEAKING
             self._count = 0
             speech = range(self._reported, now + 1)
             self._reported = now + 1
-            return Step(speech)
+            return SegmenterStep(speech)
         self.state = State.STOPPING
         self._count += 1
         return self._end() if self._count >= self.rules.stop else NOTHING
 
-    def finish(self) -> Step:
+    def finish(self) -> SegmenterStep:
         """No more frames come: an open utterance ends here."""
         if self.state in (State.SPEAKING, State.STOPPING):
             return self._end()
         self.state = State.QUIET
         return NOTHING
 
-    def _end(self) -> Step:
+    def _end(self) -> SegmenterStep:
         """Back to QUIET; the first silent frames are the utterance's padding."""
         upto = min(self._reported + self.rules.pad, self._frame)
         speech = range(self._reported, upto)
         self._reported = upto
         self.state = State.QUIET
         self._count = 0
-        return Step(speech, Utterance(self._first, upto - 1))
+        return SegmenterStep(speech, Utterance(self._first, upto - 1))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from emocx_pbx.audio.segmenter import Hysteresis, Segmenter, State, Step
+from emocx_pbx.audio.segmenter import Hysteresis, Segmenter, SegmenterStep, State
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -66,14 +66,14 @@ class Segmenters:
         self._inside[rows] = (inside | begins) & ~ends
         return Steps(start, stop, ends, first)
 
-    def push_one(self, row: int, flags: Sequence[bool]) -> Iterator[Step]:
+    def push_one(self, row: int, flags: Sequence[bool]) -> Iterator[SegmenterStep]:
         """Take the next flags of one row; the state is stored when all steps have been taken."""
         one = self._one(row)
         for flag in flags:
             yield one.push(flag)
         self._store(row, one)
 
-    def finish(self, row: int) -> Step:
+    def finish(self, row: int) -> SegmenterStep:
         """No more frames come to the row."""
         one = self._one(row)
         step = one.finish()

@@ -25,7 +25,7 @@ from emocx_pbx.check.queues import (
     queue_list,
     tier_findings,
 )
-from emocx_pbx.check.received import Heard, received_findings
+from emocx_pbx.check.received import EventsHeard, received_findings
 from emocx_pbx.check.walk import walk_findings
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.ami import Ami
@@ -53,7 +53,7 @@ async def asterisk_findings(
     settings: Settings,
     policy: Policy | None,
     now: Callable[[], float],
-    heard: Heard,
+    heard: EventsHeard,
     new_uuid: Callable[[], UUID],
 ) -> AsyncIterator[Finding]:
     """Ask a connected Asterisk for everything that can be seen with our rights.

@@ -16,7 +16,7 @@ from emocx_pbx.check.local import local_findings
 from emocx_pbx.check.login import login_finding
 from emocx_pbx.check.needs import memory_finding, needs_findings
 from emocx_pbx.check.ports import port_findings
-from emocx_pbx.check.received import Heard
+from emocx_pbx.check.received import EventsHeard
 from emocx_pbx.check.receiver_answers import receiver_answer_findings
 from emocx_pbx.check.receivers import receiver_findings
 from emocx_pbx.check.stored import database_finding
@@ -77,7 +77,7 @@ async def _receivers(settings: Settings) -> list[Finding]:
 
 async def _asterisk(settings: Settings, policy: Policy | None, with_tap: bool) -> list[Finding]:
     """Log in and look at all that can be seen from there."""
-    heard = Heard()
+    heard = EventsHeard()
     state: asyncio.Future[LinkState] = asyncio.get_running_loop().create_future()
 
     def on_link(new: LinkState) -> None:
@@ -114,7 +114,7 @@ async def _connected(
     settings: Settings,
     policy: Policy | None,
     with_tap: bool,
-    heard: Heard,
+    heard: EventsHeard,
 ) -> list[Finding]:
     async def look() -> list[Finding]:
         found = asterisk_findings(gateway, link.version, settings, policy, time.time, heard, uuid.uuid4)

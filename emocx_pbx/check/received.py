@@ -35,7 +35,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-class Heard:
+class EventsHeard:
     """The events of one link, as they come."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Heard:
 
 
 async def received_findings(
-    ami: Ami, values: AsteriskValues, heard: Heard, username: str, new_uuid: Callable[[], UUID]
+    ami: Ami, values: AsteriskValues, heard: EventsHeard, username: str, new_uuid: Callable[[], UUID]
 ) -> AsyncIterator[Finding]:
     """Cause an event of each class, and read the filters that can be read."""
     arrived = await asyncio.gather(*(_class_heard(name, ami, heard, str(new_uuid())) for name in LOST))
@@ -83,7 +83,7 @@ async def received_findings(
         yield Finding("ok", "events", "events of calls, agents and users arrive")
 
 
-async def _class_heard(name: str, ami: Ami, heard: Heard, mark: str) -> bool:
+async def _class_heard(name: str, ami: Ami, heard: EventsHeard, mark: str) -> bool:
     """Cause an event of the class; True also where none can be caused."""
     try:
         match name:
@@ -98,7 +98,7 @@ async def _class_heard(name: str, ami: Ami, heard: Heard, mark: str) -> bool:
         return True  # a right to write is missing, which is found elsewhere
 
 
-async def _channels_heard(ami: Ami, heard: Heard, uniqueid: str) -> bool:
+async def _channels_heard(ami: Ami, heard: EventsHeard, uniqueid: str) -> bool:
     """A Local channel that leads to nobody is enough."""
     fields = {
         "Channel": "Local/nobody@emocx-check/n", "Application": "Wait", "Data": "1", "Async": "true",
@@ -110,7 +110,7 @@ async def _channels_heard(ami: Ami, heard: Heard, uniqueid: str) -> bool:
     )
 
 
-async def _agents_heard(ami: Ami, heard: Heard) -> bool:
+async def _agents_heard(ami: Ami, heard: EventsHeard) -> bool:
     """Set a member's penalty to what it is; there may be no member to do it with."""
     events = (await ami.action("QueueStatus", {})).events
     member = next((e for e in events if e.get("Event") == "QueueMember" and e.get("Location")), None)

@@ -57,7 +57,7 @@ class Request(msgspec.Struct, frozen=True):
     """Folder for what is exported meanwhile."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class TrainingOutcome(msgspec.Struct, frozen=True):
     """What it answers on its standard output."""
 
     model: str
@@ -175,7 +175,7 @@ class Learning:
         task.cancel(f"stopped by {by.name}")
         return True
 
-    async def _trained(self, kind: Kind, said: _Tail) -> Outcome:
+    async def _trained(self, kind: Kind, said: _Tail) -> TrainingOutcome:
         settings = self._in_force.settings
         work = settings.store_path().parent / "reviews"
         work.mkdir(mode=0o700, exist_ok=True)
@@ -187,7 +187,7 @@ class Learning:
         finally:
             await asyncio.to_thread(_forget, work)
 
-    async def _asked(self, request: bytes, said: _Tail) -> Outcome:
+    async def _asked(self, request: bytes, said: _Tail) -> TrainingOutcome:
         process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         assert process.stdin and process.stdout and process.stderr
         try:
@@ -200,11 +200,11 @@ class Learning:
         if status:
             raise ModelError(said.last or f"the training ended with status {status}")
         try:
-            return msgspec.json.decode(answer, type=Outcome)
+            return msgspec.json.decode(answer, type=TrainingOutcome)
         except msgspec.MsgspecError as error:
             raise ModelError(f"the training answered nonsense: {error}") from None
 
-    async def _promote(self, found: Outcome, kind: Kind, by: Actor) -> None:
+    async def _promote(self, found: TrainingOutcome, kind: Kind, by: Actor) -> None:
         registry = Registry(self._in_force.settings.models_path())
         name, _, version = found.model.partition("/")
         await promote(

@@ -32,7 +32,7 @@ from emocx_pbx.routing.penalties import (
 )
 from emocx_pbx.routing.policy import Policy, policy_on
 from emocx_pbx.routing.ranking import Ranking, RankingPlan, rank
-from emocx_pbx.routing.tiers import Placing, loads
+from emocx_pbx.routing.tiers import TierPlacing, loads
 from emocx_pbx.settings.settings import RoutingSettings
 from emocx_pbx.store.ranking import RankingRows
 
@@ -217,7 +217,9 @@ class PenaltyKeeper:
                 tiers = {key: placing.tier for key, placing in places.items()}
             return await self._bring_to(members, queues, tiers)
 
-    async def _placings(self, members: Sequence[Member], ranking: Ranking) -> dict[tuple[str, str], Placing]:
+    async def _placings(
+        self, members: Sequence[Member], ranking: Ranking
+    ) -> dict[tuple[str, str], TierPlacing]:
         now = self._now()
         calls = await self._rows.agents_calls(now - self._plan.load_window_s)
         return queue_placings(self._policy, agents_of(members), ranking, loads(calls, now, self._plan))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.caller import CallerBelief, CallerPrior, Weights, expected_mix
-from emocx_pbx.emotion.centred import Centred, Centring, Reading
+from emocx_pbx.emotion.centred import Centred, Centring, PlacedReading
 from emocx_pbx.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
@@ -82,4 +82,4 @@ class CallerSession:
         inferred = self._belief.hear(heard.points[i], heard.log_p[i], known)
         if self._centring is None:
             return inferred
-        return self._centring.hear(Reading(heard.places[i], known, inferred.astype(np.float64)))
+        return self._centring.hear(PlacedReading(heard.places[i], known, inferred.astype(np.float64)))

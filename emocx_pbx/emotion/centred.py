@@ -123,7 +123,7 @@ class Centred:
         return np.log(total / len(self.sizes) + 1e-9)
 
 
-class Reading(NamedTuple):
+class PlacedReading(NamedTuple):
     """One reading of a caller."""
 
     place: Floats
@@ -146,10 +146,10 @@ class Centring:
         """Readings of each emotion, as far as judged."""
         self._away = np.zeros(heads.usual.shape)
         """(d,): the sum of what readings say the centre is off the usual one."""
-        self._recent: deque[tuple[Reading, Doubles]] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[PlacedReading, Doubles]] = deque(maxlen=RECENT)
         """With each its probabilities (4,)."""
 
-    def hear(self, reading: Reading) -> Floats:
+    def hear(self, reading: PlacedReading) -> Floats:
         """Take one reading; its log probabilities (4,) by heads on its centred place too."""
         place, known, known_p = (
             reading.place[None],

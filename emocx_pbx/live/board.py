@@ -11,9 +11,9 @@ import msgspec
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.domain import Grade, Reading, Scores
 from emocx_pbx.live.calls import (
-    AlertChange,
+    AlertUpdate,
+    BoardChange,
     BoardState,
-    Change,
     ChangeData,
     EndedCall,
     GradedChange,
@@ -47,10 +47,10 @@ class LiveBoard:
         self._stay_s = stay_s
         self._calls: dict[str, HeldCall] = {}
         self._recent: deque[tuple[EndedCall, Present]] = deque(maxlen=RECENT)
-        self._changes: deque[Change] = deque(maxlen=max_changes)
+        self._changes: deque[BoardChange] = deque(maxlen=max_changes)
         self.number = 0
         """Of the newest change; counts from 1 after a start of the service."""
-        self.changes: Listeners[[Change]] = Listeners()
+        self.changes: Listeners[[BoardChange]] = Listeners()
         """Told every change."""
 
     # Out.
@@ -70,7 +70,7 @@ class LiveBoard:
         calls = tuple((call.as_shown(), call.present()) for call in self._calls.values())
         return BoardState(self.number, calls, tuple(self._recent))
 
-    def since(self, number: int) -> Sequence[Change] | None:
+    def since(self, number: int) -> Sequence[BoardChange] | None:
         """Changes after a number, or None when they are no longer (or not yet) known."""
         oldest = self._changes[0].number if self._changes else self.number + 1
         if number > self.number or number < oldest - 1:
@@ -129,7 +129,7 @@ class LiveBoard:
         if held := self._calls.get(call_id):
             alert = LiveAlert(rule, message, round(at, 3))
             held.alerts.append(alert)
-            self._add(held, AlertChange(call_id, alert))
+            self._add(held, AlertUpdate(call_id, alert))
 
     def alert_over(self, call_id: str, rule: str, at: float) -> None:
         """The episode that a rule fired on is over."""
@@ -140,7 +140,7 @@ class LiveBoard:
             if alert.rule == rule and alert.over_at is None:
                 over = msgspec.structs.replace(alert, over_at=round(at, 3))
                 held.alerts[i] = over
-                self._add(held, AlertChange(call_id, over))
+                self._add(held, AlertUpdate(call_id, over))
 
     def graded(self, call_id: str, segment: int, agent: str, grade: Grade) -> None:
         """An agent's segment was graded; the call may have ended already."""
@@ -210,6 +210,6 @@ class LiveBoard:
         self, data: ChangeData, there: Present, less: bytes = b"", before: Present | None = None
     ) -> None:
         self.number += 1
-        change = Change(self.number, data, there, msgspec.json.encode(data), less, before)
+        change = BoardChange(self.number, data, there, msgspec.json.encode(data), less, before)
         self._changes.append(change)
         self.changes.tell(change)

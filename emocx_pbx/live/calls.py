@@ -177,7 +177,7 @@ class ReadingChange(Tagged, frozen=True):
     point: Point
 
 
-class AlertChange(Tagged, frozen=True):
+class AlertUpdate(Tagged, frozen=True):
     """An alert of a call: a new one, or one that is over."""
 
     alert: LiveAlert
@@ -193,7 +193,7 @@ class GoneChange(Tagged, frozen=True):
     """The call goes on without whoever is watching: agents see only their own."""
 
 
-ChangeData = LiveCall | EndedCall | ReadingChange | AlertChange | GradedChange | GoneChange
+ChangeData = LiveCall | EndedCall | ReadingChange | AlertUpdate | GradedChange | GoneChange
 
 
 class CallChange(Tagged, frozen=True):
@@ -208,7 +208,7 @@ KINDS: dict[type[ChangeData], str] = {
     LiveCall: "call",
     EndedCall: "ended",
     ReadingChange: "reading",
-    AlertChange: "alert",
+    AlertUpdate: "alert",
     GradedChange: "graded",
     GoneChange: "gone",
 }
@@ -230,7 +230,7 @@ def difference(before: LiveCall, after: LiveCall) -> bytes:
     return msgspec.json.encode(CallChange(after.call_id, fields))
 
 
-class Change(msgspec.Struct, frozen=True):
+class BoardChange(msgspec.Struct, frozen=True):
     """One numbered change of the board."""
 
     number: int

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from emocx_pbx.live.calls import CHANGED, Change, Snapshot
+from emocx_pbx.live.calls import CHANGED, BoardChange, Snapshot
 from emocx_pbx.live.own import OwnCalls
 from emocx_pbx.observe.listeners import Listeners
 
@@ -29,7 +29,7 @@ class Board(Protocol):
     """The part of a live board, or of its mirror, that is needed."""
 
     @property
-    def changes(self) -> Listeners[[Change]]:
+    def changes(self) -> Listeners[[BoardChange]]:
         """Told every change."""
 
     @property
@@ -39,7 +39,7 @@ class Board(Protocol):
     def snapshot(self, now: float, agent: str | None = None, team: frozenset[str] | None = None) -> Snapshot:
         """All calls now."""
 
-    def since(self, number: int) -> Sequence[Change] | None:
+    def since(self, number: int) -> Sequence[BoardChange] | None:
         """Changes after a number, or None when they are not known."""
 
 
@@ -50,10 +50,10 @@ class LiveFeed:
         """Subscribe to the board's changes; `life` tells one run of the service from another."""
         self.board = board
         self._life, self._now, self._beat_s = life, now, beat_s
-        self._queues: set[asyncio.Queue[Change | None]] = set()
+        self._queues: set[asyncio.Queue[BoardChange | None]] = set()
         board.changes.subscribe(self._on_change)
 
-    def _on_change(self, change: Change) -> None:
+    def _on_change(self, change: BoardChange) -> None:
         for queue in list(self._queues):
             try:
                 queue.put_nowait(change)
@@ -103,7 +103,7 @@ class LiveFeed:
             heartbeat_s: silence after which HEARTBEAT is sent.
             team: only calls that were in one of these queues.
         """
-        queue: asyncio.Queue[Change | None] = asyncio.Queue(MAX_WAITING)
+        queue: asyncio.Queue[BoardChange | None] = asyncio.Queue(MAX_WAITING)
         number = self._number(last_id)
         # Which calls an agent was told of is not known after a break: they begin anew.
         missed = self.board.since(number) if number is not None and agent is None else None
@@ -136,7 +136,7 @@ class LiveFeed:
         finally:
             self._queues.discard(queue)
 
-    def _seen(self, change: Change, own: OwnCalls | None, team: frozenset[str] | None) -> bytes:
+    def _seen(self, change: BoardChange, own: OwnCalls | None, team: frozenset[str] | None) -> bytes:
         """The event of a change as a watcher sees it; empty: not at all."""
         if own is not None:
             seen = own.of(change)

@@ -11,9 +11,9 @@ import msgspec
 from emocx_pbx.live.board import RECENT
 from emocx_pbx.live.calls import (
     KINDS,
-    AlertChange,
+    AlertUpdate,
+    BoardChange,
     BoardState,
-    Change,
     ChangeData,
     EndedCall,
     GradedChange,
@@ -41,10 +41,10 @@ class Mirror:
     def __init__(self, max_changes: int = MAX_CHANGES) -> None:
         self._calls: dict[str, tuple[LiveCall, Present]] = {}
         self._recent: deque[tuple[EndedCall, Present]] = deque(maxlen=RECENT)
-        self._changes: deque[Change] = deque(maxlen=max_changes)
+        self._changes: deque[BoardChange] = deque(maxlen=max_changes)
         self.number = 0
         """Of the newest change."""
-        self.changes: Listeners[[Change]] = Listeners()
+        self.changes: Listeners[[BoardChange]] = Listeners()
         """Told every change."""
 
     def begin(self, state: BoardState) -> None:
@@ -69,7 +69,7 @@ class Mirror:
             less, before = difference(known[0], body), known[1]
         self._apply(body, there)
         self.number = number
-        change = Change(number, body, there, data, less, before)
+        change = BoardChange(number, body, there, data, less, before)
         self._changes.append(change)
         self.changes.tell(change)
         return True
@@ -83,7 +83,7 @@ class Mirror:
         recent = [own(ended, agent) for ended, there in self._recent if there.seen_by(agent, team)]
         return Snapshot(round(now, 3), tuple(own(call, agent) for call in shown), tuple(reversed(recent)))
 
-    def since(self, number: int) -> Sequence[Change] | None:
+    def since(self, number: int) -> Sequence[BoardChange] | None:
         """Changes after a number, or None when they are no longer (or not yet) known."""
         oldest = self._changes[0].number if self._changes else self.number + 1
         if number > self.number or number < oldest - 1:
@@ -105,7 +105,7 @@ class Mirror:
                 self._recent.append((body, there))
             case ReadingChange():
                 self._read(body)
-            case AlertChange(call_id, alert):
+            case AlertUpdate(call_id, alert):
                 if known := self._calls.get(call_id):
                     call, seen = known
                     self._calls[call_id] = _changed(call, alerts=_with_alert(call.alerts, alert)), seen

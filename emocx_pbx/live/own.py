@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from emocx_pbx.live.calls import (
-    AlertChange,
-    Change,
+    AlertUpdate,
+    BoardChange,
     ChangeData,
     EndedCall,
     GoneChange,
@@ -80,7 +80,7 @@ class OwnCalls:
         self._agent = agent
         self._times = {call.call_id: own_time(call, agent) for call in known}
 
-    def of(self, change: Change) -> Change | None:
+    def of(self, change: BoardChange) -> BoardChange | None:
         """The change as the agent may see it; None: it is not theirs."""
         body = change.body
         call_id = body.call_id
@@ -102,14 +102,14 @@ class OwnCalls:
             return None
         match body:
             # What began or was heard in a colleague's segment is told neither then nor when it ends later.
-            case AlertChange(_, alert):
+            case AlertUpdate(_, alert):
                 return change if mine.raised(alert) else None
             case ReadingChange():
                 return change if mine.heard(body.point) else None
         return change
 
 
-def _changed(change: Change, body: ChangeData) -> Change:
+def _changed(change: BoardChange, body: ChangeData) -> BoardChange:
     if body is change.body:
         return change
-    return Change(change.number, body, change.present, msgspec.json.encode(body))
+    return BoardChange(change.number, body, change.present, msgspec.json.encode(body))

@@ -35,7 +35,7 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class AccuracySlice:
     """Some figures of a part of the windows: of a month, or of a model."""
 
     name: str
@@ -78,8 +78,8 @@ class Accuracy:
     """Mean confidence less the share in which the best class is right: over 0 it promises too much."""
     bins: tuple[Bin, ...]
     agreement: Agreement | None
-    months: tuple[Part, ...]
-    models: tuple[Part, ...]
+    months: tuple[AccuracySlice, ...]
+    models: tuple[AccuracySlice, ...]
     change: Figure | None
     """Share right in the later half of the windows less that in the earlier half; None: too few."""
 
@@ -143,13 +143,15 @@ def _over(windows: Sequence[Window], labels: Collection[str], threshold: float) 
     return weighted_share([_counted(w, w.says(labels), w.upset >= threshold) for w in windows])
 
 
-def _parts(windows: Sequence[Window], upset: float, name: Callable[[Window], str]) -> tuple[Part, ...]:
+def _parts(
+    windows: Sequence[Window], upset: float, name: Callable[[Window], str]
+) -> tuple[AccuracySlice, ...]:
     """By name, those with enough windows to tell."""
     named: dict[str, list[Window]] = {}
     for window in windows:
         named.setdefault(name(window), []).append(window)
     return tuple(
-        Part(key, len(own), _right(own), _over(own, UPSET, upset), _over(own, CALM, upset))
+        AccuracySlice(key, len(own), _right(own), _over(own, UPSET, upset), _over(own, CALM, upset))
         for key, own in sorted(named.items())
         if len(own) >= LEAST
     )

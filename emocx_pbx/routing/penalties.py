@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.routing.ranking import HARD, Ranking
-from emocx_pbx.routing.tiers import Load, Placing, placings
+from emocx_pbx.routing.tiers import Load, TierPlacing, placings
 
 #: Queue and interface: what app_queue knows a member by.
 Key = tuple[str, str]
@@ -88,7 +88,7 @@ def queue_placings(
     members: Mapping[str, Sequence[str]],
     ranking: Ranking,
     load: Mapping[str, Load] | None = None,
-) -> dict[tuple[str, str], Placing]:
+) -> dict[tuple[str, str], TierPlacing]:
     """The place of every agent in every queue that is ordered by an emotion, with its reason.
 
     Args:

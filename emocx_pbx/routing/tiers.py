@@ -22,7 +22,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Placing:
+class TierPlacing:
     """Where an agent stands for callers of an emotion."""
 
     tier: int
@@ -43,7 +43,7 @@ def loads(calls: Iterable[tuple[str, str, float]], now: float, plan: RankingPlan
 
 def placings(
     ranking: Ranking, emotion: str, agents: Sequence[str], load: Mapping[str, Load] | None = None
-) -> dict[str, Placing]:
+) -> dict[str, TierPlacing]:
     """Tiers of agents for callers of an emotion, each with its reason: 0 rings first.
 
     Agents within `step` points of the best share tier 0, those within `step` of the best of the rest
@@ -55,19 +55,19 @@ def placings(
     plan, load = ranking.plan, load or {}
     index = {agent: ranking.estimate(agent, emotion).index(plan.optimism) for agent in agents}
     last = plan.tiers - 1
-    found: dict[str, Placing] = {}
+    found: dict[str, TierPlacing] = {}
     tier, best = 0, max(index.values())
     top = best
     for agent in sorted(index, key=lambda a: (-index[a], a)):
         if best - index[agent] >= plan.step:
             tier, best = tier + 1, index[agent]
-        found[agent] = Placing(min(last, tier), _behind(top - index[agent], tier, plan))
+        found[agent] = TierPlacing(min(last, tier), _behind(top - index[agent], tier, plan))
     if emotion == HARD:
         for agent in over_cap(load, agents, plan):
-            found[agent] = Placing(last, _capped(load, agents, agent, plan))
+            found[agent] = TierPlacing(last, _capped(load, agents, agent, plan))
     else:
         for agent in under_floor(load, agents, plan):
-            found[agent] = Placing(0, _starved(load, agents, agent, plan))
+            found[agent] = TierPlacing(0, _starved(load, agents, agent, plan))
     return found
 
 

@@ -27,7 +27,7 @@ from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import Queries
 from emocx_pbx.errors import EmocxError, PeerUnavailable, ProtocolError, SettingsError
 from emocx_pbx.live.board import LiveBoard
-from emocx_pbx.live.calls import Change, in_pieces
+from emocx_pbx.live.calls import BoardChange, in_pieces
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.settings.in_force import SettingsInForce
@@ -236,7 +236,7 @@ class WebHost:
     def _web_config(self) -> m.WebConfig:
         return m.WebConfig(self._in_force.settings, self._life)
 
-    def _on_change(self, change: Change) -> None:
+    def _on_change(self, change: BoardChange) -> None:
         self._send(m.BoardChanged(change.number, change.kind, change.present, change.data))
 
     def _tell_board(self) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from emocx_pbx import sheet
 from emocx_pbx.deeds.exports import Speakers
-from emocx_pbx.deeds.learning import Outcome, Request
+from emocx_pbx.deeds.learning import Request, TrainingOutcome
 from emocx_pbx.deeds.recordings import recording_path
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.errors import EmocxError, InputError
@@ -46,7 +46,7 @@ def agreed(windows: Sequence[LabelledWindow]) -> list[tuple[LabelledWindow, str]
     return found
 
 
-async def learn(request: Request) -> Outcome:
+async def learn(request: Request) -> TrainingOutcome:
     """Do it.
 
     Raises:
@@ -69,7 +69,7 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _learn_text(request: Request, labelled: Sequence[tuple[LabelledWindow, str]]) -> Outcome:
+def _learn_text(request: Request, labelled: Sequence[tuple[LabelledWindow, str]]) -> TrainingOutcome:
     from emocx_pbx.emotion.text import load_reader
     from emocx_pbx.training.speech.own_clips import split_of
     from emocx_pbx.training.text.data import Texts
@@ -108,7 +108,7 @@ def _learn_text(request: Request, labelled: Sequence[tuple[LabelledWindow, str]]
 
 async def _learn_voice(
     request: Request, store: Store, labelled: Sequence[tuple[LabelledWindow, str]]
-) -> Outcome:
+) -> TrainingOutcome:
     from emocx_pbx.emotion.speech import load_speech
     from emocx_pbx.training.speech.data import labels_of, read_clips
     from emocx_pbx.training.speech.evaluate import predict
@@ -180,13 +180,13 @@ def _next(registry: Registry, base: ModelFolder) -> Path:
 
 def _outcome(
     base: ModelFolder, made: Path, learned: int, speakers: Sequence[str], comparison: dict[str, Any]
-) -> Outcome:
+) -> TrainingOutcome:
     callers = len(set(speakers))
     better, why = beyond_chance(comparison, callers)
     if not better:
         shutil.rmtree(made, ignore_errors=True)  # it heard customers, and nobody will use it
     model = f"{base.card.name}/{made.name}"
-    return Outcome(model, base.card.title, learned, len(speakers), callers, better, why, comparison)
+    return TrainingOutcome(model, base.card.title, learned, len(speakers), callers, better, why, comparison)
 
 
 def _end(number: int, frame: object) -> None:

@@ -29,7 +29,7 @@ UNLIMITED_PER_S: Final = 2000.0
 BURST: Final = 8.0
 
 
-class Recovery:
+class ReceiverRecovery:
     """What is known of one receiver; all times are seconds of one clock, which may jump."""
 
     def __init__(self, now: float, *, down: bool = False) -> None:

@@ -18,7 +18,7 @@ from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import DueDelivery
 from emocx_pbx.webhooks.post import Poster
 from emocx_pbx.webhooks.receivers import check_receivers, secrets_of
-from emocx_pbx.webhooks.recovery import Recovery
+from emocx_pbx.webhooks.recovery import ReceiverRecovery
 from emocx_pbx.webhooks.schedule import Done, GiveUp, Outcome, Retry, after
 from emocx_pbx.webhooks.signing import headers
 
@@ -83,7 +83,7 @@ class Sender:
         self._wake: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
         self._paused_until: dict[str, float] = {}
-        self._recovery: dict[str, Recovery] = {}
+        self._recovery: dict[str, ReceiverRecovery] = {}
 
     def notify(self) -> None:
         """There may be something to send."""
@@ -165,7 +165,7 @@ class Sender:
         recovery = self._recovery.get(name)
         if recovery is None:
             failed_before = await self._outbox.waits_again(name)
-            recovery = self._recovery[name] = Recovery(now, down=failed_before)
+            recovery = self._recovery[name] = ReceiverRecovery(now, down=failed_before)
         hold_s = receiver.timeout_s + HOLD_MORE_S
         room = int(min(CONCURRENCY - len(under_way), recovery.room(now)))
         begun: list[DueDelivery] = []

@@ -9,7 +9,7 @@ import pytest
 
 from emocx_pbx.emotion.adaptation import Adaptation, CallerSession, Heard
 from emocx_pbx.emotion.caller import CallerPrior, Weights
-from emocx_pbx.emotion.centred import RECENT, Centred, Centring, Reading
+from emocx_pbx.emotion.centred import RECENT, Centred, Centring, PlacedReading
 from emocx_pbx.errors import ModelError
 
 #: What each emotion adds to a voice's centre, in six directions.
@@ -50,7 +50,7 @@ def call(labels, centre, known=1.0, seed=0):
         place = (CLASSES[k] + centre + 0.15 * rng.normal(size=6)).astype(np.float32)
         observed = plain(place)
         before.append(observed.argmax())
-        after.append(caller.hear(Reading(place, known, observed)).argmax())
+        after.append(caller.hear(PlacedReading(place, known, observed)).argmax())
     half = len(labels) // 2
     return tuple(float(np.mean(np.array(a[half:]) == labels[half:])) for a in (before, after))
 
@@ -77,7 +77,7 @@ def test_recordings_that_the_heads_do_not_know_are_left_to_the_rest():
 
 def test_the_first_reading_is_what_was_told():
     place = CLASSES[2] + np.float32(0.3)
-    said = Centring(heads(), EVEN).hear(Reading(place, 1.0, plain(place)))
+    said = Centring(heads(), EVEN).hear(PlacedReading(place, 1.0, plain(place)))
     np.testing.assert_allclose(said, plain(place), atol=1e-5)
 
 
@@ -85,7 +85,7 @@ def test_only_recent_readings_are_judged_anew_and_sums_stay_whole():
     caller, rng = Centring(heads(), EVEN), np.random.default_rng(2)
     for _ in range(50):
         place = rng.normal(size=6).astype(np.float32)
-        assert np.isfinite(caller.hear(Reading(place, 1.0, plain(place)))).all()
+        assert np.isfinite(caller.hear(PlacedReading(place, 1.0, plain(place)))).all()
     assert len(caller._recent) == RECENT
     assert caller._counts.sum() == pytest.approx(50)
 

@@ -11,7 +11,7 @@ from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision, Grade, Segment
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.live.board import LiveBoard
-from emocx_pbx.live.calls import Change
+from emocx_pbx.live.calls import BoardChange
 from emocx_pbx.live.watch import watching
 from emocx_pbx.pbx.tracking.changes import AgentJoined, AgentLeft, CallEnded, CallStarted, QueueJoined
 
@@ -25,7 +25,7 @@ class Observed:
 
     def __init__(self, max_changes: int = 2048) -> None:
         self.board = LiveBoard(12.0, max_changes)
-        self.changes: list[Change] = []
+        self.changes: list[BoardChange] = []
         self.calls: dict[str, CallState] = {}
         self.board.changes.subscribe(self.changes.append)
         self._watch = watching(self.board, lambda: 500.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from live.live_helpers import ANGRY, HAPPY, Observed
 
 from emocx_pbx.calls.happenings import CustomerErased
-from emocx_pbx.live.calls import Change
+from emocx_pbx.live.calls import BoardChange
 from emocx_pbx.live.mirror import Mirror
 
 STEPS = st.lists(
@@ -22,10 +22,10 @@ STEPS = st.lists(
 )
 
 
-def told_to(mirror: Mirror) -> Callable[[Change], None]:
+def told_to(mirror: Mirror) -> Callable[[BoardChange], None]:
     """What tells a mirror of a board's changes."""
 
-    def take(change: Change) -> None:
+    def take(change: BoardChange) -> None:
         mirror.take(change.number, change.kind, change.present, change.data)
 
     return take

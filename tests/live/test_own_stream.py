@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from live.live_helpers import Observed
 
 from emocx_pbx.live.calls import (
-    AlertChange,
-    Change,
+    AlertUpdate,
+    BoardChange,
     EndedCall,
     GoneChange,
     GradedChange,
@@ -77,7 +77,7 @@ class World:
                 pass
 
 
-def after(shown: dict[str, LiveCall], change: Change) -> None:
+def after(shown: dict[str, LiveCall], change: BoardChange) -> None:
     """What a page makes of one event of its stream."""
     body = change.body
     match body:
@@ -85,7 +85,7 @@ def after(shown: dict[str, LiveCall], change: Change) -> None:
             shown[body.call_id] = body
         case EndedCall() | GoneChange():
             shown.pop(body.call_id, None)
-        case AlertChange(call_id, alert):
+        case AlertUpdate(call_id, alert):
             call = shown[call_id]
             kept = [a for a in call.alerts if (a.rule, a.at) != (alert.rule, alert.at)]
             place = next(
@@ -150,4 +150,4 @@ def test_a_colleagues_alert_that_ends_is_told_to_nobody_else() -> None:
     before = len(world.observed.changes)
     world.happens("over", "1.1", "eve", "anger")
     [change] = world.observed.changes[before:]
-    assert isinstance(change.body, AlertChange) and own.of(change) is None
+    assert isinstance(change.body, AlertUpdate) and own.of(change) is None

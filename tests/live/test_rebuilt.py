@@ -12,7 +12,7 @@ from live.live_helpers import Observed
 from live.test_mirror import step
 
 from emocx_pbx.live.board import RECENT
-from emocx_pbx.live.calls import Change, in_pieces, joined
+from emocx_pbx.live.calls import BoardChange, in_pieces, joined
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.live.held import MAX_ALERTS, MAX_POINTS
 from emocx_pbx.live.mirror import Mirror
@@ -94,7 +94,7 @@ class World:
     def _stream(self, team: frozenset[str] | None, watcher: Watcher) -> Any:
         return self.feed.events(watcher.last_id, heartbeat_s=0.0005, team=team)
 
-    def _on_change(self, change: Change) -> None:
+    def _on_change(self, change: BoardChange) -> None:
         if self.loses:
             self.loses = False
         elif not self.mirror.take(change.number, change.kind, change.present, change.data):

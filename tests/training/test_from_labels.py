@@ -14,7 +14,7 @@ import pytest
 from databases import ON_POSTGRESQL
 from training.test_text_training import PLAN, write
 
-from emocx_pbx.deeds.learning import Outcome, Request
+from emocx_pbx.deeds.learning import Request, TrainingOutcome
 from emocx_pbx.deeds.reviews import Wanted, draw_round
 from emocx_pbx.domain import Decision
 from emocx_pbx.emotion.registry import Registry
@@ -136,7 +136,7 @@ def test_a_candidate_is_trained_compared_and_kept_only_if_it_is_better(base: Pat
     asyncio.run(with_labels(settings, 240, known_words(base)))
     done = asked(Request(settings, "text", str(tmp_path)))
     assert done.returncode == 0, done.stderr.decode()[-2000:]
-    outcome = msgspec.json.decode(done.stdout, type=Outcome)
+    outcome = msgspec.json.decode(done.stdout, type=TrainingOutcome)
     assert (outcome.model, outcome.base) == ("tiny/2", "tiny/1")
     assert outcome.learned + outcome.held_out == 240 and outcome.callers >= 10
     assert outcome.comparison["drawn"] == "callers"

@@ -17,9 +17,9 @@ from emocx_pbx.training.speech import cnn, teacher
 from emocx_pbx.training.speech.augment import augment
 from emocx_pbx.training.speech.data import Clip, licence_of, on_line, read_clips
 from emocx_pbx.training.speech.evaluate import evaluate_speech, summary
-from emocx_pbx.training.speech.mel_batches import Change, Version, stretches
+from emocx_pbx.training.speech.mel_batches import MelChange, Version, stretches
 from emocx_pbx.training.speech.networks import Fit
-from emocx_pbx.training.speech.teacher import Heard
+from emocx_pbx.training.speech.teacher import TaughtClip
 from emocx_pbx.training.speech.train import train_speech
 from emocx_pbx.weights.catalogue import TUNING
 from emocx_pbx.weights.fetch import fetch
@@ -255,7 +255,7 @@ def heard_of(frames):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(1, 4 * 600, 64)).astype(np.float16)
     ends = np.arange(1, 7) * 100
-    return Heard(rows, 4 * ends, frames.astype(np.float16), ends, rng.normal(size=(6, 9)))
+    return TaughtClip(rows, 4 * ends, frames.astype(np.float16), ends, rng.normal(size=(6, 9)))
 
 
 def clips_of(speakers, labels):
@@ -294,7 +294,7 @@ def test_a_changed_stretch_keeps_its_frames_beside_it():
     place = np.tile(np.arange(100), 6)
     mel = np.repeat(place, 4)[:, None] * np.ones((1, 64))
     version = Version(mel.astype(np.float16), place[:, None].astype(np.float16), np.arange(1, 7) * 100)
-    still = Change(warp=0.0, colour=0.0, bands=0, rows=0)
+    still = MelChange(warp=0.0, colour=0.0, bands=0, rows=0)
     x, frames = stretches(version, np.arange(6), 256, still, np.random.default_rng(0))
     assert x.shape == (6, 256, 64)
     near = np.abs(x.reshape(6, 64, 4, 64).mean(axis=(2, 3)) - frames[:, :, 0])

@@ -16,7 +16,7 @@ from emocx_pbx.emotion.speech import CNN_FRAMES, fixed_log_mel
 from emocx_pbx.training.speech import networks
 from emocx_pbx.training.speech.data import Clip, labels_of, on_line
 from emocx_pbx.training.speech.descent import learn, mean_and_spread, pooled, precision
-from emocx_pbx.training.speech.mel_batches import PER_FRAME, Change, Lessons, epoch, versions, whole
+from emocx_pbx.training.speech.mel_batches import PER_FRAME, Lessons, MelChange, epoch, versions, whole
 from emocx_pbx.training.speech.networks import Fit
 from emocx_pbx.training.speech.teacher import heads, hear
 
@@ -45,7 +45,7 @@ class Shape:
 
 
 SHAPE = Shape()
-CHANGE: Final = Change()
+CHANGE: Final = MelChange()
 
 
 def network(rows: int, bands: Floats, shape: Shape) -> tuple[Any, Any]:

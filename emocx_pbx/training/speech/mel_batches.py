@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.training.speech.data import Clip
-from emocx_pbx.training.speech.teacher import Heard, telling
+from emocx_pbx.training.speech.teacher import TaughtClip, telling
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
@@ -27,7 +27,7 @@ _MIXUP: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MelChange:
     """How far a stretch may be changed."""
 
     pace: float = 0.15
@@ -52,7 +52,7 @@ class Version:
     ends: Ints
 
 
-def versions(heard: Sequence[Heard], clips: Sequence[Clip]) -> list[Version]:
+def versions(heard: Sequence[TaughtClip], clips: Sequence[Clip]) -> list[Version]:
     """Every variant over every line, in the order of variants, then lines."""
     usual, spread = usual_frames(heard[0])
     whitened = [(h.frames.astype(np.float32) - usual[_places(h)]) / spread for h in heard]
@@ -69,7 +69,7 @@ def versions(heard: Sequence[Heard], clips: Sequence[Clip]) -> list[Version]:
     return found
 
 
-def whole(heard: Sequence[Heard], clips: Sequence[Clip]) -> Floats:
+def whole(heard: Sequence[TaughtClip], clips: Sequence[Clip]) -> Floats:
     """What the teacher's statistics say of each clip's emotion (variants, n, k), of mean 0 and spread 1."""
     x = np.stack([h.statistics for h in heard]).astype(np.float32)
     x = np.clip((x - x.mean(axis=(0, 1))) / (x.std(axis=(0, 1)) + 1e-6), -6, 6)
@@ -78,7 +78,7 @@ def whole(heard: Sequence[Heard], clips: Sequence[Clip]) -> Floats:
     return scaled
 
 
-def usual_frames(heard: Heard) -> tuple[Floats, Floats]:
+def usual_frames(heard: TaughtClip) -> tuple[Floats, Floats]:
     """Mean frame at each of 160 places, and the spread (width,) around it.
 
     Whisper's frames carry where they are, a third of their variance, which no stretch can know.
@@ -91,14 +91,14 @@ def usual_frames(heard: Heard) -> tuple[Floats, Floats]:
     return usual, (rows - usual[place]).std(axis=0) + np.float32(1e-6)
 
 
-def _places(heard: Heard) -> Ints:
+def _places(heard: TaughtClip) -> Ints:
     starts = np.concatenate(([0], heard.frame_ends[:-1]))
     place = np.arange(heard.frame_ends[-1]) - np.repeat(starts, heard.frame_ends - starts)
     capped: Ints = np.minimum(place, _PLACES - 1)
     return capped
 
 
-def _rows(heard: Heard, line: int) -> Halves:
+def _rows(heard: TaughtClip, line: int) -> Halves:
     out = np.empty((PER_FRAME * int(heard.frame_ends[-1]), heard.mel.shape[2]), np.float16)
     first = begin = 0
     for end, stop in zip(heard.ends, heard.frame_ends, strict=True):
@@ -112,7 +112,7 @@ def _rows(heard: Heard, line: int) -> Halves:
 
 
 def stretches(
-    version: Version, clips: Ints, rows: int, change: Change, rng: np.random.Generator
+    version: Version, clips: Ints, rows: int, change: MelChange, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Log-mel (n, rows, 64) of the clips of a version, changed, and its frames (n, rows / 4, width)."""
     begin = np.concatenate(([0], version.ends[:-1]))[clips]
@@ -167,7 +167,7 @@ class Lessons:
 
 
 def epoch(
-    lessons: Lessons, rows: int, batch: int, change: Change, rng: np.random.Generator
+    lessons: Lessons, rows: int, batch: int, change: MelChange, rng: np.random.Generator
 ) -> Iterator[tuple[Floats, ...]]:
     """Yield the batches of one epoch, each clip at most once and in a random version.
 

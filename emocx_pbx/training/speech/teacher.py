@@ -50,7 +50,7 @@ _PACE: Final = (0.86, 1.14)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class TaughtClip:
     """One variant of n clips."""
 
     mel: Halves
@@ -67,7 +67,7 @@ class Heard:
 
 def hear(
     train: Sequence[Clip], variants: int, lines: int, seed: int, tell: Tell, cache: Path | None = None
-) -> list[Heard]:
+) -> list[TaughtClip]:
     """The clips in `variants` variants over `lines` lines each; the first of each clear and unchanged.
 
     `cache` is a folder that keeps variants for a second run. Raises ModelError without the package of
@@ -76,21 +76,21 @@ def hear(
     key = hashlib.sha256(f"{seed} {lines} {SOURCE} {LAYER}".encode())
     for clip in train:
         key.update(clip.samples.tobytes())
-    found: list[Heard] = []
+    found: list[TaughtClip] = []
     encoder = WhisperEncoder(SOURCE, [LAYER], newest(SOURCE).sha256)
     basis: tuple[Floats, Floats] | None = None
     for variant in range(variants):
         kept = None if cache is None else cache / f"heard-{key.hexdigest()[:16]}-{variant}.npz"
         if kept is not None and kept.is_file():
             with np.load(kept) as stored:
-                found.append(Heard(**{f.name: stored[f.name] for f in fields(Heard)}))
+                found.append(TaughtClip(**{f.name: stored[f.name] for f in fields(TaughtClip)}))
             continue
         basis = basis or _basis(train, encoder)
         heard = _hear(train, encoder, basis, variant, lines, seed, tell)
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             draft = kept.with_suffix(f".{os.getpid()}.npz")
-            np.savez(draft, **{f.name: getattr(heard, f.name) for f in fields(Heard)})
+            np.savez(draft, **{f.name: getattr(heard, f.name) for f in fields(TaughtClip)})
             draft.replace(kept)
         found.append(heard)
     return found
@@ -121,7 +121,7 @@ def _hear(
     lines: int,
     seed: int,
     tell: Tell,
-) -> Heard:
+) -> TaughtClip:
     rng = np.random.default_rng(1 + seed + variant)
     others = [c.samples for c in train]
     mel: list[list[Halves]] = [[] for _ in range(lines)]
@@ -138,7 +138,7 @@ def _hear(
             sound = clear if variant == line == 0 else over_a_line(spoken, others, rng)
             mel[line].append(log_mel(sound).astype(np.float16))
         tell("listen", variant * len(train) + done, (variant + 1) * len(train))
-    return Heard(
+    return TaughtClip(
         mel=np.stack([np.concatenate(rows) for rows in mel]),
         ends=np.cumsum([len(rows) for rows in mel[0]]),
         frames=np.concatenate(taught),
@@ -148,7 +148,7 @@ def _hear(
 
 
 def heads(
-    heard: Sequence[Heard],
+    heard: Sequence[TaughtClip],
     clips: Sequence[Clip],
     weights: Floats,
     seed: int,

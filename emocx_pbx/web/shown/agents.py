@@ -9,7 +9,7 @@ from typing import Final
 
 from emocx_pbx.routing.ranking import Estimate, Outcome, Ranking, RankingPlan, rank
 from emocx_pbx.store.list_rows import AgentCell
-from emocx_pbx.web.shown.intervals import Z95, Interval, Sums, change, interval, mean_interval, together
+from emocx_pbx.web.shown.intervals import Z95, ShownInterval, Sums, change, interval, mean_interval, together
 from emocx_pbx.web.shown.scale import Scale, points_scale
 from emocx_pbx.web.strings import t
 
@@ -52,12 +52,12 @@ class AgentRow:
     """One agent in the ranking."""
 
     agent: str
-    estimate: Interval
+    estimate: ShownInterval
     """Of the chosen emotion, or of all."""
     best_place: int
     worst_place: int
     """The agent's place lies between these: others' intervals overlap theirs."""
-    by_emotion: tuple[tuple[str, Interval], ...]
+    by_emotion: tuple[tuple[str, ShownInterval], ...]
     graded: int
     insufficient: int
     """Parts with too little speech for a grade."""
@@ -156,7 +156,7 @@ def _row(
     letters: Mapping[str, int],
     ranking: Ranking,
     all_bounds: Mapping[str, Bounds],
-    by_emotion: tuple[tuple[str, Interval], ...],
+    by_emotion: tuple[tuple[str, ShownInterval], ...],
     scale: Scale,
     window: tuple[float, float],
 ) -> AgentRow:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from emocx_pbx.domain import Decision, Evidence, Grade, Segment, Words
 from emocx_pbx.store.rows import AlertRow, CallDetail, CallRow, CorrectionRow, DeliveryRow, GradeRow
 from emocx_pbx.web.filters import duration, percent
-from emocx_pbx.web.shown.moments import Line, lines_of, segment_readings_of
+from emocx_pbx.web.shown.moments import GradeLine, lines_of, segment_readings_of
 from emocx_pbx.web.shown.scale import Scale
 from emocx_pbx.web.shown.timeline import Timeline, offset_of, timeline
 from emocx_pbx.web.shown.words import points, word
@@ -48,7 +48,7 @@ class ReadingRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class RevisionRow:
     """One revision of a grade."""
 
     number: int
@@ -74,8 +74,8 @@ class SegmentView:
     open: bool
     end: str
     grade: Grade | None
-    lines: tuple[Line, ...]
-    revisions: tuple[Revision, ...]
+    lines: tuple[GradeLine, ...]
+    revisions: tuple[RevisionRow, ...]
     disputed: bool
     """The newest word on it is a dispute: a supervisor should look."""
     facts: tuple[tuple[str, str], ...]
@@ -213,8 +213,8 @@ def _segment_view(
     )
 
 
-def _revision(row: GradeRow) -> Revision:
-    return Revision(
+def _revision(row: GradeRow) -> RevisionRow:
+    return RevisionRow(
         row.revision,
         row.kind,
         word("kind", row.kind),

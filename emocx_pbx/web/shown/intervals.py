@@ -18,7 +18,7 @@ LEAST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class ShownInterval:
     """A mean with its 95 % interval, drawn on a scale."""
 
     mean: float
@@ -36,9 +36,9 @@ class Interval:
         return span_words(self.low, self.high)
 
 
-def interval(mean: float, low: float, high: float, number: float, scale: Scale) -> Interval:
+def interval(mean: float, low: float, high: float, number: float, scale: Scale) -> ShownInterval:
     """An interval on a scale."""
-    return Interval(mean, low, high, number, scale.at(mean), scale.at(low), scale.width(low, high))
+    return ShownInterval(mean, low, high, number, scale.at(mean), scale.at(low), scale.width(low, high))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class GradeLine:
     """One line of a grade's sum, with its moments."""
 
     key: str
@@ -67,7 +67,7 @@ def lines_of(
     readings: Sequence[tuple[int, float, float]],
     offset: float,
     scale: Scale,
-) -> tuple[Line, ...]:
+) -> tuple[GradeLine, ...]:
     """A grade's contributions with their moments."""
     reach = max((abs(c.points) for c in contributions if c.name != "base"), default=1.0) or 1.0
     found = []
@@ -75,7 +75,7 @@ def lines_of(
         chosen = [readings[i] for i in c.readings if 0 <= i < len(readings)]
         half = 50 * min(1.0, abs(c.points) / reach) if c.name != "base" else 0.0
         found.append(
-            Line(
+            GradeLine(
                 f"{segment}-{number}",
                 word("contribution", c.name),
                 c.points,

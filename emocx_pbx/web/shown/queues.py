@@ -15,7 +15,7 @@ STATES: Final = ("angry", "disappointed", "uncertain", "neutral", "happy", "none
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class EmotionShare:
     """One emotion's part of a bar."""
 
     emotion: str
@@ -50,8 +50,8 @@ class QueueRow:
     """Service level: calls answered in time, of all that left the queue or wait longer."""
     wait_median_s: float | None
     wait_p90_s: float | None
-    arrived: tuple[Share, ...]
-    left: tuple[Share, ...]
+    arrived: tuple[EmotionShare, ...]
+    left: tuple[EmotionShare, ...]
     better: int
     """Calls whose customer left in a better mood than they arrived, of those for which both are known."""
     worse: int
@@ -157,7 +157,7 @@ def _in_time(calls: Sequence[QueueCall], now: float, within_s: float) -> float |
     return met / len(settled) if settled else None
 
 
-def shares(states: Iterable[str]) -> tuple[Share, ...]:
+def shares(states: Iterable[str]) -> tuple[EmotionShare, ...]:
     """How many of each, as parts of a bar; those that never occur are left out."""
     counted: dict[str, int] = {}
     for state in states:
@@ -167,7 +167,7 @@ def shares(states: Iterable[str]) -> tuple[Share, ...]:
     found, at = [], 0
     for state in STATES:
         if number := counted.get(state, 0):
-            found.append(Share(state, number, scale.at(at), scale.width(at, at + number)))
+            found.append(EmotionShare(state, number, scale.at(at), scale.width(at, at + number)))
             at += number
     return tuple(found)
 
