@@ -76,7 +76,8 @@ class Service:
         count = metrics.count
 
         # What is decided by, and the analysis workers.
-        self.policies = Policies(settings.policy_path(), [pbx.name for pbx in settings.each_pbx()])
+        names = [pbx.name for pbx in settings.each_pbx()]
+        self.policies = Policies(settings.policy_path(), names)
         self.cluster: Cluster | None = None
         self.pool = WorkerPool(
             _analysis(settings),
@@ -89,7 +90,7 @@ class Service:
         )
         self.pool.keep_words(settings.privacy.store_words)
         self.rubric = load_rubric(settings.rubric_path())
-        self.pbxes = Pbxes(self.policies)
+        self.pbxes = Pbxes(self.policies, names)
         self.lines = LineKeeper(store, settings.analysis, self.pbxes)
 
         # Every call from its first to its terminal event.

@@ -6,7 +6,7 @@ All of it synchronous. What comes for a PBX that is no longer ours has nobody to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from emocx_pbx.analysis.messages import TapEnded, TapStarted
 from emocx_pbx.call_ids import pbx_of
@@ -24,10 +24,15 @@ from emocx_pbx.settings.settings import RoutingSettings
 class Pbxes:
     """One for the service."""
 
-    def __init__(self, policies: Policies) -> None:
-        """`policies` are held against each PBX that comes."""
+    def __init__(self, policies: Policies, names: Sequence[str] = ("",)) -> None:
+        """Prepare.
+
+        Args:
+            policies: held against each PBX that comes.
+            names: of all PBXes of the settings, ours or not.
+        """
         self._sides: dict[str, PbxSide] = {}
-        self._policies = policies
+        self._policies, self._names = policies, tuple(names)
 
     def __iter__(self) -> Iterator[PbxSide]:
         return iter(list(self._sides.values()))
@@ -76,10 +81,12 @@ class Pbxes:
         return self._sides.get(pbx_of(call_id))
 
     def asking(self, name: str) -> PbxAsking | None:
-        """What a dialplan that calls its PBX so comes to; one that says nothing is the only one's."""
-        sides = list(self)
-        if not name and len(sides) == 1:
-            return sides[0].asking
+        """What a dialplan that calls its PBX so comes to; one that says nothing is the only one's.
+
+        The only one of the settings: of several, one that is left is not taken for those that are gone.
+        """
+        if not name and len(self._names) == 1:
+            name = self._names[0]
         side = self._sides.get(name)
         return side.asking if side else None
 
