@@ -43,6 +43,7 @@ from emocx_pbx.analysis.messages import (
     WorkerStats,
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
+from emocx_pbx.observe.logs import configure
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -140,6 +141,7 @@ async def measure(options: argparse.Namespace, taps: int) -> dict[str, Any]:
                 if len(seen) == taps:
                     all_seen.set()
 
+    configure(LogSettings(level="error"))  # to stderr: why a worker was ended
     settings = AnalysisSettings(base_port=0, speech_model=options.model, text_model="off", transcriber="off")
     pool = WorkerPool(settings, take, log_settings=LogSettings(level="error"))
     load, begun = os.getloadavg()[0], time.monotonic()

@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks.worker_capacity import cpu_s, rss_mb
 from emocx_pbx.analysis.messages import Ready
 from emocx_pbx.analysis.pool import ToService, WorkerPool
+from emocx_pbx.observe.logs import configure
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
 PATIENCE_S = 90.0
@@ -61,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
+    configure(LogSettings(level="error"))  # to stderr: each worker that is killed here
     result: dict[str, Any] = {"cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 2), "rounds": rounds}
     for name, spare in (("with_spare", True), ("without", False)):
         runs = [asyncio.run(measure(spare)) for _ in range(rounds)]
