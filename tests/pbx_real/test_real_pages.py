@@ -101,7 +101,7 @@ async def become_administrator(page: Page, service: ServiceProcess) -> None:
     await page.goto(link[0])
     await page.get_by_label("Name").fill(ADMIN)
     await page.get_by_label("Password", exact=False).first.fill(PASSWORD)
-    await page.get_by_label("Repeat the password").fill(PASSWORD)
+    await page.get_by_label("Type it again").fill(PASSWORD)
     await page.get_by_role("button", name="Set the password").click()
     await page.wait_for_url("**/admin")
     await page.get_by_role("link", name="Live").click()

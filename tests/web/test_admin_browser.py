@@ -54,7 +54,7 @@ async def come_in(page: Page, site: Site) -> None:
     await page.goto(site.url + await new_link(site.store.accounts, None, site.clock(), TEST))
     await page.get_by_label("Name").fill("root")
     await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_label("Repeat the password").fill(PASSWORD)
+    await page.get_by_label("Type it again").fill(PASSWORD)
     await page.get_by_role("button", name="Set the password").click()
     await page.wait_for_url("**/admin")
 
@@ -117,7 +117,7 @@ async def test_from_the_consoles_link_to_an_invited_agent(site: Site, browser: B
     async with page_of(browser) as page:
         await page.goto(link)
         await page.get_by_label("Password").fill(PASSWORD)
-        await page.get_by_label("Repeat the password").fill(PASSWORD)
+        await page.get_by_label("Type it again").fill(PASSWORD)
         await page.get_by_role("button", name="Set the password").click()
         await page.wait_for_url("**/agents/me")
         navigation = page.get_by_role("navigation", name="Main")
