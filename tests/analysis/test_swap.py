@@ -73,4 +73,4 @@ async def test_a_worker_that_dies_while_loading_is_told(
     await pool.start()
     (answer,) = await pool.load_models(deadline_s=0.0)
     assert answer.speech_model is None
-    assert "no answer from worker 0" in answer.problems[0]
+    assert "no answer from analysis worker 0" in answer.problems[0]
