@@ -157,12 +157,15 @@ async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(sto
                 decision_id=None,
                 queued_at=None,
                 callback=None,
+                pbx="",
             )
             entered.set()
             await never.wait()
 
     task = asyncio.create_task(halfway())
-    await entered.wait()
+    entering = asyncio.create_task(entered.wait())
+    await asyncio.wait({task, entering}, return_when=asyncio.FIRST_COMPLETED)
+    assert entering.done()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
