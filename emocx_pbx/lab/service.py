@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -190,6 +191,25 @@ class ServiceProcess:
                 if found.get(component) is up:
                     return found
                 await asyncio.sleep(0.05)
+
+    async def until_call(
+        self, call_id: str, so: Callable[[Mapping[str, Any]], bool], deadline_s: float = 20.0
+    ) -> Mapping[str, Any]:
+        """A call as the API tells it, once it is as it should be.
+
+        Asked few times a second, as the API bounds how often.
+
+        Raises:
+            TimeoutError: it is not in time.
+        """
+        url = f"{self.url}/api/v1/calls/{quote(call_id, safe='')}"
+        async with asyncio.timeout(deadline_s), aiohttp.ClientSession() as http:
+            while True:
+                async with http.get(url) as answer:
+                    call = await answer.json() if answer.status == 200 else None
+                if call is not None and so(call):
+                    return dict(call)
+                await asyncio.sleep(0.25)
 
     def _write_settings(self) -> None:
         lines = []

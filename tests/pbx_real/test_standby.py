@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 import pytest_asyncio
 from pbx_real.pbx_stubs import AmiProbe, Customer, call_in, hang_up
@@ -57,12 +55,8 @@ async def pair(
 
 async def heard(service: ServiceProcess, call_id: str, more_than: int = 0) -> int:
     """The number of stored readings, as soon as it is larger."""
-    url = f"{service.url}/api/v1/calls/{call_id}"
-    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-        while True:
-            async with session.get(url) as answer:
-                if answer.status == 200 and (found := len((await answer.json())["readings"])) > more_than:
-                    return found
+    call = await service.until_call(call_id, lambda call: len(call["readings"]) > more_than, 60)
+    return len(call["readings"])
 
 
 async def in_a_call(probe: AmiProbe, crm: Receiver, service: ServiceProcess) -> tuple[Customer, int]:
