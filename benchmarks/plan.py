@@ -45,17 +45,17 @@ class Measured:
     """`benchmarks.controller_capacity`: 5,000 calls took .47 of a core."""
     controller_mb_a_call: float = 0.025
     """The same: 191 MB at 5,000 calls, 72 MB at 200."""
-    batch_server_ms: float = 0.05
+    batch_server_ms: float = 0.12
     """`benchmarks.cluster_scale`: CPU of nats-server for a batch into the stream and out of it."""
-    batch_taker_ms: float = 0.05
+    batch_taker_ms: float = 0.12
     """The same: of the controller."""
-    batch_worker_ms: float = 0.12
+    batch_worker_ms: float = 0.14
     """The same: of the worker."""
-    reading_server_ms: float = 0.1
+    reading_server_ms: float = 0.07
     """The same: CPU of PostgreSQL for a reading with two utterances, a hundred in a transaction."""
-    delivery_sender_ms: float = 0.8
+    delivery_sender_ms: float = 0.96
     """The same: of a sender for a webhook."""
-    delivery_server_ms: float = 0.65
+    delivery_server_ms: float = 0.88
     """The same: of PostgreSQL for it, from its row to the note that it was taken."""
 
 
