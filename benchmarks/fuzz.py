@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import copy
 import random
 import sys
 import time
@@ -20,7 +21,9 @@ from typing import Any, Final
 import msgspec
 import phonenumbers
 
-from emocx_pbx.analysis.messages import ToController, ToWorker
+from emocx_pbx.analysis.cluster.messages import Beat, FromWorkerHost, Order, Sessions, TapBatch, ToWorkerHost
+from emocx_pbx.analysis.messages import AnnounceTap, Ready, SpeechHeard, TapStarted, ToController, ToWorker
+from emocx_pbx.dispatch.door_messages import AnsweredToDoor, AskedAtDoor
 from emocx_pbx.dispatch.numbers import parsed
 from emocx_pbx.errors import InputError, ProtocolError
 from emocx_pbx.pbx.agi.protocol import (
@@ -385,6 +388,47 @@ def messages(chance: random.Random) -> None:
             decoded(decoder, bytes(raw))
 
 
+# What crosses between hosts.
+
+_BETWEEN_HOSTS: Final = tuple(
+    msgspec.msgpack.Decoder(kind)
+    for kind in (Beat, TapBatch, ToWorkerHost, FromWorkerHost, AskedAtDoor, AnsweredToDoor)
+)
+_UUID: Final = "5a0f1f9e-0000-4000-8000-000000000001"
+_RIGHT: Final = tuple(
+    msgspec.to_builtins(message)
+    for message in (
+        Beat("n1-0", "n1-0-a", "n1", "", "10.0.0.1:9092", "1.0", {}, Ready(9092, "cnn/3", "lstm/3", None)),
+        TapBatch(
+            _UUID, "c1", 1, (SpeechHeard(_UUID, "c1", "agent", 0.0, 1.0),), TapStarted(_UUID, "c1", 1.0)
+        ),
+        Order("life", AnnounceTap(_UUID, "c1", "stereo")),
+        Sessions((_UUID,)),
+        AskedAtDoor({"agi_uniqueid": "1.1"}, {"EMOCX_QUERY": "hello"}),
+        AnsweredToDoor({"EMOCX_STATUS": "ok"}, "life"),
+    )
+)
+
+
+def between_hosts(chance: random.Random) -> None:
+    """A message over NATS as it should be, some of it replaced by anything, at any depth."""
+    values: list[Any] = [_UUID, "", "x" * 300, 1, -1.0, float("nan"), None, [], {}, {"a": 1}, True]
+    body = copy.deepcopy(chance.choice(_RIGHT))
+    for _ in range(chance.randrange(4)):
+        place: Any = body
+        key = chance.choice(list(place))
+        while isinstance(place[key], dict | list) and place[key] and chance.random() < 0.7:
+            place = place[key]
+            key = chance.randrange(len(place)) if isinstance(place, list) else chance.choice(list(place))
+        place[key] = copy.deepcopy(chance.choice((*values, *_RIGHT)))
+    raw = bytearray(msgspec.msgpack.encode(body))
+    if chance.random() < 0.3:
+        raw[chance.randrange(len(raw))] = chance.randrange(256)
+    for decoder in _BETWEEN_HOSTS:
+        with contextlib.suppress(BadMessage):
+            decoded(decoder, bytes(raw))
+
+
 def targets() -> Mapping[str, Target]:
     """All targets by name; to be made within a running loop."""
     return {
@@ -396,6 +440,7 @@ def targets() -> Mapping[str, Target]:
         "cursors": cursors,
         "numbers": numbers,
         "messages": messages,
+        "between-hosts": between_hosts,
     }
 
 

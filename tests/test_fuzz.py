@@ -13,7 +13,7 @@ from benchmarks.fuzz import fuzz
 
 NUMBERS = {
     "audiosocket": 100_000, "fastagi": 100_000, "ami": 300_000, "forms": 100_000, "forwarded": 100_000,
-    "cursors": 100_000, "numbers": 100_000, "messages": 100_000,
+    "cursors": 100_000, "numbers": 100_000, "messages": 100_000, "between-hosts": 100_000,
 }  # fmt: skip
 
 
