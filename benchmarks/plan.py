@@ -39,7 +39,7 @@ class Measured:
     """`benchmarks.worker_capacity --model cnn`: every reading in time."""
     calls_a_core_accurate: float = 165
     """`worker.carries`: what a worker says that it carries, every window heard by `voice`."""
-    worker_mb: float = 340
+    worker_mb: float = 304
     """`benchmarks.worker_capacity --model voice`, at 300 calls."""
     controller_calls_a_core: float = 10_600
     """`benchmarks.controller_capacity`: 5,000 calls took .47 of a core."""
