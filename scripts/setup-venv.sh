@@ -55,5 +55,11 @@ fi
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e .
 # Weights that are not in the repository, into weights/; EMOCX_WEIGHTS_FROM names a folder or mirror to try first.
 # Without them the service runs without speech-to-text, and tells topics apart by their words; the tests need them.
-"$venv/bin/emocx-pbx" models fetch ${EMOCX_WEIGHTS_FROM:+--from "$EMOCX_WEIGHTS_FROM"} >/dev/null ||
-    { [ "$lock" = requirements/serve.lock ] && echo "setup-venv: goes on without these weights" >&2; }
+# Each source that can't be reached is told, so the end is told as well.
+if "$venv/bin/emocx-pbx" models fetch ${EMOCX_WEIGHTS_FROM:+--from "$EMOCX_WEIGHTS_FROM"} >/dev/null; then
+    echo "setup-venv: all weights are in weights/"
+elif [ "$lock" = requirements/serve.lock ]; then
+    echo "setup-venv: goes on without these weights" >&2
+else
+    exit 1
+fi
