@@ -98,6 +98,11 @@ class CallBank:
         """Calls open."""
         return len(self._calls)
 
+    @property
+    def full(self) -> bool:
+        """Whether all rows are taken."""
+        return not self._free
+
     def open(self, offset_s: float = 0.0, read: bool = True) -> int:
         """A row for a new call, whose first sample has this call time (s).
 
@@ -146,7 +151,16 @@ class CallBank:
 
     def finish(self, row: int) -> list[Item]:
         """No more comes of a call: what that settles, `run` included. The row is free again."""
-        out = self._run_rows([row])
+        return [item for _, item in self.finish_all([row])]
+
+    def finish_all(self, rows: Sequence[int]) -> Found:
+        """As `finish` of several calls, in order for each row: what they still have is taken together."""
+        out = self._run_rows(rows)
+        for row in rows:
+            self._finish(row, out)
+        return out
+
+    def _finish(self, row: int, out: Found) -> None:
         call = self._calls[row]
         self._end_side("agent", row, [self._segmenters.finish(self._rows + row)], out)
         doubts, call.doubts = call.doubts, []
@@ -155,7 +169,6 @@ class CallBank:
         del self._calls[row]
         self._voices.close(row)
         self._free.append(row)
-        return [item for _, item in out]
 
     def _turns(self, rows: Iterable[int]) -> list[tuple[int, bytes]]:
         """Whole frames put so far, by row."""

@@ -41,8 +41,9 @@ log = structlog.get_logger()
 QUIET_S: Final = 5.0
 #: And for this long: if it does not get on, it is stopped or hangs, and another takes its place.
 SILENT_S: Final = 10.0
-#: And for this long even if it does: whatever it is at, it is not what it is there for.
-SILENT_LONGEST_S: Final = 60.0
+#: And when it has worked for so long without a word (CPU seconds): whatever it is at, it is not what it is
+#: there for. By the clock a worker that others keep from the core may need ten times as long.
+SILENT_WORK_S: Final = 60.0
 #: Time to load models on a slow, cold machine.
 START_S: Final = 90.0
 
@@ -76,6 +77,8 @@ class WorkerHandle:
         self._answers: dict[str, asyncio.Future[TextResult | ModelsLoaded]] = {}
         self._stopping = False
         self._progress: Progress | None = None
+        self._heard_cpu_s = 0.0
+        """CPU seconds that it had used at its latest report."""
 
     @property
     def port(self) -> int:
@@ -204,11 +207,12 @@ class WorkerHandle:
 
     def _gets_on(self) -> bool:
         """Whether the silent worker is merely slow: busy, or kept waiting for a core."""
-        silent_s = asyncio.get_running_loop().time() - self.heard_at
-        if self._progress is None or not self.ready or silent_s > SILENT_LONGEST_S:
+        if self._progress is None or not self.ready:
             return False
-        slow = self._progress.moved()
+        moved = self._progress.moved()
+        slow = moved and self._progress.cpu_s - self._heard_cpu_s <= SILENT_WORK_S
         if slow:
+            silent_s = asyncio.get_running_loop().time() - self.heard_at
             log.warning("worker slow", key="worker.slow", worker=self.index, silent_s=round(silent_s))
         return slow
 
@@ -237,6 +241,7 @@ class WorkerHandle:
                 self.stats = message
                 if self._progress is not None:
                     self._progress.moved()
+                    self._heard_cpu_s = self._progress.cpu_s
             if isinstance(message, StandsBy):
                 self.stands_by.set()
             if self.config.standby:

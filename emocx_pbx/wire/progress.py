@@ -37,10 +37,11 @@ class Progress:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._cpu_s = 0.0
+        self.cpu_s = 0.0
+        """What it had used at the last look."""
 
     def moved(self) -> bool:
         """Whether it used CPU since the last look, or waits for a core."""
         state, cpu_s = standing(self._pid)
-        before, self._cpu_s = self._cpu_s, cpu_s
+        before, self.cpu_s = self.cpu_s, cpu_s
         return state == "R" or cpu_s > before

@@ -124,8 +124,10 @@ def test_together_is_as_alone_in_any_cutting(sizes: list[int]) -> None:
             turn += 1
         for row, item in bank.run():
             found[rows[row]].append(item)
-        for row in [r for r in at if at[r] >= len(bytes_of[rows[r]])]:
-            found[rows[row]] += bank.finish(row)
+        over = [r for r in at if at[r] >= len(bytes_of[rows[r]])]
+        for row, item in bank.finish_all(over):
+            found[rows[row]].append(item)
+        for row in over:
             del at[row]
     assert [[key(item) for item in found[n]] for n in range(len(calls()))] == wanted()
     assert len(bank) == 1
@@ -160,9 +162,20 @@ def test_what_ends_takes_nothing_from_others() -> None:
     assert [key(i) for i in ended] == [key(i) for _, i in bank.run()] + [key(i) for i in bank.finish(second)]
 
 
+def test_what_ends_together_still_has_all_that_came() -> None:
+    bank = CallBank(SETTINGS, len(calls()))
+    rows = [bank.open(float(n)) for n in range(len(calls()))]
+    for row, pairs in zip(rows, calls(), strict=True):
+        bank.put(row, pairs.astype("<i2").tobytes())
+    ended = bank.finish_all(rows[::-1])
+    assert [[key(item) for of, item in ended if of == row] for row in rows] == wanted()
+    assert len(bank) == 0
+
+
 def test_no_more_calls_than_rows() -> None:
     bank = CallBank(SETTINGS, 1)
     bank.open()
+    assert bank.full
     with pytest.raises(IndexError):
         bank.open()
 

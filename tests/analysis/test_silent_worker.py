@@ -97,11 +97,29 @@ async def test_a_worker_that_is_merely_slow_is_not_ended(
         return True
 
     monkeypatch.setattr("emocx_pbx.wire.progress.Progress.moved", moved)
+    # By the clock it may take as long as others keep it from the core.
+    worker.heard_at -= 1000
     # Its next report is 2 s away: it is silent for 20 times as long as it may.
     count = len(inbox.of(WorkerStats))
     await inbox.until(lambda: len(inbox.of(WorkerStats)) >= count + 2)
     assert len(looked) > 3
     assert pool.pick_own() is worker and worker.pid == pid
+
+
+async def test_a_worker_that_works_on_and_on_without_a_word_is_replaced(
+    make_pool: Callable[..., WorkerPool], inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool()
+    await pool.start()
+    pid = pool.pick_own().pid
+    monkeypatch.setattr(wire, "SECOND_LOOK_S", 0.01)
+    monkeypatch.setattr(handle, "SILENT_S", 0.1)
+    monkeypatch.setattr("emocx_pbx.wire.progress.Progress.moved", lambda progress: True)
+    monkeypatch.setattr(handle, "SILENT_WORK_S", -1.0)
+    await inbox.until(lambda: inbox.of(WorkerLost))
+    monkeypatch.undo()
+    await inbox.until(lambda: pool.ready)
+    assert pool.pick_own().pid != pid
 
 
 def test_who_works_or_waits_for_a_core_gets_on() -> None:

@@ -1,24 +1,63 @@
-"""All taps' audio, taken in together: what is put is worked on when a batch of sockets has been read."""
+"""All taps' audio, taken in together: what is put is worked on when a batch of sockets has been read.
+
+So are ends: thousands of taps may end at one moment, when Asterisk stops or the network is gone. They are
+worked off some at a time, and the event loop has its turn in between: a worker that says nothing for so long
+is taken for dead.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
+from typing import Final
+
+import structlog
 
 from emocx_pbx.analysis.call_bank import CallBank
 from emocx_pbx.analysis.windows import Item
 from emocx_pbx.settings.settings import AnalysisSettings
 
+log = structlog.get_logger()
+
 #: Told what a call's audio settled, in order.
 Tell = Callable[[Item], None]
+
+#: Calls ended in one turn of the loop: half a millisecond each.
+ENDS_AT_ONCE: Final = 64
+
+
+def in_next_turn(work: Callable[[], None]) -> None:
+    """Let the event loop do it, after what else waits for it now."""
+    asyncio.get_running_loop().call_soon(work)
+
+
+def _at_once(work: Callable[[], None]) -> None:
+    work()
 
 
 class Intake:
     """The bank of a worker's calls, and whom each one's windows and spans go to."""
 
-    def __init__(self, settings: AnalysisSettings, calls: int) -> None:
-        """Room for so many calls at once."""
+    def __init__(
+        self,
+        settings: AnalysisSettings,
+        calls: int,
+        soon: Callable[[Callable[[], None]], object] = _at_once,
+        count: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: the section [analysis].
+            calls: room for so many at once.
+            soon: lets work be done in one of the loop's next turns.
+            count: adds one to a counter.
+        """
         self._bank = CallBank(settings, calls)
+        self._soon, self._count = soon, count
         self._tell: dict[int, Tell] = {}
+        self._ending: deque[tuple[int, Callable[[], None]]] = deque()
 
     def spare(self, sparing: bool, coarse: bool) -> None:
         """What to leave out from now on, as `CallBank` says."""
@@ -32,6 +71,8 @@ class Intake:
         Raises:
             IndexError: there is no room.
         """
+        if self._bank.full:
+            self.end_all()
         row = self._bank.open(offset_s, read)
         self._tell[row] = tell
         return row
@@ -45,8 +86,32 @@ class Intake:
         for row, item in self._bank.run():
             self._tell[row](item)
 
-    def finish(self, row: int) -> None:
-        """No more comes of a call: the rest of it, and its place is free."""
-        for item in self._bank.finish(row):
-            self._tell[row](item)
-        del self._tell[row]
+    def finish(self, row: int, then: Callable[[], None]) -> None:
+        """No more comes of a call: soon the rest of it is told, `then` is called, and its place is free."""
+        self._ending.append((row, then))
+        if len(self._ending) == 1:
+            self._soon(self._end_some)
+
+    def end_all(self) -> None:
+        """Tell now the rest of all calls that end."""
+        while self._ending:
+            self._end(len(self._ending))
+
+    def _end_some(self) -> None:
+        self._end(ENDS_AT_ONCE)
+        if self._ending:
+            self._soon(self._end_some)
+
+    def _end(self, most: int) -> None:
+        """The longest waiting first."""
+        ending = [self._ending.popleft() for _ in range(min(most, len(self._ending)))]
+        try:
+            for row, item in self._bank.finish_all([row for row, _ in ending]):
+                self._tell[row](item)
+        except Exception:
+            # The outermost loop of ends: whatever breaks one, that they are over must be told of all.
+            log.exception("a batch of calls' ends failed", key="audio.batch_failed")
+            self._count("audio_batches_failed")
+        for row, then in ending:
+            del self._tell[row]
+            then()

@@ -77,6 +77,8 @@ class CallAudio:
         self._hearing, self._clock = hearing, clock
         self._lane, self._send = lane, send
         self._finished = False
+        self._over: list[Callable[[], None]] | None = []
+        """Who waits for the rest to be told; None: it is."""
         self._scribe, self._sampled = scribe, sampled
         self._words = CallWords(voiced=hearing is not None)
         self._phrases = 0
@@ -100,11 +102,20 @@ class CallAudio:
         if not self._finished:
             self._intake.put(self._row, pairs)
 
-    def finish(self) -> None:
-        """No more comes; harmless when repeated."""
+    def finish(self, then: Callable[[], None]) -> None:
+        """No more comes; `then` is called when all that this settles has been told. May be repeated."""
+        if self._over is None:
+            then()
+            return
+        self._over.append(then)
         if not self._finished:
             self._finished = True
-            self._intake.finish(self._row)
+            self._intake.finish(self._row, self._is_over)
+
+    def _is_over(self) -> None:
+        waiting, self._over = self._over or [], None
+        for then in waiting:
+            then()
 
     def leave_alone(self) -> None:
         """The customer opted out: no word of the call is heard any more."""
@@ -113,7 +124,7 @@ class CallAudio:
             self._scribe.forget(self.call_id)
 
     def when_words_are_in(self, then: Callable[[], None]) -> None:
-        """Call `told` when nothing waits to be transcribed, or after LAST_WORDS_S."""
+        """Call `then` when nothing waits to be transcribed, or after LAST_WORDS_S."""
         if not self._unheard:
             self._forget_words()
             then()
@@ -253,8 +264,6 @@ class Tap:
         self._feed(self.clock.flush())
         if self.side is not None:
             self.call.feed(*self.call.sides.leave(self.side))
-        if self.side != "agent" or not self.call.sides.open:
-            self.call.finish()
         ended = TapEnded(
             self.announced.uuid,
             self.announced.call_id,
@@ -265,6 +274,13 @@ class Tap:
             round(self.clock.missing_s, 3),
         )
         self._forget(self)
+        if self.side != "agent" or not self.call.sides.open:
+            self.call.finish(lambda: self._tell_end(ended))
+        else:
+            self._tell_end(ended)
+
+    def _tell_end(self, ended: TapEnded) -> None:
+        """After all that was heard."""
         self._lane.after(lambda: self.call.when_words_are_in(lambda: self._send(ended)))
 
     def _feed(self, blocks: list[bytes]) -> None:

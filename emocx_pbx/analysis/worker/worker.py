@@ -34,7 +34,7 @@ from emocx_pbx.analysis.messages import (
 )
 from emocx_pbx.analysis.worker.carries import Carries, measure
 from emocx_pbx.analysis.worker.hearing import Hearing
-from emocx_pbx.analysis.worker.intake import Intake
+from emocx_pbx.analysis.worker.intake import Intake, in_next_turn
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.listen import Listen
 from emocx_pbx.analysis.worker.models import Loader, Models, Newer
@@ -101,7 +101,7 @@ class Worker:
             self.placed.set()
         settings = config.settings
         self.scribe = Scribe(config, self.count)
-        self._intake = Intake(settings, MAX_TAPS)
+        self._intake = Intake(settings, MAX_TAPS, in_next_turn, self.count)
         self.server = AudioServer(
             settings.bind,
             settings.base_port and settings.base_port + config.index,
@@ -386,6 +386,7 @@ class Worker:
     async def stop(self) -> None:
         """End all sessions in order, and let their readings out."""
         await self.server.stop()
+        self._intake.end_all()
         for uuid in list(self._announced):
             self._never_came(uuid, "ended")
         flushed = asyncio.Event()
