@@ -141,6 +141,13 @@ class Ended:
     disposition: str
 
 
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """The call goes on with another controller."""
+
+    call_id: str
+
+
 News = (
     Decided
     | CallStarted
@@ -154,6 +161,7 @@ News = (
     | Graded
     | Changed
     | TakenOver
+    | LetGo
     | Ended
 )
 """What those who only watch are told, with the call as it is then."""

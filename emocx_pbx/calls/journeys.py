@@ -38,6 +38,7 @@ from emocx_pbx.calls.happenings import (
     FinishDue,
     GradeDue,
     Happening,
+    LetGo,
     News,
     TapLost,
 )
@@ -133,7 +134,7 @@ class Journeys:
     def let_go(self, pbx: str) -> None:
         """Another controller acts for this PBX: its calls go on there, and here nothing follows any more."""
         for call_id in [call_id for call_id in self._calls if pbx_of(call_id) == pbx]:
-            del self._calls[call_id]
+            self.news.tell(LetGo(call_id), self._calls.pop(call_id))
             for timer in self._timers.pop(call_id, {}).values():
                 timer.cancel()
 

@@ -192,6 +192,21 @@ class ServiceProcess:
                     return found
                 await asyncio.sleep(0.05)
 
+    async def until_component(self, component: str, why: str, deadline_s: float = 20.0) -> Mapping[str, str]:
+        """What each component says of itself, once this one says `why`.
+
+        Raises:
+            TimeoutError: it does not in time.
+        """
+        async with asyncio.timeout(deadline_s), aiohttp.ClientSession() as http:
+            while True:
+                async with http.get(f"{self.url}/readyz") as answer:
+                    told = (await answer.json())["components"]
+                found = {name: str(one["why"]) for name, one in told.items()}
+                if found.get(component) == why:
+                    return found
+                await asyncio.sleep(0.05)
+
     async def until_call(
         self, call_id: str, so: Callable[[Mapping[str, Any]], bool], deadline_s: float = 20.0
     ) -> Mapping[str, Any]:

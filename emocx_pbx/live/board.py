@@ -16,6 +16,7 @@ from emocx_pbx.live.calls import (
     BoardState,
     ChangeData,
     EndedCall,
+    GoneChange,
     GradedChange,
     LiveAlert,
     LiveCall,
@@ -186,6 +187,11 @@ class LiveBoard:
         begin = call.started_at or 0.0
         held.settle(max((s.ended_at or s.started_at for s in call.segments.values()), default=begin))
         self._tell(held)
+
+    def let_go(self, call_id: str) -> None:
+        """The call goes on with another controller, whose board shows it."""
+        if held := self._calls.pop(call_id, None):
+            self._append(GoneChange(call_id), held.shown_to or held.present())
 
     # Inside.
 

@@ -190,7 +190,7 @@ class GradedChange(Tagged, frozen=True):
 
 
 class GoneChange(Tagged, frozen=True):
-    """The call goes on without whoever is watching: agents see only their own."""
+    """The call goes on without whoever is watching: agents see only their own; or with another controller."""
 
 
 ChangeData = LiveCall | EndedCall | ReadingChange | AlertUpdate | GradedChange | GoneChange

@@ -16,6 +16,7 @@ from emocx_pbx.live.calls import (
     BoardState,
     ChangeData,
     EndedCall,
+    GoneChange,
     GradedChange,
     LiveAlert,
     LiveCall,
@@ -111,8 +112,8 @@ class Mirror:
                     self._calls[call_id] = _changed(call, alerts=_with_alert(call.alerts, alert)), seen
             case GradedChange(call_id, grade):
                 self._grade(call_id, grade)
-            case _:
-                pass  # GoneChange is made for one watcher, behind the mirror
+            case GoneChange(call_id):
+                self._calls.pop(call_id, None)
 
     def _read(self, body: ReadingChange) -> None:
         if known := self._calls.get(body.call_id):

@@ -13,6 +13,7 @@ from emocx_pbx.calls.happenings import (
     Decided,
     Ended,
     Graded,
+    LetGo,
     News,
     SegmentClosed,
     SegmentOpened,
@@ -54,6 +55,8 @@ def watching(board: LiveBoard, now: Callable[[], float]) -> Callable[[News, Call
                 board.changed(call, now())
             case TakenOver():
                 board.taken_over(call)
+            case LetGo(call_id):
+                board.let_go(call_id)
             case AgentConnected() | CallStarted():
                 pass
             case _:

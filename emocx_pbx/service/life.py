@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import structlog
 
-from emocx_pbx.errors import EmocxError, StoreError
+from emocx_pbx.errors import EmocxError, SettingsError, StoreError
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
@@ -29,7 +29,7 @@ STOP_DEADLINE_S = 5.0
 
 
 class Life:
-    """From its begin until it is told to stop, or another controller acts in its place (`lost`)."""
+    """From its begin until it is told to stop, or others act for all of its PBXes (`lost`)."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Life:
         self._over = asyncio.Event()
         self._acting: list[asyncio.Task[None]] = []
         self.lost = False
-        """Whether it ended because another controller acts."""
+        """Whether it ended because others act for all of its PBXes."""
 
     @property
     def settings(self) -> Settings:
@@ -158,10 +158,21 @@ class Life:
             self._tasks.create_task(self._come_to_act(), name="come to act")
 
     def _on_lost(self, name: str) -> None:
-        """Nothing more is done or written for it from here on; the rest of this life is ended by `run`."""
-        self.lost = True
-        self._service.pbxes.drop(name)
-        self._over.set()
+        """Nothing more is done or written for it from here on. Other PBXes of ours go on; after the last one
+        the rest of this life is ended by `run`.
+        """
+        pbxes = self._service.pbxes
+        left = pbxes.by_name[name]
+        pbxes.drop(name)
+        try:
+            pbxes.add(left.anew())
+        except SettingsError as error:
+            # Its own file of CAs can't be read any more: all is begun anew, which says so until it can.
+            log.error("can't stand by for a PBX", key="lease.no_standby", pbx=name, why=str(error))
+            self.lost = True
+        self.lost = self.lost or not self._service.office.holds_any
+        if self.lost:
+            self._over.set()
 
     def _begin_beside(self) -> None:
         """What one controller alone does."""
@@ -191,7 +202,7 @@ class Life:
     # The end.
 
     async def _end_at_once(self, pool: asyncio.Task[bool], serving: asyncio.Task[None]) -> None:
-        """Another controller acts: leave Asterisk and the records alone."""
+        """Others act: leave Asterisk and the records alone."""
         service = self._service
         for side in service.pbxes:
             service.pbxes.drop(side.name)

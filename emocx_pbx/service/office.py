@@ -31,6 +31,8 @@ class Office:
         """
         self._leases, self._holder, self._health = leases, holder, health
         self._keepers: dict[str, LeaseKeeper] = {}
+        self._words: dict[str, str] = {}
+        """How it stands with each PBX, for people."""
         self.taken: Listeners[[str]] = Listeners()
         """Told the name of a PBX that is ours to act for from now on."""
         self.lost: Listeners[[str]] = Listeners()
@@ -50,6 +52,11 @@ class Office:
         """Whether we act for a PBX, as far as we know; also while the database is away."""
         keeper = self._keepers.get(pbx)
         return self._leases is None or (keeper is not None and keeper.term is not None)
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether we act for any PBX."""
+        return self._leases is None or any(keeper.term is not None for keeper in self._keepers.values())
 
     def follows(self, call_id: str) -> bool:
         """The same of a call's PBX."""
@@ -102,8 +109,9 @@ class Office:
                 self._holder,
                 self._on_taken,
                 self._on_lost,
-                partial(self._said, _component(pbx)),
+                partial(self._said, pbx),
             )
+            self._said(pbx, "looking who acts")
         async with asyncio.TaskGroup() as group:
             for keeper in self._keepers.values():
                 group.create_task(keeper.run(), name="lease")
@@ -113,16 +121,20 @@ class Office:
         await asyncio.gather(*(keeper.give_back() for keeper in self._keepers.values()))
 
     def _on_taken(self, term: Term) -> None:
-        self._health.set(_component(term.pbx), True, f"{self._holder} acts, term {term.epoch}")
+        self._said(term.pbx, f"{self._holder} acts, term {term.epoch}")
         self.taken.tell(term.pbx)
 
     def _on_lost(self, term: Term) -> None:
-        self._health.set(_component(term.pbx), False, "standby: another controller acts")
+        self._said(term.pbx, "standby: another controller acts")
         self.lost.tell(term.pbx)
 
-    def _said(self, component: str, words: str) -> None:
+    def _said(self, pbx: str, words: str) -> None:
         if words:
-            self._health.set(component, False, words)
+            self._words[pbx] = words
+        # Who acts for one PBX does all that it can: pages, deeds and callers of that PBX are its own.
+        acts = self.holds_any
+        for name, how in self._words.items():
+            self._health.set(_component(name), acts, how)
 
 
 def _component(pbx: str) -> str:

@@ -108,7 +108,13 @@ class PbxSide:
         placed = PlacedCalls(self.tracker, journeys)
         self.call_back = CallBack(self.ami, settings.callback_channel, placed)
         self._running: list[asyncio.Task[None]] = []
-        shared.health.set(self.component, False, "not connected yet")
+        self._catching_up: set[asyncio.Task[None]] = set()
+        if not shared.office.shared:  # else nobody misses a link before it is ours to keep
+            self._not_connected()
+
+    def anew(self) -> PbxSide:
+        """Another one for the same PBX, that knows nothing yet: for when it is ours again."""
+        return PbxSide(self._settings, self._shared)
 
     @property
     def component(self) -> str:
@@ -124,6 +130,7 @@ class PbxSide:
 
     def start(self) -> None:
         """Begin: connect, get in step, and act."""
+        self._not_connected()
         parts = {
             "ami": self.ami.run,
             "ranking": self.penalties.run,
@@ -153,6 +160,9 @@ class PbxSide:
         # After the stream was left: what is let go here must not count as written there.
         self._shared.ledger.let_go(lambda write: any(pbx_of(call) == self.name for call in calls_of(write)))
 
+    def _not_connected(self) -> None:
+        self._shared.health.set(self.component, False, "not connected yet")
+
     async def _put_back(self) -> None:
         for task in self._running:
             if task.get_name().startswith("ranking"):
@@ -161,7 +171,7 @@ class PbxSide:
         self._cancel()
 
     def _cancel(self) -> None:
-        for task in self._running:
+        for task in (*self._running, *self._catching_up):
             task.cancel()
         self._running = []
 
@@ -191,7 +201,9 @@ class PbxSide:
 
     def resync(self, restarted: bool = False) -> None:
         """Get in step with Asterisk again."""
-        self._shared.tasks.create_task(self._in_step(restarted), name="resync")
+        task = self._shared.tasks.create_task(self._in_step(restarted), name="resync")
+        self._catching_up.add(task)
+        task.add_done_callback(self._catching_up.discard)
 
     async def _in_step(self, restarted: bool) -> None:
         # What the stream kept is of calls that must be known first.

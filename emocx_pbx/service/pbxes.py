@@ -47,10 +47,14 @@ class Pbxes:
         """Tasks that must run."""
         return [task for side in self for task in side.vital]
 
+    @property
+    def _started(self) -> list[PbxSide]:
+        return [side for side in self if side.vital]
+
     # They come and go.
 
     def add(self, side: PbxSide) -> None:
-        """From now on this PBX is ours; start it."""
+        """From now on this PBX is known; start it once it is ours."""
         self._sides[side.name] = side
         self._policies.watch(side.name, side.queues)
 
@@ -72,7 +76,7 @@ class Pbxes:
 
     async def stop(self) -> None:
         """End all in order, as the service stops."""
-        await asyncio.gather(*(side.stop() for side in self))
+        await asyncio.gather(*(side.stop() for side in self._started))
 
     # What calls have done (calls.hands.Acting), and what is asked of a call's PBX.
 
@@ -172,6 +176,6 @@ class Pbxes:
             side.penalties.take_over(routing)
 
     def resync(self) -> None:
-        """Changes were lost: get in step with every PBX."""
-        for side in self:
+        """Changes were lost: get in step with every PBX that is ours."""
+        for side in self._started:
             side.resync()

@@ -32,8 +32,8 @@ async def serve(
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; SIGHUP reloads settings, policy and models.
 
-    On a database that several share it stands by until it has its PBX's lease. When another controller took
-    that over, all parts are ended at once and begun anew, as after a crash, to stand by again.
+    On a database that several share it stands by for each PBX until it has its lease. When others took over
+    all that it had, all parts are ended at once and begun anew, as after a crash, to stand by again.
 
     Args:
         settings: as read by `settings.load`.

@@ -7,10 +7,11 @@ from dataclasses import replace
 import msgspec
 from live.live_helpers import ANGRY, HAPPY, Observed
 
-from emocx_pbx.calls.happenings import OptedOut, TakenOver
+from emocx_pbx.calls.happenings import LetGo, OptedOut, TakenOver
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.live.calls import LiveCall
 from emocx_pbx.live.held import MAX_POINTS
+from emocx_pbx.live.mirror import Mirror
 from emocx_pbx.pbx.tracking.changes import HoldChanged
 
 
@@ -190,3 +191,16 @@ def test_words_that_come_to_a_reading_give_the_newest_point_again() -> None:
     assert (before.emotion, after.emotion) == ("happy", "angry")
     assert [point[0] for point in after.points] == [point[0] for point in before.points] == [4.0, 8.0, 12.0]
     assert after.points[-1] != before.points[-1]
+
+
+def test_a_call_that_another_controller_goes_on_with_is_gone_from_board_and_mirror() -> None:
+    observed, mirror = Observed(), Mirror()
+    observed.board.changes.subscribe(lambda c: mirror.take(c.number, c.kind, c.present, c.data) and None)
+    observed.waits("north/1.1")
+    observed.waits("south/1.1")
+    observed.watch(LetGo("north/1.1"), "north/1.1")
+    assert [call.call_id for call in observed.board.snapshot(500.0).calls] == ["south/1.1"]
+    assert mirror.snapshot(500.0) == observed.board.snapshot(500.0)
+    assert observed.kinds[-1] == "gone" and observed.board.snapshot(500.0).recent == ()
+    observed.watch(LetGo("north/1.1"), "north/1.1")
+    assert observed.kinds.count("gone") == 1
