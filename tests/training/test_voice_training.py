@@ -10,7 +10,7 @@ import pytest
 from emocx_pbx.emotion.adaptation import Adaptation
 from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.errors import InputError, ModelError
-from emocx_pbx.training.speech import heads
+from emocx_pbx.training.speech import heads, voice
 from emocx_pbx.training.speech.callers import (
     Unheard,
     caller_figures,
@@ -210,3 +210,26 @@ def test_callers_are_assembled_from_clips_for_each_expected_share():
 def test_a_model_that_does_not_adapt_is_refused():
     with pytest.raises(ModelError, match=r"stub/1 does not adapt"):
         measured_callers(Stub(None), [], (0.25,), lambda *_: None)
+
+
+def test_measurements_broken_off_go_on_from_the_last_whole_variant(tmp_path, monkeypatch):
+    clips = [Clip("c", str(v), "train", 0, "", np.full(8000, v / 10, np.float32)) for v in range(3)]
+    asked = []
+
+    def front(recipe):
+        def of(samples):
+            asked.append(samples)
+            if len(asked) == 5:  # the second variant's second clip
+                raise KeyboardInterrupt
+            return samples[:8]
+
+        return of
+
+    monkeypatch.setattr(voice, "VoiceFrontEnd", front)
+    recipe = {"encoders": ["one"]}
+    with pytest.raises(KeyboardInterrupt):
+        voice.measure(recipe, clips, 1, 7, lambda *_: None, tmp_path)
+    found = voice.measure(recipe, clips, 1, 7, lambda *_: None, tmp_path)
+    assert len(asked) == 5 + 3
+    assert np.array_equal(found, voice.measure(recipe, clips, 1, 7, lambda *_: None, tmp_path))
+    assert len(asked) == 8

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -207,27 +208,40 @@ def measure(
     tell: Progress,
     cache: Path | None = None,
 ) -> Floats:
-    """Measurements (1 + variants, n, width), to half precision, of clips over the line and of varied ones."""
-    key = hashlib.sha256(json.dumps([recipe["encoders"], variants, seed], sort_keys=True).encode())
+    """Measurements (1 + variants, n, width), to half precision, of clips over the line and of varied ones.
+
+    With `cache` each variant is kept as soon as it is measured: what is broken off goes on from there.
+    """
+    key = hashlib.sha256(json.dumps([recipe["encoders"], seed], sort_keys=True).encode())
     for clip in clips:
         key.update(clip.samples.tobytes())
-    kept = None if cache is None else cache / f"voice-{key.hexdigest()[:24]}.npy"
-    if kept is not None and kept.is_file():
-        stored: Floats = np.load(kept).astype(np.float32)
-        return stored
-    front = VoiceFrontEnd(recipe)
+    name, front = f"voice-{key.hexdigest()[:24]}", VoiceFrontEnd(recipe)
+    found: list[npt.NDArray[np.float16]] = []
+    for variant in range(1 + variants):
+        kept = None if cache is None else cache / f"{name}-{variant}.npy"
+        if kept is not None and kept.is_file():
+            found.append(np.load(kept))
+            continue
+        found.append(
+            _measured(front, clips, variant, seed, partial(tell, f"measure {variant + 1}/{1 + variants}"))
+        )
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            draft = kept.with_suffix(f".{os.getpid()}.npy")
+            np.save(draft, found[-1])
+            draft.replace(kept)
+    return np.array(found).astype(np.float32)
+
+
+def _measured(
+    front: VoiceFrontEnd, clips: Sequence[Clip], variant: int, seed: int, tell: Callable[[int, int], None]
+) -> npt.NDArray[np.float16]:
+    """One variant (n, width) of all clips; variant 0 is the clips as they come over the line."""
+    rng = np.random.default_rng(198 + seed + variant)
     others = [c.samples for c in clips if c.split == "train"]
     rows: list[npt.NDArray[np.float16]] = []
-    for variant in range(1 + variants):
-        rng = np.random.default_rng(198 + seed + variant)
-        for clip in clips:
-            samples = augment(clip.samples, others, rng) if variant else on_line(clip.samples)
-            rows.append(front(samples).astype(np.float16))
-            tell("measure", len(rows), (1 + variants) * len(clips))
-    found = np.array(rows).reshape(1 + variants, len(clips), -1)
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{os.getpid()}.npy")
-        np.save(draft, found)
-        draft.replace(kept)
-    return found.astype(np.float32)
+    for clip in clips:
+        samples = augment(clip.samples, others, rng) if variant else on_line(clip.samples)
+        rows.append(front(samples).astype(np.float16))
+        tell(len(rows), len(clips))
+    return np.array(rows).reshape(len(clips), -1)
