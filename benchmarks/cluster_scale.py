@@ -30,7 +30,7 @@ import msgspec
 
 from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.messages import TapBatch
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard
+from emocx_pbx.analysis.messages import ReadingMade, UtteranceEnded
 from emocx_pbx.domain import Reading, Scores, Span
 from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.lab.postgres import PrivatePostgres
@@ -112,8 +112,8 @@ async def publish(node: Node, url: str, number: str, seconds: str) -> None:
             call_id,
             done + 1,
             (
-                SpeechHeard(uuid, call_id, "customer", t0, t1),
-                SpeechHeard(uuid, call_id, "agent", t1, t1 + 2),
+                UtteranceEnded(uuid, call_id, "customer", t0, t1),
+                UtteranceEnded(uuid, call_id, "agent", t1, t1 + 2),
                 ReadingMade(uuid, call_id, t0, t1, 3.0, (0.1, 0.7, 0.1, 0.1), 0.4, "voice/5"),
             ),
         )

@@ -41,7 +41,7 @@ import msgspec
 import numpy as np
 
 from emocx_pbx.alerts.rules import AlertRule
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, ToController
+from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, ToController, UtteranceEnded
 from emocx_pbx.calls import writing
 from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.ledger import Ledger
@@ -249,7 +249,7 @@ class Calls:
 
     def spoke(self, call: Call, side: str, t: float) -> None:
         """One side said something."""
-        self.controller.worker(SpeechHeard(f"u{call.number}", call.call_id, side, t, t + 2.5))
+        self.controller.worker(UtteranceEnded(f"u{call.number}", call.call_id, side, t, t + 2.5))
 
     def end(self, call: Call) -> None:
         """The customer hangs up."""

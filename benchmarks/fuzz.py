@@ -22,7 +22,7 @@ import msgspec
 import phonenumbers
 
 from emocx_pbx.analysis.cluster.messages import Beat, FromWorkerHost, Order, Sessions, TapBatch, ToWorkerHost
-from emocx_pbx.analysis.messages import AnnounceTap, Ready, SpeechHeard, TapStarted, ToController, ToWorker
+from emocx_pbx.analysis.messages import AnnounceTap, Ready, TapStarted, ToController, ToWorker, UtteranceEnded
 from emocx_pbx.dispatch.door_messages import AnsweredToDoor, AskedAtDoor
 from emocx_pbx.dispatch.numbers import parsed
 from emocx_pbx.errors import InputError, ProtocolError
@@ -34,7 +34,7 @@ from emocx_pbx.pbx.agi.protocol import (
     safe_value,
     script_path,
 )
-from emocx_pbx.pbx.ami.link import Link, LinkProtocol
+from emocx_pbx.pbx.ami.link import AmiLink, LinkProtocol
 from emocx_pbx.pbx.audiosocket.protocol import Decoder
 from emocx_pbx.web.forms import fields_of, media_of
 from emocx_pbx.web.identity.forwarded import client_address, networks
@@ -193,7 +193,7 @@ class AmiTarget:
     """One protocol that outlives all messages."""
 
     def __init__(self) -> None:
-        self.link = Link("", 0, None, lambda event: None)
+        self.link = AmiLink("", 0, None, lambda event: None)
         self.protocol = LinkProtocol(self.link)
         self.protocol.connection_made(asyncio.Transport())
         self.protocol.data_received(b"Asterisk Call Manager/11.0.0\r\n")
@@ -400,7 +400,7 @@ _RIGHT: Final = tuple(
     for message in (
         Beat("n1-0", "n1-0-a", "n1", "", "10.0.0.1:9092", "1.0", {}, Ready(9092, "cnn/3", "lstm/3", None)),
         TapBatch(
-            _UUID, "c1", 1, (SpeechHeard(_UUID, "c1", "agent", 0.0, 1.0),), TapStarted(_UUID, "c1", 1.0)
+            _UUID, "c1", 1, (UtteranceEnded(_UUID, "c1", "agent", 0.0, 1.0),), TapStarted(_UUID, "c1", 1.0)
         ),
         Order("life", AnnounceTap(_UUID, "c1", "stereo")),
         Sessions((_UUID,)),

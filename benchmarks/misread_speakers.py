@@ -85,7 +85,7 @@ def heard_rightly(model: SpeechClassifier, clips: Sequence[Clip]) -> dict[tuple[
     log_p = np.log(np.array([np.mean([model.calibrated(m) for m in one], axis=0) for one in parts]) + 1e-9)
     labels, voices = labels_of(clips), np.array([c.voice for c in clips])
     rows = histories(labels, voices, "mixed", 1)
-    best = adapted(model.caller, model.caller.heard(measured, log_p), rows).argmax(axis=1)
+    best = adapted(model.caller, model.caller.inputs(measured, log_p), rows).argmax(axis=1)
     right: dict[tuple[str, str], list[bool]] = {}
     for row, said in zip(rows, best, strict=True):
         right.setdefault((str(voices[row[-1]]), str(LABELS[labels[row[-1]]])), []).append(

@@ -79,11 +79,11 @@ def main() -> int:
     total = sum(len(words(said)) for _, said in spoken)
     found: dict[str, dict[str, float]] = {}
     for window_s in WINDOWS_S:
-        transcriber.heard(spoken[0][0], window_s, "en")  # warm
+        transcriber.words_in(spoken[0][0], window_s, "en")  # warm
         wrong, times = 0, []
         for samples, said in spoken:
             began = time.process_time()
-            text = transcriber.heard(samples, window_s, "en")
+            text = transcriber.words_in(samples, window_s, "en")
             times.append(1e3 * (time.process_time() - began))
             wrong += errors(words(said), words(text))
         figures = {"word_errors": round(wrong / total, 3), "cpu_ms": round(median(times), 1)}

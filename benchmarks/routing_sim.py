@@ -28,7 +28,7 @@ from emocx_pbx.emotion.fusion import fuse
 from emocx_pbx.routing.decision import QueryFacts, decide
 from emocx_pbx.routing.penalties import penalties
 from emocx_pbx.routing.policy import Policy, Rule
-from emocx_pbx.routing.ranking import HARD, Outcome, RankingPlan, rank
+from emocx_pbx.routing.ranking import HARD, RankingPlan, RankingSample, rank
 from emocx_pbx.routing.tiers import loads
 
 EMOTIONS = tuple(str(label) for label in LABELS)
@@ -153,7 +153,7 @@ class Learner:
 
     def __init__(self, world: World, plan: RankingPlan, listens: bool = True) -> None:
         self._world, self._plan, self._listens = world, plan, listens
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[RankingSample] = []
         self._history: deque[tuple[str, str, float]] = deque()
         self._penalties: dict[tuple[str, str], int] = {}
         self._stale = 0
@@ -175,7 +175,7 @@ class Learner:
         before = scores(caller.heard, self._world.right)
         both = fuse(before, scores(caller.sounded, self._world.right_after)) if self._listens else before
         signals = both.probabilities if both and self._listens else None
-        self._outcomes.append(Outcome(agent, caller.heard, score, now, signals=signals))
+        self._outcomes.append(RankingSample(agent, caller.heard, score, now, signals=signals))
         self._stale -= 1
 
     def _refresh(self, now: float, everybody: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ from benchmarks.left_out import LeftOut, left_out_answers
 from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.alerts.watch import CallWatch
 from emocx_pbx.domain import LABELS, Reading, Scores
-from emocx_pbx.emotion.adaptation import Adaptation, CallerSession, Heard
+from emocx_pbx.emotion.adaptation import Adaptation, AdaptationInputs, CallerSession
 from emocx_pbx.emotion.levels import caller_counts, level_at
 from emocx_pbx.emotion.zero import MIXES, caller_sums, offsets_of
 from emocx_pbx.errors import EmocxError
@@ -76,7 +76,7 @@ def assembled(asked: LeftOut, size: int, mix: str, chosen: npt.NDArray[np.bool_]
                 rows: list[int] = []
                 while asked.seconds[rows].sum() < SPEECH_S:
                     rows += rng.permutation(own).tolist()
-                heard = int(np.searchsorted(np.cumsum(asked.seconds[rows]), SPEECH_S)) + 1
+                inputs = int(np.searchsorted(np.cumsum(asked.seconds[rows]), SPEECH_S)) + 1
                 site = others[site_rows(asked.labels[others], asked.voices[others], size, mix, rng)]
                 answers = [[float(p) for p in asked.probabilities[i]] for i in site]
                 sums = np.sum([caller_sums([a]) for a in answers], axis=0)
@@ -85,7 +85,7 @@ def assembled(asked: LeftOut, size: int, mix: str, chosen: npt.NDArray[np.bool_]
                     Call(
                         str(voice),
                         label,
-                        np.array(rows[:heard]),
+                        np.array(rows[:inputs]),
                         offsets_of(sums.tolist(), MIXES[mix]),
                         tuple(counts.tolist()),
                     )
@@ -104,8 +104,8 @@ def readings_of(asked: LeftOut, call: Call, in_session: bool, zeroed: bool) -> l
         points = adaptation.prior.points(asked.contrasts[call.rows], log_p)
         nowhere = np.zeros((len(log_p), 0), np.float32)
         session = CallerSession(adaptation, SHARE_ZEROED if zeroed else SHARE)
-        heard = Heard(corrected, points, nowhere, asked.known[call.rows])
-        said = softmax(np.array([session.hear(heard, i) for i in range(len(log_p))]))
+        inputs = AdaptationInputs(corrected, points, nowhere, asked.known[call.rows])
+        said = softmax(np.array([session.hear(inputs, i) for i in range(len(log_p))]))
     readings, at = [], 0.0
     for p, q, row in zip(said, plain, call.rows, strict=True):
         seconds = float(asked.seconds[row])
@@ -174,12 +174,12 @@ def measure(asked: LeftOut, calls: Sequence[Call], tell: Callable[[int, int], No
     found: dict[str, Any] = {}
     for done, (name, in_session, zeroed) in enumerate(ways):
         tell(done, len(ways))
-        heard = [readings_of(asked, call, in_session, zeroed) for call in calls]
+        inputs = [readings_of(asked, call, in_session, zeroed) for call in calls]
         for rule in rules():
             # A percentile is of plain answers: the same whatever else is done.
             if rule.percentile is not None and name != "plain":
                 continue
-            observed = np.array([is_told(rule, c, r) for c, r in zip(calls, heard, strict=True)])
+            observed = np.array([is_told(rule, c, r) for c, r in zip(calls, inputs, strict=True)])
             found[f"{name}: {rule.name}"] = figures(calls, observed)
     return found
 

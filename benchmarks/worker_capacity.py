@@ -37,9 +37,9 @@ import soundfile
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
     ReadingMade,
-    SpeechHeard,
     TapEnded,
     TapStarted,
+    UtteranceEnded,
     WorkerStats,
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
@@ -204,9 +204,9 @@ def heard(got: list[tuple[float, ToService]], first: int) -> dict[str, Any]:
         "readings": len(late),
         "all_readings": sum(isinstance(m, ReadingMade) for _, m in got),
         "models": dict(Counter(m.model for _, m in late)),
-        "spans": sum(isinstance(m, SpeechHeard) for _, m in got[first:]),
+        "spans": sum(isinstance(m, UtteranceEnded) for _, m in got[first:]),
         "taps_without_voice_activity": len(began)
-        - len({m.uuid for _, m in got if isinstance(m, SpeechHeard)}),
+        - len({m.uuid for _, m in got if isinstance(m, UtteranceEnded)}),
         # Earlier commits read all.
         "taps_not_read": sum(not getattr(m, "read", True) for _, m in got if isinstance(m, TapStarted)),
         "reading_delay_s": percentiles([at - began[m.uuid] - m.t1 for at, m in late]),

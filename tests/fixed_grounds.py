@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from emocx_pbx.dispatch.grounds import Grounds, PolicyAndQueues
+from emocx_pbx.dispatch.grounds import Grounds, PolicyForDecisions
 from emocx_pbx.domain import LineZero
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.routing.policy import Policy
@@ -35,7 +35,7 @@ class NoLines:
 
 
 def grounds(
-    policies: PolicyAndQueues,
+    policies: PolicyForDecisions,
     *,
     now: Callable[[], float] = lambda: 1000.0,
     new_id: Callable[[], str] = lambda: "dec_1",

@@ -22,7 +22,7 @@ PURE = (
     "pbx/tracking/callers.py", "pbx/tracking/callbacks.py", "pbx/tracking/endings.py",
     "pbx/tracking/names.py", "dispatch/asked.py",
     "calls/call_state.py", "calls/effects.py", "calls/rules.py", "calls/happenings.py", "calls/segments.py",
-    "calls/heard.py",
+    "calls/observed.py",
     "calls/alerts.py", "calls/alerted.py", "calls/grades.py", "calls/stored.py",
     "audio/segmenter.py", "audio/features.py", "audio/echo.py", "audio/echo_gate.py", "audio/tones.py",
     "audio/repeats.py",

@@ -28,7 +28,7 @@ EVERY: Final = 16
 #: Of the windows where both models agree it hears first those of which the light one is not so sure.
 LIGHT_SURE: Final = 0.6
 #: At the least a call is read at every fourth of its windows.
-LEAST_HEARD: Final = 0.25
+LEAST_READ_SHARE: Final = 0.25
 #: Steps of steering at the least, and still too much load, until new calls are not read at all.
 PATIENCE: Final = 5
 
@@ -77,7 +77,7 @@ class Budget:
         """`cascade`: whether there is a light model beside the accurate one."""
         self.cascade = cascade
         self.effort = 2.0
-        """2: the accurate model hears all; 1: the light one does; LEAST_HEARD: that each fourth window."""
+        """2: the accurate model hears all; 1: the light one does; LEAST_READ_SHARE: that every fourth one."""
         self.voice_only = False
         """Whether new calls are followed by voice activity alone."""
         self._saved = _KEPT
@@ -91,16 +91,16 @@ class Budget:
         return min(1.0, max(0.0, self.effort - 1)) if self.cascade else 1.0
 
     @property
-    def heard_share(self) -> float:
-        """Share of windows that are heard at all, LEAST_HEARD to 1."""
-        return min(1.0, max(LEAST_HEARD, self.effort if self.cascade else self.effort / 2))
+    def read_share(self) -> float:
+        """Share of windows that are heard at all, LEAST_READ_SHARE to 1."""
+        return min(1.0, max(LEAST_READ_SHARE, self.effort if self.cascade else self.effort / 2))
 
     def expect(self, most: float) -> None:
         """Many calls begin, which leave time for no more effort than so: not to be found out step by step.
 
         Where that is less than the least, those that begin now are followed by voice activity alone.
         """
-        least = LEAST_HEARD if self.cascade else 2 * LEAST_HEARD
+        least = LEAST_READ_SHARE if self.cascade else 2 * LEAST_READ_SHARE
         self.effort = min(self.effort, max(least, most))
         if most < least:
             self.voice_only, self._foreseen = True, PATIENCE
@@ -112,7 +112,7 @@ class Budget:
         if late_s >= ACCURATE_S:
             # Others may take our core: what it could do does not count, but what it does.
             slack = min(slack, -0.1 - _WAITING * min(1.0, late_s - ACCURATE_S))
-        least = LEAST_HEARD if self.cascade else 2 * LEAST_HEARD
+        least = LEAST_READ_SHARE if self.cascade else 2 * LEAST_READ_SHARE
         self.effort = min(2.0, max(least, self.effort + slack * (_UP if slack > 0 else _DOWN)))
         self._at_least = self._at_least + 1 if self.effort == least and slack < 0 else 0
         self._foreseen = max(0, self._foreseen - 1)
@@ -146,7 +146,7 @@ class Coarse:
         """Calls there were when it began; 0: it is not."""
         self._behind = 0
         """Looks in a row that found us behind."""
-        self._told = False
+        self._reported = False
 
     def __bool__(self) -> bool:
         return self._from > 0
@@ -161,13 +161,13 @@ class Coarse:
         Returns:
             Whether anything changed since the last look.
         """
-        self._behind = self._behind + 1 if cycle_s > BEHIND_S and budget.heard_share < 1 else 0
+        self._behind = self._behind + 1 if cycle_s > BEHIND_S and budget.read_share < 1 else 0
         if self._behind >= BEHIND:
             self._from = max(self._from, calls)
         elif calls < FEWER * self._from or budget.effort >= TIME_AGAIN:
             self._from = 0
-        before, self._told = self._told, bool(self)
-        return before != self._told
+        before, self._reported = self._reported, bool(self)
+        return before != self._reported
 
 
 class WordsGate:
@@ -198,7 +198,7 @@ class Cascade:
     def choose(self, late_s: float) -> Choice:
         """Who hears the next window, which has waited for so long (s)."""
         budget = self._budget
-        self._turn += budget.heard_share
+        self._turn += budget.read_share
         if self._turn < 1:
             return Choice.SKIPPED
         self._turn = min(1.0, self._turn - 1)

@@ -33,7 +33,7 @@ from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.wire.child import Child
 from emocx_pbx.wire.link import Link
 from emocx_pbx.wire.message import BadMessage
-from emocx_pbx.wire.progress import Progress
+from emocx_pbx.wire.progress import ProcessProgress
 
 log = structlog.get_logger()
 
@@ -70,14 +70,14 @@ class WorkerHandle:
         """It is a spare, and its models are warm."""
         self.uuids: set[str] = set()
         """Taps and questions announced to it and not over."""
-        self.heard_at = 0.0
+        self.last_message_at = 0.0
         """When its last message came, by the event loop's clock."""
         self._on_message = on_message
         self._child = Child(f"analysis worker {config.index}", msgspec.msgpack.Decoder(ToController))
         self._answers: dict[str, asyncio.Future[TextResult | ModelsLoaded]] = {}
         self._stopping = False
-        self._progress: Progress | None = None
-        self._heard_cpu_s = 0.0
+        self._progress: ProcessProgress | None = None
+        self._reported_cpu_s = 0.0
         """CPU seconds that it had used at its latest report."""
 
     @property
@@ -118,7 +118,7 @@ class WorkerHandle:
     @property
     def responsive(self) -> bool:
         """Whether it takes messages, and spoke lately."""
-        return self.alive and asyncio.get_running_loop().time() - self.heard_at < QUIET_S
+        return self.alive and asyncio.get_running_loop().time() - self.last_message_at < QUIET_S
 
     def send(self, message: ToWorker) -> None:
         """Queue a message for the worker.
@@ -184,7 +184,7 @@ class WorkerHandle:
             command or (sys.executable, "-m", "emocx_pbx.analysis.worker.process"),
             msgspec.json.encode(self.config),
         )
-        self._progress = Progress(self.pid) if self.pid else None
+        self._progress = ProcessProgress(self.pid) if self.pid else None
         try:
             await self._receive(link)
         finally:
@@ -210,9 +210,9 @@ class WorkerHandle:
         if self._progress is None or not self.ready:
             return False
         moved = self._progress.moved()
-        slow = moved and self._progress.cpu_s - self._heard_cpu_s <= SILENT_WORK_S
+        slow = moved and self._progress.cpu_s - self._reported_cpu_s <= SILENT_WORK_S
         if slow:
-            silent_s = asyncio.get_running_loop().time() - self.heard_at
+            silent_s = asyncio.get_running_loop().time() - self.last_message_at
             log.warning("worker slow", key="worker.slow", worker=self.index, silent_s=round(silent_s))
         return slow
 
@@ -236,12 +236,12 @@ class WorkerHandle:
                 return
             if message is None:
                 return
-            self.heard_at = asyncio.get_running_loop().time()
+            self.last_message_at = asyncio.get_running_loop().time()
             if isinstance(message, WorkerStats):
                 self.stats = message
                 if self._progress is not None:
                     self._progress.moved()
-                    self._heard_cpu_s = self._progress.cpu_s
+                    self._reported_cpu_s = self._progress.cpu_s
             if isinstance(message, StandsBy):
                 self.stands_by.set()
             if self.config.standby:

@@ -17,8 +17,7 @@ import msgspec
 
 from emocx_pbx.domain import LineZero
 from emocx_pbx.settings.settings import LogSettings
-from emocx_pbx.wire.message import BadMessage
-from emocx_pbx.wire.message import Message as AnyMessage
+from emocx_pbx.wire.message import BadMessage, Message
 
 #: Characters of a call's id: Asterisk's Uniqueid has at most 149 (AST_MAX_UNIQUEID).
 MAX_ID: Final = 200
@@ -30,7 +29,7 @@ MODES: Final = frozenset({"stereo", "customer", "agent"})
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-class Message(AnyMessage, frozen=True):
+class WorkerMessage(Message, frozen=True):
     """Base of the messages of workers."""
 
     def __post_init__(self) -> None:
@@ -44,7 +43,7 @@ class Message(AnyMessage, frozen=True):
                 raise BadMessage(f"{type(self).__name__}.{name}: {problem}")
 
 
-class ForSocket(Message, frozen=True):
+class ForSocket(WorkerMessage, frozen=True):
     """A message about one AudioSocket, which Asterisk will name by its UUID."""
 
     def __post_init__(self) -> None:
@@ -111,14 +110,14 @@ class EndSession(ForSocket, frozen=True):
     """The customer opted out: what waits to be transcribed is let go."""
 
 
-class ClassifyText(Message, frozen=True):
+class ClassifyText(WorkerMessage, frozen=True):
     """Classify a query's text; answered by TextResult with the same request_id."""
 
     request_id: str
     text: str
 
 
-class LoadModels(Message, frozen=True):
+class LoadModels(WorkerMessage, frozen=True):
     """Load the speech and text models that the settings' names now stand for, and swap them in.
 
     Answered by ModelsLoaded. What can't be loaded stays as it was.
@@ -129,23 +128,23 @@ class LoadModels(Message, frozen=True):
     """Topics to learn anew; None: keep those there are."""
 
 
-class LogAs(Message, frozen=True):
+class LogAs(WorkerMessage, frozen=True):
     """Log by these settings from now on; not answered."""
 
     log: LogSettings
 
 
-class KeepWords(Message, frozen=True):
+class KeepWords(WorkerMessage, frozen=True):
     """Tell what customers say in calls from now on, or not; not answered."""
 
     kept: bool
 
 
-class Shutdown(Message, frozen=True):
+class Shutdown(WorkerMessage, frozen=True):
     """End all sessions in an orderly way, flush their last readings, exit."""
 
 
-class TakePlace(Message, frozen=True):
+class TakePlace(WorkerMessage, frozen=True):
     """To a spare that stands by: be the worker of this index, and open its port; answered by Ready."""
 
     index: int
@@ -154,7 +153,7 @@ class TakePlace(Message, frozen=True):
 # Worker to controller.
 
 
-class Ready(Message, frozen=True):
+class Ready(WorkerMessage, frozen=True):
     """Models are warm and the AudioSocket port listens.
 
     Topics and transcriber load in the background: when they are there (or can't be), Ready is sent once
@@ -170,18 +169,18 @@ class Ready(Message, frozen=True):
     """One line for each model that can't be loaded."""
 
 
-class StandsBy(Message, frozen=True):
+class StandsBy(WorkerMessage, frozen=True):
     """A spare's models are warm; it waits for TakePlace."""
 
 
-class NoPort(Message, frozen=True):
+class NoPort(WorkerMessage, frozen=True):
     """The AudioSocket port can't be opened; the worker ends."""
 
     why: str
     """One line for an administrator, which names the setting."""
 
 
-class TapStarted(Message, frozen=True):
+class TapStarted(WorkerMessage, frozen=True):
     """The tap's socket opened and its first audio came at `at` (Unix seconds)."""
 
     uuid: str
@@ -191,7 +190,7 @@ class TapStarted(Message, frozen=True):
     """False: the worker has no time for the call's emotion; there will be utterances, but no readings."""
 
 
-class ReadingMade(Message, frozen=True):
+class ReadingMade(WorkerMessage, frozen=True):
     """One reading, in call time; sent in the order of t1 within a tap."""
 
     uuid: str
@@ -214,7 +213,7 @@ class ReadingMade(Message, frozen=True):
     """Words came to a reading told before: it takes that one's place."""
 
 
-class WordsSaid(Message, frozen=True):
+class WordsSaid(WorkerMessage, frozen=True):
     """What the customer said, where it is to be kept (privacy.store_words); sent for nothing else."""
 
     uuid: str
@@ -224,7 +223,7 @@ class WordsSaid(Message, frozen=True):
     text: str
 
 
-class SpeechHeard(Message, frozen=True):
+class UtteranceEnded(WorkerMessage, frozen=True, tag="SpeechHeard"):
     """One utterance ended."""
 
     uuid: str
@@ -234,7 +233,7 @@ class SpeechHeard(Message, frozen=True):
     t1: float
 
 
-class TapEnded(Message, frozen=True):
+class TapEnded(WorkerMessage, frozen=True):
     """The tap is over and all its readings have been sent."""
 
     uuid: str
@@ -249,7 +248,7 @@ class TapEnded(Message, frozen=True):
     """Audio filled with silence because nothing came."""
 
 
-class TextResult(Message, frozen=True):
+class TextResult(WorkerMessage, frozen=True):
     """Answer to ClassifyText; probabilities is None when there is no text model."""
 
     request_id: str
@@ -263,7 +262,7 @@ class TextResult(Message, frozen=True):
     """Whether the text model does not know that language."""
 
 
-class ListenResult(Message, frozen=True):
+class ListenResult(WorkerMessage, frozen=True):
     """The IVR caller's question is over (or never came)."""
 
     uuid: str
@@ -285,7 +284,7 @@ class ListenResult(Message, frozen=True):
     """Whether the text model does not know that language: the voice alone counts then."""
 
 
-class ModelsLoaded(Message, frozen=True):
+class ModelsLoaded(WorkerMessage, frozen=True):
     """Answer to LoadModels: what the worker uses from now on."""
 
     request_id: str
@@ -295,7 +294,7 @@ class ModelsLoaded(Message, frozen=True):
     """One line for each part that could not be loaded; the old one stays."""
 
 
-class WorkerStats(Message, frozen=True):
+class WorkerStats(WorkerMessage, frozen=True):
     """Sent every few seconds: counters for metrics."""
 
     open_taps: int
@@ -307,7 +306,7 @@ class WorkerStats(Message, frozen=True):
     """CPU seconds a second, of late."""
     accurate_share: float = 1.0
     """Share of windows that the accurate speech model may hear; the light one hears the rest."""
-    heard_share: float = 1.0
+    read_share: float = msgspec.field(default=1.0, name="heard_share")
     """Share of windows that are heard at all."""
     voice_only: bool = False
     """Whether new calls are followed by voice activity alone."""
@@ -337,7 +336,7 @@ ToController = (
     | TapStarted
     | ReadingMade
     | WordsSaid
-    | SpeechHeard
+    | UtteranceEnded
     | TapEnded
     | TextResult
     | ListenResult

@@ -15,7 +15,7 @@ from emocx_pbx.domain import LineZero, Reading, Scores, Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
 
-class CallerSession(Protocol):
+class ListeningSession(Protocol):
     """A speech model that listens to one caller (`emotion.speech.SpeechSession`)."""
 
     def read(self, samples: FloatArray) -> Scores | None:
@@ -31,19 +31,21 @@ class Classifier(Protocol):
     def classify(self, samples: FloatArray) -> Scores | None:
         """Scores of samples (n,) at 8 kHz, whoever speaks; None when it isn't speech."""
 
-    def session(self, neutral_share: float, zero: LineZero | None = None) -> CallerSession:
+    def session(self, neutral_share: float, zero: LineZero | None = None) -> ListeningSession:
         """A session for a new caller, of whose speech so much is expected to be neutral.
 
         `zero` of the caller's line is used if it is one of this very model.
         """
 
 
-def listening(classifier: Classifier, neutral_share: float, zero: LineZero | None) -> CallerSession:
+def listening(classifier: Classifier, neutral_share: float, zero: LineZero | None) -> ListeningSession:
     """A session for a new caller; `zero` is that of the caller's line, if it is known."""
     return classifier.session(neutral_share, zero) if zero else classifier.session(neutral_share)
 
 
-def read(session: CallerSession, model: str, window: Window, zero: LineZero | None = None) -> Reading | None:
+def read(
+    session: ListeningSession, model: str, window: Window, zero: LineZero | None = None
+) -> Reading | None:
     """The reading of one window; None when the model hears no speech in it (music, tones).
 
     `zero` is what the session was begun with; another model's is none.

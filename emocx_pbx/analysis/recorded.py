@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emocx_pbx.analysis.pipeline import CallAnalyser, Classifier
-from emocx_pbx.analysis.recorded_warnings import HeardSide, RecordingWarning, warnings_of
+from emocx_pbx.analysis.recorded_warnings import RecordedSides, RecordingWarning, warnings_of
 from emocx_pbx.analysis.windows import Phrase
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, mulaw_roundtrip
 from emocx_pbx.audio.recording import Recording, open_recording
@@ -83,7 +83,7 @@ def analyse_recording(
             raise InputError(f"{customer}: {files[0].channels} channel(s); expected 2 for stereo")
         # Nobody makes a headerless file of two sides but to keep them apart.
         apart = stereo or files[0].found_interleaved
-        sound = HeardSide(apart or len(files) > 1, all(f.source_rate == SAMPLE_RATE for f in files))
+        sound = RecordedSides(apart or len(files) > 1, all(f.source_rate == SAMPLE_RATE for f in files))
         expected_s = max(file.expected_s for file in files)
         samples = 0
         for left, right in _stereo(files[0]) if apart else _sides(files):

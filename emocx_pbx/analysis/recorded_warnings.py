@@ -51,7 +51,7 @@ class RecordingWarning:
 
 
 @dataclass(slots=True)
-class HeardSide:
+class RecordedSides:
     """Both sides' samples, surveyed as they pass."""
 
     two_sides: bool
@@ -82,17 +82,17 @@ class HeardSide:
 
 
 def warnings_of(
-    heard: HeardSide, spans: Sequence[Span], names: tuple[str, str]
+    both: RecordedSides, spans: Sequence[Span], names: tuple[str, str]
 ) -> Iterator[RecordingWarning]:
     """What the sound itself shows.
 
     Args:
-        heard: both sides, all of them.
+        both: both sides, all of them.
         spans: both sides' utterances.
         names: what the customer's and the agent's side are called.
     """
-    sides = [(heard.customer, names[0]), (heard.agent, names[1])][: 1 + heard.two_sides]
-    interleaved = heard.is_interleaved()
+    sides = [(both.customer, names[0]), (both.agent, names[1])][: 1 + both.two_sides]
+    interleaved = both.is_interleaved()
     if interleaved:
         yield RecordingWarning(
             "half_speed",
@@ -106,13 +106,13 @@ def warnings_of(
             yield RecordingWarning(
                 "half_speed", f"{name} sounds as if at half speed; is its sample rate twice what was read?"
             )
-    if not heard.two_sides:
+    if not both.two_sides:
         if not interleaved and is_both(spans):
             yield RecordingWarning(
                 "both_in_one",
                 f"{names[0]} has hardly a pause: are both speakers in it? {_AS_CUSTOMER}",
             )
-    elif heard.likeness.is_same:
+    elif both.likeness.is_same:
         yield RecordingWarning(
             "identical_sides",
             f"Both sides carry the same sound. {_AS_CUSTOMER}",

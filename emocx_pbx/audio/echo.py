@@ -58,7 +58,7 @@ _WINDOW: Final = hann(STRETCH).astype(np.float32)
 class Explained:
     """Power of the newest frames, mean square of int16 samples, each shape (frames,)."""
 
-    heard: FloatArray
+    received: FloatArray
     """Of the side itself."""
     rest: FloatArray
     """What the other side does not explain."""
@@ -81,7 +81,7 @@ class EchoPath:
         """Another delay: the filter begins anew."""
         self._cross = np.zeros(STRETCH // 2 + 1, np.complex64)
         self._power = np.zeros(STRETCH // 2 + 1, np.float32)
-        self._heard = 0.0
+        self._learnt_frames = 0.0
         """Stretches that the filter rests on."""
 
     def explain(self, near: Int16Array, source: Int16Array, frames: int, size: int) -> Explained | None:
@@ -103,18 +103,18 @@ class EchoPath:
         shift = self.delay - BEFORE
         # A source that seems to come late is not there yet for the newest samples.
         end = len(y) + min(0, shift)
-        heard = y[end - STRETCH : end]
+        received = y[end - STRETCH : end]
         said = x[end - STRETCH - shift : end - shift]
-        self._learn(heard, said)
+        self._learn(received, said)
         answer = self._answer()
         # What the filter passes of the source's average spectrum.
         if float(np.dot(np.abs(answer) ** 2, self._power)) > MOST_GAIN * float(self._power.sum()):
             return None
         echo = scipy.fft.irfft(scipy.fft.rfft(said) * answer)  # (STRETCH,), the first TAPS incomplete
-        chance = min(1.0, TAPS / (STRETCH * self._heard))
+        chance = min(1.0, TAPS / (STRETCH * self._learnt_frames))
         return Explained(
-            _powers(heard, frames, size),
-            _powers(heard - echo, frames, size),
+            _powers(received, frames, size),
+            _powers(received - echo, frames, size),
             _powers(echo, frames, size),
             chance,
         )
@@ -138,13 +138,13 @@ class EchoPath:
             self.delay = delay
             self._forget()
 
-    def _learn(self, heard: FloatArray, said: FloatArray) -> None:
-        y = scipy.fft.rfft(heard * _WINDOW)
+    def _learn(self, received: FloatArray, said: FloatArray) -> None:
+        y = scipy.fft.rfft(received * _WINDOW)
         x = scipy.fft.rfft(said * _WINDOW)
-        weight = 1 / (float(np.dot(heard, heard)) + TINY)
+        weight = 1 / (float(np.dot(received, received)) + TINY)
         self._cross = FILTER_KEEP * self._cross + weight * y * np.conj(x)
         self._power = FILTER_KEEP * self._power + weight * np.abs(x) ** 2
-        self._heard = FILTER_KEEP * self._heard + 1
+        self._learnt_frames = FILTER_KEEP * self._learnt_frames + 1
 
     def _answer(self) -> npt.NDArray[np.complex64]:
         """The filter's response (STRETCH / 2 + 1,), cut to TAPS samples."""

@@ -157,13 +157,13 @@ class EchoGate:
         flags: list[bool] = []
         soft: list[bool] = []
         """Which frames may belong to a word beside them."""
-        for frame, heard, rest, echo, quiet in zip(
-            waiting, found.heard, found.rest, found.echo, least, strict=True
+        for frame, received, rest, echo, quiet in zip(
+            waiting, found.received, found.rest, found.echo, least, strict=True
         ):
             self._tail = max(float(echo), self._tail * TAIL_DECAY)
-            sure = not frame.open or (rest >= share * heard and heard >= max(quiet, TAIL * self._tail))
+            sure = not frame.open or (rest >= share * received and received >= max(quiet, TAIL * self._tail))
             beside = not frame.open or (
-                rest >= beside_share * heard and heard >= quiet and rest >= BESIDE_TAIL * self._tail
+                rest >= beside_share * received and received >= quiet and rest >= BESIDE_TAIL * self._tail
             )
             flags.append(frame.speech and sure)
             soft.append(frame.speech and beside)

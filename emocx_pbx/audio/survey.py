@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 #: Frame for pitch and spectrum: 64 ms holds two periods of the lowest voice, twice as slow.
 _FRAME: Final = 512
 #: A frame is heard from this level on (RMS of int16: -48 dBFS).
-_HEARD: Final = 130.0
+_AUDIBLE: Final = 130.0
 #: Steps of the histogram of magnitudes: fine enough for the top 2 % of any level from -30 dBFS on.
 _BINS: Final = 4096
 #: Clipped where the top 2 % of the range hold more samples than the next 8 %, and this part of what is heard:
@@ -44,7 +44,7 @@ class SideSurvey:
         self._magnitudes = np.zeros(_BINS, np.int64)
         self._power = np.zeros(_SPECTRUM // 2 + 1)
         self._lags = np.zeros(_LAGS.stop, np.int64)
-        self._heard = 0
+        self._audible = 0
         self._left = np.zeros(0, np.int16)
 
     def hear(self, samples: Int16Array) -> None:
@@ -56,12 +56,12 @@ class SideSurvey:
         self._left = whole[count * _FRAME :]
         frames = whole[: count * _FRAME].reshape(count, _FRAME).astype(np.float64)
         # (count, _FRAME)
-        self._frames(frames[np.sqrt((frames**2).mean(axis=1)) >= _HEARD])
+        self._frames(frames[np.sqrt((frames**2).mean(axis=1)) >= _AUDIBLE])
 
     def _frames(self, frames: Floats) -> None:
         if not len(frames):
             return
-        self._heard += len(frames)
+        self._audible += len(frames)
         frames = frames - frames.mean(axis=1, keepdims=True)
         self._power += (np.abs(np.fft.rfft(frames * np.hanning(_FRAME), _SPECTRUM, axis=1)) ** 2).sum(axis=0)
         lags = _pitch_lags(frames)
@@ -91,7 +91,7 @@ class SideSurvey:
     @property
     def upper_db(self) -> float | None:
         """Power above 2 kHz against all, dB; None: too little is heard."""
-        if self._heard < LEAST_FRAMES:
+        if self._audible < LEAST_FRAMES:
             return None
         return float(10 * np.log10(self._power[_SPLIT:].sum() / self._power.sum() + 1e-12))
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from emocx_pbx.alerts.watch import CallWatch
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
+from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
 from emocx_pbx.call_ids import on_pbx, pbx_of
-from emocx_pbx.calls import alerts, heard, segments
+from emocx_pbx.calls import alerts, observed, segments
 from emocx_pbx.calls.effects import (
     AskWhere,
     BeginTap,
@@ -37,16 +37,16 @@ from emocx_pbx.calls.effects import (
 from emocx_pbx.calls.grades import disposition_of
 from emocx_pbx.calls.happenings import (
     CallbackBegun,
+    CallerLeftFor,
     Changed,
     CustomerErased,
-    Decided,
     Ended,
     FinishDue,
     GradeDue,
     Happening,
     OptedOut,
+    QueryDecided,
     TapLost,
-    WentTo,
 )
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import DecidedQuery
@@ -168,15 +168,15 @@ class CallState:
             return []
         match happening:
             case ReadingMade():
-                return heard.read(self, happening, now)
-            case SpeechHeard():
-                return heard.heard(self, happening)
+                return observed.read(self, happening, now)
+            case UtteranceEnded():
+                return observed.uttered(self, happening)
             case WordsSaid():
-                return heard.said(self, happening)
+                return observed.said(self, happening)
             case TapStarted():
-                return heard.tap_started(self, happening)
+                return observed.tap_started(self, happening)
             case TapEnded() | TapLost():
-                return heard.tap_over(self, happening, now)
+                return observed.tap_over(self, happening, now)
             case CustomerErased():
                 self.customer, self.caller, self.forgotten = None, None, True
                 return [Show(Changed(self.call_id))]
@@ -185,7 +185,7 @@ class CallState:
             case FinishDue():
                 return self.finish(now)
             case NotACustomer() | OptedOut():
-                return heard.leave_alone(self)
+                return observed.leave_alone(self)
             case SegmentExplained():
                 return segments.explained(self, happening)
             case CallEnded():
@@ -204,10 +204,10 @@ class CallState:
                 return self._joined(happening)
             case QueueLeft():
                 return self._left(happening)
-            case WentTo(place=place):
-                return self._went_to(place)
+            case CallerLeftFor(place=place):
+                return self._left_for(place)
             case AgentConnected():
-                return heard.connected(self, happening)
+                return observed.connected(self, happening)
             case AgentJoined():
                 return segments.joined(self, happening)
             case AgentLeft():
@@ -250,7 +250,7 @@ class CallState:
             WriteStart(self.call_id, decision.at, caller.customer_key, None, decision.queue),
             *self._kept(),
             WriteDecision(decision, self.call_id, caller.customer_key, text, (routed,)),
-            Show(Decided(self.call_id, decision)),
+            Show(QueryDecided(self.call_id, decision)),
         ]
 
     def _dialling(self, at: float, number: str) -> Effects:
@@ -313,7 +313,7 @@ class CallState:
     def _visit(self, index: int) -> WriteVisit:
         return WriteVisit(self.call_id, index % len(self.visits), self.visits[index])
 
-    def _went_to(self, place: str) -> Effects:
+    def _left_for(self, place: str) -> Effects:
         if not self.visits or self.visits[-1].left in {None, "answered", "abandoned"}:
             return []
         if place == "voicemail":
@@ -389,7 +389,7 @@ class CallState:
         return [
             *effects,
             *known,
-            *heard.learnt(self, end.at),
+            *observed.learnt(self, end.at),
             WriteEnd(self.call_id, end.at, self.reason, disposition, end.by, self.callback, (event,)),
             Note("call.ended", "call ended", {"call_id": self.call_id, "reason": self.reason}),
             Forget(self.call_id),

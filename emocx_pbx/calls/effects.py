@@ -12,7 +12,7 @@ from typing import Literal
 from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.calls.happenings import FinishDue, GradeDue, News
 from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
-from emocx_pbx.emotion.lines import Caller
+from emocx_pbx.emotion.lines import LineCaller
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.rows import AlertRow
 
@@ -144,7 +144,7 @@ class LearnLines:
     model: str
     lines: tuple[str, ...]
     """The narrowest first."""
-    caller: Caller
+    caller: LineCaller
     at: float
     """When the call ended."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
+from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
 from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.dispatch.asked import DecidedQuery
 from emocx_pbx.domain import Decision, Grade, Segment
@@ -59,7 +59,7 @@ class CallbackBegun:
 
 
 @dataclass(frozen=True, slots=True)
-class WentTo:
+class CallerLeftFor:
     """Where a caller went who left a queue unanswered."""
 
     call_id: str
@@ -73,12 +73,12 @@ Happening = (
     | CallbackBegun
     | OptedOut
     | CustomerErased
-    | WentTo
+    | CallerLeftFor
     | TapStarted
     | TapEnded
     | TapLost
     | ReadingMade
-    | SpeechHeard
+    | UtteranceEnded
     | WordsSaid
     | GradeDue
     | FinishDue
@@ -86,7 +86,7 @@ Happening = (
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class QueryDecided:
     """The call's query was decided on."""
 
     call_id: str
@@ -149,7 +149,7 @@ class LetGo:
 
 
 News = (
-    Decided
+    QueryDecided
     | CallStarted
     | QueueJoined
     | AgentConnected

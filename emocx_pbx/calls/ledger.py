@@ -36,7 +36,7 @@ FIRST_RETRY_S: Final = 0.5
 LAST_RETRY_S: Final = 5.0
 
 
-class Writing(Protocol):
+class ChangeWriter(Protocol):
     """Carries out what waited."""
 
     async def write(self, write: Write) -> None:
@@ -53,7 +53,7 @@ class Ledger:
 
     def __init__(
         self,
-        writing: Writing,
+        writing: ChangeWriter,
         health: Callable[[bool, str], None],
         count: Callable[..., None],
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
-from emocx_pbx.domain import LineZero
+from emocx_pbx.dispatch.asked import Lines
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.ami.ami import Ami
@@ -42,7 +42,7 @@ Mode = Literal["stereo", "customer", "agent"]
 SPY_OPTIONS: Mapping[Mode, str] = {"stereo": "uDqsSE", "customer": "uoqsSE", "agent": "uoqsSE"}
 
 
-class Worker(Protocol):
+class TapWorker(Protocol):
     """An analysis worker that taps can be sent to."""
 
     @property
@@ -67,15 +67,8 @@ class Worker(Protocol):
 class Workers(Protocol):
     """The part of the worker pool that taps need."""
 
-    def pick(self) -> Worker:
+    def pick(self) -> TapWorker:
         """The worker with fewest sessions; PeerUnavailable if there is none."""
-
-
-class Lines(Protocol):
-    """The part of the line keeper that taps need."""
-
-    def zeros(self, call_id: str) -> tuple[LineZero, ...]:
-        """Those of the line that a call came by, by model, as far as they are known."""
 
 
 @dataclass(slots=True)
@@ -83,7 +76,7 @@ class _Tap:
     """One attempt, known by its UUID."""
 
     call_id: str
-    worker: Worker
+    worker: TapWorker
     started: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -256,7 +249,7 @@ class TapKeeper:
         self._count("taps_given_up")
         log.error("tap given up", key="tap.given_up", call_id=wanted.call_id, tries=tries)
 
-    def _worker_for(self, call_id: str) -> Worker:
+    def _worker_for(self, call_id: str) -> TapWorker:
         """The worker that hears the call's other side already, else the freest."""
         taps = (self._taps.get(wanted.uuid) for wanted in self._wanted.get(call_id, {}).values())
         tap = next((tap for tap in taps if tap is not None and tap.worker.alive), None)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from emocx_pbx.calls.call_state import CallState
-from emocx_pbx.calls.happenings import WentTo
+from emocx_pbx.calls.happenings import CallerLeftFor
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.ami.ami import Ami
@@ -31,7 +31,7 @@ class Whereabouts:
         ami: Ami,
         group: Tasks,
         tracker: CallTracker,
-        tell: Callable[[WentTo], None],
+        tell: Callable[[CallerLeftFor], None],
     ) -> None:
         self._ami, self._group, self._tracker, self._tell = ami, group, tracker, tell
 
@@ -53,7 +53,7 @@ class Whereabouts:
                 return  # gone, or nobody to ask
             for event in answer.events:
                 if event.get("Application") in VOICEMAIL:
-                    self._tell(WentTo(call_id, "voicemail"))
+                    self._tell(CallerLeftFor(call_id, "voicemail"))
                     return
                 if event.get("Variable", "").partition("=")[2] in EMPTY:
-                    self._tell(WentTo(call_id, "empty"))
+                    self._tell(CallerLeftFor(call_id, "empty"))

@@ -25,7 +25,7 @@ from emocx_pbx.check.queues import (
     queue_list,
     tier_findings,
 )
-from emocx_pbx.check.received import EventsHeard, received_findings
+from emocx_pbx.check.received import EventsReceived, received_findings
 from emocx_pbx.check.walk import walk_findings
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.ami import Ami
@@ -53,7 +53,7 @@ async def asterisk_findings(
     settings: Settings,
     policy: Policy | None,
     now: Callable[[], float],
-    heard: EventsHeard,
+    received: EventsReceived,
     new_uuid: Callable[[], UUID],
 ) -> AsyncIterator[Finding]:
     """Ask a connected Asterisk for everything that can be seen with our rights.
@@ -64,14 +64,14 @@ async def asterisk_findings(
         settings: as the service would get them.
         policy: None if it can't be read.
         now: Unix seconds.
-        heard: the link's events.
+        received: the link's events.
         new_uuid: names the check's own channels.
     """
     values = AsteriskValues(ami)
     yield _version(version, settings)
     for finding in _rights(await _allowed(ami)):
         yield finding
-    async for finding in received_findings(ami, values, heard, settings.asterisk.username, new_uuid):
+    async for finding in received_findings(ami, values, received, settings.asterisk.username, new_uuid):
         yield finding
     async for finding in module_findings(values):
         yield finding
@@ -88,15 +88,15 @@ async def asterisk_findings(
     yield await _clock(ami, now)
 
 
-def _name(told: str | None, name: str) -> Finding | None:
+def _name(named: str | None, name: str) -> Finding | None:
     """Whether the dialplan calls this PBX as the settings do; None: nothing to say."""
-    if told is None or told == "(null)":
-        told = ""
-    if told == name or (not told and not name):
+    if named is None or named == "(null)":
+        named = ""
+    if named == name or (not named and not name):
         return (
             Finding("ok", "name", f"the dialplan calls this PBX {name}, as the settings do") if name else None
         )
-    says = f"EMOCX_PBX is {told}" if told else "EMOCX_PBX is not set"
+    says = f"EMOCX_PBX is {named}" if named else "EMOCX_PBX is not set"
     return Finding(
         "fail", "name", f"{says}, the settings call this PBX {name or 'nothing'}: no caller is decided on",
         f"set EMOCX_PBX = {name} in [globals] of extensions.conf, then: dialplan reload",

@@ -16,7 +16,7 @@ from emocx_pbx.check.local import local_findings
 from emocx_pbx.check.login import login_finding
 from emocx_pbx.check.needs import memory_finding, needs_findings
 from emocx_pbx.check.ports import port_findings
-from emocx_pbx.check.received import EventsHeard
+from emocx_pbx.check.received import EventsReceived
 from emocx_pbx.check.receiver_answers import receiver_answer_findings
 from emocx_pbx.check.receivers import receiver_findings
 from emocx_pbx.check.stored import database_finding
@@ -77,7 +77,7 @@ async def _receivers(settings: Settings) -> list[Finding]:
 
 async def _asterisk(settings: Settings, policy: Policy | None, with_tap: bool) -> list[Finding]:
     """Log in and look at all that can be seen from there."""
-    heard = EventsHeard()
+    received = EventsReceived()
     state: asyncio.Future[LinkState] = asyncio.get_running_loop().create_future()
 
     def on_link(new: LinkState) -> None:
@@ -85,7 +85,7 @@ async def _asterisk(settings: Settings, policy: Policy | None, with_tap: bool) -
             state.set_result(new)
 
     try:
-        gateway = AmiGateway(settings.asterisk, heard.take, on_link)
+        gateway = AmiGateway(settings.asterisk, received.take, on_link)
     except SettingsError:
         return []  # asterisk.tls_ca, found among the certificates
     running = asyncio.create_task(gateway.run(), name="ami")
@@ -95,7 +95,7 @@ async def _asterisk(settings: Settings, policy: Policy | None, with_tap: bool) -
             link = await state
         findings = [login_finding(link, settings.asterisk)]
         if link.up:
-            findings += await _connected(gateway, link, settings, policy, with_tap, heard)
+            findings += await _connected(gateway, link, settings, policy, with_tap, received)
     except (TimeoutError, PeerUnavailable) as e:
         findings = [
             Finding(
@@ -114,10 +114,10 @@ async def _connected(
     settings: Settings,
     policy: Policy | None,
     with_tap: bool,
-    heard: EventsHeard,
+    received: EventsReceived,
 ) -> list[Finding]:
     async def look() -> list[Finding]:
-        found = asterisk_findings(gateway, link.version, settings, policy, time.time, heard, uuid.uuid4)
+        found = asterisk_findings(gateway, link.version, settings, policy, time.time, received, uuid.uuid4)
         return [finding async for finding in found]
 
     if not with_tap:

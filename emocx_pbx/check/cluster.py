@@ -53,12 +53,12 @@ async def _beats(bus: Bus) -> list[Beat]:
     from emocx_pbx.analysis.cluster import subjects
     from emocx_pbx.analysis.cluster.messages import Beat
 
-    heard: dict[str, Beat] = {}
+    beats: dict[str, Beat] = {}
     await bus.hear(
-        subjects.BEATS, msgspec.msgpack.Decoder(Beat), lambda beat: heard.update({beat.life: beat})
+        subjects.BEATS, msgspec.msgpack.Decoder(Beat), lambda beat: beats.update({beat.life: beat})
     )
     await asyncio.sleep(LISTEN_S)
-    return sorted(heard.values(), key=lambda beat: beat.worker)
+    return sorted(beats.values(), key=lambda beat: beat.worker)
 
 
 async def _stream(bus: Bus) -> Finding:

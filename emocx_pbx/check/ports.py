@@ -120,14 +120,14 @@ async def _is_ours(port: Port, tls: bool) -> bool:
         "worker": (encode_uuid(NOBODY), encode_hangup()),
     }[port.kind]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(port.host, port.host)
-    heard = b""
+    got = b""
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(SHOW_S):
             reader, writer = await asyncio.open_connection(host, port.port, ssl=context)
             try:
                 writer.write(question)
-                while answer not in heard and (data := await reader.read(4096)):
-                    heard += data
+                while answer not in got and (data := await reader.read(4096)):
+                    got += data
             finally:
                 writer.transport.abort()
-    return heard == answer if port.kind == "worker" else answer in heard
+    return got == answer if port.kind == "worker" else answer in got

@@ -35,36 +35,36 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-class EventsHeard:
+class EventsReceived:
     """The events of one link, as they come."""
 
     def __init__(self) -> None:
         self._seen: list[Mapping[str, str]] = []
-        self._came = asyncio.Event()
+        self._arrived = asyncio.Event()
 
     def take(self, event: Mapping[str, str]) -> None:
         """Keep one, for the second that it matters."""
         self._seen.append(event)
         del self._seen[:-1000]
-        self._came.set()
+        self._arrived.set()
 
     async def wait_for(self, wanted: Callable[[Mapping[str, str]], bool], deadline_s: float) -> bool:
         """Whether such an event came, or comes in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):
                 while not any(map(wanted, self._seen)):
-                    self._came.clear()
-                    await self._came.wait()
+                    self._arrived.clear()
+                    await self._arrived.wait()
                 return True
         return False
 
 
 async def received_findings(
-    ami: Ami, values: AsteriskValues, heard: EventsHeard, username: str, new_uuid: Callable[[], UUID]
+    ami: Ami, values: AsteriskValues, received: EventsReceived, username: str, new_uuid: Callable[[], UUID]
 ) -> AsyncIterator[Finding]:
     """Cause an event of each class, and read the filters that can be read."""
-    arrived = await asyncio.gather(*(_class_heard(name, ami, heard, str(new_uuid())) for name in LOST))
-    lacking = [name for name, came in zip(LOST, arrived, strict=True) if not came]
+    arrived = await asyncio.gather(*(_class_received(name, ami, received, str(new_uuid())) for name in LOST))
+    lacking = [name for name, did_arrive in zip(LOST, arrived, strict=True) if not did_arrive]
     for name in lacking:
         level, lost = LOST[name]
         yield Finding(
@@ -83,34 +83,34 @@ async def received_findings(
         yield Finding("ok", "events", "events of calls, agents and users arrive")
 
 
-async def _class_heard(name: str, ami: Ami, heard: EventsHeard, mark: str) -> bool:
+async def _class_received(name: str, ami: Ami, received: EventsReceived, mark: str) -> bool:
     """Cause an event of the class; True also where none can be caused."""
     try:
         match name:
             case "user":
                 await ami.action("UserEvent", {"UserEvent": "EmocxCheck", "Mark": mark})
-                return await heard.wait_for(lambda e: e.get("Mark") == mark, ARRIVAL_S)
+                return await received.wait_for(lambda e: e.get("Mark") == mark, ARRIVAL_S)
             case "agent":
-                return await _agents_heard(ami, heard)
+                return await _agents_received(ami, received)
             case _:
-                return await _channels_heard(ami, heard, f"emocx-check-{mark}")
+                return await _channels_received(ami, received, f"emocx-check-{mark}")
     except RefusedError:
         return True  # a right to write is missing, which is found elsewhere
 
 
-async def _channels_heard(ami: Ami, heard: EventsHeard, uniqueid: str) -> bool:
+async def _channels_received(ami: Ami, received: EventsReceived, uniqueid: str) -> bool:
     """A Local channel that leads to nobody is enough."""
     fields = {
         "Channel": "Local/nobody@emocx-check/n", "Application": "Wait", "Data": "1", "Async": "true",
         "ChannelId": uniqueid, "OtherChannelId": f"{uniqueid}-2", "Timeout": "1000",
     }  # fmt: skip
     await ami.action("Originate", fields)
-    return await heard.wait_for(
+    return await received.wait_for(
         lambda e: e.get("Event") == "Newchannel" and e.get("Uniqueid") == uniqueid, ARRIVAL_S
     )
 
 
-async def _agents_heard(ami: Ami, heard: EventsHeard) -> bool:
+async def _agents_received(ami: Ami, received: EventsReceived) -> bool:
     """Set a member's penalty to what it is; there may be no member to do it with."""
     events = (await ami.action("QueueStatus", {})).events
     member = next((e for e in events if e.get("Event") == "QueueMember" and e.get("Location")), None)
@@ -124,7 +124,7 @@ async def _agents_heard(ami: Ami, heard: EventsHeard) -> bool:
         )
     except PeerUnavailable:
         return True
-    return await heard.wait_for(
+    return await received.wait_for(
         lambda e: e.get("Event") == "QueueMemberPenalty" and interface in e.values(), ARRIVAL_S
     )
 

@@ -81,7 +81,7 @@ def what_words_say(settings: Settings) -> Callable[[Phrase], Scores | None]:
     """
     from emocx_pbx.audio.pcm import to_float
     from emocx_pbx.emotion.registry import Registry
-    from emocx_pbx.emotion.said import Said, heard_words
+    from emocx_pbx.emotion.said import Said, phrase_words
     from emocx_pbx.emotion.text import load_reader
     from emocx_pbx.emotion.transcribe import load_transcriber
 
@@ -91,7 +91,7 @@ def what_words_say(settings: Settings) -> Callable[[Phrase], Scores | None]:
     if transcriber is None:
         raise InputError("words need speech-to-text: the extra `speech-to-text` and emocx-pbx models fetch")
     texts, said = load_reader(Registry(settings.models_path()), settings.analysis.text_model), Said()
-    return lambda phrase: heard_words(transcriber, texts, said, to_float(phrase.samples))[1]
+    return lambda phrase: phrase_words(transcriber, texts, said, to_float(phrase.samples))[1]
 
 
 def alerts_of(call: RecordedAnalysis, rules: Sequence[AlertRule]) -> list[AlertChange]:

@@ -163,7 +163,7 @@ def _clips(args: argparse.Namespace) -> int:
         stop = len(customer) if last is None else min(len(customer), round(last * own.SAMPLE_RATE))
         if begin >= stop:
             raise InputError(f"{where}: {path.name} is {len(customer) / own.SAMPLE_RATE:.1f} s long")
-        windows, _ = own.heard(customer[begin:stop], None if agent is None else agent[begin:stop])
+        windows, _ = own.windows_and_spans(customer[begin:stop], None if agent is None else agent[begin:stop])
         speaker = speakers.name(row.get("customer") or row["file"])
         clips += [
             own.CutClip(speaker, row["label"], f"{row['file']} {(first or 0.0) + w.t0:.1f} s", w.samples)

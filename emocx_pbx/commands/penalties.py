@@ -20,7 +20,7 @@ from emocx_pbx.commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper, Standing
+    from emocx_pbx.dispatch.penalty_keeper import MemberStanding, PenaltyKeeper
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -75,7 +75,7 @@ async def _restore(args: argparse.Namespace) -> int:
     return NOT_IN_ORDER if left else 0
 
 
-def words(standings: list[Standing]) -> str:
+def words(standings: list[MemberStanding]) -> str:
     """One line per member, by queue, who rings first on top."""
     head = ("queue", "ordered by", "agent", "member", "penalty", "own", "tier", "expected", "calls", "why")
     rows = [

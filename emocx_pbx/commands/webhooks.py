@@ -22,7 +22,7 @@ from emocx_pbx.commands.shared import (
 from emocx_pbx.errors import InputError
 
 if TYPE_CHECKING:
-    from emocx_pbx.webhooks.schedule import Outcome
+    from emocx_pbx.webhooks.schedule import AttemptOutcome
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -110,7 +110,7 @@ async def _test(args: argparse.Namespace) -> int:
     return 0 if outcome.taken else NOT_IN_ORDER
 
 
-def _tried(name: str, outcome: Outcome, disabled: str | None) -> str:
+def _tried(name: str, outcome: AttemptOutcome, disabled: str | None) -> str:
     status = f"HTTP {outcome.status}" if outcome.status is not None else ""
     why = ": ".join(filter(None, (status, outcome.error, outcome.said)))
     said = f"{name} took it ({status})" if outcome.taken else f"{name} did not take it: {why}"

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = _cluster_settings(args)
     prepare()
-    from emocx_pbx.analysis.cluster.nats_link import Place
+    from emocx_pbx.analysis.cluster.nats_link import WorkerIdentity
     from emocx_pbx.analysis.cluster.plan import login_of, new_life, node_of, stream_of
     from emocx_pbx.analysis.config import WorkerConfig
     from emocx_pbx.analysis.worker.node import work
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         log=settings.log,
         store_words=settings.privacy.store_words,
     )
-    place = Place(
+    place = WorkerIdentity(
         worker=name,
         life=new_life(name),
         node=node,

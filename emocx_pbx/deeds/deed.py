@@ -17,7 +17,7 @@ from emocx_pbx.deeds.review_deeds import DrawReviews, LabelWindow, StopTraining,
 from emocx_pbx.store.account_rows import User
 from emocx_pbx.store.idempotency import Claim
 from emocx_pbx.store.rows import CorrectionRow, GradeRow
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.schedule import AttemptOutcome
 
 #: A receiver has at most 30 s.
 TEST_S: Final = 35.0
@@ -174,10 +174,10 @@ class RemoveReceiver(OnReceivers[None], frozen=True):
     name: str
 
 
-class TestReceiver(Deed[Outcome], frozen=True):
+class TestReceiver(Deed[AttemptOutcome], frozen=True):
     """Send a signed test event now."""
 
-    answer = Outcome
+    answer = AttemptOutcome
     deadline_s = TEST_S
     name: str
 
@@ -272,7 +272,7 @@ class BeginSession(Deed[None], frozen=True):
     """Of the same browser, ended by this; empty: none."""
 
 
-class EndSession(Deed[None], frozen=True):
+class EndOwnSession(Deed[None], frozen=True):
     """The user logged out."""
 
     answer = None
@@ -364,7 +364,7 @@ AnyDeed = (
     | RevokeToken
     | SetPassword
     | BeginSession
-    | EndSession
+    | EndOwnSession
     | EndOtherSessions
     | NoteUse
     | NoteRefusal

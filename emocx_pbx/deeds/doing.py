@@ -35,7 +35,7 @@ from emocx_pbx.deeds.deed import (
     DeleteUser,
     DisputeGrade,
     EndOtherSessions,
-    EndSession,
+    EndOwnSession,
     EraseCustomer,
     Forgotten,
     KeepAnswer,
@@ -66,7 +66,7 @@ from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor, User
 from emocx_pbx.store.database import Store
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.schedule import AttemptOutcome
 
 R = TypeVar("R")
 
@@ -104,7 +104,7 @@ class Forgets(Protocol):
 class Tests(Protocol):
     """The part of the sender that deeds need."""
 
-    async def test(self, name: str) -> Outcome:
+    async def test(self, name: str) -> AttemptOutcome:
         """Send a receiver a signed test event."""
 
 
@@ -242,7 +242,7 @@ class Deeds:
         self,
         deed: SetPassword
         | BeginSession
-        | EndSession
+        | EndOwnSession
         | EndOtherSessions
         | NoteUse
         | NoteRefusal
@@ -257,7 +257,7 @@ class Deeds:
                 return await accounts.set_password(user_id, password_hash, by, keep_session=keep_session)
             case BeginSession():
                 return await self._begin_session(deed, by)
-            case EndSession(session_hash):
+            case EndOwnSession(session_hash):
                 return await accounts.end_session(session_hash, by)
             case EndOtherSessions(user_id, but):
                 return await accounts.end_sessions_of(await self._user(user_id), by, but=but)

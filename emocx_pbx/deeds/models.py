@@ -64,11 +64,13 @@ async def rollback(
         ModelError: that version is damaged or gone.
     """
     current, steps = registry.current(kind, name), registry.steps(kind, name)
-    came = next((s["from"] for s in reversed(steps) if s["to"] == current and not s.get("rollback")), None)
-    if came is None:
+    previous = next(
+        (s["from"] for s in reversed(steps) if s["to"] == current and not s.get("rollback")), None
+    )
+    if previous is None:
         raise InputError(f"{name}/{current} was not promoted from another version; nothing to return to")
     note = {"at": at, "by": by.name, "why": "rollback", "rollback": True}
-    return await _switch(registry, audit, "model.rolled_back", kind, name, came, note, by)
+    return await _switch(registry, audit, "model.rolled_back", kind, name, previous, note, by)
 
 
 async def _switch(

@@ -11,7 +11,7 @@ from emocx_pbx.settings.settings import EVENT_TYPES, WebhookSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.receivers import check_receivers
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.schedule import AttemptOutcome
 from emocx_pbx.webhooks.signing import PREFIX
 
 
@@ -86,8 +86,8 @@ async def remove_receiver(store: Store, name: str, by: Actor) -> None:
 
 
 async def probe_receiver(
-    store: Store, name: str, send: Callable[[str], Awaitable[Outcome]], by: Actor
-) -> Outcome:
+    store: Store, name: str, send: Callable[[str], Awaitable[AttemptOutcome]], by: Actor
+) -> AttemptOutcome:
     """Send a signed test event now.
 
     Raises:

@@ -30,7 +30,7 @@ SITES: Final = ("berlin", "vienna")
 EVENTS: Final = ("query.routed", "call.started", "call.reading", "call.graded", "call.ended")
 QUERY: Final = "I have been charged twice, nobody answers my emails, and I am sick of it. Sort this out now!"
 #: Until both calls are heard, until the other controller acts, and until both grades came.
-_HEARD_S, _OVER_S, _DELIVERY_S = 60.0, 30.0, 60.0
+_READING_S, _OVER_S, _DELIVERY_S = 60.0, 30.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ async def _two_calls(around: Around, recording: Path, length_s: float, say: stor
             )
             for site, pbx in around.pbxes.items()
         ]
-        await _until(crm, "call.reading", _HEARD_S)
+        await _until(crm, "call.reading", _READING_S)
         say("")
         say("north is killed: controller, pages, sender, all at once.")
         await around.north.kill()
@@ -138,7 +138,7 @@ async def _two_calls(around: Around, recording: Path, length_s: float, say: stor
         for caller in callers:
             await caller.wait(length_s + 60)
     await _until(crm, "call.ended", _DELIVERY_S)
-    return {"away_s": round(away_s, 1), "calls": [_told(crm, site) for site in SITES]}
+    return {"away_s": round(away_s, 1), "calls": [_reported(crm, site) for site in SITES]}
 
 
 async def _until(crm: Receiver, kind: str, within_s: float) -> None:
@@ -151,7 +151,7 @@ async def _until(crm: Receiver, kind: str, within_s: float) -> None:
         raise PeerUnavailable(f"no {kind} of both calls within {within_s:.0f} s") from None
 
 
-def _told(crm: Receiver, site: str) -> dict[str, Any]:
+def _reported(crm: Receiver, site: str) -> dict[str, Any]:
     """What the CRM was told of a site's call, each event once, in order; without readings."""
     unique = {e.id: e for e in crm.events if e.data["pbx"] == site and e.type != "call.reading"}
     events = sorted(unique.values(), key=lambda event: int(event.data["sequence"]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from emocx_pbx.domain import Decision
+from emocx_pbx.domain import Decision, LineZero
 from emocx_pbx.routing.levers import NO_LEVERS, OwnLevers
 
 
@@ -32,3 +33,10 @@ class DecidedQuery:
     decision: Decision
     caller: Caller
     text: str | None
+
+
+class Lines(Protocol):
+    """The part of the line keeper that queries and taps need."""
+
+    def zeros(self, call_id: str) -> tuple[LineZero, ...]:
+        """Those of the line that a call came by, by model, as far as they are known."""

@@ -16,7 +16,7 @@ from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.in_force import SettingsInForce
 
 
-class PolicyAndQueues(Protocol):
+class PolicyForDecisions(Protocol):
     """The part of Policies that decisions need."""
 
     @property
@@ -48,7 +48,7 @@ class PbxGrounds(Protocol):
     """What decisions on one PBX rest on."""
 
     @property
-    def queues(self) -> PolicyAndQueues:
+    def queues(self) -> PolicyForDecisions:
         """The policy, and the PBX's queues."""
 
     @property
@@ -61,7 +61,7 @@ class Grounds:
     """Asked anew for each query, so that a reload holds for the next one."""
 
     settings: SettingsInForce
-    policies: PolicyAndQueues
+    policies: PolicyForDecisions
     """Of all PBXes together: for what is decided on none that we know."""
     penalties: Ranked
     now: Callable[[], float] = time.time
@@ -105,7 +105,7 @@ class Grounds:
             widening=widening,
         )
 
-    def _of(self, facts: QueryFacts) -> tuple[PolicyAndQueues, Ranked]:
+    def _of(self, facts: QueryFacts) -> tuple[PolicyForDecisions, Ranked]:
         pbx = self.on(facts.pbx)
         return (pbx.queues, pbx.penalties) if pbx else (self.policies, self.penalties)
 

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
+from emocx_pbx.dispatch.queue_watch import HasPolicy
 from emocx_pbx.errors import PeerUnavailable, RefusedError, StoreError
 from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.queues import queue_members
@@ -57,7 +57,7 @@ _MEMBER_EVENTS = frozenset({"QueueMemberPenalty", "QueueMemberAdded", "QueueMemb
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MemberStanding:
     """A queue's member with their penalties and what they come from."""
 
     queue: str
@@ -78,14 +78,6 @@ class Standing:
     """Calls it rests on."""
     why: str
     """Why the member stands there, as a sentence."""
-
-
-class HasPolicy(Protocol):
-    """The part of Policies that is needed."""
-
-    @property
-    def policy(self) -> Policy:
-        """The policy in force."""
 
 
 class PenaltyKeeper:
@@ -224,7 +216,7 @@ class PenaltyKeeper:
         calls = await self._rows.agents_calls(now - self._plan.load_window_s)
         return queue_placings(self._policy, agents_of(members), ranking, loads(calls, now, self._plan))
 
-    async def standings(self) -> list[Standing]:
+    async def standings(self) -> list[MemberStanding]:
         """Every member of every queue as they stand, by queue, who rings first on top; nothing is set.
 
         Raises:
@@ -243,7 +235,7 @@ class PenaltyKeeper:
             estimate = ranking.estimate(member.agent, emotion) if emotion else None
             placing = places.get((member.queue, member.agent))
             found.append(
-                Standing(
+                MemberStanding(
                     member.queue,
                     emotion,
                     member.agent,

@@ -16,9 +16,9 @@ import structlog
 
 from emocx_pbx.analysis.any_worker import AnyWorker
 from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, TextResult
-from emocx_pbx.dispatch.asked import Caller, DecidedQuery
+from emocx_pbx.dispatch.asked import Caller, DecidedQuery, Lines
 from emocx_pbx.dispatch.grounds import Grounds
-from emocx_pbx.domain import Decision, LineZero, Scores
+from emocx_pbx.domain import Decision, Scores
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.routing.decision import QueryFacts, RuleOutcome
 
@@ -37,7 +37,7 @@ MAX_ATTRIBUTES = 20
 FORGET_S = 120.0
 
 
-class Pool(Protocol):
+class TextWorkers(Protocol):
     """The part of the worker pool that queries need."""
 
     async def classify_text(self, text: str, deadline_s: float) -> TextResult:
@@ -47,19 +47,12 @@ class Pool(Protocol):
         """The worker with fewest sessions; PeerUnavailable if there is none."""
 
 
-class Lines(Protocol):
-    """The part of the line keeper that is needed."""
-
-    def zeros(self, call_id: str) -> tuple[LineZero, ...]:
-        """Those of the line that a call came by, by model, as far as they are known."""
-
-
 class Queries:
     """Turns queries into decisions."""
 
     def __init__(
         self,
-        pool: Pool,
+        pool: TextWorkers,
         grounds: Grounds,
         lines: Lines,
         record: Callable[[DecidedQuery], None],
@@ -89,7 +82,9 @@ class Queries:
             self._count("queries_unclassified")
             return self._decide(None, None, 0.0, caller, text, "text", failed=str(error))
         scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
-        return self._decide(scores, result.topic, result.topic_confidence, caller, text, "text", heard=result)
+        return self._decide(
+            scores, result.topic, result.topic_confidence, caller, text, "text", result=result
+        )
 
     async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
         """What would be decided on a text now, and what each rule had to do with it; nothing is recorded.
@@ -130,7 +125,7 @@ class Queries:
         if future := self._listening.pop(uuid, None):
             future.cancel()
 
-    def on_heard(self, result: ListenResult) -> None:
+    def on_listened(self, result: ListenResult) -> None:
         """A worker's answer: the question is over."""
         future = self._listening.get(result.uuid)
         if future and not future.done():
@@ -143,15 +138,15 @@ class Queries:
             return self._decide(None, None, 0.0, caller, None, "speech", failed="no such question")
         try:
             async with asyncio.timeout(self._grounds.deadline_s):
-                heard = await future
+                result = await future
         except TimeoutError:
             self._count("queries_unclassified")
             return self._decide(None, None, 0.0, caller, None, "speech", failed="the answer came too late")
         finally:
             self._forget(uuid)
-        scores = None if heard.probabilities is None else Scores(heard.probabilities, heard.threshold)
+        scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
         return self._decide(
-            scores, heard.topic, heard.topic_confidence, caller, heard.text, "speech", heard=heard
+            scores, result.topic, result.topic_confidence, caller, result.text, "speech", result=result
         )
 
     def became_call(self, decision: Decision, caller: Caller) -> None:
@@ -167,9 +162,9 @@ class Queries:
         text: str | None,
         source: str,
         failed: str | None = None,
-        heard: TextResult | ListenResult | None = None,
+        result: TextResult | ListenResult | None = None,
     ) -> Decision:
-        decision = self._grounds.decide(self._facts(scores, topic, topic_confidence, caller, source, heard))
+        decision = self._grounds.decide(self._facts(scores, topic, topic_confidence, caller, source, result))
         if failed is not None:
             decision = replace(decision, status="timeout", reasons=(f"not classified: {failed}",))
         self._record(DecidedQuery(decision, caller, text))
@@ -183,7 +178,7 @@ class Queries:
         topic_confidence: float,
         caller: Caller,
         source: str,
-        heard: TextResult | ListenResult | None,
+        result: TextResult | ListenResult | None,
     ) -> QueryFacts:
         return QueryFacts(
             scores=scores,
@@ -195,8 +190,8 @@ class Queries:
             attributes=caller.attributes,
             source=source,
             own=caller.own,
-            language=heard.language if heard else None,
-            foreign=heard.foreign if heard else False,
+            language=result.language if result else None,
+            foreign=result.foreign if result else False,
             upset_threshold=self._grounds.upset_threshold,
             pbx=self._grounds.pbx_of(caller),
         )

@@ -23,7 +23,7 @@ Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AdaptationInputs:
     """What adaptation takes of n readings."""
 
     log_p: Floats
@@ -58,13 +58,13 @@ class Adaptation:
             raise ModelError(f"the recipe's adaptation is incomplete: {e}") from None
         return cls(CallerPrior.of(arrays, known, strange), Centred.of(arrays))
 
-    def heard(self, measured: Floats, log_p: Floats) -> Heard:
+    def inputs(self, measured: Floats, log_p: Floats) -> AdaptationInputs:
         """What is taken of measurements (n, width) with log probabilities (n, 4)."""
         points = self.prior.points(measured, log_p)
         if self.centred is None:
             one = np.ones((len(measured), 1), np.float32)
-            return Heard(log_p, points, one[:, 1:], one[:, 0])
-        return Heard(log_p, points, self.centred.places(measured), self.centred.known(measured))
+            return AdaptationInputs(log_p, points, one[:, 1:], one[:, 0])
+        return AdaptationInputs(log_p, points, self.centred.places(measured), self.centred.known(measured))
 
 
 class CallerSession:
@@ -76,10 +76,10 @@ class CallerSession:
         mix = expected_mix(neutral_share)
         self._centring = None if model.centred is None else Centring(model.centred, mix)
 
-    def hear(self, heard: Heard, i: int) -> Floats:
+    def hear(self, inputs: AdaptationInputs, i: int) -> Floats:
         """Take reading i of those; its log probabilities (4,), up to a constant, given all before."""
-        known = float(heard.known[i])
-        inferred = self._belief.hear(heard.points[i], heard.log_p[i], known)
+        known = float(inputs.known[i])
+        inferred = self._belief.hear(inputs.points[i], inputs.log_p[i], known)
         if self._centring is None:
             return inferred
-        return self._centring.hear(PlacedReading(heard.places[i], known, inferred.astype(np.float64)))
+        return self._centring.hear(PlacedReading(inputs.places[i], known, inferred.astype(np.float64)))

@@ -110,7 +110,7 @@ class CallerBelief:
         """(accounts,) log weights."""
         self._counts: Doubles = np.zeros((1, _CLASSES))
         self._sums: Doubles = np.zeros((1, _CLASSES, prior.means.shape[1]))
-        self._heard = 0
+        self._readings = 0
 
     def hear(self, z: Doubles, log_p: Floats, known: float = 1.0) -> Floats:
         """Take one reading's point (k,) and plain log probabilities (4,); its log probabilities given all.
@@ -129,7 +129,9 @@ class CallerBelief:
         plain = _density(away, *prior.offsets(np.zeros(_CLASSES), start))
         given = _density(away, *prior.offsets(self._counts, self._sums))
         # (accounts, 4)
-        mix = np.log(_CLASSES * (weights.mix * self._expected + self._counts) / (weights.mix + self._heard))
+        mix = np.log(
+            _CLASSES * (weights.mix * self._expected + self._counts) / (weights.mix + self._readings)
+        )
         joint = self._weights[:, None] + mix + weights.trust * given
         joint -= joint.max()
         beyond = np.log(np.exp(joint).sum(axis=0) + 1e-12) - weights.trust * plain
@@ -142,7 +144,7 @@ class CallerBelief:
         rows = np.arange(len(best))
         self._counts[rows, said] += 1
         self._sums[rows, said] += away[said]
-        self._heard += 1
+        self._readings += 1
         return inferred
 
 

@@ -141,7 +141,7 @@ class Centring:
         """`expected` (4,) is how a call's readings are thought to be mixed before anything is heard."""
         self._heads = heads
         self._expected = expected
-        self._heard = 0
+        self._count = 0
         self._counts = np.zeros(_CLASSES)
         """Readings of each emotion, as far as judged."""
         self._away = np.zeros(heads.usual.shape)
@@ -156,11 +156,11 @@ class Centring:
             np.array([reading.known]),
             _normalised(reading.known_p)[None],
         )
-        said = self._heads.read(self._centred(place, self._away, self._heard))
-        share = self._share(known, self._heard)
+        said = self._heads.read(self._centred(place, self._away, self._count))
+        share = self._share(known, self._count)
         out = _normalised((1 - (1 - _LEFT) * share) * known_p + share * said)[0]
-        p = self._judge(share, known_p, said, self._counts, self._heard)
-        self._heard += 1
+        p = self._judge(share, known_p, said, self._counts, self._count)
+        self._count += 1
         self._counts = self._counts + p[0]
         self._away = self._away + self._off(place, p)[0]
         self._again()
@@ -175,7 +175,7 @@ class Centring:
         readings, before = [r for r, _ in self._recent], np.array([p for _, p in self._recent])
         places = np.array([r.place for r in readings])
         # (recent, d)
-        off, rest = self._off(places, before), self._heard - 1
+        off, rest = self._off(places, before), self._count - 1
         said = self._heads.read(self._centred(places, self._away - off, rest))
         share = self._share(np.array([r.known for r in readings]), rest)
         known_p = _normalised(np.array([r.known_p for r in readings]))
@@ -184,8 +184,8 @@ class Centring:
         self._away = self._away + (self._off(places, p) - off).sum(axis=0)
         self._recent = deque(zip(readings, p, strict=True), maxlen=RECENT)
 
-    def _centred(self, places: Floats, away: Doubles, heard: int) -> Floats:
-        centre = self._heads.usual + away / (heard + self._heads.doubt)
+    def _centred(self, places: Floats, away: Doubles, count: int) -> Floats:
+        centre = self._heads.usual + away / (count + self._heads.doubt)
         centred: Floats = (places - centre).astype(np.float32)
         return centred
 
@@ -194,13 +194,13 @@ class Centring:
         return off
 
     @staticmethod
-    def _share(known: npt.NDArray[Any], heard: int) -> Doubles:
-        share: Doubles = known[:, None] * (heard / (heard + HALF))
+    def _share(known: npt.NDArray[Any], count: int) -> Doubles:
+        share: Doubles = known[:, None] * (count / (count + HALF))
         return share
 
-    def _judge(self, share: Doubles, known_p: Doubles, said: Doubles, counts: Doubles, heard: int) -> Doubles:
+    def _judge(self, share: Doubles, known_p: Doubles, said: Doubles, counts: Doubles, count: int) -> Doubles:
         """Probabilities (n, 4), given counts (4,) or (n, 4) of the other readings' emotions."""
-        mix = np.log(_CLASSES * (_MIX * self._expected + counts) / (_MIX + heard))
+        mix = np.log(_CLASSES * (_MIX * self._expected + counts) / (_MIX + count))
         p: Doubles = np.exp(_normalised((1 - share) * known_p + share * (said + mix)))
         return p
 

@@ -28,7 +28,7 @@ ALL: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class LineCaller:
     """What one caller's call adds to the estimates."""
 
     sums: tuple[float, ...]
@@ -53,7 +53,7 @@ class LineEstimate:
     days: int = 0
     """On which there were any."""
 
-    def with_caller(self, caller: Caller, at: float) -> LineEstimate:
+    def with_caller(self, caller: LineCaller, at: float) -> LineEstimate:
         """With one more caller, whose call ended at `at` (Unix seconds)."""
         now = self.on(int(at // DAY_S))
         return replace(

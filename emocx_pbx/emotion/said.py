@@ -13,7 +13,7 @@ CONTEXT: Final = 2
 LONGEST: Final = 300
 
 
-class Transcriber(Protocol):
+class PhraseTranscriber(Protocol):
     """Speech-to-text (`emotion.transcribe`)."""
 
     def phrase(self, samples: FloatArray) -> str:
@@ -32,7 +32,7 @@ class Found(Protocol):
         """Whether it is in a language that the model does not know."""
 
 
-class Texts(Protocol):
+class PhraseReader(Protocol):
     """A text model (`emotion.text.TextReader`)."""
 
     def read(self, text: str) -> Found:
@@ -52,8 +52,8 @@ class Said:
         return whole
 
 
-def heard_words(
-    transcriber: Transcriber, texts: Texts, said: Said, samples: FloatArray
+def phrase_words(
+    transcriber: PhraseTranscriber, texts: PhraseReader, said: Said, samples: FloatArray
 ) -> tuple[str, Scores | None]:
     """What one phrase (n,) at 8 kHz says, and its scores after what was said before it.
 

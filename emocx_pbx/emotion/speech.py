@@ -214,8 +214,8 @@ class SpeechSession:
             return _softmax(corrected)
         # Where a reading lies among voices is known of the model's own answers: what the line adds is to all
         # alike, and a companion knows nothing of it.
-        heard = self._classifier.caller.heard(measured[None], log_p[None])
-        return _softmax(self._caller.hear(replace(heard, log_p=corrected[None]), 0))
+        inputs = self._classifier.caller.inputs(measured[None], log_p[None])
+        return _softmax(self._caller.hear(replace(inputs, log_p=corrected[None]), 0))
 
 
 def load_speech(registry: Registry, spec: str) -> SpeechClassifier:

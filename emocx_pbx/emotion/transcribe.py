@@ -74,7 +74,7 @@ class Transcriber:
         if len(samples) < _SHORTEST_S * _TELEPHONE_HZ:
             return ""
         long = len(samples) > (_QUESTION_S - _QUESTION_PAD_S) * _TELEPHONE_HZ
-        return self.heard(samples, _WHOLE_S if long else _QUESTION_S, "en")
+        return self.words_in(samples, _WHOLE_S if long else _QUESTION_S, "en")
 
     def phrase(self, samples: FloatArray) -> str:
         """The words of one phrase of a call (n,) float32, 8 kHz; "" when there are none, or not understood.
@@ -84,9 +84,9 @@ class Transcriber:
         """
         if len(samples) < _SHORTEST_S * _TELEPHONE_HZ:
             return ""
-        return self.heard(samples, 0.0, "")
+        return self.words_in(samples, 0.0, "")
 
-    def heard(self, samples: FloatArray, window_s: float, language: str) -> str:
+    def words_in(self, samples: FloatArray, window_s: float, language: str) -> str:
         """What is said in samples (n,), in a window of so many seconds at least; empty language: any."""
         from faster_whisper.tokenizer import Tokenizer
 

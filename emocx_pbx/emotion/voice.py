@@ -68,9 +68,9 @@ class VoiceFrontEnd:
         mel = whisper.log_mel_16k(samples)
         parts = []
         for encoder in self._encoders:
-            for heard in encoder.frames(mel):
+            for layer in encoder.frames(mel):
                 # (t, channels)
-                parts += [heard.mean(axis=0), heard.std(axis=0), heard.max(axis=0)]
+                parts += [layer.mean(axis=0), layer.std(axis=0), layer.max(axis=0)]
         return np.concatenate(parts)
 
 

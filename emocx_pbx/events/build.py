@@ -13,12 +13,12 @@ from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Visit
 from emocx_pbx.events.event import NewEvent, iso
 from emocx_pbx.events.payloads import (
     CallAlert,
-    CallEnded,
+    CallEndedData,
     CallGraded,
     CallReading,
-    CallStarted,
+    CallStartedData,
     ContributionData,
-    CustomerErased,
+    CustomerErasedData,
     GradeData,
     GradeRevised,
     Payload,
@@ -58,7 +58,7 @@ def call_started(
     decision_id: str | None = None,
 ) -> NewEvent:
     """A call joined a queue."""
-    payload = CallStarted(
+    payload = CallStartedData(
         started_at=iso(at),
         queue=queue or None,
         caller=caller or None,
@@ -192,7 +192,7 @@ def call_ended(
         )
         for segment in segments
     ]
-    payload = CallEnded(
+    payload = CallEndedData(
         started_at=iso(started_at),
         ended_at=iso(at),
         duration_s=round(max(0.0, at - started_at), 3),
@@ -212,7 +212,7 @@ def call_ended(
 
 def customer_erased(call_ids: Sequence[str], decision_ids: Sequence[str], at: float) -> NewEvent:
     """A customer was erased; calls and queries are named, the customer is not."""
-    payload = CustomerErased(erased_at=iso(at), calls=list(call_ids), decisions=list(decision_ids))
+    payload = CustomerErasedData(erased_at=iso(at), calls=list(call_ids), decisions=list(decision_ids))
     named = hashlib.sha256("\n".join((iso(at), *call_ids, "", *decision_ids)).encode()).hexdigest()[:32]
     return _event("customer.erased", None, payload, at, named)
 

@@ -53,7 +53,7 @@ class QueryRouted(Payload, frozen=True):
     """text, speech or none."""
 
 
-class CallStarted(Payload, frozen=True):
+class CallStartedData(Payload, frozen=True):
     """A customer's call joined a queue."""
 
     started_at: Time
@@ -192,7 +192,7 @@ class VisitData(Payload, frozen=True):
     """answered, abandoned, timeout, key, redirected, empty or lost."""
 
 
-class CallEnded(Payload, frozen=True):
+class CallEndedData(Payload, frozen=True):
     """The call is over: exactly one for every call, also after a crash."""
 
     started_at: Time
@@ -218,7 +218,7 @@ class CallEnded(Payload, frozen=True):
     segments: list[SegmentResult]
 
 
-class CustomerErased(Payload, frozen=True):
+class CustomerErasedData(Payload, frozen=True):
     """A customer was erased: erase what you keep of these calls and queries, too. It does not say who."""
 
     erased_at: Time
@@ -230,14 +230,14 @@ class CustomerErased(Payload, frozen=True):
 
 PAYLOADS: Final[dict[str, type[Payload]]] = {
     "query.routed": QueryRouted,
-    "call.started": CallStarted,
+    "call.started": CallStartedData,
     "call.reading": CallReading,
     "reading.revised": ReadingRevised,
     "call.alert": CallAlert,
     "call.graded": CallGraded,
     "grade.revised": GradeRevised,
-    "call.ended": CallEnded,
-    "customer.erased": CustomerErased,
+    "call.ended": CallEndedData,
+    "customer.erased": CustomerErasedData,
 }
 
 

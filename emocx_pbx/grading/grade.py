@@ -36,7 +36,7 @@ def grade(
     *,
     confusion: Confusion | None = None,
     facts: Mapping[str, Any] | None = None,
-    heard: Sequence[Reading] | None = None,
+    unsettled: Sequence[Reading] | None = None,
 ) -> Grade:
     """The grade of a segment's readings (cut to the segment: see segments.cut_readings).
 
@@ -47,7 +47,7 @@ def grade(
         confusion: The speech model's confusion matrix on its test set, for the range.
         facts: Talk share, interruptions and so on; kept beside the grade. Those the rubric names
             in [facts] also cost points.
-        heard: The same readings before they were made consistent (settle.py), for the range: neighbours
+        unsettled: The same readings before they were made consistent (settle.py), for the range: neighbours
             that agree don't make a model surer of a caller whom it misreads throughout.
 
     Returns:
@@ -67,7 +67,7 @@ def grade(
         Contribution("base", rubric.points.base, "Every grade starts here: a neutral conversation."),
         _mean_line(steps, opening, total, rubric),
         _end_line(steps, ending, total, rubric),
-        *_course_lines(steps, opening, total, rubric),
+        *_change_lines(steps, opening, total, rubric),
     ]
     if start is not None:
         lines.append(_start_line(steps, ending, total, start, rubric))
@@ -76,7 +76,7 @@ def grade(
     score = min(100.0, max(0.0, exact))
     if score != exact:
         lines.append(Contribution("limit", score - exact, "A grade is at least 0 and at most 100."))
-    doubts = steps if heard is None else steps_of(heard, rubric.valence.vector(), confusion)
+    doubts = steps if unsettled is None else steps_of(unsettled, rubric.valence.vector(), confusion)
     reach = rubric.range.z * _deviation(doubts, opening, ending, start is not None, rubric)
     shown |= {
         "opening_level": round(level_between(steps, 0.0, opening), 3) if opening > 0 else None,
@@ -123,7 +123,7 @@ def _end_line(steps: Sequence[Step], ending: float, total: float, rubric: Rubric
     return Contribution("end", rubric.points.end * level, detail, readings_between(steps, ending, total))
 
 
-def _course_lines(steps: Sequence[Step], opening: float, total: float, rubric: Rubric) -> list[Contribution]:
+def _change_lines(steps: Sequence[Step], opening: float, total: float, rubric: Rubric) -> list[Contribution]:
     """Recoveries and deteriorations.
 
     Their sum is the integral of level x (2u - 1): the same levels count for more the later they
@@ -136,7 +136,7 @@ def _course_lines(steps: Sequence[Step], opening: float, total: float, rubric: R
         ("deteriorations", [j for j in jumps if j.change < 0]),
     ):
         if chosen:
-            points = rubric.points.course * math.fsum(_weight(j) * j.change for j in chosen)
+            points = rubric.points.changes * math.fsum(_weight(j) * j.change for j in chosen)
             largest = max(chosen, key=lambda j: abs(_weight(j) * j.change))
             touched = tuple(sorted({i for j in chosen for i in (j.before, j.after)}))
             lines.append(Contribution(name, points, jump_words(steps, chosen, largest), touched))
@@ -191,7 +191,7 @@ def _deviation(
             judged = b - max(a, opening)
             if judged > 0:
                 u = ((b - judged / 2) - opening) / (total - opening)
-                per_s = (points.mean + points.course * (2 * u - 1)) / (total - opening)
+                per_s = (points.mean + points.changes * (2 * u - 1)) / (total - opening)
                 parts[block] += step.spread * judged * per_s
             late = b - max(a, ending)
             if late > 0:

@@ -66,7 +66,7 @@ class PointTable(_Table, frozen=True):
     base: Points
     mean: Points
     end: Points
-    course: Points
+    changes: Points = msgspec.field(name="course")
     start: Points
 
 
@@ -127,7 +127,7 @@ def load_rubric(path: Path | None = None) -> Rubric:
 def _unfair(rubric: Rubric) -> str | None:
     """Why the promises of docs/grading.md would not hold, or None."""
     points, valence = rubric.points, rubric.valence
-    if points.course > points.mean:
+    if points.changes > points.mean:
         return "points.course must not exceed points.mean: a better early reading could lower the grade"
     if rubric.opening.share + rubric.end.share > 1:
         return "opening.share and end.share together must not exceed 1: the end would count as opening"

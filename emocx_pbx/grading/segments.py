@@ -79,9 +79,9 @@ def grade_segment(
         routing: How the customer came to this agent.
         facts: Kept beside the grade (see grade).
     """
-    heard = cut_readings(readings, *window, spans)
-    steady = settled(heard, rubric.evidence.stay_s)
-    return grade(steady, rubric, routing, facts=facts, heard=heard)
+    cut = cut_readings(readings, *window, spans)
+    steady = settled(cut, rubric.evidence.stay_s)
+    return grade(steady, rubric, routing, facts=facts, unsettled=cut)
 
 
 def fresh_readings(readings: Sequence[Reading], spans: Sequence[Span] = ()) -> list[Reading]:
@@ -92,10 +92,10 @@ def fresh_readings(readings: Sequence[Reading], spans: Sequence[Span] = ()) -> l
     """
     customer = _merged([(s.t0, s.t1) for s in spans if s.side == "customer"])
     fresh: list[Reading] = []
-    heard_to = float("-inf")
+    covered_to = float("-inf")
     for reading in sorted(readings, key=lambda r: (r.t0, r.t1)):
-        begin = max(reading.t0, heard_to)
-        heard_to = max(heard_to, reading.t1)
+        begin = max(reading.t0, covered_to)
+        covered_to = max(covered_to, reading.t1)
         length = reading.t1 - reading.t0
         if begin >= reading.t1 or length <= 0:
             continue
@@ -112,17 +112,17 @@ def scores_before(readings: Sequence[Reading], t0: float) -> Scores | None:
     For the agent who takes over a call; None if nothing was heard (then use the query's scores).
     """
     weights = [0.0] * 4
-    heard = 0.0
+    speech_s = 0.0
     threshold = 0.0
     for reading in sorted((r for r in readings if r.t1 <= t0), key=lambda r: r.t1, reverse=True):
-        if heard >= BEFORE_S:
+        if speech_s >= BEFORE_S:
             break
-        part = min(reading.speech_s, BEFORE_S - heard)
+        part = min(reading.speech_s, BEFORE_S - speech_s)
         for i, p in enumerate(reading.scores.probabilities):
             weights[i] += part * p
-        heard += part
+        speech_s += part
         threshold = max(threshold, reading.scores.threshold)
-    return Scores.of(weights, threshold) if heard > 0 else None
+    return Scores.of(weights, threshold) if speech_s > 0 else None
 
 
 def facts_of(spans: Sequence[Span], t0: float, t1: float, holds: Sequence[Window] = ()) -> dict[str, Any]:
@@ -141,8 +141,8 @@ def facts_of(spans: Sequence[Span], t0: float, t1: float, holds: Sequence[Window
     """
     duration = max(0.0, t1 - t0)
     held = _merged(_clipped(holds, t0, t1))
-    heard = [(t0, t1)] if duration else []
-    live = _without(heard, held)
+    whole = [(t0, t1)] if duration else []
+    live = _without(whole, held)
     customer = _talk(spans, "customer", live)
     agent = _talk(spans, "agent", live)
     customer_s, agent_s, hold_s = _length(customer), _length(agent), _length(held)

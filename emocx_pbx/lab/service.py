@@ -186,8 +186,8 @@ class ServiceProcess:
         async with asyncio.timeout(deadline_s), aiohttp.ClientSession() as http:
             while True:
                 async with http.get(f"{self.url}/readyz") as answer:
-                    told = (await answer.json())["components"]
-                found = {name: bool(one["up"]) for name, one in told.items()}
+                    reported = (await answer.json())["components"]
+                found = {name: bool(one["up"]) for name, one in reported.items()}
                 if found.get(component) is up:
                     return found
                 await asyncio.sleep(0.05)
@@ -201,8 +201,8 @@ class ServiceProcess:
         async with asyncio.timeout(deadline_s), aiohttp.ClientSession() as http:
             while True:
                 async with http.get(f"{self.url}/readyz") as answer:
-                    told = (await answer.json())["components"]
-                found = {name: str(one["why"]) for name, one in told.items()}
+                    reported = (await answer.json())["components"]
+                found = {name: str(one["why"]) for name, one in reported.items()}
                 if found.get(component) == why:
                     return found
                 await asyncio.sleep(0.05)

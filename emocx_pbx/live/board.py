@@ -102,7 +102,7 @@ class LiveBoard:
         held = self._calls.get(call.call_id)
         if held is None:
             return
-        self._read(held, *held.heard(reading, self._stay_s))
+        self._read(held, *held.take_reading(reading, self._stay_s))
 
     def revised(self, call: CallState) -> None:
         """Words came to one of the call's readings."""
@@ -180,7 +180,7 @@ class LiveBoard:
         """A call that the store knew after a restart of ours."""
         held = self._held(call)
         for reading in call.readings[-MAX_POINTS:]:
-            held.heard(reading, self._stay_s)
+            held.take_reading(reading, self._stay_s)
         for change in call.watch.open.values() if call.watch else ():
             at = (call.zero_at or 0.0) + change.t1
             held.alerts.append(LiveAlert(change.rule, change.message, round(at, 3)))

@@ -63,7 +63,7 @@ class HeldCall:
         if state != self.state or not self.since:
             self.state, self.since = state, at
 
-    def heard(self, reading: Reading, stay_s: float) -> tuple[Scores, Point]:
+    def take_reading(self, reading: Reading, stay_s: float) -> tuple[Scores, Point]:
         """Take in a reading; the signals now, given the readings before, and their point."""
         # As grades are made: what a voice shows rarely changes from one second to the next.
         self.settling = self.settling or Settling(stay_s)

@@ -46,7 +46,7 @@ class OwnTime:
     zero: float
     """Of the seconds that points count."""
 
-    def heard(self, point: Point) -> bool:
+    def covers(self, point: Point) -> bool:
         """Whether a reading is of this segment."""
         return point[0] + self.zero > self.begin
 
@@ -67,7 +67,7 @@ def own_time(call: LiveCall, agent: str) -> OwnTime:
 def _since_answered(call: LiveCall, agent: str) -> dict[str, Any]:
     """A call that colleagues had before: the points and alerts of this agent's present segment."""
     mine = own_time(call, agent)
-    points = tuple(point for point in call.points if mine.heard(point))
+    points = tuple(point for point in call.points if mine.covers(point))
     alerts = tuple(alert for alert in call.alerts if mine.raised(alert))
     unheard: dict[str, Any] = {} if points else {"emotion": None, "confidence": None, "valence": None}
     return {"points": points, "alerts": alerts, **unheard}
@@ -105,7 +105,7 @@ class OwnCalls:
             case AlertUpdate(_, alert):
                 return change if mine.raised(alert) else None
             case ReadingChange():
-                return change if mine.heard(body.point) else None
+                return change if mine.covers(body.point) else None
         return change
 
 

@@ -10,11 +10,11 @@ from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.happenings import (
     Changed,
-    Decided,
     Ended,
     Graded,
     LetGo,
     News,
+    QueryDecided,
     SegmentClosed,
     SegmentOpened,
     TakenOver,
@@ -29,7 +29,7 @@ def watching(board: LiveBoard, now: Callable[[], float]) -> Callable[[News, Call
 
     def watch(news: News, call: CallState) -> None:
         match news:
-            case Decided(decision=decision):
+            case QueryDecided(decision=decision):
                 board.changed(call, decision.at)
             case QueueJoined(at=at) | HoldChanged(at=at):
                 board.changed(call, at)

@@ -152,7 +152,7 @@ class Stats(Protocol):
         """Share of windows that the accurate model may hear."""
 
     @property
-    def heard_share(self) -> float:
+    def read_share(self) -> float:
         """Share of windows that are heard at all."""
 
     @property
@@ -225,7 +225,7 @@ class Metrics:
         self.set("open_taps", stats.open_taps, worker)
         self.set("worker_load", stats.load, worker)
         self.set("worker_accurate_share", stats.accurate_share, worker)
-        self.set("worker_heard_share", stats.heard_share, worker)
+        self.set("worker_heard_share", stats.read_share, worker)
         self.set("worker_voice_only", stats.voice_only, worker)
         self.set("worker_coarse", stats.coarse, worker)
         self.set("worker_carries_accurate", stats.carries_accurate, worker)

@@ -10,8 +10,8 @@ from typing import Final
 
 from emocx_pbx.domain import UNCERTAIN
 from emocx_pbx.review.agreement import Agreement, cohen
-from emocx_pbx.review.shares import Counted, Figure, Share, bootstrap, difference, weighted_share
-from emocx_pbx.review.windows import CALM, NAMES, UPSET, Labelled, RoundSize, Window, weighted
+from emocx_pbx.review.shares import CountedWindow, Figure, Share, bootstrap, difference, weighted_share
+from emocx_pbx.review.windows import CALM, NAMES, UPSET, Labelled, RoundSize, WeightedWindow, weighted
 
 #: Bins of confidence, as in the models' cards.
 BINS: Final = 10
@@ -125,29 +125,29 @@ def accuracy(
 # Shares.
 
 
-def _counted(window: Window, weight: float, hit: bool) -> Counted:
-    return Counted(window.of.caller, weight, weight if hit else 0.0)
+def _counted(window: WeightedWindow, weight: float, hit: bool) -> CountedWindow:
+    return CountedWindow(window.of.caller, weight, weight if hit else 0.0)
 
 
-def _right(windows: Sequence[Window]) -> Share | None:
-    return weighted_share([Counted(w.of.caller, w.weight, w.says((w.of.answer,))) for w in windows])
+def _right(windows: Sequence[WeightedWindow]) -> Share | None:
+    return weighted_share([CountedWindow(w.of.caller, w.weight, w.says((w.of.answer,))) for w in windows])
 
 
-def _answered(windows: Sequence[Window], labels: Collection[str], answer: str) -> Share | None:
+def _answered(windows: Sequence[WeightedWindow], labels: Collection[str], answer: str) -> Share | None:
     """Of the windows with any of these labels, the share with this answer."""
     return weighted_share([_counted(w, w.says(labels), w.of.answer == answer) for w in windows])
 
 
-def _over(windows: Sequence[Window], labels: Collection[str], threshold: float) -> Share | None:
+def _over(windows: Sequence[WeightedWindow], labels: Collection[str], threshold: float) -> Share | None:
     """Of the windows with any of these labels, the share with P(upset) at the threshold or over."""
     return weighted_share([_counted(w, w.says(labels), w.upset >= threshold) for w in windows])
 
 
 def _parts(
-    windows: Sequence[Window], upset: float, name: Callable[[Window], str]
+    windows: Sequence[WeightedWindow], upset: float, name: Callable[[WeightedWindow], str]
 ) -> tuple[AccuracySlice, ...]:
     """By name, those with enough windows to tell."""
-    named: dict[str, list[Window]] = {}
+    named: dict[str, list[WeightedWindow]] = {}
     for window in windows:
         named.setdefault(name(window), []).append(window)
     return tuple(
@@ -157,7 +157,7 @@ def _parts(
     )
 
 
-def _change(windows: Sequence[Window]) -> Figure | None:
+def _change(windows: Sequence[WeightedWindow]) -> Figure | None:
     ordered = sorted(windows, key=lambda w: w.of.at)
     middle = len(ordered) // 2
     earlier, later = _right(ordered[:middle]), _right(ordered[middle:])
@@ -167,7 +167,9 @@ def _change(windows: Sequence[Window]) -> Figure | None:
 # Figures of sums over callers.
 
 
-def _sums(windows: Sequence[Window], of: Callable[[Window], list[float]]) -> dict[str, list[float]]:
+def _sums(
+    windows: Sequence[WeightedWindow], of: Callable[[WeightedWindow], list[float]]
+) -> dict[str, list[float]]:
     """By caller, the sum of what each window adds."""
     sums: dict[str, list[float]] = {}
     for window in windows:
@@ -176,7 +178,7 @@ def _sums(windows: Sequence[Window], of: Callable[[Window], list[float]]) -> dic
     return sums
 
 
-def _hits(window: Window) -> list[float]:
+def _hits(window: WeightedWindow) -> list[float]:
     """By class: the weight that people give it, and that which was answered so."""
     weights = [window.says((name,)) for name in NAMES]
     return [*weights, *(w * (window.of.answer == name) for w, name in zip(weights, NAMES, strict=True))]
@@ -188,7 +190,7 @@ def _mean_recall(sums: Sequence[float]) -> float | None:
     return sum(recalls) / len(recalls) if recalls else None
 
 
-def _calibration(window: Window) -> list[float]:
+def _calibration(window: WeightedWindow) -> list[float]:
     """By bin of confidence: weight, weight times confidence, and weight whose best class is right."""
     sums = [0.0] * (3 * BINS)
     at = 3 * min(int(window.confidence * BINS), BINS - 1)
@@ -207,7 +209,7 @@ def _overconfidence(sums: Sequence[float]) -> float | None:
     return (sum(sums[1::3]) - sum(sums[2::3])) / total if total > 0 else None
 
 
-def _bins(windows: Sequence[Window]) -> tuple[Bin, ...]:
+def _bins(windows: Sequence[WeightedWindow]) -> tuple[Bin, ...]:
     sums = [sum(column) for column in zip(*map(_calibration, windows), strict=True)]
     total = sum(sums[::3])
     return tuple(

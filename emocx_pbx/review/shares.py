@@ -19,7 +19,7 @@ LEAST_CALLERS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedWindow:
     """What one window adds to a share."""
 
     caller: str
@@ -49,7 +49,7 @@ class Figure:
     high: float | None
 
 
-def weighted_share(windows: Sequence[Counted]) -> Share | None:
+def weighted_share(windows: Sequence[CountedWindow]) -> Share | None:
     """The share of hits; None where nothing has weight.
 
     The interval is Wilson's for the effective number of windows: what is left of them after unequal weights
@@ -65,7 +65,7 @@ def weighted_share(windows: Sequence[Counted]) -> Share | None:
     return Share(value, min(value, found.low), max(value, found.high), len(counted))
 
 
-def _effective(counted: Sequence[Counted], value: float, total: float) -> float:
+def _effective(counted: Sequence[CountedWindow], value: float, total: float) -> float:
     """How many independent windows of equal weight tell as much."""
     by_weight = total**2 / math.fsum(w.weight**2 for w in counted)
     own: dict[str, list[float]] = {}

@@ -53,7 +53,7 @@ class RoundSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class WeightedWindow:
     """A window in the estimate."""
 
     of: Labelled
@@ -86,7 +86,7 @@ class Window:
 class Weighted:
     """The windows of an estimate, and those that are not in it."""
 
-    windows: tuple[Window, ...]
+    windows: tuple[WeightedWindow, ...]
     unclear: int
     """Labelled, but nobody could tell."""
     kept_out: int
@@ -112,5 +112,5 @@ def weighted(labelled: Sequence[Labelled], rounds: Mapping[int, RoundSize]) -> W
             unclear += 1
             continue
         weight = (size.doubtful if one.doubtful else size.sure) / number[one.round_id, one.doubtful]
-        windows.append(Window(one, weight, {k: n / votes.total() for k, n in votes.items()}))
+        windows.append(WeightedWindow(one, weight, {k: n / votes.total() for k, n in votes.items()}))
     return Weighted(tuple(windows), unclear, kept_out)

@@ -125,7 +125,7 @@ def decide(
             reasons=("the caller opted out: nothing was analysed",), source="none",
         )  # fmt: skip
     rule = next((r for r in policy.rules if not unmet(r, query, policy, at, queues)), None)
-    reasons = [heard(query)]
+    reasons = [signals_reason(query)]
     if rule is None:
         status = "default"
         reasons.append(f"no rule fired: {_goes(default_queue)}")
@@ -329,7 +329,7 @@ def in_holdout(customer_key: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") / 2**64 < share
 
 
-def heard(query: QueryFacts) -> str:
+def signals_reason(query: QueryFacts) -> str:
     """What the models found, as a sentence."""
     where = "speech" if query.source == "speech" else "text"
     if query.scores is None:

@@ -66,7 +66,7 @@ class RankingPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RankingSample:
     """One graded segment."""
 
     agent: str
@@ -163,7 +163,7 @@ class _Sums:
     calls: Vector
 
 
-def rank(outcomes: Iterable[Outcome], now: float, plan: RankingPlan | None = None) -> Ranking:
+def rank(outcomes: Iterable[RankingSample], now: float, plan: RankingPlan | None = None) -> Ranking:
     """Estimate all effects from grades.
 
     Args:
@@ -198,7 +198,7 @@ def rank(outcomes: Iterable[Outcome], now: float, plan: RankingPlan | None = Non
     return Ranking(
         plan,
         means,
-        {heard: _mixture(heard, really, plan) for heard, really in mixed.items()},
+        {observed: _mixture(observed, really, plan) for observed, really in mixed.items()},
         _shares(mixed.values()),
         {agent: Effects(effects[agent], covariances[agent], own.calls) for agent, own in sums.items()},
     )
@@ -231,9 +231,9 @@ def _precision(own: _Sums, plan: RankingPlan) -> Matrix:
     ]
 
 
-def _mixture(heard: str, really: Vector, plan: RankingPlan) -> Vector:
+def _mixture(observed: str, really: Vector, plan: RankingPlan) -> Vector:
     """Shares of what customers heard so were; with few of them, mostly what they were heard as."""
-    prior = [plan.mixture_calls if emotion == heard else 0.0 for emotion in EMOTIONS]
+    prior = [plan.mixture_calls if emotion == observed else 0.0 for emotion in EMOTIONS]
     total = sum(really) + plan.mixture_calls
     return [(a + b) / total for a, b in zip(prior, really, strict=True)]
 

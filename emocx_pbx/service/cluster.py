@@ -45,7 +45,7 @@ class Cluster:
     def __init__(
         self,
         settings: Settings,
-        told: Callable[[ToService], None],
+        deliver: Callable[[ToService], None],
         ledger: Ledger,
         health: HealthBoard,
         tasks: Tasks,
@@ -56,7 +56,7 @@ class Cluster:
 
         Args:
             settings: [cluster], and where its files lie.
-            told: gets what workers elsewhere say, as from a WorkerPool.
+            deliver: gets what workers elsewhere say, as from a WorkerPool.
             ledger: writes down what was heard.
             health: told whether NATS is there.
             tasks: own what runs.
@@ -76,7 +76,9 @@ class Cluster:
         self._plan = stream_of(settings)
         self._taking: dict[str, asyncio.Task[None]] = {}
         """By PBX."""
-        self.fleet = Fleet(self.bus, self.life, told, lambda: self._taking, tasks.create_task, time.monotonic)
+        self.fleet = Fleet(
+            self.bus, self.life, deliver, lambda: self._taking, tasks.create_task, time.monotonic
+        )
 
     @property
     def workers(self) -> Sequence[RemoteWorker]:
@@ -91,7 +93,7 @@ class Cluster:
         """
         await self.bus.start(CONNECT_S)
         await self.fleet.start()
-        await self.bus.answer(subjects.heard(self.life), _ASKED, self._decide)
+        await self.bus.answer(subjects.spoken_answers(self.life), _ASKED, self._decide)
         await self.bus.answer(subjects.DECIDE, _ASKED, self._decide, queue=subjects.DECIDERS)
         self._tasks.keep(self.fleet.run, name="echo")
 

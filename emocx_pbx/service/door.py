@@ -70,7 +70,7 @@ class Door:
             by = await request.get_variable(BY)
             if not _LIFE.fullmatch(by):
                 raise PeerUnavailable("no controller was told of this question")
-            return (await self._ask(subjects.heard(by), asked)).variables
+            return (await self._ask(subjects.spoken_answers(by), asked)).variables
         answer = await self._first(subjects.decide(pbx), asked)
         return {**({BY: answer.by} if request.path == "/listen" else {}), **answer.variables}
 

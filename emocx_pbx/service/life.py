@@ -18,7 +18,7 @@ from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
 from emocx_pbx.service.forgetting import forget_erased_elsewhere, forget_old_calls
 from emocx_pbx.service.notify import Supervisor
-from emocx_pbx.service.status import StatusDoor, socket_path, status_of
+from emocx_pbx.service.status import StatusSocket, socket_path, status_of
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 
@@ -73,7 +73,7 @@ class Life:
             reread = self._read_again or (lambda: service.settings)
             loop.add_signal_handler(signal.SIGHUP, service.reloading.everything, reread)
             path = socket_path(self._settings.store_path())
-            status = StatusDoor(path, partial(status_of, service, version("emocx-pbx"), time.time()))
+            status = StatusSocket(path, partial(status_of, service, version("emocx-pbx"), time.time()))
             await status.start()
             stack.push_async_callback(status.stop)
             listening: asyncio.Future[int] = loop.create_future()

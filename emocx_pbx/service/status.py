@@ -164,7 +164,7 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
     )
 
 
-class StatusDoor:
+class StatusSocket:
     """Tells the status to whoever connects."""
 
     def __init__(self, path: Path, gather: Callable[[], Awaitable[Status]]) -> None:

@@ -69,7 +69,7 @@ class Reload(Protocol):
         """Read the policy again, and let workers swap in what models' names now stand for."""
 
 
-class Pool(Protocol):
+class ReadyWorkers(Protocol):
     """The part of the worker pool that pages show."""
 
     def models(self) -> tuple[Ready, ...]:
@@ -89,7 +89,7 @@ class Behind:
     policies: Policies
     store: Store
     reloading: Reload
-    pool: Pool
+    pool: ReadyWorkers
 
 
 class WebHost:
@@ -109,7 +109,7 @@ class WebHost:
         self._tasks: set[asyncio.Task[None]] = set()
         self._doing: set[asyncio.Task[Any]] = set()
         self._deciding = asyncio.Semaphore(DECIDING)
-        self._told_state = b""
+        self._sent_state = b""
         self._stopping = self._silent = False
         self._over = asyncio.Event()
         behind.board.changes.subscribe(self._on_change)
@@ -151,7 +151,7 @@ class WebHost:
         self._child, self._silent = child, False
         try:
             await child.start(self._command, msgspec.json.encode(self._web_config()))
-            self._told_state = b""
+            self._sent_state = b""
             self._tell_state()
             self._tell_board()
             telling = asyncio.create_task(self._keep_telling(), name="web state")
@@ -254,8 +254,8 @@ class WebHost:
             behind.policies.queues_by_pbx,
         )
         encoded = msgspec.msgpack.encode(state)
-        if encoded != self._told_state:
-            self._told_state = encoded
+        if encoded != self._sent_state:
+            self._sent_state = encoded
             self._send(state)
 
     async def _keep_telling(self) -> None:
@@ -296,7 +296,7 @@ class WebHost:
         try:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:
-            doing.add_done_callback(_told_nobody)
+            doing.add_done_callback(_unanswered)
             raise
 
     async def _answer(self, asked: m.Asking) -> None:
@@ -328,7 +328,7 @@ class WebHost:
             case m.Ring(number, telephone, call_id, decision, customer, opted_out, by):
                 ringing = behind.placing.ring(telephone, call_id, decision, customer, opted_out, by)
                 await self._to_its_end(ringing)
-                return m.Done(number)
+                return m.CallPlaced(number)
             case m.DoDeed(number, deed, by):
                 result = await self._to_its_end(behind.deeds.do(deed, by))
                 return m.DeedDone(number, msgspec.Raw(msgspec.msgpack.encode(result)))
@@ -354,7 +354,7 @@ class WebHost:
             behind.metrics.set("deliveries_pending", pending.get(receiver.name, 0), receiver.name)
 
 
-def _told_nobody(doing: asyncio.Task[Any]) -> None:
+def _unanswered(doing: asyncio.Task[Any]) -> None:
     """Its asker is gone: what went wrong with it is told here."""
     if not doing.cancelled() and (error := doing.exception()) is not None:
         log.error("deed failed after who asked for it had ended", key="web.deed_failed", why=str(error))

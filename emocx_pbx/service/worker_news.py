@@ -10,10 +10,10 @@ from emocx_pbx.analysis.messages import (
     NoPort,
     ReadingMade,
     Ready,
-    SpeechHeard,
     TapEnded,
     TapStarted,
     TextResult,
+    UtteranceEnded,
     WordsSaid,
     WorkerStats,
 )
@@ -52,7 +52,7 @@ class WorkerNews:
         """Hand a message on."""
         match message:
             case ListenResult():
-                self._queries.on_heard(message)
+                self._queries.on_listened(message)
             case TapStarted():
                 self._pbxes.tap_started(message)
                 self._journeys.put(message)
@@ -70,7 +70,7 @@ class WorkerNews:
             case WorkerStats():
                 self._metrics.worker(message)
                 self._tell_overload(message)
-            case ReadingMade() | SpeechHeard() | WordsSaid():
+            case ReadingMade() | UtteranceEnded() | WordsSaid():
                 self._journeys.put(message)
             case TextResult() | ModelsLoaded():
                 pass  # the pool answers whoever asked

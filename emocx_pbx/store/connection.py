@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from emocx_pbx.errors import StoreError
-from emocx_pbx.store.sql import Dialect, Queries, Query, Row, Session
+from emocx_pbx.store.sql import Dialect, NamedQueries, Query, Row, Session
 
 __all__ = ["Connection", "Reader", "Row", "Session"]
 
@@ -31,7 +31,7 @@ class Connection(ABC):
     """The database's file; None: a server keeps it."""
 
     def __init__(self) -> None:
-        self.sql: Any = Queries(self.dialect)
+        self.sql: Any = NamedQueries(self.dialect)
 
     @abstractmethod
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from emocx_pbx.emotion.lines import Caller, LineEstimate
+from emocx_pbx.emotion.lines import LineCaller, LineEstimate
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.connection import Connection
@@ -40,7 +40,9 @@ class LineEstimates:
             found.setdefault(model, {})[line] = estimate
         return found
 
-    async def learn(self, call_id: str, model: str, lines: Sequence[str], caller: Caller, at: float) -> bool:
+    async def learn(
+        self, call_id: str, model: str, lines: Sequence[str], caller: LineCaller, at: float
+    ) -> bool:
         """Let each of these lines learn from a call's customer, whose call ended at `at` (Unix seconds).
 
         Returns:

@@ -109,7 +109,7 @@ class SegmentItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListPosition:
     """Where a page of a list ended; the next begins after it."""
 
     at: float = math.inf

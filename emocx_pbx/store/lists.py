@@ -22,8 +22,8 @@ from emocx_pbx.store.list_rows import (
     CallItem,
     DeliveryFilter,
     GradeFilter,
+    ListPosition,
     Names,
-    Place,
     QueueCall,
     SegmentItem,
     Spread,
@@ -41,7 +41,7 @@ PERIODS: Final = (7, 30, 90, 365)
 BINS: Final = 8
 DAY_S: Final = 86_400.0
 _DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow) if f.init)
-_START: Final = Place()
+_START: Final = ListPosition()
 
 
 class Lists:
@@ -59,7 +59,7 @@ class Lists:
         self,
         which: CallFilter,
         limit: int = 50,
-        after: Place = _START,
+        after: ListPosition = _START,
         own: str | None = None,
         team: Team = None,
     ) -> list[CallItem]:
@@ -93,7 +93,7 @@ class Lists:
         return _call_item(row[0]) if row else None
 
     async def grades(
-        self, which: GradeFilter, limit: int = 50, after: Place = _START, team: Team = None
+        self, which: GradeFilter, limit: int = 50, after: ListPosition = _START, team: Team = None
     ) -> list[SegmentItem]:
         """Graded segments with their valid grades, newest first; `team`: of calls of these queues."""
         rows = await self._rows(
@@ -115,7 +115,7 @@ class Lists:
         queue: str | None = None,
         emotion: str | None = None,
         limit: int = 50,
-        after: Place = _START,
+        after: ListPosition = _START,
         team: Team = None,
         pbx: str | None = None,
     ) -> list[DecisionRow]:
@@ -223,19 +223,19 @@ def _arms(since: float, until: float, team: Team = None) -> Sum:
     return Sum("view_arms", "calls", since, until, {"team": team_text(team)})
 
 
-def place_of_call(item: CallItem) -> Place:
+def place_of_call(item: CallItem) -> ListPosition:
     """Where a page ends that this call is the last of."""
-    return Place(item.started_at, item.call_id)
+    return ListPosition(item.started_at, item.call_id)
 
 
-def place_of_grade(segment: SegmentItem) -> Place:
+def place_of_grade(segment: SegmentItem) -> ListPosition:
     """Where a page ends that this part is the last of."""
-    return Place(segment.started_at, segment.call_id, segment.segment)
+    return ListPosition(segment.started_at, segment.call_id, segment.segment)
 
 
-def place_of_decision(row: DecisionRow) -> Place:
+def place_of_decision(row: DecisionRow) -> ListPosition:
     """Where a page ends that this decision is the last of."""
-    return Place(row.decision.at, row.decision.decision_id)
+    return ListPosition(row.decision.at, row.decision.decision_id)
 
 
 def _call_item(row: Row) -> CallItem:

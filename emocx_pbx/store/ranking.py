@@ -10,7 +10,7 @@ import msgspec
 from emocx_pbx.domain import LABELS, UNCERTAIN, Scores
 from emocx_pbx.emotion.fusion import fuse
 from emocx_pbx.routing.penalties import Kept, Key
-from emocx_pbx.routing.ranking import Outcome
+from emocx_pbx.routing.ranking import RankingSample
 from emocx_pbx.store.connection import Connection, Row
 
 #: Newest graded segments that a ranking rests on; older ones weigh next to nothing.
@@ -24,7 +24,7 @@ class RankingRows:
         self._connection = connection
         self._sql = connection.sql
 
-    async def outcomes(self, since: float, limit: int = MAX_OUTCOMES) -> list[Outcome]:
+    async def outcomes(self, since: float, limit: int = MAX_OUTCOMES) -> list[RankingSample]:
         """Graded segments that began since then, newest first; those without a score are left out."""
         rows = await self._connection.ranking_rows("outcomes", since=since, limit=limit)
         # Thousands of rows take a while; nobody must wait for it.
@@ -63,16 +63,18 @@ class RankingRows:
             await self._sql.forget_penalties(c, gone)
 
 
-def _outcome(row: Row) -> Outcome:
-    return Outcome(row["agent"], row["emotion"] or UNCERTAIN, row["score"], row["at"], signals=_signals(row))
+def _outcome(row: Row) -> RankingSample:
+    return RankingSample(
+        row["agent"], row["emotion"] or UNCERTAIN, row["score"], row["at"], signals=_signals(row)
+    )
 
 
 def _signals(row: Row) -> tuple[float, float, float, float] | None:
     """What the customer was at the segment's begin: the query's signals and the first readings' together."""
     said: dict[str, float] = msgspec.json.decode(row["before"]) if row["before"] else {}
-    heard: list[float | None] = msgspec.json.decode(row["after"]) if row["after"] else []
+    first_readings: list[float | None] = msgspec.json.decode(row["after"]) if row["after"] else []
     before = Scores.of([said.get(str(label), 0.0) for label in LABELS]) if said else None
-    sure = [value for value in heard if value is not None]
+    sure = [value for value in first_readings if value is not None]
     after = Scores.of(sure) if len(sure) == len(LABELS) else None
     both = fuse(before, after)
     return both.probabilities if both else None

@@ -53,16 +53,16 @@ class Readings:
 
     async def add_many(
         self,
-        heard: Sequence[tuple[str, Sequence[Reading], float | None, Sequence[NewEvent]]],
+        read: Sequence[tuple[str, Sequence[Reading], float | None, Sequence[NewEvent]]],
         spans: Sequence[tuple[str, Sequence[Span]]],
     ) -> None:
         """What `add` and `add_spans` do, of many calls in one transaction."""
-        events = [event for _, _, _, events_of in heard for event in events_of]
-        latest = {call_id: at for call_id, _, at, _ in heard if at is not None}  # each call's come in order
-        about = {call_id for call_id, *_ in heard} | {call_id for call_id, _ in spans}
+        events = [event for _, _, _, events_of in read for event in events_of]
+        latest = {call_id: at for call_id, _, at, _ in read if at is not None}  # each call's come in order
+        about = {call_id for call_id, *_ in read} | {call_id for call_id, _ in spans}
         async with self._connection.transaction(durable=bool(events), about=about) as c:
             rows = [
-                _reading_values(call_id, reading) for call_id, readings, _, _ in heard for reading in readings
+                _reading_values(call_id, reading) for call_id, readings, _, _ in read for reading in readings
             ]
             if rows:
                 await self._sql.add_readings(c, rows)

@@ -71,7 +71,7 @@ class Session(Protocol):
         """Run a statement that has no name."""
 
 
-class Queries:
+class NamedQueries:
     """The named queries as methods: `await sql.touch_call(session, call_id=..., at=...)`."""
 
     def __init__(self, dialect: Dialect) -> None:

@@ -129,8 +129,8 @@ def calibrate(
     p = softmax(logits / temperature)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == truth
     order = np.argsort(-confidence, kind="stable")
-    heard = np.cumsum(counts[order])
-    good = np.flatnonzero(np.cumsum((counts * right)[order]) >= accuracy * heard)
-    enough = int(np.searchsorted(heard, coverage * heard[-1] * (1 - 1e-9)))
+    answered = np.cumsum(counts[order])
+    good = np.flatnonzero(np.cumsum((counts * right)[order]) >= accuracy * answered)
+    enough = int(np.searchsorted(answered, coverage * answered[-1] * (1 - 1e-9)))
     keep = 1 + max(int(good[-1]) if good.size else 0, enough)
     return Calibration(round(temperature, 4), round(float(confidence[order[keep - 1]]) - 1e-4, 4))

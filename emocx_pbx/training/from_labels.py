@@ -72,7 +72,7 @@ def _say(line: str) -> None:
 def _learn_text(request: Request, labelled: Sequence[tuple[LabelledWindow, str]]) -> TrainingOutcome:
     from emocx_pbx.emotion.text import load_reader
     from emocx_pbx.training.speech.own_clips import split_of
-    from emocx_pbx.training.text.data import Texts
+    from emocx_pbx.training.text.data import LabelledTexts
     from emocx_pbx.training.text.evaluate import served_probabilities
     from emocx_pbx.training.text.train import train_text
 
@@ -93,7 +93,7 @@ def _learn_text(request: Request, labelled: Sequence[tuple[LabelledWindow, str]]
         train_text(table, out, base=base.card.title, report=_say, models_dir=registry.path)
         held = [row for row in rows if row[2] == "test"]
         truth = np.array([NAMES.index(row[1]) for row in held], np.int64)
-        texts = Texts(tuple(row[0] for row in held), np.eye(len(NAMES), dtype=np.float32)[truth])
+        texts = LabelledTexts(tuple(row[0] for row in held), np.eye(len(NAMES), dtype=np.float32)[truth])
         new = f"{base.card.name}/{out.name}"
         old_p, new_p = (
             served_probabilities(load_reader(registry, spec), texts, None)[0]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from emocx_pbx.chat.desk import MAX_TEXT, ChatDesk, ChatRefused
+from emocx_pbx.chat.chat_desk import MAX_TEXT, ChatDesk, ChatRefused
 from emocx_pbx.chat.tickets import Ticket
 from emocx_pbx.dispatch.numbers import MAX_CHARS
 from emocx_pbx.web.assets import FOLDER
@@ -42,12 +42,12 @@ async def ask_form(request: web.Request) -> web.Response:
 @public_without_form
 async def ask(request: web.Request) -> web.Response:
     """Take a query."""
-    desk, form = _desk(request), await _form(request)
+    chat, form = _chat(request), await _form(request)
     text, consented = form.get("text", ""), form.get("consent") == "yes"
     try:
         if form.get(HONEYPOT):
             raise ChatRefused("program", 422)
-        ticket = await desk.ask(text, consented, address_of(request))
+        ticket = await chat.ask(text, consented, address_of(request))
     except ChatRefused as refused:
         return _page(request, "chat/ask.html", refused, text=text[: 2 * MAX_TEXT], consented=consented)
     raise web.HTTPSeeOther(_address(request, ticket))
@@ -62,12 +62,12 @@ async def answer(request: web.Request) -> web.Response:
 @public_without_form
 async def call_me(request: web.Request) -> web.Response:
     """Call the customer."""
-    desk, form = _desk(request), await _form(request)
+    chat, form = _chat(request), await _form(request)
     number = form.get("number", "")
     try:
         if form.get(HONEYPOT):
             raise ChatRefused("program", 422)
-        ticket = await desk.call_me(request.match_info["ticket"], number, address_of(request))
+        ticket = await chat.call_me(request.match_info["ticket"], number, address_of(request))
     except ChatRefused as refused:
         return _answer(request, refused, number[: 2 * MAX_CHARS])
     raise web.HTTPSeeOther(_address(request, ticket))
@@ -77,7 +77,7 @@ async def call_me(request: web.Request) -> web.Response:
 async def state(request: web.Request) -> web.Response:
     """How the call goes, for the page's script."""
     try:
-        ticket = _desk(request).ticket(request.match_info["ticket"])
+        ticket = _chat(request).ticket(request.match_info["ticket"])
     except ChatRefused:
         raise web.HTTPNotFound from None
     return web.json_response({"state": ticket.state})
@@ -86,7 +86,7 @@ async def state(request: web.Request) -> web.Response:
 @public_without_form
 async def widget(request: web.Request) -> web.StreamResponse:
     """The script that companies put into their pages."""
-    _desk(request)
+    _chat(request)
     headers = {
         "Content-Type": "text/javascript; charset=utf-8",
         "Cache-Control": f"public, max-age={WIDGET_KEEP_S}",
@@ -107,13 +107,13 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-def _desk(request: web.Request) -> ChatDesk:
+def _chat(request: web.Request) -> ChatDesk:
     """The desk, if the chat is open to who asks; else there is no such page."""
-    desk = parts_of(request).chat
-    mode = desk.settings.mode
+    chat = parts_of(request).chat
+    mode = chat.settings.mode
     if mode == "off" or (mode == "local" and not someone_here(request)):
         raise web.HTTPNotFound
-    return desk
+    return chat
 
 
 async def _form(request: web.Request) -> dict[str, str]:
@@ -128,9 +128,9 @@ def _address(request: web.Request, ticket: Ticket) -> str:
 
 
 def _answer(request: web.Request, refused: ChatRefused | None = None, number: str = "") -> web.Response:
-    desk = _desk(request)
+    chat = _chat(request)
     try:
-        ticket = desk.ticket(request.match_info["ticket"])
+        ticket = chat.ticket(request.match_info["ticket"])
     except ChatRefused as gone:
         return _page(request, "chat/ask.html", gone, text="", consented=False)
     return _page(
@@ -138,9 +138,9 @@ def _answer(request: web.Request, refused: ChatRefused | None = None, number: st
         "chat/answer.html",
         refused,
         ticket=ticket,
-        team=desk.team(ticket),
-        expected=desk.expected(ticket),
-        calls_back=desk.calls_back and bool(ticket.decision.queue),
+        team=chat.team(ticket),
+        expected=chat.expected(ticket),
+        calls_back=chat.calls_back and bool(ticket.decision.queue),
         moving=ticket.state in MOVING,
         number=number,
     )
@@ -149,13 +149,13 @@ def _answer(request: web.Request, refused: ChatRefused | None = None, number: st
 def _page(
     request: web.Request, template: str, refused: ChatRefused | None = None, /, **context: Any
 ) -> web.Response:
-    desk = _desk(request)
+    chat = _chat(request)
     problem, status = "", 200
     if refused is not None:
         status, minutes = refused.status, max(1, math.ceil(refused.wait_s / 60))
         problem = t(f"chat.refused.{refused.why}", n=minutes, most=MAX_TEXT)
     html = environment().get_template(template).render(
-        chat=desk.settings,
+        chat=chat.settings,
         problem=problem,
         why=refused.why if refused else "",
         embed="embed" in request.query,
@@ -165,8 +165,8 @@ def _page(
         country=parts_of(request).settings.dialling.country,
         **context,
     )  # fmt: skip
-    if desk.settings.origins:
-        request[FRAME_ANCESTORS] = " ".join(("'self'", *desk.settings.origins))
+    if chat.settings.origins:
+        request[FRAME_ANCESTORS] = " ".join(("'self'", *chat.settings.origins))
     response = web.Response(text=html, status=status, content_type="text/html")
     if refused is not None and refused.wait_s:
         response.headers["Retry-After"] = str(math.ceil(refused.wait_s))

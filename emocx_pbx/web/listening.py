@@ -49,7 +49,7 @@ READING: Final[dict[str, Any]] = {
 }
 
 
-class Connection(web.RequestHandler):
+class HttpConnection(web.RequestHandler):
     """One connection, which tells when it is gone."""
 
     __slots__ = ("_on_gone", "_unread")
@@ -90,7 +90,7 @@ class Connection(web.RequestHandler):
         self._on_gone()
 
 
-class Listening:
+class HttpServer:
     """The open port; `stop` closes it."""
 
     def __init__(
@@ -176,7 +176,7 @@ class Listening:
             with contextlib.suppress(OSError):
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(server, leave),
+                lambda: HttpConnection(server, leave),
                 client,
                 ssl=self._tls,
                 **handshake,
@@ -203,7 +203,7 @@ class Listening:
 
 async def listen(
     app: web.Application, settings: Settings, accounts: Accounts, deeds: Doer, descriptors: int = 65_536
-) -> Listening:
+) -> HttpServer:
     """Listen as the settings say; `port` of what is returned tells where.
 
     Args:
@@ -218,7 +218,7 @@ async def listen(
         OSError: the address is taken.
     """
     most = min(settings.http.max_connections, max(16, descriptors - RESERVED))
-    listening = Listening(app, settings.http, tls_context(settings), most)
+    listening = HttpServer(app, settings.http, tls_context(settings), most)
     await listening.start()
     await announce_first_link(accounts, deeds, settings.http, listening.port)
     return listening

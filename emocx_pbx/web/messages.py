@@ -185,7 +185,7 @@ class TriedOut(Message, frozen=True):
     rules: tuple[RuleOutcome, ...]
 
 
-class Done(Message, frozen=True):
+class CallPlaced(Message, frozen=True):
     """Answers Ring."""
 
     request_id: int
@@ -239,7 +239,7 @@ class Stop(Message, frozen=True):
 
 
 Asking = Decide | TryOut | MayDial | Ring | ReloadAll | ReadMetrics | DoDeed
-Answering = Decided | TriedOut | Admitted | Done | ReloadedAll | MetricsText | DeedDone | Failed
+Answering = Decided | TriedOut | Admitted | CallPlaced | ReloadedAll | MetricsText | DeedDone | Failed
 FromWeb = Listening | CannotListen | Counted | BecameCall | BoardLost | Asking
 ToWeb = (
     StateNow

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready
-from emocx_pbx.chat.desk import CallBack, ChatDesk
+from emocx_pbx.chat.chat_desk import ChatDesk, PlacesCalls
 from emocx_pbx.deeds.doing import Doer
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.domain import Decision
@@ -22,7 +22,7 @@ from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 
 
-class Queries(Protocol):
+class QueryPreviewer(Protocol):
     """Turns queries into decisions."""
 
     async def by_text(self, text: str, caller: Caller) -> Decision:
@@ -89,8 +89,8 @@ class Parts:
     store: Store
     """Only read here; what changes it is asked of `deeds`."""
     controller: Controller
-    queries: Queries
-    call_back: CallBack
+    queries: QueryPreviewer
+    call_back: PlacesCalls
     deeds: Doer
     chat: ChatDesk
     live: LiveFeed

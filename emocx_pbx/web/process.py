@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from emocx_pbx.chat.desk import ChatDesk
+from emocx_pbx.chat.chat_desk import ChatDesk
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.errors import EmocxError, PeerUnavailable, StoreError
 from emocx_pbx.live.feed import LiveFeed
@@ -105,11 +105,11 @@ async def _serve(
         stack.push_async_callback(store.close)
         serving = Serving(settings, store, controller, life)
         app = create_app(serving.parts)
-        door = await listen(app, settings, store.accounts, controller, raise_descriptor_limit())
-        stack.push_async_callback(door.stop)
-        controller.tell(Listening(door.port))
+        listener = await listen(app, settings, store.accounts, controller, raise_descriptor_limit())
+        stack.push_async_callback(listener.stop)
+        controller.tell(Listening(listener.port))
         os.nice(NICE)  # only now: a busy machine must not keep it from starting
-        log.info("web up", key="web.up", http=door.port)
+        log.info("web up", key="web.up", http=listener.port)
         beside = [
             asyncio.create_task(_report(controller, serving.tally, serving.live), name="report"),
             asyncio.create_task(serving.reread_receivers(), name="receivers"),

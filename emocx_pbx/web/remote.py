@@ -257,7 +257,7 @@ class RemoteController:
         """
         await self._ask(
             lambda n: m.Ring(n, number, call_id, decision, customer, opted_out, by),
-            m.Done,
+            m.CallPlaced,
             self._action_s + MARGIN_S,
         )
 

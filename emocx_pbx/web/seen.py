@@ -71,8 +71,8 @@ def alerts_seen(alerts: Sequence[AlertRow], segments: Sequence[Segment]) -> tupl
 
 def corrections_seen(corrections: Sequence[CorrectionRow], detail: CallDetail) -> list[CorrectionRow]:
     """Those of the readings that may be seen."""
-    heard = {(r.t0, r.t1) for r in detail.readings}
-    return [c for c in corrections if (c.t0, c.t1) in heard]
+    read = {(r.t0, r.t1) for r in detail.readings}
+    return [c for c in corrections if (c.t0, c.t1) in read]
 
 
 def _within(t: float, segments: Sequence[Segment], zero: float | None) -> bool:

@@ -19,7 +19,7 @@ from emocx_pbx.settings.receiver_url import ReceiverUrl, parse_receiver_url
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.webhooks.answer import AnswerReader
 from emocx_pbx.webhooks.networks import Networks
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.schedule import AttemptOutcome
 
 #: What follows the status is waited for no longer.
 REST_S: Final = 2.0
@@ -63,7 +63,9 @@ class Poster:
                 why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
                 raise SettingsError(f"delivery.ca_file: {ca_file} can't be used: {why}") from error
 
-    async def post(self, receiver: WebhookSettings, headers: Mapping[str, str], body: bytes) -> Outcome:
+    async def post(
+        self, receiver: WebhookSettings, headers: Mapping[str, str], body: bytes
+    ) -> AttemptOutcome:
         """POST once, within the receiver's deadline; errors are words of ours, never a peer's."""
         url = parse_receiver_url(receiver.url)
         answer = AnswerReader()
@@ -72,13 +74,13 @@ class Poster:
                 await self._exchange(url, _request(url, headers, body), answer)
         except TimeoutError:
             if answer.status is None:
-                return Outcome(None, f"no answer within {receiver.timeout_s:g} s")
+                return AttemptOutcome(None, f"no answer within {receiver.timeout_s:g} s")
         except ProtocolError as error:
-            return Outcome(None, str(error))
+            return AttemptOutcome(None, str(error))
         except OSError as error:
             if answer.status is None:
-                return Outcome(None, _words(error, url))
-        return Outcome(answer.status, retry_after=answer.retry_after, said=answer.said)
+                return AttemptOutcome(None, _words(error, url))
+        return AttemptOutcome(answer.status, retry_after=answer.retry_after, said=answer.said)
 
     async def knock(self, receiver: WebhookSettings, deadline_s: float) -> Knock:
         """Ask by HEAD whether somebody is there; nothing is sent that could be taken for an event."""

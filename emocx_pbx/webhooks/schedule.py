@@ -27,7 +27,7 @@ _THROTTLE: Final = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptOutcome:
     """How one attempt ended."""
 
     status: int | None
@@ -46,7 +46,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Delivered:
     """The receiver has it."""
 
 
@@ -68,11 +68,13 @@ class GiveUp:
     disable: bool = False
 
 
-def after(attempt: int, outcome: Outcome, now: float, rng: random.Random) -> Done | Retry | GiveUp:
+def after(
+    attempt: int, outcome: AttemptOutcome, now: float, rng: random.Random
+) -> Delivered | Retry | GiveUp:
     """What to do after attempt number `attempt` (1 is the first) ended with `outcome`."""
     status = outcome.status
     if outcome.taken:
-        return Done()
+        return Delivered()
     reason = reason_of(outcome)
     if status == 410:
         return GiveUp(reason, disable=True)
@@ -88,7 +90,7 @@ def after(attempt: int, outcome: Outcome, now: float, rng: random.Random) -> Don
     return Retry(now + delay, reason)
 
 
-def reason_of(outcome: Outcome) -> str:
+def reason_of(outcome: AttemptOutcome) -> str:
     """One line for `webhooks list`."""
     if outcome.status is None:
         return outcome.error or "no answer"

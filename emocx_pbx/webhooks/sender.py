@@ -19,7 +19,7 @@ from emocx_pbx.store.rows import DueDelivery
 from emocx_pbx.webhooks.post import Poster
 from emocx_pbx.webhooks.receivers import check_receivers, secrets_of
 from emocx_pbx.webhooks.recovery import ReceiverRecovery
-from emocx_pbx.webhooks.schedule import Done, GiveUp, Outcome, Retry, after
+from emocx_pbx.webhooks.schedule import AttemptOutcome, Delivered, GiveUp, Retry, after
 from emocx_pbx.webhooks.signing import headers
 
 log = structlog.get_logger()
@@ -223,7 +223,7 @@ class Sender:
             under_way.discard(delivery.delivery_id)
             self._wake[receiver.name].set()
 
-    async def test(self, name: str) -> Outcome:
+    async def test(self, name: str) -> AttemptOutcome:
         """Send a receiver one signed `webhook.test`, at once and beside what it is owed.
 
         Raises:
@@ -238,11 +238,11 @@ class Sender:
             await self._learn(name, outcome, began)
         return outcome
 
-    async def _post(self, receiver: WebhookSettings, event_id: str, body: str) -> Outcome:
+    async def _post(self, receiver: WebhookSettings, event_id: str, body: str) -> AttemptOutcome:
         signed = headers(event_id, body, secrets_of(receiver), self._now())
         return await self._poster.post(receiver, signed, body.encode())
 
-    async def _learn(self, name: str, outcome: Outcome, began: float, early: bool = False) -> None:
+    async def _learn(self, name: str, outcome: AttemptOutcome, began: float, early: bool = False) -> None:
         """What an attempt tells of its receiver; if it is back, all that waits goes out."""
         now, recovery = self._now(), self._recovery.get(name)
         if recovery is None:
@@ -259,13 +259,13 @@ class Sender:
             self.notify()
 
     async def _settle(
-        self, receiver: WebhookSettings, delivery: DueDelivery, outcome: Outcome, early: bool
+        self, receiver: WebhookSettings, delivery: DueDelivery, outcome: AttemptOutcome, early: bool
     ) -> None:
         now, name, attempt = self._now(), receiver.name, delivery.attempts + 1
         said = outcome.said or None
         says = log.bind(receiver=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
         match after(attempt, outcome, now, self._rng):
-            case Done():
+            case Delivered():
                 status = outcome.status or 0
                 if await self._outbox.delivered(delivery.delivery_id, now, status, held=delivery):
                     self._count(name, "delivered")

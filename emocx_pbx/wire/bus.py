@@ -97,7 +97,7 @@ class BusLogin:
 
 
 @dataclass(slots=True, eq=False)
-class Heard:
+class Subscriber:
     """A subject that is heard until `end`."""
 
     subject: str
@@ -122,20 +122,20 @@ class Bus:
     def __init__(
         self,
         login: BusLogin,
-        told: Callable[[bool, str], None] = lambda up, why: None,
+        on_state: Callable[[bool, str], None] = lambda up, why: None,
         count: Callable[[str], None] = lambda name: None,
     ) -> None:
         """Prepare; `start` connects.
 
         Args:
             login: where to, and as whom.
-            told: whether the connection is up, at each change, and why not.
+            on_state: told whether the connection is up, at each change, and why not.
             count: adds one to a counter: bus_dropped, bus_refused, bus_failed.
         """
-        self._login, self._told, self._count = login, told, count
+        self._login, self._on_state, self._count = login, on_state, count
         self._client = Client()
         self._connecting: asyncio.Task[None] | None = None
-        self._wanted: list[Heard] = []
+        self._wanted: list[Subscriber] = []
         self._answering: set[asyncio.Task[None]] = set()
         self._why = "not connected yet"
 
@@ -148,7 +148,7 @@ class Bus:
             PeerUnavailable: a certificate can't be read.
         """
         options = self._login.options()
-        self._told(False, self._why)
+        self._on_state(False, self._why)
         self._connecting = asyncio.get_running_loop().create_task(self._connect(options), name="nats")
         await asyncio.wait([self._connecting], timeout=within_s)
         return self.up
@@ -172,8 +172,8 @@ class Bus:
                 await self._on_error(error)
                 self._client = Client()
                 await asyncio.sleep(REFUSED_S)
-        for heard in self._wanted:
-            await self._subscribe(heard)
+        for subscriber in self._wanted:
+            await self._subscribe(subscriber)
         await self._on_up()
 
     async def close(self, within_s: float = 1.0) -> None:
@@ -197,13 +197,13 @@ class Bus:
 
     async def _on_up(self) -> None:
         self._why = ""
-        self._told(True, "")
+        self._on_state(True, "")
         log.info("nats connected", key="bus.up", server=self._client.connected_url and
                  self._client.connected_url.netloc.rpartition("@")[2])  # fmt: skip
 
     async def _on_down(self) -> None:
         self._why = "no connection to NATS"
-        self._told(False, self._why)
+        self._on_state(False, self._why)
         log.warning("nats connection lost", key="bus.down")
 
     async def _on_error(self, error: Exception) -> None:
@@ -215,7 +215,7 @@ class Bus:
             self._why = why
             log.warning("nats", key="bus.error", why=why)
             if not self.up:
-                self._told(False, why)
+                self._on_state(False, why)
 
     # Core messages.
 
@@ -258,7 +258,7 @@ class Bus:
 
     async def hear(
         self, subject: str, messages: msgspec.msgpack.Decoder[In], take: Callable[[In], None]
-    ) -> Heard:
+    ) -> Subscriber:
         """Have `take` called with each message of a subject (with wildcards), in order.
 
         It must not wait. What it can't keep up with beyond MOST_WAITING is dropped and counted.
@@ -283,7 +283,7 @@ class Bus:
         messages: msgspec.msgpack.Decoder[In],
         handle: Callable[[In], Awaitable[Message]],
         queue: str = "",
-    ) -> Heard:
+    ) -> Subscriber:
         """Answer requests of a subject; with a `queue` each goes to one of those that answer it.
 
         Requests are handled side by side, MOST_ASKED at most. An EmocxError is told to who asked.
@@ -326,18 +326,21 @@ class Bus:
         except (nats.errors.Error, OSError) as error:
             log.debug("answer not sent", key="bus.unanswered", why=str(error))
 
-    async def _want(self, subject: str, queue: str, callback: Callable[[Msg], Awaitable[None]]) -> Heard:
-        heard = Heard(subject, queue, callback)
-        self._wanted = [*(other for other in self._wanted if not other.ended), heard]
+    async def _want(self, subject: str, queue: str, callback: Callable[[Msg], Awaitable[None]]) -> Subscriber:
+        subscriber = Subscriber(subject, queue, callback)
+        self._wanted = [*(other for other in self._wanted if not other.ended), subscriber]
         if self._connecting is not None and self._connecting.done():
-            await self._subscribe(heard)
-        return heard
+            await self._subscribe(subscriber)
+        return subscriber
 
-    async def _subscribe(self, heard: Heard) -> None:
-        if heard.ended:
+    async def _subscribe(self, subscriber: Subscriber) -> None:
+        if subscriber.ended:
             return
-        heard.subscription = await self._client.subscribe(
-            heard.subject, queue=heard.queue, cb=heard.callback, pending_msgs_limit=MOST_WAITING
+        subscriber.subscription = await self._client.subscribe(
+            subscriber.subject,
+            queue=subscriber.queue,
+            cb=subscriber.callback,
+            pending_msgs_limit=MOST_WAITING,
         )
         try:
             # Else the server may learn of it after messages that come next. Twice: a PING overtakes what
@@ -346,7 +349,7 @@ class Bus:
             await self._client.flush(timeout=FLUSH_S)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             log.warning(
-                "subscription not flushed", key="bus.unflushed", subject=heard.subject, why=str(error)
+                "subscription not flushed", key="bus.unflushed", subject=subscriber.subject, why=str(error)
             )
 
     # The stream.

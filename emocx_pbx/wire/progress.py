@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
-class Standing(NamedTuple):
+class ProcessState(NamedTuple):
     """What the system says of a process or thread."""
 
     state: str
@@ -22,17 +22,17 @@ class Standing(NamedTuple):
     """CPU seconds it has used."""
 
 
-def standing(pid: int, thread: int = 0) -> Standing:
+def standing(pid: int, thread: int = 0) -> ProcessState:
     """Of a process, or of one of its threads (proc(5), `stat`)."""
     place = Path(f"/proc/{pid}/task/{thread}/stat" if thread else f"/proc/{pid}/stat")
     try:
         fields = place.read_text().rsplit(")", 1)[1].split()
-        return Standing(fields[0], (int(fields[11]) + int(fields[12])) / _TICKS)
+        return ProcessState(fields[0], (int(fields[11]) + int(fields[12])) / _TICKS)
     except (OSError, IndexError, ValueError):
-        return Standing("", 0.0)
+        return ProcessState("", 0.0)
 
 
-class Progress:
+class ProcessProgress:
     """Looks at one process from time to time."""
 
     def __init__(self, pid: int) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from emocx_pbx.analysis.cluster.backlog import GROUP_S, Backlog
 from emocx_pbx.analysis.cluster.messages import FromTap
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted
+from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded
 
 ONE, OTHER = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2))
 
@@ -19,8 +19,8 @@ def reading(at: float, uuid: str = ONE) -> ReadingMade:
     return ReadingMade(uuid, "1.1", at, at + 3.0, 2.5, (0.7, 0.1, 0.1, 0.1), 0.4, "loud/1")
 
 
-def span(at: float, uuid: str = ONE) -> SpeechHeard:
-    return SpeechHeard(uuid, "1.1", "agent", at, at + 1.0)
+def span(at: float, uuid: str = ONE) -> UtteranceEnded:
+    return UtteranceEnded(uuid, "1.1", "agent", at, at + 1.0)
 
 
 def ended(uuid: str = ONE) -> TapEnded:

@@ -12,7 +12,7 @@ from emocx_pbx.analysis.budget import (
     EVERY,
     FIRST,
     LATEST_S,
-    LEAST_HEARD,
+    LEAST_READ_SHARE,
     PATIENCE,
     Budget,
     Cascade,
@@ -101,7 +101,7 @@ def test_too_much_for_the_least_means_voice_activity_alone_for_new_calls() -> No
     budget = Budget(cascade=True)
     for _ in range(30):
         budget.steer(1.0, 0.0)
-    assert budget.voice_only and budget.heard_share == LEAST_HEARD and budget.accurate_share == 0.0
+    assert budget.voice_only and budget.read_share == LEAST_READ_SHARE and budget.accurate_share == 0.0
     for _ in range(30):
         budget.steer(0.4, 0.0)
     assert not budget.voice_only and budget.accurate_share == 1.0
@@ -160,7 +160,7 @@ def test_no_load_makes_readings_late(calls: int) -> None:
 def test_one_model_alone_is_heard_at_longer_intervals() -> None:
     delays, budget, late = worker(300, cascade=False)
     assert delays[int(0.99 * len(delays))] < 1.5
-    assert LEAST_HEARD <= budget.heard_share < 1.0
+    assert LEAST_READ_SHARE <= budget.read_share < 1.0
     assert late < 0.1
 
 
@@ -183,19 +183,19 @@ def test_voice_activity_is_as_usual_when_there_is_time() -> None:
 
 def test_calls_for_which_no_time_is_foreseen_are_not_read_until_steering_knows_better() -> None:
     budget = Budget(cascade=True)
-    budget.expect(LEAST_HEARD)
+    budget.expect(LEAST_READ_SHARE)
     assert not budget.voice_only
-    budget.expect(LEAST_HEARD / 2)
-    assert budget.voice_only and budget.effort == LEAST_HEARD
+    budget.expect(LEAST_READ_SHARE / 2)
+    assert budget.voice_only and budget.effort == LEAST_READ_SHARE
     for _ in range(PATIENCE - 1):
         budget.steer(0.1, 0.0)  # the calls have hardly begun
-    assert budget.voice_only and budget.effort > 2 * LEAST_HEARD
+    assert budget.voice_only and budget.effort > 2 * LEAST_READ_SHARE
     budget.steer(0.1, 0.0)
     assert not budget.voice_only
 
 
 def test_more_calls_than_a_core_takes_in_are_told_by_level_from_their_begin() -> None:
-    coarse, budget = Coarse(), at_effort(LEAST_HEARD)
+    coarse, budget = Coarse(), at_effort(LEAST_READ_SHARE)
     coarse.expect(2000)
     assert coarse
     assert coarse.look(2000, 0.1, budget) and coarse, "told once"

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from emocx_pbx.analysis.budget import LEAST_HEARD, Budget
-from emocx_pbx.analysis.pipeline import CallerSession
+from emocx_pbx.analysis.budget import LEAST_READ_SHARE, Budget
+from emocx_pbx.analysis.pipeline import ListeningSession
 from emocx_pbx.analysis.worker.carries import Carries, measure
 from emocx_pbx.analysis.worker.models import Models, syllables
 from emocx_pbx.audio.pcm import FloatArray
@@ -32,7 +32,7 @@ class Slow:
         self.heard.append(len(samples))
         return None
 
-    def session(self, neutral_share: float, zero: LineZero | None = None) -> CallerSession:
+    def session(self, neutral_share: float, zero: LineZero | None = None) -> ListeningSession:
         raise NotImplementedError
 
 
@@ -69,9 +69,9 @@ def test_effort_falls_with_the_calls() -> None:
 def test_what_is_foreseen_comes_at_once_and_is_steered_from_there() -> None:
     budget = Budget(cascade=True)
     budget.expect(0.1)
-    assert budget.heard_share == LEAST_HEARD
+    assert budget.read_share == LEAST_READ_SHARE
     budget.expect(2.0)
-    assert budget.heard_share == LEAST_HEARD
+    assert budget.read_share == LEAST_READ_SHARE
     for _ in range(30):
         budget.steer(0.1, 0.0)
     assert budget.accurate_share == 1.0

@@ -26,9 +26,9 @@ from emocx_pbx.analysis.messages import (
     EndSession,
     ListenResult,
     ReadingMade,
-    SpeechHeard,
     TapEnded,
     TapStarted,
+    UtteranceEnded,
 )
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.nats import PrivateNats
@@ -127,7 +127,7 @@ async def test_a_call_is_heard_elsewhere_and_all_of_it_comes_in_order(
     readings = [m for m in heard if isinstance(m, ReadingMade)]
     assert isinstance(heard[0], TapStarted) and heard[-1] is ended
     assert len(readings) >= 3 and [r.t1 for r in readings] == sorted(r.t1 for r in readings)
-    assert {m.side for m in heard if isinstance(m, SpeechHeard)} == {"agent", "customer"}
+    assert {m.side for m in heard if isinstance(m, UtteranceEnded)} == {"agent", "customer"}
     assert worker.uuids == set()
 
 
@@ -204,7 +204,7 @@ async def test_while_nats_is_away_taps_go_on_and_nothing_is_lost(
         await over(site, uuid)
     heard = {
         uuid: [(type(m), getattr(m, "t0", None), getattr(m, "t1", None)) for m in of_tap(site, uuid)
-               if isinstance(m, ReadingMade | SpeechHeard)]
+               if isinstance(m, ReadingMade | UtteranceEnded)]
         for uuid in (quiet, disturbed)
     }  # fmt: skip
     # Fast audio makes voice activity run ahead of readings, never readings ahead of each other.
@@ -404,10 +404,10 @@ def test_silence_of_all_is_our_own_deafness() -> None:
     from emocx_pbx.analysis.cluster.presence import GRACE_S, LOST_S, Presence
 
     presence = Presence()
-    assert presence.heard("a") and not presence.heard("a")
+    assert presence.beat("a") and not presence.beat("a")
     times = np.arange(0.0, LOST_S + 0.5, 0.25)
     assert [life for t in times for life in presence.echoed(float(t))] == ["a"]
-    assert presence.heard("a")  # it is back
+    assert presence.beat("a")  # it is back
     assert presence.echoed(100.0) == []  # we heard nothing for a minute: nobody is lost for that
     after = np.arange(100.25, 100.0 + GRACE_S + LOST_S, 0.25)
     assert [life for t in after for life in presence.echoed(float(t))] == []

@@ -10,7 +10,7 @@ import pytest
 
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.wire.progress import Standing
+from emocx_pbx.wire.progress import ProcessState
 
 
 class Counts(dict[str, int]):
@@ -149,7 +149,7 @@ async def test_a_job_hangs_that_sleeps_for_long_or_works_for_too_long(
     gate = Gate(lane)
     await gate.entered()
     assert lane.busy_since is not None
-    standing = Standing(state, used_s)
+    standing = ProcessState(state, used_s)
     monkeypatch.setattr("emocx_pbx.analysis.worker.lane.standing", lambda pid, thread: standing)
     assert lane.hangs(lane.busy_since + 31.0, 30.0) is hangs
     assert not lane.hangs(lane.busy_since + 29.0, 30.0)

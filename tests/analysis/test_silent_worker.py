@@ -19,7 +19,7 @@ from emocx_pbx.analysis.messages import TapStarted, ToController, WorkerStats
 from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.wire import link as wire
 from emocx_pbx.wire.link import Link
-from emocx_pbx.wire.progress import Progress, standing
+from emocx_pbx.wire.progress import ProcessProgress, standing
 
 
 def freeze(worker: WorkerHandle) -> int:
@@ -38,11 +38,11 @@ async def test_nothing_new_goes_to_a_frozen_worker(
     pid = freeze(frozen)
     try:
         for _ in range(4):
-            frozen.heard_at -= 60
+            frozen.last_message_at -= 60
             assert pool.pick_own() is other
             assert (await pool.classify_text("angry", 10.0)).probabilities is not None
         # Nobody speaks: then one is as good as the other.
-        frozen.heard_at = other.heard_at = other.heard_at - 60
+        frozen.last_message_at = other.last_message_at = other.last_message_at - 60
         assert pool.pick_own() in (frozen, other)
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -92,13 +92,13 @@ async def test_a_worker_that_is_merely_slow_is_not_ended(
     monkeypatch.setattr(wire, "SECOND_LOOK_S", 0.01)
     looked: list[bool] = []
 
-    def moved(progress: Progress) -> bool:
+    def moved(progress: ProcessProgress) -> bool:
         looked.append(True)
         return True
 
-    monkeypatch.setattr("emocx_pbx.wire.progress.Progress.moved", moved)
+    monkeypatch.setattr("emocx_pbx.wire.progress.ProcessProgress.moved", moved)
     # By the clock it may take as long as others keep it from the core.
-    worker.heard_at -= 1000
+    worker.last_message_at -= 1000
     # Its next report is 2 s away: it is silent for 20 times as long as it may.
     count = len(inbox.of(WorkerStats))
     await inbox.until(lambda: len(inbox.of(WorkerStats)) >= count + 2)
@@ -114,7 +114,7 @@ async def test_a_worker_that_works_on_and_on_without_a_word_is_replaced(
     pid = pool.pick_own().pid
     monkeypatch.setattr(wire, "SECOND_LOOK_S", 0.01)
     monkeypatch.setattr(handle, "SILENT_S", 0.1)
-    monkeypatch.setattr("emocx_pbx.wire.progress.Progress.moved", lambda progress: True)
+    monkeypatch.setattr("emocx_pbx.wire.progress.ProcessProgress.moved", lambda progress: True)
     monkeypatch.setattr(handle, "SILENT_WORK_S", -1.0)
     await inbox.until(lambda: inbox.of(WorkerLost))
     monkeypatch.undo()
@@ -123,7 +123,7 @@ async def test_a_worker_that_works_on_and_on_without_a_word_is_replaced(
 
 
 def test_who_works_or_waits_for_a_core_gets_on() -> None:
-    progress = Progress(os.getpid())
+    progress = ProcessProgress(os.getpid())
     assert progress.moved()  # this very process runs
     ours, theirs = socket.socketpair()
     # cat is there, and waits to be told something, once it has passed a byte on.
@@ -133,7 +133,7 @@ def test_who_works_or_waits_for_a_core_gets_on() -> None:
         try:
             os.kill(cat.pid, signal.SIGSTOP)
             os.waitpid(cat.pid, os.WUNTRACED)  # it may be on a core for a moment more
-            stopped = Progress(cat.pid)
+            stopped = ProcessProgress(cat.pid)
             stopped.moved()
             assert not stopped.moved()
         finally:

@@ -14,11 +14,11 @@ from analysis.stub_worker import Loud
 from emocx_pbx.analysis.budget import Budget
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
-    Message,
     ReadingMade,
-    SpeechHeard,
     TapEnded,
     TapStarted,
+    UtteranceEnded,
+    WorkerMessage,
 )
 from emocx_pbx.analysis.pipeline import CallAnalyser
 from emocx_pbx.analysis.worker.hearing import Hearing
@@ -48,7 +48,7 @@ class Desk:
     """Taps of one call and what they tell."""
 
     def __init__(self, *modes: str) -> None:
-        self.sent: list[Message] = []
+        self.sent: list[WorkerMessage] = []
         lane = cast(Lane, AtOnce())
         announced = [AnnounceTap(uuid_of(mode), "call-1", mode) for mode in modes]
         intake = self.intake = Intake(SETTINGS, 1)
@@ -90,7 +90,7 @@ def test_two_one_sided_taps_read_as_a_stereo_one(call: Call, burst: int) -> None
     assert [(r.t0, r.t1, r.probabilities) for r in desk.of(ReadingMade)] == [
         (r.t0, r.t1, r.scores.probabilities) for r in readings
     ]
-    assert [(s.side, s.t0, s.t1) for s in desk.of(SpeechHeard)] == [(s.side, s.t0, s.t1) for s in spans]
+    assert [(s.side, s.t0, s.t1) for s in desk.of(UtteranceEnded)] == [(s.side, s.t0, s.t1) for s in spans]
     assert {m.uuid for m in desk.of(TapEnded)} == {uuid_of("customer"), uuid_of("agent")}
     assert desk.of(TapEnded)[-1].audio_s == 26.0
 
@@ -101,7 +101,7 @@ def test_a_customer_alone_is_enough(call: Call) -> None:
         desk.play("customer", call[0], first, 1000.0 + first / 8000)
     desk.taps["customer"].ended("peer closed", 1026.0)
     assert desk.of(ReadingMade)
-    assert {span.side for span in desk.of(SpeechHeard)} == {"customer"}
+    assert {span.side for span in desk.of(UtteranceEnded)} == {"customer"}
 
 
 def test_a_muted_customer_keeps_true_times(call: Call) -> None:
@@ -148,7 +148,7 @@ def test_a_new_agent_tap_joins_after_a_transfer(call: Call) -> None:
         desk.play("agent", call[1], number * 160, at)
     desk.taps["customer"].ended("peer closed", 1026.0)
     assert len(desk.of(ReadingMade)) == len(expected(call)[0])
-    agent = [s for s in desk.of(SpeechHeard) if s.side == "agent"]
+    agent = [s for s in desk.of(UtteranceEnded) if s.side == "agent"]
     assert agent[0].t0 < 13 < agent[-1].t1
 
 

@@ -17,9 +17,9 @@ from analysis.stub_worker import Loud
 from emocx_pbx.analysis.messages import (
     EndSession,
     ReadingMade,
-    SpeechHeard,
     TapEnded,
     TapStarted,
+    UtteranceEnded,
     WorkerStats,
 )
 from emocx_pbx.analysis.pipeline import CallAnalyser
@@ -50,7 +50,7 @@ async def test_a_stereo_tap_reads_as_the_recording_does(
     assert [(r.t0, r.t1, r.speech_s, r.probabilities) for r in inbox.of(ReadingMade)] == [
         (r.t0, r.t1, r.speech_s, r.scores.probabilities) for r in readings
     ]
-    assert [(s.side, s.t0, s.t1) for s in inbox.of(SpeechHeard)] == [(s.side, s.t0, s.t1) for s in spans]
+    assert [(s.side, s.t0, s.t1) for s in inbox.of(UtteranceEnded)] == [(s.side, s.t0, s.t1) for s in spans]
     assert (ended.reason, ended.audio_s, ended.missing_s) == ("eof", 26.0, 0.0)
     assert {m.uuid for m in inbox.of(ReadingMade)} == {str(uuid)}
     kinds = [type(m) for m in inbox.messages if not isinstance(m, WorkerStats)]
@@ -63,7 +63,7 @@ async def test_a_tap_ended_by_the_controller(pool: WorkerPool, inbox: Inbox, uui
     worker = announce_tap(pool, uuid, "call-1")
     tap = await Asterisk.connect(worker.port, uuid)
     await tap.play(call[0][:32000], call[1][:32000])
-    await inbox.until(lambda: inbox.of(SpeechHeard))
+    await inbox.until(lambda: inbox.of(UtteranceEnded))
     worker.send(EndSession(str(uuid)))
     kinds = await tap.until_end()
     assert kinds[0] == 0x10 and kinds[-1] == 0x00
@@ -126,7 +126,7 @@ async def test_stop_lets_the_last_readings_out(
     worker = announce_tap(pool, uuid, "call-1")
     tap = await Asterisk.connect(worker.port, uuid)
     await tap.play(call[0][:32000], call[1][:32000])
-    await inbox.until(lambda: inbox.of(SpeechHeard))
+    await inbox.until(lambda: inbox.of(UtteranceEnded))
     stopping = asyncio.create_task(pool.stop())
     assert (await tap.until_end())[-1] == 0x00
     async with asyncio.timeout(10):

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
+from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import (
     BeginTap,
@@ -30,12 +30,12 @@ from emocx_pbx.calls.effects import (
     WriteVisit,
     WriteWords,
 )
-from emocx_pbx.calls.happenings import FinishDue, GradeDue, Happening, OptedOut, TapLost, WentTo
+from emocx_pbx.calls.happenings import CallerLeftFor, FinishDue, GradeDue, Happening, OptedOut, TapLost
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.domain import Decision
 from emocx_pbx.emotion.levels import caller_counts
-from emocx_pbx.emotion.lines import Caller as HeardCaller
+from emocx_pbx.emotion.lines import LineCaller
 from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.grading.rubric import load_rubric
@@ -133,7 +133,7 @@ def test_how_unanswered_calls_ended() -> None:
     timeout = QueueLeft("c", 20.0, "a", "timeout")
     assert disposition(*waits, timeout, CallEnded("c", 20.2, "hangup", "system")) == "no-answer"
     assert disposition(*waits, timeout, CallEnded("c", 50.0, "hangup", "customer")) == "overflowed"
-    to_box = (*waits, timeout, WentTo("c", "voicemail"), CallEnded("c", 50.0, "hangup", "customer"))
+    to_box = (*waits, timeout, CallerLeftFor("c", "voicemail"), CallEnded("c", 50.0, "hangup", "customer"))
     assert disposition(*to_box) == "voicemail"
     assert disposition(*waits, CallEnded("c", 9.0, "lost")) == "lost"
 
@@ -193,7 +193,7 @@ def test_the_lines_learn_from_a_call_that_is_over() -> None:
     assert learnt(reading(0.0, "cnn/3"), reading(3.0), reading(6.0)) == [], "each heard what the other left"
     (observed,) = learnt(reading(3.0), reading(6.0))
     assert (observed.model, observed.lines, observed.at) == ("voice/5", ("trunk PJSIP/x-1", "all"), 60.0)
-    assert observed.caller == HeardCaller(caller_sums([plain] * 2), caller_counts([plain] * 2))
+    assert observed.caller == LineCaller(caller_sums([plain] * 2), caller_counts([plain] * 2))
     assert learnt(reading(0.0)) == [], "three seconds say too little"
     assert learnt(reading(0.0), reading(3.0), lines=()) == []
     assert learnt(reading(0.0), reading(3.0), OptedOut("c")) == []
@@ -285,13 +285,13 @@ ANYTHING = st.one_of(
     st.builds(HoldChanged, st.just("c"), AT, st.booleans()),
     st.builds(TapStarted, TAPS, st.just("c"), AT),
     st.builds(lambda u, t: ReadingMade(u, "c", t, t + 4.0, 4.0, ANGRY, 0.4, "m"), TAPS, st.floats(0, 60)),
-    st.builds(lambda u: SpeechHeard(u, "c", "customer", 0.0, 1.0), TAPS),
+    st.builds(lambda u: UtteranceEnded(u, "c", "customer", 0.0, 1.0), TAPS),
     st.builds(lambda u, t: TapEnded(u, "c", t, "eof", 1.0, 0.0, 0.0), TAPS, AT),
     st.builds(TapLost, st.just("c"), TAPS),
     st.builds(CustomerMoved, st.just("c"), AT, st.just("x"), st.just("2")),
     st.just(OptedOut("c")),
     st.just(NotACustomer("c")),
-    st.just(WentTo("c", "voicemail")),
+    st.just(CallerLeftFor("c", "voicemail")),
     st.builds(CallEnded, st.just("c"), AT, st.just("hangup"), st.sampled_from(["customer", None])),
 )
 

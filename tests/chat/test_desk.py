@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from emocx_pbx.calls.happenings import Ended, SegmentOpened
-from emocx_pbx.chat.desk import ChatDesk, ChatRefused
+from emocx_pbx.chat.chat_desk import ChatDesk, ChatRefused
 from emocx_pbx.chat.moves import CallIsOver, moved_of
 from emocx_pbx.chat.tickets import KEEP_S, RING_S
 from emocx_pbx.dispatch.dialling import Dialling

@@ -18,7 +18,7 @@ from emocx_pbx.check.check import check
 from emocx_pbx.check.dialplan import CONF_VERSION
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.check.local import local_findings
-from emocx_pbx.check.received import EventsHeard
+from emocx_pbx.check.received import EventsReceived
 from emocx_pbx.check.tap import self_tap, tone
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.message import AmiResponse
@@ -90,7 +90,7 @@ class ScriptedAmi:
             "Hangup": {},
             "Ping": {"Timestamp": str(NOW)},
         } | answers
-        self.heard = EventsHeard()
+        self.heard = EventsReceived()
 
     def _user_event(self, fields: Mapping[str, str]) -> Any:
         self.heard.take({"Event": "UserEvent", "Mark": fields["Mark"]})

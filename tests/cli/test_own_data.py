@@ -22,7 +22,7 @@ from emocx_pbx.store.audit import Entry
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import CorrectionRow
 from emocx_pbx.training.speech.data import read_clips
-from emocx_pbx.training.speech.own_clips import heard
+from emocx_pbx.training.speech.own_clips import windows_and_spans
 from emocx_pbx.training.text.data import read_texts
 
 AUDIO = Path(__file__).parents[1] / "data" / "audio"
@@ -54,7 +54,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     (tmp_path / "emocx.toml").write_text('[store]\npath = "calls.db"\n')
     customer, agent = call()
-    windows, spans = heard(customer, agent)
+    windows, spans = windows_and_spans(customer, agent)
     # The recording was begun 2.5 s before the tap, and has both voices in one channel.
     mixed = (customer // 2 + agent // 2).astype(np.int16)
     soundfile.write(
@@ -94,7 +94,7 @@ def test_corrections_become_clips_and_messages(site: Path, capsys: pytest.Captur
     assert "4930" not in text and "crm-1" not in text
     # What was cut is the customer's voice, from the right place.
     customer, agent = call()
-    window = heard(customer, agent)[0][0]
+    window = windows_and_spans(customer, agent)[0][0]
     cut, wanted = clips[0].samples, window.samples
     likeness = np.abs(np.fft.irfft(np.fft.rfft(cut, 65_536) * np.conj(np.fft.rfft(wanted, 65_536)))).max()
     assert likeness / np.sqrt((cut**2).sum() * (wanted**2).sum()) > 0.6

@@ -10,14 +10,14 @@ from emocx_pbx.calls.effects import LearnLines
 from emocx_pbx.calls.writing import Writing
 from emocx_pbx.dispatch.line_keeper import LineKeeper
 from emocx_pbx.emotion.levels import caller_counts
-from emocx_pbx.emotion.lines import DAY_S, Caller
+from emocx_pbx.emotion.lines import DAY_S, LineCaller
 from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.settings.settings import AnalysisSettings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 
 LEANING = (0.5, 0.3, 0.1, 0.1)
-CALLER = Caller(caller_sums([LEANING]), caller_counts([LEANING]))
+CALLER = LineCaller(caller_sums([LEANING]), caller_counts([LEANING]))
 
 
 @pytest.fixture

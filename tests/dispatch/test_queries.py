@@ -81,7 +81,7 @@ async def test_speech_is_announced_heard_and_decided():
     assert await door.listen(UUID, "1.1") == "10.0.0.7:9092"
     assert pool.worker.sent[0].uuid == UUID
     deciding = asyncio.create_task(door.by_speech(UUID, Caller("1.1", default_queue="support")))
-    door.on_heard(ListenResult(UUID, "1.1", "utterance", "this is a scandal", ANGRY, 0.5, ANGRY, ANGRY))
+    door.on_listened(ListenResult(UUID, "1.1", "utterance", "this is a scandal", ANGRY, 0.5, ANGRY, ANGRY))
     assert (await deciding).queue == "care"
 
 
@@ -143,7 +143,7 @@ async def test_words_in_a_foreign_language_leave_the_voice():
     door = queries(Pool(), deadline_s=5)
     await door.listen(UUID, "1.1")
     deciding = asyncio.create_task(door.by_speech(UUID, Caller("1.1", default_queue="support")))
-    door.on_heard(
+    door.on_listened(
         ListenResult(UUID, "1.1", "utterance", "das ist eine Frechheit", ANGRY, 0.5, ANGRY, None,
                      language="de", foreign=True)
     )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emocx_pbx.emotion.adaptation import Adaptation, CallerSession, Heard
+from emocx_pbx.emotion.adaptation import Adaptation, AdaptationInputs, CallerSession
 from emocx_pbx.emotion.caller import CallerPrior, Weights
 from emocx_pbx.emotion.centred import RECENT, Centred, Centring, PlacedReading
 from emocx_pbx.errors import ModelError
@@ -130,9 +130,9 @@ def test_a_session_hears_both_and_an_older_model_the_first_alone():
     log_p = np.array([plain(row) for row in measured], np.float32)
     right = []
     for model in (Adaptation(prior, heads()), Adaptation(prior, None)):
-        session, heard = CallerSession(model), model.heard(measured, log_p)
-        assert isinstance(heard, Heard)
-        said = np.array([session.hear(heard, i) for i in range(len(labels))])
+        session, inputs = CallerSession(model), model.inputs(measured, log_p)
+        assert isinstance(inputs, AdaptationInputs)
+        said = np.array([session.hear(inputs, i) for i in range(len(labels))])
         right.append(np.mean(said[20:].argmax(axis=1) == labels[20:]))
     assert right[0] > 0.95
     assert right[0] >= right[1]

@@ -14,8 +14,8 @@ from emocx_pbx.emotion.lines import (
     DAY_S,
     HALF_LIFE_DAYS,
     PER_DAY,
-    Caller,
     LineBook,
+    LineCaller,
     LineEstimate,
     Sites,
 )
@@ -27,7 +27,7 @@ CALM = (0.05, 0.85, 0.05, 0.05)
 
 
 def caller(*answers):
-    return Caller(caller_sums(answers), caller_counts(answers))
+    return LineCaller(caller_sums(answers), caller_counts(answers))
 
 
 def learnt(days, rng, estimate=None, start=0):

@@ -6,7 +6,7 @@ import numpy as np
 
 from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.domain import Scores
-from emocx_pbx.emotion.said import LONGEST, Said, heard_words
+from emocx_pbx.emotion.said import LONGEST, Said, phrase_words
 
 
 @dataclass
@@ -51,15 +51,15 @@ def test_a_context_is_bounded() -> None:
 def test_words_are_read_after_those_before() -> None:
     said, reader = Said(), Reader()
     for text in ("hello", "it broke"):
-        assert heard_words(Ear(text), reader, said, SAMPLES)[0] == text
+        assert phrase_words(Ear(text), reader, said, SAMPLES)[0] == text
     assert reader.asked == ["hello", "hello it broke"]
 
 
 def test_without_words_nobody_is_asked() -> None:
     reader = Reader()
-    assert heard_words(Ear(""), reader, Said(), SAMPLES) == ("", None)
+    assert phrase_words(Ear(""), reader, Said(), SAMPLES) == ("", None)
     assert reader.asked == []
 
 
 def test_a_foreign_language_has_no_say() -> None:
-    assert heard_words(Ear("guten tag"), Reader(foreign=True), Said(), SAMPLES) == ("guten tag", None)
+    assert phrase_words(Ear("guten tag"), Reader(foreign=True), Said(), SAMPLES) == ("guten tag", None)

@@ -39,6 +39,6 @@ def test_the_table_of_examples(course):
 def test_the_formula_has_the_rubrics_numbers():
     p = load_rubric().points
     formula = (
-        f"{p.base:g} + {p.mean:g} · M + {p.end:g} · E + {p.course:g} · (R + D) + {p.start:g} · (E - S) / 2"
+        f"{p.base:g} + {p.mean:g} · M + {p.end:g} · E + {p.changes:g} · (R + D) + {p.start:g} · (E - S) / 2"
     )
     assert formula in PAGE

@@ -137,7 +137,7 @@ def test_a_stream_is_what_snapshots_show(
             assert {g.agent for g in shown[call_id].grades} <= {agent}
             mine = own_time(call, agent)
             assert all(mine.raised(a) for a in shown[call_id].alerts)
-            assert all(mine.heard(p) for p in shown[call_id].points)
+            assert all(mine.covers(p) for p in shown[call_id].points)
 
 
 def test_a_colleagues_alert_that_ends_is_told_to_nobody_else() -> None:

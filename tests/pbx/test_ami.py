@@ -16,7 +16,7 @@ from pbx.fake_ami import FakeAmi, message, within
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError, SettingsError
 from emocx_pbx.pbx.ami.gateway import AmiGateway
-from emocx_pbx.pbx.ami.link import Link, LinkProtocol
+from emocx_pbx.pbx.ami.link import AmiLink, LinkProtocol
 from emocx_pbx.settings.settings import AsteriskSettings
 
 
@@ -224,7 +224,7 @@ def test_any_split_of_the_stream_gives_the_same_events(values: list[str], data: 
 
     async def events() -> list[str]:
         found: list[str] = []
-        link = Link("", 0, None, lambda event: found.append(event["Value"]))
+        link = AmiLink("", 0, None, lambda event: found.append(event["Value"]))
         protocol = LinkProtocol(link)
         protocol.connection_made(asyncio.Transport())
         for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emocx_pbx.review.accuracy import Accuracy, accuracy
 from emocx_pbx.review.agreement import cohen
 from emocx_pbx.review.sampling import Frame, Key, draw
-from emocx_pbx.review.shares import Counted, Share, bootstrap, difference, weighted_share
+from emocx_pbx.review.shares import CountedWindow, Share, bootstrap, difference, weighted_share
 from emocx_pbx.review.windows import ANSWERS, NAMES, UNCLEAR, Labelled, RoundSize, weighted
 from emocx_pbx.routing.threshold import wilson
 
@@ -20,7 +20,7 @@ labels = st.sampled_from(ANSWERS)
 pairs = st.lists(st.tuples(labels, labels), min_size=1, max_size=40)
 counted = st.lists(
     st.builds(
-        lambda caller, weight, part: Counted(caller, weight, weight * part),
+        lambda caller, weight, part: CountedWindow(caller, weight, weight * part),
         st.sampled_from("abcdef"),
         st.floats(0.01, 50),
         st.sampled_from((0.0, 0.5, 1.0)),
@@ -73,15 +73,15 @@ def test_kappa_of_a_known_table() -> None:
 
 
 @given(counted)
-def test_a_share_is_within_its_interval_and_that_within_0_and_1(windows: list[Counted]) -> None:
+def test_a_share_is_within_its_interval_and_that_within_0_and_1(windows: list[CountedWindow]) -> None:
     found = weighted_share(windows)
     assert found is not None
     assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 @given(counted, st.floats(0.1, 100))
-def test_weights_count_relative_to_each_other(windows: list[Counted], by: float) -> None:
-    scaled = [Counted(w.caller, w.weight * by, w.hit * by) for w in windows]
+def test_weights_count_relative_to_each_other(windows: list[CountedWindow], by: float) -> None:
+    scaled = [CountedWindow(w.caller, w.weight * by, w.hit * by) for w in windows]
     one, other = weighted_share(windows), weighted_share(scaled)
     assert one is not None and other is not None
     assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), abs=1e-6)
@@ -90,7 +90,7 @@ def test_weights_count_relative_to_each_other(windows: list[Counted], by: float)
 @given(st.integers(1, 60), st.data())
 def test_windows_of_different_callers_and_equal_weight_are_wilsons(number: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, number))
-    found = weighted_share([Counted(str(i), 2.0, 2.0 * (i < hits)) for i in range(number)])
+    found = weighted_share([CountedWindow(str(i), 2.0, 2.0 * (i < hits)) for i in range(number)])
     plain = wilson(hits / number, number)
     assert found is not None and found.value == pytest.approx(hits / number)
     if 0 < hits < number:  # the variance is the sample's, with number - 1
@@ -99,15 +99,15 @@ def test_windows_of_different_callers_and_equal_weight_are_wilsons(number: int, 
 
 
 def test_windows_of_one_caller_tell_less_than_those_of_many() -> None:
-    many = weighted_share([Counted(str(i), 1.0, float(i % 2)) for i in range(40)])
-    few = weighted_share([Counted(str(i % 4), 1.0, float(i % 4 > 1)) for i in range(40)])
+    many = weighted_share([CountedWindow(str(i), 1.0, float(i % 2)) for i in range(40)])
+    few = weighted_share([CountedWindow(str(i % 4), 1.0, float(i % 4 > 1)) for i in range(40)])
     assert many is not None and few is not None and many.value == few.value == 0.5
     assert few.high - few.low > 1.5 * (many.high - many.low)
 
 
 def test_nothing_is_no_share() -> None:
     assert weighted_share([]) is None
-    assert weighted_share([Counted("a", 0.0, 0.0)]) is None
+    assert weighted_share([CountedWindow("a", 0.0, 0.0)]) is None
 
 
 def test_the_interval_holds_the_truth_where_callers_differ() -> None:
@@ -118,7 +118,7 @@ def test_the_interval_holds_the_truth_where_callers_differ() -> None:
         for caller in range(40):
             own = rng.betavariate(1.4, 0.6)  # mean .7
             windows += [
-                Counted(str(caller), 1.0, float(rng.random() < own)) for _ in range(rng.randrange(1, 9))
+                CountedWindow(str(caller), 1.0, float(rng.random() < own)) for _ in range(rng.randrange(1, 9))
             ]
         found = weighted_share(windows)
         assert found is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emocx_pbx.routing.penalties import penalties, queue_emotions
 from emocx_pbx.routing.policy import Policy, Rule, built_in_policy
-from emocx_pbx.routing.ranking import Outcome, RankingPlan, rank
+from emocx_pbx.routing.ranking import RankingPlan, RankingSample, rank
 from emocx_pbx.routing.tiers import Load
 
 NOW = 1e9
@@ -18,7 +18,7 @@ POLICY = Policy(
     )
 )
 OUTCOMES = [
-    Outcome(agent, emotion, score, NOW)
+    RankingSample(agent, emotion, score, NOW)
     for agent, emotion, score in (
         ("anna", "angry", 80), ("anna", "happy", 50), ("bert", "angry", 50), ("bert", "happy", 80),
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.routing.ranking import HARD, Outcome, RankingPlan, rank
+from emocx_pbx.routing.ranking import HARD, RankingPlan, RankingSample, rank
 from emocx_pbx.routing.tiers import Load, loads, over_cap, placings, surely, tiers, under_floor
 
 PLAN = RankingPlan()
@@ -17,8 +17,10 @@ NOW = 1e9
 DAY = 86400.0
 
 
-def calls(agent: str, score: float, number: int, emotion: str = HARD, age_s: float = 0.0) -> list[Outcome]:
-    return [Outcome(agent, emotion, score, NOW - age_s)] * number
+def calls(
+    agent: str, score: float, number: int, emotion: str = HARD, age_s: float = 0.0
+) -> list[RankingSample]:
+    return [RankingSample(agent, emotion, score, NOW - age_s)] * number
 
 
 def test_few_calls_pull_towards_the_mean() -> None:
@@ -63,7 +65,9 @@ def test_the_estimates_find_true_skills() -> None:
     rng = random.Random(7)
     skill = {f"a{i}": rng.gauss(0, 6) for i in range(20)}
     outcomes = [
-        Outcome(agent, HARD, 50 + skill[agent] + rng.gauss(0, 15), NOW) for agent in skill for _ in range(100)
+        RankingSample(agent, HARD, 50 + skill[agent] + rng.gauss(0, 15), NOW)
+        for agent in skill
+        for _ in range(100)
     ]
     ranking = rank(outcomes, NOW)
     errors = [abs(ranking.estimate(a, HARD).mean - 50 - s) for a, s in skill.items()]
@@ -150,7 +154,7 @@ def test_who_gets_no_calls_is_fed_but_not_with_anger() -> None:
 
 
 def test_one_outcome_may_stand_for_several() -> None:
-    several = [Outcome("a", HARD, 80, NOW, calls=40), *calls("b", 50, 40)]
+    several = [RankingSample("a", HARD, 80, NOW, calls=40), *calls("b", 50, 40)]
     one, each = rank(several, NOW), rank([*calls("a", 80, 40), *calls("b", 50, 40)], NOW)
     for got, wanted in ((one.estimate(a, HARD), each.estimate(a, HARD)) for a in "ab"):
         assert abs(got.mean - wanted.mean) < 1e-9 and abs(got.sd - wanted.sd) < 1e-9
@@ -162,7 +166,7 @@ def test_agents_are_told_apart_by_what_their_callers_turned_out_to_be() -> None:
     found = []
     for share in (0.9, 0.1):
         outcomes = [
-            Outcome(agent, HARD, score, NOW, signals=really)
+            RankingSample(agent, HARD, score, NOW, signals=really)
             for agent, scores in (("a", (80, 50)), ("b", (50, 80)))
             for score, really, part in zip(scores, (angry, happy), (share, 1 - share), strict=True)
             for _ in range(round(100 * part))
@@ -199,7 +203,7 @@ def test_nobody_is_nobody() -> None:
 names = st.sampled_from("abcde")
 outcomes = st.lists(
     st.builds(
-        Outcome,
+        RankingSample,
         agent=names,
         emotion=st.sampled_from(["angry", "neutral", "happy"]),
         score=st.floats(0, 100),
@@ -213,7 +217,7 @@ some_load = st.dictionaries(
 
 
 @given(outcomes, st.randoms(use_true_random=False))
-def test_the_order_of_calls_does_not_matter(given_outcomes: list[Outcome], rng: random.Random) -> None:
+def test_the_order_of_calls_does_not_matter(given_outcomes: list[RankingSample], rng: random.Random) -> None:
     mixed = given_outcomes[:]
     rng.shuffle(mixed)
     one, two = rank(given_outcomes, NOW), rank(mixed, NOW)
@@ -223,7 +227,7 @@ def test_the_order_of_calls_does_not_matter(given_outcomes: list[Outcome], rng: 
 
 @given(outcomes, st.integers(0, 39), st.floats(0, 100))
 def test_a_better_grade_never_lowers_its_agent(
-    given_outcomes: list[Outcome], which: int, better: float
+    given_outcomes: list[RankingSample], which: int, better: float
 ) -> None:
     if which >= len(given_outcomes):
         return
@@ -243,7 +247,7 @@ def test_a_better_grade_never_lowers_its_agent(
 
 @given(outcomes, some_load)
 def test_tiers_are_whole_and_somebody_rings_first(
-    given_outcomes: list[Outcome], load: dict[str, Load]
+    given_outcomes: list[RankingSample], load: dict[str, Load]
 ) -> None:
     ranking = rank(given_outcomes, NOW)
     for emotion in ("angry", "neutral"):
@@ -262,7 +266,7 @@ def test_the_cap_never_takes_everybody(load: dict[str, Load]) -> None:
 
 
 @given(outcomes)
-def test_estimates_stay_on_the_scale(given_outcomes: list[Outcome]) -> None:
+def test_estimates_stay_on_the_scale(given_outcomes: list[RankingSample]) -> None:
     ranking = rank(given_outcomes, NOW)
     for agent in "abcde":
         estimate = ranking.estimate(agent, HARD)

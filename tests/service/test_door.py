@@ -83,7 +83,7 @@ def controller(server: PrivateNats, closing: AsyncExitStack) -> Begin:
         if pbx is not None:
             await bus.answer(subjects.decide(pbx), ASKED, handle)
         await bus.answer(subjects.DECIDE, ASKED, handle, queue=subjects.DECIDERS)
-        await bus.answer(subjects.heard(name), ASKED, handle)
+        await bus.answer(subjects.spoken_answers(name), ASKED, handle)
 
     return begin
 

@@ -25,7 +25,7 @@ from emocx_pbx.service.status import (
     LOW_DISK_BYTES,
     ReceiverStatus,
     Status,
-    StatusDoor,
+    StatusSocket,
     WorkerStatus,
     ask,
     socket_path,
@@ -100,7 +100,7 @@ async def test_it_is_told_over_a_socket_of_the_service_alone(tmp_path: Path, hea
     async def gather() -> Status:
         return healthy
 
-    door = StatusDoor(socket_path(database), gather)
+    door = StatusSocket(socket_path(database), gather)
     await door.start()
     assert stat.S_IMODE(socket_path(database).stat().st_mode) == 0o600
     observed = await asyncio.gather(*(ask(database) for _ in range(4)))
@@ -120,7 +120,7 @@ async def test_a_service_that_was_killed_is_told_from_one_that_runs(tmp_path: Pa
     dead.close()  # its socket stays, as after SIGKILL
     with pytest.raises(PeerUnavailable, match="no service runs"):
         await ask(database)
-    door = StatusDoor(socket_path(database), gather)
+    door = StatusSocket(socket_path(database), gather)
     await door.start()
     assert await ask(database) == healthy
     await door.stop()
@@ -130,7 +130,7 @@ async def test_a_database_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     async def gather() -> Status:
         raise StoreError("the database can't be read: disk I/O error")
 
-    door = StatusDoor(socket_path(tmp_path / "emocx.db"), gather)
+    door = StatusSocket(socket_path(tmp_path / "emocx.db"), gather)
     await door.start()
     with pytest.raises(PeerUnavailable, match="disk I/O error"):
         await ask(tmp_path / "emocx.db")
@@ -144,7 +144,7 @@ async def test_a_path_too_long_for_a_socket_costs_the_status_alone(tmp_path: Pat
     async def gather() -> Status:
         return healthy
 
-    door = StatusDoor(socket_path(folder / "emocx.db"), gather)
+    door = StatusSocket(socket_path(folder / "emocx.db"), gather)
     await door.start()
     with pytest.raises(PeerUnavailable):
         await ask(folder / "emocx.db")

@@ -52,7 +52,7 @@ from emocx_pbx.store.database import Store
 from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.identity.sessions import SESSION, cookie_name
 from emocx_pbx.web.messages import DoDeed, FromWeb, Ring
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.schedule import AttemptOutcome
 
 TOKEN = "a-token-of-more-than-24-characters"
 
@@ -160,8 +160,8 @@ class World:
     async def _reloaded(self) -> list[ModelsLoaded]:
         return [ModelsLoaded("1", "voice/5", "lstm/2")]
 
-    async def test(self, name: str) -> Outcome:
-        return Outcome(204)
+    async def test(self, name: str) -> AttemptOutcome:
+        return AttemptOutcome(204)
 
     async def get(self, path: str) -> tuple[int, str]:
         async with self.http.get(f"http://127.0.0.1:{await self.listening}{path}") as response:
@@ -398,9 +398,9 @@ async def test_a_deed_that_has_begun_is_finished_if_the_process_dies(world: Worl
     crm = WebhookSettings(name="crm", url="https://crm.example/", secret="whsec_" + "A" * 32)
     await world.store.receivers.add(crm, by)
 
-    async def tested(name: str) -> Outcome:
+    async def tested(name: str) -> AttemptOutcome:
         await begun.step()
-        return Outcome(204)
+        return AttemptOutcome(204)
 
     world.test = tested  # type: ignore[method-assign]
     asked = DoDeed(1, deed.TestReceiver("crm"), by)

@@ -9,7 +9,7 @@ from emocx_pbx.calls.writing import Writing
 from emocx_pbx.deeds.lines import known_lines, reset_lines
 from emocx_pbx.domain import LineZero, Reading, Scores
 from emocx_pbx.emotion.levels import caller_counts
-from emocx_pbx.emotion.lines import DAY_S, Caller
+from emocx_pbx.emotion.lines import DAY_S, LineCaller
 from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.errors import InputError
 from emocx_pbx.settings.settings import AnalysisSettings
@@ -18,7 +18,7 @@ from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 
 ANSWER = (0.1, 0.7, 0.1, 0.1)
-CALLER = Caller(caller_sums([ANSWER]), caller_counts([ANSWER]))
+CALLER = LineCaller(caller_sums([ANSWER]), caller_counts([ANSWER]))
 LINES = ("trunk PJSIP/carrier", "all")
 BY = Actor("root", "")
 

@@ -8,7 +8,7 @@ import pytest
 
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
 from emocx_pbx.routing.penalties import Kept
-from emocx_pbx.routing.ranking import Outcome
+from emocx_pbx.routing.ranking import RankingSample
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.grades import Revision
@@ -42,8 +42,8 @@ async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(s
     await store.grades.revise("c1", 0, lambda part, newest: word)
     found = await store.ranking.outcomes(50.0)
     assert found == [
-        Outcome("bob", "uncertain", 61.5, 200.0),
-        Outcome("ada", "angry", 70.0, 100.0, signals=(0.7, 0.3, 0.0, 0.0)),
+        RankingSample("bob", "uncertain", 61.5, 200.0),
+        RankingSample("ada", "angry", 70.0, 100.0, signals=(0.7, 0.3, 0.0, 0.0)),
     ]
     assert await store.ranking.outcomes(50.0, limit=1) == found[:1]
 

@@ -8,7 +8,14 @@ import pytest
 
 from emocx_pbx.emotion.text_clean import PAD, SIGNALS, UNKNOWN, words
 from emocx_pbx.errors import InputError
-from emocx_pbx.training.text.data import Texts, build_vocabulary, goemotions4, read_texts, roughen, vary
+from emocx_pbx.training.text.data import (
+    LabelledTexts,
+    build_vocabulary,
+    goemotions4,
+    read_texts,
+    roughen,
+    vary,
+)
 from emocx_pbx.training.text.service_language import generate, load_phrases
 
 
@@ -92,7 +99,7 @@ def test_roughened_text_stays_a_text() -> None:
 
 
 def test_varied_texts_are_new_and_repeatable() -> None:
-    texts = Texts(
+    texts = LabelledTexts(
         ("one two three four five", "six seven eight nine ten"), np.eye(4, dtype=np.float32)[[0, 3]]
     )
     made = vary(texts, 20, 3)

@@ -9,7 +9,7 @@ import pytest
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.text.messages import (
-    Message,
+    CompanyMessage,
     company_messages,
     labelled,
     lessons,
@@ -99,7 +99,7 @@ def test_a_wrong_severity_is_named(data: Path) -> None:
 
 @pytest.mark.parametrize("label", [None, 0, 1, 2, 3])
 def test_more_reproach_is_taught_as_more_upset(label: int | None) -> None:
-    taught = [target(Message("", label, severity, "train")) for severity in range(1, 5)]
+    taught = [target(CompanyMessage("", label, severity, "train")) for severity in range(1, 5)]
     upset = [t[0] + t[2] for t in taught]
     assert all(sum(t) == pytest.approx(1.0) for t in taught)
     if label != 3:
@@ -107,5 +107,5 @@ def test_more_reproach_is_taught_as_more_upset(label: int | None) -> None:
 
 
 def test_a_plain_problem_is_mostly_neutral() -> None:
-    angry, neutral, disappointed, _ = target(Message("my card was declined", 1, 1, "train"))
+    angry, neutral, disappointed, _ = target(CompanyMessage("my card was declined", 1, 1, "train"))
     assert neutral == 0.75 and disappointed == 0.25 and angry == 0.0

@@ -119,9 +119,9 @@ def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emot
     x, relative, said = unheard()
     arrays, points = learn_prior(said, relative)
     model = Adaptation.of(arrays, WEIGHTS)
-    np.testing.assert_allclose(points, model.heard(x, said.log_p).points, atol=1e-3)
+    np.testing.assert_allclose(points, model.inputs(x, said.log_p).points, atol=1e-3)
     x, log_p, labels, voices = speakers(seed=1)
-    found = caller_figures(model, model.heard(x, log_p), labels, voices, seed=0)
+    found = caller_figures(model, model.inputs(x, log_p), labels, voices, seed=0)
     assert found["mixed"] > found["unadapted"] + 0.05
     assert found["one_emotion"] > found["unadapted"] - 0.05
 

@@ -13,7 +13,7 @@ from web.web_site import PASSWORD, TEST, Browser, Site, open_site
 from emocx_pbx.domain import LABELS, Decision
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.levels import caller_counts
-from emocx_pbx.emotion.lines import Caller
+from emocx_pbx.emotion.lines import LineCaller
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.settings.settings import AnalysisSettings, RoutingSettings, Settings, WebhookSettings
@@ -313,7 +313,7 @@ async def test_models_are_shown_with_their_figures(admin: Browser) -> None:
 
 async def test_lines_are_shown_and_can_be_forgotten(site: Site, admin: Browser) -> None:
     answer = (0.1, 0.7, 0.1, 0.1)
-    caller = Caller(caller_sums([answer]), caller_counts([answer]))
+    caller = LineCaller(caller_sums([answer]), caller_counts([answer]))
     await site.store.calls.start("learnt", 0.0, None, "+491", "care", None)
     await site.store.lines.learn("learnt", "voice/5", ("trunk PJSIP/carrier", "all"), caller, 60.0)
     page = await admin.open("/admin/models")

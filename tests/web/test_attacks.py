@@ -19,7 +19,7 @@ from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.web import guards, listening
 from emocx_pbx.web.identity.passwords import AT_ONCE, FOR_KNOWN, MAX_WAITING, token_hash
 from emocx_pbx.web.identity.throttle import HERE, TOKENS
-from emocx_pbx.web.listening import Listening
+from emocx_pbx.web.listening import HttpServer
 from emocx_pbx.web.v1.feeds import MOST_EACH
 
 TOKEN = "a token of 24 characters"
@@ -128,16 +128,16 @@ async def test_forms_of_many_fields_are_refused(site: Site) -> None:
 
 
 @pytest.fixture
-async def door(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Listening]:
+async def door(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HttpServer]:
     monkeypatch.setitem(listening.READING, "keepalive_timeout", 0.2)
     http = HttpSettings(port=0, connections_per_address=8)
-    door = Listening(site.app, http, None, 12)
+    door = HttpServer(site.app, http, None, 12)
     await door.start()
     yield door
     await door.stop()
 
 
-async def test_idle_connections_make_room(door: Listening) -> None:
+async def test_idle_connections_make_room(door: HttpServer) -> None:
     slow = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(8)]
     slow[0][1].write(b"GET / HTTP/1.1\r\nHost: ")  # never ends its headers
     url = f"http://127.0.0.1:{door.port}"

@@ -12,16 +12,16 @@ from web.web_site import Site
 
 from emocx_pbx.settings.settings import HttpSettings
 from emocx_pbx.web import listening
-from emocx_pbx.web.listening import Listening
+from emocx_pbx.web.listening import HttpServer
 
 HEAD = "POST /chat HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 
 
 @pytest.fixture
-async def door(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Listening]:
+async def door(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HttpServer]:
     """The site's app behind the real door, which waits a moment only."""
     monkeypatch.setitem(listening.READING, "keepalive_timeout", 0.5)
-    door = Listening(site.app, HttpSettings(port=0), None, 12)
+    door = HttpServer(site.app, HttpSettings(port=0), None, 12)
     await door.start()
     yield door
     await door.stop()
@@ -50,7 +50,7 @@ async def door(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lis
     ],
 )
 async def test_what_two_readers_may_read_in_two_ways_is_refused(
-    door: Listening, site: Site, head: str, caplog: pytest.LogCaptureFixture
+    door: HttpServer, site: Site, head: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     smuggled = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
     url = f"http://127.0.0.1:{door.port}"
@@ -79,7 +79,7 @@ async def test_what_two_readers_may_read_in_two_ways_is_refused(
     ],
 )
 async def test_odd_request_lines_are_no_way_anywhere(
-    door: Listening, site: Site, line: str, caplog: pytest.LogCaptureFixture
+    door: HttpServer, site: Site, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = f"http://127.0.0.1:{door.port}"
     answer = await said(url, f"{line}\r\nHost: h\r\nConnection: close\r\n\r\n".encode("latin-1"))
@@ -98,7 +98,7 @@ async def test_a_chunk_without_end_does_not_hold_anybody(site: Site, monkeypatch
 
 
 async def test_a_client_that_does_not_read_is_given_up(
-    door: Listening, site: Site, monkeypatch: pytest.MonkeyPatch
+    door: HttpServer, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listening, "UNREAD_S", 0.2)
     sock = socket.create_connection(("127.0.0.1", door.port))
@@ -114,7 +114,7 @@ async def test_a_client_that_does_not_read_is_given_up(
     sock.close()
 
 
-async def test_headers_that_come_a_byte_at_a_time_end(door: Listening) -> None:
+async def test_headers_that_come_a_byte_at_a_time_end(door: HttpServer) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", door.port)
     began = asyncio.get_running_loop().time()
     with pytest.raises((ConnectionError, TimeoutError)):

@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from fixed_grounds import NoLines, grounds
 
 from emocx_pbx.analysis.messages import ModelsLoaded, Ready, TextResult
-from emocx_pbx.chat.desk import ChatDesk
+from emocx_pbx.chat.chat_desk import ChatDesk
 from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.learning import Learning
 from emocx_pbx.deeds.placing import Placing
@@ -44,7 +44,7 @@ from emocx_pbx.web.listening import READING
 from emocx_pbx.web.parts import Parts
 from emocx_pbx.web.v1.openapi import refusals_of
 from emocx_pbx.web.v1.routes import ENDPOINTS
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.schedule import AttemptOutcome
 
 TEST = Actor("test", "127.0.0.1")
 #: The hash's cost is not what these tests are about.
@@ -196,9 +196,9 @@ class Site:
     def forget_customers(self, call_ids: Sequence[str]) -> None:
         self.forgotten += call_ids
 
-    async def test(self, name: str) -> Outcome:
+    async def test(self, name: str) -> AttemptOutcome:
         self.tested.append(name)
-        return Outcome(204)
+        return AttemptOutcome(204)
 
     @property
     def url(self) -> str:

@@ -19,7 +19,7 @@ from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.webhooks import post as module
 from emocx_pbx.webhooks.networks import Networks
 from emocx_pbx.webhooks.post import Poster
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.schedule import AttemptOutcome
 
 LOOPBACK = Poster(Networks(["127.0.0.0/8"]))
 TLS = Path(__file__).parents[1] / "data" / "tls"
@@ -58,7 +58,9 @@ async def raw(receiver: RawReceiver, tls: ssl.SSLContext | None = None) -> Async
     await asyncio.gather(*receiver.handling)
 
 
-async def post(receiver: RawReceiver, target: str = "/hook", by: Poster = LOOPBACK, **more: Any) -> Outcome:
+async def post(
+    receiver: RawReceiver, target: str = "/hook", by: Poster = LOOPBACK, **more: Any
+) -> AttemptOutcome:
     url = more.pop("url", f"http://127.0.0.1:{receiver.port}{target}")
     observed = WebhookSettings(name="crm", url=url, secret=SECRET, **more)
     return await by.post(observed, {"webhook-id": "1"}, BODY)
@@ -116,7 +118,7 @@ async def test_a_2xx_is_taken_whatever_follows_it(answer: bytes) -> None:
 async def test_a_2xx_whose_rest_never_comes_is_taken_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REST_S", 0.05)
     async with raw(RawReceiver(b"HTTP/1.1 200 OK\r\nx: y", stays_open=True)) as receiver:
-        assert await post(receiver) == Outcome(200)
+        assert await post(receiver) == AttemptOutcome(200)
 
 
 async def test_a_refusals_words_are_kept() -> None:
@@ -130,19 +132,19 @@ async def test_a_refusals_words_are_kept() -> None:
 @pytest.mark.parametrize("banner", [b"SSH-2.0-OpenSSH_9.2\r\n", b"+PONG secret\r\n"])
 async def test_other_services_banners_are_not_repeated(banner: bytes) -> None:
     async with raw(RawReceiver(banner)) as receiver:
-        assert await post(receiver) == Outcome(None, "the answer is no HTTP")
+        assert await post(receiver) == AttemptOutcome(None, "the answer is no HTTP")
 
 
 async def test_no_answer_in_time_and_none_at_all() -> None:
     async with raw(RawReceiver(b"", stays_open=True)) as receiver:
-        assert await post(receiver, timeout_s=0.1) == Outcome(None, "no answer within 0.1 s")
+        assert await post(receiver, timeout_s=0.1) == AttemptOutcome(None, "no answer within 0.1 s")
     async with raw(RawReceiver(b"")) as receiver:
-        assert await post(receiver) == Outcome(None, "the connection was closed without an answer")
+        assert await post(receiver) == AttemptOutcome(None, "the connection was closed without an answer")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         refused = await post(receiver, url=f"http://127.0.0.1:{port}/")
-    assert refused == Outcome(None, f"127.0.0.1:{port} refuses connections")
+    assert refused == AttemptOutcome(None, f"127.0.0.1:{port} refuses connections")
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from emocx_pbx.webhooks.schedule import (
     DELAYS_S,
     JITTER,
     LONGEST_WAIT_S,
-    Done,
+    AttemptOutcome,
+    Delivered,
     GiveUp,
-    Outcome,
     Retry,
     after,
     retry_after_s,
@@ -31,25 +31,25 @@ def rng() -> random.Random:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_any_2xx_is_success(status):
-    assert after(1, Outcome(status), NOW, rng()) == Done()
+    assert after(1, AttemptOutcome(status), NOW, rng()) == Delivered()
 
 
 @pytest.mark.parametrize("status", [None, 100, 301, 302, 308, 400, 401, 404, 418, 429, 500, 502, 503, 504])
 def test_all_else_is_tried_again(status):
-    result = after(1, Outcome(status, "refused"), NOW, rng())
+    result = after(1, AttemptOutcome(status, "refused"), NOW, rng())
     assert isinstance(result, Retry)
     assert NOW + 5 <= result.at <= NOW + 5 * (1 + JITTER)
 
 
 def test_a_receiver_that_is_gone_is_disabled_at_once():
-    result = after(1, Outcome(410), NOW, rng())
+    result = after(1, AttemptOutcome(410), NOW, rng())
     assert isinstance(result, GiveUp)
     assert result.disable
 
 
 @given(st.integers(1, ATTEMPTS - 1), st.integers(0, 2**32))
 def test_delays_grow_with_jitter(attempt, seed):
-    result = after(attempt, Outcome(500), NOW, random.Random(seed))
+    result = after(attempt, AttemptOutcome(500), NOW, random.Random(seed))
     delay = DELAYS_S[attempt - 1]
     assert NOW + delay <= result.at <= NOW + delay * (1 + JITTER)
 
@@ -57,23 +57,23 @@ def test_delays_grow_with_jitter(attempt, seed):
 def test_it_ends_after_about_three_days():
     assert ATTEMPTS == 10
     assert 3 <= sum(DELAYS_S) / 86400 <= 4
-    assert isinstance(after(ATTEMPTS, Outcome(500), NOW, rng()), GiveUp)
-    assert not after(ATTEMPTS, Outcome(500), NOW, rng()).disable
+    assert isinstance(after(ATTEMPTS, AttemptOutcome(500), NOW, rng()), GiveUp)
+    assert not after(ATTEMPTS, AttemptOutcome(500), NOW, rng()).disable
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_retry_after_is_honoured(status):
-    result = after(1, Outcome(status, retry_after="120"), NOW, rng())
+    result = after(1, AttemptOutcome(status, retry_after="120"), NOW, rng())
     assert (result.at, result.pause_until) == (NOW + 120, NOW + 120)
-    late = after(1, Outcome(status, retry_after=formatdate(NOW + 600, usegmt=True)), NOW, rng())
+    late = after(1, AttemptOutcome(status, retry_after=formatdate(NOW + 600, usegmt=True)), NOW, rng())
     assert late.at == NOW + 600
-    assert after(1, Outcome(status, retry_after="999999999999"), NOW, rng()).at == NOW + LONGEST_WAIT_S
-    assert after(1, Outcome(status), NOW, rng()).pause_until is None
+    assert after(1, AttemptOutcome(status, retry_after="999999999999"), NOW, rng()).at == NOW + LONGEST_WAIT_S
+    assert after(1, AttemptOutcome(status), NOW, rng()).pause_until is None
 
 
 def test_retry_after_never_shortens_the_schedule_and_counts_only_with_throttling():
-    assert after(3, Outcome(503, retry_after="1"), NOW, rng()).at >= NOW + DELAYS_S[2]
-    assert after(1, Outcome(500, retry_after="9000"), NOW, rng()).at < NOW + 10
+    assert after(3, AttemptOutcome(503, retry_after="1"), NOW, rng()).at >= NOW + DELAYS_S[2]
+    assert after(1, AttemptOutcome(500, retry_after="9000"), NOW, rng()).at < NOW + 10
 
 
 @given(st.text(max_size=40))
@@ -83,4 +83,4 @@ def test_any_header_is_a_wait_or_nothing(value):
 
 
 def test_a_redirect_says_what_to_do():
-    assert "not followed" in after(1, Outcome(302), NOW, rng()).reason
+    assert "not followed" in after(1, AttemptOutcome(302), NOW, rng()).reason

@@ -21,7 +21,7 @@ from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks import sender as module
 from emocx_pbx.webhooks.networks import Networks
 from emocx_pbx.webhooks.post import Poster
-from emocx_pbx.webhooks.schedule import Outcome
+from emocx_pbx.webhooks.schedule import AttemptOutcome
 from emocx_pbx.webhooks.sender import Sender
 
 #: The receivers of these tests are on this machine.
@@ -366,7 +366,7 @@ async def test_receivers_come_change_and_go_while_it_runs(tmp_path, receiver, cl
     await receiver.until(2)
     clock.skipped += 120.0
     receiver.secret = new
-    assert await sender.test("crm") == Outcome(200)
+    assert await sender.test("crm") == AttemptOutcome(200)
     await store.outbox.add_event("call.started", "c3", {}, 4.0)
     await receiver.until(4)
     await store.receivers.remove("crm", by)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from emocx_pbx.analysis.cluster.messages import FromTap, TapBatch
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
+from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
 
 #: Utterances wait so long (s) for a reading to go with.
 GROUP_S: Final = 1.0
@@ -70,7 +70,7 @@ class Backlog:
             tap.started = message
         tap.open.append(message)
         self._kept += 1
-        if not isinstance(message, SpeechHeard | WordsSaid):
+        if not isinstance(message, UtteranceEnded | WordsSaid):
             self._close(message.uuid, tap)
         if isinstance(message, TapEnded):
             del self._taps[message.uuid]
@@ -104,7 +104,7 @@ class Backlog:
     def _make_room(self) -> None:
         """Utterances go first, the oldest of them; then readings; how a tap begins and ends, never."""
         wanted = max(1, int(self._most * ROOM))
-        for kinds, name in (((SpeechHeard,), "spans"), ((ReadingMade, WordsSaid), "readings")):
+        for kinds, name in (((UtteranceEnded,), "spans"), ((ReadingMade, WordsSaid), "readings")):
             wanted -= self._drop(kinds, wanted, f"stream_{name}_dropped")
             if wanted <= 0:
                 return

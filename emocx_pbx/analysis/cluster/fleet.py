@@ -11,13 +11,13 @@ import msgspec
 import structlog
 
 from emocx_pbx.analysis.cluster import subjects
-from emocx_pbx.analysis.cluster.messages import Beat, Done, Echo, TapBatch
+from emocx_pbx.analysis.cluster.messages import Beat, Echo, OrderTaken, TapBatch
 from emocx_pbx.analysis.cluster.presence import Presence
 from emocx_pbx.analysis.cluster.remote import Own, RemoteWorker
 from emocx_pbx.analysis.handle import WorkerLost
 from emocx_pbx.analysis.messages import EndSession, ListenResult, TapEnded, TapStarted, ToController
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
-from emocx_pbx.wire.bus import Bus, Heard
+from emocx_pbx.wire.bus import Bus, Subscriber
 from emocx_pbx.wire.link import decoded
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ MOST_LOST: Final = 256
 _BEAT: Final = msgspec.msgpack.Decoder(Beat)
 _ECHO: Final = msgspec.msgpack.Decoder(Echo)
 _STARTED: Final = msgspec.msgpack.Decoder(TapStarted)
-_HEARD: Final = msgspec.msgpack.Decoder(ListenResult)
+_LISTEN_RESULT: Final = msgspec.msgpack.Decoder(ListenResult)
 _BATCH: Final = msgspec.msgpack.Decoder(TapBatch)
 
 ToService = ToController | WorkerLost
@@ -47,7 +47,7 @@ class Fleet:
         self,
         bus: Bus,
         life: str,
-        told: Callable[[ToService], None],
+        deliver: Callable[[ToService], None],
         pbxs: Callable[[], Iterable[str]],
         own: Own,
         clock: Callable[[], float],
@@ -57,15 +57,15 @@ class Fleet:
         Args:
             bus: the connection.
             life: names this process of the controller.
-            told: gets what workers say, and losses, as from a WorkerPool.
+            deliver: gets what workers say, and losses, as from a WorkerPool.
             pbxs: names of the PBXes that we act for now.
             own: owns a task.
             clock: monotonic seconds.
         """
-        self._bus, self._life, self._told, self._pbxs, self._own = bus, life, told, pbxs, own
+        self._bus, self._life, self._deliver, self._pbxs, self._own = bus, life, deliver, pbxs, own
         self._clock = clock
         self._presence = Presence()
-        self._heard: dict[str, Heard] = {}
+        self._subscribers: dict[str, Subscriber] = {}
         """Of taps that begin, by PBX."""
         self._by_life: dict[str, RemoteWorker] = {}
         self._indexes: dict[str, int] = {}
@@ -84,19 +84,19 @@ class Fleet:
         """Hear of workers from now on."""
         await self._bus.hear(subjects.BEATS, _BEAT, self._on_beat)
         await self._bus.hear(subjects.echo(self._life), _ECHO, self._on_echo)
-        await self._bus.answer(subjects.controller(self._life), _HEARD, self._on_heard)
+        await self._bus.answer(subjects.controller(self._life), _LISTEN_RESULT, self._on_listened)
 
     async def act_for(self, pbx: str) -> None:
         """Hear at once of this PBX's taps that begin; what they bring comes by `take`."""
-        if pbx not in self._heard:
-            self._heard[pbx] = await self._bus.hear(subjects.started(pbx), _STARTED, self._on_started)
+        if pbx not in self._subscribers:
+            self._subscribers[pbx] = await self._bus.hear(subjects.started(pbx), _STARTED, self._on_started)
         for worker in self.workers:
             self._own(self._reconcile(worker, [pbx]))
 
     async def leave(self, pbx: str) -> None:
         """Its taps are another's."""
-        if heard := self._heard.pop(pbx, None):
-            await heard.end()
+        if subscriber := self._subscribers.pop(pbx, None):
+            await subscriber.end()
 
     async def run(self) -> None:
         """Listen for ourselves, until cancelled."""
@@ -116,15 +116,15 @@ class Fleet:
             worker = RemoteWorker(beat, index, self._bus, self._life, self._own)
             self._by_life[beat.life] = worker
         before, worker.beat = worker.beat, beat
-        if self._presence.heard(beat.life):
+        if self._presence.beat(beat.life):
             worker.lost = False
             log.info("worker elsewhere found", key="remote.found", worker=beat.worker, address=beat.address)
-            self._told(beat.ready)
+            self._deliver(beat.ready)
             self._own(self._reconcile(worker, list(self._pbxs())))
         elif before.ready != beat.ready:
-            self._told(beat.ready)
+            self._deliver(beat.ready)
         if worker.stats is not None and before.stats != beat.stats:
-            self._told(worker.stats)
+            self._deliver(worker.stats)
         for message in list(worker.to_end.values()):
             self._own(worker.end(message))
 
@@ -143,7 +143,7 @@ class Fleet:
             self._given_up.popitem(last=False)
         for life in [life for life, other in self._by_life.items() if other.lost][:-MOST_LOST]:
             del self._by_life[life]
-        self._told(WorkerLost(worker.index, uuids))
+        self._deliver(WorkerLost(worker.index, uuids))
 
     async def _reconcile(self, worker: RemoteWorker, pbxs: Iterable[str]) -> None:
         """Have it end what it has of our PBXes, and we know nothing of: it was lost, or another's."""
@@ -159,12 +159,12 @@ class Fleet:
 
     def _on_started(self, message: TapStarted) -> None:
         if message.uuid not in self._given_up:
-            self._told(message)
+            self._deliver(message)
 
-    async def _on_heard(self, result: ListenResult) -> Done:
+    async def _on_listened(self, result: ListenResult) -> OrderTaken:
         self._over(result.uuid)
-        self._told(result)
-        return Done()
+        self._deliver(result)
+        return OrderTaken()
 
     def _over(self, uuid: str) -> None:
         for worker in self._by_life.values():
@@ -186,8 +186,8 @@ class Fleet:
         while len(self._numbers) > MOST_TAPS:
             self._numbers.popitem(last=False)
         if last is None and batch.started is not None and not isinstance(batch.messages[0], TapStarted):
-            self._told(batch.started)  # another controller heard it begin
+            self._deliver(batch.started)  # another controller heard it begin
         for message in batch.messages:
             if isinstance(message, TapEnded):
                 self._over(message.uuid)
-            self._told(message)
+            self._deliver(message)

@@ -12,17 +12,17 @@ from emocx_pbx.analysis.messages import (
     ModelsLoaded,
     ReadingMade,
     Ready,
-    SpeechHeard,
     TapEnded,
     TapStarted,
     TextResult,
+    UtteranceEnded,
     WordsSaid,
     WorkerStats,
 )
 from emocx_pbx.wire.message import Message
 
 #: What is heard in a tap; kept by the stream until it is written down.
-FromTap = TapStarted | ReadingMade | WordsSaid | SpeechHeard | TapEnded
+FromTap = TapStarted | ReadingMade | WordsSaid | UtteranceEnded | TapEnded
 
 
 class Beat(Message, frozen=True):
@@ -87,7 +87,7 @@ class Draining(Message, frozen=True):
     """Still to end."""
 
 
-class Done(Message, frozen=True):
+class OrderTaken(Message, frozen=True, tag="Done"):
     """It was taken."""
 
 
@@ -104,4 +104,4 @@ class TapBatch(Message, frozen=True):
 
 
 ToWorkerHost = Order | WhichTaps | Drain
-FromWorkerHost = Done | Sessions | Draining | TextResult | ModelsLoaded | ListenResult
+FromWorkerHost = OrderTaken | Sessions | Draining | TextResult | ModelsLoaded | ListenResult

@@ -19,11 +19,11 @@ from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.backlog import Backlog
 from emocx_pbx.analysis.cluster.messages import (
     Beat,
-    Done,
     Drain,
     Draining,
     FromWorkerHost,
     Order,
+    OrderTaken,
     Sessions,
     ToWorkerHost,
     WhichTaps,
@@ -39,11 +39,11 @@ from emocx_pbx.analysis.messages import (
     NoPort,
     ReadingMade,
     Ready,
-    SpeechHeard,
     TapEnded,
     TapStarted,
     TextResult,
     ToWorker,
+    UtteranceEnded,
     WordsSaid,
     WorkerStats,
 )
@@ -77,7 +77,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerIdentity:
     """Which worker this is."""
 
     worker: str
@@ -106,7 +106,7 @@ class NatsLink:
         self,
         bus: Bus,
         plan: StreamPlan,
-        place: Place,
+        place: WorkerIdentity,
         clock: Callable[[], float],
         checksums: Callable[[Ready], dict[str, str]] = lambda ready: {},
         count: Callable[[str], None] = lambda name: None,
@@ -131,7 +131,7 @@ class NatsLink:
         self._stats: WorkerStats | None = None
         self._sums: dict[str, str] = {}
         self._draining = False
-        self._heard, self._beat_now = asyncio.Event(), asyncio.Event()
+        self._something_kept, self._beat_now = asyncio.Event(), asyncio.Event()
         self._poured, self._emptied = asyncio.Event(), asyncio.Event()
         self._emptied.set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -145,14 +145,14 @@ class NatsLink:
                 # At once as well: who waits for it must not wait for the stream.
                 self._own(self._tell(subjects.started(pbx_of(message.call_id)), message))
                 self._keep(message)
-            case ReadingMade() | SpeechHeard() | WordsSaid():
+            case ReadingMade() | UtteranceEnded() | WordsSaid():
                 self._keep(message)
             case TapEnded(uuid):
                 self._keep(message)
                 self._over(uuid)
             case ListenResult(uuid):
                 if session := self._over(uuid):
-                    self._own(self._tell_heard(session.by, message))
+                    self._own(self._tell_listened(session.by, message))
             case TextResult(request_id) | ModelsLoaded(request_id):
                 if isinstance(message, ModelsLoaded) and self._ready:
                     models = {"speech_model": message.speech_model, "text_model": message.text_model}
@@ -166,9 +166,9 @@ class NatsLink:
             case NoPort(why):
                 log.critical("no port for audio", key="worker.no_port", why=why)
 
-    def _keep(self, message: TapStarted | ReadingMade | SpeechHeard | WordsSaid | TapEnded) -> None:
+    def _keep(self, message: TapStarted | ReadingMade | UtteranceEnded | WordsSaid | TapEnded) -> None:
         self._backlog.put(message)
-        self._heard.set()
+        self._something_kept.set()
 
     def _over(self, uuid: str) -> _Session | None:
         session = self._sessions.pop(uuid, None)
@@ -187,7 +187,7 @@ class NatsLink:
     async def _tell(self, subject: str, message: Message) -> None:
         await self._bus.tell(subject, message)
 
-    async def _tell_heard(self, by: str, result: ListenResult) -> None:
+    async def _tell_listened(self, by: str, result: ListenResult) -> None:
         loop = asyncio.get_running_loop()
         ends = loop.time() + TELL_S
         while True:
@@ -237,7 +237,7 @@ class NatsLink:
                 return await self._ask(order, LOAD_S)
             case EndSession():
                 self._put(order)
-        return Done()
+        return OrderTaken()
 
     def _put(self, order: ToWorker) -> None:
         try:
@@ -304,11 +304,11 @@ class NatsLink:
     async def _group(self) -> None:
         """Let utterances go that no reading took along."""
         while True:
-            self._heard.clear()
+            self._something_kept.clear()
             self._backlog.close_due()
             if self._backlog.first is not None:
                 self._poured.set()
-            await _within(self._heard, self._backlog.due_in())
+            await _within(self._something_kept, self._backlog.due_in())
 
     async def _pour(self) -> None:
         """One batch after another: so their order holds, whatever is repeated."""

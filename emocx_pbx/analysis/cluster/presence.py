@@ -24,7 +24,7 @@ class Presence:
         """For how long, while we could hear."""
         self._echoed_at: float | None = None
 
-    def heard(self, life: str) -> bool:
+    def beat(self, life: str) -> bool:
         """A sign of life; whether it is the first since it was lost or unknown."""
         known = life in self._silent
         self._silent[life] = 0.0

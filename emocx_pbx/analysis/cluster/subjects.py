@@ -25,7 +25,7 @@ def decide(pbx: str) -> str:
     return f"emocx.decide.{pbx_part(pbx)}"
 
 
-def heard(life: str) -> str:
+def spoken_answers(life: str) -> str:
     """Decisions on what callers said, of the one controller that was told of their questions."""
     return f"emocx.heard.{life}"
 

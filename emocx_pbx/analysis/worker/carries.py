@@ -58,12 +58,12 @@ class Carries:
         if calls < 1 or not self.accurate_ms:
             return 2.0
         left = 1000 * TARGET * GENEROUS / calls - self.intake_ms
-        heard = left / self.windows_s  # ms for each window
+        per_window = left / self.windows_s  # ms for each window
         if not self.light_ms:
-            return min(2.0, max(0.0, 2 * heard / self.accurate_ms))
-        if heard < self.light_ms:
-            return max(0.0, heard / self.light_ms)
-        return min(2.0, 1 + (heard - self.light_ms) / max(1e-3, self.accurate_ms - self.light_ms))
+            return min(2.0, max(0.0, 2 * per_window / self.accurate_ms))
+        if per_window < self.light_ms:
+            return max(0.0, per_window / self.light_ms)
+        return min(2.0, 1 + (per_window - self.light_ms) / max(1e-3, self.accurate_ms - self.light_ms))
 
 
 def measure(models: Models, settings: AnalysisSettings) -> Carries:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from emocx_pbx.analysis.budget import Budget, Cascade, Choice
-from emocx_pbx.analysis.pipeline import CallerSession, Classifier, listening, read
+from emocx_pbx.analysis.pipeline import Classifier, ListeningSession, listening, read
 from emocx_pbx.analysis.windows import Window
 from emocx_pbx.analysis.worker.models import Models
 from emocx_pbx.domain import LineZero, Reading
@@ -49,7 +49,7 @@ class Hearing:
         self._clock, self._count, self._waited = clock, count, waited
         self._zeros = {zero.model: zero for zero in zeros}
         self._cascade = Cascade(budget)
-        self._sessions: dict[bool, tuple[Classifier, CallerSession]] = {}
+        self._sessions: dict[bool, tuple[Classifier, ListeningSession]] = {}
         """By whether it is the light model's."""
 
     def read(self, window: Window, put_at: float) -> Reading | None:

@@ -35,7 +35,7 @@ class Listen:
         announced: AnnounceListen,
         settings: AnalysisSettings,
         paused: Callable[[AnnounceListen, FloatArray, float], None],
-        heard: Callable[[AnnounceListen, str, FloatArray, float], None],
+        finished: Callable[[AnnounceListen, str, FloatArray, float], None],
         now: Callable[[], float],
     ) -> None:
         """Prepare.
@@ -44,13 +44,13 @@ class Listen:
             announced: the caller's announcement.
             settings: the section [analysis].
             paused: told samples (n,) and speech_s at each pause that may turn out to be the end.
-            heard: told reason, samples and speech_s exactly once, after our 0x00. When nothing was said
+            finished: told reason, samples and speech_s exactly once, after our 0x00. When nothing was said
                 since the last pause, its speech_s is the same.
             now: the clock that audio is stamped by.
         """
         self.announced = announced
         self.session: AudioSession | None = None
-        self._settings, self._paused, self._heard, self._now = settings, paused, heard, now
+        self._settings, self._paused, self._finished, self._now = settings, paused, finished, now
         self._vad = VoiceActivity(settings.vad_aggressiveness)
         self._segmenter = Segmenter()
         self._rest = np.zeros(0, np.int16)
@@ -150,7 +150,7 @@ class Listen:
             self.session.end("question heard")
         samples = self._said()
         self._question = []
-        self._heard(self.announced, reason, samples, self._speech_s)
+        self._finished(self.announced, reason, samples, self._speech_s)
 
     def _said(self) -> FloatArray:
         return to_float(np.concatenate(self._question)) if self._question else np.zeros(0, np.float32)

@@ -27,7 +27,7 @@ LONGEST_PROBLEM: Final = 200
 T = TypeVar("T")
 
 
-class Texts(Protocol):
+class TextModel(Protocol):
     """A text model and what tells languages (`emotion.text.TextReader`)."""
 
     name: str
@@ -36,7 +36,7 @@ class Texts(Protocol):
         """Scores and language of a query."""
 
 
-class Transcriber(Protocol):
+class SpeechToText(Protocol):
     """Speech-to-text (`emotion.transcribe`)."""
 
     name: str
@@ -62,9 +62,9 @@ class Models:
     speech: Classifier | None = None
     light: Classifier | None = None
     """Hears what the speech model has no time for; None: there is none, or the speech model is as light."""
-    text: Texts | None = None
+    text: TextModel | None = None
     topics: Topics | None = None
-    transcriber: Transcriber | None = None
+    transcriber: SpeechToText | None = None
     problems: list[str] = field(default_factory=list)
     """One line for each part that was asked for but can't be used."""
 
@@ -75,7 +75,7 @@ class Newer:
 
     speech: Classifier | None = None
     light: Classifier | None = None
-    text: Texts | None = None
+    text: TextModel | None = None
     topics: Topics | None = None
     without_topics: bool = False
     """The policy has no topics any more."""
@@ -138,7 +138,7 @@ class Loader:
         light = self._settings.light_model
         return light != "off" and speech is not None and speech.name.partition("/")[0] == "voice"
 
-    def _changed(self, kind: str, spec: str, present: Classifier | Texts | None) -> bool:
+    def _changed(self, kind: str, spec: str, present: Classifier | TextModel | None) -> bool:
         """Whether the name stands for another version than the one in use; so too when nobody can say."""
         if present is None or spec == "auto":
             return True
@@ -180,7 +180,7 @@ class Loader:
         model.classify(syllables(4.0))
         return model
 
-    def _load_text(self) -> Texts:
+    def _load_text(self) -> TextModel:
         from emocx_pbx.emotion.text import load_reader
 
         model = load_reader(self._registry(), self._settings.text_model)
@@ -194,10 +194,10 @@ class Loader:
         topics.classify("Is anybody there?")
         return topics
 
-    def _load_transcriber(self) -> Transcriber | None:
+    def _load_transcriber(self) -> SpeechToText | None:
         from emocx_pbx.emotion.transcribe import load_transcriber
 
-        transcriber: Transcriber | None = load_transcriber(self._settings.transcriber)
+        transcriber: SpeechToText | None = load_transcriber(self._settings.transcriber)
         if transcriber is not None:
             transcriber.transcribe(syllables(4.0))
         return transcriber

@@ -10,7 +10,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from emocx_pbx.analysis.cluster.nats_link import NatsLink, Place
+from emocx_pbx.analysis.cluster.nats_link import NatsLink, WorkerIdentity
 from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import Ready
 from emocx_pbx.analysis.worker.life import serve
@@ -25,7 +25,7 @@ from emocx_pbx.wire.stream import StreamPlan
 CONNECT_S = 5.0
 
 
-async def work(config: WorkerConfig, login: BusLogin, plan: StreamPlan, place: Place) -> int:
+async def work(config: WorkerConfig, login: BusLogin, plan: StreamPlan, place: WorkerIdentity) -> int:
     """Hear calls until SIGTERM, Ctrl-C, or drained; the exit status.
 
     Raises:

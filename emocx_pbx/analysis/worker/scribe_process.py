@@ -59,7 +59,7 @@ async def _main(fd: int, config_json: bytes) -> int:
         Understood,
     )
     from emocx_pbx.audio.pcm import from_slin, to_float
-    from emocx_pbx.emotion.said import Said, heard_words
+    from emocx_pbx.emotion.said import Said, phrase_words
     from emocx_pbx.observe.logs import configure
     from emocx_pbx.wire.link import Link
 
@@ -81,7 +81,7 @@ async def _main(fd: int, config_json: bytes) -> int:
         text, scores = "", None
         if models.transcriber is not None and models.text is not None:
             samples = to_float(from_slin(message.pcm))
-            text, scores = heard_words(models.transcriber, models.text, said, samples)
+            text, scores = phrase_words(models.transcriber, models.text, said, samples)
         return Understood(
             message.number,
             scores.probabilities if scores else None,

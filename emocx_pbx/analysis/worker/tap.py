@@ -15,9 +15,9 @@ from emocx_pbx.analysis.call_words import CallWords, Worded, is_sampled
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
     ReadingMade,
-    SpeechHeard,
     TapEnded,
     TapStarted,
+    UtteranceEnded,
     WordsSaid,
 )
 from emocx_pbx.analysis.sides import TwoSides
@@ -150,13 +150,13 @@ class CallAudio:
     def _tell(self, item: Item) -> None:
         match item:
             case Span():
-                self._send(SpeechHeard(self.uuid, self.call_id, item.side, item.t0, item.t1))
+                self._send(UtteranceEnded(self.uuid, self.call_id, item.side, item.t0, item.t1))
             case Phrase():
                 self._transcribe(item)
             case _ if self._hearing is not None:
-                self._lane.put(partial(self._hearing.read, item, self._clock()), self._heard)
+                self._lane.put(partial(self._hearing.read, item, self._clock()), self._on_reading)
 
-    def _heard(self, reading: Reading | None) -> None:
+    def _on_reading(self, reading: Reading | None) -> None:
         if reading is not None:
             self._tell_reading(self._words.by_voice(reading), revises=False)
 

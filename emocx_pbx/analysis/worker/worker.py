@@ -227,16 +227,16 @@ class Worker:
         if unheard and (tap := self._taps.get(uuid)):
             tap.call.leave_alone()
         if uuid in self._announced:
-            self._never_came(uuid, "ended")
+            self._never_connected(uuid, "ended")
         elif (running := self._taps.get(uuid) or self._listens.get(uuid)) and running.session:
             running.session.end()
 
     def _expire(self, uuid: UUID) -> None:
         log.warning("announced audio did not come", key="worker.no_audio", uuid=str(uuid))
         self.count("audio_never_came")
-        self._never_came(uuid, "handshake")
+        self._never_connected(uuid, "handshake")
 
-    def _never_came(self, uuid: UUID, reason: str) -> None:
+    def _never_connected(self, uuid: UUID, reason: str) -> None:
         message, timer = self._announced.pop(uuid)
         timer.cancel()
         if isinstance(message, AnnounceTap):
@@ -257,7 +257,7 @@ class Worker:
         message, timer = found
         timer.cancel()
         if isinstance(message, AnnounceListen):
-            listen = Listen(message, self._config.settings, self._paused, self._heard, self._now)
+            listen = Listen(message, self._config.settings, self._paused, self._asked, self._now)
             self._listens[uuid] = listen
             return listen
         self._taps[uuid] = tap = Tap(message, self._call_of(message), self._voice, self.send, self._forget)
@@ -305,7 +305,7 @@ class Worker:
         work = self._questions.speech(message, "utterance", samples, speech_s, early_s)
         self._guesses[message.uuid] = speech_s, asyncio.get_running_loop().create_task(work)
 
-    def _heard(self, message: AnnounceListen, reason: str, samples: FloatArray, speech_s: float) -> None:
+    def _asked(self, message: AnnounceListen, reason: str, samples: FloatArray, speech_s: float) -> None:
         del self._listens[UUID(message.uuid)]
         guessed_s, guess = self._guesses.get(message.uuid, (-1.0, None))
         if guess is not None and guessed_s == speech_s and reason == "utterance":
@@ -350,7 +350,7 @@ class Worker:
                     self._config.index,
                     round(self._load, 3),
                     round(budget.accurate_share, 3),
-                    round(budget.heard_share, 3),
+                    round(budget.read_share, 3),
                     budget.voice_only,
                     self._carries.accurate if self._carries else 0,
                     self._carries.light if self._carries else 0,
@@ -380,7 +380,7 @@ class Worker:
             if self._coarse.look(len(self._taps), self.server.cycle_s, self.budget):
                 log.warning("voice activity by level alone" if self._coarse else "voice activity as usual",
                             key="worker.coarse", taps=len(self._taps))  # fmt: skip
-            self._intake.spare(self.budget.heard_share < 1, bool(self._coarse))
+            self._intake.spare(self.budget.read_share < 1, bool(self._coarse))
             self.scribe.steer(self.budget.effort)
 
     async def stop(self) -> None:
@@ -388,7 +388,7 @@ class Worker:
         await self.server.stop()
         self._intake.end_all()
         for uuid in list(self._announced):
-            self._never_came(uuid, "ended")
+            self._never_connected(uuid, "ended")
         flushed = asyncio.Event()
         self._voice.after(flushed.set)
         try:

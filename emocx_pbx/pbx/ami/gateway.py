@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError, SettingsError
-from emocx_pbx.pbx.ami.link import Link
+from emocx_pbx.pbx.ami.link import AmiLink
 from emocx_pbx.pbx.ami.message import (
     BACKOFF_CAP_S,
     REFUSED_CAP_S,
@@ -82,7 +82,7 @@ class AmiGateway:
         self._rng = rng or random.Random()
         self._boot_grace_s, self._may_act = boot_grace_s, may_act
         self._tls = _tls_context(settings)
-        self._link: Link | None = None
+        self._link: AmiLink | None = None
         self._state = LinkState(False, reason="not yet connected")
         self._early: deque[dict[str, str]] = deque(maxlen=MAX_EARLY)
         self._booted: asyncio.Event = asyncio.Event()
@@ -106,9 +106,9 @@ class AmiGateway:
                 except RefusedError as error:
                     cap_s = REFUSED_CAP_S
                     self._count("ami_login_refused")
-                    self._went_down(str(error))
+                    self._on_down(str(error))
                 except (PeerUnavailable, ProtocolError) as error:
-                    self._went_down(str(error))
+                    self._on_down(str(error))
                 steady = self._up_at is not None and self._clock() - self._up_at >= STEADY_S
                 failures = 1 if steady else failures + 1
                 await self._sleep(backoff(failures, self._rng, cap_s))
@@ -148,7 +148,7 @@ class AmiGateway:
         self._early.clear()
         self._booted.clear()
         self._uptime_s = None
-        link = Link(settings.host, settings.port, self._tls, self._take, self._count)
+        link = AmiLink(settings.host, settings.port, self._tls, self._take, self._count)
         try:
             await link.open(deadline)
             await link.login(settings.username, settings.secret, settings.auth, deadline)
@@ -156,7 +156,7 @@ class AmiGateway:
             restarted = self._birth is not None and birth.differs_from(self._birth)
             self._birth = birth
             self._link = link
-            self._went_up(LinkState(True, version, restarted))
+            self._on_up(LinkState(True, version, restarted))
             while not await link.ended(settings.ping_s):
                 await self._ping(link, deadline)
             raise PeerUnavailable(link.reason)
@@ -164,7 +164,7 @@ class AmiGateway:
             self._link = None
             link.close()
 
-    async def _get_to_know(self, link: Link) -> tuple[str, Birth]:
+    async def _get_to_know(self, link: AmiLink) -> tuple[str, Birth]:
         """Asterisk's version and birth, as far as our rights go, once it has booted."""
         deadline = self._settings.action_timeout_s
         core = await _if_allowed(link, "CoreSettings", deadline)
@@ -186,7 +186,7 @@ class AmiGateway:
         version = asterisk_version(core.get("AsteriskVersion", ""), link.ami_version)
         return version, Birth(started, self._uptime_s, self._clock())
 
-    async def _ping(self, link: Link, deadline_s: float) -> None:
+    async def _ping(self, link: AmiLink, deadline_s: float) -> None:
         try:
             await link.request("Ping", {}, deadline_s)
         except RefusedError:
@@ -221,7 +221,7 @@ class AmiGateway:
             log.exception("event not handled", key="ami.handler_failed", event_name=event.get("Event"))
             self._count("ami_handler_failed")
 
-    def _went_up(self, state: LinkState) -> None:
+    def _on_up(self, state: LinkState) -> None:
         self._up_at = self._clock()
         self._count("ami_links")
         log.info(
@@ -231,7 +231,7 @@ class AmiGateway:
         while self._early:
             self._tell(self._early.popleft())
 
-    def _went_down(self, reason: str) -> None:
+    def _on_down(self, reason: str) -> None:
         if self._state.up:
             self._count("ami_links_lost")
         state = LinkState(False, reason=reason)
@@ -248,7 +248,7 @@ class AmiGateway:
             self._count("ami_handler_failed")
 
 
-async def _if_allowed(link: Link, name: str, deadline_s: float) -> dict[str, str]:
+async def _if_allowed(link: AmiLink, name: str, deadline_s: float) -> dict[str, str]:
     """The answer's headers; empty if our user has no right to it."""
     try:
         return (await link.request(name, {}, deadline_s)).headers

@@ -93,7 +93,7 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]
 
     encoding = "utf-8"
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: AmiLink) -> None:
         self._link = link
         self._buffer = bytearray()
 
@@ -167,7 +167,7 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]
             self.transport.abort()
 
 
-class Link(Manager):  # type: ignore[misc]
+class AmiLink(Manager):  # type: ignore[misc]
     """One connection to Asterisk, used once."""
 
     def __init__(

@@ -89,7 +89,7 @@ class AudioSession(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._handler: SessionHandler | None = None
-        self._heard_at = 0.0
+        self._received_at = 0.0
         self._said_at = 0.0
         self._paused = False
         self._ended = False
@@ -159,7 +159,7 @@ class AudioSession(asyncio.Protocol):
             if not data:
                 # The event loop meets the same end, and goes about it in its own way. However late we are
                 # to hear of it, it is no silence of theirs.
-                self._heard_at = self._server.clock()
+                self._received_at = self._server.clock()
                 self._leave_batches()
                 return
             self._digest(data, self._decoder.receive_joined)
@@ -206,7 +206,7 @@ class AudioSession(asyncio.Protocol):
     # Inside.
 
     def _take(self, message: AudioMessage) -> None:
-        at = self._heard_at = self._server.clock()
+        at = self._received_at = self._server.clock()
         match message:
             case Audio(pcm, rate):
                 if pcm and self._handler:
@@ -245,7 +245,7 @@ class AudioSession(asyncio.Protocol):
     def look(self) -> None:
         """See that the peer is still there, and has heard from us."""
         at = self._server.clock()
-        if at - self._heard_at >= self._server.idle_s:
+        if at - self._received_at >= self._server.idle_s:
             self._fail("audio_idle", "idle")
             return
         if not self._paused and at - self._said_at >= KEEP_ALIVE_S / 2:

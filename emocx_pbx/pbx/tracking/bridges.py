@@ -81,7 +81,7 @@ class Bridges:
         """Uniqueid of a Local channel's other half, if that is in a bridge."""
         return self._halves.get(other_half(channel) or "")
 
-    def heard_by(self, uniqueid: str) -> list[Party]:
+    def connected_with(self, uniqueid: str) -> list[Party]:
         """Everybody in conversation with a channel, across Local channels; longest there first."""
         bridge = self._where.get(uniqueid)
         return self._walk(bridge, uniqueid, None, set()) if bridge else []

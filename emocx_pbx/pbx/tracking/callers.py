@@ -133,7 +133,7 @@ class Callers:
         An agent behind a Local member who transfers into a queue sends the Local there, not the customer.
         """
         far = self.bridges.beyond(channel)
-        for party in self.bridges.heard_by(far) if far else []:
+        for party in self.bridges.connected_with(far) if far else []:
             if call_id := self.customers.get(party.local or party.uniqueid):
                 self.speaks_for(uniqueid, self.calls[call_id])
                 return self.calls[call_id]
@@ -176,7 +176,7 @@ class Callers:
     def _behind(self, channel: str) -> list[tuple[str, str]]:
         """Names and numbers of the channels at the other end of a Local one."""
         far = self.bridges.beyond(channel)
-        parties = self.bridges.heard_by(far) if far else []
+        parties = self.bridges.connected_with(far) if far else []
         return [(p.channel, self.channels.get(p.uniqueid, ("", ""))[1]) for p in parties]
 
     def _linked(self, event: Event) -> TrackedCall | None:
@@ -220,7 +220,7 @@ class Callers:
             far = self.bridges.beyond(channel)
             # Anywhere in the conversation, not only next to the customer.
             for call in self.spoken_for_at(uniqueid, *self.bridges.linked_to(uniqueid)):
-                if uniqueid == call.uniqueid and far and (behind := self.bridges.heard_by(far)):
+                if uniqueid == call.uniqueid and far and (behind := self.bridges.connected_with(far)):
                     call.uniqueid, call.channel = behind[0].uniqueid, behind[0].channel
                     self.speaks_for(call.uniqueid, call)
                     self.is_in(call)

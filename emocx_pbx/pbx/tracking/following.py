@@ -74,7 +74,7 @@ class Following:
         if call is None:
             return []
         far = self._bridges.beyond(call.channel)
-        return [call.channel, *(p.channel for p in (self._bridges.heard_by(far) if far else []))]
+        return [call.channel, *(p.channel for p in (self._bridges.connected_with(far) if far else []))]
 
     # Queues.
 

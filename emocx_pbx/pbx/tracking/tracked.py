@@ -202,7 +202,7 @@ class TrackedCall:
             return {}  # not a customer's queue call: nobody is graded for it
         known: dict[str, Leg] = {}
         strangers: list[Party] = []
-        for party in bridges.heard_by(self.uniqueid):
+        for party in bridges.connected_with(self.uniqueid):
             leg = self._leg_of(party, names, picked)
             who = self.legs.get(leg or "") or announced.get(leg or "")
             if leg is None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion.adaptation import Adaptation, CallerSession, Heard
+from emocx_pbx.emotion.adaptation import Adaptation, AdaptationInputs, CallerSession
 from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.emotion.speech import SpeechClassifier
 from emocx_pbx.errors import InputError, ModelError
@@ -152,31 +152,34 @@ def histories(labels: Ints, voices: Names, kind: str, seed: int) -> list[list[in
 
 
 def adapted(
-    model: Adaptation, heard: Heard, rows: Sequence[Sequence[int]], neutral_share: float = 1 / _CLASSES
+    model: Adaptation,
+    inputs: AdaptationInputs,
+    rows: Sequence[Sequence[int]],
+    neutral_share: float = 1 / _CLASSES,
 ) -> Floats:
     """Log probabilities (rows, 4) of each history's last clip, all of it heard in order."""
     out = []
     for row in rows:
         caller = CallerSession(model, neutral_share)
         for i in row:
-            said = caller.hear(heard, i)
+            said = caller.hear(inputs, i)
         out.append(said)
     return np.array(out, np.float32)
 
 
 def caller_figures(
     model: Adaptation,
-    heard: Heard,
+    inputs: AdaptationInputs,
     labels: Ints,
     voices: Names,
     seed: int,
     neutral_share: float = 1 / _CLASSES,
 ) -> dict[str, Any]:
     """UAR of plain readings and of both kinds of callers, from clips as they are heard."""
-    found: dict[str, Any] = {"unadapted": round(uar(labels, heard.log_p.argmax(axis=1)), 4)}
+    found: dict[str, Any] = {"unadapted": round(uar(labels, inputs.log_p.argmax(axis=1)), 4)}
     for kind in KINDS:
         rows = histories(labels, voices, kind, seed)
-        best = adapted(model, heard, rows, neutral_share).argmax(axis=1)
+        best = adapted(model, inputs, rows, neutral_share).argmax(axis=1)
         found[kind] = round(uar(labels[[row[-1] for row in rows]], best), 4)
     return found
 
@@ -199,16 +202,16 @@ def cross_fitted_figures(
         model = replace(Adaptation.of(arrays, recipe), centred=centred[int(k)])
         by_fold[int(k)] = (
             model,
-            Heard(unheard.log_p, points, centred[int(k)].places(measured), unheard.known),
+            AdaptationInputs(unheard.log_p, points, centred[int(k)].places(measured), unheard.known),
         )
     labels = unheard.labels
     found: dict[str, Any] = {"unadapted": round(uar(labels, unheard.log_p.argmax(axis=1)), 4)}
     for kind in KINDS:
         truth, best = [], []
-        for k, (model, heard) in by_fold.items():
+        for k, (model, inputs) in by_fold.items():
             rows = [r for r in histories(labels, unheard.voices, kind, seed) if unheard.folds[r[-1]] == k]
             truth += [labels[row[-1]] for row in rows]
-            best += list(adapted(model, heard, rows).argmax(axis=1)) if rows else []
+            best += list(adapted(model, inputs, rows).argmax(axis=1)) if rows else []
         found[kind] = round(uar(np.array(truth), np.array(best)), 4)
     return found
 
@@ -235,10 +238,10 @@ def measured_callers(
         tell(done, len(clips))
     labels, voices = labels_of(clips), np.array([c.voice for c in clips])
     logs = np.array(log_p, np.float32)
-    heard = classifier.caller.heard(np.array(measured), logs)
+    inputs = classifier.caller.inputs(np.array(measured), logs)
     return {
         f"{EARLIER} earlier clips, {share:.2f} neutral expected": caller_figures(
-            classifier.caller, heard, labels, voices, 1, share
+            classifier.caller, inputs, labels, voices, 1, share
         )
         for share in neutral_shares
     }

@@ -125,14 +125,14 @@ def _cascade(found: Mapping[str, Any]) -> list[str]:
         return []
     rows = []
     for run in found["efforts"]:
-        grades, heard = run["grades"], run["recognition"]
-        recalls = " / ".join(f"{r:.2f}" for r in heard["recall"].values())
+        grades, recognition = run["grades"], run["recognition"]
+        recalls = " / ".join(f"{r:.2f}" for r in recognition["recall"].values())
         rows.append(
             (
                 f"{run['accurate_share']:.2f}",
-                f"{heard['uar']:.3f}",
+                f"{recognition['uar']:.3f}",
                 recalls,
-                f"{heard['ece']:.3f}",
+                f"{recognition['ece']:.3f}",
                 f"{run['equal']:.3f}",
                 f"{run['difference']:.1f}",
                 f"{grades['spearman']:.3f}",

@@ -90,8 +90,8 @@ def fit_centred(
             found, _ = train(seen, targets, balance(some), fit, seed * 100 + len(heads) + len(own))
             own.append(found)
         heads += own
-        heard = _voices(places[0, rest], centres[rest], labels[rest], voices[rest], corpora[rest])
-        by_fold[int(k)] = _beside(space, heard, own)
+        rest_voices = _voices(places[0, rest], centres[rest], labels[rest], voices[rest], corpora[rest])
+        by_fold[int(k)] = _beside(space, rest_voices, own)
     whole = _beside(space, _voices(places[0], centres, labels, voices, corpora), heads)
     tell("centre", len(names), len(names))
     familiar, blend = fitted.parts.familiar, fitted.parts.blend

@@ -77,8 +77,10 @@ def network(rows: int, bands: Floats, shape: Shape) -> tuple[Any, Any]:
         y = layers.SpatialDropout1D(shape.drop)(layers.ReLU()(normal(y)))
         y = normal(layers.Conv1D(shape.units, 1, use_bias=False)(y))
         # The whole stretch decides how much of each channel counts.
-        heard = layers.Dense(shape.units // 4, activation="relu")(ops.concatenate(mean_and_spread(y), axis=2))
-        x = layers.ReLU()(x + y * layers.Dense(shape.units, activation="sigmoid")(heard))
+        squeezed = layers.Dense(shape.units // 4, activation="relu")(
+            ops.concatenate(mean_and_spread(y), axis=2)
+        )
+        x = layers.ReLU()(x + y * layers.Dense(shape.units, activation="sigmoid")(squeezed))
     measures = pooled(x)
     return keras.Model(inputs, measures, name="measure"), keras.Model(inputs, [measures, x], name="taught")
 
@@ -104,16 +106,16 @@ def train_cnn(
     keras.utils.set_random_seed(seed)
     own = np.eye(len(LABELS), dtype=np.float32)[labels_of(train)]
     if base is None:
-        heard = hear(train, variants, LINES, seed, tell, cache)
-        shares = TRUST * heads(heard, train, weights, seed, tell) + (1 - TRUST) * own
+        taught_clips = hear(train, variants, LINES, seed, tell, cache)
+        shares = TRUST * heads(taught_clips, train, weights, seed, tell) + (1 - TRUST) * own
         shares = (1 - fit.smoothing) * shares + fit.smoothing / len(LABELS)
         lessons = Lessons(
-            versions(heard, train),
+            versions(taught_clips, train),
             np.repeat(shares, LINES, axis=0),
-            np.repeat(whole(heard, train), LINES, axis=0),
+            np.repeat(whole(taught_clips, train), LINES, axis=0),
             weights,
         )
-        del heard
+        del taught_clips
         measure, head, curve = _learn(lessons, fit, seed, tell)
     else:
         measure, head = _open_base(base)
@@ -131,11 +133,11 @@ def _learn(lessons: Lessons, fit: Fit, seed: int, tell: Tell) -> tuple[Any, Any,
     import keras
 
     rng = np.random.default_rng(seed)
-    bands = lessons.heard[0].mel[::7].astype(np.float32).mean(axis=0)
+    bands = lessons.versions[0].mel[::7].astype(np.float32).mean(axis=0)
     with precision("mixed_bfloat16"):
         measure, taught = network(ROWS, bands, SHAPE)
     head = networks.head(measure.output_shape[1], fit, "head_0")
-    frames = keras.layers.Dense(lessons.heard[0].frames.shape[1])
+    frames = keras.layers.Dense(lessons.versions[0].frames.shape[1])
     whole_of = keras.layers.Dense(lessons.whole.shape[2])
     measures, x = taught.output
     student = keras.Model(taught.input, [head(measures), frames(x), whole_of(measures)])

@@ -46,7 +46,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class VoiceParts:
     """The parts of a model."""
 
     front: Compressor
@@ -71,7 +71,7 @@ class Outsider:
 class CrossFitted:
     """A model's parts, and what parts that never heard the speaker answer about the clips learnt from."""
 
-    parts: Parts
+    parts: VoiceParts
     inside: Answers
     outside: Answers | None
     """The same of each corpus by parts that never heard the corpus."""
@@ -141,7 +141,7 @@ def cross_fit(
     inside = Answers(log_p, contrasts, known.astype(np.float32), labels, corpora)
     outsiders = fit_outsiders(x, clips, recipe, usual, tell) if knows_others else {}
     outside = asked(outsiders, x[0], clips) if outsiders else None
-    parts = Parts(
+    parts = VoiceParts(
         front,
         tuple(heads),
         _relative(x, clips, recipe) if start is None else start.relative,

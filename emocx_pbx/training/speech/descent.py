@@ -83,8 +83,8 @@ def learn(
             logits, *said = tf.nest.flatten(student(x, training=True))
             labels = tf.nn.softmax_cross_entropy_with_logits(shares, logits)
             loss = tf.reduce_mean(weights * labels) / tf.reduce_mean(weights)
-            for heard, taught in zip(said, wanted, strict=True):
-                loss += tf.reduce_mean((heard - taught) ** 2)
+            for answer, taught in zip(said, wanted, strict=True):
+                loss += tf.reduce_mean((answer - taught) ** 2)
         slopes = tape.gradient(loss, student.trainable_variables)
         optimizer.apply_gradients(zip(slopes, student.trainable_variables, strict=True))
         return loss

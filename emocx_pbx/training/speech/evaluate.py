@@ -132,11 +132,11 @@ def with_site(
 ) -> dict[str, Any]:
     """`site`, `pooled` and `corpora` of clips heard at sites; `without_site` holds both as in `plain`."""
     truth, voices = labels_of(clips), np.array([c.voice for c in clips])
-    heard = at_site(probabilities, truth, voices, site.callers, site.mix)
+    answers = at_site(probabilities, truth, voices, site.callers, site.mix)
     # (draws, n, 4)
 
     def of(chosen: Bools) -> dict[str, Any]:
-        y, draws = truth[chosen], heard[:, chosen]
+        y, draws = truth[chosen], answers[:, chosen]
 
         def measure(rows: npt.NDArray[np.int64]) -> dict[str, float | None]:
             return mean_figures([signals(y[rows], p[rows]) for p in draws])
@@ -145,7 +145,7 @@ def with_site(
         found = {**figures(y, draws[0], threshold), **measure(np.arange(len(y)))}
         return {**found, "interval_90": intervals(voices[chosen], measure)}
 
-    names = {"callers": site.callers, "mix": site.mix, "draws": len(heard)}
+    names = {"callers": site.callers, "mix": site.mix, "draws": len(answers)}
     without = {name: plain[name] for name in ("pooled", "corpora")}
     return {"site": names, **_by_corpus(clips, of), "without_site": without}
 

@@ -39,7 +39,7 @@ def worst_clips(clips: Sequence[Clip], probabilities: Floats, count: int = 20) -
 def misread_speakers(clips: Sequence[Clip], probabilities: Floats) -> list[dict[str, Any]]:
     """Emotions of speakers that are often taken for one other, by probabilities (n, 4); most clips first."""
     truth, best = labels_of(clips), probabilities.argmax(axis=1)
-    heard = Counter((c.voice, int(k)) for c, k in zip(clips, truth, strict=True))
+    clips_of = Counter((c.voice, int(k)) for c, k in zip(clips, truth, strict=True))
     taken = Counter((c.voice, int(k), int(b)) for c, k, b in zip(clips, truth, best, strict=True) if k != b)
     return [
         {
@@ -47,8 +47,8 @@ def misread_speakers(clips: Sequence[Clip], probabilities: Floats) -> list[dict[
             "true": str(LABELS[k]),
             "said": str(LABELS[b]),
             "clips": count,
-            "of": heard[voice, k],
+            "of": clips_of[voice, k],
         }
         for (voice, k, b), count in sorted(taken.items(), key=lambda item: (-item[1], item[0]))
-        if count >= max(_CLIPS, _SHARE * heard[voice, k])
+        if count >= max(_CLIPS, _SHARE * clips_of[voice, k])
     ]

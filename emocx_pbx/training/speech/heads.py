@@ -82,8 +82,8 @@ def _slopes(
 ) -> tuple[float, Weights]:
     """Weighted cross-entropy of a batch (b, width) under noise and dropout, and its gradient."""
     x = x + np.float32(fit.noise) * rng.standard_normal(x.shape, np.float32)
-    heard = (rng.random(x.shape, np.float32) > fit.drop_in).astype(np.float32)
-    x = x * heard / np.float32(1 - fit.drop_in)
+    mask = (rng.random(x.shape, np.float32) > fit.drop_in).astype(np.float32)
+    x = x * mask / np.float32(1 - fit.drop_in)
     hidden: Floats = x @ weights[0] + weights[1]
     kept = (hidden > 0) & (rng.random(hidden.shape, np.float32) > fit.drop)
     open_: Floats = kept.astype(np.float32) / np.float32(1 - fit.drop)

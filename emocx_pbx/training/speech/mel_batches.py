@@ -52,57 +52,57 @@ class Version:
     ends: Ints
 
 
-def versions(heard: Sequence[TaughtClip], clips: Sequence[Clip]) -> list[Version]:
+def versions(taught: Sequence[TaughtClip], clips: Sequence[Clip]) -> list[Version]:
     """Every variant over every line, in the order of variants, then lines."""
-    usual, spread = usual_frames(heard[0])
-    whitened = [(h.frames.astype(np.float32) - usual[_places(h)]) / spread for h in heard]
+    usual, spread = usual_frames(taught[0])
+    whitened = [(h.frames.astype(np.float32) - usual[_places(h)]) / spread for h in taught]
     means = []
-    for x, h in zip(whitened, heard, strict=True):
+    for x, h in zip(whitened, taught, strict=True):
         starts = np.concatenate(([0], h.frame_ends[:-1]))
         means.append(np.add.reduceat(x, starts, axis=0) / (h.frame_ends - starts)[:, None])
     turn = telling(np.stack(means), clips)
     turn /= (whitened[0] @ turn).std(axis=0)
     found = []
-    for x, h in zip(whitened, heard, strict=True):
+    for x, h in zip(whitened, taught, strict=True):
         frames = (x @ turn).astype(np.float16)
         found += [Version(_rows(h, line), frames, h.frame_ends) for line in range(len(h.mel))]
     return found
 
 
-def whole(heard: Sequence[TaughtClip], clips: Sequence[Clip]) -> Floats:
+def whole(taught: Sequence[TaughtClip], clips: Sequence[Clip]) -> Floats:
     """What the teacher's statistics say of each clip's emotion (variants, n, k), of mean 0 and spread 1."""
-    x = np.stack([h.statistics for h in heard]).astype(np.float32)
+    x = np.stack([h.statistics for h in taught]).astype(np.float32)
     x = np.clip((x - x.mean(axis=(0, 1))) / (x.std(axis=(0, 1)) + 1e-6), -6, 6)
     projected = x @ telling(x, clips)
     scaled: Floats = (projected - projected.mean(axis=(0, 1))) / projected.std(axis=(0, 1))
     return scaled
 
 
-def usual_frames(heard: TaughtClip) -> tuple[Floats, Floats]:
+def usual_frames(taught: TaughtClip) -> tuple[Floats, Floats]:
     """Mean frame at each of 160 places, and the spread (width,) around it.
 
     Whisper's frames carry where they are, a third of their variance, which no stretch can know.
     """
-    place = _places(heard)
-    rows = heard.frames.astype(np.float32)
+    place = _places(taught)
+    rows = taught.frames.astype(np.float32)
     sums = np.zeros((_PLACES, rows.shape[1]))
     np.add.at(sums, place, rows)
     usual = (sums / np.maximum(np.bincount(place, minlength=_PLACES), 1)[:, None]).astype(np.float32)
     return usual, (rows - usual[place]).std(axis=0) + np.float32(1e-6)
 
 
-def _places(heard: TaughtClip) -> Ints:
-    starts = np.concatenate(([0], heard.frame_ends[:-1]))
-    place = np.arange(heard.frame_ends[-1]) - np.repeat(starts, heard.frame_ends - starts)
+def _places(taught: TaughtClip) -> Ints:
+    starts = np.concatenate(([0], taught.frame_ends[:-1]))
+    place = np.arange(taught.frame_ends[-1]) - np.repeat(starts, taught.frame_ends - starts)
     capped: Ints = np.minimum(place, _PLACES - 1)
     return capped
 
 
-def _rows(heard: TaughtClip, line: int) -> Halves:
-    out = np.empty((PER_FRAME * int(heard.frame_ends[-1]), heard.mel.shape[2]), np.float16)
+def _rows(taught: TaughtClip, line: int) -> Halves:
+    out = np.empty((PER_FRAME * int(taught.frame_ends[-1]), taught.mel.shape[2]), np.float16)
     first = begin = 0
-    for end, stop in zip(heard.ends, heard.frame_ends, strict=True):
-        own = heard.mel[line, first:end].astype(np.float32)
+    for end, stop in zip(taught.ends, taught.frame_ends, strict=True):
+        own = taught.mel[line, first:end].astype(np.float32)
         own -= own.mean()
         want = PER_FRAME * int(stop - begin)
         own = own[:want] if len(own) >= want else np.pad(own, ((0, want - len(own)), (0, 0)), mode="edge")
@@ -158,7 +158,7 @@ def _curves(n: int, bands: int, rng: np.random.Generator) -> Floats:
 class Lessons:
     """Clips in all versions and what each is taught."""
 
-    heard: list[Version]
+    versions: list[Version]
     shares: Floats
     """(versions, n, 4): wanted probabilities."""
     whole: Floats
@@ -176,15 +176,15 @@ def epoch(
     n = len(lessons.weights)
     batch = min(batch, n)
     order = rng.permutation(n)
-    first = lessons.heard[0]
+    first = lessons.versions[0]
     for at in range(0, n - batch + 1, batch):
         clips = order[at : at + batch]
-        of = rng.integers(len(lessons.heard), size=batch)
+        of = rng.integers(len(lessons.versions), size=batch)
         x = np.empty((batch, rows, first.mel.shape[1]), np.float32)
         frames = np.empty((batch, rows // PER_FRAME, first.frames.shape[1]), np.float32)
         for v in np.unique(of):
             here = of == v
-            x[here], frames[here] = stretches(lessons.heard[v], clips[here], rows, change, rng)
+            x[here], frames[here] = stretches(lessons.versions[v], clips[here], rows, change, rng)
         parts = (x, lessons.shares[of, clips], frames, lessons.whole[of, clips])
         yield (*mix(parts, change.mixed, rng), lessons.weights[clips])
 

@@ -89,10 +89,10 @@ def train_mlp(
     own = np.eye(len(LABELS), dtype=np.float32)[labels_of(train)]
     curves = []
     if base is None:
-        heard = hear(train, 1, 1, seed, tell, cache)
-        shares = TRUST * heads(heard, train, weights, seed, tell)[0] + (1 - TRUST) * own
+        taught_clips = hear(train, 1, 1, seed, tell, cache)
+        shares = TRUST * heads(taught_clips, train, weights, seed, tell)[0] + (1 - TRUST) * own
         shares = (1 - fit.smoothing) * shares + fit.smoothing / len(LABELS)
-        taught = (shares, whole(heard, train)[0])
+        taught = (shares, whole(taught_clips, train)[0])
         rows = _measure(train, variants, seed, tell)
         members = []
         for i in range(HEADS):

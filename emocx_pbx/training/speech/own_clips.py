@@ -70,7 +70,7 @@ def read_sides(path: Path, customer: Side) -> tuple[Int16Array, Int16Array | Non
     return (left, right) if customer == "left" else (right, left)
 
 
-def heard(customer: Int16Array, agent: Int16Array | None) -> tuple[list[Window], list[Span]]:
+def windows_and_spans(customer: Int16Array, agent: Int16Array | None) -> tuple[list[Window], list[Span]]:
     """Windows of up to 4 s of the customer's speech that do not overlap, and both sides' utterances."""
     segmenter = CallSegmenter(AnalysisSettings(window_s=4.0, reading_interval_s=4.0))
     silence = np.zeros_like(customer) if agent is None else agent
@@ -142,7 +142,7 @@ def clips_of_call(
     of the customer alone is in the stretches.
     """
     own, agent = read_sides(path, customer)
-    _, recorded = heard(own, agent)
+    _, recorded = windows_and_spans(own, agent)
     # Where one channel carries both, whoever speaks looks the same.
     spans = [s for s in detail.spans if agent is None or s.side == "customer"]
     offset, likeness = offset_of([s for s in recorded if s.side == "customer"], spans)

@@ -86,13 +86,13 @@ def hear(
                 found.append(TaughtClip(**{f.name: stored[f.name] for f in fields(TaughtClip)}))
             continue
         basis = basis or _basis(train, encoder)
-        heard = _hear(train, encoder, basis, variant, lines, seed, tell)
+        taught = _hear(train, encoder, basis, variant, lines, seed, tell)
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             draft = kept.with_suffix(f".{os.getpid()}.npz")
-            np.savez(draft, **{f.name: getattr(heard, f.name) for f in fields(TaughtClip)})
+            np.savez(draft, **{f.name: getattr(taught, f.name) for f in fields(TaughtClip)})
             draft.replace(kept)
-        found.append(heard)
+        found.append(taught)
     return found
 
 
@@ -148,7 +148,7 @@ def _hear(
 
 
 def heads(
-    heard: Sequence[TaughtClip],
+    taught: Sequence[TaughtClip],
     clips: Sequence[Clip],
     weights: Floats,
     seed: int,
@@ -159,7 +159,7 @@ def heads(
     learned from its speaker: what they say of clips they know is too sure to teach anything.
     """
     labels = labels_of(clips)
-    x = np.stack([h.statistics for h in heard]).astype(np.float32)
+    x = np.stack([h.statistics for h in taught]).astype(np.float32)
     y = np.eye(len(LABELS), dtype=np.float32)[labels]
     front = networks.standardiser(x.reshape(-1, x.shape[2]))
     ready = np.stack([front.predict(v, batch_size=1024, verbose=0) for v in x])

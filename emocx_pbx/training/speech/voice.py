@@ -136,7 +136,7 @@ def train_voice(
         tuning={KERAS: checksum(folder / KERAS)},
         figures={
             "out_of_fold": summary(learn, p, None, calibration.threshold),
-            "familiar": _told_apart(fitted),
+            "familiar": _familiarity(fitted),
             "adaptation": adaptation,
         },
         data={
@@ -172,7 +172,9 @@ def report(
             x = measure(card.recipe, test, 0, seed, tell, cache)[0]
             log_p = np.log(np.maximum(p, 1e-9))
             voices = np.array([c.voice for c in test])
-            found = caller_figures(classifier.caller, classifier.caller.heard(x, log_p), labels, voices, seed)
+            found = caller_figures(
+                classifier.caller, classifier.caller.inputs(x, log_p), labels, voices, seed
+            )
             figures["adaptation"] = {**card.figures["adaptation"], "test": found}
         figures |= {"misread": misread_speakers(test, p), "worst": worst_clips(test, p)}
         card = replace(card, figures=figures)
@@ -182,7 +184,7 @@ def report(
     return folder
 
 
-def _told_apart(fitted: CrossFitted) -> dict[str, float]:
+def _familiarity(fitted: CrossFitted) -> dict[str, float]:
     """Area under the ROC curve of familiarity: each corpus left out against speakers kept out of folds."""
     if fitted.outside is None:
         return {}

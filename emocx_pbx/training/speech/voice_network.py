@@ -10,12 +10,12 @@ import numpy as np
 from emocx_pbx.domain import LABELS
 from emocx_pbx.errors import ModelError
 from emocx_pbx.training.speech import networks
-from emocx_pbx.training.speech.crossfit import Parts, Start
+from emocx_pbx.training.speech.crossfit import Start, VoiceParts
 from emocx_pbx.training.speech.heads import Compressor
 from emocx_pbx.training.speech.relative import CONTRASTS, Relative
 
 
-def network(parts: Parts) -> Any:
+def network(parts: VoiceParts) -> Any:
     """A Keras model: measurement (width,) to calibrated logits (4,)."""
     import keras
     from keras import ops

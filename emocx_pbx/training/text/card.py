@@ -12,7 +12,7 @@ import numpy.typing as npt
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.training import plots
-from emocx_pbx.training.text.data import Texts
+from emocx_pbx.training.text.data import LabelledTexts
 
 _HEAD = (
     "| set | texts | macro-F1 | UAR | accuracy | angry | neutral | disappointed | happy | ECE | coverage"
@@ -28,7 +28,7 @@ sarcasm without a marker and "thanks ... but it still does not work" as happy; a
 def write_text_card(
     folder: Path,
     card: Card,
-    shown: Texts,
+    shown: LabelledTexts,
     probabilities: npt.NDArray[np.float32],
     curves: Sequence[Sequence[float]],
     name: str,
@@ -121,7 +121,7 @@ def _interval(found: Mapping[str, float | None]) -> str:
     return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
-def worst_texts(texts: Texts, probabilities: npt.NDArray[np.float32], count: int = 20) -> list[str]:
+def worst_texts(texts: LabelledTexts, probabilities: npt.NDArray[np.float32], count: int = 20) -> list[str]:
     """Table rows of the texts whose true class got the least probability."""
     truth = texts.labels
     given = probabilities[np.arange(len(truth)), truth]

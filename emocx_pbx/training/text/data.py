@@ -31,7 +31,7 @@ _NOT_SERVICE = frozenset({"small_talk", "meta", "kitchen_and_dining"})
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class LabelledTexts:
     """Texts with class probabilities (n, 4) in the order of LABELS."""
 
     texts: tuple[str, ...]
@@ -46,16 +46,16 @@ class Texts:
         best: npt.NDArray[np.int64] = self.targets.argmax(axis=1).astype(np.int64)
         return best
 
-    def some(self, rows: npt.NDArray[np.int64]) -> Texts:
+    def some(self, rows: npt.NDArray[np.int64]) -> LabelledTexts:
         """Those of these rows, in their order."""
-        return Texts(tuple(self.texts[i] for i in rows), self.targets[rows])
+        return LabelledTexts(tuple(self.texts[i] for i in rows), self.targets[rows])
 
-    def joined(self, other: Texts) -> Texts:
+    def joined(self, other: LabelledTexts) -> LabelledTexts:
         """These texts followed by the others."""
-        return Texts(self.texts + other.texts, np.concatenate([self.targets, other.targets]))
+        return LabelledTexts(self.texts + other.texts, np.concatenate([self.targets, other.targets]))
 
 
-def read_texts(path: Path, split: str | None = None) -> Texts:
+def read_texts(path: Path, split: str | None = None) -> LabelledTexts:
     """Texts of a CSV file with the columns text and label; the label `sad` counts as disappointed.
 
     With `split`, only rows whose column split says so; all rows where the file has no such column.
@@ -74,7 +74,7 @@ def read_texts(path: Path, split: str | None = None) -> Texts:
         targets.append(np.eye(len(LABELS), dtype=np.float32)[index[label]])
     if not texts:
         raise InputError(f"{path}: has no rows" + (f" of split {split!r}" if split is not None else ""))
-    return Texts(tuple(texts), np.asarray(targets))
+    return LabelledTexts(tuple(texts), np.asarray(targets))
 
 
 def splits_of(path: Path) -> set[str]:
@@ -103,7 +103,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
         yield line, {str(name): value for name, value in row.items()}
 
 
-def goemotions4(data: Path, split: str) -> Texts:
+def goemotions4(data: Path, split: str) -> LabelledTexts:
     """One official split (train, dev, test) of GoEmotions in the four classes.
 
     Raises InputError when the data folder lacks it.
@@ -189,7 +189,7 @@ def roughen(text: str, rng: random.Random) -> str:
     return text
 
 
-def vary(texts: Texts, count: int, seed: int) -> list[str]:
+def vary(texts: LabelledTexts, count: int, seed: int) -> list[str]:
     """`count` new texts cut and joined from labelled ones, for a teacher to label.
 
     Words are left out, a stretch is kept alone, or two texts of one class are joined (after Tang et

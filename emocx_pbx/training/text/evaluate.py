@@ -21,7 +21,7 @@ from emocx_pbx.emotion.text_clean import words
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.compare import compare
 from emocx_pbx.training.figures import macro_f1
-from emocx_pbx.training.text.data import Texts, csv_rows, goemotions4, read_texts, splits_of
+from emocx_pbx.training.text.data import LabelledTexts, csv_rows, goemotions4, read_texts, splits_of
 from emocx_pbx.training.text.messages import asked, company_messages, labelled, other_languages
 from emocx_pbx.training.text.upset import upset_figures
 
@@ -73,7 +73,7 @@ def evaluate_text(
 
 
 def by_language(
-    csv: Path, texts: Texts, split: str, given: FloatArray, other: FloatArray | None, threshold: float
+    csv: Path, texts: LabelledTexts, split: str, given: FloatArray, other: FloatArray | None, threshold: float
 ) -> dict[str, Any]:
     """Upset figures of each language that the file's column lang names; empty without that column."""
     rows = [row for _, row in csv_rows(csv) if split in ("all", row.get("split", split))]
@@ -106,7 +106,7 @@ def evaluate_protocol(
     split = split or "test"
     if split not in ("test", "dev"):
         raise InputError(f"split: expected test or dev, got {split!r}")
-    sets: dict[str, Texts] = {}
+    sets: dict[str, LabelledTexts] = {}
     company = labelled(company_messages(data), split)
     if len(company):
         sets["messages to companies"] = company
@@ -135,14 +135,16 @@ def evaluate_protocol(
     return {**head, "split": split, "answers_in": list(readers[0].languages), "sets": answer}
 
 
-def parts_of(texts: Texts) -> tuple[Texts, Texts, Texts]:
+def parts_of(texts: LabelledTexts) -> tuple[LabelledTexts, LabelledTexts, LabelledTexts]:
     """Texts to learn from, to choose by and to hold out (three, one and one in five).
 
     By a hash of the words, so that equal messages fall on the same side, today and tomorrow.
     """
     fifths = np.array([hashlib.sha256(" ".join(words(t)).encode()).digest()[0] % 5 for t in texts.texts])
     rows = [np.flatnonzero(mask) for mask in (fifths > 1, fifths == 1, fifths == 0)]
-    learned, dev, test = (Texts(tuple(texts.texts[i] for i in some), texts.targets[some]) for some in rows)
+    learned, dev, test = (
+        LabelledTexts(tuple(texts.texts[i] for i in some), texts.targets[some]) for some in rows
+    )
     return learned, dev, test
 
 
@@ -151,7 +153,9 @@ def _after(before: int, total: int, progress: Progress | None) -> Progress:
 
 
 def evaluate_classifier(
-    classifier: TextClassifier | TextReader, texts: Texts, said: tuple[FloatArray, float] | None = None
+    classifier: TextClassifier | TextReader,
+    texts: LabelledTexts,
+    said: tuple[FloatArray, float] | None = None,
 ) -> dict[str, Any]:
     """Measure the classifier on the texts; `said` is what served_probabilities returned for them."""
     probabilities, ms = said or served_probabilities(classifier, texts)
@@ -160,7 +164,7 @@ def evaluate_classifier(
 
 
 def served_probabilities(
-    classifier: TextClassifier | TextReader, texts: Texts, progress: Progress | None = None
+    classifier: TextClassifier | TextReader, texts: LabelledTexts, progress: Progress | None = None
 ) -> tuple[FloatArray, float]:
     """Probabilities (n, 4) by the very code of serving, and the median milliseconds of a text."""
     rows, spent = [], []

@@ -21,7 +21,7 @@ from emocx_pbx.emotion.text import TextClassifier, TextReader, read_vocabulary
 from emocx_pbx.emotion.text_clean import Vocabulary, words
 from emocx_pbx.training.base import KERAS
 from emocx_pbx.training.text import data as data_of
-from emocx_pbx.training.text.data import Texts
+from emocx_pbx.training.text.data import LabelledTexts
 from emocx_pbx.training.text.evaluate import (
     best_bias,
     best_temperature,
@@ -107,12 +107,12 @@ def card_of(out: Path, plan: TextPlan, seed: int) -> Card:
 
 def run_epochs(
     model: Any,
-    train: Texts,
+    train: LabelledTexts,
     weights: FloatArray,
     vocabulary: Vocabulary,
     plan: TextPlan,
     seed: int,
-    dev: Texts,
+    dev: LabelledTexts,
     say: Report,
 ) -> list[list[float]]:
     """Train `model` in place; its weights end as the mean of its last three epochs.
@@ -167,11 +167,11 @@ def finish(
     model: Any,
     vocabulary: Vocabulary,
     card: Card,
-    dev: Texts | None,
-    held_out: Mapping[str, Texts],
+    dev: LabelledTexts | None,
+    held_out: Mapping[str, LabelledTexts],
     out: Path,
     curves: Sequence[Sequence[float]],
-    beside: Texts | None = None,
+    beside: LabelledTexts | None = None,
     floor: float = 1.0,
     alone_too: Sequence[str] = (),
 ) -> Card:

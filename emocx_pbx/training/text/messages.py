@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.errors import InputError
-from emocx_pbx.training.text.data import Texts, csv_rows
+from emocx_pbx.training.text.data import LabelledTexts, csv_rows
 from emocx_pbx.training.text.service_language import HINTS
 
 _TEST_DOMAINS: Final = frozenset({"transport", "cars", "food", "other"})
@@ -55,7 +55,7 @@ _NAMES_A_PROBLEM: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class CompanyMessage:
     """One message to or about a company."""
 
     text: str
@@ -67,7 +67,7 @@ class Message:
     """train, dev or test."""
 
 
-def company_messages(data: Path) -> list[Message]:
+def company_messages(data: Path) -> list[CompanyMessage]:
     """All of text/service/{complaints,banks}.csv; empty where the folder lacks them. Raises InputError."""
     found = []
     for name in ("complaints", "banks"):
@@ -81,7 +81,7 @@ def company_messages(data: Path) -> list[Message]:
             except ValueError:
                 raise InputError(f"{path}, line {line}: severity {row.get('severity')!r}") from None
             split = _part(text, row.get("domain") or "", name)
-            found.append(Message(text, _INDEX.get(row["label"] or ""), severity, split))
+            found.append(CompanyMessage(text, _INDEX.get(row["label"] or ""), severity, split))
     return found
 
 
@@ -92,42 +92,42 @@ def _part(text: str, domain: str, name: str) -> str:
     return "test" if digit in "012" else "dev" if digit == "3" else "train"
 
 
-def labelled(messages: Iterable[Message], split: str) -> Texts:
+def labelled(messages: Iterable[CompanyMessage], split: str) -> LabelledTexts:
     """The messages of one part that have a label, as they are labelled."""
     chosen = [m for m in messages if m.split == split and m.label is not None]
     targets = np.zeros((len(chosen), len(LABELS)), np.float32)
     for row, message in enumerate(chosen):
         targets[row, message.label] = 1.0
-    return Texts(tuple(m.text for m in chosen), targets)
+    return LabelledTexts(tuple(m.text for m in chosen), targets)
 
 
-def lessons(messages: Sequence[Message]) -> Texts:
+def lessons(messages: Sequence[CompanyMessage]) -> LabelledTexts:
     """The messages of the training part, with severity-aware targets."""
     chosen = [m for m in messages if m.split == "train" and (m.label is not None or m.severity)]
-    return Texts(tuple(m.text for m in chosen), np.array([target(m) for m in chosen], np.float32))
+    return LabelledTexts(tuple(m.text for m in chosen), np.array([target(m) for m in chosen], np.float32))
 
 
-def openings(queries: Sequence[str], count: int, seed: int) -> Texts:
+def openings(queries: Sequence[str], count: int, seed: int) -> LabelledTexts:
     """`count` of the queries, drawn by the seed, as first messages that are no alarm."""
     drawn = random.Random(seed).sample(list(queries), min(count, len(queries)))
     taught = [
         _PERHAPS if HINTS.search(text) else _PROBLEM if _NAMES_A_PROBLEM.search(text) else _QUESTION
         for text in drawn
     ]
-    return Texts(tuple(drawn), np.array(taught, np.float32).reshape(-1, len(LABELS)))
+    return LabelledTexts(tuple(drawn), np.array(taught, np.float32).reshape(-1, len(LABELS)))
 
 
-def asked(data: Path) -> Texts:
+def asked(data: Path) -> LabelledTexts:
     """The queries of banking77's test part as calm messages; without rows where the folder lacks them."""
     path = data / "text" / "banking77" / "test.csv"
     texts: list[str] = []
     if path.is_file():
         with path.open(encoding="utf-8", newline="") as file:
             texts = [" ".join(row["text"].split()) for row in csv.DictReader(file)]
-    return Texts(tuple(texts), np.tile(np.eye(len(LABELS), dtype=np.float32)[1], (len(texts), 1)))
+    return LabelledTexts(tuple(texts), np.tile(np.eye(len(LABELS), dtype=np.float32)[1], (len(texts), 1)))
 
 
-def target(message: Message) -> tuple[float, float, float, float]:
+def target(message: CompanyMessage) -> tuple[float, float, float, float]:
     """Probabilities in the order of LABELS to be taught for a message."""
     calm = message.label == 1
     own = np.array(_UNNAMED) if message.label is None else np.eye(len(LABELS))[message.label]
@@ -147,7 +147,7 @@ def _four(values: npt.NDArray[np.float64]) -> tuple[float, float, float, float]:
     return a, n, d, h
 
 
-def other_languages(data: Path, split: str) -> dict[str, Texts]:
+def other_languages(data: Path, split: str) -> dict[str, LabelledTexts]:
     """Texts of languages/brighter.csv by language (ISO 639-1); empty where the folder lacks it."""
     path = data / "text" / "languages" / "brighter.csv"
     if not path.is_file():
@@ -157,7 +157,7 @@ def other_languages(data: Path, split: str) -> dict[str, Texts]:
         if row.get("split") == split and row["label"] in _INDEX:
             rows.setdefault(row.get("lang") or "", []).append((row["text"] or "", _INDEX[row["label"] or ""]))
     return {
-        language: Texts(
+        language: LabelledTexts(
             tuple(t for t, _ in found), np.eye(len(LABELS), dtype=np.float32)[[k for _, k in found]]
         )
         for language, found in sorted(rows.items())

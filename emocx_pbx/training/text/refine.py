@@ -20,7 +20,7 @@ from emocx_pbx.emotion.text_clean import words
 from emocx_pbx.training.base import keras_file
 from emocx_pbx.training.figures import macro_f1
 from emocx_pbx.training.text import data as data_of
-from emocx_pbx.training.text.data import Texts
+from emocx_pbx.training.text.data import LabelledTexts
 from emocx_pbx.training.text.evaluate import (
     best_bias,
     best_temperature,
@@ -84,7 +84,7 @@ def refine(
         train = train.some(np.random.default_rng(seed).permutation(len(train))[: plan.comments])
     queries = data_of.service_queries(data)
     written = generate(plan.service, seed, queries)
-    service = Texts(tuple(m.text for m in written), np.array([m.label for m in written], np.float32))
+    service = LabelledTexts(tuple(m.text for m in written), np.array([m.label for m in written], np.float32))
     extra: list[str] = []
     if plan.varied:
         extra = data_of.unlabelled(data, everyone.texts + dev.texts) + data_of.vary(train, plan.varied, seed)
@@ -119,15 +119,15 @@ def refine(
         np.full(len(extra), 0.5),
     )
     weights = np.concatenate(parts).astype(np.float32)
-    everything = Texts((*train.texts, *service.texts, *lesson.texts, *first.texts, *extra), targets)
+    everything = LabelledTexts((*train.texts, *service.texts, *lesson.texts, *first.texts, *extra), targets)
     before = model.get_weights()
     curves = run_epochs(model, everything, weights, vocabulary, plan, seed, dev, say)
     chosen = labelled(company, "dev")
     beside = None if messages is None else data_of.read_texts(messages)
     if not len(chosen):
-        chosen = beside or Texts((), np.zeros((0, len(LABELS)), np.float32))
+        chosen = beside or LabelledTexts((), np.zeros((0, len(LABELS)), np.float32))
 
-    def network_logits(texts: Texts) -> FloatArray:
+    def network_logits(texts: LabelledTexts) -> FloatArray:
         return logits_of(model, [vocabulary.encode(words(text))[0] for text in texts.texts], plan.length)
 
     found = _mix(model, before, network_logits, dev, chosen, say)
@@ -161,7 +161,7 @@ def refine(
         threshold=best_threshold(_calibrated(alone, upset_of(recipe["upset"]))),
         recipe={**card.recipe, **recipe},
     )
-    held_out: dict[str, Texts] = {"test": data_of.goemotions4(data, "test")}
+    held_out: dict[str, LabelledTexts] = {"test": data_of.goemotions4(data, "test")}
     if len(test := labelled(company, "test")):
         held_out["messages to companies, test"] = test
     if "head" in recipe:
@@ -174,13 +174,13 @@ def refine(
 def _second_voice(
     out: Path,
     data: Path,
-    everything: Texts,
+    everything: LabelledTexts,
     weights: FloatArray,
     taught: slice,
     comments: HeadAnswers,
-    dev: Texts,
+    dev: LabelledTexts,
     company: HeadAnswers,
-    chosen: Texts,
+    chosen: LabelledTexts,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Teach the head, write it, and return its part of the recipe."""
@@ -242,7 +242,10 @@ def _calibrated(probabilities: FloatArray, upset: Upset) -> FloatArray:
 
 
 def _bias(
-    logits: Callable[[Texts], FloatArray], dev: Texts, beside: Texts | None, floor: float
+    logits: Callable[[LabelledTexts], FloatArray],
+    dev: LabelledTexts,
+    beside: LabelledTexts | None,
+    floor: float,
 ) -> FloatArray:
     on_dev = (logits(dev), dev.labels)
     if beside is None:
@@ -261,9 +264,9 @@ class _Mix:
 def _mix(
     model: Any,
     before: list[Any],
-    logits: Callable[[Texts], FloatArray],
-    dev: Texts,
-    chosen: Texts,
+    logits: Callable[[LabelledTexts], FloatArray],
+    dev: LabelledTexts,
+    chosen: LabelledTexts,
     say: Callable[[str], None],
 ) -> _Mix:
     """Set `model` to the mean of its weights before and after that has learned most and forgotten little.

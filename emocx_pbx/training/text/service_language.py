@@ -39,7 +39,7 @@ HINTS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class WrittenMessage:
     """A text and the guessed probabilities of the classes, in the order of LABELS."""
 
     text: str
@@ -52,17 +52,17 @@ def load_phrases() -> Phrases:
     return tomllib.loads(source.read_text(encoding="utf-8"))
 
 
-def generate(count: int, seed: int, queries: Sequence[str] = ()) -> list[Message]:
+def generate(count: int, seed: int, queries: Sequence[str] = ()) -> list[WrittenMessage]:
     """`count` different messages; `queries` are real neutral queries to build on. Repeatable by seed."""
     writer = _Writer(load_phrases(), random.Random(seed), queries)
-    kinds: list[tuple[float, Callable[[], Message]]] = [
+    kinds: list[tuple[float, Callable[[], WrittenMessage]]] = [
         (0.13, writer.blaming), (0.13, writer.angry), (0.05, writer.sarcastic), (0.05, writer.asking_angrily),
         (0.16, writer.let_down), (0.05, writer.hoped), (0.09, writer.report), (0.12, writer.request),
         (0.03, writer.calm), (0.10, writer.glad), (0.02, writer.contrast), (0.12, writer.query),
         (1.50, writer.situation),
     ]  # fmt: skip
     weights = [weight for weight, _ in kinds]
-    made: dict[str, Message] = {}
+    made: dict[str, WrittenMessage] = {}
     for _ in range(count * 20):
         if len(made) >= count:
             break
@@ -81,7 +81,7 @@ class _Writer:
         self.queries = queries
         self._situations = Situations(phrases, rng)
 
-    def blaming(self) -> Message:
+    def blaming(self) -> WrittenMessage:
         """A problem and what the company failed to do, in calm words: cross all the same."""
         parts = [self._some("failure")]
         if self._chance(0.75):
@@ -92,7 +92,7 @@ class _Writer:
             parts.append(self._some("closing_polite"))
         return self._message(parts, _CROSS, "upset_emoji", joined=0.4)
 
-    def angry(self) -> Message:
+    def angry(self) -> WrittenMessage:
         """Anger in words, with or without its cause."""
         parts = [self._some("angry_tail")]
         if self._chance(0.75):
@@ -102,20 +102,20 @@ class _Writer:
             parts.append(self._some("angry_tail"))
         return self._message(parts, _ANGRY, "upset_emoji", shout=0.12)
 
-    def sarcastic(self) -> Message:
+    def sarcastic(self) -> WrittenMessage:
         """Praise for a failure."""
         cause = self._some("failure") if self._chance(0.5) else self._some("problem")
         parts = [self._some("sneer"), cause] if self._chance(0.8) else [cause, self._some("sneer")]
         return self._message(parts, _ANGRY, "upset_emoji")
 
-    def asking_angrily(self) -> Message:
+    def asking_angrily(self) -> WrittenMessage:
         """A question that is no question."""
         parts = [self._some("question_angry") + self.rng.choice(("?", "??", "?!", ""))]
         if self._chance(0.4):
             parts.insert(0, self._trouble())
         return self._message(parts, _ANGRY, "upset_emoji", shout=0.08)
 
-    def let_down(self) -> Message:
+    def let_down(self) -> WrittenMessage:
         """A problem and what it meant to the customer."""
         parts = [self._some("sad_tail")]
         if self._chance(0.8):
@@ -124,14 +124,14 @@ class _Writer:
             parts.append(self._some("sad_tail"))
         return self._message(parts, _SAD, "sad_emoji")
 
-    def hoped(self) -> Message:
+    def hoped(self) -> WrittenMessage:
         """A hope that came to nothing."""
         parts = [self._some("hoped")]
         if self._chance(0.35):
             parts.append(self._some("sad_tail"))
         return self._message(parts, _SAD, "sad_emoji")
 
-    def report(self) -> Message:
+    def report(self) -> WrittenMessage:
         """A problem told without blame, mostly with a question or a request."""
         parts = [self._some("problem")]
         if self._chance(0.35):
@@ -140,7 +140,7 @@ class _Writer:
             parts.append(self._some(self.rng.choice(("closing_polite", "ask", "information"))))
         return self._message(parts, _REPORT, None)
 
-    def request(self) -> Message:
+    def request(self) -> WrittenMessage:
         """A question, a request or a piece of information."""
         parts = [self._some(self.rng.choice(("ask", "information")))]
         if self._chance(0.3):
@@ -149,18 +149,18 @@ class _Writer:
             parts.append(self._some("closing_polite"))
         return self._message(parts, _NEUTRAL, None, shout=0.02)
 
-    def calm(self) -> Message:
+    def calm(self) -> WrittenMessage:
         """The words of complaint, denied."""
         return self._message([self._some("calm")], _NEUTRAL, None)
 
-    def glad(self) -> Message:
+    def glad(self) -> WrittenMessage:
         """Thanks and praise."""
         parts = [self._some("praise")]
         if self._chance(0.5):
             parts.append(self._some("praise"))
         return self._message(parts, _HAPPY, "glad_emoji", shout=0.03)
 
-    def contrast(self) -> Message:
+    def contrast(self) -> WrittenMessage:
         """A problem that has been solved (happy), or kind words that end in a problem (let down)."""
         if self._chance(0.5):
             ending = self._some("praise")
@@ -168,16 +168,16 @@ class _Writer:
         beginning = self.rng.choice(("I usually love you", "normally you are great", "I like your product"))
         return self._message([f"{beginning} but {self._trouble()}"], _SAD, "sad_emoji")
 
-    def query(self) -> Message:
+    def query(self) -> WrittenMessage:
         """A real query as it stands."""
         if not self.queries:
             return self.request()
         text = self.rng.choice(self.queries)
-        return Message(text, _UNSURE if HINTS.search(text) else _NEUTRAL)
+        return WrittenMessage(text, _UNSURE if HINTS.search(text) else _NEUTRAL)
 
-    def situation(self) -> Message:
+    def situation(self) -> WrittenMessage:
         """Complaints, questions and thanks around one thing, typed, tweeted or spoken."""
-        return Message(*self._situations.write())
+        return WrittenMessage(*self._situations.write())
 
     def _trouble(self) -> str:
         """The cause of a complaint: a written problem, or a real query."""
@@ -194,7 +194,7 @@ class _Writer:
 
     def _message(
         self, parts: list[str], label: Weak, emoji: str | None, *, shout: float = 0.03, joined: float = 0.15
-    ) -> Message:
+    ) -> WrittenMessage:
         """Join the parts the way people type: with or without stops, capitals, emoji and care."""
         text = parts[0]
         for part in parts[1:]:
@@ -212,4 +212,4 @@ class _Writer:
             text = text.upper()
         elif self._chance(0.6):
             text = text[0].upper() + text[1:]
-        return Message(text, label)
+        return WrittenMessage(text, label)

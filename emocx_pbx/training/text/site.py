@@ -21,7 +21,7 @@ from emocx_pbx.emotion.text import read_vocabulary
 from emocx_pbx.emotion.text_clean import said, words
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.base import keras_file
-from emocx_pbx.training.text.data import Texts, read_texts, splits_of
+from emocx_pbx.training.text.data import LabelledTexts, read_texts, splits_of
 from emocx_pbx.training.text.evaluate import evaluate_classifier, parts_of, softmax
 from emocx_pbx.training.text.fitting import TextPlan, finish, run_epochs, served_from
 from emocx_pbx.training.text.head import fit_head, vectors_of
@@ -61,7 +61,7 @@ def fine_tune(
     model: Any = keras.models.load_model(keras_file(base.path), compile=False)
     rehearsed = [message.text for message in generate(min(_REHEARSED, plan.service), seed)]
     ids = [vocabulary.encode(words(text))[0] for text in rehearsed]
-    kept = Texts(tuple(rehearsed), softmax(logits_of(model, ids, length)))
+    kept = LabelledTexts(tuple(rehearsed), softmax(logits_of(model, ids, length)))
     counts = np.bincount(learned.labels, minlength=len(LABELS))
     per_class = np.sqrt(counts.mean() / np.maximum(counts, 1))
     # The site's messages weigh as much as the rehearsed ones together, but none more than threefold.
@@ -94,7 +94,7 @@ def fine_tune(
 
 
 def _teach_head(
-    base: ModelFolder, out: Path, learned: Texts, weights: FloatArray, rehearsed: Sequence[str]
+    base: ModelFolder, out: Path, learned: LabelledTexts, weights: FloatArray, rehearsed: Sequence[str]
 ) -> None:
     """The base's head, where it has one, taught by the same messages and held to what it said before."""
     if plan_of(base.card.recipe) is None:
@@ -113,21 +113,21 @@ def _teach_head(
     head.write(out)
 
 
-def _languages_of(learned: Texts) -> list[str]:
+def _languages_of(learned: LabelledTexts) -> list[str]:
     """Languages in which there are enough messages to learn them from."""
     detector = LanguageDetector()
     counts = Counter(detector.detect(said(text)) for text in learned.texts)
     return [language for language, count in counts.items() if language and count >= _LEAST_OF_A_LANGUAGE]
 
 
-def messages_of(csv: Path) -> tuple[Texts, Texts, Texts]:
+def messages_of(csv: Path) -> tuple[LabelledTexts, LabelledTexts, LabelledTexts]:
     """A site's messages to learn from, to choose by (perhaps none) and to hold out.
 
     Raises InputError when there are too few.
     """
     named = splits_of(csv)
     if {"train", "test"} <= named:
-        none = Texts((), np.zeros((0, len(LABELS)), np.float32))
+        none = LabelledTexts((), np.zeros((0, len(LABELS)), np.float32))
         learned, test = read_texts(csv, "train"), read_texts(csv, "test")
         dev = read_texts(csv, "dev") if "dev" in named else none
     elif named - {""}:

@@ -15,7 +15,7 @@ from emocx_pbx.emotion.text_clean import Vocabulary
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.text import data as data_of
 from emocx_pbx.training.text import teacher as text_teacher
-from emocx_pbx.training.text.data import Texts
+from emocx_pbx.training.text.data import LabelledTexts
 from emocx_pbx.training.text.evaluate import (
     softmax,
 )
@@ -72,7 +72,7 @@ def _train(data: Path, out: Path, seed: int, plan: TextPlan, say: Report, messag
     dev = data_of.goemotions4(data, "dev")
     queries = data_of.service_queries(data)
     written = generate(plan.service, seed, queries)
-    service = Texts(tuple(m.text for m in written), np.array([m.label for m in written], np.float32))
+    service = LabelledTexts(tuple(m.text for m in written), np.array([m.label for m in written], np.float32))
     extra = data_of.unlabelled(data, train.texts + dev.texts) + data_of.vary(train, plan.varied, seed)
     say(f"{len(train)} labelled comments, {len(service)} service messages, {len(extra)} without a label")
     vocabulary, vectors, everything, weights = prepare(train, service, extra, plan, seed, say)
@@ -83,8 +83,8 @@ def _train(data: Path, out: Path, seed: int, plan: TextPlan, say: Report, messag
 
 
 def prepare(
-    train: Texts, service: Texts, extra: list[str], plan: TextPlan, seed: int, say: Report
-) -> tuple[Vocabulary, FloatArray, Texts, FloatArray]:
+    train: LabelledTexts, service: LabelledTexts, extra: list[str], plan: TextPlan, seed: int, say: Report
+) -> tuple[Vocabulary, FloatArray, LabelledTexts, FloatArray]:
     """Vocabulary, its first vectors, all training texts with their targets, and their weights."""
     labelled = train.joined(service)
     counts = np.bincount(train.labels, minlength=len(LABELS))
@@ -112,7 +112,7 @@ def prepare(
     believed = softmax(known.logits)
     trust = np.repeat([plan.trust, plan.service_trust], [len(train), len(service)])[:, None]
     targets = (1 - trust) * labelled.targets + trust * believed[: len(labelled)]
-    everything = Texts(
+    everything = LabelledTexts(
         (*labelled.texts, *extra), np.concatenate([targets, believed[len(labelled) :]]).astype(np.float32)
     )
     weights = np.concatenate([weights, np.full(len(extra), 0.7, np.float32)])
@@ -134,13 +134,13 @@ def word_vectors(encoded: FloatArray, size: int) -> FloatArray:
 
 
 def fit(
-    train: Texts,
+    train: LabelledTexts,
     weights: FloatArray,
     vocabulary: Vocabulary,
     vectors: FloatArray,
     plan: TextPlan,
     seed: int,
-    dev: Texts,
+    dev: LabelledTexts,
     say: Report,
 ) -> tuple[Any, list[list[float]]]:
     """A fitted network, and its curves (see run_epochs)."""

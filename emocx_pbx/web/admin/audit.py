@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from yarl import URL
 
-from emocx_pbx.store.list_rows import Place
+from emocx_pbx.store.list_rows import ListPosition
 from emocx_pbx.web.admin.shared import page
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.numbers import whole
@@ -43,7 +43,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     query, log = request.query, parts_of(request).store.audit
     kind = query.get("kind") if query.get("kind") in KINDS else None
 
-    async def page_of(limit: int, after: Place) -> list[ChangedValue]:
+    async def page_of(limit: int, after: ListPosition) -> list[ChangedValue]:
         rows = await log.rows(after.number or None, query.get("actor") or None, kind, limit)
         return [
             ChangedValue(r.at, r.actor, r.address, r.action, r.subject, r.before, r.after, r.audit_id)
@@ -51,7 +51,7 @@ async def download(request: web.Request) -> web.StreamResponse:
         ]
 
     return await csv_answer(
-        request, "audit.csv", page_of, lambda row: Place(number=row.audit_id), ChangedValue
+        request, "audit.csv", page_of, lambda row: ListPosition(number=row.audit_id), ChangedValue
     )
 
 

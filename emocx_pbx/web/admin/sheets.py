@@ -9,7 +9,7 @@ from aiohttp import web
 from emocx_pbx.deeds.reviews import accuracy_here
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.settings.receiver_url import shown_url
-from emocx_pbx.store.list_rows import DeliveryFilter, Place
+from emocx_pbx.store.list_rows import DeliveryFilter, ListPosition
 from emocx_pbx.store.rows import DeliveryRow
 from emocx_pbx.web.admin.models import listed
 from emocx_pbx.web.admin.shared import DAY_S
@@ -68,11 +68,11 @@ async def deliveries(request: web.Request) -> web.StreamResponse:
     lists = parts_of(request).store.lists
     which = DeliveryFilter(name, state if state in DELIVERY_STATES else None)  # type: ignore[arg-type]
 
-    async def page_of(limit: int, after: Place) -> list[DeliveryRow]:
+    async def page_of(limit: int, after: ListPosition) -> list[DeliveryRow]:
         return await lists.deliveries(which, limit, after.number or None)
 
     return await csv_answer(
-        request, "deliveries.csv", page_of, lambda row: Place(number=row.delivery_id), DeliveryRow
+        request, "deliveries.csv", page_of, lambda row: ListPosition(number=row.delivery_id), DeliveryRow
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from aiohttp import web
 
-from emocx_pbx.deeds.deed import EndOtherSessions, EndSession, SetPassword, UseLink
+from emocx_pbx.deeds.deed import EndOtherSessions, EndOwnSession, SetPassword, UseLink
 from emocx_pbx.deeds.users import checked_name
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import Actor, User
@@ -91,7 +91,7 @@ def _refused(request: web.Request, status: int, name: str, problem: str) -> web.
 async def logout(request: web.Request) -> web.StreamResponse:
     """The session ends here and in the store."""
     parts, visitor = parts_of(request), visitor_of(request)
-    await parts.deeds.do(EndSession(token_hash(visitor.session)), actor_of(request))
+    await parts.deeds.do(EndOwnSession(token_hash(visitor.session)), actor_of(request))
     answer = see_other("/login")
     set_cookie(answer, parts.settings.http, SESSION, "", None)
     return answer

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.list_rows import GradeFilter, Place, SegmentItem
+from emocx_pbx.store.list_rows import GradeFilter, ListPosition, SegmentItem
 from emocx_pbx.store.lists import place_of_grade
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import user_of
@@ -125,15 +125,15 @@ async def _view(request: web.Request, days: int, emotion: str | None, only: str 
     return agents_view(cells, letters, since, now, emotion, only)
 
 
-def _after(request: web.Request) -> Place:
+def _after(request: web.Request) -> ListPosition:
     given = request.query.get("after", "")
     if not given:
-        return Place()
+        return ListPosition()
     at, _, rest = given.partition("_")
     number, _, key = rest.partition("_")
     place = finite(at), whole(number)
     if place[0] is not None and place[1] is not None:
-        return Place(place[0], key, place[1])
+        return ListPosition(place[0], key, place[1])
     raise InputError("after: expected what the page's own links say")
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from emocx_pbx.domain import LABELS, UNCERTAIN
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.list_rows import CallFilter, CallItem, Outcome, Place
+from emocx_pbx.store.list_rows import CallFilter, CallItem, ListPosition, Outcome
 from emocx_pbx.store.lists import place_of_call
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, only_queues
@@ -98,14 +98,14 @@ def _filter(request: web.Request, chosen: dict[str, str], now: float, own: str |
     )
 
 
-def _after(request: web.Request) -> Place:
+def _after(request: web.Request) -> ListPosition:
     """Where the page begins: behind `?after=<started_at>_<call_id>`."""
     given = request.query.get("after", "")
     if not given:
-        return Place()
+        return ListPosition()
     at, _, key = given.partition("_")
     try:
-        return Place(float(at), key)
+        return ListPosition(float(at), key)
     except ValueError:
         raise InputError("after: expected what the page's own links say") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from emocx_pbx.routing.ranking import Estimate, Outcome, Ranking, RankingPlan, rank
+from emocx_pbx.routing.ranking import Estimate, Ranking, RankingPlan, RankingSample, rank
 from emocx_pbx.store.list_rows import AgentCell
 from emocx_pbx.web.shown.intervals import Z95, ShownInterval, Sums, change, interval, mean_interval, together
 from emocx_pbx.web.shown.scale import Scale, points_scale
@@ -82,7 +82,7 @@ class AgentsView:
     emotions: tuple[tuple[str, int], ...]
     """What can be chosen, with the number of grades."""
     graded: int
-    told_apart: bool
+    distinguishable: bool
     """Whether any two agents differ for sure."""
 
 
@@ -108,7 +108,7 @@ def agents_view(
     """
     step = max(1.0, now - since) / BINS
     outcomes = (
-        Outcome(c.agent, c.arrived_as, c.mean, since + (c.bin + 0.5) * step, c.graded)
+        RankingSample(c.agent, c.arrived_as, c.mean, since + (c.bin + 0.5) * step, c.graded)
         for c in cells
         if c.graded
     )

@@ -230,13 +230,13 @@ def _handover(segment: Segment, begin: float, scale: Scale) -> Mark:
 def _summary(stacks: Sequence[Stack], detail: CallDetail) -> str:
     if not stacks:
         return t("timeline.no_readings")
-    heard = {e: sum(s.t1 - s.t0 for s in stacks if s.emotion == e) for e in EMOTIONS}
-    total = sum(heard.values()) or 1.0
+    seconds = {e: sum(s.t1 - s.t0 for s in stacks if s.emotion == e) for e in EMOTIONS}
+    total = sum(seconds.values()) or 1.0
     third = max(1, len(stacks) // 3)
     return t(
         "timeline.summary",
         n=len(stacks),
-        shares=", ".join(f"{word('emotion', e)} {percent(v / total)}" for e, v in heard.items() if v > 0),
+        shares=", ".join(f"{word('emotion', e)} {percent(v / total)}" for e, v in seconds.items() if v > 0),
         first=_most(stacks[:third]),
         last=_most(stacks[-third:]),
         agents=t("timeline.then").join(s.agent for s in detail.segments) or t("timeline.nobody"),

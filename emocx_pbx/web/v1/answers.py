@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.store.list_rows import Place
+from emocx_pbx.store.list_rows import ListPosition
 from emocx_pbx.web.v1.shapes_in import EARLIER
 
 S = TypeVar("S")
@@ -90,25 +90,25 @@ def _has(if_none_match: str, tag: str) -> bool:
     return "*" in known or tag in known
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(place: ListPosition) -> str:
     """A place as clients carry it: opaque."""
     packed = msgspec.msgpack.encode((place.at, place.key, place.number))
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def place_of(cursor: str | None) -> Place:
+def place_of(cursor: str | None) -> ListPosition:
     """The place that a cursor stands for; without one, the beginning.
 
     Raises:
         InputError: it was not made by `cursor_of`.
     """
     if cursor is None:
-        return Place()
+        return ListPosition()
     try:
         packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         at, key, number = msgspec.msgpack.decode(packed, type=tuple[float, str, int])
         if math.isfinite(at) and abs(number) < 2**63:
-            return Place(at, key, number)
+            return ListPosition(at, key, number)
     except (msgspec.DecodeError, ValueError, RecursionError):
         pass
     raise InputError("query: cursor: not one of ours; begin without it")

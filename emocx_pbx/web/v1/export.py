@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 
 from emocx_pbx.sheet import BOM, at_zone, lines
-from emocx_pbx.store.list_rows import Place
+from emocx_pbx.store.list_rows import ListPosition
 from emocx_pbx.web.zone import zone_named, zone_of
 
 R = TypeVar("R")
@@ -21,8 +21,8 @@ PAGE: Final = 1000
 async def csv_answer(
     request: web.Request,
     name: str,
-    page: Callable[[int, Place], Awaitable[Sequence[R]]],
-    place: Callable[[R], Place],
+    page: Callable[[int, ListPosition], Awaitable[Sequence[R]]],
+    place: Callable[[R], ListPosition],
     kind: type[R],
     zone: str = "",
 ) -> web.StreamResponse:
@@ -53,7 +53,7 @@ async def csv_answer(
             "Content-Disposition": f'attachment; filename="{name}"',
         }
     )
-    after = Place()
+    after = ListPosition()
     rows = await page(PAGE, after)  # before the answer begins: what fails here still gets its status
     await response.prepare(request)
     if request.method == "HEAD":

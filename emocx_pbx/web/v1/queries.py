@@ -11,7 +11,7 @@ from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.settings.names import customer_key, queue_name
-from emocx_pbx.store.list_rows import Place
+from emocx_pbx.store.list_rows import ListPosition
 from emocx_pbx.store.lists import place_of_decision
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.identity.sessions import actor_of, visitor_of
@@ -98,7 +98,7 @@ async def list_decisions(request: web.Request) -> web.Response:
         query.pbx,
     )
     shown = rows[: query.limit]
-    end: Place | None = place_of_decision(shown[-1]) if len(rows) > query.limit else None
+    end: ListPosition | None = place_of_decision(shown[-1]) if len(rows) > query.limit else None
     items = [
         DecisionItem(r.decision, r.call_id, r.customer_key, r.text, pbx_of(r.call_id or "")) for r in shown
     ]

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from emocx_pbx.errors import InputError
-from emocx_pbx.routing.ranking import Estimate, Outcome, Ranking, rank
+from emocx_pbx.routing.ranking import Estimate, Ranking, RankingSample, rank
 from emocx_pbx.store.list_rows import AgentCell
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.parts import parts_of
@@ -61,7 +61,7 @@ def agent_items(
     step = (until - since) / BINS
     ranking = rank(
         [
-            Outcome(c.agent, c.arrived_as, c.mean, since + (c.bin + 0.5) * step, c.graded)
+            RankingSample(c.agent, c.arrived_as, c.mean, since + (c.bin + 0.5) * step, c.graded)
             for c in cells
             if c.graded
         ],

@@ -35,7 +35,7 @@ def test_places_are_ranges_until_agents_can_be_told_apart() -> None:
     # Three lucky calls do not put Cid before Ann, nor can he be told from her.
     assert places["Bob"] == "2 to 3" or places["Bob"] == "3"
     assert places["Cid"].startswith("1")
-    assert view.told_apart
+    assert view.distinguishable
     assert view.graded == 642
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emocx_pbx.analysis.messages import ReadingMade, SpeechHeard, TapEnded, TapStarted, WordsSaid
+from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
 from emocx_pbx.calls import alerts
 from emocx_pbx.calls.effects import (
     Count,
@@ -22,7 +22,7 @@ from emocx_pbx.calls.effects import (
 from emocx_pbx.calls.happenings import Changed, TapLost
 from emocx_pbx.domain import Reading, Scores, Span
 from emocx_pbx.emotion.levels import caller_counts
-from emocx_pbx.emotion.lines import Caller
+from emocx_pbx.emotion.lines import LineCaller
 from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.events import build
 from emocx_pbx.events.event import NewEvent
@@ -130,7 +130,7 @@ def said(call: CallState, message: WordsSaid) -> Effects:
     return [WriteWords(call.call_id, message.t0, message.t1, message.text)]
 
 
-def heard(call: CallState, message: SpeechHeard) -> Effects:
+def uttered(call: CallState, message: UtteranceEnded) -> Effects:
     """One side spoke."""
     if call.opted_out or message.uuid not in call.known_taps:
         return []
@@ -143,14 +143,14 @@ def tap_over(call: CallState, message: TapEnded | TapLost, now: float) -> Effect
     """Nothing more comes of a tap; the last one of a call that is over finishes it."""
     effects: Effects = []
     if isinstance(message, TapEnded) and message.uuid in call.taps:
-        heard = {
+        said_of_it = {
             "call_id": call.call_id,
             "reason": message.reason,
             "audio_s": round(message.audio_s, 2),
             "max_gap_s": round(message.max_gap_s, 3),
             "missing_s": round(message.missing_s, 2),
         }
-        effects.append(Note("tap.ended", "tap ended", heard))
+        effects.append(Note("tap.ended", "tap ended", said_of_it))
     call.taps.discard(message.uuid)
     call.known_taps.add(message.uuid)  # a late TapStarted opens nothing
     if call.ended and not call.taps:
@@ -173,5 +173,5 @@ def learnt(call: CallState, at: float) -> Effects:
     if speech_s < LEAST_SPEECH_S or speech_s < LEAST_SHARE * all_s:
         return []
     answers = [r.scores.plain for r in own if r.scores.plain is not None]
-    caller = Caller(caller_sums(answers), caller_counts(answers))
+    caller = LineCaller(caller_sums(answers), caller_counts(answers))
     return [LearnLines(call.call_id, model, lines, caller, at)]

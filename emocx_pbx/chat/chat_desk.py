@@ -46,7 +46,7 @@ class ChatRefused(EmocxError):
         self.why, self.status, self.wait_s = why, status, wait_s
 
 
-class Queries(Protocol):
+class QueryDecider(Protocol):
     """What decides on queries, as far as it is needed."""
 
     async def by_text(self, text: str, caller: Caller) -> Decision:
@@ -56,7 +56,7 @@ class Queries(Protocol):
         """A decided query becomes a call."""
 
 
-class CallBack(Protocol):
+class PlacesCalls(Protocol):
     """What places calls, as far as it is needed."""
 
     def new_call_id(self, pbx: str | None = None) -> str:
@@ -95,8 +95,8 @@ class ChatDesk:
     def __init__(
         self,
         settings: ChatSettings,
-        queries: Queries,
-        call_back: CallBack,
+        queries: QueryDecider,
+        call_back: PlacesCalls,
         can_call: bool,
         policies: PolicyAndQueues,
         count: Callable[..., None],
