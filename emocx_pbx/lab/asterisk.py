@@ -22,6 +22,7 @@ from types import TracebackType
 
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab import conf
+from emocx_pbx.lab.host import THIS_MACHINE, Host
 from emocx_pbx.lab.installation import Installation, cache_directory, find, free_port
 
 __all__ = ["Installation", "PrivateAsterisk", "cache_directory", "find", "free_port"]
@@ -36,7 +37,7 @@ _NEVER_STARTED_S = 3600.0
 
 
 class PrivateAsterisk:
-    """An Asterisk of our own with PJSIP, queues and the dialplan, all on 127.0.0.1.
+    """An Asterisk of our own with PJSIP, queues and the dialplan, all on 127.0.0.1 (AMI on its host's own).
 
     `async with PrivateAsterisk(find(cache), agi="127.0.0.1:4573") as pbx: await pbx.cli("queue show")`.
     AMI users: `emocx` (as administrators get it) and `demo` (all rights), both with `config.secret`.
@@ -51,8 +52,10 @@ class PrivateAsterisk:
         agents: int = 2,
         agent_port: int | None = None,
         parent: Path | None = None,
+        host: Host = THIS_MACHINE,
     ) -> None:
         self.installation = installation
+        self.host = host
         name = f"pbx-{secrets.token_hex(4)}"
         if installation.root is None:
             self._inside = str(Path(parent or tempfile.gettempdir()) / f"emocx-{name}")
@@ -64,6 +67,8 @@ class PrivateAsterisk:
             directory=self._inside,
             modules=installation.modules,
             ami_port=free_port(),
+            ami_bind=host.listens,
+            ami_permit=host.network,
             sip_port=free_port(socket.SOCK_DGRAM),
             agent_port=agent_port or free_port(socket.SOCK_DGRAM),
             rtp_start=rtp,
@@ -155,6 +160,7 @@ class PrivateAsterisk:
         if not self.installation.sudo and shutil.which("setpriv"):
             # Asterisk never outlives us, however we end.
             words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
+        words = [*self.host.enter(), *words]
         output = self.directory / "log/output"
         with output.open("ab") as sink:
             self._process = await asyncio.create_subprocess_exec(
@@ -172,7 +178,7 @@ class PrivateAsterisk:
             if process.returncode is not None:
                 raise PeerUnavailable(f"Asterisk ended with {process.returncode}: {self._tail()}")
             with contextlib.suppress(OSError):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.ami_port)
+                reader, writer = await asyncio.open_connection(self.host.managed, self.ami_port)
                 banner = await reader.readline()
                 writer.close()
                 if banner.startswith(b"Asterisk Call Manager"):

@@ -34,7 +34,9 @@ class PbxConfig:
     agent_host: str = "127.0.0.1"
     """Host of the agents' telephones; empty: they register with their name and `secret`."""
     bind: str = "127.0.0.1"
-    """Address that SIP listens on; AMI stays on 127.0.0.1."""
+    """Address that SIP listens on."""
+    ami_bind: str = "127.0.0.1"
+    """Address that AMI listens on."""
     ami_permit: str = "127.0.0.1/255.255.255.255"
     """Who may log in by AMI."""
     customer_host: str = "127.0.0.1"
@@ -101,6 +103,7 @@ def values(config: PbxConfig) -> dict[str, str]:
         "DIR": config.directory,
         "MODULES": config.modules,
         "DATA": config.data,
+        "AMI_BIND": config.ami_bind,
         "AMI_PORT": str(config.ami_port),
         "AMI_SECRET": config.secret,
         "AMI_PERMIT": config.ami_permit,

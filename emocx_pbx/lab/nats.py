@@ -1,7 +1,7 @@
 """A private NATS server on this machine, with JetStream: started, frozen, killed, started again where it was.
 
-It listens on a free port of 127.0.0.1 and keeps its stream in a folder of its own. Nothing of it outlives the
-process that started it.
+It listens on a free port of 127.0.0.1 (or on a host of the lab) and keeps its stream in a folder of its own.
+Nothing of it outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.lab.host import THIS_MACHINE, Host
 from emocx_pbx.lab.installation import free_port
 
 _START_S: Final = 20.0
@@ -43,11 +44,21 @@ def binary() -> str:
 class PrivateNats:
     """A server of our own; `with PrivateNats() as server: server.url`."""
 
-    def __init__(self, extra: Mapping[str, Any] | None = None) -> None:
-        """`extra` goes into its configuration: authorization, tls."""
+    def __init__(
+        self, extra: Mapping[str, Any] | None = None, host: Host = THIS_MACHINE, program: str = ""
+    ) -> None:
+        """Prepare one.
+
+        Args:
+            extra: goes into its configuration: authorization, tls, cluster.
+            host: where it runs.
+            program: another nats-server than the one that is installed.
+        """
+        self.host, self._program = host, program
         self.port, self._http = free_port(), free_port()
         self._extra = dict(extra or {})
         self._folder = Path(tempfile.mkdtemp(prefix="emocx-nats-"))
+        self._name = f"lab-{self.port}"
         self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> PrivateNats:
@@ -71,7 +82,7 @@ class PrivateNats:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"nats://127.0.0.1:{self.port}"
+        return f"nats://{self.host.address}:{self.port}"
 
     def start(self) -> None:
         """Start it, with the stream that it had, and wait until it serves.
@@ -79,30 +90,54 @@ class PrivateNats:
         Raises:
             PeerUnavailable: it did not come up in time; says the end of its log.
         """
+        self.launch()
+        self.serves()
+
+    def launch(self) -> None:
+        """Start it; one of several serves only once most of them are there."""
         configuration = {
-            "server_name": f"lab-{self.port}",
-            "host": "127.0.0.1",
+            "server_name": self._name,
+            "host": self.host.address,
             "port": self.port,
-            "http": f"127.0.0.1:{self._http}",
+            "http": f"{self.host.managed}:{self._http}",
             "jetstream": {"store_dir": str(self._folder / "store"), "max_mem": "64M", "max_file": "1G"},
             **self._extra,
         }
         # JSON is a subset of the server's own format.
         (self._folder / "nats.conf").write_text(json.dumps(configuration), encoding="utf-8")
         death = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        words = [self._program or binary(), "-c", str(self._folder / "nats.conf")]
         with self._log.open("ab") as log:
-            self._server = subprocess.Popen(
-                [*death, binary(), "-c", str(self._folder / "nats.conf")], stdout=log, stderr=log
-            )
+            self._server = subprocess.Popen([*self.host.enter(), *death, *words], stdout=log, stderr=log)
+
+    def serves(self) -> None:
+        """Until it serves.
+
+        Raises:
+            PeerUnavailable: it does not in time; says the end of its log.
+        """
         ends = time.monotonic() + _START_S
-        while time.monotonic() < ends and self._server.poll() is None:
+        while time.monotonic() < ends and self._server is not None and self._server.poll() is None:
             with suppress(OSError):
-                address = f"http://127.0.0.1:{self._http}/healthz"
+                address = f"http://{self.host.managed}:{self._http}/healthz"
                 with urllib.request.urlopen(address, timeout=0.5) as answer:
                     if answer.status == 200:
                         return
             time.sleep(0.01)
         raise PeerUnavailable(f"nats-server did not start: {self._log.read_text(errors='replace')[-500:]}")
+
+    def leads(self, stream: str) -> bool:
+        """Whether it leads a stream, as one of several servers."""
+        with suppress(OSError, ValueError):
+            address = f"http://{self.host.managed}:{self._http}/jsz?streams=true"
+            with urllib.request.urlopen(address, timeout=1.0) as answer:
+                accounts = json.load(answer).get("account_details") or []
+            streams = [one for account in accounts for one in account.get("stream_detail") or []]
+            return any(
+                one["name"] == stream and one.get("cluster", {}).get("leader") == self._name
+                for one in streams
+            )
+        return False
 
     def stop(self) -> None:
         """Stop it in order."""

@@ -1,43 +1,58 @@
-"""A process of a cluster, `emocx-pbx worker` or `emocx-pbx door`, as a child of ours."""
+"""A process of a cluster, such as `emocx-pbx worker` or `emocx-pbx door`, as a child of ours."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.lab.host import THIS_MACHINE, Host
 
 #: Models may load on a busy machine.
 _READY_S: Final = 90.0
 _STOP_S: Final = 10.0
+
+Section = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class NodeProcess:
     """One of them; `says` tells when it logged something."""
 
     def __init__(
-        self, folder: Path, words: tuple[str, ...], settings: Mapping[str, Mapping[str, Any]]
+        self,
+        folder: Path,
+        words: tuple[str, ...],
+        settings: Mapping[str, Section],
+        host: Host = THIS_MACHINE,
+        program: Sequence[str] = (sys.executable, "-m", "emocx_pbx.cli"),
     ) -> None:
         """Prepare.
 
         Args:
             folder: for its settings and its log; must exist.
             words: the command and its arguments, such as `("worker",)`.
-            settings: by section.
+            settings: by section; of one that may be there several times, such as `asterisk`, a list.
+            host: where it runs.
+            program: what is run; by default this environment's own version.
         """
+        self.host, self.program = host, tuple(program)
         self._folder, self._words = folder, words
-        tables = [
-            "\n".join([f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())])
-            for section, values in {**settings, "log": {"format": "json"}}.items()
-        ]
+        tables = []
+        sections: dict[str, Section] = {**settings, "log": {"format": "json"}}
+        for section, values in sections.items():
+            alone = isinstance(values, Mapping)
+            for one in (values,) if isinstance(values, Mapping) else values:
+                head = f"[{section}]" if alone else f"[[{section}]]"
+                tables.append("\n".join([head, *(f"{k} = {json.dumps(v)}" for k, v in one.items())]))
         self.config.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
         self._process: asyncio.subprocess.Process | None = None
 
@@ -57,12 +72,13 @@ class NodeProcess:
 
     async def start(self) -> None:
         """Start it."""
-        words = [sys.executable, "-m", "emocx_pbx.cli", *self._words, "--config", str(self.config)]
+        words = [*self.program, *self._words, "--config", str(self.config)]
         if shutil.which("setpriv"):
             words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
+        words = [*self.host.enter(), *words]
         with (self._folder / "node.log").open("ab") as sink:
             self._process = await asyncio.create_subprocess_exec(
-                *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink
+                *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
             )
 
     def log(self) -> str:
@@ -70,8 +86,13 @@ class NodeProcess:
         path = self._folder / "node.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    async def says(self, key: str, deadline_s: float = _READY_S) -> None:
-        """Until it logged a line with this key.
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None and self._process.returncode is None
+
+    async def says(self, key: str, deadline_s: float = _READY_S, times: int = 1) -> None:
+        """Until it logged a line with this key, so many times.
 
         Raises:
             PeerUnavailable: it ended, or did not in time.
@@ -79,16 +100,16 @@ class NodeProcess:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):
                 while self._process is not None and self._process.returncode is None:
-                    if f'"{key}"' in self.log():
+                    if self.log().count(f'"{key}"') >= times:
                         return
                     await asyncio.sleep(0.05)
         raise PeerUnavailable(f"{' '.join(self._words)} did not say {key}: {self.log()[-500:]}")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send it, and all processes of its own, a signal."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                os.killpg(self._process.pid, number)
 
     async def kill(self) -> None:
         """As a crash."""
@@ -103,7 +124,8 @@ class NodeProcess:
         if process is None:
             return
         self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
                 await process.wait()

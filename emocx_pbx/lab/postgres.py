@@ -1,6 +1,7 @@
 """A private PostgreSQL on this machine: made, started, frozen, killed, started again.
 
-It listens on a free port of 127.0.0.1, trusts whoever connects, and does not care for power cuts (fsync off).
+It listens on a free port of 127.0.0.1 (or on a host of the lab), trusts whoever connects, and does not care
+for power cuts (fsync off).
 Nothing of it outlives the process that started it.
 """
 
@@ -21,6 +22,7 @@ from types import TracebackType
 from typing import Final
 
 from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.lab.host import THIS_MACHINE, Host
 from emocx_pbx.lab.installation import free_port
 
 #: Where Debian and its kin put the server, which is not on PATH; the newest version is used.
@@ -52,7 +54,8 @@ def binaries() -> Path:
 class PrivatePostgres:
     """A server of our own; `with PrivatePostgres() as server: server.url("emocx")`."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, host: Host = THIS_MACHINE) -> None:
+        self.host = host
         self.port = free_port()
         self._durable = durable
         self._folder = Path(tempfile.mkdtemp(prefix="emocx-postgres-"))
@@ -75,7 +78,7 @@ class PrivatePostgres:
 
     def url(self, database: str = "postgres") -> str:
         """Address of one of its databases."""
-        return f"postgresql://emocx@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://emocx@{self.host.address}:{self.port}/{database}"
 
     @property
     def pid(self) -> int:
@@ -95,12 +98,13 @@ class PrivatePostgres:
         """
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
-                [*self._as_user(die=True), str(self._binaries / "postgres"), "-D", str(self._data)],
+                [*self.host.enter(), *self._as_user(die=True),
+                 str(self._binaries / "postgres"), "-D", str(self._data)],
                 stdout=log, stderr=log, cwd="/",
             )  # fmt: skip
         ends = time.monotonic() + _START_S
         while time.monotonic() < ends and self._server.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
+            with suppress(OSError), socket.create_connection((self.host.managed, self.port), 0.2):
                 if "ready to accept connections" in self._log.read_text(errors="replace"):
                     return
             time.sleep(0.02)
@@ -158,7 +162,7 @@ class PrivatePostgres:
         if made.returncode:
             raise PeerUnavailable(f"initdb: {made.stderr.decode(errors='replace').strip()}")
         lines = [
-            "listen_addresses = '127.0.0.1'",
+            f"listen_addresses = '{self.host.listens}'",
             f"port = {self.port}",
             f"unix_socket_directories = '{self._folder}'",
             "max_connections = 200",
@@ -167,6 +171,9 @@ class PrivatePostgres:
         ]
         with (self._data / "postgresql.conf").open("a", encoding="utf-8") as conf:
             conf.write("\n".join(lines) + "\n")
+        if not self.host.alone:
+            with (self._data / "pg_hba.conf").open("a", encoding="utf-8") as access:
+                access.write("host all all 0.0.0.0/0 trust\n")
 
     def _processes(self) -> list[int]:
         if self._server is None:

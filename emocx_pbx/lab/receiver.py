@@ -45,7 +45,7 @@ def new_secret() -> str:
 
 
 class Receiver:
-    """An HTTP server on 127.0.0.1 that receives events.
+    """An HTTP server, on 127.0.0.1 unless told otherwise, that receives events.
 
     Its path is its own, as ports are given away again: who sends to whoever had the port before gets 404.
 
@@ -59,6 +59,7 @@ class Receiver:
         port: int = 0,
         answer: Callable[[Received], int] = lambda received: 204,
         on_event: Callable[[Received], None] = lambda received: None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.secret = secret or new_secret()
         self.port = port
@@ -66,6 +67,8 @@ class Receiver:
         """All attempts, repeated ones too, in the order they came."""
         self.answer = answer
         """HTTP status for a delivery; anything but 2xx makes the sender try again."""
+        self.host = host
+        """Address to listen on."""
         self.headers: dict[str, str] = {}
         """Sent with every answer, such as Retry-After."""
         self.delay_s: Callable[[], float] = lambda: 0.0
@@ -79,7 +82,7 @@ class Receiver:
     @property
     def url(self) -> str:
         """Where to send."""
-        return f"http://127.0.0.1:{self.port}{self._path}"
+        return f"http://{self.host}:{self.port}{self._path}"
 
     @property
     def events(self) -> list[Received]:
@@ -109,7 +112,7 @@ class Receiver:
         app.router.add_post(self._path, self._receive)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(self._runner, self.host, self.port).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

@@ -21,6 +21,7 @@ from typing import Self
 
 from emocx_pbx.errors import PeerUnavailable, SettingsError
 from emocx_pbx.lab.asterisk import free_port
+from emocx_pbx.lab.host import THIS_MACHINE, Host
 
 _SCENARIOS = Path(__file__).parent / "sipp"
 _DAY_MS = 86_400_000
@@ -49,7 +50,8 @@ class CallPlan:
 class _Sipp:
     """A sipp process with its folder."""
 
-    def __init__(self, port: int | None) -> None:
+    def __init__(self, port: int | None, host: Host = THIS_MACHINE) -> None:
+        self._host = host
         self.port = port or free_port(socket.SOCK_DGRAM)
         self._process: asyncio.subprocess.Process | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="emocx-sipp-"))
@@ -63,6 +65,7 @@ class _Sipp:
         words += ["-nostdin", "-aa", "-trace_err", "-error_file", "errors.log", *options]
         if shutil.which("setpriv"):
             words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
+        words = [*self._host.enter(), *words]
         with (self.directory / "output.log").open("wb") as sink:
             self._process = await asyncio.create_subprocess_exec(
                 *words, cwd=self.directory, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink
@@ -172,8 +175,9 @@ class SippAgents(_Sipp):
         hold_s: float | None = None,
         refer_to: str | None = None,
         refer_s: float = 5.0,
+        host: Host = THIS_MACHINE,
     ) -> None:
-        super().__init__(port)
+        super().__init__(port, host)
         refer = ""
         if refer_to:
             refer = _scenario("refer.xml", refer_to=refer_to, refer_ms=round(1000 * refer_s))
@@ -194,7 +198,7 @@ class SippAgents(_Sipp):
         await self._start(self._scenario)
         try:
             async with asyncio.timeout(5):
-                while not _taken(self.port):
+                while self._process is None or not _takes(self._process.pid, self.port):
                     if self._process is None or self._process.returncode is not None:
                         raise PeerUnavailable(f"sipp ended at once: {self.errors()[-500:]}")
                     await asyncio.sleep(0.02)
@@ -202,10 +206,9 @@ class SippAgents(_Sipp):
             raise PeerUnavailable(f"sipp does not listen on port {self.port}") from None
 
 
-def _taken(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
+def _takes(pid: int, port: int) -> bool:
+    """Whether anybody in a process's own network listens on this UDP port."""
+    table = Path(f"/proc/{pid}/net/udp")
+    with contextlib.suppress(OSError):
+        return any(line.split()[1].endswith(f":{port:04X}") for line in table.read_text().splitlines()[1:])
     return False
