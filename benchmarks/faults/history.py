@@ -63,6 +63,8 @@ class Window:
     ended: float
     blind: bool = False
     """The service could not see Asterisk meanwhile."""
+    blind_until: float | None = None
+    """Until when, where that was not the fault's end."""
     problem: str = ""
     """What went wrong beside what was meant to, such as a service that ended by itself."""
 
@@ -107,7 +109,8 @@ class History:
     """Channels in Asterisk when all calls were over."""
     processes_left: tuple[str, ...]
     """Processes of earlier starts of the service that still ran."""
-    measures: Measures
+    measures: Measures | None = None
+    """None: usage was not looked at."""
     problems: tuple[str, ...] = ()
     """Why this run can't be trusted, such as a truth that lost its own connection."""
     stalls: tuple[tuple[float, float], ...] = ()

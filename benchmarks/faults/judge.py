@@ -9,7 +9,7 @@ from typing import Final
 
 from benchmarks.faults.history import Caller, History, Measures, Observed, Window
 
-#: A caller is in a queue this soon after arriving, whatever fails.
+#: A caller is in a queue this soon after arriving, whatever fails, unless a run asks for less.
 IN_QUEUE_S: Final = 2.0
 #: An agent's part that was shorter may be graded or not: there is nothing in it yet.
 GRADED_FROM_S: Final = 2.0
@@ -26,7 +26,7 @@ LEFT_FDS: Final = 12
 
 #: Kinds of findings, in the order of the table, with what each means.
 KINDS: Final[Mapping[str, str]] = {
-    "late": "not in a queue within 2 s of arriving",
+    "late": "not in a queue in time",
     "not_started": "in a queue, but not exactly one call.started",
     "not_ended": "no call.ended",
     "ended_twice": "more than one call.ended",
@@ -89,15 +89,20 @@ class Verdict:
         return not self.findings
 
 
-def judge(history: History) -> Verdict:
-    """Every finding of a run, and a row per fault; calls outside of all faults are in the row `none`."""
+def judge(history: History, in_queue_s: float = IN_QUEUE_S) -> Verdict:
+    """Every finding of a run, and a row per fault; calls outside of all faults are in the row `none`.
+
+    Args:
+        history: what was seen.
+        in_queue_s: a caller who takes longer from arriving to a queue is late.
+    """
     stories = _stories(history)
     findings = [
-        *(finding for story in stories.values() for finding in story.findings(history.windows)),
+        *(finding for story in stories.values() for finding in story.findings(history.windows, in_queue_s)),
         *_of_calls_unknown(history, stories),
         *_of_deliveries(history),
         *_of_leftovers(history),
-        *growth(history.measures),
+        *(growth(history.measures) if history.measures is not None else ()),
     ]
     faults = list(dict.fromkeys(window.fault for window in history.windows))
     rows = [_row(fault, history, stories, findings) for fault in ("none", *faults)]
@@ -114,7 +119,8 @@ def touched(caller: Caller, windows: Iterable[Window]) -> list[Window]:
 def unseen(began: float, ended: float | None, windows: Iterable[Window]) -> bool:
     """Whether something lay wholly in a time when the service could not see Asterisk."""
     return ended is not None and any(
-        w.blind and w.began - UNWRITTEN_S <= began and ended <= w.ended + IN_STEP_S for w in windows
+        w.blind and w.began - UNWRITTEN_S <= began and ended <= (w.blind_until or w.ended) + IN_STEP_S
+        for w in windows
     )
 
 
@@ -127,8 +133,8 @@ class _Story:
     waiting: tuple[Observed, ...]
     deliveries: int
 
-    def findings(self, windows: Sequence[Window]) -> list[Finding]:
-        found = [*self._arrival(), *self._start(windows), *self._end(windows), *self._sequence()]
+    def findings(self, windows: Sequence[Window], in_queue_s: float) -> list[Finding]:
+        found = [*self._arrival(in_queue_s), *self._start(windows), *self._end(windows), *self._sequence()]
         found += self._grades(windows)
         found += [("undelivered", f"{event.type} {event.sequence}") for event in self.waiting]
         lived = tuple(
@@ -137,12 +143,12 @@ class _Story:
         )
         return [Finding(kind, self.caller.call_id, what, lived) for kind, what in found]
 
-    def _arrival(self) -> list[tuple[str, str]]:
+    def _arrival(self, in_queue_s: float) -> list[tuple[str, str]]:
         caller = self.caller
         if caller.joined is not None:
             wait = caller.joined - caller.arrived
-            return [("late", f"in a queue after {wait:.2f} s")] if wait > IN_QUEUE_S else []
-        gone = caller.ended is not None and caller.ended - caller.arrived <= IN_QUEUE_S
+            return [("late", f"in a queue after {wait:.2f} s")] if wait > in_queue_s else []
+        gone = caller.ended is not None and caller.ended - caller.arrived <= in_queue_s
         return [] if gone else [("late", "never in a queue")]
 
     def _start(self, windows: Sequence[Window]) -> list[tuple[str, str]]:
@@ -172,6 +178,8 @@ class _Story:
         types = [event.type for event in (*self.observed, *self.waiting)]
         if "call.ended" in types[:-1] and types.count("call.ended") == 1:
             found.append(("disorder", f"{types[-1]} after call.ended"))
+        if (decided := types.count("query.routed")) > 1:
+            found.append(("disorder", f"{decided} times query.routed"))
         return found
 
     def _grades(self, windows: Sequence[Window]) -> list[tuple[str, str]]:

@@ -7,15 +7,16 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from benchmarks.faults.history import History
-from benchmarks.faults.judge import KINDS, Row, Verdict
+from benchmarks.faults.judge import IN_QUEUE_S, KINDS, Row, Verdict
 
 #: Columns of counts; what concerns no single call is told below the table.
 COUNTS: Final = (
     "late", "not_started", "not_ended", "ended_twice", "disorder", "ungraded", "overgraded", "two_bodies",
     "undelivered",
 )  # fmt: skip
+LATE: Final = "not in a queue within {} s"
 HEADINGS: Final = (
-    "fault", "times", "callers", "slowest to a queue, s", "without decision", "not in a queue within 2 s",
+    "fault", "times", "callers", "slowest to a queue, s", "without decision", LATE,
     "no call.started", "no call.ended", "two", "sequence", "no grade", "too many", "two bodies",
     "undelivered", "end told after, s", "repeated", "unseen",
 )  # fmt: skip
@@ -30,7 +31,7 @@ def as_json(history: History, verdict: Verdict, conditions: dict[str, Any]) -> d
         "total": asdict(verdict.total),
         "findings": [asdict(finding) for finding in verdict.findings],
         "windows": [asdict(window) for window in history.windows],
-        "measures": asdict(history.measures),
+        "measures": history.measures and asdict(history.measures),
         "stalls": history.stalls,
         "talks": sum(len(caller.talks) for caller in history.callers),
         "events": len({delivery.event_id for delivery in history.deliveries if delivery.accepted}),
@@ -38,9 +39,12 @@ def as_json(history: History, verdict: Verdict, conditions: dict[str, Any]) -> d
     }
 
 
-def table(rows: Sequence[Row], total: Row) -> list[str]:
+def table(rows: Sequence[Row], total: Row, in_queue_s: float = IN_QUEUE_S) -> list[str]:
     """The rows in Markdown, aligned for people too."""
-    cells = [list(HEADINGS), *(_cells(row) for row in (*rows, total))]
+    cells = [
+        [heading.format(f"{in_queue_s:g}") for heading in HEADINGS],
+        *(_cells(row) for row in (*rows, total)),
+    ]
     widths = [max(len(line[i]) for line in cells) for i in range(len(HEADINGS))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
@@ -66,7 +70,7 @@ def details(history: History, verdict: Verdict, most: int = 40) -> list[str]:
     measures = history.measures
     lines = []
     for moment in ("idle", "warm", "late", "end"):
-        usage = getattr(measures, moment)
+        usage = getattr(measures, moment, None)
         if usage is not None:
             lines.append(
                 f"{moment}: controller {usage.controller_mib:.0f} MiB, {usage.controller_fds} descriptors; "

@@ -163,7 +163,7 @@ async def _observe(
         shutil.copy(world.database, world.service.directory)
     return History(
         callers=world.truth.callers.all,
-        deliveries=tuple(_observed(at, received) for at, received in heard),
+        deliveries=tuple(observed(at, received) for at, received in heard),
         waiting=tuple(waiting(world.database)),
         windows=tuple(windows),
         channels_left=tuple(left),
@@ -184,7 +184,7 @@ async def _strike(world: World, strike: Strike, say: Say) -> Window:
     except PeerUnavailable as error:
         problem = f"{name}: {error}"
         await world.service.start()
-    return Window(name, began, ended, strike.fault.blinds, problem)
+    return Window(name, began, ended, strike.fault.blinds, problem=problem)
 
 
 async def _usage(world: World) -> Usage:
@@ -209,7 +209,7 @@ async def _channels(world: World) -> list[str]:
     return [line.split("!", 1)[0] for line in lines if "!" in line]
 
 
-def _observed(at: float, received: Received) -> Observed:
+def observed(at: float, received: Received) -> Observed:
     data = received.data
     return Observed(
         at,

@@ -24,11 +24,11 @@ Message = dict[str, str]
 class Truth:
     """Reads every event from Asterisk; connects again when Asterisk was restarted by `asterisk-killed`."""
 
-    def __init__(self, port: int, secret: str) -> None:
+    def __init__(self, port: int, secret: str, host: str = "127.0.0.1") -> None:
         self.callers = Callers()
         self.problems: list[str] = []
         """Losses of the connection that nobody foresaw: what they hid is not known."""
-        self._port, self._secret = port, secret
+        self._host, self._port, self._secret = host, port, secret
         self._writer: asyncio.StreamWriter | None = None
         self._answers: dict[str, asyncio.Future[Message]] = {}
         self._numbers = itertools.count(1)
@@ -113,7 +113,7 @@ class Truth:
             self._answers.pop(action_id, None)
 
     async def _read_one_connection(self) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = await asyncio.open_connection(self._host, self._port)
         logging_in: asyncio.Task[None] | None = None
         try:
             await reader.readline()

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = [
+    "benchmarks.cluster_faults",
     "benchmarks.faults",
     *sorted(
         f"benchmarks.{path.stem}"

@@ -288,3 +288,31 @@ def test_an_unknown_fault_ends_with_2(
     monkeypatch.setattr(sys, "argv", ["faults", "--only", "earthquake"])
     assert main() == 2
     assert "earthquake" in capsys.readouterr().err
+
+
+def test_a_run_may_ask_for_callers_to_be_in_a_queue_sooner() -> None:
+    person = caller(joined=101.9)
+    assert kinds(history(callers=(person,))) == []
+    assert [f.kind for f in judge(history(callers=(person,)), 1.8).findings] == ["late"]
+
+
+def test_blindness_may_end_before_the_fault() -> None:
+    """Another controller took over long before the one that was gone is back."""
+    window = Window("controller-cut", 100.0, 140.0, blind=True)
+    assert kinds(history(windows=(window,), deliveries=())) == []
+    over = replace(window, blind_until=103.0)
+    assert kinds(history(windows=(over,), deliveries=())) == ["not_started", "not_ended", "ungraded"]
+
+
+def test_a_call_is_decided_once() -> None:
+    started, graded, ended = observed()[1:]
+    later = [replace(e, sequence=e.sequence + 1) for e in (started, graded, ended)]
+    twice = [event("query.routed", 1), event("query.routed", 2), *later]
+    assert kinds(history(deliveries=tuple(replace(e, event_id=str(n)) for n, e in enumerate(twice)))) == [
+        "disorder"
+    ]
+
+
+def test_a_run_that_looks_at_no_usage_finds_no_growth() -> None:
+    assert kinds(history(measures=None)) == []
+    assert details(history(measures=None), judge(history(measures=None))) == []

@@ -1,0 +1,86 @@
+"""What benchmarks.cluster_faults is made of: which faults there are, and hosts whose links are cut."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.cluster_faults.faults import FAULTS, NAMES, SHORT, chosen
+from benchmarks.cluster_faults.network import Network
+from emocx_pbx.errors import PeerUnavailable, SettingsError
+from emocx_pbx.lab.host import THIS_MACHINE, Host
+
+ECHO = """
+import socket
+server = socket.create_server(("0.0.0.0", 7))
+print("up", flush=True)
+while True:
+    server.accept()[0].close()
+"""
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    try:
+        network = Network().__enter__()
+    except PeerUnavailable as error:
+        pytest.skip(str(error))
+    yield network
+    network.close()
+
+
+@pytest.fixture
+def host(network: Network) -> Iterator[Host]:
+    """One with a server on port 7."""
+    host = network.host("one")
+    words = [*host.enter(), sys.executable, "-c", ECHO]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None and server.stdout.readline() == b"up\n"
+        yield host
+        server.kill()
+
+
+def reached(address: str) -> bool:
+    try:
+        socket.create_connection((address, 7), 0.3).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_host_that_is_cut_off_is_seen_by_the_run_alone(network: Network, host: Host) -> None:
+    assert reached(host.address)
+    network.cut(host)
+    assert not reached(host.address) and reached(host.managed)
+    network.mend(host)
+    assert reached(host.address)
+
+
+def test_what_runs_on_hosts_ends_with_the_network(network: Network, host: Host) -> None:
+    assert network.processes(host)
+    network.close()
+    assert not network.processes(host)
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    assert host.namespace not in listed
+
+
+def test_this_machine_needs_no_way_in() -> None:
+    assert THIS_MACHINE.enter() == [] and THIS_MACHINE.listens == "127.0.0.1"
+
+
+def test_faults_are_chosen_by_name_in_their_own_order() -> None:
+    assert [fault.name for fault in chosen(reversed(SHORT), 1)] == [n for n in NAMES if n in SHORT]
+    assert [fault.name for fault in chosen([], 3)] == list(NAMES)
+    assert {fault.name for fault in FAULTS} - {fault.name for fault in chosen([], 1)} == {
+        "nats-leader-killed"
+    }
+
+
+@pytest.mark.parametrize("names", [["no-such"], ["nats-leader-killed"]])
+def test_a_fault_that_cannot_be_is_refused_by_name(names: list[str]) -> None:
+    with pytest.raises(SettingsError, match=names[0]):
+        chosen(names, 1)
