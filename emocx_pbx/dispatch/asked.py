@@ -24,6 +24,8 @@ class Caller:
     """QUEUE_PRIO and penalties that the dialplan had set itself."""
     pbx: str | None = None
     """PBX to decide for where there is no call yet; None: the one that places calls."""
+    question: str = ""
+    """Names what is asked where others may decide it as well: it is one decision all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ class Dialplan:
             await request.get_variable("EMOCX_OPTOUT") == "1",
             attributes_of(await request.get_variable("EMOCX_ATTRIBUTES") or ""),
             OwnLevers(*[own_number(await request.get_variable(name)) for name in OWN_VARIABLES]),
+            question=request.question,
         )
         if request.path == "/heard":
             return channel_variables(await self._queries.by_speech(question, caller))

@@ -27,6 +27,9 @@ class AskedAtDoor(Message, frozen=True):
     """All agi_ variables."""
     variables: dict[str, str]
     """VARIABLES of the caller's channel."""
+    question: str = ""
+    """Names the request, by 32 hexadecimal digits. Whoever decides it, it is one decision; empty: of an
+    earlier door."""
 
 
 class AnsweredToDoor(Message, frozen=True):

@@ -80,9 +80,10 @@ class Grounds:
         """From this probability on a rule with `upset = true` fires."""
         return self.settings.settings.routing.upset_threshold
 
-    def decide(self, facts: QueryFacts) -> Decision:
-        """Decide now."""
-        return self._decided(facts, self.new_id(), self._of(facts)[0].widening)
+    def decide(self, facts: QueryFacts, question: str = "") -> Decision:
+        """Decide now; the same question, by whomever, has the same decision's id."""
+        decision_id = f"dec_{question}" if question else self.new_id()
+        return self._decided(facts, decision_id, self._of(facts)[0].widening)
 
     def preview(self, facts: QueryFacts) -> tuple[Decision, tuple[RuleOutcome, ...]]:
         """What would be decided now, and what each rule had to do with it."""

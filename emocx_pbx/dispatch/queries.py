@@ -164,7 +164,8 @@ class Queries:
         failed: str | None = None,
         result: TextResult | ListenResult | None = None,
     ) -> Decision:
-        decision = self._grounds.decide(self._facts(scores, topic, topic_confidence, caller, source, result))
+        facts = self._facts(scores, topic, topic_confidence, caller, source, result)
+        decision = self._grounds.decide(facts, caller.question)
         if failed is not None:
             decision = replace(decision, status="timeout", reasons=(f"not classified: {failed}",))
         self._record(DecidedQuery(decision, caller, text))

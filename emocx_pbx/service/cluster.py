@@ -121,7 +121,7 @@ class Cluster:
 
     async def _decide(self, asked: AskedAtDoor) -> AnsweredToDoor:
         """What a door asks: by the same code as the requests that come to us by FastAGI."""
-        variables = await self._answer(ForwardedRequest(asked.env, asked.variables))
+        variables = await self._answer(ForwardedRequest(asked.env, asked.variables, asked.question))
         return AnsweredToDoor(dict(variables), self.life)
 
     async def _take(self, pbx: str, epoch: int) -> None:

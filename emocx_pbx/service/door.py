@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import re
 import signal
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -61,7 +62,8 @@ class Door:
         """
         if not self._bus.up:
             raise PeerUnavailable("no connection to NATS")
-        asked = AskedAtDoor(request.env, {name: await request.get_variable(name) for name in VARIABLES})
+        variables = {name: await request.get_variable(name) for name in VARIABLES}
+        asked = AskedAtDoor(request.env, variables, uuid.uuid4().hex)
         pbx = request.pbx
         if pbx and not _PBX.fullmatch(pbx):
             raise PeerUnavailable(f"EMOCX_PBX is no PBX's name: {pbx[:40]!r}")

@@ -13,10 +13,12 @@ import pytest
 
 from emocx_pbx.dispatch.announced import KEEP_S, Announced
 from emocx_pbx.dispatch.dialplan import Dialplan, PbxAsking
+from emocx_pbx.dispatch.door_messages import VARIABLES
 from emocx_pbx.dispatch.queries import Caller, Queries
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.pbx.agi.allow import AllowList
+from emocx_pbx.pbx.agi.forwarded import ForwardedRequest
 from emocx_pbx.pbx.agi.server import AgiRequest
 from emocx_pbx.pbx.ami.message import AmiResponse
 
@@ -177,6 +179,17 @@ async def route(number: str = "", **variables: str) -> tuple[Routing, list[str]]
     request.get_variable = AsyncMock(side_effect=lambda name: variables.get(name, ""))  # type: ignore[method-assign]
     await dialplan.answer(request)
     return desk, bench.callers
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [("0f" * 16, "0f" * 16), ("0F" * 16, ""), ("0f", ""), ("x" * 32, ""), ("", "")]
+)
+async def test_a_question_that_a_door_names_keeps_its_name(given: str, named: str) -> None:
+    desk = Routing()
+    opening = {"agi_network_script": "route", "agi_uniqueid": "1", "agi_channel": "a"}
+    request = ForwardedRequest(opening, dict.fromkeys(VARIABLES, ""), given)
+    await Dialplan(cast(Queries, desk), Bench().asking).answer(request)
+    assert desk.caller.question == named
 
 
 @pytest.mark.parametrize(("given", "kept"), [(" KD-1 ", "KD-1"), ("a+b@x.org", "a+b@x.org"), (" ", None)])

@@ -63,6 +63,15 @@ async def test_an_angry_text_goes_where_the_policy_says():
     assert channel_variables(decision)["QUEUE_PRIO"] == "10"
 
 
+async def test_one_question_that_two_controllers_decide_is_one_decision():
+    caller = Caller("1.1", question="0f" * 16)
+    one, other = [
+        await queries(pool).by_text("I have been charged twice!", caller) for pool in (Pool(), Pool(None))
+    ]
+    assert one.decision_id == other.decision_id == f"dec_{'0f' * 16}"
+    assert (one.status, other.status) == ("ok", "timeout")
+
+
 async def test_without_workers_the_default_stands():
     decision = await queries(Pool(None)).by_text("hello", Caller(default_queue="support"))
     assert (decision.status, decision.queue) == ("timeout", "support")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -138,6 +139,28 @@ async def test_where_the_acting_controller_would_not_another_decides(house: Hous
     await house.bus.answer(subjects.decide(""), ASKED, busy)
     await controller("standby", pbx=None)
     assert (await house.ask())["EMOCX_QUEUE"] == "by standby"
+
+
+async def test_whoever_else_is_asked_is_asked_the_same_question(house: House, controller: Begin) -> None:
+    """So that what two controllers decide on it is recorded, and sent, once."""
+    asked_of: list[str] = []
+
+    async def silent(asked: AskedAtDoor) -> AnsweredToDoor:
+        asked_of.append(asked.question)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def decides(asked: AskedAtDoor) -> AnsweredToDoor:
+        asked_of.append(asked.question)
+        return AnsweredToDoor({"EMOCX_QUEUE": "support", "EMOCX_STATUS": "ok"}, "standby")
+
+    await house.bus.answer(subjects.decide(""), ASKED, silent)
+    await controller("standby", decides, pbx=None)
+    await house.ask()
+    await house.ask()
+    first, first_again, second, second_again = asked_of
+    assert first == first_again and second == second_again and first != second
+    assert re.fullmatch("[0-9a-f]{32}", first)
 
 
 async def test_what_a_caller_said_is_decided_by_whoever_was_told_of_the_question(

@@ -55,6 +55,8 @@ class AgiRequest:
         self._channel = channel
         self.peer, self.ours = peer, ours
         """Addresses of who asks, and to which they connected; empty: not known."""
+        self.question = ""
+        """Names it where several may be asked the same; empty: nobody else is."""
         self.env = env
         """All agi_ variables, keys as sent (`agi_channel`, `agi_callerid`, ...)."""
         self.path = script_path(env)
