@@ -19,7 +19,7 @@ from emocx_pbx.lab.host import Host
 from emocx_pbx.lab.nats import PrivateNats
 
 AWAY_S: Final = 30.0
-#: By this time another controller has to act.
+#: Nobody waits longer than this for another controller to act.
 OVER_S: Final = 15.0
 
 Deed = Callable[[Site, Node], Awaitable[None]]
@@ -85,9 +85,10 @@ def _of_controller(deed: Deed) -> Callable[[Site, int], Awaitable[float | None]]
     """The controller that acts for a PBX: until another one does, nobody sees that PBX."""
 
     async def strike(site: Site, number: int) -> float | None:
-        acting = await site.acting()
-        node = site.nodes[acting[PBXES[number % len(PBXES)]]]
-        over = asyncio.create_task(site.acts(but=node.name, within_s=OVER_S))
+        terms = await site.terms()
+        node = site.nodes[terms[PBXES[number % len(PBXES)]].holder]
+        its = {pbx: term for pbx, term in terms.items() if term.holder == node.name}
+        over = asyncio.create_task(site.acts(its, OVER_S))
         try:
             await deed(site, node)
             return await over
@@ -98,7 +99,7 @@ def _of_controller(deed: Deed) -> Callable[[Site, int], Awaitable[float | None]]
 
 
 async def _standby_killed(site: Site, number: int) -> float | None:
-    acting = set((await site.acting()).values())
+    acting = {term.holder for term in (await site.terms()).values()}
     standing_by = [node for node in site.of("controller") if node.name not in acting]
     await _killed(site, (standing_by or site.of("controller"))[0])
     return None
@@ -188,7 +189,7 @@ async def _database_cut(site: Site, number: int) -> float | None:
 
 async def _upgrade(site: Site, number: int) -> float | None:
     """One node after the other as the runbook says: what stands by first, then what acts."""
-    acting = set((await site.acting()).values())
+    acting = {term.holder for term in (await site.terms()).values()}
     order = [*site.of("worker"), *site.of("sender"), *site.of("door")]
     controllers = site.of("controller")
     order += sorted(controllers, key=lambda node: node.name in acting)

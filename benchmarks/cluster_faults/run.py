@@ -31,6 +31,8 @@ from emocx_pbx.lab.receiver import Received
 
 #: More agents than callers at a time, so that waiting is not what is measured.
 SPARE_AGENTS: Final = 1.4
+#: So soon another controller acts.
+OVER_S: Final = 5.0
 QUIET_S: Final = 5.0
 POLL_S: Final = 0.25
 DATABASE_S: Final = 10.0
@@ -199,7 +201,10 @@ async def _strike(site: Site, fault: Fault, number: int, say: Say) -> Window:
             if not node.process.running:
                 await node.start()
     if until is not None:
-        say(f"{fault.name}: another acts after {until - began:.1f} s")
+        over = f"another acts after {until - began:.1f} s"
+        say(f"{fault.name}: {over}")
+        if until - began > OVER_S:
+            problem = over
     return Window(fault.name, began, time.time(), fault.blinds, until, problem)
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
+
 from benchmarks.cluster_faults.network import Network
 from benchmarks.faults.telephones import Telephones
 from benchmarks.faults.truth import Truth
@@ -40,6 +42,18 @@ LIGHT: Final = {"speech_model": "mlp", "transcriber": "off"}
 UP: Final = {"worker": "worker.carries", "sender": "sender.up", "door": "door.up"}
 START_S: Final = 120.0
 LOOK_S: Final = 0.1
+ANSWER_S: Final = 2.0
+
+
+_TERMS: Final = "SELECT pbx, holder, epoch FROM lease WHERE until > extract(epoch FROM clock_timestamp())"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """The time for which a controller acts for a PBX."""
+
+    holder: str
+    epoch: int
 
 
 @dataclass(slots=True)
@@ -91,35 +105,43 @@ class Site:
         """One of them, by chance."""
         return self.chance.choice(self.of(role))
 
-    async def acting(self) -> dict[str, str]:
-        """Who acts for each PBX, as they say themselves; PBXes for which nobody acts are not there."""
-        states = await asyncio.gather(*(self.state(node) for node in self.of("controller")))
-        found: dict[str, str] = {}
-        for node, state in zip(self.of("controller"), states, strict=True):
-            for pbx in PBXES:
-                if str(state.get(f"controller {pbx}", {}).get("why", "")).startswith(f"{node.name} acts"):
-                    found[pbx] = node.name
-        return found
+    async def terms(self) -> dict[str, Term]:
+        """Who acts for each PBX, by the leases; PBXes for which nobody acts are not there."""
+        address = f"postgresql://emocx@{self.database.host.managed}:{self.database.port}/postgres"
+        try:
+            connection = await asyncpg.connect(address, timeout=ANSWER_S)
+            try:
+                rows = await connection.fetch(_TERMS, timeout=ANSWER_S)
+            finally:
+                connection.terminate()
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ):
+            return {}
+        return {row["pbx"]: Term(row["holder"], row["epoch"]) for row in rows}
 
     async def state(self, node: Node) -> Mapping[str, Any]:
         """A node's parts by its own word; empty: it says nothing."""
         return await asyncio.to_thread(_parts, node.host)
 
-    async def acts(self, but: str, within_s: float = 30.0) -> float:
-        """When (Unix seconds) another controller than this one acts for every PBX.
+    async def acts(self, after: Mapping[str, Term], within_s: float) -> float:
+        """When (Unix seconds) later terms than these have begun.
 
         Raises:
-            PeerUnavailable: none does in time.
+            PeerUnavailable: they have not in time.
         """
-        try:
-            async with asyncio.timeout(within_s):
-                while True:
-                    acting = await self.acting()
-                    if len(acting) == len(PBXES) and but not in acting.values():
-                        return time.time()
-                    await asyncio.sleep(LOOK_S)
-        except TimeoutError:
-            raise PeerUnavailable(f"nobody but {but} acts within {within_s:g} s: {acting}") from None
+        ends = time.monotonic() + within_s
+        while True:
+            terms = await self.terms()
+            if all(pbx in terms and terms[pbx].epoch > term.epoch for pbx, term in after.items()):
+                return time.time()
+            if time.monotonic() > ends:
+                raise PeerUnavailable(f"nobody took over {', '.join(after)} within {within_s:g} s: {terms}")
+            await asyncio.sleep(LOOK_S)
 
     async def led(self) -> None:
         """Until each PBX has one that acts.
@@ -145,7 +167,7 @@ class Site:
             await asyncio.sleep(LOOK_S)
 
     async def _lacks_leaders(self) -> str:
-        missing = set(PBXES) - (await self.acting()).keys()
+        missing = set(PBXES) - (await self.terms()).keys()
         return f"nobody acts for {', '.join(sorted(missing))}" if missing else ""
 
     async def _lacks(self) -> str:
@@ -167,7 +189,7 @@ def _parts(host: Host) -> Mapping[str, Any]:
     try:
         request = urllib.request.Request(f"http://{host.managed}:{HTTP_PORT}/readyz")
         try:
-            with urllib.request.urlopen(request, timeout=0.5) as answer:
+            with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
                 said = answer.read()
         except urllib.error.HTTPError as refused:  # not ready, and says why
             said = refused.read()

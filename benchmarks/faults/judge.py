@@ -38,7 +38,7 @@ KINDS: Final[Mapping[str, str]] = {
     "undelivered": "an event still waiting in the outbox at the end",
     "left": "channels or taps left in Asterisk, processes left on the machine",
     "growth": "memory or descriptors that grew",
-    "died": "the service ended by itself",
+    "died": "the service ended by itself, or was not back in time",
     "untrue": "the run itself can't be trusted",
 }
 
