@@ -23,6 +23,7 @@ from typing import Any, Final
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.host import THIS_MACHINE, Host
 from emocx_pbx.lab.installation import free_port
+from emocx_pbx.lab.lifetime import end_process, with_us
 
 _START_S: Final = 20.0
 _STOP_S: Final = 10.0
@@ -105,10 +106,9 @@ class PrivateNats:
         }
         # JSON is a subset of the server's own format.
         (self._folder / "nats.conf").write_text(json.dumps(configuration), encoding="utf-8")
-        death = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        words = [self._program or binary(), "-c", str(self._folder / "nats.conf")]
+        words = with_us(self._program or binary(), "-c", str(self._folder / "nats.conf"))
         with self._log.open("ab") as log:
-            self._server = subprocess.Popen([*self.host.enter(), *death, *words], stdout=log, stderr=log)
+            self._server = subprocess.Popen([*self.host.enter(), *words], stdout=log, stderr=log)
 
     def serves(self) -> None:
         """Until it serves.
@@ -169,11 +169,5 @@ class PrivateNats:
     def _end(self, how: signal.Signals) -> None:
         if self._server is None:
             return
-        with suppress(ProcessLookupError):
-            self._server.send_signal(how)
-        try:
-            self._server.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
+        end_process(self._server, how, _STOP_S)
         self._server = None

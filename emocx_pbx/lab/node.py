@@ -11,11 +11,11 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.host import THIS_MACHINE, Host
+from emocx_pbx.lab.lifetime import Started
 
 #: Models may load on a busy machine.
 _READY_S: Final = 90.0
@@ -24,7 +24,7 @@ _STOP_S: Final = 10.0
 Section = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-class NodeProcess:
+class NodeProcess(Started):
     """One of them; `says` tells when it logged something."""
 
     def __init__(
@@ -60,15 +60,6 @@ class NodeProcess:
     def config(self) -> Path:
         """Its settings file."""
         return self._folder / "node.toml"
-
-    async def __aenter__(self) -> NodeProcess:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Start it."""

@@ -24,6 +24,7 @@ from typing import Final
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.host import THIS_MACHINE, Host
 from emocx_pbx.lab.installation import free_port
+from emocx_pbx.lab.lifetime import end_process
 
 #: Where Debian and its kin put the server, which is not on PATH; the newest version is used.
 _DEBIAN: Final = Path("/usr/lib/postgresql")
@@ -186,13 +187,7 @@ class PrivatePostgres:
     def _end(self, how: signal.Signals) -> None:
         if self._server is None:
             return
-        with suppress(ProcessLookupError):
-            self._server.send_signal(how)
-        try:
-            self._server.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
+        end_process(self._server, how, _STOP_S)
         self._server = None
         self._log.write_text("")
 

@@ -5,39 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from emocx_pbx.errors import PeerUnavailable
+from emocx_pbx.lab.lifetime import Started, with_us
 
 _STOP_S: Final = 15.0
 
 
-class Program:
+class Program(Started):
     """`async with Program(["worker"], config, folder / "worker.log")`: its log lines go into that file."""
 
     def __init__(self, words: Sequence[str], config: Path, log: Path) -> None:
         self._words, self._config, self._log = tuple(words), config, log
         self._process: asyncio.subprocess.Process | None = None
 
-    async def __aenter__(self) -> Program:
-        words = [sys.executable, "-m", "emocx_pbx.cli", *self._words, "--config", str(self._config)]
-        if shutil.which("setpriv"):
-            words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
+    async def start(self) -> None:
+        """Start it."""
+        words = with_us(sys.executable, "-m", "emocx_pbx.cli", *self._words, "--config", str(self._config))
         with self._log.open("ab") as sink:
             self._process = await asyncio.create_subprocess_exec(
                 *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
             )
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def stop(self) -> None:
+        """End it in order; by force after 15 s."""
         if self._process is None or self._process.returncode is not None:
             return
         self._process.send_signal(signal.SIGTERM)

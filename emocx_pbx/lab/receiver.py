@@ -8,11 +8,12 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any
 
 from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from emocx_pbx.lab.lifetime import Started
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
-class Receiver:
+class Receiver(Started):
     """An HTTP server, on 127.0.0.1 unless told otherwise, that receives events.
 
     Its path is its own, as ports are given away again: who sends to whoever had the port before gets 404.
@@ -120,15 +121,6 @@ class Receiver:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-
-    async def __aenter__(self) -> Receiver:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +18,7 @@ import aiohttp
 
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.asterisk import PrivateAsterisk, free_port
+from emocx_pbx.lab.lifetime import Started, with_us
 
 #: The policy that sends each emotion to a queue of PrivateAsterisk.
 POLICY = Path(__file__).parent / "policy.toml"
@@ -46,7 +45,7 @@ def _stands_by(said: Mapping[str, Any]) -> bool:
     return stands_by and bool(components["analysis"]["up"])
 
 
-class ServiceProcess:
+class ServiceProcess(Started):
     """A controller with its workers beside a PrivateAsterisk, or beside several with names.
 
     `settings` overrides single settings by section: `{"analysis": {"workers": 2}}`.
@@ -107,15 +106,6 @@ class ServiceProcess:
         path = self.directory / "service.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    async def __aenter__(self) -> ServiceProcess:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
     async def start(self, *, standby: bool = False) -> None:
         """Start it, point the dialplan at it, and wait until it says that it is ready.
 
@@ -127,9 +117,7 @@ class ServiceProcess:
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         self._write_settings()
-        words = [sys.executable, "-m", "emocx_pbx.cli", "serve", "--config", str(self.config)]
-        if shutil.which("setpriv"):
-            words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
+        words = with_us(sys.executable, "-m", "emocx_pbx.cli", "serve", "--config", str(self.config))
         with (self.directory / "service.log").open("ab") as sink:
             self._process = await asyncio.create_subprocess_exec(
                 *words, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True

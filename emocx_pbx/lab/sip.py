@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from types import TracebackType
-from typing import Self
 
 from emocx_pbx.errors import PeerUnavailable, SettingsError
 from emocx_pbx.lab.asterisk import free_port
 from emocx_pbx.lab.host import THIS_MACHINE, Host
+from emocx_pbx.lab.lifetime import Started
 
 _SCENARIOS = Path(__file__).parent / "sipp"
 _DAY_MS = 86_400_000
@@ -47,7 +46,7 @@ class CallPlan:
         return ";".join(" ".join(field.replace(";", ",").split()) for field in fields) + ";"
 
 
-class _Sipp:
+class _Sipp(Started):
     """A sipp process with its folder."""
 
     def __init__(self, port: int | None, host: Host = THIS_MACHINE) -> None:
@@ -86,15 +85,6 @@ class _Sipp:
                 process.send_signal(signal.SIGKILL)
             await process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Begin to make or take calls."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 import sys
 import time
@@ -20,6 +19,7 @@ from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.fleet import Fleet
 from emocx_pbx.analysis.cluster.remote import RemoteWorker
 from emocx_pbx.analysis.pool import WorkerPool
+from emocx_pbx.lab.lifetime import with_us
 from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 from emocx_pbx.wire.bus import Bus, BusLogin
@@ -50,9 +50,7 @@ class Node:
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> Node:
-        words = [sys.executable, str(HERE / "stub_node.py"), "--config", str(self.config)]
-        if shutil.which("setpriv"):
-            words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
+        words = with_us(sys.executable, str(HERE / "stub_node.py"), "--config", str(self.config))
         with self._log.open("ab") as sink:
             self.process = await asyncio.create_subprocess_exec(*words, stdout=sink, stderr=sink)
         return self
