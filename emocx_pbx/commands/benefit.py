@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from emocx_pbx.commands.shared import (
     Progress,
     add_common,
+    add_times,
     existing_store,
     in_loop,
-    moment,
     read_settings,
     show,
     table,
@@ -29,10 +28,7 @@ LIMIT = 100_000
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("benefit", help="compare routed calls with the holdout")
-    parser.add_argument(
-        "--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 30d, 2026-11-24"
-    )
-    parser.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+    add_times(parser, "30d, 2026-11-24")
     add_common(parser, in_loop(_benefit))
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import TYPE_CHECKING
 
 from emocx_pbx.commands.analyse import grade_lines
 from emocx_pbx.commands.shared import (
     add_common,
+    add_limit,
+    add_times,
     existing_store,
     in_loop,
     local,
     mm_ss,
-    moment,
     read_settings,
     show,
     table,
@@ -29,13 +29,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("calls", help="list calls, show one with its readings and grades")
     inner = parser.add_subparsers(dest="calls_command", required=True, metavar="COMMAND")
     listing = inner.add_parser("list", help="calls, newest first")
-    listing.add_argument(
-        "--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24"
-    )
-    listing.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+    add_times(listing)
     listing.add_argument("--queue", help="only of this queue")
     listing.add_argument("--agent", help="only with this agent")
-    listing.add_argument("--limit", type=int, default=50, help="at most this many (default 50)")
+    add_limit(listing)
     add_common(listing, in_loop(_list))
     one = inner.add_parser("show", help="all that is known of one call")
     one.add_argument("call_id")

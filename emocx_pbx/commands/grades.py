@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from emocx_pbx.commands.shared import (
     Progress,
     add_common,
+    add_limit,
+    add_times,
     existing_store,
     in_loop,
     local,
-    moment,
     read_settings,
     show,
     system_user,
@@ -32,12 +32,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("grades", help="list and show grades; override or dispute one")
     inner = parser.add_subparsers(dest="grades_command", required=True, metavar="COMMAND")
     listing = inner.add_parser("list", help="the valid grade of each agent's segment, newest first")
-    listing.add_argument(
-        "--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24"
-    )
-    listing.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+    add_times(listing)
     listing.add_argument("--agent", help="only of this agent")
-    listing.add_argument("--limit", type=int, default=50, help="at most this many (default 50)")
+    add_limit(listing)
     add_common(listing, in_loop(_list))
     one = inner.add_parser("show", help="every revision of a call's grades, with reasons")
     one.add_argument("call_id")
@@ -56,8 +53,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         add_common(revising, in_loop(_revise))
     again = inner.add_parser("recompute", help="grade stored calls by another rubric")
     again.add_argument("--rubric", type=Path, metavar="FILE", help="default: the rubric in force")
-    again.add_argument("--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24")
-    again.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+    add_times(again)
     again.add_argument("--limit", type=int, default=10_000, help="at most this many segments (default 10000)")
     again.add_argument("--dry-run", action="store_true", help="only show what would change")
     again.add_argument("--author", default="emocx-pbx", help="who wants it; kept with the revision")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import math
 import os
 import re
 import sys
@@ -55,6 +56,17 @@ def add_common(parser: argparse.ArgumentParser, run: Run, *, json: bool = True, 
             "--config", type=Path, metavar="FILE", help="settings file (see docs/settings.md)"
         )
     parser.set_defaults(run=run)
+
+
+def add_times(parser: argparse.ArgumentParser, example: str = "7d, 2026-11-24") -> None:
+    """Let the command be about a time: --since and --until, without which it is about all."""
+    parser.add_argument("--since", type=moment, default=-math.inf, metavar="TIME", help=f"e.g. {example}")
+    parser.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """Let a list be longer or shorter."""
+    parser.add_argument("--limit", type=int, default=50, help="at most this many (default 50)")
 
 
 def in_loop(run: AsyncRun) -> Run:

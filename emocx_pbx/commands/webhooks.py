@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from emocx_pbx.commands.shared import (
     NOT_IN_ORDER,
     add_common,
+    add_limit,
+    add_times,
     existing_store,
     in_loop,
     local,
-    moment,
     read_settings,
     show,
     system_user,
@@ -32,7 +33,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing = inner.add_parser("list", help="deliveries, newest first, and receivers that are disabled")
     _add_filters(listing)
     listing.add_argument("--state", choices=("pending", "delivered", "failed"))
-    listing.add_argument("--limit", type=int, default=50, help="at most this many (default 50)")
+    add_limit(listing)
     add_common(listing, in_loop(_list))
     again = inner.add_parser("replay", help="send again; ids stay, so receivers can tell repetitions")
     _add_filters(again)
@@ -51,8 +52,7 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--receiver", "--endpoint", metavar="NAME", help="only this receiver")
     parser.add_argument("--event", metavar="ID", help="only this event")
     parser.add_argument("--call", metavar="ID", help="only this call")
-    parser.add_argument("--since", type=moment, default=-math.inf, metavar="TIME", help="e.g. 7d, 2026-11-24")
-    parser.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
+    add_times(parser)
 
 
 async def _list(args: argparse.Namespace) -> int:
