@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import fields
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from emocx_pbx.observe.listeners import Listeners
 from emocx_pbx.store.audit import AuditLog, Entry
 from emocx_pbx.store.connection import Connection, Session
 from emocx_pbx.store.receivers import Receivers
-from emocx_pbx.store.rows import DeliveryRow, DeliveryState, DueDelivery, EventRow
+from emocx_pbx.store.rows import DeliveryRow, DeliveryState, DueDelivery, EventRow, FailedAttempt
 
 #: Fields of event payloads that point to a customer.
 PERSONAL: Final = ("customer_key", "caller", "text")
@@ -164,71 +163,38 @@ class Outbox:
         self, delivery_id: int, at: float, status: int, *, held: DueDelivery | None = None
     ) -> bool:
         """The receiver took it."""
-        async with self._settling(held) as c:
-            number: int = await self._sql.delivered(
-                c, delivery_id=delivery_id, at=at, status=status, claim=_claim(held)
-            )
-            await self._sql.drop_erased_event(c, delivery_id=delivery_id)
-        return number > 0
+        return await self._settled("delivered", delivery_id, held, ended=True, at=at, status=status)
 
     async def retry_later(
-        self,
-        delivery_id: int,
-        at: float,
-        status: int | None,
-        error: str,
-        next_at: float,
-        answer: str | None = None,
-        *,
-        held: DueDelivery | None = None,
+        self, delivery_id: int, failed: FailedAttempt, next_at: float, *, held: DueDelivery | None = None
     ) -> bool:
-        """The attempt failed; the next is at `next_at`. `answer`: what the receiver said."""
-        async with self._settling(held) as c:
-            number: int = await self._sql.retry_later(
-                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer,
-                next_at=next_at, claim=_claim(held),
-            )  # fmt: skip
-        return number > 0
+        """The attempt failed; the next is at `next_at` (Unix seconds)."""
+        return await self._settled(
+            "retry_later", delivery_id, held, ended=False, next_at=next_at, **_values(failed)
+        )
 
     async def gave_up(
-        self,
-        delivery_id: int,
-        at: float,
-        status: int | None,
-        error: str,
-        answer: str | None = None,
-        *,
-        held: DueDelivery | None = None,
+        self, delivery_id: int, failed: FailedAttempt, *, held: DueDelivery | None = None
     ) -> bool:
         """The last attempt failed; it stays listed, and can be replayed."""
-        async with self._settling(held) as c:
-            number: int = await self._sql.gave_up(
-                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer,
-                claim=_claim(held),
-            )  # fmt: skip
-            await self._sql.drop_erased_event(c, delivery_id=delivery_id)
-        return number > 0
+        return await self._settled("gave_up", delivery_id, held, ended=True, **_values(failed))
 
     async def failed_early(
-        self,
-        delivery_id: int,
-        at: float,
-        status: int | None,
-        error: str,
-        answer: str | None = None,
-        *,
-        held: DueDelivery | None = None,
+        self, delivery_id: int, failed: FailedAttempt, *, held: DueDelivery | None = None
     ) -> bool:
         """An attempt ahead of the schedule failed: it uses up none of the delivery's own."""
-        async with self._settling(held) as c:
-            number: int = await self._sql.failed_early(
-                c, delivery_id=delivery_id, at=at, status=status, error=error, answer=answer,
-                claim=_claim(held),
-            )  # fmt: skip
-        return number > 0
+        return await self._settled("failed_early", delivery_id, held, ended=False, **_values(failed))
 
-    def _settling(self, held: DueDelivery | None) -> AbstractAsyncContextManager[Session]:
-        return self._connection.transaction(about=None if held is None else [held.stream])
+    async def _settled(
+        self, query: str, delivery_id: int, held: DueDelivery | None, *, ended: bool, **values: Any
+    ) -> bool:
+        about, claim = (None, None) if held is None else ([held.stream], held.claim)
+        async with self._connection.transaction(about=about) as c:
+            settle = getattr(self._sql, query)
+            number: int = await settle(c, delivery_id=delivery_id, claim=claim, **values)
+            if ended:
+                await self._sql.drop_erased_event(c, delivery_id=delivery_id)
+        return number > 0
 
     async def release_waiting(self, receiver: str, now: float) -> None:
         """The receiver is back: what waits for another attempt is due now, in its order."""
@@ -356,8 +322,8 @@ class Outbox:
         return number
 
 
-def _claim(held: DueDelivery | None) -> str | None:
-    return None if held is None else held.claim
+def _values(failed: FailedAttempt) -> dict[str, Any]:
+    return {f.name: getattr(failed, f.name) for f in fields(FailedAttempt)}
 
 
 def blanked(body: str) -> str:

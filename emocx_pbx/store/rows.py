@@ -164,6 +164,18 @@ class DueDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An attempt to deliver that a receiver did not take."""
+
+    at: float
+    status: int | None
+    """HTTP status; None: there was no answer."""
+    error: str
+    answer: str | None = None
+    """What the receiver said."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryRow:
     """How the delivery of one event to one receiver stands."""
 

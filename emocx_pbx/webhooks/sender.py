@@ -15,7 +15,7 @@ from emocx_pbx.errors import InputError, StoreError
 from emocx_pbx.events.event import probe_body
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.outbox import Outbox
-from emocx_pbx.store.rows import DueDelivery
+from emocx_pbx.store.rows import DueDelivery, FailedAttempt
 from emocx_pbx.webhooks.post import Poster
 from emocx_pbx.webhooks.receivers import check_receivers, secrets_of
 from emocx_pbx.webhooks.recovery import ReceiverRecovery
@@ -262,7 +262,6 @@ class Sender:
         self, receiver: WebhookSettings, delivery: DueDelivery, outcome: AttemptOutcome, early: bool
     ) -> None:
         now, name, attempt = self._now(), receiver.name, delivery.attempts + 1
-        said = outcome.said or None
         says = log.bind(receiver=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
         match after(attempt, outcome, now, self._rng):
             case Delivered():
@@ -274,29 +273,23 @@ class Sender:
             case Retry(at, reason, pause_until):
                 if pause_until is not None:
                     await self._outbox.pause(name, pause_until)
+                failed = FailedAttempt(now, outcome.status, reason, outcome.said or None)
                 if early:
-                    await self._outbox.failed_early(
-                        delivery.delivery_id, now, outcome.status, reason, said, held=delivery
-                    )
+                    await self._outbox.failed_early(delivery.delivery_id, failed, held=delivery)
                     return
-                await self._outbox.retry_later(
-                    delivery.delivery_id, now, outcome.status, reason, at, said, held=delivery
-                )
+                await self._outbox.retry_later(delivery.delivery_id, failed, at, held=delivery)
                 self._count(name, "retried")
                 says.warning(
                     "a webhook was not taken", key="webhook.retry", reason=reason, again_in_s=at - now
                 )
             case GiveUp(reason, disable):
+                failed = FailedAttempt(now, outcome.status, reason, outcome.said or None)
                 if early and not disable:
-                    await self._outbox.failed_early(
-                        delivery.delivery_id, now, outcome.status, reason, said, held=delivery
-                    )
+                    await self._outbox.failed_early(delivery.delivery_id, failed, held=delivery)
                     return
                 if disable:
                     await self._outbox.disable(name, now, reason)
-                await self._outbox.gave_up(
-                    delivery.delivery_id, now, outcome.status, reason, said, held=delivery
-                )
+                await self._outbox.gave_up(delivery.delivery_id, failed, held=delivery)
                 self._count(name, "failed")
                 says.error("a webhook was given up", key="webhook.failed", reason=reason)
 

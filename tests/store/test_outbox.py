@@ -7,6 +7,7 @@ import pytest
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.rows import FailedAttempt
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 ALL = {"receiver": "crm", "now": 5000.0, "limit": 50, "hold_s": 0.0}
@@ -30,7 +31,7 @@ async def test_only_the_first_pending_event_of_a_call_is_due(store):
     due = await store.outbox.claim(**ALL)
     assert [(d.stream, d.sequence) for d in due] == [("a", 1), ("b", 1)]
     await store.outbox.delivered(due[0].delivery_id, 1001.0, 200)
-    await store.outbox.retry_later(due[1].delivery_id, 1001.0, 500, "HTTP 500", 1006.0)
+    await store.outbox.retry_later(due[1].delivery_id, FailedAttempt(1001.0, 500, "HTTP 500"), 1006.0)
     assert [(d.stream, d.sequence) for d in await store.outbox.claim("crm", 1005.0, 50, 0.0)] == [("a", 2)]
     later = await store.outbox.claim("crm", 1006.0, 50, 0.0)
     assert {(d.stream, d.sequence, d.attempts) for d in later} == {("a", 2, 0), ("b", 1, 1)}
@@ -39,7 +40,7 @@ async def test_only_the_first_pending_event_of_a_call_is_due(store):
 async def test_what_was_given_up_no_longer_blocks_its_call(store):
     await three_events(store, "a")
     (first,) = await store.outbox.claim(**ALL)
-    await store.outbox.gave_up(first.delivery_id, 1001.0, 404, "HTTP 404")
+    await store.outbox.gave_up(first.delivery_id, FailedAttempt(1001.0, 404, "HTTP 404"))
     (second,) = await store.outbox.claim(**ALL)
     assert second.sequence == 2
     (failed,) = await store.outbox.deliveries(state="failed")
@@ -51,7 +52,7 @@ async def test_next_due_is_that_of_the_first_pending_ones(store):
     await three_events(store, "a")
     assert await store.outbox.next_due("crm") == 1000.0
     (first,) = await store.outbox.claim(**ALL)
-    await store.outbox.retry_later(first.delivery_id, 1001.0, None, "no answer", 1300.0)
+    await store.outbox.retry_later(first.delivery_id, FailedAttempt(1001.0, None, "no answer"), 1300.0)
     assert await store.outbox.next_due("crm") == 1300.0
 
 
@@ -78,7 +79,7 @@ async def test_replay_of_one_of_a_call_of_a_range_and_of_failures(store):
     while due := await store.outbox.claim(**ALL):
         for d in due:
             done = (
-                store.outbox.gave_up(d.delivery_id, 1.0, 500, "x")
+                store.outbox.gave_up(d.delivery_id, FailedAttempt(1.0, 500, "x"))
                 if d.stream == "b" and d.sequence == 2
                 else None
             )

@@ -17,6 +17,7 @@ from emocx_pbx.emotion.lines import LineCaller
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.settings.settings import AnalysisSettings, RoutingSettings, Settings, WebhookSettings
+from emocx_pbx.store.rows import FailedAttempt
 from emocx_pbx.web.admin.policy import digest
 
 SECRET = "whsec_" + "A" * 44
@@ -229,7 +230,9 @@ async def test_no_other_address_is_a_receivers(admin: Browser) -> None:
 async def test_a_refusals_words_are_shown_as_text(site: Site, admin: Browser) -> None:
     await site.store.outbox.add_event("call.started", "c1", {}, 1.0)
     (delivery,) = await site.store.outbox.deliveries("crm")
-    await site.store.outbox.gave_up(delivery.delivery_id, 2.0, 422, "HTTP 422", "<b>no such field</b>")
+    await site.store.outbox.gave_up(
+        delivery.delivery_id, FailedAttempt(2.0, 422, "HTTP 422", "<b>no such field</b>")
+    )
     assert "&lt;b&gt;no such field&lt;/b&gt;" in await admin.open("/admin/webhooks/crm")
 
 
@@ -237,7 +240,9 @@ async def test_failures_are_listed_and_sent_again(site: Site, admin: Browser) ->
     for n, at in enumerate((100.0, 200.0, 300.0)):
         await site.store.outbox.add_event("call.started", f"c{n}", {}, at)
     for delivery in await site.store.outbox.deliveries("crm"):
-        await site.store.outbox.gave_up(delivery.delivery_id, 400.0, 500, "HTTP 500; 10 attempts")
+        await site.store.outbox.gave_up(
+            delivery.delivery_id, FailedAttempt(400.0, 500, "HTTP 500; 10 attempts")
+        )
     page = await admin.open("/admin/webhooks/crm")
     assert page.count("HTTP 500; 10 attempts") == 3
     event = re.search(r'name="event" value="([^"]+)"', page)

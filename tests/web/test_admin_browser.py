@@ -17,6 +17,7 @@ from emocx_pbx.deeds.users import new_link
 from emocx_pbx.domain import Decision
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.settings.settings import RoutingSettings, Settings, WebhookSettings
+from emocx_pbx.store.rows import FailedAttempt
 from emocx_pbx.web.doctor import DOCTOR
 
 SECRET = "whsec_" + "A" * 44
@@ -80,7 +81,9 @@ async def something_to_see(site: Site) -> None:
     for n in range(3):
         await site.store.outbox.add_event("call.started", f"c{n}", {}, now - n)
     for delivery in await site.store.outbox.deliveries("crm"):
-        await site.store.outbox.gave_up(delivery.delivery_id, now, 500, "HTTP 500; 10 attempts")
+        await site.store.outbox.gave_up(
+            delivery.delivery_id, FailedAttempt(now, 500, "HTTP 500; 10 attempts")
+        )
     site.app[DOCTOR].at = now
     site.app[DOCTOR].findings = (
         Finding("ok", "disk", "20 GB free"),

@@ -15,6 +15,7 @@ from emocx_pbx.deeds.receivers import described
 from emocx_pbx.errors import InputError, SettingsError
 from emocx_pbx.settings.delivery import DeliverySettings
 from emocx_pbx.settings.settings import HttpSettings, Settings, WebhookSettings, load
+from emocx_pbx.store.rows import FailedAttempt
 from emocx_pbx.webhooks.networks import Networks
 from emocx_pbx.webhooks.post import Poster
 
@@ -38,7 +39,9 @@ async def test_no_page_answer_sheet_or_line_of_the_log_shows_them(
     await site.store.outbox.add_event("call.ended", "c", {}, 1.0, "0")
     [due] = await site.store.outbox.claim("erp", 1e12, 9, 0.0)
     outcome = await Poster(Networks()).post(ERP, {}, b"{}")
-    await site.store.outbox.gave_up(due.delivery_id, 2.0, outcome.status, outcome.error, outcome.said)
+    await site.store.outbox.gave_up(
+        due.delivery_id, FailedAttempt(2.0, outcome.status, outcome.error, outcome.said)
+    )
     admin = await site.logged_in("admin")
     seen = 0
     for path in sorted({r.resource.canonical for r in site.app.router.routes() if r.resource}):

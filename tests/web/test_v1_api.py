@@ -16,6 +16,7 @@ from web.web_site import Site, open_site
 
 from emocx_pbx.settings.settings import HttpSettings, Settings, WebhookSettings
 from emocx_pbx.store.database import Store
+from emocx_pbx.store.rows import FailedAttempt
 from emocx_pbx.web.identity.access import access_of_handler
 from emocx_pbx.web.v1.limits import RateLimits
 from emocx_pbx.web.v1.routes import ENDPOINTS
@@ -260,7 +261,9 @@ async def test_deliveries_are_listed_and_replayed(tmp_path: Path) -> None:
     assert (await client.get("/deliveries?state=pending"))["deliveries"] == []
     assert await client.post("/deliveries/replay", {"call_id": call_id}) == {"replayed": 1}
     (waiting,) = (await client.get("/deliveries?state=pending"))["deliveries"]
-    await site.store.outbox.retry_later(waiting["delivery_id"], 2.0, 422, "HTTP 422", 60.0, "no such field")
+    await site.store.outbox.retry_later(
+        waiting["delivery_id"], FailedAttempt(2.0, 422, "HTTP 422", "no such field"), 60.0
+    )
     (refused,) = (await client.get("/deliveries?state=pending"))["deliveries"]
     assert (refused["last_error"], refused["last_answer"]) == ("HTTP 422", "no such field")
     await client.post("/deliveries/replay", {"endpoint": "crm"}, 422)

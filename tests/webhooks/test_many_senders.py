@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from emocx_pbx.lab.receiver import Receiver
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
-from emocx_pbx.store.rows import DueDelivery
+from emocx_pbx.store.rows import DueDelivery, FailedAttempt
 from emocx_pbx.webhooks import sender as module
 from emocx_pbx.webhooks.networks import Networks
 from emocx_pbx.webhooks.post import Poster
@@ -183,7 +183,9 @@ def test_whatever_four_senders_do_order_and_limit_hold(
                         assert not await store.outbox.delivered(one.delivery_id, now, 200, held=one)
                     await store.outbox.release("other")
                 elif what == "later":
-                    assert await store.outbox.retry_later(one.delivery_id, now, 500, "x", now, held=one)
+                    assert await store.outbox.retry_later(
+                        one.delivery_id, FailedAttempt(now, 500, "x"), now, held=one
+                    )
                 else:
                     assert await store.outbox.delivered(one.delivery_id, now, 200, held=one)
                     observed[one.stream].append(one.sequence)
