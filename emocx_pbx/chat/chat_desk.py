@@ -15,6 +15,7 @@ from emocx_pbx.chat.waits import Expected, WaitBoard
 from emocx_pbx.dispatch.dialling import DiallingRefused
 from emocx_pbx.dispatch.numbers import masked
 from emocx_pbx.dispatch.queries import Caller
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.limits import Limit, place_of, take
@@ -65,16 +66,8 @@ class PlacesCalls(Protocol):
     async def admit(self, text: str) -> str:
         """The number to dial, counted as a call; DiallingRefused if it may not be called."""
 
-    async def ring(
-        self,
-        number: str,
-        call_id: str,
-        decision: Decision,
-        customer: str | None,
-        opted_out: bool,
-        by: Actor | None = None,
-    ) -> None:
-        """Dial the admitted number; who answers enters the decision's queue."""
+    async def ring(self, call: CallToPlace, by: Actor | None = None) -> None:
+        """Dial its number, which was admitted."""
 
 
 class PolicyAndQueues(Protocol):
@@ -188,7 +181,8 @@ class ChatDesk:
         self._queries.became_call(ticket.decision, Caller(call_id, opted_out=ticket.opted_out))
         self._tickets.calling(ticket, call_id, masked(dialled), now)
         try:
-            await self._call_back.ring(dialled, call_id, ticket.decision, None, ticket.opted_out)
+            to_place = CallToPlace(dialled, call_id, ticket.decision, opted_out=ticket.opted_out)
+            await self._call_back.ring(to_place)
         except EmocxError as error:
             log.warning("call back failed", key="chat.call_failed", call_id=call_id, why=str(error))
             self._tickets.moved(call_id, "failed", now)

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.numbers import masked
-from emocx_pbx.domain import Decision
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import AuditLog
@@ -22,10 +22,8 @@ MOST_ADMITTED: Final = 1_000
 class Rings(Protocol):
     """The part of the call back that is needed."""
 
-    async def ring(
-        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
-    ) -> None:
-        """Dial the number; who answers enters the decision's queue."""
+    async def ring(self, call: CallToPlace) -> None:
+        """Dial its number."""
 
 
 class Placing:
@@ -65,32 +63,20 @@ class Placing:
             self._admitted.popitem(last=False)
         return number
 
-    async def ring(
-        self,
-        number: str,
-        call_id: str,
-        decision: Decision,
-        customer: str | None,
-        opted_out: bool,
-        by: Actor | None = None,
-    ) -> None:
-        """Dial a number that was just admitted, once; who answers enters the decision's queue.
+    async def ring(self, call: CallToPlace, by: Actor | None = None) -> None:
+        """Dial a number that was just admitted, once.
 
         Args:
-            number: as `admit` gave it.
-            call_id: that the call's channel will have.
-            decision: with the queue.
-            customer: the CRM's key.
-            opted_out: no analysis of this call.
+            call: with the number as `admit` gave it.
             by: who wants it, for the audit log; None: the customer, on the chat's page.
 
         Raises:
             NotAllowedError: the number was not admitted within the last minute.
             InputError, PeerUnavailable, RefusedError: as CallBack.ring.
         """
-        at = self._admitted.pop(number, None)
+        at = self._admitted.pop(call.number, None)
         if at is None or self._clock() - at > ADMITTED_S:
             raise NotAllowedError("the number was not admitted, or too long ago")
         if by is not None:
-            await self._audit.add(by, "call.placed", call_id, None, {"number": masked(number)})
-        await self._call_back.ring(number, call_id, decision, customer, opted_out)
+            await self._audit.add(by, "call.placed", call.call_id, None, {"number": masked(call.number)})
+        await self._call_back.ring(call)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from emocx_pbx.call_ids import call_id_of, uniqueid_of
 from emocx_pbx.dispatch.queries import channel_variables
-from emocx_pbx.domain import Decision
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.errors import EmocxError, InputError, RefusedError
 from emocx_pbx.pbx.ami.gateway import AmiGateway
 from emocx_pbx.pbx.queues import argument, queue_arguments
@@ -45,10 +45,8 @@ class CallBack:
         """`calls` are told of each call that is placed; `channel` is asterisk.callback_channel."""
         self._ami, self._channel, self._calls = ami, channel, calls
 
-    async def ring(
-        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
-    ) -> None:
-        """Dial the (checked) number; who answers enters the decision's queue.
+    async def ring(self, call: CallToPlace) -> None:
+        """Dial the (checked) number.
 
         Raises:
             InputError: neither policy nor request names a queue.
@@ -56,32 +54,30 @@ class CallBack:
                 dialplan does not say how numbers are dialled.
         """
         # From here on the call exists: what becomes of it is told by its events, or here.
-        self._calls.begun(call_id, number)
+        self._calls.begun(call.call_id, call.number)
         try:
-            await self._originate(number, call_id, decision, customer, opted_out)
+            await self._originate(call)
         except EmocxError as error:
-            self._calls.failed(call_id, str(error))
+            self._calls.failed(call.call_id, str(error))
             raise
 
-    async def _originate(
-        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
-    ) -> None:
-        if not decision.queue:
+    async def _originate(self, call: CallToPlace) -> None:
+        if not call.decision.queue:
             raise InputError("no queue to call back from: send default_queue, or set it in the policy")
         await self._check_prefix()
-        variables = channel_variables(decision)
-        if customer:
-            variables["EMOCX_CUSTOMER"] = customer
-        if opted_out:
+        variables = channel_variables(call.decision)
+        if call.customer:
+            variables["EMOCX_CUSTOMER"] = call.customer
+        if call.opted_out:
             variables["EMOCX_OPTOUT"] = "1"
-        uniqueid = uniqueid_of(call_id)
+        uniqueid = uniqueid_of(call.call_id)
         fields: dict[str, str | list[str]] = {
-            "Channel": self._channel.format(number=number),
+            "Channel": self._channel.format(number=call.number),
             "Application": "Queue",
-            "Data": queue_arguments(decision.queue, variables["EMOCX_RULE"], self._ami.state.version),
+            "Data": queue_arguments(call.decision.queue, variables["EMOCX_RULE"], self._ami.state.version),
             "ChannelId": uniqueid,
             "OtherChannelId": f"{uniqueid}-2",
-            "CallerID": f"<{number}>",
+            "CallerID": f"<{call.number}>",
             "Timeout": "45000",
             "Async": "true",
             "Variable": [f"{name}={argument(value)}" for name, value in variables.items() if value],

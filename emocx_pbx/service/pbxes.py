@@ -15,7 +15,7 @@ from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.effects import BeginTap
 from emocx_pbx.dispatch.dialplan import PbxAsking
 from emocx_pbx.dispatch.policy_in_force import Policies
-from emocx_pbx.domain import Decision
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.service.pbx_side import PbxSide
 from emocx_pbx.settings.settings import RoutingSettings
@@ -94,18 +94,16 @@ class Pbxes:
         side = self._sides.get(name)
         return side.asking if side else None
 
-    async def ring(
-        self, number: str, call_id: str, decision: Decision, customer: str | None, opted_out: bool
-    ) -> None:
+    async def ring(self, call: CallToPlace) -> None:
         """Dial a number by the PBX that the call's id names.
 
         Raises:
             PeerUnavailable: it is not ours; and as CallBack.ring.
         """
-        side = self.of(call_id)
+        side = self.of(call.call_id)
         if side is None:
-            raise PeerUnavailable(f"no PBX {pbx_of(call_id)!r} is there to place calls")
-        await side.call_back.ring(number, call_id, decision, customer, opted_out)
+            raise PeerUnavailable(f"no PBX {pbx_of(call.call_id)!r} is there to place calls")
+        await side.call_back.ring(call)
 
     def begin_tap(self, effect: BeginTap) -> None:
         """Tap a call, if its customer agrees."""

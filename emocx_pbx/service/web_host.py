@@ -325,9 +325,8 @@ class WebHost:
                     return m.TriedOut(number, *await behind.queries.preview(text, caller))
             case m.MayDial(number, text):
                 return m.Admitted(number, behind.placing.admit(text))
-            case m.Ring(number, telephone, call_id, decision, customer, opted_out, by):
-                ringing = behind.placing.ring(telephone, call_id, decision, customer, opted_out, by)
-                await self._to_its_end(ringing)
+            case m.Ring(number, call, by):
+                await self._to_its_end(behind.placing.ring(call, by))
                 return m.CallPlaced(number)
             case m.DoDeed(number, deed, by):
                 result = await self._to_its_end(behind.deeds.do(deed, by))

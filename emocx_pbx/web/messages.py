@@ -10,6 +10,7 @@ from emocx_pbx.analysis.messages import ModelsLoaded, Ready
 from emocx_pbx.chat.moves import CallIsOver, CallTaken, CallTalks, CallWaits
 from emocx_pbx.deeds.deed import AnyDeed
 from emocx_pbx.dispatch.queries import Caller
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.domain import Decision
 from emocx_pbx.live.calls import BoardState, Present
 from emocx_pbx.observe.health import Component
@@ -102,12 +103,8 @@ class Ring(Message, frozen=True):
     """Call a customer back; answered by Done."""
 
     request_id: int
-    number: str
-    """As Admitted gave it, within the last minute."""
-    call_id: str
-    decision: Decision
-    customer: str | None
-    opted_out: bool
+    call: CallToPlace
+    """With the number as Admitted gave it, within the last minute."""
     by: Actor | None
     """Who wants it; None: the customer, on the chat's page."""
 

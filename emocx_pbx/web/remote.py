@@ -19,6 +19,7 @@ from emocx_pbx.deeds.base import Deed
 from emocx_pbx.deeds.deed import AnyDeed, OnReceivers
 from emocx_pbx.dispatch.callback import new_call_id
 from emocx_pbx.dispatch.queries import Caller
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import InputError, OutcomeUnknown, PeerUnavailable, ProtocolError
 from emocx_pbx.live.calls import BoardState, joined
@@ -241,25 +242,13 @@ class RemoteController:
         """
         return (await self._ask(lambda n: m.MayDial(n, text), m.Admitted, ADMIT_S)).number
 
-    async def ring(
-        self,
-        number: str,
-        call_id: str,
-        decision: Decision,
-        customer: str | None,
-        opted_out: bool,
-        by: Actor | None = None,
-    ) -> None:
-        """Dial a number that was just admitted; who answers enters the decision's queue.
+    async def ring(self, call: CallToPlace, by: Actor | None = None) -> None:
+        """Dial a number that was just admitted.
 
         Raises:
             NotAllowedError, InputError, PeerUnavailable, RefusedError: as the controller's own Placing.
         """
-        await self._ask(
-            lambda n: m.Ring(n, number, call_id, decision, customer, opted_out, by),
-            m.CallPlaced,
-            self._action_s + MARGIN_S,
-        )
+        await self._ask(lambda n: m.Ring(n, call, by), m.CallPlaced, self._action_s + MARGIN_S)
 
     async def reload(self, wait: bool = True) -> list[ModelsLoaded]:
         """Let the controller read the policy again, and workers load what models' names now stand for.

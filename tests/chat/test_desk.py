@@ -14,6 +14,7 @@ from emocx_pbx.chat.moves import CallIsOver, moved_of
 from emocx_pbx.chat.tickets import KEEP_S, RING_S
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.queries import Caller
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.domain import Decision, Segment
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
@@ -68,18 +69,10 @@ class World:
         self.dialling.take(number)
         return number
 
-    async def ring(
-        self,
-        number: str,
-        call_id: str,
-        decision: Decision,
-        customer: str | None,
-        opted_out: bool,
-        by: Actor | None = None,
-    ) -> None:
+    async def ring(self, call: CallToPlace, by: Actor | None = None) -> None:
         if self.fails:
             raise PeerUnavailable("no link to Asterisk")
-        self.rung.append((number, decision.queue, opted_out))
+        self.rung.append((call.number, call.decision.queue, call.opted_out))
 
 
 async def refusal(wish: Callable[[], object]) -> ChatRefused:

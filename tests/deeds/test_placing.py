@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from emocx_pbx.deeds.placing import ADMITTED_S, MOST_ADMITTED, Placing
 from emocx_pbx.dispatch.dialling import Dialling, DiallingRefused
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.settings.dialling import DiallingSettings
@@ -29,8 +29,8 @@ class World:
         dialling = Dialling(DiallingSettings(country="DE", calls_per_hour=10_000), lambda: self.now)
         self.placing = Placing(dialling, self, store.audit, lambda: self.now)
 
-    async def ring(self, number: str, *what: Any) -> None:
-        self.rung.append(number)
+    async def ring(self, call: CallToPlace) -> None:
+        self.rung.append(call.number)
 
 
 @pytest.fixture
@@ -42,19 +42,19 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def test_an_admitted_number_is_rung_once_and_noted_without_itself(world: World) -> None:
     number = world.placing.admit("030 / 12 34 56")
-    await world.placing.ring(number, "c1", DECISION, None, False, ANN)
+    await world.placing.ring(CallToPlace(number, "c1", DECISION), ANN)
     [entry] = await world.store.audit.rows()
     assert (world.rung, entry.action, entry.actor, BERLIN in (entry.after or "")) == (
         [BERLIN], "call.placed", "ann", False,
     )  # fmt: skip
     with pytest.raises(NotAllowedError):
-        await world.placing.ring(number, "c2", DECISION, None, False, ANN)
+        await world.placing.ring(CallToPlace(number, "c2", DECISION), ANN)
 
 
 @pytest.mark.parametrize("number", [BERLIN, "+49900123456", "112", "", "030123456", "+4930123456\n"])
 async def test_a_number_that_nobody_admitted_is_not_rung(world: World, number: str) -> None:
     with pytest.raises(NotAllowedError):
-        await world.placing.ring(number, "c1", DECISION, None, False, ANN)
+        await world.placing.ring(CallToPlace(number, "c1", DECISION), ANN)
     assert world.rung == [] and await world.store.audit.rows() == []
 
 
@@ -62,7 +62,7 @@ async def test_an_admission_is_for_a_minute(world: World) -> None:
     number = world.placing.admit(BERLIN)
     world.now += ADMITTED_S + 1
     with pytest.raises(NotAllowedError):
-        await world.placing.ring(number, "c1", DECISION, None, False)
+        await world.placing.ring(CallToPlace(number, "c1", DECISION))
 
 
 async def test_the_same_number_is_not_called_again_at_once_by_any_door(world: World) -> None:
@@ -84,4 +84,4 @@ async def test_admissions_are_bounded(world: World) -> None:
     for n in range(MOST_ADMITTED + 5):
         world.placing.admit(f"+4930{1_000_000 + n}")
     with pytest.raises(NotAllowedError):
-        await world.placing.ring("+49301000000", "c1", DECISION, None, False)
+        await world.placing.ring(CallToPlace("+49301000000", "c1", DECISION))

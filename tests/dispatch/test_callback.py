@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emocx_pbx.dispatch.callback import CallBack
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import InputError
 from emocx_pbx.pbx.ami.gateway import LinkState
@@ -74,7 +75,7 @@ async def test_a_comma_in_a_topic_is_not_cut() -> None:
     ami, announced = Ami(), Observed()
     back = CallBack(ami, "Local/{number}@x", announced)  # type: ignore[arg-type]
     decision = Decision("d", 0.0, "ok", "Z\u00fcrich (EN)", "angry", 0.9, None, topic="billing, refunds")
-    await back.ring("+4930123456", "c1", decision, 'KD,"1"', False)
+    await back.ring(CallToPlace("+4930123456", "c1", decision, 'KD,"1"'))
     [sent] = ami.sent
     variables = dict(part.split("=", 1) for v in sent["Variable"] for part in separated(v))
     assert (variables["EMOCX_TOPIC"], variables["EMOCX_CUSTOMER"]) == ("billing, refunds", 'KD,"1"')
@@ -85,7 +86,8 @@ async def test_a_call_that_no_queue_takes_is_over_at_once() -> None:
     announced = Observed()
     back = CallBack(Ami(), "Local/{number}@x", announced)  # type: ignore[arg-type]
     with pytest.raises(InputError):
-        await back.ring("+4930123456", "c1", Decision("d", 0.0, "ok", "", "angry", 0.9, None), None, False)
+        decision = Decision("d", 0.0, "ok", "", "angry", 0.9, None)
+        await back.ring(CallToPlace("+4930123456", "c1", decision))
     [begun, (call_id, why_not)] = announced.observed
     assert begun == ("c1", "+4930123456")
     assert call_id == "c1" and "no queue" in why_not

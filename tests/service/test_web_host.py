@@ -31,6 +31,7 @@ from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import DecidedQuery, Queries
 from emocx_pbx.dispatch.queue_watch import QueueWatch
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.domain import Decision
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.grading.rubric import load_rubric
@@ -421,9 +422,9 @@ async def test_and_so_is_a_call_that_is_being_placed(world: World, monkeypatch: 
 
     monkeypatch.setattr(world.store.audit, "add", slowly)
     decision = Decision("d", 1.0, "ok", "support", "angry", 0.9, None)
-    asked = Ring(1, "+4930123456", "emocx-call-1", decision, None, False, Actor("ann", "192.0.2.1"))
+    asked = Ring(1, CallToPlace("+4930123456", "emocx-call-1", decision), Actor("ann", "192.0.2.1"))
     host = world.host(command=one_that_asks(asked))
-    assert host._behind.placing.admit("030 123456") == asked.number
+    assert host._behind.placing.admit("030 123456") == asked.call.number
     await asked_by_one_that_dies(world, begun, host)
     async with asyncio.timeout(10):
         await asyncio.gather(*host._doing)

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.dispatch.queries import Caller
+from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.settings.names import customer_key, queue_name
 from emocx_pbx.store.list_rows import ListPosition
@@ -40,8 +41,8 @@ async def post_query(request: web.Request) -> web.Response:
     caller = Caller(call_id, customer, _queue(body), body.optout, body.attributes, pbx=pbx)
     decision = await parts.queries.by_text(body.text, caller)
     if number and call_id:
-        by = actor_of(request)
-        await parts.call_back.ring(number, call_id, decision, customer, body.optout, by)
+        to_place = CallToPlace(number, call_id, decision, customer, body.optout)
+        await parts.call_back.ring(to_place, actor_of(request))
     answer = msgspec.convert(msgspec.to_builtins(decision) | {"call_id": call_id}, QueryAnswer)
     return json_answer(request, answer, 202 if number else 200)
 
