@@ -119,9 +119,10 @@ def text_figures(
     with without_chatter() as stderr:
         progress = Progress("evaluating", stderr)
         try:
-            figures: dict[str, Any] = evaluate(
-                where, model, models, args.split, against, lambda done, of: progress(done / of), threshold
+            measuring = module.Measuring(
+                model, models, args.split, against, lambda done, of: progress(done / of), threshold
             )
+            figures: dict[str, Any] = evaluate(where, measuring)
         finally:
             progress.close()
     return figures

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 from databases import ON_POSTGRESQL
-from training.test_text_training import PLAN, write
+from training.test_text_training import tiny_models
 
 from emocx_pbx.deeds.learning import Request, TrainingOutcome
 from emocx_pbx.deeds.reviews import Wanted, draw_round
@@ -22,8 +22,6 @@ from emocx_pbx.settings.settings import AnalysisSettings, PrivacySettings, Setti
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.training.compare import beyond_chance, compare
-from emocx_pbx.training.text import teacher as text_teacher
-from emocx_pbx.training.text.train import train_text
 
 pytestmark = [
     pytest.mark.train,
@@ -105,13 +103,7 @@ def settings_of(folder: Path) -> Settings:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of models with a tiny one that knows nothing of the site."""
-    data, models = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("models")
-    for i, split in enumerate(("train", "dev", "test")):
-        write(data / "text" / "goemotions4" / f"{split}.csv", 300, i)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(text_teacher, "available", lambda: False)
-        train_text(data, models / "text" / "tiny" / "1", seed=1, plan=PLAN)
-    return models
+    return tiny_models(tmp_path_factory)
 
 
 def known_words(models: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from emocx_pbx.emotion.second_voice import HEAD
 from emocx_pbx.emotion.text import load_reader, load_text
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.text import teacher as text_teacher
-from emocx_pbx.training.text.evaluate import evaluate_protocol, evaluate_text
+from emocx_pbx.training.text.evaluate import Measuring, evaluate_protocol, evaluate_text
 from emocx_pbx.training.text.fitting import use_threads
 from emocx_pbx.training.text.service_language import generate
 from emocx_pbx.training.text.train import TextPlan, train_text
@@ -39,6 +39,17 @@ def write(path: Path, count: int, seed: int) -> Path:
     return path
 
 
+def tiny_models(folders: pytest.TempPathFactory) -> Path:
+    """A folder of models with a tiny text model, trained on made up messages."""
+    data, models = folders.mktemp("data"), folders.mktemp("models")
+    for i, split in enumerate(("train", "dev", "test")):
+        write(data / "text" / "goemotions4" / f"{split}.csv", 300, i)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(text_teacher, "available", lambda: False)
+        train_text(data, models / "text" / "tiny" / "1", seed=1, plan=PLAN)
+    return models
+
+
 def test_threads_that_are_settled_stay() -> None:
     tf = pytest.importorskip("tensorflow")
     tf.constant(1.0) + 1.0  # from here on TensorFlow refuses another number
@@ -48,20 +59,14 @@ def test_threads_that_are_settled_stay() -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data, models = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("models")
-    for i, split in enumerate(("train", "dev", "test")):
-        write(data / "text" / "goemotions4" / f"{split}.csv", 300, i)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(text_teacher, "available", lambda: False)
-        train_text(data, models / "text" / "tiny" / "1", seed=1, plan=PLAN)
-    return models
+    return tiny_models(tmp_path_factory)
 
 
 def test_trains_a_model_that_serves(trained: Path, tmp_path: Path) -> None:
     classifier = load_text(Registry(trained), "tiny")
     assert classifier.name == "tiny/1"
     assert classifier.card.figures["test"]["n"] == 300
-    figures = evaluate_text(write(tmp_path / "new.csv", 200, 9), "tiny", trained)
+    figures = evaluate_text(write(tmp_path / "new.csv", 200, 9), Measuring("tiny", trained))
     # Chance is 0.25: the parts fit together and something was learned. So small a vocabulary spells many
     # words by letters, which count for nothing.
     assert figures["uar"] > 0.28
@@ -103,7 +108,7 @@ def test_trains_further_on_messages_to_companies_with_a_head(trained: Path, tmp_
     both, alone = load_reader(Registry(models), "tiny"), load_text(Registry(models), "tiny")
     text = "I have been charged twice and nobody answers"
     assert both.read(text).scores.upset != alone.classify(text).upset
-    figures = evaluate_protocol(tmp_path, "tiny", models, against="tiny")
+    figures = evaluate_protocol(tmp_path, Measuring("tiny", models, against="tiny"))
     assert figures["sets"]["messages to companies"]["upset"]["difference"]["auc"]["value"] == 0.0
     # A site's own messages teach the head as well.
     site = write(tmp_path / "site.csv", 80, 5)

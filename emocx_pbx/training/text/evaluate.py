@@ -7,6 +7,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,38 +31,50 @@ IntArray = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
 
-def evaluate_text(
-    csv: Path,
-    model: str = "lstm",
-    models_dir: Path | None = None,
-    split: str | None = None,
-    against: str | None = None,
-    progress: Progress | None = None,
-    threshold: float = UPSET_THRESHOLD,
-) -> dict[str, Any]:
-    """Evaluate the text model `name` or `name/version` on a CSV file with the columns text and label.
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """Which models to measure, and how."""
 
-    `split` None takes the split test where the file has such rows, "all" every row. Of a file without
+    model: str = "lstm"
+    """`name` or `name/version`."""
+    models_dir: Path | None = None
+    """None: the models that come with the package."""
+    split: str | None = None
+    """None: the usual one of the data."""
+    against: str | None = None
+    """An older model to compare with."""
+    progress: Progress | None = None
+    threshold: float = UPSET_THRESHOLD
+    """From which P(upset) a message counts as upset."""
+
+    def readers(self) -> list[TextReader]:
+        """The model, and the one to compare with; raises ModelError."""
+        registry = Registry(self.models_dir)
+        return [load_reader(registry, spec) for spec in (self.model, self.against) if spec is not None]
+
+
+def evaluate_text(csv: Path, measuring: Measuring = Measuring()) -> dict[str, Any]:
+    """Evaluate a text model on a CSV file with the columns text and label.
+
+    Without a split it takes the split test where the file has such rows, "all" every row. Of a file without
     splits on which one of the models was fine-tuned only the messages held out then are taken.
     Returns what `measure` returns, with the model's name, the split, `ms_per_text` and `upset` (see
-    upset_figures; at `threshold`), by `languages` where the file has a column lang; with `against`, an
-    older model, also `against` (its figures) and `comparison` (see compare). Raises
-    InputError for a file that can't be used, ModelError for such a model.
+    upset_figures), by `languages` where the file has a column lang; beside an older model also `against`
+    (its figures) and `comparison` (see compare). Raises InputError for a file that can't be used,
+    ModelError for such a model.
     """
-    registry = Registry(models_dir)
-    classifiers = [load_reader(registry, spec) for spec in (model, against) if spec is not None]
+    classifiers, split, threshold = measuring.readers(), measuring.split, measuring.threshold
     named = splits_of(csv)
     if split is None:
         split = "test" if "test" in named else "all"
     texts = read_texts(csv, None if split == "all" else split)
     if not named and any(c.card.data.get("site_sha256") == checksum(csv) for c in classifiers):
         split, texts = "held out", parts_of(texts)[2]
-    progresses = [
-        _after(i * len(texts), len(classifiers) * len(texts), progress) for i in range(len(classifiers))
-    ]
+    total = len(classifiers) * len(texts)
+    progresses = [_after(i * len(texts), total, measuring.progress) for i in range(len(classifiers))]
     said = [served_probabilities(c, texts, tell) for c, tell in zip(classifiers, progresses, strict=True)]
     results = [evaluate_classifier(c, texts, s) for c, s in zip(classifiers, said, strict=True)]
-    other = said[1][0] if against is not None else None
+    other = said[1][0] if len(said) > 1 else None
     upset = {"upset": upset_figures(texts.labels, said[0][0], other, threshold=threshold)}
     languages = by_language(csv, texts, split, said[0][0], other, threshold)
     if languages:
@@ -88,22 +101,14 @@ def by_language(
     return found
 
 
-def evaluate_protocol(
-    data: Path,
-    model: str = "lstm",
-    models_dir: Path | None = None,
-    split: str | None = None,
-    against: str | None = None,
-    progress: Progress | None = None,
-    threshold: float = UPSET_THRESHOLD,
-) -> dict[str, Any]:
+def evaluate_protocol(data: Path, measuring: Measuring = Measuring()) -> dict[str, Any]:
     """The protocol's figures on a folder of public sets: messages to companies, GoEmotions, other languages.
 
     `split` is test (None) or dev. Returns for each set what `measure` returns and `upset` (see
-    upset_figures),
-    with the difference to `against` in pairs. Raises InputError when the folder has none of them.
+    upset_figures), with the difference to the older model in pairs. Raises InputError when the folder has
+    none of them.
     """
-    split = split or "test"
+    split = measuring.split or "test"
     if split not in ("test", "dev"):
         raise InputError(f"split: expected test or dev, got {split!r}")
     sets: dict[str, LabelledTexts] = {}
@@ -117,21 +122,20 @@ def evaluate_protocol(
     sets |= {f"language {code}": texts for code, texts in other_languages(data, split).items()}
     if not sets:
         raise InputError(f"{data}: has none of text/service, text/goemotions4 and text/languages")
-    registry = Registry(models_dir)
-    readers = [load_reader(registry, spec) for spec in (model, against) if spec is not None]
+    readers = measuring.readers()
     total = len(readers) * sum(map(len, sets.values()))
     done, answer = 0, dict[str, Any]()
     for name, texts in sets.items():
         said = []
         for reader in readers:
-            said.append(served_probabilities(reader, texts, _after(done, total, progress)))
+            said.append(served_probabilities(reader, texts, _after(done, total, measuring.progress)))
             done += len(texts)
-        other = said[1][0] if against is not None else None
+        other = said[1][0] if len(said) > 1 else None
         answer[name] = {
             **evaluate_classifier(readers[0], texts, said[0]),
-            "upset": upset_figures(texts.labels, said[0][0], other, threshold=threshold),
+            "upset": upset_figures(texts.labels, said[0][0], other, threshold=measuring.threshold),
         }
-    head = {"model": readers[0].name, "against": readers[1].name if against is not None else None}
+    head = {"model": readers[0].name, "against": readers[1].name if len(readers) > 1 else None}
     return {**head, "split": split, "answers_in": list(readers[0].languages), "sets": answer}
 
 
