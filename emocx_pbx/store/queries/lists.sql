@@ -1,5 +1,7 @@
 -- name: refresh_call(call_id)!
 -- Brings what lists show of a call up to date with its decision, segments, grades and last readings.
+-- migrations/0003_views.sql filled the same columns once, and says it by itself for good: a migration is never
+-- changed, and speaks of the schema of its day, whatever the rule has become here since.
 UPDATE call SET
     (arrived_as, status, topic) = (
         SELECT d.emotion, d.status, d.topic FROM decision d WHERE d.decision_id = call.decision_id),
