@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
+from boxes import DEADLINE_S, Box
 
 from emocx_pbx.analysis.messages import AnnounceListen, AnnounceTap
 from emocx_pbx.analysis.pool import ToService, WorkerHandle, WorkerPool
 
 Samples = npt.NDArray[np.int16]
-DEADLINE_S = 20.0
+
 M = TypeVar("M")
-T = TypeVar("T")
 
 
 def announce_tap(pool: WorkerPool, uuid: UUID, call_id: str, offset_s: float = 0.0) -> WorkerHandle:
@@ -33,26 +32,15 @@ def announce_listen(pool: WorkerPool, uuid: UUID, call_id: str) -> WorkerHandle:
     return worker
 
 
-class Inbox:
+class Inbox(Box):
     """What the pool told, and waiting for what it will tell."""
 
-    def __init__(self) -> None:
-        self.messages: list[ToService] = []
-        self._news = asyncio.Event()
-
-    def __call__(self, message: ToService) -> None:
-        self.messages.append(message)
-        self._news.set()
+    @property
+    def messages(self) -> list[ToService]:
+        return self.found
 
     def of(self, kind: type[M]) -> list[M]:
         return [message for message in self.messages if isinstance(message, kind)]
-
-    async def until(self, found: Callable[[], T]) -> T:
-        async with asyncio.timeout(DEADLINE_S):
-            while not (value := found()):
-                self._news.clear()
-                await self._news.wait()
-        return value
 
 
 class Asterisk:

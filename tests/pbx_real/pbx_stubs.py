@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 from uuid import UUID
 
 Event = dict[str, str]
@@ -40,17 +41,13 @@ class AgiCall:
 Behaviour = Callable[[AgiCall], Awaitable[None]]
 
 
-@dataclass
-class StubAgi:
-    """A FastAGI server that behaves as each test wants, path by path."""
+class StubServer:
+    """Listens on a free port of this machine, and serves each connection until the test is over."""
 
-    behave: dict[str, Behaviour] = field(default_factory=dict)
-    calls: list[AgiCall] = field(default_factory=list)
-    called: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[StubAgi]:
+    async def running(self) -> AsyncIterator[Self]:
         tasks: set[asyncio.Task[None]] = set()
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,6 +64,18 @@ class StubAgi:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class StubAgi(StubServer):
+    """A FastAGI server that behaves as each test wants, path by path."""
+
+    behave: dict[str, Behaviour] = field(default_factory=dict)
+    calls: list[AgiCall] = field(default_factory=list)
+    called: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         env: dict[str, str] = {}
@@ -225,7 +234,7 @@ async def hang_up(probe: AmiProbe, customer: Customer) -> None:
 
 
 @dataclass
-class StubAudio:
+class StubAudio(StubServer):
     """An AudioSocket server that keeps what it hears and goes on as each test wants."""
 
     then: str = "listen"
@@ -233,29 +242,9 @@ class StubAudio:
     uuid: str = ""
     audio: bytearray = field(default_factory=bytearray)
     sizes: set[int] = field(default_factory=set)
-    port: int = 0
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     enough: asyncio.Event = field(default_factory=asyncio.Event)
     enough_bytes: int = 16000
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[StubAudio]:
-        tasks: set[asyncio.Task[None]] = set()
-
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.ensure_future(self._serve(reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        server = await asyncio.start_server(connected, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         quiet = b"\x10\x01\x40" + bytes(320)

@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from pbx_real.journey import call_from_query_to_end
 from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
 
 from emocx_pbx.demo.run import EVENTS
@@ -15,7 +16,6 @@ from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.lab.postgres import PrivatePostgres
 from emocx_pbx.lab.receiver import Receiver
 from emocx_pbx.lab.service import Hook, ServiceProcess
-from emocx_pbx.lab.sip import CallPlan, SippCustomers
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +47,7 @@ async def status_of(service: ServiceProcess, path: str) -> int:
 async def test_a_call_is_graded_and_told_from_postgresql(
     pbx: PrivateAsterisk, probe: AmiProbe, service: ServiceProcess, crm: Receiver, ul: dict[str, Path]
 ) -> None:
-    plan = CallPlan("route", "this is outrageous", customer="c-pg", number="+491171")
-    async with SippCustomers(pbx.sip_port, ul["customer"], [plan], hold_s=14) as customers:
-        _, connected = await probe.event("AgentConnect", CallerIDNum="+491171")
-        await customers.wait(30)
-    call_id = connected["Uniqueid"]
-    await crm.wait(lambda: crm.of("call.ended", call_id), 20)
-    events = sorted((e for e in crm.events if e.call_id == call_id), key=lambda e: e.data["sequence"])
-    assert [e.data["sequence"] for e in events] == list(range(1, len(events) + 1))
-    assert [e.type for e in events if e.type != "call.reading"] == [
-        "query.routed", "call.started", "call.graded", "call.ended",
-    ]  # fmt: skip
+    call_id = await call_from_query_to_end(pbx, probe, crm, ul["customer"], "+491171")
     assert not (service.directory / "emocx.db").exists()
     assert await status_of(service, f"/api/v1/calls/{call_id}") == 200
 

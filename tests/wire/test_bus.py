@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 import msgspec
 import nkeys
 import pytest
-from wire.nats_helpers import Box, Said, States, connected
+from boxes import Box
+from wire.nats_helpers import Said, States, connected
 
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.lab.nats import PrivateNats

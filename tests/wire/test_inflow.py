@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
-from wire.nats_helpers import DEADLINE_S, Box, States, connected
+from boxes import DEADLINE_S, Box
+from wire.nats_helpers import States, connected
 
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.nats import PrivateNats
