@@ -1,0 +1,1 @@
+"""What words add to the voice: see `__main__.py`."""

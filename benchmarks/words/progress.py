@@ -1,0 +1,11 @@
+"""A line on a terminal that says how far a benchmark is."""
+
+from __future__ import annotations
+
+import sys
+
+
+def progress(text: str) -> None:
+    """Rewrite the line."""
+    if sys.stderr.isatty():
+        print(f"\r{text}", end="", file=sys.stderr)
