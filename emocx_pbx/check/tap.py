@@ -82,9 +82,9 @@ async def self_tap(ami: Ami, mode: TapMode, settings: Settings, new_uuid: Callab
         await server.start()
     except OSError:
         # The service runs already and has its ports; any other port proves as much but for the firewall.
-        server.port, note = 0, " (on another port, since the service has its own in use)"
+        note = " (on another port, since the service has its own in use)"
         try:
-            await server.start()
+            await server.start(0)
         except OSError as e:
             return Finding(
                 "fail", "self-tap", f"can't listen on {analysis.bind}: {e.strerror}", "correct analysis.bind"

@@ -99,7 +99,7 @@ class Learning:
         in_force: SettingsInForce,
         tasks: Tasks,
         runner: Runner,
-        clock: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.time,
         command: tuple[str, ...] = COMMAND,
         hindered: Callable[[Settings, Kind], str] = hindrance,
         deadline_s: float = DEADLINE_S,
@@ -111,13 +111,13 @@ class Learning:
             in_force: settings in force as a training begins.
             tasks: owns the training.
             runner: what runs it.
-            clock: Unix seconds.
+            now: Unix seconds.
             command: of the process that trains.
             hindered: why no training can begin; empty: it can.
             deadline_s: of a training.
         """
         self._store, self._in_force, self._tasks, self._runner = store, in_force, tasks, runner
-        self._clock, self._command = clock, command
+        self._now, self._command = now, command
         self._hindered, self._deadline_s = hindered, deadline_s
         self._task: asyncio.Task[TrainingState] | None = None
         self.promoted: Listeners[[]] = Listeners()
@@ -208,7 +208,7 @@ class Learning:
         registry = Registry(self._in_force.settings.models_path())
         name, _, version = found.model.partition("/")
         await promote(
-            registry, self._store.audit, FOLDER_OF_KIND[kind], name, version, found.why, self._clock(), by,
+            registry, self._store.audit, FOLDER_OF_KIND[kind], name, version, found.why, self._now(), by,
             found.comparison,
         )  # fmt: skip
         self.promoted.tell()

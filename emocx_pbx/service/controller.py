@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ from emocx_pbx.observe.logs import configure
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.agi.allow import AllowList
-from emocx_pbx.pbx.agi.server import AgiServer
+from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 from emocx_pbx.service.office import Office
 from emocx_pbx.service.pbx_side import PbxSide, Shared
 from emocx_pbx.service.pbxes import Pbxes
@@ -53,6 +54,7 @@ from emocx_pbx.webhooks.post import Poster
 from emocx_pbx.webhooks.sender import Sender
 
 if TYPE_CHECKING:
+    from emocx_pbx.analysis.cluster.remote import RemoteWorker
     from emocx_pbx.service.cluster import Cluster
 
 #: Time for reading and setting variables beside the decision itself; under the dialplan's guard.
@@ -84,7 +86,7 @@ class Service:
             self.worker_says,
             self.policies.policy.topics,
             settings.log,
-            elsewhere=lambda: self.cluster.workers if self.cluster else (),
+            elsewhere=self.workers_elsewhere,
             site=settings.cluster.site,
             count=count,
         )
@@ -193,6 +195,14 @@ class Service:
         """Hand on what a worker says, wherever it runs."""
         self.worker_news.take(message)
 
+    def workers_elsewhere(self) -> Sequence[RemoteWorker]:
+        """Those on other hosts that are there."""
+        return self.cluster.workers if self.cluster else ()
+
+    async def answer(self, asked: AgiRequest) -> Mapping[str, str]:
+        """Decide what a dialplan asks at a door elsewhere."""
+        return await self.dialplan.answer(asked)
+
     def _on_delivery(self, receiver: str, outcome: str) -> None:
         self.metrics.count(f"webhooks_{outcome}")
 
@@ -218,7 +228,7 @@ def _cluster(service: Service, settings: Settings, tasks: Tasks) -> Cluster:
         service.health,
         tasks,
         service.metrics.count,
-        lambda request: service.dialplan.answer(request),
+        service.answer,
     )
 
 

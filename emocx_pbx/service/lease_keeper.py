@@ -68,7 +68,7 @@ class LeaseKeeper:
     async def run(self) -> None:
         """Stand by, take, renew, until cancelled."""
         while True:
-            now = self._clock()
+            began = self._clock()
             try:
                 await (self._stand_by() if self._state.term is None else self._renew(self._state.term))
                 self._state.answered(self._clock())
@@ -78,7 +78,7 @@ class LeaseKeeper:
                 log.warning("lease not looked after", key="lease.away", pbx=self._pbx, why=str(error))
             self._hurry.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(self._state.next_s(now), LOOK_S / 2)):
+                async with asyncio.timeout(max(self._state.next_s(began), LOOK_S / 2)):
                     await self._hurry.wait()
 
     async def give_back(self) -> None:

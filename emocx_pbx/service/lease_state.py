@@ -30,20 +30,20 @@ class LeaseState:
         self._sent_at = 0.0
         self._back_at: float | None = None
 
-    def may_act(self, now: float) -> bool:
+    def may_act(self, at: float) -> bool:
         """Whether nobody else can have the lease yet."""
-        return self.term is not None and now - self._sent_at < TTL_S - MARGIN_S
+        return self.term is not None and at - self._sent_at < TTL_S - MARGIN_S
 
-    def may_take(self, now: float) -> bool:
+    def may_take(self, at: float) -> bool:
         """Whether we may ask for a lease that ran out."""
-        return self.term is None and (self._back_at is None or now - self._back_at >= HEAD_START_S)
+        return self.term is None and (self._back_at is None or at - self._back_at >= HEAD_START_S)
 
-    def next_s(self, now: float) -> float:
+    def next_s(self, at: float) -> float:
         """Seconds until the database is to be asked again."""
         if self.term is None:
             return LOOK_S
-        overdue = now - self._sent_at >= RENEW_S
-        return LOOK_S if overdue else RENEW_S - (now - self._sent_at)
+        overdue = at - self._sent_at >= RENEW_S
+        return LOOK_S if overdue else RENEW_S - (at - self._sent_at)
 
     def took(self, term: Term, sent_at: float) -> None:
         """The lease is ours since a request sent at `sent_at`."""
@@ -61,7 +61,7 @@ class LeaseState:
         """The database does not answer."""
         self._back_at = float("inf")
 
-    def answered(self, now: float) -> None:
+    def answered(self, at: float) -> None:
         """It does."""
         if self._back_at == float("inf"):
-            self._back_at = now
+            self._back_at = at

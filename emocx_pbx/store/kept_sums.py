@@ -123,8 +123,8 @@ class KeptSums:
 
     async def refresh(self) -> None:
         """Make all anew that is asked for."""
-        now = self._clock()
-        self._kept = [kept for kept in self._kept if now - kept.asked_at < WANTED_S]
+        at = self._clock()
+        self._kept = [kept for kept in self._kept if at - kept.asked_at < WANTED_S]
         for kept in list(self._kept):
             passed = self._clock() - kept.made_at
             of = kept.of
@@ -144,11 +144,11 @@ class KeptSums:
         self._keep(one, rows, at, before)
 
     def _known(self, asked: Sum) -> list[Row] | None:
-        now, within_s = self._clock(), FRESH_S if self._fresh else KEPT_S
-        self._kept = [kept for kept in self._kept if now - kept.made_at < FRESH_S]
+        at, within_s = self._clock(), FRESH_S if self._fresh else KEPT_S
+        self._kept = [kept for kept in self._kept if at - kept.made_at < FRESH_S]
         for kept in self._kept:
-            if now - kept.made_at < within_s and kept.of.is_of(asked, within_s):
-                kept.asked_at = now
+            if at - kept.made_at < within_s and kept.of.is_of(asked, within_s):
+                kept.asked_at = at
                 kept.moves = kept.of.moves(asked)
                 return kept.rows
         return None
@@ -156,8 +156,8 @@ class KeptSums:
     def _keep(self, one: Sum, rows: list[Row], at: float | None = None, before: _Kept | None = None) -> None:
         if sum(row[one.number] for row in rows) <= MANY:
             return
-        now = self._clock()
-        made = _Kept(one, rows, now if at is None else at, before.asked_at if before else now)
+        kept_at = self._clock()
+        made = _Kept(one, rows, kept_at if at is None else at, before.asked_at if before else kept_at)
         made.moves = before.moves if before else one.since > 0.0
         self._kept.append(made)
         if len(self._kept) > MAX_KEPT:

@@ -30,17 +30,17 @@ class Presence:
         self._silent[life] = 0.0
         return not known
 
-    def echoed(self, now: float) -> list[str]:
-        """We heard ourselves at `now` (monotonic seconds); who is lost since then."""
-        before, self._echoed_at = self._echoed_at, now
+    def echoed(self, at: float) -> list[str]:
+        """We heard ourselves at `at` (monotonic seconds); who is lost since then."""
+        before, self._echoed_at = self._echoed_at, at
         if before is None:
             return []
-        if now - before > DEAF_S:
+        if at - before > DEAF_S:
             for life in self._silent:
                 self._silent[life] = -GRACE_S
             return []
         for life in self._silent:
-            self._silent[life] += now - before
+            self._silent[life] += at - before
         lost = [life for life, silent_s in self._silent.items() if silent_s > LOST_S]
         for life in lost:
             del self._silent[life]

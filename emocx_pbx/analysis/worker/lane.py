@@ -107,13 +107,13 @@ class Lane:
             self._wake.clear()
             await loop.run_in_executor(self._thread, self._work_off, loop)
 
-    def hangs(self, now: float, patience_s: float) -> bool:
+    def hangs(self, at: float, patience_s: float) -> bool:
         """Whether the present job has gone on for longer than this, and not for want of a core.
 
         Either the thread sleeps, or it has worked for a third of that time by itself.
         """
         since = self.busy_since
-        if since is None or now - since <= patience_s or not self._thread_id:
+        if since is None or at - since <= patience_s or not self._thread_id:
             return False
         state, cpu_s = standing(os.getpid(), self._thread_id)
         return state not in ("R", "D") or cpu_s - self._begun_cpu_s > patience_s / 3

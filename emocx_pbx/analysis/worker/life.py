@@ -44,17 +44,17 @@ async def _obey_one(worker: Worker, link: Ends[ToWorker]) -> bool:
 
 
 async def serve(
-    config: WorkerConfig, link: Ends[ToWorker], now: Callable[[], float], alone: bool = False
+    config: WorkerConfig, link: Ends[ToWorker], steady: Callable[[], float], alone: bool = False
 ) -> int:
     """Run a worker until Shutdown, SIGTERM or the end of the link; the process's exit status.
 
     Args:
         config: what it hears, and how.
         link: to whoever it works for.
-        now: Unix seconds that never jump.
+        steady: Unix seconds that never jump: what is stamped by `now`, and measured by `clock`.
         alone: no controller of this host started it, so that Ctrl-C at its terminal ends it.
     """
-    worker = Worker(config, link, now)
+    worker = Worker(config, link, steady)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -72,9 +72,9 @@ async def serve(
             worker.send(StandsBy())
             await worker.placed.wait()
         try:
-            await worker.server.start()
+            await worker.server.start(worker.port)
         except OSError as error:
-            bind, port = worker.server.bind, worker.server.port
+            bind, port = worker.server.bind, worker.port
             why = str(cannot_listen("analysis.bind", "analysis.base_port", bind, port, error))
             log.error("worker can't listen", key="worker.no_port", port=port, why=why)
             worker.send(NoPort(why))

@@ -70,8 +70,8 @@ FLUSH_S: Final = 2.0
 class Worker:
     """What is announced and open, and who gets which message."""
 
-    def __init__(self, config: WorkerConfig, link: Ends[ToWorker], now: Callable[[], float]) -> None:
-        self._config, self._link, self._now = config, link, now
+    def __init__(self, config: WorkerConfig, link: Ends[ToWorker], steady: Callable[[], float]) -> None:
+        self._config, self._link, self._now = config, link, steady
         self._counters: dict[str, float] = {}
         self.models = Models()
         self.budget = Budget(cascade=False)
@@ -104,15 +104,21 @@ class Worker:
         self._intake = Intake(settings, MAX_TAPS, in_next_turn, self.count)
         self.server = AudioServer(
             settings.bind,
-            settings.base_port and settings.base_port + config.index,
+            self.port,
             settings.handshake_s,
             settings.idle_s,
             self.accept,
-            clock=now,
+            clock=steady,
             count=self.count,
             max_sessions=MAX_TAPS,
             batch_read=self._intake.run,
         )
+
+    @property
+    def port(self) -> int:
+        """To listen on, of its place among the workers; 0: any free one."""
+        base_port = self._config.settings.base_port
+        return base_port and base_port + self._config.index
 
     def count(self, name: str) -> None:
         """Add one to a counter."""
@@ -134,8 +140,6 @@ class Worker:
 
     def _take_place(self, index: int) -> None:
         self._config = msgspec.structs.replace(self._config, index=index, standby=False)
-        base_port = self._config.settings.base_port
-        self.server.port = base_port and base_port + index
         self.placed.set()
 
     async def load_late(self) -> None:

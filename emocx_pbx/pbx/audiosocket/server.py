@@ -59,14 +59,15 @@ class AudioServer:
         """Open connections."""
         return len(self._sessions)
 
-    async def start(self) -> None:
-        """Listen.
+    async def start(self, port: int | None = None) -> None:
+        """Listen, on this port if it is given.
 
         Raises:
             OSError: the port is taken or the address is not ours.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: AudioSession(self), self.bind, self.port, backlog=256)
+        wanted = self.port if port is None else port
+        self._server = await loop.create_server(lambda: AudioSession(self), self.bind, wanted, backlog=256)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
