@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from check.here_cases import CASES, Here
+from check.here_cases import CASES
+from check.here_makers import Here
 
 from emocx_pbx.check.check import check
 from emocx_pbx.check.needs import memory_finding

@@ -34,7 +34,7 @@ RUN_BY = {
     "emocx-pbx review draw": "tests/cli/test_review_command.py",
     "emocx-pbx review train": "tests/cli/test_review_command.py",
     "createuser --pwprompt": "- of PostgreSQL, which is another's program",
-    "emocx-pbx webhooks list": "tests/cli/test_cli.py",
+    "emocx-pbx webhooks list": "tests/cli/test_records_commands.py",
     "EMOCX_PBX = berlin": "tests/pbx_real/test_two_pbxes.py",
     "Event: UserEvent": "- what Asterisk says, no command",
     "people, CRMs, chat": "- a drawing",

@@ -1,5 +1,9 @@
 """Calls are found by index, and what follows is what going through all calls would have given."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +39,7 @@ class WalkingCallers(Callers):
 
 
 class WalkingTracker(CallTracker):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._callers = WalkingCallers(self._bridges, self.names)
 
@@ -99,7 +103,7 @@ def observed(tracker, happened):
     """All changes, a second apart; who comes into a bridge has left the one before."""
     where, changes, at = {}, [], 0.0
 
-    def leaves(who):
+    def leaves(who) -> None:
         if bridge := where.pop(who["Uniqueid"], None):
             changes.append(tracker.feed({"Event": "BridgeLeave", "BridgeUniqueid": bridge, **who}, at))
 
@@ -122,11 +126,11 @@ def observed(tracker, happened):
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(moves, others), max_size=60))
-def test_an_index_finds_what_going_through_all_calls_finds(happened):
+def test_an_index_finds_what_going_through_all_calls_finds(happened: list[Any]) -> None:
     assert observed(CallTracker(), happened) == observed(WalkingTracker(), happened)
 
 
-def test_nothing_is_kept_of_calls_that_are_over():
+def test_nothing_is_kept_of_calls_that_are_over() -> None:
     tracker = CallTracker()
     for number in range(50):
         who = {"Channel": f"Local/{number}@q-000000aa;1", "Uniqueid": f"9.{number}"}

@@ -1,5 +1,7 @@
 """QueueStatus as Asterisk answers it, to the states that policies ask for."""
 
+from __future__ import annotations
+
 import re
 
 from emocx_pbx.pbx.queues import queue_arguments, queue_members, queue_states
@@ -7,7 +9,7 @@ from emocx_pbx.pbx.tracking.tracked import AgentNames
 from emocx_pbx.routing.decision import QueueState
 
 
-def test_waiting_callers_and_free_members_are_counted():
+def test_waiting_callers_and_free_members_are_counted() -> None:
     events = [
         {"Event": "QueueParams", "Queue": "care", "Calls": "2"},
         {"Event": "QueueMember", "Queue": "care", "Status": "1", "Paused": "0"},
@@ -24,7 +26,7 @@ def test_waiting_callers_and_free_members_are_counted():
     }
 
 
-def test_members_are_called_what_grades_call_them():
+def test_members_are_called_what_grades_call_them() -> None:
     events = [
         {"Event": "QueueParams", "Queue": "800"},
         {
@@ -43,7 +45,7 @@ def test_members_are_called_what_grades_call_them():
     assert queue_states(events)["800"].penalties == {1}
 
 
-def test_the_rule_has_its_place_by_version():
+def test_the_rule_has_its_place_by_version() -> None:
     assert queue_arguments("care", "", "22.1.0") == "care"
     assert queue_arguments("care", "emocx-20", "22.1.0") == "care,,,,,,,emocx-20"
     assert queue_arguments("care", "emocx-20", "20.13.0") == "care,,,,,,,,emocx-20"

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 import pytest_asyncio
-from pbx_real.doctor_cases import CASES, CERTIFICATE, MANAGER, TLS_FILES, TLS_PORT, Case
+from pbx_real.doctor_cases import CASES, MANAGER
+from pbx_real.doctor_edits import CERTIFICATE, TLS_FILES, TLS_PORT, Case
 
 from emocx_pbx.check.check import check
 from emocx_pbx.check.dialplan import CONF_VERSION

@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
-from web.test_attacks import said, status_of
+from web.raw_http import said, status_of
 from web.web_site import Site
 
 from emocx_pbx.settings.settings import HttpSettings

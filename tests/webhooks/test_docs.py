@@ -28,13 +28,13 @@ def verify() -> Callable[[str, dict[str, str], bytes], bool]:
     return names["verify"]
 
 
-def test_the_example_takes_what_we_send(verify):
+def test_the_example_takes_what_we_send(verify: Callable[[str, dict[str, str], bytes], bool]) -> None:
     body = '{"type":"call.ended","data":{"agent":"Zoë"}}'
     for secrets in ([SECRET], [OTHER, SECRET]):
         assert verify(SECRET, headers("evt_1", body, secrets, time.time()), body.encode())
 
 
-def test_the_example_refuses_the_rest(verify):
+def test_the_example_refuses_the_rest(verify: Callable[[str, dict[str, str], bytes], bool]) -> None:
     signed = headers("evt_1", "{}", [SECRET], time.time())
     assert not verify(SECRET, signed, b'{"a":1}')
     assert not verify(OTHER, signed, b"{}")
@@ -44,12 +44,12 @@ def test_the_example_refuses_the_rest(verify):
 
 
 @pytest.mark.parametrize("event_type", PAYLOADS)
-def test_the_table_lists_every_field(event_type):
+def test_the_table_lists_every_field(event_type) -> None:
     row = re.search(rf"^\| `{re.escape(event_type)}` \|.*\| (.*) \|$", PAGE, re.MULTILINE)
     assert row[1].split(", ") == list(PAYLOADS[event_type].__struct_fields__)
 
 
-def test_the_schedule_is_the_codes():
+def test_the_schedule_is_the_codes() -> None:
     words = {5: "5 s", 300: "5 min", 1800: "30 min"}
     observed = [words.get(s, f"{s // 3600} h") for s in DELAYS_S]
     assert "0 s, then " + ", ".join(observed[:-1]) + f" and {observed[-1]}" in PAGE

@@ -76,6 +76,7 @@ async def javascript(node: dict[str, str]) -> AsyncIterator[tuple[int, Callable[
 
     async def line() -> Any:
         async with asyncio.timeout(30):
+            assert process.stdout is not None
             return json.loads(await process.stdout.readline())
 
     yield await line(), line

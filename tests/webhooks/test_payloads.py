@@ -53,7 +53,7 @@ EVENTS = [
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda e: e.type)
-def test_what_is_built_fits_its_schema(event):
+def test_what_is_built_fits_its_schema(event) -> None:
     schema = json.loads((SCHEMAS / f"{event.type}.json").read_text())
     Draft202012Validator.check_schema(schema)
     body = json.loads(event.body(3))
@@ -64,22 +64,22 @@ def test_what_is_built_fits_its_schema(event):
     assert list(Draft202012Validator(schema).iter_errors(body))
 
 
-def test_every_type_is_built_and_has_its_schema():
+def test_every_type_is_built_and_has_its_schema() -> None:
     assert {e.type for e in EVENTS} == set(EVENT_TYPES) == set(PAYLOADS)
     assert {p.stem for p in SCHEMAS.glob("*.json")} == set(EVENT_TYPES)
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
-def test_schema_files_are_made_of_the_code(event_type):
+def test_schema_files_are_made_of_the_code(event_type) -> None:
     """If this fails: python -m emocx_pbx.events.payloads."""
     assert (SCHEMAS / f"{event_type}.json").read_text() == schema_text(event_type)
 
 
-def test_an_uncertain_reading_is_told_as_such():
+def test_an_uncertain_reading_is_told_as_such() -> None:
     assert EVENTS[5].data["emotion"] == "uncertain"
 
 
-def test_every_field_is_there_even_when_unknown():
+def test_every_field_is_there_even_when_unknown() -> None:
     assert EVENTS[3].data == {
         "started_at": "1970-01-01T00:16:40.000Z",
         "queue": None,
@@ -89,7 +89,7 @@ def test_every_field_is_there_even_when_unknown():
     }
 
 
-def test_repeating_readings_and_alerts_have_ids_of_their_own():
+def test_repeating_readings_and_alerts_have_ids_of_their_own() -> None:
     later = build.call_reading("1700.1", replace(READING, t0=3.5, t1=6.0), 1008.0, SEGMENT)
     assert later.event_id != EVENTS[4].event_id
     again = build.call_reading("1700.1", READING, 2000.0, None)
@@ -100,19 +100,19 @@ def test_repeating_readings_and_alerts_have_ids_of_their_own():
     assert len(ids) == 2
 
 
-def test_readings_are_sent_only_to_who_asked():
+def test_readings_are_sent_only_to_who_asked() -> None:
     assert not wants((), "call.reading")
     assert wants((), "call.ended")
     assert wants(("call.reading",), "call.reading")
     assert not wants(("call.reading",), "call.ended")
 
 
-def test_times_are_utc():
+def test_times_are_utc() -> None:
     assert iso(0.0005) == "1970-01-01T00:00:00.000Z"
     assert iso(1_795_512_528.25) == "2026-11-24T09:28:48.250Z"
 
 
-def test_the_envelope_is_that_of_the_specification():
+def test_the_envelope_is_that_of_the_specification() -> None:
     body = msgspec.json.decode(NewEvent("call.started", "c", {"x": None}, 1.0).body(1))
     assert body == {
         "type": "call.started",

@@ -38,7 +38,9 @@ class RawReceiver:
     handling: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.handling.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        self.handling.add(task)
         with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             self.got.append(head + await reader.readexactly(len(BODY)))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ OLD = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
 
 
 @given(st.text(), st.floats(0, 4e9))
-def test_the_signature_is_that_of_the_specification(body, at):
+def test_the_signature_is_that_of_the_specification(body: str, at: float) -> None:
     signed = headers("evt_1", body, [SECRET], at)
     content = f"evt_1.{int(at)}.{body}".encode()
     expected = base64.b64encode(hmac.digest(bytes(range(32)), content, hashlib.sha256)).decode()
@@ -31,7 +32,7 @@ def test_the_signature_is_that_of_the_specification(body, at):
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
-def test_a_receiver_verifies_it_in_any_time_zone(zone, monkeypatch):
+def test_a_receiver_verifies_it_in_any_time_zone(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
@@ -44,7 +45,7 @@ def test_a_receiver_verifies_it_in_any_time_zone(zone, monkeypatch):
         time.tzset()
 
 
-def test_during_a_rotation_either_secret_verifies():
+def test_during_a_rotation_either_secret_verifies() -> None:
     signed = headers("evt_1", "{}", [SECRET, OLD], time.time())
     for secret in (SECRET, OLD):
         assert Webhook(secret).verify("{}", signed) == {}
@@ -62,7 +63,7 @@ def test_during_a_rotation_either_secret_verifies():
         "whsec_" + "A" * 92,
     ],
 )
-def test_weak_or_malformed_secrets_are_refused_without_being_shown(secret):
+def test_weak_or_malformed_secrets_are_refused_without_being_shown(secret: Any) -> None:
     with pytest.raises(SettingsError, match="webhooks") as caught:
         check_secret(secret, "webhooks[0].secret")
     assert len(secret) < 8 or secret not in str(caught.value)
@@ -86,12 +87,12 @@ def receiver(**changes: object) -> WebhookSettings:
         ([receiver(events=("call.grade",))], "'call.grade' is unknown"),
     ],
 )
-def test_wrong_receivers_are_refused_with_their_place(receivers, reason):
+def test_wrong_receivers_are_refused_with_their_place(receivers: Any, reason: str) -> None:
     with pytest.raises(SettingsError, match=reason) as caught:
         check_receivers(receivers)
     assert str(caught.value).startswith("webhooks[")
 
 
-def test_right_receivers_pass():
+def test_right_receivers_pass() -> None:
     check_receivers([receiver(secret=f"{SECRET} {OLD}")])
     check_receivers([receiver(), receiver(name="erp", url="http://10.0.0.5:8080/x", events=("call.ended",))])

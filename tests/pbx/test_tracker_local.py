@@ -1,0 +1,123 @@
+"""The tracker where Local channels stand between customers, queues and agents."""
+
+from __future__ import annotations
+
+from pbx.tracked import (
+    ALICE,
+    BOB,
+    CUSTOMER,
+    LOCAL_1,
+    LOCAL_2,
+    by_local_member,
+    connect,
+    enter,
+    hangup,
+    join,
+    leave,
+    optimising,
+    parts,
+    play,
+)
+
+from emocx_pbx.pbx.tracking.changes import (
+    CallEnded,
+    CallStarted,
+    CustomerMoved,
+    QueueJoined,
+)
+from emocx_pbx.pbx.tracking.tracker import CallTracker
+
+
+def test_an_optimised_local_member_keeps_his_name_and_his_part() -> None:
+    changes = play(
+        *by_local_member(),
+        optimising("LocalOptimizationBegin"),
+        leave(ALICE, "b0"),
+        enter(ALICE),
+        leave(LOCAL_1),
+        leave(LOCAL_2, "b0"),
+        optimising("LocalOptimizationEnd"),
+        hangup(LOCAL_1),
+        hangup(CUSTOMER),
+    )
+    assert [(s.agent, s.started_at, s.ended_at) for s in parts(changes)] == [("Alice", 5.0, 13.0)]
+
+
+def test_behind_a_local_member_the_next_one_took_over_and_a_mailbox_is_nobody() -> None:
+    changes = play(
+        *by_local_member(),
+        leave(ALICE, "b0"),  # 6: transferred; Asterisk sends the Local's other half on, not the customer
+        leave(LOCAL_2, "b0"),
+        hangup(ALICE),
+        enter(BOB, "b2"),
+        enter(LOCAL_2, "b2"),  # 10
+        leave(LOCAL_2, "b2"),  # 11: to a mailbox
+        hangup(BOB),
+        hangup(CUSTOMER),
+    )
+    assert [(s.agent, s.via, s.started_at, s.ended_at) for s in parts(changes)] == [
+        ("Alice", "queue", 5.0, 6.0),
+        ("PJSIP/202", "transfer", 10.0, 11.0),
+    ]
+
+
+def test_a_local_channel_that_joins_a_queue_is_still_the_same_call() -> None:
+    changes = play(
+        *by_local_member(),
+        leave(ALICE, "b0"),
+        leave(LOCAL_2, "b0"),
+        {**join("retention"), **LOCAL_2},
+        {**connect(BOB, "Bob", "retention"), **LOCAL_2},
+        enter(BOB, "b2"),
+        enter(LOCAL_2, "b2"),
+        hangup(CUSTOMER),
+    )
+    assert {c.call_id for c in changes if isinstance(c, QueueJoined | CallStarted)} == {"1.1"}
+    assert [(s.agent, s.queue) for s in parts(changes)] == [("Alice", "care"), ("Bob", "retention")]
+
+
+def test_a_customer_behind_an_optimised_local_goes_on_under_the_same_id() -> None:
+    caller = {"Channel": "PJSIP/customer-00000009", "Uniqueid": "1.0"}
+    changes = play(
+        {**join(), **LOCAL_2},
+        enter(LOCAL_1, "b0"),
+        enter(caller, "b0"),
+        {**connect(ALICE, "Alice"), **LOCAL_2},
+        enter(ALICE),
+        enter(LOCAL_2),  # 5
+        optimising("LocalOptimizationBegin"),
+        leave(caller, "b0"),
+        enter(caller),
+        leave(LOCAL_2),
+        optimising("LocalOptimizationEnd"),
+        hangup(LOCAL_2),
+        hangup(caller),  # 12
+    )
+    assert CustomerMoved("1.9", 6.0, caller["Channel"], "1.0") in changes
+    assert [(s.call_id, s.started_at, s.ended_at) for s in parts(changes)] == [("1.9", 5.0, 12.0)]
+    assert changes[-1] == CallEnded("1.9", 12.0, "hangup", "customer")
+
+
+def test_who_speaks_for_a_customer_is_also_he_who_is_behind_a_local_channel() -> None:
+    tracker = CallTracker()
+    for event in ({**join(), **LOCAL_2}, enter(LOCAL_1, "b0"), enter(CUSTOMER, "b0")):
+        tracker.feed(event, 0.0)
+    assert tracker.speakers("1.9") == [LOCAL_2["Channel"], CUSTOMER["Channel"]]
+    assert tracker.speakers("gone") == []
+
+
+def test_a_caller_who_asked_for_a_decision_stays_one_call_through_a_local_channel_into_the_queue() -> None:
+    tracker = CallTracker()
+    tracker.announce("1.1", CUSTOMER["Channel"], "5550100", 0.0)
+    events = (
+        enter(LOCAL_1, "b0"),
+        enter(CUSTOMER, "b0"),
+        {**join(), **LOCAL_2},
+        {**connect(ALICE, "Alice"), **LOCAL_2},
+        enter(ALICE),
+        enter(LOCAL_2),
+        hangup(CUSTOMER),
+    )
+    changes = [c for event in events for c in tracker.feed(event, 1.0)]
+    assert [(s.call_id, s.agent) for s in parts(changes)] == [("1.1", "Alice")]
+    assert changes[-1] == CallEnded("1.1", 1.0, "hangup", "customer")
