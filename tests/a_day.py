@@ -10,7 +10,7 @@ from emocx_pbx.alerts.watch import AlertChange
 from emocx_pbx.calls.grades import graded_segment
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.calls.stored import stored_state
-from emocx_pbx.domain import Decision, Reading, Scores, Segment, Span, Visit
+from emocx_pbx.domain import Decision, Reading, Scores, Segment, Side, Span, Visit
 from emocx_pbx.events import build
 from emocx_pbx.grading.rubric import load_rubric
 from emocx_pbx.store.database import Store
@@ -194,7 +194,7 @@ class Day:
         customer_speaks = False
         while t < length - 2:
             turn = min(length - t, 1.5 + chance.expovariate(1 / (5 if customer_speaks else 4)))
-            side = "customer" if customer_speaks else "agent"
+            side: Side = "customer" if customer_speaks else "agent"
             spans.append(Span(side, round(t, 2), round(t + turn, 2)))
             if customer_speaks:
                 agent = agents[min(parts - 1, int(t / length * parts))]

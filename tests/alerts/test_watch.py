@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
@@ -190,7 +191,7 @@ TRANSFERS = st.lists(st.sampled_from([4.0, 9.0, 20.5, 40.0]), unique=True, max_s
 
 
 @given(SIGNALS, RULE, TRANSFERS)
-def test_never_twice_in_an_episode_nor_within_a_cooldown(signals, rule, transfers) -> None:
+def test_never_twice_in_an_episode_nor_within_a_cooldown(signals: Any, rule: Any, transfers: Any) -> None:
     changes = watched(said(*signals), rule, transfers=transfers)
     assert [change.state for change in changes] == ["raised", "cleared"] * (len(changes) // 2) + [
         "raised"
@@ -207,7 +208,9 @@ def test_never_twice_in_an_episode_nor_within_a_cooldown(signals, rule, transfer
 
 
 @given(SIGNALS, RULE, TRANSFERS, st.data())
-def test_cutting_readings_changes_nothing(signals, rule, transfers, data) -> None:
+def test_cutting_readings_changes_nothing(
+    signals: Any, rule: Any, transfers: Any, data: st.DataObject
+) -> None:
     whole = said(*signals)
     cut = []
     for reading in whole:
@@ -223,7 +226,7 @@ def test_cutting_readings_changes_nothing(signals, rule, transfers, data) -> Non
 
 
 @given(SIGNALS, RULE)
-def test_pauses_move_alerts_but_make_none(signals, rule) -> None:
+def test_pauses_move_alerts_but_make_none(signals: Any, rule: Any) -> None:
     rule = AlertRule(**{name: getattr(rule, name) for name in rule.__struct_fields__} | {"cooldown_s": 0.0})
     close = said(*signals)
     apart = [replace(r, t0=r.t0 * 5, t1=r.t0 * 5 + 3) for r in close]
@@ -231,7 +234,7 @@ def test_pauses_move_alerts_but_make_none(signals, rule) -> None:
 
 
 @given(SIGNALS, TRANSFERS)
-def test_each_rule_is_watched_on_its_own(signals, transfers) -> None:
+def test_each_rule_is_watched_on_its_own(signals: Any, transfers: Any) -> None:
     together = watched(said(*signals), *RULES, transfers=transfers)
     for rule in RULES:
         assert [c for c in together if c.rule == rule.name] == watched(
@@ -240,7 +243,7 @@ def test_each_rule_is_watched_on_its_own(signals, transfers) -> None:
 
 
 @given(SIGNALS, RULE)
-def test_a_transfer_told_late_is_put_where_it_belongs(signals, rule) -> None:
+def test_a_transfer_told_late_is_put_where_it_belongs(signals: Any, rule: Any) -> None:
     """AMI events come at once, readings seconds later: what was said before the transfer stays before it."""
     late, early = CallWatch([rule]), CallWatch([rule])
     early.transferred(9.0)

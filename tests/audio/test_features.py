@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def voiced(seconds=3.0, seed=0, rate=8000):
     )
 
 
-def close(a, b):
+def close(a, b) -> None:
     for part in (slice(0, 40), slice(40, 52), slice(52, None)):
         scale = np.abs(b[part]).max()
         np.testing.assert_allclose(a[part], b[part], rtol=1e-4, atol=1e-6 * scale)
@@ -46,7 +47,7 @@ def close(a, b):
 
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 2.77, 4.0])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_equal_to_librosa(seconds, seed):
+def test_equal_to_librosa(seconds: float, seed: int) -> None:
     samples = voiced(seconds, seed)
     close(features(samples), librosa_features(samples))
 
@@ -57,20 +58,20 @@ def call():
     return soundfile.read(path, dtype="float32")[0] if path.is_file() else voiced(60.0, 5)
 
 
-def test_equal_to_librosa_along_a_call():
+def test_equal_to_librosa_along_a_call() -> None:
     samples = call()
     for start in range(0, samples.size - 24000, samples.size // 8):
         part = samples[start : start + 24000]
         close(features(part), librosa_features(part))
 
 
-def test_silence_and_noise_equal_librosa():
+def test_silence_and_noise_equal_librosa() -> None:
     close(features(np.zeros(8000, np.float32)), librosa_features(np.zeros(8000, np.float32)))
     noise = (0.1 * np.random.default_rng(3).normal(size=16000)).astype(np.float32)
     close(features(noise), librosa_features(noise))
 
 
-def test_each_window_equals_librosas():
+def test_each_window_equals_librosas() -> None:
     import librosa
 
     samples = voiced(2.0)
@@ -83,7 +84,7 @@ def test_each_window_equals_librosas():
         np.testing.assert_allclose(row[:40], mfcc, rtol=1e-4, atol=1e-4 * np.abs(mfcc).max())
 
 
-def test_shapes_and_types():
+def test_shapes_and_types() -> None:
     samples = voiced(2.0)
     assert features(samples).shape == (N_FEATURES,) == (180,)
     assert features(samples).dtype == np.float32
@@ -91,7 +92,7 @@ def test_shapes_and_types():
     assert log_mel(samples).dtype == np.float32
 
 
-def test_filter_banks_equal_librosa():
+def test_filter_banks_equal_librosa() -> None:
     import librosa
 
     mel = librosa.filters.mel(sr=8000, n_fft=2048)
@@ -102,7 +103,7 @@ def test_filter_banks_equal_librosa():
 
 
 @pytest.mark.parametrize("bad", [np.zeros(0, np.float32), np.zeros((2, 8), np.float32)])
-def test_empty_or_stereo_is_refused(bad):
+def test_empty_or_stereo_is_refused(bad: Any) -> None:
     with pytest.raises(InputError):
         features(bad)
     with pytest.raises(InputError):

@@ -32,7 +32,9 @@ def survey(samples: Samples, block: int = 20_000) -> SideSurvey:
 
 def loud(samples: Samples, gain: float) -> Samples:
     """At `gain` times full scale, cut off where that is over 1."""
-    return np.clip(samples * (gain * 32767 / np.abs(samples).max()), -32768, 32767).astype(np.int16)
+    loudest = int(np.abs(samples).max())
+    made: Samples = np.clip(samples * (gain * 32767 / loudest), -32768, 32767).astype(np.int16)
+    return made
 
 
 def test_speech_as_it_should_be(side: Samples) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from emocx_pbx.calls.effects import Write, WriteEnd, WriteReadings, WriteSpans, WriteTapped
 from emocx_pbx.calls.ledger import MAX_OTHERS, Ledger
@@ -52,7 +53,7 @@ class Disk:
 
 async def test_what_the_store_refuses_waits_in_order_and_health_says_so() -> None:
     disk = Disk(refusals=4)
-    some = [tapped(1), END, tapped(2)]
+    some: list[Any] = [tapped(1), END, tapped(2)]
     for write in some:
         disk.ledger.add(write)
     await disk.ledger.drain()

@@ -1,5 +1,7 @@
 """Taps are kept: a failed start, an early end and a dead worker lead to another try; a hangup to none."""
 
+from __future__ import annotations
+
 import asyncio
 from types import SimpleNamespace
 from uuid import UUID
@@ -21,13 +23,13 @@ class Worker:
     alive = True
     responsive = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.inbox = asyncio.Queue()
 
-    def send(self, message):
+    def send(self, message) -> None:
         self.inbox.put_nowait(message)
 
-    async def announce(self, message):
+    async def announce(self, message) -> None:
         self.send(message)
 
     async def next(self):
@@ -38,11 +40,11 @@ class Worker:
 class Ami:
     """Answers each Originate with what is queued for it; else with success."""
 
-    def __init__(self, *errors):
+    def __init__(self, *errors) -> None:
         self.errors = list(errors)
         self.sent = []
 
-    async def action(self, name, fields):
+    async def action(self, name, fields) -> None:
         self.sent.append((name, fields))
         if self.errors:
             raise self.errors.pop(0)
@@ -61,13 +63,13 @@ def keeper(group, ami, worker, counted=None, zeros=lambda call_id: ()):
     return TapKeeper(ami, workers, lines, group, count, lambda: 100.0, lambda: next(ids))
 
 
-def test_the_originate_is_the_one_of_the_reference():
+def test_the_originate_is_the_one_of_the_reference() -> None:
     fields = originate_fields("u-1", "127.0.0.1:9092", "1.1", "stereo")
     assert fields["Channel"] == "AudioSocket/127.0.0.1:9092/u-1/c(slin)"
     assert (fields["Application"], fields["Data"]) == ("ChanSpy", "1.1,uDqsSE")
 
 
-async def test_a_tap_is_announced_with_the_zero_of_the_calls_line(group):
+async def test_a_tap_is_announced_with_the_zero_of_the_calls_line(group) -> None:
     ami, worker = Ami(), Worker()
 
     def zeros(call_id):
@@ -80,7 +82,7 @@ async def test_a_tap_is_announced_with_the_zero_of_the_calls_line(group):
     taps.unwant("1.1")
 
 
-async def test_a_call_is_tapped_once_and_ended_when_over(group):
+async def test_a_call_is_tapped_once_and_ended_when_over(group) -> None:
     ami, worker = Ami(), Worker()
     taps = keeper(group, ami, worker)
     taps.want("1.1", "1.1", "stereo")
@@ -94,7 +96,7 @@ async def test_a_call_is_tapped_once_and_ended_when_over(group):
     assert len(ami.sent) == 1
 
 
-async def test_another_target_takes_the_place_of_the_one_before(group):
+async def test_another_target_takes_the_place_of_the_one_before(group) -> None:
     ami, worker = Ami(), Worker()
     taps = keeper(group, ami, worker)
     taps.want("1.1", "1.2", "agent")
@@ -107,7 +109,7 @@ async def test_another_target_takes_the_place_of_the_one_before(group):
     taps.unwant("1.1")
 
 
-async def test_a_refused_originate_is_tried_again_under_a_new_uuid(group):
+async def test_a_refused_originate_is_tried_again_under_a_new_uuid(group) -> None:
     counted = []
     ami, worker = Ami(RefusedError("no"), PeerUnavailable("gone")), Worker()
     taps = keeper(group, ami, worker, counted)
@@ -118,7 +120,7 @@ async def test_a_refused_originate_is_tried_again_under_a_new_uuid(group):
     taps.unwant("1.1")
 
 
-async def test_a_dead_workers_tap_goes_on_elsewhere_at_the_right_call_time(group):
+async def test_a_dead_workers_tap_goes_on_elsewhere_at_the_right_call_time(group) -> None:
     ami, worker = Ami(), Worker()
     taps = keeper(group, ami, worker)
     taps.want("1.1", "1.1", "stereo")
@@ -132,7 +134,9 @@ async def test_a_dead_workers_tap_goes_on_elsewhere_at_the_right_call_time(group
     taps.unwant("1.1")
 
 
-async def test_for_want_of_the_link_a_tap_is_tried_for_as_long_as_it_takes(group, monkeypatch):
+async def test_for_want_of_the_link_a_tap_is_tried_for_as_long_as_it_takes(
+    group, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.0)
     monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.0)
     away, counted = [PeerUnavailable("link down")] * (3 * module.MAX_TRIES), []
@@ -146,7 +150,9 @@ async def test_for_want_of_the_link_a_tap_is_tried_for_as_long_as_it_takes(group
 
 
 @pytest.mark.parametrize("missing", ["worker", "link"])
-async def test_a_tap_waits_no_longer_when_what_it_wants_is_back(group, monkeypatch, missing):
+async def test_a_tap_waits_no_longer_when_what_it_wants_is_back(
+    group, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     monkeypatch.setattr(module, "FIRST_PAUSE_S", 3600.0)
     ami, worker = Ami(PeerUnavailable("link down")) if missing == "link" else Ami(), Worker()
     tried, there = asyncio.Event(), missing == "link"
@@ -172,7 +178,7 @@ async def test_a_tap_waits_no_longer_when_what_it_wants_is_back(group, monkeypat
     assert await worker.next() == EndSession(again.uuid)
 
 
-async def test_a_frozen_worker_uses_up_no_tries(group, monkeypatch):
+async def test_a_frozen_worker_uses_up_no_tries(group, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("START_DEADLINE_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
         monkeypatch.setattr(module, name, 0.0)
     counted, worker = [], Worker()
@@ -185,7 +191,7 @@ async def test_a_frozen_worker_uses_up_no_tries(group, monkeypatch):
     taps.unwant("1.1")
 
 
-async def test_a_tap_that_was_given_up_can_be_wanted_again(group, monkeypatch):
+async def test_a_tap_that_was_given_up_can_be_wanted_again(group, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.0)
     monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.0)
     given_up = asyncio.Event()

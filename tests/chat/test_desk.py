@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import msgspec
@@ -75,7 +75,7 @@ class World:
         self.rung.append((call.number, call.decision.queue, call.opted_out))
 
 
-async def refusal(wish: Callable[[], object]) -> ChatRefused:
+async def refusal(wish: Callable[[], Awaitable[object]]) -> ChatRefused:
     with pytest.raises(ChatRefused) as caught:
         await wish()
     return caught.value

@@ -52,7 +52,9 @@ def test_who_waits_long_now_is_not_overlooked() -> None:
     st.integers(0, 30),
     st.floats(0, 2000),
 )
-def test_more_callers_never_mean_a_shorter_wait(waits, waiting, more, longest) -> None:
+def test_more_callers_never_mean_a_shorter_wait(
+    waits: list[float], waiting: int, more: int, longest: float
+) -> None:
     seen = board(*waits)
     fewer = seen.expected("care", QueueState(waiting, longest, 0), 1010.0)
     many = seen.expected("care", QueueState(waiting + more, longest, 0), 1010.0)

@@ -35,7 +35,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     await site.store.close()
 
 
-async def test_an_override_gets_one_letter_by_all_doors(site: Site, tmp_path: Path, capsys) -> None:
+async def test_an_override_gets_one_letter_by_all_doors(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     await tell(site.store, 1)
     call_id = await tell(site.store, 2)
     boss, client = await site.logged_in("supervisor"), await client_of(site)
@@ -86,7 +88,9 @@ async def test_a_deed_whose_entry_can_not_be_written_is_not_done(
     assert await site.store.readings.corrections() == []
 
 
-async def test_what_the_command_line_does_is_in_the_audit_log(site: Site, tmp_path: Path, capsys) -> None:
+async def test_what_the_command_line_does_is_in_the_audit_log(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     call_id = await tell(site.store, 1)
     config = ["--config", str(tmp_path / "emocx.toml")]
     for command in (
@@ -107,7 +111,7 @@ async def test_what_the_command_line_does_is_in_the_audit_log(site: Site, tmp_pa
 
 
 async def test_an_erasure_that_is_not_done_ends_in_an_error(
-    site: Site, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from emocx_pbx.store.erasure import Erasure
 

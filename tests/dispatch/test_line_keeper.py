@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +23,7 @@ CALLER = LineCaller(caller_sums([LEANING]), caller_counts([LEANING]))
 
 
 @pytest.fixture
-async def store(tmp_path):
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
     opened = await Store.open(tmp_path / "emocx.db")
     for i in range(66):
         await opened.calls.start(f"c{i}", 0.0, None, f"+49{i}", "care", None)
@@ -31,7 +33,7 @@ async def store(tmp_path):
     await opened.close()
 
 
-async def test_calls_of_a_known_line_are_corrected(store):
+async def test_calls_of_a_known_line_are_corrected(store: Store) -> None:
     trunks = {"1": "PJSIP/a", "2": "PJSIP/new", "3": None}
     keeper = LineKeeper(store, AnalysisSettings(), SimpleNamespace(trunk_of=trunks.get))
     assert keeper.zeros("1") == (), "nothing is read yet"
@@ -45,7 +47,7 @@ async def test_calls_of_a_known_line_are_corrected(store):
     assert keeper.level("PJSIP/a", "cnn/3", "angry", 95.0) is None
 
 
-async def test_turned_off_nothing_is_learnt_or_corrected(store):
+async def test_turned_off_nothing_is_learnt_or_corrected(store: Store) -> None:
     keeper = LineKeeper(store, AnalysisSettings(), SimpleNamespace(trunk_of=lambda call_id: "PJSIP/a"))
     await keeper.refresh()
     keeper.take_over(AnalysisSettings(line_mix="off"))
@@ -55,7 +57,7 @@ async def test_turned_off_nothing_is_learnt_or_corrected(store):
     assert keeper.lines("PJSIP/a") == ("trunk PJSIP/a", "site berlin", "all")
 
 
-async def test_what_another_process_forgot_is_forgotten(store):
+async def test_what_another_process_forgot_is_forgotten(store: Store) -> None:
     keeper = LineKeeper(store, AnalysisSettings(), SimpleNamespace(trunk_of=lambda call_id: "PJSIP/a"))
     await keeper.refresh()
     await store.lines.reset(Actor("root", ""))

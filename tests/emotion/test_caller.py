@@ -37,13 +37,13 @@ def call(labels, offset, seed=0, noise=0.5):
     return np.array(before), np.array(after)
 
 
-def test_the_first_reading_is_the_plain_one():
+def test_the_first_reading_is_the_plain_one() -> None:
     z = np.array([1.0, 0.5, -0.3, 0.2])
     observed = CallerBelief(PRIOR).hear(z, plain(z))
     np.testing.assert_allclose(np.exp(observed) / np.exp(observed).sum(), np.exp(plain(z)), atol=1e-6)
 
 
-def test_neutral_speech_is_expected_until_something_else_is_heard():
+def test_neutral_speech_is_expected_until_something_else_is_heard() -> None:
     z, none = np.zeros(4), np.full(4, np.log(0.25), np.float32)
     expecting = CallerBelief(PRIOR, neutral_share=0.7)
     observed = np.exp(expecting.hear(z, none))
@@ -52,7 +52,7 @@ def test_neutral_speech_is_expected_until_something_else_is_heard():
     assert observed.argmax() == 0
 
 
-def test_a_caller_whose_voice_is_off_is_learnt_along_a_mixed_call():
+def test_a_caller_whose_voice_is_off_is_learnt_along_a_mixed_call() -> None:
     labels = np.tile([0, 1, 2, 3], 20)
     offset = np.array([3.0, 0.0, 0.0, 0.0])
     before, after = call(labels, offset)
@@ -62,12 +62,12 @@ def test_a_caller_whose_voice_is_off_is_learnt_along_a_mixed_call():
 
 @pytest.mark.parametrize("label", range(4))
 @pytest.mark.parametrize("seed", range(3))
-def test_a_caller_of_one_emotion_keeps_it(label, seed):
+def test_a_caller_of_one_emotion_keeps_it(label, seed) -> None:
     before, after = call([label] * 40, np.zeros(4), seed)
     assert np.mean(after == label) >= np.mean(before == label) - 0.01
 
 
-def test_on_strange_recordings_distances_count_for_less():
+def test_on_strange_recordings_distances_count_for_less() -> None:
     moved = []
     for known in (1.0, 0.5, 0.0):
         belief = CallerBelief(PRIOR)
@@ -79,7 +79,7 @@ def test_on_strange_recordings_distances_count_for_less():
     assert moved[0] > moved[1] > moved[2] > 0
 
 
-def test_long_calls_keep_a_bounded_beam_and_finite_answers():
+def test_long_calls_keep_a_bounded_beam_and_finite_answers() -> None:
     belief = CallerBelief(PRIOR)
     rng = np.random.default_rng(1)
     for _ in range(300):
@@ -88,14 +88,14 @@ def test_long_calls_keep_a_bounded_beam_and_finite_answers():
     assert len(belief._weights) == BEAM
 
 
-def test_what_the_plain_model_rules_out_stays_out():
+def test_what_the_plain_model_rules_out_stays_out() -> None:
     belief = CallerBelief(PRIOR)
     sure = np.log(np.array([1 - 3e-9, 1e-9, 1e-9, 1e-9], np.float32))
     for _ in range(10):
         assert belief.hear(MEANS[1].astype(float), sure).argmax() == 0
 
 
-def test_arrays_that_do_not_fit_are_refused():
+def test_arrays_that_do_not_fit_are_refused() -> None:
     arrays = {"project": np.zeros((9, 4)), "means": MEANS, "shared": np.ones(4)}
     with pytest.raises(ModelError, match="own"):
         CallerPrior.of(arrays, PRIOR.known)

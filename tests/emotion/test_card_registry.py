@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +34,7 @@ def put(root, version="1", name="toy", weights=b"weights"):
     return folder
 
 
-def test_a_card_reads_back_as_written(tmp_path):
+def test_a_card_reads_back_as_written(tmp_path: Path) -> None:
     folder = put(tmp_path)
     card = read_card(folder)
     assert (card.title, card.threshold, card.temperature, card.labels) == ("toy/1", 0.4, 1.5, LABELS)
@@ -51,7 +53,7 @@ def test_a_card_reads_back_as_written(tmp_path):
         ({"languages": []}, "languages: expected codes"),
     ],
 )
-def test_a_wrong_card_is_refused_in_one_line(tmp_path, change, reason):
+def test_a_wrong_card_is_refused_in_one_line(tmp_path: Path, change: Any, reason: str) -> None:
     folder = put(tmp_path)
     data = json.loads((folder / "card.json").read_text())
     data = {k: v for k, v in {**data, **change}.items() if v is not None}
@@ -61,7 +63,7 @@ def test_a_wrong_card_is_refused_in_one_line(tmp_path, change, reason):
     assert "\n" not in str(e.value)
 
 
-def test_no_card_and_no_json(tmp_path):
+def test_no_card_and_no_json(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such card"):
         read_card(tmp_path)
     (tmp_path / "card.json").write_text("{")
@@ -69,7 +71,7 @@ def test_no_card_and_no_json(tmp_path):
         read_card(tmp_path)
 
 
-def test_newest_version_counts_as_numbers(tmp_path):
+def test_newest_version_counts_as_numbers(tmp_path: Path) -> None:
     for version in ("1", "2", "10"):
         put(tmp_path, version)
     assert Registry(tmp_path).find("speech", "toy").card.version == "10"
@@ -77,7 +79,7 @@ def test_newest_version_counts_as_numbers(tmp_path):
     assert Registry(tmp_path).names("speech") == ["toy"]
 
 
-def test_a_pin_stands_until_changed(tmp_path):
+def test_a_pin_stands_until_changed(tmp_path: Path) -> None:
     put(tmp_path, "1"), put(tmp_path, "2")
     registry = Registry(tmp_path)
     registry.pin("speech", "toy", "1")
@@ -88,7 +90,7 @@ def test_a_pin_stands_until_changed(tmp_path):
         registry.pin("speech", "toy", "9")
 
 
-def test_damage_is_found(tmp_path):
+def test_damage_is_found(tmp_path: Path) -> None:
     folder = put(tmp_path)
     (folder / "model.tflite").write_bytes(b"other")
     with pytest.raises(ModelError, match="damaged"):
@@ -99,13 +101,13 @@ def test_damage_is_found(tmp_path):
 
 
 @pytest.mark.parametrize("spec", ["", "none", "toy/9", "../toy", "toy/../1", ".hidden", "toy/1/2"])
-def test_what_is_not_there_is_a_model_error(tmp_path, spec):
+def test_what_is_not_there_is_a_model_error(tmp_path: Path, spec: str) -> None:
     put(tmp_path)
     with pytest.raises(ModelError):
         Registry(tmp_path).find("speech", spec)
 
 
-def test_a_card_of_another_model_is_refused(tmp_path):
+def test_a_card_of_another_model_is_refused(tmp_path: Path) -> None:
     folder = put(tmp_path)
     folder.rename(folder.with_name("3"))
     with pytest.raises(ModelError, match="not of speech toy/3"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def heads(**other):
     return replace(found, **other)
 
 
-def plain(place):
+def plain(place: Path | str):
     """Log probabilities of one who takes every voice for the usual one, and is not sure of it."""
     z = -((place - CLASSES) ** 2).sum(axis=1)
     return z - np.log(np.exp(z).sum())
@@ -58,30 +59,30 @@ def call(labels, centre, known=1.0, seed=0):
 VOICE = np.array([0.9, 0.0, -0.4, 0.0, 1.0, 0.0])
 
 
-def test_a_voice_off_the_usual_centre_is_learnt_along_a_mixed_call():
+def test_a_voice_off_the_usual_centre_is_learnt_along_a_mixed_call() -> None:
     before, after = call(np.tile([0, 1, 2, 3], 10), VOICE)
     assert before <= 0.7
     assert after > 0.95
 
 
 @pytest.mark.parametrize("label", range(4))
-def test_a_caller_of_one_emotion_keeps_it(label):
+def test_a_caller_of_one_emotion_keeps_it(label) -> None:
     before, after = call(np.full(40, label), np.zeros(6))
     assert after >= before - 0.01
 
 
-def test_recordings_that_the_heads_do_not_know_are_left_to_the_rest():
+def test_recordings_that_the_heads_do_not_know_are_left_to_the_rest() -> None:
     before, after = call(np.tile([0, 1, 2, 3], 10), VOICE, known=0.0)
     assert after == before
 
 
-def test_the_first_reading_is_what_was_told():
+def test_the_first_reading_is_what_was_told() -> None:
     place = CLASSES[2] + np.float32(0.3)
     said = Centring(heads(), EVEN).hear(PlacedReading(place, 1.0, plain(place)))
     np.testing.assert_allclose(said, plain(place), atol=1e-5)
 
 
-def test_only_recent_readings_are_judged_anew_and_sums_stay_whole():
+def test_only_recent_readings_are_judged_anew_and_sums_stay_whole() -> None:
     caller, rng = Centring(heads(), EVEN), np.random.default_rng(2)
     for _ in range(50):
         place = rng.normal(size=6).astype(np.float32)
@@ -90,7 +91,7 @@ def test_only_recent_readings_are_judged_anew_and_sums_stay_whole():
     assert caller._counts.sum() == pytest.approx(50)
 
 
-def test_stored_heads_come_back_and_answer_alike():
+def test_stored_heads_come_back_and_answer_alike() -> None:
     one, rows = heads(), np.random.default_rng(3).normal(size=(5, 6)).astype(np.float32)
     again = Centred.of(one.arrays())
     np.testing.assert_allclose(again.read(rows), one.read(rows), atol=1e-3)
@@ -98,7 +99,7 @@ def test_stored_heads_come_back_and_answer_alike():
     assert Centred.of({"means": np.ones(4)}) is None
 
 
-def test_familiar_recordings_are_told_by_their_own_map():
+def test_familiar_recordings_are_told_by_their_own_map() -> None:
     familiar = np.zeros((7, 2), np.float32)
     familiar[0, 0] = familiar[1, 1] = 1.0
     known = heads(familiar=familiar, edge=np.array([0.5, 20.0], np.float32)).known
@@ -107,7 +108,7 @@ def test_familiar_recordings_are_told_by_their_own_map():
     assert (known(far) < 0.01).all()
 
 
-def test_heads_that_do_not_fit_are_refused():
+def test_heads_that_do_not_fit_are_refused() -> None:
     arrays = heads().arrays()
     with pytest.raises(ModelError, match="fit each other"):
         Centred.of({**arrays, "centred_doubt": np.ones(5)})
@@ -116,7 +117,7 @@ def test_heads_that_do_not_fit_are_refused():
         Centred.of(arrays)
 
 
-def test_a_session_hears_both_and_an_older_model_the_first_alone():
+def test_a_session_hears_both_and_an_older_model_the_first_alone() -> None:
     prior = CallerPrior(
         project=np.vstack((np.eye(6, 4), np.zeros((4, 4)))).astype(np.float32),
         means=CLASSES[:, :4],
@@ -138,6 +139,6 @@ def test_a_session_hears_both_and_an_older_model_the_first_alone():
     assert right[0] >= right[1]
 
 
-def test_a_recipe_without_its_weights_is_refused():
+def test_a_recipe_without_its_weights_is_refused() -> None:
     with pytest.raises(ModelError, match=r"adaptation is incomplete: 'trust'"):
         Adaptation.of({}, {"mix": 8.0})

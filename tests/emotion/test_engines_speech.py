@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,18 +92,18 @@ NOT_SPEECH = {
 
 @pytest.mark.parametrize("name", NOT_SPEECH)
 @pytest.mark.parametrize("gain", [1.0, 0.2])
-def test_no_reading_without_speech(name, gain):
+def test_no_reading_without_speech(name, gain: float) -> None:
     assert not speechlike((gain * NOT_SPEECH[name]).astype(np.float32)), facts(NOT_SPEECH[name].astype("f4"))
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("gain", [1.0, 0.1])
-def test_speech_gets_a_reading(seed, gain):
+def test_speech_gets_a_reading(seed, gain: float) -> None:
     sound = (gain * speech(seed=seed, pitch=100 + 40 * seed)).astype(np.float32)
     assert speechlike(sound), facts(sound)
 
 
-def test_too_short_is_no_speech():
+def test_too_short_is_no_speech() -> None:
     assert not speechlike(speech(0.2))
     assert not speechlike(np.zeros(0, np.float32))
 
@@ -113,7 +114,7 @@ def shipped():
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_shipped_models_answer(name):
+def test_shipped_models_answer(name) -> None:
     model = load_speech(Registry(), name)
     assert model.name == f"{name}/{model.card.version}"
     scores = model.classify(speech())
@@ -127,7 +128,7 @@ def test_shipped_models_answer(name):
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_a_session_starts_like_the_model_and_hears_no_music(name):
+def test_a_session_starts_like_the_model_and_hears_no_music(name) -> None:
     model = load_speech(Registry(), name)
     session = model.session()
     assert session.read(NOT_SPEECH["dtmf"].astype(np.float32)) is None
@@ -140,7 +141,7 @@ def test_a_session_starts_like_the_model_and_hears_no_music(name):
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_a_session_takes_the_lines_lean_back_and_tells_the_plain_answer(name):
+def test_a_session_takes_the_lines_lean_back_and_tells_the_plain_answer(name) -> None:
     model = load_speech(Registry(), name)
     plain = model.session().read(speech())
     zero = LineZero("all", model.name, 60, (-1.0, 1.0, 0.0, 0.0))
@@ -152,12 +153,12 @@ def test_a_session_takes_the_lines_lean_back_and_tells_the_plain_answer(name):
     assert model.session(zero=others).read(speech()) == plain, "offsets of another model are none of its own"
 
 
-def test_auto_is_the_best_that_runs():
+def test_auto_is_the_best_that_runs() -> None:
     expected = "voice" if voice.available() else shipped()[0]
     assert load_speech(Registry(), "auto").name.split("/")[0] == expected
 
 
-def test_unknown_models_and_files_are_model_errors(tmp_path):
+def test_unknown_models_and_files_are_model_errors(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         load_speech(Registry(), "nothing")
     (tmp_path / "bad.tflite").write_bytes(b"no network")
@@ -165,7 +166,7 @@ def test_unknown_models_and_files_are_model_errors(tmp_path):
         LiteRtEngine(tmp_path / "bad.tflite")
 
 
-def test_small_networks_take_one_shape():
+def test_small_networks_take_one_shape() -> None:
     for seconds in (0.3, 3.2, 5.0):
         assert fixed_log_mel(speech(seconds)).shape == (CNN_FRAMES, 64)
         assert fixed_windows(speech(seconds)).shape == (MLP_WINDOWS, 180)

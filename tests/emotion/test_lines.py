@@ -42,7 +42,7 @@ def learnt(days, rng, estimate=None, start=0):
     return found
 
 
-def test_a_line_is_used_from_sixty_callers_of_three_days_on():
+def test_a_line_is_used_from_sixty_callers_of_three_days_on() -> None:
     rng = random.Random(1)
     assert not learnt([(300, CALLS)], rng).usable, "one day's mood is no zero"
     assert not learnt([(300, CALLS), (300, CALLS)], rng).usable
@@ -52,7 +52,7 @@ def test_a_line_is_used_from_sixty_callers_of_three_days_on():
     assert estimate.callers == 63
 
 
-def test_a_day_counts_for_so_many_callers_and_fades():
+def test_a_day_counts_for_so_many_callers_and_fades() -> None:
     rng = random.Random(2)
     estimate = learnt([(400, CALLS)], rng)
     assert estimate.weight == pytest.approx(PER_DAY)
@@ -63,7 +63,7 @@ def test_a_day_counts_for_so_many_callers_and_fades():
     assert later.callers == 400
 
 
-def test_a_bad_day_does_not_hide_anger():
+def test_a_bad_day_does_not_hide_anger() -> None:
     rng = random.Random(3)
     usual = learnt([(50, CALLS)] * 30, rng)
     bad = learnt([(300, ANGRY_DAY)], rng, usual, start=30)
@@ -76,7 +76,7 @@ def test_a_bad_day_does_not_hide_anger():
     assert alone[0] < after[0] - 0.2
 
 
-def test_the_narrowest_line_with_evidence_counts():
+def test_the_narrowest_line_with_evidence_counts() -> None:
     sites = Sites.of(["berlin=PJSIP/berlin-*", "rest = PJSIP/*"])
     assert sites.lines("PJSIP/berlin-2") == ("trunk PJSIP/berlin-2", "site berlin", ALL)
     assert sites.lines("DAHDI/i1") == ("trunk DAHDI/i1", ALL)
@@ -92,7 +92,7 @@ def test_the_narrowest_line_with_evidence_counts():
     assert LineBook().zero([ALL], "voice/5", 0.8) is None
 
 
-def test_levels_are_what_so_many_percent_stay_under():
+def test_levels_are_what_so_many_percent_stay_under() -> None:
     counts = caller_counts([(p / 100, 1 - p / 100, 0.0, 0.0) for p in range(100)])
     assert level_at(counts, "angry", 90) == pytest.approx(0.9, abs=0.01)
     assert level_at(counts, "upset", 50) == pytest.approx(0.5, abs=0.01)
@@ -100,14 +100,14 @@ def test_levels_are_what_so_many_percent_stay_under():
     assert level_at(caller_counts([(0.3, 0.3, 0.4, 0.0)]), "upset", 99) == pytest.approx(0.72, abs=0.021)
 
 
-def test_each_caller_counts_alike_for_levels():
+def test_each_caller_counts_alike_for_levels() -> None:
     one, other = caller_counts([CALM] * 50), caller_counts([(0.9, 0.05, 0.05, 0.0)])
     both = tuple(a + b for a, b in zip(one, other, strict=True))
     assert level_at(both, "angry", 49) < 0.1
     assert level_at(both, "angry", 51) > 0.85
 
 
-def test_a_level_is_told_only_of_a_line_that_is_known():
+def test_a_level_is_told_only_of_a_line_that_is_known() -> None:
     rng = random.Random(5)
     assert learnt([(30, CALLS)] * 2, rng).level("angry", 95) is None
     level = learnt([(30, CALLS)] * 4, rng).level("angry", 95)

@@ -6,6 +6,8 @@ import shutil
 import struct
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,7 +78,7 @@ def written(arrays):
     return model_bin(heads | {f"encoder/{name}": array for name, array in arrays.items()})
 
 
-def test_whisper_mel_equals_its_own():
+def test_whisper_mel_equals_its_own() -> None:
     import soxr
     from faster_whisper.feature_extractor import FeatureExtractor
 
@@ -91,7 +93,7 @@ def tiny_en():
     return WhisperEncoder("tiny.en", card.layers, card.sha256)
 
 
-def test_the_whole_encoder_says_what_ctranslate2_says(tmp_path):
+def test_the_whole_encoder_says_what_ctranslate2_says(tmp_path: Path) -> None:
     """Both round to 8 bits, each in its way: so frames are alike, not equal."""
     import ctranslate2
 
@@ -106,7 +108,9 @@ def test_the_whole_encoder_says_what_ctranslate2_says(tmp_path):
     assert np.abs(ours[0] - theirs).mean() < 0.1 * np.abs(theirs).mean()
 
 
-def test_the_shipped_file_is_what_the_command_makes_of_the_original(tmp_path, monkeypatch):
+def test_the_shipped_file_is_what_the_command_makes_of_the_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Byte for byte, card and licence too; what is there already is left."""
     import emocx_pbx.training.encoders.make as making
 
@@ -119,12 +123,12 @@ def test_the_shipped_file_is_what_the_command_makes_of_the_original(tmp_path, mo
     assert [new for _, _, new in make(tmp_path)] == [False]
 
 
-def test_the_shipped_probe_is_what_is_made():
+def test_the_shipped_probe_is_what_is_made() -> None:
     assert PROBE.read_bytes() == probe()
 
 
 @pytest.mark.parametrize("source", [source for source, _ in ENCODERS])
-def test_shipped_encoders_say_where_they_come_from(source):
+def test_shipped_encoders_say_where_they_come_from(source) -> None:
     card = newest(source)
     folder = encoders.find(source, card.sha256)
     assert encoders.find(source, card.original_sha256) == folder, "older models name the original"
@@ -135,7 +139,7 @@ def test_shipped_encoders_say_where_they_come_from(source):
     assert card.sha256 in (folder / "card.md").read_text()
 
 
-def test_a_layer_is_the_same_whichever_others_are_asked_for():
+def test_a_layer_is_the_same_whichever_others_are_asked_for() -> None:
     mel = log_mel_16k(sound())
     sha = newest("tiny.en").sha256
     together = WhisperEncoder("tiny.en", [1, 3], sha).frames(mel)
@@ -144,24 +148,24 @@ def test_a_layer_is_the_same_whichever_others_are_asked_for():
 
 
 @pytest.mark.parametrize("size", [100, 4000, 4079, 32000])
-def test_any_length_has_finite_frames(size):
+def test_any_length_has_finite_frames(size: int) -> None:
     for samples in (np.zeros(size, np.float32), sound(4.0)[:size]):
         for frames in WhisperEncoder("tiny.en", [1], newest("tiny.en").sha256)(samples):
             assert len(frames) == -(-log_mel_16k(samples).shape[1] // 2)
             assert np.isfinite(frames).all()
 
 
-def test_the_front_end_measures_every_layer():
+def test_the_front_end_measures_every_layer() -> None:
     assert VoiceFrontEnd(new_recipe())(sound()).shape == (sum(WIDTHS),)
     assert blocks(RELATIVE)[-1].stop == sum(WIDTHS)
 
 
-def test_recipes_of_older_models_name_one_layer():
+def test_recipes_of_older_models_name_one_layer() -> None:
     recipe = {"encoders": [{"source": "tiny.en", "layers": 2, "sha256": newest("tiny.en").original_sha256}]}
     assert VoiceFrontEnd(recipe)(sound()).shape == (3 * 384,)
 
 
-def test_weights_are_read_as_they_were_written():
+def test_weights_are_read_as_they_were_written() -> None:
     arrays = tiny()
     read = parse(written(arrays))
     assert (read.heads, read.width, read.layers) == (2, 8, 2)
@@ -169,7 +173,7 @@ def test_weights_are_read_as_they_were_written():
         np.testing.assert_array_equal(read.arrays[name], array.astype(np.float32))
 
 
-def test_weights_without_sign_say_the_same():
+def test_weights_without_sign_say_the_same() -> None:
     """Largest activations times largest weights, in pairs: exact, or the sign is taken away."""
     import onnxruntime
 
@@ -184,7 +188,7 @@ def test_weights_without_sign_say_the_same():
         np.testing.assert_array_equal(ours, theirs[0])
 
 
-def test_the_sign_goes_from_weights_and_from_their_zeros_and_from_nothing_else():
+def test_the_sign_goes_from_weights_and_from_their_zeros_and_from_nothing_else() -> None:
     import onnx
 
     def stored(model):
@@ -204,12 +208,12 @@ def test_the_sign_goes_from_weights_and_from_their_zeros_and_from_nothing_else()
 
 
 @pytest.mark.parametrize("model", [b"\x3a\xff", b"\x3a\x05abc", b"\xff" * 30, b"\x0b"])
-def test_what_is_no_model_has_no_sign_to_take(model):
+def test_what_is_no_model_has_no_sign_to_take(model: bytes) -> None:
     with pytest.raises(ModelError, match="no ONNX model"):
         without_sign(model)
 
 
-def test_a_processor_that_saturates_gets_weights_without_sign(monkeypatch):
+def test_a_processor_that_saturates_gets_weights_without_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     mel = log_mel_16k(sound(1.0))
     exact = tiny_en().frames(mel)
     monkeypatch.setattr(whisper, "adds_exactly", lambda: False)
@@ -218,7 +222,7 @@ def test_a_processor_that_saturates_gets_weights_without_sign(monkeypatch):
 
 
 @pytest.mark.parametrize("layers", [[], [0], [1, 3]])
-def test_layers_that_there_are_not_are_refused(layers):
+def test_layers_that_there_are_not_are_refused(layers: Any) -> None:
     with pytest.raises(ModelError, match="has 1 to 2"):
         graph(parse(written(tiny())), layers)
 
@@ -233,22 +237,22 @@ def test_layers_that_there_are_not_are_refused(layers):
         (written(tiny())[:-900], "cut off"),
     ],
 )
-def test_files_that_are_not_such_weights_are_refused(data, says):
+def test_files_that_are_not_such_weights_are_refused(data: Any, says: str) -> None:
     with pytest.raises(ModelError, match=says):
         parse(data)
 
 
-def test_another_encoder_than_it_was_trained_with_is_refused():
+def test_another_encoder_than_it_was_trained_with_is_refused() -> None:
     with pytest.raises(ModelError, match=r"no encoder tiny\.en with the checksum 000000000000"):
         WhisperEncoder("tiny.en", [1], "0" * 64)
 
 
-def test_layers_that_the_file_has_not_are_refused():
+def test_layers_that_the_file_has_not_are_refused() -> None:
     with pytest.raises(ModelError, match=r"layers \[4\] asked for, .* has \[1, 2, 3\]"):
         WhisperEncoder("tiny.en", [4], newest("tiny.en").sha256)
 
 
-def test_a_damaged_encoder_is_refused(tmp_path, monkeypatch):
+def test_a_damaged_encoder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(encoders.default_models_dir() / encoders.KIND, tmp_path / encoders.KIND)
     monkeypatch.setattr(encoders, "default_models_dir", lambda: tmp_path)
     tiny_en()
@@ -262,7 +266,7 @@ def test_a_damaged_encoder_is_refused(tmp_path, monkeypatch):
         tiny_en()
 
 
-def test_what_is_missing_is_named(monkeypatch):
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not installed("no such")
     with pytest.raises(ModelError, match="no encoder huge"):
         newest("huge")
@@ -272,11 +276,11 @@ def test_what_is_missing_is_named(monkeypatch):
         WhisperEncoder("base", [2], newest("base").sha256)
 
 
-def test_the_encoders_that_are_shipped_for_are_installed():
+def test_the_encoders_that_are_shipped_for_are_installed() -> None:
     assert all(installed(source) for source, _ in ENCODERS)
 
 
-def test_the_voice_model_is_served_by_onnxruntime_alone():
+def test_the_voice_model_is_served_by_onnxruntime_alone() -> None:
     """Neither onnx, nor what speech-to-text brings."""
     script = (
         "import sys; from emocx_pbx.emotion.speech import load_speech; "

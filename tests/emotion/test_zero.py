@@ -44,7 +44,7 @@ def lean_of(offsets):
     return [b - k + sum(kept) / 4 for b, k in zip(offsets, kept, strict=True)]
 
 
-def test_a_lean_of_the_line_is_taken_back():
+def test_a_lean_of_the_line_is_taken_back() -> None:
     rng = random.Random(1)
     lean = (0.6, -0.4, 0.0, -0.2)
     answers = [answer(rng, lean) for _ in range(600)]
@@ -57,7 +57,7 @@ def test_a_lean_of_the_line_is_taken_back():
     assert taken_back == pytest.approx([-x for x in lean], abs=0.25)
 
 
-def test_the_sums_tell_the_mean_answer():
+def test_the_sums_tell_the_mean_answer() -> None:
     rng = random.Random(2)
     answers = [answer(rng) for _ in range(300)]
     sums = sums_of([a] for a in answers)
@@ -67,7 +67,7 @@ def test_the_sums_tell_the_mean_answer():
     assert mean_answer(sums) == pytest.approx(exact, abs=0.02)
 
 
-def test_a_caller_counts_once_however_long_the_call():
+def test_a_caller_counts_once_however_long_the_call() -> None:
     rng = random.Random(3)
     short = sums_of([[answer(rng)] for _ in range(99)])
     talker = caller_sums([answer(rng, (4.0, 0, 0, 0))] * 500)
@@ -76,14 +76,14 @@ def test_a_caller_counts_once_however_long_the_call():
     assert after == pytest.approx(before, abs=0.1)
 
 
-def test_offsets_are_bounded_and_of_no_callers_none():
+def test_offsets_are_bounded_and_of_no_callers_none() -> None:
     sums = sums_of([[(0.997, 0.001, 0.001, 0.001)]] * 200)
     assert all(abs(b) <= 1.5 * BOUND for b in lean_of(offsets_of(sums, 0.8))), "less their mean"
     assert offsets_of(NO_SUMS, 0.8) == (0.0, 0.0, 0.0, 0.0)
     assert mean_answer(NO_SUMS) == (0.25, 0.25, 0.25, 0.25)
 
 
-def test_moved_probabilities_stay_probabilities():
+def test_moved_probabilities_stay_probabilities() -> None:
     p = moved((1.0, 0.0, 0.0, 0.0), (-1.5, 1.5, 0.0, 0.0))
     assert math.fsum(p) == pytest.approx(1)
     assert min(p) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -37,7 +38,7 @@ def call(*parts: tuple[Scores, float]) -> list[Reading]:
 
 
 @given(calls, routings)
-def test_the_score_is_0_to_100_with_a_letter_and_inside_its_range(parts, routing):
+def test_the_score_is_0_to_100_with_a_letter_and_inside_its_range(parts: Any, routing: Any) -> None:
     result = grade(call(*parts), RUBRIC, routing, confusion=CONFUSION)
     if result.score is None:
         assert result.letter is result.low is result.high is None
@@ -47,7 +48,7 @@ def test_the_score_is_0_to_100_with_a_letter_and_inside_its_range(parts, routing
 
 
 @given(enough, st.data(), routings)
-def test_raising_any_reading_never_lowers_the_grade(parts, data, routing):
+def test_raising_any_reading_never_lowers_the_grade(parts: Any, data: st.DataObject, routing: Any) -> None:
     at = data.draw(st.integers(0, len(parts) - 1))
     other = data.draw(scores)
     raised = max(parts[at][0], other, key=lambda s: s.valence)
@@ -57,7 +58,9 @@ def test_raising_any_reading_never_lowers_the_grade(parts, data, routing):
 
 
 @given(enough, st.data(), routings)
-def test_splitting_a_reading_in_two_equal_ones_changes_nothing(parts, data, routing):
+def test_splitting_a_reading_in_two_equal_ones_changes_nothing(
+    parts: Any, data: st.DataObject, routing: Any
+) -> None:
     readings = call(*parts)
     at = data.draw(st.integers(0, len(readings) - 1))
     whole = readings[at]
@@ -78,7 +81,9 @@ def test_splitting_a_reading_in_two_equal_ones_changes_nothing(parts, data, rout
 
 
 @given(enough, st.floats(0.1, 3.9), scores, scores)
-def test_who_starts_from_the_angrier_customer_is_not_graded_lower(parts, opening, one, other):
+def test_who_starts_from_the_angrier_customer_is_not_graded_lower(
+    parts: Any, opening: float, one: Any, other: Any
+) -> None:
     """Angrier in the first words, angrier by the query, or both; the same from there on."""
     angrier, calmer = sorted((one, other), key=lambda s: s.valence)
     inherited = grade(call((angrier, opening), *parts), RUBRIC, angrier)
@@ -90,7 +95,7 @@ def test_who_starts_from_the_angrier_customer_is_not_graded_lower(parts, opening
 
 
 @given(enough, routings)
-def test_contributions_add_up_to_the_score(parts, routing):
+def test_contributions_add_up_to_the_score(parts: Any, routing: Any) -> None:
     facts = {"interruptions_per_minute": 2.0, "hold_share": 0.5}
     rubric = with_facts()
     result = grade(call(*parts), rubric, routing, facts=facts)
@@ -105,7 +110,7 @@ def with_facts():
 
 
 @given(calls.filter(lambda parts: sum(s for _, s in parts) < 7.99))
-def test_too_little_speech_is_no_grade(parts):
+def test_too_little_speech_is_no_grade(parts: Any) -> None:
     result = grade(call(*parts), RUBRIC, ANGRY, facts={"hold_s": 3})
     assert result.score is None
     assert result.contributions == ()
@@ -113,17 +118,17 @@ def test_too_little_speech_is_no_grade(parts):
     assert result.evidence_s == pytest.approx(sum(s for _, s in parts))
 
 
-def test_no_readings_is_no_grade():
+def test_no_readings_is_no_grade() -> None:
     assert grade([], RUBRIC).score is None
 
 
-def test_readings_without_speech_count_for_nothing():
+def test_readings_without_speech_count_for_nothing() -> None:
     readings = call((NEUTRAL, 5.0), (HAPPY, 6.0))
     silent = Reading(4.0, 5.0, 0.0, ANGRY)
     assert grade([*readings, silent], RUBRIC).score == grade(readings, RUBRIC).score
 
 
-def test_overlapping_windows_are_not_counted_twice_as_evidence():
+def test_overlapping_windows_are_not_counted_twice_as_evidence() -> None:
     overlapping = [Reading(t, t + 4.0, 4.0, NEUTRAL) for t in (0.0, 1.0, 2.0)]
     assert evidence_of(overlapping) == 6.0
     assert grade(overlapping, RUBRIC).score is None
@@ -141,11 +146,11 @@ def test_overlapping_windows_are_not_counted_twice_as_evidence():
         ([(DISAPPOINTED, 5.0)] * 6, 10, 20),
     ],
 )
-def test_known_courses(parts, low, high):
+def test_known_courses(parts: Any, low: int, high: int) -> None:
     assert low <= grade(call(*parts), RUBRIC).score <= high
 
 
-def test_the_same_levels_grade_higher_when_they_recover():
+def test_the_same_levels_grade_higher_when_they_recover() -> None:
     recovering = grade(call(*[(ANGRY, 5.0)] * 4, *[(HAPPY, 5.0)] * 4), RUBRIC)
     worsening = grade(call(*[(HAPPY, 5.0)] * 4, *[(ANGRY, 5.0)] * 4), RUBRIC)
     assert recovering.score > 60 > 40 > worsening.score
@@ -153,7 +158,7 @@ def test_the_same_levels_grade_higher_when_they_recover():
     assert "deteriorations" in {c.name for c in worsening.contributions}
 
 
-def test_the_range_follows_from_the_known_confusions():
+def test_the_range_follows_from_the_known_confusions() -> None:
     sure = call(*[(HAPPY, 5.0)] * 8)
     exact = grade(sure, RUBRIC)
     assert exact.low == exact.score == exact.high
@@ -164,7 +169,7 @@ def test_the_range_follows_from_the_known_confusions():
     assert grade(sure, RUBRIC, confusion=[[0.0] * 4] * 4).low == exact.low
 
 
-def test_more_speech_narrows_the_range():
+def test_more_speech_narrows_the_range() -> None:
     def width(number: int) -> float:
         result = grade(call(*[(NEUTRAL, 5.0)] * number), RUBRIC, confusion=CONFUSION)
         return result.high - result.low
@@ -172,7 +177,7 @@ def test_more_speech_narrows_the_range():
     assert width(40) < width(8) < width(2)
 
 
-def test_levels_are_told_beside_the_grade_and_valence_is_the_domains():
+def test_levels_are_told_beside_the_grade_and_valence_is_the_domains() -> None:
     result = grade(call(*[(ANGRY, 5.0)] * 2, *[(NEUTRAL, 5.0)] * 4), RUBRIC, DISAPPOINTED)
     assert RUBRIC.valence.vector() == VALENCE
     assert result.facts["start_level"] == -0.7
@@ -181,7 +186,7 @@ def test_levels_are_told_beside_the_grade_and_valence_is_the_domains():
     assert "disappoint" not in " ".join(c.detail for c in result.contributions)
 
 
-def test_words_speak_of_signals():
+def test_words_speak_of_signals() -> None:
     result = grade(call(*[(ANGRY, 5.0)] * 3, *[(HAPPY, 5.0)] * 3), RUBRIC, ANGRY)
     texts = " ".join(c.detail for c in result.contributions)
     assert "signals" in texts

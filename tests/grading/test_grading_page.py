@@ -25,7 +25,7 @@ COURSES = {
 
 
 @pytest.mark.parametrize("course", COURSES)
-def test_the_table_of_examples(course):
+def test_the_table_of_examples(course) -> None:
     row = re.search(rf"^\| {re.escape(course)} \|(.*)\|$", PAGE, re.MULTILINE)
     mean, end, both, score = (float(cell) for cell in row[1].split("|"))
     first, second = (LEVELS[name] for name in COURSES[course])
@@ -36,7 +36,7 @@ def test_the_table_of_examples(course):
     assert points.get("recoveries", 0) + points.get("deteriorations", 0) == both
 
 
-def test_the_formula_has_the_rubrics_numbers():
+def test_the_formula_has_the_rubrics_numbers() -> None:
     p = load_rubric().points
     formula = (
         f"{p.base:g} + {p.mean:g} · M + {p.end:g} · E + {p.changes:g} · (R + D) + {p.start:g} · (E - S) / 2"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.grading.rubric import BUILT_IN, load_rubric
 
 
-def test_the_shipped_rubric_loads():
+def test_the_shipped_rubric_loads() -> None:
     rubric = load_rubric()
     assert rubric.version == "v1"
     assert rubric.evidence.min_speech_s == 8.0
@@ -27,7 +29,7 @@ def test_the_shipped_rubric_loads():
         ("[points]", "[points", "not TOML"),
     ],
 )
-def test_an_unfair_or_wrong_rubric_is_refused(tmp_path, old, new, reason):
+def test_an_unfair_or_wrong_rubric_is_refused(tmp_path: Path, old: str, new: str, reason: str) -> None:
     text = BUILT_IN.read_text()
     assert old in text
     file = tmp_path / "site.toml"
@@ -38,12 +40,12 @@ def test_an_unfair_or_wrong_rubric_is_refused(tmp_path, old, new, reason):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.toml"):
         load_rubric(tmp_path / "nowhere.toml")
 
 
-def test_a_site_may_change_and_name_its_own(tmp_path):
+def test_a_site_may_change_and_name_its_own(tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
     file.write_text(BUILT_IN.read_text().replace('version = "v1"', 'version = "shop-2"'))
     assert load_rubric(file).version == "shop-2"

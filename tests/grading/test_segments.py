@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,14 +16,14 @@ ANGRY = Scores((1.0, 0.0, 0.0, 0.0))
 HAPPY = Scores((0.0, 0.0, 0.0, 1.0))
 
 
-def test_a_segment_is_told_in_call_time():
+def test_a_segment_is_told_in_call_time() -> None:
     segment = Segment("c", 0, "bob", "PJSIP/bob", "q", "queue", 1010.0, 1030.0)
     assert window_of(segment, 1000.0) == (10.0, 30.0)
     still_open = Segment("c", 0, "bob", "PJSIP/bob", "q", "queue", 1010.0)
     assert window_of(still_open, 1000.0, now=1015.0) == (10.0, 15.0)
 
 
-def test_readings_go_to_the_agent_who_had_most_of_them():
+def test_readings_go_to_the_agent_who_had_most_of_them() -> None:
     readings = [Reading(0, 4, 4, ANGRY), Reading(4, 8, 3, ANGRY), Reading(8, 12, 4, HAPPY)]
     first, second = cut_readings(readings, 0, 7), cut_readings(readings, 7, 20)
     assert [(r.t0, r.t1, r.speech_s) for r in first] == [(0, 4, 4), (4, 7, 2.25)]
@@ -30,13 +31,13 @@ def test_readings_go_to_the_agent_who_had_most_of_them():
 
 
 @given(st.floats(0, 20), st.lists(st.tuples(st.floats(0, 20), st.floats(0.5, 5)), max_size=8))
-def test_a_transfer_gives_no_reading_to_two_agents_beyond_its_speech(at, parts):
+def test_a_transfer_gives_no_reading_to_two_agents_beyond_its_speech(at: float, parts: list[Any]) -> None:
     readings = [Reading(t, t + n, n, ANGRY) for t, n in parts]
     both = cut_readings(readings, 0, at) + cut_readings(readings, at, 30)
     assert sum(r.speech_s for r in both) <= sum(r.speech_s for r in readings) + 1e-9
 
 
-def test_overlapping_windows_count_every_second_of_speech_once():
+def test_overlapping_windows_count_every_second_of_speech_once() -> None:
     windows = [Reading(0, 3, 3, ANGRY), Reading(2, 6, 4, HAPPY), Reading(5, 9, 4, ANGRY)]
     assert [(r.t0, r.t1, r.speech_s) for r in fresh_readings(windows)] == [(0, 3, 3), (3, 6, 3), (6, 9, 3)]
     # A window that reaches back over a pause: its own speech is only what the spans say.
@@ -48,20 +49,20 @@ def test_overlapping_windows_count_every_second_of_speech_once():
 
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.floats(0.5, 5)), max_size=8))
-def test_fresh_readings_never_overlap(parts):
+def test_fresh_readings_never_overlap(parts: list[Any]) -> None:
     fresh = fresh_readings([Reading(t, t + n, n, ANGRY) for t, n in parts])
     assert all(a.t1 <= b.t0 for a, b in itertools.pairwise(fresh))
     assert all(r.speech_s >= 0 for r in fresh)
 
 
-def test_how_the_customer_was_before_a_transfer():
+def test_how_the_customer_was_before_a_transfer() -> None:
     readings = [Reading(0, 10, 10, HAPPY), Reading(10, 20, 9, ANGRY), Reading(20, 30, 9, HAPPY)]
     before = scores_before(readings, 20.0)
-    assert before.probabilities == pytest.approx((0.75, 0, 0, 0.25))
+    assert before is not None and before.probabilities == pytest.approx((0.75, 0, 0, 0.25))
     assert scores_before(readings, 5.0) is None
 
 
-def test_facts_of_a_conversation():
+def test_facts_of_a_conversation() -> None:
     spans = [
         Span("agent", 0, 5),
         Span("customer", 6, 16),
@@ -82,12 +83,12 @@ def test_facts_of_a_conversation():
     assert (facts["hold_s"], facts["holds"], facts["hold_share"]) == (20, 1, 0.333)
 
 
-def test_a_backchannel_is_no_interruption():
+def test_a_backchannel_is_no_interruption() -> None:
     spans = [Span("customer", 0, 10), Span("agent", 5, 5.3), Span("agent", 0.2, 2)]
     assert facts_of(spans, 0, 10)["interruptions_by_agent"] == 0
 
 
-def test_facts_of_nothing():
+def test_facts_of_nothing() -> None:
     assert facts_of([], 5, 5)["agent_talk_share"] is None
     assert facts_of([], 0, 10)["dead_air_s"] == 10
 
@@ -100,7 +101,7 @@ def test_facts_of_nothing():
     st.floats(0, 30),
     st.floats(0, 60),
 )
-def test_facts_stay_within_the_segment(spans, holds, t0, length):
+def test_facts_stay_within_the_segment(spans: list[Any], holds: list[Any], t0: float, length: float) -> None:
     facts = facts_of(
         [Span(s, a, a + n) for s, a, n in spans], t0, t0 + length, [(a, a + n) for a, n in holds]
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -31,23 +33,23 @@ def best(readings: list[Reading]) -> list[Emotion]:
     return [r.scores.best for r in readings]
 
 
-def test_an_outlier_follows_its_neighbours():
+def test_an_outlier_follows_its_neighbours() -> None:
     readings = call((ANGRY, 3), (ANGRY, 3), (HAPPY, 3), (ANGRY, 3), (ANGRY, 3))
     assert best(settled(readings, 15.0)) == [Emotion.ANGRY] * 5
 
 
-def test_a_lasting_change_stays_where_it_was():
+def test_a_lasting_change_stays_where_it_was() -> None:
     readings = call(*[(ANGRY, 3)] * 4, *[(HAPPY, 3)] * 4)
     assert best(settled(readings, 15.0)) == [Emotion.ANGRY] * 4 + [Emotion.HAPPY] * 4
 
 
-def test_agreement_makes_surer():
+def test_agreement_makes_surer() -> None:
     (*_, last) = settled(call(*[(ANGRY, 3)] * 4), 15.0)
     assert last.scores.confidence > 0.85
 
 
 @given(calls, st.floats(0.5, 100))
-def test_only_probabilities_change(parts, stay):
+def test_only_probabilities_change(parts: Any, stay: float) -> None:
     before = call(*parts)
     after = settled(before, stay)
     assert [(r.t0, r.t1, r.speech_s, r.model) for r in after] == [
@@ -58,7 +60,7 @@ def test_only_probabilities_change(parts, stay):
 
 
 @given(calls, st.floats(0.0, 100))
-def test_one_at_a_time_each_is_what_the_last_of_all_so_far_is(parts, stay):
+def test_one_at_a_time_each_is_what_the_last_of_all_so_far_is(parts: Any, stay: float) -> None:
     readings, settling = call(*parts), Settling(stay)
     for number, reading in enumerate(readings, start=1):
         together = settled(readings[:number], stay)[-1].scores
@@ -66,14 +68,14 @@ def test_one_at_a_time_each_is_what_the_last_of_all_so_far_is(parts, stay):
 
 
 @given(calls, st.floats(0.5, 100))
-def test_backwards_is_the_same(parts, stay):
+def test_backwards_is_the_same(parts: Any, stay: float) -> None:
     forth = settled(call(*parts), stay)
     back = settled(call(*parts[::-1]), stay)[::-1]
     for a, b in zip(forth, back, strict=True):
         assert a.scores.probabilities == pytest.approx(b.scores.probabilities, abs=1e-9)
 
 
-def test_a_part_is_graded_on_its_own_readings_alone():
+def test_a_part_is_graded_on_its_own_readings_alone() -> None:
     rubric = load_rubric()
     own = call((HAPPY, 3), (HAPPY, 3), (HAPPY, 3))
     later = [Reading(r.t0 + 50, r.t1 + 50, r.speech_s, r.scores, r.model) for r in own]
@@ -85,7 +87,7 @@ def test_a_part_is_graded_on_its_own_readings_alone():
 
 
 @given(calls)
-def test_neighbours_that_agree_make_no_range_narrower(parts):
+def test_neighbours_that_agree_make_no_range_narrower(parts: Any) -> None:
     rubric = load_rubric()
     readings = call(*parts)
     assume(sum(r.speech_s for r in readings) >= rubric.evidence.min_speech_s)

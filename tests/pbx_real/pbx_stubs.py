@@ -157,7 +157,8 @@ class AmiProbe:
         self._answers[action_id] = future = asyncio.get_running_loop().create_future()
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         async with asyncio.timeout(10):
-            return await future
+            answer: Event = await future
+            return answer
 
     async def event(
         self, name: str, deadline_s: float = 10.0, *, after: int = 0, **fields: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -30,7 +31,11 @@ async def alone() -> AsyncIterator[Receiver]:
 async def chatting(
     pbx: PrivateAsterisk, alone: Receiver, probe: AmiProbe, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServiceProcess]:
-    light = {"analysis": {"transcriber": "off", "speech_model": "mlp"}, "chat": CHAT, "dialling": DIALLING}
+    light: dict[str, Any] = {
+        "analysis": {"transcriber": "off", "speech_model": "mlp"},
+        "chat": CHAT,
+        "dialling": DIALLING,
+    }
     hook = Hook(alone.url, alone.secret, EVENTS)
     async with ServiceProcess(tmp_path_factory.mktemp("chat"), pbx, [hook], light) as service:
         yield service

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest_asyncio
 from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
 
@@ -41,7 +43,7 @@ async def test_a_tap_survives_transfers_behind_a_local_member(
     await probe.action(Action="BlindTransfer", Channel=rita["Channel"], Context="taps", Exten="sales")
     # Hung up before he is with someone, the customer had no second agent.
     _, second = await probe.event("BridgeEnter", after=after, Channel="PJSIP/agent-sales-2-*")
-    together = {"BridgeUniqueid": second["BridgeUniqueid"], "BridgeNumChannels": "2"}
+    together: dict[str, Any] = {"BridgeUniqueid": second["BridgeUniqueid"], "BridgeNumChannels": "2"}
     await probe.event("BridgeEnter", after=after, **together)
     await hang_up(probe, customer)
     await probe.action(Action="QueueRemove", Queue="retention", Interface=member)

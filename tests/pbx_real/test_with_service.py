@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ async def test_each_emotion_reaches_the_queue_of_the_policy(
             assert await probe.variable(event["Channel"], "QUEUE_PRIO") == priority
         await customers.wait(10)
     for call_id in ids:
-        await crm.wait(lambda call_id=call_id: crm.of("call.ended", call_id), 20)
+        await crm.wait(partial(crm.of, "call.ended", call_id), 20)
 
 
 async def test_the_whole_journey_of_a_call(

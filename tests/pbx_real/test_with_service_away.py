@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pbx_real.pbx_stubs import AmiProbe, call_in, hang_up
 from pbx_real.raw_phone import RawPhone
 
@@ -62,7 +64,7 @@ async def test_after_a_restart_the_second_line_of_an_agent_whom_no_queue_names_i
         await hang_up(probe, customer)
         await pbx.cli("channel request hangup all")
         for call_id in (customer.uniqueid, asked["Uniqueid"]):
-            await crm.wait(lambda call_id=call_id: crm.of("call.ended", call_id), 20)
+            await crm.wait(partial(crm.of, "call.ended", call_id), 20)
     assert len(crm.of("call.graded", customer.uniqueid)) == 1
     assert not crm.of("call.graded", asked["Uniqueid"])
     heard = {e["SpyeeUniqueid"] for _, e in probe.events if e.get("Event") == "ChanSpyStart"}

@@ -7,6 +7,8 @@ import json
 import sqlite3
 import tarfile
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ LAST = len(migrations())
 POLICY = '[[rule]]\nwhen.emotion = "angry"\nqueue = "care"\n'
 
 
-def put(path, value):
+def put(path, value) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE IF NOT EXISTS mark (x)")
         connection.execute("DELETE FROM mark")
@@ -32,7 +34,7 @@ def value(path):
         return connection.execute("SELECT x FROM mark").fetchone()[0]
 
 
-def model(top, version, weights):
+def model(top, version, weights) -> None:
     folder = top / "text" / "own" / version
     folder.mkdir(parents=True)
     Card("text", "own", version, ("angry", "neutral", "disappointed", "happy")).write(folder)
@@ -40,7 +42,7 @@ def model(top, version, weights):
 
 
 @pytest.fixture
-async def site(tmp_path):
+async def site(tmp_path: Path):
     """Settings, a database with a value, a policy, two versions of an own model of which one is in use."""
     folder = tmp_path / "site"
     folder.mkdir()
@@ -60,7 +62,7 @@ def run(site, *args):
     return main([*map(str, args), "--config", str(site / "emocx.toml")])
 
 
-async def test_there_and_back(site, tmp_path, capsys):
+async def test_there_and_back(site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "b.tar"
     store = await Store.open(site / "emocx.db")  # as the service has it open
     try:
@@ -74,7 +76,7 @@ async def test_there_and_back(site, tmp_path, capsys):
         "models/text/own/1/card.json", "models/text/own/1/weights.npz",
     }  # fmt: skip
     assert file.stat().st_mode & 0o777 == 0o600
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.tar", "site"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.tar", "site"]  # noqa: ASYNC240
 
     put(site / "emocx.db", "second")
     (site / "policy.toml").write_text("# another\n")
@@ -90,7 +92,7 @@ async def test_there_and_back(site, tmp_path, capsys):
     assert set(kept) == {"emocx.db", "policy.toml", "current"}
 
 
-def test_onto_a_bare_machine(site, tmp_path):
+def test_onto_a_bare_machine(site, tmp_path: Path) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
     bare = tmp_path / "bare"
@@ -102,7 +104,7 @@ def test_onto_a_bare_machine(site, tmp_path):
     assert (bare / "models/text/own/1/weights.npz").read_bytes() == b"old"
 
 
-def test_a_damaged_database_is_replaced_and_kept(site, tmp_path):
+def test_a_damaged_database_is_replaced_and_kept(site, tmp_path: Path) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
     (site / "emocx.db").write_bytes(b"\xaa" * 50_000)
@@ -112,7 +114,9 @@ def test_a_damaged_database_is_replaced_and_kept(site, tmp_path):
     assert kept.read_bytes() == b"\xaa" * 50_000
 
 
-def test_what_the_settings_do_not_name_is_told(site, tmp_path, capsys):
+def test_what_the_settings_do_not_name_is_told(
+    site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
     (site / "emocx.toml").write_text('[store]\npath = "emocx.db"\n')
@@ -122,7 +126,7 @@ def test_what_the_settings_do_not_name_is_told(site, tmp_path, capsys):
     assert "models were not put back: analysis.models_dir is not set" in out
 
 
-def test_check_only_reads(site, tmp_path, capsys):
+def test_check_only_reads(site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
     put(site / "emocx.db", "second")
@@ -131,7 +135,9 @@ def test_check_only_reads(site, tmp_path, capsys):
     assert value(site / "emocx.db") == "second"
 
 
-def test_it_asks_first(site, tmp_path, capsys, monkeypatch):
+def test_it_asks_first(
+    site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
     put(site / "emocx.db", "second")
@@ -141,30 +147,30 @@ def test_it_asks_first(site, tmp_path, capsys, monkeypatch):
     assert value(site / "emocx.db") == "second"
 
 
-def truncated(file):
+def truncated(file) -> None:
     file.write_bytes(file.read_bytes()[:30_000])
 
 
-def flipped(file):
+def flipped(file) -> None:
     content = bytearray(file.read_bytes())
     content[60_000] ^= 1
     file.write_bytes(content)
 
 
-def no_archive(file):
+def no_archive(file) -> None:
     file.write_bytes(b"no archive" * 1000)
 
 
-def empty(file):
+def empty(file) -> None:
     file.write_bytes(b"")
 
 
-def missing(file):
+def missing(file) -> None:
     file.unlink()
 
 
 def rewritten(change):
-    def doing(file):
+    def doing(file) -> None:
         with tarfile.open(file) as old:
             members = {m.name: old.extractfile(m).read() for m in old}
         manifest = json.loads(members["manifest.json"])
@@ -179,29 +185,29 @@ def rewritten(change):
     return doing
 
 
-def outside(manifest, members):
+def outside(manifest, members) -> None:
     name = "models/a/b/../../../../evil"
     members[name] = b"x"
     manifest["sha256"][name] = backups._summed(io.BytesIO(b"x"))
 
 
-def newer(manifest, members):
+def newer(manifest, members) -> None:
     manifest["schema"] = LAST + 1
 
 
-def without_database(manifest, members):
+def without_database(manifest, members) -> None:
     del manifest["sha256"]["emocx.db"]
 
 
-def database_missing(manifest, members):
+def database_missing(manifest, members) -> None:
     del members["emocx.db"]
 
 
-def bad_manifest(manifest, members):
+def bad_manifest(manifest, members) -> None:
     manifest["schema"] = "ten"
 
 
-def bad_database(manifest, members):
+def bad_database(manifest, members) -> None:
     members["emocx.db"] = b"SQLite format 3\0" + bytes(5000)
     manifest["sha256"]["emocx.db"] = backups._summed(io.BytesIO(members["emocx.db"]))
 
@@ -222,7 +228,9 @@ def bad_database(manifest, members):
         (rewritten(bad_database), "damaged"),
     ],
 )  # fmt: skip
-def test_a_bad_backup_is_refused_and_changes_nothing(site, tmp_path, capsys, spoil, why):
+def test_a_bad_backup_is_refused_and_changes_nothing(
+    site, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Any, why: str
+) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
     spoil(file)
@@ -237,7 +245,9 @@ def test_a_bad_backup_is_refused_and_changes_nothing(site, tmp_path, capsys, spo
     assert sorted(p.name for p in site.rglob("*")) == before
 
 
-def test_a_backup_overwrites_nothing_and_leaves_nothing(site, tmp_path, capsys):
+def test_a_backup_overwrites_nothing_and_leaves_nothing(
+    site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "b.tar"
     file.write_text("mine")
     assert run(site, "backup", file) == 2

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from emocx_pbx.service.notify import Supervisor
 
 
 @pytest.fixture(params=["file", "abstract"])
-def systemd(request, tmp_path):
+def systemd(request: pytest.FixtureRequest, tmp_path: Path):
     """A socket, and its address as NOTIFY_SOCKET has it."""
     name = str(tmp_path / "notify") if request.param == "file" else f"@emocx-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
@@ -32,7 +33,7 @@ async def for_ever() -> None:
     await asyncio.Event().wait()
 
 
-async def test_it_beats_and_tells_changes(systemd):
+async def test_it_beats_and_tells_changes(systemd) -> None:
     heard, name = systemd
     words = ["asterisk: not connected yet"]
     forever = asyncio.create_task(for_ever(), name="ledger")
@@ -56,12 +57,12 @@ async def test_it_beats_and_tells_changes(systemd):
         telling.cancel()
 
 
-def test_nobody_who_listens_is_no_harm(tmp_path):
+def test_nobody_who_listens_is_no_harm(tmp_path: Path) -> None:
     Supervisor().tell("READY=1")
     Supervisor(str(tmp_path / "gone")).tell("READY=1")
 
 
-async def test_serve_says_ready_beats_and_says_that_it_stops(systemd, tmp_path):
+async def test_serve_says_ready_beats_and_says_that_it_stops(systemd, tmp_path: Path) -> None:
     heard, name = systemd
     ports = {section: free_port() for section in ("asterisk", "agi", "http")}
     (tmp_path / "emocx.toml").write_text(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from emocx_pbx.errors import SettingsError
 from emocx_pbx.settings.settings import load
 
 
-def test_a_file_is_like_the_variable_of_its_name(tmp_path):
+def test_a_file_is_like_the_variable_of_its_name(tmp_path: Path) -> None:
     (tmp_path / "EMOCX_ASTERISK_SECRET").write_text("hidden\n")
     (tmp_path / "another-service's").write_bytes(b"\xff")
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
@@ -17,7 +19,7 @@ def test_a_file_is_like_the_variable_of_its_name(tmp_path):
     assert load(None, {}).asterisk.secret == ""
 
 
-def test_what_is_wrong_is_said(tmp_path):
+def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="CREDENTIALS_DIRECTORY"):
         load(None, {"CREDENTIALS_DIRECTORY": str(tmp_path / "nowhere")})
     (tmp_path / "EMOCX_ASTERISK_SECRT").write_text("x")

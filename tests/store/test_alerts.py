@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +21,7 @@ CLEARED = replace(RAISED, cleared_at=150.0, clear_reason="recovered", message="O
 
 
 @pytest.fixture
-async def store(place):
+async def store(place: Path | str) -> AsyncIterator[Store]:
     opened = await Store.open(place, [CRM], now=lambda: 1000.0)
     await opened.calls.start("c", 100.0, "key", "+49", "care", None)
     await opened.calls.save_segment(Segment("c", 0, "bob", "PJSIP/bob", "care", "queue", 101.0))
@@ -31,7 +33,7 @@ def event(state: str) -> NewEvent:
     return NewEvent("call.alert", "c", {"state": state}, 120.0, state)
 
 
-async def test_an_alert_is_kept_once_and_then_completed(store) -> None:
+async def test_an_alert_is_kept_once_and_then_completed(store: Store) -> None:
     for _ in range(2):
         await store.alerts.save([RAISED], [event("raised")])
     assert await store.alerts.of_call("c") == (RAISED,)
@@ -45,7 +47,7 @@ async def test_an_alert_is_kept_once_and_then_completed(store) -> None:
     assert listed.alerts == 1, "an episode, not its two events"
 
 
-async def test_two_episodes_are_two_alerts(store) -> None:
+async def test_two_episodes_are_two_alerts(store: Store) -> None:
     later = replace(RAISED, t1=90.0, raised_at=190.0)
     await store.alerts.save([CLEARED, later])
     assert [a.t1 for a in await store.alerts.of_call("c")] == [20.0, 90.0]
@@ -53,14 +55,14 @@ async def test_two_episodes_are_two_alerts(store) -> None:
     assert [a.t1 for a in await store.alerts.between(limit=1)] == [90.0]
 
 
-async def test_the_calls_end_ends_what_is_open(store) -> None:
+async def test_the_calls_end_ends_what_is_open(store: Store) -> None:
     await store.alerts.save([RAISED])
     await store.calls.end("c", 200.0, "hangup")
     (alert,) = await store.alerts.of_call("c")
     assert (alert.cleared_at, alert.clear_reason) == (200.0, "ended")
 
 
-async def test_they_go_with_the_customer(store) -> None:
+async def test_they_go_with_the_customer(store: Store) -> None:
     await store.alerts.save([RAISED])
     await store.calls.end("c", 200.0, "hangup")
     counts = (await store.erasure.erase(customer_key="key")).counts

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from databases import ON_SQLITE
@@ -34,7 +36,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def store(place, clock):
+async def store(place: Path | str, clock: Clock) -> AsyncIterator[Store]:
     opened = await Store.open(place, now=clock)
     for n in range(5):
         clock.now += 100.0
@@ -50,7 +52,7 @@ def problem(tmp_path: Path) -> str:
 
 
 @ON_SQLITE
-async def test_an_untouched_log_holds(store, tmp_path):
+async def test_an_untouched_log_holds(store: Store, tmp_path: Path) -> None:
     assert problem(tmp_path) == ""
     found = audit_finding(tmp_path / "emocx.db")
     assert found and found.level == "ok" and "5 entries" in found.what
@@ -60,7 +62,7 @@ async def test_an_untouched_log_holds(store, tmp_path):
 @pytest.mark.parametrize(
     "change", ["UPDATE audit SET actor = 'eve'", "DELETE FROM audit", "DELETE FROM audit_chain"]
 )
-async def test_it_can_be_neither_changed_nor_shortened(store, change):
+async def test_it_can_be_neither_changed_nor_shortened(store: Store, change: str) -> None:
     with pytest.raises(StoreError, match="audit log is never"):
         async with store._connection.transaction() as c:
             await c.execute(change)
@@ -77,7 +79,9 @@ async def test_it_can_be_neither_changed_nor_shortened(store, change):
     ],
 )
 @ON_SQLITE
-async def test_who_takes_the_triggers_away_is_found_out(store, tmp_path, change, observed):
+async def test_who_takes_the_triggers_away_is_found_out(
+    store: Store, tmp_path: Path, change: Any, observed: str
+) -> None:
     direct = sqlite3.connect(tmp_path / "emocx.db")
     for (name,) in direct.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         direct.execute(f"DROP TRIGGER {name}")
@@ -89,7 +93,9 @@ async def test_who_takes_the_triggers_away_is_found_out(store, tmp_path, change,
 
 
 @ON_SQLITE
-async def test_its_own_retention_lets_old_entries_go_and_the_chain_goes_on(store, tmp_path, clock):
+async def test_its_own_retention_lets_old_entries_go_and_the_chain_goes_on(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
     assert await store.audit.cut(before=1301.0) == 3
     assert [row.subject for row in await store.audit.rows()] == ["audit log", "user 4", "user 3"]
     assert problem(tmp_path) == ""
@@ -103,7 +109,7 @@ async def test_its_own_retention_lets_old_entries_go_and_the_chain_goes_on(store
     assert problem(tmp_path) != ""
 
 
-async def test_entries_of_before_the_chain_get_theirs_once(tmp_path, clock):
+async def test_entries_of_before_the_chain_get_theirs_once(tmp_path: Path, clock: Clock) -> None:
     store = await Store.open(tmp_path / "emocx.db", now=clock)
     await store.audit.add(KIM, "user.added", "user")
     await store.close()
@@ -117,7 +123,7 @@ async def test_entries_of_before_the_chain_get_theirs_once(tmp_path, clock):
     await store.close()
 
 
-async def test_hashes_that_were_taken_away_do_not_come_back_unseen(tmp_path, clock):
+async def test_hashes_that_were_taken_away_do_not_come_back_unseen(tmp_path: Path, clock: Clock) -> None:
     for _ in range(2):
         store = await Store.open(tmp_path / "emocx.db", now=clock)
         await store.audit.add(KIM, "user.added", "user")
@@ -134,12 +140,12 @@ def take_hashes_away(tmp_path: Path) -> None:
 
 
 @ON_SQLITE
-async def test_entries_of_many_at_once_form_one_chain(store, tmp_path):
+async def test_entries_of_many_at_once_form_one_chain(store: Store, tmp_path: Path) -> None:
     await asyncio.gather(*(store.audit.add(KIM, "user.changed", f"n {n}") for n in range(20)))
     assert problem(tmp_path) == ""
 
 
-async def test_a_file_that_can_not_be_written_notes_nothing(store):
+async def test_a_file_that_can_not_be_written_notes_nothing(store: Store) -> None:
     from emocx_pbx.store.audit import Entry
 
     def fails() -> None:
@@ -150,7 +156,7 @@ async def test_a_file_that_can_not_be_written_notes_nothing(store):
     assert await store.audit.rows(action="policy.") == []
 
 
-async def test_of_a_flood_of_refused_logins_only_the_number_is_noted(store, clock):
+async def test_of_a_flood_of_refused_logins_only_the_number_is_noted(store: Store, clock: Clock) -> None:
     async def note(subject: str, observed: dict[str, str | int], by: Actor) -> None:
         await store.audit.add(by, "session.refused", subject, None, observed)
 

@@ -7,7 +7,9 @@ import random
 import sqlite3
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -27,7 +29,7 @@ SAID = "nobody ever answers my letters"
 
 
 @pytest.fixture
-async def store(place):
+async def store(place: Path | str) -> AsyncIterator[Store]:
     opened = await Store.open(place, [CRM], now=lambda: 1000.0)
     yield opened
     await opened.close()
@@ -68,12 +70,12 @@ async def deliver_all(store: Store) -> None:
             await store.outbox.delivered(delivery.delivery_id, 1500.0, 200)
 
 
-def written(tmp_path) -> bytes:
+def written(tmp_path: Path) -> bytes:
     return b"".join(file.read_bytes() for file in tmp_path.iterdir())
 
 
 @ON_SQLITE
-async def test_a_customer_is_gone_and_the_others_are_not(store, tmp_path):
+async def test_a_customer_is_gone_and_the_others_are_not(store: Store, tmp_path: Path) -> None:
     await call(store, "his", KEY, NUMBER)
     await call(store, "hers", "customer-2", "+4930999")
     await deliver_all(store)
@@ -98,19 +100,21 @@ async def test_a_customer_is_gone_and_the_others_are_not(store, tmp_path):
     assert (await store.erasure.erase(customer_key=KEY)).counts == {}
 
 
-async def test_by_calling_number(store, tmp_path):
+async def test_by_calling_number(store: Store, tmp_path: Path) -> None:
     await call(store, "his", None, NUMBER)
     assert (await store.erasure.erase(callers=[NUMBER])).counts["calls"] == 1
     assert await store.call("his") is None
 
 
-async def test_nothing_named_erases_nothing(store):
+async def test_nothing_named_erases_nothing(store: Store) -> None:
     await call(store, "his", None, None)
     assert (await store.erasure.erase()).counts == {}
     assert (await store.erasure.erase("", [""])).counts == {}
 
 
-async def test_what_a_receiver_is_owed_is_sent_without_personal_fields_and_then_gone(store, tmp_path):
+async def test_what_a_receiver_is_owed_is_sent_without_personal_fields_and_then_gone(
+    store: Store, tmp_path: Path
+) -> None:
     await call(store, "his", KEY, NUMBER)
     counts = (await store.erasure.erase(customer_key=KEY)).counts
     assert counts["blanked_events"] == 3
@@ -131,7 +135,7 @@ async def test_what_a_receiver_is_owed_is_sent_without_personal_fields_and_then_
     assert [d.type for d in await store.outbox.deliveries()] == ["customer.erased"]
 
 
-async def test_a_call_going_on_stays_but_no_longer_points_to_him(store):
+async def test_a_call_going_on_stays_but_no_longer_points_to_him(store: Store) -> None:
     await call(store, "now", KEY, NUMBER, ended=False)
     counts = (await store.erasure.erase(customer_key=KEY)).counts
     assert counts["blanked_calls"] == 1
@@ -140,7 +144,7 @@ async def test_a_call_going_on_stays_but_no_longer_points_to_him(store):
     assert await store.calls.end("now", 130.0, "hangup", [NewEvent("call.ended", "now", {}, 130.0)]) is True
 
 
-async def test_a_chat_query_without_a_call_is_erased_too(store):
+async def test_a_chat_query_without_a_call_is_erased_too(store: Store) -> None:
     decision = Decision("chat", 90.0, "ok", "vip", "angry", 0.9, None)
     await store.decisions.record(
         decision, None, KEY, TEXT, [NewEvent("query.routed", None, {}, 90.0, "chat")]
@@ -150,7 +154,7 @@ async def test_a_chat_query_without_a_call_is_erased_too(store):
     assert await store.decisions.get("chat") is None
 
 
-async def test_old_calls_go_and_later_ones_stay(store):
+async def test_old_calls_go_and_later_ones_stay(store: Store) -> None:
     await call(store, "old", KEY, NUMBER)
     await call(store, "open", None, None, ended=False)
     await store.decisions.record(
@@ -165,7 +169,9 @@ async def test_old_calls_go_and_later_ones_stay(store):
     assert (await store.call("open")).call.ended_at is None
 
 
-async def test_what_is_written_of_a_live_call_later_does_not_point_to_its_customer_either(store, tmp_path):
+async def test_what_is_written_of_a_live_call_later_does_not_point_to_its_customer_either(
+    store: Store, tmp_path: Path
+) -> None:
     await call(store, "now", KEY, NUMBER, ended=False)
     erased = await store.erasure.erase(customer_key=KEY)
     assert erased.live == ["now"]
@@ -187,7 +193,7 @@ async def test_what_is_written_of_a_live_call_later_does_not_point_to_its_custom
     assert [e.sequence for e in detail.events] == [1, 2, 3, 4], "none is missing, none came twice"
 
 
-async def test_a_key_in_events_of_a_call_that_lost_it_is_found(store, tmp_path):
+async def test_a_key_in_events_of_a_call_that_lost_it_is_found(store: Store, tmp_path: Path) -> None:
     # As a version before left it: the row was blanked, the last events were not.
     await call(store, "old", None, None)
     late = {"customer_key": KEY, "caller": NUMBER, "queue": "vip"}
@@ -198,7 +204,7 @@ async def test_a_key_in_events_of_a_call_that_lost_it_is_found(store, tmp_path):
         assert word.encode() not in written(tmp_path)
 
 
-async def test_kept_answers_to_requests_go_too(store):
+async def test_kept_answers_to_requests_go_too(store: Store) -> None:
     await call(store, "his", KEY, NUMBER)
     for key, body in (("a", b'{"decision_id":"d-his","call_id":"his"}'), ("b", b'{"decision_id":"other"}')):
         await store.idempotency.claim("token", key, "hash")
@@ -208,7 +214,7 @@ async def test_kept_answers_to_requests_go_too(store):
     assert (await store.idempotency.claim("token", "b", "hash")).state == "known"
 
 
-async def test_a_key_that_json_writes_otherwise_is_found(store, tmp_path):
+async def test_a_key_that_json_writes_otherwise_is_found(store: Store, tmp_path: Path) -> None:
     key = 'K "D" \\ 4711/Zürich'
     await call(store, "his", None, None)
     await store.outbox.add_event("call.graded", "his", {"customer_key": key}, 121.0, "0")
@@ -216,7 +222,7 @@ async def test_a_key_that_json_writes_otherwise_is_found(store, tmp_path):
     assert (await store.erasure.erase(customer_key=key)).counts == {"events": 1}
 
 
-async def test_the_log_tells_of_an_erasure_but_not_whom(store):
+async def test_the_log_tells_of_an_erasure_but_not_whom(store: Store) -> None:
     await call(store, "his", KEY, NUMBER)
     await store.erasure.erase(customer_key=KEY, by=Actor("root", "command line"))
     [row] = await store.audit.rows(action="privacy.")
@@ -228,7 +234,9 @@ async def test_the_log_tells_of_an_erasure_but_not_whom(store):
 
 
 @ON_SQLITE
-async def test_while_somebody_reads_the_log_an_erasure_is_not_done_and_says_so(store, tmp_path):
+async def test_while_somebody_reads_the_log_an_erasure_is_not_done_and_says_so(
+    store: Store, tmp_path: Path
+) -> None:
     await call(store, "his", KEY, NUMBER)
     await deliver_all(store)
     reader = sqlite3.connect(tmp_path / "emocx.db", isolation_level=None)
@@ -248,7 +256,7 @@ async def test_while_somebody_reads_the_log_an_erasure_is_not_done_and_says_so(s
 
 
 @ON_SQLITE
-async def test_purging_leaves_no_copy_in_the_log_either(store, tmp_path):
+async def test_purging_leaves_no_copy_in_the_log_either(store: Store, tmp_path: Path) -> None:
     for number in range(50):
         await call(store, f"c{number}", f"{KEY}-{number}", NUMBER)
     await deliver_all(store)
@@ -258,7 +266,9 @@ async def test_purging_leaves_no_copy_in_the_log_either(store, tmp_path):
 
 
 @ON_SQLITE
-async def test_a_purge_that_a_reader_kept_from_its_end_is_made_good(store, tmp_path, monkeypatch):
+async def test_a_purge_that_a_reader_kept_from_its_end_is_made_good(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(erasure, "SETTLE_S", 0.0)
     await call(store, "his", KEY, NUMBER)
     await deliver_all(store)
@@ -296,7 +306,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_crash_in_the_middle_is_made_good_at_the_next_start(tmp_path):
+async def test_a_crash_in_the_middle_is_made_good_at_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "emocx.db"
     store = await Store.open(path, [CRM], now=lambda: 1000.0)
     await call(store, "his", KEY, NUMBER)
@@ -313,7 +323,7 @@ async def test_a_crash_in_the_middle_is_made_good_at_the_next_start(tmp_path):
 
 
 @ON_SQLITE
-async def test_no_copy_is_left_in_pages_that_rows_were_moved_out_of(store, tmp_path):
+async def test_no_copy_is_left_in_pages_that_rows_were_moved_out_of(store: Store, tmp_path: Path) -> None:
     """B-trees move rows between pages as they grow, which secure_delete does not see."""
     named = [f"key-{n:02d}-of-somebody-{'x' * (n % 50)}" for n in range(50)]
     async with store._connection.transaction() as c:
@@ -328,7 +338,9 @@ async def test_no_copy_is_left_in_pages_that_rows_were_moved_out_of(store, tmp_p
 
 
 @ON_SQLITE
-async def test_a_large_file_is_not_rewritten_for_a_purge(store, tmp_path, monkeypatch):
+async def test_a_large_file_is_not_rewritten_for_a_purge(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(erasure, "PURGE_COMPACT_BYTES", 0)
     monkeypatch.setattr(erasure, "traces_in", lambda path, names: 1)
     await call(store, "his", KEY, NUMBER)
@@ -337,7 +349,7 @@ async def test_a_large_file_is_not_rewritten_for_a_purge(store, tmp_path, monkey
     assert await store.erasure.settle(), "nothing more is tried of it"
 
 
-def test_traces_are_found_as_json_writes_them(tmp_path):
+def test_traces_are_found_as_json_writes_them(tmp_path: Path) -> None:
     key = 'K "D" \\ 4711/Zürich'
     (tmp_path / "emocx.db").write_bytes(b'{"customer_key":"K \\"D\\" \\\\ 4711/Z\xc3\xbcrich"}')
     assert traces_in(tmp_path / "emocx.db", [key]) == 1
@@ -345,7 +357,9 @@ def test_traces_are_found_as_json_writes_them(tmp_path):
 
 
 @ON_SQLITE
-async def test_a_purge_looks_for_traces_of_who_asked_without_a_call(store, monkeypatch):
+async def test_a_purge_looks_for_traces_of_who_asked_without_a_call(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await store.decisions.record(Decision("d", 100.0, "ok", "s", "angry", 0.9, None), None, KEY, None)
     looked: list[set[str]] = []
 
@@ -358,7 +372,7 @@ async def test_a_purge_looks_for_traces_of_who_asked_without_a_call(store, monke
     assert looked == [{KEY}]
 
 
-def test_traces_are_found_where_chunks_meet(tmp_path, monkeypatch):
+def test_traces_are_found_where_chunks_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasure, "_CHUNK", 8)
     (tmp_path / "a.db").write_bytes(b"......custom")
     (tmp_path / "a.db-wal").write_bytes(b"12345customer-4711.....")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from emocx_pbx.calls.effects import LearnLines
@@ -24,18 +28,26 @@ BY = Actor("root", "")
 
 
 @pytest.fixture
-async def store(place):
+async def store(place: Path | str) -> AsyncIterator[Store]:
     opened = await Store.open(place)
     yield opened
     await opened.close()
 
 
-async def call(store, number, caller, at=DAY_S, key=None, model="voice/5", lines=LINES):
+async def call(
+    store: Store,
+    number: int,
+    caller: str | None,
+    at: float = DAY_S,
+    key: str | None = None,
+    model: str = "voice/5",
+    lines: Any = LINES,
+) -> None:
     await store.calls.start(f"c{number}", at, key, caller, "care", None)
     await Writing(store).write(LearnLines(f"c{number}", model, lines, CALLER, at + 60))
 
 
-async def test_each_caller_counts_once_for_a_model(store):
+async def test_each_caller_counts_once_for_a_model(store: Store) -> None:
     await call(store, 1, "+491")
     await call(store, 1, "+491")  # told again after a crash
     await call(store, 2, "+491")
@@ -48,7 +60,7 @@ async def test_each_caller_counts_once_for_a_model(store):
     assert found["cnn/3"]["all"].callers == 1
 
 
-async def test_estimates_outlive_a_restart(store, place):
+async def test_estimates_outlive_a_restart(store: Store, place: Path | str) -> None:
     for i in range(3):
         await call(store, i, f"+49{i}", at=(i + 1) * DAY_S)
     before = await store.lines.all()
@@ -58,7 +70,9 @@ async def test_estimates_outlive_a_restart(store, place):
     assert before["voice/5"]["all"].days == 3
 
 
-async def test_an_endpoint_for_every_caller_is_no_trunk(store, monkeypatch):
+async def test_an_endpoint_for_every_caller_is_no_trunk(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(line_estimates, "MOST_LINES", 3)
     for i in range(5):
         await call(store, i, f"+49{i}", lines=(f"trunk PJSIP/{i}", "all"))
@@ -67,7 +81,7 @@ async def test_an_endpoint_for_every_caller_is_no_trunk(store, monkeypatch):
     assert found["all"].callers == 5
 
 
-async def test_a_reset_is_audited_and_callers_count_anew(store):
+async def test_a_reset_is_audited_and_callers_count_anew(store: Store) -> None:
     await call(store, 1, "+491")
     await call(store, 2, "+492", model="cnn/3")
     with pytest.raises(InputError, match="nothing was learnt of site x"):
@@ -79,7 +93,7 @@ async def test_a_reset_is_audited_and_callers_count_anew(store):
     assert (await store.audit.rows(limit=1))[0].action == "lines.reset"
 
 
-async def test_erasing_a_customer_forgets_sums_of_few(store):
+async def test_erasing_a_customer_forgets_sums_of_few(store: Store) -> None:
     await call(store, 1, "+491")
     for i in range(2, 13):
         await call(store, i, f"+49{i}", lines=("all",))
@@ -88,7 +102,7 @@ async def test_erasing_a_customer_forgets_sums_of_few(store):
     assert list(found) == ["all"], "twelve callers' sums tell of none"
 
 
-async def test_people_see_what_is_known_and_why_it_is_not_used(store):
+async def test_people_see_what_is_known_and_why_it_is_not_used(store: Store) -> None:
     await call(store, 1, "+491")
     known = await known_lines(store, AnalysisSettings())
     assert [(k.line, k.callers, k.used, k.why_not) for k in known] == [
@@ -99,7 +113,7 @@ async def test_people_see_what_is_known_and_why_it_is_not_used(store):
     assert off[0].why_not == "analysis.line_mix is off"
 
 
-async def test_a_reading_keeps_its_evidence(store):
+async def test_a_reading_keeps_its_evidence(store: Store) -> None:
     zero = LineZero("all", "voice/5", 77, (0.5, -0.5, 0.1, -0.1))
     readings = (
         Reading(0.0, 3.0, 3.0, Scores((0.25, 0.5, 0.125, 0.125), 0.3, (0.5, 0.25, 0.125, 0.125)), "m", zero),

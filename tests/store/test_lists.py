@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import AsyncIterator
 from dataclasses import astuple, replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ ANGRY, HAPPY = (0.9, 0.05, 0.03, 0.02), (0.02, 0.05, 0.03, 0.9)
 
 
 @pytest.fixture
-async def store(place):
+async def store(place: Path | str) -> AsyncIterator[Store]:
     opened = await Store.open(place, [CRM], now=lambda: 1000.0)
     yield opened
     await opened.close()
@@ -94,7 +95,7 @@ async def ids(store: Store, **which: object) -> list[str]:
     return [item.call_id for item in await store.lists.calls(CallFilter(**which))]  # type: ignore[arg-type]
 
 
-async def test_a_call_as_lists_show_it(store):
+async def test_a_call_as_lists_show_it(store: Store) -> None:
     await tell(store, 1, agents=("bob", "eve"), customer="crm-1")
     (call,) = await store.lists.calls(CallFilter())
     assert (call.arrived_as, call.status, call.topic, call.left_as) == ("angry", "ok", "bill", "happy")
@@ -103,7 +104,7 @@ async def test_a_call_as_lists_show_it(store):
     assert call.valence == pytest.approx(0.859)
 
 
-async def test_what_is_not_known_is_none(store):
+async def test_what_is_not_known_is_none(store: Store) -> None:
     await tell(store, 1, arrived_as=None, readings=(), score=None)
     await tell(store, 2, agents=(), arrived_as=None)
     unheard = (await store.lists.calls(CallFilter(outcome="answered")))[0]
@@ -113,12 +114,12 @@ async def test_what_is_not_known_is_none(store):
     assert await ids(store, arrived_as="none") == ["c002", "c001"]
 
 
-async def test_weak_signals_at_the_end_are_uncertain(store):
+async def test_weak_signals_at_the_end_are_uncertain(store: Store) -> None:
     await tell(store, 1, readings=((0.3, 0.3, 0.2, 0.2),))
     assert await ids(store, left_as="uncertain") == ["c001"]
 
 
-async def test_filters(store):
+async def test_filters(store: Store) -> None:
     await tell(store, 1, queue="care", agents=("bob",), arrived_as="angry", alert=True, customer="crm-Alpha")
     await tell(store, 2, queue="sales", agents=("eve",), arrived_as="happy", score=None, customer="crm-beta")
     await tell(store, 3, queue="sales", agents=("bob", "eve"), arrived_as="angry", readings=(ANGRY,))
@@ -139,7 +140,7 @@ async def test_filters(store):
     assert await ids(store, search="%") == []
 
 
-async def test_pages_join_without_a_gap_also_for_calls_of_the_same_moment(store):
+async def test_pages_join_without_a_gap_also_for_calls_of_the_same_moment(store: Store) -> None:
     for number in range(7):
         await store.calls.start(f"x{number}", 50.0, None, None, "care", None)
     seen: list[str] = []
@@ -150,7 +151,7 @@ async def test_pages_join_without_a_gap_also_for_calls_of_the_same_moment(store)
     assert seen == [f"x{number}" for number in range(6, -1, -1)]
 
 
-async def test_grades_by_pages_with_their_valid_revision(store):
+async def test_grades_by_pages_with_their_valid_revision(store: Store) -> None:
     for number in range(1, 4):
         await tell(store, number, agents=("bob", "eve"))
     first = await store.lists.grades(GradeFilter(), limit=4)
@@ -173,20 +174,20 @@ async def test_grades_by_pages_with_their_valid_revision(store):
     assert (await store.lists.calls(CallFilter(letter="A")))[0].letters == ("A", "B")
 
 
-async def test_decisions_and_deliveries_by_pages(store):
+async def test_decisions_and_deliveries_by_pages(store: Store) -> None:
     for number in range(1, 6):
         await tell(store, number, arrived_as="angry" if number % 2 else "happy")
     page = await store.lists.decisions(emotion="angry", limit=2)
     rest = await store.lists.decisions(emotion="angry", limit=2, after=place_of_decision(page[-1]))
     assert [row.decision.decision_id for row in page + rest] == ["d005", "d003", "d001"]
     deliveries = await store.lists.deliveries(DeliveryFilter(type="call.ended"), limit=3)
-    rest = await store.lists.deliveries(DeliveryFilter(type="call.ended"), before=deliveries[-1].delivery_id)
-    assert [d.call_id for d in deliveries + rest] == ["c005", "c004", "c003", "c002", "c001"]
+    older = await store.lists.deliveries(DeliveryFilter(type="call.ended"), before=deliveries[-1].delivery_id)
+    assert [d.call_id for d in deliveries + older] == ["c005", "c004", "c003", "c002", "c001"]
     assert await store.lists.deliveries(DeliveryFilter(state="failed")) == []
     assert len(await store.lists.deliveries(DeliveryFilter(call_id="c001"))) == 1
 
 
-async def test_sums_by_agent(store):
+async def test_sums_by_agent(store: Store) -> None:
     await tell(store, 1, score=60.0)
     await tell(store, 2, score=80.0)
     await tell(store, 3, arrived_as="happy", agents=("eve",), score=None)
@@ -198,7 +199,7 @@ async def test_sums_by_agent(store):
     assert [(row.letter, row.segments) for row in letters] == [("-", 1)]
 
 
-async def test_a_queues_day_and_the_names_of_filters(store):
+async def test_a_queues_day_and_the_names_of_filters(store: Store) -> None:
     await tell(store, 1)
     await tell(store, 2, queue="sales", agents=(), arrived_as=None)
     first, second = await store.lists.queue_calls(0.0, 1000.0)
@@ -211,7 +212,7 @@ async def test_a_queues_day_and_the_names_of_filters(store):
     assert (await store.lists.names(since=150.0)).agents == ()
 
 
-async def test_each_stay_counts_in_the_queue_where_it_was(store):
+async def test_each_stay_counts_in_the_queue_where_it_was(store: Store) -> None:
     stays = {
         "c1": (Visit("a", 102.0, 107.0, "timeout"), Visit("b", 107.0, 110.0, "answered")),
         "c2": (Visit("a", 202.0, 260.0, "key"), Visit("b", 260.0, 265.0, "abandoned")),
@@ -229,7 +230,7 @@ async def test_each_stay_counts_in_the_queue_where_it_was(store):
     assert (second.visits, second.disposition) == (("a: key", "b: abandoned"), "abandoned")
 
 
-async def test_arms_count_each_customer_once(store):
+async def test_arms_count_each_customer_once(store: Store) -> None:
     await tell(store, 1, customer="a", score=60.0)
     await tell(store, 2, customer="a", score=80.0)
     await tell(store, 3, customer="b", score=50.0)
@@ -243,7 +244,7 @@ async def test_arms_count_each_customer_once(store):
 
 
 @ON_SQLITE
-async def test_what_was_stored_before_is_found_too(tmp_path, store):
+async def test_what_was_stored_before_is_found_too(tmp_path: Path, store: Store) -> None:
     """A database of the version before gets the same columns by its migration."""
     await tell(store, 1, agents=("bob", "eve"), customer="crm-1", alert=True)
     await tell(store, 2, agents=(), arrived_as=None)

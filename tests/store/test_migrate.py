@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import aiosqlite
 import pytest
 from store.earlier_store import EARLIER, lost, write_earlier
@@ -23,7 +25,7 @@ async def connection():
         yield opened
 
 
-async def test_the_shipped_migrations_run_once(connection):
+async def test_the_shipped_migrations_run_once(connection) -> None:
     assert await migrate(connection) == len(migrations())
     assert {"call", "decision", "segment", "reading", "grade", "event", "delivery"} <= await tables(
         connection
@@ -31,7 +33,7 @@ async def test_the_shipped_migrations_run_once(connection):
     assert await migrate(connection) == len(migrations())
 
 
-async def test_a_failing_migration_leaves_nothing_behind(connection, tmp_path):
+async def test_a_failing_migration_leaves_nothing_behind(connection, tmp_path: Path) -> None:
     (tmp_path / "0001_fine.sql").write_text("CREATE TABLE a (x);")
     (tmp_path / "0002_broken.sql").write_text("CREATE TABLE b (x);\nCREATE TABLE a (x);")
     with pytest.raises(StoreError, match=r"0002_broken\.sql"):
@@ -43,14 +45,14 @@ async def test_a_failing_migration_leaves_nothing_behind(connection, tmp_path):
 
 
 @pytest.mark.parametrize("names", [["first.sql"], ["0002_x.sql"], ["0001_x.sql", "0003_y.sql"]])
-def test_misnumbered_files_are_refused(tmp_path, names):
+def test_misnumbered_files_are_refused(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).touch()
     with pytest.raises(StoreError):
         migrations(tmp_path)
 
 
-def test_statements_are_cut_where_sqlite_says():
+def test_statements_are_cut_where_sqlite_says() -> None:
     script = (
         "-- a; b\nCREATE TABLE a (x);\nCREATE TRIGGER t AFTER INSERT ON a\nBEGIN\n SELECT 1;\nEND;\n-- end\n"
     )
@@ -60,7 +62,7 @@ def test_statements_are_cut_where_sqlite_says():
 
 
 @pytest.mark.parametrize("version", EARLIER)
-async def test_a_database_of_every_earlier_version_keeps_all_it_has(tmp_path, version):
+async def test_a_database_of_every_earlier_version_keeps_all_it_has(tmp_path: Path, version) -> None:
     path = tmp_path / "emocx.db"
     write_earlier(path, version)
     store = await Store.open(path)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import asyncpg
 import pytest
+from databases import Databases
 
 from emocx_pbx.store.migrate import MIGRATIONS, migrations, statements
 from emocx_pbx.store.migrate_postgres import OWN, script_of, scripts, translated
@@ -23,12 +25,12 @@ def sqlite():
 
 
 @pytest.fixture(scope="module")
-def url(databases):
+def url(databases: Databases):
     with databases.one() as url:
         yield url
 
 
-def test_both_have_the_same_queries_of_the_same_kinds():
+def test_both_have_the_same_queries_of_the_same_kinds() -> None:
     def shapes(dialect):
         return {
             name: (query.kind, {parameter.rstrip("?") for parameter in query.parameters})
@@ -38,12 +40,12 @@ def test_both_have_the_same_queries_of_the_same_kinds():
     assert shapes("sqlite") == shapes("postgresql")
 
 
-def test_sqlite_takes_every_query(sqlite):
+def test_sqlite_takes_every_query(sqlite) -> None:
     for query in queries("sqlite").values():
         sqlite.execute(f"EXPLAIN {query.text}", dict.fromkeys(query.parameters))
 
 
-async def test_postgresql_takes_every_query(url):
+async def test_postgresql_takes_every_query(url) -> None:
     connection = await asyncpg.connect(url)
     refused = {}
     for query in queries("postgresql").values():
@@ -55,7 +57,7 @@ async def test_postgresql_takes_every_query(url):
     assert not refused, "say it so that both take it; see emocx_pbx/store/sql.py"
 
 
-async def test_both_databases_have_the_same_tables_and_columns(sqlite, url):
+async def test_both_databases_have_the_same_tables_and_columns(sqlite, url) -> None:
     there = {
         table: {row[1] for row in sqlite.execute(f'PRAGMA table_info("{table}")')}
         for (table,) in sqlite.execute(
@@ -79,7 +81,7 @@ async def test_both_databases_have_the_same_tables_and_columns(sqlite, url):
     assert not wide, "REAL has 4 bytes there, INTEGER too"
 
 
-def test_migrations_after_the_first_are_shared_but_where_they_say_otherwise():
+def test_migrations_after_the_first_are_shared_but_where_they_say_otherwise() -> None:
     numbers = [migration.number for migration in scripts()]
     assert numbers == list(range(18, len(migrations()) + 1))
     own = {path.name for path in OWN.glob("*.sql")} - {"0018_first.sql"}
@@ -109,11 +111,11 @@ def test_migrations_after_the_first_are_shared_but_where_they_say_otherwise():
         ),
     ],
 )
-def test_what_sqlite_says_in_postgresqls_words(text, there, parameters):
+def test_what_sqlite_says_in_postgresqls_words(text: str, there: str, parameters: Any) -> None:
     assert for_postgresql(text) == (there, parameters)
 
 
-def test_a_migration_in_postgresqls_words():
+def test_a_migration_in_postgresqls_words() -> None:
     script = """
     -- A comment of REAL users.
     CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER, x REAL, b BLOB, who INTEGER REFERENCES user (user_id)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
 from emocx_pbx.events.event import NewEvent
@@ -14,7 +17,7 @@ ALL = {"receiver": "crm", "now": 5000.0, "limit": 50, "hold_s": 0.0}
 
 
 @pytest.fixture
-async def store(place):
+async def store(place: Path | str) -> AsyncIterator[Store]:
     opened = await Store.open(place, [CRM], now=lambda: 1000.0)
     yield opened
     await opened.close()
@@ -25,7 +28,7 @@ async def three_events(store: Store, call_id: str, at: float = 100.0) -> None:
         await store.outbox.add_event(kind, call_id, {}, at + n)
 
 
-async def test_only_the_first_pending_event_of_a_call_is_due(store):
+async def test_only_the_first_pending_event_of_a_call_is_due(store: Store) -> None:
     await three_events(store, "a")
     await three_events(store, "b")
     due = await store.outbox.claim(**ALL)
@@ -37,7 +40,7 @@ async def test_only_the_first_pending_event_of_a_call_is_due(store):
     assert {(d.stream, d.sequence, d.attempts) for d in later} == {("a", 2, 0), ("b", 1, 1)}
 
 
-async def test_what_was_given_up_no_longer_blocks_its_call(store):
+async def test_what_was_given_up_no_longer_blocks_its_call(store: Store) -> None:
     await three_events(store, "a")
     (first,) = await store.outbox.claim(**ALL)
     await store.outbox.gave_up(first.delivery_id, FailedAttempt(1001.0, 404, "HTTP 404"))
@@ -47,7 +50,7 @@ async def test_what_was_given_up_no_longer_blocks_its_call(store):
     assert (failed.last_status, failed.last_error, failed.attempts) == (404, "HTTP 404", 1)
 
 
-async def test_next_due_is_that_of_the_first_pending_ones(store):
+async def test_next_due_is_that_of_the_first_pending_ones(store: Store) -> None:
     assert await store.outbox.next_due("crm") is None
     await three_events(store, "a")
     assert await store.outbox.next_due("crm") == 1000.0
@@ -56,7 +59,7 @@ async def test_next_due_is_that_of_the_first_pending_ones(store):
     assert await store.outbox.next_due("crm") == 1300.0
 
 
-async def test_ids_are_made_of_what_happened(store):
+async def test_ids_are_made_of_what_happened(store: Store) -> None:
     one = NewEvent("call.graded", "c", {"x": 1}, 5.0, "0")
     assert one.event_id == NewEvent("call.graded", "c", {"x": 2}, 9.0, "0").event_id
     others = [
@@ -73,7 +76,7 @@ async def replay_state(store: Store, **filters: object) -> tuple[int, set[tuple[
     return number, {(d.call_id, d.type) for d in await store.outbox.deliveries(state="pending")}
 
 
-async def test_replay_of_one_of_a_call_of_a_range_and_of_failures(store):
+async def test_replay_of_one_of_a_call_of_a_range_and_of_failures(store: Store) -> None:
     await three_events(store, "a", 100.0)
     await three_events(store, "b", 200.0)
     while due := await store.outbox.claim(**ALL):
@@ -97,7 +100,7 @@ async def test_replay_of_one_of_a_call_of_a_range_and_of_failures(store):
     )
 
 
-async def test_a_receiver_added_later_can_get_what_it_missed(store, place):
+async def test_a_receiver_added_later_can_get_what_it_missed(store: Store, place: Path | str) -> None:
     await three_events(store, "a")
     erp = WebhookSettings(name="erp", url="http://127.0.0.1:3/", secret=CRM.secret, events=("call.ended",))
     later = await Store.open(place, [CRM, erp])
@@ -107,7 +110,7 @@ async def test_a_receiver_added_later_can_get_what_it_missed(store, place):
     await later.close()
 
 
-async def test_a_disabled_receiver_is_listed_and_enabled_by_a_replay_that_names_it(store):
+async def test_a_disabled_receiver_is_listed_and_enabled_by_a_replay_that_names_it(store: Store) -> None:
     await store.outbox.disable("crm", 5.0, "HTTP 410")
     assert await store.outbox.disabled() == {"crm": "HTTP 410"}
     await store.outbox.replay(receiver="crm")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,13 +20,15 @@ GRADE = Grade(61.5, "B", 55.0, 70.0, 20.0)
 
 
 @pytest.fixture
-async def store(place):
+async def store(place: Path | str) -> AsyncIterator[Store]:
     opened = await Store.open(place, now=lambda: 1000.0)
     yield opened
     await opened.close()
 
 
-async def graded(store: Store, call_id: str, agent: str, at: float, grade: Grade, decision: Decision | None):
+async def graded(
+    store: Store, call_id: str, agent: str, at: float, grade: Grade, decision: Decision | None
+) -> None:
     if decision:
         await store.decisions.record(replace(decision, decision_id=f"d-{call_id}"), call_id, None, None)
     await store.calls.start(call_id, at - 5, None, None, "care", f"d-{call_id}" if decision else None)
@@ -32,7 +36,7 @@ async def graded(store: Store, call_id: str, agent: str, at: float, grade: Grade
     await store.grades.save(call_id, 0, grade)
 
 
-async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(store):
+async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(store: Store) -> None:
     await graded(store, "c1", "ada", 100.0, GRADE, DECISION)
     await graded(store, "c2", "bob", 200.0, GRADE, None)
     await graded(store, "c3", "bob", 300.0, replace(GRADE, score=None, letter=None), DECISION)
@@ -48,7 +52,7 @@ async def test_outcomes_are_the_newest_grades_with_the_emotion_of_the_decision(s
     assert await store.ranking.outcomes(50.0, limit=1) == found[:1]
 
 
-async def test_what_the_call_told_of_its_customer_counts_beside_the_query(store):
+async def test_what_the_call_told_of_its_customer_counts_beside_the_query(store: Store) -> None:
     """Written as if angry, he sounds happy from the first sentence on."""
     await graded(store, "c1", "ada", 100.0, GRADE, DECISION)
     await store.calls.set_tapped("c1", 95.0)
@@ -64,7 +68,7 @@ async def test_what_the_call_told_of_its_customer_counts_beside_the_query(store)
     assert abs(sum(one.signals) - 1) < 1e-9
 
 
-async def test_loads_count_every_part_graded_or_not(store):
+async def test_loads_count_every_part_graded_or_not(store: Store) -> None:
     await graded(store, "c1", "ada", 100.0, GRADE, DECISION)
     await graded(store, "c3", "bob", 300.0, replace(GRADE, score=None, letter=None), None)
     assert sorted(await store.ranking.agents_calls(50.0)) == [
@@ -74,7 +78,7 @@ async def test_loads_count_every_part_graded_or_not(store):
     assert await store.ranking.agents_calls(301.0) == []
 
 
-async def test_penalties_to_put_back_are_kept_until_forgotten(store):
+async def test_penalties_to_put_back_are_kept_until_forgotten(store: Store) -> None:
     one, two = Kept("care", "PJSIP/1", 0, 3, 5), Kept("care", "PJSIP/2", 2, 0)
     await store.ranking.keep_penalties([one, two])
     assert await store.ranking.kept_penalties() == {one.key: one, two.key: two}

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def receiver_column(connection):
     return "receiver" if "receiver" in columns else "endpoint"
 
 
-def old_database(path, number):
+def old_database(path, number) -> None:
     """A database as the program with `number` migrations left it, with a row that must survive."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -86,7 +87,7 @@ def mark(path):
         return connection.execute("SELECT x FROM mark").fetchone()[0]
 
 
-async def test_a_copy_has_what_is_only_in_the_log_and_disturbs_nobody(tmp_path):
+async def test_a_copy_has_what_is_only_in_the_log_and_disturbs_nobody(tmp_path: Path) -> None:
     store = await Store.open(tmp_path / "a.db")
     try:
         async with store._connection.transaction() as session:
@@ -96,13 +97,13 @@ async def test_a_copy_has_what_is_only_in_the_log_and_disturbs_nobody(tmp_path):
         snapshot(tmp_path / "a.db", tmp_path / "b.db")
         assert (schema(tmp_path / "b.db"), mark(tmp_path / "b.db")) == (LAST, 42)
         assert (tmp_path / "b.db").stat().st_mode & 0o777 == 0o600
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["a.db", "a.db-shm", "a.db-wal", "b.db"]
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["a.db", "a.db-shm", "a.db-wal", "b.db"]  # noqa: ASYNC240
     finally:
         await store.close()
 
 
 @pytest.mark.parametrize("number", range(1, LAST))
-async def test_a_database_of_every_earlier_schema_is_copied_then_migrated(tmp_path, number):
+async def test_a_database_of_every_earlier_schema_is_copied_then_migrated(tmp_path: Path, number) -> None:
     path = tmp_path / "emocx.db"
     old_database(path, number)
     await (await SqliteConnection.open(path)).close()
@@ -115,23 +116,25 @@ async def test_a_database_of_every_earlier_schema_is_copied_then_migrated(tmp_pa
     assert (schema(path), kept(path)) == (number, KEPT)
 
 
-async def test_a_new_or_present_database_is_not_copied(tmp_path):
+async def test_a_new_or_present_database_is_not_copied(tmp_path: Path) -> None:
     for _ in range(2):
         await (await SqliteConnection.open(tmp_path / "emocx.db")).close()
-    assert [p.name for p in tmp_path.iterdir()] == ["emocx.db"]
+    assert [p.name for p in tmp_path.iterdir()] == ["emocx.db"]  # noqa: ASYNC240
 
 
-async def test_only_the_service_migrates(tmp_path):
+async def test_only_the_service_migrates(tmp_path: Path) -> None:
     path = tmp_path / "emocx.db"
     old_database(path, LAST - 1)
     before = path.read_bytes()
     with pytest.raises(StoreError, match=rf"schema {LAST - 1} is an older program's"):
         await Store.open(path, migrating=False)
     assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["emocx.db"]
+    assert [p.name for p in tmp_path.iterdir()] == ["emocx.db"]  # noqa: ASYNC240
 
 
-async def test_without_room_for_the_copy_nothing_is_migrated(tmp_path, monkeypatch):
+async def test_without_room_for_the_copy_nothing_is_migrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "emocx.db"
     old_database(path, LAST - 1)
     usage = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
@@ -141,7 +144,7 @@ async def test_without_room_for_the_copy_nothing_is_migrated(tmp_path, monkeypat
     assert (schema(path), mark(path)) == (LAST - 1, 42)
 
 
-def test_a_damaged_source_leaves_no_copy(tmp_path):
+def test_a_damaged_source_leaves_no_copy(tmp_path: Path) -> None:
     path = tmp_path / "emocx.db"
     old_database(path, LAST)
     content = bytearray(path.read_bytes())
@@ -155,7 +158,7 @@ def test_a_damaged_source_leaves_no_copy(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + bytes(9000)])
-def test_what_is_no_database_is_said_so(tmp_path, content):
+def test_what_is_no_database_is_said_so(tmp_path: Path, content: Any) -> None:
     (tmp_path / "x.db").write_bytes(content)
     with pytest.raises(StoreError, match=r"x\.db"):
         snapshot(tmp_path / "x.db", tmp_path / "copy.db")
@@ -163,7 +166,7 @@ def test_what_is_no_database_is_said_so(tmp_path, content):
         schema(tmp_path / "y.db")
 
 
-def test_a_database_that_is_open_anywhere_is_in_use(tmp_path):
+def test_a_database_that_is_open_anywhere_is_in_use(tmp_path: Path) -> None:
     path = tmp_path / "emocx.db"
     old_database(path, LAST)
     # Another process: a lock never excludes the process that has it.
@@ -189,7 +192,7 @@ def test_a_database_that_is_open_anywhere_is_in_use(tmp_path):
         pass
 
 
-def test_copies_are_forgotten_after_two_weeks(tmp_path):
+def test_copies_are_forgotten_after_two_weeks(tmp_path: Path) -> None:
     path = tmp_path / "emocx.db"
     for name in ("emocx.db", "emocx.db.schema-3", "emocx.db.schema-x", "emocx.db.before-restore-1"):
         (tmp_path / name).touch()
@@ -198,7 +201,7 @@ def test_copies_are_forgotten_after_two_weeks(tmp_path):
     assert old_copies(path, made + (KEPT_DAYS + 1) * 86400) == [tmp_path / "emocx.db.schema-3"]
 
 
-def test_the_shipped_migrations_are_what_is_tried():
+def test_the_shipped_migrations_are_what_is_tried() -> None:
     assert MIGRATIONS.is_dir()
     assert LAST >= 9
 
@@ -211,7 +214,7 @@ def _open_at_once(path: str) -> None:
     asyncio.run(opened())
 
 
-def test_programs_that_migrate_at_once_do_so_by_turns_and_copy_what_was_there_before(tmp_path):
+def test_programs_that_migrate_at_once_do_so_by_turns_and_copy_what_was_there_before(tmp_path: Path) -> None:
     """Each copied to the same name: "disk I/O error", or a copy of what had been migrated already."""
     path = tmp_path / "emocx.db"
     old_database(path, LAST - 1)
@@ -226,7 +229,7 @@ def test_programs_that_migrate_at_once_do_so_by_turns_and_copy_what_was_there_be
     assert schema(snapshots.before_migration(path, LAST - 1)) == LAST - 1
 
 
-def test_who_waits_for_another_migration_gives_up_in_one_line(tmp_path):
+def test_who_waits_for_another_migration_gives_up_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "emocx.db"
     with (
         snapshots.by_turns(path),
@@ -236,7 +239,7 @@ def test_who_waits_for_another_migration_gives_up_in_one_line(tmp_path):
         pass
 
 
-def test_a_copy_that_fails_says_what_sqlite_calls_it(tmp_path):
+def test_a_copy_that_fails_says_what_sqlite_calls_it(tmp_path: Path) -> None:
     path = tmp_path / "emocx.db"
     old_database(path, LAST)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)

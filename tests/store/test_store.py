@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from databases import ON_SQLITE
@@ -36,7 +38,7 @@ def event(kind: str, call_id: str | None = "c1", at: float = 100.0, **data: obje
 
 
 @pytest.fixture
-async def store(place):
+async def store(place: Path | str) -> AsyncIterator[Store]:
     opened = await Store.open(place, [CRM, LIVE], now=lambda: 1000.0)
     yield opened
     await opened.close()
@@ -60,7 +62,7 @@ async def a_whole_call(store: Store, call_id: str = "c1") -> None:
     await store.calls.end(call_id, 131.0, "hangup", [event("call.ended", call_id, 131.0)])
 
 
-async def test_a_call_is_told_back_as_it_was(store):
+async def test_a_call_is_told_back_as_it_was(store: Store) -> None:
     await a_whole_call(store)
     detail = await store.call("c1")
     assert (detail.call.customer_key, detail.call.caller, detail.call.queue) == ("cust-1", "+4930", "vip")
@@ -81,7 +83,7 @@ async def test_a_call_is_told_back_as_it_was(store):
     assert await store.call("nobody") is None
 
 
-async def test_what_is_heard_of_many_calls_in_one_transaction(store):
+async def test_what_is_heard_of_many_calls_in_one_transaction(store: Store) -> None:
     await store.decisions.record(DECISION, None, "cust-1", "where is my money")
     for call_id in ("c1", "c2"):
         await store.calls.start(call_id, 100.0, None, "+4930", "vip", None, [])
@@ -101,7 +103,7 @@ async def test_what_is_heard_of_many_calls_in_one_transaction(store):
     await store.readings.add_many([], [])
 
 
-async def test_each_receiver_gets_the_events_it_wants(store):
+async def test_each_receiver_gets_the_events_it_wants(store: Store) -> None:
     await a_whole_call(store)
     rows = await store.outbox.deliveries(limit=50)
     assert sorted((r.receiver, r.type) for r in rows) == [
@@ -114,7 +116,7 @@ async def test_each_receiver_gets_the_events_it_wants(store):
     assert await store.outbox.counts() == {("crm", "pending"): 3, ("live", "pending"): 2}
 
 
-async def test_all_of_it_again_changes_nothing(store):
+async def test_all_of_it_again_changes_nothing(store: Store) -> None:
     await a_whole_call(store)
     before = await store.call("c1"), await store.outbox.deliveries(limit=50)
     assert await store.grades.save("c1", 0, GRADE, [event("call.graded", of="0")]) is False
@@ -123,7 +125,7 @@ async def test_all_of_it_again_changes_nothing(store):
     assert (await store.call("c1"), await store.outbox.deliveries(limit=50)) == before
 
 
-async def test_a_call_has_one_terminal_event_whatever_is_tried(store):
+async def test_a_call_has_one_terminal_event_whatever_is_tried(store: Store) -> None:
     await a_whole_call(store)
     await store.calls.end("c1", 140.0, "lost", [NewEvent("call.ended", "c1", {}, 140.0, "another")])
     await store.outbox.add_event("call.alert", "c1", {}, 141.0, "too late")
@@ -133,7 +135,7 @@ async def test_a_call_has_one_terminal_event_whatever_is_tried(store):
     assert types[-2:] == ["call.ended", "grade.revised"]
 
 
-async def test_a_failed_transaction_leaves_neither_grade_nor_event(store):
+async def test_a_failed_transaction_leaves_neither_grade_nor_event(store: Store) -> None:
     unencodable = NewEvent("call.graded", "c1", {"no": object()}, 1.0, "0")
     with pytest.raises(TypeError):
         await store.grades.save("c1", 0, GRADE, [event("call.alert"), unencodable])
@@ -142,7 +144,7 @@ async def test_a_failed_transaction_leaves_neither_grade_nor_event(store):
     assert await store.grades.save("c1", 0, GRADE, [event("call.graded", of="0")]) is True
 
 
-async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(store):
+async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(store: Store) -> None:
     entered, never = asyncio.Event(), asyncio.Event()
 
     async def halfway() -> None:
@@ -174,13 +176,13 @@ async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(sto
     assert await store.call("c1") is not None
 
 
-async def test_many_writers_at_once(store):
+async def test_many_writers_at_once(store: Store) -> None:
     await asyncio.gather(*(a_whole_call(store, f"c{n}") for n in range(12)))
     for n in range(12):
         assert [e.sequence for e in (await store.call(f"c{n}")).events] == [1, 2, 3, 4]
 
 
-async def test_open_calls_are_told_with_their_open_segments(store):
+async def test_open_calls_are_told_with_their_open_segments(store: Store) -> None:
     await a_whole_call(store, "ended")
     await store.calls.start("open", 200.0, "k", None, "vip", None)
     await store.calls.save_segment(replace(SEGMENT, call_id="open", ended_at=205.0, started_at=201.0))
@@ -198,7 +200,7 @@ async def test_open_calls_are_told_with_their_open_segments(store):
     assert await store.calls.open() == []
 
 
-async def test_grades_are_appended_never_overwritten(store):
+async def test_grades_are_appended_never_overwritten(store: Store) -> None:
     await a_whole_call(store)
     better = Grade(80.0, "A", 80.0, 80.0, 20.0)
     for n, author in enumerate(("kim", "lee"), start=1):
@@ -217,7 +219,7 @@ async def test_grades_are_appended_never_overwritten(store):
             await c.execute("UPDATE grade SET score = 100")
 
 
-async def test_lists_filter_by_time_agent_and_queue(store):
+async def test_lists_filter_by_time_agent_and_queue(store: Store) -> None:
     await a_whole_call(store)
     assert [c.call_id for c in await store.calls.between(agent="bob", queue="vip")] == ["c1"]
     assert await store.calls.between(agent="eve") == []
@@ -228,14 +230,14 @@ async def test_lists_filter_by_time_agent_and_queue(store):
     assert await store.decisions.get("d9") is None
 
 
-async def test_corrections_are_kept_as_labels(store):
+async def test_corrections_are_kept_as_labels(store: Store) -> None:
     correction = CorrectionRow("c1", 0.5, 3.5, "neutral", "kim", "just loud", 400.0)
     await store.readings.correct(correction, Entry(Actor("kim", ""), "reading.corrected", "c1@0.50"))
     assert await store.readings.corrections() == [correction]
     assert [row.action for row in await store.audit.rows()] == ["reading.corrected"]
 
 
-async def test_news_is_told_only_after_it_is_committed(store):
+async def test_news_is_told_only_after_it_is_committed(store: Store) -> None:
     seen: list[int] = []
     store.outbox.news.subscribe(lambda: seen.append(1))
     await store.calls.touch("c1", 5.0)
@@ -244,7 +246,7 @@ async def test_news_is_told_only_after_it_is_committed(store):
     assert seen == [1]
 
 
-async def test_a_newer_database_or_no_database_is_refused(tmp_path):
+async def test_a_newer_database_or_no_database_is_refused(tmp_path: Path) -> None:
     newer = sqlite3.connect(tmp_path / "newer.db")
     newer.execute("PRAGMA user_version = 99")
     newer.close()
@@ -258,13 +260,13 @@ async def test_a_newer_database_or_no_database_is_refused(tmp_path):
 
 
 @ON_SQLITE
-async def test_the_database_is_for_the_services_user_only(store, tmp_path):
+async def test_the_database_is_for_the_services_user_only(store: Store, tmp_path: Path) -> None:
     await a_whole_call(store)
-    for file in tmp_path.iterdir():
+    for file in tmp_path.iterdir():  # noqa: ASYNC240
         assert file.stat().st_mode & 0o077 == 0, file.name
 
 
-async def test_another_process_sees_and_may_write_too(store, place):
+async def test_another_process_sees_and_may_write_too(store: Store, place: Path | str) -> None:
     await a_whole_call(store)
     other = await Store.open(place, [CRM])
     assert (await other.call("c1")).call.end_reason == "hangup"
@@ -274,7 +276,7 @@ async def test_another_process_sees_and_may_write_too(store, place):
     assert (await store.call("c1")).call.last_seen_at == 999.0
 
 
-async def test_what_was_committed_is_there_after_reopening(place):
+async def test_what_was_committed_is_there_after_reopening(place: Path | str) -> None:
     first = await Store.open(place, [CRM])
     await a_whole_call(first)
     before = await first.call("c1")
@@ -284,7 +286,9 @@ async def test_what_was_committed_is_there_after_reopening(place):
     await second.close()
 
 
-async def test_a_closed_store_and_a_locked_database_say_so(tmp_path, monkeypatch):
+async def test_a_closed_store_and_a_locked_database_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("emocx_pbx.store.sqlite.BUSY_TIMEOUT_S", 0.05)
     store = await Store.open(tmp_path / "a.db", [CRM])
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
@@ -31,7 +32,7 @@ asyncio.run(main())
 """
 
 
-async def test_no_finished_grade_is_lost_and_none_is_without_its_webhook(tmp_path):
+async def test_no_finished_grade_is_lost_and_none_is_without_its_webhook(tmp_path: Path) -> None:
     path = tmp_path / "emocx.db"
     observed = -1
     for _ in range(3):
@@ -40,6 +41,7 @@ async def test_no_finished_grade_is_lost_and_none_is_without_its_webhook(tmp_pat
         )
         async with asyncio.timeout(30):
             while observed < 10:
+                assert process.stdout is not None
                 observed = max(observed, int(await process.stdout.readline()))
         process.kill()
         rest, _ = await process.communicate()

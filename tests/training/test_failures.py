@@ -22,7 +22,7 @@ def said(*answers):
     return np.array(rows, np.float32)
 
 
-def test_an_emotion_that_is_often_taken_for_another_is_told_of():
+def test_an_emotion_that_is_often_taken_for_another_is_told_of() -> None:
     heard = [*clips("a", ANGRY, 20), *clips("b", ANGRY, 20)]
     p = said((ANGRY, 14), (HAPPY, 6), (ANGRY, 15), (HAPPY, 5))
     assert misread_speakers(heard, p) == [
@@ -30,11 +30,11 @@ def test_an_emotion_that_is_often_taken_for_another_is_told_of():
     ]
 
 
-def test_a_few_clips_are_no_failure_of_a_speaker():
+def test_a_few_clips_are_no_failure_of_a_speaker() -> None:
     assert misread_speakers(clips("a", HAPPY, 4), said((NEUTRAL, 4))) == []
 
 
-def test_the_worst_clip_is_the_one_whose_class_got_least():
+def test_the_worst_clip_is_the_one_whose_class_got_least() -> None:
     heard = clips("a", ANGRY, 3)
     p = np.array([[0.7, 0.1, 0.1, 0.1], [0.05, 0.85, 0.05, 0.05], [0.1, 0.1, 0.1, 0.7]], np.float32)
     p = p[:, np.argsort([ANGRY, *(k for k in range(4) if k != ANGRY)])]

@@ -29,14 +29,14 @@ def clips(lean=(0.0, 0.0, 0.0, 0.0), speakers=8, each=10):
     return np.array(labels), np.array(voices), softmax(np.concatenate(logits))
 
 
-def test_auc_is_how_often_a_positive_ranks_higher():
+def test_auc_is_how_often_a_positive_ranks_higher() -> None:
     assert auc(np.array([True, True, False, False]), np.array([4, 3, 2, 1])) == 1
     assert auc(np.array([True, False, False]), np.array([2, 3, 1])) == 0.5
     assert auc(np.array([True, False]), np.array([1, 1])) == 0.5
     assert auc(np.array([True, True]), np.array([1, 2])) is None
 
 
-def test_signals_name_what_matters_and_miss_what_is_not_there():
+def test_signals_name_what_matters_and_miss_what_is_not_there() -> None:
     p = np.eye(4, dtype=np.float32)[[0, 0, 2, 3]]
     found = signals(np.array([0, 1, 2, 3]), p)
     assert found == {"uar": 0.75, "anger_auc": 0.8333, "upset_auc": 0.75, "neutral_as_angry": 1.0}
@@ -44,7 +44,7 @@ def test_signals_name_what_matters_and_miss_what_is_not_there():
     assert signals(np.array([0, 0]), p[:2])["anger_auc"] is None
 
 
-def test_intervals_draw_whole_speakers():
+def test_intervals_draw_whole_speakers() -> None:
     truth = np.tile([0, 1], 50)
     p = np.eye(4, dtype=np.float32)[truth]
     p[:20] = p[:20, ::-1]  # one speaker is always misread
@@ -57,7 +57,7 @@ def test_intervals_draw_whole_speakers():
 
 
 @pytest.mark.parametrize("mix", ["calls", "even"])
-def test_a_site_takes_back_a_lean_and_leaves_the_others(mix):
+def test_a_site_takes_back_a_lean_and_leaves_the_others(mix: str) -> None:
     labels, voices, p = clips(lean=(1.2, -1.2, 0.5, -0.5))
     heard = at_site(p, labels, voices, 200, mix)
     leaning = np.char.startswith(voices, "leaning")
@@ -68,7 +68,7 @@ def test_a_site_takes_back_a_lean_and_leaves_the_others(mix):
     assert heard.shape == (5, *p.shape)
 
 
-def test_sites_are_of_other_speakers_of_the_corpus_alone():
+def test_sites_are_of_other_speakers_of_the_corpus_alone() -> None:
     labels, voices, p = clips(speakers=2)
     changed = p.copy()
     own = voices == "even/0"
@@ -83,7 +83,7 @@ def test_sites_are_of_other_speakers_of_the_corpus_alone():
     np.testing.assert_array_equal(before[:, far], after[:, far])
 
 
-def test_alone_in_a_corpus_nothing_is_changed():
+def test_alone_in_a_corpus_nothing_is_changed() -> None:
     labels, voices, p = clips(speakers=1)
     np.testing.assert_array_equal(at_site(p, labels, voices, 60, "calls")[0], p)
 
@@ -91,7 +91,7 @@ def test_alone_in_a_corpus_nothing_is_changed():
 @pytest.mark.parametrize(
     ("size", "mix", "why"), [(59, "calls", "until 60 callers"), (60, "odd", "--mix odd")]
 )
-def test_sites_that_no_service_would_use_are_refused(size, mix, why):
+def test_sites_that_no_service_would_use_are_refused(size: int, mix: str, why: str) -> None:
     labels, voices, p = clips(speakers=2, each=1)
     with pytest.raises(InputError, match=why):
         at_site(p, labels, voices, size, mix)

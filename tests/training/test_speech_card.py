@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,12 +17,12 @@ def voice():
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "voice"])
-def test_the_shipped_page_is_of_the_shipped_card(name):
+def test_the_shipped_page_is_of_the_shipped_card(name: str) -> None:
     model = Registry().find("speech", name)
     assert (model.path / "card.md").read_text(encoding="utf-8") == card_text(model.card)
 
 
-def test_every_part_of_the_figures_has_its_table(voice):
+def test_every_part_of_the_figures_has_its_table(voice) -> None:
     page = card_text(voice.card)
     for title in (
         "## Test speakers",
@@ -36,7 +37,7 @@ def test_every_part_of_the_figures_has_its_table(voice):
     assert voice.card.figures["remarks"][0] in page
 
 
-def test_every_row_of_a_table_has_as_many_columns_as_its_head(voice):
+def test_every_row_of_a_table_has_as_many_columns_as_its_head(voice) -> None:
     columns = None
     for line in card_text(voice.card).splitlines():
         if not line.startswith("|"):
@@ -46,7 +47,7 @@ def test_every_row_of_a_table_has_as_many_columns_as_its_head(voice):
         assert line.count("|") == columns, line
 
 
-def test_what_was_not_measured_has_no_table(voice, tmp_path):
+def test_what_was_not_measured_has_no_table(voice, tmp_path: Path) -> None:
     write_card_text(tmp_path, replace(voice.card, figures={}))
     page = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert "**Licence:**" in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def voice(label, seed):
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path):
     rows = []
     for s, (split, speaker) in enumerate([("train", "a"), ("train", "b"), ("dev", "c"), ("test", "d")]):
         sound = [voice(k, 100 * s + 10 * k + i) for k in range(4) for i in range(4)]
@@ -63,14 +64,14 @@ def data(tmp_path):
     return tmp_path
 
 
-def write(path, rows):
+def write(path, rows) -> None:
     with path.open("w", newline="") as f:
         out = csv.writer(f)
         out.writerow(["corpus", "speaker", "split", "file", "start", "end", "label", "source"])
         out.writerows(rows)
 
 
-def test_clips_are_read_by_split_and_sad_is_disappointed(data):
+def test_clips_are_read_by_split_and_sad_is_disappointed(data) -> None:
     found = read_clips(data / "clips.csv", split="test")
     assert len(found.clips) == 16
     assert found.clips[8].label == 2
@@ -78,7 +79,7 @@ def test_clips_are_read_by_split_and_sad_is_disappointed(data):
     assert found.clips[0].voice == "toy/d"
 
 
-def test_other_rates_stereo_whole_files_and_other_labels(tmp_path):
+def test_other_rates_stereo_whole_files_and_other_labels(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "x.wav", np.zeros((44100, 2)), 44100)
     write(
         tmp_path / "clips.csv",
@@ -101,20 +102,20 @@ def test_other_rates_stereo_whole_files_and_other_labels(tmp_path):
         (["o", "s", "test", "a.flac", 0, 10, "bored", ""], "no clips labelled"),
     ],
 )
-def test_bad_rows_are_named(data, row, reason):
+def test_bad_rows_are_named(data, row: list[int | str] | list[str], reason: str) -> None:
     write(data / "bad.csv", [row])
     with pytest.raises(InputError, match=reason) as e:
         read_clips(data / "bad.csv")
     assert "\n" not in str(e.value)
 
 
-def test_a_sites_own_clips_carry_no_public_corpus_licence(data):
+def test_a_sites_own_clips_carry_no_public_corpus_licence(data) -> None:
     clips = read_clips(data / "clips.csv").clips
     assert "ASED" not in licence_of(clips)
     assert "ASED" in licence_of([*clips, replace(clips[0], corpus="ased")])
 
 
-def test_a_csv_without_columns_or_split_is_refused(data):
+def test_a_csv_without_columns_or_split_is_refused(data) -> None:
     (data / "none.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="no column corpus"):
         read_clips(data / "none.csv")
@@ -124,7 +125,7 @@ def test_a_csv_without_columns_or_split_is_refused(data):
         read_clips(data / "nowhere.csv")
 
 
-def test_augmenting_repeats_from_its_generator_and_ends_on_the_line():
+def test_augmenting_repeats_from_its_generator_and_ends_on_the_line() -> None:
     sound = voice(0, 1)
     one = augment(sound, [voice(1, 2)], np.random.default_rng(5))
     two = augment(sound, [voice(1, 2)], np.random.default_rng(5))
@@ -133,7 +134,7 @@ def test_augmenting_repeats_from_its_generator_and_ends_on_the_line():
     assert not np.array_equal(one, augment(sound, [voice(1, 2)], np.random.default_rng(6)))
 
 
-def test_figures_by_hand():
+def test_figures_by_hand() -> None:
     truth = np.array([0, 0, 1, 1, 2, 3])
     p = np.full((6, 4), 0.1, np.float32)
     for row, (best, top) in enumerate([(0, 0.9), (1, 0.5), (1, 0.8), (1, 0.7), (2, 0.6), (0, 0.4)]):
@@ -146,13 +147,13 @@ def test_figures_by_hand():
     assert found["confusion"] == [[1, 0, 0, 0, 1], [0, 2, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 1]]
 
 
-def test_a_class_without_clips_does_not_count():
+def test_a_class_without_clips_does_not_count() -> None:
     truth = np.array([0, 1])
     assert figures.uar(truth, np.array([0, 0])) == 0.5
     assert figures.macro_f1(truth, np.array([0, 1])) == 1.0
 
 
-def test_calibration_softens_overconfident_logits():
+def test_calibration_softens_overconfident_logits() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(4, size=2000)
     said = np.where(rng.random(2000) < 0.6, truth, rng.integers(4, size=2000))
@@ -165,7 +166,7 @@ def test_calibration_softens_overconfident_logits():
     assert figures.expected_calibration_error(truth, before) > 0.25
 
 
-def test_the_threshold_is_chosen_by_the_weights_of_clips():
+def test_the_threshold_is_chosen_by_the_weights_of_clips() -> None:
     """Forty easy clips and ten hard ones, half of those right: the hard ones' weight raises the threshold."""
     truth = np.zeros(50, np.int64)
     logits = np.zeros((50, 4), np.float32)
@@ -179,7 +180,7 @@ def test_the_threshold_is_chosen_by_the_weights_of_clips():
     assert (confidence >= hard.threshold).sum() == 46
 
 
-def test_a_temperature_evens_out_parts_that_are_too_sure_and_not_sure_enough():
+def test_a_temperature_evens_out_parts_that_are_too_sure_and_not_sure_enough() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(4, size=4000)
     logits = 2 * np.eye(4, dtype=np.float32)[truth] + rng.gumbel(size=(4000, 4)).astype(np.float32)
@@ -189,7 +190,7 @@ def test_a_temperature_evens_out_parts_that_are_too_sure_and_not_sure_enough():
     assert figures.even_temperature([softer, sharper]) == pytest.approx(alone, rel=0.15)
 
 
-def test_summary_has_every_key(data):
+def test_summary_has_every_key(data) -> None:
     clips = list(read_clips(data / "clips.csv", split="test").clips)
     p = np.full((16, 4), 0.25, np.float32)
     found = summary(clips, p, np.ones(16), 0.3)
@@ -201,7 +202,7 @@ def test_summary_has_every_key(data):
 
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore")
-def test_a_model_is_trained_evaluated_and_tuned_further(data, tmp_path):
+def test_a_model_is_trained_evaluated_and_tuned_further(data, tmp_path: Path) -> None:
     out = tmp_path / "models"
     fit = Fit(epochs=15, hidden=(32,), drop=0.1, noise=0.0, batch=8)
     first = train_speech("mlp", data, out, seed=3, fit=fit, variants=1, cache=tmp_path / "cache")
@@ -223,7 +224,9 @@ def test_a_model_is_trained_evaluated_and_tuned_further(data, tmp_path):
 
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore")
-def test_a_shipped_model_is_tuned_from_its_fetched_file(data, tmp_path, monkeypatch):
+def test_a_shipped_model_is_tuned_from_its_fetched_file(
+    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(base, "default_weights_dir", lambda: tmp_path / "weights")
     shipped = default_models_dir() / "speech/mlp/3"
     fit = Fit(epochs=1, batch=8)
@@ -238,7 +241,9 @@ def test_a_shipped_model_is_tuned_from_its_fetched_file(data, tmp_path, monkeypa
 
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore")
-def test_convolutions_learn_from_the_teacher_and_are_tuned_further(data, tmp_path, monkeypatch):
+def test_convolutions_learn_from_the_teacher_and_are_tuned_further(
+    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(teacher, "HEADS", 1)
     monkeypatch.setattr(cnn, "SHAPE", cnn.Shape(stem=(4, 4, 4), units=16, dilations=(1,)))
     out = tmp_path / "models"
@@ -265,7 +270,7 @@ def clips_of(speakers, labels):
     ]
 
 
-def test_the_told_direction_is_the_one_that_tells_emotions_apart_not_speakers():
+def test_the_told_direction_is_the_one_that_tells_emotions_apart_not_speakers() -> None:
     rng = np.random.default_rng(0)
     speakers, labels = np.repeat(np.arange(20), 20), np.tile([0, 1], 200)
     x = rng.normal(size=(1, 400, 6))
@@ -277,7 +282,7 @@ def test_the_told_direction_is_the_one_that_tells_emotions_apart_not_speakers():
     assert abs(np.corrcoef(observed, speakers)[0, 1]) < 0.2
 
 
-def test_heads_speak_only_of_voices_they_never_heard():
+def test_heads_speak_only_of_voices_they_never_heard() -> None:
     labels = np.tile([0, 1, 2, 3], 50)
     clips = clips_of([str(i) for i in range(200)], labels)
     heard = heard_of(np.zeros((600, 8)))
@@ -289,7 +294,7 @@ def test_heads_speak_only_of_voices_they_never_heard():
     assert np.mean(said[0].argmax(axis=1) == labels) < 0.5
 
 
-def test_a_changed_stretch_keeps_its_frames_beside_it():
+def test_a_changed_stretch_keeps_its_frames_beside_it() -> None:
     # Frame k of a clip says k, and so do its rows: after any change of pace and place both must agree.
     place = np.tile(np.arange(100), 6)
     mel = np.repeat(place, 4)[:, None] * np.ones((1, 64))
@@ -301,7 +306,7 @@ def test_a_changed_stretch_keeps_its_frames_beside_it():
     assert np.median(near) < 0.5
 
 
-def test_unknown_models_and_empty_folders_are_refused(tmp_path):
+def test_unknown_models_and_empty_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no speech model"):
         train_speech("gpt", tmp_path, tmp_path)
     with pytest.raises(InputError, match=r"no clips\.csv"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def names(clips) -> tuple[Any, Any, Any]:
     )
 
 
-def test_the_relative_map_finds_emotions_in_corpora_that_it_never_heard():
+def test_the_relative_map_finds_emotions_in_corpora_that_it_never_heard() -> None:
     x, clips = speech("abc", away=3.0)
     relative = fit_relative(x, *names(clips), (slice(6), slice(6, 12)))
     other, others = speech("d", speakers=30, seed=1, away=3.0)
@@ -54,7 +55,7 @@ def test_the_relative_map_finds_emotions_in_corpora_that_it_never_heard():
     assert uar(names(others)[0], centred.argmax(axis=1)) > 0.6
 
 
-def test_a_voice_adds_a_constant_to_the_relative_map():
+def test_a_voice_adds_a_constant_to_the_relative_map() -> None:
     x, clips = speech()
     relative = fit_relative(x, *names(clips), (slice(12),))
     offset = np.full((1, 12), 0.7, np.float32)
@@ -62,7 +63,7 @@ def test_a_voice_adds_a_constant_to_the_relative_map():
     np.testing.assert_allclose(moved, np.tile(moved[:1], (len(moved), 1)), atol=1e-4)
 
 
-def test_known_corpora_are_familiar_and_others_are_not():
+def test_known_corpora_are_familiar_and_others_are_not() -> None:
     x, clips = speech("abc", away=8.0)
     corpora = names(clips)[2]
     familiar = fit_familiar(x, corpora)
@@ -87,7 +88,7 @@ def answers(right_heads, right_relative, familiar, n=400, seed=0):
     return Answers(heads, said(right_relative) @ CONTRASTS, level, labels, np.full(n, "c"))
 
 
-def test_the_blend_trusts_heads_on_what_is_familiar_and_the_map_elsewhere():
+def test_the_blend_trusts_heads_on_what_is_familiar_and_the_map_elsewhere() -> None:
     inside, outside = answers(0.9, 0.5, 1.0), answers(0.2, 0.7, 0.4, seed=1)
     blend = fit_blend(inside, outside)
     assert 0.5 < blend.middle < 0.9
@@ -95,7 +96,7 @@ def test_the_blend_trusts_heads_on_what_is_familiar_and_the_map_elsewhere():
         assert uar(given.labels, blend(given).argmax(axis=1)) > least
 
 
-def test_a_corpus_of_many_clips_makes_the_blend_no_surer():
+def test_a_corpus_of_many_clips_makes_the_blend_no_surer() -> None:
     easy, hard = answers(0.99, 0.9, 1.0), answers(0.5, 0.5, 1.0, seed=1)
     both = [np.concatenate(pair) for pair in zip(astuple(easy), astuple(hard), strict=True)]
     both[4] = np.repeat(["easy", "hard"], 400)
@@ -105,7 +106,7 @@ def test_a_corpus_of_many_clips_makes_the_blend_no_surer():
     assert alike.known_heads < fit_blend(easy, None).known_heads
 
 
-def test_without_corpora_left_out_everything_counts_as_known():
+def test_without_corpora_left_out_everything_counts_as_known() -> None:
     inside = answers(0.9, 0.5, 1.0)
     blend = fit_blend(inside, None)
     strange = answers(0.9, 0.5, 0.0)
@@ -114,7 +115,9 @@ def test_without_corpora_left_out_everything_counts_as_known():
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path, monkeypatch):
+def test_the_network_answers_as_its_parts_do_and_gives_them_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from emocx_pbx.emotion.engines import LiteRtEngine
     from emocx_pbx.training.speech import networks
     from emocx_pbx.training.speech.voice_network import network, opened
@@ -150,12 +153,12 @@ def test_the_network_answers_as_its_parts_do_and_gives_them_back(tmp_path, monke
         opened(folder, "mlp")
 
 
-def test_a_relative_map_is_linear():
+def test_a_relative_map_is_linear() -> None:
     weights, bias = np.ones((2, 3), np.float32), np.array([1, 2, 3], np.float32)
     np.testing.assert_array_equal(Relative(weights, bias)(np.ones((1, 2), np.float32)), [[3, 4, 5]])
 
 
-def test_components_are_the_directions_of_largest_variance():
+def test_components_are_the_directions_of_largest_variance() -> None:
     x, _ = speech()
     found = fit_compressor(x, 3)(x)
     assert found.shape == (*x.shape[:2], 3)

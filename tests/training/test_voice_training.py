@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def clip(corpus, speaker, label):
     return Clip(corpus, speaker, "train", label, "", np.zeros(8, np.float32))
 
 
-def test_heads_learn_what_can_be_learnt_and_repeat_from_their_seed():
+def test_heads_learn_what_can_be_learnt_and_repeat_from_their_seed() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(4, size=200)
     x = (np.eye(4, 6)[labels] * 3 + rng.normal(size=(200, 6))).astype(np.float32)[None]
@@ -48,7 +49,7 @@ def test_heads_learn_what_can_be_learnt_and_repeat_from_their_seed():
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_gradient_is_that_of_the_loss():
+def test_the_gradient_is_that_of_the_loss() -> None:
     fit = Fit(hidden=(5,), drop_in=0.0, drop=0.0, noise=0.0)
     rng = np.random.default_rng(1)
     weights = [w.astype(np.float64) for w in heads.fresh(3, 5, rng)]
@@ -69,7 +70,7 @@ def test_the_gradient_is_that_of_the_loss():
         assert slope[at] == pytest.approx((above - below) / 2e-4, rel=1e-2, abs=1e-4)
 
 
-def test_no_speaker_is_in_two_folds_and_every_fold_hears_every_large_corpus():
+def test_no_speaker_is_in_two_folds_and_every_fold_hears_every_large_corpus() -> None:
     clips = [clip(c, f"s{s}", k) for c in "ab" for s in range(10) for k in range(4)]
     folds = deal(clips)
     by_voice = {}
@@ -80,7 +81,7 @@ def test_no_speaker_is_in_two_folds_and_every_fold_hears_every_large_corpus():
     }
 
 
-def test_a_single_speaker_cannot_be_cross_fitted():
+def test_a_single_speaker_cannot_be_cross_fitted() -> None:
     clips = [clip("a", "s", k) for k in range(4)]
     with pytest.raises(InputError, match="two speakers"):
         cross_fit(
@@ -115,7 +116,7 @@ def unheard(seed=0, count=40):
     return x, relative, Unheard(relative(x), log_p, known, labels, voices, corpora, folds)
 
 
-def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emotion():
+def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emotion() -> None:
     x, relative, said = unheard()
     arrays, points = learn_prior(said, relative)
     model = Adaptation.of(arrays, WEIGHTS)
@@ -126,7 +127,7 @@ def test_what_is_learnt_of_callers_helps_mixed_ones_and_spares_those_of_one_emot
     assert found["one_emotion"] > found["unadapted"] - 0.05
 
 
-def test_callers_are_cross_fitted_by_what_never_heard_them():
+def test_callers_are_cross_fitted_by_what_never_heard_them() -> None:
     x, relative, said = unheard()
     clips = [Clip("c", str(v), "train", int(k), "", np.zeros(8, np.float32))
              for k, v in zip(said.labels, said.voices, strict=True)]  # fmt: skip
@@ -142,7 +143,7 @@ def test_callers_are_cross_fitted_by_what_never_heard_them():
     np.testing.assert_array_equal(arrays["means"], again["means"])
 
 
-def test_all_folds_heads_together_are_the_model_and_come_back_from_a_file(tmp_path):
+def test_all_folds_heads_together_are_the_model_and_come_back_from_a_file(tmp_path: Path) -> None:
     x, _, said = unheard()
     clips = [Clip("c", str(v), "train", int(k), "", np.zeros(8, np.float32))
              for k, v in zip(said.labels, said.voices, strict=True)]  # fmt: skip
@@ -157,7 +158,7 @@ def test_all_folds_heads_together_are_the_model_and_come_back_from_a_file(tmp_pa
     np.testing.assert_allclose(np.exp(again.read(places)), np.exp(centred.whole.read(places)), atol=0.02)
 
 
-def test_clips_that_do_not_teach_how_callers_differ_are_refused():
+def test_clips_that_do_not_teach_how_callers_differ_are_refused() -> None:
     _, _, labels, voices = speakers(4)
     folds = np.repeat(np.arange(4) % 2, 12)
     check_teaches(labels, voices, folds)
@@ -167,7 +168,7 @@ def test_clips_that_do_not_teach_how_callers_differ_are_refused():
         check_teaches(np.where(labels == 3, 2, labels), voices, folds)
 
 
-def test_histories_are_of_the_speaker_and_of_the_kind():
+def test_histories_are_of_the_speaker_and_of_the_kind() -> None:
     _, _, labels, voices = speakers(4)
     for row in histories(labels, voices, "one_emotion", 0):
         assert row[-1] not in row[:-1]
@@ -181,7 +182,7 @@ class Stub:
 
     name = "stub/1"
 
-    def __init__(self, caller):
+    def __init__(self, caller) -> None:
         self.caller = caller
 
     def measure(self, samples):
@@ -191,7 +192,7 @@ class Stub:
         return np.full(4, 0.25, np.float32)
 
 
-def test_callers_are_assembled_from_clips_for_each_expected_share():
+def test_callers_are_assembled_from_clips_for_each_expected_share() -> None:
     x, relative, said = unheard(count=6)
     model = Adaptation.of(learn_prior(said, relative)[0], WEIGHTS)
     clips = [
@@ -207,7 +208,7 @@ def test_callers_are_assembled_from_clips_for_each_expected_share():
     assert observed[-1] == (len(clips), len(clips))
 
 
-def test_a_model_that_does_not_adapt_is_refused():
+def test_a_model_that_does_not_adapt_is_refused() -> None:
     with pytest.raises(ModelError, match=r"stub/1 does not adapt"):
         measured_callers(Stub(None), [], (0.25,), lambda *_: None)
 
