@@ -20,3 +20,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Load the models and wait for TakePlace."""
     store_words: bool = False
     """Whether what customers say in calls is kept: else no words leave the process that hears them."""
+
+    @property
+    def port(self) -> int:
+        """To listen on, of its place among the workers; 0: any free one."""
+        return self.settings.base_port and self.settings.base_port + self.index

@@ -20,7 +20,7 @@ class Ami:
 
     def __init__(self) -> None:
         self.sent: list[Mapping[str, Any]] = []
-        self.state = LinkState(True, "", version="22.1.0")
+        self.state = LinkState(True, "22.1.0")
 
     async def action(self, name: str, fields: Mapping[str, Any]) -> None:
         self.sent.append(fields)

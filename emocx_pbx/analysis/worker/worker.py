@@ -71,7 +71,7 @@ class Worker:
     """What is announced and open, and who gets which message."""
 
     def __init__(self, config: WorkerConfig, link: Ends[ToWorker], steady: Callable[[], float]) -> None:
-        self._config, self._link, self._now = config, link, steady
+        self.config, self._link, self._now = config, link, steady
         self._counters: dict[str, float] = {}
         self.models = Models()
         self.budget = Budget(cascade=False)
@@ -104,7 +104,7 @@ class Worker:
         self._intake = Intake(settings, MAX_TAPS, in_next_turn, self.count)
         self.server = AudioServer(
             settings.bind,
-            self.port,
+            config.port,
             settings.handshake_s,
             settings.idle_s,
             self.accept,
@@ -113,12 +113,6 @@ class Worker:
             max_sessions=MAX_TAPS,
             batch_read=self._intake.run,
         )
-
-    @property
-    def port(self) -> int:
-        """To listen on, of its place among the workers; 0: any free one."""
-        base_port = self._config.settings.base_port
-        return base_port and base_port + self._config.index
 
     def count(self, name: str) -> None:
         """Add one to a counter."""
@@ -139,7 +133,7 @@ class Worker:
         self.budget.cascade = self.models.light is not None
 
     def _take_place(self, index: int) -> None:
-        self._config = msgspec.structs.replace(self._config, index=index, standby=False)
+        self.config = msgspec.structs.replace(self.config, index=index, standby=False)
         self.placed.set()
 
     async def load_late(self) -> None:
@@ -155,7 +149,7 @@ class Worker:
         """Find out how many calls this machine carries; not while it has calls to hear."""
         if self._taps or self._listens or self._announced:
             return
-        self._carries = found = await self._voice.ask(lambda: measure(self.models, self._config.settings))
+        self._carries = found = await self._voice.ask(lambda: measure(self.models, self.config.settings))
         log.info("calls that one core carries", key="worker.carries", **asdict(found))
 
     def ready(self) -> Ready:
@@ -261,7 +255,7 @@ class Worker:
         message, timer = found
         timer.cancel()
         if isinstance(message, AnnounceListen):
-            listen = Listen(message, self._config.settings, self._paused, self._asked, self._now)
+            listen = Listen(message, self.config.settings, self._paused, self._asked, self._now)
             self._listens[uuid] = listen
             return listen
         self._taps[uuid] = tap = Tap(message, self._call_of(message), self._voice, self.send, self._forget)
@@ -281,12 +275,12 @@ class Worker:
             self.count("taps_voice_only")
         elif self.models.speech is not None:
             hearing = Hearing(
-                self.models, self.budget, self._config.settings.neutral_share, time.monotonic,
+                self.models, self.budget, self.config.settings.neutral_share, time.monotonic,
                 self.count, self._waited, message.zeros,
             )  # fmt: skip
         return CallAudio(
             message, self._intake, self._voice, self.send, hearing, time.monotonic,
-            self.scribe.for_calls, self._config.settings.words == "sampled",
+            self.scribe.for_calls, self.config.settings.words == "sampled",
         )  # fmt: skip
 
     def _expect(self) -> None:
@@ -305,7 +299,7 @@ class Worker:
     def _paused(self, message: AnnounceListen, samples: FloatArray, speech_s: float) -> None:
         """A pause that may be the question's end: understand it while waiting for more."""
         self._drop_guess(message)
-        early_s = self._config.settings.listen_silence_s
+        early_s = self.config.settings.listen_silence_s
         work = self._questions.speech(message, "utterance", samples, speech_s, early_s)
         self._guesses[message.uuid] = speech_s, asyncio.get_running_loop().create_task(work)
 
@@ -351,7 +345,7 @@ class Worker:
                 WorkerStats(
                     len(self._taps),
                     dict(self._counters),
-                    self._config.index,
+                    self.config.index,
                     round(self._load, 3),
                     round(budget.accurate_share, 3),
                     round(budget.read_share, 3),
