@@ -19,8 +19,10 @@ from emocx_pbx.lab.host import Host
 from emocx_pbx.lab.nats import PrivateNats
 
 AWAY_S: Final = 30.0
-#: Nobody waits longer than this for another controller to act.
-OVER_S: Final = 15.0
+#: By this time after its last sign of life another controller acts.
+OVER_S: Final = 5.0
+#: Nobody waits longer than this for it.
+LONGEST_OVER_S: Final = 30.0
 
 Deed = Callable[[Site, Node], Awaitable[None]]
 
@@ -38,6 +40,8 @@ class Fault:
     """Nobody can see a PBX's calls meanwhile: of what lies in this time alone, nothing is asked."""
     servers: int = 1
     """So many NATS servers it needs."""
+    over_s: float | None = None
+    """By this time another controller acts; None: nobody has to hurry."""
 
 
 async def _killed(site: Site, node: Node) -> None:
@@ -88,7 +92,7 @@ def _of_controller(deed: Deed) -> Callable[[Site, int], Awaitable[float | None]]
         terms = await site.terms()
         node = site.nodes[terms[PBXES[number % len(PBXES)]].holder]
         its = {pbx: term for pbx, term in terms.items() if term.holder == node.name}
-        over = asyncio.create_task(site.acts(its, OVER_S))
+        over = asyncio.create_task(site.acts(its, LONGEST_OVER_S))
         try:
             await deed(site, node)
             return await over
@@ -211,7 +215,11 @@ _ROLES: Final = (("worker", "a worker's host"), ("sender", "a sender's host"), (
 
 FAULTS: Final = (
     *(
-        Fault(f"controller-{deed}", f"the controller that acts {what}", _of_controller(do), blinds=True)
+        Fault(
+            f"controller-{deed}", f"the controller that acts {what}", _of_controller(do), blinds=True,
+            # Stopped in order it acts on until all is written.
+            over_s=None if do is _restarted else OVER_S,
+        )
         for deed, what, do in _DEEDS
     ),
     Fault("standby-killed", "a controller that stands by ends by SIGKILL", _standby_killed),

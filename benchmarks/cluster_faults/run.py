@@ -31,8 +31,6 @@ from emocx_pbx.lab.receiver import Received
 
 #: More agents than callers at a time, so that waiting is not what is measured.
 SPARE_AGENTS: Final = 1.4
-#: So soon another controller acts.
-OVER_S: Final = 5.0
 QUIET_S: Final = 5.0
 POLL_S: Final = 0.25
 DATABASE_S: Final = 10.0
@@ -203,7 +201,7 @@ async def _strike(site: Site, fault: Fault, number: int, say: Say) -> Window:
     if until is not None:
         over = f"another acts after {until - began:.1f} s"
         say(f"{fault.name}: {over}")
-        if until - began > OVER_S:
+        if fault.over_s is not None and until - began > fault.over_s:
             problem = over
     return Window(fault.name, began, time.time(), fault.blinds, until, problem)
 

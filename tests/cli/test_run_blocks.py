@@ -30,6 +30,7 @@ RUN_BY = {
     "emocx-pbx models rollback": "tests/cli/test_models.py",
     "emocx-pbx threshold propose": "tests/cli/test_threshold_kept.py",
     "emocx-pbx models fetch": "tests/weights/test_fetch.py",
+    "python -m benchmarks.cluster_faults": "tests/benchmarks/test_cluster_faults_parts.py",
     "python -m benchmarks.faults": "tests/benchmarks/test_faults_parts.py",
     "emocx-pbx review draw": "tests/cli/test_review_command.py",
     "emocx-pbx review train": "tests/cli/test_review_command.py",
