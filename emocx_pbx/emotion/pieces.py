@@ -1,14 +1,14 @@
-"""The pieces that the encoder of meanings cuts texts into, read in half the time its package takes.
+"""The pieces that the encoder of meanings cuts texts into, read in a fifth of the time its package takes.
 
 The package (pinned, and its file known by checksum) reads 128,000 pieces by a general reader of protobuf, and
-builds its table of their beginnings from each piece anew: half a second of a worker's start. What comes out
-here is the same (tested).
+builds a table of their beginnings: half a second of a worker's start. Texts are cut the same here (tested).
 """
 
 from __future__ import annotations
 
 import struct
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ def tokenizer(path: Path) -> Any:
     except (IndexError, UnicodeDecodeError, struct.error, ValueError) as error:
         raise ModelError(f"{path}: is no file of pieces: {error}") from None
     made: Any = theirs.UsePureTokenizer.__new__(theirs.UsePureTokenizer)
-    made._pieces, made._scores, made._prefixes = pieces, scores, prefixes(pieces)
+    made._pieces, made._scores, made._prefixes = pieces, scores, Numbers(pieces)
     made._unk_id, made._bos_id, made._eos_id = theirs._UNK, theirs._BOS, theirs._EOS
     made._unk_score = min(scores) - 10.0
     made._max_len = max(map(len, pieces))
@@ -43,17 +43,21 @@ def tokenizer(path: Path) -> Any:
     return made
 
 
-def prefixes(pieces: list[str]) -> dict[str, int]:
-    """Each piece with its number, from 1; and 0 for each beginning of a piece that is none itself."""
-    found: dict[str, int] = {}
-    for number, piece in enumerate(pieces, 1):
-        found[piece] = number
-        for length in range(len(piece) - 1, 0, -1):
-            begin = piece[:length]
-            if begin in found:
-                break  # and so are all shorter ones
-            found[begin] = 0
-    return found
+class Numbers:
+    """The package's table of beginnings, without them.
+
+    It tells a piece's number, and of what is none whether a longer piece begins so: 123,000 entries more,
+    made anew at each start. Here any text may go on to be a piece; no piece is longer than 16 characters, so
+    a walk ends soon enough, and finds the same pieces.
+    """
+
+    def __init__(self, pieces: Sequence[str]) -> None:
+        """Pieces in order of their numbers."""
+        self._numbers = dict(zip(pieces, range(1, len(pieces) + 1), strict=True))
+
+    def get(self, text: str) -> int:
+        """The number of a piece, from 1; 0: it is none."""
+        return self._numbers.get(text, 0)
 
 
 def _read(data: bytes) -> tuple[list[str], array[float], int]:
