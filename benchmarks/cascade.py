@@ -1,15 +1,18 @@
 """What it costs in grades that the accurate model does not hear every window: paired, on the same calls.
 
     python -m benchmarks.cascade [--data ../shared/data] [--split dev] [--calls 208] [--light cnn]
-                                 [--effort 1.6 1.5 1.4 1.2 1.0] [--interval 3] [--window 4] [--write]
+                                 [--effort 1.6 1.5 1.4 1.2 1.0] [--share 0.52] [--interval 3] [--window 4]
+                                 [--write]
 
 Calls assembled as for `benchmarks.grade_quality`. Each is heard by `analysis.worker.hearing` once for each
 effort of the budget: 2 is the accurate model for all windows, 1 the light one. `difference` is the mean
 distance of a grade from that of the accurate model everywhere, `equal` the share of windows with the same
 answer as there; both are paired, so they tell less by chance than Spearman and the mean absolute error (to
 the grades of the true labels) do. Recognition and calibration are those of the windows that lie within
-clips of one emotion. --interval and --window are those of the settings (s). --write adds the figures to the
-accurate model's card. Prints JSON.
+clips of one emotion. --share: shares of windows that the accurate model heard, as the `accurate_share` of
+`benchmarks.worker_capacity`; `at_share` is the difference there, between those of the efforts next to it.
+--interval and --window are those of the settings (s). --write adds the figures to the accurate model's card.
+Prints JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +155,13 @@ def measure(
     }
 
 
+def at_shares(efforts: Sequence[Mapping[str, Any]], shares: Sequence[float]) -> dict[str, float]:
+    """The difference of grades at each share of the accurate model, by straight lines between efforts."""
+    runs = sorted(efforts, key=lambda run: run["accurate_share"])
+    known = [run["accurate_share"] for run in runs], [run["difference"] for run in runs]
+    return {str(share): round(float(np.interp(share, *known)), 2) for share in shares}
+
+
 def heard(windows: Sequence[Window], models: Models, run: Heard) -> list[Reading]:
     """Readings of one call's windows, none of them late."""
     share = AnalysisSettings().neutral_share
@@ -169,6 +179,7 @@ def main() -> None:
     parser.add_argument("--model", default="voice")
     parser.add_argument("--light", default="cnn")
     parser.add_argument("--effort", type=float, nargs="+", default=[1.6, 1.5, 1.4, 1.2, 1.0])
+    parser.add_argument("--share", type=float, nargs="+", default=[], help="accurate shares to tell of")
     parser.add_argument("--interval", type=float, default=AnalysisSettings().reading_interval_s)
     parser.add_argument("--window", type=float, default=AnalysisSettings().window_s)
     parser.add_argument("--write", action="store_true", help="add the figures to the shipped model's card")
@@ -180,7 +191,12 @@ def main() -> None:
     settings = msgspec.structs.replace(
         AnalysisSettings(), reading_interval_s=options.interval, window_s=options.window
     )
-    found = measure(calls, models[0], models[1], [2.0, *options.effort], load_rubric(None), settings)
+    # Contradictions ask for the accurate model a little more often than the effort says, or less.
+    near = [effort for share in options.share for effort in (share + 0.95, share + 1.05) if effort < 2]
+    efforts = [2.0, *sorted({*options.effort, *near}, reverse=True)]
+    found = measure(calls, models[0], models[1], efforts, load_rubric(None), settings)
+    if options.share:
+        found["at_share"] = at_shares(found["efforts"], options.share)
     json.dump(found, sys.stdout, indent=1)
     print()
     if options.write:

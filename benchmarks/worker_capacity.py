@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -204,6 +204,8 @@ def heard(got: list[tuple[float, ToService]], first: int) -> dict[str, Any]:
         "readings": len(late),
         "all_readings": sum(isinstance(m, ReadingMade) for _, m in got),
         "models": dict(Counter(m.model for _, m in late)),
+        # What that costs in grades: python -m benchmarks.cascade --share.
+        "accurate_share": accurate_share([m.model for _, m in late]),
         "spans": sum(isinstance(m, UtteranceEnded) for _, m in got[first:]),
         "taps_without_voice_activity": len(began)
         - len({m.uuid for _, m in got if isinstance(m, UtteranceEnded)}),
@@ -215,6 +217,12 @@ def heard(got: list[tuple[float, ToService]], first: int) -> dict[str, Any]:
         "came_s": round(sum(m.audio_s - m.missing_s for m in ends), 1),
         "counters": stats[-1] if stats else {},
     }
+
+
+def accurate_share(models: Sequence[str]) -> float | None:
+    """Share of readings that the accurate model made; None without any reading."""
+    made = [model.partition("/")[0] == "voice" for model in models]
+    return round(sum(made) / len(made), 3) if made else None
 
 
 def percentiles(values: list[float]) -> dict[str, float] | None:
