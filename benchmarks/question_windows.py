@@ -6,6 +6,10 @@ Clips of RAVDESS, whose sentences are known, of speakers of the train and dev sp
 noise; each heard in windows of 30, 15, 10 and 6 s. Prints one JSON object: word errors by word spoken, and
 median CPU a question (ms). They are two short sentences said in eight emotions: windows can be compared by
 them, but the errors are not those of callers.
+
+`pauses`: two of the clips with 0.3 s between them are listened to as a question is, and what is taken for
+the question is transcribed. Of the silence after it 0.2 s are left: word errors so, and with 0.4 s, and how
+many of the texts differ.
 """
 
 from __future__ import annotations
@@ -21,21 +25,34 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Final
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
 
-from emocx_pbx.emotion.transcribe import load_transcriber
+from emocx_pbx.analysis.messages import AnnounceListen
+from emocx_pbx.analysis.worker.listen import FEW, Listen
+from emocx_pbx.audio.pcm import from_float
+from emocx_pbx.audio.vad import FRAME, levels_db
+from emocx_pbx.emotion.transcribe import Transcriber, load_transcriber
+from emocx_pbx.settings.settings import AnalysisSettings
 
 WINDOWS_S: Final = (30.0, 15.0, 10.0, 6.0)
 #: By the fifth part of a source's name.
 SENTENCES: Final = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
 NOISE: Final = 1e-3
+#: Between two sentences of one question, and after them (s).
+BETWEEN_S, AFTER_S = 0.3, 1.2
+#: As much more silence was left before.
+MORE_S: Final = 0.2
+LOUD_DB: Final = 18.0
+
+Clip = tuple[npt.NDArray[np.float32], str]
 
 
-def clips(data: Path, number: int) -> Iterator[tuple[npt.NDArray[np.float32], str]]:
+def clips(data: Path, number: int) -> Iterator[Clip]:
     """Samples (n,) at 8 kHz, and what is said."""
     with (data / "clips.csv").open(newline="") as file:
         rows = [r for r in csv.DictReader(file) if r["corpus"] == "ravdess" and r["split"] != "test"]
@@ -65,6 +82,67 @@ def errors(spoken: Sequence[str], heard: Sequence[str]) -> int:
     return row[-1]
 
 
+class Kept:
+    """What a question was taken for at its last pause."""
+
+    def __init__(self) -> None:
+        self.samples = np.zeros(0, np.float32)
+
+    def paused(self, asked: AnnounceListen, samples: npt.NDArray[np.float32], speech_s: float) -> None:
+        """As `Guesses`."""
+        self.samples = samples
+
+    def resumed(self, asked: AnnounceListen) -> None:
+        """Another pause follows."""
+
+    def finished(
+        self, asked: AnnounceListen, reason: str, samples: npt.NDArray[np.float32], speech_s: float
+    ) -> None:
+        """The pause was the end."""
+
+
+def understood(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What of a question (n,) goes to speech-to-text."""
+    kept, spoken = Kept(), from_float(samples)
+    listen = Listen(
+        AnnounceListen(str(UUID(int=1)), "question"), AnalysisSettings(), kept, lambda: FEW + 1, lambda: 0.0
+    )
+    for at in range(0, len(spoken), FRAME):
+        listen.audio(spoken[at : at + FRAME].astype("<i2").tobytes(), 8000, at / 8000)
+    return kept.samples
+
+
+def spoken_part(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A clip (n,) without the silence before and after: that within LOUD_DB of its loudest frame."""
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
+    levels = np.array(levels_db(from_float(frames.reshape(-1)).reshape(-1, FRAME)))
+    loud = np.flatnonzero(levels >= levels.max() - LOUD_DB)
+    return frames[loud[0] : loud[-1] + 1].reshape(-1)
+
+
+def pauses(transcriber: Transcriber, spoken: Sequence[Clip]) -> dict[str, float]:
+    """Word errors of questions of two sentences, by the silence left after them, and texts that differ."""
+    rng = np.random.default_rng(0)
+    first, second = SENTENCES.values()
+    pairs = zip(
+        *([samples for samples, said in spoken if said == each] for each in (first, second)), strict=False
+    )
+    wrong, number, differ = [0, 0], 0, 0
+    for one, other in pairs:
+        between, after = np.zeros(int(8000 * BETWEEN_S)), np.zeros(int(8000 * AFTER_S))
+        question = np.concatenate([spoken_part(one), between, spoken_part(other), after])
+        question = (question + rng.normal(0, NOISE, len(question))).astype(np.float32)
+        samples = understood(question)
+        more = rng.normal(0, NOISE, int(8000 * MORE_S)).astype(np.float32)
+        texts = [words(transcriber.transcribe(s)) for s in (samples, np.concatenate([samples, more]))]
+        number += 1
+        wrong = [w + errors(words(f"{first} {second}"), text) for w, text in zip(wrong, texts, strict=True)]
+        differ += texts[0] != texts[1]
+    total = max(1, number * len(words(f"{first} {second}")))
+    here, before = (round(each / total, 3) for each in wrong)
+    return {"questions": number, "word_errors_0.2": here, "word_errors_0.4": before, "differ": differ}
+
+
 def main() -> int:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -88,7 +166,8 @@ def main() -> int:
             wrong += errors(words(said), words(text))
         figures = {"word_errors": round(wrong / total, 3), "cpu_ms": round(median(times), 1)}
         found[f"{window_s:.0f} s"] = figures
-    print(json.dumps({"clips": len(spoken), "words": total, "windows": found}, indent=1))
+    result = {"clips": len(spoken), "words": total, "windows": found, "pauses": pauses(transcriber, spoken)}
+    print(json.dumps(result, indent=1))
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -23,8 +23,31 @@ BEFORE_S: Final = 0.3
 TICK_S: Final = 0.1
 #: When audio stops coming, a question that has begun ends so much later than by silence in it.
 STALL_S: Final = 0.5
+#: After so much silence (s) a pause may be the question's end, and is understood as such meanwhile: as long
+#: as what ends an utterance; sooner while more than FEW callers speak, who may all wait for one core.
+PAUSE_S: Final = 0.4
+SHORT_PAUSE_S: Final = 0.2
+FEW: Final = 3
 #: No setting makes a question longer than this; the memory is bounded by it.
 LONGEST_S: Final = 60.0
+
+
+def pause_s(callers: int) -> float:
+    """After how much silence a pause is understood while so many callers are listened to."""
+    return PAUSE_S if callers <= FEW else SHORT_PAUSE_S
+
+
+class QuestionListener(Protocol):
+    """What is done with a question."""
+
+    def paused(self, asked: AnnounceListen, samples: FloatArray, speech_s: float) -> None:
+        """A pause that may turn out to be the end; of its silence samples (n,) have SHORT_PAUSE_S."""
+
+    def resumed(self, asked: AnnounceListen) -> None:
+        """It was not the end."""
+
+    def finished(self, asked: AnnounceListen, reason: str, samples: FloatArray, speech_s: float) -> None:
+        """It is over, and our 0x00 is sent; once. If it paused and did not go on, with what was said then."""
 
 
 class Listen:
@@ -34,8 +57,8 @@ class Listen:
         self,
         announced: AnnounceListen,
         settings: AnalysisSettings,
-        paused: Callable[[AnnounceListen, FloatArray, float], None],
-        finished: Callable[[AnnounceListen, str, FloatArray, float], None],
+        understands: QuestionListener,
+        callers: Callable[[], int],
         now: Callable[[], float],
     ) -> None:
         """Prepare.
@@ -43,14 +66,16 @@ class Listen:
         Args:
             announced: the caller's announcement.
             settings: the section [analysis].
-            paused: told samples (n,) and speech_s at each pause that may turn out to be the end.
-            finished: told reason, samples and speech_s exactly once, after our 0x00. When nothing was said
-                since the last pause, its speech_s is the same.
+            understands: told of pauses and the end.
+            callers: how many are listened to now.
             now: the clock that audio is stamped by.
         """
         self.announced = announced
         self.session: AudioSession | None = None
-        self._settings, self._paused, self._finished, self._now = settings, paused, finished, now
+        self._settings, self._understands, self._now = settings, understands, now
+        self._callers = callers
+        self._has_paused = False
+        """The present silence was told as a pause."""
         self._vad = VoiceActivity(settings.vad_aggressiveness)
         self._segmenter = Segmenter()
         self._rest = np.zeros(0, np.int16)
@@ -110,19 +135,27 @@ class Listen:
                 self._question = list(self._frames)
                 self._began_at = at
             self._speech_frames += len(step.speech)
-        if step.ended and self._question:
-            self._paused(self.announced, self._said(), self._speech_s)
         if self._segmenter.state is State.SPEAKING:
             self._spoke_at = at
             self._silent_frames = 0
+            if self._has_paused:
+                self._has_paused = False
+                self._understands.resumed(self.announced)
         else:
             self._silent_frames += 1
+            self._pause()
         if self._question and self._silent_frames * FRAME_S >= self._settings.listen_silence_s:
             self._finish("utterance")
         elif len(self._question) * FRAME_S >= LONGEST_S:
             self._finish("limit")
         else:
             self._check(at)
+
+    def _pause(self) -> None:
+        silent_s = round(self._silent_frames * FRAME_S, 2)
+        if self._question and not self._has_paused and silent_s >= pause_s(self._callers()):
+            self._has_paused = True
+            self._understands.paused(self.announced, self._said(), self._speech_s)
 
     def _tick(self) -> None:
         self._check(self._now())
@@ -150,10 +183,13 @@ class Listen:
             self.session.end("question heard")
         samples = self._said()
         self._question = []
-        self._finished(self.announced, reason, samples, self._speech_s)
+        self._understands.finished(self.announced, reason, samples, self._speech_s)
 
     def _said(self) -> FloatArray:
-        return to_float(np.concatenate(self._question)) if self._question else np.zeros(0, np.float32)
+        """What is to be understood: the same after whatever pause, so that no answer depends on others."""
+        silence = max(0, self._silent_frames - round(SHORT_PAUSE_S / FRAME_S))
+        frames = self._question[: max(0, len(self._question) - silence)]
+        return to_float(np.concatenate(frames)) if frames else np.zeros(0, np.float32)
 
     @property
     def _speech_s(self) -> float:

@@ -33,6 +33,7 @@ from emocx_pbx.analysis.messages import (
     WorkerStats,
 )
 from emocx_pbx.analysis.worker.carries import Carries, measure
+from emocx_pbx.analysis.worker.guesses import Guesses
 from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.intake import Intake, in_next_turn
 from emocx_pbx.analysis.worker.lane import Lane
@@ -41,7 +42,6 @@ from emocx_pbx.analysis.worker.models import Loader, Models, Newer
 from emocx_pbx.analysis.worker.questions import Questions
 from emocx_pbx.analysis.worker.scribe import Scribe
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap
-from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.pbx.audiosocket.batches import PERIOD_S
@@ -91,8 +91,6 @@ class Worker:
         self._announced: dict[UUID, tuple[AnnounceTap | AnnounceListen, asyncio.TimerHandle]] = {}
         self._taps: dict[UUID, Tap] = {}
         self._listens: dict[UUID, Listen] = {}
-        self._guesses: dict[str, tuple[float, asyncio.Task[ListenResult]]] = {}
-        """Questions whose end was taken for granted: speech_s then, and the answer to be."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._loading = asyncio.Lock()
         self.placed = asyncio.Event()
@@ -100,6 +98,7 @@ class Worker:
         if not config.standby:
             self.placed.set()
         settings = config.settings
+        self._guesses = Guesses(self._questions.speech, settings.listen_silence_s, self._answered)
         self.scribe = Scribe(config, self.count)
         self._intake = Intake(settings, MAX_TAPS, in_next_turn, self.count)
         self.server = AudioServer(
@@ -255,8 +254,8 @@ class Worker:
         message, timer = found
         timer.cancel()
         if isinstance(message, AnnounceListen):
-            listen = Listen(message, self.config.settings, self._paused, self._asked, self._now)
-            self._listens[uuid] = listen
+            settings, callers = self.config.settings, self._listens.__len__
+            self._listens[uuid] = listen = Listen(message, settings, self._guesses, callers, self._now)
             return listen
         self._taps[uuid] = tap = Tap(message, self._call_of(message), self._voice, self.send, self._forget)
         self._expect()
@@ -296,27 +295,10 @@ class Worker:
         self._foreseen = min(self._foreseen, len(self._taps))
         self.count("taps_ended")
 
-    def _paused(self, message: AnnounceListen, samples: FloatArray, speech_s: float) -> None:
-        """A pause that may be the question's end: understand it while waiting for more."""
-        self._drop_guess(message)
-        early_s = self.config.settings.listen_silence_s
-        work = self._questions.speech(message, "utterance", samples, speech_s, early_s)
-        self._guesses[message.uuid] = speech_s, asyncio.get_running_loop().create_task(work)
-
-    def _asked(self, message: AnnounceListen, reason: str, samples: FloatArray, speech_s: float) -> None:
+    def _answered(self, message: AnnounceListen, answer: Awaitable[ListenResult]) -> None:
+        """A question is over; its answer is on its way."""
         del self._listens[UUID(message.uuid)]
-        guessed_s, guess = self._guesses.get(message.uuid, (-1.0, None))
-        if guess is not None and guessed_s == speech_s and reason == "utterance":
-            del self._guesses[message.uuid]
-            self._own(self._tell_when_done(guess))
-        else:
-            self._drop_guess(message)
-            self._own(self._tell_when_done(self._questions.speech(message, reason, samples, speech_s)))
-
-    def _drop_guess(self, message: AnnounceListen) -> None:
-        _, guess = self._guesses.pop(message.uuid, (0.0, None))
-        if guess is not None:
-            guess.cancel()
+        self._own(self._tell_when_done(answer))
 
     async def _tell_when_done(self, answer: Awaitable[ListenResult]) -> None:
         self.send(await answer)
