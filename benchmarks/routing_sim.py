@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from emocx_pbx.domain import LABELS, Scores
 from emocx_pbx.emotion.fusion import fuse
@@ -32,6 +32,10 @@ from emocx_pbx.routing.ranking import HARD, RankingPlan, RankingSample, rank
 from emocx_pbx.routing.tiers import loads
 
 EMOTIONS = tuple(str(label) for label in LABELS)
+
+
+#: Fewer calls leave agents without callers, and nobody waiting.
+LEAST_CALLS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +335,10 @@ def main() -> int:
     parser.add_argument("--right", type=float, default=World().right, help="share classified rightly")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the learning curve (PNG or SVG)")
     args = parser.parse_args()
+    if min(args.learn, args.calls) < LEAST_CALLS:
+        parser.error(
+            f"--learn and --calls: {LEAST_CALLS} at least, so that every agent has callers to compare"
+        )
     world, plan = World(right=args.right), RankingPlan()
     result = compare(world, args.seeds, args.learn, args.calls, plan)
     if args.plot:
