@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import nats
 import pytest
 from wire.nats_helpers import connected
 
@@ -72,17 +73,19 @@ def test_nobody_to_hear_calls_is_a_fault() -> None:
 async def test_workers_are_heard_over_nats(monkeypatch: pytest.MonkeyPatch) -> None:
     with PrivateNats() as server:
         bus = await connected(server.url)
+        pace = await nats.connect(server.url)
         settings = Settings(cluster=ClusterSettings(nats=server.url))
 
         async def live() -> None:
             while True:
                 await bus.tell(subjects.beat(BEAT.life), BEAT)
-                await asyncio.sleep(0.02)
+                await pace.flush()  # as often as the server answers
 
         monkeypatch.setattr(module, "LISTEN_S", 0.3)
         living = asyncio.create_task(live())
         found = [(finding.level, finding.what) for finding in await cluster_findings(settings)]
         living.cancel()
+        await pace.close()
         await bus.close()
     assert found[:3] == [
         ("ok", "NATS answers"),
