@@ -45,7 +45,7 @@ PURE = (
     "dispatch/dialling.py", "chat/tickets.py", "chat/waits.py", "web/seen.py", "settings/names.py",
     "webhooks/signing.py", "webhooks/schedule.py", "webhooks/recovery.py", "webhooks/answer.py",
     "webhooks/networks.py", "settings/receiver_url.py", "settings/delivery.py", "live/calls.py",
-    "live/board.py", "live/own.py", "live/held.py", "service/lease_state.py",
+    "live/board.py", "live/own.py", "live/held.py", "live/union.py", "service/lease_state.py",
     "web/shown/scale.py", "web/shown/intervals.py", "web/shown/moments.py", "web/shown/timeline.py",
     "web/shown/call.py", "web/shown/agents.py", "web/shown/queues.py", "web/shown/benefit.py",
     "web/shown/receiver_path.py", "web/call_paths.py", "web/shown/accuracy.py", "events/json_text.py",

@@ -63,8 +63,8 @@ class PlacesCalls(Protocol):
     def new_call_id(self, pbx: str | None = None) -> str:
         """The id of a call to be; `pbx` is to place it, None: as the settings say."""
 
-    async def admit(self, text: str) -> str:
-        """The number to dial, counted as a call; DiallingRefused if it may not be called."""
+    async def admit(self, text: str, pbx: str | None = None) -> str:
+        """The number to dial, counted as a call by `pbx`; DiallingRefused if it may not be called."""
 
     async def ring(self, call: CallToPlace, by: Actor | None = None) -> None:
         """Dial its number, which was admitted."""

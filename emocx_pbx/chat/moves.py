@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
+from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.calls.happenings import Ended, News, SegmentOpened
 from emocx_pbx.pbx.tracking.changes import AgentConnected, QueueJoined
 from emocx_pbx.wire.message import Message
@@ -71,3 +72,13 @@ def moved_of(news: News) -> CallMoved | None:
             return CallIsOver(call_id, at, UNREACHED.get(disposition))
         case _:
             return None
+
+
+def passing_on(watch: Callable[[CallMoved], None]) -> Callable[[News, CallState], None]:
+    """A listener to what happens to calls, which tells `watch` what the desk should hear."""
+
+    def listener(happened: News, call: CallState) -> None:
+        if (moved := moved_of(happened)) is not None:
+            watch(moved)
+
+    return listener

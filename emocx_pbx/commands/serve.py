@@ -7,7 +7,7 @@ import argparse
 from emocx_pbx.commands.shared import add_common, read_settings
 
 #: What one process does of all that there is to do.
-ROLES = ("all", "controller", "sender")
+ROLES = ("all", "controller", "web", "sender")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,8 +17,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--role",
         choices=ROLES,
         default="all",
-        help="all; controller: all but sending webhooks; sender: that alone (the last two share a PostgreSQL"
-        " database)",
+        help="all; controller: all but sending webhooks; web: pages and API alone; sender: webhooks alone (of"
+        " several processes that share a PostgreSQL database)",
     )
     add_common(parser, run, json=False)
 
@@ -47,6 +47,11 @@ def run(args: argparse.Namespace) -> int:
     supervisor = Supervisor(address, watchdog_s)
     if args.role == "sender":
         asyncio.run(send(settings, lambda: read_settings(args), supervisor))
+        return 0
+    if args.role == "web":
+        from emocx_pbx.service.web_role import serve_web  # here: one host alone needs no NATS
+
+        asyncio.run(serve_web(settings, lambda: read_settings(args), supervisor))
         return 0
     asyncio.run(
         serve(

@@ -335,6 +335,26 @@ class ReleaseKey(Deed[None], frozen=True):
     key: str
 
 
+AccountDeed = (
+    AddUser
+    | ChangeUser
+    | DeleteUser
+    | MakeLink
+    | UseLink
+    | AddToken
+    | RevokeToken
+    | SetPassword
+    | BeginSession
+    | EndOwnSession
+    | EndOtherSessions
+    | NoteUse
+    | NoteRefusal
+    | ClaimKey
+    | KeepAnswer
+    | ReleaseKey
+)
+"""Of who may come in, and of requests that are repeated: they need the records alone."""
+
 AnyDeed = (
     OverrideGrade
     | DisputeGrade
@@ -355,20 +375,5 @@ AnyDeed = (
     | SwitchReceiver
     | RemoveReceiver
     | TestReceiver
-    | AddUser
-    | ChangeUser
-    | DeleteUser
-    | MakeLink
-    | UseLink
-    | AddToken
-    | RevokeToken
-    | SetPassword
-    | BeginSession
-    | EndOwnSession
-    | EndOtherSessions
-    | NoteUse
-    | NoteRefusal
-    | ClaimKey
-    | KeepAnswer
-    | ReleaseKey
+    | AccountDeed
 )

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.live.calls import CHANGED, BoardChange, Snapshot
 from emocx_pbx.live.own import OwnCalls
 from emocx_pbx.observe.listeners import Listeners
@@ -46,9 +47,24 @@ class Board(Protocol):
 class LiveFeed:
     """Server-sent events made of a board's changes."""
 
-    def __init__(self, board: Board, life: str, now: Callable[[], float], beat_s: float = BEAT_S) -> None:
-        """Subscribe to the board's changes; `life` tells one run of the service from another."""
-        self.board = board
+    def __init__(
+        self,
+        board: Board,
+        life: str,
+        now: Callable[[], float],
+        beat_s: float = BEAT_S,
+        away: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Subscribe to the board's changes.
+
+        Args:
+            board: where they come from.
+            life: tells one run of the service from another.
+            now: Unix seconds.
+            beat_s: a watcher is written to so often at most.
+            away: why nothing is known of calls now, in one line; empty: they are known.
+        """
+        self.board, self._away = board, away
         self._life, self._now, self._beat_s = life, now, beat_s
         self._queues: set[asyncio.Queue[BoardChange | None]] = set()
         board.changes.subscribe(self._on_change)
@@ -61,6 +77,11 @@ class LiveFeed:
                 # Too slow: this connection ends, and the next one resumes or begins anew.
                 self._queues.discard(queue)
 
+    def look(self) -> None:
+        """Raises PeerUnavailable: nothing is known of calls now."""
+        if away := self._away():
+            raise PeerUnavailable(away)
+
     @property
     def crowded(self) -> bool:
         """Whether MAX_WATCHERS watch already."""
@@ -72,7 +93,12 @@ class LiveFeed:
         return len(self._queues)
 
     def snapshot(self, agent: str | None, team: frozenset[str] | None = None) -> Snapshot:
-        """All calls now; with `agent` only those that they take part in, with `team` those of its queues."""
+        """All calls now; with `agent` only those that they take part in, with `team` those of its queues.
+
+        Raises:
+            PeerUnavailable: as `look`.
+        """
+        self.look()
         return self.board.snapshot(self._now(), agent, team)
 
     def begin_anew(self) -> None:

@@ -55,6 +55,10 @@ class Mirror:
         self._changes.clear()
         self.number = state.number
 
+    def state(self) -> BoardState:
+        """All of it, for another mirror."""
+        return BoardState(self.number, tuple(self._calls.values()), tuple(self._recent))
+
     def take(self, number: int, kind: str, there: Present, data: bytes) -> bool:
         """Take a change as the board told it.
 

@@ -20,10 +20,13 @@ from emocx_pbx.analysis.cluster.plan import login_of, new_life, node_of, stream_
 from emocx_pbx.analysis.cluster.remote import RemoteWorker
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.dispatch.door_messages import AnsweredToDoor, AskedAtDoor
+from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.agi.forwarded import ForwardedRequest
 from emocx_pbx.pbx.agi.server import AgiRequest
+from emocx_pbx.service.web_answers import WebAnswers
+from emocx_pbx.service.web_nodes import WebNodes
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.wire.bus import Bus
 from emocx_pbx.wire.inflow import Inflow, Superseded
@@ -64,6 +67,7 @@ class Cluster:
             answer: decides what a dialplan asks.
         """
         self._ledger, self._tasks, self._count, self._answer = ledger, tasks, count, answer
+        self._node = node_of(settings)
         self.life = new_life(node_of(settings))
         """Names this process."""
         own_workers = settings.analysis.workers > 0
@@ -76,14 +80,26 @@ class Cluster:
         self._plan = stream_of(settings)
         self._taking: dict[str, asyncio.Task[None]] = {}
         """By PBX."""
-        self.fleet = Fleet(
-            self.bus, self.life, deliver, lambda: self._taking, tasks.create_task, time.monotonic
-        )
+        self.web_nodes: WebNodes | None = None
+        self.fleet = Fleet(self.bus, self.life, deliver, lambda: self._taking, tasks.create_task, time.monotonic)
 
     @property
     def workers(self) -> Sequence[RemoteWorker]:
         """Those on other hosts that are there."""
         return self.fleet.workers
+
+    def serve_web_nodes(
+        self, answers: WebAnswers, board: LiveBoard, acts: Callable[[], Mapping[str, int]]
+    ) -> WebNodes:
+        """From `start` on, serve pages and API of other hosts.
+
+        Args:
+            answers: answer what they ask.
+            board: the live board.
+            acts: PBXes that we act for, with the number of the term.
+        """
+        self.web_nodes = WebNodes(self.bus, self.life, self._node, answers, board, acts, time.monotonic)
+        return self.web_nodes
 
     async def start(self) -> None:
         """Connect, or go on trying.
@@ -95,6 +111,8 @@ class Cluster:
         await self.fleet.start()
         await self.bus.answer(subjects.spoken_answers(self.life), _ASKED, self._decide)
         await self.bus.answer(subjects.DECIDE, _ASKED, self._decide, queue=subjects.DECIDERS)
+        if self.web_nodes:
+            await self.web_nodes.start(self._tasks)
         self._tasks.keep(self.fleet.run, name="echo")
 
     async def stop(self) -> None:

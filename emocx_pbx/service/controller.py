@@ -22,6 +22,7 @@ from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.rules_in_force import RulesInForce
 from emocx_pbx.calls.writing import Writing
+from emocx_pbx.chat.moves import passing_on
 from emocx_pbx.deeds.doing import Deeds
 from emocx_pbx.deeds.learning import Learning
 from emocx_pbx.deeds.placing import Placing
@@ -44,7 +45,8 @@ from emocx_pbx.service.office import Office
 from emocx_pbx.service.pbx_side import PbxSide, Shared
 from emocx_pbx.service.pbxes import Pbxes
 from emocx_pbx.service.reloading import Reloading
-from emocx_pbx.service.web_host import Behind, WebHost
+from emocx_pbx.service.web_answers import Behind, WebAnswers
+from emocx_pbx.service.web_host import WebHost
 from emocx_pbx.service.worker_news import WorkerNews
 from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import AnalysisSettings, Settings
@@ -142,21 +144,24 @@ class Service:
         self.deeds = Deeds(store, self.in_force, self.policies, self.journeys, self.sender, self.learning)
         self.board = LiveBoard(self.rubric.evidence.stay_s)
         self.reloading = Reloading(self.in_force, self.policies, self.pool, tasks, self.health, count)
-        self.web = WebHost(
-            self.in_force,
-            Behind(
-                queries=self.queries,
-                placing=self.placing,
-                deeds=self.deeds,
-                board=self.board,
-                health=self.health,
-                metrics=metrics,
-                policies=self.policies,
-                store=store,
-                reloading=self.reloading,
-                pool=self.pool,
-            ),
+        behind = Behind(
+            queries=self.queries,
+            placing=self.placing,
+            deeds=self.deeds,
+            board=self.board,
+            health=self.health,
+            metrics=metrics,
+            policies=self.policies,
+            store=store,
+            reloading=self.reloading,
+            pool=self.pool,
         )
+        answers = WebAnswers(behind)
+        self.web = WebHost(self.in_force, behind, answers=answers)
+        if self.cluster:
+            web_nodes = self.cluster.serve_web_nodes(answers, self.board, self._acts)
+            self.journeys.news.subscribe(passing_on(web_nodes.watch))
+            store.receivers.changes.subscribe(web_nodes.receivers_changed)
         self.worker_news = WorkerNews(
             self.pool, self.queries, self.pbxes, self.journeys, self.health, metrics
         )
@@ -165,7 +170,7 @@ class Service:
     def _connect(self) -> None:
         """Who is told of what."""
         self.journeys.news.subscribe(watching(self.board, time.time))
-        self.journeys.news.subscribe(self.web.watch)
+        self.journeys.news.subscribe(passing_on(self.web.watch))
         self.ledger.losses.subscribe(self.pbxes.resync)
         self.store.outbox.news.subscribe(self.sender.notify)
         self.store.outbox.news.subscribe(self.pbxes.graded)
@@ -185,6 +190,12 @@ class Service:
         now, dialling = time.time(), self.settings.dialling
         since = now - max(3600.0, dialling.number_cooldown_s)
         self.placing.remember((number, now - at) for number, at in await self.store.calls.callbacks(since))
+
+    def _acts(self) -> dict[str, int]:
+        """The PBXes that we act for, with the number of our term."""
+        return {
+            side.name: self.office.epoch(side.name) for side in self.pbxes if self.office.holds(side.name)
+        }
 
     # What the parts tell.
 

@@ -15,11 +15,12 @@ from typing import Final
 
 import structlog
 
-from emocx_pbx.errors import EmocxError, SettingsError, StoreError, StoreUnavailable
+from emocx_pbx.errors import EmocxError
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.notify import Supervisor
+from emocx_pbx.service.opening import follow_receivers, opened
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.webhooks.networks import Networks
@@ -30,10 +31,6 @@ log = structlog.get_logger()
 
 #: Between looks for what falls due: whoever writes an event is another process.
 LOOK_S: Final = 0.5
-#: Between looks for receivers that administrators keep in the database.
-RECEIVERS_S: Final = 2.0
-#: Between tries to reach the database at the start.
-AGAIN_S: Final = 1.0
 
 
 async def send(
@@ -47,15 +44,13 @@ async def send(
         SettingsError: there is no database to share, or a receiver's settings are wrong.
         StoreError: the database can't be used.
     """
-    if not settings.store.url:
-        raise SettingsError("store.url: a sender of its own needs PostgreSQL; a file is one host's")
     supervisor = supervisor or Supervisor()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     health = HealthBoard(time.time)
     async with contextlib.AsyncExitStack() as stack:
-        store = await _opened(settings, stop)
+        store = await opened(settings, stop, "sender")
         if store is None:
             return
         stack.push_async_callback(store.close)
@@ -65,7 +60,7 @@ async def send(
         store.receivers.changes.subscribe(sender.receivers_changed)
         loop.add_signal_handler(signal.SIGHUP, _reload, store, read_again or (lambda: settings))
         sending = tasks.keep(sender.run, name="sender")
-        looking = tasks.keep(partial(_follow, store, health), name="receivers")
+        looking = tasks.keep(partial(follow_receivers, store, health), name="receivers")
         supervisor.tell("READY=1")
         log.info("sending webhooks", key="sender.up")
         beating = tasks.keep(
@@ -77,34 +72,6 @@ async def send(
         # What is under way is given back, to be sent by others at once.
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-
-
-async def _opened(settings: Settings, stop: asyncio.Event) -> Store | None:
-    """The database, as soon as it answers; None: told to stop before."""
-    while not stop.is_set():
-        try:
-            return await Store.open(settings.store_place(), settings.webhooks)
-        except StoreUnavailable as error:
-            log.warning("waiting for the database", key="sender.waits", why=str(error))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(AGAIN_S):
-                await stop.wait()
-    return None
-
-
-async def _follow(store: Store, health: HealthBoard) -> None:
-    """Read the stored receivers again and again, until cancelled."""
-    before = store.receivers.stored()
-    while True:
-        try:
-            await store.receivers.load()
-            health.set("store", True)
-        except StoreError as error:
-            health.set("store", False, str(error))
-        if store.receivers.stored() != before:
-            before = store.receivers.stored()
-            store.receivers.changes.tell()
-        await asyncio.sleep(RECEIVERS_S)
 
 
 def _reload(store: Store, read: Callable[[], Settings]) -> None:

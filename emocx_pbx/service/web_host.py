@@ -1,7 +1,6 @@
 """The controller's end of the web process: starts it, watches it, answers it, and starts it again.
 
-What HTTP asks for is bounded here: few of its decisions are in work at once, so that however much comes in
-by HTTP, a caller's decision finds the text model free.
+What it asks for is answered, and bounded, by `web_answers.py`.
 """
 
 from __future__ import annotations
@@ -11,44 +10,26 @@ import contextlib
 import sys
 import uuid
 from collections.abc import Coroutine
-from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import msgspec
 import structlog
 
-from emocx_pbx.analysis.messages import ModelsLoaded, Ready
-from emocx_pbx.calls.call_state import CallState
-from emocx_pbx.calls.happenings import News
-from emocx_pbx.chat.moves import moved_of
-from emocx_pbx.deeds.doing import Doer
-from emocx_pbx.deeds.placing import Placing
-from emocx_pbx.dispatch.policy_in_force import Policies
-from emocx_pbx.dispatch.queries import Queries
-from emocx_pbx.errors import EmocxError, PeerUnavailable, ProtocolError, SettingsError
-from emocx_pbx.live.board import LiveBoard
+from emocx_pbx.chat.moves import CallMoved
+from emocx_pbx.errors import PeerUnavailable, ProtocolError, SettingsError
 from emocx_pbx.live.calls import BoardChange, in_pieces
-from emocx_pbx.observe.health import HealthBoard
-from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.service.web_answers import Behind, WebAnswers
 from emocx_pbx.settings.in_force import SettingsInForce
-from emocx_pbx.store.database import Store
 from emocx_pbx.web import messages as m
-from emocx_pbx.web.failures import failure_of
 from emocx_pbx.wire.child import Child
 from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
 
-R = TypeVar("R")
-
 #: To the open port, from the start of the process on a cold disk.
 START_S: Final = 30.0
 #: It reports every second; one that is silent for this long hangs and is started anew.
 SILENT_S: Final = 20.0
-#: Its decisions in work at once; each takes the text model about two milliseconds.
-DECIDING: Final = 4
-#: What it asks at once; more is refused, which it answers with 503.
-MAX_ASKED: Final = 128
 #: At the service's start, one that is slow (a busy machine) is started this often before all is given up:
 #: callers are served meanwhile, and pages are no reason to stop.
 FIRST_STARTS: Final = 3
@@ -62,36 +43,6 @@ STEADY_S: Final = 30.0
 STOP_S: Final = 3.0
 
 
-class Reload(Protocol):
-    """The part of the reloading that HTTP may ask for."""
-
-    def policy_and_models(self) -> asyncio.Task[list[ModelsLoaded]]:
-        """Read the policy again, and let workers swap in what models' names now stand for."""
-
-
-class ReadyWorkers(Protocol):
-    """The part of the worker pool that pages show."""
-
-    def models(self) -> tuple[Ready, ...]:
-        """What each ready worker said of its models."""
-
-
-@dataclass(frozen=True, slots=True)
-class Behind:
-    """The parts that answer what comes by HTTP."""
-
-    queries: Queries
-    placing: Placing
-    deeds: Doer
-    board: LiveBoard
-    health: HealthBoard
-    metrics: Metrics
-    policies: Policies
-    store: Store
-    reloading: Reload
-    pool: ReadyWorkers
-
-
 class WebHost:
     """One for the service."""
 
@@ -101,14 +52,23 @@ class WebHost:
         behind: Behind,
         command: tuple[str, ...] = (sys.executable, "-m", "emocx_pbx.web.process"),
         life: str | None = None,
+        answers: WebAnswers | None = None,
     ) -> None:
-        """`life` tells this run of the service from others; None: a new one."""
+        """Prepare.
+
+        Args:
+            in_force: the settings.
+            behind: the parts that answer.
+            command: starts the process.
+            life: tells this run of the service from others; None: a new one.
+            answers: shared with web nodes; None: there are none.
+        """
         self._life, self._in_force = life or uuid.uuid4().hex[:8], in_force
         self._behind, self._command = behind, command
         self._child: Child[m.FromWeb] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._doing: set[asyncio.Task[Any]] = set()
-        self._deciding = asyncio.Semaphore(DECIDING)
+        self._answers = answers or WebAnswers(behind)
+        self._answers.state_changed.subscribe(self._tell_state)
         self._sent_state = b""
         self._stopping = self._silent = False
         self._over = asyncio.Event()
@@ -206,7 +166,7 @@ class WebHost:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 await self._over.wait()
-                await asyncio.gather(*self._doing, return_exceptions=True)
+                await self._answers.settle()
 
     # Out.
 
@@ -220,10 +180,9 @@ class WebHost:
             self._behind.metrics.count("web_messages_lost")
             log.debug("not told to the web process", key="web.deaf", why=str(error))
 
-    def watch(self, happened: News, call: CallState) -> None:
+    def watch(self, moved: CallMoved) -> None:
         """Pass on what the chat desk needs to know of calls."""
-        if (moved := moved_of(happened)) is not None:
-            self._send(moved)
+        self._send(moved)
 
     def receivers_changed(self) -> None:
         """The controller changed receivers in the store."""
@@ -245,14 +204,7 @@ class WebHost:
             self._send(m.BoardNow(part, number == 1, number == len(parts)))
 
     def _tell_state(self) -> None:
-        behind = self._behind
-        state = m.StateNow(
-            behind.health.components(),
-            behind.policies.queues,
-            behind.policies.policy,
-            behind.pool.models(),
-            behind.policies.queues_by_pbx,
-        )
+        state = self._answers.state()
         encoded = msgspec.msgpack.encode(state)
         if encoded != self._sent_state:
             self._sent_state = encoded
@@ -274,8 +226,8 @@ class WebHost:
                 for area, seconds in requests:
                     behind.metrics.request(area, seconds)
                 behind.metrics.set("live_watchers", watchers)
-            case m.BecameCall(decision, caller):
-                behind.queries.became_call(decision, caller)
+            case m.BecameCall():
+                self._answers.became_call(message)
             case m.BoardLost():
                 self._tell_board()
             case m.Listening() | m.CannotListen():
@@ -288,72 +240,5 @@ class WebHost:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _to_its_end(self, work: Coroutine[Any, Any, R]) -> R:
-        """What has begun is finished, also if the process that asked for it ends meanwhile."""
-        doing = asyncio.create_task(work, name="deed")
-        self._doing.add(doing)
-        doing.add_done_callback(self._doing.discard)
-        try:
-            return await asyncio.shield(doing)
-        except asyncio.CancelledError:
-            doing.add_done_callback(_unanswered)
-            raise
-
     async def _answer(self, asked: m.Asking) -> None:
-        """One of the outermost loops: a question that fails must not end the others."""
-        number = asked.request_id
-        if len(self._tasks) > MAX_ASKED:
-            self._send(failure_of(number, PeerUnavailable("too many requests are in work already")))
-            return
-        try:
-            self._send(await self._answered(asked))
-        except EmocxError as error:
-            self._send(failure_of(number, error))
-        except Exception:
-            self._behind.metrics.count("web_questions_failed")
-            log.exception("question of the web failed", key="web.failed", what=type(asked).__name__)
-            self._send(m.Failed(number, "", "the controller failed"))
-
-    async def _answered(self, asked: m.Asking) -> m.ToWeb:
-        behind = self._behind
-        match asked:
-            case m.Decide(number, text, caller):
-                async with self._deciding:
-                    return m.Decided(number, await behind.queries.by_text(text, caller))
-            case m.TryOut(number, text, caller):
-                async with self._deciding:
-                    return m.TriedOut(number, *await behind.queries.preview(text, caller))
-            case m.MayDial(number, text):
-                return m.Admitted(number, behind.placing.admit(text))
-            case m.Ring(number, call, by):
-                await self._to_its_end(behind.placing.ring(call, by))
-                return m.CallPlaced(number)
-            case m.DoDeed(number, deed, by):
-                result = await self._to_its_end(behind.deeds.do(deed, by))
-                return m.DeedDone(number, msgspec.Raw(msgspec.msgpack.encode(result)))
-            case m.ReloadAll(number, wait):
-                loading = behind.reloading.policy_and_models()
-                self._tell_state()
-                loaded = await asyncio.shield(loading) if wait else []
-                self._tell_state()
-                return m.ReloadedAll(number, tuple(loaded))
-            case m.ReadMetrics(number):
-                await self._look_around()
-                return m.MetricsText(number, *behind.metrics.render())
-
-    async def _look_around(self) -> None:
-        """Set the gauges of what is not counted as it happens."""
-        behind = self._behind
-        for state, number in behind.board.counts().items():
-            behind.metrics.set("calls", number, state)
-        for name, component in behind.health.components().items():
-            behind.metrics.set("component_up", float(component.up), name)
-        pending = await behind.store.outbox.pending()
-        for receiver in behind.store.receivers.current():
-            behind.metrics.set("deliveries_pending", pending.get(receiver.name, 0), receiver.name)
-
-
-def _unanswered(doing: asyncio.Task[Any]) -> None:
-    """Its asker is gone: what went wrong with it is told here."""
-    if not doing.cancelled() and (error := doing.exception()) is not None:
-        log.error("deed failed after who asked for it had ended", key="web.deed_failed", why=str(error))
+        self._send(await self._answers.answer(asked))

@@ -202,7 +202,13 @@ class HttpServer:
 
 
 async def listen(
-    app: web.Application, settings: Settings, accounts: Accounts, deeds: Doer, descriptors: int = 65_536
+    app: web.Application,
+    settings: Settings,
+    accounts: Accounts,
+    deeds: Doer,
+    descriptors: int = 65_536,
+    *,
+    link: bool = True,
 ) -> HttpServer:
     """Listen as the settings say; `port` of what is returned tells where.
 
@@ -212,6 +218,7 @@ async def listen(
         accounts: asked whether there is an administrator.
         deeds: asked for a link that makes one.
         descriptors: files that this process may have open.
+        link: print it; of several web nodes each would make the others' void.
 
     Raises:
         SettingsError: the files of TLS can't be used.
@@ -220,7 +227,8 @@ async def listen(
     most = min(settings.http.max_connections, max(16, descriptors - RESERVED))
     listening = HttpServer(app, settings.http, tls_context(settings), most)
     await listening.start()
-    await announce_first_link(accounts, deeds, settings.http, listening.port)
+    if link:
+        await announce_first_link(accounts, deeds, settings.http, listening.port)
     return listening
 
 

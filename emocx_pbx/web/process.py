@@ -20,14 +20,11 @@ from typing import Final
 import msgspec
 import structlog
 
-from emocx_pbx.chat.chat_desk import ChatDesk
-from emocx_pbx.dispatch.dialling import Dialling
-from emocx_pbx.errors import EmocxError, PeerUnavailable, StoreError
+from emocx_pbx.errors import EmocxError, PeerUnavailable
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.settings.binding import cannot_listen
-from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.lists import standard_sums
@@ -35,8 +32,8 @@ from emocx_pbx.web.app import create_app
 from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.listening import listen
 from emocx_pbx.web.messages import CannotListen, Listening, ToWeb, WebConfig
-from emocx_pbx.web.parts import Parts
-from emocx_pbx.web.remote import RemoteCallBack, RemoteController, RemoteDeeds, RemoteHealth, Tally
+from emocx_pbx.web.remote import RemoteController, RemoteDeeds, RemoteHealth, Tally
+from emocx_pbx.web.serving import Serving
 from emocx_pbx.wire.link import Link
 
 log = structlog.get_logger()
@@ -103,7 +100,10 @@ async def _serve(
     async with contextlib.AsyncExitStack() as stack:
         store = await Store.open(settings.store_place(), settings.webhooks, reading=True)
         stack.push_async_callback(store.close)
-        serving = Serving(settings, store, controller, life)
+        tally = Tally()
+        deeds = RemoteDeeds(controller, store.receivers)
+        serving = Serving(settings, store, controller, life, deeds, RemoteHealth(controller), tally)
+        controller.settings_changed.subscribe(serving.take_over)
         app = create_app(serving.parts)
         listener = await listen(app, settings, store.accounts, controller, raise_descriptor_limit())
         stack.push_async_callback(listener.stop)
@@ -111,7 +111,7 @@ async def _serve(
         os.nice(NICE)  # only now: a busy machine must not keep it from starting
         log.info("web up", key="web.up", http=listener.port)
         beside = [
-            asyncio.create_task(_report(controller, serving.tally, serving.live), name="report"),
+            asyncio.create_task(_report(controller, tally, serving.live), name="report"),
             asyncio.create_task(serving.reread_receivers(), name="receivers"),
             asyncio.create_task(app[DOCTOR].keep_looking(), name="doctor"),
             asyncio.create_task(store.lists.sums.keep_fresh(standard_sums(time.time())), name="sums"),
@@ -123,56 +123,6 @@ async def _serve(
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-
-
-class Serving:
-    """All parts of the web process, in the order in which they need each other."""
-
-    def __init__(self, settings: Settings, store: Store, controller: RemoteController, life: str) -> None:
-        self._store = store
-        self._stale_receivers = asyncio.Event()
-        self.in_force = SettingsInForce(settings)
-        self.tally = Tally()
-        self.live = LiveFeed(controller.mirror, life, time.time)
-        controller.board_anew.subscribe(self.live.begin_anew)
-        call_back = RemoteCallBack(controller, settings.placing_pbx)
-        can_call = Dialling(settings.dialling, time.monotonic).on
-        self.chat = ChatDesk(settings.chat, controller, call_back, can_call, controller, self.tally.count)
-        self.parts = Parts(
-            in_force=self.in_force,
-            store=store,
-            controller=controller,
-            queries=controller,
-            call_back=call_back,
-            deeds=RemoteDeeds(controller, store.receivers),
-            chat=self.chat,
-            live=self.live,
-            health=RemoteHealth(controller),
-            metrics=self.tally,
-        )
-        # Who is told of what.
-        controller.moves.subscribe(self.chat.watch)
-        controller.receivers_changed.subscribe(self._stale_receivers.set)
-        controller.settings_changed.subscribe(self._on_settings)
-
-    def _on_settings(self, settings: Settings) -> None:
-        """What the controller took over, on our side: pages, receivers of new events, chat, logs."""
-        before = self.in_force.settings
-        self.in_force.put(settings)
-        self._store.receivers.take_over(settings.webhooks)
-        self.chat.take_over(settings.chat)
-        if settings.log != before.log:
-            configure(settings.log)
-
-    async def reread_receivers(self) -> None:
-        """Read the store's receivers again whenever they changed, until cancelled."""
-        while True:
-            await self._stale_receivers.wait()
-            self._stale_receivers.clear()
-            try:
-                await self._store.receivers.load()
-            except StoreError as error:
-                log.error("receivers not read again", key="web.receivers_unread", why=str(error))
 
 
 async def _report(controller: RemoteController, tally: Tally, live: LiveFeed) -> None:

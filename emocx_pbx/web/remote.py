@@ -5,79 +5,57 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 from uuid import UUID, uuid4
 
-import msgspec
 import structlog
 
-from emocx_pbx.analysis.messages import ModelsLoaded, Ready
-from emocx_pbx.chat.moves import CallIsOver, CallMoved, CallTaken, CallTalks, CallWaits
+from emocx_pbx.chat.moves import CallIsOver, CallTaken, CallTalks, CallWaits
 from emocx_pbx.deeds.base import Deed
-from emocx_pbx.deeds.deed import AnyDeed, OnReceivers
+from emocx_pbx.deeds.deed import OnReceivers
 from emocx_pbx.dispatch.callback import new_call_id
-from emocx_pbx.dispatch.queries import Caller
-from emocx_pbx.dispatch.to_place import CallToPlace
-from emocx_pbx.domain import Decision
 from emocx_pbx.errors import InputError, OutcomeUnknown, PeerUnavailable, ProtocolError
 from emocx_pbx.live.calls import BoardState, joined
 from emocx_pbx.live.mirror import Mirror
 from emocx_pbx.observe.health import Component, report_of
 from emocx_pbx.observe.listeners import Listeners
-from emocx_pbx.routing.decision import QueueState, RuleOutcome
-from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.receivers import Receivers
 from emocx_pbx.web import messages as m
+from emocx_pbx.web.asking import MAX_ASKED, A, AskedByMessages
 from emocx_pbx.web.failures import made
 from emocx_pbx.wire.link import Link
 from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
 
-#: Questions to the controller that wait for their answer; more are refused at once (503).
-MAX_ASKED: Final = 256
-#: Beyond the deadline that the controller itself keeps.
-MARGIN_S: Final = 1.0
-#: Loading models on a cold disk.
-RELOAD_S: Final = 90.0
-METRICS_S: Final = 2.0
 #: A live board that was asked for and did not come.
 BOARD_AGAIN_S: Final = 5.0
-#: A number is looked at in a moment.
-ADMIT_S: Final = 2.0
 #: Times of requests kept between two reports; the rest of such a second is not timed.
 MAX_TIMED: Final = 5_000
 
-A = TypeVar("A", bound=m.Answering)
 R = TypeVar("R")
 
 
-class RemoteController:
+class RemoteController(AskedByMessages):
     """One for the process; `run` takes what the controller sends, until it stops us or is gone."""
 
     def __init__(self, link: Link[m.ToWeb], deadline_s: float, action_s: float) -> None:
         """`deadline_s` is that of decisions, `action_s` that of actions at Asterisk."""
-        self._link, self._deadline_s, self._action_s = link, deadline_s, action_s
+        super().__init__(deadline_s, action_s, Mirror())
+        self._link = link
         self._ids = itertools.count(1)
         self._asked: dict[int, asyncio.Future[m.Answering]] = {}
         self._state: m.StateNow | None = None
-        self.mirror = Mirror()
         self._board: list[BoardState] = []
         """Parts that came so far."""
         self._board_asked_at: float | None = None
         """When the board was asked for that has not come yet."""
-        self.board_anew: Listeners[[]] = Listeners()
-        """Told that the mirror began anew."""
         self.began = asyncio.Event()
         """State and board are known."""
-        self.moves: Listeners[[CallMoved]] = Listeners()
-        """Told what happens to calls."""
-        self.receivers_changed: Listeners[[]] = Listeners()
-        """Told that receivers changed in the store."""
         self.settings_changed: Listeners[[Settings]] = Listeners()
         """Told which settings are in force from now on."""
 
@@ -91,25 +69,6 @@ class RemoteController:
         if self._state is None:
             raise PeerUnavailable("the controller has not told of itself yet")
         return self._state
-
-    @property
-    def policy(self) -> Policy:
-        """The policy in force; raises as `state`."""
-        return self.state.policy
-
-    @property
-    def queues(self) -> Mapping[str, QueueState]:
-        """The PBX's queues as last seen; raises as `state`."""
-        return self.state.queues
-
-    @property
-    def pbx_queues(self) -> Mapping[str, Mapping[str, QueueState]]:
-        """Each PBX's queues as last seen, by its name; raises as `state`."""
-        return self.state.pbx_queues
-
-    def models(self) -> Sequence[Ready]:
-        """What each analysis worker said of its models; raises as `state`."""
-        return self.state.workers
 
     def tell(self, message: m.FromWeb) -> None:
         """Send what needs no answer.
@@ -168,14 +127,20 @@ class RemoteController:
 
     def _ask_board(self) -> None:
         """Changes were lost on their way: have it told anew; again if that is lost as well."""
-        at = time.monotonic()
-        if self._board_asked_at is None or at - self._board_asked_at > BOARD_AGAIN_S:
-            self._board_asked_at = at
+        now = time.monotonic()
+        if self._board_asked_at is None or now - self._board_asked_at > BOARD_AGAIN_S:
+            self._board_asked_at = now
             log.warning("live board lost, asking for it", key="web.board_lost")
             with suppress(PeerUnavailable):
                 self.tell(m.BoardLost())
 
-    async def _ask(self, question: Callable[[int], m.Asking], answer: type[A], deadline_s: float) -> A:
+    async def _ask(
+        self,
+        question: Callable[[int], m.Asking],
+        answer: type[A],
+        deadline_s: float,
+        pbx: str | None = None,
+    ) -> A:
         if len(self._asked) >= MAX_ASKED:
             raise PeerUnavailable("too many requests wait for the controller already")
         number = next(self._ids)
@@ -197,70 +162,8 @@ class RemoteController:
             raise PeerUnavailable(f"the controller answered with {type(found).__name__}")
         return found
 
-    # What handlers call: the same as the controller's own parts.
-
-    async def by_text(self, text: str, caller: Caller) -> Decision:
-        """Decide a query given as text.
-
-        Raises:
-            PeerUnavailable: the controller is too busy, or gone.
-        """
-        deadline_s = self._deadline_s + MARGIN_S
-        return (await self._ask(lambda n: m.Decide(n, text, caller), m.Decided, deadline_s)).decision
-
-    async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
-        """What would be decided, and what each rule had to do with it.
-
-        Raises:
-            PeerUnavailable: the text was not classified in time.
-        """
-        found = await self._ask(lambda n: m.TryOut(n, text, caller), m.TriedOut, self._deadline_s + MARGIN_S)
-        return found.decision, found.rules
-
-    def became_call(self, decision: Decision, caller: Caller) -> None:
-        """A decided query becomes a call."""
-        self.tell(m.BecameCall(decision, caller))
-
-    async def do(self, deed: Deed[R], by: Actor) -> R:
-        """Let the controller do a deed.
-
-        Raises:
-            EmocxError: as the deed's own function.
-            PeerUnavailable: the controller is gone, or too busy.
-            OutcomeUnknown: it did not answer in time; the deed may still be done.
-        """
-        asked = cast(AnyDeed, deed)
-        done = await self._ask(lambda n: m.DoDeed(n, asked, by), m.DeedDone, deed.deadline_s)
-        return cast(R, msgspec.msgpack.decode(done.result, type=deed.answer))
-
-    async def admit(self, text: str) -> str:
-        """The number to dial, counted as a call that is placed now.
-
-        Raises:
-            DiallingRefused: it can't be read, may not be called, or too many were.
-            PeerUnavailable: the controller is gone, or too busy.
-        """
-        return (await self._ask(lambda n: m.MayDial(n, text), m.Admitted, ADMIT_S)).number
-
-    async def ring(self, call: CallToPlace, by: Actor | None = None) -> None:
-        """Dial a number that was just admitted.
-
-        Raises:
-            NotAllowedError, InputError, PeerUnavailable, RefusedError: as the controller's own Placing.
-        """
-        await self._ask(lambda n: m.Ring(n, call, by), m.CallPlaced, self._action_s + MARGIN_S)
-
-    async def reload(self, wait: bool = True) -> list[ModelsLoaded]:
-        """Let the controller read the policy again, and workers load what models' names now stand for.
-
-        With `wait` the workers' answers; else they load behind the answer, which is empty.
-        """
-        return list((await self._ask(lambda n: m.ReloadAll(n, wait), m.ReloadedAll, RELOAD_S)).workers)
-
-    async def scrape(self) -> tuple[bytes, str]:
-        """All metrics as Prometheus text, and its content type."""
-        found = await self._ask(m.ReadMetrics, m.MetricsText, METRICS_S)
-        return found.body, found.content_type
+    def _tell(self, message: m.BecameCall, pbx: str) -> None:
+        self.tell(message)
 
 
 class RemoteDeeds:
@@ -281,11 +184,16 @@ class RemoteCallBack:
     """Calling customers back, by the controller."""
 
     def __init__(
-        self, controller: RemoteController, pbx: str = "", new_uuid: Callable[[], UUID] = uuid4
+        self, controller: AskedByMessages, pbx: str = "", new_uuid: Callable[[], UUID] = uuid4
     ) -> None:
         """`pbx` places calls, where nothing else is asked for."""
         self._pbx, self._new_uuid = pbx, new_uuid
-        self.admit, self.ring = controller.admit, controller.ring
+        self._controller = controller
+        self.ring = controller.ring
+
+    async def admit(self, text: str, pbx: str | None = None) -> str:
+        """As AskedByMessages.admit."""
+        return await self._controller.admit(text, self._pbx if pbx is None else pbx)
 
     def new_call_id(self, pbx: str | None = None) -> str:
         """The id of a call to be; `pbx` is to place it."""

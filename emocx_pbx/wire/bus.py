@@ -24,7 +24,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError
 from nats.js.errors import Error as StreamError
 
-from emocx_pbx.errors import EmocxError, PeerUnavailable, RefusedError
+from emocx_pbx.errors import EmocxError, OutcomeUnknown, PeerUnavailable, RefusedError
 from emocx_pbx.wire.link import decoded
 from emocx_pbx.wire.message import BadMessage, Message
 
@@ -54,6 +54,10 @@ _REFUSED: Final = "Emocx-Refused"
 
 In = TypeVar("In")
 _encode = msgspec.msgpack.Encoder().encode
+
+
+class NobodyThere(PeerUnavailable):
+    """Nobody takes this subject: what was asked is not done."""
 
 
 class StreamFull(PeerUnavailable):
@@ -225,7 +229,9 @@ class Bus:
         """The answer to a message of whoever takes the subject.
 
         Raises:
-            PeerUnavailable: nobody takes it (said at once), we are not connected, or no answer came in time.
+            NobodyThere: nobody takes it, which is said at once.
+            OutcomeUnknown: no answer came in time.
+            PeerUnavailable: we are not connected, or whoever takes it can't now.
             RefusedError: the answer was no.
             BadMessage: the answer is none.
         """
@@ -234,9 +240,9 @@ class Bus:
         try:
             answer = await self._client.request(subject, _encode(message), timeout=within_s)
         except nats.errors.NoRespondersError:
-            raise PeerUnavailable(f"nobody takes {subject}") from None
+            raise NobodyThere(f"nobody takes {subject}") from None
         except TimeoutError:
-            raise PeerUnavailable(f"no answer on {subject} within {within_s:g} s") from None
+            raise OutcomeUnknown(f"no answer on {subject} within {within_s:g} s") from None
         except (nats.errors.Error, OSError) as error:
             raise PeerUnavailable(f"{subject}: {type(error).__name__} {error}") from error
         if answer.headers and (why := answer.headers.get(_UNAVAILABLE)):

@@ -93,7 +93,8 @@ rm -rf "$root"/opt/emocx-pbx/.complete "$root"/opt/emocx-pbx/lib/python*/site-pa
 share=$root/usr/share/doc/emocx-pbx
 mkdir -p "$root/usr/bin" "$root/usr/lib/systemd/system" "$share/examples" "$root/DEBIAN"
 ln -s ../../opt/emocx-pbx/bin/emocx-pbx "$root/usr/bin/emocx-pbx"
-cp docker/emocx-pbx.service docker/emocx-pbx-worker@.service docker/emocx-pbx-door.service "$root/usr/lib/systemd/system/"
+cp docker/emocx-pbx.service docker/emocx-pbx-worker@.service docker/emocx-pbx-door.service docker/emocx-pbx-web.service \
+  "$root/usr/lib/systemd/system/"
 cp dialplan/*.conf "$share/examples/"
 cp README.md CHANGELOG.md "$share/"
 cp -r docs "$share/"

@@ -43,6 +43,7 @@ RUN_BY = {
     "emocx-pbx worker --index": "tests/analysis/test_fleet.py",
     "emocx-pbx worker drain": "tests/analysis/test_fleet.py",
     "emocx-pbx door": "tests/pbx_real/test_with_cluster.py",
+    "emocx-pbx serve --role web": "tests/pbx_real/test_web_nodes_of_calls.py",
     "file,label,customer": "- a table",
     "location / {": "- of nginx, which is another's program",
 }

@@ -44,7 +44,8 @@ from emocx_pbx.pbx.ami.message import AmiResponse
 from emocx_pbx.pbx.tracking.changes import CallStarted, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.service import web_host as module
-from emocx_pbx.service.web_host import Behind, WebHost
+from emocx_pbx.service.web_answers import Behind
+from emocx_pbx.service.web_host import WebHost
 from emocx_pbx.settings.dialling import DiallingSettings
 from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import ChatSettings, HttpSettings, Settings, WebhookSettings
@@ -115,10 +116,10 @@ class World:
         self.listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"})
 
-    def host(self, **options: Any) -> WebHost:
+    def behind(self) -> Behind:
         call_back = CallBack(self.ami, "Local/{number}@x", create_autospec(Placed, instance=True))  # type: ignore[arg-type]
         dialling = Dialling(self.settings.dialling, time.monotonic)
-        behind = Behind(
+        return Behind(
             queries=self.queries,
             placing=Placing(dialling, call_back, self.store.audit),
             deeds=Deeds(
@@ -137,7 +138,9 @@ class World:
             reloading=self,
             pool=self,
         )
-        return WebHost(self.in_force, behind, life="life", **options)
+
+    def host(self, **options: Any) -> WebHost:
+        return WebHost(self.in_force, self.behind(), life="life", **options)
 
     def policy_and_models(self) -> asyncio.Task[list[ModelsLoaded]]:
         return asyncio.create_task(self._reloaded())
@@ -408,7 +411,7 @@ async def test_a_deed_that_has_begun_is_finished_if_the_process_dies(world: Worl
     host = world.host(command=one_that_asks(asked))
     await asked_by_one_that_dies(world, begun, host)
     async with asyncio.timeout(10):
-        await asyncio.gather(*host._doing)
+        await host._answers.settle()
     rows = await world.store.audit.rows(action="webhook.tested")
     assert [(row.subject, row.actor) for row in rows] == [("crm", "ann")]
 
@@ -427,7 +430,7 @@ async def test_and_so_is_a_call_that_is_being_placed(world: World, monkeypatch: 
     assert host._behind.placing.admit("030 123456") == asked.call.number
     await asked_by_one_that_dies(world, begun, host)
     async with asyncio.timeout(10):
-        await asyncio.gather(*host._doing)
+        await host._answers.settle()
     assert world.ami.actions[0][1]["ChannelId"] == "emocx-call-1"
 
 

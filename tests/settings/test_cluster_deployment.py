@@ -108,5 +108,7 @@ def test_no_two_services_of_the_compose_file_ask_for_one_port() -> None:
                 taken.append(settings.analysis.base_port)
             case ["serve", "--role", "controller"]:
                 taken += [settings.agi.port, settings.http.port]
-    assert len(taken) == 7
+            case ["serve", "--role", "web"]:
+                taken.append(settings.http.port)
+    assert len(taken) == 9
     assert len(set(taken)) == len(taken)

@@ -79,7 +79,7 @@ class AngryPool:
 class PlacedAtOnce(Placing):
     """Places calls as the controller does, asked as the web process asks it."""
 
-    async def admit(self, text: str) -> str:  # type: ignore[override]
+    async def admit(self, text: str, pbx: str | None = None) -> str:  # type: ignore[override]
         return super().admit(text)
 
     def new_call_id(self, pbx: str | None = None) -> str:

@@ -68,3 +68,34 @@ def tap(pbx: str, uuid: str) -> str:
 def taps(pbx: str) -> str:
     """What is heard in all taps of a PBX."""
     return f"emocx.tap.{pbx_part(pbx)}.*"
+
+
+#: All that controllers tell web nodes; each controller's in its order.
+WEB_TOLD: Final = "emocx.web.told.*"
+#: Signs of life of web nodes, and what they count of what is limited.
+WEB_NODES: Final = "emocx.web.node.*"
+
+
+def web_told(life: str) -> str:
+    """What one controller tells web nodes."""
+    return f"emocx.web.told.{life}"
+
+
+def web_asked(life: str) -> str:
+    """What web nodes ask one controller."""
+    return f"emocx.web.asked.{life}"
+
+
+def web_board(life: str) -> str:
+    """Live boards that one web node asked for, by its life."""
+    return f"emocx.web.board.{life}"
+
+
+def web_node(life: str) -> str:
+    """Of one web node."""
+    return f"emocx.web.node.{life}"
+
+
+def web_tickets(life: str) -> str:
+    """Asked of the web node that took a customer's query in the chat."""
+    return f"emocx.web.tickets.{life}"

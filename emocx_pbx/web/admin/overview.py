@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from aiohttp import web
 
+from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.web.admin.shared import page
 from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.identity.access import allow
@@ -15,9 +18,12 @@ async def overview(request: web.Request) -> web.StreamResponse:
     """Health, and what is in force."""
     parts = parts_of(request)
     settings, counts = parts.settings, await parts.store.outbox.counts()
+    rules: int | None = None
+    with suppress(PeerUnavailable):  # on a web node, while no controller answers
+        rules = len(parts.controller.policy.rules)
     return page(
         request, "overview", health=parts.health.report(), routing=settings.routing,
-        policy=parts.controller.policy, queues=parts.controller.queues,
+        rules=rules, queues=parts.controller.queues,
         pending=sum(n for (_, state), n in counts.items() if state == "pending"),
         failed=sum(n for (_, state), n in counts.items() if state == "failed"),
         users=await parts.store.accounts.users(), settings=settings,

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.live.calls import Snapshot
 from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.web.identity.access import scoped
@@ -42,6 +43,7 @@ async def get_live(request: web.Request) -> web.Response:
 async def live_events(request: web.Request) -> web.StreamResponse:
     """The same as server-sent events, beginning with a snapshot or after Last-Event-ID: see docs/api.md."""
     feed = parts_of(request).live
+    feed.look()
     if feed.crowded:
         raise web.HTTPServiceUnavailable(
             text="too many connections watch the live feed already", headers={"Retry-After": "10"}
@@ -69,7 +71,7 @@ async def live_events(request: web.Request) -> web.StreamResponse:
 async def _write_all(request: web.Request, response: web.StreamResponse, feed: LiveFeed) -> None:
     """Write events until the feed ends, or the watcher is gone or takes nothing; browsers come again."""
     last_id = request.headers.get("Last-Event-ID", "") or request.query.get("last_event_id", "")
-    with suppress(ConnectionResetError, TimeoutError):
+    with suppress(ConnectionResetError, TimeoutError, PeerUnavailable):
         await _write(response, b"retry: %d\n\n" % RETRY_MS)
         seen = feed.events(last_id, only_agent(request), team=only_queues(request))
         async with aclosing(seen) as events:

@@ -31,12 +31,11 @@ async def post_query(request: web.Request) -> web.Response:
     """Decide a chat query. With a callback_number Asterisk calls the customer into the chosen queue."""
     parts = parts_of(request)
     body = await body_of(request, QueryBody)
-    number, customer = None, _customer(body)
+    number, customer, pbx = None, _customer(body), _pbx(request, body)
     if body.callback_number is not None:
         _may_place(request)
         # All that may be refused, before anything is decided; E.164 alone gets into a Dial string.
-        number = await parts.call_back.admit(body.callback_number)
-    pbx = _pbx(request, body)
+        number = await parts.call_back.admit(body.callback_number, pbx)
     call_id = parts.call_back.new_call_id(pbx) if number else None
     caller = Caller(call_id, customer, _queue(body), body.optout, body.attributes, pbx=pbx)
     decision = await parts.queries.by_text(body.text, caller)

@@ -1,0 +1,181 @@
+"""A controller's end of the web nodes: tells them what goes on, and answers what they ask, over NATS.
+
+Imported only where [cluster] names servers. Nothing is told while no web node is there. What is told may be
+lost; a beat says by numbers what must have come, and whoever lacks something asks for the whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Final
+
+import msgspec
+import structlog
+
+from emocx_pbx.analysis.cluster import subjects
+from emocx_pbx.chat.moves import CallMoved
+from emocx_pbx.live.board import LiveBoard
+from emocx_pbx.live.calls import BoardChange, in_pieces
+from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.service.web_answers import WebAnswers
+from emocx_pbx.web import messages as m
+from emocx_pbx.web.nodes.messages import (
+    AskBoard,
+    AskState,
+    ControllerBeat,
+    FromController,
+    NodeBeat,
+    StateIs,
+    Taken,
+    ToController,
+    Told,
+)
+from emocx_pbx.wire.bus import Bus
+from emocx_pbx.wire.message import Message
+
+log = structlog.get_logger()
+
+#: Between two beats.
+BEAT_S: Final = 0.5
+#: A web node that was silent for so long is gone.
+NODE_LOST_S: Final = 5.0
+#: Messages that wait to be sent; with more all are dropped, and nodes ask for the board.
+MAX_WAITING: Final = 16_384
+#: Calls in one message of the live board: far below what NATS takes (1 MiB).
+CALLS_EACH: Final = 100
+
+_ASKED: Final = msgspec.msgpack.Decoder(ToController)
+_NODE: Final = msgspec.msgpack.Decoder(NodeBeat)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class WebNodes:
+    """One for a controller of a cluster."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        life: str,
+        node: str,
+        answers: WebAnswers,
+        board: LiveBoard,
+        acts: Callable[[], Mapping[str, int]],
+        clock: Callable[[], float],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            bus: the connection.
+            life: names this process of the controller.
+            node: what this host is called.
+            answers: answer questions.
+            board: the live board.
+            acts: PBXes that we act for, with the number of the term.
+            clock: monotonic seconds.
+        """
+        self._bus, self._life, self._node, self._answers = bus, life, node, answers
+        self._board, self._acts, self._clock = board, acts, clock
+        self._heard: dict[str, float] = {}
+        """When each web node was heard last."""
+        self._waiting: deque[tuple[str, Message]] = deque()
+        self._wake = asyncio.Event()
+        self._state, self._state_number = b"", 0
+        board.changes.subscribe(self._on_change)
+
+    async def start(self, tasks: Tasks) -> None:
+        """Answer, and tell, from now on."""
+        await self._bus.hear(subjects.WEB_NODES, _NODE, self._on_node)
+        await self._bus.answer(subjects.web_asked(self._life), _ASKED, self._answer)
+        tasks.keep(self._beat, name="web nodes")
+        tasks.keep(self._send, name="telling web nodes")
+
+    @property
+    def listening(self) -> bool:
+        """Whether there is a web node."""
+        return bool(self._heard)
+
+    # Out.
+
+    def watch(self, moved: CallMoved) -> None:
+        """Pass on what chats need to know of calls."""
+        self._tell(moved)
+
+    def receivers_changed(self) -> None:
+        """The controller changed receivers in the store."""
+        self._tell(m.ReceiversChanged())
+
+    def _on_change(self, change: BoardChange) -> None:
+        self._tell(m.BoardChanged(change.number, change.kind, change.present, change.data))
+
+    def _tell(
+        self, what: ControllerBeat | m.BoardChanged | m.BoardNow | m.ReceiversChanged | CallMoved
+    ) -> None:
+        if self._heard or isinstance(what, ControllerBeat):
+            self._put(subjects.web_told(self._life), Told(self._life, what))
+
+    def _put(self, subject: str, message: Message) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._waiting.clear()
+            log.warning("web nodes were not told all", key="web_nodes.behind")
+        self._waiting.append((subject, message))
+        self._wake.set()
+
+    async def _send(self) -> None:
+        """One after the other, in order, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._bus.tell(*self._waiting.popleft())
+
+    async def _beat(self) -> None:
+        while True:
+            now = self._clock()
+            self._heard = {life: at for life, at in self._heard.items() if now - at < NODE_LOST_S}
+            self._look()
+            self._tell(
+                ControllerBeat(
+                    self._node,
+                    version("emocx-pbx"),
+                    dict(self._acts()),
+                    self._board.number,
+                    self._state_number,
+                )
+            )
+            await asyncio.sleep(BEAT_S)
+
+    def _look(self) -> m.StateNow:
+        """The state now, under a new number if it differs."""
+        state = self._answers.state()
+        encoded = _encode(state)
+        if encoded != self._state:
+            self._state, self._state_number = encoded, self._state_number + 1
+        return state
+
+    # In.
+
+    def _on_node(self, beat: NodeBeat) -> None:
+        if beat.life not in self._heard:
+            log.info("web node found", key="web_nodes.found", node=beat.node)
+        self._heard[beat.life] = self._clock()
+
+    async def _answer(self, asked: ToController) -> FromController:
+        match asked:
+            case AskState():
+                state = self._look()
+                return StateIs(self._state_number, state)
+            case AskBoard(node):
+                self._heard[node] = self._clock()
+                parts = in_pieces(self._board.state(), CALLS_EACH)
+                for number, part in enumerate(parts, start=1):
+                    now = m.BoardNow(part, number == 1, number == len(parts))
+                    self._put(subjects.web_board(node), Told(self._life, now))
+                return Taken()
+            case m.BecameCall():
+                self._answers.became_call(asked)
+                return Taken()
+            case _:
+                return await self._answers.answer(asked)

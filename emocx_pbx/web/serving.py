@@ -1,0 +1,96 @@
+"""What pages and API are served of, in the controller's web process and on web nodes alike."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from emocx_pbx.chat.chat_desk import ChatDesk
+from emocx_pbx.deeds.doing import Doer
+from emocx_pbx.dispatch.dialling import Dialling
+from emocx_pbx.errors import StoreError
+from emocx_pbx.live.feed import LiveFeed
+from emocx_pbx.observe.logs import configure
+from emocx_pbx.settings.in_force import SettingsInForce
+from emocx_pbx.settings.settings import Settings
+from emocx_pbx.store.database import Store
+from emocx_pbx.web.asking import AskedByMessages
+from emocx_pbx.web.parts import Counts, Health, Parts
+from emocx_pbx.web.remote import RemoteCallBack
+
+log = structlog.get_logger()
+
+
+class Serving:
+    """All parts, in the order in which they need each other."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        controller: AskedByMessages,
+        life: str,
+        deeds: Doer,
+        health: Health,
+        counts: Counts,
+        away: Callable[[], str] = lambda: "",
+        in_force: SettingsInForce | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: those in force.
+            store: the records.
+            controller: asked for what is not in them.
+            life: tells the numbers of one live board from another's.
+            deeds: change something.
+            health: how things stand.
+            counts: takes what is counted.
+            away: why there is nothing live to show, in one line; empty: there is.
+            in_force: holds the settings; None: one is made.
+        """
+        self._store = store
+        self._stale_receivers = asyncio.Event()
+        self.in_force = in_force or SettingsInForce(settings)
+        self.live = LiveFeed(controller.mirror, life, time.time, away=away)
+        controller.board_anew.subscribe(self.live.begin_anew)
+        call_back = RemoteCallBack(controller, settings.placing_pbx)
+        can_call = Dialling(settings.dialling, time.monotonic).on
+        self.chat = ChatDesk(settings.chat, controller, call_back, can_call, controller, counts.count)
+        self.parts = Parts(
+            in_force=self.in_force,
+            store=store,
+            controller=controller,
+            queries=controller,
+            call_back=call_back,
+            deeds=deeds,
+            chat=self.chat,
+            live=self.live,
+            health=health,
+            metrics=counts,
+        )
+        # Who is told of what.
+        controller.moves.subscribe(self.chat.watch)
+        controller.receivers_changed.subscribe(self._stale_receivers.set)
+
+    def take_over(self, settings: Settings) -> None:
+        """Other settings are in force: pages, receivers of new events, chat, logs."""
+        before = self.in_force.settings
+        self.in_force.put(settings)
+        self._store.receivers.take_over(settings.webhooks)
+        self.chat.take_over(settings.chat)
+        if settings.log != before.log:
+            configure(settings.log)
+
+    async def reread_receivers(self) -> None:
+        """Read the store's receivers again whenever they changed, until cancelled."""
+        while True:
+            await self._stale_receivers.wait()
+            self._stale_receivers.clear()
+            try:
+                await self._store.receivers.load()
+            except StoreError as error:
+                log.error("receivers not read again", key="web.receivers_unread", why=str(error))
