@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 #: Keys remembered; the one that was used longest ago is forgotten first.
@@ -25,6 +25,8 @@ class Limit:
         self.most, self.window_s = most, window_s
         self._max_keys = max_keys
         self._grain_s = window_s / SLOTS if most > SLOTS else 0.0
+        self.told: Callable[[str, int], None] = _nobody
+        """Told a key and how often it was used just now; -1: a use does not count after all."""
         self._used: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
         """By key: times and how many uses were made then, in order."""
 
@@ -51,6 +53,17 @@ class Limit:
 
     def use(self, key: str, at: float) -> None:
         """It is done."""
+        self._use(key, at)
+        self.told(key, 1)
+
+    def use_elsewhere(self, key: str, at: float, number: int) -> None:
+        """It was done so often by another process; less than 0: it does not count after all."""
+        for _ in range(min(number, self.most)):
+            self._use(key, at)
+        for _ in range(min(-number, self.most)):
+            self._undo(key)
+
+    def _use(self, key: str, at: float) -> None:
         used = self._used.setdefault(key, deque())
         if self._grain_s and used and at - used[-1][0] < self._grain_s:
             used[-1] = (used[-1][0], used[-1][1] + 1)
@@ -64,10 +77,16 @@ class Limit:
 
     def undo(self, key: str) -> None:
         """The last use does not count."""
+        if self._undo(key):
+            self.told(key, -1)
+
+    def _undo(self, key: str) -> bool:
         if used := self._used.get(key):
             used_at, number = used.pop()
             if number > 1:
                 used.append((used_at, number - 1))
+            return True
+        return False
 
     def forget(self, key: str) -> None:
         """Nothing was done by this key."""
@@ -85,6 +104,10 @@ class Limit:
 
     def __len__(self) -> int:
         return len(self._used)
+
+
+def _nobody(key: str, number: int) -> None:
+    """Where uses are of no interest to others."""
 
 
 def take(limits: Sequence[tuple[N, Limit, str]], at: float) -> tuple[N, float] | None:

@@ -64,3 +64,18 @@ def test_other_bounds_count_what_was_used_before() -> None:
     assert limit.wait_s("k", 3.0) == 0 and limit.left("k", 3.0) == 1
     limit.change(100, 60.0)
     assert limit.left("k", 3.0) == 97
+
+
+def test_what_is_used_elsewhere_counts_and_is_told_no_further() -> None:
+    limit, told = Limit(3, 60.0), list[tuple[str, int]]()
+    limit.told = lambda key, number: told.append((key, number))
+    limit.use("a", 0.0)
+    limit.undo("a")
+    limit.undo("a")
+    limit.use_elsewhere("a", 1.0, 3)
+    assert limit.left("a", 2.0) == 0
+    limit.use_elsewhere("a", 1.0, -2)
+    assert limit.left("a", 2.0) == 2
+    limit.use_elsewhere("b", 1.0, 1_000_000)
+    assert limit.left("b", 2.0) == 0
+    assert told == [("a", 1), ("a", -1)]

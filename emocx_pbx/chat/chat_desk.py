@@ -118,6 +118,11 @@ class ChatDesk:
         self._placing: set[str] = set()
         """Tickets whose number is being looked at."""
 
+    @property
+    def limits(self) -> Mapping[str, Limit]:
+        """By name, for whoever counts them over several desks."""
+        return {"asked_here": self._asked_here, "asked": self._asked, "called_here": self._called_here}
+
     def take_over(self, settings: ChatSettings) -> None:
         """Other settings from now on; queries and calls of before count on in the limits."""
         self.settings = settings

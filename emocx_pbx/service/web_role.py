@@ -16,6 +16,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Final
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -36,10 +37,13 @@ from emocx_pbx.store.database import Store
 from emocx_pbx.store.lists import standard_sums
 from emocx_pbx.web.app import create_app
 from emocx_pbx.web.doctor import DOCTOR
+from emocx_pbx.web.identity.sessions import THROTTLE
+from emocx_pbx.web.limited import LIMITS
 from emocx_pbx.web.listening import HttpServer, listen
 from emocx_pbx.web.nodes.controllers import Controllers
 from emocx_pbx.web.nodes.messages import NodeBeat
 from emocx_pbx.web.nodes.serving import NodeDeeds, NodeHealth
+from emocx_pbx.web.nodes.uses import SharedUses
 from emocx_pbx.web.serving import Serving
 from emocx_pbx.wire.bus import Bus
 
@@ -49,6 +53,8 @@ log = structlog.get_logger()
 CONNECT_S: Final = 2.0
 #: Between signs of life to the controllers.
 BEAT_S: Final = 0.5
+
+_NODE: Final = msgspec.msgpack.Decoder(NodeBeat)
 
 
 async def serve_web(
@@ -126,6 +132,9 @@ class WebNode:
             in_force,
         )
         self.app: web.Application = create_app(self.serving.parts)
+        limits = {f"chat {name}": limit for name, limit in self.serving.chat.limits.items()}
+        limits |= {"requests": self.app[LIMITS].limit, "tokens": self.app[THROTTLE].tokens}
+        self._uses = SharedUses(self._life, time.time, limits)
         self.vital: list[asyncio.Task[None]] = []
         """Tasks that must run."""
 
@@ -138,6 +147,7 @@ class WebNode:
         """
         await self.bus.start(CONNECT_S)
         await self.controllers.start()
+        await self.bus.hear(subjects.WEB_NODES, _NODE, self._uses.hear)
         keep = self._tasks.keep
         self.vital = [
             keep(self.controllers.run, name="controllers"),
@@ -158,7 +168,7 @@ class WebNode:
     async def _beat(self) -> None:
         """Say that we are here, until cancelled."""
         while True:
-            beat = NodeBeat(self._life, self._node, version("emocx-pbx"))
+            beat = NodeBeat(self._life, self._node, version("emocx-pbx"), self._uses.taken())
             await self.bus.tell(subjects.web_node(self._life), beat)
             await asyncio.sleep(BEAT_S)
 

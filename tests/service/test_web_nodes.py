@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from databases import Databases
 from service.test_web_host import TOKEN, World
 from web.v1_calls import tell
 from web.web_site import CHEAP, PASSWORD, Browser
-from wire.nats_helpers import DEADLINE_S, connected
+from wire.nats_helpers import DEADLINE_S, Box, connected
 
+from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.deeds.deed import ChangeUser
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.asterisk import free_port
@@ -33,7 +35,8 @@ from emocx_pbx.settings.records import StoreSettings
 from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
-from emocx_pbx.web.nodes.messages import Taken
+from emocx_pbx.web.limited import LIMITS
+from emocx_pbx.web.nodes.messages import NodeBeat, Taken
 from emocx_pbx.wire.bus import Bus
 
 TEST = Actor("test", "")
@@ -322,3 +325,20 @@ async def test_a_frozen_controllers_question_fails_as_soon_as_it_is_known_to_be_
         assert response.status == 503
         assert "gone" in (await response.json())["detail"]
     never.set()
+
+
+async def test_a_limit_of_requests_holds_over_all_nodes(house: House) -> None:
+    a, b = [await house.node(api_requests_per_minute=60) for _ in range(2)]
+    told = Box()
+    bus = await connected(house.nats.url)
+    await bus.hear(subjects.WEB_NODES, msgspec.msgpack.Decoder(NodeBeat), told)
+    for _ in range(40):
+        assert (await a.got("/api/v1/calls?limit=1"))[0] == 200
+    await told.until(lambda: sum(n for beat in told.found for _, _, n in beat.uses) == 40)
+    limit = b.node.app[LIMITS].limit
+    async with asyncio.timeout(DEADLINE_S):
+        while limit.left("address 127.0.0.1", time.time()) != 20:
+            await b.got("/healthz")  # its own turn to hear it
+    got = [(await b.got("/api/v1/calls?limit=1"))[0] for _ in range(21)]
+    assert got == [200] * 20 + [429]
+    await bus.close()

@@ -32,7 +32,7 @@ class Throttle:
         self._place = Limit(PLACE, WINDOW_S)
         self._account = Limit(ACCOUNT, WINDOW_S)
         self._browser = Limit(BROWSER, WINDOW_S)
-        self._tokens = Limit(TOKENS, WINDOW_S)
+        self.tokens = Limit(TOKENS, WINDOW_S)
         self._known_tokens = Limit(1, WINDOW_S, KNOWN_TOKENS)
 
     def wait_s(self, account: str, address: str, browser: str = "") -> float:
@@ -64,7 +64,7 @@ class Throttle:
         now = self._now()
         if not self._known_tokens.left(token_hash, now):
             return 0.0
-        return self._tokens.wait_s(place_of(address), now)
+        return self.tokens.wait_s(place_of(address), now)
 
     def token_was(self, right: bool, token_hash: str, address: str) -> None:
         """A token was looked up."""
@@ -73,7 +73,7 @@ class Throttle:
             self._known_tokens.use(token_hash, now)
         else:
             self._known_tokens.forget(token_hash)
-            self._tokens.use(place_of(address), now)
+            self.tokens.use(place_of(address), now)
 
     def _keys(self, account: str, address: str, browser: str) -> list[tuple[Limit, str]]:
         if browser:

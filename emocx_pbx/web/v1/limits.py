@@ -30,14 +30,14 @@ class RateLimits:
     def __init__(self, per_minute: int, max_clients: int = MAX_KEYS) -> None:
         """`per_minute` requests may come at once; 0: no limit."""
         self.per_minute = per_minute
-        self._limit = Limit(per_minute, WINDOW_S, max_clients)
+        self.limit = Limit(per_minute, WINDOW_S, max_clients)
 
     def ask(self, client: str, at: float) -> Verdict:
         """Take one request of a client's."""
         if self.per_minute <= 0:
             return Verdict(True, 0, 0, 0)
-        wait = self._limit.wait_s(client, at)
+        wait = self.limit.wait_s(client, at)
         if not wait:
-            self._limit.use(client, at)
-        reset = math.ceil(self._limit.all_left_in_s(client, at))
-        return Verdict(not wait, self._limit.left(client, at), reset, math.ceil(wait))
+            self.limit.use(client, at)
+        reset = math.ceil(self.limit.all_left_in_s(client, at))
+        return Verdict(not wait, self.limit.left(client, at), reset, math.ceil(wait))
