@@ -47,6 +47,7 @@ from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import DecidedQuery
 from emocx_pbx.events import build
 from emocx_pbx.observe.listeners import Listeners
+from emocx_pbx.observe.metrics import of_pbx
 from emocx_pbx.pbx.tracking.changes import AgentJoined, CallEnded, CallStarted, QueueJoined
 
 log = structlog.get_logger()
@@ -110,7 +111,7 @@ class Journeys:
         call = self._calls.get(call_id)
         if call is None:
             if call_id in self._over or not isinstance(happening, _BEGIN):
-                self._count("happenings_late")
+                self._count("happenings_late", **of_pbx(pbx_of(call_id)))
                 return
             call = self._calls[call_id] = CallState(call_id, self._rules)
         self.apply(call, call.take(happening, self._now()))
@@ -170,7 +171,8 @@ class Journeys:
                 case CancelTimer(due=due):
                     self._cancel(due)
                 case Count(name=name, label=label):
-                    self._count(name, *([label] if label is not None else []))
+                    labels = [label] if label is not None else []
+                    self._count(name, *labels, **of_pbx(pbx_of(call.call_id)))
                 case Note(key=key, message=message, fields=fields, level=level):
                     getattr(log, level)(message, key=key, **fields)
                 case Forget(call_id=call_id):

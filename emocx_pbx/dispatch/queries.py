@@ -20,6 +20,7 @@ from emocx_pbx.dispatch.asked import Caller, DecidedQuery, Lines
 from emocx_pbx.dispatch.grounds import Grounds
 from emocx_pbx.domain import Decision, Scores
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
+from emocx_pbx.observe.metrics import of_pbx
 from emocx_pbx.routing.decision import QueryFacts, RuleOutcome
 
 __all__ = ["Caller", "DecidedQuery", "Queries", "attributes_of", "channel_variables"]
@@ -79,7 +80,7 @@ class Queries:
             result = await self._pool.classify_text(text, self._grounds.deadline_s)
         except (PeerUnavailable, ProtocolError) as error:
             log.warning("query not classified", key="query.unclassified", why=str(error))
-            self._count("queries_unclassified")
+            self._count("queries_unclassified", **of_pbx(self._grounds.pbx_of(caller)))
             return self._decide(None, None, 0.0, caller, text, "text", failed=str(error))
         scores = None if result.probabilities is None else Scores(result.probabilities, result.threshold)
         return self._decide(
@@ -140,7 +141,7 @@ class Queries:
             async with asyncio.timeout(self._grounds.deadline_s):
                 result = await future
         except TimeoutError:
-            self._count("queries_unclassified")
+            self._count("queries_unclassified", **of_pbx(self._grounds.pbx_of(caller)))
             return self._decide(None, None, 0.0, caller, None, "speech", failed="the answer came too late")
         finally:
             self._forget(uuid)
@@ -169,7 +170,7 @@ class Queries:
         if failed is not None:
             decision = replace(decision, status="timeout", reasons=(f"not classified: {failed}",))
         self._record(DecidedQuery(decision, caller, text))
-        self._count("queries")
+        self._count("queries", **of_pbx(self._grounds.pbx_of(caller)))
         return decision
 
     def _facts(

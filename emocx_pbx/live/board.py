@@ -8,6 +8,7 @@ from typing import Final, get_args
 
 import msgspec
 
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.calls.call_state import CallState
 from emocx_pbx.domain import Grade, Reading, Scores
 from emocx_pbx.live.calls import (
@@ -78,11 +79,11 @@ class LiveBoard:
             return None
         return [change for change in self._changes if change.number > number]
 
-    def counts(self) -> dict[State, int]:
-        """Number of calls in each state."""
+    def counts(self, pbx: str | None = None) -> dict[State, int]:
+        """Number of calls in each state; of one PBX, or of all."""
         found: dict[State, int] = dict.fromkeys(get_args(State), 0)
         for call in self._calls.values():
-            found[call.state] += 1
+            found[call.state] += pbx is None or pbx_of(call.call_id) == pbx
         return found
 
     def __len__(self) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -15,6 +15,9 @@ MAX_LABEL_VALUES = 16
 OTHER = "other"
 #: Counters without an entry in COUNTERS that are still kept: their names come from code or workers.
 MAX_UNLISTED = 100
+
+
+M = TypeVar("M", Counter, Gauge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,17 @@ COUNTERS: Mapping[str, About] = {
 }
 
 
+#: Counters of calls and of what belongs to one PBX: labelled by its name where PBXes have names.
+BY_PBX: Final = frozenset(
+    {
+        "queries", "queries_unclassified", "readings", "readings_late", "grades", "alerts", "happenings_late",
+        "user_events_lost", "calls_announced_crowded", "calls_never_joined", "taps_failed", "taps_repeated",
+        "taps_given_up", "penalties_set", "penalties_refused", "ami_links", "ami_links_lost",
+        "ami_login_refused", "ami_events_dropped", "ami_handler_failed", "calls",
+    }
+)  # fmt: skip
+
+
 #: Gauges: how things stand when the metrics are read.
 GAUGES: Mapping[str, About] = {
     "open_taps": About("Taps open now", "worker"),
@@ -175,16 +189,17 @@ class Stats(Protocol):
 class Metrics:
     """One registry, passed down; there is no global one."""
 
-    def __init__(self) -> None:
+    def __init__(self, pbxes: Sequence[str] = ("",)) -> None:
+        """`pbxes` are their names; the one without a name needs no label."""
+        self.pbxes: Sequence[str] = pbxes if any(pbxes) else ()
+        """Names that calls' metrics are labelled by; none: there is one PBX, without a name."""
         self._registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}
         self._labels: dict[str, set[str]] = {}
         self._last: dict[tuple[int, str], float] = {}
         self._unlisted: set[str] = set()
         self._gauges = {
-            name: Gauge(
-                f"emocx_{name}", about.help, [about.label] if about.label else [], registry=self._registry
-            )
+            name: Gauge(f"emocx_{name}", about.help, self._labels_of(name, about), registry=self._registry)
             for name, about in GAUGES.items()
         }
         self._requests = Histogram(
@@ -194,13 +209,14 @@ class Metrics:
         for name, about in COUNTERS.items():
             self._add(name, about)
 
-    def count(self, name: str, label: str = "", by: float = 1.0) -> None:
+    def count(self, name: str, label: str = "", by: float = 1.0, *, pbx: str = "") -> None:
         """Add to a counter.
 
         Args:
             name: from COUNTERS, shown as emocx_NAME_total; one that is not there is kept all the same.
             label: value of its label, if it has one; more than MAX_LABEL_VALUES become "other".
             by: what to add, at least 0.
+            pbx: name of the PBX that it is about.
         """
         if name not in self._counters:
             if len(self._unlisted) >= MAX_UNLISTED:
@@ -208,15 +224,13 @@ class Metrics:
             self._unlisted.add(name)
             self._add(name, About(f"Count of {name.replace('_', ' ')}"))
         about = COUNTERS.get(name)
-        if about is not None and about.label:
-            self._counters[name].labels(self._bounded(name, label or "none")).inc(by)
-        else:
-            self._counters[name].inc(by)
+        self._with(self._counters[name], name, about, label, pbx).inc(by)
 
-    def value(self, name: str, label: str = "") -> float:
+    def value(self, name: str, label: str = "", pbx: str = "") -> float:
         """A counter's value now (0 if nothing was counted): for tests and pages."""
         about = COUNTERS.get(name, About(""))
         labels = {about.label: label} if about.label else {}
+        labels |= {"pbx": pbx} if self._by_pbx(name) else {}
         return self._registry.get_sample_value(f"emocx_{name}_total", labels) or 0.0
 
     def worker(self, stats: Stats) -> None:
@@ -235,12 +249,9 @@ class Metrics:
             self._last[stats.worker, name] = total
             self.count(f"worker_{name}", by=total - last if total >= last else total)
 
-    def set(self, name: str, value: float, label: str = "") -> None:
+    def set(self, name: str, value: float, label: str = "", *, pbx: str = "") -> None:
         """Set a gauge of GAUGES; more than MAX_LABEL_VALUES values of its label are one, "other"."""
-        gauge = self._gauges[name]
-        if GAUGES[name].label:
-            gauge = gauge.labels(self._bounded(name, label or "none"))
-        gauge.set(value)
+        self._with(self._gauges[name], name, GAUGES[name], label, pbx).set(value)
 
     def request(self, area: str, seconds: float) -> None:
         """An HTTP request was answered; `area` is one of few."""
@@ -251,7 +262,23 @@ class Metrics:
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def _add(self, name: str, about: About) -> None:
-        self._counters[name] = Counter(f"emocx_{name}", about.help, _labels(about), registry=self._registry)
+        labels = self._labels_of(name, about)
+        self._counters[name] = Counter(f"emocx_{name}", about.help, labels, registry=self._registry)
+        if labels == ["pbx"]:
+            for pbx in self.pbxes:
+                self._counters[name].labels(pbx)  # a 0 to begin with, as those without labels have
+
+    def _by_pbx(self, name: str) -> bool:
+        return bool(self.pbxes) and name in BY_PBX
+
+    def _labels_of(self, name: str, about: About) -> list[str]:
+        return [*([about.label] if about.label else []), *(["pbx"] if self._by_pbx(name) else [])]
+
+    def _with(self, metric: M, name: str, about: About | None, label: str, pbx: str) -> M:
+        """The metric of these values of its labels."""
+        values = [self._bounded(name, label or "none")] if about is not None and about.label else []
+        values += [pbx if pbx in self.pbxes else OTHER] if self._by_pbx(name) else []
+        return metric.labels(*values) if values else metric
 
     def _bounded(self, name: str, label: str) -> str:
         seen = self._labels.setdefault(name, set())
@@ -261,5 +288,6 @@ class Metrics:
         return OTHER
 
 
-def _labels(about: About) -> list[str]:
-    return [about.label] if about.label else []
+def of_pbx(pbx: str) -> dict[str, str]:
+    """What is added to a count about a PBX, which has no name where there is but one."""
+    return {"pbx": pbx} if pbx else {}

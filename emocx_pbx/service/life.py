@@ -62,7 +62,7 @@ class Life:
         async with contextlib.AsyncExitStack() as stack:
             store = await Store.open(self._settings.store_place(), self._settings.webhooks)
             stack.push_async_callback(store.close)
-            metrics = Metrics()
+            metrics = Metrics([pbx.name for pbx in self._settings.each_pbx()])
             self._tasks = tasks = await stack.enter_async_context(Tasks(metrics.count))
             self._service = service = Service(self._settings, store, tasks, metrics)
             office = service.office

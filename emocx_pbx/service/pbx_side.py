@@ -32,6 +32,7 @@ from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queue_watch import QueueWatch
 from emocx_pbx.observe.health import HealthBoard
+from emocx_pbx.observe.metrics import of_pbx
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
@@ -77,7 +78,8 @@ class PbxSide:
             SettingsError: asterisk.tls_ca can't be read.
         """
         self.name, self._settings, self._shared = settings.name, settings, shared
-        count, tasks, journeys = shared.count, shared.tasks, shared.journeys
+        tasks, journeys = shared.tasks, shared.journeys
+        count = partial(shared.count, **of_pbx(self.name))
         may_act = partial(shared.office.may_act, self.name)
         self.ami = AmiGateway(settings, self._on_ami, self._on_link, count=count, may_act=may_act)
         self.user_events = UserEvents(self.ami, count)

@@ -23,7 +23,7 @@ from emocx_pbx.errors import EmocxError, PeerUnavailable
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.listeners import Listeners
-from emocx_pbx.observe.metrics import Metrics
+from emocx_pbx.observe.metrics import Metrics, of_pbx
 from emocx_pbx.store.database import Store
 from emocx_pbx.web import messages as m
 from emocx_pbx.web.failures import failure_of
@@ -156,8 +156,9 @@ class WebAnswers:
     async def _look_around(self) -> None:
         """Set the gauges of what is not counted as it happens."""
         behind = self._behind
-        for state, number in behind.board.counts().items():
-            behind.metrics.set("calls", number, state)
+        for pbx in behind.metrics.pbxes or (None,):
+            for state, number in behind.board.counts(pbx).items():
+                behind.metrics.set("calls", number, state, **of_pbx(pbx or ""))
         for name, component in behind.health.components().items():
             behind.metrics.set("component_up", float(component.up), name)
         pending = await behind.store.outbox.pending()

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from emocx_pbx.analysis.messages import WorkerStats
-from emocx_pbx.observe.metrics import COUNTERS, MAX_LABEL_VALUES, MAX_UNLISTED, Metrics
+from emocx_pbx.observe.metrics import COUNTERS, MAX_LABEL_VALUES, MAX_UNLISTED, Metrics, of_pbx
 
 PACKAGE = Path(__file__).parents[2] / "emocx_pbx"
 
@@ -67,3 +67,27 @@ def test_every_counter_says_what_it_counts() -> None:
         for name in re.findall(r'\bcount\(\s*"([a-z_]+)"', path.read_text().replace("_count(", "count("))
     }
     assert {name for name in used if name not in COUNTERS and f"worker_{name}" not in COUNTERS} == set()
+
+
+def test_what_is_of_a_pbx_carries_its_name_where_pbxes_have_names() -> None:
+    metrics = Metrics(["berlin", "munich"])
+    metrics.count("taps_failed", pbx="munich")
+    metrics.count("grades", "A", pbx="berlin")
+    metrics.count("http_errors", pbx="berlin")
+    metrics.count("taps_failed", pbx="a name that there is not")
+    metrics.set("calls", 3, "talking", pbx="munich")
+    assert {
+        'emocx_taps_failed_total{pbx="berlin"} 0.0',
+        'emocx_taps_failed_total{pbx="munich"} 1.0',
+        'emocx_taps_failed_total{pbx="other"} 1.0',
+        'emocx_grades_total{letter="A",pbx="berlin"} 1.0',
+        "emocx_http_errors_total 1.0",
+        'emocx_calls{pbx="munich",state="talking"} 3.0',
+    } <= set(lines(metrics))
+    assert metrics.value("taps_failed", pbx="munich") == 1
+
+
+def test_one_pbx_without_a_name_needs_no_label() -> None:
+    metrics = Metrics()
+    metrics.count("taps_failed", **of_pbx(""))
+    assert "emocx_taps_failed_total 1.0" in lines(metrics)
