@@ -39,6 +39,8 @@ from emocx_pbx.pbx.audiosocket.protocol import Decoder
 from emocx_pbx.web.forms import fields_of, media_of
 from emocx_pbx.web.identity.forwarded import client_address, networks
 from emocx_pbx.web.messages import FromWeb, ToWeb
+from emocx_pbx.web.nodes.messages import AskBoard, ControllerBeat, FromController, NodeBeat, Told
+from emocx_pbx.web.nodes.messages import ToController as ToWebController
 from emocx_pbx.web.numbers import finite, whole
 from emocx_pbx.web.v1.answers import cursor_of, place_of
 from emocx_pbx.wire.link import decoded
@@ -392,7 +394,18 @@ def messages(chance: random.Random) -> None:
 
 _BETWEEN_HOSTS: Final = tuple(
     msgspec.msgpack.Decoder(kind)
-    for kind in (Beat, TapBatch, ToWorkerHost, FromWorkerHost, AskedAtDoor, AnsweredToDoor)
+    for kind in (
+        Beat,
+        TapBatch,
+        ToWorkerHost,
+        FromWorkerHost,
+        AskedAtDoor,
+        AnsweredToDoor,
+        Told,
+        ToWebController,
+        FromController,
+        NodeBeat,
+    )
 )
 _UUID: Final = "5a0f1f9e-0000-4000-8000-000000000001"
 _RIGHT: Final = tuple(
@@ -406,6 +419,9 @@ _RIGHT: Final = tuple(
         Sessions((_UUID,)),
         AskedAtDoor({"agi_uniqueid": "1.1"}, {"EMOCX_QUERY": "hello"}),
         AnsweredToDoor({"EMOCX_STATUS": "ok"}, "life"),
+        Told("life", ControllerBeat("n1", "1.0", {"berlin": 3}, 7, 2)),
+        NodeBeat("life", "w1", "1.0", (("requests", "user 1", 3),)),
+        AskBoard("life"),
     )
 )
 
