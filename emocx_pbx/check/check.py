@@ -11,11 +11,11 @@ from pathlib import Path
 from emocx_pbx.check.asterisk import asterisk_findings
 from emocx_pbx.check.audit import audit_finding
 from emocx_pbx.check.cluster import cluster_findings
-from emocx_pbx.check.finding import Finding, of_pbx
+from emocx_pbx.check.finding import Finding, Role, of_pbx
 from emocx_pbx.check.local import local_findings
 from emocx_pbx.check.login import login_finding
-from emocx_pbx.check.needs import memory_finding, needs_findings
-from emocx_pbx.check.ports import port_findings
+from emocx_pbx.check.needs import memory_finding, needs_findings, web_needs_findings
+from emocx_pbx.check.ports import Port, port_findings
 from emocx_pbx.check.received import EventsReceived
 from emocx_pbx.check.receiver_answers import receiver_answer_findings
 from emocx_pbx.check.receivers import receiver_findings
@@ -34,13 +34,16 @@ __all__ = ["Finding", "check"]
 LOGIN_S = 8.0
 
 
-async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
+async def check(settings: Settings, self_tap: bool = True, role: Role = "all") -> list[Finding]:
     """Look at this machine, then at Asterisk and the receivers; takes some seconds.
 
     Args:
         settings: as the service would get them.
         self_tap: also make the test call.
+        role: web: only what a web node needs, which is nothing of Asterisk, models or receivers.
     """
+    if role == "web":
+        return await _web(settings)
     policy: Policy | None = None
     with contextlib.suppress(EmocxError):  # found by the local part
         policy = load_policy(settings.policy_path())
@@ -60,6 +63,21 @@ async def check(settings: Settings, self_tap: bool = True) -> list[Finding]:
     )
     shared = [*stored, *await cluster_findings(settings)]
     return [*findings, *ports, *shared, *receivers, *(finding for found in pbxes for finding in found)]
+
+
+async def _web(settings: Settings) -> list[Finding]:
+    """What a web node needs."""
+    findings = [_settings_file(settings), *web_needs_findings(settings)]
+    http = settings.http
+    ports = [Port("http.port", http.host, http.port, "http")]
+    findings += [finding async for finding in port_findings(settings, ports)]
+    if settings.store.url:
+        findings += await postgres_findings(settings.store.url, time.time)
+    else:
+        findings.append(
+            Finding("fail", "database", "store.url is empty: a web node shares PostgreSQL", "set it")
+        )
+    return [*findings, *await cluster_findings(settings, "web")]
 
 
 async def _pbx(

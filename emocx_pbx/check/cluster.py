@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from emocx_pbx.check.finding import Finding
+from emocx_pbx.check.cluster_web import web_beats, web_findings
+from emocx_pbx.check.finding import Finding, Role
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.settings.settings import Settings
 
@@ -22,9 +23,11 @@ LISTEN_S: Final = 1.5
 FULL: Final = 0.8
 
 
-async def cluster_findings(settings: Settings) -> list[Finding]:
+async def cluster_findings(settings: Settings, role: Role = "all") -> list[Finding]:
     """Look at the cluster; nothing where there is none."""
     if not settings.cluster.servers:
+        if role == "web":
+            return [_fail("cluster.nats is empty: a web node reaches controllers by it", "set it")]
         return []
     try:
         from emocx_pbx.wire.bus import Bus
@@ -38,9 +41,17 @@ async def cluster_findings(settings: Settings) -> list[Finding]:
         if not await bus.start(CONNECT_S):
             why = next((line for line in reversed(said) if line), "no answer")
             return [_fail(f"NATS not reached: {why}", "see cluster.nats, the login, and whether it runs")]
-        return [Finding("ok", "cluster", "NATS answers"), await _stream(bus), *worker_findings(
-            await _beats(bus), version("emocx-pbx"), settings.analysis.workers, node_of(settings)
-        )]  # fmt: skip
+        found = [Finding("ok", "cluster", "NATS answers")]
+        (controllers, nodes), beats = await asyncio.gather(web_beats(bus), _beats(bus))
+        if role != "web":
+            found += [await _stream(bus)]
+            found += worker_findings(
+                beats, version("emocx-pbx"), settings.analysis.workers, node_of(settings)
+            )
+        pbxes = tuple(pbx.name for pbx in settings.each_pbx())
+        return [
+            *found, *web_findings(controllers, nodes, version("emocx-pbx"), pbxes, web=role == "web"),
+        ]  # fmt: skip
     except PeerUnavailable as error:
         return [_fail(str(error), "see cluster.tls_ca, cluster.tls_cert and cluster.tls_key")]
     finally:

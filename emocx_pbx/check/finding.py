@@ -7,6 +7,9 @@ from typing import Literal
 
 Level = Literal["ok", "warn", "fail"]
 
+Role = Literal["all", "web"]
+"""What a host is to do: web is pages and API alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -27,6 +27,12 @@ def needs_findings(settings: Settings, policy: Policy | None) -> Iterator[Findin
     yield from _recordings(settings)
 
 
+def web_needs_findings(settings: Settings) -> Iterator[Finding]:
+    """Those of a web node."""
+    yield from _certificates(settings)
+    yield from _recordings(settings)
+
+
 def _speech(settings: Settings) -> Iterator[Finding]:
     from emocx_pbx.emotion import voice
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,9 +47,9 @@ def ports_of(settings: Settings) -> Iterator[Port]:
     yield from (port for port in wanted if port.port)
 
 
-async def port_findings(settings: Settings) -> AsyncIterator[Finding]:
-    """Try to listen on each, and see who does where we can't."""
-    ports = list(ports_of(settings))
+async def port_findings(settings: Settings, ports: Sequence[Port] | None = None) -> AsyncIterator[Finding]:
+    """Try to listen on each (None: all of the settings), and see who does where we can't."""
+    ports = list(ports_of(settings)) if ports is None else [port for port in ports if port.port]
     used: dict[int, str] = {}
     ours = free = 0
     for port in ports:

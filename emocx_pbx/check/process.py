@@ -10,7 +10,7 @@ import sys
 
 import msgspec
 
-from emocx_pbx.check.finding import Finding
+from emocx_pbx.check.finding import Finding, Role
 from emocx_pbx.errors import EmocxError, PeerUnavailable
 from emocx_pbx.settings.settings import Settings
 
@@ -18,8 +18,10 @@ from emocx_pbx.settings.settings import Settings
 DEADLINE_S = 90.0
 
 
-async def findings_of(settings: Settings, tap: bool = True, deadline_s: float = DEADLINE_S) -> list[Finding]:
-    """Run the check beside us; `tap`: with a tapped test call.
+async def findings_of(
+    settings: Settings, tap: bool = True, deadline_s: float = DEADLINE_S, role: Role = "all"
+) -> list[Finding]:
+    """Run the check of a role beside us; `tap`: with a tapped test call.
 
     Raises:
         PeerUnavailable: it did not end in time, or without an answer.
@@ -29,6 +31,7 @@ async def findings_of(settings: Settings, tap: bool = True, deadline_s: float = 
         "-m",
         __name__,
         *([] if tap else ["--no-tap"]),
+        *(["--web"] if role == "web" else []),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -59,7 +62,8 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=Settings)
     try:
-        findings = asyncio.run(check(settings, "--no-tap" not in sys.argv))
+        role: Role = "web" if "--web" in sys.argv else "all"
+        findings = asyncio.run(check(settings, "--no-tap" not in sys.argv, role))
     except EmocxError as error:
         findings = [Finding("fail", "settings", str(error), "correct the settings")]
     sys.stdout.buffer.write(msgspec.json.encode(findings))

@@ -21,6 +21,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--no-tap", action="store_true", help="leave out the self-tap (a call of 1 s to nobody)"
     )
+    parser.add_argument(
+        "--role",
+        choices=("all", "web"),
+        default="all",
+        help="web: what a host of pages and API needs",
+    )
     add_common(parser, run)
 
 
@@ -36,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     settings = read_settings(args)
     # The findings are the output; the gateway's own lines would only repeat them.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    findings = asyncio.run(check(settings, self_tap=not args.no_tap))
+    findings = asyncio.run(check(settings, self_tap=not args.no_tap, role=args.role))
     failed = sum(finding.level == "fail" for finding in findings)
     show(args, {"ok": not failed, "findings": findings}, lambda: words(findings))
     return NOT_IN_ORDER if failed else 0

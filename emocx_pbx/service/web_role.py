@@ -22,6 +22,7 @@ from aiohttp import web
 
 from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.plan import login_of, new_life, node_of
+from emocx_pbx.check.process import findings_of
 from emocx_pbx.errors import EmocxError, SettingsError
 from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.health import HealthBoard
@@ -131,7 +132,7 @@ class WebNode:
             lambda: self.controllers.away,
             in_force,
         )
-        self.app: web.Application = create_app(self.serving.parts)
+        self.app: web.Application = create_app(self.serving.parts, check=partial(findings_of, role="web"))
         limits = {f"chat {name}": limit for name, limit in self.serving.chat.limits.items()}
         limits |= {"requests": self.app[LIMITS].limit, "tokens": self.app[THROTTLE].tokens}
         self._uses = SharedUses(self._life, time.time, limits)

@@ -8,13 +8,14 @@ from typing import Literal
 import structlog
 from aiohttp import web
 
+from emocx_pbx.check.process import findings_of
 from emocx_pbx.deeds.deed import NoteRefusal
 from emocx_pbx.deeds.logins import Note, RefusedLogins
 from emocx_pbx.errors import PeerUnavailable, StoreError
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.web import admin, assets, chat, pages
 from emocx_pbx.web.call_paths import with_call_ids
-from emocx_pbx.web.doctor import DOCTOR, Doctor
+from emocx_pbx.web.doctor import DOCTOR, Check, Doctor
 from emocx_pbx.web.guards import MAX_BODY, bounded
 from emocx_pbx.web.identity import account
 from emocx_pbx.web.identity.account import PASSWORDS
@@ -53,8 +54,10 @@ def _noting(parts: Parts, action: Literal["session.refused", "token.refused"]) -
     return note
 
 
-def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Application:
-    """The app over the controller's parts."""
+def create_app(
+    parts: Parts, passwords: Passwords | None = None, check: Check = findings_of
+) -> web.Application:
+    """The app over the controller's parts; `check` looks at the installation."""
     app = web.Application(middlewares=[clocked, errors, bounded, guard, limited], client_max_size=MAX_BODY)
     app[PARTS] = parts
     app[PASSWORDS] = passwords or Passwords()
@@ -64,7 +67,7 @@ def create_app(parts: Parts, passwords: Passwords | None = None) -> web.Applicat
     app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)
     app[FEEDS] = Feeds(parts)
     add_player(app)
-    app[DOCTOR] = Doctor(parts.in_force, parts.now)
+    app[DOCTOR] = Doctor(parts.in_force, parts.now, check)
     app.on_response_prepare.append(secure_headers)
     app.on_response_prepare.append(rate_headers)
     for routes in AREAS:

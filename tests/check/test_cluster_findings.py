@@ -13,7 +13,9 @@ from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.messages import Beat
 from emocx_pbx.analysis.messages import Ready
 from emocx_pbx.check import cluster as module
+from emocx_pbx.check.check import check
 from emocx_pbx.check.cluster import cluster_findings, worker_findings
+from emocx_pbx.check.cluster_web import web_findings
 from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.settings.settings import ClusterSettings, Settings
 
@@ -104,3 +106,35 @@ async def test_nats_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_one_host_alone_has_no_cluster_to_look_at() -> None:
     assert await cluster_findings(Settings()) == []
+
+
+CONTROLLERS = {
+    "a": {"node": "north", "version": "1.0", "acts": {"": 3}},
+    "b": {"node": "south", "version": "1.0", "acts": {}},
+}
+
+
+def said_of_web(controllers: dict[str, dict[str, object]], version: str = "1.0") -> list[tuple[str, str]]:
+    nodes = {"w": {"node": "pages", "version": version}}
+    return [(f.level, f.what) for f in web_findings(controllers, nodes, "1.0", ("",), web=True)]
+
+
+def test_controllers_and_web_nodes_are_named_with_what_they_act_for() -> None:
+    assert said_of_web(CONTROLLERS) == [
+        ("ok", "controller north acts for the PBX"),
+        ("ok", "controller south stands by"),
+        ("ok", "web node pages"),
+    ]
+
+
+def test_a_web_node_without_a_controller_is_told_so() -> None:
+    assert said_of_web({})[-1][0] == "fail"
+    assert said_of_web({"b": CONTROLLERS["b"]})[-1] == ("warn", "no controller acts for the PBX")
+    level, what = said_of_web(CONTROLLERS, "0.9")[-1]
+    assert (level, what) == ("warn", "controllers or web nodes of other versions than 1.0: pages 0.9")
+
+
+async def test_a_web_nodes_check_asks_for_database_and_nats_and_nothing_of_asterisk() -> None:
+    found = await check(Settings(), role="web")
+    assert {"database", "cluster"} <= {finding.topic for finding in found if finding.level == "fail"}
+    assert not {"asterisk", "models", "settings.risk"} & {finding.topic for finding in found}

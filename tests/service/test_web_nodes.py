@@ -20,6 +20,7 @@ from web.web_site import CHEAP, PASSWORD, Browser
 from wire.nats_helpers import DEADLINE_S, Box, connected
 
 from emocx_pbx.analysis.cluster import subjects
+from emocx_pbx.check.check import check
 from emocx_pbx.deeds.deed import ChangeUser
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.asterisk import free_port
@@ -342,3 +343,11 @@ async def test_a_limit_of_requests_holds_over_all_nodes(house: House) -> None:
     got = [(await b.got("/api/v1/calls?limit=1"))[0] for _ in range(21)]
     assert got == [200] * 20 + [429]
     await bus.close()
+
+
+async def test_the_check_of_a_web_node_hears_controllers_and_other_nodes(house: House) -> None:
+    await house.controller("north", {"": 1})
+    await house.node()
+    found = await check(house.settings(), role="web")
+    assert not [finding for finding in found if finding.level == "fail"]
+    assert {"controller north acts for the PBX", "web node n"} <= {finding.what for finding in found}
