@@ -39,7 +39,7 @@ from emocx_pbx.pbx.audiosocket.protocol import Decoder
 from emocx_pbx.web.forms import fields_of, media_of
 from emocx_pbx.web.identity.forwarded import client_address, networks
 from emocx_pbx.web.messages import FromWeb, ToWeb
-from emocx_pbx.web.nodes.messages import AskBoard, ControllerBeat, FromController, NodeBeat, Told
+from emocx_pbx.web.nodes.messages import AskBoard, ControllerBeat, FromController, NodeBeat, WebNews
 from emocx_pbx.web.nodes.messages import ToController as ToWebController
 from emocx_pbx.web.numbers import finite, whole
 from emocx_pbx.web.v1.answers import cursor_of, place_of
@@ -401,7 +401,7 @@ _BETWEEN_HOSTS: Final = tuple(
         FromWorkerHost,
         AskedAtDoor,
         AnsweredToDoor,
-        Told,
+        WebNews,
         ToWebController,
         FromController,
         NodeBeat,
@@ -419,7 +419,7 @@ _RIGHT: Final = tuple(
         Sessions((_UUID,)),
         AskedAtDoor({"agi_uniqueid": "1.1"}, {"EMOCX_QUERY": "hello"}),
         AnsweredToDoor({"EMOCX_STATUS": "ok"}, "life"),
-        Told("life", ControllerBeat("n1", "1.0", {"berlin": 3}, 7, 2)),
+        WebNews("life", ControllerBeat("n1", "1.0", {"berlin": 3}, 7, 2)),
         NodeBeat("life", "w1", "1.0", (("requests", "user 1", 3),)),
         AskBoard("life"),
     )

@@ -25,7 +25,7 @@ class Limit:
         self.most, self.window_s = most, window_s
         self._max_keys = max_keys
         self._grain_s = window_s / SLOTS if most > SLOTS else 0.0
-        self.told: Callable[[str, int], None] = _nobody
+        self.on_use: Callable[[str, int], None] = _nobody
         """Told a key and how often it was used just now; -1: a use does not count after all."""
         self._used: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
         """By key: times and how many uses were made then, in order."""
@@ -54,7 +54,7 @@ class Limit:
     def use(self, key: str, at: float) -> None:
         """It is done."""
         self._use(key, at)
-        self.told(key, 1)
+        self.on_use(key, 1)
 
     def use_elsewhere(self, key: str, at: float, number: int) -> None:
         """It was done so often by another process; less than 0: it does not count after all."""
@@ -78,7 +78,7 @@ class Limit:
     def undo(self, key: str) -> None:
         """The last use does not count."""
         if self._undo(key):
-            self.told(key, -1)
+            self.on_use(key, -1)
 
     def _undo(self, key: str) -> bool:
         if used := self._used.get(key):

@@ -68,7 +68,7 @@ def test_other_bounds_count_what_was_used_before() -> None:
 
 def test_what_is_used_elsewhere_counts_and_is_told_no_further() -> None:
     limit, told = Limit(3, 60.0), list[tuple[str, int]]()
-    limit.told = lambda key, number: told.append((key, number))
+    limit.on_use = lambda key, number: told.append((key, number))
     limit.use("a", 0.0)
     limit.undo("a")
     limit.undo("a")

@@ -26,13 +26,13 @@ async def web_beats(bus: Bus) -> tuple[dict[str, dict[str, Any]], dict[str, dict
     controllers: dict[str, dict[str, Any]] = {}
     nodes: dict[str, dict[str, Any]] = {}
 
-    def on_told(told: dict[str, Any]) -> None:
+    def on_news(news: dict[str, Any]) -> None:
         # Their messages belong to the web, which this package lies below.
-        what = told.get("what")
+        what = news.get("what")
         if isinstance(what, dict) and what.get("type") == "ControllerBeat":
-            controllers[str(told.get("life"))] = what
+            controllers[str(news.get("life"))] = what
 
-    await bus.hear(subjects.WEB_TOLD, _ANY, on_told)
+    await bus.hear(subjects.WEB_NEWS, _ANY, on_news)
     await bus.hear(subjects.WEB_NODES, _ANY, lambda beat: nodes.update({str(beat.get("life")): beat}))
     await asyncio.sleep(LISTEN_S)
     return controllers, nodes

@@ -81,7 +81,9 @@ class Cluster:
         self._taking: dict[str, asyncio.Task[None]] = {}
         """By PBX."""
         self.web_nodes: WebNodes | None = None
-        self.fleet = Fleet(self.bus, self.life, deliver, lambda: self._taking, tasks.create_task, time.monotonic)
+        self.fleet = Fleet(
+            self.bus, self.life, deliver, lambda: self._taking, tasks.create_task, time.monotonic
+        )
 
     @property
     def workers(self) -> Sequence[RemoteWorker]:

@@ -31,7 +31,7 @@ from emocx_pbx.web.nodes.messages import (
     StateIs,
     Taken,
     ToController,
-    Told,
+    WebNews,
 )
 from emocx_pbx.wire.bus import Bus
 from emocx_pbx.wire.message import Message
@@ -78,7 +78,7 @@ class WebNodes:
         """
         self._bus, self._life, self._node, self._answers = bus, life, node, answers
         self._board, self._acts, self._clock = board, acts, clock
-        self._heard: dict[str, float] = {}
+        self._seen: dict[str, float] = {}
         """When each web node was heard last."""
         self._waiting: deque[tuple[str, Message]] = deque()
         self._wake = asyncio.Event()
@@ -95,7 +95,7 @@ class WebNodes:
     @property
     def listening(self) -> bool:
         """Whether there is a web node."""
-        return bool(self._heard)
+        return bool(self._seen)
 
     # Out.
 
@@ -113,8 +113,8 @@ class WebNodes:
     def _tell(
         self, what: ControllerBeat | m.BoardChanged | m.BoardNow | m.ReceiversChanged | CallMoved
     ) -> None:
-        if self._heard or isinstance(what, ControllerBeat):
-            self._put(subjects.web_told(self._life), Told(self._life, what))
+        if self._seen or isinstance(what, ControllerBeat):
+            self._put(subjects.web_news(self._life), WebNews(self._life, what))
 
     def _put(self, subject: str, message: Message) -> None:
         if len(self._waiting) >= MAX_WAITING:
@@ -134,7 +134,7 @@ class WebNodes:
     async def _beat(self) -> None:
         while True:
             now = self._clock()
-            self._heard = {life: at for life, at in self._heard.items() if now - at < NODE_LOST_S}
+            self._seen = {life: at for life, at in self._seen.items() if now - at < NODE_LOST_S}
             self._look()
             self._tell(
                 ControllerBeat(
@@ -158,9 +158,9 @@ class WebNodes:
     # In.
 
     def _on_node(self, beat: NodeBeat) -> None:
-        if beat.life not in self._heard:
+        if beat.life not in self._seen:
             log.info("web node found", key="web_nodes.found", node=beat.node)
-        self._heard[beat.life] = self._clock()
+        self._seen[beat.life] = self._clock()
 
     async def _answer(self, asked: ToController) -> FromController:
         match asked:
@@ -168,11 +168,11 @@ class WebNodes:
                 state = self._look()
                 return StateIs(self._state_number, state)
             case AskBoard(node):
-                self._heard[node] = self._clock()
+                self._seen[node] = self._clock()
                 parts = in_pieces(self._board.state(), CALLS_EACH)
                 for number, part in enumerate(parts, start=1):
                     now = m.BoardNow(part, number == 1, number == len(parts))
-                    self._put(subjects.web_board(node), Told(self._life, now))
+                    self._put(subjects.web_board(node), WebNews(self._life, now))
                 return Taken()
             case m.BecameCall():
                 self._answers.became_call(asked)

@@ -71,14 +71,14 @@ def taps(pbx: str) -> str:
 
 
 #: All that controllers tell web nodes; each controller's in its order.
-WEB_TOLD: Final = "emocx.web.told.*"
+WEB_NEWS: Final = "emocx.web.news.*"
 #: Signs of life of web nodes, and what they count of what is limited.
 WEB_NODES: Final = "emocx.web.node.*"
 
 
-def web_told(life: str) -> str:
+def web_news(life: str) -> str:
     """What one controller tells web nodes."""
-    return f"emocx.web.told.{life}"
+    return f"emocx.web.news.{life}"
 
 
 def web_asked(life: str) -> str:
@@ -94,8 +94,3 @@ def web_board(life: str) -> str:
 def web_node(life: str) -> str:
     """Of one web node."""
     return f"emocx.web.node.{life}"
-
-
-def web_tickets(life: str) -> str:
-    """Asked of the web node that took a customer's query in the chat."""
-    return f"emocx.web.tickets.{life}"

@@ -31,7 +31,7 @@ from emocx_pbx.web.nodes.messages import (
     ControllerBeat,
     FromController,
     StateIs,
-    Told,
+    WebNews,
 )
 from emocx_pbx.wire.bus import Bus, NobodyThere
 from emocx_pbx.wire.message import BadMessage
@@ -49,7 +49,7 @@ BOARD_AGAIN_S: Final = 3.0
 #: Changes kept while a board is on its way.
 MAX_KEPT: Final = 16_384
 
-_TOLD: Final = msgspec.msgpack.Decoder(Told)
+_NEWS: Final = msgspec.msgpack.Decoder(WebNews)
 _ANSWER: Final = msgspec.msgpack.Decoder(FromController)
 
 
@@ -59,7 +59,7 @@ class Known:
 
     life: str
     beat: ControllerBeat
-    heard_at: float
+    seen_at: float
     """Monotonic seconds."""
     state: m.StateNow | None = None
     state_number: int = -1
@@ -104,20 +104,20 @@ class Controllers(AskedByMessages):
         self._known: dict[str, Known] = {}
         self._owners: dict[str, str] = {}
         self._asked = 0
-        self._untold: list[tuple[str, m.BecameCall]] = []
+        self._unsent: list[tuple[str, m.BecameCall]] = []
         self.live.anew.subscribe(self.board_anew.tell)
 
     async def start(self) -> None:
         """Hear of controllers from now on."""
-        await self._bus.hear(subjects.WEB_TOLD, _TOLD, self._on_told)
-        await self._bus.hear(subjects.web_board(self._life), _TOLD, self._on_told)
+        await self._bus.hear(subjects.WEB_NEWS, _NEWS, self._on_news)
+        await self._bus.hear(subjects.web_board(self._life), _NEWS, self._on_news)
 
     async def run(self) -> None:
         """Find out who is gone, and ask for what is lacking, until cancelled."""
         while True:
             now = self._clock()
             for known in list(self._known.values()):
-                if now - known.heard_at > LOST_S:
+                if now - known.seen_at > LOST_S:
                     self._lose(known)
             for known in self._known.values():
                 if known.board_asked_at is not None and now - known.board_asked_at > BOARD_AGAIN_S:
@@ -195,11 +195,11 @@ class Controllers(AskedByMessages):
 
     # In.
 
-    def _on_told(self, told: Told) -> None:
-        known, what = self._known.get(told.life), told.what
+    def _on_news(self, news: WebNews) -> None:
+        known, what = self._known.get(news.life), news.what
         match what:
             case ControllerBeat():
-                self._on_beat(told.life, known, what)
+                self._on_beat(news.life, known, what)
             case m.BoardChanged() if known is not None:
                 self._on_change(known, what)
             case m.BoardNow(part, first, last) if known is not None:
@@ -218,7 +218,7 @@ class Controllers(AskedByMessages):
         if known is None:
             known = self._known[life] = Known(life, beat, self._clock())
             log.info("controller found", key="web.controller_found", node=beat.node, acts=list(beat.acts))
-        acted, known.beat, known.heard_at = known.beat.acts, beat, self._clock()
+        acted, known.beat, known.seen_at = known.beat.acts, beat, self._clock()
         if beat.state != known.state_number and not known.asking_state:
             known.asking_state = True
             self._own(self._read_state(known))
@@ -282,12 +282,12 @@ class Controllers(AskedByMessages):
     # Out.
 
     def _tell(self, message: m.BecameCall, pbx: str) -> None:
-        self._untold.append((subjects.web_asked(self._whom(pbx)[0].life), message))
+        self._unsent.append((subjects.web_asked(self._whom(pbx)[0].life), message))
         self._own(self._tell_all())
 
     async def _tell_all(self) -> None:
-        while self._untold:
-            await self._bus.tell(*self._untold.pop(0))
+        while self._unsent:
+            await self._bus.tell(*self._unsent.pop(0))
 
     def _whom(self, pbx: str | None) -> list[Known]:
         """Who may be asked, the best first: who acts for the PBX, who acts for another, who stands by."""

@@ -26,7 +26,7 @@ class ControllerBeat(Message, frozen=True):
     """Number of its state; another one means that the state differs."""
 
 
-class Told(Message, frozen=True):
+class WebNews(Message, frozen=True):
     """What one controller tells all web nodes, or of its live board the one that asked."""
 
     life: str
@@ -73,12 +73,6 @@ class NodeBeat(Message, frozen=True):
     uses: tuple[tuple[str, str, int], ...] = ()
     """What counts towards a limit since the last beat: the limit's name, whose, how often; less than 0: it
     does not count after all."""
-
-
-class AskTicket(Message, frozen=True):
-    """A customer of the chat asks another node than the one that took their query."""
-
-    ticket_id: str
 
 
 ToController = m.Asking | m.BecameCall | AskState | AskBoard

@@ -32,7 +32,7 @@ class SharedUses:
         self._life, self._now, self._limits = life, now, dict(limits)
         self._uses: dict[tuple[str, str], int] = {}
         for name, limit in self._limits.items():
-            limit.told = partial(self._note, name)
+            limit.on_use = partial(self._note, name)
 
     def _note(self, name: str, key: str, number: int) -> None:
         self._uses[name, key] = self._uses.get((name, key), 0) + number
