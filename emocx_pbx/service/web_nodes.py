@@ -133,8 +133,8 @@ class WebNodes:
 
     async def _beat(self) -> None:
         while True:
-            now = self._clock()
-            self._seen = {life: at for life, at in self._seen.items() if now - at < NODE_LOST_S}
+            at = self._clock()
+            self._seen = {life: seen for life, seen in self._seen.items() if at - seen < NODE_LOST_S}
             self._look()
             self._tell(
                 ControllerBeat(

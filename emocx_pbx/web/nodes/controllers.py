@@ -115,12 +115,12 @@ class Controllers(AskedByMessages):
     async def run(self) -> None:
         """Find out who is gone, and ask for what is lacking, until cancelled."""
         while True:
-            now = self._clock()
+            at = self._clock()
             for known in list(self._known.values()):
-                if now - known.seen_at > LOST_S:
+                if at - known.seen_at > LOST_S:
                     self._lose(known)
             for known in self._known.values():
-                if known.board_asked_at is not None and now - known.board_asked_at > BOARD_AGAIN_S:
+                if known.board_asked_at is not None and at - known.board_asked_at > BOARD_AGAIN_S:
                     self._ask_board(known)
             await asyncio.sleep(LOOK_S)
 
