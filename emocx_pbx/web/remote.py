@@ -127,9 +127,9 @@ class RemoteController(AskedByMessages):
 
     def _ask_board(self) -> None:
         """Changes were lost on their way: have it told anew; again if that is lost as well."""
-        now = time.monotonic()
-        if self._board_asked_at is None or now - self._board_asked_at > BOARD_AGAIN_S:
-            self._board_asked_at = now
+        at = time.monotonic()
+        if self._board_asked_at is None or at - self._board_asked_at > BOARD_AGAIN_S:
+            self._board_asked_at = at
             log.warning("live board lost, asking for it", key="web.board_lost")
             with suppress(PeerUnavailable):
                 self.tell(m.BoardLost())
