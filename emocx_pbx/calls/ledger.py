@@ -1,8 +1,9 @@
 """What waits to be written of calls: in order, bounded, and kept while the store refuses.
 
-While the disk is full or the database locked, changes wait; readings and utterances are the first to go
-when too much waits (grades are made from memory and lose nothing). What begins, ends or grades
-something is never dropped before MAX_KEPT of it wait, which takes hours.
+While the disk is full or the database locked or away, changes wait; where several hosts share the database,
+also in a file of this host, for the next life, should this one end meanwhile (`spool.py`). Readings and
+utterances are the first to go when too much waits (grades are made from memory and lose nothing). What
+begins, ends or grades something is never dropped before MAX_KEPT of it wait, which takes hours.
 """
 
 from __future__ import annotations
@@ -48,6 +49,22 @@ class ChangeWriter(Protocol):
         """
 
 
+class Keeping(Protocol):
+    """Keeps what waits for the next life: `spooling.py`."""
+
+    def keep(self, writes: Sequence[Write]) -> bool:
+        """Keep these after what is kept already; False: there is no room."""
+
+    def aside(self, writes: Sequence[Write]) -> None:
+        """Keep these for people: another controller acts for their calls."""
+
+    async def write_all(self) -> None:
+        """Write all that is kept, in its order; StoreUnavailable: not now."""
+
+    def clear(self) -> None:
+        """All of it is written."""
+
+
 class Ledger:
     """Writes changes one at a time, in their order; run by the service."""
 
@@ -59,6 +76,7 @@ class Ledger:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_waiting: int = MAX_WAITING,
         max_kept: int = MAX_KEPT,
+        keeping: Keeping | None = None,
     ) -> None:
         """Prepare.
 
@@ -69,9 +87,15 @@ class Ledger:
             sleep: awaited between tries.
             max_waiting: see MAX_WAITING.
             max_kept: see MAX_KEPT.
+            keeping: keeps what waits for the next life, too, while the store refuses; None: nobody does.
         """
         self._writing, self._health, self._count, self._sleep = writing, health, count, sleep
         self._max_waiting, self._max_kept = max_waiting, max_kept
+        self._keeping = keeping
+        self._kept_to: int | None = None
+        """The newest that waited when the store refused last; None: nothing is kept for the next life."""
+        self._only_kept = False
+        """Some of what is kept is no longer in memory."""
         self._waiting: deque[tuple[int, Write]] = deque()
         """Each with its place in the order of all that was ever added."""
         self._newest = 0
@@ -94,10 +118,14 @@ class Ledger:
 
     def add(self, write: Write) -> None:
         """Have it written after all that was added before."""
+        kept = self._kept_to is not None and self._keeping is not None and self._keeping.keep([write])
         if len(self._waiting) >= self._max_waiting and self._smalls:
-            self._make_room()
+            self._make_room(kept)
         small = isinstance(write, WriteReadings | WriteSpans)
         full = len(self._waiting) >= (self._max_waiting if small else self._max_kept)
+        if full and kept:
+            self._only_kept = True
+            return
         if full:
             self._count("changes_dropped", "readings" if small else "other")
             self._lost = self._lost or not small
@@ -132,32 +160,34 @@ class Ledger:
             self._awaited -= 1
         return not waits
 
-    def _make_room(self) -> None:
-        kept = deque(w for w in self._waiting if not isinstance(w[1], WriteReadings | WriteSpans))
-        for _ in range(len(self._waiting) - len(kept)):
-            self._count("changes_dropped", "readings")
-        self._waiting, self._smalls = kept, 0
+    def _make_room(self, on_disk: bool) -> None:
+        others = deque(w for w in self._waiting if not isinstance(w[1], WriteReadings | WriteSpans))
+        if on_disk:
+            self._only_kept = True
+        else:
+            for _ in range(len(self._waiting) - len(others)):
+                self._count("changes_dropped", "readings")
+        self._waiting, self._smalls = others, 0
 
     def let_go(self, of: Callable[[Write], bool]) -> None:
         """Write nothing of these any more: another controller goes on with their calls."""
-        before = len(self._waiting)
+        gone = [write for _, write in self._waiting if of(write)]
         self._waiting = deque(entry for entry in self._waiting if not of(entry[1]))
         self._smalls = sum(isinstance(write, WriteReadings | WriteSpans) for _, write in self._waiting)
-        for _ in range(before - len(self._waiting)):
-            self._count("changes_dropped", "not ours")
+        self._not_ours(gone)
         self._tried.set()
 
     async def run(self) -> None:
         """Write until cancelled."""
         retry_s = FIRST_RETRY_S
         while True:
-            if not self._waiting:
+            if not self._waiting and self._kept_to is None:
                 self._news.clear()
                 await self._news.wait()
                 continue
             if not self._refused:
                 await self._gather()
-            if await self._next():
+            if await self._next() and await self._all_kept_is_written():
                 retry_s = FIRST_RETRY_S
             else:
                 await self._sleep(retry_s)
@@ -166,7 +196,7 @@ class Ledger:
     async def drain(self) -> None:
         """Write what waits already (at an orderly stop); tries again while the store refuses."""
         while self._waiting:
-            if not await self._next():
+            if not (await self._next() and await self._all_kept_is_written()):
                 await self._sleep(FIRST_RETRY_S)
 
     async def _next(self) -> bool:
@@ -193,7 +223,7 @@ class Ledger:
         except StoreUnavailable as error:
             return self._not_now(error)
         except LeaseLost as error:
-            self._count("changes_dropped", "not ours")
+            self._not_ours([write])
             log.warning("change of another controller's call", key="journey.not_ours", why=str(error))
         # One of the outermost loops: one bad change must not hold up all calls' changes.
         except EmocxError as error:
@@ -208,9 +238,43 @@ class Ledger:
         if not self._refused:
             log.error("the store refuses changes, they wait", key="store.refuses", why=str(error))
         self._refused = True
+        self._keep_all()
         self._health(False, f"{error}; {len(self._waiting)} changes wait")
         self._tried.set()
         return False
+
+    # For the next life.
+
+    def _keep_all(self) -> None:
+        if self._keeping is None:
+            return
+        self._keeping.keep([write for _, write in self._waiting] if self._kept_to is None else [])
+        self._kept_to = self._newest
+
+    def _not_ours(self, writes: Sequence[Write]) -> None:
+        for _ in writes:
+            self._count("changes_dropped", "not ours")
+        if self._kept_to is not None:
+            self._only_kept = True  # in its turn it is refused there, and put aside
+        elif self._keeping is not None and writes:
+            self._keeping.aside(writes)
+
+    async def _all_kept_is_written(self) -> bool:
+        """Once it is, it is kept no longer; what memory had no room for is written from there first."""
+        if self._keeping is None or self._kept_to is None or (self._refused and self._waiting):
+            return True
+        if self._waiting and self._waiting[0][0] <= self._kept_to:
+            return True
+        if self._only_kept:
+            try:
+                await self._keeping.write_all()
+            except StoreUnavailable as error:
+                return self._not_now(error)
+            self._only_kept = False
+        self._keeping.clear()
+        self._kept_to = None
+        self._taken(0)
+        return True
 
     def _group(self) -> list[tuple[int, Write]]:
         """What waits longest, as much of it as goes together."""

@@ -94,6 +94,15 @@ class Writing:
                 self._office.refused(terms[0])
             raise
 
+    async def write_in_term(self, write: Write, term: Term | None) -> None:
+        """Write what was kept since, in the term in which it was made; None: anybody may write it.
+
+        Raises:
+            StoreUnavailable, StoreError: as `write`; LeaseLost: that term is over.
+        """
+        with fenced([] if term is None else [term]):
+            await self._carry_out(write)
+
     async def _carry_out(self, write: Write) -> None:
         match write:
             case WriteDecision():

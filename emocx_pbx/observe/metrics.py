@@ -46,6 +46,7 @@ COUNTERS: Mapping[str, About] = {
     "happenings_late": About("Events of calls that are over or unknown"),
     "changes_dropped": About("Changes of calls not stored because too many waited", "what"),
     "changes_regrouped": About("Groups of changes that failed together and were tried one by one"),
+    "changes_unspooled": About("Changes of calls for which the file of kept ones had no room"),
     "changes_failed": About("Changes of calls that the store refused for ever"),
     "taps_failed": About("Taps that could not be started"),
     "taps_repeated": About("Taps started again on the same call"),

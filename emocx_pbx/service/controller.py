@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ from emocx_pbx.analysis.pool import ToService, WorkerPool
 from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.rules_in_force import RulesInForce
+from emocx_pbx.calls.spool import Spool
+from emocx_pbx.calls.spooling import Spooling
 from emocx_pbx.calls.writing import Writing
 from emocx_pbx.chat.moves import passing_on
 from emocx_pbx.deeds.doing import Deeds
@@ -99,7 +101,14 @@ class Service:
 
         # Every call from its first to its terminal event.
         office = self.office if self.office.shared else None
-        self.ledger = Ledger(Writing(store, office), partial(self.health.set, "store"), count)
+        self.writing = Writing(store, office)
+        self.spool = _spool(settings, count) if office else None
+        self.ledger = Ledger(
+            self.writing,
+            partial(self.health.set, "store"),
+            count,
+            keeping=None if self.spool is None else Spooling(self.spool, self.writing, self.office.term_of),
+        )
         rules = RulesInForce(self.rubric, self.in_force, self.policies, store.receivers, self.lines)
         self.journeys = Journeys(rules, self.ledger, self.pbxes, count, acts=self.office.follows)
         if settings.cluster.servers:
@@ -241,6 +250,12 @@ def _cluster(service: Service, settings: Settings, tasks: Tasks) -> Cluster:
         service.metrics.count,
         service.answer,
     )
+
+
+def _spool(settings: Settings, count: Callable[..., None]) -> Spool | None:
+    """Where changes wait while a database that others share is away; None: in memory alone."""
+    most = settings.store.spool_mb * 1_000_000
+    return Spool(settings.spool_path(), most, count) if most else None
 
 
 def _not_ready_yet() -> HealthBoard:

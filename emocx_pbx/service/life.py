@@ -12,11 +12,13 @@ from importlib.metadata import version
 
 import structlog
 
+from emocx_pbx.calls.spooling import write_what_an_earlier_life_kept
 from emocx_pbx.errors import EmocxError, SettingsError, StoreError
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
 from emocx_pbx.service.forgetting import forget_erased_elsewhere, forget_old_calls
+from emocx_pbx.service.lease_state import TTL_S
 from emocx_pbx.service.notify import Supervisor
 from emocx_pbx.service.status import StatusSocket, socket_path, status_of
 from emocx_pbx.settings.settings import Settings
@@ -66,6 +68,9 @@ class Life:
             self._tasks = tasks = await stack.enter_async_context(Tasks(metrics.count))
             self._service = service = Service(self._settings, store, tasks, metrics)
             office = service.office
+            if service.spool is not None:
+                stack.callback(service.spool.close)
+                await write_what_an_earlier_life_kept(service.spool, service.writing, store.leases, TTL_S)
             if not office.shared:
                 await self._prepare()
                 # Callers first: they do not wait for pages.

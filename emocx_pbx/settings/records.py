@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 
@@ -13,6 +15,9 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     url: str = ""
     """PostgreSQL 15 or newer instead: `postgresql://user@host/database`; with a password better as credential
     or variable EMOCX_STORE_URL. Empty: the file."""
+    spool_mb: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 256
+    """While PostgreSQL is away, changes of calls wait in a file beside `store.path` (its name and `.spool`),
+    up to so many MB; beyond that, and with 0, in memory alone."""
 
 
 def store_problems(store: StoreSettings) -> list[tuple[str, str]]:

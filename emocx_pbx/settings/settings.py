@@ -220,6 +220,11 @@ class Settings(_Section, frozen=True):
         """The database file."""
         return self.resolve(self.store.path)
 
+    def spool_path(self) -> Path:
+        """Where changes of calls wait while a server's database is away."""
+        path = self.store_path()
+        return path.with_name(f"{path.name}.spool")
+
     def store_place(self) -> Path | str:
         """What `Store.open` opens: the database's address, or its file."""
         return self.store.url or self.store_path()

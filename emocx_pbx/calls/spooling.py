@@ -1,0 +1,122 @@
+"""What a spool keeps, written: by the life that kept it, or by the next one after its end.
+
+Changes are idempotent, and the file has all of them in their order: writing it again after a crash ends at
+the same rows, with each event and webhook once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from emocx_pbx.calls.effects import Write
+from emocx_pbx.calls.spool import Spool, Spooled
+from emocx_pbx.calls.writing import Writing, calls_of
+from emocx_pbx.errors import LeaseLost, StoreError, StoreUnavailable
+from emocx_pbx.store.fence import Term
+from emocx_pbx.store.leases import Leases
+
+log = structlog.get_logger()
+
+#: So many are written before an earlier life's lease is renewed again.
+PIECE = 50
+
+
+async def _no_matter() -> None:
+    pass
+
+
+class Spooling:
+    """A ledger's keeper."""
+
+    def __init__(self, spool: Spool, writing: Writing, term_of: Callable[[str], Term]) -> None:
+        """`term_of` gives the term in which we act for a call's PBX; LeaseLost: another controller does."""
+        self._spool, self._writing, self._term_of = spool, writing, term_of
+
+    def keep(self, writes: Sequence[Write]) -> bool:
+        """Append them; those of calls that are not ours are kept aside."""
+        ours: list[Spooled] = []
+        for write in writes:
+            try:
+                ours.append(Spooled(write, self._term(write)))
+            except LeaseLost:
+                self.aside([write])
+        return self._spool.keep(ours)
+
+    def aside(self, writes: Sequence[Write]) -> None:
+        """Keep them for people."""
+        self._spool.aside(Spooled(write, None) for write in writes)
+
+    def clear(self) -> None:
+        """All is written."""
+        self._spool.clear()
+
+    async def write_all(self) -> None:
+        """Write what is kept; of terms that are over it is put aside."""
+        await write_kept(self._spool, self._writing)
+
+    def _term(self, write: Write) -> Term | None:
+        calls = calls_of(write)
+        return self._term_of(calls[0]) if calls else None
+
+
+async def write_kept(
+    spool: Spool, writing: Writing, before_each: Callable[[], Awaitable[None]] = _no_matter
+) -> tuple[int, int]:
+    """Write all that a spool holds, in order; what a term that is over may not write is kept aside.
+
+    Args:
+        spool: is left as it is; `clear` it.
+        writing: carries changes out.
+        before_each: awaited before each PIECE of them.
+
+    Returns:
+        How many were written, and how many put aside or refused for ever.
+
+    Raises:
+        StoreUnavailable: the database does not take them now; begin anew later.
+    """
+    written, refused = 0, 0
+    for number, kept in enumerate(spool.read()):
+        if number % PIECE == 0:
+            await before_each()
+        try:
+            await writing.write_in_term(kept.write, kept.term)
+            written += 1
+        except StoreUnavailable:
+            raise
+        except LeaseLost:
+            spool.aside([kept])
+            refused += 1
+        except StoreError as error:
+            log.error("kept change not written", key="spool.failed", why=str(error))
+            refused += 1
+    return written, refused
+
+
+async def write_what_an_earlier_life_kept(
+    spool: Spool, writing: Writing, leases: Leases, ttl_s: float
+) -> None:
+    """Before anything is acted for: write what a life that ended while the database was away left behind.
+
+    Its terms go on for that, if nobody has acted since; else what they made is another controller's to write.
+
+    Raises:
+        StoreUnavailable: the database does not take it now; all stays as it is.
+    """
+    if not spool:
+        return
+    terms = {kept.term for kept in spool.read() if kept.term is not None}
+
+    async def renew() -> None:
+        for term in terms:
+            await leases.renew(term, ttl_s)
+
+    written, refused = await write_kept(spool, writing, renew)
+    spool.clear()
+    for term in terms:
+        await leases.give_back(term)
+    log.warning(
+        "changes of an earlier life are written", key="spool.written", number=written, refused=refused
+    )
