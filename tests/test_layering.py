@@ -29,7 +29,7 @@ PURE = (
     "analysis/windows.py", "analysis/call_bank.py", "analysis/arrival.py", "emotion/fusion.py",
     "emotion/said.py", "analysis/call_words.py",
     "analysis/budget.py", "analysis/cluster/subjects.py", "analysis/cluster/backlog.py",
-    "analysis/cluster/presence.py",
+    "analysis/cluster/presence.py", "analysis/cluster/model_set.py", "analysis/cluster/place.py",
     "audio/recent.py", "audio/voices.py", "audio/segmenters.py", "audio/tone_watches.py",
     "audio/headers.py", "audio/interleaved.py", "audio/survey.py", "audio/width.py", "audio/formats.py",
     "analysis/recorded_warnings.py",

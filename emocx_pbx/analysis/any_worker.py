@@ -12,6 +12,7 @@ from emocx_pbx.analysis.messages import (
     LoadModels,
     ModelsLoaded,
     Ready,
+    SwapModels,
     TextResult,
     WorkerStats,
 )
@@ -62,5 +63,7 @@ class AnyWorker(Protocol):
     def send(self, message: EndSession) -> None:
         """Have a session end; PeerUnavailable: it can't be told now."""
 
-    async def ask(self, message: ClassifyText | LoadModels, within_s: float) -> TextResult | ModelsLoaded:
+    async def ask(
+        self, message: ClassifyText | LoadModels | SwapModels, within_s: float
+    ) -> TextResult | ModelsLoaded:
         """Its answer; PeerUnavailable: it died, or did not answer in time."""

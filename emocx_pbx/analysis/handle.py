@@ -22,6 +22,7 @@ from emocx_pbx.analysis.messages import (
     Ready,
     Shutdown,
     StandsBy,
+    SwapModels,
     TakePlace,
     TapEnded,
     TextResult,
@@ -142,7 +143,9 @@ class WorkerHandle:
         """
         self.send(message)
 
-    async def ask(self, message: ClassifyText | LoadModels, within_s: float) -> TextResult | ModelsLoaded:
+    async def ask(
+        self, message: ClassifyText | LoadModels | SwapModels, within_s: float
+    ) -> TextResult | ModelsLoaded:
         """Its answer to a message, by the same request_id.
 
         Raises:

@@ -126,6 +126,19 @@ class LoadModels(WorkerMessage, frozen=True):
     request_id: str
     topics: dict[str, tuple[str, ...]] | None = None
     """Topics to learn anew; None: keep those there are."""
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+    """By `kind/name`: these in place of what the folder says."""
+    hold: bool = False
+    """Load only: SwapModels swaps them in."""
+
+
+class SwapModels(WorkerMessage, frozen=True):
+    """Swap in what LoadModels loaded to be held; where nothing is held, as LoadModels.
+
+    Answered by ModelsLoaded.
+    """
+
+    request_id: str
 
 
 class LogAs(WorkerMessage, frozen=True):
@@ -285,7 +298,7 @@ class ListenResult(WorkerMessage, frozen=True):
 
 
 class ModelsLoaded(WorkerMessage, frozen=True):
-    """Answer to LoadModels: what the worker uses from now on."""
+    """Answer to LoadModels and SwapModels: what the worker uses from now on."""
 
     request_id: str
     speech_model: str | None
@@ -324,6 +337,7 @@ ToWorker = (
     | EndSession
     | ClassifyText
     | LoadModels
+    | SwapModels
     | LogAs
     | KeepWords
     | TakePlace

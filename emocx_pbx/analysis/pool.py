@@ -21,6 +21,7 @@ from emocx_pbx.analysis.messages import (
     LogAs,
     ModelsLoaded,
     Ready,
+    SwapModels,
     TextResult,
     ToController,
 )
@@ -234,19 +235,46 @@ class WorkerPool:
         if learned is not None:
             self._config = msgspec.structs.replace(self._config, topics=learned)
         self.spare.renew()
-        answers = []
-        for worker in self.everywhere:
-            asked = LoadModels(f"m{next(self._numbers)}", learned)
-            try:
-                answer = await worker.ask(asked, deadline_s)
-            except PeerUnavailable as error:
-                answer = ModelsLoaded(asked.request_id, None, None, [str(error)])
-            assert isinstance(answer, ModelsLoaded)
-            found = {"speech_model": answer.speech_model, "text_model": answer.text_model}
-            problems = answer.problems
-            log.info("models in use", key="models.loaded", worker=worker.index, problems=problems, **found)
-            answers.append(answer)
-        return answers
+        return [await self._asked(worker, LoadModels(self._new_id(), learned), deadline_s)
+                for worker in self.everywhere]  # fmt: skip
+
+    async def hold_models(self, versions: Mapping[str, str]) -> list[str]:
+        """Let our own workers load versions (by `kind/name`) beside those in use; why some did not.
+
+        None of them: let go what is held.
+        """
+        return await self._ask_own(lambda: LoadModels(self._new_id(), None, dict(versions), hold=True))
+
+    async def swap_models(self) -> list[str]:
+        """Let our own workers use what they hold, or what the folder says now; why some do not."""
+        self.spare.renew()
+        return await self._ask_own(lambda: SwapModels(self._new_id()))
+
+    async def _ask_own(self, make: Callable[[], LoadModels | SwapModels]) -> list[str]:
+        workers = self.workers
+        answers = await asyncio.gather(*(self._asked(worker, make(), LOAD_S) for worker in workers))
+        return [
+            problem
+            for worker, answer in zip(workers, answers, strict=True)
+            for problem in answer.problems
+            if worker.ready is None or problem not in worker.ready.problems  # it lacked that all along
+        ]
+
+    def _new_id(self) -> str:
+        return f"m{next(self._numbers)}"
+
+    async def _asked(
+        self, worker: AnyWorker, asked: LoadModels | SwapModels, deadline_s: float
+    ) -> ModelsLoaded:
+        try:
+            answer = await worker.ask(asked, deadline_s)
+        except PeerUnavailable as error:
+            answer = ModelsLoaded(asked.request_id, None, None, [str(error)])
+        assert isinstance(answer, ModelsLoaded)
+        found = {"speech_model": answer.speech_model, "text_model": answer.text_model}
+        problems = answer.problems
+        log.info("models in use", key="models.loaded", worker=worker.index, problems=problems, **found)
+        return answer
 
     def log_as(self, settings: LogSettings) -> None:
         """Let all workers, also those to come, log by other settings."""

@@ -116,6 +116,13 @@ class Journeys:
             call = self._calls[call_id] = CallState(call_id, self._rules)
         self.apply(call, call.take(happening, self._now()))
 
+    def put_late(self, query: DecidedQuery) -> None:
+        """Take a decision of some time ago; a call that is over or unknown is not begun anew by it."""
+        if query.caller.call_id in self._calls:
+            self.put(query)
+        else:
+            self._ledger.add(self._loose(query))
+
     def taps_lost(self, uuids: Iterable[str]) -> None:
         """A worker died: nothing more will come of these taps."""
         lost = set(uuids)

@@ -132,6 +132,20 @@ def worker_findings(beats: Sequence[Beat], ours: str, own_workers: int, node: st
                 "warn", "cluster", f"workers differ in their {kind.replace('_', ' ')}: {_each(used)}",
                 "promote the same version everywhere: calls are else read differently by chance",
             )  # fmt: skip
+    if (
+        len(learnt := {beat.worker: beat.topics or "none" for beat in beats})
+        and len(set(learnt.values())) > 1
+    ):
+        yield Finding(
+            "warn", "cluster", f"workers learnt different topics: {_each(learnt)}",
+            "have the same policy on all hosts, then reload the service: it tells all workers its topics",
+        )  # fmt: skip
+    for beat in beats:
+        if beat.behind:
+            yield Finding(
+                "warn", "cluster", f"worker {beat.worker} takes no calls: {beat.behind}",
+                "see its log; a folder that can't be written: copy the models, set analysis.models_dir",
+            )  # fmt: skip
     for model in sorted({model for beat in beats for model in beat.checksums}):
         sums = {beat.worker: beat.checksums[model][:12] for beat in beats if model in beat.checksums}
         if len(set(sums.values())) > 1:

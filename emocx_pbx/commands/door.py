@@ -27,6 +27,7 @@ async def run(args: argparse.Namespace) -> int:
     if not settings.cluster.servers:
         raise SettingsError("cluster.nats is empty: a door needs the servers of a cluster")
     configure(settings.log)
+    local = settings.resolve(settings.cluster.local) if settings.cluster.local else None
     hosts = [pbx.host for pbx in settings.each_pbx()]
-    await keep_door(settings.agi, Bus(login_of(settings, "door")), hosts)
+    await keep_door(settings.agi, Bus(login_of(settings, "door")), hosts, local=local)
     return 0

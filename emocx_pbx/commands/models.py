@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from emocx_pbx.commands import fetch
@@ -21,14 +22,17 @@ from emocx_pbx.commands.shared import (
 from emocx_pbx.errors import InputError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from emocx_pbx.deeds.models import Switched
+    from emocx_pbx.deeds.models import Switched, SwitchesModels
     from emocx_pbx.emotion.registry import Registry
+    from emocx_pbx.settings.settings import Settings
     from emocx_pbx.store.audit import AuditLog
 
 KINDS = ("speech", "text")
+#: For the connection to a cluster's NATS.
+CONNECT_S = 5.0
 SWITCH = "running service: systemctl reload emocx-pbx (or kill -HUP), no restart needed"
 
 
@@ -141,14 +145,36 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 async def _audited(
-    args: argparse.Namespace, deed: Callable[[AuditLog | None], Awaitable[Switched]]
+    args: argparse.Namespace, deed: Callable[[AuditLog | None, SwitchesModels | None], Awaitable[Switched]]
 ) -> Switched:
-    """Do it with the audit log of the service, where there is one already."""
+    """Do it with the audit log of the service, where there is one already, and for all hosts of a cluster."""
     settings = read_settings(args)
-    if not settings.store.url and not settings.store_path().is_file():
-        return await deed(None)
-    async with existing_store(settings) as store:
-        return await deed(store.audit)
+    async with _cluster(settings) as spread:
+        if not settings.store.url and not settings.store_path().is_file():
+            return await deed(None, spread)
+        async with existing_store(settings) as store:
+            return await deed(store.audit, spread)
+
+
+@asynccontextmanager
+async def _cluster(settings: Settings) -> AsyncIterator[SwitchesModels | None]:
+    """What tells the other hosts of the settings' cluster; None: there is none."""
+    if not settings.cluster.servers:
+        yield None
+        return
+    from emocx_pbx.analysis.cluster.model_shelf import ModelShelf
+    from emocx_pbx.analysis.cluster.plan import login_of, stream_of
+    from emocx_pbx.analysis.cluster.spreading import Spreading
+    from emocx_pbx.errors import PeerUnavailable
+    from emocx_pbx.wire.bus import Bus
+
+    bus = Bus(login_of(settings, "command"))
+    try:
+        if not await bus.start(CONNECT_S):
+            raise PeerUnavailable(f"cluster.nats: no connection within {CONNECT_S:g} s")
+        yield Spreading(bus, ModelShelf(bus, stream_of(settings).replicas))
+    finally:
+        await bus.close()
 
 
 def _promote(args: argparse.Namespace) -> int:
@@ -174,20 +200,24 @@ def _promote(args: argparse.Namespace) -> int:
         evaluate = speech_figures if kind == "speech" else text_figures
         comparison = evaluate(args, new, registry.path, current)["comparison"]
     promoted = args.anyway is not None or (comparison is not None and comparison["promote"])
+    switched: Switched | None = None
     if promoted:
         why = args.anyway or (comparison or {}).get("why")
         promoting = _audited(
             args,
-            lambda audit: deeds.promote(
-                registry, audit, kind, name, version, str(why), time.time(), system_user(), comparison
+            lambda audit, spread: deeds.promote(
+                registry, audit, kind, name, version, str(why), time.time(), system_user(), comparison, spread
             ),
         )
-        asyncio.run(promoting)
+        switched = asyncio.run(promoting)
     result = {"kind": kind, "model": new, "before": current, "promoted": promoted, "comparison": comparison}
+    result |= {"late": list(switched.late)} if switched else {}
 
     def words() -> str:
         verdict = (
-            f"{new} is in use instead of {current}; {SWITCH}" if promoted else f"refused: {current} stays"
+            f"{new} is in use instead of {current}; {_how(args, switched)}"
+            if switched
+            else f"refused: {current} stays"
         )
         return f"{figures_text(comparison)}\n{verdict}" if comparison else verdict
 
@@ -203,14 +233,29 @@ def _rollback(args: argparse.Namespace) -> int:
     registry = _registry(args)
     kind, now = _kind(registry, args), time.time()
     returning = _audited(
-        args, lambda audit: deeds.rollback(registry, audit, kind, args.model, now, system_user())
+        args,
+        lambda audit, spread: deeds.rollback(registry, audit, kind, args.model, now, system_user(), spread),
     )
     switched = asyncio.run(returning)
     result = {
-        "kind": kind, "model": f"{args.model}/{switched.after}", "before": f"{args.model}/{switched.before}"
+        "kind": kind, "model": f"{args.model}/{switched.after}", "before": f"{args.model}/{switched.before}",
+        "late": list(switched.late),
     }  # fmt: skip
-    show(args, result, lambda: f"{result['model']} is in use instead of {result['before']}; {SWITCH}")
+    show(
+        args,
+        result,
+        lambda: f"{result['model']} is in use instead of {result['before']}; {_how(args, switched)}",
+    )
     return 0
+
+
+def _how(args: argparse.Namespace, switched: Switched) -> str:
+    """How running services come by it."""
+    if not read_settings(args).cluster.servers:
+        return SWITCH
+    if not switched.late:
+        return "all hosts of the cluster switched"
+    return f"the cluster switched; these take no calls until they have it, too: {', '.join(switched.late)}"
 
 
 def _kind(registry: Registry, args: argparse.Namespace) -> str:

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 from emocx_pbx.commands.shared import add_common, in_loop, read_settings, show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from emocx_pbx.analysis.cluster.nats_link import NatsLink
+    from emocx_pbx.analysis.cluster.place import WorkerIdentity
+    from emocx_pbx.routing.policy import Policy
     from emocx_pbx.settings.settings import Settings
 
 
@@ -34,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = _cluster_settings(args)
     prepare()
-    from emocx_pbx.analysis.cluster.nats_link import WorkerIdentity
+    from emocx_pbx.analysis.cluster.place import WorkerIdentity
     from emocx_pbx.analysis.cluster.plan import login_of, new_life, node_of, stream_of
     from emocx_pbx.analysis.config import WorkerConfig
     from emocx_pbx.analysis.worker.node import work
@@ -44,9 +50,10 @@ def run(args: argparse.Namespace) -> int:
     configure(settings.log)
     node = node_of(settings)
     name = f"{node}-{args.index}"
+    policy = load_policy(settings.policy_path())
     config = WorkerConfig(
         settings=settings.analysis,
-        topics={topic: tuple(said) for topic, said in load_policy(settings.policy_path()).topics.items()},
+        topics={topic: tuple(said) for topic, said in policy.topics.items()},
         index=args.index,
         log=settings.log,
         store_words=settings.privacy.store_words,
@@ -59,7 +66,19 @@ def run(args: argparse.Namespace) -> int:
         host=settings.analysis.host,
         version=version("emocx-pbx"),
     )
-    return asyncio.run(work(config, login_of(settings, "worker"), stream_of(settings), place))
+    login, plan = login_of(settings, "worker"), stream_of(settings)
+    beside = _beside(settings, policy, place) if settings.cluster.local else None
+    return asyncio.run(work(config, login, plan, place, beside))
+
+
+def _beside(
+    settings: Settings, policy: Policy, place: WorkerIdentity
+) -> Callable[[NatsLink], AbstractAsyncContextManager[None]]:
+    """What answers the door of this host while NATS is away."""
+    from emocx_pbx.service.alone import Alone, socket_of
+
+    path = socket_of(settings.resolve(settings.cluster.local), place.worker)
+    return lambda link: Alone(settings, policy, link, place.life).listening(path)
 
 
 async def run_drain(args: argparse.Namespace) -> int:

@@ -41,6 +41,7 @@ from emocx_pbx.deeds.deed import (
     TestReceiver,
 )
 from emocx_pbx.deeds.learning import Learning
+from emocx_pbx.deeds.models import SwitchesModels
 from emocx_pbx.deeds.review_deeds import DrawReviews, LabelWindow, StopTraining, TrainCandidate
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import InputError
@@ -103,6 +104,8 @@ class Deeds:
     learning: Learning
     now: Callable[[], float] = time.time
     """Unix seconds."""
+    spread: SwitchesModels | None = None
+    """Tells the hosts of a cluster of models; None: there is but this one."""
 
     @property
     def settings(self) -> Settings:
@@ -142,7 +145,9 @@ class Deeds:
                 return await policy.save_policy(store, path, text, based_on, self.pbx.queues_to_name, by)
             case PromoteModel(kind, name, version, why):
                 registry = Registry(self.settings.models_path())
-                return await models.promote(registry, store.audit, kind, name, version, why, now, by)
+                return await models.promote(
+                    registry, store.audit, kind, name, version, why, now, by, spread=self.spread
+                )
             case ResetLines(model, line):
                 return await lines.reset_lines(store, model, line, by)
             case DrawReviews() | LabelWindow() | TrainCandidate() | StopTraining():

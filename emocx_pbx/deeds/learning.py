@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from emocx_pbx.deeds.models import promote
+from emocx_pbx.deeds.models import SwitchesModels, promote
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import EmocxError, InputError, ModelError
 from emocx_pbx.observe.listeners import Listeners
@@ -103,6 +103,7 @@ class Learning:
         command: tuple[str, ...] = COMMAND,
         hindered: Callable[[Settings, Kind], str] = hindrance,
         deadline_s: float = DEADLINE_S,
+        spread: SwitchesModels | None = None,
     ) -> None:
         """Prepare.
 
@@ -115,7 +116,9 @@ class Learning:
             command: of the process that trains.
             hindered: why no training can begin; empty: it can.
             deadline_s: of a training.
+            spread: tells the hosts of a cluster what is put into use; None: there is but this one.
         """
+        self._spread = spread
         self._store, self._in_force, self._tasks, self._runner = store, in_force, tasks, runner
         self._now, self._command = now, command
         self._hindered, self._deadline_s = hindered, deadline_s
@@ -209,7 +212,7 @@ class Learning:
         name, _, version = found.model.partition("/")
         await promote(
             registry, self._store.audit, FOLDER_OF_KIND[kind], name, version, found.why, self._now(), by,
-            found.comparison,
+            found.comparison, self._spread,
         )  # fmt: skip
         self.promoted.tell()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from emocx_pbx.emotion.registry import Registry
-from emocx_pbx.errors import InputError
+from emocx_pbx.errors import EmocxError, InputError
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import AuditLog, Entry
 
@@ -21,6 +21,20 @@ class Switched:
     name: str
     before: str
     after: str
+    late: tuple[str, ...] = ()
+    """Workers of the cluster that do not have it yet: they take no calls until they have."""
+
+
+class SwitchesModels(Protocol):
+    """The part of a cluster that is needed (`analysis.cluster.spreading`)."""
+
+    async def prepare(
+        self, registry: Registry, kind: str, name: str, version: str, note: Mapping[str, Any]
+    ) -> tuple[str, ...]:
+        """Have every host take and load a version; names of those that have not in time."""
+
+    async def switch(self) -> None:
+        """Have all use it."""
 
 
 async def promote(
@@ -33,8 +47,11 @@ async def promote(
     at: float,
     by: Actor,
     comparison: Mapping[str, Any] | None = None,
+    spread: SwitchesModels | None = None,
 ) -> Switched:
-    """Let a name stand for a version; running workers take it at the next reload.
+    """Let a name stand for a version; running workers of this host take it at the next reload.
+
+    In a cluster every worker takes the version first, and then all use it, in one step.
 
     Args:
         registry: the folder of models.
@@ -46,22 +63,32 @@ async def promote(
         at: Unix seconds.
         by: who does it.
         comparison: with the version in use, on held-out data.
+        spread: tells the other hosts; None: there is but this one.
 
     Raises:
         ModelError: no such version, or it is damaged.
+        RefusedError: a host of the cluster can't take it; nothing was switched.
+        PeerUnavailable: NATS is away; nothing was switched.
     """
     note = {"at": at, "by": by.name, "why": why, "comparison": comparison}
-    return await _switch(registry, audit, "model.promoted", kind, name, version, note, by)
+    return await _switch(registry, audit, "model.promoted", kind, name, version, note, by, spread)
 
 
 async def rollback(
-    registry: Registry, audit: AuditLog | None, kind: str, name: str, at: float, by: Actor
+    registry: Registry,
+    audit: AuditLog | None,
+    kind: str,
+    name: str,
+    at: float,
+    by: Actor,
+    spread: SwitchesModels | None = None,
 ) -> Switched:
-    """Return to the version in use before the last promotion.
+    """Return to the version in use before the last promotion; in a cluster as `promote`.
 
     Raises:
         InputError: it was not promoted from another one.
         ModelError: that version is damaged or gone.
+        RefusedError, PeerUnavailable: as `promote`.
     """
     current, steps = registry.current(kind, name), registry.steps(kind, name)
     previous = next(
@@ -70,7 +97,7 @@ async def rollback(
     if previous is None:
         raise InputError(f"{name}/{current} was not promoted from another version; nothing to return to")
     note = {"at": at, "by": by.name, "why": "rollback", "rollback": True}
-    return await _switch(registry, audit, "model.rolled_back", kind, name, previous, note, by)
+    return await _switch(registry, audit, "model.rolled_back", kind, name, previous, note, by, spread)
 
 
 async def _switch(
@@ -82,13 +109,39 @@ async def _switch(
     version: str,
     note: Mapping[str, Any],
     by: Actor,
+    spread: SwitchesModels | None,
 ) -> Switched:
     # Checksums take a while: neither within the transaction, nor where calls wait for the loop.
     await asyncio.to_thread(registry.find, kind, f"{name}/{version}")
-    switched = Switched(kind, name, registry.current(kind, name), version)
+    late = await spread.prepare(registry, kind, name, version, note) if spread else ()
+    switched = Switched(kind, name, registry.current(kind, name), version, late)
     entry = Entry(by, action, f"{kind} {name}", {"version": switched.before}, {"version": version})
     if audit is None:
         registry.step(kind, name, version, note)
     else:
         await audit.around(entry, lambda: registry.step(kind, name, version, note))
+    if spread:
+        await _switch_all(spread, registry, audit, switched, note, by)
     return switched
+
+
+async def _switch_all(
+    spread: SwitchesModels,
+    registry: Registry,
+    audit: AuditLog | None,
+    switched: Switched,
+    note: Mapping[str, Any],
+    by: Actor,
+) -> None:
+    """Have the cluster use it; where that fails, this host's folder says what it said before."""
+    try:
+        await spread.switch()
+    except EmocxError as error:
+        kind, name = switched.kind, switched.name
+        registry.step(
+            kind, name, switched.before, {**note, "why": f"not switched: {error}", "rollback": True}
+        )
+        if audit is not None:
+            facts = {"version": switched.before, "why": str(error)}
+            await audit.add(by, "model.not_switched", f"{kind} {name}", {"version": switched.after}, facts)
+        raise

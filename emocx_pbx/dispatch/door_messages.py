@@ -32,6 +32,12 @@ class AskedAtDoor(Message, frozen=True):
     earlier door."""
 
 
+class NotDecided(Message, frozen=True):
+    """There is no answer, of a worker that was asked at its socket."""
+
+    why: str
+
+
 class AnsweredToDoor(Message, frozen=True):
     """What is to be set on the caller's channel."""
 

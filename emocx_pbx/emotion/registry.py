@@ -39,8 +39,10 @@ def default_models_dir() -> Path:
 class Registry:
     """The models under one folder (None: the shipped ones)."""
 
-    def __init__(self, models_dir: Path | None = None) -> None:
+    def __init__(self, models_dir: Path | None = None, instead: Mapping[str, str] | None = None) -> None:
+        """`instead`: versions by `kind/name` that count in place of what the folder says."""
         self.path = models_dir if models_dir is not None else default_models_dir()
+        self._instead = dict(instead or {})
 
     def find(self, kind: str, spec: str) -> ModelFolder:
         """The model `name` (pinned or newest version) or `name/version` of `kind`.
@@ -87,6 +89,8 @@ class Registry:
 
         Raises ModelError when there is none.
         """
+        if (version := self._instead.get(f"{kind}/{name}")) is not None:
+            return version
         pin = self.path / kind / name / "current"
         if pin.is_file():
             return pin.read_text(encoding="utf-8").strip()

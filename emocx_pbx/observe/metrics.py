@@ -30,6 +30,7 @@ class About:
 
 COUNTERS: Mapping[str, About] = {
     "queries": About("Queries decided on"),
+    "decisions_alone": About("Queries that workers decided on alone, while NATS was away"),
     "queries_unclassified": About("Queries whose text was not classified in time, or at all"),
     "readings": About("Readings of customers' speech", "emotion"),
     "readings_late": About("Readings that came after their segment was graded"),

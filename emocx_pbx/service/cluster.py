@@ -16,10 +16,15 @@ import structlog
 
 from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.fleet import Fleet, ToService
+from emocx_pbx.analysis.cluster.model_shelf import ModelShelf
+from emocx_pbx.analysis.cluster.model_taker import ModelTaker
 from emocx_pbx.analysis.cluster.plan import login_of, new_life, node_of, stream_of
 from emocx_pbx.analysis.cluster.remote import RemoteWorker
+from emocx_pbx.analysis.cluster.spreading import Spreading
+from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.dispatch.door_messages import AnsweredToDoor, AskedAtDoor
+from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.tasks import Tasks
@@ -42,6 +47,21 @@ WRITTEN_S: Final = 1.0
 SUPERSEDED_S: Final = 1.0
 
 
+class PoolLoads:
+    """The models of our own workers, as the taker has them swapped."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool = pool
+
+    async def hold(self, versions: Mapping[str, str]) -> str:
+        """As Loads.hold."""
+        return "; ".join(dict.fromkeys(await self._pool.hold_models(versions)))
+
+    async def swap(self) -> str:
+        """As Loads.swap."""
+        return "; ".join(dict.fromkeys(await self._pool.swap_models()))
+
+
 class Cluster:
     """One for a controller."""
 
@@ -54,6 +74,7 @@ class Cluster:
         tasks: Tasks,
         count: Callable[..., None],
         answer: Callable[[AgiRequest], Awaitable[Mapping[str, str]]],
+        pool: WorkerPool,
     ) -> None:
         """Prepare.
 
@@ -65,6 +86,7 @@ class Cluster:
             tasks: own what runs.
             count: adds one to a counter.
             answer: decides what a dialplan asks.
+            pool: our own workers, which use the cluster's models, too.
         """
         self._ledger, self._tasks, self._count, self._answer = ledger, tasks, count, answer
         self._node = node_of(settings)
@@ -81,6 +103,16 @@ class Cluster:
         self._taking: dict[str, asyncio.Task[None]] = {}
         """By PBX."""
         self.web_nodes: WebNodes | None = None
+        shelf = ModelShelf(self.bus, self._plan.replicas)
+        self.spreading = Spreading(self.bus, shelf)
+        """Puts models into use in the whole cluster."""
+        loads, node = PoolLoads(pool), node_of(settings)
+        registry = Registry(settings.models_path())
+
+        def on_models() -> None:
+            health.set("models", True, self._taker.behind)
+
+        self._taker = ModelTaker(self.bus, shelf, registry, node, self.life, loads, on_models)
         self.fleet = Fleet(
             self.bus, self.life, deliver, lambda: self._taking, tasks.create_task, time.monotonic
         )
@@ -115,7 +147,9 @@ class Cluster:
         await self.bus.answer(subjects.DECIDE, _ASKED, self._decide, queue=subjects.DECIDERS)
         if self.web_nodes:
             await self.web_nodes.start(self._tasks)
+        await self._taker.start()
         self._tasks.keep(self.fleet.run, name="echo")
+        self._tasks.keep(self._taker.run, name="models")
 
     async def stop(self) -> None:
         """Say good-bye."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from emocx_pbx.analysis.cluster.messages import DecidedAlone
 from emocx_pbx.analysis.pool import ToService, WorkerPool
 from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.ledger import Ledger
@@ -149,8 +150,11 @@ class Service:
         self.placing = Placing(dialling, self.pbxes, store.audit)
         poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
         self.sender = Sender(store.outbox, store.receivers.current, poster, on_outcome=self._on_delivery)
-        self.learning = Learning(store, self.in_force, tasks, "service")
-        self.deeds = Deeds(store, self.in_force, self.policies, self.journeys, self.sender, self.learning)
+        spread = self.cluster.spreading if self.cluster else None
+        self.learning = Learning(store, self.in_force, tasks, "service", spread=spread)
+        self.deeds = Deeds(
+            store, self.in_force, self.policies, self.journeys, self.sender, self.learning, spread=spread
+        )
         self.board = LiveBoard(self.rubric.evidence.stay_s)
         self.reloading = Reloading(self.in_force, self.policies, self.pool, tasks, self.health, count)
         behind = Behind(
@@ -211,7 +215,7 @@ class Service:
     def _on_promoted(self) -> None:
         self.reloading.policy_and_models()
 
-    def worker_says(self, message: ToService) -> None:
+    def worker_says(self, message: ToService | DecidedAlone) -> None:
         """Hand on what a worker says, wherever it runs."""
         self.worker_news.take(message)
 
@@ -249,6 +253,7 @@ def _cluster(service: Service, settings: Settings, tasks: Tasks) -> Cluster:
         tasks,
         service.metrics.count,
         service.answer,
+        service.pool,
     )
 
 

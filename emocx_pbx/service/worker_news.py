@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from emocx_pbx.analysis.cluster.messages import DecidedAlone
 from emocx_pbx.analysis.messages import (
     ListenResult,
     ModelsLoaded,
@@ -19,6 +20,7 @@ from emocx_pbx.analysis.messages import (
 )
 from emocx_pbx.analysis.pool import ToService, WorkerLost, WorkerPool
 from emocx_pbx.calls.journeys import Journeys
+from emocx_pbx.dispatch.asked import Caller, DecidedQuery
 from emocx_pbx.dispatch.queries import Queries
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
@@ -48,9 +50,11 @@ class WorkerNews:
         self._no_port = ""
         """Why a worker could not open its port; empty again when one could."""
 
-    def take(self, message: ToService) -> None:
+    def take(self, message: ToService | DecidedAlone) -> None:
         """Hand a message on."""
         match message:
+            case DecidedAlone():
+                self._decided_alone(message)
             case ListenResult():
                 self._queries.on_listened(message)
             case TapStarted():
@@ -74,6 +78,12 @@ class WorkerNews:
                 self._journeys.put(message)
             case TextResult() | ModelsLoaded():
                 pass  # the pool answers whoever asked
+
+    def _decided_alone(self, alone: DecidedAlone) -> None:
+        """Some time ago, as NATS was away: of a call that goes on, is over, or is another controller's."""
+        caller = Caller(alone.call_id, alone.customer_key, opted_out=alone.opted_out)
+        self._metrics.count("decisions_alone")
+        self._journeys.put_late(DecidedQuery(alone.decision, caller, alone.text or None))
 
     def _ready(self, message: Ready) -> None:
         self._no_port = ""

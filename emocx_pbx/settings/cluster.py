@@ -34,6 +34,9 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Name of this host in the cluster, unique in it; empty: the host's own."""
     site: str = ""
     """Where this host stands; calls are heard by workers of the same site first."""
+    local: str = ""
+    """Folder of sockets by which workers of this host decide for its door while NATS is away; both name the
+    same, such as `/run/emocx-pbx`. Empty: the dialplan's defaults stand then."""
 
     @property
     def servers(self) -> tuple[str, ...]:

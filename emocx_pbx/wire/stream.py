@@ -26,12 +26,15 @@ class StreamPlan:
     max_bytes: int = 512 * 1024 * 1024
     """Full, it takes no more: whoever sends keeps what it has, and counts what it must drop."""
     replicas: int = 1
+    last_only: bool = False
+    """Of each subject the last message stays until the next one, whoever reads it; else each until it was
+    taken."""
 
 
 async def ensure_stream(bus: Bus, plan: StreamPlan) -> None:
     """Make the stream unless it is there; one that an administrator changed stays as it is.
 
-    A message stays until its one taker acknowledged it (work queue).
+    A message stays until its one taker acknowledged it (work queue), or the next of its subject came.
 
     Raises:
         PeerUnavailable: the servers can't now, or have no JetStream.
@@ -44,7 +47,8 @@ async def ensure_stream(bus: Bus, plan: StreamPlan) -> None:
                 StreamConfig(
                     name=plan.name,
                     subjects=list(plan.subjects),
-                    retention=RetentionPolicy.WORK_QUEUE,
+                    retention=RetentionPolicy.LIMITS if plan.last_only else RetentionPolicy.WORK_QUEUE,
+                    max_msgs_per_subject=1 if plan.last_only else -1,
                     discard=DiscardPolicy.NEW,
                     storage=StorageType.FILE,
                     max_bytes=plan.max_bytes,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from emocx_pbx.analysis.cluster.messages import FromTap, TapBatch
+from emocx_pbx.analysis.cluster.messages import DecidedAlone, FromTap, TapBatch
 from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
 
 #: Utterances wait so long (s) for a reading to go with.
@@ -46,7 +46,8 @@ class Backlog:
 
         Args:
             clock: monotonic seconds.
-            count: adds one to a counter: stream_spans_dropped, stream_readings_dropped.
+            count: adds one to a counter: stream_spans_dropped, stream_readings_dropped,
+                stream_decisions_dropped.
             most: messages kept.
         """
         self._clock, self._count, self._most = clock, count, most
@@ -72,7 +73,7 @@ class Backlog:
         self._kept += 1
         if not isinstance(message, UtteranceEnded | WordsSaid):
             self._close(message.uuid, tap)
-        if isinstance(message, TapEnded):
+        if isinstance(message, TapEnded | DecidedAlone):
             del self._taps[message.uuid]
 
     def due_in(self) -> float | None:
@@ -102,9 +103,13 @@ class Backlog:
         self._kept -= len(self._closed.popleft().messages)
 
     def _make_room(self) -> None:
-        """Utterances go first, the oldest of them; then readings; how a tap begins and ends, never."""
+        """Oldest utterances first; then readings, then decisions; how a tap begins and ends, never."""
         wanted = max(1, int(self._most * ROOM))
-        for kinds, name in (((UtteranceEnded,), "spans"), ((ReadingMade, WordsSaid), "readings")):
+        for kinds, name in (
+            ((UtteranceEnded,), "spans"),
+            ((ReadingMade, WordsSaid), "readings"),
+            ((DecidedAlone,), "decisions"),
+        ):
             wanted -= self._drop(kinds, wanted, f"stream_{name}_dropped")
             if wanted <= 0:
                 return

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from emocx_pbx.analysis.cluster import subjects
-from emocx_pbx.analysis.cluster.messages import Beat, Echo, OrderTaken, TapBatch
+from emocx_pbx.analysis.cluster.messages import Beat, DecidedAlone, Echo, OrderTaken, TapBatch
 from emocx_pbx.analysis.cluster.presence import Presence
 from emocx_pbx.analysis.cluster.remote import Own, RemoteWorker
 from emocx_pbx.analysis.handle import WorkerLost
@@ -37,7 +37,7 @@ _STARTED: Final = msgspec.msgpack.Decoder(TapStarted)
 _LISTEN_RESULT: Final = msgspec.msgpack.Decoder(ListenResult)
 _BATCH: Final = msgspec.msgpack.Decoder(TapBatch)
 
-ToService = ToController | WorkerLost
+ToService = ToController | WorkerLost | DecidedAlone
 
 
 class Fleet:
@@ -121,8 +121,11 @@ class Fleet:
             log.info("worker elsewhere found", key="remote.found", worker=beat.worker, address=beat.address)
             self._deliver(beat.ready)
             self._own(self._reconcile(worker, list(self._pbxs())))
-        elif before.ready != beat.ready:
+        elif before.ready != beat.ready or (before.behind and not beat.behind):
             self._deliver(beat.ready)
+        if beat.behind and beat.behind != before.behind:
+            log.warning("takes no calls until it has the cluster's models", key="remote.behind",
+                        worker=beat.worker, why=beat.behind)  # fmt: skip
         if worker.stats is not None and before.stats != beat.stats:
             self._deliver(worker.stats)
         for message in list(worker.to_end.values()):

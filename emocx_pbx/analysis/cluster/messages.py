@@ -12,17 +12,34 @@ from emocx_pbx.analysis.messages import (
     ModelsLoaded,
     ReadingMade,
     Ready,
+    SwapModels,
     TapEnded,
     TapStarted,
     TextResult,
     UtteranceEnded,
     WordsSaid,
+    WorkerMessage,
     WorkerStats,
 )
+from emocx_pbx.domain import Decision
 from emocx_pbx.wire.message import Message
 
-#: What is heard in a tap; kept by the stream until it is written down.
-FromTap = TapStarted | ReadingMade | WordsSaid | UtteranceEnded | TapEnded
+
+class DecidedAlone(WorkerMessage, frozen=True):
+    """A worker decided while NATS was away, for the door of its own host; to be stored."""
+
+    uuid: str
+    """The decision's id: what it is kept by until a controller has it."""
+    call_id: str
+    decision: Decision
+    customer_key: str | None = None
+    opted_out: bool = False
+    text: str = ""
+    """The query, where there was one."""
+
+
+#: What is heard in a tap, or decided; kept by the stream until it is written down.
+FromTap = TapStarted | ReadingMade | WordsSaid | UtteranceEnded | TapEnded | DecidedAlone
 
 
 class Beat(Message, frozen=True):
@@ -50,6 +67,12 @@ class Beat(Message, frozen=True):
     """Messages about taps that it had no room to keep, since its start."""
     waiting: int = 0
     """Messages about taps that the stream has not taken yet."""
+    models: int = 0
+    """Number of the cluster's set of models that it uses; 0: none was promoted yet."""
+    behind: str = ""
+    """Why its models are not those of the cluster: it takes no new taps. Empty: they are."""
+    topics: str = ""
+    """Digest of the topics that it learnt; empty: none."""
 
 
 class Echo(Message, frozen=True):
@@ -57,11 +80,11 @@ class Echo(Message, frozen=True):
 
 
 class Order(Message, frozen=True):
-    """A controller's wish; answered by the message's own answer, else by Done."""
+    """A controller's wish; answered by the message's own answer, else by OrderTaken."""
 
     by: str
     """The controller's life: where a question's result is told."""
-    message: AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels
+    message: AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | SwapModels
 
 
 class WhichTaps(Message, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +19,10 @@ from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.backlog import Backlog
 from emocx_pbx.analysis.cluster.messages import (
     Beat,
+    DecidedAlone,
     Drain,
     Draining,
+    FromTap,
     FromWorkerHost,
     Order,
     OrderTaken,
@@ -28,6 +30,7 @@ from emocx_pbx.analysis.cluster.messages import (
     ToWorkerHost,
     WhichTaps,
 )
+from emocx_pbx.analysis.cluster.place import OfModels, WorkerIdentity, topics_digest
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
     AnnounceTap,
@@ -39,6 +42,7 @@ from emocx_pbx.analysis.messages import (
     NoPort,
     ReadingMade,
     Ready,
+    SwapModels,
     TapEnded,
     TapStarted,
     TextResult,
@@ -77,21 +81,6 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerIdentity:
-    """Which worker this is."""
-
-    worker: str
-    """Its name, `node-index`."""
-    life: str
-    """This process of it."""
-    node: str
-    site: str
-    host: str
-    """At which Asterisk reaches it."""
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Session:
     """A tap or question that was announced and is not over."""
 
@@ -110,6 +99,8 @@ class NatsLink:
         clock: Callable[[], float],
         checksums: Callable[[Ready], dict[str, str]] = lambda ready: {},
         count: Callable[[str], None] = lambda name: None,
+        of_models: Callable[[], OfModels] = OfModels,
+        topics: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Prepare.
 
@@ -120,7 +111,10 @@ class NatsLink:
             clock: monotonic seconds.
             checksums: of the models that are in use; may read files.
             count: adds one to a counter.
+            of_models: how its models stand to those of the cluster, now.
+            topics: that it learns at its start.
         """
+        self._of_models, self._topics = of_models, topics_digest(topics or {})
         self._bus, self._plan, self._place, self._checksums = bus, plan, place, checksums
         self._backlog = Backlog(clock, count)
         self._inbox: asyncio.Queue[ToWorker | None] = asyncio.Queue(MOST_ORDERS)
@@ -145,7 +139,7 @@ class NatsLink:
                 # At once as well: who waits for it must not wait for the stream.
                 self._own(self._tell(subjects.started(pbx_of(message.call_id)), message))
                 self._keep(message)
-            case ReadingMade() | UtteranceEnded() | WordsSaid():
+            case ReadingMade() | UtteranceEnded() | WordsSaid() | DecidedAlone():
                 self._keep(message)
             case TapEnded(uuid):
                 self._keep(message)
@@ -166,7 +160,7 @@ class NatsLink:
             case NoPort(why):
                 log.critical("no port for audio", key="worker.no_port", why=why)
 
-    def _keep(self, message: TapStarted | ReadingMade | UtteranceEnded | WordsSaid | TapEnded) -> None:
+    def _keep(self, message: FromTap) -> None:
         self._backlog.put(message)
         self._something_kept.set()
 
@@ -227,14 +221,15 @@ class NatsLink:
     async def _obey(self, by: str, order: ToWorker) -> Message:
         match order:
             case AnnounceTap() | AnnounceListen():
-                if self._draining or self._ready is None:
-                    raise PeerUnavailable("draining" if self._draining else "not ready yet")
+                behind = self._of_models().behind
+                if self._draining or self._ready is None or behind:
+                    raise PeerUnavailable("draining" if self._draining else behind or "not ready yet")
                 self._put(order)
                 self._sessions[order.uuid] = _Session(pbx_of(order.call_id), by)
             case ClassifyText():
-                return await self._ask(order, TEXT_S)
-            case LoadModels():
-                return await self._ask(order, LOAD_S)
+                return await self.ask(order, TEXT_S)
+            case LoadModels() | SwapModels():
+                return await self.ask(order, LOAD_S)
             case EndSession():
                 self._put(order)
         return OrderTaken()
@@ -245,13 +240,21 @@ class NatsLink:
         except asyncio.QueueFull:
             raise PeerUnavailable("too many orders wait") from None
 
-    async def _ask(self, asked: ClassifyText | LoadModels, within_s: float) -> TextResult | ModelsLoaded:
-        """Under an id of our own: those of two controllers may be alike."""
+    async def ask(
+        self, asked: ClassifyText | LoadModels | SwapModels, within_s: float
+    ) -> TextResult | ModelsLoaded:
+        """The worker's answer; under an id of our own, as those of two controllers may be alike.
+
+        Raises:
+            PeerUnavailable: it has not come in time.
+        """
         request_id = f"o{next(self._numbers)}"
         future: asyncio.Future[TextResult | ModelsLoaded] = asyncio.get_running_loop().create_future()
         self._answers[request_id] = future
         try:
             self._put(msgspec.structs.replace(asked, request_id=request_id))
+            if isinstance(asked, LoadModels) and asked.topics is not None:
+                self._topics = topics_digest(asked.topics)
             async with asyncio.timeout(within_s):
                 answer = await future
         except TimeoutError:
@@ -270,6 +273,15 @@ class NatsLink:
             self._inbox.put_nowait(None)
 
     # Life.
+
+    @property
+    def ready(self) -> Ready | None:
+        """What the worker has; None: it loads."""
+        return self._ready
+
+    def beat_now(self) -> None:
+        """Tell at once that something is another."""
+        self._beat_now.set()
 
     async def run(self) -> None:
         """Tell that we live, and have the stream take what was heard; until cancelled."""
@@ -297,6 +309,9 @@ class NatsLink:
                     draining=self._draining,
                     dropped=self._backlog.dropped,
                     waiting=len(self._backlog),
+                    models=self._of_models().number,
+                    behind=self._of_models().behind,
+                    topics=self._topics,
                 )
                 await self._bus.tell(subjects.beat(place.life), beat)
             await _within(self._beat_now, BEAT_S)

@@ -18,6 +18,7 @@ from emocx_pbx.analysis.messages import (
     LoadModels,
     ModelsLoaded,
     Ready,
+    SwapModels,
     TextResult,
     WorkerStats,
 )
@@ -90,7 +91,7 @@ class RemoteWorker:
     @property
     def alive(self) -> bool:
         """Whether it was heard of lately, and takes new taps."""
-        return not self.lost and not self.beat.draining
+        return not self.lost and not self.beat.draining and not self.beat.behind
 
     @property
     def responsive(self) -> bool:
@@ -140,7 +141,9 @@ class RemoteWorker:
             return
         self.to_end.pop(message.uuid, None)
 
-    async def ask(self, message: ClassifyText | LoadModels, within_s: float) -> TextResult | ModelsLoaded:
+    async def ask(
+        self, message: ClassifyText | LoadModels | SwapModels, within_s: float
+    ) -> TextResult | ModelsLoaded:
         """Its answer.
 
         Raises:
@@ -164,7 +167,9 @@ class RemoteWorker:
         return answer.uuids if isinstance(answer, Sessions) else ()
 
     async def _order(
-        self, message: AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels, within_s: float
+        self,
+        message: AnnounceTap | AnnounceListen | EndSession | ClassifyText | LoadModels | SwapModels,
+        within_s: float,
     ) -> FromWorkerHost:
         order = Order(self._by, message)
         return await self._bus.ask(subjects.orders(self.beat.life), order, _ANSWER, within_s)

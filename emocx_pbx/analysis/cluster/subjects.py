@@ -7,6 +7,15 @@ from typing import Final
 #: The stream that keeps what is heard of calls until a controller wrote it down.
 STREAM: Final = "EMOCX"
 STREAM_SUBJECTS: Final = ("emocx.tap.>",)
+#: Models that are in use in the whole cluster, or are to be, and their files.
+MODELS_STREAM: Final = "EMOCX_MODELS"
+MODELS_SUBJECTS: Final = ("emocx.models.set.*", "emocx.models.file.*.*")
+MODELS_IN_USE: Final = "emocx.models.set.in_use"
+MODELS_NEXT: Final = "emocx.models.set.next"
+#: One of those two is another now.
+MODELS_NEWS: Final = "emocx.models.news"
+#: How far each worker and controller is with the next ones.
+MODELS_TAKEN: Final = "emocx.models.taken"
 #: All workers' signs of life.
 BEATS: Final = "emocx.beat.*"
 #: Decisions that any controller may take, for the doors.
@@ -94,3 +103,13 @@ def web_board(life: str) -> str:
 def web_node(life: str) -> str:
     """Of one web node."""
     return f"emocx.web.node.{life}"
+
+
+def model_parts(sha256: str) -> str:
+    """All parts of one file of a model."""
+    return f"emocx.models.file.{sha256}.*"
+
+
+def model_part(sha256: str, number: int) -> str:
+    """One part of a file of a model, counted from 0."""
+    return f"emocx.models.file.{sha256}.{number}"

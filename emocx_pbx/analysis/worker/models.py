@@ -68,6 +68,21 @@ class Models:
     problems: list[str] = field(default_factory=list)
     """One line for each part that was asked for but can't be used."""
 
+    @property
+    def in_use(self) -> tuple[str | None, str | None]:
+        """Names of the speech and the text model; None: there is none."""
+        return self.speech.name if self.speech else None, self.text.name if self.text else None
+
+    def take_speech(self, newer: Newer) -> None:
+        """Use what was loaded anew, in the thread that uses it."""
+        self.speech = newer.speech or self.speech
+        self.light = newer.light or self.light
+
+    def take_words(self, newer: Newer) -> None:
+        """The same of texts and topics."""
+        self.text = newer.text or self.text
+        self.topics = None if newer.without_topics else newer.topics or self.topics
+
 
 @dataclass(slots=True)
 class Newer:
@@ -89,6 +104,7 @@ class Loader:
         self, settings: AnalysisSettings, topics: Mapping[str, Sequence[str]], models: Models
     ) -> None:
         self._settings, self._topics, self._models = settings, topics, models
+        self._versions: dict[str, str] = {}
 
     def speech(self) -> None:
         """Load and warm the speech model."""
@@ -112,12 +128,16 @@ class Loader:
         if self._settings.transcriber != "off":
             self._models.transcriber = self._attempt("transcriber", self._load_transcriber)
 
-    def newer(self, topics: Mapping[str, Sequence[str]] | None) -> Newer:
+    def newer(
+        self, topics: Mapping[str, Sequence[str]] | None, versions: Mapping[str, str] | None = None
+    ) -> Newer:
         """Load what is to take the place of the present parts; may run beside their use.
 
-        A part that is what it should be already, or can't be loaded, is None in the answer.
+        A part that is what it should be already, or can't be loaded, is None in the answer. `versions`, by
+        `kind/name`, count in place of what the folder says.
         """
         found = Newer()
+        self._versions = dict(versions or {})
         settings, models = self._settings, self._models
         if settings.speech_model != "off" and self._changed("speech", settings.speech_model, models.speech):
             found.speech = self._attempt("speech model", self._load_speech, found.problems)
@@ -164,7 +184,8 @@ class Loader:
     def _registry(self) -> Any:
         from emocx_pbx.emotion.registry import Registry
 
-        return Registry(Path(self._settings.models_dir) if self._settings.models_dir else None)
+        path = Path(self._settings.models_dir) if self._settings.models_dir else None
+        return Registry(path, self._versions)
 
     def _load_speech(self) -> Classifier:
         from emocx_pbx.emotion.speech import load_speech

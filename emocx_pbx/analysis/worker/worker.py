@@ -27,6 +27,7 @@ from emocx_pbx.analysis.messages import (
     ModelsLoaded,
     Ready,
     Shutdown,
+    SwapModels,
     TakePlace,
     TapEnded,
     ToWorker,
@@ -93,6 +94,8 @@ class Worker:
         self._listens: dict[UUID, Listen] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loading = asyncio.Lock()
+        self._held: Newer | None = None
+        """Loaded to be swapped in when all others do."""
         self.placed = asyncio.Event()
         """It has a place among the workers; a spare only after TakePlace."""
         if not config.standby:
@@ -155,40 +158,31 @@ class Worker:
         """What this worker has."""
         models = self.models
         return Ready(
-            self.server.port,
-            models.speech.name if models.speech else None,
-            models.text.name if models.text else None,
-            models.transcriber.name if models.transcriber else None,
+            self.server.port, *models.in_use, models.transcriber.name if models.transcriber else None,
             list(models.problems),
-        )
+        )  # fmt: skip
 
-    async def _load_newer(self, asked: LoadModels) -> None:
-        """Load beside the work, swap between two pieces of it, tell."""
+    async def _load_newer(self, asked: LoadModels | SwapModels) -> None:
+        """Load beside the work, swap between two pieces of it unless it is to be held, tell."""
         async with self._loading:
-            newer = await asyncio.to_thread(self._loader.newer, asked.topics)
-            await self._voice.ask(lambda: self._swap_speech(newer))
-            await self._words.ask(lambda: self._swap_words(newer))
-        self.scribe.start_again(newer.text is not None)
-        models = self.models
+            newer, self._held = self._held, None
+            if isinstance(asked, LoadModels):
+                newer = await asyncio.to_thread(self._loader.newer, asked.topics, asked.versions)
+            if newer is None:
+                newer = await asyncio.to_thread(self._loader.newer, None)
+            if isinstance(asked, LoadModels) and asked.hold:
+                self._held = newer if asked.versions else None
+            else:
+                await self._swap(newer)
         for problem in newer.problems:
             log.warning("model not loaded, the old one stays", key="model.not_swapped", why=problem)
-        self.send(
-            ModelsLoaded(
-                asked.request_id,
-                models.speech.name if models.speech else None,
-                models.text.name if models.text else None,
-                newer.problems,
-            )
-        )
+        self.send(ModelsLoaded(asked.request_id, *self.models.in_use, newer.problems))
 
-    def _swap_speech(self, newer: Newer) -> None:
-        self.models.speech = newer.speech or self.models.speech
-        self.models.light = newer.light or self.models.light
+    async def _swap(self, newer: Newer) -> None:
+        await self._voice.ask(lambda: self.models.take_speech(newer))
+        await self._words.ask(lambda: self.models.take_words(newer))
         self.budget.cascade = self.models.light is not None
-
-    def _swap_words(self, newer: Newer) -> None:
-        self.models.text = newer.text or self.models.text
-        self.models.topics = None if newer.without_topics else newer.topics or self.models.topics
+        self.scribe.start_again(newer.text is not None)
 
     # From the controller.
 
@@ -201,7 +195,7 @@ class Worker:
                 self._end(UUID(uuid), unheard)
             case ClassifyText():
                 self._own(self._answer_text(message))
-            case LoadModels():
+            case LoadModels() | SwapModels():
                 self._own(self._load_newer(message))
             case LogAs(settings):
                 configure(settings)
