@@ -23,14 +23,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 import aiohttp
 
-from benchmarks.many_calls import AGENTS, fill
+from benchmarks.many_calls import AGENTS, QUEUES, fill
 from emocx_pbx.lab.asterisk import free_port
 from emocx_pbx.settings.settings import load
-from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.account_rows import Actor, Role
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.list_rows import CallFilter
 from emocx_pbx.web.identity.passwords import new_token, token_hash
@@ -87,9 +88,25 @@ class WebProcess:
         return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
 
 
+WHO: Final = ("admin", "team", "no calls", "agent")
+"""Who asks: an administrator, supervisors of one queue and of one without calls, and an agent."""
+
+
+def seen_by_some(call_id: str) -> Iterator[tuple[str, str]]:
+    """What costs more for those who don't see everything."""
+    for who in ("team", "no calls"):
+        yield from ((who, "/calls"), (who, "/calls?letter=E&arrived_as=happy"), (who, "/queues"))
+        yield from ((who, "/api/v1/grades"), (who, "/api/v1/decisions"), (who, "/api/v1/deliveries"))
+        yield who, "/api/v1/alerts"
+    yield from (("agent", "/calls"), ("agent", "/calls?search=nobody"), ("agent", f"/calls/{call_id}"))
+    yield from (("agent", "/agents/me"), ("agent", "/api/v1/grades?letter=E"))
+
+
 def addresses(call_id: str, now: float) -> Iterator[str]:
     """Every page, and lists by filters that find much, little and nothing."""
     agent = quote(AGENTS[7])
+    yield from ("/admin/webhooks", "/admin/audit", "/calls?only=open", "/calls?queue=nobody")
+    yield from ("/calls?search=crm-39999", "/calls?only=disputed&letter=A", "/calls?pbx=nowhere")
     yield from ("/live", "/account", "/admin")
     yield from (
         "/calls",
@@ -116,6 +133,10 @@ def addresses(call_id: str, now: float) -> Iterator[str]:
         f"{api}/grades?disputed=true",
     )
     yield from (f"{api}/decisions", f"{api}/decisions?queue=nobody", f"{api}/alerts")
+    yield from (f"{api}/calls?outcome=voicemail", f"{api}/calls?pbx=nowhere", f"{api}/grades?agent=nobody")
+    yield from (f"{api}/grades?queue=nobody", f"{api}/decisions?status=optout&emotion=happy")
+    yield from (f"{api}/deliveries?receiver=nobody", f"{api}/deliveries?receiver=crm&state=failed")
+    yield from (f"{api}/deliveries?type=nothing", f"{api}/deliveries?state=pending")
     yield from (f"{api}/deliveries", f"{api}/deliveries?state=failed", f"{api}/deliveries?call_id={call_id}")
     yield from (f"{api}/agents", f"{api}/queues", f"{api}/benefit", f"{api}/benefit?since=0", f"{api}/health")
 
@@ -130,19 +151,22 @@ async def measure(path: Path, new: bool, calls: int, repeat: int, warm_s: float)
     config = path.with_name("emocx.toml")
     config.write_text(SETTINGS.format(ami=free_port(), agi=free_port(), http=port, path=path.name))
     found, url = [], f"http://127.0.0.1:{port}"
+    cookies = await session_cookies(path, config)
     words = (sys.executable, "-m", "emocx_pbx.cli", "serve", "--config", str(config))
     with path.with_name("pages.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*words, stdout=log, stderr=log)
         try:
-            async with aiohttp.ClientSession(cookies=await session_cookie(path, config)) as http:
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
                 await until_it_answers(http, url)
                 await asyncio.sleep(warm_s)
                 web = WebProcess(process.pid)
                 store = await Store.open(path, migrating=False)
-                newest = (await store.lists.calls(CallFilter(letter="A"), limit=1))[0]
+                which = CallFilter(letter="A", agent=AGENTS[7])
+                newest = (await store.lists.calls(which, limit=1))[0]
                 await store.close()
-                for address in addresses(newest.call_id, newest.started_at):
-                    found.append(await timed(http, url, address, repeat, web))
+                asked = [("admin", address) for address in addresses(newest.call_id, newest.started_at)]
+                for who, address in (*asked, *seen_by_some(newest.call_id)):
+                    found.append(await timed(http, url, who, address, cookies[who], repeat, web))
         finally:
             process.terminate()
             await process.wait()
@@ -160,32 +184,43 @@ async def until_it_answers(http: aiohttp.ClientSession, url: str) -> None:
             await asyncio.sleep(0.2)
 
 
-async def session_cookie(path: Path, config: Path) -> dict[str, str]:
-    """Of an administrator who is logged in."""
-    store = await Store.open(path)
-    accounts = store.accounts
-    name = "benchmark"
-    user = await accounts.user_named(name) or await accounts.add_user(name, "admin", None, None, BENCH)
-    cookie = new_token()
-    await accounts.add_session(token_hash(cookie), user, BENCH.address, "benchmark", BENCH)
+async def session_cookies(path: Path, config: Path) -> dict[str, str]:
+    """Cookie headers of those in WHO, who are logged in."""
+    roles: dict[str, tuple[Role, str | None, tuple[str, ...] | None]] = {
+        "admin": ("admin", None, None),
+        "team": ("supervisor", None, (QUEUES[0],)),
+        "no calls": ("supervisor", None, ("a queue without calls",)),
+        "agent": ("agent", AGENTS[7], None),
+    }
+    store, found = await Store.open(path), {}
+    accounts, name = store.accounts, cookie_name(SESSION, load(config, {}).http)
+    for who in WHO:
+        user = await accounts.user_named(f"benchmark-{who}")
+        if user is None:
+            role, agent, queues = roles[who]
+            user = await accounts.add_user(f"benchmark-{who}", role, agent, None, BENCH, queues)
+        cookie = new_token()
+        await accounts.add_session(token_hash(cookie), user, BENCH.address, "benchmark", BENCH)
+        found[who] = f"{name}={cookie}"
     await store.close()
-    return {cookie_name(SESSION, load(config, {}).http): cookie}
+    return found
 
 
-async def timed(http: aiohttp.ClientSession, url: str, address: str, repeat: int, web: WebProcess) -> Timing:
+async def timed(
+    http: aiohttp.ClientSession, url: str, who: str, address: str, cookie: str, repeat: int, web: WebProcess
+) -> Timing:
     """One address, after one request to warm up."""
     wall, cpu = [], []
     for _ in range(repeat + 1):
         began, used = time.perf_counter(), web.cpu_ms()
-        async with http.get(url + address, allow_redirects=False) as response:
+        async with http.get(url + address, headers={"Cookie": cookie}, allow_redirects=False) as response:
             body = await response.read()
         wall.append(1e3 * (time.perf_counter() - began))
         cpu.append(web.cpu_ms() - used)
     first, *rest = wall
     kilobytes = len(body) / 1000
-    return Timing(
-        address, response.status, kilobytes, first, statistics.median(rest), p95(rest), p95(cpu[1:])
-    )
+    shown = address if who == "admin" else f"{address} ({who})"
+    return Timing(shown, response.status, kilobytes, first, statistics.median(rest), p95(rest), p95(cpu[1:]))
 
 
 def p95(values: list[float]) -> float:

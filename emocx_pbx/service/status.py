@@ -116,7 +116,7 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
         StoreError: the database can't be read.
     """
     settings, store, pool = service.settings, service.store, service.pool
-    disabled, counts = await store.outbox.disabled(), await store.outbox.counts()
+    disabled, counts = await store.outbox.disabled(), await store.outbox.owed()
     path = settings.store_path()
     workers = []
     for index, worker in enumerate(pool.slots):

@@ -161,6 +161,7 @@ class Calls:
         """What lists show of the call is kept beside it, so that they need not add up."""
         await self._sql.refresh_call(c, call_id=call_id)
         await self._sql.refresh_segments(c, call_id=call_id)
+        await self._sql.note_queues_of_agents(c, call_id=call_id)
 
     async def open(self) -> list[OpenCall]:
         """Calls without an end, with their open segments: what a restart has to settle."""

@@ -197,6 +197,7 @@ class Erasure:
             purged.add("answers", await self._sql.delete_answers_before(c, before=before))
             await self._sql.drop_forgotten(c)
             await self._sql.delete_lines_before(c, before=before)
+            await self._sql.delete_agent_queues_before(c, before=before)
             await self._sql.delete_review_rounds(c, before=before)
             await self._sql.delete_trainings_before(c, before=before)
             if purged.counts:

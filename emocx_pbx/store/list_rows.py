@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -152,6 +152,18 @@ class GradeFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionFilter:
+    """Which decisions; None is any."""
+
+    since: float = -math.inf
+    until: float = math.inf
+    status: str | None = None
+    queue: str | None = None
+    emotion: str | None = None
+    pbx: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryFilter:
     """Which deliveries; None is any."""
 
@@ -201,9 +213,12 @@ class AgentLetter:
     segments: int
 
 
-@dataclass(frozen=True, slots=True)
-class QueueCall:
-    """One stay in a queue."""
+#: How a stay in a queue ends that goes on elsewhere unanswered.
+OVERFLOWED: Final = frozenset({"timeout", "key", "redirected", "empty"})
+
+
+class QueueCall(msgspec.Struct, frozen=True, gc=False):
+    """One stay in a queue. A Struct: a day has very many."""
 
     call_id: str
     queue: str
@@ -238,7 +253,7 @@ class QueueCall:
     @property
     def overflowed(self) -> bool:
         """It went on elsewhere unanswered: the queue gave it up, or the caller or somebody moved it on."""
-        return self.left in {"timeout", "key", "redirected", "empty"}
+        return self.left in OVERFLOWED
 
 
 @dataclass(frozen=True, slots=True)

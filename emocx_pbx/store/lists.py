@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields
 from typing import Any, Final
 
 import msgspec
 
-from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.domain import Decision
+from emocx_pbx.store import standard_sums as sums
 from emocx_pbx.store.connection import Connection, Row
-from emocx_pbx.store.kept_sums import KeptSums, Sum
+from emocx_pbx.store.kept_sums import KeptSums
+from emocx_pbx.store.list_items import call_item, segment_item
 from emocx_pbx.store.list_rows import (
     AgentCell,
     AgentLetter,
     Arm,
     CallFilter,
     CallItem,
+    DecisionFilter,
     DeliveryFilter,
     GradeFilter,
     ListPosition,
@@ -31,17 +33,15 @@ from emocx_pbx.store.list_rows import (
     team_text,
 )
 from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
+from emocx_pbx.store.searching import Page, Stretches
 
-#: Between the items of a list in one column.
-_SEPARATOR: Final = "\x1f"
 #: Calls of one look at the queues: a day of a large centre.
 MAX_QUEUE_CALLS: Final = 50_000
-#: Stretches that agents' grades are cut into, and days, of periods that pages offer.
-PERIODS: Final = (7, 30, 90, 365)
-BINS: Final = 8
-DAY_S: Final = 86_400.0
 _DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow) if f.init)
 _START: Final = ListPosition()
+_OLDEST: Final = ListPosition(-math.inf)
+_NO_DELIVERY: Final = 2**62
+_ANY_DECISION: Final = DecisionFilter()
 
 
 class Lists:
@@ -52,7 +52,7 @@ class Lists:
     """
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
-        self._connection = connection
+        self._connection, self._clock = connection, clock
         self.sums = KeptSums(connection.view_rows, connection.ranking_rows, clock)
 
     async def calls(
@@ -65,102 +65,234 @@ class Lists:
     ) -> list[CallItem]:
         """Calls, newest first; the next page begins after the last one's `place_of_call`.
 
+        All are looked through, however long that takes: who may not wait asks for a `page_of_calls`.
         `own` is the agent who asks: then only that agent's calls, told and filtered by the agent's own parts.
         `team`: only calls that were in one of these queues.
         """
-        if own is not None:
-            asked = {name: value for name, value in asdict(which).items() if name != "agent"}
-            rows = await self._rows(
-                "view_own_calls", **asked, own=own, at=after.at, call_id=after.key, limit=limit
+        begin, end = _bounds(which.since, which.until, after)
+        return await self._calls(which, own, team)(limit, begin, end)
+
+    async def page_of_calls(
+        self,
+        which: CallFilter,
+        limit: int = 50,
+        after: ListPosition = _START,
+        own: str | None = None,
+        team: Team = None,
+    ) -> Page[CallItem]:
+        """The same, as far as they are found in the time of a page."""
+        begin, end = _bounds(which.since, which.until, after)
+
+        async def newest(place: ListPosition) -> ListPosition | None:
+            agent = which.agent if own is None else own
+            return await self._newest(
+                "newest_call", place, end, pbx=which.pbx, queue=which.queue, agent=agent
             )
-            return [_call_item(row) for row in rows]
-        rows = await self._rows(
-            "view_calls",
-            **asdict(which),
-            team=team_text(team),
-            at=after.at,
-            call_id=after.key,
-            limit=limit,
-        )
-        return [_call_item(row) for row in rows]
+
+        async def edge(place: ListPosition, rows: int) -> ListPosition | None:
+            return await self._edge("call_edge", at=place.at, call_id=place.key, **_to(end), rows=rows)
+
+        search = Stretches(self._calls(which, own, team), edge, newest, place_of_call, end)
+        return await search.page(limit, begin, self._clock)
+
+    def _calls(
+        self, which: CallFilter, own: str | None, team: Team
+    ) -> Callable[[int, ListPosition, ListPosition], Awaitable[list[CallItem]]]:
+        asked = _asked(which, "agent") if own is not None else _asked(which)
+        query = "view_calls" if own is None else "view_own_calls"
+        whose: dict[str, Any] = {"team": team_text(team)} if own is None else {"own": own}
+
+        async def read(limit: int, after: ListPosition, end: ListPosition) -> list[CallItem]:
+            rows = await self._rows(
+                query, **asked, **whose, at=after.at, call_id=after.key, **_to(end), limit=limit
+            )
+            return [call_item(row) for row in rows]
+
+        return read
 
     async def call(self, call_id: str, own: str | None = None, team: Team = None) -> CallItem | None:
         """One call as lists show it, to the agent `own`, or to those who see these queues."""
-        if own is not None:
-            found = await self.calls(CallFilter(search=call_id), 50, own=own)
-            return next((item for item in found if item.call_id == call_id), None)
-        row = await self._rows("view_call", call_id=call_id, team=team_text(team))
-        return _call_item(row[0]) if row else None
+        row = await self._rows("view_call", call_id=call_id, team=None if own else team_text(team))
+        if not row or own is None:
+            return call_item(row[0]) if row else None
+        at = row[0]["started_at"]
+        only = CallFilter(since=at, until=math.nextafter(at, math.inf), search=call_id)
+        found = await self.calls(only, 50, own=own)
+        return next((item for item in found if item.call_id == call_id), None)
 
     async def grades(
         self, which: GradeFilter, limit: int = 50, after: ListPosition = _START, team: Team = None
     ) -> list[SegmentItem]:
         """Graded segments with their valid grades, newest first; `team`: of calls of these queues."""
-        rows = await self._rows(
-            "view_grades",
-            **asdict(which),
-            team=team_text(team),
-            at=after.at,
-            call_id=after.key,
-            number=after.number,
-            limit=limit,
-        )
-        return [_segment_item(row) for row in rows]
+        begin, end = _bounds(which.since, which.until, after)
+        return await self._grades(which, team)(limit, begin, end)
+
+    async def page_of_grades(
+        self, which: GradeFilter, limit: int = 50, after: ListPosition = _START, team: Team = None
+    ) -> Page[SegmentItem]:
+        """The same, as far as they are found in the time of a page."""
+        begin, end = _bounds(which.since, which.until, after)
+
+        async def newest(place: ListPosition) -> ListPosition | None:
+            return await self._newest("newest_part", place, end, agent=which.agent)
+
+        async def edge(place: ListPosition, rows: int) -> ListPosition | None:
+            return await self._edge("grade_edge", **_behind(place), **_to(end), to_number=0, rows=rows)
+
+        search = Stretches(self._grades(which, team), edge, newest, place_of_grade, end)
+        return await search.page(limit, begin, self._clock)
+
+    def _grades(
+        self, which: GradeFilter, team: Team
+    ) -> Callable[[int, ListPosition, ListPosition], Awaitable[list[SegmentItem]]]:
+        async def read(limit: int, after: ListPosition, end: ListPosition) -> list[SegmentItem]:
+            rows = await self._rows(
+                "view_grades", **_asked(which), team=team_text(team), **_behind(after), **_to(end),
+                to_number=end.number, limit=limit,
+            )  # fmt: skip
+            return [segment_item(row) for row in rows]
+
+        return read
 
     async def decisions(
         self,
-        since: float = -math.inf,
-        until: float = math.inf,
-        status: str | None = None,
-        queue: str | None = None,
-        emotion: str | None = None,
+        which: DecisionFilter = _ANY_DECISION,
         limit: int = 50,
         after: ListPosition = _START,
         team: Team = None,
-        pbx: str | None = None,
     ) -> list[DecisionRow]:
         """Decisions, newest first."""
-        rows = await self._rows(
-            "view_decisions", since=since, until=until, pbx=pbx, status=status, queue=queue, emotion=emotion,
-            team=team_text(team), at=after.at, decision_id=after.key, limit=limit,
-        )  # fmt: skip
-        return [
-            DecisionRow(
-                msgspec.json.decode(r["body"], type=Decision), r["call_id"], r["customer_key"], r["text"]
+        begin, end = _bounds(which.since, which.until, after)
+        return await self._decisions(which, team)(limit, begin, end)
+
+    async def page_of_decisions(
+        self,
+        which: DecisionFilter = _ANY_DECISION,
+        limit: int = 50,
+        after: ListPosition = _START,
+        team: Team = None,
+    ) -> Page[DecisionRow]:
+        """The same, as far as they are found in the time of a page."""
+        begin, end = _bounds(which.since, which.until, after)
+
+        async def newest(place: ListPosition) -> ListPosition | None:
+            return await self._newest("newest_decision", place, end, queue=which.queue)
+
+        async def edge(place: ListPosition, rows: int) -> ListPosition | None:
+            return await self._edge(
+                "decision_edge", at=place.at, decision_id=place.key, **_to(end), rows=rows
             )
-            for r in rows
-        ]
+
+        search = Stretches(self._decisions(which, team), edge, newest, place_of_decision, end)
+        return await search.page(limit, begin, self._clock)
+
+    def _decisions(
+        self, which: DecisionFilter, team: Team
+    ) -> Callable[[int, ListPosition, ListPosition], Awaitable[list[DecisionRow]]]:
+        async def read(limit: int, after: ListPosition, end: ListPosition) -> list[DecisionRow]:
+            rows = await self._rows(
+                "view_decisions", **_asked(which), team=team_text(team), at=after.at, decision_id=after.key,
+                **_to(end), limit=limit,
+            )  # fmt: skip
+            return [
+                DecisionRow(
+                    msgspec.json.decode(r["body"], type=Decision), r["call_id"], r["customer_key"], r["text"]
+                )
+                for r in rows
+            ]
+
+        return read
 
     async def deliveries(
         self, which: DeliveryFilter, limit: int = 50, before: int | None = None, team: Team = None
     ) -> list[DeliveryRow]:
         """Deliveries, newest first; the next page is `before` the last one's delivery_id."""
-        asked = {
-            "receiver": which.receiver,
-            "state": which.state,
-            "type": which.type,
-            "team": team_text(team),
-            "before": 2**62 if before is None else before,
-            "limit": limit,
-        }
-        if which.call_id is None:
-            rows = await self._rows("view_deliveries", **asked)
-        else:
-            rows = await self._rows("view_deliveries_of_call", stream=which.call_id, **asked)
-        return [DeliveryRow(**{name: row[name] for name in _DELIVERY_FIELDS}) for row in rows]
+        after = ListPosition(number=_NO_DELIVERY if before is None else before)
+        return await self._deliveries(which, team)(limit, after, _OLDEST)
+
+    async def page_of_deliveries(
+        self, which: DeliveryFilter, limit: int = 50, after: ListPosition = _START, team: Team = None
+    ) -> Page[DeliveryRow]:
+        """The same, as far as they are found in the time of a page; of a place the number alone counts."""
+
+        async def newest(place: ListPosition) -> ListPosition | None:
+            if which.call_id is not None:
+                return place
+            asked = {"receiver": which.receiver, "state": which.state, "before": place.number}
+            (row,) = await self._rows("newest_delivery", **asked)
+            if which.receiver is None or row["of_receiver"] is None:
+                newest = row["number"] if which.receiver is None else None
+            else:
+                newest = row["number"] if which.state is None else row["in_state"]
+            return None if newest is None else ListPosition(number=min(place.number, newest + 1))
+
+        async def edge(place: ListPosition, rows: int) -> ListPosition | None:
+            # Numbers have few gaps. A call has few deliveries, which an index knows.
+            least = place.number - rows
+            return ListPosition(number=least) if least > 0 and which.call_id is None else None
+
+        search = Stretches(self._deliveries(which, team), edge, newest, place_of_delivery, _OLDEST)
+        return await search.page(limit, ListPosition(number=after.number or _NO_DELIVERY), self._clock)
+
+    def _deliveries(
+        self, which: DeliveryFilter, team: Team
+    ) -> Callable[[int, ListPosition, ListPosition], Awaitable[list[DeliveryRow]]]:
+        async def read(limit: int, after: ListPosition, end: ListPosition) -> list[DeliveryRow]:
+            asked = {
+                "receiver": which.receiver,
+                "state": which.state,
+                "type": which.type,
+                "team": team_text(team),
+                "before": after.number,
+                "limit": limit,
+            }
+            if which.call_id is not None:
+                rows = await self._rows("view_deliveries_of_call", stream=which.call_id, **asked)
+            elif which.receiver is not None and which.state is not None:
+                rows = await self._rows("view_deliveries_in_state", least=end.number, **asked)
+            else:
+                rows = await self._rows("view_deliveries", least=end.number, **asked)
+            return [DeliveryRow(**{name: row[name] for name in _DELIVERY_FIELDS}) for row in rows]
+
+        return read
+
+    async def _newest(
+        self, query: str, place: ListPosition, end: ListPosition, **asked: str | None
+    ) -> ListPosition | None:
+        """Where what has these names begins; None: there is none behind the place."""
+        names = {name: value for name, value in asked.items() if value is not None}
+        if not names:
+            return place
+        (row,) = await self._rows(query, at=place.at, **asked)
+        for name in names:
+            at = row[f"of_{name}"]
+            if at is None or at < end.at:
+                return None
+            place = min(place, _just_behind(at), key=_order)
+        return place
+
+    async def _edge(self, query: str, **asked: Any) -> ListPosition | None:
+        row = await self._rows(query, **asked)
+        return ListPosition(row[0]["at"], row[0]["key"], row[0]["number"]) if row else None
+
+    async def delivery_counts(self, now: float) -> dict[tuple[str, str], int]:
+        """Number of deliveries by receiver and state; of very many the delivered ones as of minutes ago."""
+        delivered = [row for row in await self.sums.rows(sums.delivered(now)) if row["state"] == "delivered"]
+        owed = await self._rows("owed_deliveries")
+        return {(row["receiver"], row["state"]): row["number"] for row in (*delivered, *owed)}
 
     async def agents_by_cell(
         self, since: float, until: float, bin_s: float, team: Team = None
     ) -> list[AgentCell]:
         """Agents' scores by how customers came and by stretches of `bin_s` seconds: for rankings."""
-        rows = await self.sums.rows(_cells(since, until, round((until - since) / bin_s), team))
+        rows = await self.sums.rows(sums.cells(since, until, round((until - since) / bin_s), team))
         return [AgentCell(*row) for row in rows]
 
     async def agents_by_letter(
         self, since: float, until: float, agent: str | None = None, team: Team = None
     ) -> list[AgentLetter]:
         """How often agents got which letter in a time."""
-        rows = await self.sums.rows(_letters(since, until, agent, team))
+        rows = await self.sums.rows(sums.letters(since, until, agent, team))
         return [AgentLetter(r["agent"], r["letter"], r["segments"]) for r in rows]
 
     async def queue_calls(
@@ -174,7 +306,7 @@ class Lists:
 
     async def arms(self, since: float, until: float, team: Team = None) -> dict[str, Arm]:
         """`routed` and `holdout`: how customers of each fared."""
-        rows = await self.sums.rows(_arms(since, until, team))
+        rows = await self.sums.rows(sums.arms(since, until, team))
         return {
             row["arm"]: Arm(
                 row["customers"], row["calls"], _measure(row, "score"), _measure(row, "abandoned"),
@@ -201,26 +333,31 @@ class Lists:
         return await self._connection.view_rows(query, **parameters)
 
 
-def standard_sums(now: float) -> list[Sum]:
-    """What the pages of agents and of the benefit ask for at `now` (Unix seconds)."""
-    periods = [(now - days * DAY_S, now) for days in PERIODS]
-    return [
-        made
-        for since, until in periods
-        for made in (_cells(since, until, BINS), _letters(since, until), _arms(since, until))
-    ]
+def _asked(which: CallFilter | GradeFilter | DecisionFilter, *but: str) -> dict[str, Any]:
+    """A filter as queries take it: its times are in the places."""
+    return {name: value for name, value in asdict(which).items() if name not in {"since", "until", *but}}
 
 
-def _cells(since: float, until: float, bins: int, team: Team = None) -> Sum:
-    return Sum("view_agents_by_cell", "graded", since, until, {"team": team_text(team)}, bins)
+def _bounds(since: float, until: float, after: ListPosition) -> tuple[ListPosition, ListPosition]:
+    """Behind what, and down to what a list goes."""
+    return min(after, ListPosition(until), key=_order), ListPosition(since)
 
 
-def _letters(since: float, until: float, agent: str | None = None, team: Team = None) -> Sum:
-    return Sum("view_agents_by_letter", "segments", since, until, {"agent": agent, "team": team_text(team)})
+def _order(place: ListPosition) -> tuple[float, str, int]:
+    return place.at, place.key, place.number
 
 
-def _arms(since: float, until: float, team: Team = None) -> Sum:
-    return Sum("view_arms", "calls", since, until, {"team": team_text(team)})
+def _just_behind(at: float) -> ListPosition:
+    """Behind it everything of that moment lies, and all before."""
+    return ListPosition(math.nextafter(at, math.inf))
+
+
+def _behind(after: ListPosition) -> dict[str, Any]:
+    return {"at": after.at, "call_id": after.key, "number": after.number}
+
+
+def _to(end: ListPosition) -> dict[str, Any]:
+    return {"to_at": end.at, "to_id": end.key}
 
 
 def place_of_call(item: CallItem) -> ListPosition:
@@ -233,72 +370,14 @@ def place_of_grade(segment: SegmentItem) -> ListPosition:
     return ListPosition(segment.started_at, segment.call_id, segment.segment)
 
 
+def place_of_delivery(row: DeliveryRow) -> ListPosition:
+    """Where a page ends that this delivery is the last of."""
+    return ListPosition(number=row.delivery_id)
+
+
 def place_of_decision(row: DecisionRow) -> ListPosition:
     """Where a page ends that this decision is the last of."""
     return ListPosition(row.decision.at, row.decision.decision_id)
-
-
-def _call_item(row: Row) -> CallItem:
-    queued, answered = row["queued_at"], row["answered_at"]
-    over = answered if answered is not None else row["ended_at"]
-    # A callback's ringing is no waiting.
-    since = queued if queued is not None or row["callback"] is not None else row["started_at"]
-    wait_s = None if over is None or since is None else max(0.0, over - since)
-    return CallItem(
-        row["call_id"],
-        row["started_at"],
-        row["ended_at"],
-        row["end_reason"],
-        row["queue"],
-        row["customer_key"],
-        row["caller"],
-        row["status"],
-        row["arrived_as"],
-        row["left_as"],
-        row["valence"],
-        row["topic"],
-        wait_s,
-        row["talk_s"],
-        _listed(row["agents"]),
-        _listed(row["letters"]),
-        row["score"],
-        row["alerts"],
-        bool(row["disputed"]),
-        row["disposition"],
-        row["hung_up_by"],
-        row["callback"],
-        tuple(row["visits"].split(_SEPARATOR)) if row["visits"] else (),
-        tuple(row["transfers"].split(_SEPARATOR)) if row["transfers"] else (),
-        pbx_of(row["call_id"]),
-    )
-
-
-def _listed(text: str | None) -> tuple[str, ...]:
-    return tuple(text[1:-1].split(_SEPARATOR)) if text else ()
-
-
-def _segment_item(row: Row) -> SegmentItem:
-    return SegmentItem(
-        row["call_id"],
-        row["number"],
-        row["agent"],
-        row["queue"],
-        row["via"],
-        row["started_at"],
-        row["ended_at"],
-        row["arrived_as"],
-        row["score"],
-        row["letter"],
-        row["low"],
-        row["high"],
-        row["evidence_s"],
-        row["revision"],
-        row["grade_kind"],
-        row["graded_at"],
-        row["end_reason"],
-        row["ended_to"],
-        pbx_of(row["call_id"]),
-    )
 
 
 def _spread(row: Row) -> Spread:

@@ -244,7 +244,9 @@ class Outbox:
         if call_id is not None and event_id is None and always:
             rows = await self._connection.rows("deliveries_of_call", call_id=call_id, **asked)
         elif call_id is None and event_id is None and always:
-            rows = await self._connection.rows("view_deliveries", type=None, team=None, before=2**62, **asked)
+            rows = await self._connection.rows(
+                "view_deliveries", type=None, team=None, before=2**62, least=0, **asked
+            )
         else:
             rows = await self._connection.rows(
                 "deliveries", call_id=call_id, event_id=event_id, since=since, until=until, **asked
@@ -257,9 +259,9 @@ class Outbox:
         rows = await self._connection.rows("pending_deliveries")
         return {row["receiver"]: row["number"] for row in rows}
 
-    async def counts(self) -> dict[tuple[str, str], int]:
-        """Number of deliveries by receiver and state."""
-        rows = await self._connection.rows("delivery_counts")
+    async def owed(self) -> dict[tuple[str, str], int]:
+        """Number of pending and of failed deliveries by receiver and state."""
+        rows = await self._connection.rows("owed_deliveries")
         return {(row["receiver"], row["state"]): row["number"] for row in rows}
 
     async def events_of_call(self, call_id: str) -> tuple[EventRow, ...]:

@@ -27,7 +27,7 @@ from emocx_pbx.observe.logs import configure
 from emocx_pbx.settings.binding import cannot_listen
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
-from emocx_pbx.store.lists import standard_sums
+from emocx_pbx.store.standard_sums import standard_sums
 from emocx_pbx.web.app import create_app
 from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.listening import listen

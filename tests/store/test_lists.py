@@ -18,11 +18,12 @@ from emocx_pbx.store import migrate
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.grades import Revision
-from emocx_pbx.store.list_rows import CallFilter, DeliveryFilter, GradeFilter, Spread
+from emocx_pbx.store.list_rows import CallFilter, DecisionFilter, DeliveryFilter, GradeFilter, Spread
 from emocx_pbx.store.lists import place_of_call, place_of_decision, place_of_grade
 from emocx_pbx.store.rows import GradeKind
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
+ANGRY_QUERY = DecisionFilter(emotion="angry")
 ANGRY, HAPPY = (0.9, 0.05, 0.03, 0.02), (0.02, 0.05, 0.03, 0.9)
 
 
@@ -177,8 +178,8 @@ async def test_grades_by_pages_with_their_valid_revision(store: Store) -> None:
 async def test_decisions_and_deliveries_by_pages(store: Store) -> None:
     for number in range(1, 6):
         await tell(store, number, arrived_as="angry" if number % 2 else "happy")
-    page = await store.lists.decisions(emotion="angry", limit=2)
-    rest = await store.lists.decisions(emotion="angry", limit=2, after=place_of_decision(page[-1]))
+    page = await store.lists.decisions(ANGRY_QUERY, limit=2)
+    rest = await store.lists.decisions(ANGRY_QUERY, limit=2, after=place_of_decision(page[-1]))
     assert [row.decision.decision_id for row in page + rest] == ["d005", "d003", "d001"]
     deliveries = await store.lists.deliveries(DeliveryFilter(type="call.ended"), limit=3)
     older = await store.lists.deliveries(DeliveryFilter(type="call.ended"), before=deliveries[-1].delivery_id)
@@ -265,7 +266,7 @@ async def test_what_was_stored_before_is_found_too(tmp_path: Path, store: Store)
         replace(item, wait_s=item.wait_s + 2.0 if item.wait_s else None) for item in want
     ]
     assert await opened.lists.grades(GradeFilter()) == want_grades
-    assert [r.decision.emotion for r in await opened.lists.decisions(emotion="angry")] == ["angry"]
+    assert [r.decision.emotion for r in await opened.lists.decisions(ANGRY_QUERY)] == ["angry"]
     await opened.close()
 
 
@@ -286,3 +287,16 @@ def copy_common(source: Path, target: Path) -> None:
             source_table = TABLES.get(table, table)
             c.execute(f"INSERT INTO main.{table} ({names}) SELECT {today} FROM source.{source_table}")
     c.close()
+
+
+async def test_a_supervisor_chooses_among_agents_who_had_calls_of_their_queues(store):
+    await tell(store, 1, queue="care", agents=("bob",))
+    await tell(store, 50, queue="sales", agents=("eve", "bob"))
+    names = await store.lists.names(team=frozenset({"care"}))
+    assert (names.queues, names.agents) == (("care",), ("bob",))
+    assert (await store.lists.names(team=frozenset({"sales"}))).agents == ("bob", "eve")
+    assert (await store.lists.names(team=frozenset({"none"}))).agents == ()
+    # Bob's call in care was long before, though he had others since.
+    assert (await store.lists.names(4500.0, frozenset({"care"}))).agents == ()
+    await store.erasure.purge(4500.0)
+    assert (await store.lists.names(team=frozenset({"care"}))).agents == ()

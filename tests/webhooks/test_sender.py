@@ -24,7 +24,7 @@ async def test_events_arrive_signed_and_in_order(
         assert [g.place[1] for g in got if g.place[0] == f"c{n}"] == [1, 2, 3]
     assert got[0].headers["Content-Type"] == "application/json"
     assert outcomes.said == [("crm", "delivered")] * 15
-    assert await store.outbox.counts() == {("crm", "delivered"): 15}
+    assert await store.lists.delivery_counts(0.0) == {("crm", "delivered"): 15}
 
 
 async def test_what_was_there_before_the_start_is_sent(

@@ -147,3 +147,6 @@ UPDATE event SET body = :body, erase = MAX(erase, :erase) WHERE event_id = :even
 
 -- name: kept()^
 SELECT COUNT(*) AS calls, MIN(started_at) AS oldest_at FROM call;
+
+-- name: delete_agent_queues_before(before)!
+DELETE FROM agent_queue WHERE last_at < :before;

@@ -37,6 +37,14 @@ WHERE call_id = :call_id;
 UPDATE segment SET arrived_as = (SELECT c.arrived_as FROM call c WHERE c.call_id = segment.call_id)
 WHERE call_id = :call_id;
 
+-- name: note_queues_of_agents(call_id)!
+-- Not each of an agent's calls: within an hour the time stands.
+INSERT INTO agent_queue (agent, queue, last_at)
+SELECT s.agent, q.queue, MAX(s.started_at) FROM segment s JOIN queue_of_call q ON q.call_id = s.call_id
+WHERE s.call_id = :call_id AND q.queue IS NOT NULL GROUP BY s.agent, q.queue ORDER BY s.agent, q.queue
+ON CONFLICT (agent, queue) DO UPDATE SET last_at = excluded.last_at
+WHERE agent_queue.last_at < excluded.last_at - 3600.0;
+
 -- name: show_grade(call_id, number, revision, kind, at, score, letter, low, high, evidence_s)!
 UPDATE segment SET score = :score, letter = :letter, low = :low, high = :high, evidence_s = :evidence_s,
     revision = :revision, grade_kind = :kind, graded_at = :at
@@ -45,15 +53,27 @@ WHERE call_id = :call_id AND number = :number AND COALESCE(revision, -1) < :revi
 -- name: count_alert(call_id)!
 UPDATE call SET alerts = alerts + 1 WHERE call_id = :call_id;
 
--- name: view_calls(since, until, pbx, queue, agent, arrived_as, left_as, letter, alert, disputed, outcome, search, team, at, call_id, limit)
--- Newest first, after (at, call_id); filtered within the index call_list. `team`: only calls that were in one of these
--- queues, a JSON list.
+-- name: call_edge(at, call_id, to_at, to_id, rows)^
+-- The place so many calls further: how far one look goes.
+SELECT started_at AS at, call_id AS key, 0 AS number FROM call INDEXED BY call_list
+WHERE (started_at, call_id) < (:at, :call_id) AND (started_at, call_id) >= (:to_at, :to_id)
+ORDER BY started_at DESC, call_id DESC LIMIT 1 OFFSET :rows;
+
+-- name: newest_call(pbx, queue, agent, at)^
+-- When the newest call until `at` began on this PBX and in this queue; and the newest part of this agent at all.
+SELECT (SELECT MAX(started_at) FROM call WHERE pbx = :pbx AND started_at <= :at) AS of_pbx,
+    (SELECT MAX(started_at) FROM call WHERE queue = :queue AND started_at <= :at) AS of_queue,
+    (SELECT MAX(started_at) FROM segment WHERE agent = :agent) AS of_agent;
+
+-- name: view_calls(pbx, queue, agent, arrived_as, left_as, letter, alert, disputed, outcome, search, team, at, call_id, to_at, to_id, limit)
+-- Newest first, after (at, call_id), down to (to_at, to_id); filtered within the index call_list. `team`: only calls
+-- that were in one of these queues, a JSON list.
 SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), char(31))
         FROM (SELECT * FROM visit v WHERE v.call_id = c.call_id ORDER BY number)) AS visits,
     (SELECT group_concat(agent || ' to ' || ended_to, char(31))
         FROM (SELECT * FROM segment s WHERE s.call_id = c.call_id AND ended_to <> '' ORDER BY number)) AS transfers FROM (
     SELECT call_id AS id FROM call INDEXED BY call_list
-    WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
+    WHERE (started_at, call_id) < (:at, :call_id) AND (started_at, call_id) >= (:to_at, :to_id)
       AND (:pbx IS NULL OR pbx = :pbx)
       AND (:queue IS NULL OR queue = :queue)
       AND (:agent IS NULL OR instr(agents, char(31) || :agent || char(31)) > 0)
@@ -69,7 +89,7 @@ SELECT c.*, (SELECT group_concat(queue || ': ' || COALESCE(left_why, 'waits'), c
     ORDER BY started_at DESC, call_id DESC LIMIT :limit)
 JOIN call c ON c.call_id = id ORDER BY c.started_at DESC, c.call_id DESC;
 
--- name: view_own_calls(own, since, until, pbx, queue, arrived_as, left_as, letter, alert, disputed, outcome, search, at, call_id, limit)
+-- name: view_own_calls(own, pbx, queue, arrived_as, left_as, letter, alert, disputed, outcome, search, at, call_id, to_at, to_id, limit)
 -- An agent's calls as that agent may know them: sums, letters, alerts and signals are of the agent's own segments,
 -- for what is shown and for what is asked alike.
 SELECT * FROM (
@@ -113,7 +133,7 @@ SELECT * FROM (
                     AND (r.t0 + r.t1) / 2 BETWEEN s.started_at - c.tapped_at AND COALESCE(s.ended_at, 9e18) - c.tapped_at
                   ORDER BY r.t0 DESC, r.t1 DESC LIMIT 3)) WHERE w > 0) AS valence
     FROM call c
-    WHERE started_at >= :since AND started_at < :until AND (started_at, call_id) < (:at, :call_id)
+    WHERE (started_at, call_id) < (:at, :call_id) AND (started_at, call_id) >= (:to_at, :to_id)
       AND instr(agents, char(31) || :own || char(31)) > 0
       AND (:pbx IS NULL OR pbx = :pbx)
       AND (:queue IS NULL OR queue = :queue)
@@ -126,12 +146,22 @@ WHERE (:letter IS NULL OR instr(letters, char(31) || :letter || char(31)) > 0)
   AND (:left_as IS NULL OR COALESCE(left_as, 'none') = :left_as)
 ORDER BY started_at DESC, call_id DESC LIMIT :limit;
 
--- name: view_grades(since, until, pbx, agent, queue, arrived_as, letter, disputed, team, at, call_id, number, limit)
--- Graded segments, newest first, after (at, call_id, number); filtered within the index segment_list.
+-- name: grade_edge(at, call_id, number, to_at, to_id, to_number, rows)^
+SELECT started_at AS at, call_id AS key, number FROM segment INDEXED BY segment_list
+WHERE (started_at, call_id, number) < (:at, :call_id, :number)
+  AND (started_at, call_id, number) >= (:to_at, :to_id, :to_number)
+ORDER BY started_at DESC, call_id DESC, number DESC LIMIT 1 OFFSET :rows;
+
+-- name: newest_part(agent, at)^
+SELECT MAX(started_at) AS of_agent FROM segment WHERE agent = :agent AND started_at <= :at;
+
+-- name: view_grades(pbx, agent, queue, arrived_as, letter, disputed, team, at, call_id, number, to_at, to_id, to_number, limit)
+-- Graded segments, newest first, after (at, call_id, number), down to (to_at, to_id, to_number); filtered within the
+-- index segment_list.
 SELECT s.* FROM (
     SELECT call_id AS id, number AS part FROM segment INDEXED BY segment_list
-    WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
-      AND (started_at, call_id, number) < (:at, :call_id, :number)
+    WHERE (started_at, call_id, number) < (:at, :call_id, :number)
+      AND (started_at, call_id, number) >= (:to_at, :to_id, :to_number) AND graded_at IS NOT NULL
       AND (:pbx IS NULL OR EXISTS (SELECT 1 FROM call k WHERE k.call_id = segment.call_id AND k.pbx = :pbx))
       AND (:agent IS NULL OR agent = :agent)
       AND (:queue IS NULL OR queue = :queue)
@@ -174,10 +204,18 @@ WHERE v.entered_at >= :since AND v.entered_at < :until
   AND (:team IS NULL OR v.queue IN (SELECT value FROM json_each(:team)))
 ORDER BY v.entered_at, v.call_id, v.number LIMIT :limit;
 
--- name: view_decisions(since, until, pbx, status, queue, emotion, team, at, decision_id, limit)
+-- name: decision_edge(at, decision_id, to_at, to_id, rows)^
+SELECT at, decision_id AS key, 0 AS number FROM decision INDEXED BY decision_list
+WHERE (at, decision_id) < (:at, :decision_id) AND (at, decision_id) >= (:to_at, :to_id)
+ORDER BY at DESC, decision_id DESC LIMIT 1 OFFSET :rows;
+
+-- name: newest_decision(queue, at)^
+SELECT MAX(at) AS of_queue FROM decision WHERE queue = :queue AND at <= :at;
+
+-- name: view_decisions(pbx, status, queue, emotion, team, at, decision_id, to_at, to_id, limit)
 SELECT d.* FROM (
     SELECT decision_id AS id FROM decision INDEXED BY decision_list
-    WHERE at >= :since AND at < :until AND (at, decision_id) < (:at, :decision_id)
+    WHERE (at, decision_id) < (:at, :decision_id) AND (at, decision_id) >= (:to_at, :to_id)
       AND (:pbx IS NULL OR EXISTS (SELECT 1 FROM call k WHERE k.call_id = decision.call_id AND k.pbx = :pbx))
       AND (:status IS NULL OR status = :status)
       AND (:queue IS NULL OR queue = :queue)
@@ -186,12 +224,20 @@ SELECT d.* FROM (
     ORDER BY at DESC, decision_id DESC LIMIT :limit)
 JOIN decision d ON d.decision_id = id ORDER BY d.at DESC, d.decision_id DESC;
 
--- name: view_deliveries(receiver, state, type, team, before, limit)
+-- name: newest_delivery(receiver, state, before)^
+-- The numbers of the newest of all, of this receiver (-1: it has some) and of this receiver in this state.
+SELECT (SELECT MAX(delivery_id) FROM delivery) AS number,
+    (SELECT -1 FROM delivery WHERE receiver = :receiver LIMIT 1) AS of_receiver,
+    (SELECT delivery_id FROM delivery INDEXED BY delivery_states
+     WHERE receiver = :receiver AND state = :state AND delivery_id < :before
+     ORDER BY delivery_id DESC LIMIT 1) AS in_state;
+
+-- name: view_deliveries(receiver, state, type, team, before, least, limit)
 SELECT d.delivery_id, d.event_id, d.receiver, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
     d.last_at, d.last_status, d.last_error, d.last_answer, d.delivered_at
 FROM (
     SELECT delivery_id AS id FROM delivery INDEXED BY delivery_list
-    WHERE delivery_id < :before
+    WHERE delivery_id < :before AND delivery_id >= :least
       AND (:receiver IS NULL OR receiver = :receiver)
       AND (:state IS NULL OR state = :state)
       AND (:type IS NULL OR type = :type)
@@ -199,6 +245,17 @@ FROM (
         WHERE e.event_id = delivery.event_id AND q.queue IN (SELECT value FROM json_each(:team))))
     ORDER BY delivery_id DESC LIMIT :limit)
 JOIN delivery d ON d.delivery_id = id JOIN event e ON e.event_id = d.event_id ORDER BY d.delivery_id DESC;
+
+-- name: view_deliveries_in_state(receiver, state, type, team, before, least, limit)
+-- Of one receiver in one state, such as the failed ones: the index knows them.
+SELECT d.delivery_id, d.event_id, d.receiver, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
+    d.last_at, d.last_status, d.last_error, d.last_answer, d.delivered_at
+FROM delivery d INDEXED BY delivery_states JOIN event e ON e.event_id = d.event_id
+WHERE d.receiver = :receiver AND d.state = :state AND d.delivery_id < :before AND d.delivery_id >= :least
+  AND (:type IS NULL OR d.type = :type)
+  AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = e.call_id
+        AND q.queue IN (SELECT value FROM json_each(:team))))
+ORDER BY d.delivery_id DESC LIMIT :limit;
 
 -- name: view_deliveries_of_call(receiver, state, type, stream, team, before, limit)
 SELECT d.delivery_id, d.event_id, d.receiver, e.type, e.call_id, d.sequence, e.at, d.state, d.attempts, d.next_at,
@@ -228,9 +285,9 @@ WHERE EXISTS (SELECT 1 FROM call WHERE queue = name AND started_at >= :since)
   AND (:team IS NULL OR name IN (SELECT value FROM json_each(:team)))
 UNION ALL
 SELECT 'agent', name FROM agents
-WHERE EXISTS (SELECT 1 FROM segment WHERE agent = name AND started_at >= :since
-  AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = segment.call_id
-        AND q.queue IN (SELECT value FROM json_each(:team)))))
+WHERE EXISTS (SELECT 1 FROM segment WHERE agent = name AND started_at >= :since)
+  AND (:team IS NULL OR EXISTS (SELECT 1 FROM agent_queue k WHERE k.agent = name AND k.last_at >= :since - 3600.0
+        AND k.queue IN (SELECT value FROM json_each(:team))))
 ORDER BY kind, name;
 
 -- name: view_arms(since, until, team)

@@ -146,6 +146,12 @@ ORDER BY e.at DESC, d.delivery_id DESC LIMIT :limit;
 -- name: pending_deliveries()
 SELECT receiver, COUNT(*) AS number FROM delivery WHERE state = 'pending' GROUP BY receiver;
 
+-- name: owed_deliveries()
+-- What is not delivered, which partial indexes know; delivery_counts goes through all.
+SELECT receiver, 'pending' AS state, COUNT(*) AS number FROM delivery WHERE state = 'pending' GROUP BY receiver
+UNION ALL
+SELECT receiver, 'failed', COUNT(*) FROM delivery WHERE state = 'failed' GROUP BY receiver;
+
 -- name: delivery_counts()
 SELECT receiver, state, COUNT(*) AS number FROM delivery INDEXED BY delivery_states
 GROUP BY receiver, state ORDER BY receiver, state;

@@ -8,6 +8,7 @@ from aiohttp import web
 from yarl import URL
 
 from emocx_pbx.store.list_rows import ListPosition
+from emocx_pbx.store.searching import Page
 from emocx_pbx.web.admin.shared import page
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.numbers import whole
@@ -43,16 +44,15 @@ async def download(request: web.Request) -> web.StreamResponse:
     query, log = request.query, parts_of(request).store.audit
     kind = query.get("kind") if query.get("kind") in KINDS else None
 
-    async def page_of(limit: int, after: ListPosition) -> list[ChangedValue]:
+    async def page_of(limit: int, after: ListPosition) -> Page[ChangedValue]:
         rows = await log.rows(after.number or None, query.get("actor") or None, kind, limit)
-        return [
+        changed = [
             ChangedValue(r.at, r.actor, r.address, r.action, r.subject, r.before, r.after, r.audit_id)
             for r in rows
         ]
+        return Page(changed, ListPosition(number=rows[-1].audit_id) if len(rows) == limit else None)
 
-    return await csv_answer(
-        request, "audit.csv", page_of, lambda row: ListPosition(number=row.audit_id), ChangedValue
-    )
+    return await csv_answer(request, "audit.csv", page_of, ChangedValue)
 
 
 @allow("admin")

@@ -17,7 +17,7 @@ from emocx_pbx.web.parts import parts_of
 async def overview(request: web.Request) -> web.StreamResponse:
     """Health, and what is in force."""
     parts = parts_of(request)
-    settings, counts = parts.settings, await parts.store.outbox.counts()
+    settings, counts = parts.settings, await parts.store.outbox.owed()
     rules: int | None = None
     with suppress(PeerUnavailable):  # on a web node, while no controller answers
         rules = len(parts.controller.policy.rules)

@@ -9,7 +9,7 @@ from aiohttp import web
 from emocx_pbx.deeds.reviews import accuracy_here
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.settings.receiver_url import shown_url
-from emocx_pbx.store.list_rows import DeliveryFilter, ListPosition
+from emocx_pbx.store.list_rows import DeliveryFilter
 from emocx_pbx.store.rows import DeliveryRow
 from emocx_pbx.web.admin.models import listed
 from emocx_pbx.web.admin.shared import DAY_S
@@ -48,8 +48,9 @@ async def tokens(request: web.Request) -> web.StreamResponse:
 @allow("admin")
 async def receivers(request: web.Request) -> web.StreamResponse:
     """Receivers of webhooks, and how their deliveries stand."""
-    store = parts_of(request).store
-    counts, disabled = await store.outbox.counts(), await store.outbox.disabled()
+    parts = parts_of(request)
+    store = parts.store
+    counts, disabled = await store.lists.delivery_counts(parts.now()), await store.outbox.disabled()
     head = ("name", "url", "events", "disabled", *DELIVERY_STATES)
     rows = [
         (r.name, shown_url(r.url), r.events, disabled.get(r.name),
@@ -68,11 +69,11 @@ async def deliveries(request: web.Request) -> web.StreamResponse:
     lists = parts_of(request).store.lists
     which = DeliveryFilter(name, state if state in DELIVERY_STATES else None)  # type: ignore[arg-type]
 
-    async def page_of(limit: int, after: ListPosition) -> list[DeliveryRow]:
-        return await lists.deliveries(which, limit, after.number or None)
-
     return await csv_answer(
-        request, "deliveries.csv", page_of, lambda row: ListPosition(number=row.delivery_id), DeliveryRow
+        request,
+        "deliveries.csv",
+        lambda limit, after: lists.page_of_deliveries(which, limit, after),
+        DeliveryRow,
     )
 
 

@@ -22,6 +22,7 @@ from emocx_pbx.deeds.replay import Which
 from emocx_pbx.errors import InputError
 from emocx_pbx.settings.receiver_url import HIDDEN, shown_url
 from emocx_pbx.settings.settings import EVENT_TYPES
+from emocx_pbx.store.list_rows import DeliveryFilter
 from emocx_pbx.web.admin.shared import form_of, page, whole_number
 from emocx_pbx.web.guards import form_of as fields
 from emocx_pbx.web.identity.access import allow
@@ -46,9 +47,10 @@ async def _list(
     request: web.Request, status: int = 200, problem: str = "", secret: str = "", **given: str
 ) -> web.Response:
     store = parts_of(request).store
+    counts = await store.lists.delivery_counts(parts_of(request).now())
     return page(
         request, "webhooks", status=status, receivers=store.receivers.current(),
-        stored={s.name for s in store.receivers.stored()}, counts=await store.outbox.counts(),
+        stored={s.name for s in store.receivers.stored()}, counts=counts,
         disabled=await store.outbox.disabled(), types=EVENT_TYPES, problem=problem, secret=secret,
         given=given,
     )  # fmt: skip
@@ -87,11 +89,12 @@ async def _one(
         raise web.HTTPNotFound
     state = request.query.get("state", "failed")
     shown = state if state in {"failed", "pending", "delivered"} else None
-    counts = await store.outbox.counts()
+    counts = await store.lists.delivery_counts(parts_of(request).now())
+    which = DeliveryFilter(name, shown)  # type: ignore[arg-type]
     return page(
         request, "webhooks", template="admin/webhook.html", status=status, receiver=receiver,
         stored=store.receivers.find(name), disabled=(await store.outbox.disabled()).get(name, ""),
-        deliveries=await store.outbox.deliveries(name, shown, limit=LISTED),  # type: ignore[arg-type]
+        deliveries=(await store.lists.page_of_deliveries(which, LISTED)).rows,
         state=state, types=EVENT_TYPES, now=parts_of(request).now(), limit=LISTED,
         counts={s: counts.get((name, s), 0) for s in ("pending", "delivered", "failed")},
         problem=problem, secret=secret, said=said, ok=ok,

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.list_rows import GradeFilter, ListPosition, SegmentItem
-from emocx_pbx.store.lists import place_of_grade
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.identity.sessions import user_of
 from emocx_pbx.web.numbers import finite, whole
@@ -75,8 +74,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     return await csv_answer(
         request,
         "grades.csv",
-        lambda limit, after: lists.grades(which, limit, after, team),
-        place_of_grade,
+        lambda limit, after: lists.page_of_grades(which, limit, after, team),
         SegmentItem,
     )
 
@@ -86,15 +84,12 @@ async def _one(request: web.Request, name: str) -> web.StreamResponse:
     parts = parts_of(request)
     view = await _view(request, days, None, name)
     which = GradeFilter(since=parts.now() - days * DAY_S, agent=name)
-    found = await parts.store.lists.grades(
-        which, limit=PAGE + 1, after=_after(request), team=only_queues(request)
-    )
-    shown = found[:PAGE]
+    page = await parts.store.lists.page_of_grades(which, PAGE, _after(request), only_queues(request))
     leads = user_of(request).role != "agent"
     if (
         leads
         and not view.rows
-        and not shown
+        and not page.rows
         and name not in (await parts.store.lists.names(team=only_queues(request))).agents
     ):
         raise web.HTTPNotFound
@@ -103,9 +98,10 @@ async def _one(request: web.Request, name: str) -> web.StreamResponse:
         "leads": leads,
         "view": view,
         "row": view.rows[0] if view.rows else None,
-        "parts": shown,
+        "parts": page.rows,
+        "searched_to": page.next.at if page.next and page.halted else None,
         "newer": _address(request.path, days) if "after" in request.query else "",
-        "older": _address(request.path, days, shown[-1]) if len(found) > PAGE else "",
+        "older": _address(request.path, days, page.next) if page.next else "",
     }
     return render(request, "agent.html", **context, **period(days))
 
@@ -137,11 +133,10 @@ def _after(request: web.Request) -> ListPosition:
     raise InputError("after: expected what the page's own links say")
 
 
-def _address(path: str, days: int, last: SegmentItem | None = None) -> str:
+def _address(path: str, days: int, end: ListPosition | None = None) -> str:
     query = {"days": str(days)}
-    if last is not None:
-        place = place_of_grade(last)
-        query["after"] = f"{place.at!r}_{place.number}_{place.key}"
+    if end is not None:
+        query["after"] = f"{end.at!r}_{end.number}_{end.key}"
     return f"{quote(path)}?{urlencode(query)}"
 
 

@@ -10,7 +10,6 @@ from aiohttp import web
 from emocx_pbx.domain import LABELS, UNCERTAIN
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.list_rows import CallFilter, CallItem, ListPosition, Outcome
-from emocx_pbx.store.lists import place_of_call
 from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import DAY_S, days_of, only_agent, only_queues
 from emocx_pbx.web.parts import parts_of
@@ -36,13 +35,13 @@ async def calls(request: web.Request) -> web.StreamResponse:
     team = only_queues(request)
     chosen = _chosen(request)
     which = _filter(request, chosen, now, own)
-    found = await lists.calls(which, limit=PAGE + 1, after=_after(request), own=own, team=team)
-    shown, more = found[:PAGE], len(found) > PAGE
+    page = await lists.page_of_calls(which, PAGE, _after(request), own, team)
     names = await lists.names(now - 90 * DAY_S, team)
     return render(
         request,
         "calls.html",
-        calls=shown,
+        calls=page.rows,
+        searched_to=page.next.at if page.next and page.halted else None,
         chosen=chosen,
         filtered=any(chosen.values()) or "after" in request.query,
         leads=own is None,
@@ -53,7 +52,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
         emotions=[(name, t(f"common.emotion.{name}")) for name in _EMOTIONS],
         letters=[*((name, name) for name in LETTERS), ("-", t("calls.too_little"))],
         newer=_address(chosen) if "after" in request.query else "",
-        older=_address(chosen, shown[-1]) if more else "",
+        older=_address(chosen, page.next) if page.next else "",
     )
 
 
@@ -67,8 +66,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     return await csv_answer(
         request,
         "calls.csv",
-        lambda limit, after: lists.calls(which, limit, after, own, team),
-        place_of_call,
+        lambda limit, after: lists.page_of_calls(which, limit, after, own, team),
         CallItem,
     )
 
@@ -110,11 +108,10 @@ def _after(request: web.Request) -> ListPosition:
         raise InputError("after: expected what the page's own links say") from None
 
 
-def _address(chosen: dict[str, str], last: CallItem | None = None) -> str:
+def _address(chosen: dict[str, str], end: ListPosition | None = None) -> str:
     kept = {name: value for name, value in chosen.items() if value}
-    if last is not None:
-        place = place_of_call(last)
-        kept["after"] = f"{place.at!r}_{place.key}"
+    if end is not None:
+        kept["after"] = f"{end.at!r}_{end.key}"
     return f"/calls?{urlencode(kept)}" if kept else "/calls"
 
 

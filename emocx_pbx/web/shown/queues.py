@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from emocx_pbx.store.list_rows import QueueCall
+from emocx_pbx.store.list_rows import OVERFLOWED, QueueCall
 from emocx_pbx.web.shown.scale import Scale
 
 #: How customers come and leave, worst first; `none`: nothing was heard.
@@ -87,11 +88,10 @@ def queues_view(
         states: waiting, longest wait and free agents by PBX and queue, as the PBX says; None: not known.
         within_s: what counts as answered in time, seconds in the queue.
     """
-    keys = {(c.pbx, c.queue) for c in calls} | set(states or {})
-    rows = [
-        _row(key, [c for c in calls if (c.pbx, c.queue) == key], day_begin, now, states, within_s)
-        for key in sorted(keys)
-    ]
+    of: dict[Key, list[QueueCall]] = {key: [] for key in states or {}}
+    for call in calls:
+        of.setdefault((call.pbx, call.queue), []).append(call)
+    rows = [_row(key, of[key], day_begin, now, states, within_s) for key in sorted(of)]
     rows.sort(key=lambda r: (-r.calls, r.queue, r.pbx))
     total = _row(("", ""), calls, day_begin, now, _summed(states), within_s) if calls else None
     return QueuesView(tuple(rows), total)
@@ -116,10 +116,12 @@ def _row(
     states: Mapping[Key, tuple[int, float, int]] | None,
     within_s: float,
 ) -> QueueRow:
-    waits = [_wait(c, now) for c in calls]
-    over = [c for c in calls if c.left is not None]
-    gone = sum(c.abandoned for c in calls)
-    both = [(c.arrived_as, c.left_as) for c in calls if c.arrived_as in _ORDER and c.left_as in _ORDER]
+    # A large centre has ten thousand calls a day and more.
+    waits = sorted(_wait(c, now) for c in calls)
+    left = Counter(c.left for c in calls)
+    over, gone = len(calls) - left[None], left["abandoned"]
+    both = Counter((c.arrived_as, c.left_as) for c in calls)
+    both = Counter({pair: n for pair, n in both.items() if pair[0] in _ORDER and pair[1] in _ORDER})
     waiting, longest, free = (states or {}).get(key, (0, 0.0, -1))
     return QueueRow(
         pbx=key[0],
@@ -128,41 +130,44 @@ def _row(
         longest_now_s=longest if waiting else None,
         available=free if free >= 0 else None,
         calls=len(calls),
-        answered=sum(c.answered_at is not None for c in calls),
+        answered=left["answered"],
         abandoned=gone,
-        abandoned_share=gone / len(over) if over else None,
-        overflowed=sum(c.overflowed for c in calls),
+        abandoned_share=gone / over if over else None,
+        overflowed=sum(left[why] for why in OVERFLOWED),
         in_time_share=_in_time(calls, now, within_s),
         wait_median_s=statistics.median(waits) if waits else None,
-        wait_p90_s=sorted(waits)[min(len(waits) - 1, int(0.9 * len(waits)))] if waits else None,
+        wait_p90_s=waits[min(len(waits) - 1, int(0.9 * len(waits)))] if waits else None,
         arrived=shares(c.arrived_as for c in calls),
-        left=shares(c.left_as for c in calls if c.ended_at is not None and c.answered_at is not None),
-        better=sum(_ORDER[left] > _ORDER[arrived] for arrived, left in both),
-        worse=sum(_ORDER[left] < _ORDER[arrived] for arrived, left in both),
-        compared=len(both),
+        left=shares(c.left_as for c in calls if c.left == "answered" and c.ended_at is not None),
+        better=sum(n for (arrived, after), n in both.items() if _ORDER[after] > _ORDER[arrived]),
+        worse=sum(n for (arrived, after), n in both.items() if _ORDER[after] < _ORDER[arrived]),
+        compared=both.total(),
         by_hour=_by_hour(calls, day_begin),
     )
 
 
 def _wait(call: QueueCall, now: float) -> float:
     """Until an agent answered, the caller gave up, or now."""
-    until = call.left_at or call.ended_at or now
-    return max(0.0, until - call.queued_at)
+    wait = (call.left_at or call.ended_at or now) - call.queued_at
+    return wait if wait > 0.0 else 0.0
 
 
 def _in_time(calls: Sequence[QueueCall], now: float, within_s: float) -> float | None:
     """Share of calls answered in time; a call that may still be is not counted, None without any."""
-    settled = [c for c in calls if c.left is not None or _wait(c, now) > within_s]
-    met = sum(c.answered_at is not None and _wait(c, now) <= within_s for c in settled)
-    return met / len(settled) if settled else None
+    settled = met = 0
+    for call in calls:
+        soon = _wait(call, now) <= within_s
+        settled += call.left is not None or not soon
+        met += soon and call.left == "answered"
+    return met / settled if settled else None
 
 
 def shares(states: Iterable[str]) -> tuple[EmotionShare, ...]:
     """How many of each, as parts of a bar; those that never occur are left out."""
     counted: dict[str, int] = {}
-    for state in states:
+    for state, number in Counter(states).items():
         known = state if state in STATES else "uncertain"
-        counted[known] = counted.get(known, 0) + 1
+        counted[known] = counted.get(known, 0) + number
     scale = Scale(0.0, float(sum(counted.values())))
     found, at = [], 0
     for state in STATES:

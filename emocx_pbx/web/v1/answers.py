@@ -12,6 +12,7 @@ from aiohttp import web
 
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.list_rows import ListPosition
+from emocx_pbx.store.searching import Page
 from emocx_pbx.web.v1.shapes_in import EARLIER
 
 S = TypeVar("S")
@@ -94,6 +95,11 @@ def cursor_of(place: ListPosition) -> str:
     """A place as clients carry it: opaque."""
     packed = msgspec.msgpack.encode((place.at, place.key, place.number))
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def next_of(page: Page[Any]) -> str | None:
+    """The cursor of the page behind this one; None: there is none."""
+    return cursor_of(page.next) if page.next else None
 
 
 def place_of(cursor: str | None) -> ListPosition:

@@ -11,13 +11,12 @@ from aiohttp import web
 from emocx_pbx.deeds.deed import CorrectReading
 from emocx_pbx.domain import LABELS, Reading
 from emocx_pbx.store.list_rows import CallFilter, CallItem
-from emocx_pbx.store.lists import place_of_call
 from emocx_pbx.store.rows import CorrectionRow
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.seen import as_seen
-from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
+from emocx_pbx.web.v1.answers import body_of, json_answer, next_of, place_of, query_of
 from emocx_pbx.web.v1.export import csv_answer
 from emocx_pbx.web.v1.grades import item_of
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
@@ -50,12 +49,10 @@ async def list_calls(request: web.Request) -> web.Response:
     """Calls, newest first; agents get their own."""
     query = query_of(request, CallsQuery)
     own = only_agent(request)
-    found = await parts_of(request).store.lists.calls(
-        call_filter(query, own), query.limit + 1, place_of(query.cursor), own, only_queues(request)
+    page = await parts_of(request).store.lists.page_of_calls(
+        call_filter(query, own), query.limit, place_of(query.cursor), own, only_queues(request)
     )
-    shown = found[: query.limit]
-    more = cursor_of(place_of_call(shown[-1])) if len(found) > query.limit else None
-    return json_answer(request, CallPage(shown, more))
+    return json_answer(request, CallPage(page.rows, next_of(page)))
 
 
 @scoped("calls:read", "admin", "supervisor", "agent")
@@ -140,9 +137,12 @@ async def export_calls(request: web.Request) -> web.StreamResponse:
     query = query_of(request, CallsSheet)
     lists, which, team = parts_of(request).store.lists, call_filter(query, None), only_queues(request)
     return await csv_answer(
-        request, "calls.csv", lambda limit, after: lists.calls(which, limit, after, team=team), place_of_call,
-        CallItem, query.zone,
-    )  # fmt: skip
+        request,
+        "calls.csv",
+        lambda limit, after: lists.page_of_calls(which, limit, after, team=team),
+        CallItem,
+        query.zone,
+    )
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

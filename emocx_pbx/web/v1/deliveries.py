@@ -7,7 +7,7 @@ from aiohttp import web
 from emocx_pbx.deeds.deed import Replay
 from emocx_pbx.deeds.replay import Which
 from emocx_pbx.errors import NotAllowedError
-from emocx_pbx.store.list_rows import DeliveryFilter
+from emocx_pbx.store.list_rows import DeliveryFilter, ListPosition
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
@@ -24,10 +24,11 @@ async def list_deliveries(request: web.Request) -> web.Response:
     """Deliveries, newest first, and receivers that are disabled."""
     query, store = query_of(request, DeliveriesQuery), parts_of(request).store
     which = DeliveryFilter(query.receiver, query.state, query.type, query.call_id)
-    rows = await store.lists.deliveries(which, query.limit + 1, query.before, only_queues(request))
-    shown = rows[: query.limit]
-    more = shown[-1].delivery_id if len(rows) > query.limit else None
-    return json_answer(request, DeliveryPage(shown, more, await store.outbox.disabled()))
+    page = await store.lists.page_of_deliveries(
+        which, query.limit, ListPosition(number=query.before or 0), only_queues(request)
+    )
+    more = page.next.number if page.next else None
+    return json_answer(request, DeliveryPage(page.rows, more, await store.outbox.disabled()))
 
 
 @scoped("webhooks:write", "admin", "supervisor")

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from emocx_pbx.sheet import BOM, at_zone, lines
 from emocx_pbx.store.list_rows import ListPosition
+from emocx_pbx.store.searching import Page
 from emocx_pbx.web.zone import zone_named, zone_of
 
 R = TypeVar("R")
@@ -21,8 +22,7 @@ PAGE: Final = 1000
 async def csv_answer(
     request: web.Request,
     name: str,
-    page: Callable[[int, ListPosition], Awaitable[Sequence[R]]],
-    place: Callable[[R], ListPosition],
+    page: Callable[[int, ListPosition], Awaitable[Page[R]]],
     kind: type[R],
     zone: str = "",
 ) -> web.StreamResponse:
@@ -31,8 +31,7 @@ async def csv_answer(
     Args:
         request: what is answered.
         name: of the file.
-        page: reads up to this many rows behind a place.
-        place: of a row.
+        page: finds up to this many rows behind a place; nobody's page waits long for it.
         kind: of the rows: a dataclass, whose fields are the columns; those in `_at` are times.
         zone: IANA name of the viewer's zone; empty: the browser's, or else the server's.
 
@@ -53,17 +52,18 @@ async def csv_answer(
             "Content-Disposition": f'attachment; filename="{name}"',
         }
     )
-    after = ListPosition()
-    rows = await page(PAGE, after)  # before the answer begins: what fails here still gets its status
+    found = await page(
+        PAGE, ListPosition()
+    )  # before the answer begins: what fails here still gets its status
     await response.prepare(request)
     if request.method == "HEAD":
         return response
     await response.write((BOM + lines([names])).encode())
-    while rows:
-        await response.write(lines([values(row) for row in rows]).encode())
-        after = place(rows[-1])
-        rows = await page(PAGE, after) if len(rows) == PAGE else []
-    return response
+    while True:
+        await response.write(lines([values(row) for row in found.rows]).encode())
+        if found.next is None:
+            return response
+        found = await page(PAGE, found.next)
 
 
 def short_csv(

@@ -9,12 +9,11 @@ from aiohttp import web
 from emocx_pbx.deeds.deed import DisputeGrade, OverrideGrade
 from emocx_pbx.errors import InputError
 from emocx_pbx.store.list_rows import GradeFilter, SegmentItem
-from emocx_pbx.store.lists import place_of_grade
 from emocx_pbx.store.rows import GradeRow
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.identity.sessions import actor_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
+from emocx_pbx.web.v1.answers import body_of, json_answer, next_of, place_of, query_of
 from emocx_pbx.web.v1.export import csv_answer
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import DisputeBody, GradesExport, GradesQuery, GradesSheet, OverrideBody
@@ -41,15 +40,10 @@ def grade_filter(query: GradesExport, agent: str | None) -> GradeFilter:
 async def list_grades(request: web.Request) -> web.Response:
     """Graded segments of calls with their valid grades, newest first; agents get their own."""
     query = query_of(request, GradesQuery)
-    found = await parts_of(request).store.lists.grades(
-        grade_filter(query, only_agent(request)),
-        query.limit + 1,
-        place_of(query.cursor),
-        only_queues(request),
+    page = await parts_of(request).store.lists.page_of_grades(
+        grade_filter(query, only_agent(request)), query.limit, place_of(query.cursor), only_queues(request)
     )
-    shown = found[: query.limit]
-    more = cursor_of(place_of_grade(shown[-1])) if len(found) > query.limit else None
-    return json_answer(request, GradePage(shown, more))
+    return json_answer(request, GradePage(page.rows, next_of(page)))
 
 
 @scoped("calls:read", "admin", "supervisor")
@@ -59,9 +53,12 @@ async def export_grades(request: web.Request) -> web.StreamResponse:
     query = query_of(request, GradesSheet)
     which, team = grade_filter(query, None), only_queues(request)
     return await csv_answer(
-        request, "grades.csv", lambda limit, after: lists.grades(which, limit, after, team), place_of_grade,
-        SegmentItem, query.zone,
-    )  # fmt: skip
+        request,
+        "grades.csv",
+        lambda limit, after: lists.page_of_grades(which, limit, after, team),
+        SegmentItem,
+        query.zone,
+    )
 
 
 @scoped("grades:write", "admin", "supervisor")

@@ -12,12 +12,11 @@ from emocx_pbx.dispatch.queries import Caller
 from emocx_pbx.dispatch.to_place import CallToPlace
 from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.settings.names import customer_key, queue_name
-from emocx_pbx.store.list_rows import ListPosition
-from emocx_pbx.store.lists import place_of_decision
+from emocx_pbx.store.list_rows import DecisionFilter
 from emocx_pbx.web.identity.access import scoped
 from emocx_pbx.web.identity.sessions import actor_of, visitor_of
 from emocx_pbx.web.parts import parts_of
-from emocx_pbx.web.v1.answers import body_of, cursor_of, json_answer, place_of, query_of
+from emocx_pbx.web.v1.answers import body_of, json_answer, next_of, place_of, query_of
 from emocx_pbx.web.v1.idempotency import HEADERS, idempotent
 from emocx_pbx.web.v1.shapes_in import DecisionsQuery, PreviewBody, QueryBody
 from emocx_pbx.web.v1.shapes_out import DecisionItem, DecisionPage, Preview, QueryAnswer
@@ -86,23 +85,22 @@ async def preview_decision(request: web.Request) -> web.Response:
 async def list_decisions(request: web.Request) -> web.Response:
     """Decisions, newest first."""
     query = query_of(request, DecisionsQuery)
-    rows = await parts_of(request).store.lists.decisions(
+    which = DecisionFilter(
         -math.inf if query.since is None else query.since,
         math.inf if query.until is None else query.until,
         query.status,
         query.queue,
         query.emotion,
-        query.limit + 1,
-        place_of(query.cursor),
-        only_queues(request),
         query.pbx,
     )
-    shown = rows[: query.limit]
-    end: ListPosition | None = place_of_decision(shown[-1]) if len(rows) > query.limit else None
+    page = await parts_of(request).store.lists.page_of_decisions(
+        which, query.limit, place_of(query.cursor), only_queues(request)
+    )
     items = [
-        DecisionItem(r.decision, r.call_id, r.customer_key, r.text, pbx_of(r.call_id or "")) for r in shown
+        DecisionItem(r.decision, r.call_id, r.customer_key, r.text, pbx_of(r.call_id or ""))
+        for r in page.rows
     ]
-    return json_answer(request, DecisionPage(items, cursor_of(end) if end else None))
+    return json_answer(request, DecisionPage(items, next_of(page)))
 
 
 @scoped("calls:read", "admin", "supervisor")

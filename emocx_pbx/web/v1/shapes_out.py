@@ -74,15 +74,15 @@ class DecisionPage(msgspec.Struct, frozen=True):
 
     decisions: list[DecisionItem]
     next: str | None
-    """Cursor of the next page; null on the last."""
+    """Cursor of the next page; null on the last. With a rare filter a page may hold less than `limit`."""
 
 
 class CallPage(msgspec.Struct, frozen=True):
     """Calls, newest first."""
 
-    calls: list[CallItem]
+    calls: Sequence[CallItem]
     next: str | None
-    """Cursor of the next page; null on the last."""
+    """Cursor of the next page; null on the last. With a rare filter a page may hold less than `limit`."""
 
 
 class LineItem(msgspec.Struct, frozen=True):
@@ -159,9 +159,9 @@ class CallAnswer(msgspec.Struct, frozen=True):
 class GradePage(msgspec.Struct, frozen=True):
     """Graded segments with their valid grades, newest first."""
 
-    grades: list[SegmentItem]
+    grades: Sequence[SegmentItem]
     next: str | None
-    """Cursor of the next page; null on the last."""
+    """Cursor of the next page; null on the last. With a rare filter a page may hold less than `limit`."""
 
 
 class EstimateItem(msgspec.Struct, frozen=True):
@@ -288,9 +288,9 @@ class AlertPage(msgspec.Struct, frozen=True):
 class DeliveryPage(msgspec.Struct, frozen=True):
     """Deliveries, newest first."""
 
-    deliveries: list[DeliveryRow]
+    deliveries: Sequence[DeliveryRow]
     next: int | None
-    """`before` of the next page; null on the last."""
+    """`before` of the next page; null on the last. With a rare filter a page may hold less than `limit`."""
     disabled: dict[str, str]
     """Receivers that get nothing more, with why."""
 

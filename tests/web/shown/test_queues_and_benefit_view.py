@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from emocx_pbx.routing.benefit import CallResult, compare
 from emocx_pbx.store.list_rows import QueueCall
