@@ -22,12 +22,14 @@ from emocx_pbx.deeds.deed import (
     EndOtherSessions,
     EndOwnSession,
     KeepAnswer,
+    LoginFits,
     MakeLink,
     NoteRefusal,
     NoteUse,
     ReleaseKey,
     RevokeToken,
     SetPassword,
+    TryLogin,
     UseLink,
 )
 from emocx_pbx.errors import InputError, NotFoundError
@@ -92,6 +94,8 @@ class AccountDeeds:
     async def _on_logins(
         self,
         deed: SetPassword
+        | TryLogin
+        | LoginFits
         | BeginSession
         | EndOwnSession
         | EndOtherSessions
@@ -106,6 +110,10 @@ class AccountDeeds:
         match deed:
             case SetPassword(user_id, password_hash, keep_session):
                 return await accounts.set_password(user_id, password_hash, by, keep_session=keep_session)
+            case TryLogin(attempt, counted, window_s):
+                return await store.login_tries.begin(attempt, counted, window_s)
+            case LoginFits(attempt, forgotten):
+                return await store.login_tries.fits(attempt, forgotten)
             case BeginSession():
                 return await self._begin_session(deed, by)
             case EndOwnSession(session_hash):

@@ -260,6 +260,25 @@ class SetPassword(Deed[None], frozen=True):
     keep_session: str
 
 
+class TryLogin(Deed[float], frozen=True):
+    """An attempt to log in begins; answered by 0: it is counted, or by the seconds until one may."""
+
+    answer = float
+    attempt: str
+    """Names it."""
+    counted: tuple[tuple[str, int], ...]
+    """What it counts for, and how many of each are let pass within the window."""
+    window_s: float
+
+
+class LoginFits(Deed[None], frozen=True):
+    """It was the owner: the attempt does not count, nor what failed before for `forgotten`."""
+
+    answer = None
+    attempt: str
+    forgotten: tuple[str, ...]
+
+
 class BeginSession(Deed[None], frozen=True):
     """A user logged in."""
 
@@ -344,6 +363,8 @@ AccountDeed = (
     | AddToken
     | RevokeToken
     | SetPassword
+    | TryLogin
+    | LoginFits
     | BeginSession
     | EndOwnSession
     | EndOtherSessions

@@ -21,6 +21,7 @@ from emocx_pbx.store.in_force import InForce
 from emocx_pbx.store.leases import Leases, OneHost, ServerLeases
 from emocx_pbx.store.line_estimates import LineEstimates
 from emocx_pbx.store.lists import Lists
+from emocx_pbx.store.login_tries import LoginTries
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.postgres import PostgresConnection
 from emocx_pbx.store.postgres_place import is_postgresql
@@ -76,6 +77,8 @@ class Store:
         """Windows that people label, and trainings from them."""
         self.leases: Leases = ServerLeases(connection) if connection.shared else OneHost()
         """Which controller acts for a PBX."""
+        self.login_tries = LoginTries(connection, now)
+        """Attempts to log in."""
         self.idempotency = Idempotency(connection, now)
         """Answers to requests that may be repeated."""
 

@@ -61,7 +61,7 @@ def create_app(
     app = web.Application(middlewares=[clocked, errors, bounded, guard, limited], client_max_size=MAX_BODY)
     app[PARTS] = parts
     app[PASSWORDS] = passwords or Passwords()
-    app[THROTTLE] = Throttle(parts.now)
+    app[THROTTLE] = Throttle(parts.deeds, parts.now)
     app[REFUSED] = RefusedLogins(_noting(parts, "session.refused"), parts.now)
     app[REFUSED_TOKENS] = RefusedLogins(_noting(parts, "token.refused"), parts.now, "(unknown token)")
     app[LIMITS] = RateLimits(parts.settings.http.api_requests_per_minute)

@@ -36,6 +36,7 @@ from emocx_pbx.settings.records import StoreSettings
 from emocx_pbx.settings.settings import HttpSettings, Settings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
+from emocx_pbx.web.identity.throttle import HERE
 from emocx_pbx.web.limited import LIMITS
 from emocx_pbx.web.nodes.messages import NodeBeat, Taken
 from emocx_pbx.wire.bus import Bus
@@ -351,3 +352,20 @@ async def test_the_check_of_a_web_node_hears_controllers_and_other_nodes(house: 
     found = await check(house.settings(), role="web")
     assert not [finding for finding in found if finding.level == "fail"]
     assert {"controller north acts for the PBX", "web node n"} <= {finding.what for finding in found}
+
+
+async def test_guessed_passwords_are_counted_over_all_nodes(house: House) -> None:
+    nodes = [await house.node(), await house.node()]
+    accounts = nodes[0].node.serving.parts.store.accounts
+    await accounts.add_user("ann", "admin", None, CHEAP.hash(PASSWORD), TEST)
+    browsers = [await node.browser() for node in nodes]
+    for browser in browsers:
+        await browser.open("/login")
+
+    async def guess(browser: Browser, password: str = "wrong wrong") -> int:
+        async with await browser.post("/login", name="ann", password=password) as response:
+            return response.status
+
+    statuses = [await guess(browsers[number % 2]) for number in range(HERE + 1)]
+    assert statuses == [401] * HERE + [429]
+    assert await guess(browsers[0], PASSWORD) == 429

@@ -61,21 +61,20 @@ async def login(request: web.Request) -> web.StreamResponse:
     found = await parts.store.accounts.password_hash(name)
     user, kept = found if found else (None, None)
     browser = known_browser(request, user, kept)
-    wait = throttle.wait_s(name, address, browser)
-    if wait:
+    # Counted before it is known: many attempts at the same moment must not all be heard.
+    attempt = await throttle.begin(name, address, browser)
+    if wait := attempt.wait_s:
         await request.app[REFUSED].note(None, address, "throttled")
         answer = _refused(request, 429, name, t("account.throttled", n=int(wait // 60) + 1))
         answer.headers["Retry-After"] = str(int(wait) + 1)
         return answer
-    # Counted before it is known: many attempts at the same moment must not all be heard.
-    throttle.failed(name, address, browser)
     fits = await request.app[PASSWORDS].matches(kept, password, known=bool(browser))
     if user is None or not fits or user.disabled_at is not None:
         log.warning("login refused", key="login.refused", address=address)
         why = "password" if user is None or not fits else "disabled"
         await request.app[REFUSED].note(user.name if user else None, address, why)
         return _refused(request, 401, name, t("account.wrong"))
-    throttle.succeeded(name, address, browser)
+    await throttle.fits(attempt)
     answer = see_other(_local(str(form.get("next", ""))) or HOME[user.role])
     await begin(request, answer, user)
     remember_browser(request, answer, user, kept or "")
@@ -153,14 +152,14 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     parts, throttle, address = parts_of(request), request.app[THROTTLE], address_of(request)
     # Who is logged in guesses for that session alone: nobody else can keep the user from it.
     browser = token_hash(visitor_of(request).session)
-    if throttle.wait_s(user.name, address, browser):
+    attempt = await throttle.begin(user.name, address, browser)
+    if attempt.wait_s:
         return await _account(request, 429, t("account.throttled", n=15))
-    throttle.failed(user.name, address, browser)
     try:
         if not await _is_password(request, user, str(form.get("old", ""))):
             await request.app[REFUSED].note(user.name, address, "old password")
             raise InputError(t("account.old_wrong"))
-        throttle.succeeded(user.name, address, browser)
+        await throttle.fits(attempt)
         password = _new_password(str(form.get("password", "")), str(form.get("again", "")))
         kept = await request.app[PASSWORDS].hash(password)
     except InputError as error:

@@ -6,10 +6,16 @@ browser that has logged in to the account before is counted by itself: nobody el
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+from emocx_pbx.deeds.deed import LoginFits, TryLogin
+from emocx_pbx.deeds.doing import Doer
 from emocx_pbx.limits import Limit, place_of
+from emocx_pbx.store.audit import SERVICE
 
 WINDOW_S: Final = 900.0
 #: Failures within the window that are let pass.
@@ -23,41 +29,46 @@ TOKENS: Final = 60
 KNOWN_TOKENS: Final = 1_000
 
 
-class Throttle:
-    """Recent failures by key."""
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """To log in."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._here = Limit(HERE, WINDOW_S)
-        self._place = Limit(PLACE, WINDOW_S)
-        self._account = Limit(ACCOUNT, WINDOW_S)
-        self._browser = Limit(BROWSER, WINDOW_S)
+    wait_s: float
+    """Seconds until one is heard; 0: now, and this one is."""
+    attempt_id: str
+    forgotten: tuple[str, ...]
+    """What is forgotten if it fits."""
+
+
+class Throttle:
+    """Logins are counted in the database, exactly over all processes that share it; tokens here."""
+
+    def __init__(self, deeds: Doer, now: Callable[[], float]) -> None:
+        """`deeds` count attempts; `now` gives Unix seconds."""
+        self._deeds, self._now = deeds, now
         self.tokens = Limit(TOKENS, WINDOW_S)
+        """Wrong ones, by place."""
         self._known_tokens = Limit(1, WINDOW_S, KNOWN_TOKENS)
 
-    def wait_s(self, account: str, address: str, browser: str = "") -> float:
-        """Seconds until another attempt is heard; 0: now.
+    async def begin(self, account: str, address: str, browser: str = "") -> Attempt:
+        """An attempt begins, and counts until it is known to be right.
 
         Args:
             account: name that is tried.
             address: of the client.
             browser: what tells a browser that has logged in to this account before; empty: it has not.
+
+        Raises:
+            PeerUnavailable, StoreError: it can't be counted now.
         """
-        now = self._now()
-        return max(limit.wait_s(key, now) for limit, key in self._keys(account, address, browser))
+        counted = _counted(account, address, browser)
+        attempt = secrets.token_hex(8)
+        wait_s = await self._deeds.do(TryLogin(attempt, counted, WINDOW_S), SERVICE)
+        return Attempt(wait_s, attempt, (counted[0][0],))
 
-    def failed(self, account: str, address: str, browser: str = "") -> None:
-        """An attempt was wrong (or begins: many at the same moment must not all be heard)."""
-        for limit, key in self._keys(account, address, browser):
-            limit.use(key, self._now())
-
-    def succeeded(self, account: str, address: str, browser: str = "") -> None:
+    async def fits(self, attempt: Attempt) -> None:
         """The owner is there: what failed here before is forgotten, and elsewhere the attempt itself."""
-        for limit, key in self._keys(account, address, browser):
-            if limit in (self._here, self._browser):
-                limit.forget(key)
-            else:
-                limit.undo(key)
+        await self._deeds.do(LoginFits(attempt.attempt_id, attempt.forgotten), SERVICE)
 
     def token_wait_s(self, token_hash: str, address: str) -> float:
         """Seconds until a token from this address is looked up; 0: now."""
@@ -75,8 +86,19 @@ class Throttle:
             self._known_tokens.forget(token_hash)
             self.tokens.use(place_of(address), now)
 
-    def _keys(self, account: str, address: str, browser: str) -> list[tuple[Limit, str]]:
-        if browser:
-            return [(self._browser, browser)]
-        name, place = account.casefold()[:200], place_of(address)
-        return [(self._here, f"{name}\0{place}"), (self._place, place), (self._account, name)]
+
+def _counted(account: str, address: str, browser: str) -> tuple[tuple[str, int], ...]:
+    """What an attempt counts for, and how many of each are let pass; the first is forgotten when it fits."""
+    if browser:
+        return ((_hashed("browser", browser), BROWSER),)
+    name, place = account.casefold()[:200], place_of(address)
+    return (
+        (_hashed("here", name, place), HERE),
+        (_hashed("place", place), PLACE),
+        (_hashed("account", name), ACCOUNT),
+    )
+
+
+def _hashed(*what: str) -> str:
+    """As it is kept: what was typed for a name may be a password."""
+    return hashlib.sha256("\0".join(what).encode("utf-8", "replace")).hexdigest()[:32]
