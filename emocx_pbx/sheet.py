@@ -82,7 +82,7 @@ def rows(content: bytes, name: str) -> Iterator[tuple[int, dict[str | None, Any]
         for row in reader:
             yield reader.line_num, {k: unguarded(v) if isinstance(v, str) else v for k, v in row.items()}
     except csv.Error as error:
-        raise InputError(f"{name}: is no CSV file: {error}") from None
+        raise InputError(f"{name}: is not a CSV file: {error}") from None
 
 
 def columns(content: bytes, name: str) -> Sequence[str]:
@@ -91,7 +91,7 @@ def columns(content: bytes, name: str) -> Sequence[str]:
     try:
         found = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text)).fieldnames
     except csv.Error as error:
-        raise InputError(f"{name}: is no CSV file: {error}") from None
+        raise InputError(f"{name}: is not a CSV file: {error}") from None
     return list(found or ())
 
 
@@ -101,7 +101,7 @@ def _text(content: bytes, name: str) -> str:
     try:
         return content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{name}: is no CSV file in UTF-8: {error}") from None
+        raise InputError(f"{name}: is not a CSV file in UTF-8: {error}") from None
 
 
 def _delimiter(text: str) -> str:

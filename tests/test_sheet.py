@@ -92,7 +92,7 @@ def test_other_spreadsheets_tables_are_read(texts: list[str], delimiter: str) ->
 
 @pytest.mark.parametrize("content", [b"\xff\xfea", b"a,b\n\xe4,1\n", b'a,b\n"x,' + b"y" * 200_000])
 def test_what_is_no_table_is_one_line(content: bytes) -> None:
-    with pytest.raises(InputError, match=r"labels\.csv: is no CSV file") as caught:
+    with pytest.raises(InputError, match=r"labels\.csv: is not a CSV file") as caught:
         list(sheet.rows(content, "labels.csv"))
     assert "\n" not in str(caught.value)
 

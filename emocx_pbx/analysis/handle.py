@@ -235,7 +235,9 @@ class WorkerHandle:
                           why=str(error))  # fmt: skip
                 continue
             except ProtocolError as error:
-                log.error("worker talks nonsense", key="worker.garbled", worker=self.index, why=str(error))
+                log.error(
+                    "worker sent an invalid message", key="worker.garbled", worker=self.index, why=str(error)
+                )
                 return
             if message is None:
                 return

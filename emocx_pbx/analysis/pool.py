@@ -307,7 +307,7 @@ class WorkerPool:
                 log.error("worker can't be started", key="worker.no_start", worker=index, why=str(error))
             except Exception:
                 # The outermost loop of a worker's life: without it nobody would start the next one.
-                log.exception("worker lost by our own fault", key="worker.fault", worker=index)
+                log.exception("worker lost through our own fault", key="worker.fault", worker=index)
                 self._count("workers_failed")
             finally:
                 self._workers[index] = None

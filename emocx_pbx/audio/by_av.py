@@ -49,7 +49,7 @@ class AvSource:
         audio = self._container.streams.audio
         if not audio:
             self._container.close()
-            raise AvError("there is no sound in it")
+            raise AvError("it contains no sound")
         if audio[0].codec_context is None:
             self._container.close()
             raise AvError("no decoder knows it")

@@ -102,7 +102,7 @@ class Recording:
             seen += len(block)
             last = len(block) == 0
             if last and not seen:
-                raise InputError(f"{self.name}: there is no audio in it")
+                raise InputError(f"{self.name}: it contains no audio")
             self.width.hear(block)
             if self.source_rate != SAMPLE_RATE:
                 block = resampler.resample_chunk(block, last=last)  # (about n x 8000 / rate, channels)

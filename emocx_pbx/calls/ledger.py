@@ -108,7 +108,7 @@ class Ledger:
         self._awaited = 0
         """How many wait in `written`."""
         self.losses: Listeners[[]] = Listeners()
-        """Told when the store takes changes again after some that matter were dropped."""
+        """Told when the store accepts changes again after some that matter were dropped."""
         self._lost = False
         self._singly_to = 0
         """Up to this place each is tried by itself: one of them can't be written."""
@@ -304,7 +304,7 @@ class Ledger:
         self._tried.set()
         if self._refused:
             self._refused = False
-            log.warning("the store takes changes again", key="store.back", waiting=len(self._waiting))
+            log.warning("the store accepts changes again", key="store.back", waiting=len(self._waiting))
             self._health(True, "")
             if self._lost:
                 self._lost = False

@@ -204,7 +204,7 @@ def _seconds(text: str | None, where: str, name: str) -> float | None:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise InputError(f"{where}: {name} {text!r} is no number of seconds")
+        raise InputError(f"{where}: {name} {text!r} is not a number of seconds")
     return value
 
 

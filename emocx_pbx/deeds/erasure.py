@@ -53,7 +53,7 @@ async def erase(
     """
     customer, number = (customer or "").strip() or None, (number or "").strip() or None
     if customer is None and number is None:
-        raise InputError("say whom: a customer's key or a calling number")
+        raise InputError("name a customer key or a calling number")
     erased = await store.erasure.erase(customer, spellings(number, country) if number else (), by, dry=dry)
     if not dry:
         forget(erased.live)

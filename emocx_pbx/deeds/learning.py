@@ -166,7 +166,7 @@ class Learning:
         finally:
             ending = self._store.reviews.end_training(training_id, state, outcome, said.text, by)
             await asyncio.shield(ending)
-            log.info("training over", key="review.training", training=training_id, state=state)
+            log.info("training finished", key="review.training", training=training_id, state=state)
         return state
 
     async def stop(self, by: Actor) -> bool:

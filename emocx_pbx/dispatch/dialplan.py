@@ -90,7 +90,7 @@ class Dialplan:
         if not _UNIQUEID.fullmatch(request.uniqueid):
             raise ProtocolError("FastAGI: agi_uniqueid is none of Asterisk's")
         if not (channel.isprintable() and 0 < len(channel) <= _LONGEST_CHANNEL):
-            raise ProtocolError("FastAGI: agi_channel is no channel's name")
+            raise ProtocolError("FastAGI: agi_channel is not a channel name")
         question = _question(request) if request.path in {"/listen", "/heard"} else ""
         call_id = call_id_of(asking.pbx, request.uniqueid)
         if asking.acts():

@@ -51,7 +51,7 @@ class LanguageDetector:
                 self._identifier: Any = LanguageIdentifier.from_model_file(path, norm_probs=True)
             self._identifier.set_languages(LANGUAGES)
         except (ImportError, OSError, ValueError) as error:
-            raise ModelError(f"the language of texts can't be told: {error}") from None
+            raise ModelError(f"the language of texts can't be detected: {error}") from None
 
     def detect(self, text: str) -> str | None:
         """The ISO 639-1 code of a cleaned text's language; None where it is not sure.

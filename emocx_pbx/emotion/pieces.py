@@ -33,7 +33,7 @@ def tokenizer(path: Path) -> Any:
         pieces, scores, at = _read(data)
         rest = theirs._parse_fields(data, at, len(data))
     except (IndexError, UnicodeDecodeError, struct.error, ValueError) as error:
-        raise ModelError(f"{path}: is no file of pieces: {error}") from None
+        raise ModelError(f"{path}: is not a file of pieces: {error}") from None
     made: Any = theirs.UsePureTokenizer.__new__(theirs.UsePureTokenizer)
     made._pieces, made._scores, made._prefixes = pieces, scores, Numbers(pieces)
     made._unk_id, made._bos_id, made._eos_id = theirs._UNK, theirs._BOS, theirs._EOS

@@ -52,7 +52,7 @@ class Registry:
         name, _, version = spec.partition("/")
         for part in (kind, name, version or "0"):
             if not part or part.startswith(".") or "/" in part or "\\" in part:
-                raise ModelError(f"{spec!r} is no model name (expected name or name/version)")
+                raise ModelError(f"{spec!r} is not a model name (expected name or name/version)")
         folder = self.path / kind / name
         if not folder.is_dir():
             raise ModelError(f"no {kind} model {name!r} in {self.path}; there are: {self._names(kind)}")

@@ -60,7 +60,7 @@ def back_up(settings: Settings, target: Path, *, program: str, now: float) -> Ma
     """
     _only_a_file(settings)
     if target.exists():
-        raise InputError(f"{target}: exists already; it was left as it is")
+        raise InputError(f"{target}: already exists; it was left as it is")
     if not target.parent.is_dir():
         raise InputError(f"{target.parent}: no such folder")
     draft = target.with_name(target.name + ".partial")
@@ -214,7 +214,7 @@ def _opened(source: Path) -> Iterator[tuple[tarfile.TarFile, Manifest]]:
     except FileNotFoundError:
         raise InputError(f"{source}: no such file") from None
     except (tarfile.TarError, msgspec.DecodeError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{source}: is no backup, or incomplete: {error}") from None
+        raise InputError(f"{source}: is not a backup, or is incomplete: {error}") from None
     except OSError as error:
         raise InputError(f"{source}: can't be read: {error.strerror or error}") from None
 
@@ -223,10 +223,10 @@ def _member(archive: tarfile.TarFile, source: Path, name: str) -> BinaryIO:
     try:
         entry = archive.getmember(name)
     except KeyError:
-        raise InputError(f"{source}: is no backup, or incomplete: {name} is missing") from None
+        raise InputError(f"{source}: is not a backup, or is incomplete: {name} is missing") from None
     content = archive.extractfile(entry) if entry.isreg() else None
     if content is None:
-        raise InputError(f"{source}: {name} is no plain file")
+        raise InputError(f"{source}: {name} is not a regular file")
     return content  # type: ignore[return-value]  # typeshed's IO[bytes]
 
 

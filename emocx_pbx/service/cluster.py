@@ -207,7 +207,7 @@ class Cluster:
             self.fleet.take(body)
         except Exception:
             # The outermost loop of what is heard: one batch must not hold up those after it.
-            log.exception("what was heard is not understood", key="cluster.bad_batch")
+            log.exception("message about a tap not handled", key="cluster.bad_batch")
             self._count("bus_failed")
 
     async def _written(self) -> None:

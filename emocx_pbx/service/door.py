@@ -76,12 +76,12 @@ class Door:
         asked = AskedAtDoor(request.env, variables, uuid.uuid4().hex)
         pbx = request.pbx
         if pbx and not _PBX.fullmatch(pbx):
-            raise PeerUnavailable(f"EMOCX_PBX is no PBX's name: {pbx[:40]!r}")
+            raise PeerUnavailable(f"EMOCX_PBX is not a PBX name: {pbx[:40]!r}")
         if request.path == "/heard":
             # Who was told of the question has its answer, and nobody else.
             by = await request.get_variable(BY)
             if not _LIFE.fullmatch(by):
-                raise PeerUnavailable("no controller was told of this question")
+                raise PeerUnavailable("no controller knows this question")
             return (await self._ask(subjects.spoken_answers(by), asked)).variables
         answer = await self._first(subjects.decide(pbx), asked, request.path in BY_ONE_ALONE)
         return {**({BY: answer.by} if request.path == "/listen" else {}), **answer.variables}

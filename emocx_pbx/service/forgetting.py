@@ -47,7 +47,7 @@ async def forget_old_calls(store: Store, in_force: SettingsInForce) -> None:
                 settings, now = in_force.settings, time.time()
                 purged = await purge(store, settings, now)
                 due_at, settled = time.monotonic() + DAY_S, purged.settled
-                log.info("old calls forgotten", key="store.purged", counts=purged.counts)
+                log.info("old calls erased", key="store.purged", counts=purged.counts)
                 for copy in old_copies(settings.store_path(), now):
                     await asyncio.to_thread(copy.unlink, missing_ok=True)
                     log.info("copy of an older schema removed", key="store.copy_removed", path=str(copy))
@@ -56,7 +56,7 @@ async def forget_old_calls(store: Store, in_force: SettingsInForce) -> None:
             if not settled:
                 log.warning("erased rows are still in the log", key="store.traces", why=TRACES)
         except (StoreError, OSError) as error:
-            log.error("old calls not forgotten", key="store.purge_failed", why=str(error))
+            log.error("old calls not erased", key="store.purge_failed", why=str(error))
         await asyncio.sleep(min(SETTLE_AGAIN_S, max(0.0, due_at - time.monotonic())))
 
 

@@ -40,7 +40,7 @@ class Supervisor:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as out:
                 out.sendto("\n".join(lines).encode(), address)
         except OSError as error:
-            log.warning("systemd not told", key="notify.failed", why=str(error))
+            log.warning("systemd not notified", key="notify.failed", why=str(error))
 
     async def keep_telling(
         self, status: Callable[[], str], tasks: Callable[[], Iterable[asyncio.Task[None]]]

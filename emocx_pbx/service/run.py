@@ -59,7 +59,7 @@ async def serve(
         except EmocxError as error:
             if not lives or stop.is_set():
                 raise
-            log.error("not begun anew, trying again", key="service.again", why=str(error))
+            log.error("could not start afresh, trying again", key="service.again", why=str(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_S):
                     await stop.wait()

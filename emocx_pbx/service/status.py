@@ -210,7 +210,7 @@ class StatusSocket:
                 writer.write(answer)
                 await writer.drain()
         except (OSError, TimeoutError) as error:
-            log.warning("status not told", key="status.untold", why=str(error) or "too slow")
+            log.warning("status not sent", key="status.untold", why=str(error) or "too slow")
         finally:
             self._telling -= 1
             writer.close()

@@ -169,4 +169,4 @@ class WebAnswers:
 def _unanswered(doing: asyncio.Task[Any]) -> None:
     """Its asker is gone: what went wrong with it is told here."""
     if not doing.cancelled() and (error := doing.exception()) is not None:
-        log.error("deed failed after who asked for it had ended", key="web.deed_failed", why=str(error))
+        log.error("deed failed after the process that asked had ended", key="web.deed_failed", why=str(error))

@@ -178,7 +178,7 @@ class WebHost:
         except (PeerUnavailable, BadMessage) as error:
             # It hangs, or is gone: its silence ends this life.
             self._behind.metrics.count("web_messages_lost")
-            log.debug("not told to the web process", key="web.deaf", why=str(error))
+            log.debug("not sent to the web process", key="web.deaf", why=str(error))
 
     def watch(self, moved: CallMoved) -> None:
         """Pass on what the chat desk needs to know of calls."""

@@ -34,7 +34,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     default_queue: OptionalQueueName = ""
     """Queue where the policy names none, and without consent; empty: the policy's default_queue."""
     call_backs: bool = False
-    """Whether customers may ask to be called back; whom the service calls says [dialling]."""
+    """Whether customers may ask to be called back; [dialling] says which numbers."""
     queries_per_address: Count = 10
     """Queries from one address within ten minutes."""
     queries_per_minute: Count = 60

@@ -33,7 +33,7 @@ class DiallingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     number_cooldown_s: Annotated[float, Meta(ge=10, le=86400)] = 600.0
     """The same number is called at most once in this many seconds."""
     pbx: str = ""
-    """Name of the PBX that places calls, where there are several; empty: the first of the file."""
+    """Name of the PBX that places calls, if there are several; empty: the first in the file."""
     supervisors: bool = False
     """Whether supervisors may place calls by the API, as administrators and tokens with calls:place may."""
 

@@ -30,7 +30,7 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     behind_proxy: bool = False
     """A reverse proxy in front ends TLS; allows other addresses than loopback."""
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    """Addresses or networks of those proxies; they must add to X-Forwarded-For whom they see."""
+    """Addresses or networks of those proxies; they must append the client's address to X-Forwarded-For."""
     plain_network: bool = False
     """Others connect without TLS, as in a container whose port is published on the host's loopback."""
     public_metrics: bool = False

@@ -137,7 +137,7 @@ class KeptSums:
             rows = await self._read_beside(one.query, **one.values())
         except StoreError as error:
             # The outermost loop of what nobody waits for: whoever asks reads by themselves.
-            log.warning("sum not made anew", key="sums.failed", query=one.query, why=str(error))
+            log.warning("sum not recomputed", key="sums.failed", query=one.query, why=str(error))
             return
         if before is not None and before in self._kept:
             self._kept.remove(before)

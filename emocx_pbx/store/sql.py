@@ -106,12 +106,12 @@ def _read(script: str, file: str, dialect: Dialect) -> list[tuple[Query, str | N
     found = []
     head, *parts = re.split(r"^(?=-- name: )", script, flags=re.MULTILINE)
     if head.strip():
-        raise StoreError(f"{file}: begins with something that is no query")
+        raise StoreError(f"{file}: begins with something that is not a query")
     for part in parts:
         line, _, text = part.partition("\n")
         match = _NAME.fullmatch(line.strip())
         if match is None:
-            raise StoreError(f"{file}: {line.strip()!r} is no query's name")
+            raise StoreError(f"{file}: {line.strip()!r} is not a query name")
         text = text.strip().removesuffix(";")
         used = {t["parameter"] for t in _TOKEN.finditer(text) if t["parameter"]}
         declared = set(re.findall(r"\w+", match["parameters"])) if match["parameters"] is not None else used

@@ -58,7 +58,7 @@ class Doctor:
                 try:
                     await self.look(tap=False)
                 except (EmocxError, OSError) as error:
-                    log.warning("the check did not end", key="doctor.failed", why=str(error))
+                    log.warning("the check did not finish", key="doctor.failed", why=str(error))
             await asyncio.sleep(60.0 * (minutes or 1))
 
     def amiss(self) -> list[Finding]:

@@ -129,7 +129,7 @@ def _part(part: bytes) -> tuple[str, str]:
 def _name(disposition: str) -> str:
     kind, _, _ = disposition.partition(";")
     if kind.strip().lower() != "form-data":
-        raise InputError("multipart: a part that is no form-data")
+        raise InputError("multipart: a part that is not form-data")
     name, at = None, len(kind)
     while at < len(disposition):
         found = _PARAMETER.match(disposition, at)

@@ -198,7 +198,7 @@ class HttpServer:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("connection failed by our fault", key="http.connection_failed", exc_info=error)
+            log.error("connection failed through our own fault", key="http.connection_failed", exc_info=error)
 
 
 async def listen(

@@ -74,7 +74,7 @@ async def _main(fd: int, config: WebConfig) -> int:
             await controller.began.wait()
         await _serve(settings, config.life, controller, running)
     except TimeoutError:
-        log.error("the controller does not tell of itself", key="web.orphan")
+        log.error("the controller does not report its state", key="web.orphan")
         return 1
     except (EmocxError, OSError) as error:
         with contextlib.suppress(PeerUnavailable):

@@ -64,10 +64,10 @@ class RemoteController(AskedByMessages):
         """The newest.
 
         Raises:
-            PeerUnavailable: the controller has not told of itself yet.
+            PeerUnavailable: the controller has not reported its state yet.
         """
         if self._state is None:
-            raise PeerUnavailable("the controller has not told of itself yet")
+            raise PeerUnavailable("the controller has not reported its state yet")
         return self._state
 
     def tell(self, message: m.FromWeb) -> None:
@@ -91,7 +91,7 @@ class RemoteController(AskedByMessages):
                     return
                 self._take(message)
         except ProtocolError as error:
-            log.error("the controller talks nonsense", key="web.garbled", why=str(error))
+            log.error("the controller sent an invalid message", key="web.garbled", why=str(error))
         finally:
             for future in self._asked.values():
                 future.cancel()

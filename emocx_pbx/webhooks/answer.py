@@ -105,7 +105,7 @@ class AnswerReader:
         if found is None:
             if over and not self._data:
                 raise ProtocolError("the connection was closed without an answer")
-            raise ProtocolError("the answer is no HTTP")
+            raise ProtocolError("the answer is not HTTP")
         self.status = int(found[1])
         return True
 

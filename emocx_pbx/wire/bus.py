@@ -192,7 +192,7 @@ class Bus:
                     await self._client.flush()
                 await self._client.close()
         except (TimeoutError, nats.errors.Error, OSError) as error:
-            log.debug("nats not closed in order", key="bus.close", why=str(error))
+            log.debug("NATS connection not closed cleanly", key="bus.close", why=str(error))
 
     @property
     def up(self) -> bool:
@@ -240,7 +240,7 @@ class Bus:
         try:
             answer = await self._client.request(subject, _encode(message), timeout=within_s)
         except nats.errors.NoRespondersError:
-            raise NobodyThere(f"nobody takes {subject}") from None
+            raise NobodyThere(f"nobody answers {subject}") from None
         except TimeoutError:
             raise OutcomeUnknown(f"no answer on {subject} within {within_s:g} s") from None
         except (nats.errors.Error, OSError) as error:
@@ -377,7 +377,7 @@ class Bus:
         try:
             await self.stream.publish(subject, body, timeout=KEEP_S, headers={"Nats-Msg-Id": message_id})
         except NoStreamResponseError:
-            raise PeerUnavailable("nobody keeps it: there is no stream, or no leader") from None
+            raise PeerUnavailable("not stored: there is no stream, or it has no leader") from None
         except APIError as error:
             if error.err_code == _FULL:
                 raise StreamFull from None

@@ -88,11 +88,11 @@ class Inflow:
             except Superseded:
                 raise
             except _Gap:
-                log.warning("messages lost on their way, taken again", key="inflow.gap", of=self._name)
+                log.warning("messages lost on the way, read again", key="inflow.gap", of=self._name)
             except (PeerUnavailable, nats.errors.Error, StreamError, OSError, TimeoutError) as error:
                 said = f"{type(error).__name__}: {error}"
                 if said != why and self._bus.up:
-                    log.warning("stream not read, trying on", key="inflow.away", of=self._name, why=said)
+                    log.warning("stream not read, trying again", key="inflow.away", of=self._name, why=said)
                 why = said
                 await asyncio.sleep(PAUSE_S)
 

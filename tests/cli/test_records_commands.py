@@ -90,7 +90,7 @@ def test_a_receiver_is_tried(filled: Shell) -> None:
 
 
 def test_erase(filled: Shell) -> None:
-    assert "say whom" in filled.refusal("erase")
+    assert "customer key or a calling number" in filled.refusal("erase")
     refusal = filled.refusal("erase", "--customer", "cust-7")
     assert "1 calls" in refusal and "for good? Say --yes" in refusal
     would, _ = filled("erase", "--customer", "cust-7", "--dry-run")

@@ -54,5 +54,5 @@ def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "sp.model"
     for content in (b"\x0a\x05\x0b\x01a\x15", b"\x0a\x80"):
         path.write_bytes(content)
-        with pytest.raises(ModelError, match="is no file of pieces"):
+        with pytest.raises(ModelError, match="is not a file of pieces"):
             tokenizer(path)

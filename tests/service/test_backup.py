@@ -217,14 +217,14 @@ def bad_database(manifest, members) -> None:
     [
         (truncated, "incomplete"),
         (flipped, "checksum differs"),
-        (no_archive, "is no backup"),
-        (empty, "is no backup"),
+        (no_archive, "is not a backup"),
+        (empty, "is not a backup"),
         (missing, "no such file"),
         (rewritten(outside), "has no place in a backup"),
         (rewritten(newer), "made by a newer program"),
         (rewritten(without_database), "has no database"),
         (rewritten(database_missing), "emocx.db is missing"),
-        (rewritten(bad_manifest), "is no backup"),
+        (rewritten(bad_manifest), "is not a backup"),
         (rewritten(bad_database), "damaged"),
     ],
 )  # fmt: skip
@@ -256,5 +256,5 @@ def test_a_backup_overwrites_nothing_and_leaves_nothing(
     (site / "emocx.db").write_bytes(b"\xaa" * 50_000)
     assert run(site, "backup", tmp_path / "c.tar") == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if ": settings read" not in line]
-    assert ["exists already" in lines[0], "no such folder" in lines[1], "database" in lines[2]] == [True] * 3
+    assert ["already exists" in lines[0], "no such folder" in lines[1], "database" in lines[2]] == [True] * 3
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.tar", "site"]

@@ -453,7 +453,7 @@ async def test_a_process_that_talks_nonsense_is_given_up(world: World, tmp_path:
         "socket.socket(fileno=fd).sendall(b'\\xff\\xff\\xff\\xff')\n"
     )
     await world.host(command=(sys.executable, str(script))).run(world.listening)
-    with pytest.raises(SettingsError, match="talks nonsense"):
+    with pytest.raises(SettingsError, match="sent an invalid message"):
         await world.listening
 
 

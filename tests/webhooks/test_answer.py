@@ -50,7 +50,7 @@ def test_the_status_counts_in_any_pieces(answer: bytes) -> None:
     "answer", [b"SSH-2.0-OpenSSH_9.2p1 secret\r\n", b"220 mail ESMTP\r\n", b"\x15\x03", b"HTTP/x\n"]
 )
 def test_what_is_no_http_is_said_without_repeating_it(answer: bytes) -> None:
-    with pytest.raises(ProtocolError, match=r"^the answer is no HTTP$"):
+    with pytest.raises(ProtocolError, match=r"^the answer is not HTTP$"):
         read(answer, b"")
 
 

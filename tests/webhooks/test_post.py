@@ -134,7 +134,7 @@ async def test_a_refusals_words_are_kept() -> None:
 @pytest.mark.parametrize("banner", [b"SSH-2.0-OpenSSH_9.2\r\n", b"+PONG secret\r\n"])
 async def test_other_services_banners_are_not_repeated(banner: bytes) -> None:
     async with raw(RawReceiver(banner)) as receiver:
-        assert await post(receiver) == AttemptOutcome(None, "the answer is no HTTP")
+        assert await post(receiver) == AttemptOutcome(None, "the answer is not HTTP")
 
 
 async def test_no_answer_in_time_and_none_at_all() -> None:

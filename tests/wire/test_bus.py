@@ -53,7 +53,7 @@ async def test_what_is_asked_is_answered(server: PrivateNats, closing: AsyncExit
 
 async def test_nobody_there_is_told_at_once(server: PrivateNats, closing: AsyncExitStack) -> None:
     one, _ = await two(server, closing)
-    with pytest.raises(PeerUnavailable, match=r"nobody takes lab\.nobody"):
+    with pytest.raises(PeerUnavailable, match=r"nobody answers lab\.nobody"):
         await one.ask("lab.nobody", Said(1), SAID, 60.0)
 
 

@@ -118,7 +118,9 @@ class Fleet:
         before, worker.beat = worker.beat, beat
         if self._presence.beat(beat.life):
             worker.lost = False
-            log.info("worker elsewhere found", key="remote.found", worker=beat.worker, address=beat.address)
+            log.info(
+                "worker on another host found", key="remote.found", worker=beat.worker, address=beat.address
+            )
             self._deliver(beat.ready)
             self._own(self._reconcile(worker, list(self._pbxs())))
         elif before.ready != beat.ready or (before.behind and not beat.behind):
@@ -157,7 +159,7 @@ class Fleet:
                 log.debug("its taps are not known", key="remote.which", why=str(error))
                 continue
             for uuid in set(its) - worker.uuids:
-                log.info("not its own any more", key="remote.not_own", worker=worker.beat.worker, uuid=uuid)
+                log.info("no longer its own", key="remote.not_own", worker=worker.beat.worker, uuid=uuid)
                 worker.see_ended(EndSession(uuid))
 
     def _on_started(self, message: TapStarted) -> None:

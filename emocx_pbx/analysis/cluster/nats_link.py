@@ -190,7 +190,7 @@ class NatsLink:
                 return
             except (PeerUnavailable, RefusedError, ProtocolError) as error:
                 if loop.time() >= ends:
-                    log.warning("a caller's question not told", key="worker.unheard", why=str(error))
+                    log.warning("a caller's question not delivered", key="worker.unheard", why=str(error))
                     return
             await asyncio.sleep(FIRST_RETRY_S)
 
@@ -351,7 +351,9 @@ class NatsLink:
                 retry_s = min(2 * retry_s, LAST_RETRY_S)
                 continue
             if why:
-                log.warning("the stream takes it again", key="worker.pours", waiting=len(self._backlog))
+                log.warning(
+                    "the stream accepts messages again", key="worker.pours", waiting=len(self._backlog)
+                )
             retry_s, why = FIRST_RETRY_S, ""
             self._backlog.sent()
 
@@ -373,7 +375,9 @@ class NatsLink:
                     await asyncio.wait(self._tasks)
                 await self._emptied.wait()
         except TimeoutError:
-            log.error("not all that was heard is kept", key="worker.unflushed", lost=len(self._backlog))
+            log.error(
+                "some messages about taps were not kept", key="worker.unflushed", lost=len(self._backlog)
+            )
 
     def _own(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -383,7 +387,7 @@ class NatsLink:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a message was not told", key="worker.untold", exc_info=error)
+            log.error("a message was not delivered", key="worker.untold", exc_info=error)
 
 
 async def _within(event: asyncio.Event, seconds: float | None) -> None:

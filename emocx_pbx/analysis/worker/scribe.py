@@ -179,7 +179,7 @@ class Scribe:
             try:
                 self._link.send(ForgetCall(call_id))
             except PeerUnavailable:
-                log.debug("scribe not told", key="scribe.unsent")
+                log.debug("message to the scribe not sent", key="scribe.unsent")
 
     def start_again(self, changed: bool = True) -> None:
         """Take other models, if they changed: with the process, which loads those of now."""
@@ -259,7 +259,7 @@ class Scribe:
         self.problem = ""
         if missing:
             self.problem = "; ".join(ready.problems) or f"{' and '.join(missing)} missing"
-            log.warning("no words are heard in calls", key="scribe.no_models", why=self.problem)
+            log.warning("words in calls are not transcribed", key="scribe.no_models", why=self.problem)
             self._count("words_no_models")
         return not missing
 

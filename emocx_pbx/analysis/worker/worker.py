@@ -125,7 +125,7 @@ class Worker:
         try:
             self._link.send(message)
         except (PeerUnavailable, BadMessage) as error:
-            log.warning("controller not told", key="worker.unsent", why=str(error))
+            log.warning("controller not notified", key="worker.unsent", why=str(error))
 
     async def load(self) -> None:
         """Load the models that calls need at once; the others follow in `load_late`."""
@@ -223,7 +223,7 @@ class Worker:
             running.session.end()
 
     def _expire(self, uuid: UUID) -> None:
-        log.warning("announced audio did not come", key="worker.no_audio", uuid=str(uuid))
+        log.warning("announced audio did not arrive", key="worker.no_audio", uuid=str(uuid))
         self.count("audio_never_came")
         self._never_connected(uuid, "handshake")
 

@@ -50,7 +50,7 @@ def parse_opening(lines: Sequence[str]) -> dict[str, str]:
     for line in lines:
         key, colon, value = line.partition(":")
         if not colon or not key.startswith("agi_"):
-            raise ProtocolError("FastAGI: opening with a line that is no agi_ variable")
+            raise ProtocolError("FastAGI: opening with a line that is not an agi_ variable")
         env[key] = value.removeprefix(" ")
     if "agi_network_script" not in env and "agi_request" not in env:
         raise ProtocolError("FastAGI: opening without agi_network_script")
@@ -138,7 +138,7 @@ def get_command(name: str, mark: str) -> str:
         ProtocolError: the name is neither.
     """
     if not _READABLE.fullmatch(name):
-        raise ProtocolError(f"FastAGI: {name!r} is no variable or function")
+        raise ProtocolError(f"FastAGI: {name!r} is not a variable or function")
     return f'GET FULL VARIABLE "{mark}${{{name}}}{mark}"'
 
 
@@ -149,7 +149,7 @@ def set_command(name: str, value: str) -> str:
         ProtocolError: the name is no variable's.
     """
     if not _SETTABLE.fullmatch(name):
-        raise ProtocolError(f"FastAGI: {name!r} is no variable")
+        raise ProtocolError(f"FastAGI: {name!r} is not a variable")
     return f'SET VARIABLE {name} "{safe_value(value)}"'
 
 

@@ -311,7 +311,7 @@ async def _read_opening(reader: asyncio.StreamReader, deadline_s: float) -> dict
                     return parse_opening(lines)
                 lines.append(line)
                 if not line.startswith("agi_"):
-                    raise ProtocolError("FastAGI: opening with a line that is no agi_ variable")
+                    raise ProtocolError("FastAGI: opening with a line that is not an agi_ variable")
                 if size > MAX_OPENING or len(lines) > MAX_OPENING_LINES:
                     raise ProtocolError("FastAGI: opening too long")
     except TimeoutError:

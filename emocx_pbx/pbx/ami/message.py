@@ -83,7 +83,7 @@ def checked_action(name: str, fields: Mapping[str, str | list[str]]) -> dict[str
     lines = 0
     for key, value in action.items():
         if not _NAME.fullmatch(key):
-            raise ProtocolError(f"AMI {name!r}: {key!r} is no header name")
+            raise ProtocolError(f"AMI {name!r}: {key!r} is not a header name")
         for part in [value] if isinstance(value, str) else value:
             lines += 1
             if _BREAKS.search(part):
@@ -91,7 +91,7 @@ def checked_action(name: str, fields: Mapping[str, str | list[str]]) -> dict[str
             try:
                 size = len(key) + len(part.encode())
             except UnicodeEncodeError:
-                raise ProtocolError(f"AMI {name!r}: {key} is no text") from None
+                raise ProtocolError(f"AMI {name!r}: {key} is not text") from None
             if size > MAX_LINE:
                 raise ProtocolError(f"AMI {name!r}: {key} is longer than Asterisk takes")
     if not name or lines > MAX_LINES:

@@ -191,7 +191,7 @@ class Decoder:
         if kind == DTMF:
             digit = payload.decode("latin-1")
             if digit not in _DIGITS:
-                raise ProtocolError(f"AudioSocket: 0x{payload[0]:02x} is no DTMF digit")
+                raise ProtocolError(f"AudioSocket: 0x{payload[0]:02x} is not a DTMF digit")
             return Dtmf(digit.upper())
         if kind == HANGUP:
             self._ended = True
@@ -265,7 +265,7 @@ def encode_dtmf(digit: str) -> bytes:
         ProtocolError: not one DTMF digit.
     """
     if digit not in _DIGITS:
-        raise ProtocolError(f"AudioSocket: {digit!r} is no DTMF digit")
+        raise ProtocolError(f"AudioSocket: {digit!r} is not a DTMF digit")
     return _frame(DTMF, digit.encode("ascii"))
 
 

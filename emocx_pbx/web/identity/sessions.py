@@ -202,7 +202,7 @@ async def _note_use(parts: Parts, used: NoteUse) -> None:
         await parts.deeds.do(used, SERVICE)
     except (PeerUnavailable, StoreError) as error:
         # It is only for lists and for the end of idle sessions: the next request notes it again.
-        log.warning("use not noted", key="session.unnoted", why=str(error))
+        log.warning("use not recorded", key="session.unnoted", why=str(error))
 
 
 async def begin(request: web.Request, response: web.StreamResponse, user: User) -> None:
