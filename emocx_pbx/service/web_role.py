@@ -35,7 +35,7 @@ from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.reload import difference
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
-from emocx_pbx.store.lists import standard_sums
+from emocx_pbx.store.standard_sums import standard_sums
 from emocx_pbx.web.app import create_app
 from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.identity.sessions import THROTTLE

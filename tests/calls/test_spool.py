@@ -69,7 +69,7 @@ def test_what_is_kept_is_read_as_it_was_and_a_torn_end_is_cut_off(tmp_path: Path
 def test_a_full_one_takes_no_more_and_says_so_and_a_strange_file_is_left_alone(tmp_path: Path) -> None:
     counted: list[object] = []
     spool = Spool(tmp_path / "spool", 500, lambda *what: counted.append(what))
-    taken = [spool.keep([Spooled(write, TERM)]) for write in JOURNEY * 3]
+    taken = [spool.keep([Spooled(write, TERM)]) for write in (*JOURNEY, *JOURNEY, *JOURNEY)]
     assert taken[0] and not taken[-1] and spool.path.stat().st_size <= 500
     assert counted == [("changes_unspooled",)] * taken.count(False)
     (tmp_path / "strange").write_bytes(b"somebody's own notes")

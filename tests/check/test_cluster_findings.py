@@ -108,7 +108,7 @@ async def test_one_host_alone_has_no_cluster_to_look_at() -> None:
     assert await cluster_findings(Settings()) == []
 
 
-CONTROLLERS = {
+CONTROLLERS: dict[str, dict[str, object]] = {
     "a": {"node": "north", "version": "1.0", "acts": {"": 3}},
     "b": {"node": "south", "version": "1.0", "acts": {}},
 }

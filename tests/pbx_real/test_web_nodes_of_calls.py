@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ async def site(pbx: PrivateAsterisk, probe: AmiProbe, tmp_path: Path) -> AsyncIt
         server = stack.enter_context(PrivatePostgres())
         nats = stack.enter_context(PrivateNats())
         shared = {"store": {"url": server.url()}}
-        settings = {
+        settings: dict[str, Mapping[str, Any]] = {
             **shared,
             "cluster": {"nats": nats.url, "node": "north"},
             "analysis": {"transcriber": "off", "speech_model": "mlp", "base_port": 0, "spare_worker": False},
@@ -71,7 +71,7 @@ async def site(pbx: PrivateAsterisk, probe: AmiProbe, tmp_path: Path) -> AsyncIt
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
             port = free_port()
-            own = {
+            own: dict[str, Mapping[str, Any]] = {
                 **shared,
                 "cluster": {"nats": nats.url, "node": name},
                 "http": {"port": port, "open_to_this_machine": True, "check_minutes": 0},

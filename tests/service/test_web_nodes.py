@@ -316,7 +316,7 @@ async def test_a_frozen_controllers_question_fails_as_soon_as_it_is_known_to_be_
     async def silent(*args: Any) -> Any:
         await never.wait()
 
-    north.answers.answer = silent  # type: ignore[method-assign]
+    north.answers.answer = silent  # type: ignore[method-assign, assignment]
     asking = asyncio.create_task(
         program.post(f"/api/v1/calls/{call_id}/segments/0/dispute", json={"reason": "not so"})
     )

@@ -289,7 +289,7 @@ def copy_common(source: Path, target: Path) -> None:
     c.close()
 
 
-async def test_a_supervisor_chooses_among_agents_who_had_calls_of_their_queues(store):
+async def test_a_supervisor_chooses_among_agents_who_had_calls_of_their_queues(store: Store) -> None:
     await tell(store, 1, queue="care", agents=("bob",))
     await tell(store, 50, queue="sales", agents=("eve", "bob"))
     names = await store.lists.names(team=frozenset({"care"}))
