@@ -42,14 +42,14 @@ class Store:
     """
 
     def __init__(
-        self, connection: Connection, receivers: Sequence[WebhookSettings], now: Callable[[], float]
+        self, connection: Connection, receivers: Sequence[WebhookSettings], given: Callable[[], float] | None
     ) -> None:
-        self._connection = connection
+        self._connection, now = connection, given or time.time
         self.audit = AuditLog(connection, now)
         """Who did what."""
         self.receivers = Receivers(connection, receivers, now, self.audit)
         """Whom events go to."""
-        self.outbox = Outbox(connection, self.receivers, self.audit, now)
+        self.outbox = Outbox(connection, self.receivers, self.audit, given)
         """Events and their deliveries; handed to the parts that write what events tell of."""
         self.decisions = Decisions(connection, self.outbox, self.audit)
         """What was decided for queries."""
@@ -87,15 +87,16 @@ class Store:
         cls,
         place: Path | str,
         receivers: Sequence[WebhookSettings] = (),
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         *,
         migrating: bool = True,
         reading: bool = False,
     ) -> Store:
         """Open or create the database: a file, or the one at `postgresql://…`.
 
-        `receivers` are the receivers that new events go to. With `reading` it is only read, and every method
-        that writes raises StoreError.
+        `receivers` are the receivers that new events go to. `now` gives Unix seconds; None: this host's
+        clock, and where several hosts must agree on a time the database's. With `reading` it is only read,
+        and every method that writes raises StoreError.
 
         Raises:
             StoreError: it can't be used, a newer program made it, or (unless `migrating`) an older one.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
@@ -14,9 +13,10 @@ from emocx_pbx.events.event import NewEvent, wants
 from emocx_pbx.events.json_text import json_text
 from emocx_pbx.observe.listeners import Listeners
 from emocx_pbx.store.audit import AuditLog, Entry
+from emocx_pbx.store.claims import Claims
 from emocx_pbx.store.connection import Connection, Session
 from emocx_pbx.store.receivers import Receivers
-from emocx_pbx.store.rows import DeliveryRow, DeliveryState, DueDelivery, EventRow, FailedAttempt
+from emocx_pbx.store.rows import DeliveryRow, DeliveryState, EventRow
 
 #: Fields of event payloads that point to a customer.
 PERSONAL: Final = ("customer_key", "caller", "text")
@@ -25,14 +25,19 @@ PERSONAL: Final = ("customer_key", "caller", "text")
 _LIVE: Final = frozenset({"call.reading", "reading.revised", "call.alert", "query.routed"})
 
 
-class Outbox:
+class Outbox(Claims):
     """Events and their deliveries; whoever writes something that receivers are told of has it."""
 
     def __init__(
-        self, connection: Connection, receivers: Receivers, audit: AuditLog, now: Callable[[], float]
+        self,
+        connection: Connection,
+        receivers: Receivers,
+        audit: AuditLog,
+        now: Callable[[], float] | None = None,
     ) -> None:
-        self._connection, self._receivers, self._audit, self._now = connection, receivers, audit, now
-        self._sql = connection.sql
+        """`now`: see Claims."""
+        super().__init__(connection, now)
+        self._receivers, self._audit = receivers, audit
         self.news: Listeners[[]] = Listeners()
         """Told after events were committed."""
 
@@ -89,140 +94,8 @@ class Outbox:
                         type=event.type,
                         stream=event.stream,
                         sequence=sequence,
-                        next_at=self._now(),
+                        clock=self._clock(),
                     )
-
-    async def claim(
-        self,
-        receiver: str,
-        now: float,
-        limit: int,
-        hold_s: float,
-        *,
-        at_most: int | None = None,
-        sender: str = "",
-    ) -> list[DueDelivery]:
-        """Take what the receiver should get now, of each call only the first that is pending.
-
-        Nobody else gets it until it is settled, or `hold_s` seconds have passed: longer than an attempt
-        takes, by more than the clocks of hosts differ.
-
-        Args:
-            receiver: name of the receiver.
-            now: Unix seconds.
-            limit: most that are taken.
-            hold_s: how long they are ours.
-            at_most: so many may be under way to this receiver, of all senders together.
-            sender: who takes them.
-        """
-        claim = f"{sender}/{uuid.uuid4().hex}"
-        most = limit if at_most is None else at_most
-        async with self._connection.transaction(durable=False, about=[f"outbox/{receiver}"]) as c:
-            taken = await self._sql.claim_deliveries(
-                c, receiver=receiver, now=now, limit=limit, at_most=most, claim=claim, until=now + hold_s
-            )
-            return await self._claimed(c, claim) if taken else []
-
-    async def claim_waiting(
-        self, receiver: str, now: float, hold_s: float, *, sender: str = ""
-    ) -> DueDelivery | None:
-        """Of what failed before and waits for another attempt: take the delivery that is due soonest."""
-        claim = f"{sender}/{uuid.uuid4().hex}"
-        async with self._connection.transaction(durable=False, about=[f"outbox/{receiver}"]) as c:
-            taken = await self._sql.claim_waiting(
-                c, receiver=receiver, now=now, claim=claim, until=now + hold_s
-            )
-            return (await self._claimed(c, claim))[0] if taken else None
-
-    async def _claimed(self, c: Session, claim: str) -> list[DueDelivery]:
-        return [DueDelivery(**dict(row)) async for row in self._sql.claimed_deliveries(c, claim=claim)]
-
-    async def begin(self) -> None:
-        """A sender starts: where only one can, what the one before it had under way is free at once."""
-        if not self._connection.shared:
-            await self.release("")
-
-    async def release(self, sender: str) -> None:
-        """What a sender had under way may be taken again; '': what any had."""
-        async with self._connection.transaction() as c:
-            await self._sql.release_claims(c, sender=sender)
-
-    async def waits_again(self, receiver: str) -> bool:
-        """Whether something failed before and waits for another attempt."""
-        return bool(await self._connection.rows("waits_again", receiver=receiver))
-
-    async def next_due(self, receiver: str, now: float = -math.inf) -> float | None:
-        """When the receiver's next delivery falls due (Unix seconds); None if nothing is pending."""
-        row = await self._connection.row("next_due", receiver=receiver, now=now)
-        return row["next_at"] if row else None
-
-    # What became of an attempt. `held` is the delivery as it was claimed: if that claim ran out meanwhile,
-    # nothing is changed, and False comes back. Without it the row is changed whoever has it.
-
-    async def delivered(
-        self, delivery_id: int, at: float, status: int, *, held: DueDelivery | None = None
-    ) -> bool:
-        """The receiver took it."""
-        return await self._settled("delivered", delivery_id, held, ended=True, at=at, status=status)
-
-    async def retry_later(
-        self, delivery_id: int, failed: FailedAttempt, next_at: float, *, held: DueDelivery | None = None
-    ) -> bool:
-        """The attempt failed; the next is at `next_at` (Unix seconds)."""
-        return await self._settled(
-            "retry_later", delivery_id, held, ended=False, next_at=next_at, **_values(failed)
-        )
-
-    async def gave_up(
-        self, delivery_id: int, failed: FailedAttempt, *, held: DueDelivery | None = None
-    ) -> bool:
-        """The last attempt failed; it stays listed, and can be replayed."""
-        return await self._settled("gave_up", delivery_id, held, ended=True, **_values(failed))
-
-    async def failed_early(
-        self, delivery_id: int, failed: FailedAttempt, *, held: DueDelivery | None = None
-    ) -> bool:
-        """An attempt ahead of the schedule failed: it uses up none of the delivery's own."""
-        return await self._settled("failed_early", delivery_id, held, ended=False, **_values(failed))
-
-    async def _settled(
-        self, query: str, delivery_id: int, held: DueDelivery | None, *, ended: bool, **values: Any
-    ) -> bool:
-        about, claim = (None, None) if held is None else ([held.stream], held.claim)
-        async with self._connection.transaction(about=about) as c:
-            settle = getattr(self._sql, query)
-            number: int = await settle(c, delivery_id=delivery_id, claim=claim, **values)
-            if ended:
-                await self._sql.drop_erased_event(c, delivery_id=delivery_id)
-        return number > 0
-
-    async def release_waiting(self, receiver: str, now: float) -> None:
-        """The receiver is back: what waits for another attempt is due now, in its order."""
-        async with self._connection.transaction(about=[f"outbox/{receiver}"]) as c:
-            await self._sql.release_waiting(c, receiver=receiver, now=now)
-
-    async def disable(self, name: str, at: float, reason: str) -> None:
-        """Send nothing more to a receiver that said so; what is pending waits."""
-        async with self._connection.transaction() as c:
-            await self._sql.disable_receiver(c, name=name, at=at, reason=reason)
-
-    async def enable(self, name: str) -> None:
-        """Send to the receiver again."""
-        async with self._connection.transaction() as c:
-            await self._sql.enable_receiver(c, name=name)
-            await self._sql.drop_pause(c, name=name)
-
-    async def pause(self, name: str, until: float) -> None:
-        """Let all senders send nothing to a receiver before `until` (Unix seconds)."""
-        async with self._connection.transaction(about=[f"outbox/{name}"]) as c:
-            await self._sql.pause_receiver(c, name=name, until=until)
-
-    async def waits_until(self, name: str) -> float:
-        """Before when nothing may be sent to a receiver (Unix seconds): inf, if it is disabled; -inf: now."""
-        row = await self._connection.row("receiver_stands", name=name)
-        if row is None or row["disabled"]:
-            return math.inf
-        return -math.inf if row["until"] is None else float(row["until"])
 
     async def disabled(self) -> dict[str, str]:
         """Receivers that get nothing at present, with the reason."""
@@ -304,7 +177,7 @@ class Outbox:
             for event in events:
                 for name in names:
                     found: int = await self._sql.replay(
-                        c, event_id=event["event_id"], receiver=name, state=state, now=self._now()
+                        c, event_id=event["event_id"], receiver=name, state=state, clock=self._clock()
                     )
                     if not found and state is None and wants(filters.get(name, ("",)), event["type"]):
                         found = await self._sql.add_delivery(
@@ -314,7 +187,7 @@ class Outbox:
                             type=event["type"],
                             stream=event["stream"],
                             sequence=event["sequence"],
-                            next_at=self._now(),
+                            clock=self._clock(),
                         )
                     number += found
             if noted is not None:
@@ -322,10 +195,6 @@ class Outbox:
         if number:
             self.news.tell()
         return number
-
-
-def _values(failed: FailedAttempt) -> dict[str, Any]:
-    return {f.name: getattr(failed, f.name) for f in fields(FailedAttempt)}
 
 
 def blanked(body: str) -> str:

@@ -8,13 +8,13 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import aiohappyeyeballs
 
-from emocx_pbx.errors import ProtocolError, SettingsError
+from emocx_pbx.errors import EmocxError, ProtocolError, SettingsError
 from emocx_pbx.settings.receiver_url import ReceiverUrl, parse_receiver_url
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.webhooks.answer import AnswerReader
@@ -29,6 +29,10 @@ NEXT_ADDRESS_S: Final = 0.25
 
 class _NotPermitted(OSError):
     """A receiver's name leads to addresses that the settings don't allow."""
+
+
+class _NotOurs(EmocxError):
+    """What was to be sent is somebody else's to send by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +68,30 @@ class Poster:
                 raise SettingsError(f"delivery.ca_file: {ca_file} can't be used: {why}") from error
 
     async def post(
-        self, receiver: WebhookSettings, headers: Mapping[str, str], body: bytes
-    ) -> AttemptOutcome:
-        """POST once, within the receiver's deadline; errors are words of ours, never a peer's."""
+        self,
+        receiver: WebhookSettings,
+        headers: Mapping[str, str],
+        body: bytes,
+        still: Callable[[], bool] = lambda: True,
+    ) -> AttemptOutcome | None:
+        """POST once, within the receiver's deadline; errors are words of ours, never a peer's.
+
+        Args:
+            receiver: who gets it.
+            headers: its own.
+            body: of the event.
+            still: asked at the last moment, when the receiver is there.
+
+        Returns:
+            How it ended; None: nothing was sent, as `still` said no.
+        """
         url = parse_receiver_url(receiver.url)
         answer = AnswerReader()
         try:
             async with asyncio.timeout(receiver.timeout_s):
-                await self._exchange(url, _request(url, headers, body), answer)
+                await self._exchange(url, _request(url, headers, body), answer, still)
+        except _NotOurs:
+            return None
         except TimeoutError:
             if answer.status is None:
                 return AttemptOutcome(None, f"no answer within {receiver.timeout_s:g} s")
@@ -99,7 +119,13 @@ class Poster:
                 return Knock(_words(error, url))
         return Knock(date=answer.date)
 
-    async def _exchange(self, url: ReceiverUrl, request: bytes, answer: AnswerReader) -> None:
+    async def _exchange(
+        self,
+        url: ReceiverUrl,
+        request: bytes,
+        answer: AnswerReader,
+        still: Callable[[], bool] = lambda: True,
+    ) -> None:
         connected = await self._connect(url)
         tls = self._tls if url.tls else None
         try:
@@ -110,6 +136,8 @@ class Poster:
             connected.close()
             raise
         try:
+            if not still():
+                raise _NotOurs
             writer.write(request)
             # Who refuses early may close before all is sent, and have answered all the same.
             with contextlib.suppress(ConnectionError):

@@ -7,15 +7,17 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 
-from emocx_pbx.errors import InputError, StoreError
+from emocx_pbx.errors import InputError, StoreError, StoreUnavailable
 from emocx_pbx.events.event import probe_body
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import DueDelivery, FailedAttempt
+from emocx_pbx.webhooks.holding import HEAD_START_S, HOLD_S, Holding
 from emocx_pbx.webhooks.post import Poster
 from emocx_pbx.webhooks.receivers import check_receivers, secrets_of
 from emocx_pbx.webhooks.recovery import ReceiverRecovery
@@ -33,8 +35,8 @@ POLL_S: Final = 5.0
 #: While attempts are under way, what falls due meanwhile is looked for so often.
 BUSY_POLL_S: Final = 1.0
 
-#: A delivery stays ours for an attempt's deadline and this long: by more than hosts' clocks may differ.
-HOLD_MORE_S: Final = 30.0
+#: Between tries to note an outcome while the database is away.
+NOTE_AGAIN_S: Final = 0.5
 
 #: After the store refused to note an outcome, so that a receiver isn't flooded with repetitions.
 STORE_PAUSE_S: Final = 30.0
@@ -82,7 +84,10 @@ class Sender:
         self._poll_s = POLL_S if poll_s is None else poll_s
         self._wake: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
+        self._holding = Holding(outbox, self._id)
         self._paused_until: dict[str, float] = {}
+        self._away: set[str] = set()
+        """Receivers for whom the database could not be read just now."""
         self._recovery: dict[str, ReceiverRecovery] = {}
 
     def notify(self) -> None:
@@ -113,6 +118,7 @@ class Sender:
     async def _deliver_all(self) -> None:
         serving: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._holding.run(), name="webhooks held")
             while True:
                 self._changed.clear()
                 serving = {name: task for name, task in serving.items() if not task.done()}
@@ -141,6 +147,7 @@ class Sender:
                 try:
                     wait = await self._start_due(receiver, under_way, group)
                 except StoreError as error:
+                    self._away.add(name)
                     log.error(
                         "webhook deliveries can't be read",
                         key="webhook.store",
@@ -158,21 +165,27 @@ class Sender:
     ) -> float:
         """Start what is due and has room; returns seconds until it is worth looking again."""
         now, name = self._now(), receiver.name
-        asked = await self._outbox.waits_until(name)
-        pause = max(asked, self._paused_until.get(name, 0.0)) - now
-        if pause > 0:
-            return min(pause, self._poll_s)
+        asked_s = await self._outbox.rest_s(name)
+        if name in self._away:
+            self._away.discard(name)
+            self._pause(name, now + HEAD_START_S)
+        pause_s = max(asked_s, self._paused_until.get(name, 0.0) - now)
+        if pause_s > 0:
+            return min(pause_s, self._poll_s)
         recovery = self._recovery.get(name)
         if recovery is None:
             failed_before = await self._outbox.waits_again(name)
             recovery = self._recovery[name] = ReceiverRecovery(now, down=failed_before)
-        hold_s = receiver.timeout_s + HOLD_MORE_S
         room = int(min(CONCURRENCY - len(under_way), recovery.room(now)))
         begun: list[DueDelivery] = []
         if room > 0:
             # Claimed and committed before it is posted; a call's next event is not due before its first is
             # settled: that keeps the order.
-            begun = await self._outbox.claim(name, now, room, hold_s, at_most=CONCURRENCY, sender=self._id)
+            with self._holding.asking() as took:
+                begun = await self._outbox.claim(
+                    name, None, room, HOLD_S, at_most=CONCURRENCY, sender=self._id, busy=self._holding.busy
+                )
+                took(delivery.delivery_id for delivery in begun)
         recovery.began(len(begun))
         for delivery in begun:
             under_way.add(delivery.delivery_id)
@@ -181,23 +194,25 @@ class Sender:
             return min(BUSY_POLL_S, recovery.next_room_s(now) or BUSY_POLL_S)
         if under_way:
             return BUSY_POLL_S
-        next_due = await self._outbox.next_due(name, now)
-        if next_due is not None and next_due <= now:
+        due_in_s = await self._outbox.due_in_s(name)
+        if due_in_s is not None and due_in_s <= 0:
             # No room yet; or other senders have as much under way as the receiver gets at a time.
             return min(BUSY_POLL_S, recovery.next_room_s(now) or BUSY_POLL_S)
         recovery.caught_up()
         if recovery.probe_at is not None and recovery.probe_at <= now:
-            waiting = await self._outbox.claim_waiting(name, now, hold_s, sender=self._id)
+            with self._holding.asking() as took:
+                waiting = await self._outbox.claim_waiting(name, None, HOLD_S, sender=self._id)
+                took([waiting.delivery_id] if waiting is not None else [])
             if waiting is not None:
                 recovery.probing(now)
                 under_way.add(waiting.delivery_id)
                 group.create_task(self._deliver(receiver, waiting, under_way, probe=True))
                 return BUSY_POLL_S
-        if next_due is None:
+        if due_in_s is None:
             return self._poll_s
         if recovery.probe_at is not None:
-            next_due = min(next_due, recovery.probe_at)
-        return min(self._poll_s, max(0.01, next_due - self._now()))
+            due_in_s = min(due_in_s, recovery.probe_at - now)
+        return min(self._poll_s, max(0.01, due_in_s))
 
     async def _deliver(
         self, receiver: WebhookSettings, delivery: DueDelivery, under_way: set[int], probe: bool = False
@@ -205,8 +220,12 @@ class Sender:
         """One attempt and what follows from it; outermost, nothing may escape."""
         early, began = probe or delivery.early_from is not None, self._now()
         try:
-            outcome = await self._post(receiver, delivery.event_id, delivery.body)
-            await self._settle(receiver, delivery, outcome, early)
+            still = partial(self._holding.may_send, delivery.delivery_id)
+            outcome = await self._post(receiver, delivery.event_id, delivery.body, still)
+            if outcome is None:
+                self._late(receiver.name, delivery)
+                return
+            await self._note(receiver, delivery, outcome, early)
             await self._learn(receiver.name, outcome, began, early)
         except StoreError as error:
             self._pause(receiver.name, self._now() + STORE_PAUSE_S)
@@ -220,6 +239,7 @@ class Sender:
             self._pause(receiver.name, self._now() + STORE_PAUSE_S)
             log.exception("a webhook attempt broke", key="webhook.broke", receiver=receiver.name)
         finally:
+            self._holding.over(delivery.delivery_id)
             under_way.discard(delivery.delivery_id)
             self._wake[receiver.name].set()
 
@@ -234,13 +254,20 @@ class Sender:
             raise InputError(f"there is no receiver {name}")
         began = self._now()
         outcome = await self._post(receiver, f"evt_{uuid.uuid4().hex}", probe_body(began))
+        assert outcome is not None  # nobody else could have it
         if outcome.taken:
             await self._learn(name, outcome, began)
         return outcome
 
-    async def _post(self, receiver: WebhookSettings, event_id: str, body: str) -> AttemptOutcome:
+    async def _post(
+        self,
+        receiver: WebhookSettings,
+        event_id: str,
+        body: str,
+        still: Callable[[], bool] = lambda: True,
+    ) -> AttemptOutcome | None:
         signed = headers(event_id, body, secrets_of(receiver), self._now())
-        return await self._poster.post(receiver, signed, body.encode())
+        return await self._poster.post(receiver, signed, body.encode(), still)
 
     async def _learn(self, name: str, outcome: AttemptOutcome, began: float, early: bool = False) -> None:
         """What an attempt tells of its receiver; if it is back, all that waits goes out."""
@@ -251,47 +278,70 @@ class Sender:
             recovery.refused(now, outcome.status, early=early)
         elif recovery.took(now, began):
             try:
-                await self._outbox.release_waiting(name, now)
+                await self._outbox.release_waiting(name)
             except StoreError:
                 recovery.refused(now, None)  # its next yes releases them
                 raise
             log.info("a receiver of webhooks is back", key="webhook.back", receiver=name)
             self.notify()
 
+    async def _note(
+        self, receiver: WebhookSettings, delivery: DueDelivery, outcome: AttemptOutcome, early: bool
+    ) -> None:
+        """Settle it, as soon as the database takes it; it counts as under way until then."""
+        while True:
+            try:
+                await self._settle(receiver, delivery, outcome, early)
+            except StoreUnavailable as error:
+                log.warning(
+                    "the outcome of a webhook waits for the database",
+                    key="webhook.waits",
+                    receiver=receiver.name,
+                    reason=str(error),
+                )
+                await asyncio.sleep(NOTE_AGAIN_S)
+            else:
+                return
+
     async def _settle(
         self, receiver: WebhookSettings, delivery: DueDelivery, outcome: AttemptOutcome, early: bool
     ) -> None:
         now, name, attempt = self._now(), receiver.name, delivery.attempts + 1
+        said, number = outcome.said or None, delivery.delivery_id
         says = log.bind(receiver=name, event_type=delivery.type, event_id=delivery.event_id, attempt=attempt)
         match after(attempt, outcome, now, self._rng):
             case Delivered():
-                status = outcome.status or 0
-                if await self._outbox.delivered(delivery.delivery_id, now, status, held=delivery):
+                if await self._outbox.delivered(number, now, outcome.status or 0, held=delivery):
                     self._count(name, "delivered")
                 else:
-                    says.warning("a webhook took longer than it was held for", key="webhook.late")
+                    self._late(name, delivery)
             case Retry(at, reason, pause_until):
-                if pause_until is not None:
-                    await self._outbox.pause(name, pause_until)
-                failed = FailedAttempt(now, outcome.status, reason, outcome.said or None)
+                rest_s = None if pause_until is None else pause_until - now
+                failed = FailedAttempt(now, outcome.status, reason, said)
                 if early:
-                    await self._outbox.failed_early(delivery.delivery_id, failed, held=delivery)
-                    return
-                await self._outbox.retry_later(delivery.delivery_id, failed, at, held=delivery)
-                self._count(name, "retried")
-                says.warning(
-                    "a webhook was not taken", key="webhook.retry", reason=reason, again_in_s=at - now
-                )
+                    await self._outbox.failed_early(number, failed, held=delivery, rest_s=rest_s)
+                elif await self._outbox.retry_later(number, failed, at - now, held=delivery, rest_s=rest_s):
+                    self._count(name, "retried")
+                    says.warning(
+                        "a webhook was not taken", key="webhook.retry", reason=reason, again_in_s=at - now
+                    )
+                else:
+                    self._late(name, delivery)
             case GiveUp(reason, disable):
-                failed = FailedAttempt(now, outcome.status, reason, outcome.said or None)
+                failed = FailedAttempt(now, outcome.status, reason, said)
                 if early and not disable:
-                    await self._outbox.failed_early(delivery.delivery_id, failed, held=delivery)
-                    return
-                if disable:
-                    await self._outbox.disable(name, now, reason)
-                await self._outbox.gave_up(delivery.delivery_id, failed, held=delivery)
-                self._count(name, "failed")
-                says.error("a webhook was given up", key="webhook.failed", reason=reason)
+                    await self._outbox.failed_early(number, failed, held=delivery)
+                elif await self._outbox.gave_up(number, failed, held=delivery, disable=disable):
+                    self._count(name, "failed")
+                    says.error("a webhook was given up", key="webhook.failed", reason=reason)
+                else:
+                    self._late(name, delivery)
+
+    def _late(self, name: str, delivery: DueDelivery) -> None:
+        log.warning(
+            "another sender has taken a webhook over", key="webhook.late", receiver=name,
+            event_id=delivery.event_id,
+        )  # fmt: skip
 
     def _pause(self, name: str, until: float) -> None:
         self._paused_until[name] = max(until, self._paused_until.get(name, 0.0))

@@ -75,7 +75,10 @@ def worker(server: PrivateNats, tmp_path: Path, closing: AsyncExitStack) -> Made
             "speech_model": "mlp", "light_model": "off", "text_model": "off", "transcriber": "off",
             "base_port": 0, "models_dir": str(tmp_path / f"{name}-models"),
         }  # fmt: skip
-        settings = {"cluster": {"nats": server.url, "node": name}, "analysis": analysis}
+        settings: dict[str, dict[str, object]] = {
+            "cluster": {"nats": server.url, "node": name},
+            "analysis": analysis,
+        }
         process = NodeProcess(tmp_path / name, ("worker",), settings)
         return await closing.enter_async_context(process)
 
@@ -238,7 +241,7 @@ async def test_of_two_promotions_at_once_one_is_refused(bus: Bus, tmp_path: Path
     outcomes = await asyncio.gather(
         promoted(first, spreading(bus)), promoted(second, spreading(bus)), return_exceptions=True
     )
-    assert sorted(type(outcome) for outcome in outcomes if isinstance(outcome, EmocxError)) == [RefusedError]
+    assert [type(outcome) for outcome in outcomes if isinstance(outcome, EmocxError)] == [RefusedError]
     assert sorted(r.current("speech", "mlp") for r in (first, second)) == ["3", "4"]
     assert await in_use(bus) == 1
 

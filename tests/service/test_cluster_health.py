@@ -25,7 +25,7 @@ async def test_without_nats_it_is_ready_if_it_hears_calls_itself(
     health = HealthBoard(lambda: 0.0)
     async with Tasks() as tasks:
         nobody = cast(Any, None)
-        cluster = Cluster(settings, nobody, nobody, health, tasks, lambda *_: None, nobody)
+        cluster = Cluster(settings, nobody, nobody, health, tasks, lambda *_: None, nobody, nobody)
         await cluster.start()
         state = health.components()["nats"]
         await cluster.stop()

@@ -82,7 +82,7 @@ async def door(server: PrivateNats, sockets: Path, closing: AsyncExitStack) -> D
 @pytest.fixture
 async def worker(server: PrivateNats, sockets: Path, tmp_path: Path, closing: AsyncExitStack) -> NodeProcess:
     (tmp_path / "policy.toml").write_text(POLICY)
-    settings = {
+    settings: dict[str, dict[str, object]] = {
         "cluster": {"nats": server.url, "node": "n1", "local": str(sockets)},
         "analysis": {"speech_model": "off", "transcriber": "off", "base_port": 0},
         "routing": {"policy": str(tmp_path / "policy.toml"), "mode": "active", "holdout": 0.0},

@@ -34,7 +34,7 @@ async def test_only_the_first_pending_event_of_a_call_is_due(store: Store) -> No
     due = await store.outbox.claim(**ALL)
     assert [(d.stream, d.sequence) for d in due] == [("a", 1), ("b", 1)]
     await store.outbox.delivered(due[0].delivery_id, 1001.0, 200)
-    await store.outbox.retry_later(due[1].delivery_id, FailedAttempt(1001.0, 500, "HTTP 500"), 1006.0)
+    await store.outbox.retry_later(due[1].delivery_id, FailedAttempt(1001.0, 500, "HTTP 500"), 6.0)
     assert [(d.stream, d.sequence) for d in await store.outbox.claim("crm", 1005.0, 50, 0.0)] == [("a", 2)]
     later = await store.outbox.claim("crm", 1006.0, 50, 0.0)
     assert {(d.stream, d.sequence, d.attempts) for d in later} == {("a", 2, 0), ("b", 1, 1)}
@@ -51,12 +51,12 @@ async def test_what_was_given_up_no_longer_blocks_its_call(store: Store) -> None
 
 
 async def test_next_due_is_that_of_the_first_pending_ones(store: Store) -> None:
-    assert await store.outbox.next_due("crm") is None
+    assert await store.outbox.due_in_s("crm") is None
     await three_events(store, "a")
-    assert await store.outbox.next_due("crm") == 1000.0
+    assert await store.outbox.due_in_s("crm") == 0.0
     (first,) = await store.outbox.claim(**ALL)
-    await store.outbox.retry_later(first.delivery_id, FailedAttempt(1001.0, None, "no answer"), 1300.0)
-    assert await store.outbox.next_due("crm") == 1300.0
+    await store.outbox.retry_later(first.delivery_id, FailedAttempt(1001.0, None, "no answer"), 300.0)
+    assert await store.outbox.due_in_s("crm") == 300.0
 
 
 async def test_ids_are_made_of_what_happened(store: Store) -> None:

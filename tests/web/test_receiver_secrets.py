@@ -39,6 +39,7 @@ async def test_no_page_answer_sheet_or_line_of_the_log_shows_them(
     await site.store.outbox.add_event("call.ended", "c", {}, 1.0, "0")
     [due] = await site.store.outbox.claim("erp", 1e12, 9, 0.0)
     outcome = await Poster(Networks()).post(ERP, {}, b"{}")
+    assert outcome is not None
     await site.store.outbox.gave_up(
         due.delivery_id, FailedAttempt(2.0, outcome.status, outcome.error, outcome.said)
     )

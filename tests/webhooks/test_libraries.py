@@ -94,7 +94,7 @@ async def test_javascript_takes_bodies_as_they_came_and_as_it_writes_them_again(
     for n, at in enumerate((0.0, 1795512528.25, time.time())):
         body = NewEvent("call.graded", "1795512460.12", DATA, at, str(n)).body(n + 1)
         outcome = await poster.post(receiver, headers(f"evt_{n}", body, [SECRET], time.time()), body.encode())
-        assert outcome.taken, (await line(), outcome)
+        assert outcome is not None and outcome.taken, (await line(), outcome)
         assert await line() == {"target": target, "id": f"evt_{n}", "wrong": []}
 
 

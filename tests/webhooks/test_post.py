@@ -65,7 +65,9 @@ async def post(
 ) -> AttemptOutcome:
     url = more.pop("url", f"http://127.0.0.1:{receiver.port}{target}")
     observed = WebhookSettings(name="crm", url=url, secret=SECRET, **more)
-    return await by.post(observed, {"webhook-id": "1"}, BODY)
+    outcome = await by.post(observed, {"webhook-id": "1"}, BODY)
+    assert outcome is not None
+    return outcome
 
 
 @pytest.mark.parametrize(

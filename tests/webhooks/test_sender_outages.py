@@ -155,7 +155,7 @@ async def test_receivers_come_change_and_go_while_it_runs(
     await receiver.until(4)
     await store.receivers.remove("crm", by)
     await store.outbox.add_event("call.started", "c4", {}, 5.0)
-    assert await store.outbox.next_due("crm") is None
+    assert await store.outbox.due_in_s("crm") is None
     with pytest.raises(InputError, match="no receiver crm"):
         await sender.test("crm")
     task.cancel()

@@ -11,35 +11,37 @@ SELECT COALESCE(MAX(sequence), 0) + 1 FROM event WHERE stream = :stream;
 INSERT INTO event (event_id, stream, call_id, type, sequence, at, body)
 VALUES (:event_id, :stream, :call_id, :type, :sequence, :at, :body);
 
--- name: add_delivery(event_id, receiver, type, stream, sequence, next_at)!
+-- name: add_delivery(event_id, receiver, type, stream, sequence, clock)!
 INSERT INTO delivery (event_id, receiver, type, stream, sequence, next_at)
-VALUES (:event_id, :receiver, :type, :stream, :sequence, :next_at)
+VALUES (:event_id, :receiver, :type, :stream, :sequence, :clock)
 ON CONFLICT DO NOTHING;
 
--- name: claim_deliveries(receiver, now, limit, at_most, claim, until)!
+-- name: claim_deliveries(receiver, clock, limit, at_most, claim, hold_s, busy)!
 -- What a sender takes: of each stream only the first that is pending, and none while another one of it is under way,
 -- so that order holds; of a receiver no more than are left of `at_most` under way. The receiver's lock is held.
-UPDATE delivery SET claim = :claim, claimed_until = :until
+-- Not what it has under way itself, should that claim have run out while the database was away.
+UPDATE delivery SET claim = :claim, claimed_until = :clock + :hold_s
 WHERE delivery_id IN (
     SELECT d.delivery_id FROM delivery d
-    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.next_at <= :now
-      AND (d.claim IS NULL OR d.claimed_until <= :now)
+    WHERE d.receiver = :receiver AND d.state = 'pending' AND d.next_at <= :clock
+      AND (d.claim IS NULL OR d.claimed_until <= :clock)
+      AND d.delivery_id NOT IN (SELECT CAST(value AS INTEGER) FROM json_each(:busy))
       AND NOT EXISTS (
         SELECT 1 FROM delivery p
         WHERE p.receiver = d.receiver AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
       AND NOT EXISTS (
         SELECT 1 FROM delivery o
-        WHERE o.receiver = d.receiver AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :now)
+        WHERE o.receiver = d.receiver AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :clock)
     ORDER BY d.next_at, d.delivery_id
     LIMIT MAX(0, MIN(:limit, :at_most - (
         SELECT COUNT(*) FROM delivery u
-        WHERE u.receiver = :receiver AND u.claim IS NOT NULL AND u.claimed_until > :now)))
+        WHERE u.receiver = :receiver AND u.claim IS NOT NULL AND u.claimed_until > :clock)))
     --+postgresql FOR UPDATE OF d SKIP LOCKED
 );
 
--- name: claim_waiting(receiver, now, claim, until)!
+-- name: claim_waiting(receiver, clock, claim, hold_s)!
 -- The one to probe a receiver with: a stream's first that failed before, due soonest.
-UPDATE delivery SET claim = :claim, claimed_until = :until
+UPDATE delivery SET claim = :claim, claimed_until = :clock + :hold_s
 WHERE delivery_id IN (
     SELECT d.delivery_id FROM delivery d
     WHERE d.receiver = :receiver AND d.state = 'pending' AND d.attempts > 0
@@ -48,10 +50,16 @@ WHERE delivery_id IN (
         WHERE p.receiver = d.receiver AND p.stream = d.stream AND p.state = 'pending' AND p.sequence < d.sequence)
       AND NOT EXISTS (
         SELECT 1 FROM delivery o
-        WHERE o.receiver = d.receiver AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :now)
+        WHERE o.receiver = d.receiver AND o.stream = d.stream AND o.claim IS NOT NULL AND o.claimed_until > :clock)
     ORDER BY d.next_at, d.delivery_id LIMIT 1
     --+postgresql FOR UPDATE OF d SKIP LOCKED
 );
+
+-- name: renew_claims(sender, deliveries, clock, hold_s)
+-- Also a claim that ran out and that nobody else has taken yet.
+UPDATE delivery SET claimed_until = :clock + :hold_s
+WHERE claim LIKE :sender || '/%' AND delivery_id IN (SELECT CAST(value AS INTEGER) FROM json_each(:deliveries))
+RETURNING delivery_id;
 
 -- name: claimed_deliveries(claim)
 SELECT d.delivery_id, d.event_id, d.receiver, d.stream, d.sequence, d.attempts, d.early_from, d.claim,
@@ -66,9 +74,9 @@ UPDATE delivery SET claim = NULL, claimed_until = NULL WHERE claim IS NOT NULL A
 -- name: waits_again(receiver)$
 SELECT 1 FROM delivery WHERE receiver = :receiver AND state = 'pending' AND attempts > 0 LIMIT 1;
 
--- name: next_due(receiver, now)^
--- What another sender has under way is due again when its claim ends.
-SELECT MIN(MAX(d.next_at, CASE WHEN d.claimed_until > :now THEN d.claimed_until ELSE d.next_at END)) AS next_at
+-- name: next_due(receiver, clock)^
+-- In how many seconds. What another sender has under way is due again when its claim ends.
+SELECT MIN(MAX(d.next_at, CASE WHEN d.claimed_until > :clock THEN d.claimed_until ELSE d.next_at END)) - :clock AS due_in_s
 FROM delivery d
 WHERE d.receiver = :receiver AND d.state = 'pending'
   AND NOT EXISTS (
@@ -80,13 +88,13 @@ UPDATE delivery SET state = 'delivered', attempts = attempts + 1, last_at = :at,
     last_error = NULL, last_answer = NULL, delivered_at = :at, claim = NULL, claimed_until = NULL
 WHERE delivery_id = :delivery_id AND (:claim IS NULL OR claim = :claim);
 
--- name: release_waiting(receiver, now)!
-UPDATE delivery SET next_at = :now, early_from = next_at
-WHERE receiver = :receiver AND state = 'pending' AND attempts > 0 AND next_at > :now;
+-- name: release_waiting(receiver, clock)!
+UPDATE delivery SET next_at = :clock, early_from = next_at
+WHERE receiver = :receiver AND state = 'pending' AND attempts > 0 AND next_at > :clock;
 
--- name: retry_later(delivery_id, at, status, error, answer, next_at, claim)!
+-- name: retry_later(delivery_id, at, status, error, answer, clock, after_s, claim)!
 UPDATE delivery SET attempts = attempts + 1, last_at = :at, last_status = :status, last_error = :error,
-    last_answer = :answer, next_at = :next_at, claim = NULL, claimed_until = NULL
+    last_answer = :answer, next_at = :clock + :after_s, claim = NULL, claimed_until = NULL
 WHERE delivery_id = :delivery_id AND (:claim IS NULL OR claim = :claim);
 
 -- name: failed_early(delivery_id, at, status, error, answer, claim)!
@@ -116,13 +124,13 @@ DELETE FROM disabled_receiver WHERE name = :name;
 -- name: drop_pause(name)!
 DELETE FROM receiver_pause WHERE name = :name;
 
--- name: pause_receiver(name, until)!
-INSERT INTO receiver_pause (name, until) VALUES (:name, :until)
+-- name: pause_receiver(name, clock, rest_s)!
+INSERT INTO receiver_pause (name, until) VALUES (:name, :clock + :rest_s)
 ON CONFLICT (name) DO UPDATE SET until = MAX(receiver_pause.until, excluded.until);
 
--- name: receiver_stands(name)^
+-- name: receiver_stands(name, clock)^
 SELECT (SELECT COUNT(*) FROM disabled_receiver WHERE name = :name) AS disabled,
-    (SELECT until FROM receiver_pause WHERE name = :name) AS until;
+    (SELECT until - :clock FROM receiver_pause WHERE name = :name) AS rest_s;
 
 -- name: disabled_receivers()
 SELECT * FROM disabled_receiver ORDER BY name;
@@ -169,7 +177,7 @@ WHERE (:event_id IS NULL OR event_id = :event_id)
   AND at >= :since AND at < :until
 ORDER BY at, stream, sequence;
 
--- name: replay(event_id, receiver, state, now)!
-UPDATE delivery SET state = 'pending', attempts = 0, next_at = :now, early_from = NULL, last_error = NULL,
+-- name: replay(event_id, receiver, state, clock)!
+UPDATE delivery SET state = 'pending', attempts = 0, next_at = :clock, early_from = NULL, last_error = NULL,
     last_status = NULL, last_answer = NULL, delivered_at = NULL
 WHERE event_id = :event_id AND receiver = :receiver AND (:state IS NULL OR state = :state);
