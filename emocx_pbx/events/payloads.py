@@ -256,6 +256,8 @@ def schema_of(event_type: str) -> dict[str, Any]:
         call_id = {"type": "null", "description": "It belongs to no single call."}
     data = {
         **own,
+        # The name that receivers know, whatever the class is called here.
+        "title": payload.__name__.removesuffix("Data"),
         "properties": {
             "call_id": call_id,
             "pbx": {

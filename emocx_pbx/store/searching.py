@@ -67,8 +67,8 @@ class Stretches(Generic[R]):
                 return Page(found[:limit], self.place(found[limit - 1]))
             if edge is None:
                 return Page(found, None)
-            now = clock()
-            after, left = edge, BUDGET_S - (now - began)
+            read = clock()
+            after, left = edge, BUDGET_S - (read - began)
             if left <= 0.0:
                 return Page(found, after, halted=True)
-            many = max(FIRST, min(GROWTH * many, int(many * left / max(now - look, 1e-4))))
+            many = max(FIRST, min(GROWTH * many, int(many * left / max(read - look, 1e-4))))
