@@ -1,7 +1,7 @@
 """What words add to the voice: recognition through speech-to-text, cost, lag, and the grades of calls.
 
     python -m benchmarks.words [--data ../shared/data] [--messages 240] [--calls 104] [--fit]
-                               [--piper PROGRAM VOICE.onnx] [--lag-calls 20] [--json]
+                               [--piper PROGRAM VOICE.onnx] [--transcriber FOLDER] [--lag-calls 20] [--json]
 
 Real messages to companies (text/service, parts as in `training.text.messages`) are spoken by several voices
 over G.711 with noise, cut into phrases as in a call, transcribed and classified with the two phrases before.
@@ -109,7 +109,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     piper = Piper(*(Path(p) for p in args.piper)) if args.piper else None
     registry = Registry()
     voice, texts = load_speech(registry, args.model), load_reader(registry, "lstm")
-    transcriber = load_transcriber("auto")
+    transcriber = load_transcriber(args.transcriber)
     if transcriber is None:
         raise ModelError("no speech-to-text: emocx-pbx models fetch")
     if args.messages < 40:
@@ -118,10 +118,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     heard, cost = _kept(
         args.cache and f"{args.cache}.{split}.heard",
         lambda: _heard(speak(args.data, split, args.messages, args.seed, piper), transcriber, texts, voice),
-    )
-    calls = _kept(
-        args.cache and f"{args.cache}.{split}.{args.model.replace('/', '-')}.calls",
-        lambda: worded(_calls(args, split), heard, voice, texts, args.seed),
     )
     result: dict[str, Any] = {
         "split": split,
@@ -136,6 +132,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             "ratio": round(cost.words_s / cost.voice_s, 2),
         },
     }
+    if not args.calls:
+        return result
+    calls = _kept(
+        args.cache and f"{args.cache}.{split}.{args.model.replace('/', '-')}.calls",
+        lambda: worded(_calls(args, split), heard, voice, texts, args.seed),
+    )
     result["grades"] = grades(calls, load_rubric(None))
     if args.fit:
         result["fit"] = fit(calls)
@@ -151,11 +153,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What words add to the voice.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--messages", type=int, default=240)
-    parser.add_argument("--calls", type=int, default=104)
+    parser.add_argument("--calls", type=int, default=104, help="assembled; 0: nothing of grades, fit or lag")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--piper", nargs=2, metavar=("PROGRAM", "VOICE"), help="one more voice")
     parser.add_argument(
         "--model", default="auto", help="speech model; to fit, one that no dev speaker taught"
+    )
+    parser.add_argument(
+        "--transcriber", default="auto", metavar="FOLDER", help="another model than what was fetched"
     )
     parser.add_argument("--fit", action="store_true", help="choose the rule, on dev")
     parser.add_argument("--lag-calls", type=int, default=20, help="calls at a time; 0: no lag")
