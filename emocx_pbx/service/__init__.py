@@ -1,1 +1,1 @@
-"""The running service: what it is built of, and how it starts and stops."""
+"""The running service: the parts it is built from, and how it starts and stops."""

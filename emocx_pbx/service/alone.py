@@ -1,7 +1,8 @@
-"""A worker that decides alone: what the door on its own host asks while NATS is away.
+"""A worker that decides on its own: what the door on the same host asks while NATS is unreachable.
 
-By the same code as a controller, with the policy and models of this host, and no more: it knows neither
-queues nor rankings. What it decided goes with what it heard into the stream, and is stored when NATS is back.
+It runs the same code as a controller, with this host's policy and models and nothing more: it knows neither
+queues nor rankings. Its decisions go into the stream together with its readings, and are stored when NATS is
+back.
 """
 
 from __future__ import annotations
@@ -39,16 +40,17 @@ from emocx_pbx.wire.link import Link
 
 log = structlog.get_logger()
 
-#: Requests of the door at a time; more are hung up on, and their defaults stand.
+#: Requests that the door may have open at a time; further connections are closed, and the dialplan's defaults
+#: stand.
 MOST: Final = 256
-#: For the door to say what it asks: it does at once.
+#: Seconds that the door has to send its request; normally it does so at once.
 ASKING_S: Final = 1.0
 
 _ASKED: Final = msgspec.msgpack.Decoder(AskedAtDoor)
 
 
 def socket_of(folder: Path, worker: str) -> Path:
-    """Where a worker of this host, by its name, listens for the door beside it."""
+    """The socket at which the worker of this name listens for the door on the same host."""
     return folder / f"worker-{worker}.sock"
 
 
@@ -65,7 +67,7 @@ class _NothingKnown:
 
     @property
     def widening(self) -> Collection[int]:
-        """None: nobody looked whether Asterisk ends such waits."""
+        """None: nobody has checked whether Asterisk ends such waits."""
         return ()
 
     def ranked(self) -> Collection[str]:
@@ -78,7 +80,7 @@ class _NothingKnown:
 
 
 class _OwnModels:
-    """The worker's own, for texts; what callers say needs a controller, who is told of it."""
+    """The worker's own models, for texts; speech needs a controller, which gets the result."""
 
     def __init__(self, link: NatsLink) -> None:
         self._link = link
@@ -97,7 +99,7 @@ class _OwnModels:
 
 
 class Alone:
-    """Answers the door of this host."""
+    """Answers the door on this host."""
 
     def __init__(
         self,
@@ -112,7 +114,7 @@ class Alone:
         Args:
             settings: [routing], [agi] and the names of PBXes, as the controllers have them.
             policy: as they have it.
-            link: to the worker's models, and keeps what was decided.
+            link: leads to the worker's models, and keeps the decisions.
             life: names the worker's process.
             now: Unix seconds.
         """
@@ -127,7 +129,7 @@ class Alone:
     def _asking(self, name: str) -> PbxAsking | None:
         if not name and len(self._names) == 1:
             name = self._names[0]
-        # Its calls are followed by the controller that acts: neither of these is asked.
+        # Calls are followed by the acting controller, so neither of these is ever asked.
         return PbxAsking(name, cast(Announced, None), cast(Tracker, None), acts=lambda: False)
 
     def _keep(self, query: DecidedQuery) -> None:
@@ -149,20 +151,20 @@ class Alone:
         )
 
     async def answer(self, asked: AskedAtDoor) -> AnsweredToDoor:
-        """What is to be set.
+        """The channel variables to set.
 
         Raises:
-            EmocxError: nothing; the dialplan's default stands.
+            EmocxError: there is nothing to set; the dialplan's default stands.
         """
         request = ForwardedRequest(asked.env, asked.variables, asked.question)
         return AnsweredToDoor(dict(await self._dialplan.answer(request)), self._life)
 
     @contextlib.asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
-        """Answer at this socket, which nobody but this user may open.
+        """Answer at this socket, which only this user may open.
 
         Raises:
-            SettingsError: it can't be made.
+            SettingsError: the socket can't be created.
         """
         tasks: set[asyncio.Task[None]] = set()
 
@@ -175,7 +177,7 @@ class Alone:
             task.add_done_callback(tasks.discard)
 
         try:
-            _remove(path)  # of one that was killed
+            _remove(path)  # left behind by a process that was killed
             before = os.umask(0o177)
             try:
                 server = await asyncio.start_unix_server(accept, path)
@@ -211,5 +213,5 @@ class Alone:
 
 
 def _remove(path: Path) -> None:
-    """In a moment: such folders are in memory."""
+    """Quick: such folders are in memory."""
     path.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
-"""Everything that a service knows as one file, and back: the database, the policy, the site's own models.
+"""Everything that a service knows, saved to one file and restored: database, policy, the site's own models.
 
-The file is a plain tar archive, `manifest.json` first (MANIFEST's fields), then the files that it names
-with their SHA-256. The settings file is in it for a lost machine, but is never put back: settings say where
-a backup goes. Not in it: TLS keys, recordings, and the program's own models.
+The file is a plain tar archive, `manifest.json` first (MANIFEST's fields), then the files that it lists with
+their SHA-256. The settings file is included in case the machine is lost, but is never restored: the settings
+decide where a backup is restored to. Not included: TLS keys, recordings, and the models that come with the
+program.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MANIFEST: Final = "manifest.json"
 DATABASE, POLICY, RUBRIC, MODELS = "emocx.db", "policy.toml", "rubric.toml", "models"
 SETTINGS: Final = "emocx.toml"
 _BLOCK = 1 << 20
-#: A manifest names some dozen files.
+#: Longest manifest in bytes; a real one lists a few dozen files.
 _MANIFEST_LIMIT = 4 << 20
 
 
@@ -41,18 +42,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int
     program: str
-    """Version of the program that made it."""
+    """Version of the program that wrote it."""
     schema: int
     made_at: float
     """Unix seconds."""
     models: tuple[str, ...]
-    """Models in use, `kind name/version`, those that come with the program included."""
+    """Models in use, as `kind name/version`, including those that come with the program."""
     sha256: dict[str, str]
     """Checksum of each file, by its path in the archive."""
 
 
 def back_up(settings: Settings, target: Path, *, program: str, now: float) -> Manifest:
-    """Write a backup of a service that may be running, then read it back and compare.
+    """Write a backup of a service, which may be running, then read it back and compare.
 
     Raises:
         InputError: `target` exists already, or can't be written.
@@ -93,10 +94,10 @@ def back_up(settings: Settings, target: Path, *, program: str, now: float) -> Ma
 
 
 def verify(source: Path) -> Manifest:
-    """Read a backup through.
+    """Read a backup from end to end and check it.
 
     Raises:
-        InputError: it is no backup, incomplete, or a byte of it changed; or a newer program's.
+        InputError: it is not a backup, is incomplete or corrupt, or was written by a newer program.
     """
     with _opened(source) as (archive, manifest):
         for name, expected in manifest.sha256.items():
@@ -113,12 +114,12 @@ def _only_a_file(settings: Settings) -> None:
 
 
 def restore(settings: Settings, source: Path, *, now: float) -> tuple[Manifest, list[Path], list[str]]:
-    """Put a backup in the place of what the settings point to; the service must not be running.
+    """Replace what the settings point to by a backup; the service must not be running.
 
     What was there is kept beside it, as `<name>.before-restore-<time>`.
 
     Returns:
-        The backup's manifest, the files kept, and words about what was not put back.
+        The backup's manifest, the files kept, and a remark about what was not restored.
 
     Raises:
         InputError: the backup can't be used; nothing was changed.
@@ -132,7 +133,7 @@ def restore(settings: Settings, source: Path, *, now: float) -> tuple[Manifest, 
     words: list[str] = []
     try:
         with tempfile.TemporaryDirectory(prefix=".emocx-restore-", dir=path.parent) as folder:
-            # All is unpacked and looked at before anything is touched.
+            # Everything is unpacked and checked before anything is touched.
             staged = _unpacked(source, Path(folder))
             check(staged[DATABASE])
             with unused(path):
@@ -249,7 +250,7 @@ def _unpacked(source: Path, folder: Path) -> dict[str, Path]:
 
 
 def _place(staged: Path, path: Path, suffix: str, kept: list[Path]) -> None:
-    """Put a database in place; at no moment is there none, or one with another's log beside it."""
+    """Put a database in place; at no moment is it missing, or beside another database's log."""
     like(staged, path if path.exists() else path.parent)
     if path.exists():
         backup = path.with_name(path.name + suffix)
@@ -275,7 +276,7 @@ def _beside_back(
         shutil.copy2(target, backup)
         like(backup, target)
         kept.append(backup)
-    # Written into the file that is there, so that its owner and rights stay.
+    # Written into the existing file, so that its owner and permissions stay.
     fresh = not target.exists()
     shutil.copyfile(staged, target)
     if fresh:
@@ -306,7 +307,7 @@ def _models_back(
 
 
 def _new(path: Path) -> BinaryIO:
-    """A file for its owner alone: customers are in it."""
+    """A file that only its owner may read: it holds data about customers."""
     return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
 
 

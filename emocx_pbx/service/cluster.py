@@ -1,6 +1,7 @@
-"""A controller's part of a cluster: its connection to NATS, the workers elsewhere, what the stream kept.
+"""A controller's side of a cluster: its connection to NATS, the workers on other hosts, the stream's
+messages.
 
-Imported only where [cluster] names servers.
+Imported only if [cluster] names servers.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ from emocx_pbx.wire.inflow import Inflow, Superseded
 log = structlog.get_logger()
 
 _ASKED: Final = msgspec.msgpack.Decoder(AskedAtDoor)
-#: For the first connection; the service goes on without, and it is tried on.
+#: Seconds to wait for the first connection; then the service starts without it and keeps trying.
 CONNECT_S: Final = 2.0
-#: While the store refuses what was heard, it is asked again after so long.
+#: Seconds between two tries while the store refuses the workers' messages.
 WRITTEN_S: Final = 1.0
-#: After somebody else took what we should take.
+#: Seconds to wait after another controller took over the messages of one of our PBXes.
 SUPERSEDED_S: Final = 1.0
 
 
 class PoolLoads:
-    """The models of our own workers, as the taker has them swapped."""
+    """The models of our own workers, loaded and swapped together with the cluster's."""
 
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
@@ -63,7 +64,7 @@ class PoolLoads:
 
 
 class Cluster:
-    """One for a controller."""
+    """One per controller."""
 
     def __init__(
         self,
@@ -80,13 +81,13 @@ class Cluster:
 
         Args:
             settings: [cluster], and where its files lie.
-            deliver: gets what workers elsewhere say, as from a WorkerPool.
-            ledger: writes down what was heard.
-            health: told whether NATS is there.
-            tasks: own what runs.
+            deliver: gets the messages of workers on other hosts, as from a WorkerPool.
+            ledger: writes what the messages report.
+            health: told whether NATS is reachable.
+            tasks: owns what runs.
             count: adds one to a counter.
-            answer: decides what a dialplan asks.
-            pool: our own workers, which use the cluster's models, too.
+            answer: decides the requests of a dialplan.
+            pool: our own workers, which use the cluster's models as well.
         """
         self._ledger, self._tasks, self._count, self._answer = ledger, tasks, count, answer
         self._node = node_of(settings)
@@ -95,7 +96,7 @@ class Cluster:
         own_workers = settings.analysis.workers > 0
 
         def on_state(up: bool, why: str) -> None:
-            # With workers of our own we go on, and whoever asks whether we do must not send callers away.
+            # With workers of our own we carry on, so a readiness probe must not send callers elsewhere.
             health.set("nats", up or own_workers, why)
 
         self.bus = Bus(login_of(settings, "controller"), on_state, count)
@@ -119,7 +120,7 @@ class Cluster:
 
     @property
     def workers(self) -> Sequence[RemoteWorker]:
-        """Those on other hosts that are there."""
+        """The workers on other hosts that are reachable."""
         return self.fleet.workers
 
     def serve_web_nodes(
@@ -128,15 +129,15 @@ class Cluster:
         """From `start` on, serve pages and API of other hosts.
 
         Args:
-            answers: answer what they ask.
+            answers: answers their requests.
             board: the live board.
-            acts: PBXes that we act for, with the number of the term.
+            acts: the PBXes that we act for, with the number of our term.
         """
         self.web_nodes = WebNodes(self.bus, self.life, self._node, answers, board, acts, time.monotonic)
         return self.web_nodes
 
     async def start(self) -> None:
-        """Connect, or go on trying.
+        """Connect, or keep trying in the background.
 
         Raises:
             PeerUnavailable: a certificate can't be read.
@@ -152,34 +153,34 @@ class Cluster:
         self._tasks.keep(self._taker.run, name="models")
 
     async def stop(self) -> None:
-        """Say good-bye."""
+        """Disconnect in order."""
         for pbx in list(self._taking):
             self.leave(pbx)
         await self.bus.close()
 
     def act_for(self, pbx: str, epoch: int = 0) -> None:
-        """Take what is heard in a PBX's calls from now on; its calls must be known already.
+        """Take the workers' messages about a PBX's calls from now on; its calls must be known already.
 
         Args:
             pbx: its name.
-            epoch: of our term: whoever took before, in an earlier one, takes no more.
+            epoch: number of our term; a taker of an earlier term is cut off.
         """
         if pbx not in self._taking:
             name = f"taps of {pbx}" if pbx else "taps"
             self._taking[pbx] = self._tasks.keep(partial(self._take, pbx, epoch), name=name)
 
     def leave(self, pbx: str) -> None:
-        """Another one takes it."""
+        """Another controller takes its messages."""
         if taking := self._taking.pop(pbx, None):
             taking.cancel()
 
     async def _decide(self, asked: AskedAtDoor) -> AnsweredToDoor:
-        """What a door asks: by the same code as the requests that come to us by FastAGI."""
+        """A door's request: handled by the same code as those that reach us by FastAGI."""
         variables = await self._answer(ForwardedRequest(asked.env, asked.variables, asked.question))
         return AnsweredToDoor(dict(variables), self.life)
 
     async def _take(self, pbx: str, epoch: int) -> None:
-        """Act for a PBX until cancelled: what is decided, and what is heard."""
+        """Act for a PBX until cancelled: answer its requests, and take its workers' messages."""
         await self.fleet.act_for(pbx)
         deciding = await self.bus.answer(subjects.decide(pbx), _ASKED, self._decide)
         try:
@@ -206,12 +207,12 @@ class Cluster:
         try:
             self.fleet.take(body)
         except Exception:
-            # The outermost loop of what is heard: one batch must not hold up those after it.
+            # The outermost loop of the workers' messages: one batch must not hold up those after it.
             log.exception("message about a tap not handled", key="cluster.bad_batch")
             self._count("bus_failed")
 
     async def _written(self) -> None:
-        """Until all that was taken is written down: before that the stream must keep it."""
+        """Until everything taken is written: before that the stream must keep it."""
         while True:
             if await self._ledger.written(WRITTEN_S):
                 return

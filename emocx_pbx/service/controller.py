@@ -4,7 +4,7 @@
     Asterisk --AMI------> call tracker --> taps (AMI Originate) --> analysis workers
     workers --readings--> journeys --> store (grade + webhook deliveries at once) --> sender --> CRM
 
-Nothing here runs a model or reads audio: that is done by the workers (emocx_pbx/analysis).
+Nothing here runs a model or reads audio: the workers do that (emocx_pbx/analysis).
 """
 
 from __future__ import annotations
@@ -62,15 +62,16 @@ if TYPE_CHECKING:
     from emocx_pbx.analysis.cluster.remote import RemoteWorker
     from emocx_pbx.service.cluster import Cluster
 
-#: Time for reading and setting variables beside the decision itself; under the dialplan's guard.
+#: Seconds for reading and setting variables, besides the decision itself; within the dialplan's own time
+#: limit.
 AGI_MARGIN_S = 0.2
 
 
 class Service:
     """All parts of one controller, in the order in which they need each other.
 
-    What a part tells others goes through the listeners that `_connect` names; where two need each other,
-    the earlier one gets a method of "What the parts tell".
+    Parts notify each other through the listeners that `_connect` sets up; where two parts need each other,
+    the earlier one gets a method from the section "What the parts tell".
     """
 
     def __init__(self, settings: Settings, store: Store, tasks: Tasks, metrics: Metrics) -> None:
@@ -82,7 +83,7 @@ class Service:
         self.office = Office(leases, settings.cluster.node or socket.gethostname(), self.health)
         count = metrics.count
 
-        # What is decided by, and the analysis workers.
+        # What decisions rest on, and the analysis workers.
         names = [pbx.name for pbx in settings.each_pbx()]
         self.policies = Policies(settings.policy_path(), names)
         self.cluster: Cluster | None = None
@@ -145,7 +146,7 @@ class Service:
             allow=AllowList([pbx.host for pbx in settings.each_pbx()], settings.agi.allow),
         )
 
-        # What people and programs are told and may do.
+        # What people and programs can see and do.
         dialling = Dialling(settings.dialling, time.monotonic)
         self.placing = Placing(dialling, self.pbxes, store.audit)
         poster = Poster(Networks(settings.delivery.allow_networks), settings.ca_path())
@@ -181,7 +182,7 @@ class Service:
         self._connect()
 
     def _connect(self) -> None:
-        """Who is told of what."""
+        """Subscribe parts to each other's news."""
         self.journeys.news.subscribe(watching(self.board, time.time))
         self.journeys.news.subscribe(passing_on(self.web.watch))
         self.ledger.losses.subscribe(self.pbxes.resync)
@@ -199,13 +200,13 @@ class Service:
         return self.in_force.settings
 
     async def remember_call_backs(self) -> None:
-        """Let limits of dialling go on from before a restart."""
+        """Let dialling limits count the calls placed before a restart."""
         now, dialling = time.time(), self.settings.dialling
         since = now - max(3600.0, dialling.number_cooldown_s)
         self.placing.remember((number, now - at) for number, at in await self.store.calls.callbacks(since))
 
     def _acts(self) -> dict[str, int]:
-        """The PBXes that we act for, with the number of our term."""
+        """The PBXes that we act for, each with the number of our term."""
         return {
             side.name: self.office.epoch(side.name) for side in self.pbxes if self.office.holds(side.name)
         }
@@ -216,7 +217,7 @@ class Service:
         self.reloading.policy_and_models()
 
     def worker_says(self, message: ToService | DecidedAlone) -> None:
-        """Hand on what a worker says, wherever it runs."""
+        """Pass on a worker's message, whichever host it runs on."""
         self.worker_news.take(message)
 
     def workers_elsewhere(self) -> Sequence[RemoteWorker]:
@@ -224,14 +225,14 @@ class Service:
         return self.cluster.workers if self.cluster else ()
 
     async def answer(self, asked: AgiRequest) -> Mapping[str, str]:
-        """Decide what a dialplan asks at a door elsewhere."""
+        """Decide a dialplan's request that came through a door on another host."""
         return await self.dialplan.answer(asked)
 
     def _on_delivery(self, receiver: str, outcome: str) -> None:
         self.metrics.count(f"webhooks_{outcome}")
 
     def _on_settings(self, before: Settings, settings: Settings) -> None:
-        """Parts that keep something of their section get the new one; the others ask each time."""
+        """Parts that keep a copy of their section get the new one; the others look it up each time."""
         if settings.log != before.log:
             configure(settings.log)
             self.pool.log_as(settings.log)
@@ -243,7 +244,7 @@ class Service:
 
 
 def _cluster(service: Service, settings: Settings, tasks: Tasks) -> Cluster:
-    from emocx_pbx.service.cluster import Cluster  # here: one host alone needs no NATS
+    from emocx_pbx.service.cluster import Cluster  # imported here: a single host needs no NATS
 
     return Cluster(
         settings,
@@ -258,19 +259,19 @@ def _cluster(service: Service, settings: Settings, tasks: Tasks) -> Cluster:
 
 
 def _spool(settings: Settings, count: Callable[..., None]) -> Spool | None:
-    """Where changes wait while a database that others share is away; None: in memory alone."""
+    """Where changes wait while the shared database is unreachable; None: in memory only."""
     most = settings.store.spool_mb * 1_000_000
     return Spool(settings.spool_path(), most, count) if most else None
 
 
 def _not_ready_yet() -> HealthBoard:
-    """A board that says what we wait for."""
+    """A health board that says what we are waiting for."""
     health = HealthBoard(time.time)
     health.set("analysis", False, "models are loading")
     return health
 
 
 def _analysis(settings: Settings) -> AnalysisSettings:
-    """The section for workers, which do not know where the settings file lies."""
+    """The section as workers need it, since they do not know where the settings file is."""
     models = settings.models_path()
     return msgspec.structs.replace(settings.analysis, models_dir=str(models) if models else "")

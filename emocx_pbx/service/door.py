@@ -1,8 +1,9 @@
-"""The door on a PBX: takes its dialplan's FastAGI requests on its own loopback, and asks the controllers.
+"""The door on a PBX: takes the dialplan's FastAGI requests on the loopback address, and asks the controllers.
 
-`AGI()` to a host that drops packets takes 2 s whatever the guard says; one to 127.0.0.1 never does. The door
-keeps nothing: it reads the caller's variables, asks over NATS, and sets what is answered. While NATS is away
-a worker on its own host decides, where there is one; else the dialplan's defaults stand at once.
+`AGI()` to a host that drops packets takes 2 s whatever the dialplan's time limit is; to 127.0.0.1 it never
+does. The door keeps no state: it reads the caller's variables, asks over NATS, and sets what is answered.
+While NATS is unreachable, a worker on the same host decides if there is one; otherwise the dialplan's
+defaults stand at once.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ from emocx_pbx.wire.link import Link
 
 log = structlog.get_logger()
 
-#: The controller that acts for a PBX gets so long (s) alone; then any other is asked as well.
+#: Seconds that the controller acting for the PBX has to itself; then any other is asked as well.
 ALONE_S: Final = 0.4
-#: After so long (s) without any controller's answer a worker of this host is asked as well.
+#: Seconds without an answer from any controller, after which a worker on this host is asked as well.
 LOCAL_S: Final = 0.8
-#: What a worker decides alone; what callers say needs the controller that was told of the question.
+#: Requests that a worker decides on its own; speech needs the controller that knows of the question.
 BY_ONE_ALONE: Final = frozenset({"/route", "/check"})
-#: Sockets of the workers of this host.
+#: Sockets of the workers on this host.
 WORKERS: Final = "worker-*.sock"
-#: For reading and setting variables, of the time that the dialplan waits.
+#: Seconds for reading and setting variables, out of the time that the dialplan waits.
 MARGIN_S: Final = 0.2
-#: For the first connection; the door takes requests meanwhile, and lets their defaults stand.
+#: Seconds to wait for the first connection; meanwhile requests are taken, and the dialplan's defaults stand.
 CONNECT_S: Final = 1.0
 
 _ANSWER: Final = msgspec.msgpack.Decoder(AnsweredToDoor)
@@ -51,15 +52,16 @@ _PBX: Final = re.compile(PBX_NAME)
 
 
 class Door:
-    """Answers the requests of one PBX's calls."""
+    """Answers the requests of the calls on one PBX."""
 
     def __init__(self, bus: Bus, deadline_s: float, local: Path | None = None) -> None:
         """Prepare.
 
         Args:
             bus: the connection.
-            deadline_s: time for an answer.
-            local: folder of the sockets of workers beside it, which decide while NATS is away; None: none do.
+            deadline_s: seconds for an answer.
+            local: folder with the sockets of this host's workers, which decide while NATS is unreachable;
+                None: there are none.
         """
         self._bus, self._deadline_s, self._local = bus, deadline_s, local
 
@@ -68,7 +70,7 @@ class Door:
 
         Raises:
             PeerUnavailable: no controller answers; the dialplan's default stands.
-            RefusedError, ProtocolError: they would not.
+            RefusedError, ProtocolError: the controllers refused the request.
         """
         if not self._bus.up and (self._local is None or request.path not in BY_ONE_ALONE):
             raise PeerUnavailable("no connection to NATS")
@@ -78,7 +80,7 @@ class Door:
         if pbx and not _PBX.fullmatch(pbx):
             raise PeerUnavailable(f"EMOCX_PBX is not a PBX name: {pbx[:40]!r}")
         if request.path == "/heard":
-            # Who was told of the question has its answer, and nobody else.
+            # Only the controller that was told of the question has its answer.
             by = await request.get_variable(BY)
             if not _LIFE.fullmatch(by):
                 raise PeerUnavailable("no controller knows this question")
@@ -90,9 +92,9 @@ class Door:
         return await self._bus.ask(subject, asked, _ANSWER, self._deadline_s)
 
     async def _first(self, subject: str, asked: AskedAtDoor, by_one_alone: bool) -> AnsweredToDoor:
-        """Of the controller that acts; where it is gone or slow, of whichever answers first.
+        """The answer of the acting controller; if it is gone or slow, of whichever answers first.
 
-        At last, or at once where there is no NATS, of a worker on this host.
+        As a last resort, or at once without NATS, the answer of a worker on this host.
         """
         loop = asyncio.get_running_loop()
         asking = {loop.create_task(self._ask(subject, asked))}
@@ -114,7 +116,7 @@ class Door:
                     if (error := task.exception()) is None:
                         return task.result()
                     why = error
-                # The next one: as time is over, or as nobody else is left to wait for.
+                # On to the next: the time is up, or there is nobody left to wait for.
                 if more and (not asking or loop.time() - began >= more[0][0]):
                     asking.add(loop.create_task(more.pop(0)[1]))
             raise why
@@ -126,7 +128,7 @@ class Door:
             await asyncio.gather(*asking, return_exceptions=True)
 
     async def _ask_beside(self, asked: AskedAtDoor, folder: Path) -> AnsweredToDoor:
-        """The first worker of this host that answers."""
+        """The answer of the first worker on this host to give one."""
         why = f"no worker of this host listens in {folder}"
         for path in _sockets(folder):
             try:
@@ -147,7 +149,7 @@ class Door:
 
 
 def _sockets(folder: Path) -> list[Path]:
-    """In a moment: such folders are in memory."""
+    """Quick: such folders are in memory."""
     return sorted(folder.glob(WORKERS))
 
 
@@ -163,9 +165,9 @@ async def keep_door(
     Args:
         agi: where to listen, and how long an answer may take.
         bus: the connection; not started yet.
-        asterisk_hosts: may ask, too.
-        on_ready: told the port.
-        local: folder of the sockets of workers on this host.
+        asterisk_hosts: addresses that may ask as well.
+        on_ready: gets the port once it is open.
+        local: folder with the sockets of this host's workers.
 
     Raises:
         SettingsError: the port can't be opened.
@@ -181,7 +183,7 @@ async def keep_door(
         margin_s=MARGIN_S,
         allow=AllowList(asterisk_hosts, agi.allow),
     )
-    # Callers first: until there is a connection their defaults stand at once.
+    # Callers first: until there is a connection, the dialplan's defaults stand at once.
     await server.start()
     try:
         await bus.start(CONNECT_S)

@@ -1,4 +1,6 @@
-"""Erases what is older than the settings say, and lets running calls forget whom another process erased."""
+"""Erases what is older than the settings allow, and clears customers erased by other processes from live
+calls.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,10 @@ from emocx_pbx.store.snapshot import old_copies
 log = structlog.get_logger()
 
 DAY_S: Final = 86_400.0
-#: Between two tries to free the database's log of what was erased; nothing is done where nothing was.
+#: Seconds between two tries to clear erased rows from the database's log; none are made if nothing was
+#: erased.
 SETTLE_AGAIN_S: Final = 60.0
-#: Between looks for erasures by the command line, which writes the store itself.
+#: Seconds between checks for erasures by the command line, which writes to the store directly.
 LOOK_S: Final = 1.0
 
 
@@ -28,16 +31,16 @@ class RunningCalls(Protocol):
     """The part of the journeys that is needed."""
 
     def naming_customers(self) -> list[str]:
-        """Ids of calls that go on and still name their customer."""
+        """Ids of live calls that still name their customer."""
 
     def forget_customers(self, call_ids: Sequence[str]) -> None:
-        """Told which of them must not any more."""
+        """Takes the ids of those that must no longer do so."""
 
 
 async def forget_old_calls(store: Store, in_force: SettingsInForce) -> None:
-    """Erase what is too old, once at the start and then daily, until cancelled.
+    """Erase what is too old, at the start and then once a day, until cancelled.
 
-    What an erasure left in the database's log, here or in a crash, is tried again until it is gone.
+    Traces of an erasure in the database's log, including those of a crash, are tried again until gone.
     """
     due_at = time.monotonic()
     while True:
@@ -61,12 +64,12 @@ async def forget_old_calls(store: Store, in_force: SettingsInForce) -> None:
 
 
 async def forget_erased_elsewhere(store: Store, calls: RunningCalls, every_s: float = LOOK_S) -> None:
-    """Look again and again, until cancelled.
+    """Check for erasures repeatedly, until cancelled.
 
     Args:
-        store: where erasures note the calls that went on meanwhile.
-        calls: those that go on.
-        every_s: seconds between looks; nothing is read while no call goes on.
+        store: where erasures note the calls that were live at the time.
+        calls: the live calls.
+        every_s: seconds between checks; nothing is read while there are no live calls.
     """
     while True:
         await asyncio.sleep(every_s)

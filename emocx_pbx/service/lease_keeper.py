@@ -1,4 +1,6 @@
-"""Keeps one PBX's lease: stands by until it is free, renews it, and says when it is ours and when no more."""
+"""Keeps one PBX's lease: stands by until it is free, renews it, and reports when it is taken and when
+lost.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,12 @@ from emocx_pbx.store.leases import Leases
 
 log = structlog.get_logger()
 
-#: For giving it back at an orderly stop; it runs out by itself otherwise.
+#: Seconds for releasing it at an orderly stop; otherwise it simply expires.
 GIVE_BACK_S: Final = 2.0
 
 
 class LeaseKeeper:
-    """One for each PBX; `taken` and `lost` are told in turn, on the event loop."""
+    """One for each PBX; `taken` and `lost` are called alternately, on the event loop."""
 
     def __init__(
         self,
@@ -37,12 +39,12 @@ class LeaseKeeper:
         """Prepare; `run` begins.
 
         Args:
-            leases: in the database.
+            leases: the table of leases in the database.
             pbx: name of the PBX.
-            holder: who we are, for people; another run of ours is another holder.
-            taken: the lease is ours from now on: act.
-            lost: another controller acts, or may: stop at once.
-            said: told how it stands when that changes: "standby: ... acts".
+            holder: a readable name for this process; each run of the controller is a holder of its own.
+            taken: called when the lease is ours: act from now on.
+            lost: called when another controller acts, or may: stop at once.
+            said: gets the state in words when it changes, e.g. "standby: ... acts".
             clock: monotonic seconds.
         """
         self._leases, self._pbx, self._holder, self._clock = leases, pbx, holder, clock
@@ -57,11 +59,11 @@ class LeaseKeeper:
         return self._state.term
 
     def may_act(self) -> bool:
-        """Whether nobody else can have it by now."""
+        """Whether nobody else can hold it yet."""
         return self._state.may_act(self._clock())
 
     def refused(self, term: Term) -> None:
-        """The database refused a write, as this term is over."""
+        """Call when the database refused a write because this term is over."""
         if self._state.term == term:
             self._end(term)
 
@@ -82,7 +84,7 @@ class LeaseKeeper:
                     await self._hurry.wait()
 
     async def give_back(self) -> None:
-        """Let a standby take it at once. Nothing more is written or done by us after this."""
+        """Release it, so that a standby can take it at once. We write and do nothing more after this."""
         term = self._state.term
         self._state.lost()
         if term is None:

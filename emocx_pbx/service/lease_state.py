@@ -1,7 +1,7 @@
 """What a controller knows of one PBX's lease, and what follows from it. Pure.
 
-A lease is asked for and renewed in the database, by the database's clock. Whether we may *act* is for our own
-clock to say: from when a renewal was **sent**, not answered, as it may have been under way for any time.
+A lease is taken and renewed in the database, by the database's clock. Whether we may *act* is measured by our
+own clock, from when a renewal was **sent**, not answered: it may have been in transit for any time.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import Final
 
 from emocx_pbx.store.fence import Term
 
-#: A lease lasts so long after its last renewal: what a standby waits for when its holder dies.
+#: Seconds that a lease lasts after its last renewal: how long a standby waits when the holder dies.
 TTL_S: Final = 3.0
-#: Between renewals, and between looks of a standby.
+#: Seconds between renewals, and between a standby's checks.
 RENEW_S: Final = 1.0
 LOOK_S: Final = 0.2
-#: So long before our lease runs out we stop acting: what was asked of Asterisk then is done by the end.
+#: Seconds before our lease expires at which we stop acting: what we asked of Asterisk is done by the end.
 MARGIN_S: Final = 0.5
-#: The database was away and is back: its holder, who could not renew either, is let renew first.
+#: Seconds to wait when the database is back: the holder, unable to renew either, gets to renew first.
 HEAD_START_S: Final = 1.5
 
 
 class LeaseState:
-    """One lease; times are seconds of one monotonic clock."""
+    """One lease; all times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self.term: Term | None = None
@@ -31,11 +31,11 @@ class LeaseState:
         self._back_at: float | None = None
 
     def may_act(self, at: float) -> bool:
-        """Whether nobody else can have the lease yet."""
+        """Whether nobody else can hold the lease yet."""
         return self.term is not None and at - self._sent_at < TTL_S - MARGIN_S
 
     def may_take(self, at: float) -> bool:
-        """Whether we may ask for a lease that ran out."""
+        """Whether we may ask for an expired lease."""
         return self.term is None and (self._back_at is None or at - self._back_at >= HEAD_START_S)
 
     def next_s(self, at: float) -> float:
@@ -50,11 +50,11 @@ class LeaseState:
         self.term, self._sent_at = term, sent_at
 
     def renewed(self, sent_at: float) -> None:
-        """It goes on, by a request sent at `sent_at`."""
+        """The lease was renewed by a request sent at `sent_at`."""
         self._sent_at = max(self._sent_at, sent_at)
 
     def lost(self) -> None:
-        """Somebody else has it, or may."""
+        """Somebody else holds the lease, or may."""
         self.term = None
 
     def away(self) -> None:
@@ -62,6 +62,6 @@ class LeaseState:
         self._back_at = float("inf")
 
     def answered(self, at: float) -> None:
-        """It does."""
+        """The database answers again."""
         if self._back_at == float("inf"):
             self._back_at = at

@@ -31,7 +31,7 @@ STOP_DEADLINE_S = 5.0
 
 
 class Life:
-    """From its begin until it is told to stop, or others act for all of its PBXes (`lost`)."""
+    """From its start until it is told to stop, or others act for all of its PBXes (`lost`)."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class Life:
 
     @property
     def settings(self) -> Settings:
-        """Those that were in force last."""
+        """The settings last in force."""
         return self._settings
 
     async def run(self, on_ready: Callable[[int], None] | None) -> None:
-        """Live.
+        """Run until the end of this life.
 
         Raises:
             SettingsError, StoreError: before anything listens.
@@ -73,7 +73,7 @@ class Life:
                 await write_what_an_earlier_life_kept(service.spool, service.writing, store.leases, TTL_S)
             if not office.shared:
                 await self._prepare()
-                # Callers first: they do not wait for pages.
+                # Callers first: they must not wait for the web pages to start.
                 await service.agi.start()
             reread = self._read_again or (lambda: service.settings)
             loop.add_signal_handler(signal.SIGHUP, service.reloading.everything, reread)
@@ -113,7 +113,8 @@ class Life:
             beating.cancel()
             self._supervisor.tell("STOPPING=1")
             log.info("stopping", key="service.stopping")
-            # What asks us first, then taps (their last readings are still graded), then the rest.
+            # First those who send us requests, then taps (their last readings are still graded), then the
+            # rest.
             await service.agi.stop()
             await service.web.stop()
             serving.cancel()
@@ -128,7 +129,7 @@ class Life:
                     await service.ledger.drain()
             except TimeoutError:
                 log.error("changes of calls not written", key="ledger.unwritten", count=len(service.ledger))
-            # Only now, as all is written: a standby acts at once.
+            # Only now that everything is written: a standby starts acting at once.
             await office.give_back()
 
     async def _until_over(self) -> None:
@@ -142,7 +143,9 @@ class Life:
     # Acting.
 
     def _begin_to_act(self) -> list[asyncio.Task[None]]:
-        """For all PBXes now, or for each as soon as its lease is ours; tasks that must run from now on."""
+        """Act for all PBXes now, or for each as soon as its lease is ours; returns the tasks that must run
+        from now on.
+        """
         office, names = self._service.office, [side.name for side in self._service.pbxes]
         if not office.shared:
             for name in names:
@@ -163,8 +166,8 @@ class Life:
             self._tasks.create_task(self._come_to_act(), name="come to act")
 
     def _on_lost(self, name: str) -> None:
-        """Nothing more is done or written for it from here on. Other PBXes of ours go on; after the last one
-        the rest of this life is ended by `run`.
+        """From here on nothing more is done or written for this PBX. Our other PBXes carry on; after the last
+        one, `run` ends the rest of this life.
         """
         pbxes = self._service.pbxes
         left = pbxes.by_name[name]
@@ -172,7 +175,7 @@ class Life:
         try:
             pbxes.add(left.anew())
         except SettingsError as error:
-            # Its own file of CAs can't be read any more: all is begun anew, which says so until it can.
+            # The PBX's CA file can't be read any more: start all over, which reports this until it can.
             log.error("can't stand by for a PBX", key="lease.no_standby", pbx=name, why=str(error))
             self.lost = True
         self.lost = self.lost or not self._service.office.holds_any
@@ -180,7 +183,7 @@ class Life:
             self._over.set()
 
     def _begin_beside(self) -> None:
-        """What one controller alone does."""
+        """What only a single controller does."""
         service, tasks = self._service, self._tasks
         old = partial(forget_old_calls, service.store, service.in_force)
         erased = partial(forget_erased_elsewhere, service.store, service.journeys)
@@ -193,7 +196,7 @@ class Life:
         await store.reviews.lose_trainings()
 
     async def _come_to_act(self) -> None:
-        """Callers first; what the database does not take now costs no calls."""
+        """Callers first; a write that the database refuses now costs no calls."""
         try:
             await self._service.agi.start()
         except EmocxError as error:
@@ -207,7 +210,7 @@ class Life:
     # The end.
 
     async def _end_at_once(self, pool: asyncio.Task[bool], serving: asyncio.Task[None]) -> None:
-        """Others act: leave Asterisk and the records alone."""
+        """Others act now: leave Asterisk and the records alone."""
         service = self._service
         for side in service.pbxes:
             service.pbxes.drop(side.name)
@@ -216,7 +219,7 @@ class Life:
         serving.cancel()
         pool.cancel()
         await self._stop_workers()
-        # What else we had leases of is free at once.
+        # Our other leases are free at once.
         await service.office.give_back()
 
     async def _stop_workers(self) -> None:

@@ -1,7 +1,7 @@
-"""Tells systemd how the service is (sd_notify): ready, its state in words, alive, stopping.
+"""Tells systemd the state of the service (sd_notify): ready, status in words, alive, stopping.
 
 With Type=notify and WatchdogSec in the unit, `systemctl start` waits for the open ports, and a controller
-that hangs is killed and started again. Without systemd all of it does nothing.
+that hangs is killed and restarted. Without systemd none of this does anything.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ import structlog
 
 log = structlog.get_logger()
 
-#: Beats for each watchdog's time, so that one that comes late does no harm.
+#: Beats within each watchdog interval, so that a late one does no harm.
 BEATS: Final = 3
-#: Between looks at the state when no watchdog asks for more.
+#: Seconds between checks of the state when no watchdog asks for more.
 LOOK_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """Who started the service and wants to know of it."""
+    """The supervisor that started the service and wants to hear of its state."""
 
     address: str = ""
-    """The datagram socket NOTIFY_SOCKET (`@` begins an abstract name); empty: nobody."""
+    """The datagram socket NOTIFY_SOCKET (`@` begins an abstract name); empty: there is none."""
     watchdog_s: float = 0.0
-    """Silence after which it kills the service (WATCHDOG_USEC); 0: never."""
+    """Seconds of silence after which it kills the service (from WATCHDOG_USEC); 0: never."""
 
     def tell(self, *lines: str) -> None:
-        """Send `NAME=value` lines; whoever does not listen loses them."""
+        """Send `NAME=value` lines; if nobody listens they are lost."""
         if not self.address:
             return
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
@@ -45,9 +45,10 @@ class Supervisor:
     async def keep_telling(
         self, status: Callable[[], str], tasks: Callable[[], Iterable[asyncio.Task[None]]]
     ) -> NoReturn:
-        """Beat while the event loop turns and every one of `tasks` runs; pass on changes of `status`.
+        """Beat while the event loop responds and all of `tasks` are running; pass on changes of `status`.
 
-        A part that failed is begun anew by its keeper; one that only ended would leave the service half dead.
+        A part that failed is restarted by its keeper; one that merely ended would leave the service half
+        dead.
         """
         pause = min(LOOK_S, self.watchdog_s / BEATS) if self.watchdog_s else LOOK_S
         reported, missed = "", False

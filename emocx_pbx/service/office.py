@@ -1,5 +1,5 @@
-"""For which PBXes this controller acts now. With records in a file, for all of them, always; with records in
-PostgreSQL for those whose lease it has, so that of several controllers one acts, and the others stand by.
+"""Which PBXes this controller acts for now. With records in a file: always all of them. With records in
+PostgreSQL: those whose lease it holds, so that one of several controllers acts and the others stand by.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from emocx_pbx.store.leases import Leases
 
 
 class Office:
-    """One for the service."""
+    """One per service."""
 
     def __init__(self, leases: Leases | None, holder: str, health: HealthBoard) -> None:
         """Prepare.
 
         Args:
-            leases: those of the database; None: nobody else could act.
-            holder: what others say who acts.
-            health: told of each PBX as `controller`: up while this one acts.
+            leases: the table of leases in the database; None: nobody else could act.
+            holder: the name of this process by which others say who acts.
+            health: told of the component `controller` for each PBX: up while this one acts.
         """
         self._leases, self._holder, self._health = leases, holder, health
         self._keepers: dict[str, LeaseKeeper] = {}
         self._words: dict[str, str] = {}
-        """How it stands with each PBX, for people."""
+        """The state of each PBX, for people."""
         self.taken: Listeners[[str]] = Listeners()
-        """Told the name of a PBX that is ours to act for from now on."""
+        """Listeners get the name of a PBX that is ours to act for from now on."""
         self.lost: Listeners[[str]] = Listeners()
-        """Told the name of one that is not any more: another controller acts, or may."""
+        """Listeners get the name of a PBX that is no longer ours: another controller acts, or may."""
 
     @property
     def shared(self) -> bool:
@@ -44,7 +44,7 @@ class Office:
         return self._leases is not None
 
     def may_act(self, pbx: str) -> bool:
-        """Whether nobody else can act for a PBX by now. Costs no look at the database."""
+        """Whether nobody else can act for a PBX yet. Does not query the database."""
         keeper = self._keepers.get(pbx)
         return self._leases is None or (keeper is not None and keeper.may_act())
 
@@ -59,14 +59,14 @@ class Office:
         return self._leases is None or any(keeper.term is not None for keeper in self._keepers.values())
 
     def follows(self, call_id: str) -> bool:
-        """The same of a call's PBX."""
+        """The same for a call's PBX."""
         return self.holds(pbx_of(call_id))
 
     def term_of(self, call_id: str) -> Term:
         """The term in which we act for a call's PBX.
 
         Raises:
-            LeaseLost: another controller does, or none.
+            LeaseLost: another controller acts for it, or none does.
         """
         return self._term(pbx_of(call_id))
 
@@ -78,10 +78,10 @@ class Office:
 
     @contextmanager
     def fence(self, pbx: str) -> Iterator[None]:
-        """What is written inside of it, beside calls, is written only while we act for a PBX.
+        """A context: writes inside it that are not about calls happen only while we act for a PBX.
 
         Raises:
-            LeaseLost: we do not.
+            LeaseLost: we act for none.
         """
         if self._leases is None:
             yield
@@ -90,17 +90,19 @@ class Office:
             yield
 
     def epoch(self, pbx: str) -> int:
-        """Number of our term for a PBX; 0: there are no terms here, or we have none."""
+        """Number of our term for a PBX; 0: no terms are used here, or we have none."""
         keeper = self._keepers.get(pbx)
         return keeper.term.epoch if keeper is not None and keeper.term is not None else 0
 
     def refused(self, term: Term) -> None:
-        """The database refused a write: this term is over."""
+        """Call when the database refused a write: this term is over."""
         if keeper := self._keepers.get(term.pbx):
             keeper.refused(term)
 
     async def run(self, pbxes: Iterable[str]) -> None:
-        """Where it is shared: stand by for every PBX, and keep what leases are ours, until cancelled."""
+        """With a shared database: stand by for every PBX, and keep the leases that are ours, until
+        cancelled.
+        """
         assert self._leases is not None
         for pbx in pbxes:
             self._keepers[pbx] = LeaseKeeper(
@@ -117,7 +119,7 @@ class Office:
                 group.create_task(keeper.run(), name="lease")
 
     async def give_back(self) -> None:
-        """Let others act at once; nothing is written or done by us after this."""
+        """Let others act at once; we write and do nothing after this."""
         await asyncio.gather(*(keeper.give_back() for keeper in self._keepers.values()))
 
     def _on_taken(self, term: Term) -> None:
@@ -131,7 +133,7 @@ class Office:
     def _said(self, pbx: str, words: str) -> None:
         if words:
             self._words[pbx] = words
-        # Who acts for one PBX does all that it can: pages, deeds and callers of that PBX are its own.
+        # A controller that acts for one PBX does all it can: that PBX's pages, deeds and callers are its own.
         acts = self.holds_any
         for name, how in self._words.items():
             self._health.set(_component(name), acts, how)

@@ -1,4 +1,4 @@
-"""The database of a process that has nothing to do without it: waited for at the start."""
+"""The database of a process that can do nothing without it: the start waits for it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from emocx_pbx.store.database import Store
 
 log = structlog.get_logger()
 
-#: Between tries to reach it.
+#: Seconds between attempts to reach it.
 AGAIN_S: Final = 1.0
-#: Between looks for receivers that administrators keep in it.
+#: Seconds between checks for receivers that administrators added to it or changed.
 RECEIVERS_S: Final = 2.0
 
 
 async def opened(
     settings: Settings, stop: asyncio.Event, role: str, *, migrating: bool = True
 ) -> Store | None:
-    """The shared database, as soon as it answers; None: told to stop before.
+    """The shared database, as soon as it answers; None: told to stop before it did.
 
     Raises:
         SettingsError: the records are in a file.
@@ -44,7 +44,7 @@ async def opened(
 
 
 async def follow_receivers(store: Store, health: HealthBoard) -> None:
-    """Read the stored receivers again and again, and so see that the database answers, until cancelled."""
+    """Reread the stored receivers until cancelled, which also shows whether the database answers."""
     before = store.receivers.stored()
     while True:
         try:

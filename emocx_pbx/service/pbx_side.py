@@ -1,7 +1,7 @@
-"""One PBX and all that belongs to it alone: built, begun, and ended in order or at once, as a whole.
+"""One PBX and all that belongs to it alone: built, started, and ended in order or at once, as a whole.
 
 Its link, its channels and queues, its taps and its penalties. What all PBXes share is `Shared`. A controller
-that comes to act for a PBX while it runs builds one of these and starts it (`pbxes.py`).
+that takes over a PBX while running builds one of these and starts it (`pbxes.py`).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Shared:
     ledger: Ledger
     journeys: Journeys
     cluster: Cluster | None
-    """What is shared with other hosts; None: this one is alone."""
+    """What is shared with other hosts; None: this is the only host."""
     office: Office
 
 
@@ -111,16 +111,16 @@ class PbxSide:
         self.call_back = CallBack(self.ami, settings.callback_channel, placed)
         self._running: list[asyncio.Task[None]] = []
         self._catching_up: set[asyncio.Task[None]] = set()
-        if not shared.office.shared:  # else nobody misses a link before it is ours to keep
+        if not shared.office.shared:  # else nobody expects a link before it is ours to keep
             self._not_connected()
 
     def anew(self) -> PbxSide:
-        """Another one for the same PBX, that knows nothing yet: for when it is ours again."""
+        """A new, empty one for the same PBX: for when it is ours again."""
         return PbxSide(self._settings, self._shared)
 
     @property
     def component(self) -> str:
-        """What health calls its link."""
+        """The name of its link on the health board."""
         return f"asterisk {self.name}" if self.name else "asterisk"
 
     @property
@@ -131,7 +131,7 @@ class PbxSide:
     # Life.
 
     def start(self) -> None:
-        """Begin: connect, get in step, and act."""
+        """Start: connect, synchronise, and act."""
         self._not_connected()
         parts = {
             "ami": self.ami.run,
@@ -144,22 +144,24 @@ class PbxSide:
         self._running += [self._shared.tasks.keep(run, name=f"{name}{of}") for name, run in parts.items()]
 
     async def stop(self) -> None:
-        """End in order, at the service's stop: the workers end taps at their own; penalties are put back."""
+        """End in order when the service stops: the workers end taps when they stop; penalties are put
+        back.
+        """
         self.taps.stop()
         await self._put_back()
 
     async def leave(self) -> None:
-        """End in order while the service runs on: taps are ended, penalties put back, its calls let go."""
+        """End in order while the service runs on: taps are ended, penalties put back, its calls given up."""
         self.taps.end_all()
         await self._put_back()
         self._let_go()
 
     def drop(self) -> None:
-        """End at once: Asterisk is asked nothing more, nothing more is written of its calls."""
+        """End at once: nothing more is asked of Asterisk or written about its calls."""
         self.taps.end_all()
         self._cancel()
         self._let_go()
-        # After the stream was left: what is let go here must not count as written there.
+        # After leaving the stream: what is dropped here must not count as written there.
         self._shared.ledger.let_go(lambda write: any(pbx_of(call) == self.name for call in calls_of(write)))
 
     def _not_connected(self) -> None:
@@ -202,12 +204,12 @@ class PbxSide:
         self.resync(state.restarted)
 
     def resync(self, restarted: bool = False) -> None:
-        """Get in step with Asterisk again."""
+        """Synchronise with Asterisk again."""
         task = self._shared.tasks.create_task(self._in_step(restarted), name="resync")
         self._catching_up.add(task)
         task.add_done_callback(self._catching_up.discard)
 
     async def _in_step(self, restarted: bool) -> None:
-        # What the stream kept is of calls that must be known first.
+        # The stream's messages are about calls that must be known first.
         if await self.recovery.resync(restarted) and self._running and self._shared.cluster:
             self._shared.cluster.act_for(self.name, self._shared.office.epoch(self.name))

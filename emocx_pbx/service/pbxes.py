@@ -1,6 +1,6 @@
-"""The PBXes that this controller acts for now, by name: what concerns a call goes to the call's own PBX.
+"""The PBXes that this controller acts for now, by name; whatever concerns a call goes to the call's own PBX.
 
-All of it synchronous. What comes for a PBX that is no longer ours has nobody to act, and is let fall.
+Everything here is synchronous. What arrives for a PBX that is no longer ours is dropped.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from emocx_pbx.settings.settings import RoutingSettings
 
 
 class Pbxes:
-    """One for the service."""
+    """One per service."""
 
     def __init__(self, policies: Policies, names: Sequence[str] = ("",)) -> None:
         """Prepare.
 
         Args:
-            policies: held against each PBX that comes.
-            names: of all PBXes of the settings, ours or not.
+            policies: checked against each PBX that is added.
+            names: of all PBXes in the settings, ours or not.
         """
         self._sides: dict[str, PbxSide] = {}
         self._policies, self._names = policies, tuple(names)
@@ -39,7 +39,7 @@ class Pbxes:
 
     @property
     def by_name(self) -> Mapping[str, PbxSide]:
-        """Those there are now."""
+        """The PBXes that are ours now."""
         return self._sides
 
     @property
@@ -51,21 +51,21 @@ class Pbxes:
     def _started(self) -> list[PbxSide]:
         return [side for side in self if side.vital]
 
-    # They come and go.
+    # Added and removed.
 
     def add(self, side: PbxSide) -> None:
-        """From now on this PBX is known; start it once it is ours."""
+        """Add this PBX; start it once it is ours."""
         self._sides[side.name] = side
         self._policies.watch(side.name, side.queues)
 
     async def leave(self, name: str) -> None:
-        """End one in order, as another controller is to act for it."""
+        """End one in order because another controller is to act for it."""
         if side := self._sides.get(name):
             await side.leave()
             self._remove(name)
 
     def drop(self, name: str) -> None:
-        """End one at once, as another controller acts for it already."""
+        """End one at once because another controller already acts for it."""
         if side := self._sides.get(name):
             side.drop()
             self._remove(name)
@@ -75,19 +75,19 @@ class Pbxes:
         self._policies.unwatch(name)
 
     async def stop(self) -> None:
-        """End all in order, as the service stops."""
+        """End all in order because the service is stopping."""
         await asyncio.gather(*(side.stop() for side in self._started))
 
     # What calls have done (calls.hands.Acting), and what is asked of a call's PBX.
 
     def of(self, call_id: str) -> PbxSide | None:
-        """The PBX that a call is on; None: it is not ours."""
+        """The PBX that a call is on; None: that PBX is not ours."""
         return self._sides.get(pbx_of(call_id))
 
     def asking(self, name: str) -> PbxAsking | None:
-        """What a dialplan that calls its PBX so comes to; one that says nothing is the only one's.
+        """The PBX that a dialplan means by this name; without a name, the only PBX.
 
-        The only one of the settings: of several, one that is left is not taken for those that are gone.
+        The only PBX in the settings, that is: of several, the last one left must not stand in for the others.
         """
         if not name and len(self._names) == 1:
             name = self._names[0]
@@ -95,7 +95,7 @@ class Pbxes:
         return side.asking if side else None
 
     async def ring(self, call: CallToPlace) -> None:
-        """Dial a number by the PBX that the call's id names.
+        """Dial a number through the PBX that the call's id names.
 
         Raises:
             PeerUnavailable: it is not ours; and as CallBack.ring.
@@ -111,12 +111,12 @@ class Pbxes:
             side.hands.begin_tap(effect)
 
     def end_taps(self, call_id: str, unheard: bool) -> None:
-        """End all taps of a call; `unheard`: it is opted out."""
+        """End all taps of a call; `unheard`: its customer opted out."""
         if side := self.of(call_id):
             side.hands.end_taps(call_id, unheard)
 
     def ask_where(self, call: CallState) -> None:
-        """Find out where a caller goes whom a queue did not answer."""
+        """Find out where a caller goes after leaving a queue unanswered."""
         if side := self.of(call.call_id):
             side.hands.ask_where(call)
 
@@ -126,7 +126,9 @@ class Pbxes:
             side.hands.tell_alert(alerted)
 
     def trunk_of(self, call_id: str) -> str | None:
-        """The endpoint that a call's customer came by; None: unknown, or none of Asterisk's."""
+        """The Asterisk endpoint that a call came in through; None: unknown, or not an endpoint of
+        Asterisk's.
+        """
         side = self.of(call_id)
         return side.tracker.trunk_of(call_id) if side else None
 
@@ -143,12 +145,12 @@ class Pbxes:
             side.taps.on_ended(message)
 
     def worker_lost(self, uuids: list[str]) -> None:
-        """A worker died with these taps: their calls are tapped anew."""
+        """A worker died with these taps: tap their calls again."""
         for side in self:
             side.taps.on_worker_lost(uuids)
 
     def worker_ready(self) -> None:
-        """What waits to be tapped is tapped now."""
+        """Tap the calls that are waiting for it now."""
         for side in self:
             side.taps.wake()
 
@@ -159,21 +161,21 @@ class Pbxes:
         return {queue for side in self for queue in side.penalties.ranked()}
 
     def graded(self) -> None:
-        """Grades may have changed."""
+        """Call when grades may have changed."""
         for side in self:
             side.penalties.on_graded()
 
     def policy_taken(self) -> None:
-        """Another policy is in force."""
+        """Call when another policy is in force."""
         for side in self:
             side.penalties.poke()
 
     def routing_taken(self, routing: RoutingSettings) -> None:
-        """Another section [routing] is in force."""
+        """Call when another section [routing] is in force."""
         for side in self:
             side.penalties.take_over(routing)
 
     def resync(self) -> None:
-        """Changes were lost: get in step with every PBX that is ours."""
+        """Changes were lost: synchronise with every PBX that is ours."""
         for side in self._started:
             side.resync()

@@ -1,4 +1,6 @@
-"""Reads settings, policy and models again while calls go on: what can change does, or nothing does."""
+"""Rereads settings, policy and models during calls: either everything that can change does, or nothing
+does.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Reloading:
-    """One for the service."""
+    """One per service."""
 
     def __init__(
         self,
@@ -37,25 +39,25 @@ class Reloading:
         """Prepare.
 
         Args:
-            in_force: gets the settings that are taken.
-            policies: gets the policy.
-            pool: lets workers load models.
+            in_force: gets the accepted settings.
+            policies: gets the accepted policy.
+            pool: has workers load models.
             tasks: owns the loading.
-            health: told as the component `settings` what came of the last reload.
-            count: adds one to a counter: reloads, with the label taken or refused.
+            health: told the result of the last reload as the component `settings`.
+            count: adds one to the counter reloads, with the label taken or refused.
         """
         self._in_force, self._policies, self._pool = in_force, policies, pool
         self._tasks, self._health, self._count = tasks, health, count
         self.settings_taken: Listeners[[Settings, Settings]] = Listeners()
-        """Told of the settings before, and of those that are in force from now on."""
+        """Listeners get the former settings and those in force from now on."""
         self.policy_taken: Listeners[[]] = Listeners()
-        """Told when a policy was read again and taken."""
+        """Listeners are called when a policy was reread and accepted."""
 
     def everything(self, read: Callable[[], Settings]) -> bool:
-        """At SIGHUP: take settings and policy over, both or neither; whether they were.
+        """At SIGHUP: take over both settings and policy or neither; returns whether they were.
 
-        What came of it is logged, and told as a component of the service's health: an administrator who
-        runs `systemctl reload` sees neither our answer nor our exit status.
+        The result is logged and shown as a component of the service's health: an administrator who runs
+        `systemctl reload` sees neither our answer nor our exit status.
         """
         try:
             found = difference(self._in_force.settings, read())
@@ -77,19 +79,19 @@ class Reloading:
         return True
 
     def policy(self) -> Reloaded:
-        """Read the policy file again; a wrong one is refused and the old one stays."""
+        """Reread the policy file; a wrong one is refused and the old one stays."""
         reloaded = self._policies.reload()
         if reloaded.loaded:
             self.policy_taken.tell()
         return reloaded
 
     def policy_and_models(self) -> asyncio.Task[list[ModelsLoaded]]:
-        """Read the policy again, and let workers swap in what models' names now stand for."""
+        """Reread the policy, and have workers load the versions that the models' names now stand for."""
         self.policy()
         return self._load_models()
 
     def _take_over(self, settings: Settings, policy: Policy) -> None:
-        """Calls under way go on: only what is decided, told and kept from now on differs."""
+        """Calls in progress go on: only what is decided, sent and kept from now on differs."""
         before = self._in_force.settings
         self._in_force.put(settings)
         self._policies.put_in_force(settings.policy_path(), policy)

@@ -1,4 +1,4 @@
-"""Runs the controller: as long as it is wanted, one life after another."""
+"""Runs the controller for as long as it is wanted, one life after another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emocx_pbx.settings.settings import Settings
 
 log = structlog.get_logger()
 
-#: Between tries to begin anew.
+#: Seconds between attempts to start a new life.
 AGAIN_S: Final = 1.0
 
 
@@ -32,15 +32,15 @@ async def serve(
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; SIGHUP reloads settings, policy and models.
 
-    On a database that several share it stands by for each PBX until it has its lease. When others took over
-    all that it had, all parts are ended at once and begun anew, as after a crash, to stand by again.
+    On a shared database it stands by for each PBX until it holds the lease. Once others have taken over all
+    of its PBXes, all parts are ended at once and started again, as after a crash, to stand by again.
 
     Args:
         settings: as read by `settings.load`.
-        on_ready: told the HTTP port once everything listens.
-        read_again: reads the settings at SIGHUP as they were read at first; None: they stay.
-        supervisor: systemd, where it started us.
-        sending: whether it delivers webhooks itself.
+        on_ready: gets the HTTP port once everything listens.
+        read_again: rereads the settings at SIGHUP, the way they were first read; None: they stay.
+        supervisor: systemd, if it started us.
+        sending: whether this process delivers webhooks itself.
 
     Raises:
         SettingsError, StoreError: before anything listens for the first time.

@@ -1,6 +1,6 @@
 """`serve --role sender`: delivers webhooks from a shared database, and does nothing else.
 
-Any number of them may run, beside controllers that send too: each delivery is taken by a claim that all see.
+Any number may run, alongside controllers that send too: each delivery is claimed in a way that all can see.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from emocx_pbx.webhooks.sender import Sender
 
 log = structlog.get_logger()
 
-#: Between looks for what falls due: whoever writes an event is another process.
+#: Seconds between checks for what is due: events are written by other processes.
 LOOK_S: Final = 0.5
 
 
@@ -69,7 +69,7 @@ async def send(
         await stop.wait()
         beating.cancel()
         supervisor.tell("STOPPING=1")
-        # What is under way is given back, to be sent by others at once.
+        # Deliveries in progress are released, so that others can send them at once.
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 

@@ -1,7 +1,7 @@
-"""How the running service stands, for `emocx-pbx status`: gathered in the controller, told over a socket.
+"""The state of the running service, for `emocx-pbx status`: gathered in the controller, sent over a socket.
 
-The socket lies beside the database, for the service's own user (and root) alone. It is the controller's own:
-it answers also while the web process is away. Whoever connects is told one JSON object, and nothing is read.
+The socket is beside the database, open only to the service's own user (and root). The controller itself
+answers, even while the web process is down: whoever connects gets one JSON object; nothing is read.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: Time for an answer, from either side.
+#: Seconds for an answer, on either side.
 ANSWER_S: Final = 5.0
-#: Tellings at once; a further one is closed.
+#: Connections at a time; a further one is closed.
 MAX_TELLINGS: Final = 8
-#: With less free space than this the database of a busy day may not fit.
+#: Bytes of free space below which the database of a busy day may not fit.
 LOW_DISK_BYTES: Final = 1_000_000_000
-#: Longest name of a socket that Linux takes.
+#: Longest path of a socket that Linux accepts, in bytes.
 LONGEST_PATH: Final = 107
 
 
@@ -43,18 +43,18 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     index: int
     pid: int | None
     up: bool
-    """Ready, and heard of lately."""
+    """Ready, and has sent a message recently."""
     sessions: int
-    """Taps and questions announced to it."""
+    """Number of taps and questions announced to it."""
     speech_model: str | None = None
     text_model: str | None = None
     transcriber: str | None = None
     problems: tuple[str, ...] = ()
     carries_accurate: int = 0
-    """Calls that its core carries with the accurate model for every window, as measured at its start; 0:
+    """How many calls its core can carry with the accurate model on every window, measured at its start; 0:
     unknown."""
     carries_light: int = 0
-    """The same with the light model alone."""
+    """The same with only the light model."""
 
 
 class ReceiverStatus(msgspec.Struct, frozen=True):
@@ -64,15 +64,15 @@ class ReceiverStatus(msgspec.Struct, frozen=True):
     url: str
     """Without secrets."""
     pending: int
-    """Deliveries that wait."""
+    """Number of deliveries that wait."""
     failed: int
-    """Deliveries that were given up."""
+    """Number of deliveries that were given up."""
     disabled: str | None
-    """Why nothing is sent to it."""
+    """Why nothing is sent to it; empty if it is sent to."""
 
 
 class Status(msgspec.Struct, frozen=True):
-    """All of it."""
+    """The whole state."""
 
     version: str
     asterisk: str
@@ -86,7 +86,7 @@ class Status(msgspec.Struct, frozen=True):
     mode: str
     components: Mapping[str, Component]
     calls: Mapping[str, int]
-    """By state."""
+    """Number of calls, by state."""
     workers: tuple[WorkerStatus, ...]
     receivers: tuple[ReceiverStatus, ...]
     database: str
@@ -105,12 +105,12 @@ class Status(msgspec.Struct, frozen=True):
 
 
 def socket_path(database: Path) -> Path:
-    """Where the socket lies."""
+    """The path of the socket."""
     return database.with_name(f"{database.name}.status")
 
 
 async def status_of(service: Service, version: str, up_since: float) -> Status:
-    """How a service stands now.
+    """The state of a service now.
 
     Raises:
         StoreError: the database can't be read.
@@ -165,7 +165,7 @@ async def status_of(service: Service, version: str, up_since: float) -> Status:
 
 
 class StatusSocket:
-    """Tells the status to whoever connects."""
+    """Sends the status to whoever connects."""
 
     def __init__(self, path: Path, gather: Callable[[], Awaitable[Status]]) -> None:
         self._path, self._gather = path, gather
@@ -173,13 +173,13 @@ class StatusSocket:
         self._telling = 0
 
     async def start(self) -> None:
-        """Listen. A socket that can't be made costs the status alone, not the service."""
+        """Listen. If the socket can't be created, only the status is missing; the service runs."""
         if len(os.fsencode(self._path)) > LONGEST_PATH:
             log.warning("no socket for the status: its path is too long", key="status.no_socket",
                         path=str(self._path))  # fmt: skip
             return
         try:
-            # Made under a mask: nobody else can connect, not even for a moment.
+            # Created under a umask: nobody else can connect, not even for a moment.
             before = os.umask(0o177)
             try:
                 self._server = await asyncio.start_unix_server(self._accept, self._path)
@@ -197,7 +197,7 @@ class StatusSocket:
                 self._path.unlink()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Outermost for one telling: whatever goes wrong costs no other."""
+        """The outermost loop of one connection: whatever goes wrong must not affect another."""
         self._telling += 1
         try:
             if self._telling > MAX_TELLINGS:
@@ -217,10 +217,10 @@ class StatusSocket:
 
 
 async def ask(database: Path) -> Status:
-    """The status of the service that runs over a database.
+    """The status of the service that runs on a database.
 
     Raises:
-        PeerUnavailable: none runs, we may not ask it, or it does not answer in time.
+        PeerUnavailable: no service runs, we may not connect, or it does not answer in time.
     """
     path = socket_path(database)
     try:

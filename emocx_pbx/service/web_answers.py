@@ -1,7 +1,7 @@
-"""Answers what comes by HTTP to the controller, from its own web process and from web nodes.
+"""Answers the HTTP requests that the controller's own web process and the web nodes pass on.
 
-It is bounded here for all of them together: few of their decisions are in work at once, so that however
-much comes in by HTTP, a caller's decision finds the text model free.
+The limits here hold for all of them together: only a few decisions are in progress at once, so that however
+much comes in by HTTP, the text model is free for a caller's decision.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ log = structlog.get_logger()
 
 R = TypeVar("R")
 
-#: Decisions in work at once; each takes the text model about two milliseconds.
+#: Decisions in progress at once; each occupies the text model for about two milliseconds.
 DECIDING: Final = 4
-#: What is asked at once; more is refused, which is answered with 503.
+#: Requests at once; more are refused and answered with 503.
 MAX_ASKED: Final = 128
 
 
 class Reload(Protocol):
-    """The part of the reloading that HTTP may ask for."""
+    """The part of reloading that can be requested over HTTP."""
 
     def policy_and_models(self) -> asyncio.Task[list[ModelsLoaded]]:
-        """Read the policy again, and let workers swap in what models' names now stand for."""
+        """Reread the policy, and have workers load the versions that the models' names now stand for."""
 
 
 class ReadyWorkers(Protocol):
     """The part of the worker pool that pages show."""
 
     def models(self) -> tuple[Ready, ...]:
-        """What each ready worker said of its models."""
+        """What each ready worker reported about its models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """The parts that answer what comes by HTTP."""
+    """The parts that answer what comes in by HTTP."""
 
     queries: Queries
     placing: Placing
@@ -69,7 +69,7 @@ class Behind:
 
 
 class WebAnswers:
-    """One for the service."""
+    """One per service."""
 
     def __init__(self, behind: Behind) -> None:
         self._behind = behind
@@ -77,10 +77,10 @@ class WebAnswers:
         self._asked = 0
         self._doing: set[asyncio.Task[Any]] = set()
         self.state_changed: Listeners[[]] = Listeners()
-        """Told when whoever shows the state should look at once."""
+        """Listeners are called when whoever shows the state should refresh it at once."""
 
     def state(self) -> m.StateNow:
-        """How the service stands."""
+        """The state of the service."""
         behind = self._behind
         return m.StateNow(
             behind.health.components(),
@@ -91,11 +91,11 @@ class WebAnswers:
         )
 
     def became_call(self, became: m.BecameCall) -> None:
-        """A decided query is a call now."""
+        """A query that was decided has become a call."""
         self._behind.queries.became_call(became.decision, became.caller)
 
     async def answer(self, asked: m.Asking) -> m.Answering:
-        """One of the outermost loops: a question that fails must not end the others."""
+        """One of the outermost loops: a request that fails must not end the others."""
         number = asked.request_id
         if self._asked >= MAX_ASKED:
             return failure_of(number, PeerUnavailable("too many requests are in work already"))
@@ -112,11 +112,11 @@ class WebAnswers:
             self._asked -= 1
 
     async def settle(self) -> None:
-        """Return when what had begun is done."""
+        """Return when everything already begun is done."""
         await asyncio.gather(*self._doing, return_exceptions=True)
 
     async def _to_its_end(self, work: Coroutine[Any, Any, R]) -> R:
-        """What has begun is finished, also if the process that asked for it ends meanwhile."""
+        """What has begun is finished, even if the process that asked for it ends meanwhile."""
         doing = asyncio.create_task(work, name="deed")
         self._doing.add(doing)
         doing.add_done_callback(self._doing.discard)
@@ -154,7 +154,7 @@ class WebAnswers:
                 return m.MetricsText(number, *behind.metrics.render())
 
     async def _look_around(self) -> None:
-        """Set the gauges of what is not counted as it happens."""
+        """Set the gauges of values that are not counted as they happen."""
         behind = self._behind
         for pbx in behind.metrics.pbxes or (None,):
             for state, number in behind.board.counts(pbx).items():
@@ -167,6 +167,6 @@ class WebAnswers:
 
 
 def _unanswered(doing: asyncio.Task[Any]) -> None:
-    """Its asker is gone: what went wrong with it is told here."""
+    """Whoever asked is gone, so its errors are logged here."""
     if not doing.cancelled() and (error := doing.exception()) is not None:
         log.error("deed failed after the process that asked had ended", key="web.deed_failed", why=str(error))

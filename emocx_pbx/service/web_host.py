@@ -1,6 +1,6 @@
-"""The controller's end of the web process: starts it, watches it, answers it, and starts it again.
+"""The controller's side of the web process: starts it, watches it, answers it, and restarts it.
 
-What it asks for is answered, and bounded, by `web_answers.py`.
+Its requests are answered, and limited, by `web_answers.py`.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
 
-#: To the open port, from the start of the process on a cold disk.
+#: Seconds from the start of the process to the open port, on a cold disk.
 START_S: Final = 30.0
-#: It reports every second; one that is silent for this long hangs and is started anew.
+#: Seconds of silence after which the process, which reports every second, is hanging and is restarted.
 SILENT_S: Final = 20.0
-#: At the service's start, one that is slow (a busy machine) is started this often before all is given up:
-#: callers are served meanwhile, and pages are no reason to stop.
+#: How often a slow process (on a busy machine) is started at the service's start before giving up: callers
+#: are served meanwhile, and missing pages are no reason to stop.
 FIRST_STARTS: Final = 3
-#: Between looks at whether the state differs from what it was told.
+#: Seconds between checks whether the state differs from what it was last sent.
 STATE_S: Final = 0.5
-#: Pauses before it is started again.
+#: Seconds of pause before successive restarts.
 AGAIN_S: Final = (0.2, 1.0, 2.0, 5.0)
-#: A process that lived this long starts again at once.
+#: Seconds that a process must have lived to be restarted at once.
 STEADY_S: Final = 30.0
-#: For an orderly end: feeds are ended, requests in work are answered.
+#: Seconds for an orderly end: feeds are ended, requests in progress are answered.
 STOP_S: Final = 3.0
 
 
 class WebHost:
-    """One for the service."""
+    """One per service."""
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class WebHost:
 
         Args:
             in_force: the settings.
-            behind: the parts that answer.
-            command: starts the process.
-            life: tells this run of the service from others; None: a new one.
-            answers: shared with web nodes; None: there are none.
+            behind: the parts that answer its requests.
+            command: the command line that starts the process.
+            life: distinguishes this run of the service from others; None: a new one is made.
+            answers: shared with web nodes; None: there are no web nodes.
         """
         self._life, self._in_force = life or uuid.uuid4().hex[:8], in_force
         self._behind, self._command = behind, command
@@ -137,7 +137,7 @@ class WebHost:
                 self._silent = True
                 return f"silent for {patience:g} s"
             except BadMessage as error:
-                # One message is lost; its end would cost all pages and feeds.
+                # Losing one message is better than ending the process, which would cost all pages and feeds.
                 log.error("message of the web refused", key="web.bad_message", why=str(error))
                 continue
             except ProtocolError as error:
@@ -158,7 +158,7 @@ class WebHost:
         return "it ended"
 
     async def stop(self) -> None:
-        """Ask for an orderly end, after which `run` returns; cancel that if it has not."""
+        """Ask for an orderly end, after which `run` returns; cancel `run` if it does not."""
         self._stopping = True
         if self._child is None:
             return
@@ -176,7 +176,7 @@ class WebHost:
         try:
             self._child.link.send(message)
         except (PeerUnavailable, BadMessage) as error:
-            # It hangs, or is gone: its silence ends this life.
+            # It hangs, or is gone: its silence ends this process.
             self._behind.metrics.count("web_messages_lost")
             log.debug("not sent to the web process", key="web.deaf", why=str(error))
 
@@ -189,7 +189,7 @@ class WebHost:
         self._send(m.ReceiversChanged())
 
     def settings_changed(self) -> None:
-        """Other settings are in force; a successor of the process is started with them anyway."""
+        """Other settings are in force; a later process is started with them anyway."""
         self._send(m.SettingsChanged(self._in_force.settings))
 
     def _web_config(self) -> m.WebConfig:
@@ -231,7 +231,7 @@ class WebHost:
             case m.BoardLost():
                 self._tell_board()
             case m.Listening() | m.CannotListen():
-                pass  # only at the start of its life
+                pass  # only at the start of the process
             case _:
                 self._own(self._answer(message))
 

@@ -1,7 +1,7 @@
-"""A controller's end of the web nodes: tells them what goes on, and answers what they ask, over NATS.
+"""A controller's side of the web nodes: sends them live state and answers their requests, over NATS.
 
-Imported only where [cluster] names servers. Nothing is told while no web node is there. What is told may be
-lost; a beat says by numbers what must have come, and whoever lacks something asks for the whole.
+Imported only if [cluster] names servers. Nothing is sent while there is no web node. Messages may get lost;
+each beat carries the numbers of what must have arrived, and a node that lacks something asks for everything.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from emocx_pbx.wire.message import Message
 
 log = structlog.get_logger()
 
-#: Between two beats.
+#: Seconds between two beats.
 BEAT_S: Final = 0.5
-#: A web node that was silent for so long is gone.
+#: Seconds of silence after which a web node counts as gone.
 NODE_LOST_S: Final = 5.0
-#: Messages that wait to be sent; with more all are dropped, and nodes ask for the board.
+#: Messages that may wait to be sent; beyond that all are dropped, and nodes ask for the board.
 MAX_WAITING: Final = 16_384
-#: Calls in one message of the live board: far below what NATS takes (1 MiB).
+#: Calls in one message of the live board: far below NATS's limit (1 MiB).
 CALLS_EACH: Final = 100
 
 _ASKED: Final = msgspec.msgpack.Decoder(ToController)
@@ -53,7 +53,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class WebNodes:
-    """One for a controller of a cluster."""
+    """One per controller in a cluster."""
 
     def __init__(
         self,
@@ -69,24 +69,24 @@ class WebNodes:
 
         Args:
             bus: the connection.
-            life: names this process of the controller.
-            node: what this host is called.
-            answers: answer questions.
+            life: identifies this process of the controller.
+            node: the name of this host.
+            answers: answers requests.
             board: the live board.
-            acts: PBXes that we act for, with the number of the term.
+            acts: the PBXes that we act for, with the number of our term.
             clock: monotonic seconds.
         """
         self._bus, self._life, self._node, self._answers = bus, life, node, answers
         self._board, self._acts, self._clock = board, acts, clock
         self._seen: dict[str, float] = {}
-        """When each web node was heard last."""
+        """When each web node last sent a message, in monotonic seconds."""
         self._waiting: deque[tuple[str, Message]] = deque()
         self._wake = asyncio.Event()
         self._state, self._state_number = b"", 0
         board.changes.subscribe(self._on_change)
 
     async def start(self, tasks: Tasks) -> None:
-        """Answer, and tell, from now on."""
+        """Answer requests and send state from now on."""
         await self._bus.hear(subjects.WEB_NODES, _NODE, self._on_node)
         await self._bus.answer(subjects.web_asked(self._life), _ASKED, self._answer)
         tasks.keep(self._beat, name="web nodes")
@@ -124,7 +124,7 @@ class WebNodes:
         self._wake.set()
 
     async def _send(self) -> None:
-        """One after the other, in order, until cancelled."""
+        """Send the messages one after the other, in order, until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -148,7 +148,7 @@ class WebNodes:
             await asyncio.sleep(BEAT_S)
 
     def _look(self) -> m.StateNow:
-        """The state now, under a new number if it differs."""
+        """The current state, under a new number if it changed."""
         state = self._answers.state()
         encoded = _encode(state)
         if encoded != self._state:

@@ -1,7 +1,7 @@
 """`serve --role web`: pages and API on a host of their own, and nothing else.
 
-Any number of them may run: records are in the database that all share, what goes on now comes from the
-controllers over NATS. Imported only for this role.
+Any number may run: records are in the shared database, and live state comes from the controllers over NATS.
+Imported only for this role.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ from emocx_pbx.wire.bus import Bus
 
 log = structlog.get_logger()
 
-#: For the first connection; pages of records are served meanwhile.
+#: Seconds to wait for the first connection; pages about records are served meanwhile.
 CONNECT_S: Final = 2.0
-#: Between signs of life to the controllers.
+#: Seconds between signs of life to the controllers.
 BEAT_S: Final = 0.5
 
 _NODE: Final = msgspec.msgpack.Decoder(NodeBeat)
@@ -63,10 +63,10 @@ async def serve_web(
     read_again: Callable[[], Settings] | None = None,
     supervisor: Supervisor | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP takes over what can be of the settings.
+    """Serve until SIGTERM or SIGINT; SIGHUP takes over those settings that can change while it runs.
 
     Raises:
-        SettingsError: there is no database or no NATS to share, or the port can't be opened.
+        SettingsError: no shared database or no NATS is configured, or the port can't be opened.
         StoreError: the database can't be used.
     """
     if not settings.cluster.servers:
@@ -76,7 +76,7 @@ async def serve_web(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
-        # Never by a web node: controllers of the version before would be refused by their own database.
+        # A web node never migrates: the database would then refuse controllers of the previous version.
         store = await opened(settings, stop, "web", migrating=False)
         if store is None:
             return
@@ -140,11 +140,11 @@ class WebNode:
         """Tasks that must run."""
 
     async def start(self) -> HttpServer:
-        """Connect, or go on trying, and listen.
+        """Connect, or keep trying in the background, and listen.
 
         Raises:
             PeerUnavailable: a certificate can't be read.
-            SettingsError: the port can't be opened, or the files of TLS can't be used.
+            SettingsError: the port can't be opened, or the TLS files can't be used.
         """
         await self.bus.start(CONNECT_S)
         await self.controllers.start()
@@ -167,14 +167,14 @@ class WebNode:
             raise cannot_listen("http.host", "http.port", http.host, http.port, error) from error
 
     async def _beat(self) -> None:
-        """Say that we are here, until cancelled."""
+        """Send signs of life, until cancelled."""
         while True:
             beat = NodeBeat(self._life, self._node, version("emocx-pbx"), self._uses.taken())
             await self.bus.tell(subjects.web_node(self._life), beat)
             await asyncio.sleep(BEAT_S)
 
     def reload(self, read: Callable[[], Settings]) -> None:
-        """Take over what can be of newly read settings."""
+        """Take over those newly read settings that can change while it runs."""
         try:
             found = difference(self.serving.in_force.settings, read())
         except EmocxError as error:

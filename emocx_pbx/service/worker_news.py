@@ -1,4 +1,4 @@
-"""What the analysis workers say, handed to the parts that it concerns, and their health."""
+"""Passes the analysis workers' messages to the parts that they concern, and keeps the workers' health."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class WorkerNews:
-    """One for the service; all of it synchronous."""
+    """One per service; everything here is synchronous."""
 
     def __init__(
         self,
@@ -44,14 +44,14 @@ class WorkerNews:
         self._pool, self._queries, self._pbxes, self._journeys = pool, queries, pbxes, journeys
         self._health, self._metrics = health, metrics
         self._problems: set[str] = set()
-        """What workers said of models, each logged once."""
+        """What workers reported about models, each logged once."""
         self._full_workers: set[int] = set()
-        """Workers that read no new calls."""
+        """Workers that take no new calls."""
         self._no_port = ""
-        """Why a worker could not open its port; empty again when one could."""
+        """Why a worker could not open its port; empty again once one could."""
 
     def take(self, message: ToService | DecidedAlone) -> None:
-        """Hand a message on."""
+        """Pass on a message."""
         match message:
             case DecidedAlone():
                 self._decided_alone(message)
@@ -77,10 +77,12 @@ class WorkerNews:
             case ReadingMade() | UtteranceEnded() | WordsSaid():
                 self._journeys.put(message)
             case TextResult() | ModelsLoaded():
-                pass  # the pool answers whoever asked
+                pass  # the pool answers the request
 
     def _decided_alone(self, alone: DecidedAlone) -> None:
-        """Some time ago, as NATS was away: of a call that goes on, is over, or is another controller's."""
+        """From a while ago, when NATS was unreachable: about a call that goes on, is over, or is another
+        controller's.
+        """
         caller = Caller(alone.call_id, alone.customer_key, opted_out=alone.opted_out)
         self._metrics.count("decisions_alone")
         self._journeys.put_late(DecidedQuery(alone.decision, caller, alone.text or None))
@@ -94,7 +96,7 @@ class WorkerNews:
         self._problems |= set(message.problems)
 
     def _tell_overload(self, stats: WorkerStats) -> None:
-        """Health says while a worker has no time to read new calls."""
+        """Health shows when a worker has no time to read new calls."""
         full, before = self._full_workers, set(self._full_workers)
         (full.add if stats.voice_only else full.discard)(stats.worker)
         if full != before:
