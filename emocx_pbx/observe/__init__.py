@@ -1,1 +1,1 @@
-"""Logs, metrics, health."""
+"""Logs, metrics and health of the running service."""

@@ -19,29 +19,29 @@ class Component:
 
 
 class HealthBoard:
-    """Named components with their states; whoever owns a component sets it."""
+    """Named components with their states; each is set by the part that owns it."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._components: dict[str, Component] = {}
 
     def set(self, name: str, up: bool, why: str = "") -> None:
-        """Tell a component's state; `since` moves only when `up` changes."""
+        """Set a component's state; `since` moves only when `up` changes."""
         known = self._components.get(name)
         since = known.since if known is not None and known.up == up else self._now()
         self._components[name] = Component(up, why, since)
 
     def remove(self, name: str) -> None:
-        """There is no such component any more."""
+        """Remove a component."""
         self._components.pop(name, None)
 
     @property
     def ready(self) -> bool:
-        """Whether at least one component was told of and all are up."""
+        """Whether there is at least one component and all are up."""
         return bool(self._components) and all(c.up for c in self._components.values())
 
     def components(self) -> Mapping[str, Component]:
-        """All components told of, by name."""
+        """All components, by name."""
         return dict(self._components)
 
     def words(self) -> str:
@@ -50,7 +50,7 @@ class HealthBoard:
         return "; ".join(down) if down else "ready"
 
     def report(self) -> dict[str, Any]:
-        """See report_of."""
+        """The board as JSON; see report_of."""
         return report_of(self._components)
 
 

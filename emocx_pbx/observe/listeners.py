@@ -1,4 +1,4 @@
-"""Who is told when something happened: parts subscribe once, and are told synchronously. Pure."""
+"""Who is notified when something happens: parts subscribe once, and are called synchronously. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ P = ParamSpec("P")
 
 
 class Listeners(Generic[P]):
-    """Those who want to hear of one kind of news, told in the order in which they subscribed."""
+    """The subscribers to one kind of news, called in the order in which they subscribed."""
 
     def __init__(self) -> None:
         self._listeners: tuple[Callable[P, None], ...] = ()
 
     def subscribe(self, listener: Callable[P, None]) -> None:
-        """Tell it from now on; it must not block."""
+        """Call this function with the news from now on; it must not block."""
         self._listeners = (*self._listeners, listener)
 
     def tell(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Tell all of them."""
+        """Call all subscribers."""
         for listener in self._listeners:
             listener(*args, **kwargs)

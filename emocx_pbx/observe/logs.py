@@ -1,4 +1,4 @@
-"""Logs: one line an event, for people on a console or as JSON, always with a stable `key`."""
+"""Logs: one line per event, for people on a console or as JSON, always with a stable `key`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from emocx_pbx.settings.settings import LogSettings
 FORBIDDEN = frozenset({"audio", "caller", "number", "pcm", "query", "secret", "text", "token"})
 
 
-#: Lines of one kind that are written in this time; what is left out is counted in the next one.
+#: Lines of one kind written within this time; those left out are counted in the next one.
 MOST_LINES: Final = 100
 WINDOW_S: Final = 10.0
 
 
 class Sparing:
-    """Drops lines of a kind (level and key) that comes too often: a flood must not fill the disk."""
+    """Drops lines of a kind (level and key) that comes too often, so that a flood can't fill the disk."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -33,7 +33,7 @@ class Sparing:
         self._left_out: OrderedDict[str, int] = OrderedDict()
 
     def left_out(self, kind: str) -> int | None:
-        """How many lines of the kind were left out before this one; None: leave this one out as well."""
+        """How many lines of this kind were left out before this one; None: leave this one out as well."""
         at = self._clock()
         if self._limit.wait_s(kind, at) > 0:
             self._left_out[kind] = self._left_out.get(kind, 0) + 1
@@ -92,7 +92,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
-    # Libraries (aiohttp, panoramisk, asyncio) log by the standard module: only what needs attention.
+    # Libraries (aiohttp, panoramisk, asyncio) use the standard module: log only what needs attention.
     logging.basicConfig(stream=out, level=max(level, logging.WARNING), force=True)
     for handler in logging.getLogger().handlers:
         handler.addFilter(sparing.filter)

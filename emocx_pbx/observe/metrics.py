@@ -9,9 +9,9 @@ from typing import Final, Protocol, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-#: Different values one label may take; a caller can't make the scrape grow without end.
+#: Different values that one label may take, so that no caller can make the scrape grow without end.
 MAX_LABEL_VALUES = 16
-#: What further values are counted under.
+#: The value that further ones are counted under.
 OTHER = "other"
 #: Counters without an entry in COUNTERS that are still kept: their names come from code or workers.
 MAX_UNLISTED = 100
@@ -40,8 +40,8 @@ COUNTERS: Mapping[str, About] = {
     "chat_refused": About("Refusals of the chat", "why"),
     "alerts": About("Alerts raised on live calls", "rule"),
     "user_events_lost": About("Alerts that could not be told at Asterisk's manager interface"),
-    "workers_failed": About("Workers lost, or messages of theirs not handled, by our own fault"),
-    "tasks_failed": About("Tasks that failed by our fault; the others went on"),
+    "workers_failed": About("Workers lost, or messages of theirs not handled, through our own fault"),
+    "tasks_failed": About("Tasks that failed because of an error of ours; the others went on"),
     "calls_announced_crowded": About("Requests of the dialplan refused: too many calls had not joined"),
     "calls_never_joined": About("Calls named by FastAGI that Asterisk did not know"),
     "happenings_late": About("Events of calls that are over or unknown"),
@@ -61,7 +61,7 @@ COUNTERS: Mapping[str, About] = {
     "web_restarts": About("Times that the web process was started again"),
     "web_messages_lost": About("Messages that the web process did not take"),
     "web_questions_failed": About("Questions of the web process whose handling failed"),
-    "http_errors": About("HTTP requests that failed by our fault"),
+    "http_errors": About("HTTP requests that failed through our own fault"),
     "http_rate_limited": About("HTTP requests refused because the client made too many"),
     "agi_requests": About("Requests of the dialplan"),
     "agi_late": About("Requests of the dialplan not answered in time"),
@@ -90,7 +90,7 @@ COUNTERS: Mapping[str, About] = {
     "worker_audio_write_dropped": About("Audio not sent because the peer did not read"),
     "worker_messages_refused": About("Messages to a worker that were none"),
     "worker_messages_failed": About("Messages to a worker whose handling failed"),
-    "worker_tasks_failed": About("Answers of a worker that failed by our fault"),
+    "worker_tasks_failed": About("Answers of a worker that failed because of an error of ours"),
     "worker_questions_failed": About("Questions in the IVR whose classification failed"),
     "worker_questions_late_or_failed": About("Questions in the IVR that were late or failed"),
     "worker_windows_accurate": About("Windows of speech that the accurate model read first"),
@@ -145,7 +145,7 @@ REQUEST_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Stats(Protocol):
-    """What a worker tells of itself: `analysis.messages.WorkerStats`."""
+    """What a worker reports about itself: `analysis.messages.WorkerStats`."""
 
     @property
     def open_taps(self) -> int:
@@ -161,15 +161,15 @@ class Stats(Protocol):
 
     @property
     def load(self) -> float:
-        """CPU seconds a second."""
+        """CPU seconds per second."""
 
     @property
     def accurate_share(self) -> float:
-        """Share of windows that the accurate model may hear."""
+        """Share (0 to 1) of windows that the accurate model may read."""
 
     @property
     def read_share(self) -> float:
-        """Share of windows that are heard at all."""
+        """Share (0 to 1) of windows that are read at all."""
 
     @property
     def voice_only(self) -> bool:
@@ -177,24 +177,24 @@ class Stats(Protocol):
 
     @property
     def coarse(self) -> bool:
-        """Whether voice activity is told by level alone."""
+        """Whether voice activity is detected by level alone."""
 
     @property
     def carries_accurate(self) -> int:
-        """Calls that its core carries with the accurate model for every window; 0: unknown."""
+        """Calls that its core can carry with the accurate model on every window; 0: unknown."""
 
     @property
     def carries_light(self) -> int:
-        """The same with the light model alone."""
+        """The same with only the light model."""
 
 
 class Metrics:
-    """One registry, passed down; there is no global one."""
+    """The metrics of one process in a registry of its own; there is no global one."""
 
     def __init__(self, pbxes: Sequence[str] = ("",)) -> None:
-        """`pbxes` are their names; the one without a name needs no label."""
+        """`pbxes` are the names of the PBXes; one without a name needs no label."""
         self.pbxes: Sequence[str] = pbxes if any(pbxes) else ()
-        """Names that calls' metrics are labelled by; none: there is one PBX, without a name."""
+        """Names that the metrics of calls are labelled with; none: there is one PBX, without a name."""
         self._registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}
         self._labels: dict[str, set[str]] = {}
@@ -215,10 +215,10 @@ class Metrics:
         """Add to a counter.
 
         Args:
-            name: from COUNTERS, shown as emocx_NAME_total; one that is not there is kept all the same.
+            name: from COUNTERS, shown as emocx_NAME_total; a name missing there is kept all the same.
             label: value of its label, if it has one; more than MAX_LABEL_VALUES become "other".
             by: what to add, at least 0.
-            pbx: name of the PBX that it is about.
+            pbx: name of the PBX that the event is about.
         """
         if name not in self._counters:
             if len(self._unlisted) >= MAX_UNLISTED:
@@ -236,7 +236,7 @@ class Metrics:
         return self._registry.get_sample_value(f"emocx_{name}_total", labels) or 0.0
 
     def worker(self, stats: Stats) -> None:
-        """Take in what a worker counted since it started; a smaller number tells of a restart."""
+        """Take in what a worker has counted since its start; a smaller number means that it was restarted."""
         worker = str(stats.worker)
         self.set("open_taps", stats.open_taps, worker)
         self.set("worker_load", stats.load, worker)
@@ -252,11 +252,11 @@ class Metrics:
             self.count(f"worker_{name}", by=total - last if total >= last else total)
 
     def set(self, name: str, value: float, label: str = "", *, pbx: str = "") -> None:
-        """Set a gauge of GAUGES; more than MAX_LABEL_VALUES values of its label are one, "other"."""
+        """Set a gauge of GAUGES; label values beyond MAX_LABEL_VALUES become "other"."""
         self._with(self._gauges[name], name, GAUGES[name], label, pbx).set(value)
 
     def request(self, area: str, seconds: float) -> None:
-        """An HTTP request was answered; `area` is one of few."""
+        """Record the time of an answered HTTP request; `area` is one of a few."""
         self._requests.labels(area).observe(seconds)
 
     def render(self) -> tuple[bytes, str]:
@@ -268,7 +268,7 @@ class Metrics:
         self._counters[name] = Counter(f"emocx_{name}", about.help, labels, registry=self._registry)
         if labels == ["pbx"]:
             for pbx in self.pbxes:
-                self._counters[name].labels(pbx)  # a 0 to begin with, as those without labels have
+                self._counters[name].labels(pbx)  # start at 0, as metrics without labels do
 
     def _by_pbx(self, name: str) -> bool:
         return bool(self.pbxes) and name in BY_PBX
@@ -277,7 +277,7 @@ class Metrics:
         return [*([about.label] if about.label else []), *(["pbx"] if self._by_pbx(name) else [])]
 
     def _with(self, metric: M, name: str, about: About | None, label: str, pbx: str) -> M:
-        """The metric of these values of its labels."""
+        """The metric with these values of its labels."""
         values = [self._bounded(name, label or "none")] if about is not None and about.label else []
         values += [pbx if pbx in self.pbxes else OTHER] if self._by_pbx(name) else []
         return metric.labels(*values) if values else metric
@@ -291,5 +291,5 @@ class Metrics:
 
 
 def of_pbx(pbx: str) -> dict[str, str]:
-    """What is added to a count about a PBX, which has no name where there is but one."""
+    """The labels added to a count about a PBX; none if there is only one, without a name."""
     return {"pbx": pbx} if pbx else {}

@@ -1,4 +1,4 @@
-"""Tasks with an owner and a guard: one that fails is logged and counted, and everything else goes on."""
+"""Tasks with an owner and a guard: a failure is logged and counted, and everything else goes on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-#: Pauses before a lasting part that failed begins anew; doubled with each failure.
+#: Seconds of pause before a lasting part that failed is restarted; doubled with each failure.
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
-#: A part that lasted this long failed of something new.
+#: Seconds after which a failure counts as a new one, and the pause starts small again.
 STEADY_S: Final = 60.0
 
 
@@ -28,7 +28,7 @@ class Tasks:
     """
 
     def __init__(self, count: Callable[[str], None] = lambda name: None) -> None:
-        """`count` adds one to a counter: tasks_failed."""
+        """`count` adds one to the counter tasks_failed."""
         self._count = count
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -51,7 +51,7 @@ class Tasks:
         return task
 
     def keep(self, part: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> asyncio.Task[None]:
-        """Start a lasting part, and begin it anew whenever it fails; cancel the task to end it."""
+        """Start a lasting part, and restart it whenever it fails; cancel the task to end it."""
         return self.create_task(self._kept(part, name), name=name)
 
     async def _kept(self, part: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
@@ -61,7 +61,7 @@ class Tasks:
             try:
                 await part()
             except Exception as error:
-                # The outermost loop of a part: without it the service would lack the part, or end.
+                # The outermost loop of a part: otherwise the service would lose the part, or end.
                 self._failed(name, error)
             else:
                 return
@@ -76,6 +76,6 @@ class Tasks:
             self._failed(task.get_name(), error)
 
     def _failed(self, name: str, error: BaseException) -> None:
-        # The name may hold a call's id, so that each is a line of one kind all the same.
+        # The name may contain a call's id; the log key keeps them all lines of one kind.
         log.error("task failed, the others go on", key="task.failed", task=name, exc_info=error)
         self._count("tasks_failed")
