@@ -1,1 +1,1 @@
-"""What decides now where a call goes."""
+"""Decides, as calls come in, where each one goes."""

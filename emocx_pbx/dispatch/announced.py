@@ -1,7 +1,7 @@
-"""Calls that asked for a decision and have not joined a queue yet: bounded, and forgotten if there is none.
+"""Calls that asked for a decision and have not joined a queue yet: bounded, and dropped if they do not exist.
 
-Anybody who reaches the FastAGI port can name a call. One that Asterisk does not know is forgotten after a
-minute; a caller who really waits in a menu is kept.
+Anybody who reaches the FastAGI port can name a call. One that Asterisk does not know is dropped after a
+minute; a caller who really is waiting in a menu is kept.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ log = structlog.get_logger()
 
 #: Calls waiting to join at once; the next one is refused, and the dialplan's default stands.
 MOST: Final = 2_000
-#: A call that has not joined by then is asked about.
+#: Seconds after which Asterisk is asked about a call that has not joined.
 KEEP_S: Final = 60.0
-#: Time between two looks.
+#: Seconds between two checks.
 SWEEP_S: Final = 5.0
-#: Calls asked about in one look: AMI has other things to do as well.
+#: Calls asked about in one check: AMI has other things to do as well.
 AT_ONCE: Final = 20
 
 
@@ -41,11 +41,11 @@ class Joining(Protocol):
 class _Waiting:
     channel: str
     ask_at: float
-    """When to ask about it; moves on while Asterisk knows the channel."""
+    """When to ask about the call; postponed for as long as Asterisk knows the channel."""
 
 
 class Announced:
-    """Who is expected to join; `run` belongs to the service."""
+    """The calls expected to join; the service runs `run`."""
 
     def __init__(
         self,
@@ -60,8 +60,8 @@ class Announced:
 
         Args:
             ami: asked whether a channel exists.
-            tracker: knows who has joined.
-            forget: ends a call that Asterisk does not know.
+            tracker: knows which calls have joined.
+            forget: called to end a call that Asterisk does not know.
             count: adds one to a counter: calls_announced_crowded, calls_never_joined.
             now: Unix seconds.
             most: calls waiting at once.
@@ -74,7 +74,7 @@ class Announced:
         return len(self._waiting)
 
     def add(self, call_id: str, channel: str) -> None:
-        """Expect a call; again changes nothing.
+        """Expect a call; repeating this changes nothing.
 
         Raises:
             PeerUnavailable: too many are expected already.
@@ -89,7 +89,7 @@ class Announced:
         self._waiting[call_id] = _Waiting(channel, self._now() + KEEP_S)
 
     async def run(self) -> None:
-        """Look after them until cancelled."""
+        """Check the expected calls regularly, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_S)
             await self.sweep()
@@ -112,7 +112,7 @@ class Announced:
             del self._waiting[call_id]
 
     async def _exists(self, call_id: str, channel: str) -> bool:
-        """Whether Asterisk knows the channel by this id; True as well while it can't be asked."""
+        """Whether Asterisk knows a channel with this id; also True while it can't be asked."""
         try:
             answer = await self._ami.action("Getvar", {"Channel": channel, "Variable": "UNIQUEID"})
         except (RefusedError, ProtocolError):

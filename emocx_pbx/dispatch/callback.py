@@ -1,4 +1,4 @@
-"""Calling a customer back: one Originate that leads into the chosen queue with the decision set."""
+"""Calls a customer back: one Originate that leads into the chosen queue with the decision set."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _OURS: Final = re.compile(r"@emocx-callback\b")
 
 
 def new_call_id(new_uuid: Callable[[], UUID], pbx: str = "") -> str:
-    """The id of a call to be, on the PBX of that name."""
+    """A new id for a call to be placed, on the PBX of that name."""
     return call_id_of(pbx, f"emocx-call-{new_uuid()}")
 
 
 class Placed(Protocol):
-    """What calls that we place ourselves are known by."""
+    """The prefix of the ids of calls that we place ourselves."""
 
     def begun(self, call_id: str, number: str) -> None:
         """The call exists from now on."""
 
     def failed(self, call_id: str, why: str) -> None:
-        """It never came to be."""
+        """The call was never set up."""
 
 
 class CallBack:
-    """Rings customers through Asterisk."""
+    """Dials customers through Asterisk."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class CallBack:
         channel: str,
         calls: Placed,
     ) -> None:
-        """`calls` are told of each call that is placed; `channel` is asterisk.callback_channel."""
+        """`calls` is told of each call that is placed; `channel` is the setting asterisk.callback_channel."""
         self._ami, self._channel, self._calls = ami, channel, calls
 
     async def ring(self, call: CallToPlace) -> None:
@@ -50,10 +50,10 @@ class CallBack:
 
         Raises:
             InputError: neither policy nor request names a queue.
-            PeerUnavailable, RefusedError: Asterisk is not there, does not take the Originate, or its
-                dialplan does not say how numbers are dialled.
+            PeerUnavailable, RefusedError: Asterisk is unreachable, refuses the Originate, or has no dialplan
+                setting for how to dial numbers.
         """
-        # From here on the call exists: what becomes of it is told by its events, or here.
+        # From here on the call exists: its events report what becomes of it, or else we do here.
         self._calls.begun(call.call_id, call.number)
         try:
             await self._originate(call)
@@ -85,7 +85,9 @@ class CallBack:
         await self._ami.action("Originate", fields)
 
     async def _check_prefix(self) -> None:
-        """Our own dialplan dials nothing without EMOCX_CALLBACK_PREFIX: say so before ringing anybody."""
+        """Our own dialplan dials nothing without EMOCX_CALLBACK_PREFIX: report that before ringing
+        anybody.
+        """
         if not _OURS.search(self._channel):
             return
         answer = await self._ami.action("Getvar", {"Variable": "EMOCX_CALLBACK_PREFIX"})

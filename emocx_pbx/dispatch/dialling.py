@@ -1,4 +1,4 @@
-"""The policy of dialling: which numbers may be called, and how often, whoever asks. Pure."""
+"""The dialling policy: which numbers may be called, and how often, whoever asks. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Why = Literal[
 _TYPES: Final = {
     PhoneNumberType.FIXED_LINE: ("fixed_line",),
     PhoneNumberType.MOBILE: ("mobile",),
-    # Not to be told apart, as in North America.
+    # Fixed and mobile can't be told apart, as in North America.
     PhoneNumberType.FIXED_LINE_OR_MOBILE: ("fixed_line", "mobile"),
     PhoneNumberType.VOIP: ("voip",),
     PhoneNumberType.TOLL_FREE: ("toll_free",),
@@ -41,7 +41,7 @@ _TYPES: Final = {
     PhoneNumberType.SHARED_COST: ("shared_cost",),
 }
 
-#: Exchanges of North America that cost like 900 numbers, in any area; metadata take them for fixed lines.
+#: North American exchanges that cost as much as 900 numbers, in any area; the metadata call them fixed lines.
 _NANP_PREMIUM: Final = re.compile(r"\+1[0-9]{3}976")
 
 _WORDS: Final[dict[Why, str]] = {
@@ -59,20 +59,20 @@ _WORDS: Final[dict[Why, str]] = {
 
 
 class DiallingRefused(EmocxError):
-    """A number is not called; `why` names the reason."""
+    """A number will not be called; `why` names the reason."""
 
     def __init__(self, why: Why, wait_s: float = 0.0) -> None:
         super().__init__(_WORDS[why])
         self.why: Why = why
         self.wait_s = wait_s
-        """Seconds after which it may be asked for again; 0: it will not be called later either."""
+        """Seconds after which the call may be requested again; 0: it will not be placed later either."""
 
 
 class Dialling:
-    """Decides on every number before it is dialled; one for the service."""
+    """Decides on every number before it is dialled; one per service."""
 
     def __init__(self, settings: DiallingSettings, clock: Callable[[], float]) -> None:
-        """Begin with no call counted.
+        """Start with no calls counted.
 
         Args:
             settings: the section [dialling].
@@ -119,25 +119,25 @@ class Dialling:
         return dialled
 
     def limits(self, number: str) -> list[tuple[Why, Limit, str]]:
-        """Name, limit and key of what counts a call of an admitted number."""
+        """Name, limit and key of each counter that a call to an admitted number adds to."""
         return [("called_number", self._called_number, number), ("called", self._called, "")]
 
     def take(self, number: str) -> None:
-        """Count a call of an admitted number that is placed now.
+        """Count a call to an admitted number that is placed now.
 
         Raises:
-            DiallingRefused: too many, of this number or in all; nothing is counted then.
+            DiallingRefused: too many calls, to this number or overall; then nothing is counted.
         """
         if refused := take(self.limits(number), self._clock()):
             raise DiallingRefused(refused[0], math.ceil(refused[1]))
 
     def was_placed(self, number: str, seconds_ago: float) -> None:
-        """Count a call that was placed before a restart; from the oldest on."""
+        """Count a call placed before a restart; call this from the oldest to the newest."""
         for _, limit, key in self.limits(number):
             limit.use(key, self._clock() - seconds_ago)
 
     def _is_emergency(self, text: str) -> bool:
-        """As it is written, or behind a country code."""
+        """As it is written, or after a country code."""
         digits = re.sub(r"[^0-9]", "", text)
         home = {region_of(self.settings.country), *self._regions} - {""}
         tails = {digits} | {

@@ -1,4 +1,4 @@
-"""What the dialplan asks by FastAGI: where a text, or what a caller says, should go."""
+"""Answers the dialplan's FastAGI requests: where a text, or a caller's spoken words, should go."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from emocx_pbx.settings.names import customer_key, queue_name
 
 log = structlog.get_logger()
 
-#: Asterisk's own bounds, generously: a Uniqueid has at most 149 characters (AST_MAX_UNIQUEID), a
-#: channel's name is its technology, an endpoint's name (at most 80) and some digits.
+#: Asterisk's own limits, rounded up: a Uniqueid has at most 149 characters (AST_MAX_UNIQUEID); a channel's
+#: name consists of its technology, an endpoint's name (at most 80) and some digits.
 _UNIQUEID: Final = re.compile(r"[!-~]{1,149}")
 _LONGEST_CHANNEL: Final = 250
-#: Of a calling number: a SIP user, at most (AST_MAX_EXTENSION is 80).
+#: Longest calling number: a SIP user (AST_MAX_EXTENSION is 80).
 _LONGEST_NUMBER: Final = 80
 
 
@@ -40,18 +40,18 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PbxAsking:
-    """What the requests of one PBX concern."""
+    """What the requests from one PBX need."""
 
     pbx: str
-    """Its name; "": without."""
+    """Its name; "": it has none."""
     announced: Announced
-    """Who is expected to join a queue of it."""
+    """The calls expected to join one of its queues."""
     tracker: Tracker
-    """Told of each call that asks."""
+    """Told of each call that makes a request."""
     allow: AllowList | None = None
-    """Who may ask for it; None: everybody."""
+    """Addresses that may make requests for it; None: all."""
     acts: Callable[[], bool] = lambda: True
-    """Whether we act for it; if not, we decide, and its calls are followed by who does."""
+    """Whether we act for it; if not, we only decide, and the acting controller follows its calls."""
 
 
 class Dialplan:
@@ -68,20 +68,22 @@ class Dialplan:
 
         Args:
             queries: decide.
-            asking: the PBX of a name, as a dialplan says it; None: there is none.
-            count: adds one to a counter: agi_unknown_pbx.
+            asking: gives the PBX with the name that a dialplan uses; None: there is none.
+            count: adds one to the counter agi_unknown_pbx.
             now: Unix seconds.
         """
         self._queries, self._asking = queries, asking
         self._count, self._now = count, now
 
     async def answer(self, request: AgiRequest) -> Mapping[str, str]:
-        """The variables to set for one request.
+        """The channel variables to set for one request.
 
         Raises:
-            RefusedError: for no PBX of ours, or from an address that may not ask for it.
-            ProtocolError: no call of Asterisk's, or a question without the UUID of its AudioSocket.
-            PeerUnavailable: too much is going on, or no worker is ready; the dialplan's default stands.
+            RefusedError: the request is not for a PBX of ours, or its address may not ask for it.
+            ProtocolError: it names no call of Asterisk's, or is a spoken query without its AudioSocket's
+                UUID.
+            PeerUnavailable: too many requests are in progress, or no worker is ready; the dialplan's default
+                stands.
         """
         asking = await self._who_asks(request)
         if request.path == CHECK_PATH:
@@ -114,7 +116,7 @@ class Dialplan:
         return channel_variables(await self._queries.by_text(text, caller))
 
     async def _who_asks(self, request: AgiRequest) -> PbxAsking:
-        """The PBX that a request is from: Uniqueids of two may be the same."""
+        """The PBX that a request is from: two PBXes may use the same Uniqueid."""
         asking = self._asking(request.pbx)
         if asking is None:
             self._count("agi_unknown_pbx")
@@ -127,12 +129,12 @@ class Dialplan:
 
 
 def _caller(given: str) -> str:
-    """The calling number, which is kept and shown; empty for what can be none."""
+    """The calling number, which is kept and shown; empty if it can't be one."""
     return given if given.isprintable() and len(given) <= _LONGEST_NUMBER else ""
 
 
 def _customer(given: str, call_id: str) -> str | None:
-    """The customer's key; one that is none is left out: the query can be decided on without it."""
+    """The customer's key; a malformed one is left out, as the query can be decided without it."""
     try:
         return customer_key(given)
     except InputError as error:
@@ -144,7 +146,7 @@ def _queue(given: str) -> str | None:
     """The dialplan's own queue.
 
     Raises:
-        ProtocolError: a name that could not be set again; the dialplan, which can use it, keeps it.
+        ProtocolError: a name that we could not set; the dialplan, which can use it, keeps it.
     """
     try:
         return queue_name(given)

@@ -1,4 +1,4 @@
-"""What the door on a PBX asks of the controllers, and what they answer."""
+"""The requests of the door on a PBX to the controllers, and their answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Final
 from emocx_pbx.routing.levers import OWN_VARIABLES
 from emocx_pbx.wire.message import Message
 
-#: Of the caller's channel: all that a decision looks at. The door reads them first, as the controllers can't.
+#: The caller's channel variables that a decision uses. The door reads them in advance, as the controllers
+#: can't.
 VARIABLES: Final = (
     "EMOCX_CUSTOMER",
     "EMOCX_DEFAULT_QUEUE",
@@ -16,32 +17,32 @@ VARIABLES: Final = (
     *OWN_VARIABLES,
     "EMOCX_QUERY",
 )
-#: By it the door finds, when a caller has spoken, the controller that was told of the question.
+#: Through it the door finds, once a caller has spoken, the controller that knows of the question.
 BY: Final = "EMOCX_BY"
 
 
 class AskedAtDoor(Message, frozen=True):
-    """A request of the dialplan, as the door took it."""
+    """A request of the dialplan, as the door received it."""
 
     env: dict[str, str]
     """All agi_ variables."""
     variables: dict[str, str]
-    """VARIABLES of the caller's channel."""
+    """The VARIABLES of the caller's channel."""
     question: str = ""
-    """Names the request, by 32 hexadecimal digits. Whoever decides it, it is one decision; empty: of an
-    earlier door."""
+    """Identifies the request, in 32 hexadecimal digits: whoever decides it, it is one decision. Empty: the
+    door is of an earlier version."""
 
 
 class NotDecided(Message, frozen=True):
-    """There is no answer, of a worker that was asked at its socket."""
+    """A worker that was asked at its socket has no answer."""
 
     why: str
 
 
 class AnsweredToDoor(Message, frozen=True):
-    """What is to be set on the caller's channel."""
+    """What to set on the caller's channel."""
 
     variables: dict[str, str]
-    """In this order."""
+    """The variables to set, in this order."""
     by: str
-    """Life of the controller."""
+    """Identifies this run of the controller."""

@@ -1,4 +1,4 @@
-"""What a decision rests on besides the query: settings, policy, queues and ranking as they are now."""
+"""What a decision is based on besides the query: settings, policy, queues and ranking as they are now."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PolicyForDecisions(Protocol):
 
     @property
     def queues(self) -> Mapping[str, QueueState]:
-        """The PBX's queues as last seen."""
+        """The PBX's queues, as last seen."""
 
     @property
     def widening(self) -> Collection[int]:
@@ -40,12 +40,12 @@ class Ranked(Protocol):
 
 
 def new_decision_id() -> str:
-    """An id that no other decision has."""
+    """An id that is unique to one decision."""
     return f"dec_{uuid.uuid4().hex}"
 
 
 class PbxGrounds(Protocol):
-    """What decisions on one PBX rest on."""
+    """What decisions on one PBX are based on."""
 
     @property
     def queues(self) -> PolicyForDecisions:
@@ -53,40 +53,40 @@ class PbxGrounds(Protocol):
 
     @property
     def penalties(self) -> Ranked:
-        """Knows which of them are ranked."""
+        """Knows which of the queues are ranked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """Asked anew for each query, so that a reload holds for the next one."""
+    """What decisions are based on; looked up for each query, so that a reload applies to the next one."""
 
     settings: SettingsInForce
     policies: PolicyForDecisions
-    """Of all PBXes together: for what is decided on none that we know."""
+    """Of all PBXes together: for decisions on a PBX that we do not know."""
     penalties: Ranked
     now: Callable[[], float] = time.time
     """Unix seconds."""
     new_id: Callable[[], str] = new_decision_id
     on: Callable[[str], PbxGrounds | None] = lambda pbx: None
-    """The PBX of a name."""
+    """Gives the PBX with a name."""
 
     @property
     def deadline_s(self) -> float:
-        """Time for the signals of a query."""
+        """Seconds for the signals of a query."""
         return self.settings.settings.agi.deadline_s
 
     @property
     def upset_threshold(self) -> float:
-        """From this probability on a rule with `upset = true` fires."""
+        """The probability (0 to 1) from which a rule with `upset = true` fires."""
         return self.settings.settings.routing.upset_threshold
 
     def decide(self, facts: QueryFacts, question: str = "") -> Decision:
-        """Decide now; the same question, by whomever, has the same decision's id."""
+        """Decide now; the same query gets the same decision id, whoever decides it."""
         decision_id = f"dec_{question}" if question else self.new_id()
         return self._decided(facts, decision_id, self._of(facts)[0].widening)
 
     def preview(self, facts: QueryFacts) -> tuple[Decision, tuple[RuleOutcome, ...]]:
-        """What would be decided now, and what each rule had to do with it."""
+        """What would be decided now, and what part each rule played in it."""
         decision = self._decided(facts, "preview", None)
         policies, _ = self._of(facts)
         return decision, explain(facts, policies.policy, at=decision.at, queues=policies.queues)
@@ -111,7 +111,9 @@ class Grounds:
         return (pbx.queues, pbx.penalties) if pbx else (self.policies, self.penalties)
 
     def pbx_of(self, caller: Caller) -> str:
-        """The PBX to decide for: the call's; without a call the one asked for, or that places calls."""
+        """The PBX to decide for: the call's own; without a call, the one requested or the one that places
+        calls.
+        """
         if caller.call_id is not None:
             return pbx_of(caller.call_id)
         return self.settings.settings.placing_pbx if caller.pbx is None else caller.pbx

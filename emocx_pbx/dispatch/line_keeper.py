@@ -1,4 +1,4 @@
-"""What the site's lines are known to lean to, kept at hand for taps, questions and alerts."""
+"""How speech models' answers lean on the site's lines, kept at hand for taps, spoken queries and alerts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emocx_pbx.store.database import Store
 
 log = structlog.get_logger()
 
-#: Estimates are read again this often: another process may have reset them, and calls teach them slowly.
+#: Seconds between reads of the estimates: another process may reset them, and calls change them slowly.
 AGAIN_S: Final = 60.0
 
 
@@ -25,11 +25,11 @@ class Trunks(Protocol):
     """The part of the call tracker that is needed."""
 
     def trunk_of(self, call_id: str) -> str | None:
-        """The endpoint that a call came by, if it is known."""
+        """The endpoint that a call came in through, if known."""
 
 
 class LineKeeper:
-    """The estimates as they were at most AGAIN_S ago."""
+    """The estimates, at most AGAIN_S seconds old."""
 
     def __init__(self, store: Store, settings: AnalysisSettings, tracker: Trunks) -> None:
         self._store, self._tracker = store, tracker
@@ -37,15 +37,15 @@ class LineKeeper:
         self.take_over(settings)
 
     def take_over(self, settings: AnalysisSettings) -> None:
-        """From now on by these settings."""
+        """Use these settings from now on."""
         self._mix, self._sites = settings.line_mix, Sites.of(settings.sites)
 
     def lines(self, trunk: str | None) -> Sequence[str]:
-        """The lines that learn from a caller who came by this trunk, the narrowest first."""
+        """The lines that learn from a caller who came in on this trunk, the narrowest first."""
         return () if self._mix == "off" else self._sites.lines(trunk)
 
     def zeros(self, call_id: str) -> tuple[LineZero, ...]:
-        """What to correct each model's answers by in a call, as far as it is known."""
+        """The offsets that correct each model's answers in a call, as far as they are known."""
         if self._mix == "off":
             return ()
         lines, share = self.lines(self._tracker.trunk_of(call_id)), MIXES[self._mix]
@@ -53,13 +53,13 @@ class LineKeeper:
         return tuple(zero for zero in found if zero is not None)
 
     def level(self, trunk: str | None, model: str, signal: str, percentile: float) -> float | None:
-        """What this percentage of a line's readings by the model stays under; None: not known."""
+        """The value below which this percentage of the model's readings on a line lie; None: not known."""
         book = self._books.get(model)
         best = book.best(self.lines(trunk)) if book else None
         return best[1].level(signal, percentile) if best else None
 
     async def run(self) -> None:
-        """Keep up with the store until cancelled."""
+        """Reread the store regularly, until cancelled."""
         while True:
             try:
                 await self.refresh()

@@ -1,4 +1,4 @@
-"""Telephone numbers as people write them, read by one reader (libphonenumber's) everywhere. Pure."""
+"""Telephone numbers as people write them, parsed the same way (by libphonenumber) everywhere. Pure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Final
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 
-#: E.164: at most 15 digits; fewer than 7 are nobody's number abroad.
+#: E.164: at most 15 digits; with fewer than 7 it is no number that can be dialled from abroad.
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 #: Digits and what people write between them; no extension, no letters, no second number.
 _WRITTEN: Final = re.compile(r"\s*\+?[0-9\s()/.\-\u00a0\u2010-\u2015]+")
 _CODE: Final = re.compile(r"\+([1-9][0-9]{0,2})")
-#: Longest input looked at.
+#: Longest input parsed, in characters.
 MAX_CHARS: Final = 40
-#: libphonenumber's name of numbers that belong to no country, e.g. satellites.
+#: libphonenumber's region for numbers that belong to no country, e.g. satellite phones.
 NOWHERE: Final = "001"
 
 
 def region_of(country: str) -> str:
-    """The region that a setting names, by its code of two letters or as +49; empty: none."""
+    """The region that a setting names, by its two-letter code or as +49; empty: none."""
     if code := _CODE.fullmatch(country):
         region = phonenumbers.region_code_for_country_code(int(code[1]))
         return "" if region in {"ZZ", NOWHERE} else region
@@ -28,18 +28,18 @@ def region_of(country: str) -> str:
 
 
 def parsed(text: str, country: str = "") -> PhoneNumber | None:
-    """A number as libphonenumber has it, or None; possible by its length, but perhaps given to nobody.
+    """A number as libphonenumber represents it, or None; its length is possible, but it may be unassigned.
 
     Args:
         text: as written, e.g. "+49 (0)30 / 123456", "0049 30 123456" or "030 123456".
-        country: where numbers without a country code are read, "DE" or "+49"; empty: those are not read.
+        country: country of numbers without a country code, "DE" or "+49"; empty: those are rejected.
     """
     if len(text) > MAX_CHARS or not _WRITTEN.fullmatch(text):
         return None
     digits = re.sub(r"[^0-9]", "", text)
     abroad = text.lstrip().startswith("+")
     if not abroad and digits.startswith("00"):
-        # Dialled so from most of the world, and nowhere the beginning of a national number.
+        # The international prefix in most of the world, and nowhere the beginning of a national number.
         text, abroad = f"+{text.lstrip().lstrip('(')[2:]}", True
     region = region_of(country)
     if not abroad and not region:
@@ -56,11 +56,11 @@ def parsed(text: str, country: str = "") -> PhoneNumber | None:
 
 
 def spellings(text: str, country: str = "") -> tuple[str, ...]:
-    """How a PBX may have written a number: as given, in E.164, and as dialled within its country.
+    """The spellings a PBX may use for a number: as given, in E.164, and as dialled within its country.
 
     Args:
-        text: the number in any spelling, or an extension or name, which has but one.
-        country: of `parsed`.
+        text: the number in any spelling, or an extension or name, which has only one.
+        country: as for `parsed`.
     """
     found, given = parsed(text, country), text.strip()
     if found is None:
@@ -72,7 +72,7 @@ def spellings(text: str, country: str = "") -> tuple[str, ...]:
 
 
 def normal_prefix(prefix: str) -> str:
-    """A beginning of numbers in E.164 form, e.g. +490900 as +49900: nobody dials the 0 from abroad."""
+    """A prefix of numbers in E.164 form, e.g. +490900 as +49900: the 0 is not dialled from abroad."""
     for length in (1, 2, 3):
         code = prefix[1 : 1 + length]
         if code.isdigit() and len(code) == length and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
@@ -88,5 +88,5 @@ def _trunk(code: int) -> str:
 
 
 def masked(number: str) -> str:
-    """The number as it is shown again: its last digits only."""
+    """The number as it may be shown: its last digits only."""
     return f"…{number[-3:]}"

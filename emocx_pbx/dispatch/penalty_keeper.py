@@ -1,8 +1,8 @@
 """The penalty keeper: keeps the penalties of queue members equal to the ranking, and puts them back.
 
-A look: QueueStatus -> ranking from stored grades -> what differs -> remember it in the database -> set it.
-What was there before is remembered first, so that a crash at any moment loses nothing: the next
-start, or `emocx-pbx penalties restore`, still knows the administrator's own penalties.
+One pass: QueueStatus -> ranking from stored grades -> differences -> remember them in the database -> set
+them. The previous values are remembered first, so that a crash at any moment loses nothing: the next start,
+or `emocx-pbx penalties restore`, still knows the administrator's own penalties.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from emocx_pbx.store.ranking import RankingRows
 
 log = structlog.get_logger()
 
-#: Between two looks when nothing happens.
+#: Seconds between two passes when nothing happens.
 PERIOD_S = 60.0
-#: Grades that come within this time are taken together.
+#: Seconds within which grades that arrive are handled together.
 AFTER_GRADE_S = 5.0
-#: However many grades come, they make it look no more often: reading them all is work.
+#: Seconds between passes because of grades, however many arrive: reading them all is work.
 BETWEEN_S = 30.0
-#: So soon after Asterisk, a member or the policy changed.
+#: Seconds from a change of Asterisk, a member or the policy to the pass.
 SOON_S = 0.3
-#: Grades older than this many half-lives weigh under 2 %.
+#: Half-lives after which a grade weighs less than 2 %.
 HALF_LIVES = 6.0
-#: Actions under way at once.
+#: AMI actions in progress at once.
 AT_ONCE = 8
-#: Deadline of putting everything back at an orderly stop; what is left is put back at the next start.
+#: Seconds for putting everything back at an orderly stop; the rest is put back at the next start.
 RESTORE_S = 3.0
 
 _MEMBER_EVENTS = frozenset({"QueueMemberPenalty", "QueueMemberAdded", "QueueMemberRemoved"})
@@ -58,26 +58,26 @@ _MEMBER_EVENTS = frozenset({"QueueMemberPenalty", "QueueMemberAdded", "QueueMemb
 
 @dataclass(frozen=True, slots=True)
 class MemberStanding:
-    """A queue's member with their penalties and what they come from."""
+    """A member of a queue, with their penalties and how these came about."""
 
     queue: str
     emotion: str | None
-    """By whose callers the queue is ordered; None: the ranking leaves it alone."""
+    """The kind of callers that the queue is ordered for; None: the ranking leaves it alone."""
     agent: str
     interface: str
     penalty: int
-    """As it is now."""
+    """The current penalty."""
     own: int
-    """The administrator's."""
+    """The administrator's own penalty."""
     tier: int | None
     mean: float | None
-    """Expected grade with such callers."""
+    """Expected grade (0 to 100) with such callers."""
     sd: float | None
-    """What is not known of it."""
+    """Standard deviation of the expected grade."""
     calls: float | None
-    """Calls it rests on."""
+    """Number of calls that it rests on."""
     why: str
-    """Why the member stands there, as a sentence."""
+    """Why the member has this place, as a sentence."""
 
 
 class PenaltyKeeper:
@@ -101,16 +101,16 @@ class PenaltyKeeper:
 
         Args:
             ami: the link to Asterisk.
-            store: grades, and what was changed.
+            store: has the grades, and the penalties that were changed.
             policies: the policy in force.
-            names: what agents are called, as the call tracker has it.
+            names: agents' names, as the call tracker knows them.
             routing: the section; in monitor mode or with `rank` off, penalties are only put back.
             count: adds to penalties_set, penalties_refused.
             now: Unix seconds.
             clock: monotonic seconds.
             plan: the ranking's numbers.
-            fence: what is written inside of it is written only while this controller acts.
-            pbx: name of the PBX; its queues' penalties alone are kept here.
+            fence: a context in which writes happen only while this controller acts.
+            pbx: name of the PBX; only its queues' penalties are kept here.
         """
         self._pbx = pbx
         self._ami, self._rows, self._policies, self._names = ami, store, policies, names
@@ -126,10 +126,10 @@ class PenaltyKeeper:
 
     @property
     def _policy(self) -> Policy:
-        """What of the policy holds on this PBX."""
+        """The part of the policy that applies to this PBX."""
         return policy_on(self._policies.policy, self._pbx)
 
-    # What others tell.
+    # What other parts report.
 
     def on_ami(self, event: Mapping[str, str]) -> None:
         """Take an AMI event: members come, go, and get other penalties."""
@@ -146,7 +146,7 @@ class PenaltyKeeper:
         self.poke(SOON_S)
 
     def on_link(self, up: bool) -> None:
-        """The link to Asterisk came or went."""
+        """The link to Asterisk came up or went down."""
         self._up = up
         if up:
             self.poke(SOON_S)
@@ -156,12 +156,14 @@ class PenaltyKeeper:
         self.poke(max(AFTER_GRADE_S, self._looked + BETWEEN_S - self._clock()))
 
     def take_over(self, routing: RoutingSettings) -> None:
-        """By these settings order members from now on, or put their own penalties back and leave them."""
+        """Order members by these settings from now on, or put their own penalties back and leave them
+        alone.
+        """
         self._acts = _acts(routing)
         self.poke()
 
     def poke(self, within_s: float = SOON_S) -> None:
-        """Look again, within this many seconds."""
+        """Make another pass within this many seconds."""
         self._due = min(self._due, self._clock() + within_s)
         self._wake.set()
 
@@ -172,7 +174,7 @@ class PenaltyKeeper:
     # The loop.
 
     async def run(self) -> None:
-        """Look whenever something happened, until cancelled."""
+        """Make a pass whenever something has happened, until cancelled."""
         while True:
             self._wake.clear()
             try:
@@ -192,11 +194,11 @@ class PenaltyKeeper:
             log.warning("penalties not brought up to date", key="penalties.failed", why=str(error))
 
     async def look(self) -> int:
-        """Bring all penalties up to date; how many were set.
+        """Bring all penalties up to date; returns how many were set.
 
         Raises:
-            PeerUnavailable, RefusedError: Asterisk did not tell its queues.
-            StoreError: the database refused; nothing was set that is not remembered.
+            PeerUnavailable, RefusedError: Asterisk did not report its queues.
+            StoreError: the database refused; no penalty was set that is not remembered.
         """
         async with self._one_at_a_time:
             self._kept = await self._rows.kept_penalties(self._pbx)
@@ -217,7 +219,7 @@ class PenaltyKeeper:
         return queue_placings(self._policy, agents_of(members), ranking, loads(calls, now, self._plan))
 
     async def standings(self) -> list[MemberStanding]:
-        """Every member of every queue as they stand, by queue, who rings first on top; nothing is set.
+        """Every member of every queue as they are now, by queue, whoever rings first on top; nothing is set.
 
         Raises:
             PeerUnavailable, RefusedError, StoreError: Asterisk or the database could not be asked.
@@ -262,14 +264,14 @@ class PenaltyKeeper:
         return len(await self._rows.kept_penalties(self._pbx))
 
     async def ranking(self) -> Ranking:
-        """The ranking by all stored grades."""
+        """The ranking computed from all stored grades."""
         now = self._now()
         outcomes = await self._rows.outcomes(now - HALF_LIVES * self._plan.half_life_s)
-        # Thousands of grades take a while; calls must not wait for it.
+        # Thousands of grades take a while; calls must not wait for this.
         return await asyncio.to_thread(rank, outcomes, now, self._plan)
 
     async def restore(self, deadline_s: float = RESTORE_S) -> int:
-        """Put the administrator's own penalties back, and stop ranking; how many were put back."""
+        """Put the administrator's own penalties back, and stop ranking; returns how many were put back."""
         self._acts = False
         try:
             async with asyncio.timeout(deadline_s):
@@ -321,7 +323,7 @@ class PenaltyKeeper:
         return len(set_ones)
 
     async def _set(self, kept: Kept, slots: asyncio.Semaphore) -> Kept | None:
-        """Set one penalty; None if Asterisk refused, or did not answer: the next look finds out."""
+        """Set one penalty; None if Asterisk refused or did not answer: the next pass finds out."""
         fields = {"Queue": kept.queue, "Interface": kept.interface, "Penalty": str(kept.applying)}
         async with slots:
             try:

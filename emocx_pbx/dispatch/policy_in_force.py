@@ -1,4 +1,4 @@
-"""The policy in force, one for all PBXes, held against what they are."""
+"""The policy in force, one for all PBXes, checked against them."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What came of reading the policy file again."""
+    """The outcome of rereading the policy file."""
 
     loaded: bool
     """False: refused, the old policy stays in force."""
     problems: tuple[str, ...] = ()
-    """Why it was refused; or what an administrator should know all the same."""
+    """Why it was refused; or, if it was taken, what an administrator should know."""
 
 
 class Policies:
-    """Reads the policy file, and holds it against the PBXes that are watched."""
+    """Reads the policy file, and checks it against the PBXes that are watched."""
 
     def __init__(self, path: Path | None, pbxes: Sequence[str] = ("",)) -> None:
         """Load.
 
         Args:
             path: the policy file; None: the built-in policy.
-            pbxes: names of all PBXes of the settings, whether we watch them or not.
+            pbxes: names of all PBXes in the settings, whether we watch them or not.
 
         Raises:
-            SettingsError: the file is missing or wrong, or names a PBX that there is not.
+            SettingsError: the file is missing or wrong, or names a PBX that does not exist.
         """
         self._path, self._pbxes = path, tuple(pbxes)
         self.policy: Policy = self._loaded(path)
         self._watched: dict[str, QueueWatch] = {}
 
     def watch(self, pbx: str, queues: QueueWatch) -> None:
-        """Hold the policy against the queues of this PBX, too."""
+        """Check the policy against the queues of this PBX as well."""
         self._watched[pbx] = queues
 
     def unwatch(self, pbx: str) -> None:
-        """That PBX is no longer ours to look at."""
+        """Stop watching this PBX: it is no longer ours."""
         self._watched.pop(pbx, None)
 
     @property
     def queues(self) -> Mapping[str, QueueState]:
-        """All PBXes' queues; of those that are called alike the first one's. Empty while unknown."""
+        """All PBXes' queues; if two have the same name, the first one's. Empty while unknown."""
         found: dict[str, QueueState] = {}
         for watched in self._watched.values():
             found = {**watched.queues, **found}
@@ -66,7 +66,7 @@ class Policies:
 
     @property
     def queues_to_name(self) -> Mapping[str, QueueState]:
-        """Queues that a policy may name; empty: unknown, as there is a PBX whose queues are."""
+        """Queues that a policy may name; empty: unknown, because those of some PBX are."""
         return self.queues if all(watched.queues for watched in self._watched.values()) else {}
 
     @property
@@ -81,7 +81,7 @@ class Policies:
         return policy
 
     def reload(self) -> Reloaded:
-        """Read the file again; one that is wrong or names queues that no PBX has is refused."""
+        """Reread the file; it is refused if it is wrong or names queues that no PBX has."""
         try:
             policy = self.read(self._path)
         except EmocxError as error:
@@ -90,7 +90,7 @@ class Policies:
         return self.put_in_force(self._path, policy)
 
     def read(self, path: Path | None) -> Policy:
-        """A policy file's policy; nothing changes yet.
+        """Read and check a policy file; nothing changes yet.
 
         Raises:
             SettingsError: the file is missing or wrong, or names queues that no PBX has.
@@ -106,7 +106,7 @@ class Policies:
         return policy
 
     def put_in_force(self, path: Path | None, policy: Policy) -> Reloaded:
-        """From now on this policy, as `read` from this file, decides."""
+        """Put this policy, as `read` from this file, into force."""
         self._path, self.policy = path, policy
         problems = [problem for watched in self._watched.values() for problem in watched.problems()]
         log.info("policy reloaded", key="policy.reloaded", problems=len(problems))

@@ -1,7 +1,7 @@
 """Queries: chat text over HTTP, text from the dialplan, speech in the IVR.
 
-An analysis worker is asked for the signals in the query, bounded in time, and the policy for a decision.
-On any doubt the decision is the dialplan's own default.
+An analysis worker is asked for the signals in the query, with a deadline, and the policy for a decision. In
+any doubt the decision is the dialplan's own default.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["Caller", "DecidedQuery", "Queries", "attributes_of", "channel_variab
 
 log = structlog.get_logger()
 
-#: Questions listened to at once; more callers get the default queue.
+#: Spoken queries listened to at once; further callers get the default queue.
 MAX_LISTENING = 200
-#: The prompt is played between announcing a question and its AudioSocket.
+#: Seconds from announcing a spoken query to its AudioSocket; the prompt is played in between.
 LISTEN_TTL_S = 60.0
-#: Bounds of EMOCX_ATTRIBUTES.
+#: Limits of EMOCX_ATTRIBUTES.
 MAX_ATTRIBUTES_CHARS = 2000
 MAX_ATTRIBUTES = 20
-#: After that a question is forgotten; longer than any prompt and question.
+#: Seconds after which a spoken query is forgotten; longer than any prompt and answer together.
 FORGET_S = 120.0
 
 
@@ -42,10 +42,10 @@ class TextWorkers(Protocol):
     """The part of the worker pool that queries need."""
 
     async def classify_text(self, text: str, deadline_s: float) -> TextResult:
-        """Scores and topic of a text; PeerUnavailable in time."""
+        """Scores and topic of a text; raises PeerUnavailable at the deadline."""
 
     def pick(self) -> AnyWorker:
-        """The worker with fewest sessions; PeerUnavailable if there is none."""
+        """The worker with the fewest sessions; raises PeerUnavailable if there is none."""
 
 
 class Queries:
@@ -63,9 +63,9 @@ class Queries:
 
         Args:
             pool: the analysis workers.
-            grounds: what decisions rest on besides the query.
-            lines: what the site's lines are known to lean to.
-            record: told every decision.
+            grounds: what decisions are based on besides the query.
+            lines: the known lean of the site's lines.
+            record: gets every decision.
             count: adds one to a counter: queries, queries_unclassified.
         """
         self._pool, self._grounds, self._lines = pool, grounds, lines
@@ -88,7 +88,7 @@ class Queries:
         )
 
     async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
-        """What would be decided on a text now, and what each rule had to do with it; nothing is recorded.
+        """What would be decided on a text now, and what part each rule played in it; nothing is recorded.
 
         Raises:
             PeerUnavailable: the text was not classified in time.
@@ -100,11 +100,11 @@ class Queries:
         )
 
     async def listen(self, uuid: str, call_id: str) -> str:
-        """Announce an IVR caller's AudioSocket to a worker; its HOST:PORT, as Asterisk reaches it.
+        """Announce an IVR caller's AudioSocket to a worker; returns its HOST:PORT as Asterisk reaches it.
 
         Raises:
-            PeerUnavailable: no worker is ready, none has a model for what is said, or too many
-                callers are being listened to; the caller goes on at once.
+            PeerUnavailable: no worker is ready, none has a model for speech, or too many callers are being
+                listened to; the caller moves on at once.
         """
         if len(self._listening) >= MAX_LISTENING:
             raise PeerUnavailable(f"{MAX_LISTENING} questions are being listened to already")
@@ -127,7 +127,7 @@ class Queries:
             future.cancel()
 
     def on_listened(self, result: ListenResult) -> None:
-        """A worker's answer: the question is over."""
+        """Take a worker's answer: the spoken query is over."""
         future = self._listening.get(result.uuid)
         if future and not future.done():
             future.set_result(result)
@@ -151,7 +151,7 @@ class Queries:
         )
 
     def became_call(self, decision: Decision, caller: Caller) -> None:
-        """A query that was decided on without a call becomes the caller's call now."""
+        """A query that was decided without a call now belongs to the caller's call."""
         self._record(DecidedQuery(replace(decision, at=self._grounds.now()), caller, None))
 
     def _decide(
@@ -200,18 +200,20 @@ class Queries:
 
 
 def _hears(ready: Ready | None) -> bool:
-    """Whether anything would come of listening: a voice model, or words and a model for them."""
+    """Whether listening is of any use: there is a voice model, or speech-to-text with a model for words."""
     return ready is not None and bool(ready.speech_model or (ready.transcriber and ready.text_model))
 
 
 def attributes_of(text: str) -> dict[str, str]:
-    """The dialplan's EMOCX_ATTRIBUTES, `plan=gold&language=de`, as URLs write it; nonsense is left out."""
+    """The dialplan's EMOCX_ATTRIBUTES, URL-encoded as in `plan=gold&language=de`; invalid parts are left
+    out.
+    """
     pairs = parse_qsl(text[:MAX_ATTRIBUTES_CHARS], keep_blank_values=True, separator="&")
     return dict(pairs[:MAX_ATTRIBUTES])
 
 
 def channel_variables(decision: Decision) -> dict[str, str]:
-    """The dialplan's contract: what a decision sets on the caller's channel."""
+    """The contract with the dialplan: what a decision sets on the caller's channel."""
     variables = {
         "EMOCX_DECISION": decision.decision_id,
         "EMOCX_EMOTION": decision.emotion,
@@ -230,5 +232,5 @@ def channel_variables(decision: Decision) -> dict[str, str]:
         "QUEUE_RAISE_PENALTY": decision.raise_penalty,
     }
     variables |= {name: str(value) for name, value in levers.items() if value is not None}
-    # Last: the dialplan takes an answer without it for a broken one and puts its defaults back.
+    # Must be last: the dialplan treats an answer without it as broken and restores its defaults.
     return variables | {"EMOCX_STATUS": decision.status}

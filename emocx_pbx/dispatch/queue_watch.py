@@ -1,4 +1,6 @@
-"""What decisions need to know of one PBX: its queues' states, and the queue rules that it ends waits by."""
+"""What decisions need to know about one PBX: its queues' states, and the queue rules by which it ends
+waits.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from emocx_pbx.routing.policy import Policy, TierWait, policy_on, validate
 
 log = structlog.get_logger()
 
-#: Between two looks at the queues' states.
+#: Seconds between two checks of the queues' states.
 QUEUES_S = 5.0
-#: The queue rules change only when an administrator reloads them: one look in this many is enough.
+#: Queue rules change only when an administrator reloads them: reading them on every Nth check is enough.
 RULES_EVERY = 12
 
 
@@ -32,7 +34,7 @@ class HasPolicy(Protocol):
 
 
 class QueueWatch:
-    """Holds the policy in force against the queues of one PBX; `watch` belongs to the service."""
+    """Checks the policy in force against the queues of one PBX; the service runs `watch`."""
 
     def __init__(self, ami: Ami, policies: HasPolicy, names: AgentNames | None = None, pbx: str = "") -> None:
         """Prepare.
@@ -40,15 +42,15 @@ class QueueWatch:
         Args:
             ami: the link to Asterisk.
             policies: the policy in force.
-            names: what queue members are called; None: as their queues call them.
+            names: queue members' names; None: as their queues call them.
             pbx: name of the PBX.
         """
         self._pbx = pbx
         self._ami, self._policies, self._names = ami, policies, names
         self.queues: Mapping[str, QueueState] = {}
-        """Empty while unknown: rules that ask for a state do not fire then."""
+        """Empty while unknown: rules that require a state do not fire then."""
         self.widening: frozenset[int] = frozenset()
-        """Waits for a better agent that Asterisk is known to end; only those are ever asked for."""
+        """Waits for a better agent that Asterisk is known to end; only those are ever used."""
 
     @property
     def policy(self) -> Policy:
@@ -56,17 +58,17 @@ class QueueWatch:
         return self._policies.policy
 
     async def met(self, events: Iterable[Mapping[str, str]]) -> None:
-        """The link came up, and this is its QueueStatus: say what does not fit.
+        """Take the QueueStatus of a link that came up, and report what does not fit.
 
         Raises:
-            PeerUnavailable, RefusedError: the queue rules could not be asked.
+            PeerUnavailable, RefusedError: the queue rules could not be read.
         """
         self.queues = queue_states(events, self._names)
         self.widening = await widening_rules(self._ami, get_args(TierWait))
         warn(self.problems())
 
     async def watch(self) -> None:
-        """Keep the queues' states, until cancelled."""
+        """Keep the queues' states up to date, until cancelled."""
         looks = 0
         while True:
             await asyncio.sleep(QUEUES_S)
@@ -89,6 +91,6 @@ class QueueWatch:
 
 
 def warn(problems: Iterable[str]) -> None:
-    """Log what does not fit."""
+    """Log whatever in the policy does not fit the queues."""
     for problem in problems:
         log.warning("policy does not fit this PBX", key="policy.unfit", why=problem)

@@ -1,4 +1,4 @@
-"""A call that we are to place: whom to ring, and what the call will be known by."""
+"""A call that we are to place: the number to dial, and the id that the call will have."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from emocx_pbx.domain import Decision
 
 @dataclass(frozen=True, slots=True)
 class CallToPlace:
-    """Who answers it enters the decision's queue."""
+    """A call to place; when it is answered, it enters the decision's queue."""
 
     number: str
-    """In E.164 form, as it was admitted."""
+    """The number, in E.164 form, as it was admitted."""
     call_id: str
-    """That the call's channel will have."""
+    """The id that the call's channel will have."""
     decision: Decision
-    """With the queue."""
+    """The decision, which names the queue."""
     customer: str | None = None
-    """The CRM's key."""
+    """The customer's key in the CRM."""
     opted_out: bool = False
     """No analysis of this call."""
