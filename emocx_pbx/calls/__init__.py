@@ -1,1 +1,1 @@
-"""Every call from its first to its terminal event."""
+"""Follows every call from its first event to its terminal event."""

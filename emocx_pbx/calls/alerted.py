@@ -1,4 +1,4 @@
-"""An alert of a live call with the call it is about, and what everyone is told of it. Pure."""
+"""An alert on a live call, with the call it is about, in the forms in which it is sent and stored. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Alerted:
         return build.call_alert(self.call_id, self.change, self.at, self.segment)
 
     def row(self) -> AlertRow:
-        """What is stored of it."""
+        """The row that is stored of it."""
         change, segment = self.change, self.segment
         cleared = change.state == "cleared"
         return AlertRow(

@@ -1,4 +1,4 @@
-"""A call's readings held against the alert rules that were in force at its first one. Pure."""
+"""Checks a call's readings against the alert rules in force at its first one. Pure."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
 
 def read(call: CallState, reading: Reading, now: float) -> list[Effect]:
-    """What a new reading raises or clears."""
+    """The alerts that a new reading raises or clears."""
     return _effects(call, _watch(call).read(reading), now)
 
 
 def revise(call: CallState, reading: Reading, now: float) -> list[Effect]:
-    """What words that came to a reading raise or clear."""
+    """The alerts raised or cleared by words added to a reading."""
     return _effects(call, _watch(call).revise(reading), now)
 
 
 def taken_over(call: CallState, at: float) -> None:
-    """Somebody else took over the call."""
+    """Another agent took over the call."""
     if call.zero_at is not None:
         _watch(call).transferred(at - call.zero_at)
 
 
 def end(call: CallState, at: float, now: float) -> list[Effect]:
-    """The call is over: what is still raised is cleared, and told."""
+    """The call is over: clear what is still raised, and report it."""
     if call.watch is None or call.zero_at is None:
         return []
     return _effects(call, call.watch.end(at - call.zero_at), now)
 
 
 def recover(call: CallState) -> list[Effect]:
-    """Take up a stored call where it was; its alerts so far are told only if they were not stored."""
+    """Continue a stored call where it was; its earlier alerts are sent only if they were not stored."""
     watch = _watch(call)
     zero_at = call.zero_at or 0.0
     for index in sorted(call.segments):

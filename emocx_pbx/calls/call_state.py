@@ -1,4 +1,4 @@
-"""One call: what it is, and what follows from whatever happens to it. Pure.
+"""One call: its state, and what follows from whatever happens to it. Pure.
 
 `CallState.take(happening, now)` changes the state and returns effects; journeys.py carries them out.
 Happenings may come late, twice, or never: one terminal event, nothing after it, one open segment of an agent.
@@ -68,7 +68,7 @@ from emocx_pbx.pbx.tracking.changes import (
 )
 from emocx_pbx.pbx.tracking.names import trunk_of
 
-#: After a call's end its last readings are still on their way from the worker.
+#: Seconds after a call's end in which its last readings may still arrive from the worker.
 SETTLE_S: Final = 3.0
 
 Effects = list[Effect]
@@ -76,55 +76,55 @@ Effects = list[Effect]
 
 @dataclass(slots=True)
 class CallState:
-    """All that is known of a call until its end."""
+    """All that is known about a call until its end."""
 
     call_id: str
     rules: Rules
     started_at: float | None = None
     begun: bool = False
-    """Joined a queue: call.started was told."""
+    """It has joined a queue: call.started was sent."""
     zero_at: float | None = None
     """Unix time of call time 0."""
     decision: Decision | None = None
     customer: str | None = None
-    """The CRM's key."""
+    """The customer's key in the CRM."""
     caller: str | None = None
     trunk: str | None = None
-    """The endpoint that the customer came by; None: unknown, or none of Asterisk's."""
+    """The Asterisk endpoint that the customer came in through; None: unknown, or not Asterisk's."""
     opted_out: bool = False
-    """No tap, no grade: the customer does not want it, or it is no customer."""
+    """No tap, no grade: the customer does not want it, or the caller is not a customer."""
     forgotten: bool = False
-    """Its customer was erased meanwhile: no more of their words are kept."""
+    """The customer was erased during the call: their words are no longer kept."""
     callback: str | None = None
-    """dialling, or how that ended; None: the customer called."""
+    """Callback: "dialling", or how that ended; None: the customer called."""
     callback_detail: str = ""
     visits: list[Visit] = field(default_factory=list)
     segments: dict[int, Segment] = field(default_factory=dict)
     legs: dict[str, int] = field(default_factory=dict)
-    """Agents' legs in the conversation, to their segment."""
+    """Index of the segment by the agent's leg, for legs in the conversation."""
     past_legs: dict[str, int] = field(default_factory=dict)
-    """Legs that left, to their last segment."""
+    """Index of the last segment by leg, for legs that left."""
     holds: list[tuple[float, float | None]] = field(default_factory=list)
     grades: dict[int, Grade] = field(default_factory=dict)
-    """Newest grade by segment."""
+    """Newest grade by segment index."""
     ungraded: set[int] = field(default_factory=set)
     """Closed segments that wait for their last readings, or for their reason."""
     readings: list[Reading] = field(default_factory=list)
     revised: dict[tuple[float, float], int] = field(default_factory=dict)
-    """How often receivers were told of words in a reading, by its times."""
+    """How often receivers were sent words for a reading, by its times."""
     spans: list[Span] = field(default_factory=list)
     known_taps: set[str] = field(default_factory=set)
     taps: set[str] = field(default_factory=set)
-    """UUIDs of taps whose last reading may still come."""
+    """UUIDs of taps whose last reading may still arrive."""
     watch: CallWatch | None = None
-    """Alert rules on its readings, from the first one on."""
+    """State of the alert rules, from the first reading on."""
     voicemail: bool = False
     ended: CallEnded | None = None
     finished: bool = False
 
     @property
     def queue(self) -> str | None:
-        """The queue it is or was last in, else the one it was sent to."""
+        """The queue it is in or was last in, else the one it was sent to."""
         if self.visits:
             return self.visits[-1].queue
         return self.decision.queue if self.decision and self.decision.queue else None
@@ -141,7 +141,7 @@ class CallState:
 
     @property
     def open_segments(self) -> list[Segment]:
-        """Parts that go on, the oldest first."""
+        """Open segments, the oldest first."""
         return [self.segments[i] for i in sorted(self.segments) if self.segments[i].ended_at is None]
 
     @property
@@ -154,7 +154,7 @@ class CallState:
 
     @property
     def disposition(self) -> str:
-        """What became of it, as far as is known."""
+        """The disposition, as far as it is known."""
         end = self.ended
         reason, at = (end.reason, end.at) if end else ("hangup", float("inf"))
         answered = bool(self.segments)
@@ -163,7 +163,9 @@ class CallState:
     # In.
 
     def take(self, happening: Happening, now: float) -> Effects:
-        """What follows; `now` is Unix seconds. Nothing more comes of a finished call."""
+        """Take a happening and return what follows; `now` is Unix seconds. A finished call returns
+        nothing.
+        """
         if self.finished:
             return []
         match happening:
@@ -191,7 +193,7 @@ class CallState:
             case CallEnded():
                 return self._ended(happening, now)
             case _ if self.ended is not None:
-                return []  # came late: the customer's channel is gone
+                return []  # it arrived late: the customer's channel is gone
             case DecidedQuery():
                 return self._decided(happening)
             case CallbackBegun(at=at, number=number):
@@ -215,13 +217,13 @@ class CallState:
             case HoldChanged(at=at, on_hold=on_hold):
                 return self.hold(at, on_hold)
             case CustomerMoved():
-                # What was tapped is about to vanish; who opted out may only be told by the new channel.
+                # The tapped channel is about to vanish, and an opt-out may be known only to the new one.
                 return [EndTaps(self.call_id), *self.tap()]
             case _:
                 assert_never(happening)
 
     def begin(self, at: float, queue: str | None, caller: str | None = None) -> Effects:
-        """The call joined a queue, or was found in one; told once."""
+        """The call joined a queue, or was found in one; reported once."""
         if self.begun:
             return []
         self.begun = True
@@ -236,7 +238,7 @@ class CallState:
         return [start, *self._kept(), note]
 
     def _kept(self) -> Effects:
-        """What a first write of the call must not be without."""
+        """What the first write of the call must include."""
         return [WriteOptOut(self.call_id)] if self.opted_out else []
 
     def _decided(self, query: DecidedQuery) -> Effects:
@@ -286,7 +288,7 @@ class CallState:
         last = self.visits[-1] if self.visits else None
         if last is not None and last.left_at is None:
             if last.queue == change.queue:
-                return effects  # told again
+                return effects  # reported again
             effects += self.leave(change.at, "redirected")
         self.visits.append(Visit(change.queue, change.at))
         self.voicemail = False
@@ -324,13 +326,13 @@ class CallState:
     # Taps and holds.
 
     def tap(self) -> Effects:
-        """Tap the call, if there is somebody in it and the customer wants it."""
+        """Tap the call, if an agent is in it and the customer agrees."""
         if self.opted_out:
             return []
         return [BeginTap(self.call_id, leg, self.zero_at) for leg in self.legs]
 
     def hold(self, at: float, on_hold: bool) -> Effects:
-        """The customer was put on hold or taken back; only with an agent there."""
+        """The customer was put on hold or taken back; only counts with an agent there."""
         if self.on_hold == on_hold or (on_hold and not self.legs):
             return []
         if on_hold:
@@ -352,7 +354,7 @@ class CallState:
         self.ended = change
         effects += [EndTaps(self.call_id), Show(Ended(self.call_id, at, self.reason, self.disposition))]
         if self.taps:
-            # Its TapEnded follows within milliseconds; this is for when it does not.
+            # Its TapEnded normally follows within milliseconds; this is for when it does not.
             return [*effects, SetTimer(FinishDue(self.call_id), SETTLE_S)]
         return [*effects, *self.finish(now)]
 

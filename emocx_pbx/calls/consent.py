@@ -1,7 +1,7 @@
-"""Taps begin here: once the call is on disk, and only for a customer whom no channel says to be opted out.
+"""Taps start here: once the call is on disk, and only if no channel says that the customer opted out.
 
-What is not written is lost with us. So nothing is heard of a segment before it is written: whoever was
-tapped is known after a crash, and graded, whatever became of the call meanwhile.
+What is not written is lost if we crash. So no segment is tapped before it is written: after a crash every
+tapped segment is known, and graded, whatever became of the call meanwhile.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from emocx_pbx.pbx.tracking.tracker import CallTracker
 
 log = structlog.get_logger()
 
-#: A tap waits for the store no longer than this; a store that refuses holds up none.
+#: Most seconds that a tap waits for the store; a store that refuses writes holds up no tap.
 WRITTEN_S: Final = 2.0
 
 
@@ -41,12 +41,12 @@ class Consent:
         """Prepare.
 
         Args:
-            ami: asked what the customer wants.
+            ami: asks channels whether the customer opted out.
             tracker: knows the customer's channels.
-            taps: begins and ends them.
+            taps: starts and ends taps.
             group: owns the tasks.
-            ledger: knows when what happened so far is on disk.
-            opted_out: told of customers who want no analysis.
+            ledger: knows when everything so far is on disk.
+            opted_out: called for customers who do not want analysis.
         """
         self._ami, self._tracker, self._taps, self._group = ami, tracker, taps, group
         self._ledger, self._opted_out = ledger, opted_out
@@ -56,12 +56,13 @@ class Consent:
         """The link to Asterisk is up.
 
         Args:
-            mode: off, customer, dual or stereo: how its version and the settings allow calls to be tapped.
+            mode: off, customer, dual or stereo: how Asterisk's version and the settings allow calls to be
+                tapped.
         """
         self._mode = mode
 
     def begin(self, tap: BeginTap) -> None:
-        """Tap the call, once its customer's channels were asked."""
+        """Tap the call, once its customer's channels have been asked."""
         if self._mode != "off":
             self._group.create_task(self._tap(tap), name=f"begin tap {tap.call_id}")
 
@@ -85,7 +86,7 @@ class Consent:
             return
         customer = self._customer(call_id)
         if customer is None:
-            return  # hung up meanwhile, or no customer after all
+            return  # hung up meanwhile, or not a customer after all
         if self._mode == "stereo":
             self._taps.want(call_id, customer, "stereo", tap.zero_at)
             return
@@ -94,6 +95,6 @@ class Consent:
             self._taps.want(call_id, tap.leg, "agent", tap.zero_at)
 
     def _customer(self, call_id: str) -> str | None:
-        """Uniqueid of the customer's channel; None: there is no customer (any more)."""
+        """Uniqueid of the customer's channel; None: there is no customer, or no longer."""
         call = self._tracker.calls.get(call_id)
         return None if call is None or call.internal else call.uniqueid

@@ -1,6 +1,6 @@
-"""What follows from what happens to a call: values that journeys.py carries out. Pure.
+"""What follows from a call's happenings: values that journeys.py carries out. Pure.
 
-Writes are idempotent: done again after a crash, or late, they change nothing that is known.
+Writes are idempotent: repeated after a crash, or late, they change nothing that is already known.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class WriteDecision:
     text: str | None
     events: Events
     ours: bool = True
-    """False: another controller acts for the call's PBX; only what was decided here is written."""
+    """False: another controller acts for the call's PBX; only the decision made here is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteStart:
-    """A call began, or more is known of how."""
+    """A call began, or more is known about how it did."""
 
     call_id: str
     at: float
@@ -52,7 +52,9 @@ class WriteStart:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptOut:
-    """The customer does not want analysis, or is none: after a restart neither."""
+    """The customer does not want analysis, or the caller is not a customer; this also holds after a
+    restart.
+    """
 
     call_id: str
 
@@ -84,7 +86,7 @@ class WriteHold:
 
 @dataclass(frozen=True, slots=True)
 class WriteTapped:
-    """When the first tapped sample was heard."""
+    """When the first tapped sample arrived."""
 
     call_id: str
     at: float
@@ -92,7 +94,7 @@ class WriteTapped:
 
 @dataclass(frozen=True, slots=True)
 class WriteReadings:
-    """Readings; the first to go when too much waits, and written again with the call's end."""
+    """Readings; the first to be dropped when too much waits, and written again with the call's end."""
 
     call_id: str
     readings: tuple[Reading, ...]
@@ -102,7 +104,7 @@ class WriteReadings:
 
 @dataclass(frozen=True, slots=True)
 class WriteSpans:
-    """Utterances; the first to go, like readings."""
+    """Utterances; the first to be dropped, like readings."""
 
     call_id: str
     spans: tuple[Span, ...]
@@ -138,12 +140,12 @@ class WriteGrade:
 
 @dataclass(frozen=True, slots=True)
 class LearnLines:
-    """The lines that a call came by learn from its customer."""
+    """The lines that a call came in on learn from its customer."""
 
     call_id: str
     model: str
     lines: tuple[str, ...]
-    """The narrowest first."""
+    """The lines, the narrowest first."""
     caller: LineCaller
     at: float
     """When the call ended."""
@@ -195,23 +197,23 @@ class BeginTap:
 
 @dataclass(frozen=True, slots=True)
 class EndTaps:
-    """The call is not to be heard any more."""
+    """The call is no longer to be tapped."""
 
     call_id: str
     unheard: bool = False
-    """The customer opted out: nor is what waits to be transcribed."""
+    """The customer opted out: what waits to be transcribed is dropped as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskWhere:
-    """A caller left the queue unanswered: find out where to."""
+    """A caller left the queue unanswered: find out where they went."""
 
     call_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Let `due` happen after this many seconds, in place of the same one set before."""
+    """Let `due` happen after this many seconds, replacing the same one set before."""
 
     due: GradeDue | FinishDue
     after_s: float
@@ -219,21 +221,21 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimer:
-    """Let `due` not happen."""
+    """Cancel `due`."""
 
     due: GradeDue | FinishDue
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Tell whoever watches."""
+    """Notify those who watch live calls."""
 
     news: News
 
 
 @dataclass(frozen=True, slots=True)
 class TellAlert:
-    """Tell Asterisk of an alert."""
+    """Report an alert to Asterisk."""
 
     alerted: Alerted
 
@@ -258,7 +260,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """The call is settled: nothing more comes of it."""
+    """The call is settled: nothing more will follow."""
 
     call_id: str
 

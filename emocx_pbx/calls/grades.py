@@ -17,19 +17,19 @@ Disposition = Literal[
     "answered", "abandoned", "overflowed", "voicemail", "no-answer", "busy", "failed", "lost"
 ]
 
-#: A segment that is shorter, and in which nobody spoke, did not exist for the customer.
+#: Seconds below which a segment in which nobody spoke did not exist for the customer.
 LEAST_S: Final = 1.0
-#: A caller whom the queue gave up and whose call was over by then went nowhere else.
+#: Seconds within which the call of a caller given up by the queue must end to have gone nowhere else.
 NOWHERE_S: Final = 1.0
 
 
 def graded_segment(call: CallState, segment: Segment, rubric: Rubric) -> Grade:
-    """The grade of one agent's segment, from what was heard in it."""
+    """The grade of one agent's segment, from its readings and utterances."""
     missed = {"missed_s": round(segment.missed_s, 1)} if segment.missed_s else {}
     if call.zero_at is None:
         return grade([], rubric, facts=missed)
     t0, t1 = window_of(segment, call.zero_at)
-    # Who takes over a call is measured from how the customer was then, not from how the customer first came.
+    # An agent who takes over a call is measured from the customer's signals then, not at the call's start.
     before = scores_before(call.readings, t0)
     arrived = before if segment.index > 0 and before else _routing_scores(call.decision)
     end = segment.ended_at or segment.started_at
@@ -38,14 +38,14 @@ def graded_segment(call: CallState, segment: Segment, rubric: Rubric) -> Grade:
     return grade_segment(call.readings, (t0, t1), call.spans, rubric, arrived, facts)
 
 
-#: Reasons of an end that was found afterwards.
+#: Reasons for an end that was only noticed afterwards.
 UNSEEN: Final = frozenset({"lost", "asterisk_restart"})
 
 
 def is_phantom(call: CallState, segment: Segment) -> bool:
-    """Whether a segment is too short to be one: under a second, and nobody spoke.
+    """Whether a segment is too short to count: under a second, and nobody spoke.
 
-    One whose end was not seen is none: how long it really was is not known.
+    A segment whose end was not seen never is: its real length is not known.
     """
     if segment.ended_at is None or segment.ended_at - segment.started_at >= LEAST_S:
         return False
@@ -66,11 +66,11 @@ def disposition_of(
     callback: str | None,
     voicemail: bool,
 ) -> Disposition:
-    """What became of the call.
+    """The call's disposition.
 
     Args:
-        reason: of the end: hangup, lost or asterisk_restart.
-        at: when it ended.
+        reason: why the call ended: hangup, lost or asterisk_restart.
+        at: when it ended, Unix seconds.
         visits: stays in queues.
         answered: whether an agent was with the customer.
         callback: how dialling the customer ended; None: the customer called.

@@ -1,4 +1,4 @@
-"""What calls have done at once, outside their own state: taps, questions to channels, news to Asterisk."""
+"""What calls need done at once, outside their own state: taps, queries to channels, news to Asterisk."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from emocx_pbx.pbx.ami.user_events import UserEvents
 
 
 class Acting(Protocol):
-    """What journeys need of whoever acts for the calls; none of it blocks."""
+    """What journeys need from the parts that act for calls; none of it blocks."""
 
     def begin_tap(self, effect: BeginTap) -> None:
         """Tap a call, if its customer agrees."""
 
     def end_taps(self, call_id: str, unheard: bool) -> None:
-        """End all taps of a call; `unheard`: it is opted out."""
+        """End all taps of a call; `unheard`: its customer opted out."""
 
     def ask_where(self, call: CallState) -> None:
-        """Find out where a caller goes whom a queue did not answer."""
+        """Find out where a caller goes after leaving a queue unanswered."""
 
     def tell_alert(self, alerted: Alerted) -> None:
-        """Tell Asterisk's manager interface of an alert."""
+        """Report an alert on Asterisk's manager interface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class Hands:
         self.consent.begin(effect)
 
     def end_taps(self, call_id: str, unheard: bool) -> None:
-        """End all taps of a call; `unheard`: it is opted out."""
+        """End all taps of a call; `unheard`: its customer opted out."""
         self.taps.unwant(call_id, unheard)
 
     def ask_where(self, call: CallState) -> None:
-        """Find out where a caller goes whom a queue did not answer."""
+        """Find out where a caller goes after leaving a queue unanswered."""
         self.whereabouts.ask(call)
 
     def tell_alert(self, alerted: Alerted) -> None:
-        """Tell Asterisk's manager interface of an alert."""
+        """Report an alert on Asterisk's manager interface."""
         self.user_events.tell("EmocxAlert", alerted.user_event())

@@ -1,4 +1,4 @@
-"""What happens to calls, from whomever it comes: the one stream that calls are made of. Pure."""
+"""What happens to calls, whatever the source: the one stream that calls are built from. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emocx_pbx.pbx.tracking.changes import AgentConnected, CallChange, CallStart
 
 @dataclass(frozen=True, slots=True)
 class GradeDue:
-    """A segment's last readings have had their time: grade it."""
+    """The wait for a segment's last readings is over: grade it."""
 
     call_id: str
     index: int
@@ -22,7 +22,7 @@ class GradeDue:
 
 @dataclass(frozen=True, slots=True)
 class FinishDue:
-    """A call's last tap has had its time: settle the call."""
+    """The wait for a call's last tap is over: settle the call."""
 
     call_id: str
 
@@ -36,14 +36,14 @@ class OptedOut:
 
 @dataclass(frozen=True, slots=True)
 class CustomerErased:
-    """The customer was erased while the call goes on: nothing held of it may point to them."""
+    """The customer was erased during the call: nothing held about it may point to them."""
 
     call_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class TapLost:
-    """A worker died: nothing more will come of this tap."""
+    """A worker died: nothing more will come from this tap."""
 
     call_id: str
     uuid: str
@@ -51,7 +51,7 @@ class TapLost:
 
 @dataclass(frozen=True, slots=True)
 class CallbackBegun:
-    """We dial a customer."""
+    """We are dialling a customer."""
 
     call_id: str
     at: float
@@ -60,11 +60,11 @@ class CallbackBegun:
 
 @dataclass(frozen=True, slots=True)
 class CallerLeftFor:
-    """Where a caller went who left a queue unanswered."""
+    """Where a caller went after leaving a queue unanswered."""
 
     call_id: str
     place: Literal["voicemail", "empty"]
-    """Into a voicemail box; or nowhere yet: the queue said that it was empty."""
+    """Into a voicemail box; or "empty": nowhere yet, as the queue said that it was empty."""
 
 
 Happening = (
@@ -87,7 +87,7 @@ Happening = (
 
 @dataclass(frozen=True, slots=True)
 class QueryDecided:
-    """The call's query was decided on."""
+    """The call's query was decided."""
 
     call_id: str
     decision: Decision
@@ -95,7 +95,7 @@ class QueryDecided:
 
 @dataclass(frozen=True, slots=True)
 class SegmentOpened:
-    """An agent's segment began, or goes on after a moment."""
+    """An agent's segment began, or resumed after a moment."""
 
     segment: Segment
 
@@ -126,7 +126,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """A call that the store said was open goes on after a restart of ours."""
+    """A call that is open in the store goes on after a restart of ours."""
 
     call_id: str
 
@@ -164,4 +164,4 @@ News = (
     | LetGo
     | Ended
 )
-"""What those who only watch are told, with the call as it is then."""
+"""What those who only watch are sent, with the call as it is then."""

@@ -1,8 +1,8 @@
-"""Every call's journey: happenings go to their call's state, and what follows is carried out.
+"""Every call's journey: happenings go to their call's state, and their effects are carried out.
 
 A happening changes its call at once, in memory, so that taps, alerts and the live view are never behind
-the store. What is to be written goes to the ledger, in the order in which things happened; a crash
-loses what waits there, and recovery.py finds the rest again.
+the store. What must be written goes to the ledger, in the order in which things happened; a crash loses what
+waits there, and recovery.py reconstructs what it can.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ from emocx_pbx.pbx.tracking.changes import AgentJoined, CallEnded, CallStarted, 
 
 log = structlog.get_logger()
 
-#: Ids of settled calls kept, so that a late happening does not begin them anew: at 5,000 calls at once those
-#: of ten minutes.
+#: Number of settled calls whose ids are kept, so that a late happening does not start them again: at 5,000
+#: concurrent calls, those of ten minutes.
 MAX_OVER: Final = 20_000
 
 _BEGIN = (CallbackBegun, CallEnded, CallStarted, DecidedQuery, QueueJoined, AgentJoined)
 
 
 class Journeys:
-    """The calls that go on, by id; fed synchronously on the event loop."""
+    """The live calls, by id; fed synchronously on the event loop."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Journeys:
         now: Callable[[], float] = time.time,
         acts: Callable[[str], bool] = lambda call_id: True,
     ) -> None:
-        """`acts`: whether we act for a call's PBX; of other calls only what was decided here is written."""
+        """`acts`: whether we act for a call's PBX; of other calls only decisions made here are written."""
         self._rules, self._ledger, self._hands = rules, ledger, hands
         self._now, self._count, self._acts = now, count, acts
         self._calls: dict[str, CallState] = {}
@@ -79,11 +79,11 @@ class Journeys:
         self._timers: dict[str, dict[GradeDue | FinishDue, asyncio.TimerHandle]] = {}
         """By call."""
         self.news: Listeners[[News, CallState]] = Listeners()
-        """Told of every happening before the store is written, with the call as it is then."""
+        """Listeners get every happening before it is stored, with the call as it is then."""
 
     @property
     def rules(self) -> Rules:
-        """What calls are held against."""
+        """The rules that calls are checked against."""
         return self._rules
 
     @property
@@ -96,13 +96,13 @@ class Journeys:
         return call_id in self._over
 
     def settled(self, call_ids: Iterable[str]) -> None:
-        """These calls are over: nothing more may come of them."""
+        """These calls are over: ignore whatever still arrives for them."""
         self._over |= dict.fromkeys(call_ids)
         while len(self._over) > MAX_OVER:
             self._over.popitem(last=False)
 
     def put(self, happening: Happening) -> None:
-        """Take a happening and do what follows from it."""
+        """Take a happening and carry out its effects."""
         call_id = _call_id(happening)
         if call_id is None or not self._acts(call_id):
             if isinstance(happening, DecidedQuery):
@@ -117,14 +117,14 @@ class Journeys:
         self.apply(call, call.take(happening, self._now()))
 
     def put_late(self, query: DecidedQuery) -> None:
-        """Take a decision of some time ago; a call that is over or unknown is not begun anew by it."""
+        """Take a decision made a while ago; it does not start a call that is over or unknown."""
         if query.caller.call_id in self._calls:
             self.put(query)
         else:
             self._ledger.add(self._loose(query))
 
     def taps_lost(self, uuids: Iterable[str]) -> None:
-        """A worker died: nothing more will come of these taps."""
+        """A worker died: nothing more will come from these taps."""
         lost = set(uuids)
         for call in list(self._calls.values()):
             for uuid in call.taps & lost:
@@ -136,29 +136,29 @@ class Journeys:
             self.put(CustomerErased(call_id))
 
     def naming_customers(self) -> list[str]:
-        """Ids of calls that go on, whose customer's key or number is held."""
+        """Ids of live calls for which a customer's key or number is held."""
         return [call_id for call_id, call in self._calls.items() if call.customer or call.caller]
 
     def let_go(self, pbx: str) -> None:
-        """Another controller acts for this PBX: its calls go on there, and here nothing follows any more."""
+        """Another controller acts for this PBX: its calls go on there, and have no more effects here."""
         for call_id in [call_id for call_id in self._calls if pbx_of(call_id) == pbx]:
             self.news.tell(LetGo(call_id), self._calls.pop(call_id))
             for timer in self._timers.pop(call_id, {}).values():
                 timer.cancel()
 
     def adopt(self, call: CallState) -> None:
-        """Take over a call that the store said is open."""
+        """Take over a call that is open in the store."""
         self._calls[call.call_id] = call
 
     def _loose(self, query: DecidedQuery) -> WriteDecision:
-        """A query that has no call (yet), or whose call another controller goes on with."""
+        """A query that has no call (yet), or whose call another controller continues."""
         call_id, customer = query.caller.call_id, query.caller.customer_key
         routed = build.query_routed(query.decision, call_id, customer)
         text = query.text if self._rules.keep_text() else None
         return WriteDecision(query.decision, call_id, customer, text, (routed,), ours=call_id is None)
 
     def apply(self, call: CallState, effects: Sequence[Effect]) -> None:
-        """Carry out what follows."""
+        """Carry out the effects."""
         for effect in effects:
             match effect:
                 case BeginTap():

@@ -1,9 +1,9 @@
-"""What waits to be written of calls: in order, bounded, and kept while the store refuses.
+"""Changes of calls that wait to be written: in order, bounded, and kept while the store refuses them.
 
-While the disk is full or the database locked or away, changes wait; where several hosts share the database,
-also in a file of this host, for the next life, should this one end meanwhile (`spool.py`). Readings and
-utterances are the first to go when too much waits (grades are made from memory and lose nothing). What
-begins, ends or grades something is never dropped before MAX_KEPT of it wait, which takes hours.
+While the disk is full or the database locked or unreachable, changes wait; if several hosts share the
+database, also in a file on this host, for the next process in case this one ends meanwhile (`spool.py`).
+Readings and utterances are dropped first when too much waits (grades are made from memory and lose nothing).
+Changes that begin, end or grade something are never dropped before MAX_KEPT wait, which takes hours.
 """
 
 from __future__ import annotations
@@ -22,51 +22,52 @@ from emocx_pbx.observe.listeners import Listeners
 
 log = structlog.get_logger()
 
-#: Changes that may wait; then waiting readings and utterances go.
+#: Changes that may wait; beyond that, waiting readings and utterances are dropped.
 MAX_WAITING: Final = 20_000
-#: Changes that may wait at all; the newest is refused then, and the calls are reconciled afterwards.
+#: Changes that may wait at all; beyond that, new ones are refused, and the calls are reconciled afterwards.
 MAX_KEPT: Final = 200_000
-#: Readings and utterances are written together with those that come within this time (s): the disk is asked
-#: four times a second, not a thousand times. What else is to be written is so at once, with all that waits.
+#: Seconds in which readings and utterances are collected to be written together: the disk is used four times
+#: a second, not a thousand times. Any other change is written at once, with all that waits.
 GROUP_S: Final = 0.25
-#: In one transaction at most, and of what is no reading or utterance: meanwhile nobody else writes.
+#: Changes in one transaction at most, and of other kinds than readings and utterances: meanwhile nobody else
+#: can write.
 MAX_GROUP: Final = 2_000
 MAX_OTHERS: Final = 100
-#: Between two tries while the store refuses.
+#: Seconds between two tries while the store refuses.
 FIRST_RETRY_S: Final = 0.5
 LAST_RETRY_S: Final = 5.0
 
 
 class ChangeWriter(Protocol):
-    """Carries out what waited."""
+    """Carries out the waiting changes."""
 
     async def write(self, write: Write) -> None:
-        """Carry one change out; StoreUnavailable keeps it waiting."""
+        """Carry out one change; raising StoreUnavailable keeps it waiting."""
 
     async def write_together(self, writes: Sequence[Write]) -> None:
-        """Carry changes out in their order, in as few transactions as may be; a StoreError says that one of
-        them can't be, and all may be carried out again.
+        """Carry out changes in order, in as few transactions as possible; a StoreError says that one of them
+        can't be carried out, and that all may be tried again.
         """
 
 
 class Keeping(Protocol):
-    """Keeps what waits for the next life: `spooling.py`."""
+    """Keeps waiting changes for the next process: `spooling.py`."""
 
     def keep(self, writes: Sequence[Write]) -> bool:
-        """Keep these after what is kept already; False: there is no room."""
+        """Append these changes to those kept already; False: there is no room."""
 
     def aside(self, writes: Sequence[Write]) -> None:
-        """Keep these for people: another controller acts for their calls."""
+        """Set these aside for people to look at: another controller acts for their calls."""
 
     async def write_all(self) -> None:
-        """Write all that is kept, in its order; StoreUnavailable: not now."""
+        """Write all kept changes, in order; raises StoreUnavailable if not possible now."""
 
     def clear(self) -> None:
-        """All of it is written."""
+        """Drop what is kept: all of it is written."""
 
 
 class Ledger:
-    """Writes changes one at a time, in their order; run by the service."""
+    """Writes changes one at a time, in order; run by the service."""
 
     def __init__(
         self,
@@ -87,37 +88,39 @@ class Ledger:
             sleep: awaited between tries.
             max_waiting: see MAX_WAITING.
             max_kept: see MAX_KEPT.
-            keeping: keeps what waits for the next life, too, while the store refuses; None: nobody does.
+            keeping: also keeps waiting changes for the next process while the store refuses; None: memory
+                only.
         """
         self._writing, self._health, self._count, self._sleep = writing, health, count, sleep
         self._max_waiting, self._max_kept = max_waiting, max_kept
         self._keeping = keeping
         self._kept_to: int | None = None
-        """The newest that waited when the store refused last; None: nothing is kept for the next life."""
+        """Number of the newest change that waited when the store last refused; None: nothing is kept for the
+        next process."""
         self._only_kept = False
-        """Some of what is kept is no longer in memory."""
+        """Some of the kept changes are no longer in memory."""
         self._waiting: deque[tuple[int, Write]] = deque()
-        """Each with its place in the order of all that was ever added."""
+        """Waiting changes, each with its number in the order of all ever added."""
         self._newest = 0
         self._smalls = 0
         """How many of them are readings and utterances."""
         self._news, self._tried = asyncio.Event(), asyncio.Event()
         self._refused = False
         self._hurry = asyncio.Event()
-        """Somebody waits, or something other than readings and utterances is to be written."""
+        """Somebody is waiting, or something other than readings and utterances has to be written."""
         self._awaited = 0
-        """How many wait in `written`."""
+        """How many callers wait in `written`."""
         self.losses: Listeners[[]] = Listeners()
-        """Told when the store accepts changes again after some that matter were dropped."""
+        """Listeners are called when the store accepts changes again after important ones were dropped."""
         self._lost = False
         self._singly_to = 0
-        """Up to this place each is tried by itself: one of them can't be written."""
+        """Up to this number each change is tried on its own: one of them can't be written."""
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, write: Write) -> None:
-        """Have it written after all that was added before."""
+        """Add a change, to be written after all those added before."""
         kept = self._kept_to is not None and self._keeping is not None and self._keeping.keep([write])
         if len(self._waiting) >= self._max_waiting and self._smalls:
             self._make_room(kept)
@@ -138,10 +141,10 @@ class Ledger:
             self._hurry.set()
 
     async def written(self, within_s: float) -> bool:
-        """Wait until all that was added so far is written.
+        """Wait until everything added so far is written.
 
         Args:
-            within_s: no longer than this; not at all while the store refuses.
+            within_s: most seconds to wait; no wait at all while the store refuses.
 
         Returns:
             Whether it is.
@@ -170,7 +173,7 @@ class Ledger:
         self._waiting, self._smalls = others, 0
 
     def let_go(self, of: Callable[[Write], bool]) -> None:
-        """Write nothing of these any more: another controller goes on with their calls."""
+        """Write no more changes of these calls: another controller continues them."""
         gone = [write for _, write in self._waiting if of(write)]
         self._waiting = deque(entry for entry in self._waiting if not of(entry[1]))
         self._smalls = sum(isinstance(write, WriteReadings | WriteSpans) for _, write in self._waiting)
@@ -194,13 +197,13 @@ class Ledger:
                 retry_s = min(LAST_RETRY_S, 2 * retry_s)
 
     async def drain(self) -> None:
-        """Write what waits already (at an orderly stop); tries again while the store refuses."""
+        """Write what already waits (at an orderly stop); keeps trying while the store refuses."""
         while self._waiting:
             if not (await self._next() and await self._all_kept_is_written()):
                 await self._sleep(FIRST_RETRY_S)
 
     async def _next(self) -> bool:
-        """Write what waits longest; False: the store does not take it now."""
+        """Write what has waited longest; False: the store does not accept it now."""
         group = self._group()
         if len(group) > 1:
             try:
@@ -208,14 +211,14 @@ class Ledger:
             except StoreUnavailable as error:
                 return self._not_now(error)
             except Exception as error:
-                # One bad change must not take the others along: each is tried by itself now, and counted.
+                # One bad change must not take others down with it: each is now tried on its own, and counted.
                 self._singly_to = group[-1][0]
                 log.warning("a group of changes not written", key="journey.group_failed", why=str(error))
                 self._count("changes_regrouped")
             else:
                 self._taken(group[-1][0])
                 return True
-        if not self._waiting:  # let go of meanwhile
+        if not self._waiting:  # dropped meanwhile
             return True
         place, write = self._waiting[0]
         try:
@@ -243,7 +246,7 @@ class Ledger:
         self._tried.set()
         return False
 
-    # For the next life.
+    # For the next process.
 
     def _keep_all(self) -> None:
         if self._keeping is None:
@@ -255,12 +258,12 @@ class Ledger:
         for _ in writes:
             self._count("changes_dropped", "not ours")
         if self._kept_to is not None:
-            self._only_kept = True  # in its turn it is refused there, and put aside
+            self._only_kept = True  # when its turn comes it is refused there, and set aside
         elif self._keeping is not None and writes:
             self._keeping.aside(writes)
 
     async def _all_kept_is_written(self) -> bool:
-        """Once it is, it is kept no longer; what memory had no room for is written from there first."""
+        """Once written it is no longer kept; what memory had no room for is written from the file first."""
         if self._keeping is None or self._kept_to is None or (self._refused and self._waiting):
             return True
         if self._waiting and self._waiting[0][0] <= self._kept_to:
@@ -277,7 +280,7 @@ class Ledger:
         return True
 
     def _group(self) -> list[tuple[int, Write]]:
-        """What waits longest, as much of it as goes together."""
+        """What has waited longest, as many changes as can be written together."""
         group: list[tuple[int, Write]] = []
         others = 0
         if self._waiting and self._waiting[0][0] <= self._singly_to:
@@ -290,7 +293,7 @@ class Ledger:
         return group
 
     async def _gather(self) -> None:
-        """Wait for more of them, unless there is a hurry."""
+        """Wait for more changes, unless there is a hurry."""
         if not self._awaited and self._smalls == len(self._waiting) < MAX_GROUP:
             self._hurry.clear()
             with suppress(TimeoutError):
@@ -298,7 +301,7 @@ class Ledger:
                     await self._hurry.wait()
 
     def _taken(self, place: int) -> None:
-        """All up to this one are done with."""
+        """All changes up to this one are done."""
         while self._waiting and self._waiting[0][0] <= place:
             self._smalls -= isinstance(self._waiting.popleft()[1], WriteReadings | WriteSpans)
         self._tried.set()

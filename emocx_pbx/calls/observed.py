@@ -1,4 +1,4 @@
-"""What is heard of a call: its taps, readings of the customer, and who spoke when. Pure."""
+"""What is observed of a call: its taps, readings of the customer, and who spoke when. Pure."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 Effects = list[Effect]
 
-#: Of a call with less speech its lines learn nothing.
+#: Seconds of speech below which lines learn nothing from a call.
 LEAST_SPEECH_S: Final = 4.0
-#: Nor of one that several models heard by turns, each what the other left to it: no fair sample of either.
+#: Nor do they from one that several models read by turns: it is no fair sample of either.
 LEAST_SHARE: Final = 0.8
 
 
@@ -46,14 +46,14 @@ def connected(call: CallState, change: AgentConnected) -> Effects:
 
 
 def leave_alone(call: CallState) -> Effects:
-    """The customer is not to be heard."""
+    """The customer must not be tapped."""
     known, call.opted_out = call.opted_out, True
     writes = [] if known else [WriteOptOut(call.call_id)]
     return [EndTaps(call.call_id, unheard=True), *writes, Show(Changed(call.call_id))]
 
 
 def tap_started(call: CallState, message: TapStarted) -> Effects:
-    """Audio comes in."""
+    """Audio is arriving."""
     if call.opted_out:
         return [EndTaps(call.call_id, unheard=True)]
     if message.uuid in call.known_taps:
@@ -101,7 +101,7 @@ def read(call: CallState, message: ReadingMade, now: float) -> Effects:
 
 
 def _revised(call: CallState, reading: Reading, message: ReadingMade, now: float) -> Effects:
-    """Words came to a reading: it takes the place of the one by voice alone, also in what is stored."""
+    """Words were added to a reading: it replaces the one by voice alone, in the store too."""
     times = (reading.t0, reading.t1)
     places = [i for i, known in enumerate(call.readings) if (known.t0, known.t1) == times]
     if not places:
@@ -123,7 +123,7 @@ def _revised(call: CallState, reading: Reading, message: ReadingMade, now: float
 
 
 def said(call: CallState, message: WordsSaid) -> Effects:
-    """What the customer said, where it is kept."""
+    """What the customer said, if it is kept."""
     unwanted = call.opted_out or call.forgotten or not call.rules.keep_words()
     if unwanted or message.uuid not in call.known_taps:
         return []
@@ -140,7 +140,7 @@ def uttered(call: CallState, message: UtteranceEnded) -> Effects:
 
 
 def tap_over(call: CallState, message: TapEnded | TapLost, now: float) -> Effects:
-    """Nothing more comes of a tap; the last one of a call that is over finishes it."""
+    """Nothing more comes from a tap; the last tap of a call that is over finishes the call."""
     effects: Effects = []
     if isinstance(message, TapEnded) and message.uuid in call.taps:
         said_of_it = {
@@ -159,7 +159,7 @@ def tap_over(call: CallState, message: TapEnded | TapLost, now: float) -> Effect
 
 
 def learnt(call: CallState, at: float) -> Effects:
-    """What the lines learn from a call that is over: the plain answers of the model that heard it."""
+    """What the lines learn from a call that is over: the uncorrected answers of the model that read it."""
     answered = [r for r in call.readings if r.scores.plain is not None]
     lines = tuple(call.rules.lines(call.trunk))
     if call.opted_out or not answered or not lines:

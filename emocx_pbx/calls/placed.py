@@ -1,4 +1,4 @@
-"""Calls that we place ourselves, as the tracker and the journeys know them from the first moment on."""
+"""Calls that we place ourselves, made known to tracker and journeys from the first moment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emocx_pbx.pbx.tracking.tracker import CallTracker
 
 
 class PlacedCalls:
-    """Told by whoever places a call."""
+    """Notified by the part that places a call."""
 
     def __init__(
         self, tracker: CallTracker, journeys: Journeys, now: Callable[[], float] = time.time
@@ -26,7 +26,7 @@ class PlacedCalls:
         self._journeys.put(CallbackBegun(call_id, now, number))
 
     def failed(self, call_id: str, why: str) -> None:
-        """It never came to be."""
+        """The call was never set up."""
         self._journeys.put(CallbackDialled(call_id, "failed", why))
         self._tracker.forget(call_id)
         self._journeys.put(CallEnded(call_id, self._now(), "hangup", "system"))

@@ -1,8 +1,8 @@
-"""In step with Asterisk again: after the link or the service was away, from what Asterisk knows now.
+"""Synchronises with Asterisk after the link or the service was down, from what Asterisk knows now.
 
-What happened meanwhile is not told again. So the channels (Status), the queues' members and callers
-(QueueStatus) and the store's open calls are put together: who is gone has ended, who was answered has an
-agent, who came while we were away is a call from now on, and what was missed of it is said.
+Asterisk does not repeat what happened meanwhile. So the channels (Status), the queues' members and callers
+(QueueStatus) and the store's open calls are combined: a call that is gone has ended, one that was answered
+has an agent, one that arrived meanwhile is followed from now on, and what was missed of it is recorded.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from emocx_pbx.store.database import Store
 
 log = structlog.get_logger()
 
-#: Calls that ended in this time are known to be over, whatever comes late.
+#: Seconds for which ended calls are known to be over, whatever still arrives.
 OVER_S: Final = 86_400.0
-#: Events kept while we get in step; then the rest is lost, and we begin again.
+#: Events kept while synchronising; beyond that, the rest is lost and we start again.
 MAX_HELD: Final = 20_000
-#: As often as this in a row; a site with more events at a time than that can't be followed.
+#: Attempts in a row; a site with more events at a time than that can't be followed.
 MAX_AGAIN: Final = 3
 _VARIABLES: Final = "QUEUENAME,MEMBERNAME,MEMBERINTERFACE,EMOCX_OPTOUT"
 
@@ -44,7 +44,7 @@ Event = Mapping[str, str]
 
 
 class Recovery:
-    """Feeds the tracker, and gets it in step again."""
+    """Feeds the tracker, and synchronises it after an outage."""
 
     def __init__(
         self,
@@ -61,21 +61,21 @@ class Recovery:
             ami: the link.
             store: knows the calls that were open.
             tracker: who talks with whom.
-            journeys: get every change.
-            queues: told the answer to QueueStatus.
+            journeys: gets every change.
+            queues: gets the answer to QueueStatus.
             now: Unix seconds.
         """
         self._ami, self._store, self._tracker, self._journeys = ami, store, tracker, journeys
         self._queues, self._now = queues, now
         self._held: list[Event] | None = None
         self._dropped = False
-        """Events came that were not kept."""
+        """Events arrived that were not kept."""
         self._since: float | None = None
         self._lock = asyncio.Lock()
         self._asking = False
 
     def on_ami(self, event: Event) -> None:
-        """Take an AMI event; it waits while we get in step."""
+        """Take an AMI event; it waits while we synchronise."""
         if self._held is None:
             self._feed(event)
         elif len(self._held) < MAX_HELD:
@@ -88,16 +88,16 @@ class Recovery:
             self._journeys.put(change)
 
     def forget(self, call_id: str) -> None:
-        """Asterisk knows no such call: as if its channel had hung up."""
+        """Asterisk does not know this call: treat it as if its channel had hung up."""
         self.on_ami({"Event": "Hangup", "Uniqueid": uniqueid_of(call_id)})
 
     def link_lost(self) -> None:
-        """From now on we may miss something."""
+        """The link is down: from now on we may miss events."""
         if self._since is None:
             self._since = self._now()
 
     async def members(self) -> None:
-        """An event left out whom it is about: ask for all members."""
+        """An event did not say which member it is about: ask for all members."""
         if self._asking:
             return
         self._asking = True
@@ -111,7 +111,7 @@ class Recovery:
             self._asking = False
 
     async def resync(self, restarted: bool = False) -> bool:
-        """Catch up with what happened while the link was down, or we were; whether we are in step."""
+        """Catch up with what happened while the link or we were down; returns whether we are in step."""
         async with self._lock:
             try:
                 if restarted:
@@ -160,7 +160,7 @@ class Recovery:
                 self._feed(event)
 
     def _waiting(self, queues: Sequence[Event], channels: Mapping[str, Event]) -> None:
-        """Callers in queues that we do not know to be there."""
+        """Callers in queues that we did not know were there."""
         for entry in queues:
             channel = channels.get(entry.get("Uniqueid", ""))
             if entry.get("Event") != "QueueEntry" or channel is None:
@@ -203,6 +203,6 @@ class Recovery:
 
 
 def resumed(call: CallState) -> list[Effect]:
-    """What follows from taking a stored call over."""
+    """The effects of taking over a stored call."""
     due = [SetTimer(GradeDue(call.call_id, index), SETTLE_S) for index in sorted(call.ungraded)]
     return [*due, *alerts.recover(call), Show(TakenOver(call.call_id))]

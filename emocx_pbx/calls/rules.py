@@ -1,4 +1,4 @@
-"""What all calls are held against. Pure."""
+"""The rules and settings that all calls are checked against. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from emocx_pbx.grading.rubric import Rubric
 
 @dataclass(frozen=True)
 class Rules:
-    """What is the same for all calls: here the rubric alone, as for a call that is only looked at again."""
+    """What is the same for all calls; this base has only the rubric, as used to grade a stored call again."""
 
     rubric: Rubric
 
     def alerts(self) -> Sequence[AlertRule]:
-        """Rules in force; a call keeps those of its first reading."""
+        """Alert rules in force; a call keeps those of its first reading."""
         return ()
 
     def tells(self, kind: str) -> bool:
@@ -32,9 +32,9 @@ class Rules:
         return False
 
     def lines(self, trunk: str | None) -> Sequence[str]:
-        """The lines that learn from a caller who came by this trunk; none: nothing is learnt."""
+        """The lines that learn from a caller who came in on this trunk; none: nothing is learnt."""
         return ()
 
     def level(self, trunk: str | None, rule: AlertRule, model: str) -> float | None:
-        """The level of a rule's percentile on a trunk's line, by a model; None: not known."""
+        """The level of a rule's percentile on a trunk's line, for a model; None: not known."""
         return None

@@ -1,4 +1,4 @@
-"""What the calls of the running service are held against: policy, settings, receivers and lines as of now."""
+"""What the running service's calls are checked against: policy, settings, receivers and lines as of now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emocx_pbx.store.receivers import Receivers
 
 @dataclass(frozen=True)
 class RulesInForce(Rules):
-    """Asks the parts each time, so that a reload holds for calls under way."""
+    """Asks the parts each time, so that a reload applies to calls in progress."""
 
     settings: SettingsInForce
     policies: Policies
@@ -24,7 +24,7 @@ class RulesInForce(Rules):
     line_keeper: LineKeeper
 
     def alerts(self) -> Sequence[AlertRule]:
-        """Those of the policy."""
+        """The policy's alert rules."""
         return self.policies.policy.alerts
 
     def tells(self, kind: str) -> bool:
@@ -40,7 +40,7 @@ class RulesInForce(Rules):
         return self.settings.settings.privacy.store_words
 
     def lines(self, trunk: str | None) -> Sequence[str]:
-        """Those of the section [analysis]."""
+        """The lines of the section [analysis]."""
         return self.line_keeper.lines(trunk)
 
     def level(self, trunk: str | None, rule: AlertRule, model: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Agents' segments of a call: opened, joined together, closed with a reason, and graded once. Pure."""
+"""Agents' segments in a call: opened, joined together, closed with a reason, and graded once. Pure."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from emocx_pbx.pbx.tracking.changes import AgentJoined, AgentLeft, CallEnded, Se
 if TYPE_CHECKING:
     from emocx_pbx.calls.call_state import CallState
 
-#: After a segment's end its last readings are still on their way from the worker.
+#: Seconds after a segment's end in which its last readings may still arrive from the worker.
 SETTLE_S: Final = 3.0
-#: Longest wait for why a segment ended: an agent who asks a colleague may take a while.
+#: Longest wait in seconds for the reason of a segment's end: an agent's consultation may take a while.
 EXPLAIN_S: Final = 60.0
-#: Whoever is back with the customer so soon was not gone: a Local channel between was optimised away,
-#: or both were moved into a conference.
+#: Seconds within which an agent who is back with the customer was not gone: a Local channel in between was
+#: optimised away, or both were moved into a conference.
 MERGE_S: Final = 1.0
 
 _TRANSFERS: Final = frozenset({"blind_transfer", "attended_transfer"})
@@ -44,7 +44,7 @@ def joined(call: CallState, change: AgentJoined) -> list[Effect]:
     effects = call.begin(change.at, change.queue)
     if call.waiting:
         effects += call.leave(change.at, "answered")
-    # After the segment: a tap begins once what was to be written before it is written.
+    # After the segment: a tap starts once everything queued before it is written.
     tap = [] if call.opted_out else [BeginTap(call.call_id, change.leg, call.zero_at)]
     same = next((s for s in call.open_segments if s.agent == change.agent), None)
     if same is not None:
@@ -81,7 +81,7 @@ def _goes_on(call: CallState, newest: Segment, change: AgentJoined) -> bool:
 
 
 def _taken_over(call: CallState, segment: Segment) -> list[Effect]:
-    """Somebody else is with the customer now: who handed over learns to whom."""
+    """Another agent is with the customer now: record who the previous one handed over to."""
     before = call.segments.get(segment.index - 1)
     if before is None:
         return []
@@ -133,7 +133,7 @@ def explained(call: CallState, change: SegmentExplained) -> list[Effect]:
 
 
 def close_all(call: CallState, end: CallEnded) -> list[Effect]:
-    """The call is over: whoever is still there is not."""
+    """The call is over: close the segments that are still open."""
     reason = {"hangup": "customer_hung_up"}.get(end.reason, end.reason)
     if end.reason == "hangup" and end.by == "agent":
         reason = "agent_hung_up"

@@ -1,13 +1,13 @@
-"""Changes of calls on this host's disk, while the database that several hosts share is away.
+"""Changes of calls on this host's disk, while the database that several hosts share is unreachable.
 
-A file that only grows, until all of it is written: `EMOCXSP1`, then records of length and CRC-32 (4 bytes
-each, little-endian) and a body. Each is with the system before the next thing happens, so that it outlives
-this process; it is on the disk a few seconds later, which a power cut may take. What a crash left half
-written at the end is cut off. A file is full at its bound: what comes then waits in memory alone, and is
-counted.
+A file that only grows until all of it is written to the database: `EMOCXSP1`, then records of length and
+CRC-32 (4 bytes each, little-endian) and a body. Each record is handed to the operating system before anything
+else happens, so that it outlives this process; it reaches the disk a few seconds later, so a power cut may
+lose it. A record that a crash left incomplete at the end is cut off. A file has a size limit: further changes
+wait only in memory, and are counted.
 
-A record says in which term of acting for its PBX it was made. What is of a term that is over is another
-controller's to write: it is kept aside in a file beside, and said.
+A record names the term of acting for its PBX in which it was made. Once that term is over, writing is up to
+another controller: the record is set aside in a second file, and this is logged.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ log = structlog.get_logger()
 
 MAGIC: Final = b"EMOCXSP1"
 _HEAD: Final = struct.Struct("<II")
-#: No record is larger: a length beyond it is no length.
+#: Bytes of the largest record: a greater length is invalid.
 MAX_RECORD: Final = 16 * 1024 * 1024
-#: What was written is asked to be on the disk so often.
+#: Seconds between flushes to the disk.
 SYNC_S: Final = 1.0
 
 _KINDS: Final[dict[str, type]] = {kind.__name__: kind for kind in get_args(Write)}
@@ -45,7 +45,7 @@ class Spooled:
 
     write: Write
     term: Term | None
-    """In which it was made; None: anybody may write it."""
+    """The term in which it was made; None: any controller may write it."""
 
 
 class _Record(msgspec.Struct, array_like=True):
@@ -55,7 +55,7 @@ class _Record(msgspec.Struct, array_like=True):
 
 
 class Spool:
-    """One file; all of it synchronous, and quick: some kB a second."""
+    """One spool file; everything is synchronous, and quick: a few kB per second."""
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class Spool:
 
         Args:
             path: of the file.
-            max_bytes: it takes no more than this.
-            count: adds one to a counter: changes_unspooled.
+            max_bytes: its size limit.
+            count: adds one to the counter changes_unspooled.
             clock: monotonic seconds.
         """
         self.path, self._max_bytes, self._count, self._clock = path, max_bytes, count, clock
@@ -79,11 +79,11 @@ class Spool:
         self._synced_at = 0.0
 
     def __bool__(self) -> bool:
-        """Whether there is something in it."""
+        """Whether it has any records."""
         return self.path.exists()
 
     def keep(self, records: Iterable[Spooled]) -> bool:
-        """Append them; False: not all of them, as it is full or the disk refuses."""
+        """Append changes; False: not all fitted, as it is full or the disk refuses."""
         bodies = [_packed(record) for record in records]
         try:
             if self._file is None:
@@ -101,13 +101,13 @@ class Spool:
         return True
 
     def sync(self) -> None:
-        """Have it on the disk."""
+        """Flush it to the disk."""
         if self._file is not None:
             os.fdatasync(self._file)
             self._synced_at = self._clock()
 
     def read(self) -> Iterator[Spooled]:
-        """What is in it, in order; what follows a torn or wrong record is no more, and is said."""
+        """Its records, in order; whatever follows a torn or invalid record is ignored, and this is logged."""
         with self.path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 log.error("this is no file of kept changes", key="spool.unknown", path=str(self.path))
@@ -122,18 +122,18 @@ class Spool:
                 yield record
 
     def clear(self) -> None:
-        """All of it is written."""
+        """Empty it: all of it is written."""
         self.close()
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leave it as it is."""
+        """Close the file and leave it as it is."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def aside(self, records: Iterable[Spooled]) -> None:
-        """Keep for people what another controller's term makes ours to write no more."""
+        """Set aside for people what we may no longer write, because another controller acts."""
         beside = Spool(self.path.with_name(f"{self.path.name}.aside"), self._max_bytes, self._count)
         kept = list(records)
         if kept:
@@ -186,10 +186,10 @@ def _body(head: bytes, read: Callable[[int], bytes]) -> bytes | None:
 
 
 def _sound_bytes(file: int) -> int:
-    """So much of an open file is whole: 0, if it is new.
+    """Length in bytes of the intact part of an open file; 0 if it is new.
 
     Raises:
-        OSError: it is none of ours.
+        OSError: it is not a spool file.
     """
     with os.fdopen(os.dup(file), "rb") as again:
         again.seek(0)

@@ -1,7 +1,7 @@
-"""What a spool keeps, written: by the life that kept it, or by the next one after its end.
+"""Writes what a spool keeps: in the process that kept it, or in the next one after its end.
 
-Changes are idempotent, and the file has all of them in their order: writing it again after a crash ends at
-the same rows, with each event and webhook once.
+Changes are idempotent, and the file has them all in order: writing it again after a crash gives the same
+rows, with each event and webhook once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from emocx_pbx.store.leases import Leases
 
 log = structlog.get_logger()
 
-#: So many are written before an earlier life's lease is renewed again.
+#: Changes written before an earlier process's lease is renewed again.
 PIECE = 50
 
 
@@ -31,11 +31,13 @@ class Spooling:
     """A ledger's keeper."""
 
     def __init__(self, spool: Spool, writing: Writing, term_of: Callable[[str], Term]) -> None:
-        """`term_of` gives the term in which we act for a call's PBX; LeaseLost: another controller does."""
+        """`term_of` gives the term in which we act for a call's PBX, or raises LeaseLost if another
+        controller does.
+        """
         self._spool, self._writing, self._term_of = spool, writing, term_of
 
     def keep(self, writes: Sequence[Write]) -> bool:
-        """Append them; those of calls that are not ours are kept aside."""
+        """Append changes; those of calls that are not ours are set aside."""
         ours: list[Spooled] = []
         for write in writes:
             try:
@@ -45,15 +47,15 @@ class Spooling:
         return self._spool.keep(ours)
 
     def aside(self, writes: Sequence[Write]) -> None:
-        """Keep them for people."""
+        """Set them aside for people to look at."""
         self._spool.aside(Spooled(write, None) for write in writes)
 
     def clear(self) -> None:
-        """All is written."""
+        """Empty the spool: all is written."""
         self._spool.clear()
 
     async def write_all(self) -> None:
-        """Write what is kept; of terms that are over it is put aside."""
+        """Write what is kept; changes of terms that are over are set aside."""
         await write_kept(self._spool, self._writing)
 
     def _term(self, write: Write) -> Term | None:
@@ -64,18 +66,18 @@ class Spooling:
 async def write_kept(
     spool: Spool, writing: Writing, before_each: Callable[[], Awaitable[None]] = _no_matter
 ) -> tuple[int, int]:
-    """Write all that a spool holds, in order; what a term that is over may not write is kept aside.
+    """Write all that a spool holds, in order; changes of terms that are over are set aside.
 
     Args:
-        spool: is left as it is; `clear` it.
-        writing: carries changes out.
-        before_each: awaited before each PIECE of them.
+        spool: left as it is; `clear` it afterwards.
+        writing: carries out changes.
+        before_each: awaited before each PIECE changes.
 
     Returns:
-        How many were written, and how many put aside or refused for ever.
+        How many were written, and how many set aside or refused for good.
 
     Raises:
-        StoreUnavailable: the database does not take them now; begin anew later.
+        StoreUnavailable: the database does not accept them now; start over later.
     """
     written, refused = 0, 0
     for number, kept in enumerate(spool.read()):
@@ -98,12 +100,13 @@ async def write_kept(
 async def write_what_an_earlier_life_kept(
     spool: Spool, writing: Writing, leases: Leases, ttl_s: float
 ) -> None:
-    """Before anything is acted for: write what a life that ended while the database was away left behind.
+    """Before acting for any PBX: write what a process left behind that ended while the database was
+    unreachable.
 
-    Its terms go on for that, if nobody has acted since; else what they made is another controller's to write.
+    Its terms are continued for that if nobody has acted since; otherwise writing is up to another controller.
 
     Raises:
-        StoreUnavailable: the database does not take it now; all stays as it is.
+        StoreUnavailable: the database does not accept it now; everything stays as it is.
     """
     if not spool:
         return

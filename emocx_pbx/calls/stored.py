@@ -1,4 +1,4 @@
-"""A call as the store knows it, made a state again. Pure."""
+"""Turns a call as stored back into a CallState. Pure."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def open_legs(
         if bridge and c.get("BridgeID") == bridge and c.get("Uniqueid") != call.uniqueid
     }
     found: dict[str, Segment] = {}
-    # In a conference the agent is who has their interface.
+    # In a conference the agent's leg is the one on their interface.
     for segment in sorted(segments, key=lambda s: s.interface not in legs.values()):
         fit = [leg for leg, endpoint in legs.items() if _may_be(endpoint, segment.interface)]
         fit.sort(key=lambda leg: legs[leg] != segment.interface)
-        # One whose leg is gone is closed by the tracker when it reconciles.
+        # If its leg is gone, the tracker closes it when it reconciles.
         leg = fit[0] if fit else f"gone-{segment.index}"
         legs.pop(leg, None)
         found[leg] = segment
@@ -54,7 +54,7 @@ def open_legs(
 
 
 def _may_be(endpoint: str, interface: str) -> bool:
-    """Whether a leg's endpoint can be an agent's: a Local channel tells nothing of who is behind it."""
+    """Whether a leg's endpoint can be an agent's: a Local channel does not show who is behind it."""
     if interface == endpoint or interface.startswith(f"{endpoint}/"):
         return True
     return not interface.startswith(endpoint.partition("/")[0] + "/")

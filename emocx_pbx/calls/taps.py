@@ -1,9 +1,9 @@
-"""Taps: one AMI Originate a call, kept alive over worker deaths for as long as the call is wanted.
+"""Taps: one AMI Originate per call, kept alive across worker deaths for as long as the call is to be tapped.
 
 The tap channel is `AudioSocket/HOST:PORT/UUID/c(slin)` running ChanSpy on the customer's channel.
-The call itself is never touched. A tap that can't be started or ends too early is tried again on
-the worker with fewest taps, with growing pauses; what is lost meanwhile is missing evidence. For want
-of a worker or of the link it is tried for as long as the call is wanted, and at once when either is back.
+The call itself is never touched. A tap that can't be started or ends too early is tried again on the worker
+with the fewest taps, at growing intervals; what is lost meanwhile is missing evidence. If there is no worker
+or no link, it is tried for as long as the call is to be tapped, and at once when either is back.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from emocx_pbx.pbx.ami.ami import Ami
 
 log = structlog.get_logger()
 
-#: Time for Asterisk to connect and send audio after Originate; normally 0.15 s.
+#: Seconds for Asterisk to connect and send audio after Originate; normally 0.15.
 START_DEADLINE_S = 5.0
-#: A tap that Asterisk would not start this often in a row is given up, until it is wanted again.
+#: Refusals by Asterisk in a row after which a tap is given up, until it is wanted again.
 MAX_TRIES = 6
-#: Between two tries.
+#: Seconds between two tries.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
-#: After EOF the call's Hangup event normally follows within 30 ms, at worst 2 s.
+#: Seconds to wait, after EOF, for the call's Hangup event: it normally follows within 30 ms, at worst 2 s.
 HANGUP_GRACE_S = 2.5
 
 Mode = Literal["stereo", "customer", "agent"]
 
-#: ChanSpy options by mode: Uniqueid target, quiet, no beep, stop and exit with the spied channel.
+#: ChanSpy options by mode: target by Uniqueid, quiet, no beep, stop and exit with the spied channel.
 SPY_OPTIONS: Mapping[Mode, str] = {"stereo": "uDqsSE", "customer": "uoqsSE", "agent": "uoqsSE"}
 
 
@@ -55,20 +55,20 @@ class TapWorker(Protocol):
 
     @property
     def responsive(self) -> bool:
-        """Whether it was heard of lately."""
+        """Whether it has sent a message recently."""
 
     async def announce(self, message: AnnounceTap) -> None:
-        """Have it expect a tap; PeerUnavailable if it is gone, or takes no more."""
+        """Have it expect a tap; raises PeerUnavailable if it is gone, or takes no more."""
 
     def send(self, message: EndSession) -> None:
-        """Queue a message for the worker; PeerUnavailable if it is gone."""
+        """Queue a message for the worker; raises PeerUnavailable if it is gone."""
 
 
 class Workers(Protocol):
     """The part of the worker pool that taps need."""
 
     def pick(self) -> TapWorker:
-        """The worker with fewest sessions; PeerUnavailable if there is none."""
+        """The worker with the fewest sessions; raises PeerUnavailable if there is none."""
 
 
 @dataclass(slots=True)
@@ -92,21 +92,21 @@ class _Wanted:
     zero_at: float | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
     again: asyncio.Event = field(default_factory=asyncio.Event)
-    """What it failed for want of may be back."""
+    """Set when a worker or the link, for lack of which a try failed, may be back."""
     uuid: str = ""
     unheard: bool = False
     """Its customer opted out."""
 
 
 class _Failed(Enum):
-    """Why a try led to no tap."""
+    """Why an attempt led to no tap."""
 
     WANTING = "a worker or the link is missing"
     REFUSED = "Asterisk would not, or no audio came"
 
 
 def originate_fields(uuid: str, address: str, target: str, mode: Mode) -> dict[str, str]:
-    """The Originate action of a tap to a worker at `address` (least rights: write=originate)."""
+    """The Originate action of a tap to a worker at `address` (minimal permissions: write=originate)."""
     return {
         "Channel": f"AudioSocket/{address}/{uuid}/c(slin)",
         "Application": "ChanSpy",
@@ -135,12 +135,12 @@ class TapKeeper:
 
         Args:
             ami: starts taps.
-            workers: hear them.
-            lines: what the site's lines are known to lean to.
+            workers: receive the taps' audio.
+            lines: the known lean of the site's lines.
             group: owns the tasks.
             count: adds one to a counter: taps_failed, taps_repeated, taps_given_up.
             now: Unix seconds.
-            new_uuid: names a tap.
+            new_uuid: makes the UUID of a tap.
         """
         self._ami, self._workers, self._lines, self._group = ami, workers, lines, group
         self._now, self._new_uuid, self._count = now, new_uuid, count
@@ -150,7 +150,9 @@ class TapKeeper:
         """By UUID."""
 
     def want(self, call_id: str, target: str, mode: Mode, zero_at: float | None = None) -> None:
-        """Tap `target` (a Uniqueid) from now on, not any other; no effect if it is wanted already."""
+        """Tap `target` (a Uniqueid) from now on, instead of any other; no effect if that is wanted
+        already.
+        """
         if before := self._wanted.get(call_id, {}).get(mode):
             if before.target == target:
                 return
@@ -160,12 +162,14 @@ class TapKeeper:
         wanted.task = self._group.create_task(self._keep(wanted), name=f"tap {call_id}")
 
     def wake(self) -> None:
-        """A worker is ready, or the link is up: what waits to be tapped is tapped now."""
+        """A worker is ready, or the link is up: tap the calls that are waiting for it now."""
         for wanted in self._all():
             wanted.again.set()
 
     def unwant(self, call_id: str, unheard: bool = False) -> None:
-        """The call is over: end its taps. `unheard`: it is opted out, nothing of it may be transcribed."""
+        """The call is over: end its taps. `unheard`: its customer opted out, nothing of it may be
+        transcribed.
+        """
         for mode in list(self._wanted.get(call_id, ())):
             self.unwant_mode(call_id, mode, unheard)
 
@@ -199,20 +203,20 @@ class TapKeeper:
             tap.ended.set()
 
     def on_worker_lost(self, uuids: list[str]) -> None:
-        """A worker died: its taps are gone, and their calls are tapped anew."""
+        """A worker died: its taps are gone, and their calls are tapped again."""
         for uuid in uuids:
             if tap := self._taps.pop(uuid, None):
                 tap.ended.set()
 
     def stop(self) -> None:
-        """Forget all taps; the workers end them in an orderly way at their own stop."""
+        """Forget all taps; the workers end them in order when they stop."""
         for wanted in self._all():
             if wanted.task:
                 wanted.task.cancel()
         self._wanted.clear()
 
     def end_all(self) -> None:
-        """End all taps here and now, as nothing of them concerns us any more; the workers run on."""
+        """End all taps at once, as they no longer concern us; the workers run on."""
         self.stop()
         for uuid, tap in self._taps.items():
             self._end(uuid, tap)
@@ -236,21 +240,21 @@ class TapKeeper:
             if not tap.ended.is_set():
                 self._end(wanted.uuid, tap, wanted.unheard)
                 return
-            # Most often the call is over and its Hangup is about to be told.
+            # Usually the call is over and its Hangup event is about to arrive.
             await _first(wanted.over, within_s=HANGUP_GRACE_S if tap.worker.alive else 0.05)
             if not wanted.over.is_set():
                 self._count("taps_repeated")
                 log.warning("tap ended early, tapping again", key="tap.again", call_id=wanted.call_id)
 
     def _give_up(self, wanted: _Wanted, tries: int) -> None:
-        """Whoever wants it again (at the next resync, for another agent) gets new tries."""
+        """If it is wanted again (at the next resync, for another agent), it gets new tries."""
         if self._wanted.get(wanted.call_id, {}).get(wanted.mode) is wanted:
             self._drop(wanted.call_id, wanted.mode)
         self._count("taps_given_up")
         log.error("tap given up", key="tap.given_up", call_id=wanted.call_id, tries=tries)
 
     def _worker_for(self, call_id: str) -> TapWorker:
-        """The worker that hears the call's other side already, else the freest."""
+        """The worker that already has the call's other side, else the one with the fewest sessions."""
         taps = (self._taps.get(wanted.uuid) for wanted in self._wanted.get(call_id, {}).values())
         tap = next((tap for tap in taps if tap is not None and tap.worker.alive), None)
         return tap.worker if tap else self._workers.pick()
@@ -274,7 +278,7 @@ class TapKeeper:
                 return tap
             why = "ended before its first audio" if in_time else f"no audio within {START_DEADLINE_S:g} s"
             if not (worker.alive and worker.responsive):
-                failed = _Failed.WANTING  # a frozen one takes the connection, and no more
+                failed = _Failed.WANTING  # a frozen one accepts the connection, and does nothing more
         except PeerUnavailable as error:
             why, failed = str(error), _Failed.WANTING
         except (ProtocolError, RefusedError) as error:
@@ -293,7 +297,7 @@ class TapKeeper:
 
 
 async def _first(*events: asyncio.Event, within_s: float | None = None) -> bool:
-    """Return when any of the events is set, or the time is over; whether one was."""
+    """Wait until any of the events is set, or the time is up; returns whether one was set."""
     tasks = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=within_s)

@@ -1,6 +1,7 @@
-"""Where callers go whom a queue did not answer: a voicemail box, or did the queue say it is empty.
+"""Where callers go after leaving a queue unanswered: into a voicemail box, or had the queue said it was
+empty.
 
-AMI tells nothing of it without the rights of a dialplan debugger, so the channel is asked a few times.
+AMI reports this only with a dialplan debugger's permissions, so the channel is asked a few times.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 
-#: When to ask after a caller left a queue; a message takes longer than to be asked once.
+#: Seconds after a caller left a queue at which to ask; leaving a message takes longer than one asking.
 ASK_AFTER_S: Final = (0.0, 0.5, 2.0, 5.0)
 VOICEMAIL: Final = frozenset({"VoiceMail", "MiniVM_Record", "MinivmRecord", "Record"})
-#: QUEUESTATUS of a queue without anybody to answer.
+#: QUEUESTATUS of a queue with nobody to answer.
 EMPTY: Final = frozenset({"JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL"})
 
 
 class Whereabouts:
-    """Asks channels where they are."""
+    """Asks channels where they are in the dialplan."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Writes of calls, carried out on the store: each one transaction, each idempotent."""
+"""Carries out writes about calls on the store: each is one transaction and idempotent."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ class InOffice(Protocol):
     """Knows for which PBXes this controller acts now."""
 
     def term_of(self, call_id: str) -> Term:
-        """That of the call's PBX.
+        """The number of our term for the call's PBX.
 
         Raises:
             LeaseLost: another controller acts for it.
         """
 
     def refused(self, term: Term) -> None:
-        """Told that the store refused a write, as this term is over."""
+        """Call when the store refused a write because this term is over."""
 
 
 class Writing:
-    """Carries out what the ledger hands it: what is about a call only while its PBX is ours to act for."""
+    """Carries out the ledger's changes; those about a call only while its PBX is ours to act for."""
 
     def __init__(self, store: Store, office: InOffice | None = None) -> None:
-        """`office`: None: nobody else could act."""
+        """`office` knows which PBXes are ours; None: nobody else could act."""
         self._store, self._office = store, office
 
     async def write_together(self, writes: Sequence[Write]) -> None:
-        """Write changes in their order, in one transaction where the database can.
+        """Write changes in order, in one transaction if the database can.
 
         Raises:
-            StoreUnavailable: the store does not take changes now.
-            StoreError: it never will take one of these.
+            StoreUnavailable: the store does not accept changes now.
+            StoreError: it will never accept one of these.
         """
         async with self._store.together(durable=not all(map(_may_be_lost, writes))):
             for small, group in groupby(writes, key=_is_small):
@@ -71,7 +71,7 @@ class Writing:
         return [self._office.term_of(call_id) for write in writes for call_id in calls_of(write)]
 
     async def _write_small(self, writes: Sequence[WriteReadings | WriteSpans]) -> None:
-        """Readings and utterances, whose order among themselves is of no matter."""
+        """Readings and utterances, whose order among themselves does not matter."""
         with fenced(self._terms(writes)):
             await self._store.readings.add_many(
                 [(w.call_id, w.readings, w.at, w.events) for w in writes if isinstance(w, WriteReadings)],
@@ -82,8 +82,8 @@ class Writing:
         """Write it.
 
         Raises:
-            StoreUnavailable: the store does not take changes now; nothing of it was written.
-            StoreError: it never will take this one; LeaseLost: another controller acts for its PBX.
+            StoreUnavailable: the store does not accept changes now; nothing was written.
+            StoreError: it will never accept this one; LeaseLost: another controller acts for its PBX.
         """
         terms = self._terms([write])
         try:
@@ -95,7 +95,7 @@ class Writing:
             raise
 
     async def write_in_term(self, write: Write, term: Term | None) -> None:
-        """Write what was kept since, in the term in which it was made; None: anybody may write it.
+        """Write a change that was kept, in the term in which it was made; None: any controller may write it.
 
         Raises:
             StoreUnavailable, StoreError: as `write`; LeaseLost: that term is over.
@@ -158,8 +158,8 @@ class Writing:
 
 
 def calls_of(write: Write) -> Sequence[str]:
-    """Ids of the calls that a change is about, all of one PBX; none: a query that has no call yet, or one of
-    a call that another controller goes on with: any may decide.
+    """Ids of the calls that a change is about, all of one PBX. None if it is a query that has no call yet, or
+    whose call another controller continues: any controller may decide those.
     """
     match write:
         case WriteSegment(segment=segment):
@@ -177,5 +177,5 @@ def _is_small(write: Write) -> bool:
 
 
 def _may_be_lost(write: Write) -> bool:
-    """A power cut may take it: grades are made from memory, and no receiver is told of it."""
+    """A power cut may lose it: grades are made from memory, and no receiver is told of it."""
     return isinstance(write, WriteSpans) or (isinstance(write, WriteReadings) and not write.events)
