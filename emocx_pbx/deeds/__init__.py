@@ -1,1 +1,1 @@
-"""What people and programs may do: each deed once, with who does it and its line of the audit log."""
+"""What people and programs can do: each deed once, with its author and its entry in the audit log."""

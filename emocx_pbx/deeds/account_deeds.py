@@ -1,6 +1,6 @@
-"""Deeds about who may come in, and about requests that are repeated: they need the records alone.
+"""Deeds about who may log in, and about repeated requests: they need nothing but the records.
 
-So a web node does them itself, and who logs in does not wait for a controller.
+So a web node does them itself, and nobody who logs in has to wait for a controller.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from emocx_pbx.store.database import Store
 
 @dataclass(frozen=True, slots=True)
 class AccountDeeds:
-    """Over a store that can be written."""
+    """Works on a store that can be written to."""
 
     store: Store
     in_force: SettingsInForce
@@ -48,10 +48,10 @@ class AccountDeeds:
     """Unix seconds."""
 
     async def done(self, deed: AccountDeed, by: Actor) -> Any:
-        """Do it; what it is answered by.
+        """Do the deed; returns its answer.
 
         Raises:
-            EmocxError: as the deed's own function.
+            EmocxError: as raised by the deed's own function.
         """
         match deed:
             case (

@@ -1,4 +1,4 @@
-"""What every deed is: a message that says what it is answered by, and how long that may take."""
+"""The base of all deeds: a message that names the type of its answer, and how long that may take."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from emocx_pbx.wire.message import Message
 
-#: For what is one transaction.
+#: Seconds for a deed that is one transaction.
 QUICK_S: Final = 20.0
-#: For what rewrites the database file, or reads weights of models on a cold disk.
+#: Seconds for a deed that rewrites the database file, or reads models' weights from a cold disk.
 LONG_S: Final = 600.0
 
 R = TypeVar("R")
 
 
 class Deed(Message, Generic[R], frozen=True):
-    """Base of all deeds; R is what it is answered by."""
+    """Base of all deeds; R is the type of the answer."""
 
     answer: ClassVar[Any]
-    """R, for whoever decodes it."""
+    """R, for decoding the answer."""
     deadline_s: ClassVar[float] = QUICK_S
-    """After this whoever asked gives up; the deed may still be done."""
+    """Seconds after which the caller gives up; the deed may still be done."""

@@ -1,4 +1,4 @@
-"""Deeds on what was heard: what a reading or a query should have said; kept as labels for training."""
+"""Deeds that correct readings and queries: what they should have said, kept as labels for training."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from emocx_pbx.store.audit import Entry
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.rows import CorrectionRow, QueryCorrectionRow
 
-#: How far a correction's times may be from the reading's: they went through JSON.
+#: Seconds by which a correction's times may differ from the reading's: they went through JSON.
 SAME_S: Final = 0.005
 
 
 async def correct_reading(
     store: Store, call_id: str, t0: float, t1: float, emotion: str, reason: str, at: float, by: Actor
 ) -> CorrectionRow:
-    """Say what a reading should have said.
+    """Correct a reading: keep what it should have said.
 
     Args:
         store: where readings are kept.
         call_id: of the call.
-        t0: begin of the reading, seconds of the call, as it gives them.
-        t1: its end.
+        t0: the reading's begin in seconds of call time, as the reading gives it.
+        t1: its end, likewise.
         emotion: one of the four.
         reason: why, 1 to 500 characters.
         at: Unix seconds.
@@ -50,7 +50,7 @@ async def correct_reading(
 async def correct_query(
     store: Store, decision_id: str, emotion: str, reason: str, at: float, by: Actor, author: str | None = None
 ) -> tuple[QueryCorrectionRow, str]:
-    """Say what a query's text should have said; gives the correction and the text.
+    """Correct a query: keep what its text should have said; returns the correction and the text.
 
     Args:
         store: where decisions are kept.
@@ -59,10 +59,10 @@ async def correct_query(
         reason: why; may be empty.
         at: Unix seconds.
         by: who does it.
-        author: who says so; default: who does it.
+        author: the person whose word it is; default: who does it.
 
     Raises:
-        InputError: no such emotion, the reason is too long, or the text was not kept.
+        InputError: there is no such emotion, the reason is too long, or the text was not kept.
         NotFoundError: no such decision.
     """
     emotion, reason = _checked(emotion), reason.strip()

@@ -1,7 +1,8 @@
-"""Deeds as they are asked for: what, by typed arguments; `doing.py` does them, wherever they were asked.
+"""Deeds as requests: what to do, as typed arguments; `doing.py` does them, wherever they come from.
 
-They cross from the web process to the controller, so each says what it is answered by and how long that
-may take. Who asks comes beside it. The functions that do a deed check its values; here are only types.
+They are sent from the web process to the controller, so each names the type of its answer and how long that
+may take. Who asks is sent alongside. The functions that do a deed check its values; here there are only
+types.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from emocx_pbx.store.idempotency import Claim
 from emocx_pbx.store.rows import CorrectionRow, GradeRow
 from emocx_pbx.webhooks.schedule import AttemptOutcome
 
-#: A receiver has at most 30 s.
+#: A receiver has at most 30 s to answer.
 TEST_S: Final = 35.0
 
 
 class Forgotten(msgspec.Struct, frozen=True):
-    """What an erasure or a purge came to."""
+    """The result of an erasure or a purge."""
 
     counts: dict[str, int]
-    """How many of each kind went."""
+    """How many rows of each kind were removed."""
     settled: bool
     """No copy is left in the database's write-ahead log."""
 
@@ -46,18 +47,18 @@ class OverrideGrade(Deed[GradeRow], frozen=True):
 
 
 class DisputeGrade(Deed[GradeRow], frozen=True):
-    """A grade is contested."""
+    """Contest a grade."""
 
     answer = GradeRow
     call_id: str
     segment: int
     reason: str
     own: str | None
-    """The agent who alone may be meant; None: any."""
+    """The only agent whose grade may be contested; None: any agent's."""
 
 
 class CorrectReading(Deed[CorrectionRow], frozen=True):
-    """What a reading should have said."""
+    """Correct a reading: what it should have said."""
 
     answer = CorrectionRow
     call_id: str
@@ -68,7 +69,7 @@ class CorrectReading(Deed[CorrectionRow], frozen=True):
 
 
 class Replay(Deed[int], frozen=True):
-    """Send events again; answered by how many deliveries are pending because of it."""
+    """Send events again; the answer is the number of deliveries pending because of it."""
 
     answer = int
     which: Which
@@ -79,7 +80,7 @@ class Replay(Deed[int], frozen=True):
 
 
 class EraseCustomer(Deed[Forgotten], frozen=True):
-    """Forget a customer everywhere, by key, number, or both."""
+    """Erase a customer everywhere, by key, number, or both."""
 
     answer = Forgotten
     deadline_s = LONG_S
@@ -88,23 +89,23 @@ class EraseCustomer(Deed[Forgotten], frozen=True):
 
 
 class PurgeOld(Deed[Forgotten], frozen=True):
-    """Forget what is older than the settings say."""
+    """Erase what is older than the settings allow."""
 
     answer = Forgotten
     deadline_s = LONG_S
 
 
 class SavePolicy(Deed[None], frozen=True):
-    """Replace the policy file; reading it again is asked for by itself."""
+    """Replace the policy file; rereading it is a request of its own."""
 
     answer = None
     text: str
     based_on: str
-    """Digest of the text that the change began with."""
+    """Digest of the text that was edited."""
 
 
 class PromoteModel(Deed[Switched], frozen=True):
-    """Let a model's name stand for another version."""
+    """Make a model's name stand for another version."""
 
     answer = Switched
     deadline_s = LONG_S
@@ -115,11 +116,11 @@ class PromoteModel(Deed[Switched], frozen=True):
 
 
 class ResetLines(Deed[int], frozen=True):
-    """Forget what was learnt of lines; answered by how many they were."""
+    """Forget what was learnt about lines; the answer is how many lines that were."""
 
     answer = int
     model: str | None
-    """None: of all."""
+    """None: about all lines."""
     line: str | None
 
 
@@ -127,11 +128,11 @@ class ResetLines(Deed[int], frozen=True):
 
 
 class OnReceivers(Deed[R], Generic[R], frozen=True):
-    """A deed after which receivers are read again."""
+    """A deed after which receivers are reread."""
 
 
 class AddReceiver(OnReceivers[str], frozen=True):
-    """A new receiver; answered by its secret."""
+    """Add a receiver; the answer is its secret."""
 
     answer = str
     name: str
@@ -141,7 +142,7 @@ class AddReceiver(OnReceivers[str], frozen=True):
 
 
 class ChangeReceiver(OnReceivers[None], frozen=True):
-    """Another address, other events or another deadline."""
+    """Change a receiver's address, events or deadline."""
 
     answer = None
     name: str
@@ -151,7 +152,7 @@ class ChangeReceiver(OnReceivers[None], frozen=True):
 
 
 class RotateSecret(OnReceivers[str], frozen=True):
-    """A new secret, which it is answered by; for a time the old one signs too."""
+    """Make a new secret, which is the answer; for a while the old one signs too."""
 
     answer = str
     name: str
@@ -159,7 +160,7 @@ class RotateSecret(OnReceivers[str], frozen=True):
 
 
 class SwitchReceiver(OnReceivers[None], frozen=True):
-    """Send nothing more for now, or again."""
+    """Suspend or resume sending to a receiver."""
 
     answer = None
     name: str
@@ -175,7 +176,7 @@ class RemoveReceiver(OnReceivers[None], frozen=True):
 
 
 class TestReceiver(Deed[AttemptOutcome], frozen=True):
-    """Send a signed test event now."""
+    """Send a receiver a signed test event now."""
 
     answer = AttemptOutcome
     deadline_s = TEST_S
@@ -186,18 +187,18 @@ class TestReceiver(Deed[AttemptOutcome], frozen=True):
 
 
 class AddUser(Deed[User], frozen=True):
-    """A new user, who sets a password by a link."""
+    """Add a user, who sets a password through a link."""
 
     answer = User
     name: str
     role: str
     agent: str
     queues: tuple[str, ...]
-    """Of a supervisor: those whose calls are seen; none: all."""
+    """For a supervisor: the queues whose calls they see; none: all."""
 
 
 class ChangeUser(Deed[User], frozen=True):
-    """Another role, agent or team, disabled or enabled again."""
+    """Change a user's role, agent or team, or disable or enable them."""
 
     answer = User
     user_id: int
@@ -208,7 +209,7 @@ class ChangeUser(Deed[User], frozen=True):
 
 
 class DeleteUser(Deed[None], frozen=True):
-    """Remove a user, but never oneself."""
+    """Remove a user; nobody can remove themselves."""
 
     answer = None
     user_id: int
@@ -216,15 +217,15 @@ class DeleteUser(Deed[None], frozen=True):
 
 
 class MakeLink(Deed[str], frozen=True):
-    """A one-time link; answered by its path."""
+    """Make a one-time link; the answer is its path."""
 
     answer = str
     user_id: int | None
-    """None: it makes the first administrator."""
+    """None: the link makes the first administrator."""
 
 
 class UseLink(Deed[User], frozen=True):
-    """A password for the link's user, or the first administrator."""
+    """Set the password of the link's user, or make the first administrator."""
 
     answer = User
     link_hash: str
@@ -233,7 +234,7 @@ class UseLink(Deed[User], frozen=True):
 
 
 class AddToken(Deed[str], frozen=True):
-    """A new API token, which it is answered by."""
+    """Make an API token, which is the answer."""
 
     answer = str
     name: str
@@ -242,7 +243,7 @@ class AddToken(Deed[str], frozen=True):
 
 
 class RevokeToken(Deed[None], frozen=True):
-    """The token holds no more."""
+    """Revoke a token."""
 
     answer = None
     token_id: str
@@ -252,7 +253,7 @@ class RevokeToken(Deed[None], frozen=True):
 
 
 class SetPassword(Deed[None], frozen=True):
-    """A new password; all sessions but one end."""
+    """Change one's password; all sessions but one end."""
 
     answer = None
     user_id: int
@@ -261,18 +262,20 @@ class SetPassword(Deed[None], frozen=True):
 
 
 class TryLogin(Deed[float], frozen=True):
-    """An attempt to log in begins; answered by 0: it is counted, or by the seconds until one may."""
+    """Begin an attempt to log in; the answer is 0 if it was counted, else the seconds until one is
+    allowed.
+    """
 
     answer = float
     attempt: str
-    """Names it."""
+    """Identifies the attempt."""
     counted: tuple[tuple[str, int], ...]
-    """What it counts for, and how many of each are let pass within the window."""
+    """The keys that it counts for, each with the number of attempts allowed within the window."""
     window_s: float
 
 
 class LoginFits(Deed[None], frozen=True):
-    """It was the owner: the attempt does not count, nor what failed before for `forgotten`."""
+    """The login succeeded: neither the attempt counts, nor earlier failures for the keys in `forgotten`."""
 
     answer = None
     attempt: str
@@ -280,7 +283,7 @@ class LoginFits(Deed[None], frozen=True):
 
 
 class BeginSession(Deed[None], frozen=True):
-    """A user logged in."""
+    """Start a session: a user logged in."""
 
     answer = None
     session_hash: str
@@ -288,18 +291,18 @@ class BeginSession(Deed[None], frozen=True):
     address: str
     browser: str
     old_session_hash: str
-    """Of the same browser, ended by this; empty: none."""
+    """The same browser's earlier session, ended by this; empty: none."""
 
 
 class EndOwnSession(Deed[None], frozen=True):
-    """The user logged out."""
+    """End a session: the user logged out."""
 
     answer = None
     session_hash: str
 
 
 class EndOtherSessions(Deed[None], frozen=True):
-    """The user is logged out everywhere else."""
+    """End all of the user's other sessions."""
 
     answer = None
     user_id: int
@@ -307,7 +310,7 @@ class EndOtherSessions(Deed[None], frozen=True):
 
 
 class NoteUse(Deed[None], frozen=True):
-    """A session or token was used now; one of both is given."""
+    """Note that a session or token was used now; exactly one of the two is given."""
 
     answer = None
     session_hash: str = ""
@@ -315,7 +318,7 @@ class NoteUse(Deed[None], frozen=True):
 
 
 class NoteRefusal(Deed[None], frozen=True):
-    """A login or a token was refused, or many were."""
+    """Note one or many refused logins or tokens."""
 
     answer = None
     action: Literal["session.refused", "token.refused"]
@@ -323,21 +326,21 @@ class NoteRefusal(Deed[None], frozen=True):
     facts: dict[str, str | int]
 
 
-# Answers to requests that may be repeated.
+# Answers to requests that clients may repeat.
 
 
 class ClaimKey(Deed[Claim], frozen=True):
-    """Take an idempotency key for a request, or find what was answered."""
+    """Claim an idempotency key for a request, or find the earlier answer."""
 
     answer = Claim
     who: str
     key: str
     request: str
-    """Hash of all that makes the request."""
+    """Hash of everything that makes up the request."""
 
 
 class KeepAnswer(Deed[None], frozen=True):
-    """What the request was answered."""
+    """Keep the answer to the request."""
 
     answer = None
     who: str
@@ -347,7 +350,7 @@ class KeepAnswer(Deed[None], frozen=True):
 
 
 class ReleaseKey(Deed[None], frozen=True):
-    """The request failed: it may be tried again with the same key."""
+    """Release the key: the request failed, and may be tried again with it."""
 
     answer = None
     who: str
@@ -374,7 +377,7 @@ AccountDeed = (
     | KeepAnswer
     | ReleaseKey
 )
-"""Of who may come in, and of requests that are repeated: they need the records alone."""
+"""Deeds about who may log in, and about repeated requests: they need nothing but the records."""
 
 AnyDeed = (
     OverrideGrade

@@ -1,4 +1,4 @@
-"""Does what pages and API ask for: each deed by its own function, over the controller's store."""
+"""Does what pages and API request: each deed by its own function, on the controller's store."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class Doer(Protocol):
         """Do it.
 
         Args:
-            deed: what.
+            deed: what to do.
             by: who does it, for the audit log.
 
         Raises:
-            EmocxError: as the deed's own function.
+            EmocxError: as raised by the deed's own function.
         """
 
 
@@ -82,7 +82,7 @@ class Forgets(Protocol):
     """The part of the journeys that deeds need."""
 
     def forget_customers(self, call_ids: Sequence[str]) -> None:
-        """Told of calls that go on, whose customers were erased."""
+        """Takes the ids of live calls whose customers were erased."""
 
 
 class Tests(Protocol):
@@ -94,7 +94,7 @@ class Tests(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deeds:
-    """One for the service: a Doer over its store."""
+    """One per service: a Doer on its store."""
 
     store: Store
     in_force: SettingsInForce
@@ -105,18 +105,18 @@ class Deeds:
     now: Callable[[], float] = time.time
     """Unix seconds."""
     spread: SwitchesModels | None = None
-    """Tells the hosts of a cluster of models; None: there is but this one."""
+    """Spreads models to the hosts of a cluster; None: there is only this host."""
 
     @property
     def settings(self) -> Settings:
-        """Those in force."""
+        """The settings in force."""
         return self.in_force.settings
 
     async def do(self, deed: Deed[R], by: Actor) -> R:
         """As Doer.do."""
         try:
             return cast(R, await self._do(cast(AnyDeed, deed), by))
-        except OSError as error:  # of a file that the deed writes
+        except OSError as error:  # when writing a file
             raise InputError(str(error)) from error
 
     async def _do(self, deed: AnyDeed, by: Actor) -> Any:

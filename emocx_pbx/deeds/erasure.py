@@ -1,4 +1,4 @@
-"""Deeds of forgetting: one customer on request, everybody after a time, and what exports kept of them."""
+"""Deeds of erasure: one customer on request, everybody after a time, and what exports kept about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emocx_pbx.store.erasure import Erased
 
 DAY_S: Final = 86_400.0
 
-#: Said where rows went, but somebody still reads the log they were written in.
+#: The message when rows were removed, but somebody is still reading the log that they were written to.
 TRACES: Final = (
     "the rows are gone, but another process still reads the database: copies of them stay in its write-ahead "
     "log until that ends. Close it and erase again; the running service goes on trying by itself"
@@ -34,19 +34,19 @@ async def erase(
     forget: Callable[[Sequence[str]], None] = lambda calls: None,
     dry: bool = False,
 ) -> Erased:
-    """Forget a customer everywhere: rows, events, kept answers, exports, and calls that go on.
+    """Erase a customer everywhere: rows, events, kept answers, exports, and data held for live calls.
 
     Args:
         store: where everything is kept.
         customer: the CRM's key.
         number: the calling number, in any spelling.
-        by: who does it; the audit log does not say whom.
-        country: of numbers written nationally.
-        forget: told the calls that go on, so that what is held of them in memory is forgotten too.
-        dry: tell what would go, and change nothing.
+        by: who does it; the audit log does not say which customer was erased.
+        country: the country of numbers written in national form.
+        forget: gets the ids of live calls, so that what memory holds about them is cleared too.
+        dry: report what would be removed, and change nothing.
 
     Returns:
-        What went; if it is not `settled`, say TRACES.
+        What was removed; if it is not `settled`, show TRACES.
 
     Raises:
         InputError: neither customer nor number is given.
@@ -64,7 +64,7 @@ async def erase(
 
 
 async def purge(store: Store, settings: Settings, now: float, by: Actor = SERVICE) -> Erased:
-    """Forget calls older than privacy.keep_days, and audit entries older than privacy.keep_audit_days."""
+    """Erase calls older than privacy.keep_days, and audit entries older than privacy.keep_audit_days."""
     purged = await store.erasure.purge(now - settings.privacy.keep_days * DAY_S, by)
     purged.add("audit_entries", await store.audit.cut(now - settings.privacy.keep_audit_days * DAY_S, by))
     return purged

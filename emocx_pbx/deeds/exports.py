@@ -1,4 +1,4 @@
-"""What exports keep of customers, and how it is forgotten: names by a keyed hash, clips and messages."""
+"""What exports keep about customers, and its erasure: names as keyed hashes, clips and messages."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ _KEY_FILE: Final = ".speaker-key"
 
 
 class Speakers:
-    """Names customers by a keyed hash: the same name in every export into a folder, and no number in it."""
+    """Names customers by a keyed hash: the same name in every export to a folder, without any phone
+    number.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """The folder's key, made on the first export (mode 600)."""
+        """The folder's key, created by the first export (mode 600)."""
         path = folder / _KEY_FILE
         folder.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
@@ -34,13 +36,13 @@ def forget_in(folder: Path, names: Collection[str], texts: Collection[str], dry:
     """Remove a customer's clips and messages from a folder that was exported to.
 
     Args:
-        folder: of `export`; one that was moved away meanwhile is left to whoever moved it.
-        names: what the customer may have been named by: keys, numbers, call ids.
-        texts: of the customer's queries.
-        dry: tell what would go, and remove nothing.
+        folder: as given to `export`; if it has been moved away, whoever moved it is responsible for it.
+        names: what the customer's name may have been made from: keys, numbers, call ids.
+        texts: the texts of the customer's queries.
+        dry: report what would be removed, and remove nothing.
 
     Returns:
-        How many clips and messages went.
+        How many clips and messages were removed.
 
     Raises:
         OSError: a file can't be written.
@@ -68,7 +70,7 @@ def forget_in(folder: Path, names: Collection[str], texts: Collection[str], dry:
 
 
 def _drop(table: Path, gone: Callable[[dict[str, str]], bool], dry: bool) -> int:
-    """Write a table anew without some rows; how many those were."""
+    """Rewrite a table without some rows; returns how many those were."""
     if not table.is_file():
         return 0
     with table.open(encoding="utf-8", newline="") as f:

@@ -1,4 +1,4 @@
-"""Deeds on grades: a supervisor's own score, an agent's dispute, grading again; by the rubric in force."""
+"""Deeds on grades: a supervisor's override, an agent's dispute, regrading; by the rubric in force."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from emocx_pbx.store.database import Store
 from emocx_pbx.store.grades import Revision
 from emocx_pbx.store.rows import GradedSegment, GradeRow
 
-#: Longest reason of a revision or correction: it is kept for ever and sent to receivers.
+#: Longest reason for a revision or correction, in characters: it is kept for ever and sent to receivers.
 REASON_CHARS: Final = 500
 
-#: People's own words, which another rubric does not undo.
+#: Revisions made by people, which another rubric does not undo.
 _BY_PEOPLE: Final = frozenset({"override", "dispute"})
 
 
 async def rubric_in_force(store: Store, path: Path | None) -> Rubric:
-    """The rubric that the service grades by, whatever its file says by now.
+    """The rubric that the service grades by, whatever its file says now.
 
     Args:
-        store: where the service says which one it took at its start.
-        path: the settings' rubric file, for a database on which no service ran yet.
+        store: where the service notes which one it loaded at its start.
+        path: the rubric file in the settings, for a database on which no service has run yet.
 
     Raises:
-        SettingsError: there is none in the store, and the file is wrong.
+        SettingsError: there is none in the store, and the file is invalid.
     """
     return await store.in_force.rubric() or load_rubric(path)
 
@@ -50,21 +50,21 @@ async def override(
     by: Actor,
     author: str | None = None,
 ) -> GradeRow:
-    """Append a grade of somebody's own; the old one stays visible.
+    """Override a grade: append a person's own score; the old grade stays visible.
 
     Args:
         store: where grades are kept.
         rubric: the one in force; gives the letter.
         call_id: of the call.
-        segment: which segment of it.
+        segment: index of its segment.
         score: 0 to 100.
         reason: why, 1 to REASON_CHARS characters.
         by: who does it.
-        author: who says so to people and receivers; default: who does it.
+        author: the name shown to people and receivers; default: who does it.
 
     Raises:
-        InputError: the score is no number from 0 to 100, or the reason is missing or too long.
-        NotFoundError: no such segment was graded.
+        InputError: the score is not a number from 0 to 100, or the reason is missing or too long.
+        NotFoundError: there is no such graded segment.
     """
     reason, author = checked_reason(reason), author or by.name
     if not (math.isfinite(score) and 0 <= score <= 100):
@@ -89,20 +89,20 @@ async def dispute(
     author: str | None = None,
     own: str | None = None,
 ) -> GradeRow:
-    """Append that a grade is contested; a supervisor answers by an override.
+    """Contest a grade by a revision that says so; a supervisor answers with an override.
 
     Args:
         store: where grades are kept.
         call_id: of the call.
-        segment: which segment of it.
+        segment: index of its segment.
         reason: why, 1 to REASON_CHARS characters.
         by: who does it.
-        author: who says so to people and receivers; default: who does it.
-        own: the agent who alone may be meant; None: any.
+        author: the name shown to people and receivers; default: who does it.
+        own: the only agent whose grade may be contested; None: any agent's.
 
     Raises:
         InputError: the reason is missing or too long.
-        NotFoundError: no such segment was graded, or it is another agent's.
+        NotFoundError: there is no such graded segment, or it is another agent's.
     """
     reason, author = checked_reason(reason), author or by.name
 
@@ -119,21 +119,21 @@ async def dispute(
 
 @dataclass(frozen=True, slots=True)
 class Regraded:
-    """What another rubric makes of one segment of a call."""
+    """The grade that another rubric gives to one segment of a call."""
 
     segment: GradedSegment
-    """As it was graded before."""
+    """The grade before."""
     grade: Grade
 
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """What grading again came to."""
+    """The result of regrading."""
 
     changes: tuple[Regraded, ...]
     looked_at: int
     left_to_people: int
-    """Segments whose newest word is a person's, or whose call is gone."""
+    """Segments whose newest revision is a person's, or whose call is gone."""
 
 
 async def recompute(
@@ -148,18 +148,18 @@ async def recompute(
     dry_run: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Recomputed:
-    """Append a revision where a rubric gives another grade; people's own words stand.
+    """Append a revision where a rubric gives a different grade; revisions made by people stand.
 
     Args:
         store: where calls are kept.
         rubric: to grade by.
-        since: Unix seconds; segments that began not before.
-        until: Unix seconds; segments that began before.
-        limit: most segments that are looked at, the newest first.
+        since: Unix seconds; only segments that began at or after this.
+        until: Unix seconds; only segments that began before this.
+        limit: most segments to look at, the newest first.
         by: who does it.
-        author: who wants it, kept with each revision; default: who does it.
+        author: the name kept with each revision; default: who does it.
         dry_run: change nothing.
-        progress: told the share done, 0 to 1.
+        progress: gets the share done, 0 to 1.
     """
     reason, author = f"recomputed by rubric {rubric.version}", author or by.name
     changes: list[Regraded] = []
@@ -185,7 +185,7 @@ async def recompute(
 
 
 async def _regrade(store: Store, seen: GradeRow, revision: Revision) -> bool:
-    """Append the revision unless somebody had a word meanwhile."""
+    """Append the revision unless somebody has revised the grade meanwhile."""
 
     def revise(graded: Segment, newest: GradeRow) -> Revision:
         if newest.revision != seen.revision:
@@ -199,14 +199,14 @@ async def _regrade(store: Store, seen: GradeRow, revision: Revision) -> bool:
 
 
 class _Meanwhile(InputError):
-    """Somebody was quicker."""
+    """Somebody else revised the grade first."""
 
 
 def checked_reason(reason: str) -> str:
     """A reason as it is kept.
 
     Raises:
-        InputError: there is none, or it is too long.
+        InputError: it is missing or too long.
     """
     reason = reason.strip()
     if not reason:

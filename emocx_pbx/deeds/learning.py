@@ -1,7 +1,7 @@
-"""Training a candidate from labels: in a process of its own, with an owner, a deadline, a log and an outcome.
+"""Trains a candidate from labels: in a process of its own, with an owner, a deadline, a log and an outcome.
 
-The process cuts, trains and compares (`training/from_labels.py`); what it finds is only put into use here, by
-the deed `promote`, and only if it is better beyond chance.
+The process cuts clips, trains and compares (`training/from_labels.py`); its candidate is put into use only
+here, by the deed `promote`, and only if it is better beyond chance.
 """
 
 from __future__ import annotations
@@ -34,49 +34,49 @@ from emocx_pbx.store.review_rows import Runner, TrainingState
 
 log = structlog.get_logger()
 
-#: From the begin to the end of a training; a thousand windows take minutes.
+#: Seconds for a whole training; a thousand windows take minutes.
 DEADLINE_S: Final = 2 * 3600.0
-#: From SIGTERM to SIGKILL.
+#: Seconds from SIGTERM to SIGKILL.
 END_S: Final = 5.0
-#: Characters kept of what it says on the way.
+#: Characters kept of the process's log.
 LOG_CHARS: Final = 20_000
-#: Bytes of what it answers.
+#: Longest answer of the process, in bytes.
 MOST_ANSWER: Final = 1 << 20
 COMMAND: Final = (sys.executable, "-m", "emocx_pbx.training.from_labels")
-#: What training imports, and is installed by one extra.
+#: The modules that training imports; one extra installs them.
 NEEDED: Final = ("tensorflow", "keras", "librosa", "sklearn", "matplotlib")
 FOLDER_OF_KIND: Final[dict[Kind, str]] = {"voice": "speech", "text": "text"}
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What the process is asked for, on its standard input."""
+    """The request to the process, on its standard input."""
 
     settings: Settings
     kind: Kind
     work: str
-    """Folder for what is exported meanwhile."""
+    """Folder for the training's temporary export."""
 
 
 class TrainingOutcome(msgspec.Struct, frozen=True):
-    """What it answers on its standard output."""
+    """Its answer, on its standard output."""
 
     model: str
     """`name/version` of the candidate."""
     base: str
     learned: int
-    """Windows or queries it learnt from."""
+    """Number of windows or queries that it learnt from."""
     held_out: int
-    """Those of other callers that both models were compared on."""
+    """Number of windows or queries, of other callers, that both models were compared on."""
     callers: int
-    """How many those are."""
+    """Number of those callers."""
     better: bool
-    """Beyond chance."""
+    """Whether the candidate is better beyond chance."""
     why: str
     comparison: dict[str, Any]
 
 
 def hindrance(settings: Settings, kind: Kind) -> str:
-    """Why no training can begin here, with its remedy; empty: it can."""
+    """Why no training can start here, with the remedy; empty: one can."""
     for name in NEEDED:
         if find_spec(name) is None:
             return f"{name} is not installed: pip install 'emocx-pbx[train]'"
@@ -91,7 +91,7 @@ def hindrance(settings: Settings, kind: Kind) -> str:
 
 
 class Learning:
-    """One for the service, or for one command."""
+    """One per service, or per command."""
 
     def __init__(
         self,
@@ -108,15 +108,15 @@ class Learning:
         """Prepare.
 
         Args:
-            store: where labels are, and trainings are noted.
-            in_force: settings in force as a training begins.
+            store: where labels and the notes about trainings are kept.
+            in_force: gives the settings in force when a training starts.
             tasks: owns the training.
-            runner: what runs it.
+            runner: what runs the trainings: the service or a command.
             now: Unix seconds.
-            command: of the process that trains.
-            hindered: why no training can begin; empty: it can.
-            deadline_s: of a training.
-            spread: tells the hosts of a cluster what is put into use; None: there is but this one.
+            command: the command line of the process that trains.
+            hindered: says why no training can start; empty: one can.
+            deadline_s: seconds for a training.
+            spread: spreads a promoted model to the hosts of a cluster; None: there is only this host.
         """
         self._spread = spread
         self._store, self._in_force, self._tasks, self._runner = store, in_force, tasks, runner
@@ -124,18 +124,18 @@ class Learning:
         self._hindered, self._deadline_s = hindered, deadline_s
         self._task: asyncio.Task[TrainingState] | None = None
         self.promoted: Listeners[[]] = Listeners()
-        """Told when a candidate is in use, so that workers load it."""
+        """Listeners are called when a candidate is in use, so that workers load it."""
 
     async def start(self, kind: Kind, promoting: bool, by: Actor) -> tuple[int, asyncio.Task[TrainingState]]:
-        """Begin a training in the background; its number and task.
+        """Start a training in the background; returns its number and its task.
 
         Args:
             kind: voice or text.
-            promoting: False: a better candidate is kept, but not put into use.
+            promoting: if False, a better candidate is kept, but not put into use.
             by: who asks for it.
 
         Raises:
-            InputError: it can't begin, with the remedy; or another one runs.
+            InputError: it can't start, with the remedy; or another one is running.
         """
         if why := await asyncio.to_thread(self._hindered, self._in_force.settings, kind):
             raise InputError(why)
@@ -145,7 +145,7 @@ class Learning:
         return training_id, self._task
 
     async def _run(self, training_id: int, kind: Kind, promoting: bool, by: Actor) -> TrainingState:
-        """Train, compare, and put it into use if it is better beyond chance; notes how it ended."""
+        """Train, compare, put the candidate into use if it is better beyond chance, and note the outcome."""
         said = _Tail()
         state: TrainingState = "failed"
         outcome: dict[str, Any] | None = None
@@ -170,7 +170,7 @@ class Learning:
         return state
 
     async def stop(self, by: Actor) -> bool:
-        """End the training that runs; whether there is one."""
+        """End the running training; returns whether there was one."""
         task = self._task
         if task is None or task.done():
             return False
@@ -182,7 +182,7 @@ class Learning:
         settings = self._in_force.settings
         work = settings.store_path().parent / "reviews"
         work.mkdir(mode=0o700, exist_ok=True)
-        # First: what is written from now on, an erasure will find.
+        # First, so that an erasure finds whatever is written from now on.
         await self._store.erasure.add_export(str(work.resolve()))
         request = msgspec.json.encode(Request(settings, kind, str(work)))
         try:
@@ -218,7 +218,7 @@ class Learning:
 
 
 class _Tail:
-    """The end of what a process says."""
+    """Keeps the end of a process's output."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -230,13 +230,13 @@ class _Tail:
 
     @property
     def last(self) -> str:
-        """Its last line."""
+        """The last line of the output."""
         lines = [line for line in self.text.splitlines() if line.strip()]
         return lines[-1].strip() if lines else ""
 
 
 async def _all_of(stream: asyncio.StreamReader) -> bytes:
-    """What a process answers; more than MOST_ANSWER is read and let go."""
+    """The answer of a process; anything beyond MOST_ANSWER is read and discarded."""
     found = b""
     while piece := await stream.read(1 << 16):
         found = (found + piece)[: MOST_ANSWER + 1]
@@ -244,7 +244,7 @@ async def _all_of(stream: asyncio.StreamReader) -> bytes:
 
 
 async def _ended(process: Process) -> None:
-    """It is not left behind, whatever happens."""
+    """The process is not left behind, whatever happens."""
     if process.returncode is not None:
         return
     process.terminate()
@@ -257,7 +257,7 @@ async def _ended(process: Process) -> None:
 
 
 def _forget(work: Path) -> None:
-    """Take away what was exported for the training; the key stays, so that callers keep their split."""
+    """Remove what was exported for the training; the key stays, so that callers keep their split."""
     shutil.rmtree(work / "audio", ignore_errors=True)
     for name in ("clips.csv", "clips.new", "messages.csv"):
         (work / name).unlink(missing_ok=True)

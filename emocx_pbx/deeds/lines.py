@@ -1,4 +1,4 @@
-"""Deeds on lines: what was learnt of them, and learning anew."""
+"""Deeds on lines: showing what was learnt about them, and forgetting it."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ _EVEN: Final = "even"
 
 @dataclass(frozen=True, slots=True)
 class KnownLine:
-    """What is known of a line, for people."""
+    """What is known about a line, for people."""
 
     model: str
     """`name/version`."""
     line: str
     callers: int
-    """That it counts for."""
+    """Number of callers that it rests on."""
     used: bool
     """Whether answers on this line are corrected by it."""
     why_not: str
     """"" where it is used."""
     offsets: dict[str, float]
-    """By label; what they are, or would be."""
+    """Offsets by label, as they are or would be applied."""
     mean: dict[str, float]
-    """The callers' mean plain answer, by label."""
+    """Mean uncorrected answer over the callers, by label."""
     at: float
-    """End of the last call that it learnt from, Unix seconds."""
+    """End of the last call that it learnt from, in Unix seconds."""
 
 
 async def known_lines(store: Store, settings: AnalysisSettings) -> list[KnownLine]:
-    """Every line of every model, the best known first."""
+    """Every line of every model; within a model those with the most callers first."""
     listed, mix = await store.lines.listed(), settings.line_mix
-    # Hundreds of lines take a while: not while others wait for their pages.
+    # Hundreds of lines take a while: others must not wait for their pages meanwhile.
     found = await asyncio.to_thread(lambda: [_known(*line, mix) for line in listed])
     return sorted(found, key=lambda known: (known.model, -known.callers, known.line))
 
 
 async def reset_lines(store: Store, model: str | None, line: str | None, by: Actor) -> int:
-    """Forget what was learnt, of one model or one line or of all; how many lines that were.
+    """Forget what was learnt about one model, one line, or all; returns how many lines that were.
 
     Raises InputError when there is no such line.
     """

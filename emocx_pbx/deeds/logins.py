@@ -1,4 +1,4 @@
-"""Refused logins and tokens in the audit log: those that tell something, and only a number of a flood."""
+"""Refused logins and tokens in the audit log: singly while they are few, only their number in a flood."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final
 
 from emocx_pbx.store.account_rows import Actor
 
-#: Refusals that are listed one by one within WINDOW_S; of more only the number is noted.
+#: Refusals listed one by one within WINDOW_S seconds; beyond that only their number is noted.
 LISTED: Final = 30
 WINDOW_S: Final = 60.0
 
-#: Writes one line: whom it is about, what it tells, and from where.
+#: Writes one entry: who it is about, what happened, and from where.
 Note = Callable[[str, dict[str, str | int], Actor], Awaitable[None]]
 
 
 class RefusedLogins:
-    """Bounds what is noted; one for each kind of refusal."""
+    """Limits what is noted; one for each kind of refusal."""
 
     def __init__(self, note: Note, now: Callable[[], float], nobody: str = "(unknown name)") -> None:
         """`nobody` is what is noted where no user is named."""
@@ -24,11 +24,11 @@ class RefusedLogins:
         self._began, self._listed, self._more = 0.0, 0, 0
 
     async def note(self, name: str | None, address: str, why: str) -> None:
-        """Note one.
+        """Note one refusal.
 
         Args:
-            name: of the user; None: there is no such user, and what was typed there may be a password.
-            address: of the client.
+            name: the user's; None: there is no such user, and what was typed may be a password.
+            address: the client's.
             why: e.g. "password", "disabled", "token" or "throttled".
         """
         now = self._now()

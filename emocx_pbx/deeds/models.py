@@ -1,4 +1,4 @@
-"""Deeds on models: which version a name stands for."""
+"""Deeds on models: changing which version a name stands for."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from emocx_pbx.store.audit import AuditLog, Entry
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """A name that stands for another version now."""
+    """A name that now stands for another version."""
 
     kind: str
     name: str
     before: str
     after: str
     late: tuple[str, ...] = ()
-    """Workers of the cluster that do not have it yet: they take no calls until they have."""
+    """Workers of the cluster that do not have the version yet: they take no calls until they do."""
 
 
 class SwitchesModels(Protocol):
@@ -31,10 +31,10 @@ class SwitchesModels(Protocol):
     async def prepare(
         self, registry: Registry, kind: str, name: str, version: str, note: Mapping[str, Any]
     ) -> tuple[str, ...]:
-        """Have every host take and load a version; names of those that have not in time."""
+        """Have every host fetch and load a version; returns the names of those that did not in time."""
 
     async def switch(self) -> None:
-        """Have all use it."""
+        """Have all hosts use it."""
 
 
 async def promote(
@@ -49,26 +49,26 @@ async def promote(
     comparison: Mapping[str, Any] | None = None,
     spread: SwitchesModels | None = None,
 ) -> Switched:
-    """Let a name stand for a version; running workers of this host take it at the next reload.
+    """Make a name stand for a version; running workers on this host load it at the next reload.
 
-    In a cluster every worker takes the version first, and then all use it, in one step.
+    In a cluster every worker first loads the version, and then all switch to it in one step.
 
     Args:
         registry: the folder of models.
-        audit: None where no service has run yet; the registry's own notes tell of it all the same.
+        audit: the audit log; None if no service has run yet. The registry's own notes record it all the same.
         kind: speech or text.
-        name: of the model.
-        version: of it.
-        why: for the registry's notes.
+        name: the model's.
+        version: the model's.
+        why: the reason, for the registry's notes.
         at: Unix seconds.
         by: who does it.
-        comparison: with the version in use, on held-out data.
-        spread: tells the other hosts; None: there is but this one.
+        comparison: figures against the version in use, on held-out data.
+        spread: reaches the other hosts; None: there is only this host.
 
     Raises:
-        ModelError: no such version, or it is damaged.
-        RefusedError: a host of the cluster can't take it; nothing was switched.
-        PeerUnavailable: NATS is away; nothing was switched.
+        ModelError: there is no such version, or it is damaged.
+        RefusedError: a host of the cluster can't load it; nothing was switched.
+        PeerUnavailable: NATS is unreachable; nothing was switched.
     """
     note = {"at": at, "by": by.name, "why": why, "comparison": comparison}
     return await _switch(registry, audit, "model.promoted", kind, name, version, note, by, spread)
@@ -83,10 +83,10 @@ async def rollback(
     by: Actor,
     spread: SwitchesModels | None = None,
 ) -> Switched:
-    """Return to the version in use before the last promotion; in a cluster as `promote`.
+    """Return to the version in use before the last promotion; in a cluster in the same way as `promote`.
 
     Raises:
-        InputError: it was not promoted from another one.
+        InputError: the version in use did not replace another one.
         ModelError: that version is damaged or gone.
         RefusedError, PeerUnavailable: as `promote`.
     """
@@ -111,7 +111,7 @@ async def _switch(
     by: Actor,
     spread: SwitchesModels | None,
 ) -> Switched:
-    # Checksums take a while: neither within the transaction, nor where calls wait for the loop.
+    # Checksums take a while: compute them neither in the transaction nor on the event loop.
     await asyncio.to_thread(registry.find, kind, f"{name}/{version}")
     late = await spread.prepare(registry, kind, name, version, note) if spread else ()
     switched = Switched(kind, name, registry.current(kind, name), version, late)
@@ -133,7 +133,7 @@ async def _switch_all(
     note: Mapping[str, Any],
     by: Actor,
 ) -> None:
-    """Have the cluster use it; where that fails, this host's folder says what it said before."""
+    """Have the cluster use it; if that fails, this host's folder is put back as it was."""
     try:
         await spread.switch()
     except EmocxError as error:

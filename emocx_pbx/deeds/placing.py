@@ -1,4 +1,4 @@
-"""The deed of calling somebody: admitted and counted by the policy of dialling, then rung, and noted."""
+"""The deed of calling somebody: admitted and counted by the dialling policy, then dialled, and noted."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from emocx_pbx.errors import NotAllowedError
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import AuditLog
 
-#: From the admission of a number to its ringing: a decision lies between.
+#: Seconds from admitting a number to dialling it: a decision is made in between.
 ADMITTED_S: Final = 60.0
 MOST_ADMITTED: Final = 1_000
 
 
 class Rings(Protocol):
-    """The part of the call back that is needed."""
+    """The part of CallBack that is needed."""
 
     async def ring(self, call: CallToPlace) -> None:
-        """Dial its number."""
+        """Dial the call's number."""
 
 
 class Placing:
-    """One for the service: pages, API and chat place calls by it, so that limits hold for them together."""
+    """One per service: pages, API and chat place calls through it, so that limits hold for all together."""
 
     def __init__(
         self,
@@ -44,16 +44,16 @@ class Placing:
         """Count calls that were placed before a restart.
 
         Args:
-            placed: numbers in E.164 form with how many seconds ago, from the oldest on.
+            placed: numbers in E.164 form, each with how many seconds ago it was called, the oldest first.
         """
         for number, seconds_ago in placed:
             self._dialling.was_placed(number, seconds_ago)
 
     def admit(self, text: str) -> str:
-        """The number to dial, in E.164 form, counted as a call that is placed now.
+        """Check a number and count it as a call placed now; returns it in E.164 form, ready to dial.
 
         Raises:
-            DiallingRefused: it can't be read, may not be called, or too many were.
+            DiallingRefused: it can't be parsed, may not be called, or too many calls were placed.
         """
         number = self._dialling.admit(text)
         self._dialling.take(number)
@@ -64,11 +64,11 @@ class Placing:
         return number
 
     async def ring(self, call: CallToPlace, by: Actor | None = None) -> None:
-        """Dial a number that was just admitted, once.
+        """Dial a number that was just admitted; each admission holds for one call.
 
         Args:
-            call: with the number as `admit` gave it.
-            by: who wants it, for the audit log; None: the customer, on the chat's page.
+            call: the call, with the number as returned by `admit`.
+            by: who wants it, for the audit log; None: the customer, in the chat.
 
         Raises:
             NotAllowedError: the number was not admitted within the last minute.

@@ -1,4 +1,4 @@
-"""The deed of changing the policy: checked, and saved as the file that the service reads."""
+"""The deed of changing the policy: checks it, and saves it as the file that the service reads."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ from emocx_pbx.store.database import Store
 async def save_policy(
     store: Store, path: Path | None, text: str, based_on: str, queues: Mapping[str, QueueState], by: Actor
 ) -> None:
-    """Replace the policy file; the caller lets the service read it again.
+    """Replace the policy file; the caller has the service reread it.
 
     Args:
-        store: whose audit log notes both texts.
-        path: the policy file; None: the built-in policy, which stays.
-        text: TOML.
-        based_on: `digest` of the text that the change began with.
-        queues: of the PBX; empty: unknown.
+        store: its audit log notes both texts.
+        path: the policy file; None: the built-in policy, which can't be changed.
+        text: the new policy, as TOML.
+        based_on: `digest` of the text that was edited.
+        queues: names of the PBX's queues; empty: unknown.
         by: who does it.
 
     Raises:
-        InputError: the built-in policy, a queue that the PBX has not, or the file was changed meanwhile.
-        SettingsError: the text is no policy.
+        InputError: the policy is the built-in one, the text names a queue that the PBX does not have, or the
+            file was changed meanwhile.
+        SettingsError: the text is not a valid policy.
         OSError: the file can't be written.
     """
     if path is None:
         raise InputError("The built-in policy can't be changed: name a file in routing.policy.")
     policy = await asyncio.to_thread(parse_policy, text)  # a long one takes a while
     if queues and (unknown := unknown_queues(policy, queues)):
-        raise InputError("; ".join(unknown))  # the service would refuse it, too
+        raise InputError("; ".join(unknown))  # the service would refuse it as well
     before = policy_text(path) if _exists(path) else ""
     if digest(before) != based_on:
         raise InputError("The file was changed meanwhile by somebody else. Load it again.")
@@ -51,12 +52,12 @@ def _exists(path: Path) -> bool:
 
 
 def digest(text: str) -> str:
-    """Tells whether a file is still the one that a form began with."""
+    """Identifies a text, to see whether a file is still the one that a form was filled with."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file at once, also in a crash; the former one stays beside it as .bak."""
+    """Replace a file atomically, even in a crash; the former one is kept beside it as .bak."""
     draft = path.with_name(f".{path.name}.new")
     with draft.open("w", encoding="utf-8") as file:
         file.write(text if text.endswith("\n") else text + "\n")

@@ -16,17 +16,17 @@ from emocx_pbx.webhooks.signing import PREFIX
 
 
 def described(name: str, url: str, events: Collection[str], timeout_s: float) -> WebhookSettings:
-    """A receiver as it is described on a page or in a command, with a new secret.
+    """A receiver as described on a page or in a command, with a new secret.
 
     Raises:
-        InputError: a wrong name or address.
+        InputError: the name or address is invalid.
     """
     wanted = tuple(kind for kind in EVENT_TYPES if kind in events)
     receiver = WebhookSettings(name=name, url=url, secret=new_secret(), events=wanted, timeout_s=timeout_s)
     try:
         check_receivers([receiver])
     except SettingsError as error:
-        # Without the place in a settings file, which is not known there.
+        # Without the location in a settings file, which means nothing here.
         raise InputError(
             str(error).partition("): ")[2] or str(error).partition(").")[2] or str(error)
         ) from None
@@ -34,7 +34,7 @@ def described(name: str, url: str, events: Collection[str], timeout_s: float) ->
 
 
 async def add_receiver(store: Store, receiver: WebhookSettings, by: Actor) -> str:
-    """A new receiver; what is returned, its secret, is shown once.
+    """Add a receiver; returns its secret, which is shown only once.
 
     Raises:
         InputError: the name is taken.
@@ -44,19 +44,19 @@ async def add_receiver(store: Store, receiver: WebhookSettings, by: Actor) -> st
 
 
 async def change_receiver(store: Store, receiver: WebhookSettings, by: Actor) -> None:
-    """Another address, other events or another deadline; the secret stays.
+    """Change the address, events or deadline of a receiver; the secret stays.
 
     Raises:
-        InputError: there is none of that name in the store.
+        InputError: the store has no receiver of that name.
     """
     await store.receivers.change(receiver, by)
 
 
 async def rotate_secret(store: Store, name: str, overlap_s: float, by: Actor) -> str:
-    """A new secret, shown once; for a time the old one signs too.
+    """Make a new secret, shown only once; for a while the old one signs too.
 
     Raises:
-        InputError: there is none of that name in the store.
+        InputError: the store has no receiver of that name.
     """
     secret = new_secret()
     await store.receivers.rotate(name, secret, overlap_s, by)
@@ -64,7 +64,7 @@ async def rotate_secret(store: Store, name: str, overlap_s: float, by: Actor) ->
 
 
 async def switch_receiver(store: Store, name: str, by: Actor, *, on: bool, reason: str = "") -> None:
-    """Send nothing more for now, or again, also what waited.
+    """Suspend sending to a receiver, or resume it, including what waited.
 
     Raises:
         NotFoundError: there is no such receiver.
@@ -77,10 +77,10 @@ async def switch_receiver(store: Store, name: str, by: Actor, *, on: bool, reaso
 
 
 async def remove_receiver(store: Store, name: str, by: Actor) -> None:
-    """Remove a stored receiver with what it was still owed.
+    """Remove a stored receiver with its pending deliveries.
 
     Raises:
-        InputError: there is none of that name in the store.
+        InputError: the store has no receiver of that name.
     """
     await store.receivers.remove(name, by)
 
@@ -88,7 +88,7 @@ async def remove_receiver(store: Store, name: str, by: Actor) -> None:
 async def probe_receiver(
     store: Store, name: str, send: Callable[[str], Awaitable[AttemptOutcome]], by: Actor
 ) -> AttemptOutcome:
-    """Send a signed test event now.
+    """Send a receiver a signed test event now.
 
     Raises:
         NotFoundError: there is no such receiver.
@@ -100,7 +100,7 @@ async def probe_receiver(
 
 
 def new_secret() -> str:
-    """A random secret by Standard Webhooks."""
+    """A random secret in the form of Standard Webhooks."""
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 

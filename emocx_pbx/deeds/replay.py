@@ -13,7 +13,7 @@ from emocx_pbx.store.database import Store
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which events, and to whom; None: any."""
+    """Which events, and to which receiver; None: any."""
 
     receiver: str | None = None
     event_id: str | None = None
@@ -27,25 +27,25 @@ class Which:
 
     @property
     def narrowed(self) -> bool:
-        """Whether less than everything is meant."""
+        """Whether this selects less than everything."""
         some = (self.event_id, self.call_id, self.type, self.since, self.until)
         return self.failed or any(part is not None for part in some)
 
 
 async def replay(store: Store, which: Which, by: Actor, *, everything: bool = False) -> int:
-    """Send events again, one, a call's, or a range; ids stay, so receivers can tell repetitions.
+    """Send events again: one, a call's, or a range; ids stay, so receivers can recognise repetitions.
 
     Args:
-        store: whose sender will notice.
+        store: its sender will notice.
         which: events and receiver.
         by: who does it.
-        everything: every event ever is meant if nothing narrows it.
+        everything: allow a selection that nothing narrows, i.e. every event ever.
 
     Returns:
         How many deliveries are pending because of this.
 
     Raises:
-        InputError: nothing narrows it.
+        InputError: nothing narrows the selection.
         NotFoundError: there is no such receiver.
     """
     if not which.narrowed and not everything:

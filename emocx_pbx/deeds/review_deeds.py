@@ -1,4 +1,4 @@
-"""Deeds of reviews as they are asked for: windows to label, labels, trainings."""
+"""Deeds of reviews as requests: windows to label, labels, trainings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DrawReviews(Deed[RoundRow], frozen=True):
 
 
 class LabelWindow(Deed[None], frozen=True):
-    """What somebody says of a window."""
+    """Keep a person's label for a window."""
 
     answer = None
     item_id: str
@@ -28,15 +28,15 @@ class LabelWindow(Deed[None], frozen=True):
 
 
 class TrainCandidate(Deed[int], frozen=True):
-    """Train from labels in the background; answered by the training's number."""
+    """Train from labels in the background; the answer is the training's number."""
 
     answer = int
     kind: str
     promoting: bool
-    """Put it into use if it is better beyond chance."""
+    """Whether to put the candidate into use if it is better beyond chance."""
 
 
 class StopTraining(Deed[bool], frozen=True):
-    """End the training that runs; answered by whether there was one."""
+    """End the running training; the answer is whether there was one."""
 
     answer = bool

@@ -1,4 +1,4 @@
-"""Deeds of reviews: drawing windows for people to label, and what somebody says of one."""
+"""Deeds of reviews: drawing windows for people to label, and keeping their labels."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.review_rows import RoundRow
 
-#: Windows of one round, of either sort.
+#: Most windows of either sort in one round.
 MOST: Final = 1_000
-#: What a first round looks back at.
+#: Seconds that a first round looks back.
 FIRST_S: Final = 30 * 86_400.0
 KINDS: Final[tuple[Kind, ...]] = ("voice", "text")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a round is to have."""
+    """What a round should contain."""
 
     kind: str
     """voice or text."""
     number: int
-    """Windows from all, 0 to MOST."""
+    """Number of windows drawn from all, 0 to MOST."""
     doubts: int
-    """Windows of doubt beside them, 0 to MOST."""
+    """Number of windows of doubt besides, 0 to MOST."""
     twice: float
-    """Share that two people should label, 0 to 1."""
+    """Share, 0 to 1, that two people should label."""
     since: float | None = None
     """Unix seconds; None: where the last round of the kind ended, or 30 days ago."""
     until: float | None = None
@@ -47,15 +47,15 @@ class Wanted:
 async def draw_round(
     store: Store, settings: Settings, wanted: Wanted, now: float, by: Actor, rng: random.Random
 ) -> RoundRow:
-    """Draw windows of ended calls, or kept queries, by chance; nobody who opted out is among them.
+    """Draw windows of ended calls, or kept queries, at random; none are of customers who opted out.
 
     Args:
-        store: where they are, and the round is kept.
-        settings: where recordings lie.
-        wanted: what the round is to have.
+        store: where windows and queries are, and where the round is kept.
+        settings: say where recordings are.
+        wanted: what the round should contain.
         now: Unix seconds.
         by: who does it.
-        rng: source of chance.
+        rng: source of randomness.
 
     Raises:
         InputError: a value is out of its bounds, or there is nothing to draw; says why.
@@ -90,18 +90,18 @@ async def draw_round(
 
 
 async def label_window(store: Store, item_id: str, label: str, by: Actor, author: str | None = None) -> None:
-    """Keep what somebody says of a window; saying it again replaces it.
+    """Keep a person's label for a window; a later one by the same person replaces it.
 
     Args:
         store: where it is kept.
-        item_id: of the window.
+        item_id: the window's.
         label: one of the four, or unclear.
         by: who does it.
         author: who says so; default: who does it.
 
     Raises:
-        InputError: no such label, or two others have labelled it.
-        NotFoundError: no such window.
+        InputError: there is no such label, or two others have labelled the window.
+        NotFoundError: there is no such window.
     """
     if label not in ANSWERS:
         raise InputError(f"expected one of {', '.join(ANSWERS)}, got {label!r}")
@@ -109,7 +109,7 @@ async def label_window(store: Store, item_id: str, label: str, by: Actor, author
 
 
 async def accuracy_here(store: Store, settings: Settings, kind: Kind, since: float = 0.0) -> Accuracy:
-    """What the labels of rounds drawn since tell of the model on this site; the same each time."""
+    """What the labels of rounds drawn since then show about the model on this site; deterministic."""
     kept = await store.reviews.labelled(kind, since)
     sizes, upset = await store.reviews.sizes(), settings.routing.upset_threshold
     labelled = [one.labelled for one in kept]
@@ -120,7 +120,7 @@ def checked_kind(kind: str) -> Kind:
     """A kind as it is kept.
 
     Raises:
-        InputError: it is neither voice nor text.
+        InputError: the kind is neither voice nor text.
     """
     for known in KINDS:
         if kind == known:

@@ -1,4 +1,4 @@
-"""Deeds on API tokens: made with scopes and shown once, revoked."""
+"""Deeds on API tokens: making them with scopes, shown only once, and revoking them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emocx_pbx.errors import InputError
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.accounts import Accounts
 
-#: What an API token may be given.
+#: The scopes that an API token may have.
 SCOPES: Final = (
     "queries:write",
     "calls:place",
@@ -26,7 +26,7 @@ SCOPES: Final = (
     "models:write",
     "metrics:read",
 )
-#: Begins every token, so that scanners of leaked secrets know one.
+#: The prefix of every token, by which scanners for leaked secrets recognise one.
 PREFIX: Final = "emocx_"
 LONGEST_NAME: Final = 80
 LONGEST_DAYS: Final = 3650
@@ -36,18 +36,18 @@ DAY_S: Final = 86_400.0
 async def add_token(
     accounts: Accounts, name: str, scopes: Collection[str], days: int, now: float, by: Actor
 ) -> str:
-    """A new token; what is returned is nowhere else.
+    """Make a token; the returned value is stored nowhere.
 
     Args:
         accounts: where its hash is kept.
-        name: for people, 1 to 80 characters.
+        name: a label for people, 1 to 80 characters.
         scopes: of SCOPES.
-        days: how long it holds; 0: until it is revoked.
+        days: how long it is valid; 0: until it is revoked.
         now: Unix seconds.
         by: who does it.
 
     Raises:
-        InputError: no name, no scope, or no such time.
+        InputError: the name, a scope or the number of days is missing or invalid.
     """
     if not 1 <= len(name) <= LONGEST_NAME:
         raise InputError(f"A name has 1 to {LONGEST_NAME} characters.")
@@ -65,7 +65,7 @@ async def add_token(
 
 
 async def revoke_token(accounts: Accounts, token_id: str, by: Actor) -> None:
-    """The token holds no more; again changes nothing."""
+    """Revoke a token; repeating this changes nothing."""
     await accounts.revoke_api_token(token_id, by)
 
 
@@ -75,5 +75,7 @@ def new_token(prefix: str = "") -> str:
 
 
 def token_hash(token: str) -> str:
-    """What is kept of a token; it is random, so a plain hash can't be guessed back."""
+    """The hash that is stored of a token; tokens are random, so a plain hash can't be reversed by
+    guessing.
+    """
     return hashlib.sha256(token.encode()).hexdigest()

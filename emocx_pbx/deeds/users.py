@@ -15,26 +15,26 @@ from emocx_pbx.store.accounts import Accounts
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 LONGEST_AGENT: Final = 128
 MOST_QUEUES: Final = 200
-#: A link is used at once or not at all.
+#: Seconds that a link is valid: it is used soon or not at all.
 LINK_S: Final = 24 * 3600.0
 
 
 async def add_user(
     accounts: Accounts, name: str, role: str, agent: str, by: Actor, queues: Sequence[str] = ()
 ) -> User:
-    """A new user, who sets a password by a link (`new_link`).
+    """Add a user, who sets a password through a link (`new_link`).
 
     Args:
         accounts: where users are kept.
-        name: to log in by.
-        role: what the user may.
-        agent: of an agent's user: whose calls are seen.
+        name: the login name.
+        role: what the user may do.
+        agent: for the role agent: the agent whose calls the user sees.
         by: who does it.
-        queues: of a supervisor: those whose calls are seen; none: all.
+        queues: for a supervisor: the queues whose calls the user sees; none: all.
 
     Raises:
-        InputError: no such role, an agent's user without the agent, queues for another than a supervisor, or
-            the name is taken or none.
+        InputError: there is no such role, the role agent is given without an agent or queues with another
+            role than supervisor, or the name is taken or invalid.
     """
     checked, whom = checked_role(role, agent)
     return await accounts.add_user(checked_name(name), checked, whom, None, by, checked_queues(role, queues))
@@ -50,10 +50,10 @@ async def change_user(
     disabled: bool,
     queues: Sequence[str] = (),
 ) -> User:
-    """Another role, agent or team, disabled or enabled again.
+    """Change a user's role, agent or team, or disable or enable the user.
 
     Raises:
-        InputError: no such role or user, or nobody could administer any more.
+        InputError: there is no such role or user, or no administrator would be left.
     """
     checked, whom = checked_role(role, agent)
     team = checked_queues(role, queues)
@@ -61,16 +61,16 @@ async def change_user(
 
 
 async def delete_user(accounts: Accounts, user: User, by: Actor, themselves: int | None = None) -> None:
-    """Remove a user, but never oneself.
+    """Remove a user; nobody can remove themselves.
 
     Args:
         accounts: where users are kept.
-        user: whom.
+        user: the user to remove.
         by: who does it.
-        themselves: the id of the user who does it; None: nobody's (the command line).
+        themselves: the id of the user who does it; None: it is not a user (the command line).
 
     Raises:
-        InputError: it is oneself, or nobody could administer any more.
+        InputError: it is the user's own account, or no administrator would be left.
     """
     if user.user_id == themselves:
         raise InputError("You can't remove yourself.")
@@ -78,11 +78,11 @@ async def delete_user(accounts: Accounts, user: User, by: Actor, themselves: int
 
 
 async def new_link(accounts: Accounts, user: User | None, now: float, by: Actor) -> str:
-    """The path of a new one-time link; older ones of the same user are void.
+    """Make a one-time link and return its path; older links of the same user become void.
 
     Args:
         accounts: where links are kept.
-        user: who sets a password by it; None: it makes the first administrator.
+        user: the user who sets a password through it; None: it makes the first administrator.
         now: Unix seconds.
         by: who does it.
     """
@@ -95,7 +95,7 @@ def checked_name(given: str) -> str:
     """A user's name as it is kept.
 
     Raises:
-        InputError: other characters, or none.
+        InputError: it has other characters than allowed, or none.
     """
     name = given.strip()
     if not _NAME.fullmatch(name):
@@ -107,7 +107,7 @@ def checked_role(role: str, agent: str) -> tuple[Role, str | None]:
     """A role with its agent, which an agent's user needs.
 
     Raises:
-        InputError: no such role, or the agent is missing.
+        InputError: there is no such role, or the agent is missing.
     """
     found = next((r for r in ROLES if r == role), None)
     if found is None:
@@ -118,10 +118,10 @@ def checked_role(role: str, agent: str) -> tuple[Role, str | None]:
 
 
 def checked_queues(role: str, queues: Sequence[str]) -> tuple[str, ...] | None:
-    """The queues given to a supervisor, each once; None, which is all, where none is named.
+    """The queues given to a supervisor, each once; None, meaning all, if none is named.
 
     Raises:
-        InputError: another role, too many, or no name of a queue.
+        InputError: the role is another one, there are too many queues, or one is not the name of a queue.
     """
     named = tuple(sorted({name for queue in queues if (name := queue_name(queue))}))
     if not named:
