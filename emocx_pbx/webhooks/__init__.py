@@ -1,1 +1,1 @@
-"""Standard Webhooks: signing, schedule, sender."""
+"""Sends events by Standard Webhooks: signing, schedule, sender."""

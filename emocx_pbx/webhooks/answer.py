@@ -1,7 +1,8 @@
-"""Reads a receiver's answer: its status above all, and what it said when it refused. Pure.
+"""Parses a receiver's answer: above all its status, and the reason it gave if it refused. Pure.
 
-HTTP clients read more than matters here, and fail on what they dislike of it: then an event that was taken
-would be sent again. This one takes the status line, finds Retry-After, and bears anything behind it.
+General HTTP clients read more than matters here, and fail on any part that they find invalid: an event that
+was accepted would then be sent again. This one reads the status line, finds Retry-After, and tolerates
+anything after that.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from typing import Final
 
 from emocx_pbx.errors import ProtocolError
 
-#: No more is read of an answer.
+#: Most bytes read of an answer.
 MAX_BYTES: Final = 64 * 1024
-#: Characters kept of what a refusal says.
+#: Characters kept of a refusal's body.
 SAID_CHARS: Final = 300
 
 _STATUS: Final = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?=[\s]|\Z)")
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _CHUNK: Final = re.compile(rb"\r?\n?[ \t]*([0-9A-Fa-f]{1,8})[^\r\n]*\r?\n")
-#: Codings besides UTF-8 that old receivers answer in; others of Python's are no codings of text, or dear.
+#: Encodings besides UTF-8 that old receivers use; Python's others are not for text, or are slow.
 _CHARSET: Final = re.compile(
     rb"charset\s*=\s*\"?(utf-16(?:le|be)?|iso-8859-\d{1,2}|windows-125\d|shift_jis|euc-(?:jp|kr)|gb2312"
     rb"|gbk|gb18030|big5|koi8-r)(?![\w-])",
@@ -30,11 +31,11 @@ _BODILESS: Final = frozenset({204, 304})
 
 
 class AnswerReader:
-    """Bytes in, status out; `done` when nothing that follows could matter."""
+    """Takes bytes and gives the status; `done` when nothing that follows could matter."""
 
     def __init__(self) -> None:
         self.status: int | None = None
-        """Of the final answer; None: not known yet."""
+        """Status of the final answer; None: not known yet."""
         self.done = False
         self._read = 0
         self._data = bytearray()
@@ -42,20 +43,20 @@ class AnswerReader:
 
     @property
     def retry_after(self) -> str | None:
-        """The header Retry-After as it came."""
+        """The header Retry-After as received."""
         value = (self._headers or {}).get(b"retry-after")
         return None if value is None else value.decode("latin-1")
 
     @property
     def date(self) -> str:
-        """The header Date as it came; empty if there is none."""
+        """The header Date as received; empty if there is none."""
         return (self._headers or {}).get(b"date", b"").decode("latin-1")
 
     def receive(self, data: bytes) -> None:
-        """Take what was read; empty at the connection's end.
+        """Take the bytes that were read; empty at the end of the connection.
 
         Raises:
-            ProtocolError: this is no HTTP. The message repeats nothing of it: it may be any service's banner.
+            ProtocolError: this is not HTTP. The message quotes nothing: it may be any service's banner.
         """
         self._read += len(data)
         self._data += data
@@ -78,9 +79,9 @@ class AnswerReader:
 
     @property
     def said(self) -> str:
-        """The first characters of the body on one line, safe to print; empty if there was none.
+        """The first characters of the body on one line, safe to print; empty if there is no body.
 
-        What is compressed stays so.
+        A compressed body stays compressed.
         """
         headers = self._headers
         if headers is None:
@@ -117,7 +118,7 @@ class AnswerReader:
 
 
 def _headers(head: bytes) -> dict[bytes, bytes]:
-    """Names in small letters; the first of equal ones counts, and what is no header is passed over."""
+    """Headers by lower-case name; the first of equal names counts, and invalid lines are skipped."""
     found: dict[bytes, bytes] = {}
     for line in head.splitlines()[1:]:
         name, colon, value = line.partition(b":")
@@ -127,7 +128,9 @@ def _headers(head: bytes) -> dict[bytes, bytes]:
 
 
 def _chunks(data: bytes) -> tuple[bytes, bool]:
-    """What a chunked body holds, and whether it ended; behind broken framing, the bytes as they are."""
+    """The content of a chunked body, and whether it is complete; after broken framing, the bytes as they
+    are.
+    """
     body, at = bytearray(), 0
     while match := _CHUNK.match(data, at):
         size = int(match[1], 16)

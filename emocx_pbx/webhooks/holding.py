@@ -1,8 +1,8 @@
-"""What a sender has under way: it is ours for some seconds at a time, and renewed while it lasts.
+"""A sender's deliveries in progress: each is ours for some seconds at a time, and renewed while it lasts.
 
-So what a sender that died had under way is free some seconds later, however long its receivers may take. And
-one that stood still does not send what others may have taken meanwhile: it goes by when it *asked* for a
-claim or a renewal, by a clock of its own that never jumps.
+So the deliveries of a sender that died are free some seconds later, however long its receivers may take. And
+a sender that was frozen does not send what others may have claimed meanwhile: it counts from when it *asked*
+for a claim or a renewal, by a clock of its own that never jumps.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from emocx_pbx.store.claims import Claims
 
 log = structlog.get_logger()
 
-#: A claim lasts so long after it was taken or renewed.
+#: Seconds that a claim lasts after it was taken or renewed.
 HOLD_S: Final = 6.0
-#: Between renewals.
+#: Seconds between renewals.
 RENEW_S: Final = 2.0
-#: Nothing is sent any more so long before a claim of ours ends.
+#: Seconds before the end of our claim from which nothing more is sent.
 MARGIN_S: Final = 1.0
-#: The database was away and is back: others' claims, which nobody could renew, are let be renewed first.
+#: Seconds to wait when the database is back: others, unable to renew either, get to renew their claims first.
 HEAD_START_S: Final = 3.0
 
 
 class Holding:
-    """One for a sender."""
+    """One per sender."""
 
     def __init__(self, claims: Claims, sender: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """`sender` is part of every claim's name; `clock` gives monotonic seconds."""
+        """`sender` is part of every claim's name; `clock` is monotonic seconds."""
         self._claims, self._sender, self._clock = claims, sender, clock
         self._until: dict[int, float] = {}
         self._some = asyncio.Event()
 
     @property
     def busy(self) -> list[int]:
-        """What is under way."""
+        """The deliveries in progress."""
         return list(self._until)
 
     @contextmanager
     def asking(self) -> Iterator[Callable[[Iterable[int]], None]]:
-        """Ask for claims inside of it, and say which were had."""
+        """A context: ask for claims inside it, and report which were obtained."""
         sent_at = self._clock()
 
         def took(deliveries: Iterable[int]) -> None:
@@ -56,15 +56,15 @@ class Holding:
         yield took
 
     def may_send(self, delivery: int) -> bool:
-        """Whether nobody else can have it by now."""
+        """Whether nobody else can have claimed it yet."""
         return self._clock() < self._until.get(delivery, 0.0) - MARGIN_S
 
     def over(self, delivery: int) -> None:
-        """It is not under way any more."""
+        """Drop a delivery that is no longer in progress."""
         self._until.pop(delivery, None)
 
     async def run(self) -> None:
-        """Renew, until cancelled."""
+        """Renew the claims regularly, until cancelled."""
         while True:
             if not self._until:
                 self._some.clear()
@@ -76,10 +76,10 @@ class Holding:
                 log.warning("claims of webhooks not renewed", key="webhook.unrenewed", reason=str(error))
 
     async def renew(self) -> None:
-        """Hold what is under way for longer.
+        """Renew the claims on what is in progress.
 
         Raises:
-            StoreError: the database does not take it now; claims go on as they are.
+            StoreError: the database does not accept it now; claims go on as they are.
         """
         asked, sent_at = self.busy, self._clock()
         if not asked:

@@ -13,14 +13,14 @@ from typing import Final
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: IPv4 in the last 32 bits of IPv6: by translation (RFC 6052), or "compatible" (RFC 4291).
+#: IPv6 with IPv4 in the last 32 bits: translated (RFC 6052), or "compatible" (RFC 4291).
 _EMBEDDING: Final = tuple(ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "::/96"))
-#: A site's own translation (RFC 8215): where in it the IPv4 address stands is the site's choice.
+#: A site's own translation (RFC 8215): where the IPv4 address is in it is the site's choice.
 _TRANSLATED_HERE: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
-#: Where IANA gives out public addresses of IPv6; beside it are site-local ones and ways of translating.
+#: The range from which IANA assigns public IPv6 addresses; outside it are site-local and translated ones.
 _UNICAST: Final = ipaddress.IPv6Network("2000::/3")
-#: What `is_global` takes for public and is not, in older Pythons or at all: protocol assignments, relays,
-#: documentation, and what machines of Azure reach their host by.
+#: Networks that `is_global` wrongly takes for public, in older Pythons or in all: protocol assignments,
+#: relays, documentation, and the address by which Azure machines reach their host.
 _NOBODYS: Final[tuple[Network, ...]] = (
     ipaddress.IPv4Network("168.63.129.16/32"),
     ipaddress.IPv4Network("192.0.0.0/24"),
@@ -34,7 +34,7 @@ class Networks:
     """Public addresses, and those of networks that the settings allow."""
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
-        """Take networks like `10.1.0.0/16` (checked by the settings)."""
+        """`allowed` are networks like `10.1.0.0/16` (checked by the settings)."""
         self._allowed: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in allowed)
 
     def permits(self, text: str) -> bool:

@@ -1,4 +1,4 @@
-"""One POST to a receiver: the address as configured, only where receivers may be, any 2xx taken."""
+"""One POST to a receiver: to the configured address, only in allowed networks; any 2xx is success."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from emocx_pbx.webhooks.answer import AnswerReader
 from emocx_pbx.webhooks.networks import Networks
 from emocx_pbx.webhooks.schedule import AttemptOutcome
 
-#: What follows the status is waited for no longer.
+#: Seconds to wait for what follows the status.
 REST_S: Final = 2.0
-#: Between attempts at a name's addresses (RFC 8305).
+#: Seconds between attempts at a name's addresses (RFC 8305).
 NEXT_ADDRESS_S: Final = 0.25
 
 
 class _NotPermitted(OSError):
-    """A receiver's name leads to addresses that the settings don't allow."""
+    """A receiver's name resolves to addresses that the settings don't allow."""
 
 
 class _NotOurs(EmocxError):
-    """What was to be sent is somebody else's to send by now."""
+    """By now the delivery is another sender's to send."""
 
 
 @dataclass(frozen=True, slots=True)
 class Knock:
-    """What came of asking a receiver for its headers."""
+    """The result of asking a receiver for its headers."""
 
     error: str = ""
-    """Why there was no answer; empty if there was one, whatever its status."""
+    """Why there was no answer; empty if there was one, with any status."""
     date: str = ""
-    """Its header Date."""
+    """The header Date of its answer."""
 
 
 class Poster:
-    """Sends signed events, each by a connection of its own."""
+    """Sends signed events, each over a connection of its own."""
 
     def __init__(self, networks: Networks, ca_file: str = "") -> None:
-        """Read the CAs.
+        """Prepare, and load the CAs.
 
         Args:
-            networks: where receivers may be.
-            ca_file: PEM file of CAs beside the system's; empty: none.
+            networks: the addresses at which receivers may be.
+            ca_file: PEM file of CAs in addition to the system's; empty: none.
 
         Raises:
             SettingsError: the file can't be read or holds no certificate.
@@ -74,16 +74,16 @@ class Poster:
         body: bytes,
         still: Callable[[], bool] = lambda: True,
     ) -> AttemptOutcome | None:
-        """POST once, within the receiver's deadline; errors are words of ours, never a peer's.
+        """POST once, within the receiver's deadline; errors are described in our words, never the peer's.
 
         Args:
-            receiver: who gets it.
-            headers: its own.
-            body: of the event.
-            still: asked at the last moment, when the receiver is there.
+            receiver: the receiver.
+            headers: the headers of this attempt.
+            body: the event's body.
+            still: called at the last moment, once connected; False: do not send.
 
         Returns:
-            How it ended; None: nothing was sent, as `still` said no.
+            How it ended; None: nothing was sent, because `still` returned False.
         """
         url = parse_receiver_url(receiver.url)
         answer = AnswerReader()
@@ -103,7 +103,7 @@ class Poster:
         return AttemptOutcome(answer.status, retry_after=answer.retry_after, said=answer.said)
 
     async def knock(self, receiver: WebhookSettings, deadline_s: float) -> Knock:
-        """Ask by HEAD whether somebody is there; nothing is sent that could be taken for an event."""
+        """Ask by HEAD whether anything answers; nothing is sent that could be taken for an event."""
         url = parse_receiver_url(receiver.url)
         answer = AnswerReader()
         try:
@@ -139,12 +139,12 @@ class Poster:
             if not still():
                 raise _NotOurs
             writer.write(request)
-            # Who refuses early may close before all is sent, and have answered all the same.
+            # A receiver that refuses early may close before everything is sent, and still have answered.
             with contextlib.suppress(ConnectionError):
                 await writer.drain()
             while answer.status is None:
                 answer.receive(await reader.read(4096))
-            # The status is there: whatever follows, or fails to, changes nothing.
+            # The status has arrived: whatever follows, or fails to, changes nothing.
             with contextlib.suppress(TimeoutError, OSError):
                 async with asyncio.timeout(REST_S):
                     while not answer.done:
@@ -180,7 +180,7 @@ def _request(url: ReceiverUrl, headers: Mapping[str, str], body: bytes, method: 
 
 
 def _words(error: OSError, url: ReceiverUrl) -> str:
-    """Why there was no answer, for people: nothing that a peer said, no address that a name stands for."""
+    """Why there was no answer, for people: quotes nothing from the peer, and no resolved address."""
     where = f"{url.host}:{url.port}"
     match error:
         case _NotPermitted():

@@ -36,5 +36,5 @@ def check_receivers(receivers: Sequence[WebhookSettings]) -> None:
 
 
 def secrets_of(receiver: WebhookSettings) -> list[str]:
-    """The receiver's secrets: one, or during a rotation the new and the old one, parted by a space."""
+    """The receiver's secrets: one, or during a rotation the new and the old one, separated by a space."""
     return receiver.secret.split()

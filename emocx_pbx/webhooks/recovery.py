@@ -1,9 +1,9 @@
-"""How one receiver fares: whether it is down, when to probe it, how fast to catch up once it is back. Pure.
+"""The state of one receiver: whether it is down, when to probe it, how fast to catch up afterwards. Pure.
 
-Without it every delivery waits for the next attempt of its own schedule: an outage of eight seconds would
-hold a call's events for five minutes. A receiver that is down is probed with one of the deliveries that
-wait; as soon as it takes anything, all that wait go out at once, slowly at first (as TCP starts slowly):
-who has just come up should not go down again under what piled up.
+Without this, every delivery would wait for the next attempt of its own schedule: an outage of eight seconds
+would hold up a call's events for five minutes. A receiver that is down is probed with one of the waiting
+deliveries; as soon as it accepts anything, all that wait are sent, slowly at first (like TCP slow start), so
+that a receiver that has just come up does not go down again under the backlog.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Final
 #: Seconds from one probe to the next while a receiver is down.
 PROBES_S: Final = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 
-#: Refusals in a row after which a receiver counts as down: a single one may be the event's own fault.
+#: Refusals in a row after which a receiver counts as down: a single one may be due to the event itself.
 REFUSALS: Final = 2
 
-#: Answers that speak of the receiver, never of one event.
+#: Statuses that are about the receiver, never about one event.
 _UNWELL: Final = frozenset({408, 429, 502, 503, 504})
 
-#: Attempts a second when catching up begins; doubled every DOUBLES_S.
+#: Attempts per second when catching up begins; doubled every DOUBLES_S seconds.
 RATE_PER_S: Final = 20.0
 DOUBLES_S: Final = 5.0
-#: From this rate on there is no limit but that of attempts at the same time.
+#: The rate from which the only limit is that on simultaneous attempts.
 UNLIMITED_PER_S: Final = 2000.0
-#: This many may start at once, beside the rate.
+#: Attempts that may start at once, in addition to the rate.
 BURST: Final = 8.0
 
 
 class ReceiverRecovery:
-    """What is known of one receiver; all times are seconds of one clock, which may jump."""
+    """What is known about one receiver; all times are seconds of one clock, which may jump."""
 
     def __init__(self, now: float, *, down: bool = False) -> None:
         """Start; `down` if deliveries were already waiting for another attempt."""
@@ -42,7 +42,7 @@ class ReceiverRecovery:
 
     @property
     def down(self) -> bool:
-        """Whether it took nothing lately."""
+        """Whether it counts as down."""
         return self._probe_at is not None
 
     @property
@@ -51,7 +51,9 @@ class ReceiverRecovery:
         return self._probe_at
 
     def took(self, now: float, began: float) -> bool:
-        """It took an attempt begun at `began`; True if it was down until now: what waits should go out."""
+        """It accepted an attempt begun at `began`; True if it was down until now: what waits should be
+        sent.
+        """
         if began < self._failed_at <= now:
             return False  # sent while it was still well
         was_down, self._probe_at, self._refusals, self._probes = self.down, None, 0, 0
@@ -62,7 +64,7 @@ class ReceiverRecovery:
     def refused(self, now: float, status: int | None, *, early: bool = False) -> None:
         """An attempt failed; `status` is None if there was no answer.
 
-        One ahead of its schedule (`early`) tells nothing new by a refusal: it had been refused before.
+        A refusal of one ahead of its schedule (`early`) says nothing new: it had been refused before.
         """
         unwell = status is None or status in _UNWELL
         self._failed_at = now
@@ -76,7 +78,7 @@ class ReceiverRecovery:
         self._probe_at = now + PROBES_S[min(self._probes, len(PROBES_S) - 1)]
 
     def caught_up(self) -> None:
-        """Nothing is due any more: the limit ends."""
+        """Nothing more is due: the limit ends."""
         self._back_at = None
 
     def room(self, now: float) -> float:
@@ -96,12 +98,12 @@ class ReceiverRecovery:
         self._room -= number
 
     def next_room_s(self, now: float) -> float:
-        """Seconds until there is room for one more; 0 if there is."""
+        """Seconds until there is room for one more attempt; 0 if there is."""
         if self.room(now) >= 1:
             return 0.0
         return (1.0 - self._room) / self._rate(now)
 
     def _rate(self, now: float) -> float:
-        """Attempts a second while catching up."""
+        """Attempts per second while catching up."""
         since = max(0.0, now - (now if self._back_at is None else self._back_at))
         return float(min(UNLIMITED_PER_S, RATE_PER_S * 2.0 ** min(60.0, since / DOUBLES_S)))

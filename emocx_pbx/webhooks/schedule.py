@@ -1,6 +1,7 @@
-"""What follows from an attempt: done, again at a certain time, or given up. Pure.
+"""What follows from an attempt: done, retry at a certain time, or give up. Pure.
 
-Delays are those of Standard Webhooks: close together while a receiver restarts, then for three days.
+Delays are those of Standard Webhooks: short while a receiver restarts, then longer, for about three days in
+all.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ DELAYS_S: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 
 ATTEMPTS: Final = len(DELAYS_S) + 1
 
-#: A delay is stretched by up to this share, so that calls that failed together don't return together.
+#: Share by which a delay is stretched at most, so that deliveries that failed together are not retried
+#: together.
 JITTER: Final = 0.2
 
-#: A receiver may ask for more time, but not for ever.
+#: Most seconds that a receiver may ask for.
 LONGEST_WAIT_S: Final = 86400.0
 
-#: "Slow down": Retry-After counts with these.
+#: Statuses for "slow down": with these, Retry-After counts.
 _THROTTLE: Final = frozenset({429, 502, 503, 504})
 
 
@@ -31,33 +33,34 @@ class AttemptOutcome:
     """How one attempt ended."""
 
     status: int | None
-    """HTTP status; None if there was no answer."""
+    """HTTP status; None: there was no answer."""
     error: str = ""
-    """Why there was none, in a few words."""
+    """Why there was no answer, in a few words."""
     retry_after: str | None = None
-    """The Retry-After header as it came."""
+    """The header Retry-After as received."""
     said: str = ""
     """First characters of the answer's body."""
 
     @property
     def taken(self) -> bool:
-        """Whether the receiver has it: any 2xx, whatever followed."""
+        """Whether the receiver accepted it: any 2xx, whatever followed."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has it."""
+    """The receiver accepted it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Again at `at` (Unix seconds)."""
+    """Retry at `at` (Unix seconds)."""
 
     at: float
     reason: str
     pause_until: float | None = None
-    """The receiver asked for rest (Retry-After): nothing at all should be sent to it before."""
+    """Whether the receiver asked for a pause (Retry-After): nothing at all should be sent to it before
+    `at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def after(
     if status in _THROTTLE:
         asked = retry_after_s(outcome.retry_after, now)
         if asked is not None:
-            # Asked for more: obey. Asked for less: the schedule is kinder still.
+            # A request for more is obeyed; for less, the schedule is gentler anyway.
             pause = now + min(asked, LONGEST_WAIT_S)
             return Retry(max(now + delay, pause), reason, pause)
     return Retry(now + delay, reason)
@@ -102,7 +105,7 @@ def reason_of(outcome: AttemptOutcome) -> str:
 
 
 def retry_after_s(value: str | None, now: float) -> float | None:
-    """Seconds to wait by a Retry-After header (seconds or a date); None if absent or nonsense."""
+    """Seconds to wait according to a Retry-After header (seconds or a date); None if absent or invalid."""
     if not value:
         return None
     text = value.strip()

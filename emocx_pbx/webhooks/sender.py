@@ -1,4 +1,4 @@
-"""Delivers what the outbox holds: signed, in each call's order, until taken or given up."""
+"""Delivers what the outbox holds: signed, in order within each call, until accepted or given up."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from emocx_pbx.webhooks.signing import headers
 
 log = structlog.get_logger()
 
-#: Attempts at the same time to one receiver; a slow one delays nobody else.
+#: Simultaneous attempts to one receiver; a slow one delays no other receiver.
 CONCURRENCY: Final = 8
 
-#: `emocx-pbx webhooks replay` writes from another process; nobody notifies us of it.
+#: Seconds between checks: `emocx-pbx webhooks replay` writes from another process, which can't notify us.
 POLL_S: Final = 5.0
 
-#: While attempts are under way, what falls due meanwhile is looked for so often.
+#: Seconds between checks for what is due while attempts are in progress.
 BUSY_POLL_S: Final = 1.0
 
-#: Between tries to note an outcome while the database is away.
+#: Seconds between attempts to note an outcome while the database is unreachable.
 NOTE_AGAIN_S: Final = 0.5
 
-#: After the store refused to note an outcome, so that a receiver isn't flooded with repetitions.
+#: Seconds of pause after the store refused to note an outcome, so that no receiver is flooded with repeats.
 STORE_PAUSE_S: Final = 30.0
 
 
 class Sender:
     """One loop per receiver; everything that must survive is in the store, nothing here.
 
-    Several senders may share a store: each takes what it sends by a claim that the others see.
+    Several senders may share a store: each claims what it sends, which the others see.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Sender:
 
         Args:
             outbox: Where deliveries wait.
-            receivers: The receivers as they are now; tell `receivers_changed` when one comes or goes.
+            receivers: The receivers as they are now; call `receivers_changed` when one is added or removed.
             poster: Sends one event once.
             now: Unix seconds.
             rng: For jitter.
             on_outcome: Told the receiver's name and `delivered`, `retried` or `failed` (metrics).
-            poll_s: Seconds between looks for what others wrote; None: POLL_S.
+            poll_s: Seconds between checks for what others wrote; None: POLL_S.
 
         Raises:
             SettingsError: a receiver's settings are wrong.
@@ -96,12 +96,12 @@ class Sender:
             event.set()
 
     def receivers_changed(self) -> None:
-        """A receiver came, went or changed; those that stay go on undisturbed."""
+        """Call when a receiver was added, removed or changed; the others go on undisturbed."""
         self._changed.set()
         self.notify()
 
     async def run(self) -> None:
-        """Deliver until cancelled. What is under way then is sent again, by us or by others."""
+        """Deliver until cancelled. What is in progress then is sent again, by us or by others."""
         await self._try(self._outbox.begin())
         try:
             await self._deliver_all()
@@ -109,7 +109,7 @@ class Sender:
             await self._try(self._outbox.release(self._id))
 
     async def _try(self, work: Awaitable[None]) -> None:
-        """Claims that can't be freed now end by themselves."""
+        """Claims that can't be released now expire."""
         try:
             await work
         except StoreError as error:
@@ -163,7 +163,7 @@ class Sender:
     async def _start_due(
         self, receiver: WebhookSettings, under_way: set[int], group: asyncio.TaskGroup
     ) -> float:
-        """Start what is due and has room; returns seconds until it is worth looking again."""
+        """Start what is due and has room; returns the seconds until the next check is worthwhile."""
         now, name = self._now(), receiver.name
         asked_s = await self._outbox.rest_s(name)
         if name in self._away:
@@ -179,8 +179,8 @@ class Sender:
         room = int(min(CONCURRENCY - len(under_way), recovery.room(now)))
         begun: list[DueDelivery] = []
         if room > 0:
-            # Claimed and committed before it is posted; a call's next event is not due before its first is
-            # settled: that keeps the order.
+            # Claimed and committed before it is posted; a call's next event is not due before the one before
+            # is settled, which keeps the order.
             with self._holding.asking() as took:
                 begun = await self._outbox.claim(
                     name, None, room, HOLD_S, at_most=CONCURRENCY, sender=self._id, busy=self._holding.busy
@@ -196,7 +196,7 @@ class Sender:
             return BUSY_POLL_S
         due_in_s = await self._outbox.due_in_s(name)
         if due_in_s is not None and due_in_s <= 0:
-            # No room yet; or other senders have as much under way as the receiver gets at a time.
+            # No room yet, or other senders already have the receiver's limit in progress.
             return min(BUSY_POLL_S, recovery.next_room_s(now) or BUSY_POLL_S)
         recovery.caught_up()
         if recovery.probe_at is not None and recovery.probe_at <= now:
@@ -217,7 +217,7 @@ class Sender:
     async def _deliver(
         self, receiver: WebhookSettings, delivery: DueDelivery, under_way: set[int], probe: bool = False
     ) -> None:
-        """One attempt and what follows from it; outermost, nothing may escape."""
+        """One attempt and what follows from it; an outermost loop: no exception may escape."""
         early, began = probe or delivery.early_from is not None, self._now()
         try:
             still = partial(self._holding.may_send, delivery.delivery_id)
@@ -244,7 +244,7 @@ class Sender:
             self._wake[receiver.name].set()
 
     async def test(self, name: str) -> AttemptOutcome:
-        """Send a receiver one signed `webhook.test`, at once and beside what it is owed.
+        """Send a receiver one signed `webhook.test` at once, apart from its pending deliveries.
 
         Raises:
             InputError: there is no such receiver.
@@ -254,7 +254,7 @@ class Sender:
             raise InputError(f"there is no receiver {name}")
         began = self._now()
         outcome = await self._post(receiver, f"evt_{uuid.uuid4().hex}", probe_body(began))
-        assert outcome is not None  # nobody else could have it
+        assert outcome is not None  # nobody else could have claimed it
         if outcome.taken:
             await self._learn(name, outcome, began)
         return outcome
@@ -270,7 +270,7 @@ class Sender:
         return await self._poster.post(receiver, signed, body.encode(), still)
 
     async def _learn(self, name: str, outcome: AttemptOutcome, began: float, early: bool = False) -> None:
-        """What an attempt tells of its receiver; if it is back, all that waits goes out."""
+        """Note what an attempt says about its receiver; if it is back, all that waits is sent."""
         now, recovery = self._now(), self._recovery.get(name)
         if recovery is None:
             return
@@ -280,7 +280,7 @@ class Sender:
             try:
                 await self._outbox.release_waiting(name)
             except StoreError:
-                recovery.refused(now, None)  # its next yes releases them
+                recovery.refused(now, None)  # its next success releases them
                 raise
             log.info("a receiver of webhooks is back", key="webhook.back", receiver=name)
             self.notify()
@@ -288,7 +288,7 @@ class Sender:
     async def _note(
         self, receiver: WebhookSettings, delivery: DueDelivery, outcome: AttemptOutcome, early: bool
     ) -> None:
-        """Settle it, as soon as the database takes it; it counts as under way until then."""
+        """Settle a delivery as soon as the database accepts it; until then it counts as in progress."""
         while True:
             try:
                 await self._settle(receiver, delivery, outcome, early)

@@ -1,4 +1,4 @@
-"""Signatures by Standard Webhooks 1.0 over the exact bytes that are sent."""
+"""Signatures according to Standard Webhooks 1.0, over the exact bytes that are sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emocx_pbx.errors import SettingsError
 
 PREFIX: Final = "whsec_"
 
-#: Lengths of a secret's random part that the specification allows.
+#: Lengths, in bytes, of a secret's random part that the specification allows.
 SECRET_BYTES: Final = (24, 64)
 
 
@@ -23,7 +23,7 @@ def check_secret(secret: str, where: str) -> None:
     """Refuse a secret that is not `whsec_` + base64 of 24 to 64 bytes.
 
     Raises:
-        SettingsError: with `where`, and without a word of the secret.
+        SettingsError: the secret is wrong; names `where`, and shows nothing of the secret.
     """
     least, most = SECRET_BYTES
     try:
@@ -37,7 +37,7 @@ def check_secret(secret: str, where: str) -> None:
 
 
 def headers(event_id: str, body: str, secrets: Sequence[str], at: float) -> dict[str, str]:
-    """The headers of one attempt.
+    """The signed headers of one attempt.
 
     Args:
         event_id: Constant over all attempts: the receiver's idempotency key.
@@ -45,7 +45,7 @@ def headers(event_id: str, body: str, secrets: Sequence[str], at: float) -> dict
         secrets: The receiver's secret; during a rotation the new and the old one.
         at: Unix seconds of this attempt.
     """
-    # standardwebhooks overwrites the time zone with UTC: anything but aware UTC is signed wrongly.
+    # standardwebhooks overwrites the time zone with UTC: anything but an aware UTC time is signed wrongly.
     moment = datetime.fromtimestamp(math.floor(at), UTC)
     signatures = [Webhook(secret).sign(event_id, moment, body) for secret in secrets]
     return {
