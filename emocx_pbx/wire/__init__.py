@@ -1,1 +1,1 @@
-"""What processes of the service speak over: messages, their stream, and the process at its other end."""
+"""How the service's processes communicate: messages, their stream, and the process at its other end."""

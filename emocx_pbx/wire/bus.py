@@ -1,8 +1,8 @@
-"""The wire between hosts: our messages over NATS, asked for with deadlines, told, or kept in a stream.
+"""The wire between hosts: our messages over NATS, as requests with deadlines, notices, or kept in a stream.
 
-Imported only where a cluster is set up: one host needs nothing of NATS. Core messages (`ask`, `tell`) are
-lost when nobody takes them now; what must not be lost goes into the stream (`keep`), out of which
-`wire/inflow.py` takes it.
+Imported only where a cluster is set up: a single host needs no NATS. Core messages (`ask`, `tell`) are lost
+if nobody receives them now; what must not be lost goes into the stream (`keep`), from which `wire/inflow.py`
+takes it.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from emocx_pbx.wire.message import BadMessage, Message
 
 log = structlog.get_logger()
 
-#: A server that stands still is noticed after about 2.7 s by these; by habit it takes minutes.
+#: With these a frozen server is noticed after about 2.7 s; with the defaults it takes minutes.
 PING_S: Final = 1
 PINGS: Final = 2
-#: Between two tries to connect; never given up.
+#: Seconds between two tries to connect; it never gives up.
 RECONNECT_S: Final = 0.1
 CONNECT_S: Final = 1
-#: After the servers would not have us at the first try.
+#: Seconds to wait after the servers refused us at the first try.
 REFUSED_S: Final = 1.0
-#: Until a server that is there has taken a subscription.
+#: Seconds for a reachable server to accept a subscription.
 FLUSH_S: Final = 5
-#: For one acknowledgement of the stream; then it is sent again under the same id.
+#: Seconds for one acknowledgement by the stream; then the message is sent again under the same id.
 KEEP_S: Final = 0.5
-#: Messages of one subscription that may wait for us; more are dropped and counted.
+#: Messages of one subscription that may wait to be handled; more are dropped and counted.
 MOST_WAITING: Final = 4096
-#: Requests of one subject that are answered at a time; more are refused.
+#: Requests of one subject answered at a time; more are refused.
 MOST_ASKED: Final = 512
-#: Error number of a stream that takes no more (discard new).
+#: Error number of a stream that is full (discard new).
 _FULL: Final = 10077
-#: Says in an answer why there is none: PeerUnavailable or RefusedError.
+#: Header of an answer that says why there is none: PeerUnavailable or RefusedError.
 _UNAVAILABLE: Final = "Emocx-Unavailable"
 _REFUSED: Final = "Emocx-Refused"
 
@@ -57,11 +57,11 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class NobodyThere(PeerUnavailable):
-    """Nobody takes this subject: what was asked is not done."""
+    """Nobody subscribes to this subject: what was requested is not done."""
 
 
 class StreamFull(PeerUnavailable):
-    """The stream takes no more until what is in it has been taken."""
+    """The stream is full until some of its messages have been taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,10 @@ class BusLogin:
     tls_cert: str = ""
     tls_key: str = ""
     name: str = ""
-    """Of this client, for the servers' list of connections."""
+    """Name of this client, for the servers' list of connections."""
 
     def options(self) -> dict[str, Any]:
-        """As nats-py takes them.
+        """The options, as nats-py takes them.
 
         Raises:
             PeerUnavailable: a certificate can't be read.
@@ -102,7 +102,7 @@ class BusLogin:
 
 @dataclass(slots=True, eq=False)
 class Subscriber:
-    """A subject that is heard until `end`."""
+    """A subscription, which lasts until `end`."""
 
     subject: str
     queue: str
@@ -111,7 +111,7 @@ class Subscriber:
     ended: bool = False
 
     async def end(self) -> None:
-        """Hear it no more."""
+        """End the subscription."""
         self.ended = True
         if self.subscription is not None:
             try:
@@ -121,7 +121,7 @@ class Subscriber:
 
 
 class Bus:
-    """One connection; what is subscribed to before it is up is so once it is."""
+    """One connection; subscriptions made before it is up take effect once it is."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Bus:
 
         Args:
             login: where to, and as whom.
-            on_state: told whether the connection is up, at each change, and why not.
+            on_state: called at each change with whether the connection is up, and if not, why.
             count: adds one to a counter: bus_dropped, bus_refused, bus_failed.
         """
         self._login, self._on_state, self._count = login, on_state, count
@@ -146,7 +146,7 @@ class Bus:
     # Life.
 
     async def start(self, within_s: float = 2.0) -> bool:
-        """Connect, and go on trying; waits `within_s` at most. Whether it is up.
+        """Connect, and keep trying; waits at most `within_s` seconds. Returns whether it is up.
 
         Raises:
             PeerUnavailable: a certificate can't be read.
@@ -181,7 +181,7 @@ class Bus:
         await self._on_up()
 
     async def close(self, within_s: float = 1.0) -> None:
-        """Say what was told, and hang up."""
+        """Send what is waiting to be sent, and disconnect."""
         tasks = [task for task in (self._connecting, *self._answering) if task is not None]
         for task in tasks:
             task.cancel()
@@ -196,7 +196,7 @@ class Bus:
 
     @property
     def up(self) -> bool:
-        """Whether it is connected, as far as we know; a silent server is found out after 3 s."""
+        """Whether it is connected, as far as we know; a silent server is noticed after 3 s."""
         return self._client.is_connected
 
     async def _on_up(self) -> None:
@@ -226,14 +226,14 @@ class Bus:
     async def ask(
         self, subject: str, message: Message, answers: msgspec.msgpack.Decoder[In], within_s: float
     ) -> In:
-        """The answer to a message of whoever takes the subject.
+        """Send a request and return the answer of whoever serves the subject.
 
         Raises:
-            NobodyThere: nobody takes it, which is said at once.
-            OutcomeUnknown: no answer came in time.
-            PeerUnavailable: we are not connected, or whoever takes it can't now.
+            NobodyThere: nobody serves it; this is known at once.
+            OutcomeUnknown: no answer arrived in time.
+            PeerUnavailable: we are not connected, or the other side can't answer now.
             RefusedError: the answer was no.
-            BadMessage: the answer is none.
+            BadMessage: the answer is malformed.
         """
         if not self.up:
             raise PeerUnavailable(self._why or "no connection to NATS")
@@ -252,7 +252,7 @@ class Bus:
         return decoded(answers, answer.data)
 
     async def tell(self, subject: str, message: Message) -> bool:
-        """Tell whoever listens now; False: there is no connection, and it is lost."""
+        """Send to whoever listens now; False: there is no connection, and the message is lost."""
         if not self.up:
             return False
         try:
@@ -265,9 +265,9 @@ class Bus:
     async def hear(
         self, subject: str, messages: msgspec.msgpack.Decoder[In], take: Callable[[In], None]
     ) -> Subscriber:
-        """Have `take` called with each message of a subject (with wildcards), in order.
+        """Have `take` called with each message of a subject (wildcards allowed), in order.
 
-        It must not wait. What it can't keep up with beyond MOST_WAITING is dropped and counted.
+        `take` must not block. Messages beyond MOST_WAITING are dropped and counted.
         """
 
         async def one(msg: Msg) -> None:
@@ -290,9 +290,9 @@ class Bus:
         handle: Callable[[In], Awaitable[Message]],
         queue: str = "",
     ) -> Subscriber:
-        """Answer requests of a subject; with a `queue` each goes to one of those that answer it.
+        """Answer requests of a subject; with a `queue`, each goes to only one of those that answer it.
 
-        Requests are handled side by side, MOST_ASKED at most. An EmocxError is told to who asked.
+        Requests are handled concurrently, MOST_ASKED at most. An EmocxError is returned to whoever asked.
         """
 
         async def one(msg: Msg) -> None:
@@ -319,7 +319,7 @@ class Bus:
         except EmocxError as error:
             body, headers = b"", {_REFUSED: _one_line(error)}
         except Exception:
-            # The outermost loop of a request: who asked is told, and waits no longer.
+            # The outermost loop of a request: whoever asked gets an error, and waits no longer.
             log.exception("request failed", key="bus.request_failed", subject=msg.subject)
             self._count("bus_failed")
             body, headers = b"", {_UNAVAILABLE: "failed"}
@@ -349,8 +349,8 @@ class Bus:
             pending_msgs_limit=MOST_WAITING,
         )
         try:
-            # Else the server may learn of it after messages that come next. Twice: a PING overtakes what
-            # nats-py's flusher has not written yet; the second one comes after it.
+            # Else the server may get it only after the next messages. Twice: a PING overtakes what nats-py's
+            # flusher has not written yet; the second one follows it.
             await self._client.flush(timeout=FLUSH_S)
             await self._client.flush(timeout=FLUSH_S)
         except (nats.errors.Error, TimeoutError, OSError) as error:
@@ -362,15 +362,16 @@ class Bus:
 
     @property
     def stream(self) -> JetStreamContext:
-        """Of the connection, for `wire/stream.py` and `wire/inflow.py`."""
+        """The connection's JetStream, for `wire/stream.py` and `wire/inflow.py`."""
         return self._client.jetstream(timeout=KEEP_S)
 
     async def keep(self, subject: str, body: bytes, message_id: str) -> None:
-        """Have the stream keep a message, once whatever is repeated; back when it does.
+        """Have the stream keep a message, once however often it is repeated; returns when the stream has it.
 
         Raises:
-            StreamFull: the stream takes no more now.
-            PeerUnavailable: not acknowledged in time; it may be kept all the same. Repeat it under this id.
+            StreamFull: the stream is full now.
+            PeerUnavailable: it was not acknowledged in time; it may be kept all the same. Repeat it under
+                this id.
         """
         if not self.up:
             raise PeerUnavailable(self._why or "no connection to NATS")
@@ -387,5 +388,5 @@ class Bus:
 
 
 def _one_line(error: Exception) -> str:
-    """For a header: no line ends, not long."""
+    """A text made fit for a header: no line breaks, not too long."""
     return " ".join(str(error).split())[:500] or type(error).__name__

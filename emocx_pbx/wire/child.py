@@ -1,4 +1,4 @@
-"""A process of ours at the other end of a link: started with a socket and its settings, never left behind."""
+"""A child process at the other end of a link: started with a socket and its settings, never left behind."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from emocx_pbx.wire.link import Link
 
 log = structlog.get_logger()
 
-#: Time to take its settings.
+#: Seconds for the process to read its settings.
 CONFIGURE_S: Final = 10.0
-#: From the closing of its link to SIGTERM, and from there to SIGKILL.
+#: Seconds from closing its link to SIGTERM, and from there to SIGKILL.
 END_S: Final = 1.0
 KILL_S: Final = 0.5
 
@@ -29,9 +29,9 @@ class Child(Generic[In]):
         """Prepare.
 
         Args:
-            name: for the log.
-            decoder: of the messages that the process sends.
-            end_s: its time to end by itself once the link is closed.
+            name: its name in the log.
+            decoder: decodes the messages that the process sends.
+            end_s: seconds for it to end by itself once the link is closed.
         """
         self._name, self._decoder, self._end_s = name, decoder, end_s
         self._process: asyncio.subprocess.Process | None = None
@@ -51,10 +51,10 @@ class Child(Generic[In]):
     async def start(self, command: tuple[str, ...], config: bytes) -> Link[In]:
         """Run `command` with `--fd N --config -` added, and `config` on its standard input.
 
-        Over stdin: settings can be longer than a command line may be, and must not show in `ps`.
+        By stdin, because settings may be too long for a command line, and must not show in `ps`.
 
         Raises:
-            OSError: it can't be started.
+            OSError: the process can't be started.
         """
         ours, theirs = socket.socketpair()
         try:
@@ -95,13 +95,13 @@ class Child(Generic[In]):
             log.warning("process did not take its settings", key="process.deaf", process=self._name)
 
     async def end(self) -> None:
-        """Close the link and see the process end: by itself, by SIGTERM, by SIGKILL."""
+        """Close the link and wait for the process to end: by itself, by SIGTERM, or by SIGKILL."""
         link, self.link = self.link, None
         try:
             if link is not None:
                 await link.close()
         finally:
-            # Also when we are cancelled meanwhile: it must not outlive us.
+            # Even if we are cancelled meanwhile: it must not outlive us.
             await self._end_process()
 
     async def _end_process(self) -> None:
@@ -119,7 +119,7 @@ class Child(Generic[In]):
                     insist()
             await process.wait()
         except asyncio.CancelledError:
-            # No patience left: it must not outlive us.
+            # No more waiting: it must not outlive us.
             if process.returncode is None:
                 process.kill()
                 await process.wait()

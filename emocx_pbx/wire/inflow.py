@@ -1,7 +1,8 @@
-"""Takes messages out of the stream: in order, each once, and acknowledges them when they are written down.
+"""Takes messages from the stream: in order, each once, and acknowledges them once they are written.
 
-One taker for each `name` (a PBX), that of the highest epoch: it removes the one before when it opens, and
-goes on at the first message that was not acknowledged. One that was removed while it stood still stops.
+There is one taker for each `name` (a PBX), the one with the highest epoch: it removes its predecessor when it
+opens, and continues at the first message that was not acknowledged. A taker that was removed while it was
+frozen stops.
 """
 
 from __future__ import annotations
@@ -24,23 +25,24 @@ from emocx_pbx.wire.stream import StreamPlan, ensure_stream
 
 log = structlog.get_logger()
 
-#: Messages taken at once.
+#: Most messages taken at once.
 BATCH: Final = 500
-#: Groups of messages that wait to be written down; then no more are taken.
+#: Groups of messages that may wait to be written; then no more are taken.
 MOST_UNWRITTEN: Final = 8
-#: Longer than the store may refuse, mostly: what is not acknowledged within comes once more, and is known.
+#: Seconds to acknowledge, usually longer than the store refuses: after that, messages come again, and are
+#: recognised.
 ACK_WAIT_S: Final = 60
 FETCH_S: Final = 1.0
-#: Between two tries.
+#: Seconds between two tries.
 PAUSE_S: Final = 0.2
 
 
 class Superseded(PeerUnavailable):
-    """Another one takes these messages now."""
+    """Another taker takes these messages now."""
 
 
 class _Gap(Exception):
-    """Messages were lost on their way to us: they come again when we open anew."""
+    """Messages were lost on their way to us: they come again when we reopen."""
 
 
 class Inflow:
@@ -61,25 +63,25 @@ class Inflow:
 
         Args:
             bus: the connection.
-            plan: of the stream.
-            name: of the PBX: letters, digits, `-`, or `_` alone.
-            subject: of its messages, with a wildcard.
-            epoch: grows with each taker of this name; the highest takes.
-            life: names this process; of two with the same epoch the one that takes already goes on.
-            take: gets each message's body, in order; one that was not acknowledged in time comes again.
-            written: returns when all that was taken so far is written down.
+            plan: of the stream to take from.
+            name: the PBX's: letters, digits, `-` and `_` only.
+            subject: subject of its messages, with a wildcard.
+            epoch: higher for each new taker of this name; the highest one takes.
+            life: identifies this process; of two with the same epoch, the one already taking continues.
+            take: gets each message's body, in order; one not acknowledged in time comes again.
+            written: returns when everything taken so far is written.
         """
         self._bus, self._plan, self._name, self._subject = bus, plan, name, subject
         self._epoch, self._life, self._take, self._written = epoch, life, take, written
         self._opened = 0
         self.taken = 0
-        """Messages taken so far."""
+        """Number of messages taken so far."""
 
     async def run(self) -> None:
         """Take until cancelled.
 
         Raises:
-            Superseded: another one takes these messages now.
+            Superseded: another taker takes these messages now.
         """
         why = ""
         while True:
@@ -97,17 +99,17 @@ class Inflow:
                 await asyncio.sleep(PAUSE_S)
 
     async def _open(self) -> JetStreamContext.PullSubscription:
-        """Be the only taker, from the first message on that is not acknowledged."""
+        """Become the only taker, from the first message that was not acknowledged."""
         if not self._bus.up:
             raise PeerUnavailable("no connection to NATS")
         await ensure_stream(self._bus, self._plan)
         stream = self._bus.stream
-        # A work queue has one taker for a subject, and forgets what was acknowledged: a new one begins there.
+        # A work queue has one consumer per subject, and drops what was acknowledged: a new one starts there.
         for info in await stream.consumers_info(self._plan.name):
             parts = re.fullmatch(rf"{re.escape(self._name)}_(\d+)_([A-Za-z0-9-]+)_\d+", info.name)
             if parts is None:
                 continue
-            # Whoever takes has a request waiting, nearly always; one that is gone has not.
+            # An active taker nearly always has a request waiting; one that is gone has none.
             if int(parts[1]) >= self._epoch and parts[2] != self._life and info.num_waiting:
                 raise Superseded(f"{info.name} takes the messages of {self._name}")
             await stream.delete_consumer(self._plan.name, info.name)
@@ -155,7 +157,7 @@ class Inflow:
                 log.debug("not unsubscribed", key="inflow.unsubscribe", why=str(error))
 
     async def _still_ours(self, subscription: JetStreamContext.PullSubscription) -> None:
-        """Raises StreamError: somebody removed us."""
+        """Raises StreamError: our consumer was removed."""
         await subscription.consumer_info()
 
     async def _acknowledge(self, unwritten: asyncio.Queue[list[Msg]]) -> None:

@@ -11,13 +11,13 @@ import msgspec
 from emocx_pbx.errors import PeerUnavailable, ProtocolError
 from emocx_pbx.wire.message import BadMessage, Message
 
-#: No message comes near this; more is a broken stream.
+#: Longest message in bytes; no real one comes near this, so a longer one means a broken stream.
 MAX_BYTES: Final = 4 * 1024 * 1024
-#: More unsent bytes than this mean that the other side hangs. A live board of 5,000 calls has 12 MB.
+#: More unsent bytes than this mean that the other end hangs. A live board of 5,000 calls has 12 MB.
 MAX_UNSENT: Final = 32 * 1024 * 1024
-#: Time for the other end to read our last messages.
+#: Seconds for the other end to read our last messages.
 CLOSE_S: Final = 1.0
-#: Whoever stood still may be ourselves: what waits in the socket is read before the other end is given up.
+#: It may be us who were frozen: what waits in the socket is read before the other end is given up.
 SECOND_LOOK_S: Final = 1.0
 
 In = TypeVar("In")
@@ -29,23 +29,25 @@ Got = TypeVar("Got", covariant=True)
 
 
 class Ends(Protocol[Got]):
-    """What a process speaks over with whoever it works for: a Link, or what does the same in another way."""
+    """The connection of a process to the one that it works for: a Link, or an equivalent."""
 
     def send(self, message: Message) -> None:
-        """Queue a message; PeerUnavailable or BadMessage: it is not sent."""
+        """Queue a message; raises PeerUnavailable or BadMessage if it is not sent."""
 
     async def receive(self) -> Got | None:
-        """The next message; None: there will be none. BadMessage, ProtocolError as Link.receive."""
+        """The next message; None: there will be no more. Raises BadMessage and ProtocolError as Link.receive
+        does.
+        """
 
     async def close(self) -> None:
-        """Close once what was sent is on its way, or time is over."""
+        """Close once what was sent is on its way, or the time is up."""
 
 
 def decoded(decoder: msgspec.msgpack.Decoder[In], body: bytes) -> In:
     """The message in a frame.
 
     Raises:
-        BadMessage: there is none.
+        BadMessage: the frame holds no valid message.
     """
     try:
         return decoder.decode(body)
@@ -68,8 +70,8 @@ class Link(Generic[In]):
         """Queue a message.
 
         Raises:
-            PeerUnavailable: the other end is gone, or has not read for long.
-            BadMessage: it can't be written, or is longer than the other end takes; nothing was sent.
+            PeerUnavailable: the other end is gone, or has not read for a long time.
+            BadMessage: it can't be encoded, or is longer than the other end accepts; nothing was sent.
         """
         if self._writer.transport.is_closing():
             raise PeerUnavailable("the other end is gone")
@@ -87,8 +89,8 @@ class Link(Generic[In]):
         """The next message; None when the other end closed.
 
         Raises:
-            BadMessage: what came is no message; the next one can be received.
-            ProtocolError: the stream makes no sense any more.
+            BadMessage: what arrived is not a valid message; the next one can be received.
+            ProtocolError: the stream is broken.
         """
         try:
             size = int.from_bytes(await self._reader.readexactly(4), "big")
@@ -104,12 +106,12 @@ class Link(Generic[In]):
     ) -> In | None:
         """The next message; None when the other end closed. After a TimeoutError the link is of no more use.
 
-        `gets_on` is asked when time is over; if so, as much time is given once more.
+        `gets_on` is asked when the time is up; if it returns True, the same time is allowed once more.
 
         Raises:
-            TimeoutError: none came in time, though we looked twice: after a stop of the whole machine the
-                clock says that time is over while the messages of that time wait to be read.
-            ProtocolError: what came is no message.
+            TimeoutError: none arrived in time, though we looked twice: after a pause of the whole machine the
+                clock says that the time is up while the messages of that time wait to be read.
+            ProtocolError: what arrived is not a valid message.
         """
         receiving = asyncio.ensure_future(self.receive())
         try:
@@ -124,7 +126,7 @@ class Link(Generic[In]):
             receiving.cancel()
 
     async def close(self) -> None:
-        """Close this end once what was sent is on its way; gives up after CLOSE_S."""
+        """Close this end once what was sent is on its way; gives up after CLOSE_S seconds."""
         self._writer.close()
         try:
             async with asyncio.timeout(CLOSE_S):

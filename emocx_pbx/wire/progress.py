@@ -1,7 +1,7 @@
-"""Whether a process or thread gets on: one that waits for a core, or works, is no dead one.
+"""Whether a process or thread makes progress: one that waits for a core, or works, is not dead.
 
-Silence alone does not tell: on a machine that is too busy, whoever is killed for being slow costs more
-than they did, and whoever takes their place is slower still.
+Silence alone proves nothing: on an overloaded machine, killing a slow process costs more than the process
+did, and its replacement is slower still.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class ProcessState(NamedTuple):
-    """What the system says of a process or thread."""
+    """What the system says about a process or thread."""
 
     state: str
     """R: runs or waits for a core; S: sleeps; D: waits for a disk; T: stopped; empty: gone, or unknown."""
@@ -23,7 +23,7 @@ class ProcessState(NamedTuple):
 
 
 def standing(pid: int, thread: int = 0) -> ProcessState:
-    """Of a process, or of one of its threads (proc(5), `stat`)."""
+    """The state of a process, or of one of its threads (proc(5), `stat`)."""
     place = Path(f"/proc/{pid}/task/{thread}/stat" if thread else f"/proc/{pid}/stat")
     try:
         fields = place.read_text().rsplit(")", 1)[1].split()
@@ -38,7 +38,7 @@ class ProcessProgress:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self.cpu_s = 0.0
-        """What it had used at the last look."""
+        """CPU seconds that it had used at the last look."""
 
     def moved(self) -> bool:
         """Whether it used CPU since the last look, or waits for a core."""

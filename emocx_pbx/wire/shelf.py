@@ -1,4 +1,4 @@
-"""What several hosts share by name: the last value of each, kept by a stream until the next one comes."""
+"""Values that several hosts share by name: a stream keeps the last value of each until the next one."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.wire.bus import KEEP_S, Bus
 from emocx_pbx.wire.stream import StreamPlan, ensure_stream
 
-#: Error numbers: a message that came after another one than was expected; a stream that takes no more.
+#: Error numbers: the message before is not the expected one; the stream is full.
 _OVERTAKEN: Final = 10071
 _FULL: Final = 10077
 
 
 @dataclass(frozen=True, slots=True)
 class LastValue:
-    """A value, and which message it is."""
+    """A value, and the number of its message."""
 
     body: bytes
     number: int
 
 
 class Shelf:
-    """One for a stream with `last_only`; each message waits for the servers KEEP_S at most."""
+    """One per stream with `last_only`; each operation waits at most KEEP_S seconds for the servers."""
 
     def __init__(self, bus: Bus, plan: StreamPlan) -> None:
         self._bus, self._plan = bus, plan
 
     async def ensure(self) -> None:
-        """Make the stream unless it is there.
+        """Create the stream unless it exists.
 
         Raises:
-            PeerUnavailable: the servers can't now, or have no JetStream.
+            PeerUnavailable: the servers can't create it now, or have no JetStream.
         """
         self._connected()
         await ensure_stream(self._bus, self._plan)
 
     async def get(self, subject: str) -> LastValue | None:
-        """What is kept; None: nothing.
+        """The kept value; None: there is none.
 
         Raises:
-            PeerUnavailable: the servers don't say.
+            PeerUnavailable: the servers don't answer.
         """
         self._connected()
         try:
@@ -57,16 +57,16 @@ class Shelf:
         return LastValue(found.data or b"", found.seq or 0)
 
     async def put(self, subject: str, body: bytes, after: int | None = None) -> None:
-        """Keep a value in place of the one before.
+        """Keep a value, replacing the one before.
 
         Args:
             subject: its name.
             body: the value.
-            after: number of the one before, 0: there is none; None: whatever is there.
+            after: number of the message to replace; 0: there must be none; None: replace whatever is there.
 
         Raises:
-            RefusedError: it is another one by now, or there is no room.
-            PeerUnavailable: not acknowledged in time.
+            RefusedError: another message is there by now, or there is no room.
+            PeerUnavailable: it was not acknowledged in time.
         """
         self._connected()
         headers = {} if after is None else {"Nats-Expected-Last-Subject-Sequence": str(after)}
@@ -82,10 +82,10 @@ class Shelf:
             raise PeerUnavailable(f"{subject}: {type(error).__name__} {error}") from error
 
     async def drop(self, subject: str) -> None:
-        """Keep what is called so (with wildcards) no longer.
+        """Remove the values with these names (wildcards allowed).
 
         Raises:
-            PeerUnavailable: the servers don't say that they do.
+            PeerUnavailable: the servers don't confirm it.
         """
         self._connected()
         try:

@@ -1,4 +1,4 @@
-"""The stream that keeps what must not be lost until it was taken: made if it is not there."""
+"""The stream that keeps what must not be lost until it has been taken: created if it is missing."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from nats.js.errors import Error as StreamError
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.wire.bus import Bus
 
-#: The same id within this time (s) is the same message. Longer than whoever sends keeps trying, mostly.
+#: Seconds within which the same id is the same message; usually longer than a sender keeps trying.
 DUPLICATES_S: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
-    """What the stream is to be."""
+    """How to create the stream."""
 
     name: str
     subjects: tuple[str, ...]
     max_bytes: int = 512 * 1024 * 1024
-    """Full, it takes no more: whoever sends keeps what it has, and counts what it must drop."""
+    """Most bytes: when full, it accepts no more; a sender keeps its messages, and counts those it must
+    drop."""
     replicas: int = 1
     last_only: bool = False
-    """Of each subject the last message stays until the next one, whoever reads it; else each until it was
-    taken."""
+    """Whether the last message of each subject stays until the next one, whoever reads it; if not, each
+    message stays until it was taken."""
 
 
 async def ensure_stream(bus: Bus, plan: StreamPlan) -> None:
-    """Make the stream unless it is there; one that an administrator changed stays as it is.
+    """Create the stream unless it exists; one that an administrator changed stays as it is.
 
-    A message stays until its one taker acknowledged it (work queue), or the next of its subject came.
+    A message stays until its one taker acknowledged it (work queue), or the next one of its subject arrived.
 
     Raises:
-        PeerUnavailable: the servers can't now, or have no JetStream.
+        PeerUnavailable: the servers can't create it now, or have no JetStream.
     """
     try:
         try:
@@ -64,19 +65,19 @@ async def ensure_stream(bus: Bus, plan: StreamPlan) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """How a stream stands."""
+    """The state of a stream."""
 
     messages: int
     used_bytes: int
     room_bytes: int
-    """-1: no bound."""
+    """-1: unlimited."""
 
 
 async def state_of(bus: Bus, name: str) -> StreamState | None:
-    """How a stream stands; None: it is not made yet.
+    """The state of a stream; None: it does not exist yet.
 
     Raises:
-        PeerUnavailable: the servers don't say.
+        PeerUnavailable: the servers don't answer.
     """
     try:
         info = await bus.stream.stream_info(name)
