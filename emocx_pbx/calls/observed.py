@@ -35,7 +35,8 @@ Effects = list[Effect]
 
 #: Seconds of speech below which lines learn nothing from a call.
 LEAST_SPEECH_S: Final = 4.0
-#: Nor do they from one that several models read by turns: it is no fair sample of either.
+#: Least share (0 to 1) of the readings by one model: a call that several models read by turns teaches lines
+#: nothing, as it is no fair sample of either.
 LEAST_SHARE: Final = 0.8
 
 

@@ -75,7 +75,7 @@ class MemberStanding:
     sd: float | None
     """Standard deviation of the expected grade."""
     calls: float | None
-    """Number of calls that it rests on."""
+    """Number of calls that it rests on, old ones counted in part."""
     why: str
     """Why the member has this place, as a sentence."""
 
