@@ -1,1 +1,1 @@
-"""SQLite behind named SQL files and numbered migrations."""
+"""The records, in SQLite or PostgreSQL, through named queries and numbered migrations."""

@@ -1,4 +1,4 @@
-"""What the store hands back of accounts: typed, immutable, and without any hash of a secret."""
+"""Rows about accounts as the store returns them: typed, immutable, and without any hash of a secret."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class User(msgspec.Struct, frozen=True):
-    """Who may log in, and as what."""
+    """A user: who may log in, and in which role."""
 
     user_id: int
     name: str
     role: Role
     agent: str | None
-    """The agent's name in grades; for the role agent always there."""
+    """The agent's name in grades; always set for the role agent."""
     has_password: bool
     created_at: float
     disabled_at: float | None
@@ -28,7 +28,7 @@ class User(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who makes a change, and from where."""
+    """The author of a change, and where it came from."""
 
     name: str
     address: str
@@ -43,12 +43,12 @@ class SessionRow:
     last_seen_at: float
     address: str
     agent: str
-    """What the browser calls itself."""
+    """The browser's User-Agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneTimeLink:
-    """A link by which a password is set."""
+    """A link through which a password is set."""
 
     link_hash: str
     user: User | None
@@ -58,7 +58,7 @@ class OneTimeLink:
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """What a program is let in by; the token itself is known to nobody but its owner."""
+    """The credential of a program; the token itself is known only to its owner."""
 
     token_id: str
     name: str
@@ -72,7 +72,7 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One change: who, from where, what, and how it stood before and after (JSON)."""
+    """One change: who, from where, what, and the state before and after (JSON)."""
 
     audit_id: int
     at: float

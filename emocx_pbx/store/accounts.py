@@ -1,6 +1,6 @@
 """Accounts in the store: users, their sessions and one-time links, and API tokens.
 
-Secrets come in as hashes. Every change is written with its line of the audit log in one transaction.
+Secrets are passed in as hashes. Every change is written in one transaction with its audit entry.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from emocx_pbx.store.connection import Connection, Row, Session
 
 
 class Accounts:
-    """Who may look and change, and by what."""
+    """Who may view and change things, and with which credentials."""
 
     def __init__(self, connection: Connection, now: Callable[[], float], audit: AuditLog) -> None:
         self._connection, self._now, self._log = connection, now, audit
@@ -42,7 +42,7 @@ class Accounts:
         return _user(row) if row else None
 
     async def user_named(self, name: str) -> User | None:
-        """A user by name, in any case of letters."""
+        """A user by name, whatever its case."""
         row = await self._connection.row("user_by_name", name=name)
         return _user(row) if row else None
 
@@ -60,7 +60,7 @@ class Accounts:
         by: Actor,
         queues: Collection[str] | None = None,
     ) -> User:
-        """A new user; `queues` are those given to a supervisor, None gives all.
+        """Add a user; `queues` are those given to a supervisor, None gives all.
 
         Raises:
             InputError: the name is taken.
@@ -87,10 +87,11 @@ class Accounts:
         by: Actor,
         queues: Collection[str] | None = None,
     ) -> User:
-        """Change what a user may; a disabled user's sessions end at once, as do those of a new role or team.
+        """Change what a user may do; sessions end at once if the user is disabled or the role or team
+        changes.
 
         Raises:
-            InputError: nobody could administer any more.
+            InputError: no administrator would be left.
         """
         async with self._connection.transaction() as c:
             before = await self._existing(c, user_id)
@@ -110,10 +111,10 @@ class Accounts:
         return after
 
     async def delete_user(self, user_id: int, by: Actor) -> None:
-        """Remove a user with all sessions and links; the audit log keeps the name.
+        """Remove a user with all their sessions and links; the audit log keeps the name.
 
         Raises:
-            InputError: nobody could administer any more.
+            InputError: no administrator would be left.
         """
         async with self._connection.transaction() as c:
             before = await self._existing(c, user_id)
@@ -125,7 +126,7 @@ class Accounts:
     async def set_password(
         self, user_id: int, password_hash: str, by: Actor, *, keep_session: str = ""
     ) -> None:
-        """A new password; all of the user's sessions but one end, and open links are void."""
+        """Set a new password; all of the user's sessions but one end, and open links become void."""
         async with self._connection.transaction() as c:
             user = await self._existing(c, user_id)
             await self._sql.set_password(c, user_id=user_id, password_hash=password_hash)
@@ -161,7 +162,7 @@ class Accounts:
     async def session(
         self, session_hash: str, seen_after: float, created_after: float
     ) -> tuple[User, SessionRow] | None:
-        """The user of a session that has not expired."""
+        """The user of a session, if that has not expired."""
         row = await self._connection.row(
             "session_user", session_hash=session_hash, seen_after=seen_after, created_after=created_after
         )
@@ -171,7 +172,7 @@ class Accounts:
         return _user(row), seen
 
     async def living(self, seen_after: float, created_after: float) -> frozenset[str]:
-        """Hashes of all sessions and ids of all API tokens that hold now."""
+        """Hashes of all sessions and ids of all API tokens that are valid now."""
         sessions = await self._connection.rows(
             "living_sessions", seen_after=seen_after, created_after=created_after
         )
@@ -210,7 +211,7 @@ class Accounts:
     # One-time links.
 
     async def add_link(self, link_hash: str, user: User | None, expires_at: float, by: Actor) -> None:
-        """A link by which somebody sets a password; without a user, the first administrator."""
+        """Add a link through which a password is set; without a user, that of the first administrator."""
         user_id = user.user_id if user else None
         async with self._connection.transaction() as c:
             await self._sql.drop_links(c, user_id=user_id, now=self._now())
@@ -222,7 +223,7 @@ class Accounts:
             )
 
     async def link(self, link_hash: str) -> OneTimeLink | None:
-        """A link that is neither used nor expired."""
+        """A link that is neither used nor expired; None: there is none."""
         row = await self._connection.row("link", link_hash=link_hash, now=self._now())
         if row is None:
             return None
@@ -230,10 +231,10 @@ class Accounts:
         return OneTimeLink(link_hash, user, row["expires_at"])
 
     async def use_link(self, link: OneTimeLink, name: str, password_hash: str, by: Actor) -> User:
-        """Set the password of the link's user, or make the first administrator; the link is gone then.
+        """Set the password of the link's user, or make the first administrator; this uses up the link.
 
         Raises:
-            InputError: somebody was quicker.
+            InputError: the link was used or has expired meanwhile.
         """
         async with self._connection.transaction() as c:
             if not await self._sql.use_link(c, link_hash=link.link_hash):
@@ -264,7 +265,7 @@ class Accounts:
         expires_at: float | None,
         by: Actor,
     ) -> ApiToken:
-        """A new token of the API."""
+        """Add an API token."""
         at = self._now()
         token = ApiToken(token_id, name, tuple(scopes), by.name, at, expires_at, None, None)
         async with self._connection.transaction() as c:
@@ -280,7 +281,7 @@ class Accounts:
         return [_token(row) for row in await self._connection.rows("api_tokens")]
 
     async def valid_api_token(self, token_hash: str) -> ApiToken | None:
-        """The token of a request, if it holds now."""
+        """The token of a request, if it is valid now."""
         row = await self._connection.row("valid_api_token", token_hash=token_hash, now=self._now())
         return _token(row) if row else None
 
@@ -290,7 +291,7 @@ class Accounts:
             await self._sql.touch_api_token(c, token_id=token_id, at=self._now())
 
     async def revoke_api_token(self, token_id: str, by: Actor) -> None:
-        """The token holds no more; again changes nothing."""
+        """Revoke the token; repeating this changes nothing."""
         async with self._connection.transaction() as c:
             row = await self._sql.api_token(c, token_id=token_id)
             if row and await self._sql.revoke_api_token(c, token_id=token_id, at=self._now()):

@@ -12,7 +12,7 @@ from emocx_pbx.store.list_rows import Team, team_text
 from emocx_pbx.store.outbox import Outbox
 from emocx_pbx.store.rows import AlertRow
 
-#: Most alerts one look gets.
+#: Most alerts that one read returns.
 LIMIT: Final = 1000
 
 
@@ -24,7 +24,7 @@ class Alerts:
         self._sql = connection.sql
 
     async def save(self, alerts: Sequence[AlertRow], events: Sequence[NewEvent] = ()) -> None:
-        """Keep alerts (each once, by call, rule and t1) and their ends, with their events."""
+        """Store alerts (each once, by call, rule and t1) and their ends, with their events."""
         about = {alert.call_id for alert in alerts} | {event.stream for event in events}
         async with self._connection.transaction(about=about) as c:
             for alert in alerts:
@@ -44,13 +44,13 @@ class Alerts:
         self._outbox.tell(events)
 
     async def of_call(self, call_id: str) -> tuple[AlertRow, ...]:
-        """The call's alerts, by when they were raised."""
+        """The call's alerts, in the order in which they were raised."""
         return tuple(_alert(row) for row in await self._connection.rows("alerts_of_call", call_id=call_id))
 
     async def between(
         self, since: float = -math.inf, until: float = math.inf, limit: int = LIMIT, team: Team = None
     ) -> list[AlertRow]:
-        """Alerts raised in a time, newest first."""
+        """Alerts raised in a period, newest first."""
         rows = await self._connection.rows(
             "alerts", since=since, until=until, team=team_text(team), limit=limit
         )

@@ -1,8 +1,8 @@
-"""The audit log: every change with who, from where, and how it stood before and after.
+"""The audit log: every change with its author, its origin, and the state before and after.
 
-Entries form a chain: the hash of each covers the one before, so that none is changed, left out or put in
-between without `verify` telling. Whoever can write the file can also build the whole chain anew: the newest
-hash, which `emocx-pbx check` prints, is worth keeping elsewhere.
+Entries form a chain: the hash of each covers the one before, so that `verify` notices if one was changed,
+removed or inserted. Whoever can write to the file can also rebuild the whole chain: the newest hash, which
+`emocx-pbx check` prints, is worth keeping elsewhere.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from emocx_pbx.store.account_rows import Actor, AuditRow
 from emocx_pbx.store.connection import Connection, Row, Session
 from emocx_pbx.store.sql import clean, queries
 
-#: What the first entry's hash covers in place of one before.
+#: What the first entry's hash covers in place of a previous hash.
 BEGIN: Final = "0" * 64
-#: The schema from which on there are hashes.
+#: The number of the first schema that has hashes.
 CHAINED: Final = 13
-#: Action of the entry that tells of the log's own retention.
+#: Action of the entry that records the log's own retention.
 CUT: Final = "audit.cut"
-#: Action of the entry that tells that those before it got their hashes only then.
+#: Action of the entry that records that those before it only got their hashes then.
 SEALED: Final = "audit.sealed"
 #: The service itself.
 SERVICE: Final = Actor("emocx-pbx", "")
@@ -37,7 +37,7 @@ SERVICE: Final = Actor("emocx-pbx", "")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A change as the audit log tells it; no secrets, and nothing that points to a customer."""
+    """A change as the audit log records it; no secrets, and nothing that points to a customer."""
 
     by: Actor
     action: str
@@ -49,19 +49,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What holding the log against its hashes found."""
+    """The result of checking the log against its hashes."""
 
     entries: int
     head: str
     """Hash of the newest entry."""
     problem: str = ""
-    """The first place where the chain does not hold; empty: it holds."""
+    """The first place where the chain is broken; empty: it is intact."""
     sealed: int = 0
-    """Number of the entry before which hashes were made later than entries; 0: there is none."""
+    """Number of the entry before which hashes were made later than the entries; 0: there is none."""
 
 
 class AuditLog:
-    """Appended to; never changed, and shortened by its own retention alone."""
+    """Only ever appended to, and shortened only by its own retention."""
 
     def __init__(self, connection: Connection, now: Callable[[], float]) -> None:
         self._connection, self._now = connection, now
@@ -74,7 +74,7 @@ class AuditLog:
         """Note a change in the transaction that makes it."""
         values = {
             "at": self._now(),
-            # As every database gives it back: the hash is of what is read later.
+            # As every database returns it: the hash covers what is read later.
             "actor": clean(entry.by.name),
             "address": clean(entry.by.address),
             "action": clean(entry.action),
@@ -96,7 +96,7 @@ class AuditLog:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """The same, of its parts."""
+        """The same, from its parts."""
         await self.write(c, Entry(by, action, subject, before, after))
 
     async def add(
@@ -107,16 +107,16 @@ class AuditLog:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note what has no rows of its own (a refused login, a test event)."""
+        """Note something that has no rows of its own (a refused login, a test event)."""
         async with self._connection.transaction() as c:
             await self.note(c, by, action, subject, before, after)
 
     async def around(self, entry: Entry, change: Callable[[], None]) -> None:
-        """Note a change of files, and make it: if it fails, nothing was noted.
+        """Note a change of files, and make it; if it fails, nothing is noted.
 
         Args:
-            entry: what is noted.
-            change: makes the change, in a thread; quick, since no call's row is written meanwhile.
+            entry: the entry to append.
+            change: makes the change, in a thread; must be quick, since no call's row is written meanwhile.
         """
         async with self._connection.transaction() as c:
             await self.write(c, entry)
@@ -136,9 +136,10 @@ class AuditLog:
         return [AuditRow(**dict(row)) for row in rows]
 
     async def seal(self) -> None:
-        """Give the entries of a database from before the chain their hashes; once, at its first opening.
+        """Give hashes to the entries of a database older than the chain; once, when it is first opened.
 
-        The log tells of it: hashes that somebody took away would come back so, over whatever is there now.
+        The log records this: hashes that somebody removed would be restored this way, over whatever is there
+        now.
         """
         if await self._connection.row("audit_head") or not await self._connection.row("audit_newest"):
             return
@@ -152,10 +153,10 @@ class AuditLog:
             await self.note(c, SERVICE, SEALED, "audit log", None, {"entries": entries})
 
     async def cut(self, before: float, by: Actor = SERVICE) -> int:
-        """Let entries older than `before` go (the log's retention); the chain goes on from there.
+        """Remove entries older than `before` (the log's retention); the chain goes on from there.
 
         Returns:
-            How many went.
+            How many entries were removed.
         """
         async with self._connection.transaction() as c:
             last = await self._sql.audit_last_before(c, before=before)
@@ -171,19 +172,19 @@ class AuditLog:
 
 
 def verify_file(path: Path) -> Chain | None:
-    """Hold every entry of a database's log against its hash; only reads, also beside a running service.
+    """Check every entry of a database's log against its hash; only reads, and may run beside the service.
 
     Returns:
-        None: the database is older than the chain, which begins when the service opens it.
+        The result; None: the database is older than the chain, which begins when the service opens it.
 
     Raises:
-        StoreError: it can't be read.
+        StoreError: the database can't be read.
     """
     sql = queries("sqlite")
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
-            connection.execute("BEGIN")  # all of one moment
+            connection.execute("BEGIN")  # one consistent snapshot
             if connection.execute("PRAGMA user_version").fetchone()[0] < CHAINED:
                 return None
             cut, newest, entries = (
@@ -196,7 +197,7 @@ def verify_file(path: Path) -> Chain | None:
 
 
 def verified(rows: Sequence[Row], cut: Row | None, newest: int) -> Chain:
-    """Whether a chain holds.
+    """Whether a chain is intact.
 
     Args:
         rows: entries with their hashes by number; a hash without its entry has no `at`.

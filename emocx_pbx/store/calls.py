@@ -1,4 +1,4 @@
-"""Calls in the store: their begin and end, segments, stays in queues and holds, written as they come."""
+"""Calls in the store: their begin and end, segments, stays in queues and holds, written as they happen."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Calls:
         queued_at: float | None = None,
         callback: str | None = None,
     ) -> None:
-        """A call began; told again, it only fills in what was not known.
+        """A call began; repeated, it only fills in what was not known.
 
-        `queued_at` is when it first joined a queue; `callback` how dialling the customer stands.
+        `queued_at` is when it first joined a queue; `callback` is the state of dialling the customer.
         """
         about = [call_id, *(event.stream for event in events)]
         async with self._connection.transaction(about=about) as c:
@@ -64,17 +64,17 @@ class Calls:
         self._outbox.tell(events)
 
     async def touch(self, call_id: str, at: float) -> None:
-        """The call was alive at `at`; where it is assumed to have ended if we crash now."""
+        """The call was alive at `at`, which is when it is assumed to have ended if we crash now."""
         async with self._connection.transaction(durable=False, about=[call_id]) as c:
             await self._sql.touch_call(c, call_id=call_id, at=at)
 
     async def opt_out(self, call_id: str) -> None:
-        """The call is to be neither tapped nor graded, now and after a restart."""
+        """The call must be neither tapped nor graded, now or after a restart."""
         async with self._connection.transaction(about=[call_id]) as c:
             await self._sql.opt_out(c, call_id=call_id)
 
     async def set_tapped(self, call_id: str, at: float) -> None:
-        """When the call's first tapped sample was heard; only the first word counts."""
+        """When the call's first tapped sample arrived; only the first time given counts."""
         async with self._connection.transaction(about=[call_id]) as c:
             await self._sql.set_tapped(c, call_id=call_id, at=at)
 
@@ -122,7 +122,7 @@ class Calls:
         """The call is over: open segments, stays and holds close, `events` (call.ended last) are queued.
 
         Returns:
-            False if it had ended before; of the events only those never told are added then.
+            False if it had ended before; then only events that were never queued are added.
         """
         async with self._connection.transaction(about=[call_id]) as c:
             ended: int = await self._sql.end_call(
@@ -144,7 +144,7 @@ class Calls:
         return ended > 0
 
     async def callbacks(self, since: float) -> list[tuple[str, float]]:
-        """Numbers that were called back since a time, and when (Unix seconds); the oldest first."""
+        """Numbers called back since a time, and when (Unix seconds), the oldest first."""
         rows = await self._connection.rows("callbacks_since", since=since)
         return [(row["caller"], row["started_at"]) for row in rows]
 
@@ -153,18 +153,18 @@ class Calls:
         return [row["call_id"] for row in await self._connection.rows("ended_since", since=since)]
 
     async def visits(self, call_id: str) -> tuple[Visit, ...]:
-        """The call's stays in queues in their order."""
+        """The call's stays in queues, in order."""
         rows = await self._connection.rows("visits", call_id=call_id)
         return tuple(Visit(r["queue"], r["entered_at"], r["left_at"], r["left_why"]) for r in rows)
 
     async def refresh(self, c: Session, call_id: str) -> None:
-        """What lists show of the call is kept beside it, so that they need not add up."""
+        """The sums that lists show of the call are stored with it, so that lists need not compute them."""
         await self._sql.refresh_call(c, call_id=call_id)
         await self._sql.refresh_segments(c, call_id=call_id)
         await self._sql.note_queues_of_agents(c, call_id=call_id)
 
     async def open(self) -> list[OpenCall]:
-        """Calls without an end, with their open segments: what a restart has to settle."""
+        """Calls without an end, with their open segments: those that a restart has to settle."""
         found = []
         for call in [call_row(row) for row in await self._connection.rows("open_calls")]:
             segments = await self.segments(call.call_id)
@@ -180,14 +180,14 @@ class Calls:
         agent: str | None = None,
         limit: int = 100,
     ) -> list[CallRow]:
-        """Calls that began in a time, newest first."""
+        """Calls that began in a period, newest first."""
         rows = await self._connection.rows(
             "calls", since=since, until=until, queue=queue, agent=agent, limit=limit
         )
         return [call_row(row) for row in rows]
 
     async def segments(self, call_id: str) -> tuple[Segment, ...]:
-        """The call's segments in their order."""
+        """The call's segments, in order."""
         return tuple(segment_of(row) for row in await self._connection.rows("segments", call_id=call_id))
 
     async def holds(self, call_id: str) -> tuple[HoldRow, ...]:

@@ -1,6 +1,6 @@
-"""What senders do with deliveries: take them by claims that all see, hold them, and note what came of them.
+"""What senders do with deliveries: claim them so that all can see it, hold them, and note the outcome.
 
-Several senders on several hosts agree on times by the database's clock, so that their own may differ.
+Senders on several hosts go by the database's clock, so that their own clocks may differ.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from emocx_pbx.store.rows import DueDelivery, FailedAttempt
 
 
 class Claims:
-    """Deliveries as those see them who send."""
+    """Deliveries as senders see them."""
 
     def __init__(self, connection: Connection, now: Callable[[], float] | None = None) -> None:
-        """`now` gives Unix seconds; None: the database's clock, where several hosts share it, else ours."""
+        """`now` is Unix seconds; None: the database's clock if several hosts share it, else ours."""
         self._connection, self._sql = connection, connection.sql
         self._given = now
         self._now = now or time.time
 
     def _clock(self) -> float | None:
-        """What is given to queries as :clock; None: the database's own."""
+        """The value of :clock in queries; None: the database's own clock."""
         return None if self._given is None and self._connection.shared else self._now()
 
     def _at(self, now: float | None) -> float | None:
@@ -45,23 +45,23 @@ class Claims:
         sender: str = "",
         busy: Iterable[int] = (),
     ) -> list[DueDelivery]:
-        """Take what the receiver should get now, of each call only the first that is pending.
+        """Claim what the receiver should get now; of each call only the first pending delivery.
 
-        Nobody else gets it until it is settled, or `hold_s` seconds have passed since it was taken or
+        Nobody else gets it until it is settled, or `hold_s` seconds have passed since it was claimed or
         renewed.
 
         Args:
             receiver: name of the receiver.
             now: Unix seconds; None: now.
-            limit: most that are taken.
-            hold_s: how long they are ours.
-            at_most: so many may be under way to this receiver, of all senders together.
-            sender: who takes them.
-            busy: deliveries that it has under way already.
+            limit: most deliveries to claim.
+            hold_s: seconds that they are ours.
+            at_most: how many may be in progress to this receiver, over all senders together.
+            sender: who claims them.
+            busy: deliveries that the sender has in progress already.
         """
         claim = f"{sender}/{uuid.uuid4().hex}"
         most = limit if at_most is None else at_most
-        # Where others share it, also a server that is killed just then must know who has what.
+        # If others share it, even a server that is killed just then must know who has what.
         durable = self._connection.shared
         async with self._connection.transaction(durable=durable, about=[f"outbox/{receiver}"]) as c:
             taken = await self._sql.claim_deliveries(
@@ -73,7 +73,9 @@ class Claims:
     async def claim_waiting(
         self, receiver: str, now: float | None, hold_s: float, *, sender: str = ""
     ) -> DueDelivery | None:
-        """Of what failed before and waits for another attempt: take the delivery that is due soonest."""
+        """Claim the delivery that is due soonest among those that failed before and wait for another
+        attempt.
+        """
         claim = f"{sender}/{uuid.uuid4().hex}"
         durable = self._connection.shared
         async with self._connection.transaction(durable=durable, about=[f"outbox/{receiver}"]) as c:
@@ -86,7 +88,7 @@ class Claims:
         return [DueDelivery(**dict(row)) async for row in self._sql.claimed_deliveries(c, claim=claim)]
 
     async def renew(self, sender: str, deliveries: Iterable[int], hold_s: float) -> set[int]:
-        """Hold what is under way for `hold_s` more seconds; which of it is still this sender's."""
+        """Hold what is in progress for `hold_s` more seconds; returns which of it is still this sender's."""
         asked = json.dumps(list(deliveries))
         async with self._connection.transaction(durable=False, about=[]) as c:
             rows = self._sql.renew_claims(
@@ -95,31 +97,31 @@ class Claims:
             return {row["delivery_id"] async for row in rows}
 
     async def begin(self) -> None:
-        """A sender starts: where only one can, what the one before it had under way is free at once."""
+        """A sender starts: if there can be only one, what its predecessor had in progress is free at once."""
         if not self._connection.shared:
             await self.release("")
 
     async def release(self, sender: str) -> None:
-        """What a sender had under way may be taken again; '': what any had."""
+        """Release what a sender had in progress; '': what any sender had."""
         async with self._connection.transaction() as c:
             await self._sql.release_claims(c, sender=sender)
 
     async def waits_again(self, receiver: str) -> bool:
-        """Whether something failed before and waits for another attempt."""
+        """Whether a delivery failed before and waits for another attempt."""
         return bool(await self._connection.rows("waits_again", receiver=receiver))
 
     async def due_in_s(self, receiver: str) -> float | None:
-        """Seconds until the receiver's next delivery falls due, 0 or less: now; None: nothing is pending."""
+        """Seconds until the receiver's next delivery is due; 0 or less: now; None: nothing is pending."""
         row = await self._connection.row("next_due", receiver=receiver, clock=self._clock())
         return row["due_in_s"] if row else None
 
-    # What became of an attempt. `held` is the delivery as it was claimed: if somebody else has it by now,
-    # nothing is changed, and False comes back. Without it the row is changed whoever has it.
+    # The outcome of an attempt. `held` is the delivery as it was claimed: if somebody else has it by now,
+    # nothing is changed, and False is returned. Without `held` the row is changed whoever has it.
 
     async def delivered(
         self, delivery_id: int, at: float, status: int, *, held: DueDelivery | None = None
     ) -> bool:
-        """The receiver took it."""
+        """The receiver accepted it."""
         async with self._settling(held) as c:
             number: int = await self._sql.delivered(
                 c, delivery_id=delivery_id, at=at, status=status, claim=_claim(held)
@@ -136,8 +138,8 @@ class Claims:
         held: DueDelivery | None = None,
         rest_s: float | None = None,
     ) -> bool:
-        """The attempt failed; the next is due in `after_s`, and for `rest_s` the receiver gets nothing,
-        as it asked.
+        """The attempt failed; the next is due in `after_s` seconds, and for `rest_s` seconds the receiver
+        gets nothing, as it asked.
         """
         async with self._settling(held, resting=rest_s is not None) as c:
             number: int = await self._sql.retry_later(
@@ -160,7 +162,7 @@ class Claims:
         disable: bool = False,
     ) -> bool:
         """The last attempt failed; it stays listed, and can be replayed. `disable`: its receiver wants
-        nothing more, and gets nothing more.
+        nothing more, so suspend it.
         """
         async with self._settling(held) as c:
             number: int = await self._sql.gave_up(
@@ -179,7 +181,7 @@ class Claims:
         held: DueDelivery | None = None,
         rest_s: float | None = None,
     ) -> bool:
-        """An attempt ahead of the schedule failed: it uses up none of the delivery's own."""
+        """An attempt ahead of schedule failed: it does not count as one of the delivery's own."""
         async with self._settling(held, resting=rest_s is not None) as c:
             number: int = await self._sql.failed_early(
                 c, delivery_id=delivery_id, claim=_claim(held), **_values(failed)
@@ -200,14 +202,14 @@ class Claims:
             await self._sql.pause_receiver(c, name=held.receiver, clock=self._clock(), rest_s=rest_s)
 
     async def release_waiting(self, receiver: str) -> None:
-        """The receiver is back: what waits for another attempt is due now, in its order."""
+        """The receiver is back: what waits for another attempt is due now, in order."""
         async with self._connection.transaction(about=[f"outbox/{receiver}"]) as c:
             await self._sql.release_waiting(c, receiver=receiver, clock=self._clock())
 
     # Whole receivers.
 
     async def disable(self, name: str, at: float, reason: str) -> None:
-        """Send nothing more to a receiver that said so; what is pending waits."""
+        """Send nothing more to a receiver that asked for this; what is pending waits."""
         async with self._connection.transaction() as c:
             await self._sql.disable_receiver(c, name=name, at=at, reason=reason)
 
@@ -218,7 +220,9 @@ class Claims:
             await self._sql.drop_pause(c, name=name)
 
     async def rest_s(self, name: str) -> float:
-        """For how many seconds a receiver gets nothing: inf, if it is disabled; 0 or less: not at all."""
+        """For how many seconds a receiver gets nothing: inf if it is disabled; 0 or less: it gets everything
+        now.
+        """
         row = await self._connection.row("receiver_stands", name=name, clock=self._clock())
         if row is None or row["disabled"]:
             return math.inf

@@ -1,4 +1,4 @@
-"""A connection to the database, whichever it is: transactions that write, and reads."""
+"""A connection to either kind of database: transactions that write, and reads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ __all__ = ["Connection", "Reader", "Row", "Session"]
 
 Reader = Literal["rows", "view", "ranking"]
 """Who reads: a call or request that waits; lists and sums for people; the ranking, which takes longest and is
-in no hurry. Each has its own way to the database, so that none waits for another."""
+in no hurry. Each has connections of its own, so that none waits for another."""
 
 
 class Connection(ABC):
-    """What the store's parts use; `sqlite.py` and `postgres.py` are the two there are.
+    """What the store's parts use; implemented by `sqlite.py` and `postgres.py`.
 
-    Methods raise StoreError, and StoreUnavailable for what passes (disk full, locked too long, server away).
+    Methods raise StoreError, and StoreUnavailable for temporary faults (disk full, locked too long, server
+    unreachable).
     """
 
     dialect: ClassVar[Dialect]
@@ -44,10 +45,10 @@ class Connection(ABC):
         """All or nothing: committed at the end, rolled back on any error or cancellation.
 
         Args:
-            durable: On disk at the end, also after a power cut. Otherwise it survives a crash of
-                ours, and a power cut only if a durable one followed: for what comes every second.
-            about: Ids of the calls (or other streams of events) that it reads to write; what others write
-                about other calls may go on meanwhile. None: nobody else writes anything meanwhile.
+            durable: On disk at the end, even after a power cut. Otherwise it survives a crash of ours, but a
+                power cut only if a durable one followed: for what is written every second.
+            about: Ids of the calls (or other streams of events) that it reads in order to write; others may
+                write about other calls meanwhile. None: nobody else writes anything meanwhile.
 
         Raises:
             StoreError: the database refused something.
@@ -55,14 +56,16 @@ class Connection(ABC):
 
     @asynccontextmanager
     async def together(self, *, durable: bool = True) -> AsyncIterator[None]:
-        """Let the transactions that this task begins inside be one: all or nothing, `durable` or not.
+        """Make one of all transactions that this task begins inside: all or nothing, `durable` or not.
 
-        Here they stay as they are: a server commits quickly, and what it locked others may wait for.
+        Here they stay separate: a server commits quickly, and others may be waiting for its locks.
         """
         yield
 
     def after_commit(self, tell: Callable[[], None]) -> None:
-        """Tell of what was written, once it is committed: now, or at the end of what is written together."""
+        """Call `tell` once everything written is committed: now, or at the end of what is written
+        together.
+        """
         tell()
 
     @abstractmethod
@@ -71,30 +74,30 @@ class Connection(ABC):
 
     @abstractmethod
     async def size(self) -> int:
-        """Bytes that the database takes on its disk."""
+        """Bytes that the database takes up on its disk."""
 
     @abstractmethod
     async def checkpoint(self) -> bool:
-        """Leave no copy of erased rows in a log beside the database.
+        """Remove copies of erased rows from a log beside the database.
 
         Returns:
-            False if somebody reads the log right now: nothing was lost, and nothing is gone yet.
+            False if somebody is reading the log right now: nothing was lost, and nothing is removed yet.
         """
 
     @abstractmethod
     async def compact(self) -> None:
-        """Leave nothing of deleted and moved rows in the database.
+        """Remove what is left of deleted and moved rows in the database.
 
         Raises:
             StoreError: there is no room, or the database refused otherwise.
         """
 
     async def about_leases(self, query: Query, values: Mapping[str, Any]) -> list[Row]:
-        """Run a statement about leases, which waits for nothing else that is written.
+        """Run a statement about leases, which does not wait for other writes.
 
         Raises:
             StoreUnavailable: the server does not answer in time.
-            StoreError: there are none here: the database is a file.
+            StoreError: there are no leases here: the database is a file.
         """
         raise StoreError("a file has no leases")
 

@@ -1,4 +1,4 @@
-"""Moves the records of an SQLite file into an empty PostgreSQL database: all of them, compared, or none."""
+"""Copies the records of an SQLite file to an empty PostgreSQL database: all of them, compared, or none."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from emocx_pbx.store.postgres_place import shown_place
 from emocx_pbx.store.snapshot import schema, unused
 from emocx_pbx.store.sql import clean
 
-#: Rows sent, and read back, at once.
+#: Rows sent, and read back, at a time.
 _ROWS: Final = 5_000
 _MODULUS: Final = 1 << 128
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedTable:
-    """One table that is the same on both sides."""
+    """A table that was found the same on both sides."""
 
     table: str
     rows: int
     checksum: str
-    """Of all its rows in whatever order, hexadecimal."""
+    """Checksum of all its rows in any order, hexadecimal."""
 
 
 class _Sum:
@@ -53,16 +53,16 @@ async def copy_to_postgres(
 ) -> list[CopiedTable]:
     """Copy every row of the file at `source` to the database at `place`, in one transaction, and compare.
 
-    Nobody writes to the file meanwhile. It stays as it is.
+    Nobody else can write to the file meanwhile. It stays as it is.
 
     Args:
         source: an SQLite database of this version's schema that nobody uses.
         place: the address of an empty database, or of one that has our tables and no rows.
-        done: told of each table when it is there and was read back.
+        done: called for each table once it was copied and read back.
 
     Raises:
-        StoreError: the file is in use, missing or of another schema; the target is not empty; something came
-            back otherwise than it was sent. Nothing of it stays in the target then.
+        StoreError: the file is in use, missing or of another schema; the target is not empty; or something
+            was read back differently from what was sent. Then nothing stays in the target.
     """
     with unused(source):
         pass
@@ -86,7 +86,7 @@ async def copy_to_postgres(
 
 @contextmanager
 def _quiet(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file, to which nobody writes while it is read."""
+    """The file, locked against writers while it is read."""
     with closing(sqlite3.connect(path, timeout=1.0, isolation_level=None)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -97,7 +97,7 @@ def _quiet(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _tables(from_file: sqlite3.Connection) -> list[str]:
-    """Names of all tables, each after those that its rows refer to."""
+    """Names of all tables, each after those that it refers to."""
     names = [
         row[0]
         for row in from_file.execute(
@@ -142,7 +142,7 @@ async def _copy(from_file: sqlite3.Connection, c: Any, table: str) -> CopiedTabl
 
 
 async def _go_on_counting(from_file: sqlite3.Connection, c: Any) -> None:
-    """Numbers given from now on are higher than any ever given, also than those of rows that are gone."""
+    """Make numbers assigned from now on higher than any before, including those of deleted rows."""
     given = dict(from_file.execute("SELECT name, seq FROM sqlite_sequence"))
     await c.execute("UPDATE audit_newest SET seq = $1", given.get("audit", 0))
     counted = await c.fetch(

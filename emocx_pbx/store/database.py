@@ -36,9 +36,9 @@ from emocx_pbx.store.sqlite import SqliteConnection
 class Store:
     """The parts of one database, each with its tables.
 
-    Every writing method is one transaction and may be repeated after a crash without doubling
-    anything. What it wrote survives any crash of ours when it returns, and a power cut too, but for
-    the last readings and utterances. Methods raise StoreError when the database refuses.
+    Every writing method is one transaction and may be repeated after a crash without duplicating anything.
+    Once it returns, what it wrote survives any crash of ours, and a power cut too, except for the last
+    readings and utterances. Methods raise StoreError when the database refuses.
     """
 
     def __init__(
@@ -46,33 +46,33 @@ class Store:
     ) -> None:
         self._connection, now = connection, given or time.time
         self.audit = AuditLog(connection, now)
-        """Who did what."""
+        """The audit log: who did what."""
         self.receivers = Receivers(connection, receivers, now, self.audit)
-        """Whom events go to."""
+        """The receivers of events."""
         self.outbox = Outbox(connection, self.receivers, self.audit, given)
-        """Events and their deliveries; handed to the parts that write what events tell of."""
+        """Events and their deliveries; passed to the parts that write what events report."""
         self.decisions = Decisions(connection, self.outbox, self.audit)
         """What was decided for queries."""
         self.calls = Calls(connection, self.outbox)
         """Calls, segments, stays in queues, holds."""
         self.readings = Readings(connection, self.outbox, self.audit)
-        """What was heard in them."""
+        """Readings and utterances of calls."""
         self.alerts = Alerts(connection, self.outbox)
-        """Alerts about them."""
+        """Alerts about calls."""
         self.grades = Grades(connection, self.calls, self.outbox, self.audit, now)
-        """Grades of their segments."""
+        """Grades of calls' segments."""
         self.erasure = Erasure(connection, self.outbox, self.audit, now)
-        """What forgets customers and old calls."""
+        """Erases customers and old calls."""
         self.ranking = RankingRows(connection)
-        """What the ranking of agents rests on."""
+        """What the ranking of agents is based on."""
         self.lists = Lists(connection)
         """Lists and sums for people."""
         self.accounts = Accounts(connection, now, self.audit)
         """Users, sessions and tokens."""
         self.in_force = InForce(connection, now, self.audit)
-        """What the running service goes by."""
+        """The rubric in force in the running service."""
         self.lines = LineEstimates(connection, now, self.audit)
-        """What speech models' answers lean to on the site's lines."""
+        """How speech models' answers lean on the site's lines."""
         self.reviews = Reviews(connection, now, self.audit)
         """Windows that people label, and trainings from them."""
         self.leases: Leases = ServerLeases(connection) if connection.shared else OneHost()
@@ -80,7 +80,7 @@ class Store:
         self.login_tries = LoginTries(connection, now)
         """Attempts to log in."""
         self.idempotency = Idempotency(connection, now)
-        """Answers to requests that may be repeated."""
+        """Answers to requests that clients may repeat."""
 
     @classmethod
     async def open(
@@ -94,9 +94,9 @@ class Store:
     ) -> Store:
         """Open or create the database: a file, or the one at `postgresql://…`.
 
-        `receivers` are the receivers that new events go to. `now` gives Unix seconds; None: this host's
-        clock, and where several hosts must agree on a time the database's. With `reading` it is only read,
-        and every method that writes raises StoreError.
+        `receivers` are the receivers that new events go to. `now` is Unix seconds; None: this host's clock,
+        and the database's where several hosts must agree on a time. With `reading` it is read-only, and every
+        method that writes raises StoreError.
 
         Raises:
             StoreError: it can't be used, a newer program made it, or (unless `migrating`) an older one.
@@ -126,11 +126,13 @@ class Store:
         return await self._connection.schema()
 
     async def size(self) -> int:
-        """Bytes that the database takes on its disk."""
+        """Bytes that the database takes up on its disk."""
         return await self._connection.size()
 
     def together(self, *, durable: bool) -> AbstractAsyncContextManager[None]:
-        """What one task writes inside of it is one transaction, where the database can: see Connection."""
+        """A context that makes one transaction of what a task writes inside it, if the database can: see
+        Connection.
+        """
         return self._connection.together(durable=durable)
 
     async def call(self, call_id: str) -> CallDetail | None:

@@ -31,7 +31,7 @@ class Decisions:
         text: str | None,
         events: Sequence[NewEvent] = (),
     ) -> None:
-        """Keep a decision (once; the same id again changes nothing) with its events."""
+        """Store a decision with its events (once; repeating an id changes nothing)."""
         about = [*([call_id] if call_id else ()), *(event.stream for event in events)]
         async with self._connection.transaction(about=about) as c:
             if call_id is not None and await self._sql.is_forgotten(c, call_id=call_id):
@@ -61,19 +61,19 @@ class Decisions:
     async def between(
         self, since: float = -math.inf, until: float = math.inf, limit: int = 1000
     ) -> list[DecisionRow]:
-        """Decisions of a time, newest first."""
+        """Decisions of a period, newest first."""
         rows = await self._connection.rows("decisions", since=since, until=until, limit=limit)
         return [_decision(row) for row in rows]
 
     async def correct(self, correction: QueryCorrectionRow, noted: Entry) -> None:
-        """Keep a person's label for a query, with its line of the audit log."""
+        """Store a person's label for a query, with its audit entry."""
         values = {f.name: getattr(correction, f.name) for f in fields(correction)}
         async with self._connection.transaction() as c:
             await self._sql.add_query_correction(c, **values)
             await self._audit.write(c, noted)
 
     async def corrections(self, since: float = -math.inf) -> list[QueryCorrectionRow]:
-        """People's labels for queries, of each query the last, oldest first."""
+        """People's labels for queries, the last one of each query, oldest first."""
         rows = await self._connection.rows("query_corrections", since=since)
         return [QueryCorrectionRow(**dict(row)) for row in rows]
 

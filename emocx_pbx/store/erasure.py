@@ -1,4 +1,4 @@
-"""Forgetting: one customer on request, everybody after a time; done when no copy is left in the log."""
+"""Erasure: one customer on request, everybody after a time; complete when no copy is left in the log."""
 
 from __future__ import annotations
 
@@ -23,52 +23,53 @@ _OF_A_CALL: Final = (
     "reviews", "segments", "visits", "readings", "words", "spans", "holds", "corrections", "alerts", "grades",
 )  # fmt: skip
 
-#: How long an erasure waits for readers that hold the write-ahead log, and how often it looks.
+#: Seconds that an erasure waits for readers that hold the write-ahead log, and between its checks.
 SETTLE_S: Final = 15.0
 SETTLE_EVERY_S: Final = 0.25
-#: After a purge, which nobody waits for, no larger file is rewritten: that takes some ten seconds a gigabyte.
+#: Bytes of the largest file rewritten after a purge, which nobody waits for: a gigabyte takes about ten
+#: seconds.
 PURGE_COMPACT_BYTES: Final = 512 * 1024 * 1024
-#: Characters of what somebody said that nobody else says by chance.
+#: Shortest spoken text, in characters, that nobody else is likely to say by chance.
 OWN_WORDS: Final = 24
-#: Read at once when looking for traces.
+#: Bytes read at a time when looking for traces.
 _CHUNK: Final = 1 << 20
-#: Calls and queries that one `customer.erased` names.
+#: Most calls and queries that one `customer.erased` names.
 NAMED: Final = 500
 
 
 @dataclass(slots=True)
 class Erased:
-    """What went, and what of it may still be read in the file."""
+    """What was removed, and whether it may still be readable in the file."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    """Rows by kind; `blanked_calls` and `blanked_events` stayed without personal fields."""
+    """Numbers of rows by kind; `blanked_calls` and `blanked_events` were kept without personal fields."""
     live: list[str] = field(default_factory=list)
-    """Calls that go on, and must forget their customer too."""
+    """Live calls, which must forget their customer too."""
     calls: list[str] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     """Keys, numbers and ids under which the customer may stand in exports."""
     personal: set[str] = field(default_factory=set)
-    """Keys and numbers alone: what must be found nowhere in the file any more."""
+    """Keys and numbers only: these must not be found anywhere in the file any more."""
     texts: set[str] = field(default_factory=set)
-    """Texts of the customer's queries, as far as they were kept."""
+    """Texts of the customer's queries, if they were kept."""
     said: set[str] = field(default_factory=set)
-    """What they said in calls, as far as it was kept, and is long enough to be nobody else's words."""
+    """What the customer said in calls, if it was kept and is long enough not to be anybody else's words."""
     settled: bool = False
     """No copy is left in the database's write-ahead log."""
 
     def add(self, kind: str, number: int) -> None:
-        """Add to what is gone of a kind."""
+        """Add to the number removed of a kind."""
         if number > 0:
             self.counts[kind] = self.counts.get(kind, 0) + number
 
 
 class _TakenBackError(Exception):
-    """Rolls a rehearsal back."""
+    """Rolls back a dry run."""
 
 
 class Erasure:
-    """What forgets, in all tables."""
+    """Erases in all tables."""
 
     def __init__(
         self, connection: Connection, outbox: Outbox, audit: AuditLog, now: Callable[[], float]
@@ -86,19 +87,20 @@ class Erasure:
     ) -> Erased:
         """Remove a customer everywhere, by the CRM's key, the spellings of the calling number, or both.
 
-        A call that is still going on stays, but nothing of it points to the customer any more, nor will
-        what is written of it later. An event that a receiver is still owed is kept without personal
-        fields until it is delivered. Receivers are told by `customer.erased` which calls and queries it
-        was. Then `settle`.
+        A live call stays, but nothing about it points to the customer any more, nor will anything written
+        later. An event with pending deliveries is kept without personal fields until it is delivered.
+        Receivers learn from `customer.erased` which calls and queries are concerned. Call `settle`
+        afterwards.
 
-        `dry`: do it and take it back, to tell what would go.
+        `dry`: do it and roll it back, to report what would be removed.
         """
         key, numbers = customer_key or None, _json([n for n in callers if n])
         erased = Erased(personal={name for name in (customer_key, *callers) if name})
         erased.names |= erased.personal
         needles = [_needle("customer_key", key)] if key else []
         needles += [_needle("caller", number) for number in callers if number]
-        # The bodies of a million events take a while to look through: not while others wait to write.
+        # Looking through the bodies of a million events takes a while: others must not wait to write
+        # meanwhile.
         seen = await self._connection.view_rows("events_with", needles=_json(needles))
         events: list[Any] = []
         with suppress(_TakenBackError):
@@ -107,7 +109,7 @@ class Erasure:
                 if dry:
                     raise _TakenBackError
                 if erased.counts:
-                    # Sums of few callers might tell of this one.
+                    # Sums over few callers might reveal this one.
                     await self._sql.delete_lines_of_few(c, callers=FEW)
                     await self._sql.open_erasure(c, at=self._now(), asked_for=1)
                     events = self._erased_events(erased)
@@ -164,18 +166,18 @@ class Erasure:
         ]
 
     async def forgotten(self, calls: Sequence[str]) -> list[str]:
-        """Those of some calls whose customers were erased while they went on, by whichever process."""
+        """Those of some live calls whose customers were erased meanwhile, by whichever process."""
         return [row["call_id"] for row in await self._connection.rows("forgotten_of", calls=_json(calls))]
 
     async def kept(self) -> dict[str, Any]:
-        """How many calls are kept, and when the oldest began (None: there is none)."""
+        """How many calls are stored, and when the oldest began (None: there are none)."""
         row = await self._connection.row("kept")
         return dict(row) if row else {"calls": 0, "oldest_at": None}
 
     async def purge(self, before: float, by: Actor = SERVICE) -> Erased:
         """Remove calls that ended before a time, with all that belongs to them, and old queries; `settle`.
 
-        Deliveries still pending of so old events go with them.
+        Pending deliveries of events that old are removed with them.
         """
         purged = Erased()
         async with self._connection.transaction() as c:
@@ -207,15 +209,15 @@ class Erasure:
         return purged
 
     async def settle(self, within_s: float = SETTLE_S, names: Collection[str] | None = None) -> bool:
-        """Leave no copy of what was erased in any of the database's files; also what a crash left half done.
+        """Remove every copy of what was erased from the database's files, including after a crash.
 
         Args:
-            within_s: how long to wait for whoever reads the write-ahead log.
-            names: what must be found nowhere; None: unknown, so that the file is rewritten to be sure.
+            within_s: seconds to wait for readers of the write-ahead log.
+            names: what must not be found anywhere; None: unknown, so the file is rewritten to be sure.
 
         Returns:
-            False if somebody read the log for longer: copies stay until this succeeds. And if it was only a
-            purge and the file is too large to be rewritten: they stay until their place is used again.
+            False if somebody was reading the log for longer: copies stay until this succeeds. Also if it was
+                only a purge and the file is too large to rewrite: copies stay until their space is reused.
         """
         row = await self._connection.row("open_erasures")
         if row is None or row["newest"] is None:
@@ -224,7 +226,7 @@ class Erasure:
             return False
         # Rows that were moved between pages leave copies in them that no deleting overwrites.
         path = self._connection.path
-        if path is None:  # a server's own files: it overwrites deleted rows when it is told to
+        if path is None:  # a server's own files: the server overwrites deleted rows when told to
             await self._connection.compact()
             async with self._connection.transaction() as c:
                 await self._sql.close_erasures(c, newest=row["newest"])
@@ -263,7 +265,7 @@ class Erasure:
         erased.add("calls", await self._sql.delete_call(c, call_id=call_id))
 
     async def _blank_stream(self, c: Session, stream: str, erased: Erased, *, live: bool = False) -> None:
-        if live:  # its sequence goes on, so that no event of it may be missing
+        if live:  # the call's sequence goes on, so none of its events may be missing
             for row in [row async for row in self._sql.events_of_stream(c, stream=stream)]:
                 await self._blank_body(c, row, erased, erase=0)
             return
@@ -278,7 +280,7 @@ class Erasure:
             erased.add("blanked_events", changed)
 
     async def _blank_event(self, c: Session, event_id: str, erased: Erased) -> None:
-        """An event that names the customer, of whatever call: without personal fields, or gone."""
+        """Blank or remove an event that names the customer, of whichever call."""
         erased.add("events", await self._sql.delete_finished_event(c, event_id=event_id))
         row = await self._sql.event_body(c, event_id=event_id)
         if row is not None:
@@ -287,7 +289,7 @@ class Erasure:
     # Exports.
 
     async def add_export(self, folder: str) -> None:
-        """Customers' words or voices were exported to a folder; an erasure looks there too."""
+        """Note that customers' words or voices were exported to a folder; an erasure looks there too."""
         async with self._connection.transaction() as c:
             await self._sql.add_export(c, folder=folder, at=self._now())
 
@@ -298,7 +300,7 @@ class Erasure:
 
 def traces_in(path: Path, names: Collection[str]) -> int:
     """How many of the names still stand somewhere in the bytes of a database's files."""
-    # As they are in rows, and as JSON writes them in events.
+    # As they are in rows, and as JSON encodes them in events.
     needles = {form: name for name in names if name for form in (name.encode(), _in_json(name))}
     longest = max(map(len, needles), default=0)
     found: set[str] = set()
@@ -321,5 +323,5 @@ def _json(texts: Sequence[str]) -> str:
 
 
 def _needle(name: str, value: str) -> str:
-    """A field as it stands in JSON written by us."""
+    """A field as it appears in JSON written by us."""
     return f'"{name}":{json_text(value)}'

@@ -1,4 +1,4 @@
-"""The fence: what is written inside of it stays only while the writer's terms of acting for PBXes go on."""
+"""The fence: writes inside it are kept only while the writer's terms of acting for PBXes go on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Term:
-    """A time in which one controller acts for a PBX."""
+    """A period in which one controller acts for a PBX."""
 
     pbx: str
     """Name of the PBX."""
     epoch: int
-    """Counts the terms of this PBX; a later one has the higher number."""
+    """Number of the term; later terms of this PBX have higher numbers."""
 
 
 _TERMS: ContextVar[tuple[Term, ...]] = ContextVar("terms", default=())
@@ -23,9 +23,9 @@ _TERMS: ContextVar[tuple[Term, ...]] = ContextVar("terms", default=())
 
 @contextmanager
 def fenced(terms: Iterable[Term]) -> Iterator[None]:
-    """Let every transaction that this task begins inside check first that these terms go on.
+    """Make every transaction that this task begins inside check first that these terms go on.
 
-    Such a transaction raises LeaseLost when one of them is over, and StoreUnavailable when its lease ran out
+    Such a transaction raises LeaseLost when one of them is over, and StoreUnavailable when its lease expired
     and nobody else has taken it yet. On SQLite, which belongs to one host, nothing is checked.
     """
     token = _TERMS.set(tuple(sorted(set(terms))))
@@ -36,5 +36,5 @@ def fenced(terms: Iterable[Term]) -> Iterator[None]:
 
 
 def terms() -> tuple[Term, ...]:
-    """Those of the fence that this task is in, in the order in which they are to be locked."""
+    """The terms of the fence that this task is in, in the order in which to lock them."""
     return _TERMS.get()

@@ -21,15 +21,15 @@ from emocx_pbx.store.rows import GradedSegment, GradeKind, GradeRow
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A person's or another rubric's word on a grade."""
+    """A revision of a grade, by a person or another rubric."""
 
     kind: GradeKind
     grade: Grade
     author: str
-    """Who says so, to people and receivers."""
+    """The author's name, as shown to people and receivers."""
     reason: str
     by: Actor
-    """Who did it, to the audit log."""
+    """Who did it, for the audit log."""
 
 
 class Grades:
@@ -55,10 +55,10 @@ class Grades:
         events: Sequence[NewEvent] = (),
         at: float | None = None,
     ) -> bool:
-        """Keep the service's own grade of a segment (revision 0) with its events, in one transaction.
+        """Store the service's own grade of a segment (revision 0) with its events, in one transaction.
 
         Returns:
-            False if the segment was graded before: nothing but events never told is added then.
+            False if the segment was graded before: then only events that were never queued are added.
         """
         row = GradeRow(call_id, segment_index, 0, "automatic", self._at(at), "emocx-pbx", "", grade)
         async with self._connection.transaction(about=[call_id]) as c:
@@ -74,12 +74,13 @@ class Grades:
         revise: Callable[[Segment, GradeRow], Revision],
         at: float | None = None,
     ) -> GradeRow | None:
-        """Append a revision to a segment's grade, with its event and its line of the audit log.
+        """Append a revision to a segment's grade, with its event and its audit entry.
 
         Args:
             call_id: of the call.
             segment_index: of the segment.
-            revise: makes the revision of the newest one, within the transaction: none comes between.
+            revise: makes the revision from the newest one, within the transaction, so that none comes in
+                between.
             at: Unix seconds; default: now.
 
         Returns:
@@ -124,7 +125,7 @@ class Grades:
         agent: str | None = None,
         limit: int = 1000,
     ) -> list[GradedSegment]:
-        """The newest revision of each graded segment that began in a time, newest first."""
+        """The newest revision of each graded segment that began in a period, newest first."""
         rows = await self._connection.rows("grades", since=since, until=until, agent=agent, limit=limit)
         return [
             GradedSegment(

@@ -1,4 +1,4 @@
-"""Answers by idempotency key: the same request again gets the same answer, also after a crash."""
+"""Answers by idempotency key: a repeated request gets the same answer, even after a crash."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Final, Literal
 
 from emocx_pbx.store.connection import Connection
 
-#: How long an answer is kept.
+#: Seconds that an answer is kept.
 KEPT_S: Final = 86_400.0
-#: A request that has not been answered for this long never will be: we crashed.
+#: Seconds after which an unanswered request never will be answered: we crashed.
 ABANDONED_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What is known of a key."""
+    """What is known about a key."""
 
     state: Literal["new", "busy", "other", "known"]
-    """new: ours to answer; busy: being answered; other: it was used for another request; known: answered."""
+    """new: ours to answer; busy: being answered; other: used for another request; known: answered before."""
     status: int = 0
     body: bytes = b""
 
@@ -31,7 +31,7 @@ class Idempotency:
         self._connection, self._now = connection, now
 
     async def claim(self, who: str, key: str, request: str) -> Claim:
-        """Take a key for a request (a hash of all that makes it), or find what was answered."""
+        """Claim a key for a request (given as a hash of all its parts), or find the earlier answer."""
         now, sql = self._now(), self._connection.sql
         async with self._connection.transaction() as c:
             await sql.forget_answers(c, before=now - KEPT_S, abandoned=now - ABANDONED_S)
@@ -45,11 +45,11 @@ class Idempotency:
         return Claim("known", row["status"], row["body"])
 
     async def keep(self, who: str, key: str, status: int, body: bytes) -> None:
-        """What the request was answered."""
+        """Store the answer to the request."""
         async with self._connection.transaction() as c:
             await self._connection.sql.keep_answer(c, who=who, key=key, status=status, body=body)
 
     async def release(self, who: str, key: str) -> None:
-        """The request failed: it may be tried again with the same key."""
+        """Release the key: the request failed, and may be tried again with it."""
         async with self._connection.transaction() as c:
             await self._connection.sql.release_key(c, who=who, key=key)

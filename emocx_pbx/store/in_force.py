@@ -1,4 +1,4 @@
-"""What the running service goes by, kept for whoever gives letters: the rubric."""
+"""What is in force in the running service, for other processes that grade: the rubric."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class InForce:
         self._connection, self._now, self._audit = connection, now, audit
 
     async def rubric(self) -> Rubric | None:
-        """The rubric that the service grades by; None: it never ran on this database."""
+        """The rubric that the service grades by; None: no service ever ran on this database."""
         row = await self._connection.row("in_force", name="rubric")
         return msgspec.json.decode(row["body"], type=Rubric) if row else None
 
     async def put_rubric(self, rubric: Rubric, by: Actor = SERVICE) -> None:
-        """The service grades by this one from now on; noted if it is another one than before."""
+        """The service grades by this rubric from now on; noted if it differs from the one before."""
         body = msgspec.json.encode(rubric).decode()
         async with self._connection.transaction() as c:
             row = await self._connection.sql.in_force(c, name="rubric")

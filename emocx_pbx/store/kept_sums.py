@@ -1,8 +1,8 @@
-"""Sums over very many calls, kept and made anew beside the pages that ask for them.
+"""Sums over very many calls, cached and recomputed in the background of the pages that ask for them.
 
-What is asked for is most often a period that ends now. A sum of one is given to whoever asks for as long a
-period a little later, and whoever keeps them fresh moves its period on. So nobody waits for a large sum but
-who asks for one that nobody asked for before; small ones are always of now.
+Most requests are for a period that ends now. A sum over one period also serves requests for a period of the
+same length a little later, and refreshing moves its period on. So only whoever first asks for a large sum has
+to wait for it; small ones are always current.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from emocx_pbx.store.sql import Row
 
 log = structlog.get_logger()
 
-#: A sum over more calls or segments than this is kept.
+#: Calls or segments above which a sum is cached.
 MANY: Final = 5_000
-#: So old may a kept sum be, as long as nobody keeps it fresh; and if somebody does (s).
+#: Greatest age in seconds of a cached sum if nobody refreshes it, and if somebody does.
 KEPT_S: Final = 60.0
 FRESH_S: Final = 600.0
-#: Kept sums at most, of which the one that was asked for longest ago goes.
+#: Most cached sums; beyond that, the one least recently asked for is dropped.
 MAX_KEPT: Final = 64
-#: A sum that nobody asked for in this time is not made anew (s).
+#: Seconds after its last request from which a sum is no longer refreshed.
 WANTED_S: Final = 3600.0
-#: Kept sums are made anew so often, but take no more than this share of a core (s).
+#: Seconds between refreshes of cached sums, and the greatest share of a core that refreshing may take.
 REFRESH_S: Final = 60.0
 SHARE: Final = 0.05
 
@@ -38,31 +38,31 @@ Read = Callable[..., Awaitable[list[Row]]]
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """What is summed up."""
+    """What is to be summed up."""
 
     query: str
     number: str
-    """The column that tells over how many."""
+    """The column that says over how many calls or segments."""
     since: float
     until: float
     rest: Mapping[str, Any]
     bins: int = 0
-    """The query takes `bin_s`, of which there are this many in the period; 0: it does not."""
+    """Number of bins in the period, if the query takes `bin_s`; 0: it does not."""
 
     def values(self) -> dict[str, Any]:
-        """Of the query."""
+        """Parameters of the query."""
         stretch = {"bin_s": (self.until - self.since) / self.bins} if self.bins else {}
         return {"since": self.since, "until": self.until, **stretch, **self.rest}
 
     def is_of(self, other: Sum, within_s: float) -> bool:
-        """Whether this one, made earlier, serves whoever asks for the other."""
+        """Whether this one, made earlier, also answers a request for the other."""
         if not 0.0 <= other.until - self.until < within_s:
             return False
         about = (self.query, self.rest, self.bins) == (other.query, other.rest, other.bins)
         return about and (self.moves(other) or abs(self.since - other.since) < 1.0)
 
     def moves(self, other: Sum) -> bool:
-        """Whether it is of a period as long."""
+        """Whether its period has the same length."""
         return abs((self.until - self.since) - (other.until - other.since)) < 1.0
 
 
@@ -73,18 +73,18 @@ class _Kept:
     made_at: float
     asked_at: float
     moves: bool = True
-    """Its period moves on with the time; False: its begin stands."""
+    """Whether its period moves on with time; False: its begin is fixed."""
 
 
 class KeptSums:
-    """Makes sums, and keeps those over many."""
+    """Computes sums, and caches those over many."""
 
     def __init__(self, read: Read, read_beside: Read, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare.
 
         Args:
             read: runs a named query for somebody who waits.
-            read_beside: runs one that may take long, and holds up nobody who waits.
+            read_beside: runs one that may take long, without holding up anybody who waits.
             clock: monotonic seconds.
         """
         self._read, self._read_beside, self._clock = read, read_beside, clock
@@ -107,7 +107,7 @@ class KeptSums:
         return known
 
     async def keep_fresh(self, standard: Sequence[Sum] = ()) -> None:
-        """Make what is kept anew from time to time, until cancelled; `standard` before anybody asks."""
+        """Refresh cached sums from time to time, until cancelled; those in `standard` before anybody asks."""
         self._fresh = True
         try:
             began = self._clock()
@@ -122,7 +122,7 @@ class KeptSums:
             self._fresh = False
 
     async def refresh(self) -> None:
-        """Make all anew that is asked for."""
+        """Refresh all sums that are still asked for."""
         at = self._clock()
         self._kept = [kept for kept in self._kept if at - kept.asked_at < WANTED_S]
         for kept in list(self._kept):
@@ -136,7 +136,7 @@ class KeptSums:
         try:
             rows = await self._read_beside(one.query, **one.values())
         except StoreError as error:
-            # The outermost loop of what nobody waits for: whoever asks reads by themselves.
+            # The outermost loop of work that nobody waits for: a request computes its sum itself.
             log.warning("sum not recomputed", key="sums.failed", query=one.query, why=str(error))
             return
         if before is not None and before in self._kept:

@@ -1,8 +1,8 @@
 """Leases: which controller acts for a PBX. One row for each PBX, in the database that its records are in.
 
-So lease and records are one system: what a controller writes is checked against its lease in the write's own
-transaction (`fence.py`), and one that stood still cannot write over its successor. All times are the
-database's: clocks of hosts may differ.
+So leases and records are one system: a controller's write is checked against its lease in the write's own
+transaction (`fence.py`), and one that was frozen cannot overwrite its successor's records. All times are the
+database's, as hosts' clocks may differ.
 """
 
 from __future__ import annotations
@@ -22,30 +22,32 @@ class Lease:
     holder: str
     epoch: int
     left_s: float
-    """Seconds until it runs out; 0 or less: it did."""
+    """Seconds until it expires; 0 or less: it has expired."""
 
 
 class Leases(Protocol):
-    """What keeps them. Methods raise StoreUnavailable where the database does not answer in time."""
+    """What keeps leases. Methods raise StoreUnavailable if the database does not answer in time."""
 
     async def look(self, pbx: str) -> Lease | None:
-        """Who has a PBX's lease, or had it last; None: nobody ever had."""
+        """A PBX's lease as now held, or as last held; None: it never was."""
 
     async def take(self, pbx: str, holder: str, ttl_s: float) -> Term | None:
-        """Take it for so long, if nobody has it: a new term; else None."""
+        """Take the lease for `ttl_s` seconds, if nobody holds it; returns the new term, else None."""
 
     async def renew(self, term: Term, ttl_s: float) -> bool:
-        """Let a term go on for so long, also if its lease ran out and nobody took it; False: it is over."""
+        """Extend a term by `ttl_s` seconds, even if its lease expired and nobody took it; False: it is
+        over.
+        """
 
     async def give_back(self, term: Term) -> None:
-        """Let somebody else take it at once."""
+        """Release it, so that somebody else can take it at once."""
 
 
 class OneHost:
-    """Leases of an SQLite file: its host has them all, always."""
+    """Leases of an SQLite file: its host always holds them all."""
 
     async def look(self, pbx: str) -> Lease | None:
-        """Nobody else could have it."""
+        """Nobody else could hold it."""
         return None
 
     async def take(self, pbx: str, holder: str, ttl_s: float) -> Term | None:
@@ -72,16 +74,16 @@ class ServerLeases:
         return Lease(row["holder"], row["epoch"], row["left_s"]) if row else None
 
     async def take(self, pbx: str, holder: str, ttl_s: float) -> Term | None:
-        """Waits for what is being written in the term before."""
+        """Waits for writes in progress in the term before."""
         row = await self._row(_TAKE, pbx=pbx, holder=holder, ttl_s=ttl_s)
         return Term(pbx, row["epoch"]) if row and row["epoch"] is not None else None
 
     async def renew(self, term: Term, ttl_s: float) -> bool:
-        """Nobody had it meanwhile, as long as the epoch is ours: so it may also have run out."""
+        """As long as the epoch is ours, nobody held it meanwhile, so it may even have expired."""
         return await self._row(_RENEW, pbx=term.pbx, epoch=term.epoch, ttl_s=ttl_s) is not None
 
     async def give_back(self, term: Term) -> None:
-        """It has run out now."""
+        """It is set to have expired now."""
         await self._row(_GIVE_BACK, pbx=term.pbx, epoch=term.epoch)
 
     async def _row(self, query: Query, **values: object) -> Row | None:

@@ -1,4 +1,4 @@
-"""What speech models' answers lean to on the site's lines: sums over callers, each of whom counts once."""
+"""How speech models' answers lean on the site's lines: sums over callers, each of whom counts once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.connection import Connection
 
-#: Lines of one model; beyond that only those there are learn on (an endpoint for every caller is no trunk).
+#: Most lines of one model; beyond that no new ones are added (an endpoint per caller is not a trunk).
 MOST_LINES: Final = 200
-#: Sums of fewer callers go when any customer is erased: they might tell of that one.
+#: Sums over fewer callers are dropped when any customer is erased: they might reveal that one.
 FEW: Final = 10
 
 
@@ -43,10 +43,10 @@ class LineEstimates:
     async def learn(
         self, call_id: str, model: str, lines: Sequence[str], caller: LineCaller, at: float
     ) -> bool:
-        """Let each of these lines learn from a call's customer, whose call ended at `at` (Unix seconds).
+        """Have each of these lines learn from a call's customer; the call ended at `at` (Unix seconds).
 
         Returns:
-            False: the model learnt from this customer before, or nobody knows who called.
+            False: the model has learnt from this customer before, or it is unknown who called.
         """
         sql = self._connection.sql
         async with self._connection.transaction() as c:
@@ -64,11 +64,13 @@ class LineEstimates:
         return True
 
     async def reset(self, by: Actor, model: str | None = None, line: str | None = None) -> int:
-        """Forget what was learnt (of one model, or one line), and who counted; how many lines that were."""
+        """Forget what was learnt (about one model, or one line), and who counted; returns how many lines that
+        were.
+        """
         async with self._connection.transaction() as c:
             number: int = await self._connection.sql.delete_lines(c, model=model, line=line)
             if line is None:
-                # Callers count anew; those of one line alone do so as they are new to the other lines.
+                # Callers count afresh; those of one line only do so because they are new to the other lines.
                 await self._connection.sql.uncount_calls(c, model=model)
             subject = " ".join(part or "all" for part in (model, line))
             await self._audit.note(c, by, "lines.reset", subject, None, {"lines": number})

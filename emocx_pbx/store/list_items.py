@@ -13,10 +13,10 @@ _SEPARATOR: Final = "\x1f"
 
 
 def call_item(row: Row) -> CallItem:
-    """Of a row of `view_calls`."""
+    """A list item from a row of `view_calls`."""
     queued, answered = row["queued_at"], row["answered_at"]
     over = answered if answered is not None else row["ended_at"]
-    # A callback's ringing is no waiting.
+    # A callback's ringing is not waiting.
     since = queued if queued is not None or row["callback"] is not None else row["started_at"]
     wait_s = None if over is None or since is None else max(0.0, over - since)
     return CallItem(
@@ -53,7 +53,7 @@ def _listed(text: str | None) -> tuple[str, ...]:
 
 
 def segment_item(row: Row) -> SegmentItem:
-    """Of a row of `view_grades`."""
+    """A list item from a row of `view_grades`."""
     return SegmentItem(
         row["call_id"],
         row["number"],

@@ -1,4 +1,4 @@
-"""What people's lists read of the store: flat rows, filters, and places in long lists."""
+"""What lists for people read from the store: flat rows, filters, and positions in long lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.store.rows import DeliveryState, GradeKind
 
 Team = frozenset[str] | None
-"""The queues whose calls somebody sees; None: of all."""
+"""The queues whose calls somebody may see; None: all."""
 
 Outcome = Literal[
     "open", "answered", "abandoned", "overflowed", "voicemail", "no-answer", "busy", "failed", "lost"
@@ -26,7 +26,7 @@ def team_text(team: Team) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class CallItem:
-    """One call as lists show it."""
+    """One call, as lists show it."""
 
     call_id: str
     started_at: float
@@ -36,36 +36,36 @@ class CallItem:
     customer_key: str | None
     caller: str | None
     status: str | None
-    """EMOCX_STATUS of its decision; None: it was never decided on."""
+    """EMOCX_STATUS of its decision; None: there never was one."""
     arrived_as: str | None
     """Signals in the query: angry, neutral, disappointed, happy or uncertain."""
     left_as: str | None
     """Signals in the last readings; None: there were none."""
     valence: float | None
-    """Of the last readings, -1 to 1."""
+    """Valence of the last readings, -1 to 1."""
     topic: str | None
     wait_s: float | None
-    """From the first queue to the first agent, or to the end of a call that nobody answered."""
+    """Seconds from the first queue to the first agent, or to the end of a call that nobody answered."""
     talk_s: float | None
     agents: tuple[str, ...]
     letters: tuple[str, ...]
-    """Of its graded segments in their order; `-` is insufficient evidence."""
+    """Letters of its graded segments, in order; `-` is insufficient evidence."""
     score: float | None
     """Mean of its segments' scores."""
     alerts: int
     disputed: bool
-    """A grade of it is contested, and nobody has decided yet."""
+    """One of its grades is contested and not decided yet."""
     disposition: str | None = None
-    """What became of it; None: it goes on."""
+    """Its disposition; None: the call goes on."""
     hung_up_by: str | None = None
     callback: str | None = None
-    """How dialling the customer stands; None: the customer called."""
+    """State of dialling the customer; None: the customer called."""
     visits: tuple[str, ...] = ()
-    """Stays in queues in their order, each with how it ended, as in `care: timeout`."""
+    """Stays in queues, in order, each with how it ended, as in `care: timeout`."""
     transfers: tuple[str, ...] = ()
-    """Who transferred to whom or where, in their order, as in `bob to eve`; an agent sees their own."""
+    """Transfers in order, with from and to, as in `bob to eve`; an agent sees their own."""
     pbx: str = ""
-    """Name of its PBX; empty: the one without a name."""
+    """Name of its PBX; empty: the PBX without a name."""
     came: str | None = field(init=False)
     """Deprecated: `arrived_as`."""
     went: str | None = field(init=False)
@@ -98,7 +98,7 @@ class SegmentItem:
     graded_at: float
     end_reason: str | None = None
     ended_to: str | None = None
-    """Who or where a transfer went to."""
+    """The agent or place that a transfer went to."""
     pbx: str = ""
     """Name of the call's PBX; empty: the one without a name."""
     came: str | None = field(init=False)
@@ -119,7 +119,7 @@ class ListPosition:
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Which calls; None is any."""
+    """Filter of calls; None: any."""
 
     since: float = -math.inf
     until: float = math.inf
@@ -139,7 +139,7 @@ class CallFilter:
 
 @dataclass(frozen=True, slots=True)
 class GradeFilter:
-    """Which graded segments; None is any."""
+    """Filter of graded segments; None: any."""
 
     since: float = -math.inf
     until: float = math.inf
@@ -153,7 +153,7 @@ class GradeFilter:
 
 @dataclass(frozen=True, slots=True)
 class DecisionFilter:
-    """Which decisions; None is any."""
+    """Filter of decisions; None: any."""
 
     since: float = -math.inf
     until: float = math.inf
@@ -165,7 +165,7 @@ class DecisionFilter:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """Which deliveries; None is any."""
+    """Filter of deliveries; None: any."""
 
     receiver: str | None = None
     state: DeliveryState | None = None
@@ -180,7 +180,7 @@ class Spread:
     number: int
     mean: float | None
     variance: float | None
-    """Of the sample; None under two values."""
+    """Variance of the sample; None for fewer than two values."""
 
     @classmethod
     def of(cls, number: int, mean: float | None, squares: float) -> Spread:
@@ -192,12 +192,12 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class AgentCell:
-    """An agent's scores with customers who arrived in one way, in one stretch of time."""
+    """An agent's scores with customers who arrived with one emotion, in one bin of time."""
 
     agent: str
     arrived_as: str
     bin: int
-    """Number of the stretch, from 0."""
+    """Number of the bin, from 0."""
     graded: int
     mean: float
     squares: float
@@ -206,19 +206,19 @@ class AgentCell:
 
 @dataclass(frozen=True, slots=True)
 class AgentLetter:
-    """How often an agent got a letter; `-` is insufficient evidence."""
+    """How often an agent got one letter; `-` is insufficient evidence."""
 
     agent: str
     letter: str
     segments: int
 
 
-#: How a stay in a queue ends that goes on elsewhere unanswered.
+#: Ends of stays in queues after which the call goes on elsewhere unanswered.
 OVERFLOWED: Final = frozenset({"timeout", "key", "redirected", "empty"})
 
 
 class QueueCall(msgspec.Struct, frozen=True, gc=False):
-    """One stay in a queue. A Struct: a day has very many."""
+    """One stay in a queue. A Struct, because a day has very many."""
 
     call_id: str
     queue: str
@@ -228,7 +228,7 @@ class QueueCall(msgspec.Struct, frozen=True, gc=False):
     left: str | None
     """answered, abandoned, timeout, key, redirected, empty or lost; None: still waits."""
     ended_at: float | None
-    """Of the call."""
+    """Disposition of the call."""
     end_reason: str | None
     arrived_as: str
     """An emotion, uncertain, or none."""
@@ -242,7 +242,7 @@ class QueueCall(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def answered_at(self) -> float | None:
-        """When an agent came."""
+        """When an agent answered."""
         return self.left_at if self.left == "answered" else None
 
     @property
@@ -252,13 +252,13 @@ class QueueCall(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def overflowed(self) -> bool:
-        """It went on elsewhere unanswered: the queue gave it up, or the caller or somebody moved it on."""
+        """It went on elsewhere unanswered: the queue gave up, or the caller or somebody else moved it on."""
         return self.left in OVERFLOWED
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One arm of the holdout: customers' own means."""
+    """One arm of the holdout experiment, from each customer's mean."""
 
     customers: int
     calls: int
@@ -270,7 +270,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What occurred in a time."""
+    """Queues and agents that occurred in a period."""
 
     queues: tuple[str, ...]
     agents: tuple[str, ...]

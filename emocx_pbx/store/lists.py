@@ -1,4 +1,4 @@
-"""Reads for people: lists by pages, sums by agent and queue; on a connection of their own."""
+"""Reads for people: paged lists, sums by agent and queue; on a connection of their own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from emocx_pbx.store.list_rows import (
 from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
 from emocx_pbx.store.searching import Page, Stretches
 
-#: Calls of one look at the queues: a day of a large centre.
+#: Most stays in queues read at once: a day of a large call centre.
 MAX_QUEUE_CALLS: Final = 50_000
 _DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow) if f.init)
 _START: Final = ListPosition()
@@ -47,8 +47,8 @@ _ANY_DECISION: Final = DecisionFilter()
 class Lists:
     """What pages and the API read; nothing here writes.
 
-    Sums over very many calls are kept (`kept_sums.py`): one more call would not be seen in them. Smaller
-    ones are always of now.
+    Sums over very many calls are cached (`kept_sums.py`): one more call would not show in them. Smaller ones
+    are always current.
     """
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,8 +65,8 @@ class Lists:
     ) -> list[CallItem]:
         """Calls, newest first; the next page begins after the last one's `place_of_call`.
 
-        All are looked through, however long that takes: who may not wait asks for a `page_of_calls`.
-        `own` is the agent who asks: then only that agent's calls, told and filtered by the agent's own parts.
+        All rows are searched, however long that takes; use `page_of_calls` where that is too long. `own` is
+        the agent who asks: then only that agent's calls, shown and filtered by the agent's own segments.
         `team`: only calls that were in one of these queues.
         """
         begin, end = _bounds(which.since, which.until, after)
@@ -80,7 +80,7 @@ class Lists:
         own: str | None = None,
         team: Team = None,
     ) -> Page[CallItem]:
-        """The same, as far as they are found in the time of a page."""
+        """The same, as far as they can be found within the time for a page."""
         begin, end = _bounds(which.since, which.until, after)
 
         async def newest(place: ListPosition) -> ListPosition | None:
@@ -130,7 +130,7 @@ class Lists:
     async def page_of_grades(
         self, which: GradeFilter, limit: int = 50, after: ListPosition = _START, team: Team = None
     ) -> Page[SegmentItem]:
-        """The same, as far as they are found in the time of a page."""
+        """The same, as far as they can be found within the time for a page."""
         begin, end = _bounds(which.since, which.until, after)
 
         async def newest(place: ListPosition) -> ListPosition | None:
@@ -172,7 +172,7 @@ class Lists:
         after: ListPosition = _START,
         team: Team = None,
     ) -> Page[DecisionRow]:
-        """The same, as far as they are found in the time of a page."""
+        """The same, as far as they can be found within the time for a page."""
         begin, end = _bounds(which.since, which.until, after)
 
         async def newest(place: ListPosition) -> ListPosition | None:
@@ -213,7 +213,9 @@ class Lists:
     async def page_of_deliveries(
         self, which: DeliveryFilter, limit: int = 50, after: ListPosition = _START, team: Team = None
     ) -> Page[DeliveryRow]:
-        """The same, as far as they are found in the time of a page; of a place the number alone counts."""
+        """The same, as far as they can be found within the time for a page; of a place only the number
+        counts.
+        """
 
         async def newest(place: ListPosition) -> ListPosition | None:
             if which.call_id is not None:
@@ -227,7 +229,7 @@ class Lists:
             return None if newest is None else ListPosition(number=min(place.number, newest + 1))
 
         async def edge(place: ListPosition, rows: int) -> ListPosition | None:
-            # Numbers have few gaps. A call has few deliveries, which an index knows.
+            # Numbers have few gaps. A call has few deliveries, which an index finds.
             least = place.number - rows
             return ListPosition(number=least) if least > 0 and which.call_id is None else None
 
@@ -259,7 +261,7 @@ class Lists:
     async def _newest(
         self, query: str, place: ListPosition, end: ListPosition, **asked: str | None
     ) -> ListPosition | None:
-        """Where what has these names begins; None: there is none behind the place."""
+        """Where rows with these names begin; None: there are none behind the place."""
         names = {name: value for name, value in asked.items() if value is not None}
         if not names:
             return place
@@ -276,7 +278,9 @@ class Lists:
         return ListPosition(row[0]["at"], row[0]["key"], row[0]["number"]) if row else None
 
     async def delivery_counts(self, now: float) -> dict[tuple[str, str], int]:
-        """Number of deliveries by receiver and state; of very many the delivered ones as of minutes ago."""
+        """Number of deliveries by receiver and state; if there are very many, delivered ones are as of
+        minutes ago.
+        """
         delivered = [row for row in await self.sums.rows(sums.delivered(now)) if row["state"] == "delivered"]
         owed = await self._rows("owed_deliveries")
         return {(row["receiver"], row["state"]): row["number"] for row in (*delivered, *owed)}
@@ -284,28 +288,28 @@ class Lists:
     async def agents_by_cell(
         self, since: float, until: float, bin_s: float, team: Team = None
     ) -> list[AgentCell]:
-        """Agents' scores by how customers came and by stretches of `bin_s` seconds: for rankings."""
+        """Agents' scores by how customers arrived and by bins of `bin_s` seconds: for rankings."""
         rows = await self.sums.rows(sums.cells(since, until, round((until - since) / bin_s), team))
         return [AgentCell(*row) for row in rows]
 
     async def agents_by_letter(
         self, since: float, until: float, agent: str | None = None, team: Team = None
     ) -> list[AgentLetter]:
-        """How often agents got which letter in a time."""
+        """How often agents got each letter in a period."""
         rows = await self.sums.rows(sums.letters(since, until, agent, team))
         return [AgentLetter(r["agent"], r["letter"], r["segments"]) for r in rows]
 
     async def queue_calls(
         self, since: float, until: float, limit: int = MAX_QUEUE_CALLS, team: Team = None
     ) -> list[QueueCall]:
-        """The stays in queues of a day, in their order."""
+        """The stays in queues of a day, in order."""
         rows = await self._rows(
             "view_queue_calls", since=since, until=until, team=team_text(team), limit=limit
         )
         return [QueueCall(*row) for row in rows]
 
     async def arms(self, since: float, until: float, team: Team = None) -> dict[str, Arm]:
-        """`routed` and `holdout`: how customers of each fared."""
+        """`routed` and `holdout`: the results of each arm's customers."""
         rows = await self.sums.rows(sums.arms(since, until, team))
         return {
             row["arm"]: Arm(
@@ -316,7 +320,7 @@ class Lists:
         }  # fmt: skip
 
     async def names(self, since: float = -math.inf, team: Team = None) -> Names:
-        """Queues and agents that occurred since then, for the lists of filters."""
+        """Queues and agents that have occurred since a time, for the choices in filters."""
         rows = await self._rows("view_names", since=since, team=team_text(team))
         return Names(
             tuple(r["name"] for r in rows if r["kind"] == "queue"),
@@ -334,12 +338,12 @@ class Lists:
 
 
 def _asked(which: CallFilter | GradeFilter | DecisionFilter, *but: str) -> dict[str, Any]:
-    """A filter as queries take it: its times are in the places."""
+    """A filter as queries take it; its times become places."""
     return {name: value for name, value in asdict(which).items() if name not in {"since", "until", *but}}
 
 
 def _bounds(since: float, until: float, after: ListPosition) -> tuple[ListPosition, ListPosition]:
-    """Behind what, and down to what a list goes."""
+    """The places that a list is behind of, and goes down to."""
     return min(after, ListPosition(until), key=_order), ListPosition(since)
 
 
@@ -348,7 +352,7 @@ def _order(place: ListPosition) -> tuple[float, str, int]:
 
 
 def _just_behind(at: float) -> ListPosition:
-    """Behind it everything of that moment lies, and all before."""
+    """The place just before everything of that moment and earlier."""
     return ListPosition(math.nextafter(at, math.inf))
 
 
@@ -361,22 +365,22 @@ def _to(end: ListPosition) -> dict[str, Any]:
 
 
 def place_of_call(item: CallItem) -> ListPosition:
-    """Where a page ends that this call is the last of."""
+    """The place where a page ends if this call is its last."""
     return ListPosition(item.started_at, item.call_id)
 
 
 def place_of_grade(segment: SegmentItem) -> ListPosition:
-    """Where a page ends that this part is the last of."""
+    """The place where a page ends if this segment is its last."""
     return ListPosition(segment.started_at, segment.call_id, segment.segment)
 
 
 def place_of_delivery(row: DeliveryRow) -> ListPosition:
-    """Where a page ends that this delivery is the last of."""
+    """The place where a page ends if this delivery is its last."""
     return ListPosition(number=row.delivery_id)
 
 
 def place_of_decision(row: DecisionRow) -> ListPosition:
-    """Where a page ends that this decision is the last of."""
+    """The place where a page ends if this decision is its last."""
     return ListPosition(row.decision.at, row.decision.decision_id)
 
 

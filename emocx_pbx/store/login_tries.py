@@ -1,4 +1,4 @@
-"""Attempts to log in, counted exactly over all processes that share the database."""
+"""Login attempts, counted exactly over all processes that share the database."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ class LoginTries:
         self._connection, self._now = connection, now
 
     async def begin(self, attempt: str, counted: Sequence[tuple[str, int]], window_s: float) -> float:
-        """Count an attempt that begins: many at the same moment must not all be heard.
+        """Count an attempt as it begins: many at the same moment must not all be tried.
 
         Args:
-            attempt: names it.
-            counted: what it counts for, and how many of each are let pass within the window.
-            window_s: seconds.
+            attempt: identifies it.
+            counted: the keys that it counts for, each with how many attempts are allowed within the window.
+            window_s: length of the window in seconds.
 
         Returns:
-            0: it is counted, and may be heard. Else the seconds until one may be: nothing was counted.
+            0: it is counted, and may go ahead. Else the seconds until one may: nothing was counted.
         """
         now, sql = self._now(), self._connection.sql
         keys = sorted(key for key, _ in counted)
         about = [f"login/{key}" for key in keys]
-        for key, most in counted:  # a flood of what is refused anyway writes nothing
+        for key, most in counted:  # a flood of refused attempts writes nothing
             tries = await self._connection.rows("tries_of", counts_for=key, since=now - window_s, most=most)
             if len(tries) >= most:
                 return max(0.001, float(tries[-1]["at"]) + window_s - now)
@@ -45,7 +45,7 @@ class LoginTries:
         return wait_s
 
     async def fits(self, attempt: str, forgotten: Sequence[str]) -> None:
-        """The owner is there: the attempt counts for nothing, and what failed for these neither."""
+        """The login succeeded: neither this attempt nor earlier failures for these keys count any more."""
         about = [f"login/{key}" for key in sorted(forgotten)]
         sql = self._connection.sql
         async with self._connection.transaction(durable=False, about=about) as c:

@@ -1,4 +1,4 @@
-"""A look at a database file from outside: read only, nothing is migrated, bounded in time."""
+"""Inspects a database file from outside: read-only, without migrating, and limited in time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Looked:
     schema: int
     """Number of its last migration; 0: none, or not readable."""
     whole: bool
-    """All was looked at within the time."""
+    """Whether everything was checked within the time."""
     problem: str
-    """The first damage; empty: none found."""
+    """The first damage found; empty: none."""
 
 
 def look(path: Path, look_s: float) -> Looked:
-    """Look for at most `look_s` seconds.
+    """Inspect it for at most `look_s` seconds.
 
     Raises:
         StoreUnavailable: the file can't be opened.

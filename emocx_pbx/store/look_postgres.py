@@ -1,4 +1,4 @@
-"""A look at a PostgreSQL database from outside: read only, nothing is migrated, bounded in time."""
+"""Inspects a PostgreSQL database from outside: read-only, without migrating, and limited in time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emocx_pbx.store.postgres import as_store_error, connected
 from emocx_pbx.store.postgres_place import shown_place
 from emocx_pbx.store.sql import queries
 
-#: A large audit log takes a while to hold against its hashes.
+#: Seconds for the inspection: a large audit log takes a while to check against its hashes.
 LOOK_S = 20.0
 
 
@@ -26,23 +26,23 @@ class PostgresLooked:
     """Version of the server, e.g. 15."""
     encoding: str
     may_create: bool
-    """We may make tables, as migrations do."""
+    """Whether we may create tables, as migrations do."""
     standby: bool
-    """It only follows another server."""
+    """Whether it only replicates another server."""
     ahead_s: float
-    """Its clock against ours."""
+    """Seconds by which its clock is ahead of ours."""
     schema: int
     """Number of its last migration; 0: none yet."""
     audit: Chain | None
-    """The audit log held against its hashes; None: there is none yet."""
+    """Result of checking the audit log against its hashes; None: there is none yet."""
 
 
 async def look_postgres(place: str, now: Callable[[], float], look_s: float = LOOK_S) -> PostgresLooked:
-    """Look once.
+    """Inspect it once.
 
     Raises:
-        StoreUnavailable: nobody answers.
-        StoreError: we are refused.
+        StoreUnavailable: the server does not answer.
+        StoreError: the server refused us.
     """
     shown = shown_place(place)
     with as_store_error(f"{shown} can't be used"):
@@ -64,7 +64,7 @@ async def look_postgres(place: str, now: Callable[[], float], look_s: float = LO
 
 async def _audit(c: Any) -> Chain:
     sql = queries("postgresql")
-    async with c.transaction(isolation="repeatable_read", readonly=True):  # all of one moment
+    async with c.transaction(isolation="repeatable_read", readonly=True):  # one consistent snapshot
         cut = await c.fetchrow(sql["audit_cut"].text)
         newest = await c.fetchrow(sql["audit_newest"].text)
         entries = await c.fetch(sql["audit_with_hashes"].text)

@@ -25,10 +25,10 @@ class Migration:
 
 
 def migrations(directory: Path = MIGRATIONS, begins: int | None = 1) -> list[Migration]:
-    """The directory's migrations, from `begins` on without a gap; None: of whatever numbers.
+    """The directory's migrations, from `begins` on without a gap; None: with any numbers.
 
     Raises:
-        StoreError: a file is misnamed, or a number is missing or twice there.
+        StoreError: a file is misnamed, or a number is missing or occurs twice.
     """
     found: list[Migration] = []
     for path in sorted(directory.glob("*.sql")):
@@ -42,7 +42,7 @@ def migrations(directory: Path = MIGRATIONS, begins: int | None = 1) -> list[Mig
 
 
 def too_new(version: int, known: int) -> str:
-    """Said of a database that a newer program made."""
+    """The error about a database that a newer program made."""
     return f"the database has schema {version}, this program knows up to {known}: use a newer one"
 
 
@@ -65,12 +65,12 @@ async def migrate(connection: aiosqlite.Connection, directory: Path = MIGRATIONS
     """Apply what is missing; returns the schema's number.
 
     Raises:
-        StoreError: the database is newer than this program, or a migration failed (nothing of it stays).
+        StoreError: the database is newer than this program, or a migration failed (and was rolled back).
     """
     known = migrations(directory)
     version, _ = await missing(connection, directory)
     for migration in known[version:]:
-        # Two processes may start at once: who gets BEGIN IMMEDIATE second finds the work done.
+        # Two processes may start at once: the second to get BEGIN IMMEDIATE finds the work done.
         script = migration.path.read_text(encoding="utf-8")
         try:
             await connection.execute("BEGIN IMMEDIATE")

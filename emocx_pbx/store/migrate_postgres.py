@@ -1,4 +1,4 @@
-"""Brings a PostgreSQL database to this version's schema: by the files for SQLite, put into its words."""
+"""Brings a PostgreSQL database to this version's schema, by translating the migrations for SQLite."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from emocx_pbx.errors import StoreError
 from emocx_pbx.store.migrate import MIGRATIONS, Migration, migrations, too_new
 from emocx_pbx.store.sql import in_words_of_postgresql
 
-#: What a new database begins with, and migrations that no rule puts into PostgreSQL's words.
+#: The base schema of a new database, and migrations that no rule can translate to PostgreSQL.
 OWN: Final = MIGRATIONS / "postgresql"
 
-#: Taken by whoever migrates; two processes may start at once.
+#: The advisory lock held while migrating; two processes may start at once.
 LOCK: Final = 0x656D6F63_78000001
 
 _TYPES: Final = (
@@ -28,21 +28,21 @@ _TYPES: Final = (
 
 
 def scripts(directory: Path = MIGRATIONS) -> list[Migration]:
-    """What a new database takes, in its order: PostgreSQL's own beginning, and every migration after it."""
+    """The migrations of a new database, in order: PostgreSQL's own base schema, and every one after it."""
     own = {migration.number: migration for migration in migrations(directory / OWN.name, begins=None)}
     begin = min(own)
     return [own.get(m.number, m) for m in migrations(directory) if m.number >= begin]
 
 
 def script_of(migration: Migration) -> str:
-    """A migration's statements as PostgreSQL takes them."""
+    """A migration's statements in PostgreSQL's dialect."""
     script = migration.path.read_text(encoding="utf-8")
     return script if migration.path.parent.name == OWN.name else translated(script)
 
 
 def translated(script: str) -> str:
-    """A migration for SQLite in PostgreSQL's words: types, and what `sql.py` puts into them in queries."""
-    # Comments name tables and types too.
+    """Translate a migration for SQLite to PostgreSQL: types, and what `sql.py` translates in queries."""
+    # Comments mention tables and types too.
     script = re.sub(r"--[^\n]*", "", script)
     for pattern, other in _TYPES:
         script = pattern.sub(other, script)
@@ -74,7 +74,7 @@ async def migrate(connection: Any, directory: Path = MIGRATIONS) -> int:
 
     Raises:
         StoreError: the database is newer than this program.
-        Exception: a driver's, if a migration failed; nothing of it stays.
+        Exception: the driver's, if a migration failed; it is rolled back.
     """
     for migration in scripts(directory):
         async with connection.transaction():

@@ -1,4 +1,4 @@
-"""The outbox: events and their deliveries, written in the transaction of what they tell of."""
+"""The outbox: events and their deliveries, written in the same transaction as what they report."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from emocx_pbx.store.rows import DeliveryRow, DeliveryState, EventRow
 #: Fields of event payloads that point to a customer.
 PERSONAL: Final = ("customer_key", "caller", "text")
 
-#: Live news that nobody needs once the call is over; later ones are not told.
+#: Types of live events that nobody needs once the call is over; after that they are not sent.
 _LIVE: Final = frozenset({"call.reading", "reading.revised", "call.alert", "query.routed"})
 
 
 class Outbox(Claims):
-    """Events and their deliveries; whoever writes something that receivers are told of has it."""
+    """Events and their deliveries; used by every part that writes something reported to receivers."""
 
     def __init__(
         self,
@@ -39,17 +39,17 @@ class Outbox(Claims):
         super().__init__(connection, now)
         self._receivers, self._audit = receivers, audit
         self.news: Listeners[[]] = Listeners()
-        """Told after events were committed."""
+        """Listeners are called after events were committed."""
 
     def tell(self, events: Sequence[NewEvent]) -> None:
-        """After the transaction in which they were `put`: have them sent."""
+        """Have the events sent; call after the transaction in which they were `put`."""
         if events:
             self._connection.after_commit(self.news.tell)
 
     async def add_event(
         self, type: str, call_id: str | None, data: Mapping[str, Any], at: float, discriminator: str = ""
     ) -> None:
-        """Queue one event on its own; the same event again changes nothing."""
+        """Queue one event on its own; repeating it changes nothing."""
         await self.add_events([NewEvent(type, call_id, data, at, discriminator)])
 
     async def add_events(self, events: Sequence[NewEvent]) -> None:
@@ -59,7 +59,7 @@ class Outbox(Claims):
         self.tell(events)
 
     async def put(self, c: Session, events: Sequence[NewEvent]) -> None:
-        """Inside a transaction: give each new event its place and one delivery per receiver."""
+        """Inside a transaction: give each new event its sequence number and one delivery per receiver."""
         for event in events:
             if await self._sql.event_exists(c, event_id=event.event_id):
                 continue
@@ -111,7 +111,7 @@ class Outbox(Claims):
         until: float = math.inf,
         limit: int = 100,
     ) -> list[DeliveryRow]:
-        """Deliveries of events of a time, newest first."""
+        """Deliveries of a period's events, newest first."""
         asked: dict[str, Any] = {"receiver": receiver, "state": state, "limit": limit}
         always = (since, until) == (-math.inf, math.inf)
         if call_id is not None and event_id is None and always:
@@ -128,7 +128,7 @@ class Outbox(Claims):
         return [DeliveryRow(**{name: row[name] for name in names}) for row in rows]
 
     async def pending(self) -> dict[str, int]:
-        """Number of deliveries that each receiver is owed."""
+        """Number of pending deliveries by receiver."""
         rows = await self._connection.rows("pending_deliveries")
         return {row["receiver"]: row["number"] for row in rows}
 
@@ -138,7 +138,7 @@ class Outbox(Claims):
         return {(row["receiver"], row["state"]): row["number"] for row in rows}
 
     async def events_of_call(self, call_id: str) -> tuple[EventRow, ...]:
-        """The call's events in their order, with the bodies that receivers get."""
+        """The call's events, in order, with the bodies that receivers get."""
         rows = await self._connection.rows("events_of_call", call_id=call_id)
         return tuple(EventRow(**dict(row)) for row in rows)
 
@@ -155,10 +155,10 @@ class Outbox(Claims):
     ) -> int:
         """Send events again: one, a call's, or a range, to one receiver or all that want them.
 
-        With `state` only deliveries that stand so (e.g. "failed") are sent again; without it also
-        those delivered, and events that a new receiver never got. A receiver disabled by its own
-        410 is enabled when it is named. Event ids stay, so receivers can tell repetitions. `noted` gives
-        the line of the audit log for the number that are pending then.
+        With `state` only deliveries in that state (e.g. "failed") are sent again; without it also those
+        delivered, and events that a new receiver never got. A receiver disabled by its own 410 is enabled
+        when it is named. Event ids stay, so receivers can recognise repetitions. `noted` makes the audit
+        entry from the number of deliveries then pending.
 
         Returns:
             How many deliveries are pending because of this.

@@ -1,8 +1,8 @@
 """The store in a PostgreSQL database, which several processes and hosts may write to at once.
 
-Nothing waits for ever: not for a connection, an answer, or somebody else's transaction. Who writes about a
-call takes that call's lock first, in a statement of its own, so that what is then read is what is there;
-who says nothing of calls keeps everybody else from writing, as SQLite does.
+Nothing waits for ever: not for a connection, an answer, or another transaction. A transaction about a call
+first takes that call's lock, in a statement of its own, so that what it reads afterwards is up to date; one
+that names no calls keeps everybody else from writing, as SQLite does.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from emocx_pbx.store.migrate_postgres import migrate, missing
 from emocx_pbx.store.postgres_place import shown_place
 from emocx_pbx.store.sql import Dialect, Query, clean
 
-#: For a free connection, and for a new one to be made.
+#: Seconds to wait for a free connection, and for a new one to be made.
 ACQUIRE_S: Final = 3.0
-#: For another transaction about the same call.
+#: Seconds to wait for another transaction about the same call.
 LOCK_S: Final = 5.0
-#: For the next statement of a transaction: a process of ours that stands still holds nobody up.
+#: Seconds that a transaction may be idle between statements: a frozen process of ours holds nobody up.
 IDLE_S: Final = 10.0
-#: The same where a lease is checked, which nobody else can take meanwhile: a controller that stands still in
-#: the middle of a change, and one that waits for a call's lock.
+#: The same if a lease is checked, which nobody else can take meanwhile: for a controller that freezes in the
+#: middle of a change, and one that waits for a call's lock.
 FENCED_IDLE_S: Final = 2.0
 FENCED_LOCK_S: Final = 1.0
-#: For the answer to a statement; the client gives up ANSWER_MORE_S after the server should have.
+#: Seconds for the answer to a statement; the client gives up ANSWER_MORE_S after the server should have.
 ANSWER_S: Final[Mapping[str, float]] = {"writer": 10.0, "rows": 5.0, "view": 10.0, "ranking": 60.0,
                                           "lease": 1.0}  # fmt: skip
 ANSWER_MORE_S: Final = 1.0
 #: Connections of each kind.
 POOL: Final[Mapping[str, int]] = {"writer": 4, "rows": 4, "view": 3, "ranking": 1, "lease": 2}
-#: A statement about forgetting (VACUUM) and migrations may take long.
+#: Seconds for erasure (VACUUM) and migrations, which may take long.
 LONG_S: Final = 3600.0
-#: More statements than there are queries.
+#: Prepared statements kept: more than there are queries.
 _STATEMENTS: Final = 500
 
-#: The lock that everybody who writes shares, but who needs all of the database.
+#: The lock that writers share, except one that needs the whole database for itself.
 _ALL: Final = 0x656D6F63_78000002
 
-#: Classes of errors (SQLSTATE) that the same statement would meet again: broken rules, wrong data, wrong SQL.
+#: Classes of errors (SQLSTATE) that a retry would meet again: violated constraints, wrong data, wrong SQL.
 _WRONG: Final = ("22", "23", "42", "P0")
-#: Of the fence (migrations/postgresql/0023_lease.sql).
+#: Errors raised by the fence (migrations/postgresql/0023_lease.sql).
 _TERM_OVER: Final = "EX001"
 _WRITING: Final = ("writer", "store", "copy", "lease")
 _REMEDY: Final = "start the service once"
@@ -67,19 +67,19 @@ class PostgresSession:
         return rows
 
     async def change(self, query: Query, values: Mapping[str, Any]) -> int:
-        """Run what changes rows; how many it changed."""
+        """Run a statement that changes rows; returns how many."""
         with as_store_error(_REFUSED):
             status: str = await self._connection.execute(query.text, *arguments(query, values))
         number = status.rpartition(" ")[2]
         return int(number) if number.isdigit() else 0
 
     async def change_many(self, query: Query, rows: Sequence[Mapping[str, Any]]) -> None:
-        """The same with many sets of values."""
+        """The same with many sets of parameters."""
         with as_store_error(_REFUSED):
             await self._connection.executemany(query.text, [arguments(query, row) for row in rows])
 
     async def hold(self, *streams: str) -> None:
-        """Wait until nobody else writes about these, and keep it so."""
+        """Wait until nobody else writes about these, and keep others from doing so."""
         keys = sorted({_key(stream) for stream in streams} - self._held)
         if keys and not self._alone:
             self._held.update(keys)
@@ -87,13 +87,13 @@ class PostgresSession:
                 await self._connection.execute("".join(_lock(key) for key in keys))
 
     async def execute(self, text: str) -> None:
-        """Run a statement that has no name."""
+        """Run SQL that is not a named query."""
         with as_store_error(_REFUSED):
             await self._connection.execute(text)
 
 
 class PostgresConnection(Connection):
-    """Pools of connections: one for those who write, one for each kind of reader."""
+    """Pools of connections: one for writers, one for each kind of reader."""
 
     dialect: ClassVar[Dialect] = "postgresql"
     shared: ClassVar[bool] = True
@@ -105,15 +105,15 @@ class PostgresConnection(Connection):
 
     @classmethod
     async def open(cls, place: str, *, migrating: bool = True, reading: bool = False) -> PostgresConnection:
-        """Reach the database and bring it to this version's schema.
+        """Connect to the database and bring it to this version's schema.
 
         Args:
             place: its address, `postgresql://user:password@host:port/database`.
             migrating: False: refuse a database of an older schema instead.
-            reading: nothing can be written by it.
+            reading: the connection is read-only.
 
         Raises:
-            StoreUnavailable: nobody answers there.
+            StoreUnavailable: the server does not answer.
             StoreError: the server refused us, is too old, or the schema is newer (or older, see above).
         """
         asyncpg = _driver()
@@ -158,7 +158,7 @@ class PostgresConnection(Connection):
     async def transaction(
         self, *, durable: bool = True, about: Iterable[str] | None = None
     ) -> AsyncIterator[Session]:
-        """READ COMMITTED: what is read after the locks were had is what is there."""
+        """READ COMMITTED: what is read after taking the locks is up to date."""
         self._check_open()
         if self._reading:
             raise StoreError("this process only reads the database")
@@ -179,7 +179,7 @@ class PostgresConnection(Connection):
         return int((await self.rows("schema_number"))[0][0])
 
     async def size(self) -> int:
-        """Of the whole database, on the server's disk."""
+        """Bytes of the whole database, on the server's disk."""
         return int((await self._fetched("rows", _SIZE, {}))[0][0])
 
     async def checkpoint(self) -> bool:
@@ -202,7 +202,7 @@ class PostgresConnection(Connection):
                 await connection.execute(f"SET statement_timeout = {int(ANSWER_S['writer'] * 1000)}")
 
     async def about_leases(self, query: Query, values: Mapping[str, Any]) -> list[Row]:
-        """On connections of their own, and without the locks of what is written."""
+        """On connections of their own, and without the locks of other writes."""
         self._check_open()
         cant = "the lease can't be looked after"
         async with self._connected("lease", cant, ANSWER_S["lease"]) as connection:
@@ -234,7 +234,9 @@ class PostgresConnection(Connection):
 
 @asynccontextmanager
 async def connected(place: str, what: str, answer_s: float) -> AsyncIterator[Any]:
-    """One connection for what is done once; a statement has `answer_s`. Its errors are for `told`."""
+    """One connection for one-off work; a statement may take `answer_s` seconds. Convert errors with
+    `told`.
+    """
     connection = await _driver().connect(
         place, timeout=ACQUIRE_S, command_timeout=answer_s, **_settings(what)
     )
@@ -245,7 +247,7 @@ async def connected(place: str, what: str, answer_s: float) -> AsyncIterator[Any
 
 
 def arguments(query: Query, values: Mapping[str, Any]) -> list[Any]:
-    """What a query's $1, $2, ... stand for."""
+    """The values of a query's $1, $2, ..."""
     return [
         values[name[:-1]] is None if name.endswith("?") else clean(values[name]) for name in query.parameters
     ]
@@ -271,7 +273,7 @@ def _settings(name: str) -> dict[str, Any]:
             "idle_in_transaction_session_timeout": f"{int(IDLE_S * 1000)}",
             "default_transaction_isolation": "read committed",
             "default_transaction_read_only": "off" if name in _WRITING else "on",
-            # A plan for any filter is a bad plan for each: lists are planned by what is asked for.
+            # A generic plan is bad for every filter: lists are planned with their actual parameters.
             "plan_cache_mode": "force_custom_plan" if name == "view" else "auto",
             "jit": "off",
         }
@@ -279,7 +281,7 @@ def _settings(name: str) -> dict[str, Any]:
 
 
 async def _typed(connection: Any) -> None:
-    """Sums and means of whole numbers are exact in PostgreSQL; here they are numbers as SQLite gives them."""
+    """PostgreSQL gives sums and means of integers as exact decimals; convert them to what SQLite gives."""
     await connection.set_type_codec(
         "numeric", schema="pg_catalog", encoder=str, decoder=_number, format="text"
     )
@@ -290,7 +292,7 @@ def _number(text: str) -> int | float:
 
 
 async def _left(connection: Any) -> None:
-    """Before the next one gets it. We set nothing that outlives a transaction."""
+    """Called before the connection is reused. We set nothing that outlives a transaction."""
     if connection.is_in_transaction():
         await connection.execute("ROLLBACK")
 
@@ -299,7 +301,7 @@ async def _rolled_back(connection: Any) -> None:
     try:
         async with asyncio.timeout(ANSWER_MORE_S):
             await connection.execute("ROLLBACK")
-    except Exception:  # whatever it is: without this connection the server takes all of it back
+    except Exception:  # whatever it is: when this connection is gone the server rolls everything back
         connection.terminate()
 
 
@@ -316,7 +318,7 @@ def _begin(keys: Sequence[int] | None, fence: Sequence[Term], *, durable: bool) 
     if fence:
         begin += f"SET LOCAL idle_in_transaction_session_timeout = {int(FENCED_IDLE_S * 1000)};"
         begin += f"SET LOCAL lock_timeout = {int(FENCED_LOCK_S * 1000)};"
-    # Leases before calls, in one order: who takes a lease waits for what is written under it, and no more.
+    # Leases before calls, in a fixed order: taking a lease waits only for what is written under it.
     begin += "".join(f"SELECT emocx_fence('{_quoted(term.pbx)}', {term.epoch});" for term in fence)
     if keys is None:
         return f"{begin}{_lock(_ALL)}"
@@ -337,14 +339,14 @@ def _lock(key: int) -> str:
 
 
 def _key(stream: str) -> int:
-    """A lock's number: of a hash, so that streams hardly ever share one (which would only cost time)."""
+    """A lock's number, from a hash, so that streams rarely share one (which would only cost time)."""
     digest = hashlib.blake2b(stream.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
 @contextmanager
 def as_store_error(what: str) -> Iterator[None]:
-    """A driver's or the network's errors as ours."""
+    """Converts errors of the driver or the network to ours."""
     asyncpg = _driver()
     try:
         yield

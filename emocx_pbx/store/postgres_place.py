@@ -1,4 +1,4 @@
-"""Addresses of PostgreSQL databases: told apart from files, and shown without their password."""
+"""Addresses of PostgreSQL databases: distinguished from files, and shown without the password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ranking needs of the store: outcomes of calls, agents' loads, and penalties to put back."""
+"""What the ranking needs from the store: outcomes of calls, agents' loads, and penalties to put back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emocx_pbx.routing.penalties import Kept, Key
 from emocx_pbx.routing.ranking import RankingSample
 from emocx_pbx.store.connection import Connection, Row
 
-#: Newest graded segments that a ranking rests on; older ones weigh next to nothing.
+#: Most graded segments that a ranking rests on, the newest ones; older ones weigh next to nothing.
 MAX_OUTCOMES = 20_000
 
 
@@ -27,7 +27,7 @@ class RankingRows:
     async def outcomes(self, since: float, limit: int = MAX_OUTCOMES) -> list[RankingSample]:
         """Graded segments that began since then, newest first; those without a score are left out."""
         rows = await self._connection.ranking_rows("outcomes", since=since, limit=limit)
-        # Thousands of rows take a while; nobody must wait for it.
+        # Thousands of rows take a while; nobody must wait for this.
         return await asyncio.to_thread(lambda: [_outcome(row) for row in rows])
 
     async def agents_calls(self, since: float) -> list[tuple[str, str, float]]:
@@ -43,7 +43,7 @@ class RankingRows:
     async def keep_penalties(
         self, remember: Iterable[Kept], forget: Iterable[Key] = (), pbx: str = ""
     ) -> None:
-        """Remember and forget those of a PBX, in one transaction that outlives any crash."""
+        """Remember and forget penalties of a PBX, in one transaction that survives any crash."""
         rows = [
             {
                 "pbx": pbx,
@@ -70,7 +70,7 @@ def _outcome(row: Row) -> RankingSample:
 
 
 def _signals(row: Row) -> tuple[float, float, float, float] | None:
-    """What the customer was at the segment's begin: the query's signals and the first readings' together."""
+    """The customer's emotion at the segment's begin: from the query's signals and the first readings."""
     said: dict[str, float] = msgspec.json.decode(row["before"]) if row["before"] else {}
     first_readings: list[float | None] = msgspec.json.decode(row["after"]) if row["after"] else []
     before = Scores.of([said.get(str(label), 0.0) for label in LABELS]) if said else None

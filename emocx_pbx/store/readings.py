@@ -1,4 +1,4 @@
-"""What was heard in calls: readings and utterances, and people's labels for readings."""
+"""Readings and utterances of calls, and people's labels for readings."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Readings:
         at: float | None = None,
         events: Sequence[NewEvent] = (),
     ) -> None:
-        """Keep readings with their events; `at` moves last_seen_at.
+        """Store readings with their events; `at` moves last_seen_at.
 
-        Each once, by its times; one with words takes the place of the one without.
+        Each is stored once, by its times; one with words replaces the one without.
         """
         rows = [_reading_values(call_id, reading) for reading in readings]
         async with self._connection.transaction(durable=bool(events), about=[call_id]) as c:
@@ -47,7 +47,7 @@ class Readings:
         self._outbox.tell(events)
 
     async def add_spans(self, call_id: str, spans: Sequence[Span]) -> None:
-        """Keep utterances of either side (each once, by side and begin)."""
+        """Store utterances of either side (each once, by side and begin)."""
         async with self._connection.transaction(durable=False, about=[call_id]) as c:
             await self._sql.add_spans(c, _span_values(call_id, spans))
 
@@ -56,9 +56,9 @@ class Readings:
         read: Sequence[tuple[str, Sequence[Reading], float | None, Sequence[NewEvent]]],
         spans: Sequence[tuple[str, Sequence[Span]]],
     ) -> None:
-        """What `add` and `add_spans` do, of many calls in one transaction."""
+        """The work of `add` and `add_spans`, for many calls in one transaction."""
         events = [event for _, _, _, events_of in read for event in events_of]
-        latest = {call_id: at for call_id, _, at, _ in read if at is not None}  # each call's come in order
+        latest = {call_id: at for call_id, _, at, _ in read if at is not None}  # each call's are in order
         about = {call_id for call_id, *_ in read} | {call_id for call_id, _ in spans}
         async with self._connection.transaction(durable=bool(events), about=about) as c:
             rows = [
@@ -76,26 +76,26 @@ class Readings:
         self._outbox.tell(events)
 
     async def of_call(self, call_id: str) -> tuple[Reading, ...]:
-        """The call's readings by time."""
+        """The call's readings, by time."""
         return tuple(_reading(row) for row in await self._connection.rows("readings", call_id=call_id))
 
     async def spans(self, call_id: str) -> tuple[Span, ...]:
-        """The call's utterances of both sides by time."""
+        """The call's utterances of both sides, by time."""
         rows = await self._connection.rows("spans", call_id=call_id)
         return tuple(Span(row["side"], row["t0"], row["t1"]) for row in rows)
 
     async def add_words(self, call_id: str, words: Words) -> None:
-        """Keep what the customer said (each stretch once, by its begin)."""
+        """Store what the customer said (each stretch once, by its begin)."""
         async with self._connection.transaction(durable=False) as c:
             await self._sql.add_words(c, call_id=call_id, t0=words.t0, t1=words.t1, text=words.text)
 
     async def words(self, call_id: str) -> tuple[Words, ...]:
-        """What the customer said, by time, as far as it was kept."""
+        """What the customer said, by time, if it was kept."""
         rows = await self._connection.rows("said", call_id=call_id)
         return tuple(Words(row["t0"], row["t1"], row["text"]) for row in rows)
 
     async def correct(self, correction: CorrectionRow, noted: Entry) -> None:
-        """Keep a supervisor's label for a reading, with its line of the audit log."""
+        """Store a supervisor's label for a reading, with its audit entry."""
         values = {f.name: getattr(correction, f.name) for f in fields(correction)}
         async with self._connection.transaction() as c:
             await self._sql.add_correction(c, **values)

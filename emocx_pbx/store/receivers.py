@@ -26,14 +26,16 @@ class StoredReceiver:
     secret: str
     old_secret: str | None
     old_until: float | None
-    """Until then the old secret signs too."""
+    """Unix seconds until which the old secret signs too."""
     events: tuple[str, ...]
     timeout_s: float
     created_at: float
     created_by: str
 
     def settings(self, now: float) -> WebhookSettings:
-        """As the sender wants it: during a rotation the new secret and the old one."""
+        """The receiver in the form for the sender: during a rotation with both the new secret and the old
+        one.
+        """
         overlaps = self.old_secret is not None and self.old_until is not None and now < self.old_until
         secret = f"{self.secret} {self.old_secret}" if overlaps else self.secret
         return WebhookSettings(
@@ -42,7 +44,7 @@ class StoredReceiver:
 
 
 class Receivers:
-    """All receivers; a change in the store holds at once."""
+    """All receivers; a change in the store takes effect at once."""
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class Receivers:
         """Those of the settings file; here they are only read."""
         self._stored: tuple[StoredReceiver, ...] = ()
         self.changes: Listeners[[]] = Listeners()
-        """Told when a receiver came, went or changed."""
+        """Listeners are called when a receiver was added, removed or changed."""
 
     async def load(self) -> None:
         """Read what is stored."""
@@ -72,7 +74,9 @@ class Receivers:
             self.changes.tell()
 
     def current(self) -> tuple[WebhookSettings, ...]:
-        """Every receiver as it is now; a name of the settings file goes before the same one in the store."""
+        """Every receiver as it is now; one in the settings file takes precedence over the store's of the same
+        name.
+        """
         names, now = {e.name for e in self.settings}, self._now()
         return (*self.settings, *(s.settings(now) for s in self._stored if s.name not in names))
 
@@ -85,7 +89,7 @@ class Receivers:
         return next((s for s in self._stored if s.name == name), None)
 
     async def add(self, receiver: WebhookSettings, by: Actor) -> None:
-        """A new receiver (checked by the caller); it gets what happens from now on.
+        """Add a receiver (checked by the caller); it gets what happens from now on.
 
         Raises:
             InputError: the name is taken.
@@ -101,7 +105,7 @@ class Receivers:
         await self._changed()
 
     async def change(self, receiver: WebhookSettings, by: Actor) -> None:
-        """Another address, other events or another deadline; the secret stays (see `rotate`)."""
+        """Change the address, events or deadline; the secret stays (see `rotate`)."""
         before = self._existing(receiver.name)
         async with self._connection.transaction() as c:
             await self._sql.change_receiver(
@@ -114,7 +118,9 @@ class Receivers:
         await self._changed()
 
     async def rotate(self, name: str, secret: str, overlap_s: float, by: Actor) -> None:
-        """A new secret (checked by the caller); for a time both sign, so that the receiver can follow."""
+        """Set a new secret (checked by the caller); for a while both sign, so that the receiver can
+        follow.
+        """
         self._existing(name)
         until = self._now() + overlap_s
         async with self._connection.transaction() as c:
@@ -123,7 +129,7 @@ class Receivers:
         await self._changed()
 
     async def remove(self, name: str, by: Actor) -> None:
-        """Remove a receiver with what it was still owed; what it got stays listed."""
+        """Remove a receiver with its pending deliveries; what it got stays listed."""
         before = self._existing(name)
         async with self._connection.transaction() as c:
             await self._sql.delete_receiver(c, name=name)
@@ -135,13 +141,13 @@ class Receivers:
         await self._changed()
 
     async def disable(self, name: str, reason: str, by: Actor) -> None:
-        """Send nothing to a receiver, of the settings or stored; what is pending waits."""
+        """Suspend sending to a receiver, in the settings or stored; what is pending waits."""
         async with self._connection.transaction() as c:
             await self._sql.disable_receiver(c, name=name, at=self._now(), reason=reason)
             await self._audit.note(c, by, "webhook.disabled", name, None, {"reason": reason})
 
     async def enable(self, name: str, by: Actor) -> None:
-        """Send to it again, also what waited."""
+        """Resume sending to it, including what waited."""
         async with self._connection.transaction() as c:
             await self._sql.enable_receiver(c, name=name)
             await self._sql.drop_pause(c, name=name)

@@ -1,4 +1,4 @@
-"""What the store hands back of reviews: rounds, items, and trainings from labels."""
+"""Rows about reviews as the store returns them: rounds, items, and trainings from labels."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ TrainingState = Literal["running", "promoted", "kept", "failed", "late", "stoppe
 
 
 class RoundRow(msgspec.Struct, frozen=True):
-    """Windows that were drawn at once."""
+    """A round: windows that were drawn at the same time."""
 
     round_id: int
     kind: Kind
     since: float
     until: float
     sure: float
-    """Windows of that time that are not doubtful and can be judged."""
+    """Number of windows of that period that are not doubtful and can be judged."""
     doubtful: float
     unplayable: int
-    """Windows that were looked at and have no recording."""
+    """Number of windows considered that have no recording."""
     author: str
     at: float
     items: int
-    """Windows drawn, as far as they were not erased since."""
+    """Number of windows drawn that have not been erased since."""
     doubts: int
-    """Of them, those drawn as windows of doubt."""
+    """Number of them drawn as windows of doubt."""
     labelled: int
-    """Windows that somebody has labelled."""
+    """Number of windows that somebody has labelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """A window that people label, without what the model said."""
+    """A window for people to label, without the model's answer."""
 
     item_id: str
     kind: Kind
@@ -55,7 +55,7 @@ class ItemRow:
 
 @dataclass(frozen=True, slots=True)
 class LabelledWindow:
-    """A labelled window with where it is from, to learn from it."""
+    """A labelled window with its origin, to learn from."""
 
     labelled: Labelled
     key: str

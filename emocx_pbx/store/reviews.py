@@ -18,11 +18,11 @@ from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.list_rows import Team, team_text
 from emocx_pbx.store.review_rows import ItemRow, LabelledWindow, RoundRow, Runner, TrainingRow, TrainingState
 
-#: Labels of one window that are taken: more tell little.
+#: Most labels accepted for one window: more add little.
 MOST_PEOPLE: Final = 2
-#: Labelled windows of one report, the newest rounds first.
+#: Most labelled windows in one report, the newest rounds first.
 MOST_LABELLED: Final = 10_000
-#: Trainings listed.
+#: Most trainings listed.
 TRAININGS: Final = 20
 #: Between labels in one column, and between the two parts of one.
 _BETWEEN: Final = "\x1e"
@@ -62,14 +62,14 @@ class Reviews:
         return Drawable(frame, {row["key"]: row["at"] for row in (*whole, *doubts)})
 
     async def last_until(self, kind: Kind) -> float | None:
-        """Up to when windows of this kind were drawn; None: never."""
+        """Time up to which windows of this kind were drawn; None: never."""
         row = await self._connection.row("last_review_until", kind=kind)
         return None if row is None else row["until"]
 
     async def add_round(
         self, kind: Kind, since: float, until: float, drawn: Drawn, ids: Sequence[str], by: Actor
     ) -> int:
-        """Keep a round; `ids` name its items. Gives its number."""
+        """Store a round; `ids` name its items. Returns its number."""
         sizes = {"sure": drawn.sure, "doubtful": drawn.doubtful, "unplayable": drawn.unplayable}
         async with self._connection.transaction() as c:
             round_id: int = await self._sql.add_review_round(
@@ -102,7 +102,7 @@ class Reviews:
     # Labels.
 
     async def open(self, kind: Kind, author: str, team: Team = None, limit: int = 1) -> list[str]:
-        """Items that this person may still label, in their order; `team`: of these queues alone."""
+        """Items that this person may still label, in order; `team`: only those of these queues."""
         rows = await self._connection.rows(
             "review_open", kind=kind, author=author, team=team_text(team), limit=limit
         )
@@ -115,17 +115,17 @@ class Reviews:
         return (counted["number"] if counted else 0, last["item_id"] if last else None)
 
     async def item(self, item_id: str, team: Team = None) -> ItemRow | None:
-        """A window; None if there is none, or (said alike) it is of no queue of the team."""
+        """A window; None if there is none or, indistinguishably, if it is in none of the team's queues."""
         row = await self._connection.row("review_item", item_id=item_id, team=team_text(team))
         return None if row is None else ItemRow(**dict(row))
 
     async def labels(self, item_id: str) -> dict[str, str]:
-        """What people said of a window, by person."""
+        """People's labels of a window, by person."""
         rows = await self._connection.rows("review_labels", item_id=item_id)
         return {row["author"]: row["label"] for row in rows}
 
     async def label(self, item_id: str, author: str, label: str, by: Actor) -> None:
-        """Keep what somebody says of a window; a later word of the same person replaces the earlier one.
+        """Store a person's label of a window; a later one by the same person replaces the earlier one.
 
         Raises:
             NotFoundError: there is no such window (any more).
@@ -149,17 +149,17 @@ class Reviews:
         return {row["round_id"]: RoundSize(row["sure"], row["doubtful"]) for row in rows}
 
     async def labelled(self, kind: Kind, since: float, limit: int = MOST_LABELLED) -> list[LabelledWindow]:
-        """Labelled windows of rounds drawn since, with what the model said of them."""
+        """Labelled windows of rounds drawn since a time, with the model's answers."""
         rows = await self._connection.view_rows(f"review_labelled_{kind}", since=since, limit=limit)
         return [_voice(row) if kind == "voice" else _text(row) for row in rows]
 
     # Trainings.
 
     async def begin_training(self, kind: Kind, runner: Runner, deadline_s: float, by: Actor) -> int:
-        """Note a training that begins; gives its number.
+        """Note a training that begins; returns its number.
 
         Raises:
-            InputError: another one runs.
+            InputError: another one is running.
         """
         now = self._now()
         async with self._connection.transaction() as c:
@@ -189,7 +189,7 @@ class Reviews:
             await self._sql.lose_trainings(c, at=self._now())
 
     async def trainings(self) -> list[TrainingRow]:
-        """The newest first."""
+        """Trainings, the newest first."""
         rows = await self._connection.rows("trainings", limit=TRAININGS)
         return [TrainingRow(**dict(row)) for row in rows]
 

@@ -1,4 +1,4 @@
-"""What the store hands back: typed, immutable rows."""
+"""Rows as the store returns them: typed and immutable."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class CallRow:
     queue: str | None
     decision_id: str | None
     tapped_at: float | None
-    """When the first tapped sample was heard: zero of the readings' and spans' times."""
+    """When the first tapped sample arrived: zero of the readings' and spans' times."""
     last_seen_at: float
-    """Last time anything was heard of the call; an end is assumed there after a crash."""
+    """When anything was last known of the call; after a crash it is assumed to have ended then."""
     disposition: str | None = None
     """answered, abandoned, overflowed, voicemail, no-answer, busy, failed or lost; None: it goes on."""
     hung_up_by: str | None = None
@@ -34,12 +34,12 @@ class CallRow:
     callback: str | None = None
     """dialling, answered, no-answer, busy or failed; None: the customer called."""
     opted_out: bool = False
-    """Neither tapped nor graded: the customer does not want it, or is none."""
+    """Neither tapped nor graded: the customer does not want it, or the caller is not a customer."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """A decision with what it was made for."""
+    """A decision with the query that it was made for."""
 
     decision: Decision
     call_id: str | None
@@ -49,7 +49,7 @@ class DecisionRow:
 
 @dataclass(frozen=True, slots=True)
 class HoldRow:
-    """The customer on hold, from..to (None: still)."""
+    """The customer was on hold from..to (None: still is)."""
 
     started_at: float
     ended_at: float | None
@@ -124,12 +124,12 @@ class CallDetail:
     spans: tuple[Span, ...]
     holds: tuple[HoldRow, ...]
     grades: tuple[GradeRow, ...]
-    """All revisions, by segment and revision."""
+    """All revisions, ordered by segment and revision."""
     events: tuple[EventRow, ...]
     alerts: tuple[AlertRow, ...] = ()
     visits: tuple[Visit, ...] = ()
     said: tuple[Words, ...] = ()
-    """What the customer said, as far as it was kept."""
+    """What the customer said, if it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +153,11 @@ class DueDelivery:
     stream: str
     sequence: int
     attempts: int
-    """How often it was tried before."""
+    """Number of earlier attempts."""
     early_from: float | None
     """When it would have been due, if it is sent ahead of its schedule."""
     claim: str
-    """By what its sender holds it."""
+    """The claim by which its sender holds it."""
     type: str
     at: float
     body: str
@@ -165,19 +165,19 @@ class DueDelivery:
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """An attempt to deliver that a receiver did not take."""
+    """An attempt to deliver that a receiver did not accept."""
 
     at: float
     status: int | None
     """HTTP status; None: there was no answer."""
     error: str
     answer: str | None = None
-    """What the receiver said."""
+    """The receiver's answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """How the delivery of one event to one receiver stands."""
+    """The state of the delivery of one event to one receiver."""
 
     delivery_id: int
     event_id: str
@@ -193,7 +193,7 @@ class DeliveryRow:
     last_status: int | None
     last_error: str | None
     last_answer: str | None
-    """Begin of what the receiver said when it refused."""
+    """Beginning of the receiver's answer when it refused."""
     delivered_at: float | None
     endpoint: str = field(init=False)
     """Deprecated: `receiver`."""

@@ -1,8 +1,8 @@
-"""Long lists by filters that few rows pass: searched stretch by stretch, as long as somebody may wait.
+"""Long lists with filters that few rows pass: searched stretch by stretch, for as long as one may wait.
 
-No index serves every filter and every combination of them. A look through a million rows takes from a tenth
-of a second to seconds; so a page is given what was found when its time is up, with the place where the
-search goes on. Who goes on from page to page gets exactly the rows that one look through all would give.
+No index serves every filter and every combination of them. Scanning a million rows takes from a tenth of a
+second to seconds; so when its time is up a page gets what was found, with the place where the search goes on.
+Going from page to page gives exactly the rows that one scan of all would.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from emocx_pbx.store.list_rows import ListPosition
 
 R = TypeVar("R")
 
-#: After this no further stretch is looked through (s).
+#: Seconds after which no further stretch is scanned.
 BUDGET_S: Final = 0.04
-#: Rows of the first stretch: a page without a filter, or with one that much passes, is full in it.
+#: Rows of the first stretch: it fills a page without a filter, or with one that most rows pass.
 FIRST: Final = 2_000
-#: A stretch is at most so many times as long as the one before.
+#: Factor by which a stretch is at most longer than the one before.
 GROWTH: Final = 8
 
 
@@ -29,9 +29,9 @@ class Page(Generic[R]):
 
     rows: Sequence[R]
     next: ListPosition | None
-    """Behind it the next page begins; None: there are no more rows."""
+    """The place behind which the next page begins; None: there are no more rows."""
     halted: bool = False
-    """The time was up before the page was full: behind `next` there may be more rows, or none."""
+    """Whether the time was up before the page was full: behind `next` there may be more rows, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,18 @@ class Stretches(Generic[R]):
     """A list as it is searched: newest first."""
 
     read: Callable[[int, ListPosition, ListPosition], Awaitable[Sequence[R]]]
-    """So many rows at most that pass the filter, behind a place and down to another, that one included."""
+    """At most `limit` rows that pass the filter, behind one place and down to another, inclusive."""
     edge: Callable[[ListPosition, int], Awaitable[ListPosition | None]]
-    """The place so many rows further, whether they pass or not; None: fewer are left."""
+    """The place this many rows further on, whether they pass or not; None: fewer are left."""
     newest: Callable[[ListPosition], Awaitable[ListPosition | None]]
-    """A place with nothing between it and the one given that passes; None: nothing passes behind it."""
+    """A place such that no row before it passes the filter; None: no further row passes."""
     place: Callable[[R], ListPosition]
     """Of a row."""
     end: ListPosition
     """Of the oldest row that may pass."""
 
     async def page(self, limit: int, after: ListPosition, clock: Callable[[], float]) -> Page[R]:
-        """So many rows at most, found within BUDGET_S or a little more.
+        """At most `limit` rows, found within BUDGET_S seconds or a little more.
 
         Raises:
             StoreError: the database can't be read.

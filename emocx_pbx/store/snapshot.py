@@ -14,16 +14,16 @@ from typing import Final
 
 from emocx_pbx.errors import StoreError
 
-#: Copies made before a migration are kept this long: a customer's erasure does not reach into them.
+#: Days that copies made before a migration are kept: a customer's erasure does not reach into them.
 KEPT_DAYS: Final = 14
 DAY_S: Final = 86_400.0
 
 #: The bytes that SQLite locks on a database file; every open connection in WAL mode holds some of them.
 _LOCKED_FROM, _LOCKED = 0x4000_0000, 512
-#: How long who migrates waits for another one who does: as long as the unit's start may take (s).
+#: Seconds that a migrating process waits for another one: as long as the unit's start may take.
 TURN_S: Final = 900.0
 TURN_LOOK_S: Final = 0.1
-#: What is left free on the disk beside the copy.
+#: Bytes left free on the disk besides the copy.
 _SPARE_BYTES = 16 << 20
 
 
@@ -31,7 +31,7 @@ def schema(path: Path) -> int:
     """The number of the last migration that the database at `path` had; 0 for an empty one.
 
     Raises:
-        StoreError: the file is missing, unreadable or no database.
+        StoreError: the file is missing, unreadable or not a database.
     """
     with _reading(path) as connection:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -48,7 +48,7 @@ def snapshot(source: Path, target: Path) -> None:
     """
     draft = target.with_name(target.name + ".partial")
     try:
-        # The copy has the same customers in it: for the same eyes alone.
+        # The copy holds data about the same customers: readable only by the same people.
         draft.unlink(missing_ok=True)
         _room(source, target.parent)
         os.close(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -87,11 +87,11 @@ def check(path: Path) -> None:
 def by_turns(path: Path, longest_s: float = TURN_S) -> Iterator[None]:
     """Keep every other process, and every other caller here, from copying or migrating this database.
 
-    It is the folder that is locked, since closing any descriptor of the file would end SQLite's own locks.
-    So others' databases in it wait as well.
+    The folder is locked, since closing any descriptor of the file would end SQLite's own locks. So other
+    databases in it wait as well.
 
     Raises:
-        StoreError: another one has been at it for so long (s), or the folder can't be opened.
+        StoreError: another process took longer than the wait, or the folder can't be opened.
     """
     until = time.monotonic() + longest_s
     try:
@@ -113,7 +113,7 @@ def by_turns(path: Path, longest_s: float = TURN_S) -> Iterator[None]:
 
 @contextmanager
 def unused(path: Path) -> Iterator[None]:
-    """Keep every other process out of a database, whatever state it is in.
+    """Keep every other process out of a database, whatever state the database is in.
 
     Nothing in this process may open the database meanwhile: closing any of a file's descriptors ends
     the lock.
@@ -137,7 +137,7 @@ def unused(path: Path) -> Iterator[None]:
 
 
 def fold(path: Path) -> None:
-    """Take the write-ahead log of an unused database into it, so that it is one file.
+    """Fold the write-ahead log of an unused database into it, so that it is one file.
 
     A damaged one stays as it is.
     """
@@ -147,7 +147,7 @@ def fold(path: Path) -> None:
 
 
 def before_migration(path: Path, version: int) -> Path:
-    """Where the copy goes that is made before a database of schema `version` is migrated."""
+    """Path of the copy made before a database of schema `version` is migrated."""
     return path.with_name(f"{path.name}.schema-{version}")
 
 
@@ -188,7 +188,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _reason(error: sqlite3.Error) -> str:
-    """What SQLite says, with its name of the case: "disk I/O error" alone is many."""
+    """SQLite's message with the name of its error code: "disk I/O error" alone covers many cases."""
     name = getattr(error, "sqlite_errorname", "")
     return f"{error} ({name})" if name else str(error)
 

@@ -1,8 +1,8 @@
-"""The store's named queries: one text in queries/*.sql for both databases, and how each of them reads it.
+"""The store's named queries: one text in queries/*.sql for both databases, translated for PostgreSQL.
 
-SQLite takes a text as it stands. For PostgreSQL `for_postgresql` turns what is said in other words there, by
-the rules beside it; what no rule can turn is written twice, as `-- name: … on sqlite` and `on postgresql`.
-Every text is prepared on both by a test.
+SQLite takes a text as it is. For PostgreSQL, `for_postgresql` translates what is written differently there,
+by the rules beside it; what no rule can translate is written twice, as `-- name: … on sqlite` and `on
+postgresql`. A test prepares every text on both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NAME = re.compile(
     r"-- name: (?P<name>\w+)(?:\((?P<parameters>[\w, ]*)\))?(?P<kind>\*!|<!|[!^$])?"
     r"(?: on (?P<dialect>sqlite|postgresql))?"
 )
-#: What is no word of a query: strings, quoted names, comments, casts; and the parameters.
+#: Parts of a query that are not words: strings, quoted names, comments, casts; and the parameters.
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|::|:(?P<parameter>[a-z_]\w*)|\$\d+")
 
 
@@ -41,15 +41,15 @@ class Row(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One named query as a database takes it."""
+    """One named query in a database's dialect."""
 
     name: str
     kind: str
     """`!` changes rows and gives their number, `*!` does so with many sets of parameters, `^` gives a row or
-    None, `$` and `<!` the first value of one; empty: rows."""
+    None, `$` and `<!` the first value of a row; empty: all rows."""
     text: str
     parameters: tuple[str, ...]
-    """Values in their order ($1, $2, ...); `name?` stands for whether `name` is NULL."""
+    """Names of the parameters in order ($1, $2, ...); `name?` stands for whether `name` is NULL."""
 
 
 class Session(Protocol):
@@ -59,16 +59,18 @@ class Session(Protocol):
         """All rows."""
 
     async def change(self, query: Query, values: Mapping[str, Any]) -> int:
-        """Run what changes rows; how many it changed."""
+        """Run a statement that changes rows; returns how many."""
 
     async def change_many(self, query: Query, rows: Sequence[Mapping[str, Any]]) -> None:
-        """The same with many sets of values."""
+        """The same with many sets of parameters."""
 
     async def hold(self, *streams: str) -> None:
-        """Let no other transaction write about these calls (or other streams) until this one is over."""
+        """Keep other transactions from writing about these calls (or other streams) until this one is
+        over.
+        """
 
     async def execute(self, text: str) -> None:
-        """Run a statement that has no name."""
+        """Run SQL that is not a named query."""
 
 
 class NamedQueries:
@@ -91,7 +93,7 @@ class NamedQueries:
 
 @cache
 def queries(dialect: Dialect) -> Mapping[str, Query]:
-    """All queries of the package as a database takes them, by name."""
+    """All queries of the package in a database's dialect, by name."""
     found: dict[str, Query] = {}
     for path in sorted(QUERIES.glob("*.sql")):
         for query, only in _read(path.read_text(encoding="utf-8"), path.name, dialect):
@@ -127,13 +129,13 @@ def clean(value: Any) -> Any:
     return value.replace("\x00", "\ufffd") if isinstance(value, str) and "\x00" in value else value
 
 
-# How PostgreSQL says what SQLite says.
+# Translation from SQLite to PostgreSQL.
 
-#: The same thing by another name; what only PostgreSQL has to be told is a comment to SQLite.
+#: The same thing by another name; what only PostgreSQL needs is a comment to SQLite.
 _WORDS: Final = (
     (re.compile(r"--\+postgresql "), ""),
     (re.compile(r"\s+INDEXED BY \w+"), ""),
-    # What several hosts go by: the server's own clock, unless a time is given.
+    # The time for several hosts: the server's own clock, unless a time is given.
     (re.compile(r":clock\b"), "COALESCE(:clock, CAST(extract(epoch FROM statement_timestamp()) AS float8))"),
     (re.compile(r"\bchar\((\d+)\)"), r"chr(\1)"),
     (re.compile(r"\binstr\("), "strpos("),
@@ -146,15 +148,15 @@ _GIVEN = re.compile(r":(\w+) IS (NOT )?NULL\b")
 _CALL = re.compile(r"\b(MAX|MIN|CAST)\(")
 _OF_SEVERAL: Final = {"MAX": "GREATEST", "MIN": "LEAST"}
 _SUBQUERY = re.compile(r"\b(?:FROM|JOIN)\s+\((?=\s*SELECT\b)")
-#: What follows a subquery that has no name.
+#: What may follow a subquery without an alias.
 _NAMELESS = re.compile(r"\s*(?:$|[;),]|(?:JOIN|LEFT|CROSS|WHERE|GROUP|ORDER|LIMIT|UNION|ON|USING)\b)")
 
 
 def for_postgresql(text: str) -> tuple[str, tuple[str, ...]]:
-    """A query's text with $1, $2, ... and what they stand for.
+    """A query's text with $1, $2, ..., and the parameters that they stand for.
 
-    Whether a parameter is NULL is a parameter of its own, of type boolean: of `$1 IS NULL` alone nobody could
-    tell the type. MAX of several values is GREATEST; a CAST to INTEGER cuts off, as SQLite's does; subqueries
+    Whether a parameter is NULL is a parameter of its own, of type boolean: `$1 IS NULL` alone leaves the type
+    unknown. MAX of several values is GREATEST; a CAST to INTEGER cuts off, as SQLite's does; subqueries
     without a name get one.
     """
     text = in_words_of_postgresql(text)
@@ -177,7 +179,7 @@ def for_postgresql(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def in_words_of_postgresql(text: str) -> str:
-    """SQL with PostgreSQL's words for the same things; parameters as they are."""
+    """SQL in PostgreSQL's dialect; parameters stay as they are."""
     for pattern, other in _WORDS:
         text = pattern.sub(other, text)
     return _named(_calls(text))
@@ -200,7 +202,7 @@ def _calls(text: str) -> str:
 
 
 def _named(text: str) -> str:
-    """Every subquery in FROM has a name."""
+    """Give every subquery in FROM an alias."""
     number, done = 0, 0
     while match := _SUBQUERY.search(text, done):
         end, _ = _closing(text, match.end())
@@ -212,7 +214,7 @@ def _named(text: str) -> str:
 
 
 def _closing(text: str, start: int) -> tuple[int, int]:
-    """Where the parenthesis that is open at `start` closes, and the commas of its own before."""
+    """Position where the parenthesis opened at `start` closes, and those of its own commas."""
     depth, commas = 1, 0
     for index in range(start, len(text)):
         depth += {"(": 1, ")": -1}.get(text[index], 0)

@@ -1,4 +1,6 @@
-"""The store in an SQLite file: one connection writes, under a lock; three read, for who may wait how long."""
+"""The store in an SQLite file: one connection writes, under a lock; three read, by how long readers may
+wait.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,17 @@ from emocx_pbx.store.migrate import migrate, missing
 from emocx_pbx.store.snapshot import before_migration, by_turns, snapshot
 from emocx_pbx.store.sql import Dialect, Query
 
-#: Another process (`emocx-pbx webhooks replay`, `erase`) may write for a moment.
+#: Seconds to wait for a lock: another process (`webhooks replay`, `erase`) may be writing briefly.
 BUSY_TIMEOUT_S: Final = 10.0
 
 #: Pages of the file that the connection for people's views keeps.
 VIEW_CACHE_KIB: Final = 32 * 1024
-#: What it reads through memory mapped by the kernel, instead of by copies.
+#: Bytes that it reads through memory-mapped pages instead of by copying.
 VIEW_MMAP_BYTES: Final = 1 << 30
 
 
 class SqliteSession:
-    """A transaction on the writer, which has all of the database to itself."""
+    """A transaction on the writer, which has the whole database to itself."""
 
     def __init__(self, writer: aiosqlite.Connection) -> None:
         self._writer = writer
@@ -37,20 +39,20 @@ class SqliteSession:
         return list(await self._writer.execute_fetchall(query.text, values))
 
     async def change(self, query: Query, values: Mapping[str, Any]) -> int:
-        """Run what changes rows; how many it changed."""
+        """Run a statement that changes rows; returns how many."""
         async with self._writer.execute(query.text, values) as cursor:
             return cursor.rowcount
 
     async def change_many(self, query: Query, rows: Sequence[Mapping[str, Any]]) -> None:
-        """The same with many sets of values."""
+        """The same with many sets of parameters."""
         async with self._writer.executemany(query.text, rows):
             pass
 
     async def hold(self, *streams: str) -> None:
-        """Nobody else writes anyway."""
+        """Nothing to do: nobody else writes anyway."""
 
     async def execute(self, text: str) -> None:
-        """Run a statement that has no name."""
+        """Run SQL that is not a named query."""
         await self._writer.execute(text)
 
 
@@ -83,7 +85,7 @@ class SqliteConnection(Connection):
         self._lock = asyncio.Lock()
         self._durable = True
         self._together: asyncio.Task[Any] | None = None
-        """Who writes several things in one transaction just now."""
+        """The task that is writing several things in one transaction just now."""
         self._after_commit: list[Callable[[], None]] = []
         self._closed = False
 
@@ -97,17 +99,17 @@ class SqliteConnection(Connection):
             path: The file.
             migrating: False: refuse a database of an older schema instead, as it is: a command must not
                 change it under a running service of the version before.
-            reading: nothing can be written by it; the file is there, and another process writes it.
+            reading: the connection is read-only; the file exists, and another process writes it.
 
         Raises:
-            StoreError: the file can't be opened, is no database, is of a newer version (or of an older one
+            StoreError: the file can't be opened, is not a database, is of a newer version (or of an older one
                 that must not be migrated), or there is no room for the copy.
         """
         opened: list[aiosqlite.Connection] = []
         try:
             if not reading:
                 await asyncio.to_thread(_probe, path)
-            # FULL: what is committed is still there after a power cut, which is the promise.
+            # FULL: what is committed survives a power cut, as promised.
             pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
             where = _read_only(path) if reading else str(path)
             for _ in range(4):
@@ -173,7 +175,7 @@ class SqliteConnection(Connection):
             except sqlite3.Error as error:
                 with suppress(sqlite3.Error):
                     await self._writer.rollback()
-                # A row that breaks a rule breaks it again; a full disk or a lock passes.
+                # A row that violates a constraint will do so again; a full disk or a lock is temporary.
                 wrong = isinstance(
                     error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
                 )
@@ -213,7 +215,7 @@ class SqliteConnection(Connection):
         return int((await self.rows("schema_number"))[0][0])
 
     async def size(self) -> int:
-        """Of the file, its write-ahead log and index, and copies of older schemas beside it."""
+        """Bytes of the file, its write-ahead log and index, and copies of older schemas beside it."""
         return await asyncio.to_thread(_size, self.path)
 
     async def _fetched(self, reader: Reader, query: Query, values: Mapping[str, Any]) -> list[Row]:
@@ -231,12 +233,12 @@ class SqliteConnection(Connection):
         """Fold the write-ahead log into the file and empty it, so that erased rows don't live on in it.
 
         Returns:
-            False if somebody reads the log right now: nothing was lost, and nothing is gone yet.
+            False if somebody is reading the log right now: nothing was lost, and nothing is removed yet.
         """
         async with self._lock:
             self._check_open()
             try:
-                # Nobody's row waits for a reader: who wants it done asks again.
+                # No write waits for a reader: whoever wants it done tries again.
                 await self._writer.execute_fetchall("PRAGMA busy_timeout=0")
                 try:
                     rows = await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -247,7 +249,7 @@ class SqliteConnection(Connection):
             return [row[0] for row in rows] == [0]
 
     async def compact(self) -> None:
-        """Write the whole file anew, without what deleted and moved rows left in its pages.
+        """Rewrite the whole file, without what deleted and moved rows left in its pages.
 
         Raises:
             StoreError: the disk has no room for a second copy, or SQLite refused otherwise.
@@ -266,7 +268,7 @@ def _read_only(path: Path) -> str:
 
 
 def _vacuum(path: Path) -> None:
-    # On a connection of its own: VACUUM bears no other statement beside it.
+    # On a connection of its own: VACUUM can't run alongside other statements.
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
             connection.execute("VACUUM")
@@ -275,10 +277,10 @@ def _vacuum(path: Path) -> None:
 
 
 async def _migrated(connection: aiosqlite.Connection, path: Path) -> None:
-    """Copy a database that has something in it, and bring it to this version's schema.
+    """Copy a database unless it is empty, and bring it to this version's schema.
 
-    Two processes may start at once: their copies would be to one name, and the later one of what the earlier
-    process has migrated already.
+    Two processes may start at once: their copies would have the same name, and the later one would be of what
+    the earlier process has already migrated.
     """
     turn = by_turns(path)
     await asyncio.to_thread(turn.__enter__)
@@ -294,7 +296,7 @@ async def _migrated(connection: aiosqlite.Connection, path: Path) -> None:
 def _probe(path: Path) -> None:
     """Fail here if the file can't be opened: a failed aiosqlite connection leaves its thread behind."""
     if not path.exists():
-        # It will hold customers' keys and numbers: for the service's own user only.
+        # It will hold customers' keys and numbers: readable only by the service's own user.
         path.touch(mode=0o600)
     with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
         connection.execute("PRAGMA schema_version")

@@ -1,4 +1,4 @@
-"""The sums that pages show; of the periods that they offer these are made before anybody asks. Pure."""
+"""The sums that pages show; for the periods that pages offer they are computed before anybody asks. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 from emocx_pbx.store.kept_sums import Sum
 from emocx_pbx.store.list_rows import Team, team_text
 
-#: Stretches that agents' grades are cut into, and days, of periods that pages offer.
+#: The periods that pages offer, in days, and the number of bins that agents' grades are cut into.
 PERIODS: Final = (7, 30, 90, 365)
 BINS: Final = 8
 DAY_S: Final = 86_400.0
 
 
 def standard_sums(now: float) -> list[Sum]:
-    """What pages ask for at `now` (Unix seconds), and the benefit of all time."""
+    """The sums that pages ask for at `now` (Unix seconds), and the benefit over all time."""
     periods = [(now - days * DAY_S, now) for days in PERIODS]
     of_periods = [
         made
@@ -25,12 +25,12 @@ def standard_sums(now: float) -> list[Sum]:
 
 
 def cells(since: float, until: float, bins: int, team: Team = None) -> Sum:
-    """Agents' scores by how customers arrived and by stretches of time."""
+    """Agents' scores by how customers arrived and by bins of time."""
     return Sum("view_agents_by_cell", "graded", since, until, {"team": team_text(team)}, bins)
 
 
 def letters(since: float, until: float, agent: str | None = None, team: Team = None) -> Sum:
-    """How often agents got which letter."""
+    """How often agents got each letter."""
     return Sum("view_agents_by_letter", "segments", since, until, {"agent": agent, "team": team_text(team)})
 
 
@@ -40,5 +40,5 @@ def delivered(now: float) -> Sum:
 
 
 def arms(since: float, until: float, team: Team = None) -> Sum:
-    """How routed customers and those of the holdout fared."""
+    """The results of routed customers and of those in the holdout."""
     return Sum("view_arms", "calls", since, until, {"team": team_text(team)})
