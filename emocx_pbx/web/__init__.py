@@ -1,1 +1,1 @@
-"""The controller's HTTP app: API, pages, live feed."""
+"""The HTTP app: API, pages and live feed."""

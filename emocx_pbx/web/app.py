@@ -48,7 +48,7 @@ def _noting(parts: Parts, action: Literal["session.refused", "token.refused"]) -
         try:
             await parts.deeds.do(NoteRefusal(action, subject, facts), by)
         except (PeerUnavailable, StoreError) as error:
-            # Whoever was refused is told so all the same.
+            # A refused client gets the refusal all the same.
             log.error("refusal not in the audit log", key="audit.unnoted", action=action, why=str(error))
 
     return note

@@ -1,4 +1,4 @@
-"""A controller, or several, as handlers ask for it: the same as its own parts, by messages."""
+"""One controller or several, as handlers use them: like the controller's own parts, but through messages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from emocx_pbx.routing.policy import Policy
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.web import messages as m
 
-#: Questions to the controller that wait for their answer; more are refused at once (503).
+#: Most requests to the controller that wait for an answer; more are refused at once (503).
 MAX_ASKED: Final = 256
-#: Beyond the deadline that the controller itself keeps.
+#: Seconds beyond the deadline that the controller itself keeps.
 MARGIN_S: Final = 1.0
-#: Loading models on a cold disk.
+#: Seconds for loading models from a cold disk.
 RELOAD_S: Final = 90.0
 METRICS_S: Final = 2.0
-#: A number is looked at in a moment.
+#: Seconds for checking a number, which is quick.
 ADMIT_S: Final = 2.0
 
 A = TypeVar("A", bound=m.Answering)
@@ -38,19 +38,19 @@ R = TypeVar("R")
 
 
 class AskedByMessages(ABC):
-    """What handlers call; how a question gets there and back is its subclasses'."""
+    """What handlers call; subclasses carry the requests and answers."""
 
     def __init__(self, deadline_s: float, action_s: float, mirror: Mirror) -> None:
-        """`deadline_s` is that of decisions, `action_s` that of actions at Asterisk."""
+        """`deadline_s` is the deadline for decisions, `action_s` that for actions on Asterisk, in seconds."""
         self._deadline_s, self._action_s = deadline_s, action_s
         self.mirror = mirror
         """The live board."""
         self.board_anew: Listeners[[]] = Listeners()
-        """Told that the mirror began anew."""
+        """Listeners are called when the mirror started afresh."""
         self.moves: Listeners[[CallMoved]] = Listeners()
-        """Told what happens to calls."""
+        """Listeners get what happens to calls."""
         self.receivers_changed: Listeners[[]] = Listeners()
-        """Told that receivers changed in the store."""
+        """Listeners are called when receivers changed in the store."""
 
     @abstractmethod
     async def _ask(
@@ -60,25 +60,26 @@ class AskedByMessages(ABC):
         deadline_s: float,
         pbx: str | None = None,
     ) -> A:
-        """The answer to a question, which gets its number; `pbx`: whose controller is meant, None: any.
+        """Send a request, giving it a number, and return the answer; `pbx`: whose controller to ask, None:
+        any.
 
         Raises:
-            EmocxError: as the controller failed.
-            PeerUnavailable: no controller is there, or it is too busy.
+            EmocxError: the error with which the controller failed.
+            PeerUnavailable: there is no controller, or it is too busy.
             OutcomeUnknown: it did not answer in time.
         """
 
     @abstractmethod
     def _tell(self, message: m.BecameCall, pbx: str) -> None:
-        """Tell the controller of a PBX; PeerUnavailable: none is there."""
+        """Notify the controller of a PBX; raises PeerUnavailable if there is none."""
 
     @property
     @abstractmethod
     def state(self) -> m.StateNow:
-        """How things stand, as far as it is known.
+        """The state of the service, as far as it is known.
 
         Raises:
-            PeerUnavailable: no controller tells.
+            PeerUnavailable: no controller reports it.
         """
 
     @property
@@ -97,7 +98,7 @@ class AskedByMessages(ABC):
         return self.state.pbx_queues
 
     def models(self) -> Sequence[Ready]:
-        """What each analysis worker said of its models; raises as `state`."""
+        """What each analysis worker reported about its models; raises as `state`."""
         return self.state.workers
 
     # What handlers call: the same as the controller's own parts.
@@ -113,7 +114,7 @@ class AskedByMessages(ABC):
         return (await self._ask(lambda n: m.Decide(n, text, caller), m.Decided, deadline_s, pbx)).decision
 
     async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
-        """What would be decided, and what each rule had to do with it.
+        """What would be decided, and what part each rule played in it.
 
         Raises:
             PeerUnavailable: the text was not classified in time.
@@ -122,14 +123,14 @@ class AskedByMessages(ABC):
         return found.decision, found.rules
 
     def became_call(self, decision: Decision, caller: Caller) -> None:
-        """A decided query becomes a call."""
+        """A query that was decided becomes a call."""
         self._tell(m.BecameCall(decision, caller), pbx_of(caller.call_id or ""))
 
     async def do(self, deed: Deed[R], by: Actor) -> R:
-        """Let the controller do a deed.
+        """Have the controller do a deed.
 
         Raises:
-            EmocxError: as the deed's own function.
+            EmocxError: as raised by the deed's own function.
             PeerUnavailable: the controller is gone, or too busy.
             OutcomeUnknown: it did not answer in time; the deed may still be done.
         """
@@ -140,10 +141,10 @@ class AskedByMessages(ABC):
         return cast(R, msgspec.msgpack.decode(done.result, type=deed.answer))
 
     async def admit(self, text: str, pbx: str | None = None) -> str:
-        """The number to dial, counted as a call that is placed now; `pbx` is to place it.
+        """Check a number and count it as a call placed now by `pbx`; returns the number to dial.
 
         Raises:
-            DiallingRefused: it can't be read, may not be called, or too many were.
+            DiallingRefused: it can't be parsed, may not be called, or too many calls were placed.
             PeerUnavailable: the controller is gone, or too busy.
         """
         return (await self._ask(lambda n: m.MayDial(n, text), m.Admitted, ADMIT_S, pbx)).number
@@ -158,9 +159,10 @@ class AskedByMessages(ABC):
         await self._ask(lambda n: m.Ring(n, call, by), m.CallPlaced, deadline_s, pbx_of(call.call_id))
 
     async def reload(self, wait: bool = True) -> list[ModelsLoaded]:
-        """Let the controller read the policy again, and workers load what models' names now stand for.
+        """Have the controller reread the policy, and workers load the versions that models' names now stand
+        for.
 
-        With `wait` the workers' answers; else they load behind the answer, which is empty.
+        With `wait` returns the workers' answers; else they load after the answer, which is empty.
         """
         return list((await self._ask(lambda n: m.ReloadAll(n, wait), m.ReloadedAll, RELOAD_S)).workers)
 

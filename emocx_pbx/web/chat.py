@@ -1,7 +1,7 @@
-"""The customers' page: a query, where it goes and how long it takes, and a call back; also in a frame.
+"""The customers' page: a query, where it goes and how long it takes, and a callback; also in a frame.
 
-It sets no cookie and needs no script: every step is a form, and what a customer may see again is behind
-an address that cannot be guessed.
+It sets no cookie and needs no script: every step is a form, and what a customer may return to has an address
+that cannot be guessed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import environment
 from emocx_pbx.web.strings import t
 
-#: Filled by programs only: people don't see it.
+#: Name of a field that only bots fill in: people don't see it.
 HONEYPOT: Final = "website"
-#: States in which something is about to change.
+#: States that are about to change.
 MOVING: Final = frozenset({"calling", "waiting", "talking"})
-#: The widget's script may be cached for this long.
+#: Seconds for which the widget's script may be cached.
 WIDGET_KEEP_S: Final = 3600
 
 _WIDGET: Final = Path(FOLDER) / "chat" / "widget.js"
@@ -55,7 +55,7 @@ async def ask(request: web.Request) -> web.Response:
 
 @public_without_form
 async def answer(request: web.Request) -> web.Response:
-    """Where the query goes, and how the call back goes."""
+    """Where the query goes, and the state of the callback."""
     return _answer(request)
 
 
@@ -75,7 +75,7 @@ async def call_me(request: web.Request) -> web.Response:
 
 @public_without_form
 async def state(request: web.Request) -> web.Response:
-    """How the call goes, for the page's script."""
+    """The state of the call, for the page's script."""
     try:
         ticket = _chat(request).ticket(request.match_info["ticket"])
     except ChatRefused:
@@ -108,7 +108,7 @@ def routes() -> list[web.RouteDef]:
 
 
 def _chat(request: web.Request) -> ChatDesk:
-    """The desk, if the chat is open to who asks; else there is no such page."""
+    """The chat desk, if the chat is open to this visitor; else the page does not exist."""
     chat = parts_of(request).chat
     mode = chat.settings.mode
     if mode == "off" or (mode == "local" and not someone_here(request)):
@@ -117,7 +117,7 @@ def _chat(request: web.Request) -> ChatDesk:
 
 
 async def _form(request: web.Request) -> dict[str, str]:
-    """The form's texts; another site's page may not fill it in for a visitor."""
+    """The form's values; another site's page may not submit it for a visitor."""
     if not same_site(request):
         raise web.HTTPForbidden(text=t("errors.form"))
     return dict(await form_of(request))

@@ -1,4 +1,4 @@
-"""Which connections of HTTP are taken: a bound in all, and one for each place. Pure."""
+"""Which HTTP connections are accepted: with one limit in all, and one for each place of origin. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emocx_pbx.web.identity.forwarded import Network, is_in
 
 
 class Room:
-    """Counts what is open."""
+    """Counts the open connections."""
 
     def __init__(self, most: int, from_one_place: int, trusted: Sequence[Network] = ()) -> None:
         """`trusted` are proxies in front, which speak for many."""
@@ -23,7 +23,7 @@ class Room:
         return self._open.total()
 
     def enter(self, address: str) -> str | None:
-        """Take a connection: what to `leave` by; None when there is no room."""
+        """Admit a connection; returns the key to pass to `leave`, or None when there is no room."""
         place = place_of(address)
         if self.open >= self.most:
             return None
@@ -33,7 +33,7 @@ class Room:
         return place
 
     def leave(self, place: str) -> None:
-        """It is gone."""
+        """A connection is gone."""
         self._open[place] -= 1
         if self._open[place] <= 0:
             del self._open[place]

@@ -1,4 +1,4 @@
-"""What the check last found of this installation: run on a person's wish, and now and then by itself."""
+"""What the check last found in this installation: run on request, and regularly by itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emocx_pbx.settings.settings import Settings
 
 log = structlog.get_logger()
 
-#: After a start models load, and the link to Asterisk comes up.
+#: Seconds to wait after a start: models load, and the link to Asterisk comes up.
 FIRST_S: Final = 60.0
 
 Check = Callable[[Settings, bool], Awaitable[Sequence[Finding]]]
@@ -27,7 +27,7 @@ Check = Callable[[Settings, bool], Awaitable[Sequence[Finding]]]
 
 @dataclass(slots=True)
 class Doctor:
-    """What the check last found; one runs at a time, and who asks meanwhile gets the same answer."""
+    """What the check last found; one runs at a time, and requests made meanwhile get the same answer."""
 
     in_force: SettingsInForce
     now: Callable[[], float]
@@ -50,7 +50,7 @@ class Doctor:
                 self.at = self.now()
 
     async def keep_looking(self) -> None:
-        """Look at intervals of http.check_minutes, without a tap; never ends, whatever the check does."""
+        """Run the check every http.check_minutes, without a tap; never ends, whatever the check does."""
         await asyncio.sleep(FIRST_S)
         while True:
             minutes = self.in_force.settings.http.check_minutes
@@ -62,12 +62,12 @@ class Doctor:
             await asyncio.sleep(60.0 * (minutes or 1))
 
     def amiss(self) -> list[Finding]:
-        """What is not in order, the worst first."""
+        """The findings that are not in order, the worst first."""
         order = {"fail": 0, "warn": 1}
         return sorted((f for f in self.findings if f.level in order), key=lambda f: order[f.level])
 
     def report(self) -> dict[str, Any]:
-        """For programs: when it looked, and what is not in order."""
+        """For programs: when the check ran, and what is not in order."""
         return {"checked_at": self.at, "findings": msgspec.to_builtins(self.amiss())}
 
 

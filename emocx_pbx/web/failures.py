@@ -1,4 +1,4 @@
-"""Errors of the controller as they cross to the web process: by the name of their class."""
+"""Errors of the controller as sent to the web process: by the name of their class."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _KINDS: Final[dict[str, type[EmocxError]]] = {
 
 
 def failure_of(number: int, error: EmocxError) -> m.Failed:
-    """The error as the answer to question `number`; an unknown class goes as the next above it."""
+    """The error as the answer to request `number`; an unknown class is sent as its nearest known base
+    class.
+    """
     if isinstance(error, DiallingRefused):
         return m.Failed(number, DiallingRefused.__name__, error.why, error.wait_s)
     name = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KINDS), "")
@@ -34,7 +36,7 @@ def failure_of(number: int, error: EmocxError) -> m.Failed:
 
 
 def made(failed: m.Failed) -> EmocxError:
-    """The error that was told."""
+    """The error that the message stands for."""
     if failed.kind == DiallingRefused.__name__:
         for why in get_args(Why):
             if why == failed.why:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from emocx_pbx.settings.receiver_url import shown_url
 from emocx_pbx.web.shown.receiver_path import receiver_path
 
-#: Written where there is no value.
+#: Shown where there is no value.
 NOTHING: Final = "–"
 
 
@@ -43,7 +43,7 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """1234.5 -> 1,235 (a thin space would not be read well by screen readers)."""
+    """1234.5 -> 1,235 (screen readers would not read a thin space well)."""
     return NOTHING if value is None else f"{value:,.{digits}f}"
 
 
@@ -63,7 +63,7 @@ def pretty(json: str) -> str:
 
 
 def path_part(text: str) -> str:
-    """One part of an address, whatever stands in it: `berlin/1.2` -> `berlin%2F1.2`."""
+    """One part of an address, whatever it contains: `berlin/1.2` -> `berlin%2F1.2`."""
     return quote(text, safe="")
 
 

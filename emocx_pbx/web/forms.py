@@ -1,7 +1,7 @@
-"""What a body claims to be, and forms read from its bytes: UTF-8 alone, bounded, in linear time. Pure.
+"""A body's content type, and forms parsed from its bytes: only UTF-8, bounded, in linear time. Pure.
 
-A client must not choose the codec: decoding by some of Python's takes time that grows with the square
-of the length. Files are taken nowhere.
+A client must not choose the codec: decoding with some of Python's takes time quadratic in the length. Files
+are accepted nowhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from emocx_pbx.errors import InputError
 
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
-#: Fields of a form; the largest of ours has some tens.
+#: Most fields of a form; the largest of ours has a few dozen.
 MAX_FIELDS: Final = 200
 #: Bytes of one part's own headers.
 MAX_PART_HEAD: Final = 1_024
@@ -37,10 +37,10 @@ class UnsupportedMedia(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What a body claims to be."""
+    """The content type that a body claims."""
 
     kind: str = ""
-    """Such as application/json; empty: it does not say."""
+    """Media type such as application/json; empty: not stated."""
     boundary: str = ""
 
 
@@ -48,7 +48,7 @@ def media_of(content_type: str) -> Media:
     """The header Content-Type.
 
     Raises:
-        UnsupportedMedia: it can't be read, or names another codec than UTF-8 or ASCII.
+        UnsupportedMedia: it can't be parsed, or names a codec other than UTF-8 or ASCII.
     """
     given = content_type.strip(" \t")
     if not given:
@@ -74,8 +74,8 @@ def fields_of(media: Media, body: bytes) -> list[tuple[str, str]]:
     """Name and text of each field of a form; empty for a body of another kind.
 
     Raises:
-        UnsupportedMedia: a file, or a part that is no text in UTF-8.
-        InputError: no form, or too many fields.
+        UnsupportedMedia: it has a file, or a part that is not text in UTF-8.
+        InputError: it is not a form, or has too many fields.
     """
     if media.kind == MULTIPART:
         return _parts(media.boundary, body)
@@ -95,7 +95,7 @@ def _parts(boundary: str, body: bytes) -> list[tuple[str, str]]:
     mark = b"--" + boundary.encode("ascii")
     if body.count(mark) > MAX_FIELDS + 1:
         raise InputError(f"a form of more than {MAX_FIELDS} fields")
-    # A mark stands at the beginning of a line; the first one may begin the body.
+    # A boundary is at the beginning of a line; the first one may begin the body.
     begin, *parts = (b"\r\n" + body).split(b"\r\n" + mark)
     if len(parts) < 2 or not parts[-1].startswith(b"--") or begin.strip(b"\r\n"):
         raise InputError("multipart: no beginning, or no end")
@@ -154,5 +154,5 @@ def _text(raw: bytes) -> str:
 
 
 def _whole(text: str) -> str:
-    """Text that every database and page can hold."""
+    """Whether text can be held by every database and page."""
     return text.encode("utf-8", "replace").decode("utf-8")

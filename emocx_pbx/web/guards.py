@@ -1,6 +1,6 @@
-"""What every request passes before anybody looks at it: cheap checks of its headers, and a bounded body.
+"""What every request passes before it is handled: cheap checks of its headers, and a bounded body.
 
-All of the server's bounds on what clients send are here and in listening.py.
+All of the server's limits on what clients send are here and in listening.py.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: Largest request body; a policy has some pages.
+#: Largest request body in bytes; a policy has a few pages.
 MAX_BODY: Final = 256 * 1024
-#: Largest body of who is not known: a query of the chat, a name and a password.
+#: Largest body in bytes from unknown clients: a chat query, or a name and a password.
 MAX_BODY_OF_NOBODY: Final = 32 * 1024
-#: Time for a body to come.
+#: Seconds for a body to arrive.
 BODY_S: Final = 10.0
-#: Headers that somebody reads as text.
+#: Headers that are used as text.
 READ: Final = (
     "Authorization", "Content-Type", "Cookie", "Forwarded", "Host", "HX-Request", "Idempotency-Key",
     "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "Last-Event-ID", "Origin", "Range",
@@ -41,11 +41,11 @@ _FORM: web.RequestKey[MultiDictProxy[str]] = web.RequestKey("form", MultiDictPro
 
 @web.middleware
 async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses what would not be read anyway, by the headers alone."""
+    """Refuses requests whose body would not be read anyway, by their headers alone."""
     if refusal := _refusal(request):
         status, title, detail = refusal
         answer = problem(status, title, detail)
-        answer.force_close()  # what follows is not read
+        answer.force_close()  # the body is not read
         return answer
     return await handler(request)
 
@@ -72,14 +72,14 @@ def _refusal(request: web.Request) -> tuple[int, str, str] | None:
     try:
         address_of(request)
     except InputError as error:
-        # Programs that look whether the service lives may come past the proxy: they get no details.
+        # Liveness probes may bypass the proxy: they get no details.
         if request.path not in NO_ADDRESS:
             return 400, "Bad request", str(error)
     return None
 
 
 def _is_text(value: str) -> bool:
-    """Whether the bytes on the wire were UTF-8 (others come as lone surrogates)."""
+    """Whether the bytes on the wire were UTF-8 (others arrive as lone surrogates)."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -88,15 +88,15 @@ def _is_text(value: str) -> bool:
 
 
 async def take_body(request: web.Request, known: bool) -> None:
-    """Read the body, which handlers then find read already.
+    """Read the body in advance, so that handlers find it read.
 
     Args:
-        request: whose body it is.
-        known: whether it is known who sends it.
+        request: the request whose body to read.
+        known: whether the sender is known.
 
     Raises:
-        web.HTTPRequestEntityTooLarge, web.HTTPLengthRequired: by its headers, or as it came.
-        web.HTTPRequestTimeout: it did not come in time.
+        web.HTTPRequestEntityTooLarge, web.HTTPLengthRequired: by its headers, or on reading it.
+        web.HTTPRequestTimeout: it did not arrive in time.
     """
     if not request.can_read_body:
         return
@@ -118,8 +118,8 @@ async def form_of(request: web.Request) -> MultiDictProxy[str]:
     """The form of a request; empty if it sent another kind of body.
 
     Raises:
-        web.HTTPUnsupportedMediaType: a file, or a part that is no text in UTF-8.
-        web.HTTPBadRequest: it can't be read.
+        web.HTTPUnsupportedMediaType: it has a file, or a part that is not text in UTF-8.
+        web.HTTPBadRequest: it can't be parsed.
     """
     known: MultiDictProxy[str] | None = request.get(_FORM)
     if known is not None:

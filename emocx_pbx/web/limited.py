@@ -20,7 +20,7 @@ _VERDICT: web.RequestKey[Verdict] = web.RequestKey("rate_verdict", Verdict)
 
 @web.middleware
 async def clocked(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Measures the time to answer; a feed's is as long as somebody watches and tells nothing."""
+    """Measures the time to answer, except for feeds, which last for as long as somebody watches."""
     begin = time.perf_counter()
     response = await handler(request)
     if response.content_type != EVENTS:
@@ -52,7 +52,7 @@ async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def rate_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Tells the client where it stands (draft-ietf-httpapi-ratelimit-headers)."""
+    """Tells the client its remaining limit (draft-ietf-httpapi-ratelimit-headers)."""
     verdict = request.get(_VERDICT)
     limits = request.app[LIMITS]
     if verdict is not None and limits.per_minute:

@@ -24,20 +24,20 @@ from emocx_pbx.web.identity.links import announce_first_link
 
 log = structlog.get_logger()
 
-#: Time for a request's line and headers to come, from the connection or the answer before; and so also
-#: the time that an idle connection is kept.
+#: Seconds for a request's line and headers to arrive, from the connection or the previous answer; so this is
+#: also how long an idle connection is kept.
 HEADERS_S: Final = 15.0
-#: Time for a client to take some of an answer that is longer than buffers are.
+#: Seconds within which a client must read some of an answer that is larger than the buffers.
 UNREAD_S: Final = 30.0
-#: Time for the handshake of TLS.
+#: Seconds for the TLS handshake.
 HANDSHAKE_S: Final = 5.0
-#: Connections that the kernel keeps for us until they are taken.
+#: Connections that the kernel queues for us until they are accepted.
 BACKLOG: Final = 128
-#: Pause after the kernel had no descriptor or memory left for us.
+#: Seconds of pause after the kernel had no descriptor or memory left for us.
 EXHAUSTED_S: Final = 0.5
 #: Descriptors that HTTP leaves to FastAGI, AMI, the store, workers and receivers.
 RESERVED: Final = 400
-#: How the server reads: bodies as they are, nothing drained that nobody asked for.
+#: How the server reads: bodies undecoded, and nothing drained that no handler read.
 READING: Final[dict[str, Any]] = {
     "access_log": None,
     "auto_decompress": False,
@@ -50,7 +50,7 @@ READING: Final[dict[str, Any]] = {
 
 
 class HttpConnection(web.RequestHandler):
-    """One connection, which tells when it is gone."""
+    """One connection, which reports when it is gone."""
 
     __slots__ = ("_on_gone", "_unread")
 
@@ -60,21 +60,21 @@ class HttpConnection(web.RequestHandler):
         self._unread: asyncio.TimerHandle | None = None
 
     def log_exception(self, *args: Any, **more: Any) -> None:
-        """What is no HTTP is the client's fault, and told to the client: no traceback for it."""
+        """Invalid HTTP is the client's fault, and reported to the client: it needs no traceback."""
         if isinstance(more.get("exc_info") or sys.exception(), HttpProcessingError):
             self.log_debug(*args)
         else:
             super().log_exception(*args, **more)
 
     def pause_writing(self) -> None:
-        """The client takes nothing for now; it must not hold its place, and what it asked for, for ever."""
+        """The client has stopped reading; it must not hold its place and its answer for ever."""
         super().pause_writing()
         transport = self.transport
         if transport is not None and self._unread is None:
             self._unread = asyncio.get_running_loop().call_later(UNREAD_S, transport.abort)
 
     def resume_writing(self) -> None:
-        """It reads on."""
+        """The client reads again."""
         super().resume_writing()
         self._read_on()
 
@@ -96,7 +96,7 @@ class HttpServer:
     def __init__(
         self, app: web.Application, http: HttpSettings, tls: ssl.SSLContext | None, most: int
     ) -> None:
-        """`most` connections are taken at once."""
+        """At most `most` connections are open at once."""
         self._http, self._tls = http, tls
         trusted = networks(http.trusted_proxies) if http.behind_proxy else ()
         self.room = Room(most, min(http.connections_per_address, most), trusted)
@@ -104,13 +104,13 @@ class HttpServer:
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
-        """The port listened on."""
+        """The port that it listens on."""
 
     async def start(self) -> None:
         """Listen.
 
         Raises:
-            OSError: the address is taken or not ours.
+            OSError: the address is in use or not ours.
         """
         await self._runner.setup()
         loop = asyncio.get_running_loop()
@@ -146,7 +146,7 @@ class HttpServer:
             try:
                 client, peer = await loop.sock_accept(sock)
             except OSError as error:
-                # No descriptor is left, or the client is gone already.
+                # There is no descriptor left, or the client is gone already.
                 log.warning("connection not taken", key="http.exhausted", why=str(error))
                 await asyncio.sleep(EXHAUSTED_S)
                 continue
@@ -155,13 +155,13 @@ class HttpServer:
                 log.warning("connection refused: too many", key="http.crowded", open=self.room.open)
                 client.close()
             elif self._tls is None:
-                # Nothing is waited for, so that the next one is taken in the same turn.
+                # Not awaited, so that the next one is accepted in the same turn.
                 await self._connect(client, place)
             else:
                 self._own(self._connect(client, place))
 
     async def _connect(self, client: socket.socket, place: str) -> None:
-        """Make a connection of a socket; it frees its place when it is gone."""
+        """Make a connection from a socket; it frees its place when it is gone."""
         left = False
 
         def leave() -> None:
@@ -210,19 +210,19 @@ async def listen(
     *,
     link: bool = True,
 ) -> HttpServer:
-    """Listen as the settings say; `port` of what is returned tells where.
+    """Listen as the settings say; `port` of the returned object is the port.
 
     Args:
-        app: what answers.
+        app: answers the requests.
         settings: all settings.
         accounts: asked whether there is an administrator.
         deeds: asked for a link that makes one.
         descriptors: files that this process may have open.
-        link: print it; of several web nodes each would make the others' void.
+        link: whether to print it; each of several web nodes would make the others' links void.
 
     Raises:
-        SettingsError: the files of TLS can't be used.
-        OSError: the address is taken.
+        SettingsError: the TLS files can't be used.
+        OSError: the address is in use.
     """
     most = min(settings.http.max_connections, max(16, descriptors - RESERVED))
     listening = HttpServer(app, settings.http, tls_context(settings), most)
@@ -233,7 +233,7 @@ async def listen(
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """The server's TLS by http.tls_cert and tls_key; None without.
+    """The server's TLS context from http.tls_cert and tls_key; None without these.
 
     Raises:
         SettingsError: the files can't be used.

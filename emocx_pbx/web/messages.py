@@ -1,4 +1,4 @@
-"""What the controller and its web process say to each other; each asking message is answered once."""
+"""The messages between the controller and its web process; each request is answered once."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Listening(Message, frozen=True):
 
 
 class CannotListen(Message, frozen=True):
-    """It can't be, and the process ends."""
+    """The HTTP port can't be opened, and the process ends."""
 
     why: str
     """One line for an administrator."""
 
 
 class Counted(Message, frozen=True):
-    """What was counted since the last such message; sent every second, so it tells of life too."""
+    """What was counted since the last such message; sent every second, so it is a sign of life too."""
 
     counts: tuple[tuple[str, str, float], ...]
     """Name, label (may be empty), sum."""
@@ -65,7 +65,7 @@ class Decide(Message, frozen=True):
 
 
 class TryOut(Message, frozen=True):
-    """The same without recording anything; answered by TriedOut."""
+    """The same as Decide without recording anything; answered by TriedOut."""
 
     request_id: int
     text: str
@@ -81,14 +81,14 @@ class DoDeed(Message, frozen=True):
 
 
 class BecameCall(Message, frozen=True):
-    """A query decided on without a call becomes this caller's call; not answered."""
+    """A query decided without a call becomes this caller's call; not answered."""
 
     decision: Decision
     caller: Caller
 
 
 class BoardLost(Message, frozen=True):
-    """Changes of the live board did not come: it is told anew by BoardNow."""
+    """Changes of the live board were lost: it is sent again by BoardNow."""
 
 
 class MayDial(Message, frozen=True):
@@ -96,7 +96,7 @@ class MayDial(Message, frozen=True):
 
     request_id: int
     text: str
-    """As somebody wrote it."""
+    """The number as entered."""
 
 
 class Ring(Message, frozen=True):
@@ -104,17 +104,17 @@ class Ring(Message, frozen=True):
 
     request_id: int
     call: CallToPlace
-    """With the number as Admitted gave it, within the last minute."""
+    """The call, with the number as given by Admitted within the last minute."""
     by: Actor | None
-    """Who wants it; None: the customer, on the chat's page."""
+    """Who wants it; None: the customer, in the chat."""
 
 
 class ReloadAll(Message, frozen=True):
-    """Read the policy again and load what models' names now stand for; answered by ReloadedAll."""
+    """Reread the policy and load the versions that models' names now stand for; answered by ReloadedAll."""
 
     request_id: int
     wait: bool
-    """Until the workers have loaded; else only until the policy is read."""
+    """Whether to wait until the workers have loaded; else only until the policy is read."""
 
 
 class ReadMetrics(Message, frozen=True):
@@ -127,18 +127,20 @@ class ReadMetrics(Message, frozen=True):
 
 
 class StateNow(Message, frozen=True):
-    """How the service stands; sent at once and whenever it differs."""
+    """The state of the service; sent at once and whenever it changes."""
 
     components: Mapping[str, Component]
     queues: Mapping[str, QueueState]
     policy: Policy
     workers: tuple[Ready, ...]
     pbx_queues: Mapping[str, Mapping[str, QueueState]] = {}
-    """`queues` by their PBX's name."""
+    """`queues` by the PBX's name."""
 
 
 class BoardNow(Message, frozen=True):
-    """The live board to begin with, or after a BoardLost: several in a row, with nothing between."""
+    """The live board, at the start or after a BoardLost: several messages in a row, with nothing in
+    between.
+    """
 
     state: BoardState
     """A part of it."""
@@ -161,7 +163,7 @@ class ReceiversChanged(Message, frozen=True):
 
 
 class SettingsChanged(Message, frozen=True):
-    """The controller took over settings; the web process does, too."""
+    """The controller took over new settings; the web process does so too."""
 
     settings: Settings
     """Those in force."""
@@ -208,7 +210,7 @@ class DeedDone(Message, frozen=True):
 
     request_id: int
     result: msgspec.Raw
-    """Of the type that the deed says, as MessagePack."""
+    """The answer, of the deed's type, as MessagePack."""
 
 
 class MetricsText(Message, frozen=True):
@@ -220,15 +222,15 @@ class MetricsText(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """Answers any: it can't be done."""
+    """Answers any request: it can't be done."""
 
     request_id: int
     kind: str
     """Name of the error's class, of those in `web/failures.py`."""
     why: str
-    """One line; of DiallingRefused the name of its reason."""
+    """One line; for DiallingRefused the name of its reason."""
     wait_s: float = 0.0
-    """Seconds after which it may be asked for again."""
+    """Seconds after which it may be requested again."""
 
 
 class Stop(Message, frozen=True):

@@ -1,4 +1,4 @@
-"""What every request passes: errors become answers, visitors are let in or refused, changes are checked."""
+"""What every request passes: errors become answers, visitors are admitted or refused, changes are checked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from emocx_pbx.web.strings import t
 
 log = structlog.get_logger()
 
-#: No script, style or picture but our own files; inline ones are refused by browsers.
+#: No scripts, styles or pictures but our own files; browsers refuse inline ones.
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; media-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -54,7 +54,7 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def failure(request: web.Request, status: int, title: str, detail: str) -> web.Response:
-    """An error as the client can use it: a problem document, a fragment for htmx, or a page."""
+    """An error in the form for the client: a problem document, a fragment for htmx, or a page."""
     if _PROGRAMS.match(request.path):
         return problem(status, title, detail)
     template = "_error.html" if request.headers.get("HX-Request") else "error.html"
@@ -63,7 +63,7 @@ def failure(request: web.Request, status: int, title: str, detail: str) -> web.R
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors become answers; one of the outermost loops: a request that fails must not be silent."""
+    """Turns errors into answers; one of the outermost loops: a request must not fail silently."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -113,16 +113,16 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _route(request: web.Request) -> str:
-    """The address without what fills it: a one-time link must not get into the log."""
+    """The address without the values in it: a one-time link must not get into the log."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "(none)"
 
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Lets in whom the handler's mark names, and changes only from our own pages' forms."""
+    """Admits those that the handler's mark names, and changes only from our own pages' forms."""
     if request.match_info.http_exception is not None:
-        return await handler(request)  # no such page, for everybody alike
+        return await handler(request)  # to everybody, the page does not exist
     access = access_of(request)
     if not access.public or not request.path.startswith("/static/"):
         request[VISITOR] = await identify(request)
@@ -171,7 +171,9 @@ async def _check_form(request: web.Request) -> None:
 
 
 async def secure_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """On every answer, also of errors; a handler may let named sites frame its page (FRAME_ANCESTORS)."""
+    """Sets headers on every answer, including errors; a handler may let named sites frame its page
+    (FRAME_ANCESTORS).
+    """
     http = parts_of(request).settings.http
     ancestors = request.get(FRAME_ANCESTORS, "'none'")
     headers = response.headers

@@ -16,7 +16,7 @@ class MenuEntry:
     href: str
     roles: frozenset[Role]
     current: bool = False
-    """The page shown lies under it."""
+    """Whether the page shown is under it."""
 
 
 _LEADS: Final[frozenset[Role]] = frozenset({"admin", "supervisor"})
@@ -33,12 +33,12 @@ ENTRIES: Final = (
     MenuEntry("admin", "/admin", frozenset({"admin"})),
 )
 
-#: Where a role begins after login.
+#: The first page of each role after login.
 HOME: Final[dict[Role, str]] = {"admin": "/live", "supervisor": "/live", "agent": "/agents/me"}
 
 
 def navigation(user: User | None, path: str) -> list[MenuEntry]:
-    """The entries of a user's role, the one that a path lies under marked; none before login."""
+    """The entries of a user's role, with the one that the path is under marked; none before login."""
     if user is None:
         return []
     shown = [e for e in ENTRIES if user.role in e.roles]

@@ -1,11 +1,11 @@
-"""Numbers as clients write them, in bounds that databases and clocks can hold. Pure."""
+"""Numbers as clients write them, within the ranges of databases and clocks. Pure."""
 
 from __future__ import annotations
 
 import math
 from typing import Final
 
-#: What SQLite's integers hold has 19 digits; nothing of ours comes near.
+#: Most digits of a number: SQLite's integers have up to 19; none of ours comes near.
 MOST_DIGITS: Final = 15
 
 
@@ -15,7 +15,7 @@ def whole(given: str) -> int | None:
 
 
 def finite(given: str) -> float | None:
-    """A number within what a clock can say; None for anything else."""
+    """A number within the range of a clock; None for anything else."""
     try:
         value = float(given[:40])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the handlers of the HTTP app work on, handed over once: the store, and the controller's parts."""
+"""What the handlers of the HTTP app work on, passed to it once: the store, and the controller's parts."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class QueryPreviewer(Protocol):
         """Decide a query given as text."""
 
     async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
-        """What would be decided, and what each rule had to do with it."""
+        """What would be decided, and what part each rule played in it."""
 
 
 class Health(Protocol):
-    """How the service's components stand."""
+    """The state of the service's components."""
 
     @property
     def ready(self) -> bool:
@@ -54,7 +54,7 @@ class Counts(Protocol):
 
 
 class Controller(Protocol):
-    """The controller, as far as handlers ask it themselves."""
+    """The parts of the controller that handlers use directly."""
 
     @property
     def policy(self) -> Policy:
@@ -69,12 +69,13 @@ class Controller(Protocol):
         """Each PBX's queues, by its name."""
 
     def models(self) -> Sequence[Ready]:
-        """What each analysis worker said of its models."""
+        """What each analysis worker reported about its models."""
 
     async def reload(self, wait: bool = True) -> list[ModelsLoaded]:
-        """Read the policy again and load what models' names now stand for; what workers loaded.
+        """Reread the policy and load the versions that models' names now stand for; returns what workers
+        loaded.
 
-        Without `wait` nothing, and they load behind the answer.
+        Without `wait` returns nothing, and they load after the answer.
         """
 
     async def scrape(self) -> tuple[bytes, str]:
@@ -87,7 +88,7 @@ class Parts:
 
     in_force: SettingsInForce
     store: Store
-    """Only read here; what changes it is asked of `deeds`."""
+    """Only read here; changes go through `deeds`."""
     controller: Controller
     queries: QueryPreviewer
     call_back: PlacesCalls

@@ -1,4 +1,4 @@
-"""Recordings as browsers can play them: as they are, or turned into WAV by a process of its own."""
+"""Recordings in a form that browsers can play: as they are, or converted to WAV by a separate process."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from emocx_pbx.audio.formats import NATIVE
 
 #: WAVE_FORMATs that browsers play: PCM, float, A-law, mu-law. Not GSM or ADPCM.
 _PLAYED_TAGS: Final = frozenset({1, 3, 6, 7})
-#: Of these, PyAV is needed.
+#: File types that need PyAV.
 _NEED_AV: Final = frozenset({".amr", ".mka", ".wma"})
-#: Recordings turned into WAV at a time; each takes a core while it lasts.
+#: Recordings converted to WAV at a time; each occupies a core meanwhile.
 AT_ONCE: Final = 2
-#: Seconds for the process to begin, and for a listener to take the next piece.
+#: Seconds for the process to begin, and for a listener to read the next piece.
 _BEGIN_S: Final = 20.0
 _TAKE_S: Final = 60.0
 _PIECE: Final = 1 << 16
@@ -64,7 +64,7 @@ class Player:
         self._free = asyncio.Semaphore(AT_ONCE)
 
     async def answer(self, request: web.Request, path: Path) -> web.StreamResponse:
-        """The recording, or the range of it that is asked for."""
+        """The recording, or the requested range of it."""
         if cannot_play(path) is not None:
             raise web.HTTPUnsupportedMediaType
         own = {"Cache-Control": "private, no-store"}
@@ -78,7 +78,7 @@ class Player:
             return await _turned(request, path, span, own)
 
     async def excerpt(self, request: web.Request, path: Path, begin_s: float, end_s: float) -> web.Response:
-        """A stretch of the recording as WAV, or the range of that which is asked for."""
+        """A stretch of the recording as WAV, or the requested range of that."""
         if cannot_play(path) is not None:
             raise web.HTTPUnsupportedMediaType
         async with self._turn():
@@ -98,7 +98,7 @@ class Player:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """One of the AT_ONCE; more are told to come again."""
+        """One of the AT_ONCE places; further requests are told to try again."""
         if self._free.locked():
             raise web.HTTPServiceUnavailable(headers={"Retry-After": "2"})
         async with self._free:
@@ -109,7 +109,7 @@ async def excerpt_of(path: Path, begin_s: float, end_s: float) -> bytes:
     """A stretch of a recording as a whole WAV.
 
     Raises:
-        web.HTTPUnsupportedMediaType: it can't be read, or has ended before.
+        web.HTTPUnsupportedMediaType: it can't be decoded, or ends before the stretch.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "emocx_pbx.audio.excerpt", str(path), f"{begin_s:.3f}", f"{end_s:.3f}",
@@ -134,7 +134,7 @@ async def _turned(
 ) -> web.StreamResponse:
     first, stop = span.start or 0, span.stop
     if first < 0:
-        # The last bytes of the file, this many; players ask for the beginning, whose header tells the length.
+        # A request for the last N bytes; players ask for the beginning, whose header gives the length.
         raise web.HTTPRequestRangeNotSatisfiable
     last = "" if stop is None else str(stop - 1)
     process = await asyncio.create_subprocess_exec(
@@ -164,18 +164,18 @@ async def _turned(
 
 
 async def _size(process: Process) -> int:
-    """The WAV's length, the first thing the process says."""
+    """The WAV's length, the first thing that the process sends."""
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_BEGIN_S):
             return int(struct.unpack(">Q", await process.stdout.readexactly(8))[0])
     except (TimeoutError, asyncio.IncompleteReadError):
-        # Damaged, or of no known length: the file is there, but no player can use it.
+        # Damaged, or of unknown length: the file exists, but no player can use it.
         raise web.HTTPUnsupportedMediaType from None
 
 
 async def _pour(process: Process, response: web.StreamResponse) -> None:
-    """Pass on what the process writes; a listener that takes nothing for long is let go."""
+    """Pass on what the process writes; a listener that stops reading is dropped."""
     assert process.stdout is not None
     while piece := await process.stdout.read(_PIECE):
         async with asyncio.timeout(_TAKE_S):

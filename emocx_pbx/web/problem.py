@@ -1,4 +1,4 @@
-"""Errors as programs read them: RFC 9457."""
+"""Errors for programs, as problem documents (RFC 9457)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The web process: `python -m emocx_pbx.web.process --fd N --config -`; pages, API, chat, feed and metrics.
 
 Started by the controller, so that nothing on HTTP can slow a caller's decision. It reads the store itself,
-asks the controller by the messages of `web.messages` on the inherited socket N, and ends when the other
-end of that closes, however the controller ended.
+sends requests to the controller as messages of `web.messages` on the inherited socket N, and ends when the
+other end of that closes, however the controller ended.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from emocx_pbx.wire.link import Link
 
 log = structlog.get_logger()
 
-#: Between reports to the controller.
+#: Seconds between reports to the controller.
 REPORT_S: Final = 1.0
-#: Time in which the controller tells of itself.
+#: Seconds within which the controller must report its state.
 BEGIN_S: Final = 10.0
-#: Callers come before pages, where both want the same core.
+#: Niceness: callers come before pages if both want the same core.
 NICE: Final = 10
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve HTTP until the controller says Stop or is gone; the exit status."""
+    """Serve HTTP until the controller says Stop or is gone; returns the exit status."""
     parser = argparse.ArgumentParser(prog="emocx-pbx-web")
     parser.add_argument("--fd", type=int, required=True, help="inherited socket to the controller")
     parser.add_argument("--config", required=True, help="-: WebConfig as JSON on stdin")
@@ -126,7 +126,7 @@ async def _serve(
 
 
 async def _report(controller: RemoteController, tally: Tally, live: LiveFeed) -> None:
-    """Tell what was counted, and that we live, until the controller is gone."""
+    """Report what was counted, and that we are alive, until the controller is gone."""
     with contextlib.suppress(PeerUnavailable):
         while True:
             await asyncio.sleep(REPORT_S)

@@ -1,4 +1,4 @@
-"""The controller as its web process has it: asked by messages, within deadlines and bounds."""
+"""The controller as its web process sees it: asked by messages, within deadlines and limits."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
 
-#: A live board that was asked for and did not come.
+#: Seconds after which a live board that was requested and did not arrive is requested again.
 BOARD_AGAIN_S: Final = 5.0
-#: Times of requests kept between two reports; the rest of such a second is not timed.
+#: Most request times kept between two reports; further ones are not recorded.
 MAX_TIMED: Final = 5_000
 
 R = TypeVar("R")
 
 
 class RemoteController(AskedByMessages):
-    """One for the process; `run` takes what the controller sends, until it stops us or is gone."""
+    """One per process; `run` handles what the controller sends, until it stops us or is gone."""
 
     def __init__(self, link: Link[m.ToWeb], deadline_s: float, action_s: float) -> None:
-        """`deadline_s` is that of decisions, `action_s` that of actions at Asterisk."""
+        """`deadline_s` is the deadline for decisions, `action_s` that for actions on Asterisk, in seconds."""
         super().__init__(deadline_s, action_s, Mirror())
         self._link = link
         self._ids = itertools.count(1)
         self._asked: dict[int, asyncio.Future[m.Answering]] = {}
         self._state: m.StateNow | None = None
         self._board: list[BoardState] = []
-        """Parts that came so far."""
+        """Parts of the board that have arrived so far."""
         self._board_asked_at: float | None = None
-        """When the board was asked for that has not come yet."""
+        """When the board that has not arrived yet was requested."""
         self.began = asyncio.Event()
-        """State and board are known."""
+        """Set when state and board are known."""
         self.settings_changed: Listeners[[Settings]] = Listeners()
-        """Told which settings are in force from now on."""
+        """Listeners get the settings in force from now on."""
 
     @property
     def state(self) -> m.StateNow:
-        """The newest.
+        """The newest state.
 
         Raises:
             PeerUnavailable: the controller has not reported its state yet.
@@ -71,7 +71,7 @@ class RemoteController(AskedByMessages):
         return self._state
 
     def tell(self, message: m.FromWeb) -> None:
-        """Send what needs no answer.
+        """Send a message that needs no answer.
 
         Raises:
             PeerUnavailable: the controller is gone, or does not read.
@@ -126,7 +126,7 @@ class RemoteController(AskedByMessages):
                     future.set_result(message)
 
     def _ask_board(self) -> None:
-        """Changes were lost on their way: have it told anew; again if that is lost as well."""
+        """Changes were lost on their way: request the board again, and repeat that if it is lost as well."""
         at = time.monotonic()
         if self._board_asked_at is None or at - self._board_asked_at > BOARD_AGAIN_S:
             self._board_asked_at = at
@@ -167,7 +167,7 @@ class RemoteController(AskedByMessages):
 
 
 class RemoteDeeds:
-    """Deeds, done by the controller; what they change is read again before the answer is shown."""
+    """Deeds, done by the controller; what they change is reread before the answer is shown."""
 
     def __init__(self, controller: RemoteController, receivers: Receivers) -> None:
         self._controller, self._receivers = controller, receivers
@@ -186,7 +186,7 @@ class RemoteCallBack:
     def __init__(
         self, controller: AskedByMessages, pbx: str = "", new_uuid: Callable[[], UUID] = uuid4
     ) -> None:
-        """`pbx` places calls, where nothing else is asked for."""
+        """`pbx` places calls if no other is requested."""
         self._pbx, self._new_uuid = pbx, new_uuid
         self._controller = controller
         self.ring = controller.ring
@@ -196,12 +196,12 @@ class RemoteCallBack:
         return await self._controller.admit(text, self._pbx if pbx is None else pbx)
 
     def new_call_id(self, pbx: str | None = None) -> str:
-        """The id of a call to be; `pbx` is to place it."""
+        """A new id for a call that `pbx` is to place."""
         return new_call_id(self._new_uuid, self._pbx if pbx is None else pbx)
 
 
 class RemoteHealth:
-    """The controller's health board, as last told."""
+    """The controller's health board, as last reported."""
 
     def __init__(self, controller: RemoteController) -> None:
         self._controller = controller
@@ -222,7 +222,7 @@ class RemoteHealth:
 
 
 class Tally:
-    """What the process counts, until it is told to the controller, whose metrics it goes into."""
+    """What the process counts, until it is reported to the controller, whose metrics it becomes part of."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str], float] = {}
@@ -238,7 +238,7 @@ class Tally:
             self._requests.append((area, seconds))
 
     def taken(self, watchers: int) -> m.Counted:
-        """All since the last time."""
+        """Everything counted since the last time."""
         counts = tuple((name, label, by) for (name, label), by in self._counts.items())
         requests = tuple(self._requests)
         self._counts.clear()

@@ -1,4 +1,4 @@
-"""Who may know what of calls: an agent the agent's own parts, a supervisor the queues given to them. Pure."""
+"""Who may see what of calls: agents their own segments, supervisors the queues given to them. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from emocx_pbx.store.rows import AlertRow, CallDetail, CorrectionRow
 
 
 def own_of(user: User | None) -> str | None:
-    """The agent to whose parts of calls a user is restricted; None: not so. A program has no user."""
+    """The agent to whose segments a user is restricted; None: unrestricted. A program has no user."""
     return (user.agent or "") if user is not None and user.role == "agent" else None
 
 
 def team_of(user: User | None) -> Team:
-    """The queues to whose calls a user is restricted; None: to none."""
+    """The queues to whose calls a user is restricted; None: unrestricted."""
     if user is None or user.role != "supervisor" or user.queues is None:
         return None
     return frozenset(user.queues)
@@ -29,11 +29,11 @@ def as_seen(detail: CallDetail, own: str | None, team: Team = None) -> CallDetai
     Args:
         detail: from the store.
         own: the agent who asks; None: somebody who may see all.
-        team: the queues of the supervisor who asks; who sees a call sees it whole.
+        team: the queues of the supervisor who asks, who sees the whole of each such call.
 
     Returns:
-        None if the agent takes no part in it, or it was in none of the queues, which is said like a call that
-        is not there.
+        None if the agent has no part in it, or it was in none of the queues: indistinguishable from a call
+            that does not exist.
     """
     if team is not None and team.isdisjoint(queues_of(detail)):
         return None
@@ -64,13 +64,13 @@ def queues_of(detail: CallDetail) -> set[str]:
 
 
 def alerts_seen(alerts: Sequence[AlertRow], segments: Sequence[Segment]) -> tuple[AlertRow, ...]:
-    """Those raised in these segments."""
+    """The alerts raised in these segments."""
     theirs = {s.index for s in segments}
     return tuple(a for a in alerts if a.segment in theirs)
 
 
 def corrections_seen(corrections: Sequence[CorrectionRow], detail: CallDetail) -> list[CorrectionRow]:
-    """Those of the readings that may be seen."""
+    """The corrections of readings that may be seen."""
     read = {(r.t0, r.t1) for r in detail.readings}
     return [c for c in corrections if (c.t0, c.t1) in read]
 

@@ -1,4 +1,4 @@
-"""What pages and API are served of, in the controller's web process and on web nodes alike."""
+"""The parts that serve pages and API, in the controller's web process and on web nodes alike."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Serving:
         """Prepare.
 
         Args:
-            settings: those in force.
+            settings: the settings in force.
             store: the records.
-            controller: asked for what is not in them.
-            life: tells the numbers of one live board from another's.
-            deeds: change something.
-            health: how things stand.
-            counts: takes what is counted.
+            controller: asked for what is not in the records.
+            life: distinguishes the numbers of one live board from another's.
+            deeds: does what changes something.
+            health: the health board.
+            counts: counts events and requests.
             away: why there is nothing live to show, in one line; empty: there is.
-            in_force: holds the settings; None: one is made.
+            in_force: holds the settings; None: a new one is made.
         """
         self._store = store
         self._stale_receivers = asyncio.Event()
@@ -72,7 +72,7 @@ class Serving:
             health=health,
             metrics=counts,
         )
-        # Who is told of what.
+        # Subscribe parts to each other's news.
         controller.moves.subscribe(self.chat.watch)
         controller.receivers_changed.subscribe(self._stale_receivers.set)
 
@@ -86,7 +86,7 @@ class Serving:
             configure(settings.log)
 
     async def reread_receivers(self) -> None:
-        """Read the store's receivers again whenever they changed, until cancelled."""
+        """Reread the store's receivers whenever they changed, until cancelled."""
         while True:
             await self._stale_receivers.wait()
             self._stale_receivers.clear()

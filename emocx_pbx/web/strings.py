@@ -1,4 +1,4 @@
-"""What pages say, in one place by language: `strings/en/<file>.toml`, looked up as `file.table.key`."""
+"""Texts of pages, in one place by language: `strings/en/<file>.toml`, looked up as `file.table.key`."""
 
 from __future__ import annotations
 

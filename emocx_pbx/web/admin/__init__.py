@@ -1,4 +1,4 @@
-"""Administration: pages for administrators alone, one module each."""
+"""Administration: pages for administrators only, one module each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy here: what people's labels tell of the models on this site, and training from them."""
+"""Accuracy here: what people's labels show about the models on this site, and training from them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def train(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def stop(request: web.Request) -> web.StreamResponse:
-    """End the training that runs."""
+    """End the running training."""
     kind = kind_of((await form_of(request)).get("kind", ""))
     await parts_of(request).deeds.do(StopTraining(), actor_of(request))
     return see_other(f"/admin/accuracy?kind={kind}&done=training_stopped#training")

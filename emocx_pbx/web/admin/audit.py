@@ -18,7 +18,7 @@ from emocx_pbx.web.v1.export import csv_answer
 #: Changes on a page.
 LISTED = 50
 
-#: Beginnings of actions that can be looked for.
+#: Prefixes of actions that can be filtered for.
 KINDS = ("user.", "session.", "link.", "token.", "webhook.", "policy.", "model.", "privacy.", "grade.")
 
 
@@ -40,7 +40,7 @@ class ChangedValue:
 
 @allow("admin")
 async def download(request: web.Request) -> web.StreamResponse:
-    """All changes that the page's filter finds, for a spreadsheet."""
+    """All changes that match the page's filter, for a spreadsheet."""
     query, log = request.query, parts_of(request).store.audit
     kind = query.get("kind") if query.get("kind") in KINDS else None
 

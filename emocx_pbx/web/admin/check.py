@@ -22,7 +22,7 @@ async def check(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def run(request: web.Request) -> web.StreamResponse:
-    """Run it; who asks meanwhile gets the same answer."""
+    """Run the check; requests made meanwhile get the same answer."""
     await request.app[DOCTOR].look()
     return see_other("/admin/check")
 

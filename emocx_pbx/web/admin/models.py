@@ -1,4 +1,4 @@
-"""Models and their cards: what is used, how good it is, and which version a name stands for."""
+"""Models and their cards: which are in use, how good they are, and which version a name stands for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Listed:
     name: str
     version: str
     current: bool
-    """What the name alone stands for."""
+    """Whether the name alone stands for this version."""
     card: Card | None
     problem: str
 
@@ -60,7 +60,7 @@ def listed(registry: Registry) -> list[Listed]:
 
 
 def test_figures(card: Card) -> Mapping[str, Any]:
-    """Recall by class on the test set, as the card tells it; empty if it does not."""
+    """Recall by class on the test set, as the card states it; empty if it does not."""
     pooled = card.figures.get("test", {})
     pooled = pooled.get("pooled", pooled) if isinstance(pooled, Mapping) else {}
     recall = pooled.get("recall") if isinstance(pooled, Mapping) else None
@@ -91,7 +91,7 @@ async def models(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def pin(request: web.Request) -> web.StreamResponse:
-    """Let a name stand for another version, and let running workers swap it in."""
+    """Make a name stand for another version, and have running workers load it."""
     parts, form = parts_of(request), await form_of(request)
     kind, name, version = form.get("kind", ""), form.get("name", ""), form.get("version", "")
     if kind not in KINDS:
@@ -109,7 +109,7 @@ async def pin(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def reset(request: web.Request) -> web.StreamResponse:
-    """Forget what was learnt of a line."""
+    """Forget what was learnt about a line."""
     parts, form = parts_of(request), await form_of(request)
     await parts.deeds.do(ResetLines(form.get("model") or None, form.get("line") or None), actor_of(request))
     return see_other("/admin/models?done=lines_reset")

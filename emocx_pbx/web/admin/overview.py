@@ -15,7 +15,7 @@ from emocx_pbx.web.parts import parts_of
 
 @allow("admin")
 async def overview(request: web.Request) -> web.StreamResponse:
-    """Health, and what is in force."""
+    """Show health, and what is in force."""
     parts = parts_of(request)
     settings, counts = parts.settings, await parts.store.outbox.owed()
     rules: int | None = None

@@ -1,4 +1,4 @@
-"""The policy: seen, tried on past queries, and saved as the file that the service reads."""
+"""The policy: viewing it, trying it on past queries, and saving it as the file that the service reads."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from emocx_pbx.web.render import see_other
 from emocx_pbx.web.strings import t
 from emocx_pbx.web.v1.export import short_csv
 
-#: Past queries that a policy is tried on, and differences listed.
+#: Most past queries that a policy is tried on, and most differences listed.
 TRIED: Final = 500
 LISTED: Final = 50
-#: What a policy decides, as a sheet tells it.
+#: A policy's decision, as a spreadsheet shows it.
 _EFFECT: Final = ("queue", "rule", "priority", "min_penalty", "max_penalty")
 
 
@@ -72,7 +72,9 @@ async def _tried(request: web.Request, other: Policy) -> Sequence[Previewed]:
 
 
 async def _sheet(request: web.Request, text: str, based_on: str) -> web.StreamResponse:
-    """All callers who would be routed otherwise, for a spreadsheet; the page, where the text is no policy."""
+    """All callers who would be routed differently, for a spreadsheet; the page, if the text is not a valid
+    policy.
+    """
     try:
         shown = await _tried(request, parse_policy(text))
     except EmocxError:

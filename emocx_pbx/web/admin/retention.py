@@ -1,4 +1,4 @@
-"""Retention: what is kept for how long, and forgetting one customer."""
+"""Retention: what is kept for how long, and erasing one customer."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ async def retention(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def purge(request: web.Request) -> web.StreamResponse:
-    """Forget now what is older than the settings say; the service does it daily by itself."""
+    """Erase now what is older than the settings allow; the service does so daily by itself."""
     parts = parts_of(request)
     return await _shown(request, await parts.deeds.do(PurgeOld(), actor_of(request)))
 
 
 @allow("admin")
 async def erase(request: web.Request) -> web.StreamResponse:
-    """Forget a customer everywhere, by key, number, or both."""
+    """Erase a customer everywhere, by key, number, or both."""
     parts, form = parts_of(request), await form_of(request)
     try:
         deed = EraseCustomer(form.get("customer"), form.get("caller"))
@@ -48,7 +48,7 @@ async def erase(request: web.Request) -> web.StreamResponse:
 
 
 async def _shown(request: web.Request, erased: Forgotten) -> web.Response:
-    """What went; where copies are left in the database's log, that it is not done yet."""
+    """What was removed; and a warning if copies are still left in the database's log."""
     what = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in erased.counts.items())
     said = t("admin.retention.gone", what=what) if what else t("admin.retention.nothing")
     if erased.settled:

@@ -1,4 +1,4 @@
-"""What the administration's pages share: their frame, and reading forms."""
+"""What the administration's pages share: their frame, and form parsing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DAY_S: Final = 86_400.0
 def page(request: web.Request, section: str, *, status: int = 200, **context: Any) -> web.Response:
     """A page `admin/<section>.html` within the administration's frame.
 
-    `done` of the address is the key of what was done, said on top (`admin.done.<key>`).
+    `done` in the address is the key of what was done, shown at the top (`admin.done.<key>`).
     """
     done = f"admin.done.{request.query.get('done', '')}"
     said = t(done) if request.method == "GET" and done in texts() else ""
@@ -46,7 +46,7 @@ def page(request: web.Request, section: str, *, status: int = 200, **context: An
 
 
 async def form_of(request: web.Request) -> Mapping[str, str]:
-    """A form's texts, stripped; of a repeated name the last."""
+    """A form's values, stripped; the last one of a repeated name."""
     return {key: value.strip() for key, value in (await fields(request)).items()}
 
 
@@ -54,7 +54,7 @@ def whole_number(form: Mapping[str, str], name: str, least: int, most: int) -> i
     """A whole number of a form.
 
     Raises:
-        InputError: it is none, or out of bounds.
+        InputError: it is not a whole number, or out of range.
     """
     value = whole(form.get(name, "").removeprefix("+"))
     if value is None or not least <= value <= most:

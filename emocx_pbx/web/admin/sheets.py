@@ -1,4 +1,4 @@
-"""The administration's lists for a spreadsheet: each as its page shows it, with times and no secret."""
+"""The administration's lists for a spreadsheet: each as its page shows it, with times and without secrets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def users(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def tokens(request: web.Request) -> web.StreamResponse:
-    """API tokens, without what lets a program in."""
+    """API tokens, without the secret part."""
     found = await parts_of(request).store.accounts.api_tokens()
     head = ("name", "scopes", "created_by", "created_at", "expires_at", "last_used_at", "revoked_at")
     rows = [
@@ -47,7 +47,7 @@ async def tokens(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def receivers(request: web.Request) -> web.StreamResponse:
-    """Receivers of webhooks, and how their deliveries stand."""
+    """Receivers of webhooks, and the state of their deliveries."""
     parts = parts_of(request)
     store = parts.store
     counts, disabled = await store.lists.delivery_counts(parts.now()), await store.outbox.disabled()
@@ -97,7 +97,7 @@ async def check(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def parts(request: web.Request) -> web.StreamResponse:
-    """How the service's parts stand."""
+    """The state of the service's parts."""
     components = parts_of(request).health.report()["components"]
     rows = [(name, part["up"], part["since"], part["why"]) for name, part in components.items()]
     return short_csv(request, "parts.csv", ("part", "up", "since_at", "remark"), rows)
@@ -105,7 +105,7 @@ async def parts(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def accuracy(request: web.Request) -> web.StreamResponse:
-    """All shares of the page of accuracy, one a line, as numbers of 0 to 1."""
+    """All shares on the accuracy page, one per line, as numbers from 0 to 1."""
     kind, here = kind_of(request.query.get("kind", "")), parts_of(request)
     since = max(0.0, here.now() - days_of(request, 365) * DAY_S)
     found = await accuracy_here(here.store, here.settings, kind, since)

@@ -34,7 +34,7 @@ async def tokens(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def add(request: web.Request) -> web.StreamResponse:
-    """A new token; the page that answers is the only place where it is shown."""
+    """Make a token; the resulting page is the only place where it is shown."""
     form, parts = await form_of(request), parts_of(request)
     given = (await fields(request)).getall("scopes", [])
     name = form.get("name", "")
@@ -48,7 +48,7 @@ async def add(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def revoke(request: web.Request) -> web.StreamResponse:
-    """The token holds no more."""
+    """Revoke a token."""
     await parts_of(request).deeds.do(RevokeToken(request.match_info["token_id"]), actor_of(request))
     return see_other("/admin/tokens?done=token_revoked")
 

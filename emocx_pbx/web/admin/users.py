@@ -27,7 +27,7 @@ async def _page(
 
 
 async def _agents(request: web.Request, present: str | None = None) -> list[tuple[str, str]]:
-    """Who can be made a user: members of Asterisk's queues, and agents who have had a call; as a choice."""
+    """Names offered for new users: members of Asterisk's queues, and agents who have had a call."""
     parts = parts_of(request)
     members = {agent for queue in parts.controller.queues.values() for agent in queue.agents}
     known = members | set(await parts.store.accounts.known_agents()) | ({present} if present else set())
@@ -35,13 +35,13 @@ async def _agents(request: web.Request, present: str | None = None) -> list[tupl
 
 
 async def _queues(request: web.Request) -> list[str]:
-    """Which can be given to a supervisor: Asterisk's, and those that have had a call."""
+    """Queues that can be given to a supervisor: Asterisk's, and those that have had a call."""
     parts = parts_of(request)
     return sorted({*parts.controller.queues, *(await parts.store.lists.names()).queues}, key=str.casefold)
 
 
 async def _chosen(request: web.Request) -> list[str]:
-    """The queues ticked in the form that was sent."""
+    """The queues ticked in the submitted form."""
     return (await fields(request)).getall("queue", []) if request.method == "POST" else []
 
 
@@ -53,7 +53,7 @@ async def users(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def add(request: web.Request) -> web.StreamResponse:
-    """A new user, and the link by which they set their password."""
+    """Add a user, and show the link through which they set their password."""
     form = await form_of(request)
     name, role, agent = form.get("name", ""), form.get("role", ""), form.get("agent", "")
     try:
@@ -82,7 +82,7 @@ async def _one(request: web.Request, shown: User, status: int = 200, problem: st
 
 @allow("admin")
 async def change(request: web.Request) -> web.StreamResponse:
-    """Another role, agent or team, disabled or enabled again."""
+    """Change a user's role, agent or team, or disable or enable the user."""
     shown, form = await _user(request), await form_of(request)
     role, agent, disabled = form.get("role", ""), form.get("agent", ""), form.get("disabled") == "1"
     try:
@@ -102,7 +102,7 @@ async def link(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def delete(request: web.Request) -> web.StreamResponse:
-    """Remove a user, but not oneself."""
+    """Remove a user; nobody can remove themselves."""
     shown = await _user(request)
     try:
         deed = DeleteUser(shown.user_id, user_of(request).user_id)

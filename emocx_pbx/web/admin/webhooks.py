@@ -33,13 +33,13 @@ from emocx_pbx.web.shown.receiver_path import receiver_name, receiver_path
 from emocx_pbx.web.strings import t
 from emocx_pbx.webhooks.schedule import reason_of
 
-#: Deliveries listed of one receiver.
+#: Most deliveries listed for one receiver.
 LISTED: Final = 50
 
 
 @allow("admin")
 async def webhooks(request: web.Request) -> web.StreamResponse:
-    """All receivers with how their deliveries stand, and a form for a new one."""
+    """All receivers with the state of their deliveries, and a form for a new one."""
     return await _list(request)
 
 
@@ -58,7 +58,7 @@ async def _list(
 
 @allow("admin")
 async def add(request: web.Request) -> web.StreamResponse:
-    """A new receiver; its secret is shown once."""
+    """Add a receiver; its secret is shown only once."""
     form = await form_of(request)
     try:
         name = form.get("name", "")
@@ -71,7 +71,7 @@ async def add(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def webhook(request: web.Request) -> web.StreamResponse:
-    """One receiver: what it wants, what it did not take, and what can be done."""
+    """One receiver: the events it gets, failed deliveries, and what can be done."""
     return await _one(request)
 
 
@@ -103,7 +103,7 @@ async def _one(
 
 @allow("admin")
 async def change(request: web.Request) -> web.StreamResponse:
-    """Another address, other events."""
+    """Change a receiver's address, events or deadline."""
     form, name = await form_of(request), _name(request)
     try:
         deed = ChangeReceiver(name, *await _described(request, form, name))
@@ -115,7 +115,7 @@ async def change(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def rotate(request: web.Request) -> web.StreamResponse:
-    """A new secret, shown once; for a time the old one signs too."""
+    """Make a new secret, shown only once; for a while the old one signs too."""
     form, name = await form_of(request), _name(request)
     try:
         overlap_s = whole_number(form, "hours", 0, 720) * 3600.0
@@ -127,7 +127,7 @@ async def rotate(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def test(request: web.Request) -> web.StreamResponse:
-    """Send a signed test event now, and say what the receiver answered."""
+    """Send a signed test event now, and show the receiver's answer."""
     parts, name = parts_of(request), _name(request)
     began = time.monotonic()
     outcome = await parts.deeds.do(TestReceiver(name), actor_of(request))
@@ -139,7 +139,7 @@ async def test(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def switch(request: web.Request) -> web.StreamResponse:
-    """Send nothing more for now, or again."""
+    """Suspend or resume sending to a receiver."""
     form, name = await form_of(request), _name(request)
     by = actor_of(request)
     reason = t("admin.webhooks.disabled_by", name=by.name)
@@ -156,7 +156,7 @@ async def remove(request: web.Request) -> web.StreamResponse:
 
 @allow("admin")
 async def replay(request: web.Request) -> web.StreamResponse:
-    """Send events again: one, those given up, or a range of time."""
+    """Send events again: one, those given up, or a period."""
     form, name = await form_of(request), _name(request)
     parts = parts_of(request)
     try:
@@ -173,7 +173,7 @@ def moment(form: Mapping[str, str], name: str) -> float | None:
     """Unix seconds of a form's `datetime-local`, taken as UTC; None if empty.
 
     Raises:
-        InputError: no such time.
+        InputError: it is not a valid time.
     """
     text = form.get(name, "")
     if not text:
@@ -192,7 +192,7 @@ async def _described(
     events = tuple((await fields(request)).getall("events", []))
     url, stored = form.get("url", ""), parts_of(request).store.receivers.find(name)
     if stored is not None and url == shown_url(stored.url):
-        url = stored.url  # the form shows it without its secrets: it was left as it is
+        url = stored.url  # the form shows it without its secrets: it was left unchanged
     elif HIDDEN in url:
         raise InputError(t("admin.webhooks.hidden", hidden=HIDDEN))
     return url, events, float(whole_number(form, "timeout_s", 1, 60))

@@ -1,1 +1,1 @@
-"""Who is at the page: access, sessions, passwords, one-time links."""
+"""Who makes a request: access, sessions, passwords, one-time links."""

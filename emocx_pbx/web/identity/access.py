@@ -1,6 +1,6 @@
-"""Who may call a handler: marks that handlers carry and that the authentication reads.
+"""Who may call a handler: marks that handlers carry and authentication reads.
 
-Every handler carries one mark; one without is refused to everybody, and a test says so.
+Every handler carries one mark; one without is refused to everybody, and a test fails.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ H = TypeVar("H", bound=Callable[..., Any])
 _MARK: Final = "emocx_access"
 
 FRAME_ANCESTORS: web.RequestKey[str] = web.RequestKey("frame_ancestors", str)
-"""Set by a handler whose page other sites may frame: their origins, as CSP writes them."""
+"""Set by a handler whose page other sites may frame: their origins, in CSP syntax."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Access:
     """Who may call a handler."""
 
     roles: frozenset[Role] = frozenset()
-    """Users of these roles, by their session."""
+    """Roles whose users may, by their session."""
     scope: str = ""
-    """API tokens with this scope."""
+    """Scope with which API tokens may."""
     public: bool = False
-    """Everybody."""
+    """Whether everybody may."""
     csrf: bool = True
-    """A change by a browser needs the form's token; False only where no session gives any right."""
+    """Whether a change by a browser needs the form's token; False only where no session gives any right."""
 
 
 def public(handler: H) -> H:
@@ -42,7 +42,7 @@ def public(handler: H) -> H:
 
 
 def public_without_form(handler: H) -> H:
-    """Everybody may call it, also from another site's page: it must give no right by a session."""
+    """Everybody may call it, even from another site's page: a session must not give any right here."""
     return _mark(handler, Access(public=True, csrf=False))
 
 
@@ -59,12 +59,12 @@ def scoped(scope: str, *roles: Role) -> Callable[[H], H]:
 
 
 def access_of(request: web.Request) -> Access:
-    """The mark of the handler that a request goes to; nobody's if it has none."""
+    """The mark of the handler that a request goes to; one that admits nobody if it has none."""
     return access_of_handler(request.match_info.handler)
 
 
 def access_of_handler(handler: Callable[..., Any]) -> Access:
-    """A handler's mark; nobody's if it has none."""
+    """A handler's mark; one that admits nobody if it has none."""
     found = getattr(handler, _MARK, None)
     return found if isinstance(found, Access) else Access()
 

@@ -37,7 +37,7 @@ PASSWORDS: web.AppKey[Passwords] = web.AppKey("passwords", Passwords)
 
 @allow("admin", "supervisor", "agent")
 async def home(request: web.Request) -> web.StreamResponse:
-    """To where the visitor's role begins."""
+    """Redirect to the first page of the visitor's role."""
     return see_other(HOME[user_of(request).role])
 
 
@@ -61,7 +61,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     found = await parts.store.accounts.password_hash(name)
     user, kept = found if found else (None, None)
     browser = known_browser(request, user, kept)
-    # Counted before it is known: many attempts at the same moment must not all be heard.
+    # Counted before the result is known: many attempts at the same moment must not all be tried.
     attempt = await throttle.begin(name, address, browser)
     if wait := attempt.wait_s:
         await request.app[REFUSED].note(None, address, "throttled")
@@ -88,7 +88,7 @@ def _refused(request: web.Request, status: int, name: str, problem: str) -> web.
 
 @allow("admin", "supervisor", "agent")
 async def logout(request: web.Request) -> web.StreamResponse:
-    """The session ends here and in the store."""
+    """Log out: the session ends here and in the store."""
     parts, visitor = parts_of(request), visitor_of(request)
     await parts.deeds.do(EndOwnSession(token_hash(visitor.session)), actor_of(request))
     answer = see_other("/login")
@@ -98,7 +98,7 @@ async def logout(request: web.Request) -> web.StreamResponse:
 
 @public
 async def link_form(request: web.Request) -> web.StreamResponse:
-    """The page of a one-time link; looking at it does not use it up."""
+    """The page of a one-time link; viewing it does not use it up."""
     link = await parts_of(request).store.accounts.link(token_hash(request.match_info["token"]))
     if link is None:
         raise web.HTTPGone(text=t("account.link_gone"))
@@ -107,7 +107,7 @@ async def link_form(request: web.Request) -> web.StreamResponse:
 
 @public
 async def use_link(request: web.Request) -> web.StreamResponse:
-    """A password for the link's user, or the first administrator."""
+    """Set the password of the link's user, or make the first administrator."""
     accounts = parts_of(request).store.accounts
     link = await accounts.link(token_hash(request.match_info["token"]))
     if link is None:
@@ -147,10 +147,10 @@ async def _account(request: web.Request, status: int, problem: str, done: str = 
 
 @allow("admin", "supervisor", "agent")
 async def change_password(request: web.Request) -> web.StreamResponse:
-    """A new password, against the old one; all other sessions of the user end."""
+    """Set a new password, given the old one; all other sessions of the user end."""
     user, form = user_of(request), await form_of(request)
     parts, throttle, address = parts_of(request), request.app[THROTTLE], address_of(request)
-    # Who is logged in guesses for that session alone: nobody else can keep the user from it.
+    # Attempts of a logged-in user count for that session only: nobody else can lock the user out.
     browser = token_hash(visitor_of(request).session)
     attempt = await throttle.begin(user.name, address, browser)
     if attempt.wait_s:
@@ -190,7 +190,7 @@ def _new_password(given: str, again: str) -> str:
 
 
 def _local(target: str) -> str:
-    """Where to go after login: only a path of ours, else nothing."""
+    """Where to go after login: only a path of ours, else empty."""
     fits = target.startswith("/") and not target.startswith("//") and "\\" not in target
     return target if fits and target.isprintable() else ""
 

@@ -1,4 +1,4 @@
-"""Whose request it is when proxies stand between: the last hop that is none of ours. Pure."""
+"""Whose request it is when there are proxies in between: the last hop that is not ours. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def networks(given: Sequence[str]) -> tuple[Network, ...]:
     """Addresses and networks as settings name them.
 
     Raises:
-        ValueError: one is neither.
+        ValueError: a text is neither an address nor a network.
     """
     return tuple(ipaddress.ip_network(one.strip(), strict=False) for one in given)
 
@@ -32,8 +32,8 @@ def is_in(address: str, trusted: Sequence[Network]) -> bool:
 def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """The address of the client.
 
-    A proxy adds whom it saw at the end of X-Forwarded-For; what stands before is the client's own word.
-    So the header is read from its end, past those that are trusted.
+    A proxy appends the address it saw to X-Forwarded-For; anything before is the client's own claim. So the
+    header is read from its end, skipping trusted proxies.
 
     Args:
         peer: who opened the connection.
@@ -41,7 +41,7 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Networ
         trusted: networks of the proxies in front.
 
     Raises:
-        InputError: a trusted proxy did not say for whom it speaks, or not by an address.
+        InputError: a trusted proxy did not say who it forwards for, or did not give an address.
     """
     if not is_in(peer, trusted):
         return peer
@@ -60,7 +60,7 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Networ
 
 
 def _plain(hop: str) -> Address:
-    """An address, also with a port, in brackets, or mapped into IPv6."""
+    """Parse an address, which may have a port, be in brackets, or be mapped into IPv6."""
     text = hop.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

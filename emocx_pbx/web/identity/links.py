@@ -31,9 +31,9 @@ def public_url(http: HttpSettings, port: int) -> str:
 async def announce_first_link(
     accounts: Accounts, deeds: Doer, http: HttpSettings, port: int, terminal: Path | None = None
 ) -> None:
-    """While there is no user, print a link that makes the first administrator; not to the log.
+    """While there is no user, print a link that makes the first administrator; never to the log.
 
-    At a terminal it goes there, even where stderr goes to a file or the journal.
+    If there is a terminal it goes there, even if stderr goes to a file or the journal.
     """
     if await accounts.has_users():
         return

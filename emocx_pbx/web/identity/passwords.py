@@ -1,4 +1,4 @@
-"""Passwords: hashed by argon2 off the event loop, few at a time."""
+"""Passwords: hashed with argon2 off the event loop, a few at a time."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from emocx_pbx.errors import EmocxError, InputError
 
 T = TypeVar("T")
 
-#: Long enough that guessing over the network is hopeless; no rule on kinds of characters.
+#: Shortest and longest password: long enough to make guessing over the network hopeless; any characters.
 SHORTEST: Final = 10
 LONGEST: Final = 200
 #: One hash takes 64 MiB and a core; more at once would let a flood of logins starve the machine.
 AT_ONCE: Final = 1
-#: A hash gives way to everything else: a caller waits for a decision, a login can.
+#: Priority of hashing, the lowest: callers are waiting for decisions, a login can wait.
 NICE: Final = 10
 
 
-#: Passwords waiting for their turn (0.1 s each): the next one is told to come again.
+#: Most passwords waiting for their turn (0.1 s each); the next one is told to try again.
 MAX_WAITING: Final = 10
-#: Further places for browsers and people who are known.
+#: Further places for known browsers and users.
 FOR_KNOWN: Final = 10
 
 
@@ -51,11 +51,11 @@ class Passwords:
         self._nobody = self._hasher.hash(secrets.token_hex())
 
     async def hash(self, password: str) -> str:
-        """The hash to keep.
+        """The hash to store.
 
         Raises:
-            InputError: too short or too long.
-            Busy: too many wait already.
+            InputError: the password is too short or too long.
+            Busy: too many are waiting already.
         """
         if not SHORTEST <= len(password) <= LONGEST:
             raise InputError(f"the password needs {SHORTEST} to {LONGEST} characters")
@@ -63,10 +63,10 @@ class Passwords:
             return await self._aside(self._hasher.hash, password)
 
     async def matches(self, kept: str | None, password: str, *, known: bool = False) -> bool:
-        """Whether it is the password; takes as long when there is no hash to compare with.
+        """Whether it is the right password; takes as long when there is no hash to compare with.
 
         Raises:
-            Busy: too many wait already; more of those who are known may wait.
+            Busy: too many are waiting already; known clients have more places.
         """
         async with self._turn(known):
             same = await self._aside(self._compare, kept or self._nobody, password[:LONGEST])

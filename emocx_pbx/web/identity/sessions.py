@@ -1,7 +1,7 @@
 """Sessions of browsers and the credentials of programs: who a request comes from.
 
 A session is a random cookie; the store keeps its hash. The form token of a session is derived from the
-cookie, so it needs no place of its own and changes with every login.
+cookie, so it need not be stored and changes with every login.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from emocx_pbx.web.parts import Parts, parts_of
 
 log = structlog.get_logger()
 
-#: A session's last use is written at most so often.
+#: Seconds between writes of a session's last use, at least.
 TOUCH_S: Final = 60.0
 
 SESSION: Final = "session"
 FORM: Final = "form"
 #: Kept by browsers that have logged in before: see `known_browser`.
 KNOWN: Final = "known"
-#: As long as browsers keep a cookie at most.
+#: Seconds that browsers keep a cookie at most.
 KNOWN_S: Final = 400 * 86_400.0
 
-#: Where nobody's address matters: whoever looks whether the service lives may come past the proxy.
+#: Paths where the client's address does not matter: liveness probes may bypass the proxy.
 NO_ADDRESS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)
@@ -66,14 +66,14 @@ class Visitor:
     """What an API token allows."""
     token_name: str = ""
     token_id: str = ""
-    """Of a stored token; empty for the settings' token and for programs on this machine."""
+    """Id of a stored token; empty for the settings' token and for programs on this machine."""
 
 
 NOBODY: Final = Visitor()
 
 VISITOR: web.RequestKey[Visitor] = web.RequestKey("visitor", Visitor)
 NEW_SEED: web.RequestKey[str] = web.RequestKey("new_seed", str)
-"""What the form token of a browser without cookies is made of; sent along as the form cookie."""
+"""What the form token of a browser without a session is derived from; sent along as the form cookie."""
 
 
 def visitor_of(request: web.Request) -> Visitor:
@@ -83,7 +83,7 @@ def visitor_of(request: web.Request) -> Visitor:
 
 
 def user_of(request: web.Request) -> User:
-    """The logged-in user, where the handler is for users only."""
+    """The logged-in user, in handlers that are for users only."""
     user = visitor_of(request).user
     if user is None:
         raise web.HTTPUnauthorized(text="log in first")
@@ -91,17 +91,17 @@ def user_of(request: web.Request) -> User:
 
 
 def actor_of(request: web.Request) -> Actor:
-    """Whom the audit log names for a request."""
+    """The author that the audit log names for a request."""
     visitor = visitor_of(request)
     name = visitor.user.name if visitor.user else f"token {visitor.token_name}" if visitor.token_name else "-"
     return Actor(name, address_of(request))
 
 
 def address_of(request: web.Request) -> str:
-    """The client's address; behind a proxy of ours the one that the last proxy of ours saw.
+    """The client's address; behind proxies of ours, the one that the outermost of them saw.
 
     Raises:
-        InputError: a proxy does not say for whom it speaks.
+        InputError: a proxy does not say who it forwards for.
     """
     peer = request.remote or "unknown"
     http = parts_of(request).settings.http
@@ -123,7 +123,7 @@ def is_secure(http: HttpSettings) -> bool:
 
 
 def cookie_name(kind: str, http: HttpSettings) -> str:
-    """Under https the name itself keeps other hosts of the domain from setting it."""
+    """Under https the name's prefix keeps other hosts of the domain from setting it."""
     return f"__Host-emocx-{kind}" if is_secure(http) else f"emocx-{kind}"
 
 
@@ -141,10 +141,10 @@ def set_cookie(
 
 
 def known_browser(request: web.Request, user: User | None, password_hash: str | None) -> str:
-    """What tells a browser that has logged in as this user before; empty: it has not.
+    """What identifies a browser that has logged in as this user before; empty: it has not.
 
-    The cookie is a random text with its MAC under the hash of the user's password: nothing of it needs
-    to be kept, and a new password makes all of them void.
+    The cookie is a random text with its MAC under the hash of the user's password: nothing needs to be
+    stored, and a new password makes all of them void.
     """
     given = request.cookies.get(cookie_name(KNOWN, parts_of(request).settings.http), "")
     random, _, mac = given.partition(".")
@@ -157,7 +157,7 @@ def known_browser(request: web.Request, user: User | None, password_hash: str | 
 def remember_browser(
     request: web.Request, response: web.StreamResponse, user: User, password_hash: str
 ) -> None:
-    """Let this browser log in again whatever others try with the user's name."""
+    """Let this browser log in again, whatever others try with the user's name."""
     if not known_browser(request, user, password_hash):
         random = new_token()
         value = f"{random}.{_known_mac(user, password_hash, random)}"
@@ -186,7 +186,7 @@ async def identify(request: web.Request) -> Visitor:
 
 
 async def session_user(cookie: str, parts: Parts) -> User | None:
-    """The user of a session that still holds; notes its use. A long feed asks it now and then."""
+    """The user of a session that is still valid; notes its use. A long feed checks it now and then."""
     http, now, accounts = parts.settings.http, parts.now(), parts.store.accounts
     found = await accounts.session(token_hash(cookie), now - http.session_idle_s, now - http.session_max_s)
     if found is None:
@@ -201,12 +201,12 @@ async def _note_use(parts: Parts, used: NoteUse) -> None:
     try:
         await parts.deeds.do(used, SERVICE)
     except (PeerUnavailable, StoreError) as error:
-        # It is only for lists and for the end of idle sessions: the next request notes it again.
+        # It only matters for lists and for ending idle sessions: the next request notes it again.
         log.warning("use not recorded", key="session.unnoted", why=str(error))
 
 
 async def begin(request: web.Request, response: web.StreamResponse, user: User) -> None:
-    """Log a user in: a new session, the old one of this browser ended."""
+    """Log a user in: start a session, and end this browser's old one."""
     parts = parts_of(request)
     http, by = parts.settings.http, Actor(user.name, address_of(request))
     old, cookie = visitor_of(request).session, new_token()
@@ -218,12 +218,14 @@ async def begin(request: web.Request, response: web.StreamResponse, user: User) 
 
 
 def form_token(seed: str) -> str:
-    """The token that forms carry, of the session's cookie or, before login, of the form cookie."""
+    """The token that forms carry, derived from the session's cookie or, before login, from the form
+    cookie.
+    """
     return hashlib.sha256(b"emocx form\0" + seed.encode()).hexdigest() if seed else ""
 
 
 def form_seed(request: web.Request) -> str:
-    """What the request's form token is made of; for a browser without cookies a new seed is begun."""
+    """What the request's form token is derived from; for a browser without cookies a new seed."""
     visitor = visitor_of(request)
     if visitor.session:
         return visitor.session
@@ -258,7 +260,7 @@ def same_site(request: web.Request) -> bool:
 
 
 def _host_of(url: str) -> str:
-    """Host and port of an address; empty if it is none."""
+    """Host and port of an address; empty if it is not one."""
     try:
         return urlsplit(url).netloc.lower()
     except ValueError:
@@ -266,12 +268,14 @@ def _host_of(url: str) -> str:
 
 
 def from_this_machine(request: web.Request) -> bool:
-    """Whether a program of this machine asks for itself: no browser's page, and no proxy for others."""
+    """Whether a program on this machine makes a request for itself: not a browser, and not a proxy for
+    others.
+    """
     return _is_here(request) and not any(name in request.headers for name in ("Origin", "Sec-Fetch-Site"))
 
 
 def someone_here(request: web.Request) -> bool:
-    """Whether somebody at this machine asks, also by a browser, and by a proxy that we know of."""
+    """Whether the request is from this machine, including from a browser, or through a proxy that we know."""
     http = parts_of(request).settings.http
     if http.behind_proxy and is_in(request.remote or "", networks(http.trusted_proxies)):
         return is_loopback(address_of(request))
@@ -280,7 +284,7 @@ def someone_here(request: web.Request) -> bool:
 
 def _is_here(request: web.Request) -> bool:
     if request.version < HttpVersion11:
-        return False  # what nginx speaks to servers behind it unless told otherwise
+        return False  # what nginx uses towards servers behind it by default
     try:
         host = urlsplit(f"//{request.host}").hostname or ""
         address = address_of(request)

@@ -1,7 +1,7 @@
-"""Slows the guessing of passwords and tokens down, without locking out whoever knows them.
+"""Slows down the guessing of passwords and tokens, without locking out those who know them.
 
-Failures are counted for an account from one place, for a place, and for an account from everywhere. A
-browser that has logged in to the account before is counted by itself: nobody else can lock it out.
+Failures are counted for an account from one place, for a place, and for an account from everywhere. A browser
+that has logged in to the account before is counted on its own: nobody else can lock it out.
 """
 
 from __future__ import annotations
@@ -18,45 +18,45 @@ from emocx_pbx.limits import Limit, place_of
 from emocx_pbx.store.audit import SERVICE
 
 WINDOW_S: Final = 900.0
-#: Failures within the window that are let pass.
+#: Failures within the window that are allowed.
 HERE: Final = 10
 PLACE: Final = 30
 ACCOUNT: Final = 100
 BROWSER: Final = 10
-#: Wrong API tokens of one place within the window.
+#: Wrong API tokens from one place within the window that are allowed.
 TOKENS: Final = 60
-#: Tokens that were right lately are still heard where too many wrong ones came from.
+#: Recently valid tokens are still accepted from places that sent too many wrong ones.
 KNOWN_TOKENS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """To log in."""
+    """An attempt to log in."""
 
     wait_s: float
-    """Seconds until one is heard; 0: now, and this one is."""
+    """Seconds until an attempt is allowed; 0: this one is."""
     attempt_id: str
     forgotten: tuple[str, ...]
-    """What is forgotten if it fits."""
+    """Keys whose failures are forgotten if the password is right."""
 
 
 class Throttle:
     """Logins are counted in the database, exactly over all processes that share it; tokens here."""
 
     def __init__(self, deeds: Doer, now: Callable[[], float]) -> None:
-        """`deeds` count attempts; `now` gives Unix seconds."""
+        """`deeds` count attempts; `now` is Unix seconds."""
         self._deeds, self._now = deeds, now
         self.tokens = Limit(TOKENS, WINDOW_S)
-        """Wrong ones, by place."""
+        """Wrong tokens, by place."""
         self._known_tokens = Limit(1, WINDOW_S, KNOWN_TOKENS)
 
     async def begin(self, account: str, address: str, browser: str = "") -> Attempt:
-        """An attempt begins, and counts until it is known to be right.
+        """Begin an attempt, which counts until it is known to be right.
 
         Args:
-            account: name that is tried.
-            address: of the client.
-            browser: what tells a browser that has logged in to this account before; empty: it has not.
+            account: the name that is tried.
+            address: the client's.
+            browser: identifies a browser that has logged in to this account before; empty: it has not.
 
         Raises:
             PeerUnavailable, StoreError: it can't be counted now.
@@ -67,11 +67,11 @@ class Throttle:
         return Attempt(wait_s, attempt, (counted[0][0],))
 
     async def fits(self, attempt: Attempt) -> None:
-        """The owner is there: what failed here before is forgotten, and elsewhere the attempt itself."""
+        """The password was right: earlier failures here are forgotten, and elsewhere this attempt."""
         await self._deeds.do(LoginFits(attempt.attempt_id, attempt.forgotten), SERVICE)
 
     def token_wait_s(self, token_hash: str, address: str) -> float:
-        """Seconds until a token from this address is looked up; 0: now."""
+        """Seconds until a token from this address may be looked up; 0: now."""
         now = self._now()
         if not self._known_tokens.left(token_hash, now):
             return 0.0
@@ -88,7 +88,7 @@ class Throttle:
 
 
 def _counted(account: str, address: str, browser: str) -> tuple[tuple[str, int], ...]:
-    """What an attempt counts for, and how many of each are let pass; the first is forgotten when it fits."""
+    """The keys that an attempt counts for, with how many are allowed; the first is forgotten on success."""
     if browser:
         return ((_hashed("browser", browser), BROWSER),)
     name, place = account.casefold()[:200], place_of(address)
@@ -100,5 +100,5 @@ def _counted(account: str, address: str, browser: str) -> tuple[tuple[str, int],
 
 
 def _hashed(*what: str) -> str:
-    """As it is kept: what was typed for a name may be a password."""
+    """The hashed form that is stored: what was typed as a name may be a password."""
     return hashlib.sha256("\0".join(what).encode("utf-8", "replace")).hexdigest()[:32]

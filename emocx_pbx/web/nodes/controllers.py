@@ -1,7 +1,7 @@
-"""The controllers as a web node has them: found by their beats, asked with deadlines, shown as one.
+"""The controllers as a web node sees them: found by their beats, asked with deadlines, shown as one.
 
-Whoever acts for a call's PBX is asked; where nobody acts, any controller that is there. A controller that was
-silent for LOST_S is gone, and what waited for its answer is told so.
+Requests go to the controller that acts for a call's PBX; if none acts, to any reachable one. A controller
+that was silent for LOST_S seconds is gone, and requests that waited for its answer fail.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from emocx_pbx.wire.message import BadMessage
 
 log = structlog.get_logger()
 
-#: Without a sign of life; a controller beats twice a second.
+#: Seconds without a sign of life; a controller beats twice a second.
 LOST_S: Final = 2.5
-#: Between looks at who is silent.
+#: Seconds between checks for silent controllers.
 LOOK_S: Final = 0.25
-#: For a controller's state, and its word that its board is on its way.
+#: Seconds for a controller's state, and for its promise to send the board.
 STATE_S: Final = 2.0
-#: A live board that was asked for and did not come is asked for again.
+#: Seconds after which a live board that was requested and did not arrive is requested again.
 BOARD_AGAIN_S: Final = 3.0
-#: Changes kept while a board is on its way.
+#: Most changes kept while a board is on its way.
 MAX_KEPT: Final = 16_384
 
 _NEWS: Final = msgspec.msgpack.Decoder(WebNews)
@@ -65,16 +65,16 @@ class Known:
     state_number: int = -1
     asking_state: bool = False
     parts: list[BoardState] = field(default_factory=list)
-    """Of its board, as they come."""
+    """Parts of its board, as they arrive."""
     board_asked_at: float | None = None
-    """Monotonic seconds; None: none is on its way."""
+    """Monotonic seconds when the board was requested; None: none is on its way."""
     kept: list[m.BoardChanged] = field(default_factory=list)
-    """Changes that came meanwhile."""
+    """Changes that arrived meanwhile."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Controllers(AskedByMessages):
-    """One for a web node."""
+    """One per web node."""
 
     def __init__(
         self,
@@ -90,9 +90,9 @@ class Controllers(AskedByMessages):
 
         Args:
             bus: the connection.
-            life: names this process.
-            deadline_s: of decisions.
-            action_s: of actions at Asterisk.
+            life: identifies this process.
+            deadline_s: seconds for decisions.
+            action_s: seconds for actions on Asterisk.
             own: owns a task.
             clock: monotonic seconds.
             measured: this node's metrics as Prometheus text, and its content type.
@@ -113,7 +113,7 @@ class Controllers(AskedByMessages):
         await self._bus.hear(subjects.web_board(self._life), _NEWS, self._on_news)
 
     async def run(self) -> None:
-        """Find out who is gone, and ask for what is lacking, until cancelled."""
+        """Notice which controllers are gone, and request what is missing, until cancelled."""
         while True:
             at = self._clock()
             for known in list(self._known.values()):
@@ -137,7 +137,7 @@ class Controllers(AskedByMessages):
 
     @property
     def state(self) -> m.StateNow:
-        """Of all controllers that act, as one."""
+        """The state of all controllers that act, as one."""
         acting = [known.state for known in self._acting() if known.state is not None]
         if not acting:
             raise PeerUnavailable(self.away or "the controller has not told of itself yet")
@@ -152,20 +152,20 @@ class Controllers(AskedByMessages):
             )
         return first
 
-    # As while the link to Asterisk is down: pages of records go on without.
+    # As while the link to Asterisk is down: pages of records work without it.
 
     @property
     def queues(self) -> Mapping[str, QueueState]:
-        """All PBXes' queues as last seen; empty where nobody acts."""
+        """All PBXes' queues as last seen; empty if no controller acts."""
         return self.state.queues if self._tells() else {}
 
     @property
     def pbx_queues(self) -> Mapping[str, Mapping[str, QueueState]]:
-        """Each PBX's queues as last seen, by its name; without those for which nobody acts."""
+        """Each PBX's queues as last seen, by its name; without PBXes for which no controller acts."""
         return self.state.pbx_queues if self._tells() else {}
 
     def models(self) -> Sequence[Ready]:
-        """What each analysis worker said of its models."""
+        """What each analysis worker reported about its models."""
         return self.state.workers if self._tells() else ()
 
     def _tells(self) -> bool:
@@ -189,7 +189,7 @@ class Controllers(AskedByMessages):
         return frozenset(self._owners)
 
     def _acting(self) -> Iterator[Known]:
-        """Each once, in the order of their PBXes' names."""
+        """The acting controllers, each once, in the order of their PBXes' names."""
         for life in dict.fromkeys(self._owners[pbx] for pbx in sorted(self._owners)):
             yield self._known[life]
 
@@ -207,7 +207,7 @@ class Controllers(AskedByMessages):
                 if last:
                     self._on_board(known, joined(known.parts))
             case m.BoardChanged() | m.BoardNow():
-                pass  # its first beat is still to come
+                pass  # its first beat has not arrived yet
             case m.ReceiversChanged():
                 self.receivers_changed.tell()
             case _:
@@ -228,7 +228,7 @@ class Controllers(AskedByMessages):
             self._settle()
 
     def _settle(self) -> None:
-        """Who acts for what: of two that say so, the one in the later term."""
+        """Who acts for what: of two that claim to, the one in the later term."""
         found: dict[str, tuple[int, str]] = {}
         for known in self._known.values():
             for pbx, epoch in known.beat.acts.items():
@@ -258,7 +258,7 @@ class Controllers(AskedByMessages):
         self._own(self._order_board(known))
 
     async def _order_board(self, known: Known) -> None:
-        with suppress(EmocxError, BadMessage):  # asked for again when it does not come
+        with suppress(EmocxError, BadMessage):  # requested again if it does not arrive
             asked = AskBoard(self._life)
             await self._bus.ask(subjects.web_asked(known.life), asked, _ANSWER, STATE_S)
 
@@ -290,7 +290,7 @@ class Controllers(AskedByMessages):
             await self._bus.tell(*self._unsent.pop(0))
 
     def _whom(self, pbx: str | None) -> list[Known]:
-        """Who may be asked, the best first: who acts for the PBX, who acts for another, who stands by."""
+        """Controllers to ask, the best first: one that acts for the PBX, for another, or that stands by."""
         acting = self._owners.get(pbx) if pbx is not None else None
         mine = [self._known[acting]] if acting is not None else []
         found = list(dict.fromkeys([*mine, *self._acting(), *self._known.values()]))
@@ -316,7 +316,7 @@ class Controllers(AskedByMessages):
                 try:
                     return await self._ask_one(known, question(0), answer, deadline_s)
                 except NobodyThere:
-                    continue  # it has just ended: nothing is done
+                    continue  # it has just ended: nothing was done
             raise PeerUnavailable("no controller answers")
         except BadMessage as error:
             raise InputError(f"can't be asked: {error}") from error
@@ -324,7 +324,7 @@ class Controllers(AskedByMessages):
             self._asked -= 1
 
     async def _ask_one(self, known: Known, question: m.Asking, answer: type[A], deadline_s: float) -> A:
-        """Ask one; that it is gone is told as soon as it is known."""
+        """Ask one; fails as soon as it is known to be gone."""
         asking = asyncio.ensure_future(
             self._bus.ask(subjects.web_asked(known.life), question, _ANSWER, deadline_s)
         )
@@ -349,7 +349,7 @@ class Controllers(AskedByMessages):
         return self._measured()
 
     async def reload(self, wait: bool = True) -> list[ModelsLoaded]:
-        """As AskedByMessages.reload, of every controller that is there."""
+        """As AskedByMessages.reload, for every reachable controller."""
         asked = [
             self._ask_one(known, m.ReloadAll(0, wait), m.ReloadedAll, RELOAD_S) for known in self._whom(None)
         ]

@@ -1,6 +1,6 @@
-"""What web nodes and controllers say to each other over NATS, beside the messages of `web/messages.py`.
+"""The messages between web nodes and controllers over NATS, in addition to those of `web/messages.py`.
 
-What is told may be lost: numbers say so, and whoever misses something asks for the whole.
+Messages may be lost: numbers show this, and whoever misses something asks for everything.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ class ControllerBeat(Message, frozen=True):
     """A controller lives; sent twice a second."""
 
     node: str
-    """What its host is called."""
+    """The name of its host."""
     version: str
     acts: Mapping[str, int]
-    """PBXes that it acts for, with the number of its term."""
+    """PBXes that it acts for, each with the number of its term."""
     board: int
-    """Number of the live board's newest change: all before it were told."""
+    """Number of the live board's newest change: all before it were sent."""
     state: int
-    """Number of its state; another one means that the state differs."""
+    """Number of its state; another one means that the state changed."""
 
 
 class WebNews(Message, frozen=True):
-    """What one controller tells all web nodes, or of its live board the one that asked."""
+    """A controller's message to all web nodes, or a part of its live board to the one that asked."""
 
     life: str
     what: (
@@ -43,7 +43,7 @@ class WebNews(Message, frozen=True):
 
 
 class AskState(Message, frozen=True):
-    """How does the controller stand? Answered by StateIs."""
+    """Asks for the controller's state; answered by StateIs."""
 
 
 class StateIs(Message, frozen=True):
@@ -57,7 +57,7 @@ class AskBoard(Message, frozen=True):
     """Send the live board; answered by Taken, and then by BoardNow on the node's own subject."""
 
     node: str
-    """Life of the web node."""
+    """Identifies the process of the web node."""
 
 
 class Taken(Message, frozen=True):
@@ -71,8 +71,8 @@ class NodeBeat(Message, frozen=True):
     node: str
     version: str
     uses: tuple[tuple[str, str, int], ...] = ()
-    """What counts towards a limit since the last beat: the limit's name, whose, how often; less than 0: it
-    does not count after all."""
+    """Uses that count towards a limit since the last beat: the limit's name, its key, how many; less than 0:
+    they do not count after all."""
 
 
 ToController = m.Asking | m.BecameCall | AskState | AskBoard

@@ -1,4 +1,4 @@
-"""What of a web node's parts is not as in the controller's own web process: deeds, and how things stand."""
+"""The parts of a web node that differ from the controller's own web process: deeds, and health."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ R = TypeVar("R")
 
 
 class NodeDeeds:
-    """What the records alone are needed for is done here, all else by a controller."""
+    """Deeds that need only the records are done here, all others by a controller."""
 
     def __init__(self, controllers: Controllers, store: Store, in_force: SettingsInForce) -> None:
         self._controllers, self._store = controllers, store
         self._accounts = AccountDeeds(store, in_force)
 
     async def do(self, deed: Deed[R], by: Actor) -> R:
-        """As Doer.do; PeerUnavailable: no controller answers."""
+        """As Doer.do; raises PeerUnavailable if no controller answers."""
         asked = cast(AnyDeed, deed)
         if isinstance(asked, AccountDeed):
             return cast(R, await self._accounts.done(asked, by))
@@ -36,7 +36,7 @@ class NodeDeeds:
 
 
 class NodeHealth:
-    """The node's own parts, and those of the controllers that it knows."""
+    """The health of the node's own parts, and those of the controllers that it knows."""
 
     def __init__(self, own: HealthBoard, controllers: Controllers) -> None:
         self._own, self._controllers = own, controllers

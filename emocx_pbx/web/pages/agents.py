@@ -113,7 +113,7 @@ async def _view(request: web.Request, days: int, emotion: str | None, only: str 
     team, own = only_queues(request), only_agent(request)
     cells = await parts.store.lists.agents_by_cell(since, now, (now - since) / BINS, team)
     if own is not None:
-        # An estimate that borrowed from colleagues would tell how they did.
+        # An estimate that borrows from colleagues would reveal how they did.
         cells = [cell for cell in cells if cell.agent == own]
     letters: dict[str, dict[str, int]] = {}
     for found in await parts.store.lists.agents_by_letter(since, now, own, team):

@@ -14,7 +14,7 @@ from emocx_pbx.web.shown.benefit import benefit_view
 
 @allow("admin", "supervisor")
 async def benefit(request: web.Request) -> web.StreamResponse:
-    """Both arms over a time."""
+    """Both arms over a period."""
     parts, days = parts_of(request), days_of(request, 90)
     now = parts.now()
     arms = await parts.store.lists.arms(now - days * DAY_S, now, only_queues(request))

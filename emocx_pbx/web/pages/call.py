@@ -29,7 +29,7 @@ _DONE: Final = frozenset({"override", "dispute", "correct", "replay"})
 
 @dataclass(frozen=True, slots=True)
 class May:
-    """What the viewer may do on a call's page."""
+    """What the viewer is allowed to do on a call's page."""
 
     override: bool
     dispute: str
@@ -64,7 +64,7 @@ async def rubric_of(request: web.Request) -> Rubric:
 
 @allow("admin", "supervisor", "agent")
 async def call(request: web.Request) -> web.StreamResponse:
-    """All that is known of a call."""
+    """All that is known about a call."""
     detail = await seen_call(request)
     given = request.query.get("correct", "")
     correcting = whole(given) if may(user_of(request)).correct else None

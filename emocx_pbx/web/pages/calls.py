@@ -1,4 +1,4 @@
-"""The list of calls with its filters; an agent finds their own."""
+"""The list of calls with its filters; agents see their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from emocx_pbx.web.v1.export import csv_answer
 #: Calls of one page.
 PAGE: Final = 50
 _FILTERS: Final = ("search", "days", "pbx", "queue", "agent", "arrived_as", "left_as", "letter", "only")
-#: Their names in addresses that people kept from before.
+#: Former names of filters, for addresses that people have bookmarked.
 _EARLIER: Final = {"arrived_as": "came", "left_as": "went"}
 _EMOTIONS: Final = (*(str(label) for label in LABELS), UNCERTAIN)
 _OUTCOMES: Final = frozenset(get_args(Outcome))
@@ -97,7 +97,7 @@ def _filter(request: web.Request, chosen: dict[str, str], now: float, own: str |
 
 
 def _after(request: web.Request) -> ListPosition:
-    """Where the page begins: behind `?after=<started_at>_<call_id>`."""
+    """Where the page begins: after `?after=<started_at>_<call_id>`."""
     given = request.query.get("after", "")
     if not given:
         return ListPosition()

@@ -56,7 +56,7 @@ async def download(request: web.Request) -> web.StreamResponse:
 
 @allow("admin", "supervisor")
 async def queues(request: web.Request) -> web.StreamResponse:
-    """A day; today's with what waits now."""
+    """One day; if it is today, with the calls waiting now."""
     parts, within = parts_of(request), _within(request)
     now = parts.now()
     day, begin, end = day_of(request, now)

@@ -1,4 +1,4 @@
-"""A call's recording, where the site makes one and says where: found by a template, played by ranges."""
+"""A call's recording, if the site makes them and says where: found by a template, served in ranges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emocx_pbx.web.playing import Player, cannot_play
 
 
 async def playable(request: web.Request, detail: CallDetail) -> tuple[bool, str]:
-    """Whether there is something to play; and if not, what there is instead."""
+    """Whether there is something to play; and if not, what to show instead."""
     path = await _found(request, detail)
     problem = cannot_play(path) if path is not None else None
     return path is not None and problem is None, problem or ""
@@ -36,7 +36,7 @@ def routes() -> list[web.RouteDef]:
 
     @allow("admin", "supervisor", "agent")
     async def recording(request: web.Request) -> web.StreamResponse:
-        """The file as browsers can play it, or a range of it."""
+        """The file in a form that browsers can play, or a range of it."""
         path = await _found(request, await seen_call(request))
         if path is None:
             raise web.HTTPNotFound

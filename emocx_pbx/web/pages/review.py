@@ -19,7 +19,7 @@ from emocx_pbx.web.strings import t
 from emocx_pbx.web.v1.reviews import MOST_OPEN, seen_item
 from emocx_pbx.web.v1.who import only_queues
 
-#: The key that says each label; not the digits' order of LABELS, but the one that the page shows.
+#: The key for each label; in the order that the page shows, not that of LABELS.
 KEYS: Final = (("angry", "1"), ("disappointed", "2"), ("neutral", "3"), ("happy", "4"), ("unclear", "0"))
 
 
@@ -27,7 +27,7 @@ def kind_of(given: str) -> Kind:
     """voice, unless text is asked for.
 
     Raises:
-        InputError: another one.
+        InputError: it is neither.
     """
     for kind in KINDS:
         if given in {kind, "" if kind == "voice" else kind}:
@@ -37,7 +37,7 @@ def kind_of(given: str) -> Kind:
 
 @allow("admin", "supervisor")
 async def review(request: web.Request) -> web.StreamResponse:
-    """The next window, or that which is asked for again."""
+    """The next window, or the one requested again."""
     reviews, author = parts_of(request).store.reviews, actor_of(request).name
     kind, team = kind_of(request.query.get("kind", "")), only_queues(request)
     waiting = {k: await reviews.open(k, author, team, MOST_OPEN) for k in KINDS}
@@ -47,7 +47,7 @@ async def review(request: web.Request) -> web.StreamResponse:
     item = await reviews.item(shown, team) if shown else None
     said = (await reviews.labels(shown)).get(author, "") if item is not None else ""
     if again and not said:
-        item = None  # only one's own words are changed
+        item = None  # only one's own labels can be changed
     settings = parts_of(request).settings
     return render(
         request, "review.html", kind=kind, kinds=KINDS, waiting={k: len(w) for k, w in waiting.items()},
@@ -58,7 +58,7 @@ async def review(request: web.Request) -> web.StreamResponse:
 
 @allow("admin", "supervisor")
 async def label(request: web.Request) -> web.StreamResponse:
-    """What the visitor says of a window; then the next one."""
+    """Keep the visitor's label for a window, then show the next one."""
     item, form = await seen_item(request), await form_of(request)
     said = str(form.get("label", ""))
     if said not in ANSWERS:

@@ -1,4 +1,4 @@
-"""What people do on a call's page: set or dispute a grade, correct a reading, send an event again."""
+"""Actions on a call's page: set or dispute a grade, correct a reading, send an event again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def override(request: web.Request) -> web.StreamResponse:
 
 @allow("admin", "supervisor", "agent")
 async def dispute(request: web.Request) -> web.StreamResponse:
-    """The grade is contested; an agent contests only their own."""
+    """Contest a grade; agents can contest only their own."""
     return await _revise(request, "dispute")
 
 
@@ -66,7 +66,7 @@ def _score(given: str) -> float:
     try:
         return float(given)
     except ValueError:
-        return math.nan  # which is no score
+        return math.nan  # which is not a score
 
 
 @allow("admin", "supervisor")
@@ -82,7 +82,7 @@ async def correction_form(request: web.Request) -> web.StreamResponse:
 
 @allow("admin", "supervisor")
 async def correct(request: web.Request) -> web.StreamResponse:
-    """A supervisor's word on what a reading should have said; kept as a label."""
+    """Keep a supervisor's correction of a reading, as a label."""
     detail, form = await seen_call(request), await form_of(request)
     ordered = sorted(detail.readings, key=lambda r: (r.t0, r.t1))
     given = request.match_info["reading"]

@@ -1,4 +1,4 @@
-"""What several pages ask of a request: the period, the viewer's time zone, and whose calls they may see."""
+"""What several pages read from a request: the period, the time zone, and whose calls the viewer may see."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DAY_S: Final = 86_400.0
 
 
 def days_of(request: web.Request, default: int = 30) -> int:
-    """The time a page tells of (`?days=`), one of PERIODS.
+    """The period that a page covers (`?days=`), one of PERIODS.
 
     Raises:
-        InputError: another one.
+        InputError: it is another one.
     """
     given = request.query.get("days", "") or str(default)
     if given not in {str(n) for n in PERIODS}:
@@ -50,17 +50,17 @@ def only_queues(request: web.Request) -> Team:
 
 
 def day_of(request: web.Request, now: float) -> tuple[date, float, float]:
-    """The day a page tells of (`?day=2026-11-24`; else today) with its begin and end in Unix seconds.
+    """The day that a page covers (`?day=2026-11-24`; else today) with its begin and end in Unix seconds.
 
     Raises:
-        InputError: no day.
+        InputError: it is not a date.
     """
     zone = zone_of(request)
     given = request.query.get("day", "")
     try:
         day = date.fromisoformat(given) if given else datetime.fromtimestamp(now, zone).date()
         begin = datetime(day.year, day.month, day.day, tzinfo=zone)
-        # The next day's begin: a day in which clocks change has not 24 hours.
+        # The next day's begin: a day on which clocks change does not have 24 hours.
         after = day + timedelta(days=1)
         end = datetime(after.year, after.month, after.day, tzinfo=zone)
         return day, begin.timestamp(), end.timestamp()
@@ -69,10 +69,10 @@ def day_of(request: web.Request, now: float) -> tuple[date, float, float]:
 
 
 async def seen_call(request: web.Request) -> CallDetail:
-    """What the viewer may see of the call of the address.
+    """What the viewer may see of the call in the address.
 
     Raises:
-        HTTPNotFound: there is none, or (not told apart) it is not theirs.
+        HTTPNotFound: there is none, or (indistinguishably) it is not theirs.
     """
     detail = await parts_of(request).store.call(request.match_info["call_id"])
     seen = as_seen(detail, only_agent(request), only_queues(request)) if detail is not None else None

@@ -1,4 +1,6 @@
-"""Lists of pages for a spreadsheet: what waits and talks, a call's own lists, the benefit, one's sessions."""
+"""Pages' lists for a spreadsheet: waiting and active calls, a call's own lists, the benefit, one's
+sessions.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ _EMOTIONS: Final = tuple(str(label) for label in LABELS)
 
 @allow("admin", "supervisor")
 async def live(request: web.Request) -> web.StreamResponse:
-    """The calls of the live view: those that wait and talk now, then those that ended last."""
+    """The calls of the live view: those waiting or in conversation, then those that ended last."""
     shown = parts_of(request).live.snapshot(only_agent(request), only_queues(request))
     rows = [*map(_going_on, shown.calls), *map(_ended, shown.recent)]
     return short_csv(request, "live.csv", _LIVE, rows)
@@ -69,7 +71,7 @@ async def benefit(request: web.Request) -> web.StreamResponse:
 
 @allow("admin", "supervisor", "agent")
 async def sessions(request: web.Request) -> web.StreamResponse:
-    """The viewer's own sessions, without what lets a browser in."""
+    """The viewer's own sessions, without their secrets."""
     here = token_hash(visitor_of(request).session)
     found = await parts_of(request).store.accounts.sessions_of(user_of(request).user_id)
     head = ("last_seen_at", "created_at", "address", "browser", "this_session")
@@ -127,13 +129,13 @@ _OF_A_CALL: Final[dict[str, tuple[Sequence[str], Callable[[CallView], Rows]]]] =
 
 @allow("admin", "supervisor", "agent")
 async def of_call(request: web.Request) -> web.StreamResponse:
-    """A list of a call's page: readings, words, or lines of its grades; an agent gets what they see there."""
+    """A list on a call's page: readings, words, or lines of its grades; an agent gets what they see there."""
     return await _of_call(request, request.path.rpartition("/")[2].removesuffix(".csv"))
 
 
 @allow("admin", "supervisor")
 async def deliveries(request: web.Request) -> web.StreamResponse:
-    """How the call's events stand with their receivers."""
+    """The state of the deliveries of the call's events."""
     return await _of_call(request, "deliveries")
 
 

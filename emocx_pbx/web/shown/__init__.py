@@ -1,1 +1,1 @@
-"""What each page shows, worked out from rows of the store; pure, so that it is tested without a server."""
+"""What each page shows, computed from rows of the store; pure, so that it can be tested without a server."""

@@ -1,4 +1,4 @@
-"""The page of accuracy: figures of labelled windows as sentences, rows and intervals on a scale. Pure."""
+"""The accuracy page: figures from labelled windows as sentences, rows and intervals on a scale. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from emocx_pbx.review.shares import Figure, Share
 from emocx_pbx.store.review_rows import RoundRow, TrainingRow
 from emocx_pbx.web.strings import t
 
-#: Landis and Koch (1977): from here on agreement is called moderate, substantial.
+#: Landis and Koch (1977): values from which agreement is called moderate, substantial.
 _MODERATE: Final = 0.4
 _SUBSTANTIAL: Final = 0.6
-#: Share of a round labelled from which on it is not called unfinished.
+#: Share of labelled windows from which a round is not called unfinished.
 _DONE: Final = 0.8
 #: The order in which pages show the four.
 _ORDER: Final = ("angry", "disappointed", "neutral", "happy")
@@ -36,7 +36,7 @@ class FigureRow:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """One of the four."""
+    """One of the four emotions."""
 
     name: str
     recall: FigureRow | None
@@ -45,7 +45,7 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
-    """A month or a model."""
+    """The figures of a month or a model."""
 
     name: str
     windows: int
@@ -56,7 +56,7 @@ class PartRow:
 
 @dataclass(frozen=True, slots=True)
 class BinRow:
-    """Windows of like confidence."""
+    """Windows of similar confidence."""
 
     said: float
     right: float
@@ -65,7 +65,7 @@ class BinRow:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A figure on top."""
+    """A figure at the top."""
 
     key: str
     value: str
@@ -91,7 +91,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class TrainingView:
-    """A training with what came of it."""
+    """A training with its outcome."""
 
     row: TrainingRow
     model: str
@@ -122,7 +122,7 @@ def accuracy_view(found: Accuracy, rounds: Sequence[RoundRow]) -> View:
 
 
 def row(share: Share | None) -> FigureRow | None:
-    """A share on a scale; None: no window tells of it."""
+    """A share on a scale; None: no window says anything about it."""
     if share is None:
         return None
     low, high = 100 * share.low, 100 * share.high

@@ -1,4 +1,4 @@
-"""The page of agents: the ranking with its doubt, by the customer's emotion, trend, and letters."""
+"""The page of agents: the ranking with its uncertainty, by the customer's emotion, trend, and letters."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from emocx_pbx.web.strings import t
 
 #: Letters, best first.
 LETTERS: Final = ("A", "B", "C", "D", "E")
-#: The emotions that customers come with, worst first; none: nothing was asked.
+#: The emotions that customers arrive with, worst first; none: no query was made.
 ARRIVALS: Final = ("angry", "disappointed", "neutral", "happy", "uncertain", "none")
-#: Stretches that the time looked at is cut into, for trends.
+#: Bins that the period is cut into, for trends.
 BINS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TrendPoint:
-    """One stretch of time of a trend; `y` values are per cent from the top."""
+    """One bin of a trend; `y` values are per cent from the top."""
 
     x: float
     since: float
@@ -53,14 +53,14 @@ class AgentRow:
 
     agent: str
     estimate: ShownInterval
-    """Of the chosen emotion, or of all."""
+    """Estimate for the chosen emotion, or for all."""
     best_place: int
     worst_place: int
-    """The agent's place lies between these: others' intervals overlap theirs."""
+    """The agent's rank is between these: others' intervals overlap theirs."""
     by_emotion: tuple[tuple[str, ShownInterval], ...]
     graded: int
     insufficient: int
-    """Parts with too little speech for a grade."""
+    """Number of segments with too little speech for a grade."""
     letters: tuple[LetterShare, ...]
     trend: tuple[TrendPoint, ...]
     trend_words: str
@@ -83,7 +83,7 @@ class AgentsView:
     """What can be chosen, with the number of grades."""
     graded: int
     distinguishable: bool
-    """Whether any two agents differ for sure."""
+    """Whether any two agents differ significantly."""
 
 
 def agents_view(
@@ -98,11 +98,11 @@ def agents_view(
     """The ranking as a page.
 
     Args:
-        cells: the grades of a time, cut into BINS stretches; of all agents, since an estimate borrows.
+        cells: the grades of a period, in BINS bins; of all agents, since an estimate borrows from others.
         letters: how often each agent got each letter; `-` is insufficient evidence.
-        since: begin of that time.
-        now: its end.
-        emotion: order agents by how they fare with customers who arrived so; None: with all.
+        since: begin of the period.
+        now: end of the period.
+        emotion: order agents by results with customers who arrived with it; None: with all customers.
         only_agent: show only this agent (what an agent may see).
         plan: the ranking's numbers.
     """
@@ -142,7 +142,7 @@ def _estimate(ranking: Ranking, agent: str, emotion: str | None) -> Estimate:
 
 
 Bounds = tuple[float, float, float, float]
-"""Mean, low, high, and the calls it rests on."""
+"""Mean, low, high, and the number of calls behind them."""
 
 
 def _bounds(estimate: Estimate) -> Bounds:
@@ -192,7 +192,7 @@ def letter_shares(letters: Mapping[str, int]) -> tuple[LetterShare, ...]:
 def _trend(
     own: Sequence[AgentCell], ranking: Ranking, since: float, now: float
 ) -> tuple[str, tuple[TrendPoint, ...]]:
-    """Means over time, freed from how customers arrived, and what can be said of their change."""
+    """Means over time, adjusted for how customers arrived, and what can be said about their change."""
     level = ranking.level
     bins: list[list[Sums]] = [[] for _ in range(BINS)]
     for cell in own:

@@ -28,7 +28,7 @@ class Measure:
     x_low: float
     width: float
     better_side: str
-    """left or right: where of zero it is good."""
+    """left or right: the side of zero that is good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class BenefitView:
     advice: str
     calls: int
     clear: bool
-    """Whether anything can be told at all."""
+    """Whether anything can be said at all."""
 
 
 def benefit_view(comparisons: Sequence[Comparison], calls: int, holdout: float, mode: str) -> BenefitView:
@@ -48,7 +48,7 @@ def benefit_view(comparisons: Sequence[Comparison], calls: int, holdout: float, 
 
     Args:
         comparisons: from routing.benefit.
-        calls: how many calls they rest on.
+        calls: how many calls the comparisons rest on.
         holdout: the setting, to say why there is nothing to compare with.
         mode: the setting: in monitor mode nobody is routed.
     """
@@ -123,7 +123,7 @@ def _least(unit: str) -> float:
 
 
 def _writer(unit: str, *, bare: bool = False) -> Callable[[float], str]:
-    """Values with their unit (unless bare), as many digits as mean something."""
+    """A value with its unit (unless bare), with only meaningful digits."""
     factor = 100.0 if unit == "share" else 1.0
 
     def write(value: float) -> str:

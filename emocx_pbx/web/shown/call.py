@@ -1,4 +1,4 @@
-"""The page of one call: its course, the decision, each agent's grade with its moments, deliveries."""
+"""The page of one call: its timeline, the decision, each agent's grade with its moments, deliveries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emocx_pbx.web.shown.scale import Scale
 from emocx_pbx.web.shown.timeline import Timeline, offset_of, timeline
 from emocx_pbx.web.shown.words import points, word
 
-#: Facts beside a grade, and how they are written.
+#: Facts shown beside a grade, and how they are formatted.
 FACTS: Final[Mapping[str, Callable[[float], str]]] = {
     "agent_talk_share": percent,
     "interruptions_by_agent": points,
@@ -27,7 +27,7 @@ FACTS: Final[Mapping[str, Callable[[float], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReadingRow:
-    """One reading, for the table that tells what the chart shows."""
+    """One reading, for the table that spells out the chart."""
 
     index: int
     t0: float
@@ -40,7 +40,7 @@ class ReadingRow:
     shares: tuple[tuple[str, float], ...]
     agent: str
     counts_in: tuple[str, ...]
-    """Names of the contributions that it is part of."""
+    """Names of the grade's contributions that it is part of."""
     correction: CorrectionRow | None
     model: str
     evidence: Evidence
@@ -77,7 +77,7 @@ class SegmentView:
     lines: tuple[GradeLine, ...]
     revisions: tuple[RevisionRow, ...]
     disputed: bool
-    """The newest word on it is a dispute: a supervisor should look."""
+    """The newest revision is a dispute: a supervisor should look at it."""
     facts: tuple[tuple[str, str], ...]
 
 
@@ -100,11 +100,11 @@ class CallView:
     ended_at: float | None
     duration_s: float
     wait_s: float | None
-    """Until the first agent; None if there was none."""
+    """Seconds until the first agent; None if there was none."""
     end: str
     disposition: str
     callback: str
-    """What became of dialling the customer; empty: the customer called."""
+    """Outcome of dialling the customer; empty: the customer called."""
     visits: tuple[VisitRow, ...]
     queue: str | None
     customer_key: str | None
@@ -117,9 +117,9 @@ class CallView:
     readings: tuple[ReadingRow, ...]
     deliveries: tuple[DeliveryRow, ...]
     offset_s: float
-    """From the call's begin to the first tapped sample."""
+    """Seconds from the call's begin to the first tapped sample."""
     said: tuple[Words, ...] = ()
-    """What the customer said, as far as it was kept; times since the call's begin."""
+    """What the customer said, if it was kept; times are seconds since the call's begin."""
 
 
 def call_view(
@@ -131,15 +131,15 @@ def call_view(
     stay_s: float = 0.0,
     alerts: Sequence[AlertRow] = (),
 ) -> CallView:
-    """What is known of a call, ready to be drawn.
+    """What is known about a call, ready to be drawn.
 
     Args:
         detail: from the store.
-        now: Unix seconds; where an open call's drawing ends.
+        now: Unix seconds; the end of an open call's chart.
         deliveries: of the call's events.
         corrections: people's words on its readings.
         only_agent: leave out the grades of all other agents (an agent sees only their own).
-        stay_s: the rubric's, by which readings are made consistent.
+        stay_s: the rubric's parameter by which readings are smoothed.
         alerts: raised on the call.
     """
     call = detail.call

@@ -1,4 +1,4 @@
-"""Estimates as intervals: a mean is never shown without how far it may be off."""
+"""Estimates as intervals: a mean is never shown without its uncertainty."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emocx_pbx.web.shown.words import span_words
 
 #: Standard deviations of a 95 % interval.
 Z95: Final = 1.96
-#: With fewer values than this the spread of a mean is not known.
+#: With fewer values than this the spread of a mean is unknown.
 LEAST: Final = 8
 
 
@@ -25,7 +25,7 @@ class ShownInterval:
     low: float
     high: float
     number: float
-    """Calls it rests on."""
+    """Number of calls that it rests on."""
     x: float
     x_low: float
     width: float
@@ -51,7 +51,7 @@ class Sums:
 
     @classmethod
     def of(cls, number: int, mean: float, squares: float) -> Sums:
-        """From the sum of squares around zero, as the store adds up."""
+        """From the sum of squares around zero, as the store computes it."""
         return cls(number, mean, max(0.0, squares - number * mean * mean))
 
     def moved(self, by: float) -> Sums:
@@ -70,7 +70,7 @@ def together(parts: Sequence[Sums]) -> Sums:
 
 
 def mean_interval(sums: Sums) -> tuple[float, float] | None:
-    """95 % interval of a mean; None with too few values to tell."""
+    """95 % interval of a mean; None with too few values."""
     if sums.number < LEAST:
         return None
     half = t95(sums.number - 1) * math.sqrt(_variance_of_mean(sums))
@@ -78,7 +78,7 @@ def mean_interval(sums: Sums) -> tuple[float, float] | None:
 
 
 def change(before: Sums, after: Sums) -> tuple[float, float] | None:
-    """95 % interval of the change of a mean (Welch 1947); None if either side is too small to tell."""
+    """95 % interval of the change of a mean (Welch 1947); None if either side has too few values."""
     if min(before.number, after.number) < LEAST:
         return None
     a, b = _variance_of_mean(before), _variance_of_mean(after)

@@ -1,4 +1,4 @@
-"""From a grade's contributions to the readings and the stretches of the call that they come from."""
+"""Traces a grade's contributions to the readings and the stretches of the call behind them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emocx_pbx.web.shown.scale import Scale
 from emocx_pbx.web.shown.words import word
 from emocx_pbx.web.strings import t
 
-#: Stretches so near each other are shown as one.
+#: Seconds between stretches below which they are shown as one.
 JOIN_S = 1.0
 
 
@@ -37,7 +37,7 @@ class GradeLine:
     """One line of a grade's sum, with its moments."""
 
     key: str
-    """Unique on the page: part and name."""
+    """Unique on the page: segment and name."""
     name: str
     points: float
     detail: str
@@ -46,7 +46,7 @@ class GradeLine:
     """Indices among the call's readings by time."""
     x: float
     width: float
-    """Of its bar, per cent, on a scale that all lines of the grade share."""
+    """Ends of its bar in per cent, on a scale that all lines of the grade share."""
 
 
 def segment_readings_of(detail: CallDetail, segment: Segment) -> list[tuple[int, float, float]]:
@@ -55,7 +55,7 @@ def segment_readings_of(detail: CallDetail, segment: Segment) -> list[tuple[int,
         return []
     t0, t1 = window_of(segment, detail.call.tapped_at, detail.call.ended_at)
     ordered = sorted(detail.readings, key=lambda r: (r.t0, r.t1))
-    # What is cut from a reading keeps its very scores.
+    # A part cut from a reading keeps the reading's exact scores.
     place = {id(r.scores): i for i, r in enumerate(ordered)}
     cuts = cut_readings(ordered, t0, t1, detail.spans)
     return [(place[id(cut.scores)], cut.t0, cut.t1) for cut in cuts]

@@ -11,13 +11,13 @@ from typing import Final
 from emocx_pbx.store.list_rows import OVERFLOWED, QueueCall
 from emocx_pbx.web.shown.scale import Scale
 
-#: How customers come and leave, worst first; `none`: nothing was heard.
+#: How customers arrive and leave, worst first; `none`: there is no reading.
 STATES: Final = ("angry", "disappointed", "uncertain", "neutral", "happy", "none")
 
 
 @dataclass(frozen=True, slots=True)
 class EmotionShare:
-    """One emotion's part of a bar."""
+    """One emotion's share of a bar."""
 
     emotion: str
     number: int
@@ -40,7 +40,7 @@ class QueueRow:
     """Now."""
     longest_now_s: float | None
     available: int | None
-    """Agents free now; None while that is not known."""
+    """Agents free now; None while unknown."""
     calls: int
     answered: int
     abandoned: int
@@ -54,7 +54,7 @@ class QueueRow:
     arrived: tuple[EmotionShare, ...]
     left: tuple[EmotionShare, ...]
     better: int
-    """Calls whose customer left in a better mood than they arrived, of those for which both are known."""
+    """Calls whose customer left with better signals than on arrival, of those for which both are known."""
     worse: int
     compared: int
     by_hour: tuple[tuple[int, float, int], ...]
@@ -82,7 +82,7 @@ def queues_view(
     """A day as a page.
 
     Args:
-        calls: that began in the day.
+        calls: those that began on the day.
         day_begin: Unix seconds.
         now: Unix seconds.
         states: waiting, longest wait and free agents by PBX and queue, as the PBX says; None: not known.
@@ -116,7 +116,7 @@ def _row(
     states: Mapping[Key, tuple[int, float, int]] | None,
     within_s: float,
 ) -> QueueRow:
-    # A large centre has ten thousand calls a day and more.
+    # A large call centre has ten thousand calls a day and more.
     waits = sorted(_wait(c, now) for c in calls)
     left = Counter(c.left for c in calls)
     over, gone = len(calls) - left[None], left["abandoned"]
@@ -153,7 +153,7 @@ def _wait(call: QueueCall, now: float) -> float:
 
 
 def _in_time(calls: Sequence[QueueCall], now: float, within_s: float) -> float | None:
-    """Share of calls answered in time; a call that may still be is not counted, None without any."""
+    """Share of calls answered in time; one that still may be is not counted; None if there are none."""
     settled = met = 0
     for call in calls:
         soon = _wait(call, now) <= within_s
@@ -163,7 +163,7 @@ def _in_time(calls: Sequence[QueueCall], now: float, within_s: float) -> float |
 
 
 def shares(states: Iterable[str]) -> tuple[EmotionShare, ...]:
-    """How many of each, as parts of a bar; those that never occur are left out."""
+    """The number of each, as shares of a bar; those that never occur are left out."""
     counted: dict[str, int] = {}
     for state, number in Counter(states).items():
         known = state if state in STATES else "uncertain"

@@ -1,4 +1,4 @@
-"""A receiver's place among the pages' addresses, whatever its name is. Pure."""
+"""The address of a receiver's page, whatever the receiver's name is. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Final
 from urllib.parse import quote
 
 BASE: Final = "/admin/webhooks/"
-#: Names that an address can hold as they are; browsers would resolve "." and "..", and part at "/".
+#: Names that an address can hold as they are; browsers would resolve "." and "..", and split at "/".
 _PLAIN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.@ -]{1,64}\Z")
-#: Begins the key of any other name: its UTF-8 in base64.
+#: Prefix of the key of any other name: its UTF-8 in base64.
 _CODED: Final = "="
 
 
@@ -24,7 +24,7 @@ def receiver_path(name: str) -> str:
 
 
 def receiver_name(key: str) -> str | None:
-    """The name of the last part of an address, decoded; None if no address of ours has it."""
+    """The receiver's name from the last part of an address; None if it is not an address of ours."""
     if not key.startswith(_CODED):
         return key
     coded = key.removeprefix(_CODED)

@@ -1,4 +1,4 @@
-"""Scales of charts: values to per cent of a drawing's width, and round ticks."""
+"""Scales of charts: maps values to per cent of a drawing's width, and gives round ticks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Scale:
     high: float
 
     def at(self, value: float) -> float:
-        """Per cent of the width, held within the drawing."""
+        """Per cent of the width, clamped to the drawing."""
         if self.high <= self.low:
             return 0.0
         share = (value - self.low) / (self.high - self.low)

@@ -20,7 +20,7 @@ from emocx_pbx.web.strings import t
 
 #: Classes drawn below the middle line, from it downwards; happy is drawn above, neutral not at all.
 BELOW: Final = ("angry", "disappointed")
-#: A drawing of no length can't be read.
+#: Shortest length in seconds: a chart without length can't be read.
 LEAST_S: Final = 10.0
 
 
@@ -48,7 +48,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One reading, drawn where it was heard first."""
+    """One reading, drawn at the speech that is new in it."""
 
     index: int
     """Among the call's readings by time."""
@@ -71,7 +71,7 @@ class Mark:
     label: str
     title: str
     since: float
-    """Begin of the stretch it tells of, which ends at the mark."""
+    """Begin of the stretch that it is about, which ends at the mark."""
     x_since: float
     width: float
 
@@ -93,7 +93,7 @@ class Timeline:
     level_path: str
     """SVG path of the level through a drawing of 1000 by 100."""
     summary: str
-    """What the chart shows, in a sentence for who can't see it."""
+    """What the chart shows, in a sentence for people who can't see it."""
 
 
 def offset_of(detail: CallDetail) -> float:
@@ -108,8 +108,8 @@ def timeline(
 
     Args:
         detail: from the store.
-        now: Unix seconds; an open call reaches to it.
-        stay_s: the rubric's, by which readings are made consistent.
+        now: Unix seconds; where an open call ends.
+        stay_s: the rubric's parameter by which readings are smoothed.
         alerts: raised on the call.
     """
     call = detail.call
@@ -181,7 +181,7 @@ def _speech(spans: Sequence[Span], side: str, offset: float, scale: Scale) -> tu
 
 
 def _stack(reading: Reading, index: int, offset: float, scale: Scale) -> Stack:
-    """A reading without what the one before it heard already."""
+    """A reading without the stretch that the one before it already covered."""
     t0, t1, scores = reading.t0 + offset, reading.t1 + offset, reading.scores
     layers = _layers(scores.as_dict())
     emotion, sure = scores.emotion, scores.confidence
@@ -203,7 +203,7 @@ def _layers(shares: Mapping[str, float]) -> tuple[Layer, ...]:
 
 
 def _level_path(readings: Sequence[Reading], offset: float, total: float, stay_s: float) -> str:
-    """The level as grades see it: each reading given its neighbours."""
+    """The level as grades see it: each reading in the light of its neighbours."""
     steps = [
         (((r.t0 + r.t1) / 2 + offset) / total, (r.scores.valence + 1) / 2) for r in settled(readings, stay_s)
     ]

@@ -6,7 +6,7 @@ from typing import Final
 
 from emocx_pbx.web.strings import t
 
-#: How customers' signals are called, worst first, as charts and tables list them.
+#: Names of customers' signals, worst first, as charts and tables list them.
 EMOTIONS: Final = ("angry", "disappointed", "uncertain", "neutral", "happy")
 
 

@@ -1,4 +1,4 @@
-"""How handlers of the API read requests and answer: typed in, JSON with an ETag out, places as cursors."""
+"""How API handlers read requests and answer: typed input, JSON output with an ETag, places as cursors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def query_of(request: web.Request, kind: type[S]) -> S:
     """The query parameters as a Struct.
 
     Raises:
-        InputError: one is unknown, given twice, or of another kind.
+        InputError: one is unknown, given twice, or of the wrong type.
     """
     given: dict[str, str] = {}
     for name, value in request.query.items():
@@ -75,7 +75,7 @@ def _plain(error: msgspec.ValidationError) -> str:
 
 
 def json_answer(request: web.Request, value: Any, status: int = 200) -> web.Response:
-    """A value as JSON; a GET carries an ETag, and is answered 304 if the client has just that."""
+    """A value as JSON; a GET's answer has an ETag, and is a 304 if the client has just that version."""
     body = msgspec.json.encode(value)
     if request.method not in {"GET", "HEAD"} or status != 200:
         return web.Response(body=body, status=status, content_type="application/json")
@@ -92,13 +92,13 @@ def _has(if_none_match: str, tag: str) -> bool:
 
 
 def cursor_of(place: ListPosition) -> str:
-    """A place as clients carry it: opaque."""
+    """A place as an opaque cursor for clients."""
     packed = msgspec.msgpack.encode((place.at, place.key, place.number))
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def next_of(page: Page[Any]) -> str | None:
-    """The cursor of the page behind this one; None: there is none."""
+    """The cursor of the next page; None: there is none."""
     return cursor_of(page.next) if page.next else None
 
 

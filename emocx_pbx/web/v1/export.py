@@ -15,7 +15,7 @@ from emocx_pbx.web.zone import zone_named, zone_of
 
 R = TypeVar("R")
 
-#: Rows read and sent at once.
+#: Rows read and sent at a time.
 PAGE: Final = 1000
 
 
@@ -31,8 +31,8 @@ async def csv_answer(
     Args:
         request: what is answered.
         name: of the file.
-        page: finds up to this many rows behind a place; nobody's page waits long for it.
-        kind: of the rows: a dataclass, whose fields are the columns; those in `_at` are times.
+        page: finds up to this many rows behind a place, without holding up pages for long.
+        kind: type of the rows: a dataclass, whose fields are the columns; those ending in `_at` are times.
         zone: IANA name of the viewer's zone; empty: the browser's, or else the server's.
 
     Raises:
@@ -52,9 +52,7 @@ async def csv_answer(
             "Content-Disposition": f'attachment; filename="{name}"',
         }
     )
-    found = await page(
-        PAGE, ListPosition()
-    )  # before the answer begins: what fails here still gets its status
+    found = await page(PAGE, ListPosition())  # before the answer begins: an error here still gets its status
     await response.prepare(request)
     if request.method == "HEAD":
         return response

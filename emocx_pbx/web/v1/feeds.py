@@ -16,9 +16,9 @@ from emocx_pbx.web.identity.passwords import token_hash
 from emocx_pbx.web.identity.sessions import Visitor, address_of, session_user, visitor_of
 from emocx_pbx.web.parts import Parts
 
-#: Feeds of one user or token at once: a few browsers with a few tabs each.
+#: Most feeds of one user or token at once: a few browsers with a few tabs each.
 MOST_EACH: Final = 10
-#: How often it is asked who may still watch; one question for all feeds.
+#: Seconds between checks of who may still watch; one check for all feeds.
 CHECK_S: Final = 0.4
 #: An open live view counts as use of its session.
 USE_S: Final = 30.0
@@ -57,7 +57,7 @@ class Feeds:
             yield
         finally:
             self._open[who] -= 1
-            self._open += Counter()  # drops who has none
+            self._open += Counter()  # drops those who have none
 
     async def until_over(self, visitor: Visitor) -> None:
         """Return when the visitor's session or token has ended, within a second."""

@@ -1,4 +1,4 @@
-"""Posts that may be repeated: with an Idempotency-Key the same request gets the same answer."""
+"""POST requests that may be repeated: with an Idempotency-Key the same request gets the same answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADER: Final = "Idempotency-Key"
 HEADERS: Final = {
     HEADER: "Any text of yours, 1 to 255 visible ASCII characters; repeats within 24 h are answered alike."
 }
-#: On an answer that was given before.
+#: Header of an answer that was given before.
 REPLAYED: Final = "Idempotent-Replayed"
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -61,7 +61,7 @@ def idempotent(handler: Handler) -> Handler:
         try:
             answer = await handler(request)
         except (OutcomeUnknown, asyncio.CancelledError):
-            # It may still be done: a repetition that is answered "being worked on" does it no second time.
+            # It may still be done: a repetition is answered "being worked on" and does not do it twice.
             raise
         except BaseException:
             await deeds.do(ReleaseKey(who, key), by)

@@ -1,4 +1,4 @@
-"""How many requests to the API one client may make, and what it is told of that. Pure."""
+"""How many requests to the API one client may make, and what the client is told. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from emocx_pbx.limits import MAX_KEYS, Limit
 
-#: The limit is this many requests in this time, all at once or spread.
+#: Window in seconds: the limit is this many requests within it, all at once or spread.
 WINDOW_S: Final = 60.0
 
 
@@ -19,7 +19,7 @@ class Verdict:
     allowed: bool
     remaining: int
     reset_s: int
-    """Seconds until the whole limit is there again."""
+    """Seconds until the whole limit is available again."""
     retry_s: int
     """Seconds until one request may pass; 0 when allowed."""
 

@@ -19,9 +19,9 @@ from emocx_pbx.web.v1.feeds import feeds_of
 from emocx_pbx.web.v1.table import EVENTS, Answer, Endpoint, get
 from emocx_pbx.web.v1.who import only_agent, only_queues
 
-#: A watcher who takes nothing for this long is gone, or too slow to be of use.
+#: Seconds after which a watcher who reads nothing is gone, or too slow to be of use.
 WRITE_DEADLINE_S: Final = 10.0
-#: How long a browser waits before it comes again.
+#: How long a browser waits before it reconnects.
 RETRY_MS: Final = 1000
 
 #: Neither browsers nor proxies may keep or hold back events.
@@ -53,7 +53,7 @@ async def live_events(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         work = [
             asyncio.create_task(_write_all(request, response, feed), name="live feed"),
-            # Logged out, disabled, given another role, or a token revoked.
+            # Logged out, disabled, given another role, or the token was revoked.
             asyncio.create_task(feeds_of(request).until_over(visitor_of(request)), name="live session"),
         ]
         try:
@@ -69,7 +69,7 @@ async def live_events(request: web.Request) -> web.StreamResponse:
 
 
 async def _write_all(request: web.Request, response: web.StreamResponse, feed: LiveFeed) -> None:
-    """Write events until the feed ends, or the watcher is gone or takes nothing; browsers come again."""
+    """Write events until the feed ends, or the watcher is gone or stops reading; browsers reconnect."""
     last_id = request.headers.get("Last-Event-ID", "") or request.query.get("last_event_id", "")
     with suppress(ConnectionResetError, TimeoutError, PeerUnavailable):
         await _write(response, b"retry: %d\n\n" % RETRY_MS)
