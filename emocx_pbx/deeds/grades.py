@@ -199,7 +199,7 @@ async def _regrade(store: Store, seen: GradeRow, revision: Revision) -> bool:
 
 
 class _Meanwhile(InputError):
-    """Somebody else revised the grade first."""
+    """Somebody was quicker."""
 
 
 def checked_reason(reason: str) -> str:

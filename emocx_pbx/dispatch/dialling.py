@@ -59,7 +59,7 @@ _WORDS: Final[dict[Why, str]] = {
 
 
 class DiallingRefused(EmocxError):
-    """A number will not be called; `why` names the reason."""
+    """A number is not called; `why` names the reason."""
 
     def __init__(self, why: Why, wait_s: float = 0.0) -> None:
         super().__init__(_WORDS[why])

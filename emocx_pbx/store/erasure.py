@@ -65,7 +65,7 @@ class Erased:
 
 
 class _TakenBackError(Exception):
-    """Rolls back a dry run."""
+    """Rolls a rehearsal back."""
 
 
 class Erasure:

@@ -32,7 +32,7 @@ class _NotPermitted(OSError):
 
 
 class _NotOurs(EmocxError):
-    """By now the delivery is another sender's to send."""
+    """What was to be sent is somebody else's to send by now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,11 +57,11 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class NobodyThere(PeerUnavailable):
-    """Nobody subscribes to this subject: what was requested is not done."""
+    """Nobody takes this subject: what was asked is not done."""
 
 
 class StreamFull(PeerUnavailable):
-    """The stream is full until some of its messages have been taken."""
+    """The stream takes no more until what is in it has been taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,11 @@ PAUSE_S: Final = 0.2
 
 
 class Superseded(PeerUnavailable):
-    """Another taker takes these messages now."""
+    """Another one takes these messages now."""
 
 
 class _Gap(Exception):
-    """Messages were lost on their way to us: they come again when we reopen."""
+    """Messages were lost on their way to us: they come again when we open anew."""
 
 
 class Inflow:

@@ -8,7 +8,7 @@ from emocx_pbx.errors import ProtocolError
 
 
 class BadMessage(ProtocolError, ValueError):
-    """A message that must not be passed on; the stream that it came by is intact."""
+    """A message that must not cross; the stream that it came by is sound."""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
