@@ -1,4 +1,4 @@
-"""What the service knows a worker by, wherever it runs: a process of ours, or one on another host."""
+"""A worker as the service sees it, wherever it runs: a process of ours, or one on another host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AnyWorker(Protocol):
 
     @property
     def site(self) -> str:
-        """Where it stands; empty: here."""
+        """Site of its host; empty: ours."""
 
     @property
     def address(self) -> str:
@@ -35,11 +35,11 @@ class AnyWorker(Protocol):
 
     @property
     def ready(self) -> Ready | None:
-        """What it has; None: not known yet."""
+        """Its latest Ready: what it has; None: not known yet."""
 
     @property
     def stats(self) -> WorkerStats | None:
-        """Its latest; None before."""
+        """Its latest statistics; None before the first."""
 
     @property
     def alive(self) -> bool:
@@ -47,7 +47,7 @@ class AnyWorker(Protocol):
 
     @property
     def responsive(self) -> bool:
-        """Whether it takes messages, and spoke lately."""
+        """Whether it takes messages, and has sent one recently."""
 
     @property
     def local(self) -> bool:
@@ -55,15 +55,15 @@ class AnyWorker(Protocol):
 
     @property
     def sessions(self) -> int:
-        """Taps and questions that it has or expects."""
+        """Number of taps and questions that it has or expects."""
 
     async def announce(self, message: AnnounceTap | AnnounceListen) -> None:
-        """Have it expect an AudioSocket; PeerUnavailable: it is gone, or takes no more."""
+        """Have it expect an AudioSocket; raises PeerUnavailable if it is gone, or takes no more."""
 
     def send(self, message: EndSession) -> None:
-        """Have a session end; PeerUnavailable: it can't be told now."""
+        """Have a session end; raises PeerUnavailable if it can't be reached now."""
 
     async def ask(
         self, message: ClassifyText | LoadModels | SwapModels, within_s: float
     ) -> TextResult | ModelsLoaded:
-        """Its answer; PeerUnavailable: it died, or did not answer in time."""
+        """Its answer to a message; raises PeerUnavailable if it died, or did not answer in time."""

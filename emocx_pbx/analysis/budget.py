@@ -1,11 +1,11 @@
-"""How much of what callers say which model hears, so that a worker is never late.
+"""How much of callers' speech each model reads, so that a worker is never late.
 
-The accurate model costs twenty times what the light one does. While there is time it hears everything.
-When a worker's load passes its target, it hears less, and first leaves out what would tell least: where the
-light model agrees with what it said last, and it was sure. When even the light model is too much for all,
-every call is heard at longer intervals; and when that does not suffice, new calls are followed by voice
-activity only. A reading that would come late is not made: a coarse one in time is worth more. With more
-calls than a core can take in at all, voice activity is told by level alone. Pure.
+The accurate model costs twenty times as much as the light one. While there is time it reads everything. When
+a worker's load exceeds its target, it reads less, and first leaves out what would add least: windows where
+the light model agrees with its last answer, and it was confident. When even the light model is too much for
+all, every call is read at longer intervals; and when that does not suffice, new calls are followed by voice
+activity only. A reading that would be late is not made: a coarse one in time is worth more. With more calls
+than a core can take in at all, voice activity is detected by level alone. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 from emocx_pbx.domain import Scores
 
-#: Load of the worker's core (CPU seconds a second) that is aimed at.
+#: Target load of the worker's core, in CPU seconds per second.
 TARGET: Final = 0.85
 #: A window that has waited for this long (s) is the light model's; one of LATEST_S is nobody's.
 ACCURATE_S: Final = 0.25
@@ -58,26 +58,27 @@ TIME_AGAIN: Final = 1.5
 
 
 class Choice(Enum):
-    """Who hears a window."""
+    """Which model reads a window."""
 
     ACCURATE = "accurate"
     LIGHT_FIRST = "light first"
     """The accurate one after it, if the light one's answer asks for that."""
     LIGHT = "light"
     SKIPPED = "skipped"
-    """Nobody: readings come at longer intervals."""
+    """None: readings are made at longer intervals."""
     LATE = "late"
-    """Nobody: it waited for too long."""
+    """None: it waited for too long."""
 
 
 class Budget:
-    """One worker's. Steered once a second; asked by each call's `Cascade`."""
+    """One worker's budget. Steered once a second; asked by each call's `Cascade`."""
 
     def __init__(self, cascade: bool) -> None:
         """`cascade`: whether there is a light model beside the accurate one."""
         self.cascade = cascade
         self.effort = 2.0
-        """2: the accurate model hears all; 1: the light one does; LEAST_READ_SHARE: that every fourth one."""
+        """2: the accurate model reads all windows; 1: the light one does; LEAST_READ_SHARE: the light one
+        reads every fourth."""
         self.voice_only = False
         """Whether new calls are followed by voice activity alone."""
         self._saved = _KEPT
@@ -87,18 +88,18 @@ class Budget:
 
     @property
     def accurate_share(self) -> float:
-        """Share of windows that the accurate model may hear, 0 to 1."""
+        """Share of windows that the accurate model may read, 0 to 1."""
         return min(1.0, max(0.0, self.effort - 1)) if self.cascade else 1.0
 
     @property
     def read_share(self) -> float:
-        """Share of windows that are heard at all, LEAST_READ_SHARE to 1."""
+        """Share of windows that are read at all, LEAST_READ_SHARE to 1."""
         return min(1.0, max(LEAST_READ_SHARE, self.effort if self.cascade else self.effort / 2))
 
     def expect(self, most: float) -> None:
-        """Many calls begin, which leave time for no more effort than so: not to be found out step by step.
+        """Many calls begin, which leave time for only this much effort: set it now, not step by step.
 
-        Where that is less than the least, those that begin now are followed by voice activity alone.
+        If that is below the minimum, calls that begin now are followed by voice activity alone.
         """
         least = LEAST_READ_SHARE if self.cascade else 2 * LEAST_READ_SHARE
         self.effort = min(self.effort, max(least, most))
@@ -110,7 +111,7 @@ class Budget:
         slack = TARGET - load
         slack = max(slack, _MOST_SLACK)
         if late_s >= ACCURATE_S:
-            # Others may take our core: what it could do does not count, but what it does.
+            # Others may use our core: what counts is what it does, not what it could do.
             slack = min(slack, -0.1 - _WAITING * min(1.0, late_s - ACCURATE_S))
         least = LEAST_READ_SHARE if self.cascade else 2 * LEAST_READ_SHARE
         self.effort = min(2.0, max(least, self.effort + slack * (_UP if slack > 0 else _DOWN)))
@@ -122,16 +123,16 @@ class Budget:
             self.voice_only = False
 
     def earn(self) -> None:
-        """One more window may be heard."""
+        """One more window may be read."""
         self._saved = min(_SAVED, self._saved + self.accurate_share)
 
     @property
     def plenty(self) -> bool:
-        """Whether as many turns are saved up as may be."""
+        """Whether the most turns allowed are saved up."""
         return self._saved >= _PLENTY
 
     def spend(self, needed: bool) -> bool:
-        """Whether the accurate model may hear this window; if so, its turn is taken."""
+        """Whether the accurate model may read this window; if so, this uses up a turn."""
         if self._saved - 1 < (_BORROWED if needed else _KEPT - 1):
             return False
         self._saved -= 1
@@ -139,27 +140,27 @@ class Budget:
 
 
 class Coarse:
-    """Whether voice activity is told by level alone; looked at once a second."""
+    """Whether voice activity is detected by level alone; checked once a second."""
 
     def __init__(self) -> None:
         self._from = 0
-        """Calls there were when it began; 0: it is not."""
+        """Number of calls when this began; 0: it is not the case."""
         self._behind = 0
-        """Looks in a row that found us behind."""
+        """Checks in a row that found us behind."""
         self._reported = False
 
     def __bool__(self) -> bool:
         return self._from > 0
 
     def expect(self, calls: int) -> None:
-        """So many calls are there, more than a core takes in otherwise: not to be found out late."""
+        """There are this many calls, more than a core can otherwise take in: switch now, not when late."""
         self._from = max(self._from, calls)
 
     def look(self, calls: int, cycle_s: float, budget: Budget) -> bool:
-        """Take the calls there are, and how long ago a tap was looked at (s).
+        """Take the number of calls, and how long ago a tap was served (s).
 
         Returns:
-            Whether anything changed since the last look.
+            Whether anything changed since the last check.
         """
         self._behind = self._behind + 1 if cycle_s > BEHIND_S and budget.read_share < 1 else 0
         if self._behind >= BEHIND:
@@ -171,13 +172,17 @@ class Coarse:
 
 
 class WordsGate:
-    """Whether there is time to hear words: they are the first to be left out, and the last to come back."""
+    """Whether there is time for speech-to-text, which is the first to be left out, and the last to come
+    back.
+    """
 
     def __init__(self) -> None:
         self._rich = 0
 
     def steer(self, effort: float) -> bool:
-        """Take the budget's effort, once a second; whether words may be heard until then."""
+        """Take the budget's effort, once a second; returns whether speech-to-text may run until the next
+        time.
+        """
         self._rich = self._rich + 1 if effort >= 2.0 else 0
         return self._rich > WORDS_PATIENCE
 
@@ -188,15 +193,15 @@ class Cascade:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._asked = 0
-        """Windows that the accurate model heard."""
+        """Number of windows that the accurate model read."""
         self._since = 0
-        """Windows since."""
+        """Number of windows since."""
         self._last: Scores | None = None
         """Its last answer."""
         self._turn = 1.0
 
     def choose(self, late_s: float) -> Choice:
-        """Who hears the next window, which has waited for so long (s)."""
+        """Which model reads the next window, which has waited for this long (s)."""
         budget = self._budget
         self._turn += budget.read_share
         if self._turn < 1:
@@ -217,7 +222,7 @@ class Cascade:
         return Choice.LIGHT if due else Choice.LIGHT_FIRST
 
     def asks(self, light: Scores) -> bool:
-        """Whether the accurate model must hear a window, too, after this answer of the light one."""
+        """Whether the accurate model must read a window as well, after this answer of the light one."""
         if self._last is None:
             return False
         if light.best is not self._last.best:
@@ -225,7 +230,7 @@ class Cascade:
         return (light.confidence < LIGHT_SURE or self._budget.plenty) and self._budget.spend(needed=False)
 
     def answered(self, accurate: Scores | None) -> None:
-        """The accurate model heard a window; None: it heard no speech in it."""
+        """The accurate model read a window; None: it found no speech in it."""
         self._asked += 1
         self._since = 0
         self._last = accurate or self._last

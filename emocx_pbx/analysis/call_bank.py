@@ -1,9 +1,10 @@
-"""Many calls' audio cut into utterances and windows together: `CallSegmenter` as arrays, same answers.
+"""Cuts many calls' audio into utterances and windows together: `CallSegmenter` as arrays, with the same
+results.
 
-What one frame costs by itself is mostly the calls of functions, not the arithmetic. So frames of many
-calls go through each step at once: levels, voice activity, tones, echo, hysteresis. What is seldom stays
-one by one: doubts of the echo gate, a window, an end. Pure; deterministic in each call's samples, whatever
-the pieces and whoever else is there.
+Most of the cost of a single frame is function calls, not arithmetic. So frames of many calls go through each
+step together: levels, voice activity, tones, echo, hysteresis. Rare steps are done one by one: doubts of the
+echo gate, a window, an end. Pure; deterministic in each call's samples, however they are split and whatever
+other calls there are.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from emocx_pbx.audio.voices import Flags, Rows, Voices
 from emocx_pbx.domain import Side, Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
-#: Frames of a call taken at once (320 ms); more wait for the next turn of the same run.
+#: Frames of a call processed at once (320 ms); more wait for the next turn of the same run.
 AT_ONCE: Final = 16
 
 _MEMORY: Final = round(MEMORY_S / FRAME_S)
@@ -56,7 +57,7 @@ class CallBank:
         self.sparing = False
         """Whether nothing is compared with what the call had before: what a machine repeats makes windows."""
         self.coarse = False
-        """Whether voice activity is told by level alone: echoes and tones pass as speech."""
+        """Whether voice activity is detected by level alone: echoes and tones pass as speech."""
         self._free = list(range(rows - 1, -1, -1))
         self._rows = rows
         self._voices = Voices(rows, settings.vad_aggressiveness)
@@ -65,7 +66,7 @@ class CallBank:
         """The customer's sides, then the agents'."""
         self._frames = np.zeros(rows, np.int64)
         self._levels = np.zeros((rows, QUIET_FRAMES))
-        """Of the customer's latest frames (dBFS): a ring."""
+        """Levels of the customer's latest frames (dBFS): a ring buffer."""
         self._since_agent = np.zeros(rows, np.int64)
         self._doubting = np.zeros(rows, np.bool_)
         """Whether frames of the customer wait for the echo gate."""
@@ -74,9 +75,9 @@ class CallBank:
         self._wants_phrases = settings.words != "off"
         self._ring = max(self._longest, PHRASE_FRAMES) if self._wants_phrases else self._longest
         self._spoken = np.zeros((rows, self._ring), np.int64)
-        """Numbers of the customer's latest frames of speech: a ring."""
+        """Numbers of the customer's latest frames of speech: a ring buffer."""
         self._said = np.zeros((rows, self._ring, FRAME), np.int16)
-        """And these frames. Memory comes with what is written: a row that nobody reads takes none."""
+        """And those frames. Memory is only allocated on writing: a row that is not read takes none."""
         self._spoken_count = np.zeros(rows, np.int64)
         self._compared = np.zeros(rows, np.int64)
         """Of these, how many were compared with what the call had before."""
@@ -84,13 +85,13 @@ class CallBank:
         self._fresh = np.zeros(rows, np.int64)
         self._run = np.zeros(rows, np.int64)
         self._phrase = np.zeros(rows, np.int64)
-        """Frames of the utterance going on that are in no phrase yet; 0 where none are wanted."""
+        """Frames of the current utterance that are in no phrase yet; 0 where none are wanted."""
         self._read = np.zeros(rows, np.bool_)
         """Whose windows and phrases are wanted."""
         self._calls: dict[int, _Call] = {}
         rules = self._segmenters.rules
         self._kept = max(KEPT, rules.start + rules.stop + rules.pad + BLOCK) + AT_ONCE
-        """The latest frames of a side: those that may yet turn out to be speech, or an echo."""
+        """The latest frames of a side: those that may still turn out to be speech, or an echo."""
         self._latest = np.zeros((rows, self._kept, FRAME), np.int16)
         """Of the customer: a ring."""
 
@@ -126,11 +127,11 @@ class CallBank:
         return row
 
     def put(self, row: int, pairs: bytes) -> None:
-        """Keep a call's next samples for `run`: 16 bits little-endian, customer and agent by turns."""
+        """Keep a call's next samples for `run`: 16 bits little-endian, customer and agent interleaved."""
         self._calls[row].waiting.append(pairs)
 
     def run(self) -> Found:
-        """Take what was put; what it settled, in order for each row."""
+        """Process what was put; returns what that settled, in order for each row."""
         return self._run_rows(list(self._calls))
 
     def _run_rows(self, rows: Iterable[int]) -> Found:
@@ -150,11 +151,13 @@ class CallBank:
         return out
 
     def finish(self, row: int) -> list[Item]:
-        """No more comes of a call: what that settles, `run` included. The row is free again."""
+        """A call is over: returns what that settles, `run` included. The row is free again."""
         return [item for _, item in self.finish_all([row])]
 
     def finish_all(self, rows: Sequence[int]) -> Found:
-        """As `finish` of several calls, in order for each row: what they still have is taken together."""
+        """As `finish`, for several calls, in order for each row: their remaining audio is processed
+        together.
+        """
         out = self._run_rows(rows)
         for row in rows:
             self._finish(row, out)
@@ -363,7 +366,7 @@ class CallBank:
 
 
 class _Call:
-    """What is kept for one row beside the arrays."""
+    """What is kept for one row besides the arrays."""
 
     def __init__(self, offset_s: float) -> None:
         self.offset_s = offset_s
@@ -372,7 +375,7 @@ class _Call:
         self.echo = EchoGate()
         self.doubts: list[Doubt] = []
         self.echoes: deque[int] = deque(maxlen=PHRASE_FRAMES)
-        """Frames of the customer's channel in which the agent was heard."""
+        """Frames of the customer's channel in which the agent is audible."""
         self.played = Played()
 
 

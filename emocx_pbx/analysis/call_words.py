@@ -1,8 +1,8 @@
-"""One call's readings by voice, and what its words say: put together by the time they were spoken. Pure.
+"""Combines one call's readings by voice with those of its words, by the time they were spoken. Pure.
 
-Words come later than the voice's reading of the same speech. A reading takes the words spoken in its time,
-whichever of the two comes first; a phrase that spans several readings counts in each for the part that lies
-there, so that its evidence counts once.
+Words arrive later than the voice's reading of the same speech. A reading takes the words spoken in its time,
+whichever of the two arrives first; a phrase that spans several readings counts in each for the part that is
+in it, so that its evidence counts once.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from emocx_pbx.emotion.fusion import fuse, pooled_words
 
 #: Readings and phrases that may still meet: half a minute of speech at the least.
 KEPT: Final = 24
-#: Of every call "sampled" hears so many phrases, and then each third one.
+#: In "sampled" mode this many phrases of every call are transcribed, and then every third one.
 FIRST: Final = 2
 EACH: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Worded:
-    """What the words of one phrase say."""
+    """The emotion in the words of one phrase."""
 
     t0: float
     t1: float
@@ -36,19 +36,19 @@ class CallWords:
     """One call's."""
 
     def __init__(self, voiced: bool = True) -> None:
-        """`voiced`: whether a voice model reads the call; if not, each phrase is a reading of its own."""
+        """`voiced`: whether a voice model reads the call; if not, each phrase makes a reading of its own."""
         self._voiced = voiced
         self._readings: deque[Reading] = deque(maxlen=KEPT)
         """By voice alone."""
         self._words: deque[Worded] = deque(maxlen=KEPT)
 
     def by_voice(self, reading: Reading) -> Reading:
-        """A new reading, with what words of its time are known."""
+        """A new reading, combined with the words known for its time."""
         self._readings.append(reading)
         return self._fused(reading)
 
     def by_words(self, worded: Worded) -> list[Reading]:
-        """Readings that the words of a phrase change, as they are now."""
+        """The readings changed by the words of a phrase, as they are now."""
         self._words.append(worded)
         if not self._voiced:
             return [
@@ -74,7 +74,7 @@ class CallWords:
 
 
 def is_sampled(number: int) -> bool:
-    """Whether "sampled" hears a call's phrase of this number, counted from 0."""
+    """Whether "sampled" mode transcribes a call's phrase of this number, counted from 0."""
     return number < FIRST or (number - FIRST) % EACH == EACH - 1
 
 

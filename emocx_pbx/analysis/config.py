@@ -1,4 +1,4 @@
-"""What the pool tells a worker at its start: JSON on its command line, or on its stdin."""
+"""What the pool passes to a worker at its start: JSON on its command line, or on its stdin."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ from emocx_pbx.wire.progress import ProcessProgress
 
 log = structlog.get_logger()
 
-#: A worker reports every 2 s; one that is silent for this long gets nothing new while others speak.
+#: Seconds of silence after which a worker, which reports every 2 s, gets nothing new while others report.
 QUIET_S: Final = 5.0
 #: And for this long: if it does not get on, it is stopped or hangs, and another takes its place.
 SILENT_S: Final = 10.0
@@ -118,14 +118,14 @@ class WorkerHandle:
 
     @property
     def responsive(self) -> bool:
-        """Whether it takes messages, and spoke lately."""
+        """Whether it takes messages, and has sent one recently."""
         return self.alive and asyncio.get_running_loop().time() - self.last_message_at < QUIET_S
 
     def send(self, message: ToWorker) -> None:
         """Queue a message for the worker.
 
         Raises:
-            PeerUnavailable: it is not ready yet, dead, or does not read.
+            PeerUnavailable: it is not ready yet, is dead, or does not read.
             BadMessage: the message must not be sent.
         """
         link = self._child.link
@@ -191,7 +191,7 @@ class WorkerHandle:
         try:
             await self._receive(link)
         finally:
-            # Who waits for it need not wait longer.
+            # Whoever waits for it need not wait longer.
             for future in self._answers.values():
                 if not future.done():
                     future.set_exception(PeerUnavailable(f"analysis worker {self.index} died"))
@@ -230,7 +230,7 @@ class WorkerHandle:
                 )
                 return
             except BadMessage as error:
-                # One message is lost; ending the worker would cost all of its taps.
+                # Losing one message is better than ending the worker, which would cost all of its taps.
                 log.error("worker's message refused", key="worker.bad_message", worker=self.index,
                           why=str(error))  # fmt: skip
                 continue

@@ -1,4 +1,4 @@
-"""What controller and analysis workers say to each other: MessagePack structs over a socket pair.
+"""The messages between controller and analysis workers: MessagePack structs over a socket pair.
 
 Every message is one frame: 4 bytes big-endian length, then MessagePack of a tagged struct.
 The same messages can later travel over a broker to workers on other hosts.
@@ -23,7 +23,7 @@ from emocx_pbx.wire.message import BadMessage, Message
 MAX_ID: Final = 200
 #: Characters of a query: as long as a variable that the dialplan may send.
 MAX_TEXT: Final = 70_000
-#: What a tap hears: both sides, or one.
+#: What a tap carries: both sides, or one.
 MODES: Final = frozenset({"stereo", "customer", "agent"})
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -93,7 +93,7 @@ class AnnounceTap(ForSocket, frozen=True):
 
 
 class AnnounceListen(ForSocket, frozen=True):
-    """Accept this UUID's AudioSocket once as an IVR caller asking their question."""
+    """Accept this UUID's AudioSocket once, as an IVR caller stating their query."""
 
     uuid: str
     call_id: str
@@ -107,7 +107,7 @@ class EndSession(ForSocket, frozen=True):
 
     uuid: str
     unheard: bool = False
-    """The customer opted out: what waits to be transcribed is let go."""
+    """The customer opted out: what waits to be transcribed is dropped."""
 
 
 class ClassifyText(WorkerMessage, frozen=True):
@@ -118,14 +118,14 @@ class ClassifyText(WorkerMessage, frozen=True):
 
 
 class LoadModels(WorkerMessage, frozen=True):
-    """Load the speech and text models that the settings' names now stand for, and swap them in.
+    """Load the versions of speech and text models that the settings' names now stand for, and swap them in.
 
     Answered by ModelsLoaded. What can't be loaded stays as it was.
     """
 
     request_id: str
     topics: dict[str, tuple[str, ...]] | None = None
-    """Topics to learn anew; None: keep those there are."""
+    """Topics to learn afresh; None: keep the present ones."""
     versions: dict[str, str] = msgspec.field(default_factory=dict)
     """By `kind/name`: these in place of what the folder says."""
     hold: bool = False
@@ -148,7 +148,7 @@ class LogAs(WorkerMessage, frozen=True):
 
 
 class KeepWords(WorkerMessage, frozen=True):
-    """Tell what customers say in calls from now on, or not; not answered."""
+    """Send what customers say in calls from now on, or stop sending it; not answered."""
 
     kept: bool
 
@@ -219,15 +219,15 @@ class ReadingMade(WorkerMessage, frozen=True):
     zero: LineZero | None = None
     """By which the plain answer was corrected."""
     voice: tuple[float, float, float, float] | None = None
-    """What the voice alone says, where words are in the probabilities, too."""
+    """The probabilities by voice alone, if words are in the others too."""
     words: tuple[float, float, float, float] | None = None
-    """What the words say; None: none were heard."""
+    """The probabilities by words; None: there were no words."""
     revises: bool = False
-    """Words came to a reading told before: it takes that one's place."""
+    """Words were added to an earlier reading: this one replaces it."""
 
 
 class WordsSaid(WorkerMessage, frozen=True):
-    """What the customer said, where it is to be kept (privacy.store_words); sent for nothing else."""
+    """What the customer said, if it is to be kept (privacy.store_words); not sent otherwise."""
 
     uuid: str
     call_id: str
@@ -316,11 +316,11 @@ class WorkerStats(WorkerMessage, frozen=True):
     worker: int = 0
     """Index of the worker."""
     load: float = 0.0
-    """CPU seconds a second, of late."""
+    """CPU seconds per second, recently."""
     accurate_share: float = 1.0
-    """Share of windows that the accurate speech model may hear; the light one hears the rest."""
+    """Share of windows that the accurate speech model may read; the light one reads the rest."""
     read_share: float = msgspec.field(default=1.0, name="heard_share")
-    """Share of windows that are heard at all."""
+    """Share of windows that are read at all."""
     voice_only: bool = False
     """Whether new calls are followed by voice activity alone."""
     carries_accurate: int = 0

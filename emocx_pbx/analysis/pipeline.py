@@ -1,4 +1,4 @@
-"""Samples of a call's two sides in, readings and spans out: the very code of live taps and recordings.
+"""From samples of a call's two sides to readings and spans: the same code for live taps and recordings.
 
 A live tap runs its two steps apart: `CallSegmenter` on the event loop, `read` in a thread.
 """

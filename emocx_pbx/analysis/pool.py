@@ -1,4 +1,4 @@
-"""The controller's analysis workers: starts them, finds the freest, replaces those that die."""
+"""The controller's analysis workers: starts them, finds the least loaded, replaces those that die."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded calls through the very pipeline of live calls: readings, spans and a grade."""
+"""Runs recorded calls through the same pipeline as live calls: readings, spans and a grade."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RecordedAnalysis:
     """The whole call as one agent's segment."""
     duration_s: float
     warnings: tuple[RecordingWarning, ...] = ()
-    """What the reader of the result should know of the recording."""
+    """What the reader of the result should know about the recording."""
 
 
 def analyse_recording(

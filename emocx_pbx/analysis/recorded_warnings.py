@@ -1,4 +1,4 @@
-"""What the reader of a recorded call's analysis should know of the recording; pure.
+"""What the reader of a recorded call's analysis should know about the recording. Pure.
 
 Each rule's figures are in docs/inputs.md, printed by benchmarks/recording_warnings.py.
 """

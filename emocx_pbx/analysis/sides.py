@@ -1,4 +1,4 @@
-"""Brings two one-sided taps of a call into step: equal stretches of customer and agent.
+"""Synchronises two one-sided taps of a call: gives equal stretches of customer and agent.
 
 The taps start at different times, stall and end on their own. A side that is absent or late counts
 as silent; what it sends for a time already passed is dropped.

@@ -22,7 +22,7 @@ from emocx_pbx.audio.vad import FRAME, FRAME_S, VoiceActivity, level_db
 from emocx_pbx.domain import Side, Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
-#: Speech older than this is not heard together with what is said now.
+#: Seconds after which earlier speech is not put in one window with what is said now.
 MEMORY_S: Final = 12.0
 #: Frames of speech that a phrase has at most (10 s), and at least: of less no words come out.
 PHRASE_FRAMES: Final = 500

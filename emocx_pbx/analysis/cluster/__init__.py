@@ -1,1 +1,1 @@
-"""Workers on other hosts: what they and the controllers say to each other over NATS."""
+"""Workers on other hosts, and their messages with the controllers over NATS."""

@@ -1,6 +1,6 @@
-"""What a worker heard and the stream has not taken yet: in order, batched by tap, bounded. Pure.
+"""A worker's messages that the stream has not accepted yet: in order, batched by tap, bounded. Pure.
 
-Readings go at once, with the utterances of their tap that waited; utterances alone wait a little for one.
+Readings are sent at once, with their tap's waiting utterances; utterances wait a little for a reading.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final
 from emocx_pbx.analysis.cluster.messages import DecidedAlone, FromTap, TapBatch
 from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
 
-#: Utterances wait so long (s) for a reading to go with.
+#: Seconds that utterances wait for a reading to be sent with.
 GROUP_S: Final = 1.0
-#: Messages kept: a worker with 600 calls makes some 270 a second, so those of over three minutes.
+#: Most messages kept: a worker with 600 calls makes about 270 a second, so this is over three minutes.
 MOST: Final = 60_000
-#: When there is no room, so large a share of it is made at once.
+#: Share of the room that is freed at once when there is none.
 ROOM: Final = 0.1
 
 
@@ -61,7 +61,7 @@ class Backlog:
         return self._kept
 
     def put(self, message: FromTap) -> None:
-        """Keep a message; what can be missed most easily goes when there is no room."""
+        """Keep a message; when there is no room, the least important ones are dropped."""
         if self._kept >= self._most:
             self._make_room()
         tap = self._taps.setdefault(message.uuid, _Tap(message.call_id))
@@ -77,12 +77,12 @@ class Backlog:
             del self._taps[message.uuid]
 
     def due_in(self) -> float | None:
-        """Seconds until utterances that wait are to go; None: none wait."""
+        """Seconds until waiting utterances must be sent; None: none wait."""
         since = [tap.since for tap in self._taps.values() if tap.open]
         return max(0.0, min(since) + GROUP_S - self._clock()) if since else None
 
     def close_due(self, all_of_them: bool = False) -> None:
-        """Let utterances go that waited long enough."""
+        """Release utterances that have waited long enough."""
         latest = self._clock() - GROUP_S
         for uuid, tap in self._taps.items():
             if tap.open and (all_of_them or tap.since <= latest):
@@ -95,15 +95,15 @@ class Backlog:
 
     @property
     def first(self) -> TapBatch | None:
-        """What is to be sent next; it stays until `sent`."""
+        """The next batch to send; it stays until `sent`."""
         return self._closed[0] if self._closed else None
 
     def sent(self) -> None:
-        """The first one was taken."""
+        """The first batch was accepted."""
         self._kept -= len(self._closed.popleft().messages)
 
     def _make_room(self) -> None:
-        """Oldest utterances first; then readings, then decisions; how a tap begins and ends, never."""
+        """Drop the oldest utterances first; then readings, then decisions; never a tap's begin or end."""
         wanted = max(1, int(self._most * ROOM))
         for kinds, name in (
             ((UtteranceEnded,), "spans"),
@@ -115,7 +115,7 @@ class Backlog:
                 return
 
     def _drop(self, kinds: tuple[type, ...], wanted: int, counter: str) -> int:
-        """Drop that many at most of these kinds; how many it were. The first batch may be on its way."""
+        """Drop at most that many of these kinds; returns how many. The first batch may be on its way."""
         dropped = 0
         kept: deque[TapBatch] = deque()
         for at, batch in enumerate(self._closed):

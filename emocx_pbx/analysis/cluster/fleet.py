@@ -1,4 +1,4 @@
-"""All workers on other hosts: found, lost, found again; and what they say, told as a pool tells it."""
+"""All workers on other hosts: found, lost, found again; delivers their messages as a pool does."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from emocx_pbx.wire.link import decoded
 
 log = structlog.get_logger()
 
-#: Between two echoes of ourselves.
+#: Seconds between two echoes of ourselves.
 ECHO_S: Final = 0.25
 #: Numbers of the first workers elsewhere; our own are below.
 FIRST_INDEX: Final = 64
-#: Taps whose last batch is known, so that nothing is taken twice.
+#: Most taps whose last batch number is remembered, so that nothing is taken twice.
 MOST_TAPS: Final = 50_000
-#: Processes of workers that are remembered after their loss: one that stood still may come back.
+#: Worker processes remembered after they were lost: one that was frozen may come back.
 MOST_LOST: Final = 256
 
 _BEAT: Final = msgspec.msgpack.Decoder(Beat)
@@ -41,7 +41,7 @@ ToService = ToController | WorkerLost | DecidedAlone
 
 
 class Fleet:
-    """One for a controller; all of it on the event loop."""
+    """One per controller; everything happens on the event loop."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Fleet:
         Args:
             bus: the connection.
             life: names this process of the controller.
-            deliver: gets what workers say, and losses, as from a WorkerPool.
+            deliver: gets workers' messages, and losses, as from a WorkerPool.
             pbxs: names of the PBXes that we act for now.
             own: owns a task.
             clock: monotonic seconds.
@@ -77,7 +77,7 @@ class Fleet:
 
     @property
     def workers(self) -> list[RemoteWorker]:
-        """Those heard of and not lost, also those that drain."""
+        """Workers that are known and not lost, including those that drain."""
         return [worker for worker in self._by_life.values() if not worker.lost]
 
     async def start(self) -> None:
@@ -87,14 +87,14 @@ class Fleet:
         await self._bus.answer(subjects.controller(self._life), _LISTEN_RESULT, self._on_listened)
 
     async def act_for(self, pbx: str) -> None:
-        """Hear at once of this PBX's taps that begin; what they bring comes by `take`."""
+        """Subscribe to this PBX's tap starts; their messages arrive by `take`."""
         if pbx not in self._subscribers:
             self._subscribers[pbx] = await self._bus.hear(subjects.started(pbx), _STARTED, self._on_started)
         for worker in self.workers:
             self._own(self._reconcile(worker, [pbx]))
 
     async def leave(self, pbx: str) -> None:
-        """Its taps are another's."""
+        """Its taps are another controller's."""
         if subscriber := self._subscribers.pop(pbx, None):
             await subscriber.end()
 
@@ -151,7 +151,9 @@ class Fleet:
         self._deliver(WorkerLost(worker.index, uuids))
 
     async def _reconcile(self, worker: RemoteWorker, pbxs: Iterable[str]) -> None:
-        """Have it end what it has of our PBXes, and we know nothing of: it was lost, or another's."""
+        """Have a worker end sessions on our PBXes that we do not know of: they were lost, or another
+        controller's.
+        """
         for pbx in pbxs:
             try:
                 its = await worker.which(pbx)
@@ -177,10 +179,10 @@ class Fleet:
             worker.to_end.pop(uuid, None)
 
     def take(self, body: bytes) -> None:
-        """What the stream kept of a tap; each batch once, whatever is repeated.
+        """Take a tap's batch from the stream; each once, however often it is repeated.
 
         Raises:
-            BadMessage: it is none.
+            BadMessage: it is not a valid batch.
         """
         batch = decoded(_BATCH, body)
         last = self._numbers.get(batch.uuid)
@@ -191,7 +193,7 @@ class Fleet:
         while len(self._numbers) > MOST_TAPS:
             self._numbers.popitem(last=False)
         if last is None and batch.started is not None and not isinstance(batch.messages[0], TapStarted):
-            self._deliver(batch.started)  # another controller heard it begin
+            self._deliver(batch.started)  # another controller saw it begin
         for message in batch.messages:
             if isinstance(message, TapEnded):
                 self._over(message.uuid)

@@ -1,4 +1,4 @@
-"""What workers on other hosts and controllers say to each other, beside `analysis.messages`."""
+"""The messages between workers on other hosts and controllers, in addition to `analysis.messages`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DecidedAlone(WorkerMessage, frozen=True):
     """A worker decided while NATS was away, for the door of its own host; to be stored."""
 
     uuid: str
-    """The decision's id: what it is kept by until a controller has it."""
+    """The decision's id, under which it is kept until a controller has it."""
     call_id: str
     decision: Decision
     customer_key: str | None = None
@@ -38,12 +38,12 @@ class DecidedAlone(WorkerMessage, frozen=True):
     """The query, where there was one."""
 
 
-#: What is heard in a tap, or decided; kept by the stream until it is written down.
+#: What a tap yields, or a decision; kept by the stream until it is written.
 FromTap = TapStarted | ReadingMade | WordsSaid | UtteranceEnded | TapEnded | DecidedAlone
 
 
 class Beat(Message, frozen=True):
-    """A worker lives; told every second, and at once when something of it changes."""
+    """A worker's sign of life; sent every second, and at once when something in it changes."""
 
     worker: str
     """Its name, `node-index`: the same after it was started again."""
@@ -62,11 +62,11 @@ class Beat(Message, frozen=True):
     sessions: int = 0
     """Taps and questions of all controllers."""
     draining: bool = False
-    """It takes no new ones, and ends when those are over."""
+    """It takes no new sessions, and ends when those it has are over."""
     dropped: int = 0
-    """Messages about taps that it had no room to keep, since its start."""
+    """Number of messages about taps that it had no room to keep, since its start."""
     waiting: int = 0
-    """Messages about taps that the stream has not taken yet."""
+    """Number of messages about taps that the stream has not accepted yet."""
     models: int = 0
     """Number of the cluster's set of models that it uses; 0: none was promoted yet."""
     behind: str = ""
@@ -80,7 +80,7 @@ class Echo(Message, frozen=True):
 
 
 class Order(Message, frozen=True):
-    """A controller's wish; answered by the message's own answer, else by OrderTaken."""
+    """A controller's order; answered by the message's own answer, else by OrderTaken."""
 
     by: str
     """The controller's life: where a question's result is told."""
@@ -88,7 +88,7 @@ class Order(Message, frozen=True):
 
 
 class WhichTaps(Message, frozen=True):
-    """Which taps and questions of this PBX does the worker have? Answered by Sessions."""
+    """Asks which taps and questions of this PBX the worker has; answered by Sessions."""
 
     pbx: str
 
@@ -115,7 +115,7 @@ class OrderTaken(Message, frozen=True, tag="Done"):
 
 
 class TapBatch(Message, frozen=True):
-    """What was heard in one tap since the batch before."""
+    """What one tap yielded since the batch before."""
 
     uuid: str
     call_id: str
@@ -123,7 +123,7 @@ class TapBatch(Message, frozen=True):
     """Counts up from 1 within the tap; some may be missing, when there was no room to keep them."""
     messages: tuple[FromTap, ...]
     started: TapStarted | None = None
-    """How the tap began, for a controller that was not there then; None: its audio never came."""
+    """How the tap began, for a controller that was not there then; None: its audio never arrived."""
 
 
 ToWorkerHost = Order | WhichTaps | Drain

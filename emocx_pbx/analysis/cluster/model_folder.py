@@ -1,6 +1,6 @@
-"""Models in this host's folder: packed to be sent, and written as they come, whole or not at all.
+"""Models in this host's folder: packed for sending, and written on arrival, completely or not at all.
 
-All of it waits for the disk: called in threads.
+Everything here waits for the disk: call it in threads.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def package_of(
 
 
 def is_there(registry: Registry, package: ModelPackage) -> bool:
-    """Whether this very version is in the folder, whole."""
+    """Whether exactly this version is in the folder, complete."""
     folder = registry.path / package.kind / package.name / package.version
     try:
         return all(checksum(folder / file.name) == file.sha256 for file in package.files)
@@ -82,12 +82,12 @@ def incoming(registry: Registry, package: ModelPackage, who: str) -> Path:
 
 
 def put_in_place(registry: Registry, package: ModelPackage, folder: Path) -> None:
-    """Let what came be a version, at once and whole.
+    """Turn the received files into a version, at once and completely.
 
     Another version of this number, made here, is kept beside it under another name.
 
     Raises:
-        ModelError: what came is not what its card says, or the folder can't be written.
+        ModelError: the files do not match their card, or the folder can't be written.
     """
     card = read_card(folder)
     if (card.kind, card.name, card.version) != (package.kind, package.name, package.version):
@@ -111,7 +111,7 @@ def put_in_place(registry: Registry, package: ModelPackage, folder: Path) -> Non
 
 
 def put_into_use(registry: Registry, package: ModelPackage) -> None:
-    """Let the model's name stand for this version, with who wanted it so.
+    """Make the model's name stand for this version, noting who wanted it.
 
     Raises:
         ModelError: the folder can't be written.

@@ -1,4 +1,4 @@
-"""Which models a cluster has in use, as its hosts tell each other; checked where it is read. Pure.
+"""Which models a cluster has in use, as its hosts tell each other; validated on reading. Pure.
 
 Nothing of a model is ever executed. A host takes files by their checksums, and writes none but those named
 here, into the folder of the model's own version.
@@ -17,7 +17,7 @@ from emocx_pbx.wire.message import BadMessage, Message
 
 CARD: Final = "card.json"
 KINDS: Final = frozenset({"speech", "text"})
-#: Bytes of one message that carries a part of a file; NATS takes 1 MiB by habit.
+#: Bytes of a file in one message; NATS accepts 1 MiB by default.
 PART: Final = 256 * 1024
 #: Bytes of one file, and of all files of one model.
 MOST_FILE: Final = 256 * 1024 * 1024
@@ -44,7 +44,7 @@ class ModelFile(Message, frozen=True):
         """Check it.
 
         Raises:
-            BadMessage: no name of a file, no checksum, or too long.
+            BadMessage: the file's name or checksum is invalid, or it is too long.
         """
         if not _NAME.fullmatch(self.name) or not _SHA256.fullmatch(self.sha256):
             raise BadMessage(f"no file of a model: {self.name[:100]!r}")
@@ -75,7 +75,7 @@ class ModelPackage(Message, frozen=True):
         """Check it.
 
         Raises:
-            BadMessage: it is no model, or too large.
+            BadMessage: it is not a model, or too large.
         """
         named = self.kind in KINDS and _NAME.fullmatch(self.name) and _VERSION.fullmatch(self.version)
         if not named:
@@ -100,7 +100,7 @@ class ModelPackage(Message, frozen=True):
 
 
 class ModelSet(Message, frozen=True):
-    """What names of models stand for in the whole cluster; of others each host's own folder says it."""
+    """What names of models stand for in the whole cluster; for other names each host's own folder decides."""
 
     number: int
     """Counts up with each promotion and rollback."""
@@ -110,7 +110,7 @@ class ModelSet(Message, frozen=True):
         """Check it.
 
         Raises:
-            BadMessage: a model twice, or too many.
+            BadMessage: a model is in it twice, or there are too many.
         """
         keys = [package.key for package in self.packages]
         if len(keys) > MOST_MODELS or len(set(keys)) < len(keys):
@@ -143,7 +143,7 @@ class ModelsNews(Message, frozen=True):
 
 
 class ModelProgress(Message, frozen=True):
-    """How far a worker or controller is with the next set; told twice a second until it is in use."""
+    """A worker's or controller's progress with the next set; sent twice a second until it is in use."""
 
     who: str
     """A worker's name, or a controller's host."""

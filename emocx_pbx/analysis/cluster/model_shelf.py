@@ -41,7 +41,7 @@ _SET: Final = msgspec.msgpack.Decoder(ModelSet)
 
 
 class ModelShelf:
-    """One for each process that gives or takes models."""
+    """One for each process that sends or receives models."""
 
     def __init__(self, bus: Bus, replicas: int = 1) -> None:
         plan = StreamPlan(
@@ -53,8 +53,8 @@ class ModelShelf:
         """The set in use, and the number of its message, for `put_in_use`.
 
         Raises:
-            PeerUnavailable: the servers don't say.
-            BadMessage: what they have is none.
+            PeerUnavailable: the servers don't answer.
+            BadMessage: what they have is not a valid set.
         """
         return await self._get(subjects.MODELS_IN_USE)
 
@@ -95,7 +95,7 @@ class ModelShelf:
         Raises:
             RefusedError: there is no room.
             PeerUnavailable: the servers don't take it.
-            ModelError: a file is another one by now.
+            ModelError: a file has changed meanwhile.
         """
         await self._shelf.ensure()
         for file in package.files:
@@ -108,7 +108,7 @@ class ModelShelf:
                 await self._patiently(partial(self._shelf.put, subject, part))
 
     async def fetch(self, file: ModelFile, path: Path) -> None:
-        """Write a file, whole and by its checksum; one that is there already is left.
+        """Write a file, complete and matching its checksum; an existing one is left as it is.
 
         Raises:
             ModelError: it is not kept, or something else is.
@@ -146,7 +146,7 @@ class ModelShelf:
             await self._shelf.drop(subjects.model_parts(sha256))
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Once more while the servers can't: they elect a leader in some seconds."""
+        """Try again while the servers can't: they elect a leader within a few seconds."""
         for _ in range(TRIES - 1):
             try:
                 return await work()

@@ -1,4 +1,5 @@
-"""Keeps this host's models those of the cluster: takes what is to come, and swaps it in with all others.
+"""Keeps this host's models the same as the cluster's: fetches the next set, and switches to it with all other
+hosts.
 
 One in each worker of a cluster, and one in each controller, for its folder and its own workers.
 """
@@ -26,9 +27,9 @@ log = structlog.get_logger()
 #: Between two looks when nobody told that there is something new; while something is to come.
 LOOK_S: Final = 5.0
 SOON_S: Final = 0.5
-#: What was taken and did not come into use is let go after so long.
+#: Seconds after which a set that was fetched but not put into use is dropped.
 HOLD_S: Final = 300.0
-#: Between two tries after one failed: the longest.
+#: Longest pause in seconds between two tries after a failure.
 LONGEST_PAUSE_S: Final = 60.0
 
 _NEWS: Final = msgspec.msgpack.Decoder(ModelsNews)
@@ -38,10 +39,12 @@ class Loads(Protocol):
     """What runs the models of this host."""
 
     async def hold(self, versions: Mapping[str, str]) -> str:
-        """Load these versions (by `kind/name`) beside those in use; why not, or empty."""
+        """Load these versions (by `kind/name`) beside those in use; returns why it failed, or an empty
+        text.
+        """
 
     async def swap(self) -> str:
-        """Use what is held, or what the folder says now, from now on; why not, or empty."""
+        """Use what is held, or what the folder says now; returns why it failed, or an empty text."""
 
 
 class NoLoads:
@@ -57,7 +60,7 @@ class NoLoads:
 
 
 class ModelTaker:
-    """One for a process; all of it on the event loop but the disk's work."""
+    """One per process; everything happens on the event loop except disk work."""
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class ModelTaker:
             self._changed()
 
     async def start(self) -> None:
-        """Take, before anything is loaded, what the cluster uses; goes on without if it can't be asked.
+        """Before anything is loaded, fetch what the cluster uses; carries on without if it can't be reached.
 
         `run` then sees to it, and `behind` says so meanwhile.
         """

@@ -1,7 +1,7 @@
-"""A worker's end of the cluster: what the inherited socket is to a worker of the pool.
+"""A worker's end of the cluster, in place of the socket that a worker of the pool inherits.
 
-Controllers' orders come by request and are answered; what is heard goes into the stream, from a backlog that
-keeps it while NATS is away; signs of life say where the worker is and what it has.
+Controllers' orders arrive as requests and are answered; results go into the stream, from a backlog that keeps
+them while NATS is unreachable; signs of life say where the worker is and what it has.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from emocx_pbx.wire.stream import StreamPlan, ensure_stream
 
 log = structlog.get_logger()
 
-#: Between two signs of life.
+#: Seconds between two signs of life.
 BEAT_S: Final = 0.5
 #: Orders that wait for the worker; more are refused.
 MOST_ORDERS: Final = 4096
@@ -133,10 +133,10 @@ class NatsLink:
     # To the controllers (wire.link.Ends).
 
     def send(self, message: Message) -> None:
-        """Take what the worker says to where it belongs; never fails, never waits."""
+        """Send the worker's message to where it belongs; never fails, never waits."""
         match message:
             case TapStarted():
-                # At once as well: who waits for it must not wait for the stream.
+                # Also directly: whoever waits for it must not wait for the stream.
                 self._own(self._tell(subjects.started(pbx_of(message.call_id)), message))
                 self._keep(message)
             case ReadingMade() | UtteranceEnded() | WordsSaid() | DecidedAlone():
@@ -284,7 +284,7 @@ class NatsLink:
         self._beat_now.set()
 
     async def run(self) -> None:
-        """Tell that we live, and have the stream take what was heard; until cancelled."""
+        """Send signs of life, and have the stream take the results, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._beat())
             group.create_task(self._pour())
@@ -391,7 +391,7 @@ class NatsLink:
 
 
 async def _within(event: asyncio.Event, seconds: float | None) -> None:
-    """Until the event is set, or the time is over."""
+    """Wait until the event is set, or the time is up."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,14 +1,14 @@
-"""Who of the workers elsewhere is there, by their signs of life. Pure.
+"""Which workers on other hosts are alive, by their signs of life. Pure.
 
-Silence counts only while we hear ourselves through the same servers: whoever hears nothing at all learns
-nothing of others.
+Silence counts only while our own echoes arrive through the same servers: without these, we know nothing about
+others.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: A worker that was silent for so long (s) is lost.
+#: Seconds of silence after which a worker is lost.
 LOST_S: Final = 2.0
 #: Between two echoes of ourselves, at most: else we heard nothing meanwhile.
 DEAF_S: Final = 1.0

@@ -33,7 +33,7 @@ _TAKEN: Final = msgspec.msgpack.Decoder(ModelProgress)
 
 
 class Spreading:
-    """Of one promotion or rollback after another; one for a process."""
+    """Carries out promotions and rollbacks, one after another; one per process."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Spreading:
         Raises:
             ModelError: the version is damaged, or too large.
             RefusedError: one said that it can't take it; or another promotion goes on.
-            PeerUnavailable: NATS is away.
+            PeerUnavailable: NATS is unreachable.
         """
         if self._busy.locked():
             raise RefusedError("another promotion goes on")
@@ -126,7 +126,7 @@ class Spreading:
 
         Raises:
             RefusedError: another one was promoted meanwhile.
-            PeerUnavailable: NATS is away; nothing was switched, as far as we know.
+            PeerUnavailable: NATS is unreachable; nothing was switched, as far as we know.
         """
         await self._shelf_is_there()
         await self._shelf.put_in_use(self._new, self._after)

@@ -1,4 +1,4 @@
-"""What our messages on NATS are called. Pure."""
+"""The subjects of our messages on NATS. Pure."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def started(pbx: str) -> str:
 
 
 def tap(pbx: str, uuid: str) -> str:
-    """What is heard in one tap: into the stream."""
+    """Results of one tap, for the stream."""
     return f"emocx.tap.{pbx_part(pbx)}.{uuid}"
 
 
 def taps(pbx: str) -> str:
-    """What is heard in all taps of a PBX."""
+    """Results of all taps of a PBX."""
     return f"emocx.tap.{pbx_part(pbx)}.*"
 
 
@@ -86,12 +86,12 @@ WEB_NODES: Final = "emocx.web.node.*"
 
 
 def web_news(life: str) -> str:
-    """What one controller tells web nodes."""
+    """Messages of one controller to web nodes."""
     return f"emocx.web.news.{life}"
 
 
 def web_asked(life: str) -> str:
-    """What web nodes ask one controller."""
+    """Requests of web nodes to one controller."""
     return f"emocx.web.asked.{life}"
 
 

@@ -1,1 +1,1 @@
-"""The process that hears: taps, questions, and the lane of models."""
+"""The worker process: taps, spoken queries, and the lane of models."""

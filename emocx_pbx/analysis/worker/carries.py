@@ -1,7 +1,7 @@
 """How many calls this machine carries: a few windows and some audio of many calls, timed at a worker's start.
 
-An estimate, for whoever plans servers: what a call costs is measured here and now, how much of a call its
-customer speaks is taken for granted.
+An estimate for planning servers: the cost of a call is measured here and now; how much of a call its customer
+speaks is assumed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Understands a spoken question at each pause, as if it were its end: when it is, the answer is there sooner.
+"""Interprets a spoken query at each pause, as if it were its end: if it is, the answer is ready sooner.
 
 Of ten callers who end at one moment the last one's question waits for nine others. So its understanding
 begins before it is certain that it is over, and is thrown away when the caller goes on.
@@ -51,7 +51,7 @@ class Guesses:
         self._guesses[asked.uuid] = asyncio.get_running_loop().create_task(work)
 
     def resumed(self, asked: AnnounceListen) -> None:
-        """What was begun is of no use."""
+        """The guess was wrong: discard it."""
         guess = self._guesses.pop(asked.uuid, None)
         if guess is not None:
             guess.cancel()

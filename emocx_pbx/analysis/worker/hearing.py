@@ -1,4 +1,4 @@
-"""One caller's windows read by the models of a worker: which of them hears what is the budget's to say."""
+"""Reads one caller's windows with a worker's models: the budget decides which model reads what."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Hearing:
         """By whether it is the light model's."""
 
     def read(self, window: Window, put_at: float) -> Reading | None:
-        """The reading of a window that began to wait at `put_at`; None: nobody heard speech in it."""
+        """The reading of a window that began to wait at `put_at`; None: no model found speech in it."""
         late_s = self._clock() - put_at
         self._waited(late_s)
         choice = self._cascade.choose(late_s)

@@ -1,8 +1,8 @@
-"""All taps' audio, taken in together: what is put is worked on when a batch of sockets has been read.
+"""All taps' audio, processed together: what is put is processed when a batch of sockets has been read.
 
-So are ends: thousands of taps may end at one moment, when Asterisk stops or the network is gone. They are
-worked off some at a time, and the event loop has its turn in between: a worker that says nothing for so long
-is taken for dead.
+So are ends: thousands of taps may end at once, when Asterisk stops or the network is gone. They are handled a
+few at a time, with the event loop running in between: a worker that is silent for that long is taken for
+dead.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Intake:
             for row, item in self._bank.finish_all([row for row, _ in ending]):
                 self._tell[row](item)
         except Exception:
-            # The outermost loop of ends: whatever breaks one, that they are over must be told of all.
+            # The outermost loop of ends: whatever breaks one, the end of every call must be reported.
             log.exception("a batch of calls' ends failed", key="audio.batch_failed")
             self._count("audio_batches_failed")
         for row, then in ending:

@@ -1,4 +1,6 @@
-"""The IVR's question: listen until the caller has said it, free the caller at once, then understand it."""
+"""The IVR's spoken query: listens until the caller has said it, frees the caller at once, then interprets
+it.
+"""
 
 from __future__ import annotations
 

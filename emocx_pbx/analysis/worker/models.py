@@ -1,4 +1,4 @@
-"""The models of one worker, each loaded where it will run; what can't be loaded is told, not raised."""
+"""The models of one worker, each loaded where it will run; a failure to load is reported, not raised."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Models:
 
     speech: Classifier | None = None
     light: Classifier | None = None
-    """Hears what the speech model has no time for; None: there is none, or the speech model is as light."""
+    """Reads what the speech model has no time for; None: there is none, or the speech model is as light."""
     text: TextModel | None = None
     topics: Topics | None = None
     transcriber: SpeechToText | None = None
@@ -225,7 +225,7 @@ class Loader:
 
 
 def syllables(seconds: float) -> FloatArray:
-    """What passes for speech, shape (seconds x 8000,): a gliding buzz through moving formants."""
+    """A substitute for speech, shape (seconds x 8000,): a gliding buzz through moving formants."""
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     pitch = 130 * (1 + 0.15 * np.sin(2 * np.pi * 0.6 * t) + 0.1 * np.sin(2 * np.pi * 1.7 * t))
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE

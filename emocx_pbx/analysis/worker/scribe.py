@@ -1,4 +1,4 @@
-"""The worker's side of its scribe: which phrases it is given, and what becomes of those it has no time for.
+"""The worker's side of its scribe (speech-to-text): which phrases it gets, and what happens to the others.
 
 Phrases wait in their order, 32 of them at most: when another comes, the oldest is let go, for what was said
 last matters most. One that has waited for two seconds is let go as well. An answer that takes longer than
@@ -136,7 +136,7 @@ class Scribe:
         self._allowed = True
         self._gate = WordsGate()
         self.ready = asyncio.Event()
-        """Whether it hears."""
+        """Whether speech-to-text is running."""
         self.text_model = ""
         """`name/version`, once it is ready."""
         self.problem = ""

@@ -118,7 +118,7 @@ class CallAudio:
             then()
 
     def leave_alone(self) -> None:
-        """The customer opted out: no word of the call is heard any more."""
+        """The customer opted out: nothing more of the call is transcribed."""
         self._left_alone = True
         if self._scribe is not None:
             self._scribe.forget(self.call_id)
@@ -256,7 +256,7 @@ class Tap:
         self._feed(blocks)
 
     def dtmf(self, digit: str, at: float) -> None:
-        """Keys say nothing about feelings."""
+        """Keys pressed are not signals."""
 
     def ended(self, reason: str, at: float) -> None:
         """The connection is over: flush, and tell so once all readings are out."""

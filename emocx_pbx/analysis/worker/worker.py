@@ -60,9 +60,9 @@ WINDOW_QUEUE: Final = 4096
 #: So many calls, and so many times those there were, are many that begin at once.
 FEW: Final = 20
 MANY_MORE: Final = 1.2
-#: How often the load is looked at (s).
+#: Seconds between checks of the load.
 STEER_S: Final = 1.0
-#: A model at one job for so long hangs; the process ends, and the pool starts another.
+#: Seconds at one job after which a model hangs; the process ends, and the pool starts another.
 STUCK_S: Final = 30.0
 #: Time for readings still under way at the end.
 FLUSH_S: Final = 2.0
@@ -303,7 +303,7 @@ class Worker:
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        """One answer that fails is its caller's loss alone."""
+        """An answer that fails costs only its own caller."""
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("an answer failed", key="worker.task_failed", exc_info=error)
