@@ -1,1 +1,1 @@
-"""Models and what they answer: speech, text, transcription, fusion."""
+"""Models and their answers: speech, text, transcription, fusion."""

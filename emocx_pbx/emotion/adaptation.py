@@ -1,7 +1,7 @@
 """How a model adapts to a caller: an inference on few numbers, and heads on the caller's own centre.
 
-The first (`caller`) carries over to recordings unlike those learnt from; the second (`centred`) is better
-on recordings like them, and says nothing elsewhere.
+The first (`caller`) also works on recordings unlike the training data; the second (`centred`) is better on
+recordings like them, and has no effect elsewhere.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class AdaptationInputs:
-    """What adaptation takes of n readings."""
+    """The inputs of adaptation for n readings."""
 
     log_p: Floats
     """(n, 4): plain log probabilities."""
@@ -33,12 +33,12 @@ class AdaptationInputs:
     places: Floats
     """(n, d) for the centred heads; d is 0 without such heads."""
     known: Floats
-    """(n,): how far recordings are like those learnt from; 1 where the model can't tell."""
+    """(n,): how similar recordings are to the training data, 0 to 1; 1 if the model can't tell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """What a model knows of how callers differ."""
+    """What a model knows about how callers differ."""
 
     prior: CallerPrior
     centred: Centred | None
@@ -71,7 +71,7 @@ class CallerSession:
     """One caller along a call. Deterministic."""
 
     def __init__(self, model: Adaptation, neutral_share: float = 1 / len(LABELS)) -> None:
-        """`neutral_share` is how much of a call is expected to be neutral, before anything is heard."""
+        """`neutral_share` is the share (0 to 1) of a call expected to be neutral beforehand."""
         self._belief = CallerBelief(model.prior, neutral_share)
         mix = expected_mix(neutral_share)
         self._centring = None if model.centred is None else Centring(model.centred, mix)

@@ -32,7 +32,7 @@ class Weights(NamedTuple):
     """What is not learnt from clips, but chosen."""
 
     mix: float
-    """Weight of the prior on a call's mix of classes, in readings."""
+    """Weight of the prior on a call's mix of classes, as a number of readings."""
     trust: float
     """How far the distances count: 1 if noise were what the model says, less as it is not."""
 
@@ -43,7 +43,7 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CallerPrior:
-    """How voices differ, learnt from many speakers."""
+    """How voices differ, as learnt from many speakers."""
 
     project: Floats
     """(width + 4, k): from a measurement and its log probabilities to the point z."""
@@ -54,9 +54,9 @@ class CallerPrior:
     own: Floats
     """(k,): variance of what it adds to one class alone."""
     known: Weights
-    """On recordings like those learnt from."""
+    """For recordings like the training data."""
     strange: Weights
-    """On recordings unlike them, where distances say less."""
+    """For recordings unlike it, where distances say less."""
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any], known: Weights, strange: Weights | None = None) -> CallerPrior:
@@ -80,8 +80,8 @@ class CallerPrior:
     def offsets(self, counts: Doubles, sums: Doubles) -> tuple[Doubles, Doubles]:
         """Mean and variance (..., 4, k) of the next point's deviation from its class mean.
 
-        `counts` (..., 4) readings of each class were heard, whose deviations sum to `sums` (..., 4, k).
-        The offsets' covariance in one direction is shared * 11' + own * I; the posterior's inverse is a
+        There were `counts` (..., 4) readings of each class so far, whose deviations sum to `sums` (..., 4,
+        k). The offsets' covariance in one direction is shared * 11' + own * I; the posterior's inverse is a
         diagonal less a rank-one part, so Sherman and Morrison's formula gives it without an inversion.
         """
         own, shared = self.own.astype(np.float64), self.shared.astype(np.float64)
@@ -94,16 +94,16 @@ class CallerPrior:
 
 
 def expected_mix(neutral_share: float) -> Doubles:
-    """Shares (4,) of emotions of which neutral has this one and the others the rest, equally."""
+    """Shares (4,) of emotions: neutral has this one, and the others share the rest equally."""
     rest = (1 - neutral_share) / (_CLASSES - 1)
     return np.array([neutral_share if k is Emotion.NEUTRAL else rest for k in LABELS])
 
 
 class CallerBelief:
-    """What was heard of one caller so far. Deterministic."""
+    """The readings of one caller so far. Deterministic."""
 
     def __init__(self, prior: CallerPrior, neutral_share: float = 1 / _CLASSES) -> None:
-        """`neutral_share` is how much of a call is expected to be neutral, before anything is heard."""
+        """`neutral_share` is the share (0 to 1) of a call expected to be neutral beforehand."""
         self._prior = prior
         self._expected = expected_mix(neutral_share)
         self._weights: Doubles = np.zeros(1)
@@ -115,7 +115,7 @@ class CallerBelief:
     def hear(self, z: Doubles, log_p: Floats, known: float = 1.0) -> Floats:
         """Take one reading's point (k,) and plain log probabilities (4,); its log probabilities given all.
 
-        `known` in [0, 1] tells how far the recording is like those learnt from.
+        `known` in [0, 1] is how similar the recording is to the training data.
 
         What the accounts say beyond the point's own distances is added to the plain ones, so the first
         reading's are the plain ones, times the expected mix. The accounts themselves go by distances alone:

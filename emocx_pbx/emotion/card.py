@@ -21,7 +21,7 @@ CARD: Final = "card.json"
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Everything serving and people need to know of one model version."""
+    """Everything that serving and people need to know about one model version."""
 
     kind: str
     """speech or text."""
@@ -43,7 +43,8 @@ class Card:
     data: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
     languages: tuple[str, ...] = ("en",)
-    """Of a text model: those it was taught (ISO 639-1); a text surely in another is "uncertain"."""
+    """Of a text model: the languages it was trained on (ISO 639-1); a text clearly in another is
+    "uncertain"."""
 
     @property
     def title(self) -> str:
@@ -59,7 +60,7 @@ class Card:
 def read_card(folder: Path) -> Card:
     """Read the card of the model in `folder`.
 
-    Raises ModelError when there is none, or it is not a card of this project's four classes.
+    Raises ModelError when there is none, or its classes are not this project's four.
     """
     path = folder / CARD
     try:

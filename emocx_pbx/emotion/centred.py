@@ -1,10 +1,10 @@
-"""Readings heard relative to the caller's own centre.
+"""Readings judged relative to the caller's own centre.
 
-What a voice adds to all its emotions is most of what a measurement says. Heads learnt on measurements less
-their speaker's centre hear emotions far better than heads on plain ones. A caller's centre is not known,
-but every reading is a guess at it, once what its emotion adds is taken away: the centre is their mean,
-drawn to the usual one in each direction as far as readings scatter more than voices do. Each new reading
-also has the last earlier ones judged anew, as it tells more of the centre.
+Most of a measurement is what the voice adds to all its emotions. Heads trained on measurements minus their
+speaker's centre recognise emotions far better than heads on plain ones. A caller's centre is not known, but
+every reading is a guess at it, once what its emotion adds is taken away: the centre is their mean, drawn to
+the usual one in each direction as far as readings scatter more than voices do. With each new reading the
+latest earlier ones are judged again, as it says more about the centre.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 _CLASSES: Final = len(LABELS)
-#: Earlier readings that are judged anew with each new one; of older ones the last judgement stays.
+#: Earlier readings that are judged again with each new one; older ones keep their last judgement.
 RECENT: Final = 8
 #: Chosen out of fold: earlier readings at which the heads count half of what they ever will,
 HALF: Final = 1.2
@@ -37,7 +37,7 @@ _PREFIX: Final = "centred_"
 
 @dataclass(frozen=True, slots=True)
 class Centred:
-    """Heads on centred measurements, and what is known of voices' centres."""
+    """Heads on centred measurements, and what is known about voices' centres."""
 
     components: Floats
     """(width, d): from a measurement to its place among voices and emotions."""
@@ -48,7 +48,7 @@ class Centred:
     doubt: Floats
     """(d,): variance of a voice's readings around centre and emotion, over that of centres."""
     usual: Floats
-    """(d,): the centre of a voice that was not heard yet."""
+    """(d,): the centre of a voice before its first reading."""
     first: Floats
     """(d + 1, hidden): the heads' first layers side by side, the biases in the last row."""
     second: Floats
@@ -103,7 +103,7 @@ class Centred:
         return found
 
     def known(self, measured: Floats) -> Floats:
-        """How far (n,) in [0, 1] the heads know recordings like these measurements (n, width)."""
+        """How well (n,), in [0, 1], the heads know recordings like these measurements (n, width)."""
         if not self.familiar.shape[1]:
             return np.ones(len(measured), np.float32)
         most = (measured @ self.familiar[:-1] + self.familiar[-1]).max(axis=1)
@@ -131,14 +131,14 @@ class PlacedReading(NamedTuple):
     known: float
     """How far the heads know such recordings."""
     known_p: Doubles
-    """(4,): log probabilities by all that is heard without the heads."""
+    """(4,): log probabilities from everything but the heads."""
 
 
 class Centring:
-    """The centre of one caller, as heard so far. Deterministic."""
+    """The centre of one caller, as estimated so far. Deterministic."""
 
     def __init__(self, heads: Centred, expected: Doubles) -> None:
-        """`expected` (4,) is how a call's readings are thought to be mixed before anything is heard."""
+        """`expected` (4,) is the expected mix of a call's readings beforehand."""
         self._heads = heads
         self._expected = expected
         self._count = 0
@@ -169,7 +169,7 @@ class Centring:
         return found
 
     def _again(self) -> None:
-        """Judge the recent readings anew, each by all others."""
+        """Judge the recent readings again, each by all others."""
         if not self._recent:
             return
         readings, before = [r for r, _ in self._recent], np.array([p for _, p in self._recent])

@@ -1,8 +1,9 @@
 """A light network in a speech model's folder, whose answers count for a share of a call's readings.
 
-A model that learnt from clips as they were recorded hears calls otherwise: windows without pauses, of several
-utterances, over noise. The light network errs differently there, and costs next to nothing. It has learnt
-from the same corpora and can't tell strange recordings: on those the larger model, which can, answers alone.
+A model trained on clips as recorded meets different audio in calls: windows without pauses, of several
+utterances, with noise. The light network errs differently there, and costs next to nothing. It was trained on
+the same corpora and can't recognise unfamiliar recordings: on those only the larger model, which can,
+answers.
 """
 
 from __future__ import annotations
@@ -21,25 +22,25 @@ FloatArray = npt.NDArray[np.float32]
 
 #: The network's file in the folder of the model that it goes with.
 FILE: Final = "companion.tflite"
-#: Under this a probability is none: its logarithm is taken.
+#: Least probability, since its logarithm is taken.
 _LEAST: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """How much it counts."""
+    """How much the companion counts."""
 
     of: str
     """`name/version` of the model that it is a copy of."""
     share: float
-    """Its weight in the mean of both models' probabilities, 0 to 1, on recordings like those learnt from."""
+    """Its weight in the mean of both models' probabilities, 0 to 1, on recordings like the training data."""
     sharpness: float
     """What the mean's logarithms are multiplied by: a mean of two calibrated answers is too unsure."""
 
     def joined(self, own: FloatArray, theirs: FloatArray, known: FloatArray | float = 1.0) -> FloatArray:
         """Probabilities (..., 4) of both, from the model's own and the companion's.
 
-        `known`, a number or (..., 1) of 0 to 1, tells how far the recording is like those learnt from.
+        `known`, a number or (..., 1) from 0 to 1, is how similar the recording is to the training data.
         """
         share = self.share * known
         mean = (1 - share) * own + share * theirs
@@ -49,7 +50,7 @@ class Companion:
 
 
 def companion_of(card: Card) -> tuple[Companion, Card] | None:
-    """What a card's recipe says of a companion, and a card to load its network by; None: there is none.
+    """What a card's recipe says about a companion, and a card to load its network with; None: there is none.
 
     Raises ModelError when the recipe is incomplete, or its file has no checksum.
     """
@@ -81,5 +82,5 @@ def recipe_of(light: Card, share: float, sharpness: float) -> Mapping[str, Any]:
 
 
 def in_parts(samples: FloatArray, parts: int) -> Sequence[FloatArray]:
-    """Samples (n,) cut into equal parts, as a model hears a long stretch."""
+    """Samples (n,) cut into equal parts, as a model reads a long stretch."""
     return [samples] if parts == 1 else np.array_split(samples, parts)

@@ -33,11 +33,11 @@ class EncoderCard:
     width: int
     """Channels of a frame."""
     sha256: str
-    """Of the ONNX file."""
+    """SHA-256 of the ONNX file."""
     bytes: int
-    """Its length."""
+    """Its length in bytes."""
     original_sha256: str
-    """Of the weights it was made from."""
+    """SHA-256 of the weights that it was made from."""
     original: str
     """Where those are published."""
     licence: str

@@ -19,7 +19,7 @@ class LiteRtEngine:
     """
 
     def __init__(self, path: Path) -> None:
-        """Load and warm the network; raises ModelError when the file is no LiteRT network."""
+        """Load and warm the network; raises ModelError when the file is not a LiteRT network."""
         # Imported here: the controller process imports this package's names but runs no model.
         from ai_edge_litert.interpreter import Interpreter
 

@@ -15,8 +15,8 @@ _FLOOR: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class FusionRule:
-    """How much each side's evidence counts. A voice without words stays as it is, and so do words without
-    a voice: whether words were heard says nothing of a customer.
+    """How much each side's evidence counts. A voice without words stays as it is, and so do words without a
+    voice: whether there are words says nothing about a customer.
     """
 
     voice: float
@@ -72,7 +72,7 @@ def fuse(
 
 
 def pooled_words(said: Sequence[tuple[Scores, float]]) -> Scores:
-    """One opinion of several phrases (one at least), by weight (> 0): the geometric mean, normalised."""
+    """Combine several phrases (at least one), by weight (> 0): the geometric mean, normalised."""
     total = sum(weight for _, weight in said)
     logs = [
         sum(weight * math.log(max(scores.probabilities[k], _FLOOR)) for scores, weight in said) / total

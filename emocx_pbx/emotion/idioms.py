@@ -1,6 +1,6 @@
-"""Phrases whose words say something else than the phrase: trade terms, litotes, mock praise. Pure.
+"""Phrases that mean something other than their words: trade terms, litotes, mock praise. Pure.
 
-The network reads words one by one; these few are put into plain words for it, in training and serving alike.
+The network reads words one by one; these few are rephrased for it, in training and serving alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""In which language a text is, where that is sure; offline, by py3langid's groups of letters (BSD, 4.6 MB).
+"""The language of a text, if it is certain; offline, by py3langid's n-grams (BSD, 4.6 MB).
 
 Chosen by `python -m benchmarks.languages`: of what fits on a small machine it finds most foreign messages of
 20 characters at the same share of false alarms on English ones; figures in docs/models-text.md.
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from emocx_pbx.errors import ModelError
 
-#: Languages told apart (ISO 639-1). Rare ones are left out: each costs recall of the others.
+#: Languages distinguished (ISO 639-1). Rare ones are left out: each costs recall of the others.
 LANGUAGES: Final = (
     "ar", "bg", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it",
     "ja", "ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "ta", "th", "tr", "uk", "ur", "vi", "zh",
