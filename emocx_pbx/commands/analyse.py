@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emocx_pbx.settings.settings import Settings
 
 
-#: Beside a reading that does not rest on the voice alone.
+#: Shown beside a reading that does not rest on the voice alone.
 _BY_WORDS: Final = {"both": "  (voice and words)", "words": "  (words)"}
 
 
@@ -39,7 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Analyse and print the course and the grade."""
+    """Analyse and print the timeline and the grade."""
     from emocx_pbx.analysis.recorded import analyse_recording
     from emocx_pbx.emotion.registry import Registry
     from emocx_pbx.emotion.speech import load_speech
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def what_words_say(settings: Settings) -> Callable[[Phrase], Scores | None]:
-    """What the words of a call's phrases say, one after the other; they are kept nowhere.
+    """The emotion in the words of a call's phrases, one after the other; they are not stored.
 
     Raises InputError where the settings name no text model or no speech-to-text that is here.
     """
@@ -95,7 +95,7 @@ def what_words_say(settings: Settings) -> Callable[[Phrase], Scores | None]:
 
 
 def alerts_of(call: RecordedAnalysis, rules: Sequence[AlertRule]) -> list[AlertChange]:
-    """What the policy's alert rules would have raised and cleared on the live call."""
+    """The alerts that the policy's rules would have raised and cleared on the live call."""
     from emocx_pbx.alerts.watch import CallWatch
 
     watch = CallWatch(rules)

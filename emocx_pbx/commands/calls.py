@@ -1,4 +1,4 @@
-"""`emocx-pbx calls list|show`: calls that the service has heard of."""
+"""`emocx-pbx calls list|show`: calls that the service knows."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def _show(args: argparse.Namespace) -> int:
 
 
 def words(detail: CallDetail) -> str:
-    """A call for people: decision, segments, the course of signals, grades with reasons."""
+    """A call for people: decision, segments, signals over time, grades with reasons."""
     call = detail.call
     lines = [
         f"call {call.call_id}  {local(call.started_at)} to {local(call.ended_at)}"

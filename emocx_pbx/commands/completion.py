@@ -15,7 +15,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print it; it is made of the parser, so it knows this version's commands, and runs no Python on Tab."""
+    """Print it; it is generated from the parser, so it knows this version's commands, and needs no Python on
+    Tab.
+    """
     import shtab
 
     print(shtab.complete(args.parser, shell=args.shell))

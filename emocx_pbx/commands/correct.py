@@ -1,4 +1,4 @@
-"""`emocx-pbx correct`: a person's word on what a query's text should have said."""
+"""`emocx-pbx correct`: a person's correction of how a query's text was read."""
 
 from __future__ import annotations
 

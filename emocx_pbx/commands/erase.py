@@ -1,4 +1,4 @@
-"""`emocx-pbx erase`: forget a customer everywhere."""
+"""`emocx-pbx erase`: erases a customer everywhere."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ async def _corrections(args: argparse.Namespace) -> int:
     clips: list[CutClip] = []
     left_out: list[str] = []
     async with existing_store(read_settings(args)) as store:
-        # First: what is written from now on, an erasure will find.
+        # First, so that an erasure finds whatever is written from now on.
         await store.erasure.add_export(str(args.out.resolve()))
         by_call = _latest(await store.readings.corrections(args.since))
         if args.recordings is not None:
@@ -83,7 +83,7 @@ async def _corrections(args: argparse.Namespace) -> int:
 
 
 def _latest(rows: list[CorrectionRow]) -> dict[str, list[CorrectionRow]]:
-    """Of each reading the last word, by call."""
+    """The last correction of each reading, by call."""
     last = {(row.call_id, row.t0, row.t1): row for row in rows if row.emotion in LABELS}
     found: dict[str, list[CorrectionRow]] = {}
     for row in sorted(last.values(), key=lambda r: (r.call_id, r.t0)):
@@ -111,7 +111,7 @@ async def _cut_call(
 
 
 def _recording(template: str, detail: CallDetail) -> Path:
-    """The one file that the template means for a call."""
+    """The one file that the template gives for a call."""
     import glob
 
     from emocx_pbx.settings.recordings import fits_path
@@ -187,7 +187,7 @@ def _labelled(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         raise InputError(f"{path}: expected the columns file and label")
     for line, row in sheet.rows(content, str(path)):
         where = f"{path}:{line}"
-        # A file's or a customer's name is taken as it stands.
+        # A file's or a customer's name is taken as it is.
         values = {k: v or "" for k, v in row.items() if k is not None}
         label = values["label"].strip().lower()
         values["label"] = "disappointed" if label == "sad" else label

@@ -1,4 +1,4 @@
-"""`emocx-pbx grades list|show|override|dispute|recompute`: grades, and people's word on them."""
+"""`emocx-pbx grades list|show|override|dispute|recompute`: grades, and their revisions by people."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def _revise(args: argparse.Namespace) -> int:
 
 
 async def _recompute(args: argparse.Namespace) -> int:
-    """Append a revision where the rubric gives another grade; people's own words stand."""
+    """Append a revision where the rubric gives a different grade; revisions made by people stand."""
     from emocx_pbx.deeds import grades
     from emocx_pbx.grading.rubric import load_rubric
 

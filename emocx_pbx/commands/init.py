@@ -16,7 +16,7 @@ from emocx_pbx.errors import InputError
 
 #: The service's user and group: what init writes as root is readable by it, and by nobody else.
 SERVICE = "emocx"
-#: Where the database of settings under /etc belongs, which is not the service's to write.
+#: Where the database goes if the settings are under /etc, which the service can't write to.
 STATE = Path("/var/lib/emocx-pbx")
 
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the files, each with secrets of its own; none that is there is touched.
 
     Raises:
-        InputError: one of them is there, or the directory can't be written.
+        InputError: one of them exists, or the directory can't be written to.
     """
     from emocx_pbx.routing.policy import policy_text
     from emocx_pbx.settings.sample import sample_toml, settings_table
@@ -78,7 +78,7 @@ def _manager_user(secret: str) -> str:
     from emocx_pbx.lab.conf import shipped
 
     text = (shipped("dialplan") / "manager-emocx.conf").read_text(encoding="utf-8")
-    # The secret is random, and stands in the settings: changed here alone, it would fit no more.
+    # The secret is random, and also in the settings: changed only here, it would no longer match.
     text = text.replace(", change the secret, then", ", then")
     return re.sub(r"(?m)^secret *=.*$", f"secret = {secret}", text)
 
@@ -126,12 +126,12 @@ def _shared() -> bool:
 
 
 def _steps(directory: Path) -> list[str]:
-    """What is left to do, to be copied."""
+    """The remaining steps, ready to be copied."""
     from emocx_pbx.lab.conf import shipped
 
     dialplan = shipped("dialplan")
     program = "emocx-pbx" if shutil.which("emocx-pbx") else f"{sys.prefix}/bin/emocx-pbx"
-    # A database that root makes is root's.
+    # A database that root creates belongs to root.
     serve = f"runuser -u {SERVICE} -- {program} serve" if _shared() else f"{program} serve"
     absolute = directory.resolve()
     at = "" if absolute == ETC else f" --config {absolute / 'emocx.toml'}"

@@ -1,4 +1,4 @@
-"""`emocx-pbx lines show|reset`: what speech models' answers lean to on the site's lines."""
+"""`emocx-pbx lines show|reset`: how speech models' answers lean on the site's lines."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from emocx_pbx.store.audit import AuditLog
 
 KINDS = ("speech", "text")
-#: For the connection to a cluster's NATS.
+#: Seconds to wait for the connection to a cluster's NATS.
 CONNECT_S = 5.0
 SWITCH = "running service: systemctl reload emocx-pbx (or kill -HUP), no restart needed"
 
@@ -147,7 +147,7 @@ def _verify(args: argparse.Namespace) -> int:
 async def _audited(
     args: argparse.Namespace, deed: Callable[[AuditLog | None, SwitchesModels | None], Awaitable[Switched]]
 ) -> Switched:
-    """Do it with the audit log of the service, where there is one already, and for all hosts of a cluster."""
+    """Do it with the service's audit log, if there is one already, and for all hosts of a cluster."""
     settings = read_settings(args)
     async with _cluster(settings) as spread:
         if not settings.store.url and not settings.store_path().is_file():
@@ -158,7 +158,7 @@ async def _audited(
 
 @asynccontextmanager
 async def _cluster(settings: Settings) -> AsyncIterator[SwitchesModels | None]:
-    """What tells the other hosts of the settings' cluster; None: there is none."""
+    """What reaches the other hosts of the settings' cluster; None: there is no cluster."""
     if not settings.cluster.servers:
         yield None
         return
@@ -250,7 +250,7 @@ def _rollback(args: argparse.Namespace) -> int:
 
 
 def _how(args: argparse.Namespace, switched: Switched) -> str:
-    """How running services come by it."""
+    """How running services get the new version."""
     if not read_settings(args).cluster.servers:
         return SWITCH
     if not switched.late:

@@ -128,7 +128,7 @@ async def _next(args: argparse.Namespace) -> int:
         item = await store.reviews.item(waiting[0]) if waiting else None
     value: dict[str, Any] = {"item_id": None, "waiting": len(waiting)}
     if item is not None:
-        # Neither the call nor what the model said: that is what is asked.
+        # Neither the call nor the model's answer: the label must not depend on them.
         value |= {"item_id": item.item_id, "kind": item.kind, "text": item.text}
 
     def words() -> str:

@@ -6,7 +6,7 @@ import argparse
 
 from emocx_pbx.commands.shared import add_common, read_settings
 
-#: What one process does of all that there is to do.
+#: The roles: which part of the work a process does.
 ROLES = ("all", "controller", "web", "sender")
 
 

@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where help is; exit 2."""
+        """Say what is wrong and where to find help; exit 2."""
         self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
@@ -59,18 +59,18 @@ def add_common(parser: argparse.ArgumentParser, run: Run, *, json: bool = True, 
 
 
 def add_times(parser: argparse.ArgumentParser, example: str = "7d, 2026-11-24") -> None:
-    """Let the command be about a time: --since and --until, without which it is about all."""
+    """Add --since and --until, without which the command is about all time."""
     parser.add_argument("--since", type=moment, default=-math.inf, metavar="TIME", help=f"e.g. {example}")
     parser.add_argument("--until", type=moment, default=math.inf, metavar="TIME")
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
-    """Let a list be longer or shorter."""
+    """Add --limit, by which a list is longer or shorter."""
     parser.add_argument("--limit", type=int, default=50, help="at most this many (default 50)")
 
 
 def in_loop(run: AsyncRun) -> Run:
-    """A command that awaits, as one that doesn't; asyncio is loaded only when it runs."""
+    """Turn an async command into a plain one; asyncio is loaded only when it runs."""
 
     def running(args: argparse.Namespace) -> int:
         import asyncio
@@ -81,14 +81,14 @@ def in_loop(run: AsyncRun) -> Run:
 
 
 def add_pbx(parser: argparse.ArgumentParser) -> None:
-    """Let the command be about one of several PBXes."""
+    """Add --pbx, by which the command is about one of several PBXes."""
     parser.add_argument("--pbx", metavar="NAME", help="name of the PBX, where there are several")
 
 
 def read_settings(args: argparse.Namespace) -> Settings:
     """The settings by --config, EMOCX_CONFIG, the usual places, or defaults.
 
-    Which file was read is said on stderr, whoever named it: results on stdout stay as they are.
+    The file that was read is named on stderr, so that stdout has only results.
     """
     from emocx_pbx.settings import settings
 
@@ -122,7 +122,7 @@ async def existing_store(settings: Settings) -> AsyncIterator[Store]:
     """The database of a service that has run before.
 
     Raises:
-        InputError: there is none: a typing error in the path must not make an empty one.
+        InputError: there is none: a typing error in the path must not create an empty one.
     """
     from emocx_pbx.store.database import Store
 
@@ -182,7 +182,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> 
 
 @contextmanager
 def without_chatter() -> Iterator[TextIO]:
-    """Keep native libraries that announce themselves off stderr; Python's own errors are not lost.
+    """Keep the banners of native libraries off stderr; Python's own errors are not lost.
 
     Gives the real stderr, for progress.
     """
@@ -207,14 +207,14 @@ class Progress:
         self._on = self._stream.isatty()
 
     def __call__(self, share: float) -> None:
-        """Tell the share done, 0 to 1."""
+        """Show the share done, 0 to 1."""
         percent = int(100 * min(max(share, 0.0), 1.0))
         if self._on and percent != self._shown:
             self._shown = percent
             print(f"\r{self._what}: {percent:3d} %", end="", file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Leave the line."""
+        """End the line."""
         if self._on and self._shown >= 0:
             print("\r\x1b[K", end="", file=self._stream, flush=True)
 
@@ -223,7 +223,7 @@ def ask(question: str) -> None:
     """Ask before what can't be undone.
 
     Raises:
-        InputError: the answer is not yes, or nobody is there to answer.
+        InputError: the answer is not yes, or there is nobody to answer.
     """
     if not sys.stdin.isatty():
         raise InputError(f"{question} Say --yes")

@@ -1,4 +1,4 @@
-"""`emocx-pbx status`: how the running service stands."""
+"""`emocx-pbx status`: the state of the running service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def _status(args: argparse.Namespace) -> int:
 
 
 def words(status: Status, now: float) -> str:
-    """The status for people; what is not in order comes last, where it is seen."""
+    """The status for people; what is not in order comes last, where it is most visible."""
     hours = (now - status.up_since) / 3600
     asterisk = f"Asterisk {status.asterisk}" if status.asterisk else "no link to Asterisk"
     web = f"web process {status.web_pid}" if status.web_pid else "no web process"

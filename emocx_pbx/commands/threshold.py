@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from emocx_pbx.routing.threshold import Proposal
     from emocx_pbx.settings.settings import Settings
 
-#: Newest queries looked at.
+#: Most queries considered, the newest ones.
 LIMIT = 100_000
 #: A call without a correction counts as resolved without complaint when all its grades are this good.
 WELL = 60.0
@@ -42,19 +42,19 @@ class _Message:
     text: str | None
     """None: it was not kept."""
     upset: float | None
-    """P(upset) as it was decided by then; None: it is in no store."""
+    """P(upset) at the time of the decision; None: it is not stored."""
     label: str
     """Empty: nobody labelled it, and it was resolved without complaint."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """P(upset) of messages whose customers are known to have been calm or upset."""
+    """P(upset) of messages from customers known to have been calm or upset."""
 
     calm: list[float] = field(default_factory=list)
     upset: list[float] = field(default_factory=list)
     unlabelled: int = 0
-    """Of the calm: those that nobody labelled."""
+    """Number of the calm ones that nobody labelled."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -120,7 +120,7 @@ def _of_csv(path: Path, settings: Settings) -> _Known:
 async def _of_queries(since: float, settings: Settings) -> _Known:
     """The kept queries: those that people corrected, and those whose calls were graded well.
 
-    What is kept of a text is read anew: the model in use may not be the one that decided then.
+    Kept texts are read again: the model in use may not be the one that decided then.
     """
     import asyncio
 
@@ -142,7 +142,7 @@ async def _of_queries(since: float, settings: Settings) -> _Known:
 
 
 def _read(messages: Sequence[_Message], settings: Settings) -> _Known:
-    """What is known of messages; those in a language that is not served say nothing."""
+    """What is known about messages; those in an unsupported language are left out."""
     from emocx_pbx.emotion.registry import Registry
     from emocx_pbx.emotion.text import load_reader
 

@@ -1,4 +1,6 @@
-"""`emocx-pbx users list|add|passwd|link`: who may see the pages; also the way back in when nobody can."""
+"""`emocx-pbx users list|add|passwd|link`: who may see the pages; also the way back in when nobody can log
+in.
+"""
 
 from __future__ import annotations
 

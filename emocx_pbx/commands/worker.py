@@ -1,4 +1,4 @@
-"""`emocx-pbx worker`: hear calls for the controllers of a cluster, on any host, and end in order."""
+"""`emocx-pbx worker`: analyse calls for the controllers of a cluster, on any host, and end in order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Hear calls until SIGTERM, Ctrl-C, or drained."""
+    """Analyse calls until SIGTERM, Ctrl-C, or drained."""
     import asyncio
     from importlib.metadata import version
 
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def _beside(
     settings: Settings, policy: Policy, place: WorkerIdentity
 ) -> Callable[[NatsLink], AbstractAsyncContextManager[None]]:
-    """What answers the door of this host while NATS is away."""
+    """What answers the door on this host while NATS is unreachable."""
     from emocx_pbx.service.alone import Alone, socket_of
 
     path = socket_of(settings.resolve(settings.cluster.local), place.worker)
