@@ -1,1 +1,1 @@
-"""Where the README's figures come from; each prints JSON with --json."""
+"""The commands behind the README's figures; each prints JSON with --json."""

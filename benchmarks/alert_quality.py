@@ -1,4 +1,4 @@
-"""How alerts fare on calls of known course: raised when the true signals ask for it, and only then.
+"""How good alerts are on calls with known signals: raised when the true signals call for it, and only then.
 
     python -m benchmarks.alert_quality [--data ../shared/data] [--split test] [--calls 208] [--json]
 

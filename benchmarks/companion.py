@@ -1,4 +1,4 @@
-"""How much a light model should count beside `voice` in calls, by dev speakers whom neither learnt from.
+"""How much a light model should count beside `voice` in calls, on dev speakers that neither was trained on.
 
     python -m benchmarks.companion [--data ../shared/data] [--calls 208] [--light cnn]
                                    [--share 0 0.2 0.4 0.6] [--sharpness 1 1.25] [--json]

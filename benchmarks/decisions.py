@@ -1,4 +1,4 @@
-"""How long callers wait for a decision: the dialplan's questions, in text and spoken, beside tapped calls.
+"""How long callers wait for a decision: the dialplan's queries, in text and spoken, alongside tapped calls.
 
     python -m benchmarks.decisions [--taps 60] [--seconds 30] [--rate 50] [--callers 10] [--rounds 10]
 

@@ -1,4 +1,4 @@
-"""Calls in which the agent's voice comes back in the customer's channel, with what was truly said.
+"""Calls in which the agent's voice comes back in the customer's channel, with the true emotions.
 
 Assembled from labelled clips: a customer who speaks neutrally, an agent of every emotion. The echo
 is what a hybrid (some short reflections) or a speakerphone (a coloured room) makes of the agent's
