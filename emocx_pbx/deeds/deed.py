@@ -262,9 +262,7 @@ class SetPassword(Deed[None], frozen=True):
 
 
 class TryLogin(Deed[float], frozen=True):
-    """Begin an attempt to log in; the answer is 0 if it was counted, else the seconds until one is
-    allowed.
-    """
+    """Begin a login attempt; the answer is 0: it was counted, or the seconds until one is allowed."""
 
     answer = float
     attempt: str
