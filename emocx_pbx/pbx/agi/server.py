@@ -164,7 +164,7 @@ class AgiServer:
         """Listen.
 
         Raises:
-            SettingsError: the port is taken or the address is not ours.
+            SettingsError: the port is in use or the address is not ours.
         """
         try:
             self._server = await asyncio.start_server(
@@ -295,7 +295,7 @@ async def _read_opening(reader: asyncio.StreamReader, deadline_s: float) -> dict
     """The opening block; None for a port probe, which says nothing or leaves in the middle.
 
     Raises:
-        ProtocolError: no AGI opening, too long, or not complete in time.
+        ProtocolError: it is not an AGI opening, is too long, or was not complete in time.
     """
     lines: list[str] = []
     size = 0

@@ -1,1 +1,1 @@
-"""The manager interface: link, messages, gateway."""
+"""Asterisk's manager interface (AMI): link, messages, gateway."""

@@ -1,4 +1,4 @@
-"""What parts need of the link to Asterisk: sending an action. Pure."""
+"""What parts need from the link to Asterisk: sending an action. Pure."""
 
 from __future__ import annotations
 

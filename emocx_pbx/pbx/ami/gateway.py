@@ -1,4 +1,6 @@
-"""The AMI gateway: keeps one link to Asterisk up, tells its events in order, and sends actions over it."""
+"""The AMI gateway: keeps one link to Asterisk up, passes on its events in order, and sends actions over
+it.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,9 @@ __all__ = ["AmiGateway", "AmiResponse", "LinkState"]
 log = structlog.get_logger()
 
 BOOT_GRACE_S: Final = 1.0
-"""Time for FullyBooted after CoreStatus was answered; a user without read=system never gets it."""
+"""Seconds for FullyBooted after the answer to CoreStatus; a user without read=system never gets it."""
 STEADY_S: Final = 30.0
-"""A link that held this long was good: the next wait starts short again."""
+"""Seconds after which a link counts as good: the next wait starts short again."""
 LOOKS: Final = frozenset(
     {"Ping", "CoreSettings", "CoreStatus", "Status", "QueueStatus", "QueueRule", "Getvar", "ListCommands"}
 )
@@ -42,7 +44,7 @@ MAX_EARLY: Final = 10_000
 
 
 class AmiGateway:
-    """A link to Asterisk that is made again whenever it is lost, until `run` is cancelled."""
+    """A link to Asterisk that is re-established whenever it is lost, until `run` is cancelled."""
 
     def __init__(
         self,
@@ -165,7 +167,7 @@ class AmiGateway:
             link.close()
 
     async def _get_to_know(self, link: AmiLink) -> tuple[str, Birth]:
-        """Asterisk's version and birth, as far as our rights go, once it has booted."""
+        """Asterisk's version and start time, as far as our permissions go, once it has booted."""
         deadline = self._settings.action_timeout_s
         core = await _if_allowed(link, "CoreSettings", deadline)
         status = await _if_allowed(link, "CoreStatus", deadline)
@@ -249,7 +251,7 @@ class AmiGateway:
 
 
 async def _if_allowed(link: AmiLink, name: str, deadline_s: float) -> dict[str, str]:
-    """The answer's headers; empty if our user has no right to it."""
+    """The answer's headers; empty if our user has no permission for it."""
     try:
         return (await link.request(name, {}, deadline_s)).headers
     except RefusedError:

@@ -191,7 +191,7 @@ class AmiLink(Manager):  # type: ignore[misc]
         """Connect and read the banner.
 
         Raises:
-            PeerUnavailable: nobody there, no banner in time, wrong certificate, or no Asterisk.
+            PeerUnavailable: nothing answers, no banner in time, wrong certificate, or it is not Asterisk.
         """
         host, port = self.config["host"], self.config["port"]
         try:
@@ -274,11 +274,11 @@ class AmiLink(Manager):  # type: ignore[misc]
             self._greeting.set_result(version)
 
     def dispatch(self, event: Any) -> None:
-        """Hand an event on, at once and in order."""
+        """Pass on an event, at once and in order."""
         self._on_event(plain(event))
 
     def end(self, reason: str) -> None:
-        """Close for good, for this reason (the first one counts); all that wait are told."""
+        """Close for good, for this reason (the first one counts); all who wait for answers get it."""
         if self.reason:
             return
         self.reason = reason

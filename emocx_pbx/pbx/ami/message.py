@@ -17,12 +17,12 @@ MAX_LINES: Final = 120
 
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_CAP_S: Final = 4.0
-"""While there is no link, calls are answered unseen; an attempt costs next to nothing."""
+"""Seconds between attempts: without a link, calls are answered unseen; an attempt costs next to nothing."""
 REFUSED_CAP_S: Final = 30.0
-"""Whoever refused our login (and may count such attempts) is not asked that often."""
+"""Seconds between attempts after our login was refused, as Asterisk may count those."""
 
 UPTIME_SLACK_S: Final = 3.0
-"""Asterisk tells its uptime in whole seconds, and the answer takes a moment."""
+"""Tolerance in seconds: Asterisk gives its uptime in whole seconds, and the answer takes a moment."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _BREAKS = re.compile(r"[\r\n\0]")
@@ -53,7 +53,7 @@ class LinkState:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """When this Asterisk process was born, as far as its AMI user may know."""
+    """When this Asterisk process was started, as far as its AMI user may know."""
 
     started: str | None
     """CoreStartupDate and CoreStartupTime; needs write=system or reporting."""
@@ -63,7 +63,7 @@ class Birth:
     """When that was read, seconds of a monotonic clock."""
 
     def differs_from(self, earlier: Birth) -> bool:
-        """Whether Asterisk was started anew since `earlier`; False if that can't be known."""
+        """Whether Asterisk was restarted since `earlier`; False if that can't be known."""
         if self.started is not None and earlier.started is not None:
             return self.started != earlier.started
         if self.uptime_s is not None and earlier.uptime_s is not None:

@@ -1,4 +1,4 @@
-"""UserEvents to whoever listens at Asterisk's manager interface: sent in order, never waited for."""
+"""UserEvents for whoever listens on Asterisk's manager interface: sent in order, never waited for."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UserEvents:
             self._count("user_events_lost")
 
     async def run(self) -> None:
-        """Send what is told, until cancelled."""
+        """Send the queued events, until cancelled."""
         while True:
             name, fields = await self._queue.get()
             headers: dict[str, str | list[str]] = {"UserEvent": name}

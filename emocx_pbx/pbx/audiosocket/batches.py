@@ -1,8 +1,8 @@
 """Many connections read by one timer: a quarter of them every 25 ms, so each of them ten times a second.
 
-A tap sends 50 messages a second. To be woken for each of them costs several times what is done with it;
-and what came together can be worked on together. With so many connections that a turn takes most of its
-25 ms, each is looked at less often: larger batches cost less.
+A tap sends 50 messages a second. Waking up for each of them costs several times as much as handling it; and
+what arrived together can be processed together. With so many connections that a turn takes most of its 25 ms,
+each is read less often: larger batches cost less.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class BatchSession(Protocol):
         """Take what the socket holds."""
 
     def look(self) -> None:
-        """See that the peer is still there, and has heard from us."""
+        """Check that the peer is still there, and send it something in time."""
 
 
 class Batches:
@@ -69,7 +69,7 @@ class Batches:
             self._arm()
 
     def discard(self, session: BatchSession) -> None:
-        """Read it no more; harmless if it isn't."""
+        """Stop reading a connection; harmless if it isn't being read."""
         for part in self._parts:
             part.pop(session, None)
 
@@ -100,7 +100,7 @@ class Batches:
                 for session in sessions:
                     session.look()
         except Exception:
-            # The outermost loop of taps' audio: a fault must not end the hearing of all.
+            # The outermost loop of taps' audio: a fault must not end the reading of all.
             log.exception("a batch of audio failed", key="audio.batch_failed")
             self._count("audio_batches_failed")
         busy = (clock() - begun) * PARTS > BUSY * self.period_s

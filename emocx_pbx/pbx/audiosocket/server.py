@@ -36,8 +36,8 @@ class AudioServer:
             port: port to listen on; 0: any free one, then found in `port` after `start`.
             handshake_s: time for the complete UUID from the opening of the socket.
             idle_s: time without a complete message that ends a session.
-            accept: tells who handles a UUID; None refuses it (unknown, late or used before).
-            clock: seconds that never jump; stamps what handlers are told, and measures idleness.
+            accept: gives the handler of a UUID; None refuses it (unknown, late or used before).
+            clock: seconds that never jump; stamps what handlers get, and measures idleness.
             count: adds one to a counter: audio_malformed, audio_handshake_overdue, audio_unknown_uuid,
                 audio_idle, audio_crowded, audio_handler_failed, audio_write_dropped.
             max_sessions: connections beyond these are closed at once.
@@ -63,7 +63,7 @@ class AudioServer:
         """Listen, on this port if it is given.
 
         Raises:
-            OSError: the port is taken or the address is not ours.
+            OSError: the port is in use or the address is not ours.
         """
         loop = asyncio.get_running_loop()
         wanted = self.port if port is None else port

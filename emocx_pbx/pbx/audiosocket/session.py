@@ -38,11 +38,11 @@ KEEP_ALIVE_S: Final = 0.2
 READ_BYTES: Final = 100 * 643
 """Taken from a socket at once, two seconds of a stereo tap in whole messages."""
 WRITE_LIMIT: Final = 16_384
-"""Bytes waiting in our write buffer, about 10 s of silences, before we hold our tongue."""
+"""Bytes waiting in our write buffer, about 10 s of silence, at which we stop sending."""
 
 
 class SessionHandler(Protocol):
-    """What becomes of one connection's audio. Called in order, synchronously, on the event loop."""
+    """Handles one connection's audio. Called in order, synchronously, on the event loop."""
 
     def started(self, session: AudioSession, at: float) -> None:
         """The UUID was accepted."""
@@ -74,7 +74,7 @@ class SessionHost(Protocol):
         """Call the session's `read_waiting` and `look` from now on, until it is dropped or forgotten."""
 
     def drop_from_batches(self, session: AudioSession) -> None:
-        """Call them no more."""
+        """Stop calling them."""
 
     def forget(self, session: AudioSession) -> None:
         """Drop a connection that is gone."""
@@ -103,7 +103,7 @@ class AudioSession(asyncio.Protocol):
         The caller paces itself: Asterisk plays what it gets when it gets it.
 
         Raises:
-            ProtocolError: no whole samples, or no such rate.
+            ProtocolError: half a sample, or there is no such rate.
         """
         message = encode_audio(pcm, rate)
         if self._ended or self._paused:
@@ -144,7 +144,7 @@ class AudioSession(asyncio.Protocol):
         self._arm(self._server.handshake_s, self._handshake_overdue)
 
     def data_received(self, data: bytes) -> None:
-        """Decode and hand on; any fault ends this connection alone."""
+        """Decode and pass on; any fault ends only this connection."""
         self._digest(data, self._decoder.receive)
 
     def read_waiting(self) -> None:
@@ -274,7 +274,7 @@ class AudioSession(asyncio.Protocol):
             self._end(reason)
 
     def _fail(self, counter: str, reason: str) -> None:
-        """An end the peer is to blame for: one line, one count."""
+        """An end that the peer is to blame for: one log line, one count."""
         if self._ended:
             return
         peer = self._transport.get_extra_info("peername") if self._transport else None

@@ -190,7 +190,7 @@ class Callers:
         return next((call for call in found if call.linkedid == linkedid), None)
 
     def unknown(self, channels: Iterable[Event]) -> list[Event]:
-        """Those in Queue() whom no call knows to be in one, the first of their Linkedid first.
+        """Channels in Queue() that no call knows to be in one, the first of their Linkedid first.
 
         A call may have asked for a decision, which needs no link, and joined its queue unseen.
         """

@@ -93,7 +93,7 @@ class AgentNames:
         return member or interface
 
     def of_endpoint(self, endpoint: str) -> str:
-        """The agent at an endpoint, of whom a transfer tells nothing else."""
+        """The agent at an endpoint, if a transfer says nothing else about them."""
         if known := self._known.get(endpoint):
             return known
         member = self.member("", endpoint)
@@ -128,7 +128,7 @@ class AgentNames:
         return agent
 
     def leaves_out(self, event: Mapping[str, str]) -> bool:
-        """Whether an event leaves out the member it is about, whom we do not know otherwise."""
+        """Whether an event does not name the member it is about, and we do not know it otherwise."""
         name = event.get("Event", "")
         if name not in {"AgentCalled", "QueueMemberAdded"} or event.get("Interface"):
             return False
