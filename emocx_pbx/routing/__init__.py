@@ -1,1 +1,1 @@
-"""Policy, topics, ranking: from emotion to queue, priority and agents."""
+"""Policy, topics and ranking: from emotion to queue, priority and agents."""

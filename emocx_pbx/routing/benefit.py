@@ -24,13 +24,13 @@ Z95: Final = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """How one call went."""
+    """The outcome of one call."""
 
     customer: str
     """The CRM's key; the call's own id where there is none."""
     arm: Arm
     score: float | None = None
-    """Mean grade of its parts."""
+    """Mean grade of its segments."""
     abandoned: bool = False
     wait_s: float | None = None
     """From its begin to the first agent."""
@@ -60,7 +60,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Customers' own means of one measure in one arm, added up."""
+    """Sums over customers' own means of one measure in one arm."""
 
     customers: int
     mean: float | None

@@ -1,4 +1,4 @@
-"""The decision: a query's facts and a policy in, one Decision with its reasons out."""
+"""The decision: from a query's facts and a policy to one Decision with its reasons."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EQUALS: Final = RankingPlan().tiers - 1
 
 @dataclass(frozen=True, slots=True)
 class QueryFacts:
-    """What is known of a query when it is decided on."""
+    """What is known about a query when it is decided."""
 
     scores: Scores | None
     """Words and voice fused; None if there was nothing to classify."""
@@ -105,7 +105,7 @@ def decide(
     without priority or penalties; `rule` and `reasons` then tell what would have been done.
 
     Args:
-        query: what is known of it.
+        query: what is known about it.
         policy: the rules.
         mode: monitor: decide without acting.
         holdout_share: share of customers routed as before, 0 to 1; stable by customer key.

@@ -1,4 +1,4 @@
-"""What a rule makes of the values that the administrator's own dialplan had set on a channel. Pure."""
+"""Combines a rule's values with those that the administrator's own dialplan had set on a channel. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OWN_VARIABLES: Final = ("QUEUE_PRIO", "QUEUE_MIN_PENALTY", "QUEUE_MAX_PENALTY", 
 
 
 def own_number(text: str) -> int | None:
-    """A channel variable as app_queue reads it; None if it is unset or no number."""
+    """A channel variable as app_queue reads it; None if it is unset or not a number."""
     found = _NUMBER.match(text)
     return max(-_LARGEST, min(_LARGEST, int(found[1]))) if found else None
 

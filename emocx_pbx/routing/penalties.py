@@ -25,7 +25,7 @@ class Member:
     queue: str
     interface: str
     agent: str
-    """What grades call them."""
+    """The member's name in grades."""
     penalty: int
     present: bool = True
     """Logged in and not paused."""
@@ -42,7 +42,7 @@ class Kept:
     applied: int
     """The last one known to be set."""
     applying: int | None = None
-    """One that is just being set; after a crash nobody knows whether it was."""
+    """One that is just being set; after a crash it is unknown whether it was."""
 
     @property
     def key(self) -> Key:
@@ -94,8 +94,8 @@ def queue_placings(
     Args:
         policy: tells which emotions a queue gets.
         members: agents by queue.
-        ranking: how customers fare with them.
-        load: what each got lately, for the cap and the floor.
+        ranking: expected grades of customers with them.
+        load: each agent's recent calls, for the cap and the floor.
     """
     return {
         (queue, agent): placing

@@ -1,4 +1,4 @@
-"""The policy: an administrator's rules, in TOML, on who is sent where."""
+"""The policy: an administrator's rules, in TOML, for where callers are sent."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def policy_on(policy: Policy, pbx: str) -> Policy:
-    """What of a policy holds on one PBX."""
+    """The part of a policy that applies to one PBX."""
     if not any(rule.pbxes for rule in policy.rules):
         return policy
     return msgspec.structs.replace(policy, rules=tuple(r for r in policy.rules if r.is_for(pbx)))

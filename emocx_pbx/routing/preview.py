@@ -1,4 +1,4 @@
-"""What a policy would have done with past queries, beside the one in force. Pure."""
+"""What a policy would have done with past queries, compared with the one in force. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Previewed:
 
     @property
     def differs(self) -> bool:
-        """Whether the caller would have fared otherwise."""
+        """Whether the caller would have been routed differently."""
         return _effect(self.now) != _effect(self.then)
 
 

@@ -1,4 +1,4 @@
-"""The ranking: from grades to how well each agent's customers of each emotion fare.
+"""The ranking: from grades to the expected grade of each agent with customers of each emotion.
 
 A score is taken as  mean of the emotion + agent + agent with that emotion + chance.  An agent's effects
 have a prior (normal, around zero), so few calls pull towards the mean: partial pooling, as the exact
@@ -20,7 +20,7 @@ from emocx_pbx.domain import LABELS, UNCERTAIN
 from emocx_pbx.routing import linear
 from emocx_pbx.routing.linear import Matrix, Vector
 
-#: What callers are told apart by.
+#: The emotions by which callers are distinguished.
 EMOTIONS: Final = (*(str(label) for label in LABELS), UNCERTAIN)
 #: Means and agents' effects are estimated in turn, so often: by then nothing moves any more.
 ROUNDS: Final = 3
@@ -90,12 +90,12 @@ class RankingSample:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How customers of an emotion may be expected to fare with an agent."""
+    """The expected grade of an agent with customers of one emotion."""
 
     mean: float
     """Points."""
     sd: float
-    """Standard deviation of what is not known of it, points."""
+    """Standard deviation of the estimate, in points."""
     calls: float
     """Calls it rests on, old ones counted in part."""
 
