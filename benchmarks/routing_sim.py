@@ -257,7 +257,7 @@ def run(world: World, router: str, number: int, count_from: int, seed: int, plan
 
 
 ROUTERS = ("random", "longest idle", "ours", "oracle, our ears", "oracle")
-#: Ours, had it only the query to tell what a caller was: not the readings of his call.
+#: Ours, if it had only the query to judge a caller by: not the readings of the call.
 DEAF = "ours, query alone"
 
 
