@@ -1,8 +1,7 @@
 """Deeds as requests: what to do, as typed arguments; `doing.py` does them, wherever they come from.
 
-They are sent from the web process to the controller, so each names the type of its answer and how long that
-may take. Who asks is sent alongside. The functions that do a deed check its values; here there are only
-types.
+They go from the web process to the controller, so each names the type of its answer and how long that may
+take. Who asks is sent alongside. The functions that do a deed check its values; here are only types.
 """
 
 from __future__ import annotations
