@@ -1,4 +1,4 @@
-"""What an administrator writes in the policy's [[alerts]] tables, and what contradicts itself there."""
+"""The policy's [[alerts]] tables, as an administrator writes them, and the contradictions to look for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from msgspec import Meta
 from emocx_pbx.domain import UNCERTAIN, Scores
 from emocx_pbx.emotion.levels import SIGNALS, signal_of
 
-#: Between the thresholds of raising and clearing: nearer ones would flicker.
+#: Least distance between the thresholds for raising and clearing: closer ones would flicker.
 LEAST_GAP = 0.05
-#: Rules of a policy; each is watched on every live call.
+#: Most rules of a policy; each is watched on every live call.
 MAX_RULES = 20
 
 When = Literal["angry", "disappointed", "happy", "upset", "falling"]
@@ -72,9 +72,10 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return self.high / 2 if given is None else given
 
     def evidence(self, scores: Scores, level: float | None = None) -> float | None:
-        """What a reading says to this rule: its valence, or 1 or 0 for signals; None for nothing.
+        """A reading's value for this rule: its valence, or 1 or 0 for signals; None: it counts as no
+        evidence.
 
-        `level` is the line's percentile that the rule asks for; None: not known.
+        `level` is the line's percentile that the rule requires; None: unknown.
         """
         if self.percentile is not None:
             if level is None:
@@ -84,7 +85,7 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         if self.when == "falling":
             return scores.valence if scores.confidence >= self.min_confidence else None
         if self.when == "upset":
-            # A reading torn between anger and disappointment is sure of one of the two.
+            # A reading torn between anger and disappointment is confident of one of the two.
             share = scores.upset
             if self.at_least is not None:
                 return 1.0 if share >= self.at_least else 0.0
@@ -98,7 +99,7 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 def alert_problems(rules: Sequence[AlertRule]) -> list[tuple[str, str]]:
-    """Place and problem of rules that are each of the right kind but wrong in themselves."""
+    """Place and problem of rules whose entries are valid one by one but contradict each other."""
     found: list[tuple[str, str]] = []
     if len(rules) > MAX_RULES:
         found.append(("alerts", f"expected at most {MAX_RULES}, got {len(rules)}"))

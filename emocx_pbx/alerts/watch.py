@@ -1,4 +1,4 @@
-"""Watches one call's readings by the rules: raises an alert once per episode, and clears it.
+"""Checks one call's readings against the rules: raises an alert once per episode, and clears it.
 
 Times are call times (seconds since the first tapped sample) and come with the readings; there is no
 clock. Within a reading its values hold evenly, so the moment at which a threshold is crossed is
@@ -18,10 +18,10 @@ from emocx_pbx.alerts.window import Piece, SpeechWindow, WindowStep
 from emocx_pbx.domain import Reading
 from emocx_pbx.grading.segments import fresh_readings
 
-#: Thresholds are met by this much less: sums of fractions are not exact.
+#: Tolerance below a threshold: sums of fractions are not exact.
 SLACK: Final = 1e-6
 
-#: Words come to one of so many latest readings.
+#: Number of latest readings to which words may still be added.
 REVISED: Final = 24
 
 _SIGNALS: Final = {
@@ -92,7 +92,7 @@ class RuleWatch:
         return changes
 
     def revise(self, t0: float, t1: float, value: float) -> list[AlertChange]:
-        """Words were heard in a stretch of speech: another value holds there, and did all the time."""
+        """Words were added to a stretch of speech: another value holds there, retroactively."""
         before = self._window.sum
         for window in (self._window, self._base, self._recent):
             if window is not None:
@@ -113,7 +113,7 @@ class RuleWatch:
         return changes
 
     def transferred(self, t: float) -> list[AlertChange]:
-        """Somebody else took over the call."""
+        """Another agent took over the call."""
         if self._rule.since != "transfer":
             return []
         self._base = self._recent.copy()
@@ -222,7 +222,7 @@ class CallWatch:
         """Raised alerts by their rule."""
 
     def read(self, reading: Reading) -> list[AlertChange]:
-        """Take the call's next reading; what it raised or cleared, in order of time."""
+        """Take the call's next reading; returns what it raised or cleared, in order of time."""
         # Windows overlap; every second of speech counts once.
         known = (self._last,) if self._last else ()
         fresh = fresh_readings((*known, reading))[len(known) :]
@@ -248,7 +248,7 @@ class CallWatch:
         return self._kept(sorted(changes, key=lambda change: change.t1))
 
     def revise(self, reading: Reading) -> list[AlertChange]:
-        """Words came to a reading taken before; what that raised or cleared."""
+        """Words were added to an earlier reading; returns what that raised or cleared."""
         begins = [new_t0 for t0, t1, new_t0 in self._fresh if (t0, t1) == (reading.t0, reading.t1)]
         changes: list[AlertChange] = []
         for rule, watch in self._watches if begins else ():
@@ -258,11 +258,11 @@ class CallWatch:
         return self._kept(sorted(changes, key=lambda change: change.t1))
 
     def transferred(self, t: float) -> None:
-        """Somebody else took over the call at call time `t`."""
+        """Another agent took over the call at call time `t`."""
         self._transfers = sorted([*self._transfers, t])
 
     def end(self, t: float) -> list[AlertChange]:
-        """The call is over: what is raised is cleared."""
+        """The call is over: clear what is raised."""
         return self._kept([change for _, watch in self._watches for change in watch.end(t, "ended")])
 
     def _kept(self, changes: list[AlertChange]) -> list[AlertChange]:
