@@ -1,1 +1,1 @@
-"""What is going on now: calls that wait and talk, as supervisors watch them."""
+"""What is going on now: waiting and active calls, as supervisors watch them."""

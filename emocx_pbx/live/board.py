@@ -1,4 +1,4 @@
-"""The live board: every call that waits or talks now, kept in memory, told as numbered changes. Pure."""
+"""The live board: every waiting or active call, kept in memory and published as numbered changes. Pure."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from emocx_pbx.live.held import MAX_POINTS, HeldCall
 from emocx_pbx.live.own import own
 from emocx_pbx.observe.listeners import Listeners
 
-#: Changes kept for who was away for a moment: at 200 calls about 30 s.
+#: Changes kept for watchers that were away for a moment: about 30 s at 200 calls.
 MAX_CHANGES: Final = 2048
-#: Ended calls shown, the newest.
+#: Most ended calls shown, the newest ones.
 RECENT: Final = 20
 
 
 class LiveBoard:
-    """Takes what happens to calls and tells what changed.
+    """Takes what happens to calls and publishes what changed.
 
-    Everything is synchronous: the board is told before the store, so that it is never late.
+    Everything is synchronous: the board is updated before the store, so that it is never late.
     """
 
     def __init__(self, stay_s: float, max_changes: int = MAX_CHANGES) -> None:
@@ -51,9 +51,9 @@ class LiveBoard:
         self._recent: deque[tuple[EndedCall, Present]] = deque(maxlen=RECENT)
         self._changes: deque[BoardChange] = deque(maxlen=max_changes)
         self.number = 0
-        """Of the newest change; counts from 1 after a start of the service."""
+        """Number of the newest change; counts from 1 after a start of the service."""
         self.changes: Listeners[[BoardChange]] = Listeners()
-        """Told every change."""
+        """Listeners get every change."""
 
     # Out.
 
@@ -68,12 +68,12 @@ class LiveBoard:
         return Snapshot(round(now, 3), tuple(shown), tuple(reversed(recent)))
 
     def state(self) -> BoardState:
-        """All of it, for a mirror."""
+        """The whole board, for a mirror."""
         calls = tuple((call.as_shown(), call.present()) for call in self._calls.values())
         return BoardState(self.number, calls, tuple(self._recent))
 
     def since(self, number: int) -> Sequence[BoardChange] | None:
-        """Changes after a number, or None when they are no longer (or not yet) known."""
+        """Changes after a number, or None if they are no longer (or not yet) known."""
         oldest = self._changes[0].number if self._changes else self.number + 1
         if number > self.number or number < oldest - 1:
             return None
@@ -92,7 +92,7 @@ class LiveBoard:
     # In.
 
     def changed(self, call: CallState, at: float) -> None:
-        """Something about the call changed at `at`; told again, nothing changes."""
+        """Something about the call changed at `at`; repeating it changes nothing."""
         held = self._held(call)
         held.settle(at)
         if held.as_shown() != held.shown or held.present() != held.shown_to:
@@ -106,7 +106,7 @@ class LiveBoard:
         self._read(held, *held.take_reading(reading, self._stay_s))
 
     def revised(self, call: CallState) -> None:
-        """Words came to one of the call's readings."""
+        """Words were added to one of the call's readings."""
         held = self._calls.get(call.call_id)
         if held is not None and (shown := held.revised(self._stay_s)) is not None:
             self._read(held, *shown)
@@ -178,7 +178,7 @@ class LiveBoard:
         self._append(ended, held.was_present())
 
     def taken_over(self, call: CallState) -> None:
-        """A call that the store knew after a restart of ours."""
+        """A call that the store knew goes on after a restart of ours."""
         held = self._held(call)
         for reading in call.readings[-MAX_POINTS:]:
             held.take_reading(reading, self._stay_s)

@@ -1,4 +1,4 @@
-"""What people see of a call that is going on, and the numbered changes of it; JSON as it is sent."""
+"""What people see of a live call, and its numbered changes, in the form sent as JSON."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LiveGrade(msgspec.Struct, frozen=True):
 
 
 class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that waits or talks now."""
+    """A waiting or active call."""
 
     call_id: str
     state: State
@@ -55,7 +55,7 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: float | None = None
     """When that segment began."""
     customer: str | None = None
-    """The CRM's key of the customer."""
+    """The customer's key in the CRM."""
     arrived_as: str | None = None
     """Signals in the query, before the call: angry, neutral, disappointed, happy or uncertain."""
     topic: str | None = None
@@ -89,7 +89,7 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndedCall(msgspec.Struct, frozen=True):
-    """A call that has ended a short time ago."""
+    """A call that ended recently."""
 
     call_id: str
     ended_at: float
@@ -118,7 +118,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """All calls now, and those that ended last."""
 
     now: float
-    """Unix seconds of the service's clock, from which durations are reckoned."""
+    """Unix seconds by the service's clock, from which durations are computed."""
     calls: tuple[LiveCall, ...]
     """The longest in their state first."""
     recent: tuple[EndedCall, ...]
@@ -126,7 +126,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Present(msgspec.Struct, frozen=True):
-    """Who and what a call has to do with, by which it is told who may see it."""
+    """The agents and queues that a call involves, which decide who may see it."""
 
     agents: frozenset[str]
     """Who takes part in it now; of a call that ended, who ever did."""
@@ -197,7 +197,7 @@ ChangeData = LiveCall | EndedCall | ReadingChange | AlertUpdate | GradedChange |
 
 
 class CallChange(Tagged, frozen=True):
-    """What differs of a call since it was told last: for those who know it."""
+    """What has changed in a call since it was last sent, for those who already have it."""
 
     fields: dict[str, Any]
     """Fields of LiveCall, by the names that JSON gives them."""
@@ -241,7 +241,7 @@ class BoardChange(msgspec.Struct, frozen=True):
     less: bytes = b""
     """Of a call that was told before: JSON of only what differs, for those who saw it."""
     before: Present | None = None
-    """Who saw it: as it was present then."""
+    """Those who could see it: who was involved then."""
 
     @property
     def kind(self) -> str:

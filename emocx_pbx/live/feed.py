@@ -13,13 +13,13 @@ from emocx_pbx.live.calls import CHANGED, BoardChange, Snapshot
 from emocx_pbx.live.own import OwnCalls
 from emocx_pbx.observe.listeners import Listeners
 
-#: Changes that wait for one watcher; who falls further behind is sent away and comes again.
+#: Most changes that wait for one watcher; one that falls further behind is disconnected and reconnects.
 MAX_WAITING: Final = 4096
-#: A watcher is written to so often at most; what happened meanwhile goes out together.
+#: Least seconds between writes to a watcher; what happened meanwhile is sent together.
 BEAT_S: Final = 0.05
-#: Watchers at once; each costs a connection and its queue.
+#: Most watchers at once; each costs a connection and its queue.
 MAX_WATCHERS: Final = 200
-#: Silence after which an event tells both ends that the connection still lives.
+#: Seconds of silence after which an event shows both ends that the connection is still alive.
 HEARTBEAT_S: Final = 5.0
 
 #: An event, since a page's script is not told of comments; without an id, so that the last one stays.
@@ -45,7 +45,7 @@ class Board(Protocol):
 
 
 class LiveFeed:
-    """Server-sent events made of a board's changes."""
+    """Server-sent events made from a board's changes."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class LiveFeed:
 
         Args:
             board: where they come from.
-            life: tells one run of the service from another.
+            life: distinguishes one run of the service from another.
             now: Unix seconds.
-            beat_s: a watcher is written to so often at most.
-            away: why nothing is known of calls now, in one line; empty: they are known.
+            beat_s: least seconds between writes to a watcher.
+            away: why nothing is known about live calls, in one line; empty: they are known.
         """
         self.board, self._away = board, away
         self._life, self._now, self._beat_s = life, now, beat_s
@@ -74,7 +74,7 @@ class LiveFeed:
             try:
                 queue.put_nowait(change)
             except asyncio.QueueFull:
-                # Too slow: this connection ends, and the next one resumes or begins anew.
+                # Too slow: this connection ends, and the next one resumes or starts afresh.
                 self._queues.discard(queue)
 
     def look(self) -> None:
@@ -89,7 +89,7 @@ class LiveFeed:
 
     @property
     def watchers(self) -> int:
-        """How many watch now."""
+        """Number of watchers now."""
         return len(self._queues)
 
     def snapshot(self, agent: str | None, team: frozenset[str] | None = None) -> Snapshot:
@@ -102,7 +102,7 @@ class LiveFeed:
         return self.board.snapshot(self._now(), agent, team)
 
     def begin_anew(self) -> None:
-        """The board lost changes: who watches comes again, and gets a snapshot."""
+        """The board lost changes: watchers reconnect, and get a snapshot."""
         self.stop()
 
     def stop(self) -> None:
@@ -124,14 +124,14 @@ class LiveFeed:
         Ends when the watcher fell too far behind or the service stops.
 
         Args:
-            last_id: what the watcher saw last (Last-Event-ID), or empty.
+            last_id: the last event that the watcher saw (Last-Event-ID), or empty.
             agent: only calls that this agent takes part in.
             heartbeat_s: silence after which HEARTBEAT is sent.
             team: only calls that were in one of these queues.
         """
         queue: asyncio.Queue[BoardChange | None] = asyncio.Queue(MAX_WAITING)
         number = self._number(last_id)
-        # Which calls an agent was told of is not known after a break: they begin anew.
+        # After a break it is unknown which calls an agent was sent: start afresh.
         missed = self.board.since(number) if number is not None and agent is None else None
         snapshot = self.snapshot(agent, team) if missed is None else None
         begin = self.board.number

@@ -12,11 +12,11 @@ from emocx_pbx.grading.segments import fresh_readings
 from emocx_pbx.grading.settle import Settling
 from emocx_pbx.live.calls import LiveAlert, LiveCall, LiveGrade, Point, Present, State
 
-#: Points of a call, one a reading: about two minutes of the customer's speech.
+#: Most points of a call, one per reading: about two minutes of the customer's speech.
 MAX_POINTS: Final = 40
 #: Latest readings that are settled anew when words come to one.
 LOOK_BACK: Final = 12
-#: Alerts shown of one call, the newest.
+#: Most alerts shown for one call, the newest ones.
 MAX_ALERTS: Final = 5
 
 
@@ -29,7 +29,7 @@ def with_point(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
 
 @dataclass(slots=True)
 class HeldCall:
-    """A call on the board: what it is says its CallState; kept here is what only the board shows."""
+    """A call on the board: its CallState says what it is; kept here is what only the board shows."""
 
     call: CallState
     state: State = "routing"
@@ -41,9 +41,9 @@ class HeldCall:
     points: deque[Point] = field(default_factory=lambda: deque(maxlen=MAX_POINTS))
     alerts: deque[LiveAlert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
     shown: LiveCall | None = None
-    """As last told to watchers."""
+    """As last sent to watchers."""
     shown_to: Present | None = None
-    """Who was there then, and so was told."""
+    """Who was involved then, and so was sent it."""
 
     @property
     def call_id(self) -> str:
@@ -76,7 +76,7 @@ class HeldCall:
         return self.now, self._pointed(reading, self.now)
 
     def revised(self, stay_s: float) -> tuple[Scores, Point] | None:
-        """Words came to one of the call's readings: the signals now, and the newest point again."""
+        """Words were added to one of the call's readings: the signals now, and the newest point again."""
         self.settling = Settling(stay_s)
         for reading in fresh_readings(self.call.readings[-LOOK_BACK:]):
             self.now = self.settling.add(reading)

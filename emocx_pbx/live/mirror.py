@@ -1,4 +1,4 @@
-"""The live board in another process: the same calls and changes, kept by what the board tells. Pure."""
+"""The live board in another process: the same calls and changes, kept up to date from the board's. Pure."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from emocx_pbx.live.held import MAX_ALERTS, with_point
 from emocx_pbx.live.own import own
 from emocx_pbx.observe.listeners import Listeners
 
-#: Changes kept for who was away for a moment: of 5,000 calls about 10 s, in 10 MB.
+#: Changes kept for watchers that were away for a moment: about 10 s at 5,000 calls, in 10 MB.
 MAX_CHANGES: Final = 16_384
 
 _BODIES: Final = {kind: body for body, kind in KINDS.items()}
 
 
 class Mirror:
-    """What a LiveFeed asks of a board."""
+    """What a LiveFeed needs from a board."""
 
     def __init__(self, max_changes: int = MAX_CHANGES) -> None:
         self._calls: dict[str, tuple[LiveCall, Present]] = {}
@@ -60,10 +60,10 @@ class Mirror:
         return BoardState(self.number, tuple(self._calls.values()), tuple(self._recent))
 
     def take(self, number: int, kind: str, there: Present, data: bytes) -> bool:
-        """Take a change as the board told it.
+        """Take a change as published by the board.
 
         Returns:
-            False: not all before it came. Nothing was taken; the mirror has to begin anew.
+            False: a change before it is missing. Nothing was taken; the mirror has to start afresh.
         """
         if number != self.number + 1:
             return False

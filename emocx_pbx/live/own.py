@@ -25,7 +25,7 @@ C = TypeVar("C", LiveCall, EndedCall)
 
 
 def own(call: C, agent: str | None) -> C:
-    """The call without what was heard, raised and graded in other agents' segments; None sees all."""
+    """The call without the readings, alerts and grades of other agents' segments; None sees all."""
     if agent is None:
         return call
     grades = tuple(g for g in call.grades if g.agent == agent)
@@ -39,7 +39,7 @@ def own(call: C, agent: str | None) -> C:
 
 @dataclass(frozen=True, slots=True)
 class OwnTime:
-    """From when on a call is this agent's, by its clocks."""
+    """When a call became this agent's, by its two clocks."""
 
     begin: float
     """Unix seconds; -inf: always was; inf: a colleague talks, too: whose segment it is can't be told."""
@@ -74,7 +74,7 @@ def _since_answered(call: LiveCall, agent: str) -> dict[str, Any]:
 
 
 class OwnCalls:
-    """Changes as one agent sees them; remembers which calls the agent was told of."""
+    """Changes as one agent sees them; remembers which calls the agent was sent."""
 
     def __init__(self, agent: str, known: Iterable[LiveCall]) -> None:
         self._agent = agent

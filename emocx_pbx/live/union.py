@@ -1,4 +1,6 @@
-"""Live boards of several controllers as one: each call as who acts for its PBX has it. Pure."""
+"""Live boards of several controllers as one: each call as known to the controller acting for its PBX.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,13 @@ from emocx_pbx.observe.listeners import Listeners
 
 
 class LiveUnion:
-    """One for a web node."""
+    """One per web node."""
 
     def __init__(self) -> None:
         self.whole = Mirror()
         """All calls; its changes have numbers of their own."""
         self.anew: Listeners[[]] = Listeners()
-        """Told that `whole` began anew: what was known of before does not lead to it."""
+        """Listeners are called when `whole` started afresh: earlier changes do not lead to it."""
         self._boards: dict[str, Mirror] = {}
         self._owners: Mapping[str, str] = {}
 
@@ -28,7 +30,7 @@ class LiveUnion:
         return board.number if board else None
 
     def begin(self, life: str, state: BoardState) -> None:
-        """Take over a controller's board as it is now."""
+        """Replace a controller's board by its present state."""
         board = self._boards.get(life)
         if board is None:
             board = self._boards[life] = Mirror(max_changes=1)
@@ -38,7 +40,7 @@ class LiveUnion:
             self._begin_anew()
 
     def take(self, life: str, number: int, kind: str, there: Present, data: bytes) -> bool:
-        """Take a change as a controller told it; False: not all before it came, its board must begin anew."""
+        """Take a controller's change; False: one before it is missing, so its board must start afresh."""
         board = self._boards.get(life)
         return board is not None and board.take(number, kind, there, data)
 

@@ -1,4 +1,4 @@
-"""What the journeys tell, told to the live board."""
+"""Passes news from the journeys to the live board."""
 
 from __future__ import annotations
 
