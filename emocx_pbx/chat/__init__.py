@@ -1,1 +1,1 @@
-"""The customer's chat: one query, where it goes and how long it takes, and a call back."""
+"""The customer's chat: one query, where it goes and how long it takes, and a callback."""

@@ -1,4 +1,4 @@
-"""The chat desk: takes queries and wishes to be called, within limits, and knows how the calls go."""
+"""The chat desk: takes queries and callback requests, within limits, and follows the calls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from emocx_pbx.store.account_rows import Actor
 
 log = structlog.get_logger()
 
-#: Longest query; a question to a company is some sentences.
+#: Longest query in characters; a question to a company is a few sentences.
 MAX_TEXT: Final = 2_000
 
 
@@ -35,7 +35,7 @@ _NOT_DIALLED: Final = {"country": "number_country", "unreadable": "number", "nob
 
 
 def new_ticket_id() -> str:
-    """An id that nobody guesses."""
+    """An id that cannot be guessed."""
     return uuid.uuid4().hex
 
 
@@ -48,26 +48,26 @@ class ChatRefused(EmocxError):
 
 
 class QueryDecider(Protocol):
-    """What decides on queries, as far as it is needed."""
+    """The part that decides queries, as far as it is needed."""
 
     async def by_text(self, text: str, caller: Caller) -> Decision:
         """Decide on a query."""
 
     def became_call(self, decision: Decision, caller: Caller) -> None:
-        """A decided query becomes a call."""
+        """A query that was decided becomes a call."""
 
 
 class PlacesCalls(Protocol):
-    """What places calls, as far as it is needed."""
+    """The part that places calls, as far as it is needed."""
 
     def new_call_id(self, pbx: str | None = None) -> str:
-        """The id of a call to be; `pbx` is to place it, None: as the settings say."""
+        """A new id for a call that `pbx` is to place; None: as the settings say."""
 
     async def admit(self, text: str, pbx: str | None = None) -> str:
         """The number to dial, counted as a call by `pbx`; DiallingRefused if it may not be called."""
 
     async def ring(self, call: CallToPlace, by: Actor | None = None) -> None:
-        """Dial its number, which was admitted."""
+        """Dial the call's number, which was admitted."""
 
 
 class PolicyAndQueues(Protocol):
@@ -83,7 +83,7 @@ class PolicyAndQueues(Protocol):
 
 
 class ChatDesk:
-    """One for the service; everything of it is forgotten within an hour."""
+    """One per service; everything in it is forgotten within an hour."""
 
     def __init__(
         self,
@@ -101,12 +101,12 @@ class ChatDesk:
         Args:
             settings: the section [chat].
             queries: decide.
-            call_back: places calls.
-            can_call: whether the policy of dialling lets anybody be called.
+            call_back: places the calls.
+            can_call: whether the dialling policy allows any calls at all.
             policies: the policy in force, and the queues.
             count: adds one to a counter.
             now: Unix seconds.
-            new_id: names a ticket.
+            new_id: makes the id of a ticket.
         """
         self.settings, self._can_call = settings, can_call
         self._queries, self._call_back, self._policies = queries, call_back, policies
@@ -116,7 +116,7 @@ class ChatDesk:
         self._asked = Limit(settings.queries_per_minute, 60.0)
         self._called_here = Limit(settings.calls_per_address, 3600.0)
         self._placing: set[str] = set()
-        """Tickets whose number is being looked at."""
+        """Tickets whose number is being checked."""
 
     @property
     def limits(self) -> Mapping[str, Limit]:
@@ -124,7 +124,7 @@ class ChatDesk:
         return {"asked_here": self._asked_here, "asked": self._asked, "called_here": self._called_here}
 
     def take_over(self, settings: ChatSettings) -> None:
-        """Other settings from now on; queries and calls of before count on in the limits."""
+        """Use other settings from now on; earlier queries and calls still count in the limits."""
         self.settings = settings
         self._asked_here.change(settings.queries_per_address, 600.0)
         self._asked.change(settings.queries_per_minute, 60.0)
@@ -156,7 +156,8 @@ class ChatDesk:
         """Ring the customer and lead them into the queue of their decision.
 
         Raises:
-            ChatRefused: the number can't be read or may not be called, too many, or Asterisk is away.
+            ChatRefused: the number can't be parsed or may not be called, there were too many calls, or
+                Asterisk is unreachable.
         """
         now, place = self._now(), place_of(address)
         ticket = self.ticket(ticket_id)
@@ -166,7 +167,7 @@ class ChatDesk:
             raise self._refused("no_calls", 403)
         if wait := self._called_here.wait_s(place, now):
             raise self._refused("called_here", 429, wait)
-        # Counted before it is known: many at the same moment must not all be placed.
+        # Counted before the result is known: many at the same moment must not all be placed.
         self._called_here.use(place, now)
         self._placing.add(ticket_id)
         try:
@@ -196,7 +197,7 @@ class ChatDesk:
         return ticket
 
     def ticket(self, ticket_id: str) -> Ticket:
-        """A ticket as it stands.
+        """A ticket in its present state.
 
         Raises:
             ChatRefused: unknown, or forgotten after an hour.
@@ -221,7 +222,7 @@ class ChatDesk:
         return self.settings.call_backs and self._can_call
 
     def watch(self, moved: CallMoved) -> None:
-        """Hear what happens to calls."""
+        """Take what happens to calls."""
         match moved:
             case CallWaits(call_id, at, queue, place):
                 self._waits.joined(call_id, queue, place)

@@ -1,4 +1,4 @@
-"""What the chat's desk needs to hear of calls: a small part of what happens to them. Pure."""
+"""What the chat desk needs to know about calls: a small part of what happens to them. Pure."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class CallIsOver(Message, frozen=True):
     call_id: str
     at: float
     unreached: Unreached | None = None
-    """Why nobody took the call back; None: somebody did."""
+    """Why nobody answered the callback; None: somebody did."""
 
 
-#: Dispositions of a call back that nobody took.
+#: Dispositions of a callback that nobody answered.
 UNREACHED: Final[Mapping[str, Unreached]] = {
     "no-answer": "no-answer",
     "busy": "busy",
@@ -60,7 +60,7 @@ CallMoved = CallWaits | CallTaken | CallTalks | CallIsOver
 
 
 def moved_of(news: News) -> CallMoved | None:
-    """What of a happening the desk should hear; None: nothing."""
+    """The part of a happening that the desk needs; None: nothing."""
     match news:
         case QueueJoined(call_id, at, queue, position):
             return CallWaits(call_id, at, queue, position)
@@ -75,7 +75,7 @@ def moved_of(news: News) -> CallMoved | None:
 
 
 def passing_on(watch: Callable[[CallMoved], None]) -> Callable[[News, CallState], None]:
-    """A listener to what happens to calls, which tells `watch` what the desk should hear."""
+    """A listener to what happens to calls, which passes to `watch` what the desk needs."""
 
     def listener(happened: News, call: CallState) -> None:
         if (moved := moved_of(happened)) is not None:

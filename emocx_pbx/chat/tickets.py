@@ -1,4 +1,4 @@
-"""What a customer of the chat asked, and how far the call back is; in memory only, for a short time. Pure."""
+"""A chat customer's query and the state of the callback; in memory only, for a short time. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final, Literal
 from emocx_pbx.chat.moves import Unreached
 from emocx_pbx.domain import Decision
 
-#: Tickets kept; the oldest goes first.
+#: Most tickets kept; the oldest is dropped first.
 MAX_TICKETS: Final = 10_000
-#: A ticket is forgotten after this.
+#: Seconds after which a ticket is forgotten.
 KEEP_S: Final = 3600.0
-#: A telephone that has rung for this long is not answered (the Originate itself ends after 45 s).
+#: Seconds of ringing after which a telephone counts as not answered (the Originate ends after 45 s).
 RING_S: Final = 60.0
 
 CallState = Literal["none", "calling", "waiting", "talking", "ended", "failed"]
@@ -38,12 +38,12 @@ class Ticket:
 
     @property
     def state_shown(self) -> str:
-        """Which text tells how the call stands: its state, or why it failed."""
+        """Key of the text that describes the call: its state, or why it failed."""
         return self.unreached if self.state == "failed" else self.state
 
     @property
     def may_call(self) -> bool:
-        """Whether a call can be asked for now."""
+        """Whether a call can be requested now."""
         return self.state in ("none", "failed")
 
 
@@ -65,7 +65,7 @@ class Tickets:
             self._forget(next(iter(self._tickets)))
 
     def get(self, ticket_id: str, now: float) -> Ticket | None:
-        """A ticket that is not too old."""
+        """A ticket, unless it is too old."""
         while self._tickets and next(iter(self._tickets.values())).at <= now - KEEP_S:
             self._forget(next(iter(self._tickets)))
         ticket = self._tickets.get(ticket_id)

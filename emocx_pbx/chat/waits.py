@@ -10,16 +10,16 @@ from typing import Final, Literal
 
 from emocx_pbx.routing.decision import QueueState
 
-#: Waits older than this tell nothing of now.
+#: Seconds after which waits say nothing about the present.
 RECENT_S: Final = 3600.0
-#: So many waits are remembered of a queue.
+#: Most waits remembered per queue.
 MAX_WAITS: Final = 50
-#: With fewer nothing is said.
+#: Fewest waits for an estimate.
 LEAST: Final = 3
 #: Queues and waiting callers remembered at most; the oldest are forgotten.
 MAX_QUEUES: Final = 500
 MAX_WAITING: Final = 5_000
-#: Longer than this is told as "more than".
+#: Longest estimate; beyond it the customer reads "more than".
 MAX_MINUTES: Final = 30
 
 
@@ -63,7 +63,7 @@ class WaitBoard:
             del self._waits[next(iter(self._waits))]
 
     def ended(self, call_id: str) -> None:
-        """The caller waits no longer."""
+        """The caller no longer waits."""
         self._places.pop(call_id, None)
 
     def expected(self, queue: str, state: QueueState | None, now: float) -> Expected:
