@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_common(making, _backup)
     back = commands.add_parser("restore", help="put a backup back; the service must be stopped")
     back.add_argument("file", metavar="FILE", type=Path)
-    back.add_argument("--check", action="store_true", help="only read it through and say what it holds")
+    back.add_argument("--check", action="store_true", help="only read it through and say what is in it")
     back.add_argument("--yes", action="store_true", help="do not ask")
     add_common(back, _restore)
 

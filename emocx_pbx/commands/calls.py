@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing.add_argument("--agent", help="only with this agent")
     add_limit(listing)
     add_common(listing, in_loop(_list))
-    one = inner.add_parser("show", help="all that is known of one call")
+    one = inner.add_parser("show", help="all that is known about one call")
     one.add_argument("call_id")
     add_common(one, in_loop(_show))
 

@@ -27,7 +27,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--customer", metavar="KEY", help="the CRM's key")
     parser.add_argument("--caller", metavar="NUMBER", help="the calling number, in any spelling")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would go, and change nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be removed, and change nothing"
+    )
     add_common(parser, in_loop(_erase))
 
 

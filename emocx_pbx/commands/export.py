@@ -39,7 +39,7 @@ TEMPLATE_HELP = (
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the commands."""
-    parser = commands.add_parser("export", help="own labelled calls and messages as training data")
+    parser = commands.add_parser("export", help="your own labelled calls and messages as training data")
     inner = parser.add_subparsers(dest="export_command", required=True, metavar="corrections|clips")
     corrections = inner.add_parser("corrections", help="readings and queries that people corrected")
     corrections.add_argument("--recordings", metavar="TEMPLATE", help=TEMPLATE_HELP)

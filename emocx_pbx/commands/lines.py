@@ -21,7 +21,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the commands."""
     parser = commands.add_parser("lines", help="corrections learnt for each line; forget them")
     inner = parser.add_subparsers(dest="lines_command", required=True, metavar="COMMAND")
-    showing = inner.add_parser("show", help="every line: callers, and by what answers there are corrected")
+    showing = inner.add_parser("show", help="every line: callers, and the offsets that correct answers there")
     add_common(showing, in_loop(_show))
     back = inner.add_parser("reset", help="learn anew, e.g. after a change of carrier or codec")
     back.add_argument("--model", metavar="NAME/VERSION", help="of this speech model alone")

@@ -44,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     drawing.add_argument("--until", type=moment, metavar="TIME", help="default: now")
     listing = inner.add_parser("list", help="rounds of windows, and trainings from their labels")
     following = inner.add_parser("next", help="the next query to read and label; windows are heard on pages")
-    labelling = inner.add_parser("label", help="say what a window is")
+    labelling = inner.add_parser("label", help="label a window")
     labelling.add_argument("item", metavar="ITEM", help="as `next` names it")
     labelling.add_argument("label", choices=LABELS)
     report = inner.add_parser("report", help="recall, false alarms and calibration here, with intervals")

@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="a queue as it would be: callers waiting, longest wait, free agents; repeatable",
     )  # fmt: skip
     states.add_argument("--live", action="store_true", help="ask Asterisk for the queues as they are")
-    parser.add_argument("--explain", action="store_true", help="tell of every rule why it did not fire")
+    parser.add_argument("--explain", action="store_true", help="say for every rule why it did not fire")
     add_pbx(parser)
     add_common(parser, run)
 

@@ -61,9 +61,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("threshold", help="the site's own threshold for upset customers")
     inner = parser.add_subparsers(dest="threshold_command", required=True, metavar="propose")
-    propose = inner.add_parser("propose", help="propose [routing] upset_threshold from own messages")
+    propose = inner.add_parser("propose", help="propose [routing] upset_threshold from your own messages")
     propose.add_argument("--false-alarms", type=_share, default=0.05, metavar="SHARE",
-                         help="share of calm customers taken for upset (default 0.05)")  # fmt: skip
+                         help="share of calm customers mistaken for upset (default 0.05)")  # fmt: skip
     propose.add_argument(
         "--csv", type=Path,
         help="messages: column text, perhaps label; without a label: resolved without complaint. "

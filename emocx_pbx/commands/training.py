@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         parser.add_argument("--base", metavar="MODEL", help="fine-tune this model on --data instead")
         parser.add_argument("--seed", type=int, default=1)
         add_common(parser, run)
-    companion = inner.add_parser("companion", help="let a light model have a share of `voice`'s readings")
+    companion = inner.add_parser("companion", help="give a light model a share of `voice`'s readings")
     companion.add_argument("--base", metavar="MODEL", default="voice", help="default: voice")
     companion.add_argument("--light", metavar="MODEL", default="cnn", help="default: cnn")
     companion.add_argument("--share", type=float, default=0.4, help="of the light model (default 0.4)")

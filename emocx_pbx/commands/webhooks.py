@@ -35,14 +35,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing.add_argument("--state", choices=("pending", "delivered", "failed"))
     add_limit(listing)
     add_common(listing, in_loop(_list))
-    again = inner.add_parser("replay", help="send again; ids stay, so receivers can tell repetitions")
+    again = inner.add_parser("replay", help="send again; ids stay, so receivers can recognise repetitions")
     _add_filters(again)
     again.add_argument("--type", help="only events of this type, e.g. call.graded")
     again.add_argument("--failed", action="store_true", help="only deliveries that were given up")
     again.add_argument("--all", action="store_true", help="every event ever, if no other filter is given")
     add_common(again, in_loop(_replay))
     trial = inner.add_parser(
-        "test", help="send a receiver one signed webhook.test; exit 1 if it does not take it"
+        "test", help="send a receiver one signed webhook.test; exit 1 if it does not accept it"
     )
     trial.add_argument("name", metavar="NAME", help="the receiver, of the settings or of the pages")
     add_common(trial, in_loop(_test))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser("worker", help="hear calls for the controllers of a cluster, on any host")
+    parser = commands.add_parser("worker", help="analyse calls for the controllers of a cluster, on any host")
     add_common(parser, run, json=False)
     parser.add_argument(
         "--index", type=int, default=0, metavar="N",
