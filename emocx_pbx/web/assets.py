@@ -13,7 +13,7 @@ from aiohttp import web
 from emocx_pbx.web.identity.access import public
 
 FOLDER: Final = Path(__file__).parent / "static"
-#: Seconds that browsers may keep a file: a year, as a changed file gets another address.
+#: Cache-Control of a file: browsers keep it for a year, as a changed file gets another address.
 KEEP: Final = "public, max-age=31536000, immutable"
 
 _TYPES: Final = {

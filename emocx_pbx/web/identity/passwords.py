@@ -25,7 +25,7 @@ SHORTEST: Final = 10
 LONGEST: Final = 200
 #: One hash takes 64 MiB and a core; more at once would let a flood of logins starve the machine.
 AT_ONCE: Final = 1
-#: Priority of hashing, the lowest: callers are waiting for decisions, a login can wait.
+#: Niceness of hashing: callers are waiting for decisions, a login can wait.
 NICE: Final = 10
 
 

@@ -25,7 +25,7 @@ ACCOUNT: Final = 100
 BROWSER: Final = 10
 #: Wrong API tokens from one place within the window that are allowed.
 TOKENS: Final = 60
-#: Recently valid tokens are still accepted from places that sent too many wrong ones.
+#: Most recently valid tokens remembered: these are accepted even from places that sent too many wrong ones.
 KNOWN_TOKENS: Final = 1_000
 
 
