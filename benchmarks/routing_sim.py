@@ -35,7 +35,7 @@ EMOTIONS = tuple(str(label) for label in LABELS)
 
 
 #: Fewer calls leave agents without callers, and nobody waiting.
-LEAST_CALLS: Final = 1000
+LEAST_CALLS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
