@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+import signal
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import hypothesis
 import pytest
@@ -13,9 +15,40 @@ from databases import Databases
 
 from emocx_pbx.lab.postgres import PrivatePostgres
 
+#: Seconds for what comes before and after a test; pytest-timeout bounds the test itself.
+AROUND_S = 300.0
+
 #: Speed is never asserted: a busy machine takes long over any example.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+@contextmanager
+def _bounded(what: str) -> Iterator[None]:
+    """Fail after AROUND_S: a server or a task that does not end must not hold up all other tests."""
+
+    def late(signum: int, frame: FrameType | None) -> None:
+        pytest.fail(f"{what} took longer than {AROUND_S:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, AROUND_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    with _bounded("what the test needs"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    with _bounded("putting away what the test needed"):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from emocx_pbx.wire.cancelling import cancelled
+
 log = structlog.get_logger()
 
 T = TypeVar("T")
@@ -39,9 +41,7 @@ class Tasks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         while self._running:
-            for task in self._running:
-                task.cancel()
-            await asyncio.wait(self._running)
+            await cancelled(self._running)
 
     def create_task(self, work: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
         """Start a task; whoever awaits it gets its result or its error as well."""

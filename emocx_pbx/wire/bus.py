@@ -25,6 +25,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 from nats.js.errors import Error as StreamError
 
 from emocx_pbx.errors import EmocxError, OutcomeUnknown, PeerUnavailable, RefusedError
+from emocx_pbx.wire.cancelling import cancelled
 from emocx_pbx.wire.link import decoded
 from emocx_pbx.wire.message import BadMessage, Message
 
@@ -182,10 +183,7 @@ class Bus:
 
     async def close(self, within_s: float = 1.0) -> None:
         """Send what is waiting to be sent, and disconnect."""
-        tasks = [task for task in (self._connecting, *self._answering) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(task for task in (self._connecting, *self._answering) if task is not None)
         try:
             async with asyncio.timeout(within_s):
                 if self.up:
@@ -193,6 +191,8 @@ class Bus:
                 await self._client.close()
         except (TimeoutError, nats.errors.Error, OSError) as error:
             log.debug("NATS connection not closed cleanly", key="bus.close", why=str(error))
+        if (again := self._client._reconnection_task) is not None:
+            await cancelled([again])
 
     @property
     def up(self) -> bool:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from emocx_pbx.observe import tasks as module
 from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.wire import cancelling
 
 
 async def broken() -> None:
@@ -64,3 +65,24 @@ async def test_the_end_of_the_block_ends_what_is_still_running() -> None:
     async with Tasks() as tasks:
         task = tasks.create_task(asyncio.Event().wait(), name="for ever")
     assert task.cancelled()
+
+
+async def test_a_task_that_loses_its_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancelling, "AGAIN_S", 0.01)
+    lost = 0
+
+    async def tries_again() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost += 1  # as asyncio.wait_for of Python 3.11 does, when what it waits for ends just then
+                if lost == 3:
+                    raise
+
+    async with asyncio.timeout(5):
+        async with Tasks() as tasks:
+            tasks.create_task(tries_again())
+            await asyncio.sleep(0)
+    assert lost == 3
