@@ -141,7 +141,7 @@ class WebHost:
                 log.error("message of the web refused", key="web.bad_message", why=str(error))
                 continue
             except ProtocolError as error:
-                return f"talks nonsense: {error}"
+                return f"sent an invalid message: {error}"
             match message:
                 case None:
                     return "it ended"
