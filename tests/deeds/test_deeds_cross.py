@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emocx_pbx.deeds import account_deeds
+from emocx_pbx.deeds import account_deeds, doing
 from emocx_pbx.deeds import deed as deeds
-from emocx_pbx.deeds import doing
 from emocx_pbx.dispatch.dialling import DiallingRefused
 from emocx_pbx.errors import EmocxError, InputError, NotFoundError, StoreUnavailable
 from emocx_pbx.store.account_rows import Actor
