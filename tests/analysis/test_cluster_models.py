@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
+import nats
 import pytest
 from wire.nats_helpers import Box, States, connected
 
@@ -188,18 +189,19 @@ async def test_where_one_worker_cannot_take_it_nobody_switches(
 
 
 async def test_a_worker_that_is_late_takes_no_calls_until_it_has_it(
-    bus: Bus, beats: Beats, worker: MadeWorker, tmp_path: Path
+    server: PrivateNats, bus: Bus, beats: Beats, worker: MadeWorker, tmp_path: Path
 ) -> None:
     registry = Registry(models(tmp_path / "here", "4"))
     await worker("w1")
     await beats.use("mlp/3", "w1-0")
     ready = Ready(1, "mlp/3", None, None)
     old = Beat("old-0", "old", "old", "", "127.0.0.1:1", "0", {}, ready)
+    pace = await nats.connect(server.url)
 
     async def live() -> None:
         while True:
             await bus.tell(subjects.beat("old"), old)
-            await asyncio.sleep(0.2)
+            await pace.flush()  # as often as the server answers
 
     living = asyncio.create_task(live())
     try:
@@ -209,6 +211,7 @@ async def test_a_worker_that_is_late_takes_no_calls_until_it_has_it(
         await beats.use("mlp/4", "w1-0")
     finally:
         living.cancel()
+        await pace.close()
 
 
 @pytest.mark.parametrize("when", ["before", "in between"])
