@@ -219,7 +219,7 @@ class Scribe:
 
         Raises:
             OSError: it can't be started.
-            ProtocolError: it talks nonsense.
+            ProtocolError: it sent an invalid message.
             PeerUnavailable: it is gone.
             _GivenUpError: it is gone, or stuck.
         """
