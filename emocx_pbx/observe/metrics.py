@@ -107,7 +107,7 @@ COUNTERS: Mapping[str, About] = {
     "worker_words_restarts": About("Times that what hears words was started again"),
     "worker_words_no_models": About("Times that what hears words found no models"),
     "worker_taps_voice_only": About("Taps followed by voice activity alone, for want of CPU"),
-    "worker_audio_batches_failed": About("Batches of taps' audio whose handling failed"),
+    "worker_audio_batches_failed": About("Faults in handling taps' audio, of a batch or of one call"),
 }
 
 

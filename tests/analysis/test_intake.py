@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from analysis.analysis_helpers import Samples
 
+from emocx_pbx.analysis.call_bank import CallBank
 from emocx_pbx.analysis.windows import Item
-from emocx_pbx.analysis.worker import intake as module
 from emocx_pbx.analysis.worker.intake import ENDS_AT_ONCE, Intake
 from emocx_pbx.domain import Span
 from emocx_pbx.settings.settings import AnalysisSettings
@@ -74,22 +74,49 @@ def test_a_new_call_takes_the_place_of_one_that_ends(call: tuple[Samples, Sample
     turns.next()  # nothing more is left to do
 
 
-def test_an_end_that_fails_is_told_and_the_others_go_on(
+def broken(*of: object) -> None:
+    raise RuntimeError("a fault of ours")
+
+
+@pytest.mark.parametrize("finished", [False, True], ids=["while it goes on", "at its end"])
+def test_a_receiver_that_fails_keeps_nothing_from_the_others(
+    call: tuple[Samples, Samples], finished: bool
+) -> None:
+    turns, counted, over = Turns(), list[str](), list[str]()
+    intake = Intake(AnalysisSettings(), 2, turns, counted.append)
+    speech = np.stack(call, axis=1)[12 * 8000 : 22 * 8000].astype("<i2").tobytes()
+    heard: list[Item] = []
+    rows = [intake.open(0.0, broken), intake.open(0.0, heard.append)]
+    for row in rows:
+        intake.put(row, speech)
+    if not finished:
+        intake.run()
+        assert heard
+    for row, name in zip(rows, ("broken", "other"), strict=True):
+        intake.finish(row, lambda name=name: over.append(name))  # type: ignore[misc]
+    turns.next()
+    assert over == ["broken", "other"]
+    assert any(isinstance(item, Span) for item in heard)
+    assert counted == len(heard) * ["audio_batches_failed"]  # the same speech, item by item
+
+
+def test_an_end_whose_report_fails_leaves_the_others_theirs(call: tuple[Samples, Samples]) -> None:
+    turns, counted, over = Turns(), list[str](), list[str]()
+    intake = Intake(AnalysisSettings(), 2, turns, counted.append)
+    (first, _), (second, _) = opened(intake, call, 2)
+    intake.finish(first, broken)
+    intake.finish(second, lambda: over.append("second"))
+    turns.next()
+    assert (over, counted) == (["second"], ["audio_batches_failed"])
+
+
+def test_a_batch_of_ends_that_fails_is_told_and_all_are_over(
     call: tuple[Samples, Samples], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ENDS_AT_ONCE", 1)
     turns, counted, over = Turns(), list[str](), list[str]()
-
-    def broken(item: Item) -> None:
-        raise RuntimeError("a fault of ours")
-
-    intake = Intake(AnalysisSettings(), 2, turns, counted.append)
-    row = intake.open(0.0, broken)
-    intake.put(row, np.stack(call, axis=1)[12 * 8000 : 14 * 8000].astype("<i2").tobytes())
-    [(other, items)] = opened(intake, call, 1)
-    intake.finish(row, lambda: over.append("broken"))
-    intake.finish(other, lambda: over.append("other"))
+    intake = Intake(AnalysisSettings(), 1, turns, counted.append)
+    [(row, _)] = opened(intake, call, 1)
+    monkeypatch.setattr(CallBank, "finish_all", broken)
+    intake.finish(row, lambda: over.append("over"))
     turns.next()
-    turns.next()
-    assert (over, counted) == (["broken", "other"], ["audio_batches_failed"])
-    assert items
+    assert (over, counted) == (["over"], ["audio_batches_failed"])

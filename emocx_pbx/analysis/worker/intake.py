@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
 
-from emocx_pbx.analysis.call_bank import CallBank
+from emocx_pbx.analysis.call_bank import CallBank, Found
 from emocx_pbx.analysis.windows import Item
 from emocx_pbx.settings.settings import AnalysisSettings
 
@@ -83,8 +84,7 @@ class Intake:
 
     def run(self) -> None:
         """Work on what was put."""
-        for row, item in self._bank.run():
-            self._tell[row](item)
+        self._tell_all(self._bank.run())
 
     def finish(self, row: int, then: Callable[[], None]) -> None:
         """No more comes of a call: soon the rest of it is told, `then` is called, and its place is free."""
@@ -105,13 +105,23 @@ class Intake:
     def _end(self, most: int) -> None:
         """The longest waiting first."""
         ending = [self._ending.popleft() for _ in range(min(most, len(self._ending)))]
-        try:
-            for row, item in self._bank.finish_all([row for row, _ in ending]):
-                self._tell[row](item)
-        except Exception:
-            # The outermost loop of ends: whatever breaks one, the end of every call must be reported.
-            log.exception("a batch of calls' ends failed", key="audio.batch_failed")
-            self._count("audio_batches_failed")
+        self._guarded(lambda: self._tell_all(self._bank.finish_all([row for row, _ in ending])))
         for row, then in ending:
             del self._tell[row]
-            then()
+            self._guarded(then)
+
+    def _tell_all(self, found: Found) -> None:
+        """One by one: a receiver that fails keeps nothing from the others."""
+        for row, item in found:
+            self._guarded(partial(self._tell_one, row, item))
+
+    def _tell_one(self, row: int, item: Item) -> None:
+        self._tell[row](item)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:
+            # The outermost loop of calls' audio: what breaks one call must leave the others alone.
+            log.exception("handling a call's audio failed", key="audio.batch_failed")
+            self._count("audio_batches_failed")
