@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, ClassVar, Final
 
 from emocx_pbx.errors import LeaseLost, StoreError, StoreUnavailable
@@ -302,7 +302,9 @@ async def _rolled_back(connection: Any) -> None:
         async with asyncio.timeout(ANSWER_MORE_S):
             await connection.execute("ROLLBACK")
     except Exception:  # whatever it is: when this connection is gone the server rolls everything back
-        connection.terminate()
+        # The driver takes a connection back that the server has ended, and then refuses to end it.
+        with suppress(_driver().InterfaceError):
+            connection.terminate()
 
 
 async def _ended(connection: Any) -> None:
@@ -363,4 +365,6 @@ def as_store_error(what: str) -> Iterator[None]:
 
 
 def _line(error: BaseException) -> str:
+    if "released back to the pool" in str(error):  # the driver's words for one it found closed
+        return "the server ended the connection"
     return " ".join(str(error).split()) or type(error).__name__

@@ -91,6 +91,22 @@ async def test_a_killed_server_is_told_at_once_and_used_again_when_it_is_back(
     assert [e.type for e in await store.outbox.events_of_call("c")].count("call.alert") == 1
 
 
+async def test_a_change_whose_connection_the_server_ended_is_told_as_one_that_may_be_tried_again(
+    store: Store, server: PrivatePostgres
+) -> None:
+    with pytest.raises(StoreUnavailable, match="the server ended the connection"):
+        async with store._connection.transaction(about=["c"]) as change:
+            await store._connection.sql.touch_call(change, call_id="c", at=7000.0)
+            async with postgres.connected(server.url(), "test", 10.0) as other:
+                await other.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE application_name = 'emocx-pbx writer' AND state LIKE 'idle in transaction%'"
+                )
+    await store.calls.touch("c", 6500.0)
+    call = await store.call("c")
+    assert call and call.call.last_seen_at == 6500.0
+
+
 async def test_what_breaks_a_rule_does_not_pass(store: Store) -> None:
     with pytest.raises(StoreError) as refused:
         async with store._connection.transaction() as c:
