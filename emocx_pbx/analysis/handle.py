@@ -78,8 +78,6 @@ class WorkerHandle:
         self._answers: dict[str, asyncio.Future[TextResult | ModelsLoaded]] = {}
         self._stopping = False
         self._progress: ProcessProgress | None = None
-        self._reported_cpu_s = 0.0
-        """CPU seconds that it had used at its latest report."""
 
     @property
     def port(self) -> int:
@@ -210,10 +208,9 @@ class WorkerHandle:
 
     def _gets_on(self) -> bool:
         """Whether the silent worker is merely slow: busy, or kept waiting for a core."""
-        if self._progress is None or not self.ready:
+        if self._progress is None:
             return False
-        moved = self._progress.moved()
-        slow = moved and self._progress.cpu_s - self._reported_cpu_s <= SILENT_WORK_S
+        slow = self._progress.merely_slow(SILENT_WORK_S)
         if slow:
             silent_s = asyncio.get_running_loop().time() - self.last_message_at
             log.warning("worker slow", key="worker.slow", worker=self.index, silent_s=round(silent_s))
@@ -245,8 +242,7 @@ class WorkerHandle:
             if isinstance(message, WorkerStats):
                 self.stats = message
                 if self._progress is not None:
-                    self._progress.moved()
-                    self._reported_cpu_s = self._progress.cpu_s
+                    self._progress.heard()
             if isinstance(message, StandsBy):
                 self.stands_by.set()
             if self.config.standby:

@@ -23,6 +23,7 @@ from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.web import messages as m
 from emocx_pbx.wire.child import Child
 from emocx_pbx.wire.message import BadMessage
+from emocx_pbx.wire.progress import ProcessProgress
 
 log = structlog.get_logger()
 
@@ -30,8 +31,11 @@ log = structlog.get_logger()
 START_S: Final = 30.0
 #: Seconds of silence after which the process, which reports every second, is hanging and is restarted.
 SILENT_S: Final = 20.0
-#: How often a slow process (on a busy machine) is started at the service's start before giving up: callers
-#: are served meanwhile, and missing pages are no reason to stop.
+#: Unless it works or waits for a core, up to so many CPU seconds without a word (its start needs about 2). By
+#: the clock, a process that others keep from the core may need ten times as long.
+SILENT_WORK_S: Final = 60.0
+#: How often a process that hangs is started at the service's start before giving up: callers are served
+#: meanwhile, and missing pages are no reason to stop.
 FIRST_STARTS: Final = 3
 #: Seconds between checks whether the state differs from what it was last sent.
 STATE_S: Final = 0.5
@@ -130,9 +134,17 @@ class WebHost:
 
     async def _receive(self, child: Child[m.FromWeb], listening: asyncio.Future[int]) -> str:
         patience, link = START_S, child.link
+        progress = ProcessProgress(child.pid or 0)
+
+        def merely_slow() -> bool:
+            slow = progress.merely_slow(SILENT_WORK_S)
+            if slow:
+                log.warning("web process slow", key="web.slow", cpu_s=progress.cpu_s)
+            return slow
+
         while link is not None:
             try:
-                message = await link.receive_within(patience)
+                message = await link.receive_within(patience, merely_slow)
             except TimeoutError:
                 self._silent = True
                 return f"silent for {patience:g} s"
@@ -142,6 +154,7 @@ class WebHost:
                 continue
             except ProtocolError as error:
                 return f"sent an invalid message: {error}"
+            progress.heard()
             match message:
                 case None:
                     return "it ended"

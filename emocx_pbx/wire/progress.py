@@ -39,9 +39,21 @@ class ProcessProgress:
         self._pid = pid
         self.cpu_s = 0.0
         """CPU seconds that it had used at the last look."""
+        self._heard_cpu_s = 0.0
 
     def moved(self) -> bool:
-        """Whether it used CPU since the last look, or waits for a core."""
+        """Whether it used CPU since the last look, or waits for a core; False for one that was stopped."""
         state, cpu_s = standing(self._pid)
         before, self.cpu_s = self.cpu_s, cpu_s
-        return state == "R" or cpu_s > before
+        return state == "R" or (cpu_s > before and state not in {"T", "t"})
+
+    def heard(self) -> None:
+        """It said something: what it works from now on is work in silence."""
+        self.moved()
+        self._heard_cpu_s = self.cpu_s
+
+    def merely_slow(self, most_cpu_s: float) -> bool:
+        """Whether it is silent because it is slow: it moves, and has used no more CPU (seconds) in silence
+        than that, which one that is caught in a loop has.
+        """
+        return self.moved() and self.cpu_s - self._heard_cpu_s <= most_cpu_s

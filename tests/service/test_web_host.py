@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
 import signal
@@ -55,6 +56,8 @@ from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.identity.sessions import SESSION, cookie_name
 from emocx_pbx.web.messages import DoDeed, FromWeb, Ring
 from emocx_pbx.webhooks.schedule import AttemptOutcome
+from emocx_pbx.wire import link as link_module
+from emocx_pbx.wire.progress import ProcessProgress
 
 TOKEN = "a-token-of-more-than-24-characters"
 
@@ -457,7 +460,46 @@ async def test_a_process_that_talks_nonsense_is_given_up(world: World, tmp_path:
         await world.listening
 
 
-async def test_a_process_that_is_slow_at_first_is_started_again(
+async def test_a_process_that_others_keep_from_the_core_at_its_start_is_waited_for(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "START_S", 0.02)
+    monkeypatch.setattr(link_module, "SECOND_LOOK_S", 0.01)
+    script, gate = tmp_path / "starved.py", tmp_path / "gate"
+    script.write_text(
+        "import fcntl, signal, socket, sys\n"
+        "import msgspec\n"
+        "from emocx_pbx.web.messages import Listening\n"
+        "fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX)\n"
+        "body = msgspec.msgpack.encode(Listening(4711))\n"
+        "link = socket.socket(fileno=int(sys.argv[sys.argv.index('--fd') + 1]))\n"
+        "link.sendall(len(body).to_bytes(4, 'big') + body)\n"
+        "signal.pause()\n"
+    )
+    looks = 0
+    with gate.open("w") as closed:
+        fcntl.flock(closed, fcntl.LOCK_EX)
+
+        def moved(progress: ProcessProgress) -> bool:
+            nonlocal looks
+            looks += 1
+            if looks == 2 * module.FIRST_STARTS:
+                fcntl.flock(closed, fcntl.LOCK_UN)
+            return True
+
+        monkeypatch.setattr(ProcessProgress, "moved", moved)
+        host = world.host(command=(sys.executable, str(script), str(gate)))
+        running = asyncio.create_task(host.run(world.listening))
+        try:
+            async with asyncio.timeout(60):
+                assert await world.listening == 4711
+            assert looks >= 2 * module.FIRST_STARTS
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_process_that_hangs_at_first_is_started_again(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "START_S", 0.05)
