@@ -4,10 +4,10 @@
         [--nats-servers 3] [--rate 0.4] [--pause 12] [--seed 1] [--keep FOLDER]
 
 Hosts are network namespaces of this machine (root; cleaned up at the end): two Asterisks, each with its
-door, two controllers, two workers, two senders, NATS (one server or three), PostgreSQL. Callers come to both
-PBXes at a steady rate, each for 12 to 45 s, agents are sipp, and faults strike in random order. What is true
-is seen over manager connections of the run's own, which no fault cuts. Speech is heard by the light model
-`mlp`.
+door, two controllers, two workers, two senders, two web nodes, NATS (one server or three), PostgreSQL.
+Callers come to both PBXes at a steady rate, each for 12 to 45 s, agents are sipp, and faults strike in random
+order. What is true is seen over manager connections of the run's own, which no fault cuts. Speech is heard by
+the light model `mlp`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -87,7 +88,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.cluster_faults", description=__doc__.split("\n", 1)[0]
     )
     parser.add_argument("--only", default="", metavar="A,B", help="these faults alone")
-    parser.add_argument("--short", action="store_true", help=f"{', '.join(SHORT)}, with short calls")
+    parser.add_argument(
+        "--short", action="store_true",
+        help=f"short calls, more of them; without --only the faults {', '.join(SHORT)}",
+    )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="say which faults there are")
     parser.add_argument("--times", type=int, default=1, help="how often each strikes (1)")
     parser.add_argument("--rate", type=float, default=0.4, help="calls a second, of both PBXes (0.4)")
@@ -106,13 +110,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _wanted(options: argparse.Namespace) -> Options:
+    only = [name for name in options.only.split(",") if name]
     if options.short:
-        return short(options.seed)
-    return Options(
-        chosen(filter(None, options.only.split(",")), options.nats_servers),
+        wanted = short(only or SHORT, options.nats_servers)
+    else:
+        wanted = Options(chosen(only, options.nats_servers), rate=options.rate, pause_s=options.pause)
+    return replace(
+        wanted,
         times=options.times,
-        rate=options.rate,
-        pause_s=options.pause,
         seed=options.seed,
         servers=options.nats_servers,
         nats_server=options.nats_server,
@@ -120,11 +125,11 @@ def _wanted(options: argparse.Namespace) -> Options:
     )
 
 
-def short(seed: int = 1) -> Options:
-    """A few faults in short calls, as the tests run it."""
+def short(names: Sequence[str] = SHORT, servers: int = 1) -> Options:
+    """Short calls, and more of them; the tests run a few faults like this."""
     return Options(
-        chosen(SHORT, 1), rate=0.8, shortest_s=6.0, longest_s=14.0, pause_s=3.0, warm_s=6.0, settle_s=45.0,
-        seed=seed,
+        chosen(names, servers), rate=0.8, shortest_s=6.0, longest_s=14.0, pause_s=3.0, warm_s=6.0,
+        settle_s=45.0,
     )  # fmt: skip
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.cluster_faults.site import PBXES, Node, Site
-from emocx_pbx.errors import SettingsError
+from emocx_pbx.errors import PeerUnavailable, SettingsError
 from emocx_pbx.lab.host import Host
 from emocx_pbx.lab.nats import PrivateNats
 
@@ -23,6 +23,8 @@ AWAY_S: Final = 30.0
 OVER_S: Final = 5.0
 #: Nobody waits longer than this for it.
 LONGEST_OVER_S: Final = 30.0
+#: Between two looks at what web nodes show.
+SHOWN_S: Final = 0.5
 
 Deed = Callable[[Site, Node], Awaitable[None]]
 
@@ -83,6 +85,37 @@ def _of(role: str, deed: Deed) -> Callable[[Site, int], Awaitable[float | None]]
         return None
 
     return strike
+
+
+def _of_web(deed: Deed) -> Callable[[Site, int], Awaitable[float | None]]:
+    """A web node: people and programs whom the others serve notice nothing."""
+
+    async def strike(site: Site, number: int) -> float | None:
+        struck = site.some("web")
+        serving = asyncio.create_task(_serve(site, [n for n in site.of("web") if n is not struck]))
+        try:
+            await deed(site, struck)
+            if serving.done():
+                serving.result()
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+        return None
+
+    return strike
+
+
+async def _serve(site: Site, nodes: Sequence[Node]) -> None:
+    """Have live calls shown, until cancelled.
+
+    Raises:
+        PeerUnavailable: a node does not show them.
+    """
+    while True:
+        for node in nodes:
+            if why := await site.shown_by(node):
+                raise PeerUnavailable(f"meanwhile {node.name} shows no live calls: {why}")
+        await asyncio.sleep(SHOWN_S)
 
 
 def _of_controller(deed: Deed) -> Callable[[Site, int], Awaitable[float | None]]:
@@ -194,7 +227,7 @@ async def _database_cut(site: Site, number: int) -> float | None:
 async def _upgrade(site: Site, number: int) -> float | None:
     """One node after the other as the runbook says: what stands by first, then what acts."""
     acting = {term.holder for term in (await site.terms()).values()}
-    order = [*site.of("worker"), *site.of("sender"), *site.of("door")]
+    order = [*site.of("worker"), *site.of("sender"), *site.of("web"), *site.of("door")]
     controllers = site.of("controller")
     order += sorted(controllers, key=lambda node: node.name in acting)
     for node in order:
@@ -211,7 +244,12 @@ _DEEDS: Final = (
     ("cut", "is off the net for 6 to 12 s", _cut),
     ("restarted", "is stopped in order and started", _restarted),
 )
-_ROLES: Final = (("worker", "a worker's host"), ("sender", "a sender's host"), ("door", "a PBX's door"))
+_ROLES: Final = (
+    ("worker", "a worker's host"),
+    ("sender", "a sender's host"),
+    ("web", "a web node's host"),
+    ("door", "a PBX's door"),
+)
 
 FAULTS: Final = (
     *(
@@ -224,7 +262,7 @@ FAULTS: Final = (
     ),
     Fault("standby-killed", "a controller that stands by ends by SIGKILL", _standby_killed),
     *(
-        Fault(f"{role}-{deed}", f"{who} {what}", _of(role, do))
+        Fault(f"{role}-{deed}", f"{who} {what}", _of_web(do) if role == "web" else _of(role, do))
         for role, who in _ROLES
         for deed, what, do in _DEEDS
         if (role, deed) != ("door", "cut")  # its host is its PBX's

@@ -32,14 +32,17 @@ PBXES: Final = ("berlin", "vienna")
 CONTROLLERS: Final = ("north", "south")
 WORKERS: Final = ("east", "west")
 SENDERS: Final = ("post-1", "post-2")
+WEB_NODES: Final = ("web-1", "web-2")
 #: Each host has its own, so all may be the same.
 AGI_PORT: Final = 4573
 HTTP_PORT: Final = 8085
 NATS_ROUTES: Final = 6222
+#: With which a program reads what web nodes show.
+TOKEN: Final = "a-token-for-the-run-of-a-cluster"
 #: Light on the machine: what is tried here is not recognition.
 LIGHT: Final = {"speech_model": "mlp", "transcriber": "off"}
 #: What a node logs once it does its work.
-UP: Final = {"worker": "worker.carries", "sender": "sender.up", "door": "door.up"}
+UP: Final = {"worker": "worker.carries", "sender": "sender.up", "door": "door.up", "web": "web.up"}
 START_S: Final = 120.0
 LOOK_S: Final = 0.1
 ANSWER_S: Final = 2.0
@@ -126,7 +129,14 @@ class Site:
 
     async def state(self, node: Node) -> Mapping[str, Any]:
         """A node's parts by its own word; empty: it says nothing."""
-        return await asyncio.to_thread(_parts, node.host)
+        said = await asyncio.to_thread(_read, node.host, "readyz")
+        parts: Mapping[str, Any] = said.get("components", {})
+        return parts
+
+    async def shown_by(self, node: Node) -> str:
+        """What keeps a web node from showing live calls; empty: nothing does."""
+        said = await asyncio.to_thread(_read, node.host, "api/v1/live")
+        return "" if "calls" in said else str(said.get("detail", "it does not answer"))
 
     async def acts(self, after: Mapping[str, Term], within_s: float) -> float:
         """When (Unix seconds) later terms than these have begun.
@@ -182,21 +192,27 @@ class Site:
             for pbx in PBXES:
                 if not state.get(f"controller {pbx}", {}).get("why"):
                     return f"{node.name} does not say who acts for {pbx}"
+        for node in self.of("web"):
+            if why := await self.shown_by(node):
+                return f"{node.name} shows no live calls: {why}"
         return ""
 
 
-def _parts(host: Host) -> Mapping[str, Any]:
+def _read(host: Host, path: str) -> Mapping[str, Any]:
+    """What is said there, refusals too; empty: nothing is."""
+    request = urllib.request.Request(
+        f"http://{host.managed}:{HTTP_PORT}/{path}", headers={"Authorization": f"Bearer {TOKEN}"}
+    )
     try:
-        request = urllib.request.Request(f"http://{host.managed}:{HTTP_PORT}/readyz")
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
                 said = answer.read()
-        except urllib.error.HTTPError as refused:  # not ready, and says why
+        except urllib.error.HTTPError as refused:
             said = refused.read()
-        parts: Mapping[str, Any] = json.loads(said).get("components", {})
+        found = json.loads(said)
     except (OSError, ValueError):
         return {}
-    return parts
+    return found if isinstance(found, dict) else {}
 
 
 class Builder:
@@ -272,11 +288,15 @@ class Builder:
         sending: dict[str, Section] = {
             "store": store, "webhooks": [hook], "delivery": {"allow_networks": [self._network.all]},
         }  # fmt: skip
+        http = {
+            "host": "0.0.0.0", "plain_network": True, "public_metrics": True, "check_minutes": 0,
+            "api_token": TOKEN,
+        }  # fmt: skip
         serving: dict[str, Section] = {
             **sending,
             "asterisk": links,
             "routing": {"policy": str(POLICY)},
-            "http": {"host": "0.0.0.0", "plain_network": True, "public_metrics": True, "check_minutes": 0},
+            "http": http,
             "analysis": {**LIGHT, "workers": 0, "spare_worker": False},
         }
         found = []
@@ -293,6 +313,9 @@ class Builder:
         for name in SENDERS:
             words = ("serve", "--role", "sender")
             found.append(self.node(name, "sender", words, sending, self._network.host(name)))
+        for name in WEB_NODES:
+            words = ("serve", "--role", "web")
+            found.append(self.node(name, "web", words, serving, self._network.host(name)))
         for name, pbx in pbxes.items():
             asking = {"agi": {"port": AGI_PORT}}
             found.append(self.node(f"door-{name}", "door", ("door",), asking, pbx.host))

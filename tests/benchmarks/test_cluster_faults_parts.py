@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.cluster_faults.__main__ import _parser, _wanted
 from benchmarks.cluster_faults.faults import FAULTS, NAMES, SHORT, chosen
 from benchmarks.cluster_faults.network import Network
 from emocx_pbx.errors import PeerUnavailable, SettingsError
@@ -84,3 +85,17 @@ def test_faults_are_chosen_by_name_in_their_own_order() -> None:
 def test_a_fault_that_cannot_be_is_refused_by_name(names: list[str]) -> None:
     with pytest.raises(SettingsError, match=names[0]):
         chosen(names, 1)
+
+
+def test_every_role_is_struck_in_every_way() -> None:
+    roles = ("controller", "worker", "sender", "web", "door")
+    deeds = ("killed", "frozen", "cut", "restarted")
+    # A door's host is its PBX's.
+    assert {f"{role}-{deed}" for role in roles for deed in deeds} - set(NAMES) == {"door-cut"}
+
+
+def test_chosen_faults_may_strike_short_calls() -> None:
+    wanted = _wanted(_parser().parse_args(["--short", "--only", "web-killed", "--seed", "7"]))
+    assert [fault.name for fault in wanted.faults] == ["web-killed"]
+    assert wanted.longest_s < 20 and wanted.seed == 7
+    assert [fault.name for fault in _wanted(_parser().parse_args(["--short"])).faults] == list(SHORT)
