@@ -116,6 +116,8 @@ class CallState:
     known_taps: set[str] = field(default_factory=set)
     taps: set[str] = field(default_factory=set)
     """UUIDs of taps whose last reading may still arrive."""
+    unread: bool = False
+    """Taken over: the stream may still hold what was heard of it before."""
     watch: CallWatch | None = None
     """State of the alert rules, from the first reading on."""
     voicemail: bool = False
@@ -353,7 +355,7 @@ class CallState:
             effects += self.leave(at, "abandoned" if change.reason == "hangup" else "lost")
         self.ended = change
         effects += [EndTaps(self.call_id), Show(Ended(self.call_id, at, self.reason, self.disposition))]
-        if self.taps:
+        if self.taps or self.unread:
             # Its TapEnded normally follows within milliseconds; this is for when it does not.
             return [*effects, SetTimer(FinishDue(self.call_id), SETTLE_S)]
         return [*effects, *self.finish(now)]

@@ -55,6 +55,8 @@ log = structlog.get_logger()
 #: Number of settled calls whose ids are kept, so that a late happening does not start them again: at 5,000
 #: concurrent calls, those of ten minutes.
 MAX_OVER: Final = 20_000
+#: Seconds between two looks whether a call's last readings can still be on their way.
+LOOK_S: Final = 0.25
 
 _BEGIN = (CallbackBegun, CallEnded, CallStarted, DecidedQuery, QueueJoined, AgentJoined)
 
@@ -70,10 +72,22 @@ class Journeys:
         count: Callable[..., None],
         now: Callable[[], float] = time.time,
         acts: Callable[[str], bool] = lambda call_id: True,
+        behind: Callable[[str], bool] = lambda call_id: False,
     ) -> None:
-        """`acts`: whether we act for a call's PBX; of other calls only decisions made here are written."""
+        """Prepare.
+
+        Args:
+            rules: what calls are checked against.
+            ledger: writes what happened.
+            hands: do what calls need done at once.
+            count: adds one to a counter.
+            now: Unix seconds.
+            acts: whether we act for a call's PBX; of other calls only decisions made here are written.
+            behind: whether what was heard of a call a while ago may still arrive; nothing is graded until it
+                has, so it must not say so for ever.
+        """
         self._rules, self._ledger, self._hands = rules, ledger, hands
-        self._now, self._count, self._acts = now, count, acts
+        self._now, self._count, self._acts, self._behind = now, count, acts, behind
         self._calls: dict[str, CallState] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
         self._timers: dict[str, dict[GradeDue | FinishDue, asyncio.TimerHandle]] = {}
@@ -148,6 +162,7 @@ class Journeys:
 
     def adopt(self, call: CallState) -> None:
         """Take over a call that is open in the store."""
+        call.unread = self._behind(call.call_id)
         self._calls[call.call_id] = call
 
     def _loose(self, query: DecidedQuery) -> WriteDecision:
@@ -173,8 +188,7 @@ class Journeys:
                     self.news.tell(news, call)
                 case SetTimer(due=due, after_s=after_s):
                     self._cancel(due)
-                    timer = asyncio.get_running_loop().call_later(after_s, self._due, due)
-                    self._timers.setdefault(due.call_id, {})[due] = timer
+                    self._set(due, after_s)
                 case CancelTimer(due=due):
                     self._cancel(due)
                 case Count(name=name, label=label):
@@ -187,9 +201,16 @@ class Journeys:
                 case _:
                     self._ledger.add(effect)
 
+    def _set(self, due: GradeDue | FinishDue, after_s: float) -> None:
+        timer = asyncio.get_running_loop().call_later(after_s, self._due, due)
+        self._timers.setdefault(due.call_id, {})[due] = timer
+
     def _due(self, due: GradeDue | FinishDue) -> None:
         self._pop(due)
-        self.put(due)
+        if self._behind(due.call_id):
+            self._set(due, LOOK_S)
+        else:
+            self.put(due)
 
     def _cancel(self, due: GradeDue | FinishDue) -> None:
         if timer := self._pop(due):

@@ -154,7 +154,7 @@ def tap_over(call: CallState, message: TapEnded | TapLost, now: float) -> Effect
         effects.append(Note("tap.ended", "tap ended", said_of_it))
     call.taps.discard(message.uuid)
     call.known_taps.add(message.uuid)  # a late TapStarted opens nothing
-    if call.ended and not call.taps:
+    if call.ended and not call.taps and not call.unread:
         effects += call.finish(now)
     return effects
 

@@ -46,6 +46,11 @@ CONNECT_S: Final = 2.0
 WRITTEN_S: Final = 1.0
 #: Seconds to wait after another controller took over the messages of one of our PBXes.
 SUPERSEDED_S: Final = 1.0
+#: Seconds from the moment when the stream is read for workers to send what they kept meanwhile.
+SENT_S: Final = 2.0
+#: Longest wait in seconds for what was heard while the stream could not be read; then calls are graded as
+#: they are.
+UNREAD_S: Final = 60.0
 
 
 class PoolLoads:
@@ -103,6 +108,10 @@ class Cluster:
         self._plan = stream_of(settings)
         self._taking: dict[str, asyncio.Task[None]] = {}
         """By PBX."""
+        self._inflows: dict[str, Inflow] = {}
+        """By PBX."""
+        self._behind_since: dict[str, float] = {}
+        """By PBX: when (monotonic seconds) somebody first had to wait for its messages."""
         self.web_nodes: WebNodes | None = None
         shelf = ModelShelf(self.bus, self._plan.replicas)
         self.spreading = Spreading(self.bus, shelf)
@@ -171,8 +180,21 @@ class Cluster:
 
     def leave(self, pbx: str) -> None:
         """Another controller takes its messages."""
+        self._inflows.pop(pbx, None)
+        self._behind_since.pop(pbx, None)
         if taking := self._taking.pop(pbx, None):
             taking.cancel()
+
+    def behind(self, pbx: str) -> bool:
+        """Whether what workers heard of a PBX's calls a while ago may still arrive: the stream is not read to
+        its end, or can't be read; for UNREAD_S seconds at most.
+        """
+        inflow, at = self._inflows.get(pbx), time.monotonic()
+        since = inflow.caught_up_since if inflow and self.bus.up else None
+        if since is not None and asyncio.get_running_loop().time() - since >= SENT_S:
+            self._behind_since.pop(pbx, None)
+            return False
+        return at - self._behind_since.setdefault(pbx, at) < UNREAD_S
 
     async def _decide(self, asked: AskedAtDoor) -> AnsweredToDoor:
         """A door's request: handled by the same code as those that reach us by FastAGI."""
@@ -195,6 +217,7 @@ class Cluster:
             inflow = Inflow(
                 self.bus, self._plan, name, subjects.taps(pbx), epoch, life, self._one, self._written
             )
+            self._inflows[pbx] = inflow
             try:
                 await inflow.run()
             except Superseded as error:

@@ -19,6 +19,7 @@ import msgspec
 
 from emocx_pbx.analysis.cluster.messages import DecidedAlone
 from emocx_pbx.analysis.pool import ToService, WorkerPool
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.calls.journeys import Journeys
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.rules_in_force import RulesInForce
@@ -112,7 +113,9 @@ class Service:
             keeping=None if self.spool is None else Spooling(self.spool, self.writing, self.office.term_of),
         )
         rules = RulesInForce(self.rubric, self.in_force, self.policies, store.receivers, self.lines)
-        self.journeys = Journeys(rules, self.ledger, self.pbxes, count, acts=self.office.follows)
+        self.journeys = Journeys(
+            rules, self.ledger, self.pbxes, count, acts=self.office.follows, behind=self.behind
+        )
         if settings.cluster.servers:
             self.cluster = _cluster(self, settings, tasks)
 
@@ -223,6 +226,10 @@ class Service:
     def workers_elsewhere(self) -> Sequence[RemoteWorker]:
         """Those on other hosts that are there."""
         return self.cluster.workers if self.cluster else ()
+
+    def behind(self, call_id: str) -> bool:
+        """Whether what was heard of a call on other hosts may still be on its way."""
+        return self.cluster is not None and self.cluster.behind(pbx_of(call_id))
 
     async def answer(self, asked: AgiRequest) -> Mapping[str, str]:
         """Decide a dialplan's request that came through a door on another host."""

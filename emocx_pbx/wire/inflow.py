@@ -74,6 +74,10 @@ class Inflow:
         self._bus, self._plan, self._name, self._subject = bus, plan, name, subject
         self._epoch, self._life, self._take, self._written = epoch, life, take, written
         self._opened = 0
+        self.caught_up_since: float | None = None
+        """Since when (seconds of the event loop's clock) nothing older waits in the stream; None: something
+        does, or it can't be read.
+        """
         self.taken = 0
         """Number of messages taken so far."""
 
@@ -90,8 +94,10 @@ class Inflow:
             except Superseded:
                 raise
             except _Gap:
+                self.caught_up_since = None
                 log.warning("messages lost on the way, read again", key="inflow.gap", of=self._name)
             except (PeerUnavailable, nats.errors.Error, StreamError, OSError, TimeoutError) as error:
+                self.caught_up_since = None
                 said = f"{type(error).__name__}: {error}"
                 if said != why and self._bus.up:
                     log.warning("stream not read, trying again", key="inflow.away", of=self._name, why=said)
@@ -115,7 +121,7 @@ class Inflow:
             await stream.delete_consumer(self._plan.name, info.name)
         self._opened += 1
         durable = f"{self._name}_{self._epoch}_{self._life}_{self._opened}"
-        await stream.add_consumer(
+        opened = await stream.add_consumer(
             self._plan.name,
             ConsumerConfig(
                 durable_name=durable,
@@ -126,7 +132,13 @@ class Inflow:
                 max_ack_pending=(MOST_UNWRITTEN + 2) * BATCH,
             ),
         )
+        if not opened.num_pending:
+            self._caught_up()
         return await stream.pull_subscribe_bind(durable, stream=self._plan.name)
+
+    def _caught_up(self) -> None:
+        if self.caught_up_since is None:
+            self.caught_up_since = asyncio.get_running_loop().time()
 
     async def _take_all(self, subscription: JetStreamContext.PullSubscription) -> None:
         unwritten: asyncio.Queue[list[Msg]] = asyncio.Queue(MOST_UNWRITTEN)
@@ -140,6 +152,7 @@ class Inflow:
                     messages = await subscription.fetch(BATCH, timeout=FETCH_S)
                 except TimeoutError:
                     await self._still_ours(subscription)
+                    self._caught_up()
                     continue
                 for message in messages:
                     if message.metadata.sequence.consumer != expected:
@@ -147,6 +160,8 @@ class Inflow:
                     expected += 1
                     self._take(message.data)
                     self.taken += 1
+                if messages and messages[-1].metadata.num_pending < BATCH:
+                    self._caught_up()
                 await unwritten.put(messages)
         finally:
             acknowledging.cancel()

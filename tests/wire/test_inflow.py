@@ -54,13 +54,13 @@ def begin(
 ) -> asyncio.Task[None]:
     inflow = Inflow(bus, PLAN, "berlin", "lab.tap.berlin.*", epoch, f"life{next(LIVES)}", box, written)
     task = asyncio.create_task(inflow.run())
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    running.push_async_callback(end)
+    running.push_async_callback(ended, task)
     return task
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def keep(bus: Bus, number: int, pbx: str = "berlin") -> None:
@@ -180,6 +180,50 @@ async def test_who_was_superseded_while_standing_still_takes_nothing_more(
     await keep(bus, 1)
     await new.until(lambda: new.found and new.found[-1] == b"1")
     assert old.found == [b"0"]
+
+
+async def test_it_is_known_when_what_was_there_at_first_is_taken(
+    bus: Bus, running: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH", 2)
+    await ensure_stream(bus, PLAN)
+    for number in range(7):
+        await keep(bus, number)
+    known: list[bool] = []
+    box = Box()
+
+    def take(body: bytes) -> None:
+        known.append(inflow.caught_up_since is not None)
+        box(body)
+
+    inflow = Inflow(bus, PLAN, "berlin", "lab.tap.berlin.*", 1, "life", take, at_once)
+    running.push_async_callback(ended, asyncio.create_task(inflow.run()))
+    await box.until(lambda: len(box.found) == 7)
+    # Less than a batch was left when the seventh came.
+    assert not any(known[:6])
+    await keep(bus, 7)
+    await box.until(lambda: len(box.found) == 8)
+    assert known[7]
+
+
+async def test_what_a_server_that_went_away_holds_is_not_known(
+    server: PrivateNats, bus: Bus, running: AsyncExitStack
+) -> None:
+    inflow = Inflow(bus, PLAN, "berlin", "lab.tap.berlin.*", 1, "life", Box(), at_once)
+    running.push_async_callback(ended, asyncio.create_task(inflow.run()))
+
+    async def known(whether: bool) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                if (inflow.caught_up_since is not None) == whether:
+                    return
+                await asyncio.sleep(0)
+
+    await known(True)
+    server.kill()
+    await known(False)
+    server.start()
+    await known(True)
 
 
 async def test_a_full_stream_says_so_and_what_is_in_it_stays(bus: Bus, running: AsyncExitStack) -> None:
