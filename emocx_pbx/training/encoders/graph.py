@@ -35,10 +35,12 @@ def graph(weights: EncoderWeights, layers: Sequence[int]) -> bytes:
     """
     if not layers or min(layers) < 1 or max(layers) > weights.layers:
         raise ModelError(f"layers {list(layers)} asked for, the encoder has 1 to {weights.layers}")
-    return _Writer(weights).written(layers)
+    return GraphWriter(weights).written(layers)
 
 
-class _Writer:
+class GraphWriter:
+    """Writes the graph operator by operator; `benchmarks.fused_products` tries others in its place."""
+
     def __init__(self, weights: EncoderWeights) -> None:
         import onnx
 
@@ -48,6 +50,7 @@ class _Writer:
         self._constants: list[Any] = []
 
     def written(self, layers: Sequence[int]) -> bytes:
+        """The model's bytes, see `graph`."""
         x = self._positioned(self._convolved("mel"))
         for number in range(1, max(layers) + 1):
             x = self._layer(x, f"layer_{number - 1}")
