@@ -3,8 +3,8 @@
     python -m benchmarks.fused_products --clips ../shared/data/speech/clips.csv [--windows 80]
 
 Today each product scales its activations by frame, in ten operators. `DynamicQuantizeMatMul` does all in
-one, but with a single scale for all frames, in which a few large channels drown the others; large channels
-are therefore made smaller, and their weights larger, before it (SmoothQuant: Xiao et al. 2023, eq. 4), with the
+one, but with a single scale for all frames, in which a few large channels drown the others. Large channels
+are therefore made smaller, and their weights larger, before it (SmoothQuant: Xiao et al. 2023, eq. 4), by the
 largest values seen on clips of train speakers. Norms and values of attention take that over at no cost; an
 activation after Gelu costs a product of its own.
 
