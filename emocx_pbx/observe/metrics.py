@@ -61,6 +61,9 @@ COUNTERS: Mapping[str, About] = {
     "web_restarts": About("Times that the web process was started again"),
     "web_messages_lost": About("Messages that the web process did not take"),
     "web_questions_failed": About("Questions of the web process whose handling failed"),
+    "deeds_late": About(
+        "Deeds and calls back not begun, because they were read after whoever asked had given up"
+    ),
     "http_errors": About("HTTP requests that failed through our own fault"),
     "http_rate_limited": About("HTTP requests refused because the client made too many"),
     "agi_requests": About("Requests of the dialplan"),

@@ -7,7 +7,8 @@ much comes in by HTTP, the text model is free for a caller's decision.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -71,8 +72,9 @@ class Behind:
 class WebAnswers:
     """One per service."""
 
-    def __init__(self, behind: Behind) -> None:
-        self._behind = behind
+    def __init__(self, behind: Behind, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: monotonic seconds."""
+        self._behind, self._clock = behind, clock
         self._deciding = asyncio.Semaphore(DECIDING)
         self._asked = 0
         self._doing: set[asyncio.Task[Any]] = set()
@@ -137,10 +139,12 @@ class WebAnswers:
                     return m.TriedOut(number, *await behind.queries.preview(text, caller))
             case m.MayDial(number, text):
                 return m.Admitted(number, behind.placing.admit(text))
-            case m.Ring(number, call, by):
+            case m.Ring(number, call, by, until):
+                self._in_time(until)
                 await self._to_its_end(behind.placing.ring(call, by))
                 return m.CallPlaced(number)
-            case m.DoDeed(number, deed, by):
+            case m.DoDeed(number, deed, by, until):
+                self._in_time(until)
                 result = await self._to_its_end(behind.deeds.do(deed, by))
                 return m.DeedDone(number, msgspec.Raw(msgspec.msgpack.encode(result)))
             case m.ReloadAll(number, wait):
@@ -152,6 +156,15 @@ class WebAnswers:
             case m.ReadMetrics(number):
                 await self._look_around()
                 return m.MetricsText(number, *behind.metrics.render())
+
+    def _in_time(self, until: float | None) -> None:
+        """What waited for us while we stood still is not done: whoever asked was told that it failed, and may
+        have asked again.
+        """
+        if until is not None and (late_s := self._clock() - until) > 0:
+            self._behind.metrics.count("deeds_late")
+            log.warning("asked too late, not done", key="web.late", late_s=round(late_s, 1))
+            raise PeerUnavailable("this came too late to be done")
 
     async def _look_around(self) -> None:
         """Set the gauges of values that are not counted as they happen."""

@@ -143,6 +143,7 @@ class WebNodes:
                     dict(self._acts()),
                     self._board.number,
                     self._state_number,
+                    self._clock(),
                 )
             )
             await asyncio.sleep(BEAT_S)

@@ -35,6 +35,7 @@ ADMIT_S: Final = 2.0
 
 A = TypeVar("A", bound=m.Answering)
 R = TypeVar("R")
+Question = Callable[[int, float | None], m.Asking]
 
 
 class AskedByMessages(ABC):
@@ -55,13 +56,15 @@ class AskedByMessages(ABC):
     @abstractmethod
     async def _ask(
         self,
-        question: Callable[[int], m.Asking],
+        question: Question,
         answer: type[A],
         deadline_s: float,
         pbx: str | None = None,
     ) -> A:
-        """Send a request, giving it a number, and return the answer; `pbx`: whose controller to ask, None:
-        any.
+        """Send a request and return the answer; `pbx`: whose controller to ask, None: any.
+
+        The request gets its number, and until when it is waited for, by the controller's own monotonic clock
+        (None: not known).
 
         Raises:
             EmocxError: the error with which the controller failed.
@@ -111,7 +114,7 @@ class AskedByMessages(ABC):
         """
         deadline_s = self._deadline_s + MARGIN_S
         pbx = pbx_of(caller.call_id) if caller.call_id else caller.pbx
-        return (await self._ask(lambda n: m.Decide(n, text, caller), m.Decided, deadline_s, pbx)).decision
+        return (await self._ask(lambda n, _: m.Decide(n, text, caller), m.Decided, deadline_s, pbx)).decision
 
     async def preview(self, text: str, caller: Caller) -> tuple[Decision, tuple[RuleOutcome, ...]]:
         """What would be decided, and what part each rule played in it.
@@ -119,7 +122,9 @@ class AskedByMessages(ABC):
         Raises:
             PeerUnavailable: the text was not classified in time.
         """
-        found = await self._ask(lambda n: m.TryOut(n, text, caller), m.TriedOut, self._deadline_s + MARGIN_S)
+        found = await self._ask(
+            lambda n, _: m.TryOut(n, text, caller), m.TriedOut, self._deadline_s + MARGIN_S
+        )
         return found.decision, found.rules
 
     def became_call(self, decision: Decision, caller: Caller) -> None:
@@ -137,7 +142,9 @@ class AskedByMessages(ABC):
         asked = cast(AnyDeed, deed)
         call_id: str | None = getattr(deed, "call_id", None)
         pbx = None if call_id is None else pbx_of(call_id)
-        done = await self._ask(lambda n: m.DoDeed(n, asked, by), m.DeedDone, deed.deadline_s, pbx)
+        done = await self._ask(
+            lambda n, until: m.DoDeed(n, asked, by, until), m.DeedDone, deed.deadline_s, pbx
+        )
         return cast(R, msgspec.msgpack.decode(done.result, type=deed.answer))
 
     async def admit(self, text: str, pbx: str | None = None) -> str:
@@ -147,7 +154,7 @@ class AskedByMessages(ABC):
             DiallingRefused: it can't be parsed, may not be called, or too many calls were placed.
             PeerUnavailable: the controller is gone, or too busy.
         """
-        return (await self._ask(lambda n: m.MayDial(n, text), m.Admitted, ADMIT_S, pbx)).number
+        return (await self._ask(lambda n, _: m.MayDial(n, text), m.Admitted, ADMIT_S, pbx)).number
 
     async def ring(self, call: CallToPlace, by: Actor | None = None) -> None:
         """Dial a number that was just admitted.
@@ -156,7 +163,9 @@ class AskedByMessages(ABC):
             NotAllowedError, InputError, PeerUnavailable, RefusedError: as the controller's own Placing.
         """
         deadline_s = self._action_s + MARGIN_S
-        await self._ask(lambda n: m.Ring(n, call, by), m.CallPlaced, deadline_s, pbx_of(call.call_id))
+        await self._ask(
+            lambda n, until: m.Ring(n, call, by, until), m.CallPlaced, deadline_s, pbx_of(call.call_id)
+        )
 
     async def reload(self, wait: bool = True) -> list[ModelsLoaded]:
         """Have the controller reread the policy, and workers load the versions that models' names now stand
@@ -164,9 +173,9 @@ class AskedByMessages(ABC):
 
         With `wait` returns the workers' answers; else they load after the answer, which is empty.
         """
-        return list((await self._ask(lambda n: m.ReloadAll(n, wait), m.ReloadedAll, RELOAD_S)).workers)
+        return list((await self._ask(lambda n, _: m.ReloadAll(n, wait), m.ReloadedAll, RELOAD_S)).workers)
 
     async def scrape(self) -> tuple[bytes, str]:
         """All metrics as Prometheus text, and its content type."""
-        found = await self._ask(m.ReadMetrics, m.MetricsText, METRICS_S)
+        found = await self._ask(lambda n, _: m.ReadMetrics(n), m.MetricsText, METRICS_S)
         return found.body, found.content_type

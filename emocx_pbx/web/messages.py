@@ -78,6 +78,10 @@ class DoDeed(Message, frozen=True):
     request_id: int
     deed: AnyDeed
     by: Actor
+    until: float | None = None
+    """When it is too late to begin, by the controller's own monotonic clock (seconds): whoever asks has given
+    up by then. None: never.
+    """
 
 
 class BecameCall(Message, frozen=True):
@@ -107,6 +111,8 @@ class Ring(Message, frozen=True):
     """The call, with the number as given by Admitted within the last minute."""
     by: Actor | None
     """Who wants it; None: the customer, in the chat."""
+    until: float | None = None
+    """As DoDeed.until."""
 
 
 class ReloadAll(Message, frozen=True):

@@ -25,7 +25,7 @@ from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.receivers import Receivers
 from emocx_pbx.web import messages as m
-from emocx_pbx.web.asking import MAX_ASKED, A, AskedByMessages
+from emocx_pbx.web.asking import MAX_ASKED, A, AskedByMessages, Question
 from emocx_pbx.web.failures import made
 from emocx_pbx.wire.link import Link
 from emocx_pbx.wire.message import BadMessage
@@ -136,7 +136,7 @@ class RemoteController(AskedByMessages):
 
     async def _ask(
         self,
-        question: Callable[[int], m.Asking],
+        question: Question,
         answer: type[A],
         deadline_s: float,
         pbx: str | None = None,
@@ -147,7 +147,8 @@ class RemoteController(AskedByMessages):
         future: asyncio.Future[m.Answering] = asyncio.get_running_loop().create_future()
         self._asked[number] = future
         try:
-            self._link.send(question(number))
+            # On one machine, all monotonic clocks are one.
+            self._link.send(question(number, time.monotonic() + deadline_s))
             async with asyncio.timeout(deadline_s):
                 found = await future
         except TimeoutError:

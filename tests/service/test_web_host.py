@@ -45,7 +45,7 @@ from emocx_pbx.pbx.ami.message import AmiResponse
 from emocx_pbx.pbx.tracking.changes import CallStarted, QueueJoined
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.service import web_host as module
-from emocx_pbx.service.web_answers import Behind
+from emocx_pbx.service.web_answers import Behind, WebAnswers
 from emocx_pbx.service.web_host import WebHost
 from emocx_pbx.settings.dialling import DiallingSettings
 from emocx_pbx.settings.in_force import SettingsInForce
@@ -54,7 +54,7 @@ from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.identity.passwords import new_token, token_hash
 from emocx_pbx.web.identity.sessions import SESSION, cookie_name
-from emocx_pbx.web.messages import DoDeed, FromWeb, Ring
+from emocx_pbx.web.messages import Admitted, CallPlaced, DeedDone, DoDeed, Failed, FromWeb, MayDial, Ring
 from emocx_pbx.webhooks.schedule import AttemptOutcome
 from emocx_pbx.wire import link as link_module
 from emocx_pbx.wire.progress import ProcessProgress
@@ -512,3 +512,26 @@ async def test_a_process_that_hangs_at_first_is_started_again(
     with pytest.raises(SettingsError, match="silent"):
         await world.listening
     assert counted.count("web_restarts") == module.FIRST_STARTS - 1
+
+
+@pytest.mark.parametrize("too_late", [False, True])
+async def test_what_is_read_after_whoever_asked_gave_up_is_not_done(world: World, too_late: bool) -> None:
+    by, at = Actor("ann", "192.0.2.1"), 1000.0
+    crm = WebhookSettings(name="crm", url="https://crm.example/", secret="whsec_" + "A" * 32)
+    await world.store.receivers.add(crm, by)
+    answers = WebAnswers(world.behind(), lambda: at)
+    until = at - 0.1 if too_late else at + 0.1
+    number = await answers.answer(MayDial(1, "030 123456"))
+    assert isinstance(number, Admitted)
+    call = CallToPlace(number.number, "emocx-call-1", Decision("d", 1.0, "ok", "support", "angry", 0.9, None))
+    answered = [
+        await answers.answer(DoDeed(2, deed.TestReceiver("crm"), by, until)),
+        await answers.answer(Ring(3, call, by, until)),
+    ]
+    done = {row.action for row in await world.store.audit.rows()} & {"webhook.tested", "call.placed"}
+    if too_late:
+        assert all(isinstance(answer, Failed) and "too late" in answer.why for answer in answered)
+        assert done == set() and world.ami.actions == []
+    else:
+        assert [type(answer) for answer in answered] == [DeedDone, CallPlaced]
+        assert len(done) == 2 and world.ami.actions

@@ -38,6 +38,7 @@ from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.web.identity.throttle import HERE
 from emocx_pbx.web.limited import LIMITS
+from emocx_pbx.web.nodes.controllers import LOST_S
 from emocx_pbx.web.nodes.messages import NodeBeat, Taken
 from emocx_pbx.wire.bus import Bus
 
@@ -49,11 +50,16 @@ class Controller:
 
     def __init__(self, world: World, bus: Bus, name: str, acts: dict[str, int]) -> None:
         self.world, self.bus, self.acts = world, bus, acts
-        self.answers = WebAnswers(world.behind())
+        self.slept_s = -1234.5
+        """Its monotonic clock is not the nodes'."""
+        self.answers = WebAnswers(world.behind(), self.clock)
         self.nodes = WebNodes(
-            bus, f"life-{name}", name, self.answers, world.board, lambda: self.acts, time.monotonic
+            bus, f"life-{name}", name, self.answers, world.board, lambda: self.acts, self.clock
         )
         self.tasks = Tasks()
+
+    def clock(self) -> float:
+        return time.monotonic() + self.slept_s
 
     async def end(self) -> None:
         """At once, as if killed."""
@@ -327,6 +333,21 @@ async def test_a_frozen_controllers_question_fails_as_soon_as_it_is_known_to_be_
         assert response.status == 503
         assert "gone" in (await response.json())["detail"]
     never.set()
+
+
+async def test_what_a_controller_reads_after_it_stood_still_is_not_done(house: House) -> None:
+    north = await house.controller("north", {"": 1})
+    a = await house.node()
+    await a.until_live(lambda ids: ids == [])
+    call_id = await tell(north.world.store, 1)
+    for task in list(north.tasks._running):
+        task.cancel()  # no beat any more
+    north.slept_s += LOST_S
+    path = f"/api/v1/calls/{call_id}/segments/0/dispute"
+    async with (await a.program()).post(path, json={"reason": "not so"}) as response:
+        assert response.status == 503
+        assert "too late" in (await response.json())["detail"]
+    assert not await north.world.store.audit.rows(action="grade.dispute")
 
 
 async def test_a_limit_of_requests_holds_over_all_nodes(house: House) -> None:

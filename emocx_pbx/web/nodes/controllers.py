@@ -23,7 +23,7 @@ from emocx_pbx.live.union import LiveUnion
 from emocx_pbx.observe.health import Component
 from emocx_pbx.routing.decision import QueueState
 from emocx_pbx.web import messages as m
-from emocx_pbx.web.asking import MAX_ASKED, RELOAD_S, A, AskedByMessages
+from emocx_pbx.web.asking import MAX_ASKED, RELOAD_S, A, AskedByMessages, Question
 from emocx_pbx.web.failures import made
 from emocx_pbx.web.nodes.messages import (
     AskBoard,
@@ -61,6 +61,10 @@ class Known:
     beat: ControllerBeat
     seen_at: float
     """Monotonic seconds."""
+    ahead_s: float | None = None
+    """By how much its monotonic clock is ahead of ours, less the time that its quickest beat took; None: it
+    does not say.
+    """
     state: m.StateNow | None = None
     state_number: int = -1
     asking_state: bool = False
@@ -219,6 +223,9 @@ class Controllers(AskedByMessages):
             known = self._known[life] = Known(life, beat, self._clock())
             log.info("controller found", key="web.controller_found", node=beat.node, acts=list(beat.acts))
         acted, known.beat, known.seen_at = known.beat.acts, beat, self._clock()
+        if beat.clock is not None:
+            ahead_s = beat.clock - known.seen_at
+            known.ahead_s = ahead_s if known.ahead_s is None else max(known.ahead_s, ahead_s)
         if beat.state != known.state_number and not known.asking_state:
             known.asking_state = True
             self._own(self._read_state(known))
@@ -302,7 +309,7 @@ class Controllers(AskedByMessages):
 
     async def _ask(
         self,
-        question: Callable[[int], m.Asking],
+        question: Question,
         answer: type[A],
         deadline_s: float,
         pbx: str | None = None,
@@ -314,7 +321,7 @@ class Controllers(AskedByMessages):
             await self._tell_all()
             for known in self._whom(pbx):
                 try:
-                    return await self._ask_one(known, question(0), answer, deadline_s)
+                    return await self._ask_one(known, question, answer, deadline_s)
                 except NobodyThere:
                     continue  # it has just ended: nothing was done
             raise PeerUnavailable("no controller answers")
@@ -323,10 +330,13 @@ class Controllers(AskedByMessages):
         finally:
             self._asked -= 1
 
-    async def _ask_one(self, known: Known, question: m.Asking, answer: type[A], deadline_s: float) -> A:
+    async def _ask_one(self, known: Known, question: Question, answer: type[A], deadline_s: float) -> A:
         """Ask one; fails as soon as it is known to be gone."""
+        # By when we give it up if it stands still from now on.
+        given_up = min(self._clock() + deadline_s, known.seen_at + LOST_S)
+        until = None if known.ahead_s is None else given_up + known.ahead_s
         asking = asyncio.ensure_future(
-            self._bus.ask(subjects.web_asked(known.life), question, _ANSWER, deadline_s)
+            self._bus.ask(subjects.web_asked(known.life), question(0, until), _ANSWER, deadline_s)
         )
         gone = asyncio.ensure_future(known.gone.wait())
         try:
@@ -351,7 +361,8 @@ class Controllers(AskedByMessages):
     async def reload(self, wait: bool = True) -> list[ModelsLoaded]:
         """As AskedByMessages.reload, for every reachable controller."""
         asked = [
-            self._ask_one(known, m.ReloadAll(0, wait), m.ReloadedAll, RELOAD_S) for known in self._whom(None)
+            self._ask_one(known, lambda n, _: m.ReloadAll(n, wait), m.ReloadedAll, RELOAD_S)
+            for known in self._whom(None)
         ]
         loaded: list[ModelsLoaded] = []
         errors: list[BaseException] = []

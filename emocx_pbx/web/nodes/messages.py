@@ -24,6 +24,8 @@ class ControllerBeat(Message, frozen=True):
     """Number of the live board's newest change: all before it were sent."""
     state: int
     """Number of its state; another one means that the state changed."""
+    clock: float | None = None
+    """Its monotonic clock (seconds) when this was sent."""
 
 
 class WebNews(Message, frozen=True):
