@@ -12,8 +12,10 @@ import structlog
 
 from emocx_pbx.calls.effects import Write
 from emocx_pbx.calls.spool import Spool, Spooled
+from emocx_pbx.calls.spool_erasure import erased_since, unnamed
 from emocx_pbx.calls.writing import Writing, calls_of
 from emocx_pbx.errors import LeaseLost, StoreError, StoreUnavailable
+from emocx_pbx.store.audit import AuditLog
 from emocx_pbx.store.fence import Term
 from emocx_pbx.store.leases import Leases
 
@@ -25,6 +27,10 @@ PIECE = 50
 
 async def _no_matter() -> None:
     pass
+
+
+def _as_it_is(write: Write) -> Write | None:
+    return write
 
 
 class Spooling:
@@ -64,7 +70,10 @@ class Spooling:
 
 
 async def write_kept(
-    spool: Spool, writing: Writing, before_each: Callable[[], Awaitable[None]] = _no_matter
+    spool: Spool,
+    writing: Writing,
+    before_each: Callable[[], Awaitable[None]] = _no_matter,
+    change: Callable[[Write], Write | None] = _as_it_is,
 ) -> tuple[int, int]:
     """Write all that a spool holds, in order; changes of terms that are over are set aside.
 
@@ -72,6 +81,7 @@ async def write_kept(
         spool: left as it is; `clear` it afterwards.
         writing: carries out changes.
         before_each: awaited before each PIECE changes.
+        change: what is written of a change; None: nothing.
 
     Returns:
         How many were written, and how many set aside or refused for good.
@@ -83,13 +93,15 @@ async def write_kept(
     for number, kept in enumerate(spool.read()):
         if number % PIECE == 0:
             await before_each()
+        if (write := change(kept.write)) is None:
+            continue
         try:
-            await writing.write_in_term(kept.write, kept.term)
+            await writing.write_in_term(write, kept.term)
             written += 1
         except StoreUnavailable:
             raise
         except LeaseLost:
-            spool.aside([kept])
+            spool.aside([Spooled(write, kept.term)])
             refused += 1
         except StoreError as error:
             log.error("kept change not written", key="spool.failed", why=str(error))
@@ -98,25 +110,27 @@ async def write_kept(
 
 
 async def write_what_an_earlier_life_kept(
-    spool: Spool, writing: Writing, leases: Leases, ttl_s: float
+    spool: Spool, writing: Writing, leases: Leases, ttl_s: float, audit: AuditLog
 ) -> None:
     """Before acting for any PBX: write what a process left behind that ended while the database was
     unreachable.
 
     Its terms are continued for that if nobody has acted since; otherwise writing is up to another controller.
+    If a customer was erased since, no change names its customer any more.
 
     Raises:
         StoreUnavailable: the database does not accept it now; everything stays as it is.
     """
     if not spool:
         return
+    change = unnamed if await erased_since(spool.path, audit) else _as_it_is
     terms = {kept.term for kept in spool.read() if kept.term is not None}
 
     async def renew() -> None:
         for term in terms:
             await leases.renew(term, ttl_s)
 
-    written, refused = await write_kept(spool, writing, renew)
+    written, refused = await write_kept(spool, writing, renew, change)
     spool.clear()
     for term in terms:
         await leases.give_back(term)

@@ -7,10 +7,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
 
+from emocx_pbx.calls.spool_erasure import unname_aside
 from emocx_pbx.deeds.erasure import TRACES, purge
 from emocx_pbx.errors import StoreError
 from emocx_pbx.settings.in_force import SettingsInForce
@@ -25,6 +27,8 @@ DAY_S: Final = 86_400.0
 SETTLE_AGAIN_S: Final = 60.0
 #: Seconds between checks for erasures by the command line, which writes to the store directly.
 LOOK_S: Final = 1.0
+#: Seconds between looks at changes that were set aside.
+ASIDE_S: Final = 60.0
 
 
 class RunningCalls(Protocol):
@@ -61,6 +65,20 @@ async def forget_old_calls(store: Store, in_force: SettingsInForce) -> None:
         except (StoreError, OSError) as error:
             log.error("old calls not erased", key="store.purge_failed", why=str(error))
         await asyncio.sleep(min(SETTLE_AGAIN_S, max(0.0, due_at - time.monotonic())))
+
+
+async def forget_kept_aside(
+    spool: Path, store: Store, in_force: SettingsInForce, every_s: float = ASIDE_S
+) -> None:
+    """See to it repeatedly, until cancelled, that changes which were set aside beside `spool` name no erased
+    customer, and are removed when calls as old would be.
+    """
+    while True:
+        try:
+            await unname_aside(spool, store.audit, time.time() - in_force.settings.privacy.keep_days * DAY_S)
+        except (StoreError, OSError) as error:
+            log.error("changes kept aside not looked through", key="spool.aside_unread", why=str(error))
+        await asyncio.sleep(every_s)
 
 
 async def forget_erased_elsewhere(store: Store, calls: RunningCalls, every_s: float = LOOK_S) -> None:

@@ -17,7 +17,7 @@ from emocx_pbx.errors import EmocxError, SettingsError, StoreError
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
-from emocx_pbx.service.forgetting import forget_erased_elsewhere, forget_old_calls
+from emocx_pbx.service.forgetting import forget_erased_elsewhere, forget_kept_aside, forget_old_calls
 from emocx_pbx.service.lease_state import TTL_S
 from emocx_pbx.service.notify import Supervisor
 from emocx_pbx.service.status import StatusSocket, socket_path, status_of
@@ -70,7 +70,11 @@ class Life:
             office = service.office
             if service.spool is not None:
                 stack.callback(service.spool.close)
-                await write_what_an_earlier_life_kept(service.spool, service.writing, store.leases, TTL_S)
+                await write_what_an_earlier_life_kept(
+                    service.spool, service.writing, store.leases, TTL_S, store.audit
+                )
+                aside = partial(forget_kept_aside, service.spool.path, store, service.in_force)
+                tasks.keep(aside, name="kept aside")
             if not office.shared:
                 await self._prepare()
                 # Callers first: they must not wait for the web pages to start.

@@ -114,7 +114,8 @@ class Erasure:
                     await self._sql.open_erasure(c, at=self._now(), asked_for=1)
                     events = self._erased_events(erased)
                     await self._outbox.put(c, events)
-                    await self._audit.note(c, by, "privacy.erased", "a customer", None, erased.counts)
+                # Also if nothing was found: what waits on a host's disk may name them.
+                await self._audit.note(c, by, "privacy.erased", "a customer", None, erased.counts)
         if not dry:
             self._outbox.tell(events)
             erased.settled = await self.settle(settle_s, erased.personal | erased.said)

@@ -164,7 +164,7 @@ async def test_a_life_that_is_killed_while_the_database_is_away_leaves_all_to_th
     body = spool.path.read_bytes()
     for _ in range(2):  # the second time as after a crash between writing and clearing
         spool.path.write_bytes(body)
-        await write_what_an_earlier_life_kept(spool, Writing(store), store.leases, 3.0)
+        await write_what_an_earlier_life_kept(spool, Writing(store), store.leases, 3.0, store.audit)
         assert not spool and not spool.path.with_name("spool.aside").exists()
         await all_of_it(store)
     assert await store.leases.take("north", "next", 3.0) == Term("north", term.epoch + 1), "at once"
@@ -179,7 +179,7 @@ async def test_what_another_controller_has_taken_over_is_kept_aside_and_not_writ
     spool = Spool(tmp_path / "spool", 100_000)
     await killed_while_away(store, spool, term)
     assert await store.leases.take("north", "other", 60.0)
-    await write_what_an_earlier_life_kept(spool, Writing(store), store.leases, 3.0)
+    await write_what_an_earlier_life_kept(spool, Writing(store), store.leases, 3.0, store.audit)
     assert await store.call(CALL) is None and await store.outbox.pending() == {}
     aside = Spool(tmp_path / "spool.aside", 100_000)
     assert [one.write for one in aside.read()] == list(JOURNEY) and not spool
