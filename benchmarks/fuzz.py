@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import copy
 import random
 import sys
 import time
@@ -21,9 +20,9 @@ from typing import Any, Final
 import msgspec
 import phonenumbers
 
-from emocx_pbx.analysis.cluster.messages import Beat, FromWorkerHost, Order, Sessions, TapBatch, ToWorkerHost
-from emocx_pbx.analysis.messages import AnnounceTap, Ready, TapStarted, ToController, ToWorker, UtteranceEnded
-from emocx_pbx.dispatch.door_messages import AnsweredToDoor, AskedAtDoor
+from benchmarks.fuzz_hosts import between_hosts
+from emocx_pbx.analysis.messages import ToController, ToWorker
+from emocx_pbx.analysis.worker.scribe_messages import FromScribe, ToScribe
 from emocx_pbx.dispatch.numbers import parsed
 from emocx_pbx.errors import InputError, ProtocolError
 from emocx_pbx.pbx.agi.protocol import (
@@ -39,8 +38,6 @@ from emocx_pbx.pbx.audiosocket.protocol import Decoder
 from emocx_pbx.web.forms import fields_of, media_of
 from emocx_pbx.web.identity.forwarded import client_address, networks
 from emocx_pbx.web.messages import FromWeb, ToWeb
-from emocx_pbx.web.nodes.messages import AskBoard, ControllerBeat, FromController, NodeBeat, WebNews
-from emocx_pbx.web.nodes.messages import ToController as ToWebController
 from emocx_pbx.web.numbers import finite, whole
 from emocx_pbx.web.v1.answers import cursor_of, place_of
 from emocx_pbx.wire.link import decoded
@@ -331,7 +328,9 @@ def numbers(chance: random.Random) -> None:
 
 # What crosses between processes.
 
-_DECODERS: Final = tuple(msgspec.msgpack.Decoder(kind) for kind in (ToWorker, ToController, FromWeb, ToWeb))
+_DECODERS: Final = tuple(
+    msgspec.msgpack.Decoder(kind) for kind in (ToWorker, ToController, FromScribe, ToScribe, FromWeb, ToWeb)
+)
 _NAMES: Final = (
     "AnnounceTap",
     "AnnounceListen",
@@ -386,61 +385,6 @@ def messages(chance: random.Random) -> None:
     if chance.random() < 0.3:
         raw[chance.randrange(len(raw))] = chance.randrange(256)
     for decoder in _DECODERS:
-        with contextlib.suppress(BadMessage):
-            decoded(decoder, bytes(raw))
-
-
-# What crosses between hosts.
-
-_BETWEEN_HOSTS: Final = tuple(
-    msgspec.msgpack.Decoder(kind)
-    for kind in (
-        Beat,
-        TapBatch,
-        ToWorkerHost,
-        FromWorkerHost,
-        AskedAtDoor,
-        AnsweredToDoor,
-        WebNews,
-        ToWebController,
-        FromController,
-        NodeBeat,
-    )
-)
-_UUID: Final = "5a0f1f9e-0000-4000-8000-000000000001"
-_RIGHT: Final = tuple(
-    msgspec.to_builtins(message)
-    for message in (
-        Beat("n1-0", "n1-0-a", "n1", "", "10.0.0.1:9092", "1.0", {}, Ready(9092, "cnn/3", "lstm/3", None)),
-        TapBatch(
-            _UUID, "c1", 1, (UtteranceEnded(_UUID, "c1", "agent", 0.0, 1.0),), TapStarted(_UUID, "c1", 1.0)
-        ),
-        Order("life", AnnounceTap(_UUID, "c1", "stereo")),
-        Sessions((_UUID,)),
-        AskedAtDoor({"agi_uniqueid": "1.1"}, {"EMOCX_QUERY": "hello"}),
-        AnsweredToDoor({"EMOCX_STATUS": "ok"}, "life"),
-        WebNews("life", ControllerBeat("n1", "1.0", {"berlin": 3}, 7, 2)),
-        NodeBeat("life", "w1", "1.0", (("requests", "user 1", 3),)),
-        AskBoard("life"),
-    )
-)
-
-
-def between_hosts(chance: random.Random) -> None:
-    """A message over NATS as it should be, some of it replaced by anything, at any depth."""
-    values: list[Any] = [_UUID, "", "x" * 300, 1, -1.0, float("nan"), None, [], {}, {"a": 1}, True]
-    body = copy.deepcopy(chance.choice(_RIGHT))
-    for _ in range(chance.randrange(4)):
-        place: Any = body
-        key = chance.choice(list(place))
-        while isinstance(place[key], dict | list) and place[key] and chance.random() < 0.7:
-            place = place[key]
-            key = chance.randrange(len(place)) if isinstance(place, list) else chance.choice(list(place))
-        place[key] = copy.deepcopy(chance.choice((*values, *_RIGHT)))
-    raw = bytearray(msgspec.msgpack.encode(body))
-    if chance.random() < 0.3:
-        raw[chance.randrange(len(raw))] = chance.randrange(256)
-    for decoder in _BETWEEN_HOSTS:
         with contextlib.suppress(BadMessage):
             decoded(decoder, bytes(raw))
 

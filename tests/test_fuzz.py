@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -20,3 +21,16 @@ NUMBERS = {
 @pytest.mark.parametrize("name", NUMBERS)
 async def test_nothing_but_the_named_errors(name: str) -> None:
     await fuzz(name, NUMBERS[name])
+
+
+def test_every_message_that_another_process_sends_is_among_them() -> None:
+    root = Path(__file__).parents[1]
+    tried = "".join((root / f"benchmarks/{name}.py").read_text("utf-8") for name in ("fuzz", "fuzz_hosts"))
+    found = {
+        kind
+        for path in (root / "emocx_pbx").rglob("*.py")
+        for kinds in re.findall(r"msgpack\.Decoder\(([\w.| ]+)\)", path.read_text(encoding="utf-8"))
+        for kind in re.findall(r"(?:\w+\.)?(\w+)", kinds)
+    }
+    assert {"ModelSet", "FromController", "FromScribe"} <= found
+    assert {kind for kind in found if not re.search(rf"\b{kind}\b", tried)} == set()
