@@ -5,6 +5,7 @@ The controller loads no numpy; an agent's effects on five kinds of callers need 
 
 from __future__ import annotations
 
+from operator import mul, sub
 from typing import Final
 
 Vector = list[float]
@@ -26,17 +27,18 @@ def square() -> Matrix:
 
 def dot(a: Vector, b: Vector) -> float:
     """Inner product."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    total: float = sum(map(mul, a, b))
+    return total
 
 
 def times(matrix: Matrix, vector: Vector) -> Vector:
     """Matrix times vector."""
-    return [dot(row, vector) for row in matrix]
+    return [sum(map(mul, row, vector)) for row in matrix]
 
 
 def minus(a: Vector, b: Vector) -> Vector:
     """Difference."""
-    return [x - y for x, y in zip(a, b, strict=True)]
+    return list(map(sub, a, b))
 
 
 def add(to: Vector, what: Vector, weight: float) -> None:

@@ -22,6 +22,8 @@ from emocx_pbx.routing.linear import Matrix, Vector
 
 #: The emotions by which callers are distinguished.
 EMOTIONS: Final = (*(str(label) for label in LABELS), UNCERTAIN)
+_PLACE: Final = {emotion: place for place, emotion in enumerate(EMOTIONS)}
+_UNSURE: Final = _PLACE[UNCERTAIN]
 #: Means and agents' effects are estimated in turn, so often: by then nothing moves any more.
 ROUNDS: Final = 3
 
@@ -176,25 +178,30 @@ def rank(outcomes: Iterable[RankingSample], now: float, plan: RankingPlan | None
     mixed = {emotion: linear.zeros() for emotion in EMOTIONS}
     for outcome in outcomes:
         weight = outcome.calls * 0.5 ** (max(0.0, now - outcome.at) / plan.half_life_s)
+        own = sums.get(outcome.agent)
+        if own is None:
+            own = sums[outcome.agent] = _Sums(linear.square(), linear.zeros(), linear.zeros())
+        kind = _PLACE.get(outcome.emotion, _UNSURE)
+        own.calls[kind] += weight
+        if outcome.signals is None:  # as most are: it counts for what was heard alone
+            own.xx[kind][kind] += weight
+            own.xy[kind] += weight * outcome.score
+            mixed[EMOTIONS[kind]][kind] += weight
+            continue
         x = outcome.weights()
-        own = sums.setdefault(outcome.agent, _Sums(linear.square(), linear.zeros(), linear.zeros()))
-        present = [i for i, part in enumerate(x) if part]
-        for i in present:
-            part = weight * x[i]
-            own.xy[i] += part * outcome.score
-            row = own.xx[i]
-            for j in present:
-                row[j] += part * x[j]
-        own.calls[EMOTIONS.index(_kind(outcome.emotion))] += weight
-        linear.add(mixed[_kind(outcome.emotion)], x, weight)
+        for i, share in enumerate(x):
+            own.xy[i] += weight * share * outcome.score
+            linear.add(own.xx[i], x, weight * share)
+        linear.add(mixed[EMOTIONS[kind]], x, weight)
     covariances = {agent: linear.inverse(_precision(own, plan)) for agent, own in sums.items()}
     effects = {agent: linear.zeros() for agent in sums}
-    means = _means(sums, effects, plan)
+    together = _Together.of(sums, plan)
+    means = together.means(effects)
     for _ in range(ROUNDS):
         for agent, own in sums.items():
             left = linear.minus(own.xy, linear.times(own.xx, means))
             effects[agent] = [v / plan.noise_sd**2 for v in linear.times(covariances[agent], left)]
-        means = _means(sums, effects, plan)
+        means = together.means(effects)
     return Ranking(
         plan,
         means,
@@ -204,20 +211,35 @@ def rank(outcomes: Iterable[RankingSample], now: float, plan: RankingPlan | None
     )
 
 
-def _means(sums: Mapping[str, _Sums], effects: Mapping[str, Vector], plan: RankingPlan) -> Vector:
-    """Scores to expect by emotion, less the agents' effects, pulled towards the mean of all."""
-    xx, xy = linear.square(), linear.zeros()
-    for agent in sorted(sums):
-        own = sums[agent]
-        linear.add(xy, linear.minus(own.xy, linear.times(own.xx, effects[agent])), 1.0)
-        for row, more in zip(xx, own.xx, strict=True):
-            linear.add(row, more, 1.0)
-    weight = sum(map(sum, xx))
-    overall = (50.0 + sum(xy)) / (1.0 + weight)
-    rest = linear.minus(xy, linear.times(xx, [overall] * len(EMOTIONS)))
-    for i in range(len(EMOTIONS)):
-        xx[i][i] += (plan.noise_sd / plan.mean_sd) ** 2
-    return [overall + d for d in linear.times(linear.inverse(xx), rest)]
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """What all agents' outcomes add up to: the same in each round of estimating their effects."""
+
+    sums: Mapping[str, _Sums]
+    xx: Matrix
+    weight: float
+    solved: Matrix
+    """Inverse of `xx` with the prior of the emotions' means."""
+
+    @classmethod
+    def of(cls, sums: Mapping[str, _Sums], plan: RankingPlan) -> _Together:
+        xx = linear.square()
+        in_order = {agent: sums[agent] for agent in sorted(sums)}
+        for own in in_order.values():
+            for row, more in zip(xx, own.xx, strict=True):
+                linear.add(row, more, 1.0)
+        prior = (plan.noise_sd / plan.mean_sd) ** 2
+        with_prior = [[v + prior if i == j else v for j, v in enumerate(row)] for i, row in enumerate(xx)]
+        return cls(in_order, xx, sum(map(sum, xx)), linear.inverse(with_prior))
+
+    def means(self, effects: Mapping[str, Vector]) -> Vector:
+        """Scores to expect by emotion, less the agents' effects, pulled towards the mean of all."""
+        xy = linear.zeros()
+        for agent, own in self.sums.items():
+            linear.add(xy, linear.minus(own.xy, linear.times(own.xx, effects[agent])), 1.0)
+        overall = (50.0 + sum(xy)) / (1.0 + self.weight)
+        rest = linear.minus(xy, linear.times(self.xx, [overall] * len(EMOTIONS)))
+        return [overall + d for d in linear.times(self.solved, rest)]
 
 
 def _precision(own: _Sums, plan: RankingPlan) -> Matrix:

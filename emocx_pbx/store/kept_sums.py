@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -48,6 +48,8 @@ class Sum:
     rest: Mapping[str, Any]
     bins: int = 0
     """Number of bins in the period, if the query takes `bin_s`; 0: it does not."""
+    fixed: bool = False
+    """Whether it is of this very period, such as a past day; False: later it is of a later one."""
 
     def values(self) -> dict[str, Any]:
         """Parameters of the query."""
@@ -56,6 +58,8 @@ class Sum:
 
     def is_of(self, other: Sum, within_s: float) -> bool:
         """Whether this one, made earlier, also answers a request for the other."""
+        if self.fixed or other.fixed:
+            return self == other
         if not 0.0 <= other.until - self.until < within_s:
             return False
         about = (self.query, self.rest, self.bins) == (other.query, other.rest, other.bins)
@@ -126,10 +130,12 @@ class KeptSums:
         at = self._clock()
         self._kept = [kept for kept in self._kept if at - kept.asked_at < WANTED_S]
         for kept in list(self._kept):
-            passed = self._clock() - kept.made_at
             of = kept.of
+            if of.fixed:
+                continue  # little changes there any more: it is made anew for whoever asks later
+            passed = self._clock() - kept.made_at
             since = of.since + passed if kept.moves else of.since
-            await self._make(Sum(of.query, of.number, since, of.until + passed, of.rest, of.bins), kept)
+            await self._make(replace(of, since=since, until=of.until + passed), kept)
 
     async def _make(self, one: Sum, before: _Kept | None = None) -> None:
         at = self._clock()

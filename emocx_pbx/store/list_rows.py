@@ -8,7 +8,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.store.rows import DeliveryState, GradeKind
 
 Team = frozenset[str] | None
@@ -217,43 +216,31 @@ class AgentLetter:
 OVERFLOWED: Final = frozenset({"timeout", "key", "redirected", "empty"})
 
 
-class QueueCall(msgspec.Struct, frozen=True, gc=False):
-    """One stay in a queue. A Struct, because a day has very many."""
+class QueueStays(msgspec.Struct, frozen=True, gc=False):
+    """Stays in one queue that are alike in all but their length. A Struct, because a day has many."""
 
-    call_id: str
+    pbx: str
+    """Name of the queue's PBX; "": without."""
     queue: str
-    started_at: float
-    queued_at: float
-    left_at: float | None
     left: str | None
     """answered, abandoned, timeout, key, redirected, empty or lost; None: still waits."""
-    ended_at: float | None
-    """Disposition of the call."""
-    end_reason: str | None
     arrived_as: str
     """An emotion, uncertain, or none."""
     left_as: str
-    score: float | None
+    ended: bool
+    """Whether the call is over."""
+    bin: int
+    """Number of the bin of the period in which they began, from 0."""
+    waits: tuple[float, ...]
+    """Length of each, in seconds: until it ended, the call ended, or now."""
+    scored: int = 0
+    """Answered ones whose call has a score."""
+    score_sum: float = 0.0
 
     @property
-    def pbx(self) -> str:
-        """Name of the PBX that the queue is on; "": without."""
-        return pbx_of(self.call_id)
-
-    @property
-    def answered_at(self) -> float | None:
-        """When an agent answered."""
-        return self.left_at if self.left == "answered" else None
-
-    @property
-    def abandoned(self) -> bool:
-        """The caller gave up waiting here."""
-        return self.left == "abandoned"
-
-    @property
-    def overflowed(self) -> bool:
-        """It went on elsewhere unanswered: the queue gave up, or the caller or somebody else moved it on."""
-        return self.left in OVERFLOWED
+    def number(self) -> int:
+        """How many there are."""
+        return len(self.waits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from emocx_pbx.store.list_rows import (
     GradeFilter,
     ListPosition,
     Names,
-    QueueCall,
+    QueueStays,
     SegmentItem,
     Spread,
     Team,
@@ -35,8 +35,6 @@ from emocx_pbx.store.list_rows import (
 from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
 from emocx_pbx.store.searching import Page, Stretches
 
-#: Most stays in queues read at once: a day of a large call centre.
-MAX_QUEUE_CALLS: Final = 50_000
 _DELIVERY_FIELDS: Final = tuple(f.name for f in fields(DeliveryRow) if f.init)
 _START: Final = ListPosition()
 _OLDEST: Final = ListPosition(-math.inf)
@@ -299,14 +297,20 @@ class Lists:
         rows = await self.sums.rows(sums.letters(since, until, agent, team))
         return [AgentLetter(r["agent"], r["letter"], r["segments"]) for r in rows]
 
-    async def queue_calls(
-        self, since: float, until: float, limit: int = MAX_QUEUE_CALLS, team: Team = None
-    ) -> list[QueueCall]:
-        """The stays in queues of a day, in order."""
-        rows = await self._rows(
-            "view_queue_calls", since=since, until=until, team=team_text(team), limit=limit
-        )
-        return [QueueCall(*row) for row in rows]
+    async def queue_stays(
+        self, since: float, until: float, now: float, bins: int = 1, team: Team = None
+    ) -> list[QueueStays]:
+        """The stays in queues that began in a period, cut into `bins`.
+
+        If there are very many, those of a period that is over are as of minutes ago; what still waited at its
+        end is counted until then.
+        """
+        asked = sums.stays(since, until, min(now, until), bins, team)
+        if until < now:
+            rows = await self.sums.rows(asked)
+        else:
+            rows = await self._rows(asked.query, **asked.values())
+        return [_stays(row) for row in rows]
 
     async def arms(self, since: float, until: float, team: Team = None) -> dict[str, Arm]:
         """`routed` and `holdout`: the results of each arm's customers."""
@@ -382,6 +386,15 @@ def place_of_delivery(row: DeliveryRow) -> ListPosition:
 def place_of_decision(row: DecisionRow) -> ListPosition:
     """The place where a page ends if this decision is its last."""
     return ListPosition(row.decision.at, row.decision.decision_id)
+
+
+def _stays(row: Row) -> QueueStays:
+    waits = tuple([max(0.0, float(wait)) for wait in row["waits"].split(" ")])
+    pbx, queue, left, arrived_as, left_as, ended, place = row[:7]
+    score_sum = row["score_sum"] or 0.0
+    return QueueStays(
+        pbx, queue, left, arrived_as, left_as, bool(ended), place, waits, row["scored"], score_sum
+    )
 
 
 def _spread(row: Row) -> Spread:

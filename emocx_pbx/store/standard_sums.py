@@ -42,3 +42,9 @@ def delivered(now: float) -> Sum:
 def arms(since: float, until: float, team: Team = None) -> Sum:
     """The results of routed customers and of those in the holdout."""
     return Sum("view_arms", "calls", since, until, {"team": team_text(team)})
+
+
+def stays(since: float, until: float, now: float, bins: int, team: Team = None) -> Sum:
+    """Stays in queues, by all that is counted of them; the period is not one that moves on with time."""
+    rest = {"now": now, "team": team_text(team)}
+    return Sum("view_queue_stays", "number", since, until, rest, bins, fixed=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,24 @@ async def test_periods_move_on_with_the_time_or_begin_where_they_began() -> None
     assert moved[0]["of"] == (40_100.0, 50_100.0)
     assert stood[0]["of"] == (0.0, 50_100.0)
     assert read.read == 2
+
+
+async def test_a_period_that_is_over_is_kept_as_it_is_and_made_anew_only_when_asked_for() -> None:
+    now, read, beside = 0.0, Database(), Database()
+    sums = KeptSums(read, beside, lambda: now)
+    keeping = asyncio.create_task(sums.keep_fresh([asked(0.0)]))
+    await beside.asked.wait()
+    day = Sum("view_queue_stays", "calls", 0.0, 86_400.0, {}, 24, fixed=True)
+    await sums.rows(day)
+    for later, reads in ((FRESH_S - 1, 1), (FRESH_S + 1, 2)):
+        now = later
+        await sums.refresh()
+        assert (await sums.rows(day))[0]["of"] == (0.0, 86_400.0)
+        assert read.read == reads
+    await sums.rows(replace(day, since=1.0))
+    assert read.read == 3
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def test_what_nobody_asks_for_any_more_is_let_go() -> None:

@@ -18,7 +18,14 @@ from emocx_pbx.store import migrate
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.grades import Revision
-from emocx_pbx.store.list_rows import CallFilter, DecisionFilter, DeliveryFilter, GradeFilter, Spread
+from emocx_pbx.store.list_rows import (
+    CallFilter,
+    DecisionFilter,
+    DeliveryFilter,
+    GradeFilter,
+    QueueStays,
+    Spread,
+)
 from emocx_pbx.store.lists import place_of_call, place_of_decision, place_of_grade
 from emocx_pbx.store.rows import GradeKind
 
@@ -203,11 +210,9 @@ async def test_sums_by_agent(store: Store) -> None:
 async def test_a_queues_day_and_the_names_of_filters(store: Store) -> None:
     await tell(store, 1)
     await tell(store, 2, queue="sales", agents=(), arrived_as=None)
-    first, second = await store.lists.queue_calls(0.0, 1000.0)
-    assert (first.queue, first.queued_at, first.answered_at, first.arrived_as, first.left_as) == (
-        "care", 102.0, 110.0, "angry", "happy"
-    )  # fmt: skip
-    assert second.abandoned and not first.abandoned and second.arrived_as == "none"
+    first, second = await store.lists.queue_stays(0.0, 1000.0, 1000.0, 10)
+    assert first == QueueStays("", "care", "answered", "angry", "happy", True, 1, (8.0,), 1, 70.0)
+    assert (second.queue, second.left, second.arrived_as, second.scored) == ("sales", "abandoned", "none", 0)
     names = await store.lists.names()
     assert (names.queues, names.agents) == (("care", "sales"), ("bob",))
     assert (await store.lists.names(since=150.0)).agents == ()
@@ -224,11 +229,28 @@ async def test_each_stay_counts_in_the_queue_where_it_was(store: Store) -> None:
         for number, visit in enumerate(visits):
             await store.calls.save_visit(call_id, number, visit)
         await store.calls.end(call_id, 300.0, "hangup", [], disposition=visits[-1].left)
-    found = [(s.queue, s.answered_at, s.abandoned) for s in await store.lists.queue_calls(0.0, 1000.0)]
-    assert found == [("a", None, False), ("b", 110.0, False), ("a", None, False), ("b", None, True)]
+    found = [(s.queue, s.left, s.waits) for s in await store.lists.queue_stays(0.0, 1000.0, 1000.0)]
+    assert found == [
+        ("a", "key", (58.0,)),
+        ("a", "timeout", (5.0,)),
+        ("b", "abandoned", (5.0,)),
+        ("b", "answered", (3.0,)),
+    ]
     second, first = await store.lists.calls(CallFilter())
     assert first.visits == ("a: timeout", "b: answered")
     assert (second.visits, second.disposition) == (("a: key", "b: abandoned"), "abandoned")
+
+
+async def test_stays_are_counted_together_and_go_on_until_now(store: Store) -> None:
+    for number in (1, 2):
+        await tell(store, number)
+    for call_id, at in (("c3", 210.0), ("c4", 250.0)):
+        await store.calls.start(call_id, at, None, None, "care", None, queued_at=at)
+        await store.calls.save_visit(call_id, 0, Visit("care", at, None, None))
+    found = await store.lists.queue_stays(0.0, 1000.0, 300.0)
+    answered, waiting = sorted(found, key=lambda some: some.ended, reverse=True)
+    assert (waiting.left, waiting.ended, sorted(waiting.waits)) == (None, False, [50.0, 90.0])
+    assert (answered.number, answered.waits, answered.scored, answered.score_sum) == (2, (8.0, 8.0), 2, 140.0)
 
 
 async def test_arms_count_each_customer_once(store: Store) -> None:

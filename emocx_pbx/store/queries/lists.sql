@@ -194,15 +194,18 @@ WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
         AND q.queue IN (SELECT value FROM json_each(:team))))
 GROUP BY agent, COALESCE(letter, '-') ORDER BY agent, letter;
 
--- name: view_queue_calls(since, until, team, limit)
--- A day's stays in queues in their order: each counts where it was, and the agent's segment that followed it.
-SELECT v.call_id, v.queue, c.started_at, v.entered_at AS queued_at, v.left_at, v.left_why, c.ended_at,
-    c.end_reason, COALESCE(c.arrived_as, 'none') AS arrived_as, COALESCE(c.left_as, 'none') AS left_as,
-    CASE v.left_why WHEN 'answered' THEN c.score END AS score
+-- name: view_queue_stays(since, until, now, bin_s, team)
+-- Stays in queues that began in a time, by all that is counted of them; each counts where it was, and the agent's
+-- segment that followed it. `waits`: the seconds of each, until `now` where neither the stay nor the call is over.
+SELECT c.pbx, v.queue, v.left_why, COALESCE(c.arrived_as, 'none') AS arrived_as, COALESCE(c.left_as, 'none') AS left_as,
+    c.ended_at IS NOT NULL AS ended, CAST((v.entered_at - :since) / :bin_s AS INTEGER) AS bin, COUNT(*) AS number,
+    group_concat(CAST(COALESCE(v.left_at, c.ended_at, :now) - v.entered_at AS TEXT), ' ') AS waits,
+    COUNT(CASE v.left_why WHEN 'answered' THEN c.score END) AS scored,
+    SUM(CASE v.left_why WHEN 'answered' THEN c.score END) AS score_sum
 FROM visit v INDEXED BY visit_queue JOIN call c USING (call_id)
 WHERE v.entered_at >= :since AND v.entered_at < :until
   AND (:team IS NULL OR v.queue IN (SELECT value FROM json_each(:team)))
-ORDER BY v.entered_at, v.call_id, v.number LIMIT :limit;
+GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7;
 
 -- name: decision_edge(at, decision_id, to_at, to_id, rows)^
 SELECT at, decision_id AS key, 0 AS number FROM decision INDEXED BY decision_list

@@ -12,7 +12,7 @@ from emocx_pbx.web.identity.access import allow
 from emocx_pbx.web.pages.shared import day_of, only_queues
 from emocx_pbx.web.parts import parts_of
 from emocx_pbx.web.render import render
-from emocx_pbx.web.shown.queues import queues_view
+from emocx_pbx.web.shown.queues import hours_of, queues_view
 from emocx_pbx.web.v1.export import short_csv
 
 #: Seconds that count as answered in time.
@@ -45,7 +45,8 @@ async def download(request: web.Request) -> web.StreamResponse:
     now = parts.now()
     day, begin, end = day_of(request, now)
     team = only_queues(request)
-    view = queues_view(await parts.store.lists.queue_calls(begin, end, team=team), begin, now, None, within)
+    stays = await parts.store.lists.queue_stays(begin, end, now, hours_of(begin, end), team)
+    view = queues_view(stays, None, within)
     head = ("day", *_COLUMNS, f"answered_within_{within}_s", "pbx")
     rows = [
         (day.isoformat(), *(getattr(row, name) for name in _COLUMNS), row.in_time_share, row.pbx)
@@ -62,7 +63,7 @@ async def queues(request: web.Request) -> web.StreamResponse:
     day, begin, end = day_of(request, now)
     today = begin <= now < end
     team = only_queues(request)
-    calls = await parts.store.lists.queue_calls(begin, end, team=team)
+    stays = await parts.store.lists.queue_stays(begin, end, now, hours_of(begin, end), team)
     states = None
     if today:
         states = {
@@ -74,7 +75,7 @@ async def queues(request: web.Request) -> web.StreamResponse:
     return render(
         request,
         "queues.html",
-        view=queues_view(calls, begin, now, states, within),
+        view=queues_view(stays, states, within),
         within=within,
         choices=WITHIN,
         day=day.isoformat(),

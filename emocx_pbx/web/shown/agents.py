@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from emocx_pbx.routing.ranking import Estimate, Ranking, RankingPlan, RankingSample, rank
 from emocx_pbx.store.list_rows import AgentCell
 from emocx_pbx.web.shown.intervals import Z95, ShownInterval, Sums, change, interval, mean_interval, together
@@ -21,9 +23,8 @@ ARRIVALS: Final = ("angry", "disappointed", "neutral", "happy", "uncertain", "no
 BINS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class TrendPoint:
-    """One bin of a trend; `y` values are per cent from the top."""
+class TrendPoint(msgspec.Struct, frozen=True, gc=False):
+    """One bin of a trend; `y` values are per cent from the top. A Struct, because a page has very many."""
 
     x: float
     since: float
@@ -122,12 +123,17 @@ def agents_view(
     emotions = [e for e in ARRIVALS if counts[e]]
     pairs = {(a, e): _bounds(ranking.estimate(a, e)) for a in shown for e in emotions}
     scale = points_scale([v for _, low, high, _ in [*shown.values(), *pairs.values()] for v in (low, high)])
+    kinds = {c.arrived_as for c in cells}
+    adjustments = {e: ranking.level - ranking.level_of(e) for e in kinds}
+    of_agent: dict[str, list[AgentCell]] = {}
+    for c in cells:
+        of_agent.setdefault(c.agent, []).append(c)
     rows = []
     for agent in sorted(shown, key=lambda a: (-all_bounds[a][0], a)):
-        own = [c for c in cells if c.agent == agent]
+        own = of_agent.get(agent, [])
         by_emotion = tuple((e, interval(*pairs[agent, e], scale)) for e in emotions)
         rows.append(
-            _row(agent, own, letters.get(agent, {}), ranking, all_bounds, by_emotion, scale, (since, now))
+            _row(agent, own, letters.get(agent, {}), adjustments, all_bounds, by_emotion, scale, (since, now))
         )
     apart = any(r.worst_place < len(agents) or r.best_place > 1 for r in rows)
     arrived_as = tuple((e, counts[e]) for e in emotions)
@@ -154,7 +160,7 @@ def _row(
     agent: str,
     own: Sequence[AgentCell],
     letters: Mapping[str, int],
-    ranking: Ranking,
+    adjustments: Mapping[str, float],
     all_bounds: Mapping[str, Bounds],
     by_emotion: tuple[tuple[str, ShownInterval], ...],
     scale: Scale,
@@ -162,7 +168,7 @@ def _row(
 ) -> AgentRow:
     _, low, high, _ = all_bounds[agent]
     others = [b for a, b in all_bounds.items() if a != agent]
-    words, trend = _trend(own, ranking, *window)
+    words, trend = _trend(own, adjustments, *window)
     return AgentRow(
         agent=agent,
         estimate=interval(*all_bounds[agent], scale),
@@ -190,17 +196,14 @@ def letter_shares(letters: Mapping[str, int]) -> tuple[LetterShare, ...]:
 
 
 def _trend(
-    own: Sequence[AgentCell], ranking: Ranking, since: float, now: float
+    own: Sequence[AgentCell], adjustments: Mapping[str, float], since: float, now: float
 ) -> tuple[str, tuple[TrendPoint, ...]]:
     """Means over time, adjusted for how customers arrived, and what can be said about their change."""
-    level = ranking.level
     bins: list[list[Sums]] = [[] for _ in range(BINS)]
     for cell in own:
         if cell.graded:
             sums = Sums.of(cell.graded, cell.mean, cell.squares)
-            bins[min(BINS - 1, max(0, cell.bin))].append(
-                sums.moved(level - ranking.level_of(cell.arrived_as))
-            )
+            bins[min(BINS - 1, max(0, cell.bin))].append(sums.moved(adjustments[cell.arrived_as]))
     if not any(bins):
         return t("agents.trend.none"), ()
     first = next(i for i, group in enumerate(bins) if group)

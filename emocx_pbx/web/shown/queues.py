@@ -6,10 +6,12 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
-from emocx_pbx.store.list_rows import OVERFLOWED, QueueCall
+from emocx_pbx.store.list_rows import OVERFLOWED, QueueStays
 from emocx_pbx.web.shown.scale import Scale
+
+K = TypeVar("K")
 
 #: How customers arrive and leave, worst first; `none`: there is no reading.
 STATES: Final = ("angry", "disappointed", "uncertain", "neutral", "happy", "none")
@@ -72,28 +74,29 @@ class QueuesView:
 _ORDER: Final[Mapping[str, float]] = {"angry": -1.0, "disappointed": -0.7, "neutral": 0.0, "happy": 1.0}
 
 
+def hours_of(begin: float, end: float) -> int:
+    """How many hours a day has: 23 or 25 where clocks are changed."""
+    return max(1, round((end - begin) / 3600))
+
+
 def queues_view(
-    calls: Sequence[QueueCall],
-    day_begin: float,
-    now: float,
+    stays: Sequence[QueueStays],
     states: Mapping[Key, tuple[int, float, int]] | None = None,
     within_s: float = 20.0,
 ) -> QueuesView:
     """A day as a page.
 
     Args:
-        calls: those that began on the day.
-        day_begin: Unix seconds.
-        now: Unix seconds.
+        stays: those that began on the day, by its hours.
         states: waiting, longest wait and free agents by PBX and queue, as the PBX says; None: not known.
         within_s: what counts as answered in time, seconds in the queue.
     """
-    of: dict[Key, list[QueueCall]] = {key: [] for key in states or {}}
-    for call in calls:
-        of.setdefault((call.pbx, call.queue), []).append(call)
-    rows = [_row(key, of[key], day_begin, now, states, within_s) for key in sorted(of)]
+    of: dict[Key, list[QueueStays]] = {key: [] for key in states or {}}
+    for some in stays:
+        of.setdefault((some.pbx, some.queue), []).append(some)
+    rows = [_row(key, of[key], states, within_s) for key in sorted(of)]
     rows.sort(key=lambda r: (-r.calls, r.queue, r.pbx))
-    total = _row(("", ""), calls, day_begin, now, _summed(states), within_s) if calls else None
+    total = _row(("", ""), stays, _summed(states), within_s) if stays else None
     return QueuesView(tuple(rows), total)
 
 
@@ -110,18 +113,19 @@ def _summed(
 
 def _row(
     key: Key,
-    calls: Sequence[QueueCall],
-    day_begin: float,
-    now: float,
+    stays: Sequence[QueueStays],
     states: Mapping[Key, tuple[int, float, int]] | None,
     within_s: float,
 ) -> QueueRow:
-    # A large call centre has ten thousand calls a day and more.
-    waits = sorted(_wait(c, now) for c in calls)
-    left = Counter(c.left for c in calls)
-    over, gone = len(calls) - left[None], left["abandoned"]
-    both = Counter((c.arrived_as, c.left_as) for c in calls)
-    both = Counter({pair: n for pair, n in both.items() if pair[0] in _ORDER and pair[1] in _ORDER})
+    waits = sorted([wait for some in stays for wait in some.waits])
+    left = counted((some.left, some.number) for some in stays)
+    calls, gone = left.total(), left["abandoned"]
+    over = calls - left[None]
+    both = counted(
+        ((some.arrived_as, some.left_as), some.number)
+        for some in stays
+        if some.arrived_as in _ORDER and some.left_as in _ORDER
+    )
     waiting, longest, free = (states or {}).get(key, (0, 0.0, -1))
     return QueueRow(
         pbx=key[0],
@@ -129,57 +133,56 @@ def _row(
         waiting=waiting,
         longest_now_s=longest if waiting else None,
         available=free if free >= 0 else None,
-        calls=len(calls),
+        calls=calls,
         answered=left["answered"],
         abandoned=gone,
         abandoned_share=gone / over if over else None,
         overflowed=sum(left[why] for why in OVERFLOWED),
-        in_time_share=_in_time(calls, now, within_s),
+        in_time_share=_in_time(stays, within_s),
         wait_median_s=statistics.median(waits) if waits else None,
         wait_p90_s=waits[min(len(waits) - 1, int(0.9 * len(waits)))] if waits else None,
-        arrived=shares(c.arrived_as for c in calls),
-        left=shares(c.left_as for c in calls if c.left == "answered" and c.ended_at is not None),
+        arrived=shares((some.arrived_as, some.number) for some in stays),
+        left=shares((some.left_as, some.number) for some in stays if some.left == "answered" and some.ended),
         better=sum(n for (arrived, after), n in both.items() if _ORDER[after] > _ORDER[arrived]),
         worse=sum(n for (arrived, after), n in both.items() if _ORDER[after] < _ORDER[arrived]),
         compared=both.total(),
-        by_hour=_by_hour(calls, day_begin),
+        by_hour=_by_hour(stays),
     )
 
 
-def _wait(call: QueueCall, now: float) -> float:
-    """Until an agent answered, the caller gave up, or now."""
-    wait = (call.left_at or call.ended_at or now) - call.queued_at
-    return wait if wait > 0.0 else 0.0
+def counted(pairs: Iterable[tuple[K, int]]) -> Counter[K]:
+    """The sum of the numbers that come with each."""
+    found: Counter[K] = Counter()
+    for what, number in pairs:
+        found[what] += number
+    return found
 
 
-def _in_time(calls: Sequence[QueueCall], now: float, within_s: float) -> float | None:
+def _in_time(stays: Sequence[QueueStays], within_s: float) -> float | None:
     """Share of calls answered in time; one that still may be is not counted; None if there are none."""
     settled = met = 0
-    for call in calls:
-        soon = _wait(call, now) <= within_s
-        settled += call.left is not None or not soon
-        met += soon and call.left == "answered"
+    for some in stays:
+        soon = sum([wait <= within_s for wait in some.waits])
+        settled += some.number if some.left is not None else some.number - soon
+        met += soon if some.left == "answered" else 0
     return met / settled if settled else None
 
 
-def shares(states: Iterable[str]) -> tuple[EmotionShare, ...]:
-    """The number of each, as shares of a bar; those that never occur are left out."""
-    counted: dict[str, int] = {}
-    for state, number in Counter(states).items():
-        known = state if state in STATES else "uncertain"
-        counted[known] = counted.get(known, 0) + number
-    scale = Scale(0.0, float(sum(counted.values())))
+def shares(states: Iterable[tuple[str, int]]) -> tuple[EmotionShare, ...]:
+    """States with their numbers as shares of a bar; those that never occur are left out."""
+    numbers = counted((state if state in STATES else "uncertain", number) for state, number in states)
+    scale = Scale(0.0, float(numbers.total()))
     found, at = [], 0
     for state in STATES:
-        if number := counted.get(state, 0):
+        if number := numbers[state]:
             found.append(EmotionShare(state, number, scale.at(at), scale.width(at, at + number)))
             at += number
     return tuple(found)
 
 
-def _by_hour(calls: Sequence[QueueCall], day_begin: float) -> tuple[tuple[int, float, int], ...]:
-    counted = [0] * 24
-    for call in calls:
-        counted[min(23, max(0, int((call.queued_at - day_begin) // 3600)))] += 1
-    busiest = max(counted) or 1
-    return tuple((hour, round(100 * n / busiest, 1), n) for hour, n in enumerate(counted))
+def _by_hour(stays: Sequence[QueueStays]) -> tuple[tuple[int, float, int], ...]:
+    numbers = [0] * 24
+    for some in stays:
+        numbers[min(23, max(0, some.bin))] += some.number
+    busiest = max(numbers) or 1
+    return tuple((hour, round(100 * n / busiest, 1), n) for hour, n in enumerate(numbers))

@@ -6,23 +6,27 @@ import pytest
 from msgspec.structs import replace
 
 from emocx_pbx.routing.benefit import CallResult, compare
-from emocx_pbx.store.list_rows import QueueCall
+from emocx_pbx.store.list_rows import QueueStays
 from emocx_pbx.web.shown.benefit import benefit_view
 from emocx_pbx.web.shown.queues import queues_view
 
-DAY = 1_764_000_000.0
+#: Seconds of the day.
+NOW = 7400.0
 
 
 def queued(
-    queue: str, at: float, answered: float | None, ended: float | None, arrived_as: str, left_as: str
-) -> QueueCall:
-    begin = DAY + at
-    left_s = answered if answered is not None else ended
+    queue: str,
+    at: float,
+    answered: float | None,
+    ended: float | None,
+    arrived_as: str,
+    left_as: str,
+    now: float = NOW,
+) -> QueueStays:
+    """One stay; `at` is of the day, and what follows after it."""
     left = "answered" if answered is not None else None if ended is None else "abandoned"
-    return QueueCall(
-        f"c{at}", queue, begin, begin, None if left_s is None else begin + left_s, left,
-        None if ended is None else begin + ended, None, arrived_as, left_as, None,
-    )  # fmt: skip
+    wait = next(s for s in (answered, ended, now - at) if s is not None)
+    return QueueStays("", queue, left, arrived_as, left_as, ended is not None, int(at // 3600), (wait,))
 
 
 CALLS = [
@@ -35,7 +39,7 @@ CALLS = [
 
 
 def test_a_day_is_counted_by_queue() -> None:
-    view = queues_view(CALLS, DAY, DAY + 7400, {("", "care"): (1, 100.0, 0), ("", "empty"): (0, 0.0, 3)})
+    view = queues_view(CALLS, {("", "care"): (1, 100.0, 0), ("", "empty"): (0, 0.0, 3)})
     care, sales, empty = view.rows
     assert (care.queue, care.calls, care.answered, care.abandoned) == ("care", 4, 2, 1)
     assert care.abandoned_share == pytest.approx(1 / 3)  # of those whose waiting is over
@@ -53,12 +57,18 @@ def test_a_day_is_counted_by_queue() -> None:
 def test_a_stay_that_ended_elsewhere_is_neither_answered_nor_abandoned() -> None:
     (first,) = (c for c in CALLS if c.queue == "sales")
     on = replace(first, left="timeout")
-    row = queues_view([on], DAY, DAY + 100).rows[0]
+    row = queues_view([on]).rows[0]
     assert (row.calls, row.answered, row.abandoned, row.overflowed) == (1, 0, 0, 1)
 
 
+def test_stays_counted_together_are_as_each_by_itself() -> None:
+    alike = [queued("care", at, wait, 90.0, "angry", "happy") for at, wait in ((1, 5.0), (2, 25.0), (3, 7.0))]
+    together = replace(alike[0], waits=tuple(wait for some in alike for wait in some.waits))
+    assert queues_view([together, CALLS[3]]) == queues_view([*alike, CALLS[3]])
+
+
 def test_an_empty_day_has_no_rows() -> None:
-    view = queues_view([], DAY, DAY)
+    view = queues_view([])
     assert view.rows == () and view.total is None
 
 
@@ -98,14 +108,14 @@ def test_why_there_is_nothing_to_compare_with(holdout: float, mode: str, words: 
 
 
 def test_service_level_counts_who_waited_too_long_and_not_who_still_may_be_answered() -> None:
-    def waited(at: float, answered: float | None, ended: float | None) -> QueueCall:
-        return queued("care", at, answered, ended, "none", "none")
+    def waited(at: float, answered: float | None, ended: float | None) -> QueueStays:
+        return queued("care", at, answered, ended, "none", "none", now=100.0)
 
     in_time, late, gave_up = waited(0, 20.0, 60.0), waited(1, 21.0, 60.0), waited(2, None, 5.0)
     waits_long, just_came = waited(60, None, None), waited(95, None, None)
 
-    def level(*calls: QueueCall) -> float | None:
-        (row,) = queues_view(calls, DAY, DAY + 100, None, 20.0).rows
+    def level(*calls: QueueStays) -> float | None:
+        (row,) = queues_view(calls, None, 20.0).rows
         return row.in_time_share
 
     assert level(in_time) == 1.0
@@ -115,10 +125,10 @@ def test_service_level_counts_who_waited_too_long_and_not_who_still_may_be_answe
 
 
 def test_queues_of_two_pbxes_that_are_called_alike_are_two_rows() -> None:
-    calls = [replace(CALLS[0], call_id=call_id) for call_id in ("berlin/1.1", "vienna/1.1", "vienna/1.2")]
+    calls = [replace(CALLS[0], pbx=pbx) for pbx in ("berlin", "vienna", "vienna")]
     queue = calls[0].queue
     states = {("berlin", queue): (1, 5.0, 2), ("hamburg", queue): (0, 0.0, 1)}
-    rows = queues_view(calls, DAY, DAY + 7400, states).rows
+    rows = queues_view(calls, states).rows
     assert [(row.pbx, row.queue, row.calls, row.available) for row in rows] == [
         ("vienna", queue, 2, None), ("berlin", queue, 1, 2), ("hamburg", queue, 0, 1),
     ]  # fmt: skip
