@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_layering import HEIGHTS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -93,6 +94,17 @@ def test_every_path_that_a_guide_names_exists(page: Path) -> None:
         if not name.startswith(outputs) and not any(any(base.glob(name.rstrip("/"))) for base in below)
     ]  # fmt: skip
     assert missing == []
+
+
+def test_the_map_has_the_folders_in_the_order_of_their_imports() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    table = page.split("## The map")[1].split("\n## ")[0]
+    first_cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    rows = [
+        {name.removesuffix("/").removesuffix(".py") for name in re.findall(r"`([^`]+)`", cell)}
+        for cell in first_cells
+    ]
+    assert rows == [set(names) for names in reversed(HEIGHTS)]
 
 
 def test_the_architecture_page_names_a_file_for_twenty_changes() -> None:
