@@ -150,7 +150,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description="What words add to the voice.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.words", description="What words add to the voice."
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--messages", type=int, default=240)
     parser.add_argument("--calls", type=int, default=104, help="assembled; 0: nothing of grades, fit or lag")

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.smallest import SMALLEST
+
 ROOT = Path(__file__).parents[2]
-MODULES = [
-    "benchmarks.cluster_faults",
-    "benchmarks.faults",
-    *sorted(
+MODULES = sorted(
+    {f"benchmarks.{path.parent.name}" for path in (ROOT / "benchmarks").glob("*/__main__.py")}
+    | {
         f"benchmarks.{path.stem}"
         for path in (ROOT / "benchmarks").glob("*.py")
         if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
-    ),
-]
+    }
+)
 #: At once; a benchmark is mostly imports until it knows what to do.
 TOGETHER = 2
 
@@ -40,3 +41,7 @@ async def test_every_benchmark_has_help() -> None:
         return "" if process.returncode == 0 and output.startswith("usage:") else f"{module}: {output[-400:]}"
 
     assert [answer for answer in await asyncio.gather(*map(asked, MODULES)) if answer] == []
+
+
+def test_every_benchmark_has_a_smallest_run() -> None:
+    assert {f"benchmarks.{name}" for name in SMALLEST} == set(MODULES) - {"benchmarks.smallest"}
