@@ -1,0 +1,1 @@
+"""Random and broken input for everything that strangers can reach."""
