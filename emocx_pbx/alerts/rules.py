@@ -30,9 +30,10 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     when: When
     """angry, disappointed, happy; upset: angry or disappointed; falling: valence went down."""
     for_s: SpeechSeconds = 20.0
-    """So many seconds of speech with these signals; for falling, the length of each of the two stretches."""
+    """Seconds of speech with these signals that raise it; for falling, the length of each of the two
+    stretches."""
     within_s: SpeechSeconds | None = None
-    """They are counted in this many last seconds of speech; default: twice for_s. Not for falling."""
+    """They are counted in the last this many seconds of speech; default: twice for_s. Not for falling."""
     clear_s: Annotated[float, Meta(ge=0)] | None = None
     """The episode ends once the window holds no more than this many seconds of such speech; default: half
     of for_s. Not for falling."""
@@ -41,17 +42,17 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     by: Points = 0.5
     """falling: by this many points of valence (from -1 to 1)."""
     clear_by: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    """falling: over when only so many points below; default: half of by."""
+    """falling: over once valence is no more than this many points below; default: half of by."""
     at_least: Annotated[float, Meta(gt=0, le=1)] | None = None
     """upset: probability of anger and disappointment together from which a reading counts, whatever the
     model's threshold; default: they outweigh the rest, and the model is sure of it. Only for upset."""
     min_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    """Readings less sure than that are no evidence, neither way."""
+    """Readings less sure than this count neither for nor against."""
     percentile: Annotated[float, Meta(ge=50, le=99.9)] | None = None
-    """For angry and upset: a reading counts when its plain P(angry), or P(upset), is no less than what so
-    many percent of the readings of the line's own callers stay under. No evidence on a line not yet known."""
+    """For angry and upset: a reading counts when its plain P(angry), or P(upset), reaches this percentile of
+    the readings of the line's own callers. On a line not yet known it is no evidence."""
     cooldown_s: Annotated[float, Meta(ge=0, le=86400)] = 60.0
-    """Least seconds of the call between two of this rule's alerts."""
+    """Seconds of the call that must lie between two of this rule's alerts."""
 
     @property
     def window_s(self) -> float:

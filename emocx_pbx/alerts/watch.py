@@ -1,9 +1,9 @@
 """Checks one call's readings against the rules: raises an alert once per episode, and clears it.
 
 Times are call times (seconds since the first tapped sample) and come with the readings; there is no
-clock. Within a reading its values hold evenly, so the moment at which a threshold is crossed is
-reckoned inside it, and cutting a reading in two changes nothing. A pause is no evidence: what counts
-is what the customer says, not how long they are silent.
+clock. Within a reading its values hold evenly, so the moment at which a threshold is crossed is computed
+inside it, and cutting a reading in two changes nothing. A pause is no evidence: what counts is what the
+customer says, not how long they are silent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class AlertChange:
     rule: str
     state: Literal["raised", "cleared"]
     t0: float
-    """Begin of the episode: of the oldest speech that raised it."""
+    """Start of the episode: of the oldest speech that raised it."""
     t1: float
     """When the rule's threshold was crossed."""
     raised_t1: float
@@ -217,7 +217,7 @@ class CallWatch:
         self._fresh: deque[tuple[float, float, float]] = deque(maxlen=REVISED)
         """Times of the latest readings, and from when on each was new."""
         self._transfers: list[float] = []
-        """Not yet reached by readings, which come later than what they tell of."""
+        """Not yet reached by readings, which come later than the speech they are about."""
         self.open: dict[str, AlertChange] = {}
         """Raised alerts by their rule."""
 

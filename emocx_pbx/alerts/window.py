@@ -18,7 +18,7 @@ class Piece:
     value: float
     speech_s: float
     t0: float
-    """Call time of its begin."""
+    """Call time of its start."""
     t1: float
     """Call time of its end; more than speech_s later if there were pauses."""
 
@@ -31,20 +31,20 @@ class Piece:
         )
 
     def split_at(self, t: float) -> tuple[Piece, Piece]:
-        """What was said before a call time inside it, and the rest."""
+        """What was said up to a call time inside it, and the rest."""
         return self.split(self.speech_s * (t - self.t0) / (self.t1 - self.t0))
 
 
 @dataclass(frozen=True, slots=True)
 class WindowStep:
-    """A stretch over which the window's sum goes in a straight line."""
+    """A stretch over which the window's sum changes linearly."""
 
     piece: Piece
     before: float
-    """Sum of value x seconds at its begin."""
+    """Sum of value x seconds at its start."""
     after: float
     dropped: Piece | None
-    """What went out meanwhile, as many seconds as came in; None while the window fills."""
+    """What left the window meanwhile, as many seconds as came in; None while the window fills."""
 
 
 class SpeechWindow:
@@ -58,7 +58,7 @@ class SpeechWindow:
 
     @property
     def full(self) -> bool:
-        """Whether so much was said already."""
+        """Whether that much has been said already."""
         return self.total_s >= self._length_s - TINY_S
 
     @property
@@ -67,11 +67,11 @@ class SpeechWindow:
         return self.sum / self.total_s
 
     def begin_of(self, least: float) -> float:
-        """Call time of the oldest speech in it whose value is at least so much."""
+        """Call time of the oldest speech in it whose value is at least this."""
         return next(p.t0 for p in self._pieces if p.value >= least)
 
     def revise(self, t0: float, t1: float, value: float) -> None:
-        """Another value holds in what was said between these call times."""
+        """Give what was said between these call times another value."""
         middles = ((p, (p.t0 + p.t1) / 2) for p in self._pieces)
         self._pieces = deque(replace(p, value=value) if t0 <= middle <= t1 else p for p, middle in middles)
         self._add_up()
@@ -93,7 +93,7 @@ class SpeechWindow:
         return other
 
     def push(self, piece: Piece) -> Iterator[WindowStep]:
-        """Let a piece in and as much out as no longer fits, step by step as each is asked for."""
+        """Let a piece in, and out as much as no longer fits: step by step, each as it is asked for."""
         while piece.speech_s > TINY_S:
             full = self.full
             most = self._pieces[0].speech_s if full else self._length_s - self.total_s

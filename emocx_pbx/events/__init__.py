@@ -1,1 +1,1 @@
-"""What receivers are told: the events, their payloads and JSON Schemas."""
+"""What receivers are sent: the events, their payloads and JSON Schemas."""

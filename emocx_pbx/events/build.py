@@ -77,7 +77,7 @@ def call_reading(call_id: str, reading: Reading, at: float, segment: Segment | N
 def reading_revised(
     call_id: str, reading: Reading, at: float, segment: Segment | None, revision: int
 ) -> NewEvent:
-    """Words came to a reading told before; for the `revision`-th time."""
+    """Words were added to a reading that was sent before; for the `revision`-th time."""
     payload = ReadingRevised(
         **_of_reading(reading, segment), voice=_by_label(reading.voice), words=_by_label(reading.words)
     )
@@ -183,7 +183,7 @@ def call_ended(
     callback_detail: str = "",
     visits: Sequence[Visit] = (),
 ) -> NewEvent:
-    """The call is over; `grades` by segment index, as far as there are any."""
+    """The call is over; `grades` by segment index, where there are any."""
     results = [
         SegmentResult(
             **_segment(segment),

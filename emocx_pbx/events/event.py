@@ -11,10 +11,10 @@ from typing import Any, Final
 from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.events.json_text import json_text
 
-#: Version of every `data` object; grows when a field changes its meaning or goes.
+#: Version of every `data` object; grows when a field changes its meaning or is removed.
 SCHEMA_VERSION: Final = 1
 
-#: Only wanted by receivers that name it: it comes every few seconds of every call.
+#: Sent only to receivers that name them: they come every few seconds of every call.
 OFF_BY_DEFAULT: Final = frozenset({"call.reading", "reading.revised"})
 
 _NAMESPACE: Final = uuid.UUID("6f0a2c9e-8c1b-5b7e-9d53-1f4f3d1f8a60")
@@ -22,12 +22,12 @@ _NAMESPACE: Final = uuid.UUID("6f0a2c9e-8c1b-5b7e-9d53-1f4f3d1f8a60")
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """Something receivers should hear of, before it got its place in the call's sequence."""
+    """Something that receivers should hear of, before it has its place in the call's sequence."""
 
     type: str
     """One of settings.EVENT_TYPES."""
     call_id: str | None
-    """None for a query that has no call (yet), whose id `discriminator` is then, and for an erasure."""
+    """None for an erasure, and for a query without a call (yet), whose id is then in `discriminator`."""
     data: Mapping[str, Any]
     """Payload beside call_id, pbx, sequence and schema_version; JSON values."""
     at: float
@@ -37,14 +37,14 @@ class NewEvent:
 
     @property
     def stream(self) -> str:
-        """What the sequence counts along: the call, else the decision, else the erasure."""
+        """What the sequence is counted within: the call, else the decision, else the erasure."""
         if self.call_id is not None:
             return self.call_id
         return f"{'erasure' if self.type == 'customer.erased' else 'decision'}/{self.discriminator}"
 
     @property
     def event_id(self) -> str:
-        """`evt_` and a UUID made of what the event is: redone after a crash, it stays the same."""
+        """`evt_` and a UUID derived from what the event is: made again after a crash, it is the same."""
         name = "\n".join((self.stream, self.type, self.discriminator))
         return f"evt_{uuid.uuid5(_NAMESPACE, name).hex}"
 

@@ -1,7 +1,7 @@
 """JSON as JavaScript's JSON.stringify writes it. Pure.
 
-Many receivers parse a body, and verify the signature of what JSON.stringify makes of it again: 1.0 comes
-back as 1, and 1e22 as 1e+22. A body that is written so from the first has the same bytes both ways.
+Many receivers parse a body, and verify the signature against what JSON.stringify makes of it: 1.0 comes back
+as 1, and 1e22 as 1e+22. A body written this way in the first place has the same bytes both ways.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class CallReading(Payload, frozen=True):
 
 
 class ReadingRevised(CallReading, frozen=True):
-    """Words were heard in a stretch of speech told of before (same t0 and t1): this takes the place of it."""
+    """Words were added to an earlier reading (same t0 and t1), which this one replaces."""
 
     voice: dict[str, Share] | None
     """What the voice alone says; null where no voice was read."""
@@ -94,7 +94,7 @@ class ReadingRevised(CallReading, frozen=True):
 
 
 class CallAlert(Payload, frozen=True):
-    """A rule on the live readings fired, or its episode is over: once each per episode."""
+    """A rule on the live readings fired, or its episode is over; each is sent once per episode."""
 
     episode: str
     """The same when raised and when cleared; unique in the call."""
@@ -107,7 +107,7 @@ class CallAlert(Payload, frozen=True):
     agent: str | None
     segment: int | None
     t0: Annotated[float, Meta(ge=0)]
-    """Begin of the episode, seconds since the call's first tapped sample."""
+    """Start of the episode, seconds since the call's first tapped sample."""
     t1: Annotated[float, Meta(ge=0)]
     """When the rule's threshold was crossed."""
 
@@ -151,7 +151,7 @@ class SegmentData(Payload, frozen=True):
     """customer_hung_up, agent_hung_up, blind_transfer, attended_transfer, redirected, parked, consulted
     (asked a colleague and came back), lost or asterisk_restart."""
     ended_to: str | None
-    """Who took over after a transfer, else where it went; null: nobody, or not known."""
+    """Who took over after a transfer, else where the call went; null: nobody, or not known."""
 
 
 class CallGraded(SegmentData, frozen=True):
@@ -176,7 +176,7 @@ class GradeRevised(SegmentData, frozen=True):
 
 
 class SegmentResult(SegmentData, frozen=True):
-    """A segment with its grade in short."""
+    """A segment with a summary of its grade."""
 
     score: Score | None
     letter: str | None
@@ -208,9 +208,9 @@ class CallEndedData(Payload, frozen=True):
     callback: str | None
     """How dialling the customer ended: answered, no-answer, busy or failed; null: the customer called."""
     callback_detail: str | None
-    """A plain sentence on a callback that failed."""
+    """A plain sentence about a callback that failed."""
     queue: str | None
-    """The last one."""
+    """The call's last queue."""
     customer_key: str | None
     decision_id: str | None
     visits: list[VisitData]
@@ -223,9 +223,9 @@ class CustomerErasedData(Payload, frozen=True):
 
     erased_at: Time
     calls: list[str]
-    """Ids of the customer's calls, at most 500; of more calls several such events tell."""
+    """Ids of the customer's calls, at most 500; if there are more, several such events are sent."""
     decisions: list[str]
-    """Ids of the customer's queries, those without a call too."""
+    """Ids of the customer's queries, including those without a call."""
 
 
 PAYLOADS: Final[dict[str, type[Payload]]] = {

@@ -16,8 +16,8 @@ class AsteriskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """The AMI link to the PBX. Several PBXes: `[[asterisk]]` for each, with its name."""
 
     name: str = ""
-    """What the PBX is called: up to 32 of a to z, 0 to 9 and -. Its calls' ids begin with it, as in
-    `berlin/1795512460.12`. Of several PBXes one may go without a name."""
+    """Name of the PBX: up to 32 of a to z, 0 to 9 and -. Its calls' ids begin with it, as in
+    `berlin/1795512460.12`. Of several PBXes, one may have no name."""
     host: str = "127.0.0.1"
     """Where Asterisk's manager interface listens."""
     port: Port = 5038
@@ -35,9 +35,9 @@ class AsteriskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     tap: Literal["auto", "stereo", "dual", "customer", "off"] = "auto"
     """How calls are tapped; auto chooses by Asterisk's version."""
     action_timeout_s: Seconds = 5.0
-    """Deadline of every AMI action."""
+    """Seconds that an AMI action may take."""
     ping_s: Seconds = 5.0
-    """Time between pings; an unanswered one ends the link."""
+    """Seconds between pings; an unanswered one ends the link."""
     callback_channel: str = "Local/{number}@emocx-callback/n"
     """Channel dialled to call a customer back; {number} is the checked number."""
     agent_name_regex: str = ""
@@ -72,7 +72,8 @@ def _problems(asterisk: AsteriskSettings) -> Iterator[tuple[str, str]]:
 
 
 def pbx_variables(pbxes: Sequence[AsteriskSettings]) -> dict[str, tuple[int, str]]:
-    """Environment variables of tables [[asterisk]], each with the table's number and the setting's name.
+    """Environment variables that set tables [[asterisk]], each with the table's number and the setting's
+    name.
 
     EMOCX_ASTERISK_BERLIN_SECRET is `secret` of `berlin`; the PBX without a name has EMOCX_ASTERISK_SECRET.
     """

@@ -20,7 +20,8 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """The customers' page /chat and its widget."""
 
     mode: Literal["off", "local", "public"] = "local"
-    """off; local: for browsers on this machine, to try it; public: for everybody who reaches the server."""
+    """off; local: for browsers on this machine, to try it out; public: for everybody who can reach the
+    server."""
     title: str = "Contact us"
     """Heading of the page."""
     privacy_url: str = ""
@@ -44,7 +45,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 def chat_problems(chat: ChatSettings) -> list[tuple[str, str]]:
-    """Place and problem of what is wrong in itself."""
+    """Place and problem of settings that are wrong in themselves."""
     found = []
     for i, origin in enumerate(chat.origins):
         if not _ORIGIN.fullmatch(origin):

@@ -1,4 +1,4 @@
-"""The settings' section [cluster]: what several hosts share. Empty: one host, which needs nothing of it."""
+"""The settings' section [cluster]: what several hosts share. Empty: a single host, which needs none of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-#: What a node or site may be called: it becomes part of a subject of NATS, whose parts have no dots.
+#: What a node or site may be called: it becomes a part of a NATS subject, and those have no dots.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _SCHEMES: Final = ("nats://", "tls://")
 
@@ -17,35 +17,36 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     nats: str = ""
     """NATS servers (2.9 or newer, with JetStream), separated by commas: `nats://n1:4222,nats://n2:4222`;
-    tls:// asks for TLS. Empty: one host alone, and nothing below counts."""
+    tls:// asks for TLS. Empty: a single host, and nothing below applies."""
     tls_ca: str = ""
     """File of the CA that signed the servers' certificates; empty: the system's."""
     tls_cert: str = ""
     """File of this host's own certificate, where the servers ask for one."""
     tls_key: str = ""
-    """Its key."""
+    """File of that certificate's private key."""
     user: str = ""
     """User to log in as; empty: by nkey, certificate, or without a login."""
     password: str = ""
-    """Its password; better as credential or variable EMOCX_CLUSTER_PASSWORD."""
+    """That user's password; better given as a credential or as EMOCX_CLUSTER_PASSWORD."""
     nkey_seed: str = ""
-    """Seed of an nkey (`SU...`) to log in with; better as credential or variable EMOCX_CLUSTER_NKEY_SEED."""
+    """Seed of an nkey (`SU...`) to log in with; better given as a credential or as
+    EMOCX_CLUSTER_NKEY_SEED."""
     node: str = ""
     """Name of this host in the cluster, unique in it; empty: the host's own."""
     site: str = ""
-    """Where this host stands; calls are heard by workers of the same site first."""
+    """Where this host is; calls are heard by workers of the same site first."""
     local: str = ""
-    """Folder of sockets by which workers of this host decide for its door while NATS is away; both name the
-    same, such as `/run/emocx-pbx`. Empty: the dialplan's defaults stand then."""
+    """Folder of the sockets through which this host's workers decide for its door while NATS is away; both
+    name the same folder, such as `/run/emocx-pbx`. Empty: the dialplan's defaults apply then."""
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """Addresses of the NATS servers; none: one host alone."""
+        """Addresses of the NATS servers; none: a single host."""
         return tuple(part.strip() for part in self.nats.split(",") if part.strip())
 
 
 def cluster_problems(cluster: ClusterSettings) -> list[tuple[str, str]]:
-    """Place and problem of what is wrong in itself."""
+    """Place and problem of settings that are wrong in themselves."""
     found = []
     if not all(server.startswith(_SCHEMES) for server in cluster.servers):
         found.append(

@@ -8,12 +8,12 @@ from typing import Final
 
 from emocx_pbx.errors import SettingsError
 
-#: Names the folder; in it lies a file for each secret, named like the variable that would set it.
+#: Names the folder that holds a file for each secret, named like the variable that would set it.
 CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
 
 
 def credentials(environ: Mapping[str, str]) -> dict[str, str]:
-    """Contents of the credentials that are settings, by the variable's name, without space at the end.
+    """Contents of the credentials that are settings, by the variable's name, without trailing white space.
 
     Raises:
         SettingsError: the folder or a file in it can't be read.

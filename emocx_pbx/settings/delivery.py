@@ -11,13 +11,13 @@ class DeliverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """How webhooks are sent."""
 
     allow_networks: tuple[str, ...] = ()
-    """Networks that are not public and may hold receivers, e.g. ["127.0.0.0/8", "10.1.0.0/16"]."""
+    """Networks that are not public but may hold receivers, e.g. ["127.0.0.0/8", "10.1.0.0/16"]."""
     ca_file: str = ""
-    """PEM file of CAs that may have signed receivers' certificates, beside the system's."""
+    """PEM file of CAs that are trusted for receivers' certificates, in addition to the system's."""
 
 
 def delivery_problems(delivery: DeliverySettings) -> list[tuple[str, str]]:
-    """Place and problem of networks that are none."""
+    """Place and problem of texts that name no network."""
     found = []
     for number, text in enumerate(delivery.allow_networks):
         try:

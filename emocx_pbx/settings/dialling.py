@@ -1,4 +1,4 @@
-"""The settings' section [dialling]: whom the service may call, whoever asks for it."""
+"""The settings' section [dialling]: whom the service may call, no matter who asks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ NumberType = Literal[
 
 
 class DiallingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whom the service may call back, for chat and API alike; premium rates and emergencies never."""
+    """Whom the service may call back, for chat and API alike; never premium rates or emergency numbers."""
 
     country: Annotated[str, Meta(pattern=r"^([A-Z]{2}|\+[1-9][0-9]{0,2})?\Z")] = ""
-    """Where numbers without a country code belong, e.g. "DE" or "+49"; empty: those are not read."""
+    """Country of numbers without a country code, e.g. "DE" or "+49"; empty: such numbers are refused."""
     regions: tuple[Region, ...] = ()
-    """Countries that may be called, e.g. ["DE", "AT"]; empty: the one above; without that nobody."""
+    """Countries that may be called, e.g. ["DE", "AT"]; empty: the one above, or, without that, none."""
     types: tuple[NumberType, ...] = ("fixed_line", "mobile", "voip")
     """Kinds of numbers that may be called."""
     prefixes: tuple[Prefix, ...] = ()
     """If any are given, numbers must begin with one of these, e.g. ["+4930"]."""
     blocked: tuple[Prefix, ...] = ()
-    """Numbers never called in any case, by their beginnings, e.g. ["+4932"]."""
+    """Numbers that are never called, by how they begin, e.g. ["+4932"]."""
     calls_per_hour: Count = 60
     """Calls per hour, from pages, API and chat together."""
     number_cooldown_s: Annotated[float, Meta(ge=10, le=86400)] = 600.0
@@ -35,11 +35,12 @@ class DiallingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     pbx: str = ""
     """Name of the PBX that places calls, if there are several; empty: the first in the file."""
     supervisors: bool = False
-    """Whether supervisors may place calls by the API, as administrators and tokens with calls:place may."""
+    """Whether supervisors may place calls through the API, as administrators and tokens with calls:place
+    may."""
 
 
 def dialling_problems(dialling: DiallingSettings, *, call_backs: bool) -> list[tuple[str, str]]:
-    """Place and problem of what is wrong in itself, or for a chat that calls back."""
+    """Place and problem of settings that are wrong in themselves, or for a chat that calls back."""
     found = []
     if call_backs and not (dialling.country or dialling.regions):
         found.append(("chat.call_backs", "needs dialling.country or dialling.regions: whom may it call?"))

@@ -24,27 +24,31 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     port: Port = 8085
     """Port to listen on; 0: any free port."""
     api_token: str = ""
-    """Bearer token with all scopes, of 24 characters or more; others are made on the pages. Empty: none."""
+    """Bearer token with all scopes, of 24 characters or more; others are created on the pages. Empty:
+    none."""
     open_to_this_machine: bool = False
-    """Programs of this machine need no token: every local process may do everything. To try things out."""
+    """Programs on this machine need no token: every local process may do everything. For trying things
+    out."""
     behind_proxy: bool = False
-    """A reverse proxy in front ends TLS; allows other addresses than loopback."""
+    """A reverse proxy in front terminates TLS; allows addresses other than loopback."""
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     """Addresses or networks of those proxies; they must append the client's address to X-Forwarded-For."""
     plain_network: bool = False
-    """Others connect without TLS, as in a container whose port is published on the host's loopback."""
+    """Clients elsewhere connect without TLS, as to a container whose port is published on the host's
+    loopback."""
     public_metrics: bool = False
-    """Everybody may read /metrics and the details of /readyz; else this machine, or metrics:read."""
+    """Everybody may read /metrics and the details of /readyz; otherwise only this machine, or with
+    metrics:read."""
     max_connections: Annotated[int, Meta(ge=16, le=100_000)] = 1000
-    """Connections at once; further ones are closed."""
+    """Simultaneous connections; further ones are closed."""
     connections_per_address: Annotated[int, Meta(ge=4, le=100_000)] = 250
-    """Of these from one address (IPv6: one /64); trusted proxies have no such limit."""
+    """Simultaneous connections from one address (IPv6: one /64); trusted proxies have no such limit."""
     tls_cert: str = ""
-    """File of the TLS certificate with its chain (PEM); with it the server itself speaks https."""
+    """File of the TLS certificate with its chain (PEM); with it, the server itself speaks HTTPS."""
     tls_key: str = ""
     """File of the certificate's private key (PEM)."""
     public_url: str = ""
-    """Address that people open, e.g. https://pbx.example; links are made of it. Empty: host and port."""
+    """Address that people open, e.g. https://pbx.example; links begin with it. Empty: host and port."""
     session_idle_s: Seconds = 7200.0
     """A session ends after this long without use; an open live view counts as use."""
     session_max_s: Annotated[float, Meta(gt=0, le=2_592_000)] = 43200.0
@@ -52,11 +56,12 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     api_requests_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 3000
     """API requests per minute for each token, user or address; bursts up to it pass. 0: unlimited."""
     check_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
-    """Minutes between its checks of itself, as by `check --no-tap`, for overview and /readyz. 0: never."""
+    """Minutes between the service's checks of itself, as by `check --no-tap`, for overview and /readyz. 0:
+    never."""
 
 
 def http_problems(http: HttpSettings) -> list[tuple[str, str]]:
-    """Place and problem of what is wrong in itself."""
+    """Place and problem of settings that are wrong in themselves."""
     found: list[tuple[str, str]] = []
     if not (is_loopback(http.host) or http.behind_proxy or http.tls_cert or http.plain_network):
         found.append(

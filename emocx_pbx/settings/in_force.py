@@ -13,7 +13,7 @@ class SettingsInForce:
 
     @property
     def settings(self) -> Settings:
-        """Those of this moment."""
+        """The present ones."""
         return self._settings
 
     def put(self, settings: Settings) -> None:

@@ -1,10 +1,10 @@
-"""What queues and customers may be called, wherever they are named: as wide as Asterisk's own names. Pure.
+"""What queues and customers may be called, wherever they are named: as freely as in Asterisk itself. Pure.
 
 Both end up in dialplan variables, AMI headers, CSV and addresses, and are escaped there. The dialplan uses a
-queue's name as it is, so that what would be read there as syntax is refused: every name that is taken is one
-that FastAGI sets unchanged (`pbx.agi.protocol.safe_value`).
+queue's name as it is, so what would be read there as syntax is refused: every accepted name is one that
+FastAGI sets unchanged (`pbx.agi.protocol.safe_value`).
 
-Messages and files are checked by the types; texts of variables, forms and commands by the functions.
+Messages and files are checked by the types; texts from variables, forms and commands by the functions.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from emocx_pbx.errors import InputError
 
 #: Ends a pattern in JSON Schema and Python alike; `$` would let a line break follow.
 _END: Final = r"(?![\s\S])"
-#: No control characters, nor what begins a variable, quotes, escapes or parts arguments.
+#: No control characters, and nothing that begins a variable, quotes, escapes or separates arguments.
 _PLAIN: Final = r'[^\x00-\x1f\x7f\x85\u2028\u2029$"\\,;()\[\]{}`|]'
 
 #: E.g. `Zürich (EN)`, `800@tenant`, `c1-!hold!1`.
 QUEUE_NAME: Final = rf"^(?:{_PLAIN}|\({_PLAIN}*\)){{1,80}}{_END}"
-#: E.g. `+4930123456`, `a+b@x.org`, `KD-4711/2024`; the CRM's own, so that nothing printable is refused.
+#: E.g. `+4930123456`, `a+b@x.org`, `KD-4711/2024`; the CRM's own, so nothing printable is refused.
 CUSTOMER_KEY: Final = rf"^[^\x00-\x1f\x7f]{{1,128}}{_END}"
 _LONGEST: Final = 128
 
@@ -48,7 +48,7 @@ def queue_name(given: str) -> str | None:
 
 
 def customer_key(given: str) -> str | None:
-    """A customer's key as it is kept, without spaces around it; None: there is none.
+    """A customer's key as it is stored, without surrounding spaces; None: there is none.
 
     Raises:
         InputError: no customer can be called so; the message does not repeat it.

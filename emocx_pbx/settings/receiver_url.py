@@ -1,4 +1,4 @@
-"""A receiver's address: read once, sent byte for byte as it is written, and shown without its secrets."""
+"""A receiver's address: parsed once, sent byte for byte as written, and shown without its secrets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import idna
 
 _PORTS: Final = {"http": 80, "https": 443}
-#: What a request can't hold.
+#: Characters that a request can't hold.
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f]")
-#: RFC 3986 keeps them as they are; quoting touches nothing else that is ASCII.
+#: Characters that RFC 3986 keeps as they are; quoting touches no other ASCII.
 _ASCII: Final = "".join(map(chr, range(33, 127)))
 #: Stands for a secret in an address that is shown.
 HIDDEN: Final = "***"
@@ -20,7 +20,7 @@ HIDDEN: Final = "***"
 
 @dataclass(frozen=True, slots=True)
 class ReceiverUrl:
-    """The parts of an address that a request is made of."""
+    """The parts of an address that make up a request."""
 
     tls: bool
     host: str
@@ -42,7 +42,7 @@ def parse_receiver_url(url: str) -> ReceiverUrl:
     """
     if _FORBIDDEN.search(url):
         raise ValueError("expected an address without control characters")
-    # urlsplit would take a fragment and an empty query away; the target is cut from the text itself.
+    # urlsplit would drop a fragment and an empty query; the target is cut from the text itself.
     try:
         split = urlsplit(url)
         scheme, host, port = split.scheme.lower(), split.hostname, split.port

@@ -10,23 +10,23 @@ import msgspec
 #: What a call id may be made of to become part of a path; Asterisk's unique ids are.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
-#: Digits, also of a date: what a wildcard may leave out or take on where it finds another call's id.
+#: Digits, also those of a date: with a wildcard beside them, a template may find another call's id.
 _DIGITS = r"(?:\d|%[A-Za-z]|\{(?:year|month|day)\})*"
 _AMBIGUOUS = re.compile(rf"[*?\]]{_DIGITS}\{{call_id\}}|\{{call_id\}}{_DIGITS}[*?\[]")
 
 
 class RecordingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where this site keeps recordings of calls, to play them from the pages; the service makes none."""
+    """Where this site keeps recordings of calls, for the pages to play; the service itself makes none."""
 
     path: str = ""
     """Absolute path with {call_id}, Asterisk's Uniqueid (and {year}, {month}, {day}, *; with several PBXes
     {pbx} too), e.g. /srv/calls/{call_id}.wav."""
     begins: Literal["answer", "call"] = "answer"
-    """Where a recording begins: as the first agent answers, or with the call."""
+    """When a recording begins: when the first agent answers, or with the call."""
 
 
 def recording_problems(recordings: RecordingSettings, *, several_pbxes: bool) -> list[tuple[str, str]]:
-    """Place and problem of a template that can't be meant."""
+    """Place and problem of a template that can't be right."""
     path = recordings.path
     left = re.sub(r"\{(call_id|pbx|year|month|day)\}", "", path)
     fixed = re.match(r"/[^{}*/]+/", path)
@@ -44,7 +44,7 @@ def recording_problems(recordings: RecordingSettings, *, several_pbxes: bool) ->
 
 
 def is_ambiguous(template: str) -> bool:
-    """Whether a template finds the recordings of other calls, too: 1.1* is also that of 1.10."""
+    """Whether a template would find recordings of other calls, too: 1.1* also matches that of 1.10."""
     return _AMBIGUOUS.search(template) is not None
 
 

@@ -13,15 +13,15 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     path: str = "emocx.db"
     """SQLite file; relative to the settings file's directory. The status socket lies beside it."""
     url: str = ""
-    """PostgreSQL 15 or newer instead: `postgresql://user@host/database`; with a password better as credential
-    or variable EMOCX_STORE_URL. Empty: the file."""
+    """PostgreSQL 15 or newer instead: `postgresql://user@host/database`; with a password, better given as a
+    credential or as EMOCX_STORE_URL. Empty: the file."""
     spool_mb: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 256
     """While PostgreSQL is away, changes of calls wait in a file beside `store.path` (its name and `.spool`),
-    up to so many MB; beyond that, and with 0, in memory alone."""
+    up to this many MB; beyond that, and with 0, only in memory."""
 
 
 def store_problems(store: StoreSettings) -> list[tuple[str, str]]:
-    """Place and problem of what is wrong in itself."""
+    """Place and problem of settings that are wrong in themselves."""
     if store.url and not store.url.startswith(("postgresql://", "postgres://")):
         return [("store.url", "expected an address that begins with postgresql://")]
     return []

@@ -1,4 +1,4 @@
-"""What of newly read settings a running service takes over, and what needs a restart. Pure."""
+"""Which newly read settings a running service takes over, and which need a restart. Pure."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ LIVE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Running settings held against newly read ones."""
+    """Running settings compared with newly read ones."""
 
     in_force: Settings
     """The running ones with everything new that can be taken over."""
     taken: tuple[str, ...]
     """What is taken over, such as `routing.mode` or `webhooks`, in the order of the settings."""
     restart: tuple[str, ...]
-    """What differs and holds only after a restart; told at every reload until then."""
+    """What differs but applies only after a restart; said at every reload until then."""
 
 
 def difference(running: Settings, read: Settings) -> Difference:
@@ -49,7 +49,7 @@ def difference(running: Settings, read: Settings) -> Difference:
         if old == new:
             continue
         if not isinstance(old, msgspec.Struct):
-            # Receivers and PBXes as a whole; where the file lies only tells how paths are meant.
+            # Receivers and PBXes as a whole; where the file is only says how paths are meant.
             (taken if section in LIVE else restart).append("asterisk" if section == "pbxes" else section)
             in_force |= {section: new} if section in LIVE else {}
             continue

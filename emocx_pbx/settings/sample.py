@@ -1,4 +1,4 @@
-"""The settings as text, made from their own docstrings: the commented sample and the table of the docs."""
+"""The settings as text, generated from their docstrings: the commented sample and the table in the docs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sample_toml(
 
     Args:
         webhook_secret: of the commented sample of a receiver.
-        chosen: settings that are set and no comment, such as `{"asterisk.secret": "..."}`.
+        chosen: settings that are set and not commented out, such as `{"asterisk.secret": "..."}`.
     """
     lines = [HEADER]
     for section, cls in sections():

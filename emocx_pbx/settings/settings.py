@@ -1,7 +1,7 @@
 """Settings: one TOML file and EMOCX_* variables, read once, checked, and passed down.
 
-`EMOCX_<SECTION>_<NAME>` (for example EMOCX_ASTERISK_SECRET) overrides the file. Anything unknown
-or of the wrong type is refused with its name, its place and what was expected.
+`EMOCX_<SECTION>_<NAME>` (for example EMOCX_ASTERISK_SECRET) overrides the file. Anything unknown or of the
+wrong type is refused, naming it, its place and what was expected.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from emocx_pbx.settings.webhooks import EVENT_TYPES as EVENT_TYPES
 from emocx_pbx.settings.webhooks import WebhookSettings as WebhookSettings
 from emocx_pbx.settings.webhooks import webhook_problems
 
-#: Variables with these beginnings are for the demo, the tests and the building of packages: no settings.
+#: Variables that begin with these are for the demo, the tests and building packages, and are not settings.
 OTHER_VARIABLES = (
     "EMOCX_BUILD_", "EMOCX_CACHE", "EMOCX_DEBIAN_MIRROR", "EMOCX_DEB_LEVEL", "EMOCX_DEMO_", "EMOCX_TEST_",
     "EMOCX_WEIGHTS_FROM", "EMOCX_WHEEL",
@@ -57,21 +57,21 @@ class AgiSettings(_Section, frozen=True):
     host: str = "127.0.0.1"
     """Address to listen on."""
     allow: tuple[str, ...] = ()
-    """Addresses or networks that may ask, beside this machine and asterisk.host."""
+    """Addresses or networks that may ask, in addition to this machine and asterisk.host."""
     port: Port = 4573
     """Port to listen on."""
     deadline_s: Seconds = 1.2
-    """Time for a decision; then the dialplan's default stands."""
+    """Seconds for a decision; after that the dialplan's default applies."""
 
 
 class AnalysisSettings(_Section, frozen=True):
     """Analysis workers, voice activity and models."""
 
     workers: Annotated[int, Meta(ge=0, le=64)] = 1
-    """Worker processes; about one per 50 calls. 0: only those of other hosts hear calls ([cluster])."""
+    """Worker processes; about one per 50 calls. 0: only workers on other hosts hear calls ([cluster])."""
     spare_worker: bool = True
-    """Keep one more worker warm, without calls: calls of a worker that dies are heard again within a second,
-    and not only once its models are loaded. Costs that worker's memory, and nothing else."""
+    """Keep one more worker warm, without calls: the calls of a worker that dies are heard again within a
+    second, not only when another has loaded its models. Costs that worker's memory, and nothing else."""
     bind: str = "127.0.0.1"
     """Address the workers' AudioSocket ports listen on."""
     host: str = "127.0.0.1"
@@ -79,9 +79,9 @@ class AnalysisSettings(_Section, frozen=True):
     base_port: Port = 9092
     """AudioSocket port of the first worker; the next ones count up. 0: any free port."""
     handshake_s: Seconds = 2.0
-    """Deadline for the UUID after the socket opens."""
+    """Seconds from opening the socket within which the UUID must arrive."""
     idle_s: Seconds = 10.0
-    """A tap that brings no message for this long is ended."""
+    """A tap that brings no message for this many seconds is ended."""
     reading_interval_s: Seconds = 3.0
     """Seconds of customer speech between readings."""
     window_s: Seconds = 4.0
@@ -93,26 +93,27 @@ class AnalysisSettings(_Section, frozen=True):
     speech_model: str = "auto"
     """Speech model `name` or `name/version`; auto: voice, else cnn; off: none."""
     light_model: str = "cnn"
-    """Speech model that hears what `voice` has no time for under load; off: none."""
+    """Speech model for what `voice` has no time for under load; off: none."""
     text_model: str = "lstm"
     """Text model `name` or `name/version`; off: none."""
     neutral_share: Annotated[float, Meta(ge=0.1, le=0.9)] = 0.35
     """Prior share of neutral speech before a caller has been heard; 0.25 assumes nothing."""
     line_mix: Literal["calls", "even", "off"] = "calls"
-    """What the callers of a line are expected to show, from which its zero is learnt: calls (80 % neutral),
+    """What the callers of a line are expected to show; its zero is learnt from that: calls (80 % neutral),
     even, or off: nothing is learnt and answers stay plain."""
     sites: tuple[str, ...] = ()
-    """Trunks that belong together, e.g. ["berlin=PJSIP/berlin-*"]; learnt from as one line, too."""
+    """Trunks that belong together, e.g. ["berlin=PJSIP/berlin-*"]; also learnt from as one line."""
     transcriber: str = "auto"
     """Speech-to-text: auto (shipped tiny.en if installed), off, or a CTranslate2 model directory."""
     words: Literal["off", "sampled", "all"] = "off"
-    """Customers' utterances that are transcribed: none, a call's first two and then every third, or all."""
+    """Which of the customer's utterances are transcribed: none, the first two of a call and then every third,
+    or all."""
     listen_max_s: Seconds = 8.0
-    """Longest question in the IVR."""
+    """Longest question in the IVR, in seconds."""
     listen_silence_s: Seconds = 0.8
-    """Silence that ends the question."""
+    """Seconds of silence that end the question."""
     listen_start_s: Seconds = 4.0
-    """Time to begin speaking in the IVR."""
+    """Seconds within which a caller must begin to speak in the IVR."""
 
 
 class RoutingSettings(_Section, frozen=True):
@@ -121,14 +122,15 @@ class RoutingSettings(_Section, frozen=True):
     policy: str = ""
     """Policy file (TOML); empty: the built-in policy. Relative to the settings file."""
     mode: Literal["active", "monitor"] = "active"
-    """monitor: decide and record, but leave every call as it was."""
+    """monitor: decide and record, but change nothing about any call."""
     holdout: Annotated[float, Meta(ge=0, le=0.9)] = 0.0
-    """Share of customers routed as before, to measure the benefit."""
+    """Share of customers who are routed as before, to measure the benefit."""
     upset_threshold: Annotated[float, Meta(ge=0, le=1)] = UPSET_THRESHOLD
     """Probability of anger or disappointment from which a rule with `upset = true` fires; `emocx-pbx
     threshold propose` finds one from your own messages."""
     rank: bool = True
-    """Order the members of queues that the policy sends emotions to by their ranking (queue penalties)."""
+    """Order the members of the queues to which the policy sends emotions by their ranking (queue
+    penalties)."""
 
 
 class GradingSettings(_Section, frozen=True):
@@ -157,7 +159,7 @@ class LogSettings(_Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level that is written."""
     format: Literal["console", "json"] = "console"
-    """For people, or one JSON object a line."""
+    """console: for people to read; json: one object per line."""
 
 
 class Settings(_Section, frozen=True):
@@ -190,12 +192,12 @@ class Settings(_Section, frozen=True):
         return self.pbxes or (self.asterisk,)
 
     def of_pbx(self, asterisk: AsteriskSettings) -> Settings:
-        """As if there were this PBX alone."""
+        """These settings as if this were the only PBX."""
         return msgspec.structs.replace(self, asterisk=asterisk, pbxes=())
 
     @property
     def placing_pbx(self) -> str:
-        """Name of the PBX that places calls, where nothing else is asked for."""
+        """Name of the PBX that places calls, unless another is asked for."""
         return self.dialling.pbx or self.each_pbx()[0].name
 
     def pbx_named(self, name: str | None) -> Settings:
@@ -337,7 +339,7 @@ def _resolved(settings: Settings) -> Settings:
 
 
 def _check(settings: Settings, origin: str) -> None:
-    """Refuse settings that are each right but wrong together, or that only a closer look finds wrong."""
+    """Refuse settings that are each valid but wrong together, or whose fault only shows on a closer look."""
     for place, problem in _problems(settings):
         raise SettingsError(f"{origin}: {place}: {problem}")
 

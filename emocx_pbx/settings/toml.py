@@ -1,4 +1,5 @@
-"""TOML tables turned into msgspec Structs, with errors that name file, place, expectation and find.
+"""Turns TOML tables into msgspec Structs, with errors that name file, place, what was expected and what was
+found.
 
 msgspec's own messages are for programs (`Expected int <= 65535 - at $.asterisk.port`); an administrator
 reads `emocx.toml: asterisk.port: expected an integer from 0 to 65535, got 99999`.
@@ -125,7 +126,7 @@ def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
 
 
 def described(kind: Any) -> str:
-    """What a type accepts, in plain words."""
+    """What a type accepts, in words."""
     return _described(mi.type_info(kind))
 
 
@@ -150,7 +151,7 @@ def _described(info: mi.Type) -> str:
 
 
 def _bounds(gt: float | None, ge: float | None, lt: float | None, le: float | None) -> str:
-    """` from 0 to 9`, ` over 0 and at most 9`, ` of at least 0`, or nothing."""
+    """` from 0 to 9`, ` over 0 and at most 9`, ` of at least 0`, or an empty text."""
     if ge is not None and le is not None:
         return f" from {ge:g} to {le:g}"
     low = f"over {gt:g}" if gt is not None else f"of at least {ge:g}" if ge is not None else ""
@@ -160,13 +161,13 @@ def _bounds(gt: float | None, ge: float | None, lt: float | None, le: float | No
 
 
 def shown(value: object) -> str:
-    """A wrong value as a message repeats it: JSON, cut."""
+    """A wrong value as a message repeats it: as JSON, cut short."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 3] + "..."
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean NAME?`, or the list of names, or nothing."""
+    """`; did you mean NAME?`, or the list of names, or an empty text."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:

@@ -36,9 +36,9 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret: str
     """`whsec_` + base64 of 24 to 64 random bytes; in a rotation two, separated by a space."""
     events: tuple[str, ...] = ()
-    """Event types wanted, e.g. ["call.graded"]; empty: all but those of readings."""
+    """Event types wanted, e.g. ["call.graded"]; empty: all except those of readings."""
     timeout_s: Seconds = 15.0
-    """Deadline of one attempt."""
+    """Seconds that one attempt may take."""
 
 
 def webhook_problems(webhooks: Sequence[WebhookSettings]) -> list[tuple[str, str]]:
