@@ -1,1 +1,1 @@
-"""Samples to utterances and features; pure functions on arrays."""
+"""From samples to utterances and features; pure functions on arrays."""

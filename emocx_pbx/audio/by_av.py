@@ -1,7 +1,7 @@
 """Recordings that libsndfile does not read, through PyAV (FFmpeg's libraries), an optional extra.
 
-Only the demuxers that formats.py names, on an open file: FFmpeg's own guessing would open playlists,
-pictures, and files that a file names.
+Only the demuxers that formats.py names are used, on an open file: FFmpeg's own detection would open
+playlists, pictures, and other files that a file names.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 
-#: Demuxers whose length is the file's; the others' is a guess by the bit rate.
+#: Demuxers that give the file's own length; the others guess it from the bit rate.
 _TELLS_LENGTH: Final = frozenset({"mov", "matroska", "caf", "wav", "wv", "g722", "g726le", "g729"})
 
 
 class AvError(Exception):
-    """FFmpeg's own words about a file."""
+    """What FFmpeg says about a file."""
 
 
 def is_installed() -> bool:
-    """Whether the extra is there."""
+    """Whether the extra is installed."""
     from importlib.util import find_spec
 
     return find_spec("av") is not None
@@ -61,10 +61,10 @@ class AvSource:
             raise AvError(_reason(error)) from None
         length = self._container.duration if demuxer in _TELLS_LENGTH else None
         self.frames = round(length / av.time_base * self.rate) if length else 0
-        """As the header has it; 0: it doesn't say."""
+        """Length by the header; 0: it doesn't say."""
         self._blocks = self._decoded()
         self.cut = False
-        """Whether it ended in the midst, or in what can't be decoded; known at the end."""
+        """Whether it ended in the middle, or in something that can't be decoded; known at the end."""
         self._waiting: FloatArray = np.zeros((0, self.channels), np.float32)
 
     def read(self, frames: int) -> FloatArray:
@@ -82,7 +82,7 @@ class AvSource:
         return whole[:frames]
 
     def close(self) -> None:
-        """Let go of FFmpeg's memory."""
+        """Release FFmpeg's memory."""
         self._container.close()
 
     def _decoded(self) -> Iterator[FloatArray]:
@@ -113,5 +113,5 @@ class AvSource:
 
 
 def _reason(error: Exception) -> str:
-    """FFmpeg's words, without its number and the file's name."""
+    """FFmpeg's message, without its number and the file's name."""
     return getattr(error, "strerror", None) or str(error)

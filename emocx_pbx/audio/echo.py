@@ -2,9 +2,9 @@
 
 Two steps, each a few Fourier transforms of half a second. The delay is the peak of the generalised
 cross-correlation with phase transform (Knapp and Carter, 1976), summed over the stretches heard. The
-path is the least-squares filter at that delay (cross-spectrum over spectrum, averaged with weights
-that make stretches with the near side's own speech count little), cut to the length of a room. What
-of a frame's power the filter does not explain is its own. Pure.
+path is the least-squares filter at that delay (cross-spectrum over spectrum, averaged with weights that make
+stretches with the near side's own speech count little), cut to the length of a room's echo. The part of a
+frame's power that the filter does not explain is the side's own. Pure.
 """
 
 from __future__ import annotations
@@ -23,30 +23,31 @@ from emocx_pbx.audio.pcm import SAMPLE_RATE, FloatArray, Int16Array
 STRETCH: Final = 4096
 #: The source may seem to come this much after its echo: one-sided taps are in step only roughly (60 ms).
 EARLY: Final = 480
-#: Greatest delay looked for: with EARLY the length of a transform (452 ms).
+#: Longest delay looked for: with EARLY the length of a transform (452 ms).
 LATE: Final = STRETCH - EARLY
 #: Samples of both sides that `EchoPath.explain` needs.
 NEEDED: Final = 2 * STRETCH
 #: Length of the filter: 128 ms hold nearly all of a speakerphone's energy, and its beginning before the peak.
 TAPS: Final = 1024
 BEFORE: Final = 64
-#: A line of noise and other speech has peaks of 4 to 5 standard deviations among this many delays.
+#: With noise and other speech alone, the peaks among this many delays are 4 to 5 standard deviations.
 FOUND: Final = 7.0
-#: Unless it stands out this much, the newest stretch must show a new delay by itself, too.
+#: Unless it stands out by this much, the newest stretch must show a new delay by itself, too.
 SURE: Final = 12.0
 ALONE: Final = 4.0
-#: How much of the past is kept from one stretch to the next: of the delay's sum, and of the filter's.
+#: How much of the past is kept from one stretch to the next: in the sum for the delay, and in that for the
+#: filter.
 DELAY_KEEP: Final = 0.8
 FILTER_KEEP: Final = 0.85
-#: Telephone band: outside it there is only noise to line up.
+#: Telephone band: outside it there is only noise to correlate.
 BAND_HZ: Final = (200.0, 3400.0)
-#: Bins this far under the mean count as empty: in the delay's sum, and in the filter.
+#: Bins this far below the mean count as empty: in the sum for the delay, and in the filter.
 FLOOR: Final = 1e-2
 RIDGE: Final = 1e-3
 #: An echo is weaker than its source. The source's own channel may carry an echo as well (the agent's
 #: telephone returns the customer); seen from there a path would amplify.
 MOST_GAIN: Final = 0.5
-#: Keeps empty frames from dividing by zero; far under one bit of one sample.
+#: Keeps empty frames from dividing by zero; far below one bit of one sample.
 TINY: Final = 1e-12
 
 _BINS_HZ: Final = scipy.fft.rfftfreq(2 * STRETCH, 1 / SAMPLE_RATE)
@@ -59,13 +60,14 @@ class Explained:
     """Power of the newest frames, mean square of int16 samples, each shape (frames,)."""
 
     received: FloatArray
-    """Of the side itself."""
+    """Power of the side itself."""
     rest: FloatArray
-    """What the other side does not explain."""
+    """Power that the other side does not explain."""
     echo: FloatArray
-    """What the path makes of the other side."""
+    """Power of what the path makes of the other side."""
     chance: float
-    """Share of any signal that a filter of this many taps explains by chance, from so little heard."""
+    """Share of any signal that a filter of this many taps explains by chance, given how little has been
+    heard."""
 
 
 class EchoPath:
@@ -78,7 +80,7 @@ class EchoPath:
         self._forget()
 
     def _forget(self) -> None:
-        """Another delay: the filter begins anew."""
+        """Set another delay: the filter starts afresh."""
         self._cross = np.zeros(STRETCH // 2 + 1, np.complex64)
         self._power = np.zeros(STRETCH // 2 + 1, np.float32)
         self._learnt_frames = 0.0
@@ -101,7 +103,7 @@ class EchoPath:
         if self.delay is None:
             return None
         shift = self.delay - BEFORE
-        # A source that seems to come late is not there yet for the newest samples.
+        # A source that seems to come late has not arrived yet for the newest samples.
         end = len(y) + min(0, shift)
         received = y[end - STRETCH : end]
         said = x[end - STRETCH - shift : end - shift]
@@ -120,7 +122,7 @@ class EchoPath:
         )
 
     def _find(self, y: FloatArray, x: FloatArray) -> None:
-        """Take the stretch into account, and the delay if it shows."""
+        """Take the stretch into account, and the delay if it shows one."""
         near = scipy.fft.rfft(y[len(y) - EARLY - STRETCH : len(y) - EARLY], 2 * STRETCH)
         cross = near * np.conj(scipy.fft.rfft(x[-2 * STRETCH :]))
         size = np.abs(cross)
@@ -154,7 +156,7 @@ class EchoPath:
 
 
 def _lined_up(phases: npt.NDArray[np.complex64]) -> FloatArray:
-    """How far sides agree at delays of -EARLY to LATE, in standard deviations (EARLY + LATE,)."""
+    """How well the sides agree at delays of -EARLY to LATE, in standard deviations (EARLY + LATE,)."""
     peaks = scipy.fft.irfft(phases)  # (2 x STRETCH,); delay d stands d - LATE from the end
     spread = float(np.sqrt(np.mean(peaks**2)))
     lined: FloatArray = np.abs(peaks[STRETCH:]) / (spread + TINY)

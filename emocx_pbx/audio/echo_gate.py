@@ -1,8 +1,8 @@
 """Keeps the agent's voice that returns in the customer's channel from being taken for the customer's.
 
 Only frames in which the customer's side sounds while, or just after, the agent speaks are in doubt.
-They wait for up to a quarter of a second, are compared with the agent's side together, and are
-dropped where the echo explains them. With a silent agent nothing waits and nothing is dropped. Pure.
+They wait for up to a quarter of a second, are compared with the agent's side together, and are dropped where
+an echo explains them. While the agent is silent, nothing waits and nothing is dropped. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from emocx_pbx.audio.vad import FRAME, FRAME_S
 
 #: Frames judged together, and so the longest wait: 240 ms.
 BLOCK: Final = 12
-#: This many frames after the agent's last one an echo may still come: the greatest delay, and a room's end.
+#: An echo may still come this many frames after the agent's last one: the longest delay, and a room's decay.
 RECENT: Final = round(LATE / SAMPLE_RATE / FRAME_S) + 4
 #: A frame is an echo where the other side leaves less than this of its power unexplained. A word as loud
 #: as the echo in it leaves half; a filter in a room of half a second leaves a fifth.
@@ -29,8 +29,8 @@ OWN_SHARE: Final = 0.5
 #: away by this factor a frame (60 dB/s: a reverberation time of one second, more than a furnished room has).
 TAIL: Final = 1.75
 TAIL_DECAY: Final = 10 ** (-60 * FRAME_S / 10)
-#: This many frames that surely are the customer's make a word. What lies beside it, so many frames before and
-#: after, is of the same word unless the echo explains nearly all of it: words begin and end softly.
+#: This many frames that are surely the customer's make a word. What lies this many frames before and after it
+#: belongs to the same word unless the echo explains nearly all of it: words begin and end softly.
 WORD: Final = 3
 BEFORE: Final = BLOCK - 1
 AFTER: Final = 15
@@ -41,11 +41,11 @@ BESIDE_TAIL: Final = 0.25
 QUIET: Final = 20
 QUIET_FRAMES: Final = 250
 OUT_DB: Final = 9.0
-#: Where an echo is known, what is this much (dB) weaker than the agent was at any time within the greatest
-#: delay is one: of a weak echo in noise the filter explains too little.
+#: Once an echo is known, whatever is this much (dB) weaker than the agent was at any time within the longest
+#: delay is an echo: of a weak echo in noise the filter explains too little.
 FAR_BELOW_DB: Final = 20.0
 FAR_FRAMES: Final = 25
-#: Fewer frames begin no utterance, so they are not worth a look before an echo is known.
+#: Fewer frames begin no utterance, so before an echo is known they are not worth looking at.
 FEW: Final = 4
 
 #: Frames of both sides that a judgement needs.
@@ -59,11 +59,11 @@ class Doubt:
     speech: bool
     """Whether it sounds like speech."""
     open: bool
-    """Whether it may be an echo."""
+    """Whether it could be an echo."""
 
 
 class EchoGate:
-    """Flags of the customer's frames in, the same less echoes out, in order. Deterministic in the frames."""
+    """Takes flags of the customer's frames, and returns them in order, without the echoes."""
 
     def __init__(self) -> None:
         self._path = EchoPath()
@@ -87,7 +87,7 @@ class EchoGate:
 
     @property
     def delay_s(self) -> float | None:
-        """How late the echo is, once one has been heard."""
+        """Delay of the echo, once one has been heard."""
         return None if self._path.delay is None else self._path.delay / SAMPLE_RATE
 
     def push(
@@ -96,7 +96,7 @@ class EchoGate:
         """Take the next frame of both sides, and the customer's level (dBFS).
 
         Returns:
-            Flags of the oldest frames not told so far, maybe none.
+            Flags of the oldest frames not given so far; maybe none.
         """
         self._frames += 1
         self._levels.append(level)
@@ -110,7 +110,7 @@ class EchoGate:
         return self.finish() if len(self._waiting) == BLOCK else []
 
     def finish(self) -> list[bool]:
-        """No more frames come: what waits, judged by what there is."""
+        """No more frames will come: flags of those that wait, judged by what there is."""
         waiting, self._waiting = self._waiting, []
         if not self.worth_a_look(waiting):
             return [frame.speech for frame in waiting]
@@ -152,7 +152,7 @@ class EchoGate:
         return self._words(waiting, found, least)
 
     def _words(self, waiting: Sequence[Doubt], found: Explained, least: FloatArray) -> list[bool]:
-        """Flags of frames: the customer's words of at least these powers (frames,), with what is beside."""
+        """Flags of frames: the customer's words, of at least these powers (frames,), and what lies beside."""
         share, beside_share = OWN_SHARE * (1 - found.chance), BESIDE_SHARE * (1 - found.chance)
         flags: list[bool] = []
         soft: list[bool] = []

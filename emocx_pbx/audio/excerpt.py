@@ -1,7 +1,7 @@
 """A stretch of a recording as 8 kHz WAV on stdout: `python -m emocx_pbx.audio.excerpt PATH BEGIN END`.
 
-BEGIN and END are seconds. In a process of its own, and bounded, as `transcode`. A failure is one line on
-stderr and exit status 2.
+BEGIN and END are seconds. It runs in a process of its own, with limits, like `transcode`. A failure is one
+line on stderr and exit status 2.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from emocx_pbx.audio.recording import open_recording
 from emocx_pbx.audio.transcode import limit_resources, wav_head
 from emocx_pbx.errors import InputError
 
-#: Longest stretch.
+#: Longest stretch, in seconds.
 MOST_S: Final = 120.0
 
 
@@ -45,7 +45,7 @@ def excerpt(path: Path, begin_s: float, end_s: float) -> Int16Array:
 
 
 def main(arguments: list[str], out: BinaryIO) -> int:
-    """Write it. Answers the exit status."""
+    """Write it. Returns the exit status."""
     path, begin, end = arguments
     try:
         samples = excerpt(Path(path), float(begin), float(end))

@@ -99,7 +99,7 @@ def tuning(power: FloatArray) -> float:
     below, above = power[:, first - 1 : last - 1], power[:, first + 1 : last + 1]
     # (frames, pitch bins)
     floor = np.float32(0.1) * power.max(axis=1, keepdims=True)
-    # A neighbour under the floor counts as zero there, which changes nothing for a bin above it.
+    # A neighbour below the floor counts as zero there, which makes no difference to a bin above it.
     at = np.nonzero((here > floor) & (here > below) & (here >= above))
     peak, left, right = here[at], below[at], above[at]
     # (peaks,)
@@ -131,7 +131,7 @@ def short_powers(samples: FloatArray) -> FloatArray:
 def log_mel(samples: FloatArray, powers: FloatArray | None = None) -> FloatArray:
     """Natural log of mel powers (1 + n // 80, 64), one row every 10 ms.
 
-    `powers` are the samples' `short_powers`, where they are there already. Raises InputError on an empty
+    `powers` are the samples' `short_powers`, if they are there already. Raises InputError on an empty
     stretch.
     """
     power = short_powers(samples) if powers is None else powers

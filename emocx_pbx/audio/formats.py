@@ -1,4 +1,4 @@
-"""Which recordings are read and by what, and what to do about the others; docs/inputs.md tells the same.
+"""Which recordings are read, and by what, and what to do about others; docs/inputs.md says the same.
 
 Headerless formats are known by their name alone (Asterisk's format_*.c); all others by their first bytes.
 """
@@ -17,15 +17,15 @@ class Headerless:
 
     rate: int
     subtype: str = ""
-    """libsndfile's; empty: read by PyAV."""
+    """libsndfile's subtype; empty: read by PyAV."""
     demuxer: str = ""
-    """FFmpeg's, where PyAV reads it."""
+    """FFmpeg's demuxer, where PyAV reads it."""
     options: tuple[tuple[str, str], ...] = ()
-    """Of the demuxer."""
+    """Options of the demuxer."""
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes a sample, where each has its own: what can be interleaved. Otherwise 0."""
+        """Bytes per sample if each has its own, so that sides can be interleaved; otherwise 0."""
         return {"PCM_16": 2, "ULAW": 1, "ALAW": 1}.get(self.subtype, 0)
 
 
@@ -59,7 +59,7 @@ HEADERLESS: Final[dict[str, Headerless]] = {
 #: Asterisk's own formats that no library here decodes; the Asterisk that made them converts them.
 BY_ASTERISK: Final = ("siren7", "siren14", "g719", "g723", "g723sf", "ilbc")
 
-#: What browsers play as it is.
+#: What browsers can play as it is.
 NATIVE: Final = {
     ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg",
     ".flac": "audio/flac", ".m4a": "audio/mp4", ".mp4": "audio/mp4", ".aac": "audio/aac",
@@ -79,10 +79,11 @@ _BY_CONTENT: Final = (
     ".mka",
     ".wma",
 )
-#: Every name that a recording may have.
+#: Every ending that a recording's name may have.
 ENDINGS: Final = frozenset({*NATIVE, *_BY_CONTENT, *(f".{end}" for end in (*HEADERLESS, *BY_ASTERISK))})
 
-#: Formats that PyAV reads: FFmpeg's demuxer, told by bytes at an offset. None of them opens other files.
+#: Formats that PyAV reads: FFmpeg's demuxer, recognised by bytes at an offset. None of them opens other
+#: files.
 CONTAINERS: Final[tuple[tuple[str, str, int, bytes], ...]] = (
     ("M4A or MP4", "mov", 4, b"ftyp"),
     ("WebM or Matroska", "matroska", 0, b"\x1aE\xdf\xa3"),
@@ -101,7 +102,7 @@ EXTRA: Final = "pip install 'emocx-pbx[formats]'"
 
 
 def ending(path: PurePath) -> str:
-    """The name's ending that tells a headerless format, lower case, without the dot."""
+    """The name's ending, which identifies a headerless format: lower case, without the dot."""
     return path.suffix.lower().removeprefix(".")
 
 

@@ -2,7 +2,7 @@
 
 A recorder writes the header first and the length last. Killed in between, or writing into a pipe, it
 leaves 0 or all ones; beyond 4 GB the 32-bit field wraps. libsndfile believes the field, so the header is
-written anew, with the length that the file has, and the audio behind it is left where it is.
+written anew, with the length that the file has, and the audio after it is left where it is.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-#: A header that was never finished is looked for within this many bytes; writers' own chunks are short.
+#: Bytes within which an unfinished header is looked for; writers' own chunks are short.
 HEAD_BYTES: Final = 1 << 20
-#: From here on a length is a writer's "unknown" (2 GB and 4 GB less a header), no promise.
+#: From here on a length is a writer's "unknown" (2 GB and 4 GB less a header), not a statement.
 UNKNOWN: Final = 0x7FFF_0000
 _RIFF: Final = (b"RIFF", b"RF64", b"BW64")
-#: Chunks that writers put behind the audio, so that a wrapped length is told from a true one.
+#: Chunks that writers put after the audio; they distinguish a true length from a wrapped one.
 _CHUNKS: Final = frozenset(
     b"LIST id3  ID3  fact cue  plst labl note smpl inst bext iXML axml umid qlty mext levl link PEAK acid "
     b"strc afsp JUNK junk FLLR PAD  cart chna dbmd MD5  DISP _PMX minf elm1 regn"[i : i + 4]
@@ -33,17 +33,17 @@ class Layout:
     start: int
     """Offset of the audio's first byte in the file."""
     length: int
-    """Bytes of audio that are there."""
+    """Bytes of audio that the file holds."""
     promised: int | None
-    """Bytes of audio that the header promises; None: it says nothing, or can't have meant it."""
+    """Bytes of audio that the header states; None: it states none, or can't have meant it."""
     repaired: bool
-    """`head` is not the file's own."""
+    """Whether `head` is not the file's own."""
     tag: int
     """WAVE_FORMAT of a WAV (for WAVE_FORMAT_EXTENSIBLE the one inside), 0 for AU."""
 
 
 def layout(head: bytes, size: int, after: bytes | None = None) -> Layout | None:
-    """The layout of a WAV (RIFF, RF64, BW64) or AU file; None if it is neither, or not one to be sure of.
+    """The layout of a WAV (RIFF, RF64, BW64) or AU file; None if it is neither, or not certainly one.
 
     Args:
         head: the file's first bytes, HEAD_BYTES at most.
@@ -123,7 +123,7 @@ def _measured(
 
 
 def _is_chunk(after: bytes, left: int) -> bool:
-    """Whether bytes behind the audio begin a chunk: of a known name, or of any that fills the file."""
+    """Whether bytes after the audio begin a chunk: one with a known name, or any that fills the file."""
     name, stated = after[:4], int.from_bytes(after[4:8], "little")
     if name in _CHUNKS:
         return True

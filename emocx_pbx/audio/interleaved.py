@@ -2,8 +2,9 @@
 
 Both readings are asked to predict the samples, each from its own past, by linear prediction; the one
 that predicts better is the likelier (the Gaussian likelihood of an autoregressive model, Makhoul 1975).
-Neighbouring samples of one voice resemble each other; those of two voices do not. Tones (dialled digits)
-can deceive it, so besides, every other sample must be louder: sides take turns, one signal can't. Pure.
+Neighbouring samples of one voice resemble each other; those of two voices do not. Tones (dialled digits) can
+deceive it, so the levels of even and odd samples must differ as well: two sides take turns, one signal can't.
+Pure.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from emocx_pbx.audio.pcm import Int16Array
 
 #: Samples that a channel's next one is predicted from, in either reading.
 ORDER: Final = 8
-#: Samples judged at a time: 40 ms at 8 kHz, over which speech is about stationary.
+#: Samples judged at a time: 40 ms at 8 kHz, over which speech is roughly stationary.
 BLOCK: Final = 320
-#: A block under this level (RMS of int16: -60 dBFS) is line noise and says nothing.
+#: A block below this level (RMS of int16: -60 dBFS) is line noise, and says nothing.
 _QUIET: Final = 32.0
 #: Median difference of both sides' levels within a block, in nats of power: .06 at most in 10 s of one voice,
 #: 1.2 at least in 5 s of two (benchmarks/recording_warnings.py).
 APART: Final = 0.4
-#: Nats a sample by which the stereo reading must be likelier, and the least number of blocks to say so.
+#: Nats per sample by which the stereo reading must be likelier, and the number of blocks needed to say so.
 MARGIN: Final = 0.25
 LEAST_BLOCKS: Final = 10
 #: Two sides are one voice where pairs are less unlike than this share of what neighbouring pairs are.
 _TWINS: Final = 0.02
-#: No prediction of speech is better than this share of its power (30 dB); of tones any order is exact.
+#: No prediction of speech leaves less than this share of its power (30 dB); of tones any order is exact.
 _FLOOR: Final = 1e-3
 
 
@@ -40,9 +41,9 @@ def is_interleaved(samples: Int16Array) -> bool:
 
 
 def interleaved_advantage(samples: Int16Array) -> float | None:
-    """By how much two sides are likelier than one signal, in nats a sample.
+    """By how much two sides are likelier than one signal, in nats per sample.
 
-    None where too little is heard to tell; never above 0 where they are equally loud.
+    None where too little is heard to tell; never above 0 where both are equally loud.
     """
     count = len(samples) // BLOCK
     blocks = samples[: count * BLOCK].reshape(count, BLOCK).astype(np.float64)

@@ -16,7 +16,7 @@ from emocx_pbx.errors import ProtocolError
 Int16Array = npt.NDArray[np.int16]
 FloatArray = npt.NDArray[np.float32]
 
-#: Rate of all audio inside the project, Hz: what ChanSpy reads and G.711 carries.
+#: Rate of all audio inside the project, in Hz: what ChanSpy reads and G.711 carries.
 SAMPLE_RATE: Final = 8000
 
 #: G.711 mu-law (ITU-T G.711, section 3): bias and clip of the segmented 14-bit code, scaled to 16 bits.
@@ -48,7 +48,7 @@ def from_float(samples: npt.NDArray[np.floating]) -> Int16Array:
 
 
 def mulaw_roundtrip(samples: Int16Array) -> Int16Array:
-    """What G.711 mu-law leaves of the samples, same shape; applying it twice changes nothing more."""
+    """What G.711 mu-law leaves of the samples, in the same shape; a second time changes nothing."""
     line: Int16Array = _mulaw_table()[samples.astype(np.int32) + 32768]
     return line
 

@@ -1,4 +1,4 @@
-"""The latest frames of one side, by their number: a ring of fixed size. Pure."""
+"""The latest frames of one side, by number, in a ring of fixed size. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from emocx_pbx.audio.vad import FRAME
 
 
 class Recent:
-    """Frames are counted from 0; those before are silent, and those too old have been written over."""
+    """Frames are counted from 0; those before are silence, and those too old have been overwritten."""
 
     def __init__(self, size: int) -> None:
         """Keep `size` frames."""
         self._ring = np.zeros((size, FRAME), np.int16)
 
     def write(self, first: int, frames: Int16Array) -> None:
-        """Take frames (n, FRAME), n at most the size, of which the first has this number."""
+        """Take frames (n, FRAME), at most `size` of them, the first of which has this number."""
         write(self._ring, first, frames)
 
     def take(self, numbers: npt.NDArray[Any]) -> Int16Array:

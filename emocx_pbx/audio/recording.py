@@ -1,8 +1,8 @@
 """Recorded audio files, read as a stream of 8 kHz int16 blocks in bounded memory.
 
-What libsndfile reads is read, recognised by its content and not by its name (wav, wav49, flac, ogg,
-opus, mp3...); what PyAV reads, where it is installed (m4a, webm...); besides, Asterisk's headerless
-recordings, recognised by their name.
+It reads what libsndfile reads, recognised by content and not by name (wav, wav49, flac, ogg, opus, mp3...);
+what PyAV reads, if that is installed (m4a, webm...); and Asterisk's headerless recordings, recognised by
+name.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from emocx_pbx.errors import InputError
 
 #: Frames decoded at a time: 1.4 s at 48 kHz, half a megabyte of stereo float32.
 BLOCK_FRAMES: Final = 65536
-#: More channels are no call recording.
+#: With more channels it is no recording of a call.
 MAX_CHANNELS: Final = 8
 RATES: Final = range(4000, 384_001)
-#: Longer than a year is a header that says nothing (a FLAC from a pipe: 2^63 samples).
+#: A header that says more than a year says nothing (a FLAC from a pipe: 2^63 samples).
 _YEAR_S: Final = 366 * 86400.0
-#: Where a headerless file is asked whether it is interleaved: this many places, this many bytes each.
+#: Where a headerless file is examined for interleaving: at this many places, this many bytes each.
 _PROBES: Final = 12
 _PROBE_BYTES: Final = 1 << 16
 
@@ -41,7 +41,7 @@ class AudioSource(Protocol):
     """What decodes a file."""
 
     cut: bool
-    """Whether it broke off; known at the end."""
+    """Whether it was cut off; known at the end."""
 
     def read(self, frames: int) -> FloatArray:
         """Up to this many frames (n, channels), none at the end."""
@@ -49,10 +49,10 @@ class AudioSource(Protocol):
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that is only read onwards: soundfile seeks after each read, which fails without a length."""
+    """A file that is only read forwards: soundfile seeks after each read, which fails without a length."""
 
     def seekable(self) -> bool:
-        """As if it came from a pipe."""
+        """No, as for a pipe."""
         return False
 
 
@@ -77,14 +77,14 @@ class Recording:
     source_rate: int
     """Hz, before resampling."""
     expected_s: float
-    """Length as the file's header has it; 0: it doesn't say."""
+    """Length by the file's header; 0: it doesn't say."""
     truncated: bool
     """The file is shorter than its header says; known for certain after the last block."""
     found_interleaved: bool
     """Two sides were found in a headerless file that nobody had called stereo."""
     _source: AudioSource
     width: Width = field(init=False)
-    """How much of a wide file's band is used; known after the last block."""
+    """How much of a wide file's band is used; complete after the last block."""
 
     def __post_init__(self) -> None:
         self.width = Width(self.source_rate)
@@ -131,11 +131,11 @@ def open_recording(path: Path, *, interleaved: bool | None = None) -> Iterator[R
 
     Args:
         path: of the file.
-        interleaved: whether a headerless file holds two sides, sample by sample; None: as it sounds.
+        interleaved: whether a headerless file holds two sides, sample by sample; None: decided by its sound.
 
     Raises:
-        InputError: the file is missing, unreadable, empty, no audio, or of an absurd rate or channel
-            count; one line that says which, and where there is one, the command that helps.
+        InputError: the file is missing, unreadable, empty, no audio, or has an absurd rate or channel count;
+            one line that says which, with the command that helps, if there is one.
     """
     try:
         size = path.stat().st_size
@@ -187,7 +187,7 @@ def _probes(stream: IO[bytes], size: int) -> Int16Array:
 
 
 def _described(path: Path, stream: IO[bytes], size: int) -> Iterator[Recording]:
-    """A file with a header, which is mended where its writer left it unfinished."""
+    """A file with a header, which is repaired where its writer left it unfinished."""
     layout = _layout(stream, size)
     whole = layout is None or not layout.repaired
     source = stream if layout is None or whole else Spliced(layout, stream)
@@ -210,7 +210,7 @@ def _described(path: Path, stream: IO[bytes], size: int) -> Iterator[Recording]:
 
 
 def _by_libsndfile(source: IO[bytes] | io.RawIOBase) -> soundfile.SoundFile | Exception:
-    """The open file, or why it isn't. A file object keeps soundfile from trusting the name."""
+    """The open file, or why it can't be opened. A file object keeps soundfile from trusting the name."""
     try:
         return _Forward(source)
     except (soundfile.SoundFileError, ValueError, TypeError) as error:
@@ -282,7 +282,7 @@ class Spliced(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
-        """Fill the buffer as far as the file goes."""
+        """Fill the buffer, as far as the file goes."""
         wanted = min(len(buffer), max(0, self._size - self._at))
         if self._at < len(self._head):
             data = self._head[self._at : self._at + wanted]

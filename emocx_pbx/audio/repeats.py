@@ -1,7 +1,8 @@
-"""Tells what is played from what is said: a machine repeats itself to the sample, a person never does.
+"""Distinguishes what is played from what is said: a machine repeats itself to the sample, a person never
+does.
 
-Announcements of an IVR, text-to-speech and music that loops come a second time as they came the first. Each
-frame gets 32 bits (Haitsma and Kalker, 2002: whether the difference between neighbouring bands' energies
+Announcements of an IVR, text-to-speech and looping music come the second time exactly as they came the first.
+Each frame gets 32 bits (Haitsma and Kalker, 2002: whether the difference between neighbouring bands' energies
 grew), which the same sound through the same line repeats nearly all of and another sound half of. Pure.
 """
 
@@ -21,10 +22,10 @@ from emocx_pbx.audio.vad import FRAME
 Bits = npt.NDArray[np.uint32]
 Flags = npt.NDArray[np.bool_]
 
-#: Samples behind each frame's bits: 140 ms, so that where a frame begins within a word hardly matters.
+#: Samples behind each frame's bits: 140 ms, so that it hardly matters where in a word a frame begins.
 _SIZE: Final = 7 * FRAME
 _BEFORE: Final = _SIZE // FRAME - 1
-#: The next length that transforms fast.
+#: The next length that has a fast transform.
 _TRANSFORM: Final = 2048
 _WINDOW: Final = hann(_SIZE).astype(np.float32)
 _BANDS: Final = 33
@@ -32,22 +33,23 @@ _LOWEST_HZ, _HIGHEST_HZ = 300.0, 3000.0
 _HZ: Final = np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _BANDS + 1)
 _EDGES: Final = np.round(_HZ * _TRANSFORM / SAMPLE_RATE).astype(int)
 _POWERS: Final = (1 << np.arange(32, dtype=np.uint64)).astype(np.uint32)
-#: Power of a frame's bands at -45 dBFS: below it there is nothing to know again.
+#: Power of a frame's bands at -45 dBFS: below it there is nothing to recognise.
 _SILENT: Final = 32768.0**2 * 10**-4.5 * float((_WINDOW**2).sum()) / 2
 #: Frames remembered: ten minutes of speech, 120 kB.
 KEPT: Final = 30_000
-#: Frames known to be repeated are remembered for so long (20 s): a window or phrase may yet ask for them.
+#: Frames known to be repeated are remembered for this long (20 s): a window or phrase may still ask about
+#: them.
 REMEMBERED: Final = 1_000
-#: What comes again within 1.5 s of speech is a vowel that lasts.
+#: What recurs within 1.5 s of speech is a long vowel.
 LEAST_AGO: Final = 75
-#: Frames compared together, of whose bits fewer than this part may differ; by chance half do, in an hour of
-#: speakers 29 % at the least.
+#: Frames that are compared together, and the share of their bits that must not differ; by chance half of them
+#: do, and in an hour of speakers at least 29 %.
 TOGETHER: Final = 50
 DIFFERENT: Final = 0.22
-#: Frames at most that wait to be compared: 3 s.
+#: Frames that may wait to be compared: 3 s.
 COMPARED: Final = 150
-#: Each fifth frame looks for frames of which at most so many bits differ (one of 300 by chance); places that
-#: so many of them find are looked at as a whole.
+#: Every fifth frame looks for frames of which at most this many bits differ (one in 300 by chance); places
+#: that this many of them find are examined as a whole.
 _EACH: Final = 5
 _NEAR: Final = 8
 _LEAST: Final = 3
@@ -55,7 +57,7 @@ _TRIED: Final = 4
 
 
 class Played:
-    """Which of a call's latest frames of speech repeat what it had before."""
+    """Knows which of a call's latest frames of speech repeat earlier ones."""
 
     def __init__(self) -> None:
         self._repeats = Repeats()
@@ -73,16 +75,16 @@ class Played:
 
 
 class Repeats:
-    """Frames of one side's speech in order; which of them were heard before."""
+    """Takes the frames of one side's speech in order, and says which were heard before."""
 
     def __init__(self) -> None:
         self._tail = np.zeros(_BEFORE * FRAME, np.int16)
         self._energies = np.zeros((1, _BANDS - 1), np.float32)
         """Differences between bands of the latest frame."""
-        # As if silence had been before: the very beginning may come again, too.
+        # As if there had been silence before: the very beginning may recur, too.
         self._bits = np.zeros(TOGETHER, np.uint32)
         self._sounds = np.zeros(TOGETHER, np.bool_)
-        """Which of them are of a sound: silence resembles silence."""
+        """Which of them hold a sound: silence resembles silence."""
 
     def __len__(self) -> int:
         """Frames remembered."""
@@ -113,7 +115,7 @@ class Repeats:
     def _known(self, count: int) -> Flags:
         """Which of the latest frames equal frames of long before."""
         known = np.zeros(count, bool)
-        # Together with what came just before, which may have begun the repetition.
+        # Together with what came just before, where the repetition may have begun.
         begin = max(0, len(self._bits) - count - TOGETHER)
         here, sounds = self._bits[begin:], self._sounds[begin:]
         for start in self._alike(here, begin - LEAST_AGO):
@@ -128,7 +130,7 @@ class Repeats:
         return known
 
     def _alike(self, here: Bits, last: int) -> list[int]:
-        """Where among the frames remembered a stretch like this one may begin, up to `last`: likely ones."""
+        """Likely places among the remembered frames, up to `last`, where a stretch like this one begins."""
         if len(here) < TOGETHER or last < 0:
             return []
         votes = np.zeros(last + 1, np.int32)

@@ -1,4 +1,4 @@
-"""Frames that are speech or not, turned into utterances by hysteresis.
+"""Turns frames that are speech or not into utterances, by hysteresis.
 
 Four states, counted in frames: a few frames of speech in a row begin an utterance (a click does
 not), and only a longer silence ends it (a breath does not). The names are pipecat's.
@@ -21,14 +21,14 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hysteresis:
-    """How many 20 ms frames it takes."""
+    """Thresholds, in frames of 20 ms."""
 
     start: int = 4
     """Frames of speech in a row that begin an utterance: 80 ms, shorter than any word."""
     stop: int = 20
     """Frames without speech in a row that end it: 400 ms, longer than a stop consonant or a breath."""
     pad: int = 5
-    """Frames kept before and after: 100 ms, the soft edges of words."""
+    """Frames added before and after: 100 ms, for the soft edges of words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class SegmenterStep:
-    """What one more frame settled."""
+    """What one more frame has decided."""
 
     speech: range = range(0)
-    """Frames now known to be speech, each told once and in rising order."""
+    """Frames now known to be speech, each given once, in ascending order."""
     ended: Utterance | None = None
 
 
@@ -64,20 +64,20 @@ class Segmenter:
         self._first = 0
         """First frame of the utterance."""
         self._reported = 0
-        """Frames below this have been told as speech, or belong to an utterance that ended."""
+        """Frames below this have been given as speech, or belong to an utterance that has ended."""
 
     @classmethod
     def at(
         cls, rules: Hysteresis, state: State, frame: int, count: int, first: int, reported: int
     ) -> Segmenter:
-        """One that goes on from a `place`."""
+        """One that continues from a `place`."""
         one = cls(rules)
         one.state, one._frame, one._count, one._first, one._reported = state, frame, count, first, reported
         return one
 
     @property
     def place(self) -> tuple[State, int, int, int, int]:
-        """All that it remembers: state, frame, count, first, told."""
+        """Everything that it remembers: state, frame, count, first, told."""
         return self.state, self._frame, self._count, self._first, self._reported
 
     @property
@@ -87,7 +87,7 @@ class Segmenter:
 
     @property
     def oldest_open(self) -> int:
-        """The oldest frame that a later step can still tell as speech."""
+        """The oldest frame that a later step may still give as speech."""
         return max(self._reported, self._frame - self.rules.start - self.rules.stop - self.rules.pad)
 
     def push(self, flag: bool) -> SegmenterStep:
@@ -125,7 +125,7 @@ class Segmenter:
         return self._end() if self._count >= self.rules.stop else NOTHING
 
     def finish(self) -> SegmenterStep:
-        """No more frames come: an open utterance ends here."""
+        """No more frames will come: an open utterance ends here."""
         if self.state in (State.SPEAKING, State.STOPPING):
             return self._end()
         self.state = State.QUIET

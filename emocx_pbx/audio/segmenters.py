@@ -15,14 +15,14 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Steps(NamedTuple):
-    """What one more frame of each of k sides settled; arrays (k,)."""
+    """What one more frame of each of k sides has decided; arrays (k,)."""
 
     start: Numbers
     """First frame now known to be speech."""
     stop: Numbers
-    """After the last one; where it is `start`, none is."""
+    """One after the last; equal to `start` where there is none."""
     ended: Flags
-    """Whether an utterance ended, with frame `stop` - 1."""
+    """Whether an utterance ended; its last frame is `stop` - 1."""
     first: Numbers
     """The first frame of that utterance."""
 
@@ -51,7 +51,7 @@ class Segmenters:
         """Take the next frame's flags (k,) of different rows."""
         rules = self.rules
         inside, reported, frame = self._inside[rows], self._reported[rows], self.frame[rows] + 1
-        # Silence counts within an utterance, speech outside; the other breaks the run off.
+        # Silence counts within an utterance, speech outside one; the other ends the run.
         count = np.where(inside ^ flags, self._count[rows] + 1, 0)
         begins = ~inside & (count >= rules.start)
         ends = inside & (count >= rules.stop)
@@ -74,7 +74,7 @@ class Segmenters:
         self._store(row, one)
 
     def finish(self, row: int) -> SegmenterStep:
-        """No more frames come to the row."""
+        """No more frames will come to the row."""
         one = self._one(row)
         step = one.finish()
         self._store(row, one)

@@ -1,6 +1,6 @@
 """What a side's samples show of how it was recorded: clipped, played at half speed, equal to the other. Pure.
 
-Everything is added up block by block, in the same memory for a minute and a day.
+Everything is added up block by block, in the same memory for a minute as for a day.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ Floats = npt.NDArray[np.float64]
 
 #: Frame for pitch and spectrum: 64 ms holds two periods of the lowest voice, twice as slow.
 _FRAME: Final = 512
-#: A frame is heard from this level on (RMS of int16: -48 dBFS).
+#: A frame is audible from this level on (RMS of int16: -48 dBFS).
 _AUDIBLE: Final = 130.0
 #: Steps of the histogram of magnitudes: fine enough for the top 2 % of any level from -30 dBFS on.
 _BINS: Final = 4096
-#: Clipped where the top 2 % of the range hold more samples than the next 8 %, and this part of what is heard:
-#: unclipped speech thins out towards its peak, cut-off speech piles up there.
+#: Clipped where the top 2 % of the range hold more samples than the next 8 %, and this share of what is
+#: audible: unclipped speech thins out towards its peak, clipped speech piles up there.
 CLIPPED: Final = 3e-4
 #: Power above 2 kHz: -33 dB and more in speech (fricatives), under -40 dB in telephone speech at half speed.
 SLOW_DB: Final = -37.0
-#: Hz: a median pitch under this is no adult's (in the corpora 94 at the least), but a man's at half speed.
+#: Hz: a median pitch below this is not an adult's (in the corpora it is at least 94), but a man's at half
+#: speed.
 SLOW_PITCH: Final = 85.0
-#: Frames that must be heard before any of this is said: 6 s; and voiced, before the pitch is: 3 s.
+#: Audible frames needed to say any of this: 6 s; and voiced ones, to say the pitch: 3 s.
 LEAST_FRAMES: Final = 96
 LEAST_VOICED: Final = 48
 _VOICED: Final = 0.6
@@ -90,7 +91,7 @@ class SideSurvey:
 
     @property
     def upper_db(self) -> float | None:
-        """Power above 2 kHz against all, dB; None: too little is heard."""
+        """Power above 2 kHz relative to all, in dB; None: too little is audible."""
         if self._audible < LEAST_FRAMES:
             return None
         return float(10 * np.log10(self._power[_SPLIT:].sum() / self._power.sum() + 1e-12))

@@ -16,7 +16,8 @@ Doubles = npt.NDArray[np.float64]
 class ToneWatches:
     """Rows of lines, each with the state of a `ToneWatch`.
 
-    A frame goes through twice: `steady` tells where its lines must be looked at, `are_tones` judges it.
+    A frame is passed in twice: `steady` says whether its spectral lines must be examined, `are_tones` judges
+    it.
     """
 
     def __init__(self, rows: int) -> None:
@@ -52,9 +53,9 @@ class ToneWatches:
         Args:
             rows: the lines, (k,), as all that follows.
             levels: of the frames, dB.
-            looked_at: where not, a frame is no tone.
+            looked_at: where it is false, a frame is no tone.
             steady: what `steady` said of these frames.
-            share: what `tones.lines` says of them; of use only where they are looked at and steady,
+            share: what `tones.lines` says of them; used only where they are looked at and steady,
             hz: likewise.
         """
         lined = looked_at & steady

@@ -1,7 +1,8 @@
-"""Tells the telephone network's own tones from a voice, frame by frame: keys, ringback, busy, fax, beeps.
+"""Distinguishes the telephone network's own tones from a voice, frame by frame: keys, ringback, busy, fax,
+beeps.
 
 ITU-T Q.23 (keys), E.180 (ringback, busy, congestion, special information) and T.30 (fax) all use one
-or two steady sines. A voice has more lines than two, or they move, or its level does. Pure.
+or two steady sines. A voice has more than two spectral lines, or they move, or its level does. Pure.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ from emocx_pbx.audio.vad import FRAME
 
 _SIZE: Final = 256
 _WINDOW: Final = hann(FRAME).astype(np.float32)
-#: Under this (Hz) there is only the line's hum.
+#: Below this (Hz) there is only the line's hum.
 _LOWEST: Final = round(125 * _SIZE / SAMPLE_RATE)
 _HZ: Final = np.arange(_LOWEST, _SIZE // 2 + 1, dtype=np.float32) * (SAMPLE_RATE / _SIZE)
-#: Bins that hold two lines: a Hann window of 20 ms gives nearly all of a line to five.
+#: Bins that hold two spectral lines: a Hann window of 20 ms spreads nearly all of a line over five.
 _BINS: Final = 10
-#: They hold this much of a tone's energy; 17 dB of noise may come with it.
+#: They hold this share of a tone's energy, even with noise 17 dB below it.
 TONAL: Final = 0.98
 #: A tone's centre of gravity stays where it is (Hz), and its level (dB); two lines that beat seem to move.
 DRIFT_HZ: Final = 20.0
 DRIFT_DB: Final = 3.0
-#: This many frames in a row make a tone: those before it are too few to begin an utterance, also where one
-#: tone follows another.
+#: This many frames in a row make a tone: the ones before that are too few to begin an utterance, even where
+#: one tone follows another.
 HELD: Final = 2
-#: The detector goes on calling the line's noise speech for a while after a tone: what is this much weaker is
-#: that noise, for this many frames.
+#: For a while after a tone the detector still takes the line's noise for speech: for this many frames,
+#: whatever is this much weaker is that noise.
 AFTER_DB: Final = 12.0
 AFTER: Final = 12
 
@@ -53,14 +54,14 @@ class ToneWatch:
         self._level = 0.0
         self._hz = 0.0
         self._run = 0
-        """Frames in a row with the same lines, the latest of which `_level` and `_hz` are of."""
+        """Frames in a row with the same lines; `_level` and `_hz` are those of the latest."""
         self._loud = 0.0
         """Level of the latest tone."""
         self._since = AFTER + 1
-        """Frames since."""
+        """Frames since then."""
 
     def is_tone(self, frame: Int16Array, level: float, looked_at: bool) -> bool:
-        """Judge the next frame (FRAME,) of that level (dB); not `looked_at`, it costs nothing and is none."""
+        """Judge the next frame (FRAME,) of that level (dB); not `looked_at`, it is no tone."""
         steady = abs(level - self._level) <= DRIFT_DB
         self._level = level
         self._since += 1

@@ -1,6 +1,6 @@
 """A recording as 8 kHz WAV on stdout: `python -m emocx_pbx.audio.transcode PATH FIRST LAST`.
 
-Pages play by it what browsers can't. Decoders meet files that somebody else made: in a process of its own
+Pages use it to play what browsers can't. Decoders meet files that somebody else made: in a process of its own
 they have neither the controller's memory nor its lock, and a limit on both memory and time.
 
 Out: 8 bytes (big-endian) with the WAV's whole length, then its bytes FIRST to LAST, both inclusive and LAST
@@ -21,7 +21,7 @@ from emocx_pbx.audio.recording import Recording, open_recording
 from emocx_pbx.errors import InputError
 
 HEADER_BYTES: Final = 44
-#: Longer recordings are refused: no call is, and a seek decodes all that comes before.
+#: Seconds; longer recordings are refused: no call is that long, and a seek decodes everything before it.
 MAX_S: Final = 12 * 3600.0
 _CPU_S: Final = 300
 _MEMORY: Final = 2 << 30
@@ -82,7 +82,7 @@ def _pieces(head: bytes, recording: Recording, size: int) -> Iterator[bytes]:
 
 
 def main(arguments: list[str], out: BinaryIO) -> int:
-    """Write it. Answers the exit status."""
+    """Write it. Returns the exit status."""
     path, first, last = arguments
     try:
         with open_recording(Path(path)) as recording:
@@ -96,13 +96,13 @@ def main(arguments: list[str], out: BinaryIO) -> int:
         print(error, file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # Whoever listened has gone.
+        # Whoever was listening has gone.
         sys.stderr.close()
     return 0
 
 
 def limit_resources() -> None:
-    """From now on this process has so much memory and time, and no more."""
+    """From now on this process has this much memory and time, and no more."""
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 

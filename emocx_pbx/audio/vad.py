@@ -1,8 +1,8 @@
 """Voice activity of one side, frame by frame: WebRTC's detector behind a level gate.
 
-The detector alone calls line hum, comfort noise and the other side's echo speech now and then; the
-gate asks besides that a frame stands out from the side's own noise, and is not far weaker than
-what the other side said just before.
+The detector alone sometimes takes line hum, comfort noise and the other side's echo for speech. The gate also
+requires that a frame stands out from the side's own noise, and is not far weaker than what the other side has
+just said.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ FRAME: Final = int(FRAME_S * SAMPLE_RATE)
 
 #: Level of an all-zero frame, dBFS.
 SILENCE_DB: Final = -96.0
-#: Its power, of a full-scale square wave's.
+#: Its power, relative to a full-scale square wave's.
 SILENT: Final = 10 ** (SILENCE_DB / 10)
 #: Speech stands this much above the noise floor.
 MARGIN_DB: Final = 8.0
-#: The floor is taken no lower: speech weaker than FLOOR_DB + MARGIN_DB (-52 dBFS) can't be used.
+#: The floor is never lower than this: speech weaker than FLOOR_DB + MARGIN_DB (-52 dBFS) can't be used.
 FLOOR_DB: Final = -60.0
 #: The floor rises this fast under a steady noise (dB a frame: 2 dB/s); it falls at once.
 RISE_DB: Final = 0.04
@@ -52,7 +52,7 @@ def levels_db(frames: Int16Array) -> list[float]:
 
 
 class VoiceActivity:
-    """Which frames of one side are speech. Deterministic in the frames."""
+    """Says which frames of one side are speech. Depends only on the frames."""
 
     def __init__(self, aggressiveness: int) -> None:
         """`aggressiveness` is WebRTC's mode, 0 (lenient) to 3 (strict)."""
@@ -61,7 +61,7 @@ class VoiceActivity:
         self._other_db: deque[float] = deque(maxlen=ECHO_FRAMES)
 
     def is_speech(self, frame: Int16Array, level: float, other_level: float = SILENCE_DB) -> bool:
-        """Judge the next frame of FRAME samples; levels as by `level_db`, the other side's as well."""
+        """Judge the next frame of FRAME samples; levels, also the other side's, are by `level_db`."""
         self._other_db.append(other_level)
         self._floor_db = max(FLOOR_DB, min(level, self._floor_db + RISE_DB))
         # The detector adapts to what it hears, so it hears every frame, gated or not.

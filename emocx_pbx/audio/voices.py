@@ -19,7 +19,7 @@ Doubles = npt.NDArray[np.float64]
 
 _BYTES: Final = 2 * FRAME
 
-#: Whether 160 samples, 16 bits each, are speech: bytes and their number of samples in, 0 or 1 out.
+#: Says whether 160 samples of 16 bits are speech: takes bytes and their number of samples, returns 0 or 1.
 Detect = Callable[[bytes, int], int]
 
 
@@ -66,7 +66,7 @@ class Voices:
         return np.array(out, np.bool_).reshape(-1, 2)
 
     def are_speech(self, rows: Rows, levels: Doubles, voiced: Flags) -> Flags:
-        """Judge the next frame of both sides of different rows: levels (dB) and flags (k, 2), as answers."""
+        """Judge the next frame of both sides of different rows. Returns levels (dB) and flags (k, 2)."""
         floor = np.maximum(FLOOR_DB, np.minimum(levels, self._floor_db[rows] + RISE_DB))
         self._floor_db[rows] = floor
         count = self._frames[rows]

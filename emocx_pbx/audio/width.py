@@ -8,7 +8,7 @@ import numpy as np
 
 from emocx_pbx.audio.pcm import FloatArray
 
-#: Wider files than this are asked at all: between 8 and 16 kHz there is little band to miss.
+#: Only files wider than this are examined: between 8 and 16 kHz there is little band to miss.
 WIDE_HZ: Final = 16000
 #: Nothing above the edge of 8 kHz audio, where its part of the power is under this (-50 dB). Fricatives of
 #: wide speech stand at -35 dB and more; a resampler leaves under -70 dB.
@@ -20,7 +20,7 @@ _FFT: Final = 4096
 
 
 class Width:
-    """Power under and over the band of 8 kHz audio, added up block by block."""
+    """Power within and above the band of 8 kHz audio, added up block by block."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
