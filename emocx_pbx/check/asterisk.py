@@ -33,7 +33,7 @@ from emocx_pbx.pbx.versions import OLD_BRANCHES, capabilities, tap_mode
 from emocx_pbx.routing.policy import Policy
 from emocx_pbx.settings.settings import Settings
 
-#: Actions the service sends, the write right each needs, and what is missing without it.
+#: Actions that the service sends, the write permission that each needs, and what is lost without it.
 ACTIONS = (
     ("Originate", "originate", "calls can't be tapped, nor customers called back"),
     ("Getvar", "call", "opt-outs can't be seen, so no call is tapped"),
@@ -43,7 +43,7 @@ ACTIONS = (
     ("CoreStatus", "reporting", "a restart of Asterisk can't be told from a cut link"),
 )
 
-#: Asterisk's clock and ours may differ by so much before logs and webhooks confuse people.
+#: Seconds by which Asterisk's clock and ours may differ before logs and webhooks confuse people.
 CLOCK_SLACK_S = 2.0
 
 
@@ -56,7 +56,7 @@ async def asterisk_findings(
     received: EventsReceived,
     new_uuid: Callable[[], UUID],
 ) -> AsyncIterator[Finding]:
-    """Ask a connected Asterisk for everything that can be seen with our rights.
+    """Ask a connected Asterisk for everything that our permissions let us see.
 
     Args:
         ami: the link.
@@ -89,7 +89,7 @@ async def asterisk_findings(
 
 
 def _name(named: str | None, name: str) -> Finding | None:
-    """Whether the dialplan calls this PBX as the settings do; None: nothing to say."""
+    """Whether the dialplan gives this PBX the name that the settings give it; None: nothing to say."""
     if named is None or named == "(null)":
         named = ""
     if named == name or (not named and not name):
@@ -141,7 +141,7 @@ def _version(version: str, settings: Settings) -> Finding:
 
 
 async def _allowed(ami: Ami) -> Mapping[str, str] | None:
-    """Actions that our user may send (ListCommands names no others); None if that can't be seen."""
+    """Actions that our user may send, as listed by ListCommands; None if that can't be seen."""
     try:
         return (await ami.action("ListCommands", {})).headers
     except RefusedError:
@@ -209,7 +209,7 @@ async def _queues(
 
 
 async def _clock(ami: Ami, now: Callable[[], float]) -> Finding:
-    """Asterisk stamps its pongs."""
+    """Asterisk's clock, by the time stamp of its pong."""
     before = now()
     try:
         stamp = (await ami.action("Ping", {})).headers.get("Timestamp", "")

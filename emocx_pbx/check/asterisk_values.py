@@ -1,7 +1,6 @@
 """What Asterisk says of itself by AMI's Getvar: globals, functions, and through them modules and files.
 
-Getvar needs no more than the right `call`, which taps need anyway; a function that is not loaded reads
-as empty.
+Getvar needs only the permission `call`, which taps need anyway; a function that is not loaded reads as empty.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ import re
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.ami import Ami
 
-#: More lines of one name in a section than any manager user has.
+#: More lines with one name in a section than any manager user has.
 _MOST_LINES = 40
 
 
 class AsteriskValues:
-    """Reads of a connected Asterisk."""
+    """Reads values from a connected Asterisk."""
 
     def __init__(self, ami: Ami) -> None:
         self._ami = ami
@@ -44,9 +43,9 @@ class AsteriskValues:
     async def config(self, file: str, section: str, name: str) -> list[str]:
         """The values of all lines of one name in a section of a file of Asterisk's, in order.
 
-        None are there, too, without func_config or for names that can't be asked for.
+        Empty also without func_config, and for names that can't be asked for.
         """
-        # A function that is not there leaves an ERROR in Asterisk's log each time it is asked for.
+        # Each request for a function that is not there leaves an ERROR in Asterisk's log.
         if re.search(r"[,$\n\r\\\"]", section) or await self.has_module("func_config") is False:
             return []
         found: list[str] = []

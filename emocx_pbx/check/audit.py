@@ -1,4 +1,4 @@
-"""The part of the check that holds the audit log against its hashes."""
+"""The part of the check that verifies the audit log against its hashes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def audit_finding(path: Path) -> Finding | None:
-    """Whether every entry is there as it was written; None: no service has run yet."""
+    """Whether every entry is there, as it was written; None: no service has run yet."""
     from emocx_pbx.store.audit import verify_file
 
     if not path.is_file():
@@ -25,7 +25,7 @@ def audit_finding(path: Path) -> Finding | None:
 
 
 def chain_finding(chain: Chain | None) -> Finding:
-    """What holding the log against its hashes found, in words; None: it has no hashes yet."""
+    """The result of verifying the log against its hashes, in words; None: it has no hashes yet."""
     if chain is None:
         return Finding("warn", "audit", "the log has no hashes yet", "start the service once: it adds them")
     if chain.problem:

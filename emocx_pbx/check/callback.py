@@ -1,4 +1,4 @@
-"""Part of the check: whether a customer who asks for it can be called back."""
+"""The part of the check that finds whether customers who ask for it can be called back."""
 
 from __future__ import annotations
 

@@ -35,12 +35,12 @@ LOGIN_S = 8.0
 
 
 async def check(settings: Settings, self_tap: bool = True, role: Role = "all") -> list[Finding]:
-    """Look at this machine, then at Asterisk and the receivers; takes some seconds.
+    """Look at this machine, then at Asterisk and the receivers; takes a few seconds.
 
     Args:
         settings: as the service would get them.
         self_tap: also make the test call.
-        role: web: only what a web node needs, which is nothing of Asterisk, models or receivers.
+        role: web: only what a web node needs, which does not include Asterisk, models or receivers.
     """
     if role == "web":
         return await _web(settings)
@@ -83,7 +83,7 @@ async def _web(settings: Settings) -> list[Finding]:
 async def _pbx(
     settings: Settings, pbx: AsteriskSettings, policy: Policy | None, with_tap: bool
 ) -> list[Finding]:
-    """What there is to say of one PBX, with its name."""
+    """The findings about one PBX, with its name."""
     here = None if policy is None else policy_on(policy, pbx.name)
     return [of_pbx(f, pbx.name) for f in await _asterisk(settings.of_pbx(pbx), here, with_tap)]
 
@@ -94,7 +94,7 @@ async def _receivers(settings: Settings) -> list[Finding]:
 
 
 async def _asterisk(settings: Settings, policy: Policy | None, with_tap: bool) -> list[Finding]:
-    """Log in and look at all that can be seen from there."""
+    """Log in, and look at everything that can be seen from there."""
     received = EventsReceived()
     state: asyncio.Future[LinkState] = asyncio.get_running_loop().create_future()
 
@@ -153,7 +153,7 @@ def _meminfo() -> str:
 
 
 def _settings_file(settings: Settings) -> Finding:
-    """Which settings all of the following is about."""
+    """Says which settings everything that follows is about."""
     if settings.file:
         return Finding("ok", "settings", f"read from {settings.file}")
     return Finding(

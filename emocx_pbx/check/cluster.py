@@ -1,4 +1,4 @@
-"""The part of the check about a cluster: NATS, its stream, and the workers elsewhere, which must agree."""
+"""The part of the check about a cluster: NATS, its stream, and workers elsewhere."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from emocx_pbx.analysis.cluster.messages import Beat
     from emocx_pbx.wire.bus import Bus
 
-#: For the connection, and for every worker's next sign of life.
+#: Seconds for the connection, and for every worker's next sign of life.
 CONNECT_S: Final = 3.0
 LISTEN_S: Final = 1.5
-#: Of the stream's room.
+#: Share of the stream's room from which it is nearly full.
 FULL: Final = 0.8
 
 
 async def cluster_findings(settings: Settings, role: Role = "all") -> list[Finding]:
-    """Look at the cluster; nothing where there is none."""
+    """Look at the cluster; no findings where there is none."""
     if not settings.cluster.servers:
         if role == "web":
             return [_fail("cluster.nats is empty: a web node reaches controllers by it", "set it")]

@@ -1,4 +1,4 @@
-"""The part of the check about controllers and web nodes, as they are heard over NATS."""
+"""The part of the check about controllers and web nodes, by what they send over NATS."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from emocx_pbx.check.finding import Finding
 if TYPE_CHECKING:
     from emocx_pbx.wire.bus import Bus
 
-#: For the next sign of life of each; they give two a second.
+#: Seconds for the next sign of life of each; they send two a second.
 LISTEN_S: Final = 1.5
 
 _ANY: Final = msgspec.msgpack.Decoder(dict[str, Any])
 
 
 async def web_beats(bus: Bus) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """The latest signs of life of controllers and of web nodes, by their lives."""
+    """The latest signs of life of controllers and of web nodes, by process."""
     from emocx_pbx.analysis.cluster import subjects
 
     controllers: dict[str, dict[str, Any]] = {}
     nodes: dict[str, dict[str, Any]] = {}
 
     def on_news(news: dict[str, Any]) -> None:
-        # Their messages belong to the web, which this package lies below.
+        # Their messages belong to `web`, which is above this package.
         what = news.get("what")
         if isinstance(what, dict) and what.get("type") == "ControllerBeat":
             controllers[str(news.get("life"))] = what

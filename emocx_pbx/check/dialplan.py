@@ -1,4 +1,4 @@
-"""Part of the check: the dialplan as it is written: our file, its version, who asks, where they end."""
+"""The part of the check about the dialplan as written: our file, its version, who asks, where calls end."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from emocx_pbx.settings.toml import suggestion
 CONTEXT: Final = "emocx-route"
 #: The version that dialplan/emocx.conf of this release sets in EMOCX_CONF.
 CONF_VERSION: Final = 3
-#: The oldest that asks all the same where the PBX has no name; version 3 tells the name (EMOCX_PBX).
+#: The oldest version that still asks where the PBX has no name; version 3 gives the name (EMOCX_PBX).
 OLDEST_CONF: Final = 2
 
 _VERSION = re.compile(r"EMOCX_CONF=(\d+)")
 _ASKS = re.compile(r"emocx-(route|listen)\b")
-#: Where a caller goes without us: Gosub's argument, or a variable set to a name.
+#: Finds where a caller goes without us: Gosub's argument, or a variable set to a name.
 _DEFAULT = re.compile(r"emocx-(?:route|listen),s,1\(([^)$]*)\)|^EMOCX_(?:DEFAULT_)?QUEUE=([^$]*)$")
 
 
@@ -42,7 +42,7 @@ async def dialplan_lines(ami: Ami) -> list[Line]:
     """The whole dialplan.
 
     Raises:
-        RefusedError: our rights don't reach (reporting).
+        RefusedError: our permissions don't include `reporting`.
     """
     events = (await ami.action("ShowDialPlan", {})).events
     return [
@@ -53,14 +53,14 @@ async def dialplan_lines(ami: Ami) -> list[Line]:
 
 
 def conf_version(lines: Sequence[Line]) -> int | None:
-    """The version of the emocx.conf that is loaded: 1 for those before versions, None without it."""
+    """The version of the emocx.conf that is loaded: 1 if it is older than versions, None if there is none."""
     if not any(line.context == CONTEXT for line in lines):
         return None
     return next((int(m[1]) for line in lines if line.ours and (m := _VERSION.search(line.data))), 1)
 
 
 def fits(version: int | None, pbx: str) -> bool:
-    """Whether an emocx.conf of that version can ask for a PBX of that name ("": without)."""
+    """Whether an emocx.conf of that version can ask for a PBX of that name ("": one without a name)."""
     return version == CONF_VERSION or (not pbx and version == OLDEST_CONF)
 
 
@@ -112,7 +112,7 @@ def _default_queues(lines: Sequence[Line], queues: Collection[str]) -> Iterator[
 
 
 def gets_rule(lines: Sequence[Line]) -> bool:
-    """Whether some Queue() gets the rule of the decision; FreePBX's reads QRULE."""
+    """Whether some Queue() is given the decision's rule; FreePBX's reads QRULE."""
     return any(
         "EMOCX_RULE" in line.data
         for line in lines
@@ -121,7 +121,7 @@ def gets_rule(lines: Sequence[Line]) -> bool:
 
 
 async def visible_lines(ami: Ami) -> list[Line] | Finding:
-    """The lines, or what keeps them from us."""
+    """The lines, or a finding that says what keeps us from seeing them."""
     try:
         return await dialplan_lines(ami)
     except RefusedError:

@@ -1,4 +1,4 @@
-"""One finding of the check: what was looked at, how it stands, and what to do about it."""
+"""One finding of the check: what was looked at, what state it is in, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 Level = Literal["ok", "warn", "fail"]
 
 Role = Literal["all", "web"]
-"""What a host is to do: web is pages and API alone."""
+"""What a host is for; web: only pages and API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +26,5 @@ class Finding:
 
 
 def of_pbx(finding: Finding, pbx: str) -> Finding:
-    """The finding as one about the PBX of that name; without a name as it is."""
+    """The finding, said of the PBX with that name; unchanged without a name."""
     return replace(finding, topic=f"{finding.topic} ({pbx})") if pbx else finding

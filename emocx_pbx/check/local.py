@@ -18,7 +18,7 @@ from emocx_pbx.settings.settings import Settings, is_loopback
 if TYPE_CHECKING:
     from emocx_pbx.emotion.registry import Registry
 
-#: Under this the database of a busy day may not fit; a tenth of it and the next one won't.
+#: With less free space the database of a busy day may not fit; with a tenth of it, the next one won't.
 LOW_DISK_BYTES = 1_000_000_000
 
 
@@ -32,11 +32,11 @@ def local_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:
-    """Addresses that are each right but can't work together."""
+    """Addresses that are each valid but can't work together."""
     for pbx in settings.each_pbx():
         yield from (of_pbx(f, pbx.name) for f in _pbx(settings.of_pbx(pbx)))
     names = [pbx.name for pbx in settings.each_pbx()]
-    with contextlib.suppress(EmocxError):  # told as the policy's
+    with contextlib.suppress(EmocxError):  # reported with the policy
         from emocx_pbx.routing.policy import load_policy, unknown_pbxes
 
         for unknown in unknown_pbxes(load_policy(settings.policy_path()), names):
@@ -45,7 +45,7 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
 
 
 def _pbx(settings: Settings) -> Iterator[Finding]:
-    """Of one PBX's section."""
+    """The same for one PBX's section."""
     if not settings.asterisk.secret:
         variable = next(v for v, (_, name) in pbx_variables([settings.asterisk]).items() if name == "secret")
         yield Finding(
@@ -56,7 +56,7 @@ def _pbx(settings: Settings) -> Iterator[Finding]:
 
 
 def warnings(settings: Settings) -> Iterator[Finding]:
-    """Settings that work and are a risk; `serve` tells them, too."""
+    """Settings that work but are a risk; `serve` reports them, too."""
     analysis, agi, http = settings.analysis, settings.agi, settings.http
     if not is_loopback(analysis.bind):
         yield Finding(
@@ -84,7 +84,7 @@ def warnings(settings: Settings) -> Iterator[Finding]:
 
 
 def _readable(settings: Settings) -> Iterator[Finding]:
-    """A settings file with secrets that everybody on the machine can read."""
+    """Whether everybody on the machine can read a settings file that holds secrets."""
     path = Path(settings.file) if settings.file else None
     secrets = any((*(pbx.secret for pbx in settings.each_pbx()), settings.http.api_token, settings.webhooks))
     try:
@@ -128,7 +128,7 @@ def _rubric(settings: Settings) -> Iterator[Finding]:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    """Find the very models that the workers would load, by checksum."""
+    """Find exactly the models that the workers would load, by checksum."""
     from emocx_pbx.emotion import voice
     from emocx_pbx.emotion.registry import Registry
 
@@ -161,7 +161,7 @@ def _speech_name(registry: Registry) -> str:
 
 
 def _disk(folder: Path) -> Finding:
-    """Whether the database can be written for some time."""
+    """Whether there is room for the database for some time."""
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         return Finding(
             "fail", "disk", f"{folder} can't be written", "create it, owned by the user the service runs as"

@@ -1,4 +1,4 @@
-"""Part of the check: whether we get in at the manager interface, and why not."""
+"""The part of the check that finds whether we can log in to the manager interface, and if not, why."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from emocx_pbx.check.finding import Finding
 from emocx_pbx.pbx.ami.gateway import LinkState
 from emocx_pbx.settings.settings import AsteriskSettings
 
-#: Words of a refusal, and what to do; the first that are found count.
+#: Words that a refusal may hold, and what to do; the first that are found count.
 _REMEDIES = (
     (
         ("authentication", "permission"),
@@ -40,7 +40,7 @@ _SILENT = (
 
 
 def login_finding(link: LinkState, settings: AsteriskSettings) -> Finding:
-    """In words, with the remedy of the very reason."""
+    """The failure in words, with the remedy for its very reason."""
     where = f"{settings.host}:{settings.port}"
     if link.up:
         return Finding("ok", "asterisk", f"logged in at {where} as {settings.username}")

@@ -1,4 +1,4 @@
-"""Part of the check: the modules of Asterisk that decisions, taps and the IVR need."""
+"""The part of the check about the Asterisk modules that decisions, taps and the IVR need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from emocx_pbx.check.asterisk_values import AsteriskValues
 from emocx_pbx.check.finding import Finding, Level
 
-#: Modules by what is missing without them, and how bad that is.
+#: Modules by what does not work without them, and how bad that is.
 MODULES: Mapping[str, tuple[Level, str]] = {
     "chan_audiosocket": ("fail", "calls can't be tapped"),
     "app_chanspy": ("fail", "calls can't be tapped"),

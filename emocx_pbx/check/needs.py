@@ -1,4 +1,4 @@
-"""Part of the check: what settings and policy ask of this machine: extras, files, memory."""
+"""The part of the check about what settings and policy need from this machine: extras, files, memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from emocx_pbx.settings.settings import Settings
 from emocx_pbx.weights.catalogue import SPEECH_TO_TEXT, TOPICS
 from emocx_pbx.weights.places import folder_of
 
-#: What the service took in its container with all extras and one worker, of which 0.3 GB a further one.
+#: Memory that the service took in its container, with all extras and one worker; each further worker takes
+#: 0.3 GB.
 FIRST_WORKER_BYTES, FURTHER_WORKER_BYTES = 900_000_000, 300_000_000
 
 
@@ -136,7 +137,7 @@ def _recordings(settings: Settings) -> Iterator[Finding]:
 
 
 def memory_finding(workers: int, meminfo: str) -> Finding:
-    """Whether the workers' models fit into what is free.
+    """Whether the workers' models fit into the free memory.
 
     Args:
         workers: analysis.workers, and one more with a spare.

@@ -1,4 +1,4 @@
-"""Part of the check: the ports that serve listens on: free, our own service's, or somebody else's."""
+"""The part of the check about the ports that `serve` listens on: free, our service's, or another's."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from emocx_pbx.settings.settings import Settings
 
 Kind = Literal["http", "agi", "worker"]
 
-#: Time for whoever listens to show what it is.
+#: Seconds for whoever listens to show what it is.
 SHOW_S = 1.0
-#: A request without a call: enough to tell the service from another program.
+#: A request without a call: enough to distinguish the service from another program.
 _ASK_AGI = (
     f"agi_network: yes\nagi_network_script: {CHECK_PATH[1:]}\nagi_channel: Local/emocx-check\n"
     "agi_uniqueid: emocx-check\n\n"
@@ -37,7 +37,7 @@ class Port:
 
 
 def ports_of(settings: Settings) -> Iterator[Port]:
-    """All of them; those that are chosen at the start (0) are none."""
+    """All of them, except those that are chosen at the start (0)."""
     http, agi, analysis = settings.http, settings.agi, settings.analysis
     wanted = [Port("http.port", http.host, http.port, "http"), Port("agi.port", agi.host, agi.port, "agi")]
     if analysis.base_port:
@@ -48,7 +48,7 @@ def ports_of(settings: Settings) -> Iterator[Port]:
 
 
 async def port_findings(settings: Settings, ports: Sequence[Port] | None = None) -> AsyncIterator[Finding]:
-    """Try to listen on each (None: all of the settings), and see who does where we can't."""
+    """Try to listen on each (None: all in the settings); where we can't, see who does."""
     ports = list(ports_of(settings)) if ports is None else [port for port in ports if port.port]
     used: dict[int, str] = {}
     ours = free = 0
@@ -106,7 +106,7 @@ def _finding(port: Port, problem: int) -> Finding:
 
 
 async def _is_ours(port: Port, tls: bool) -> bool:
-    """Whether our service answers there, in the words of that port."""
+    """Whether our service answers there, by that port's protocol."""
     import ssl
 
     context = None

@@ -14,14 +14,14 @@ from emocx_pbx.check.finding import Finding, Role
 from emocx_pbx.errors import EmocxError, PeerUnavailable
 from emocx_pbx.settings.settings import Settings
 
-#: The check's own deadlines end it long before.
+#: Seconds; the check's own deadlines end it long before that.
 DEADLINE_S = 90.0
 
 
 async def findings_of(
     settings: Settings, tap: bool = True, deadline_s: float = DEADLINE_S, role: Role = "all"
 ) -> list[Finding]:
-    """Run the check of a role beside us; `tap`: with a tapped test call.
+    """Run the check of a role in another process; `tap`: with a tapped test call.
 
     Raises:
         PeerUnavailable: it did not end in time, or without an answer.
@@ -52,7 +52,7 @@ async def findings_of(
 
 
 def main() -> None:
-    """Check what stdin says."""
+    """Run the check that stdin asks for."""
     import logging
 
     import structlog

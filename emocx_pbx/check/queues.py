@@ -1,4 +1,4 @@
-"""Part of the check: queues as policy and chat name them, and what keeps tiers from working in them."""
+"""The part of the check about queues: those that policy and chat name, and what keeps tiers from working."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emocx_pbx.routing.policy import Policy, validate
 from emocx_pbx.settings.chat import ChatSettings
 from emocx_pbx.settings.toml import suggestion
 
-#: Words of joinempty and leavewhenempty by what they stand for (apps/app_queue.c, parse_empty_options).
+#: Words of joinempty and leavewhenempty, by what they mean (apps/app_queue.c, parse_empty_options).
 _LOOKS_AT_PENALTY = frozenset({"penalty", "strict", "loose"})
 _TRUE = frozenset({"yes", "true", "y", "t", "1", "on"})
 _FALSE = frozenset({"no", "false", "n", "f", "0", "off"})
@@ -46,7 +46,7 @@ async def queue_list(ami: Ami) -> QueueList:
 
 
 def named_findings(queues: QueueList, policy: Policy | None, chat: ChatSettings) -> Iterator[Finding]:
-    """Whether what policy and chat name is there."""
+    """Whether the queues that policy and chat name are there."""
     names = set(queues.strategies)
     if not names:
         yield Finding(
@@ -60,7 +60,7 @@ def named_findings(queues: QueueList, policy: Policy | None, chat: ChatSettings)
         if name and name not in names:
             near = suggestion(name, names)
             yield Finding(
-                # Who is called back into a queue that is not there is hung up on.
+                # A customer who is called back into a queue that is not there is hung up on.
                 "fail" if place == "default_queue" else "warn",
                 "queues",
                 f"chat.{place}: Asterisk has no queue {name}{near}",
@@ -134,7 +134,7 @@ async def tier_findings(ami: Ami, policy: Policy, rule_given: bool | None, value
 async def penalty_findings(
     queues: QueueList, used: frozenset[str], tiered: frozenset[str], values: AsteriskValues
 ) -> AsyncIterator[Finding]:
-    """Queues whose own settings make nothing of penalties, or lose callers by them.
+    """Queues whose own settings ignore penalties, or lose callers because of them.
 
     Args:
         queues: as Asterisk has them.
@@ -175,7 +175,7 @@ def looks_at_penalty(name: str, value: str) -> bool:
 
 
 async def media_findings(queues: QueueList, values: AsteriskValues) -> AsyncIterator[Finding]:
-    """PJSIP members whose audio goes past Asterisk: each tap renegotiates their calls."""
+    """PJSIP members whose audio bypasses Asterisk: each tap renegotiates their calls."""
     interfaces = {m.get("Location", "") for members in queues.members.values() for m in members}
     endpoints = sorted({i.split("/")[1] for i in interfaces if i.startswith("PJSIP/")})
     direct = [

@@ -1,8 +1,9 @@
-"""Part of the check: whether the manager user is told what happens, by causing it and listening.
+"""The part of the check that finds whether the manager user is told what happens, by causing it and
+listening.
 
-Rights to write are listed by Asterisk, rights to read are not; and a filter hides events without a
-word. So the check causes an event of each class: its own channels (call), a member's penalty set to
-what it is (agent), an event of its own (user).
+Asterisk lists permissions to write, but not those to read; and a filter hides events silently. So the check
+causes an event of each class: its own channels (call), a member's penalty set to what it is (agent), a user
+event of its own (user).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from emocx_pbx.check.finding import Finding, Level
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.ami import Ami
 
-#: Events come within some milliseconds of their cause.
+#: Seconds; events come within some milliseconds of their cause.
 ARRIVAL_S = 1.0
 #: What is lost without the events of a class.
 LOST: Mapping[str, tuple[Level, str]] = {
@@ -43,13 +44,13 @@ class EventsReceived:
         self._arrived = asyncio.Event()
 
     def take(self, event: Mapping[str, str]) -> None:
-        """Keep one, for the second that it matters."""
+        """Keep one, for the second that it matters for."""
         self._seen.append(event)
         del self._seen[:-1000]
         self._arrived.set()
 
     async def wait_for(self, wanted: Callable[[Mapping[str, str]], bool], deadline_s: float) -> bool:
-        """Whether such an event came, or comes in time."""
+        """Whether such an event has come, or comes in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):
                 while not any(map(wanted, self._seen)):
@@ -95,7 +96,7 @@ async def _class_received(name: str, ami: Ami, received: EventsReceived, mark: s
             case _:
                 return await _channels_received(ami, received, f"emocx-check-{mark}")
     except RefusedError:
-        return True  # a right to write is missing, which is found elsewhere
+        return True  # a permission to write is missing, which is found elsewhere
 
 
 async def _channels_received(ami: Ami, received: EventsReceived, uniqueid: str) -> bool:
@@ -111,7 +112,7 @@ async def _channels_received(ami: Ami, received: EventsReceived, uniqueid: str) 
 
 
 async def _agents_received(ami: Ami, received: EventsReceived) -> bool:
-    """Set a member's penalty to what it is; there may be no member to do it with."""
+    """Set a member's penalty to what it is already; there may be no member to do this with."""
     events = (await ami.action("QueueStatus", {})).events
     member = next((e for e in events if e.get("Event") == "QueueMember" and e.get("Location")), None)
     if member is None:
@@ -141,10 +142,10 @@ async def _hidden(values: AsteriskValues, username: str) -> list[str]:
 
 
 def passes(event: str, filters: list[str]) -> bool:
-    """Whether an event gets by eventfilter lines in the form of regular expressions.
+    """Whether an event passes eventfilter lines that are regular expressions.
 
-    As configs/samples/manager.conf.sample has it: with lines that let in, one of them must match; with
-    lines that begin with `!`, none of those may.
+    As configs/samples/manager.conf.sample has it: if there are lines that admit, one of them must match; if
+    there are lines that begin with `!`, none of those may.
     """
     lets_in = [line for line in filters if not line.startswith("!")]
     keeps_out = [line[1:] for line in filters if line.startswith("!")]
@@ -157,4 +158,4 @@ def _matches(pattern: str, event: str) -> bool:
     try:
         return re.search(pattern.strip(), event) is not None
     except re.error:
-        return False  # POSIX says it otherwise: better no finding than a wrong one
+        return False  # POSIX writes it differently: better no finding than a wrong one

@@ -1,4 +1,4 @@
-"""Part of the check: whether receivers answer, with a certificate that holds and a clock like ours."""
+"""The part of the check that finds whether receivers answer, by a valid certificate and a right clock."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from emocx_pbx.settings.settings import Settings, WebhookSettings
 from emocx_pbx.webhooks.networks import Networks
 from emocx_pbx.webhooks.post import Knock, Poster
 
-#: Receivers are asked at once; none for longer.
+#: Seconds; all receivers are asked at once, and none for longer.
 KNOCK_S = 3.0
-#: Receivers by Standard Webhooks refuse what is more than five minutes off.
+#: Receivers that follow Standard Webhooks refuse what is more than five minutes off.
 SKEW_WARN_S, SKEW_FAIL_S = 30.0, 300.0
 
 

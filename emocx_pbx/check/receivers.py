@@ -1,4 +1,4 @@
-"""Part of the check: whether webhooks may be sent to the receivers of the settings file."""
+"""The part of the check that finds whether webhooks may be sent to the receivers in the settings file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Resolve = Callable[..., list[tuple[Any, ...]]]
 
 
 def receiver_findings(settings: Settings, resolve: Resolve = socket.getaddrinfo) -> Iterator[Finding]:
-    """Look where each receiver's name leads to now; nothing is sent."""
+    """Look up where each receiver's name leads now; nothing is sent."""
     networks = Networks(settings.delivery.allow_networks)
     try:
         Poster(networks, settings.ca_path())

@@ -1,4 +1,4 @@
-"""Part of the check: an Asterisk on another host, which must reach us as we reach it."""
+"""The part of the check about an Asterisk on another host, which must reach us as we reach it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from emocx_pbx.settings.settings import Settings, is_loopback
 
 
 def remote_findings(settings: Settings) -> Iterator[Finding]:
-    """All that belongs to it in one finding: binds, addresses, permit, firewall."""
+    """Everything about it in one finding: addresses listened on and given, permit, firewall."""
     asterisk, analysis, agi = settings.asterisk, settings.analysis, settings.agi
     if is_loopback(asterisk.host):
         return

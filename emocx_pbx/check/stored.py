@@ -1,4 +1,4 @@
-"""Part of the check: the database file that is there already."""
+"""The part of the check about the database file that is already there."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from emocx_pbx.errors import StoreUnavailable
 from emocx_pbx.store.look import look
 from emocx_pbx.store.migrate import migrations
 
-#: A large database is looked at for no longer.
+#: Seconds; a large database is looked at for no longer.
 LOOK_S = 2.0
 
 
 def database_finding(path: Path, look_s: float = LOOK_S) -> Finding | None:
-    """Whether the service could go on with it; None if there is none yet."""
+    """Whether the service could go on with it; None if there is no file yet."""
     if not path.exists():
         return None
     if path.is_dir() or not os.access(path, os.R_OK | os.W_OK):

@@ -1,4 +1,4 @@
-"""Part of the check: the PostgreSQL database that records go to."""
+"""The part of the check about the PostgreSQL database that records go to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emocx_pbx.store.migrate import migrations
 
 #: The oldest server that the tests run on.
 OLDEST: Final = 15
-#: Deliveries are held for longer than this beyond their deadline.
+#: Seconds; deliveries are held for longer than this beyond their deadline.
 MOST_APART_S: Final = 5.0
 
 

@@ -1,4 +1,5 @@
-"""The self-tap: a call of a second to nobody, tapped like any other, proves ports, modules and versions.
+"""The self-tap: a call of one second to nobody, tapped like any other, which proves ports, modules and
+versions.
 
 Asterisk dials our AudioSocket port and echoes (the "customer"); a second channel taps the first by
 ChanSpy with the options that real taps use. A tone sent to the first must arrive by the second.
@@ -21,12 +22,12 @@ from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession
 from emocx_pbx.pbx.versions import TapMode
 from emocx_pbx.settings.settings import Settings
 
-#: Asterisk gives a connect 2 s; then the channel is up within one frame.
+#: Seconds; Asterisk allows 2 s for a connection, and the channel is up within a frame after that.
 CONNECT_S = 4.0
-#: Time for the tone to come back through echo and spy.
+#: Seconds for the tone to come back through echo and spy.
 HEAR_S = 3.0
 FRAME_S = 0.02
-#: Peak of what comes back that can't be silence or comfort noise (the tone's is 8000).
+#: Peak from which what comes back can't be silence or comfort noise (the tone's is 8000).
 LOUD = 2000
 
 
@@ -67,7 +68,7 @@ class _Leg:
 
 
 async def self_tap(ami: Ami, mode: TapMode, settings: Settings, new_uuid: Callable[[], UUID]) -> Finding:
-    """Make the call and tell how far it came."""
+    """Make the call, and report how far it got."""
     if mode == "off":
         return Finding("warn", "self-tap", "taps are off", "see asterisk.tap")
     customer, tap = new_uuid(), new_uuid()
@@ -81,7 +82,8 @@ async def self_tap(ami: Ami, mode: TapMode, settings: Settings, new_uuid: Callab
     try:
         await server.start()
     except OSError:
-        # The service runs already and has its ports; any other port proves as much but for the firewall.
+        # The service runs already and has its ports; any other port proves as much, except about the
+        # firewall.
         note = " (on another port, since the service has its own in use)"
         try:
             await server.start(0)

@@ -1,7 +1,7 @@
-"""Part of the check: the way of a decision, walked by a call of our own.
+"""The part of the check that walks the path of a decision with a call of its own.
 
-A Local channel enters emocx-check, which does all that emocx-route does with a question that decides
-nothing; the service that runs answers it, else the check itself at the service's address.
+A Local channel enters emocx-check, which does everything that emocx-route does, with a question that decides
+nothing. The running service answers it, or else the check itself at the service's address.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami.ami import Ami
 from emocx_pbx.settings.settings import Settings
 
-#: Longest walk beyond the dialplan's own guard.
+#: Seconds that the walk may take beyond the dialplan's own guard.
 WALK_S = 2.5
 _STEP_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """What the channel knew at the end of its way."""
+    """What was set on the channel at the end of its path."""
 
     status: str
     decision: str
@@ -43,7 +43,7 @@ class Walked:
 async def walk_findings(
     ami: Ami, values: AsteriskValues, settings: Settings, new_uuid: Callable[[], UUID]
 ) -> AsyncIterator[Finding]:
-    """Walk, and say where the way ends."""
+    """Walk the path, and say where it ends."""
     async with _answering(settings):
         try:
             walked = await _walk(ami, values, f"emocx-check-{new_uuid()}")
@@ -66,7 +66,7 @@ async def walk_findings(
 
 @asynccontextmanager
 async def _answering(settings: Settings) -> AsyncIterator[None]:
-    """Be the service where it does not run; its callers keep their defaults meanwhile, as before."""
+    """Stand in for the service where it does not run; its callers keep their defaults meanwhile."""
 
     async def answer(request: AgiRequest) -> Mapping[str, str]:
         if request.path != CHECK_PATH:
@@ -75,7 +75,7 @@ async def _answering(settings: Settings) -> AsyncIterator[None]:
 
     allow = AllowList([settings.asterisk.host], settings.agi.allow)
     server = AgiServer(settings.agi, answer, allow=allow)
-    # Taken: by the service, or by what the walk will then find.
+    # The port is taken: by the service, or by something that the walk will find.
     with contextlib.suppress(SettingsError):
         await server.start()
     try:
@@ -85,7 +85,7 @@ async def _answering(settings: Settings) -> AsyncIterator[None]:
 
 
 async def _walk(ami: Ami, values: AsteriskValues, uniqueid: str) -> Walked | None:
-    """Originate, wait for the end, and read the channel; None if it never came to the end."""
+    """Originate, wait for the end, and read the channel; None if it never reached the end."""
     other = f"{uniqueid}-2"
     await ami.action(
         "Originate",
