@@ -1,1 +1,1 @@
-"""Segments and readings to a grade with reasons; pure."""
+"""From segments and readings to a grade with its reasons; pure."""

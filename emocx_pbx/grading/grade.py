@@ -2,10 +2,10 @@
 
     score = base + mean * M + end * E + course * (R + D) + start * (E - S) / 2, held within 0..100
 
-M: mean level after the opening. E: level in the last quarter. R and D: recoveries and
-deteriorations, the sum of rises (falls) of level, each times u(1 - u), u being where between
-opening (0) and end (1) it happens. S: level before this agent, from routing or the agent before.
-All by seconds of customer speech. docs/grading.md derives the promises that tests hold it to.
+M: mean level after the opening. E: level in the last quarter. R and D: recoveries and deteriorations, the sum
+of the rises (falls) of level, each times u(1 - u), where u is its place between opening (0) and end (1). S:
+level before this agent, from routing or the agent before. All are measured in seconds of customer speech.
+docs/grading.md derives the promises that tests hold it to.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def grade(
     Args:
         readings: The customer's readings in the segment.
         rubric: The formula's numbers.
-        routing: How the customer came: the query's scores, or those before a transfer.
+        routing: How the customer arrived: the query's scores, or those before a transfer.
         confusion: The speech model's confusion matrix on its test set, for the range.
         facts: Talk share, interruptions and so on; kept beside the grade. Those the rubric names
             in [facts] also cost points.
@@ -51,7 +51,7 @@ def grade(
             that agree don't make a model surer of a caller whom it misreads throughout.
 
     Returns:
-        A Grade; score, letter, low and high are None under the rubric's least evidence.
+        A Grade; score, letter, low and high are None where there is less evidence than the rubric requires.
     """
     evidence = evidence_of(readings)
     shown = dict(facts or {})
@@ -103,7 +103,7 @@ def evidence_of(readings: Sequence[Reading]) -> float:
     for reading in sorted(readings, key=lambda r: r.t0):
         union += max(0.0, reading.t1 - max(reading.t0, reached))
         reached = max(reached, reading.t1)
-    # Rounded, or the last bit would tell a reading from its two halves.
+    # Rounded, or the last bit would distinguish a reading from its two halves.
     return round(min(union, math.fsum(max(0.0, r.speech_s) for r in readings)), 6)
 
 
@@ -127,7 +127,7 @@ def _change_lines(steps: Sequence[Step], opening: float, total: float, rubric: R
     """Recoveries and deteriorations.
 
     Their sum is the integral of level x (2u - 1): the same levels count for more the later they
-    are. Changes in the middle weigh most, since they are neither how it began nor a last word.
+    are. Changes in the middle weigh most, since they are neither how it began nor how it ended.
     """
     jumps = jumps_between(steps, opening, total)
     lines = []
@@ -177,8 +177,9 @@ def _deviation(
 ) -> float:
     """Standard deviation of the score, from the spreads of the readings.
 
-    The score is linear in the levels. Within a block of speech errors are taken as one, between
-    blocks as correlated; blocks lie on the axis of speech, so that splitting readings changes nothing.
+    The score is linear in the levels. Errors within a block of speech are treated as one error, those of
+    different blocks as correlated; blocks lie on the axis of speech, so that splitting readings changes
+    nothing.
     """
     total = steps[-1].end
     blocks = max(1, math.ceil(total / rubric.range.block_s))
@@ -202,7 +203,7 @@ def _deviation(
 
 
 def _rounded(lines: Sequence[Contribution], score: float) -> tuple[Contribution, ...]:
-    """Lines with two decimals that add up to the score; the largest takes the rounding's rest."""
+    """Lines with two decimals that add up to the score; the largest absorbs what rounding leaves."""
     rounded = [replace(line, points=round(line.points, 2)) for line in lines]
     rest = round(score - math.fsum(line.points for line in rounded), 2)
     if rest:

@@ -1,7 +1,7 @@
 """The course of a conversation: level (valence) as a step function of the customer's speech.
 
-Everything a grade is made of is an integral over this function, so that cutting a reading in two
-equal ones can't change a grade.
+Everything a grade is made of is an integral over this function, so cutting a reading into two equal ones
+can't change a grade.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Step:
     """Seconds of customer speech before it."""
     end: float
     level: float
-    """Expected valence, -1 to 1. Spread probabilities give a level near the middle by themselves."""
+    """Expected valence, -1 to 1. Probabilities that are spread out give a level near the middle of their own
+    accord."""
     spread: float
     """Standard deviation of the true valence, given what the model answered."""
 
@@ -90,7 +91,7 @@ def jumps_between(steps: Sequence[Step], begin: float, end: float) -> list[Jump]
 
 
 def _spread(probabilities: Sequence[float], valence: Sequence[float], confusion: Confusion | None) -> float:
-    """Standard deviation of the valence, by the reading's own doubt or the model's known confusions.
+    """Standard deviation of the valence, by the reading's own doubt or by the model's known confusions.
 
     The larger of the two: a model may be sure of itself and still be known to confuse classes.
     """
@@ -102,7 +103,7 @@ def _spread(probabilities: Sequence[float], valence: Sequence[float], confusion:
         column = [row[answered] for row in confusion]
         total = math.fsum(column)
         for true, count in enumerate(column):
-            # A class that was never answered in the test tells nothing: take the answer as true.
+            # Nothing is known of a class that was never answered in the test: take the answer as true.
             known[true] += p * (count / total if total > 0 else float(true == answered))
     return max(own, _deviation(known, valence))
 

@@ -21,7 +21,7 @@ def overridden(grade: Grade, score: float, rubric: Rubric, author: str, reason: 
     rounded = round(score, 2)
     kept = tuple(c for c in grade.contributions if c.name != "override")
     line = Contribution("override", round(rounded - sum(c.points for c in kept), 2), f"{author}: {reason}")
-    # A person's word has no range by the model's confusions.
+    # A person's score has no range: the model's confusions don't apply to it.
     return replace(
         grade,
         score=rounded,

@@ -40,7 +40,7 @@ class Valences(_Table, frozen=True):
 
 
 class Evidence(_Table, frozen=True):
-    """How much customer speech a grade needs, and how readings tell of each other."""
+    """How much customer speech a grade needs, and how far readings inform each other."""
 
     min_speech_s: Annotated[float, Meta(ge=1, le=600)]
     stay_s: Annotated[float, Meta(ge=0, le=600)] = 0.0
@@ -79,7 +79,7 @@ class FactPoints(_Table, frozen=True):
 
 
 class Range(_Table, frozen=True):
-    """How the model's confusions become the grade's range."""
+    """How the model's confusions become the range of a grade."""
 
     z: Annotated[float, Meta(ge=0, le=4)]
     block_s: Annotated[float, Meta(gt=0, le=600)]
@@ -87,7 +87,7 @@ class Range(_Table, frozen=True):
 
 
 class Rubric(_Table, frozen=True):
-    """One version of the formula; docs/grading.md says what is done with each number."""
+    """One version of the formula; docs/grading.md says what each number does."""
 
     version: Annotated[str, Meta(min_length=1, max_length=40)]
     valence: Valences

@@ -1,4 +1,4 @@
-"""One agent's segment of a call: their readings, how the customer reached them, facts beside the grade."""
+"""One agent's segment of a call: its readings, how the customer arrived, and facts beside the grade."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEAD_AIR_S: Final = 3.0
 #: Whoever begins this long after the other and overlaps for this long interrupts; less is a "mhm".
 INTERRUPTION_S: Final = 0.5
 
-#: Speech before a transfer that says how the customer came to the next agent.
+#: Seconds of speech before a transfer that say how the customer came to the next agent.
 BEFORE_S: Final = 12.0
 
 Window = tuple[float, float]
@@ -38,7 +38,7 @@ def cut_readings(
 
     Args:
         readings: The whole call's readings.
-        t0: Begin of the segment in call time.
+        t0: Start of the segment in call time.
         t1: Its end.
         spans: The call's utterances, to know how much of a reading's time was speech.
     """
@@ -69,7 +69,7 @@ def grade_segment(
 ) -> Grade:
     """The grade of the stretch `window` of a call, on that stretch's own readings, made consistent.
 
-    Only they have a say, so that nobody is graded by what another agent heard.
+    Only these count, so that nobody is graded by what another agent heard.
 
     Args:
         readings: The whole call's.
@@ -87,8 +87,8 @@ def grade_segment(
 def fresh_readings(readings: Sequence[Reading], spans: Sequence[Span] = ()) -> list[Reading]:
     """Readings without the speech that the reading before them heard already, by time.
 
-    Windows overlap, so that a model hears enough at once; in a grade every second counts once.
-    Without `spans` speech is taken to be spread evenly over a reading's time.
+    Windows overlap so that a model hears enough at once; in a grade every second counts once. Without `spans`
+    speech is taken to be spread evenly over a reading's time.
     """
     customer = _merged([(s.t0, s.t1) for s in spans if s.side == "customer"])
     fresh: list[Reading] = []
@@ -109,7 +109,7 @@ def fresh_readings(readings: Sequence[Reading], spans: Sequence[Span] = ()) -> l
 def scores_before(readings: Sequence[Reading], t0: float) -> Scores | None:
     """How the customer was just before `t0`: mean probabilities of the last seconds of speech.
 
-    For the agent who takes over a call; None if nothing was heard (then use the query's scores).
+    For the agent who takes over a call. None if nothing was heard: then the query's scores apply.
     """
     weights = [0.0] * 4
     speech_s = 0.0
@@ -206,7 +206,7 @@ def _length(windows: Sequence[Window]) -> float:
 
 
 def _interruptions(who: Sequence[Window], whom: Sequence[Window]) -> int:
-    """How often `who` began while `whom` was speaking, and went on over it."""
+    """How often `who` began while `whom` was speaking, and talked on over it."""
     return sum(
         any(c + INTERRUPTION_S <= a < d and min(b, d) - a >= INTERRUPTION_S for c, d in _near(whom, a, a))
         for a, b in who
@@ -214,6 +214,6 @@ def _interruptions(who: Sequence[Window], whom: Sequence[Window]) -> int:
 
 
 def _near(windows: Sequence[Window], t0: float, t1: float) -> Sequence[Window]:
-    """Those of sorted, disjoint windows that may touch [t0, t1]: long calls have thousands."""
+    """Those of the sorted, disjoint windows that may touch [t0, t1]; long calls have thousands."""
     first = bisect_left(windows, t0, key=lambda w: w[1])
     return windows[first : bisect_right(windows, t1, lo=first, key=lambda w: w[0])]

@@ -1,8 +1,8 @@
 """Makes a call's readings consistent: what a voice shows rarely changes from one second to the next.
 
-A reading hears a few seconds and is often wrong; its neighbours tell on which side. This is the
-forward-backward algorithm of a hidden Markov model (Rabiner 1989, Proc. IEEE 77(2)) whose states are
-the four classes: a state is left on average after `stay_s` seconds of speech, for any other.
+A reading hears a few seconds and is often wrong; its neighbours show in which direction. This is the
+forward-backward algorithm of a hidden Markov model (Rabiner 1989, Proc. IEEE 77(2)) whose states are the four
+classes: a state is left after `stay_s` seconds of speech on average, for any of the others.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def settled(readings: Sequence[Reading], stay_s: float) -> list[Reading]:
 
 
 class Settling:
-    """The same for readings as they come: each given those before it, by one step of the forward pass."""
+    """The same for readings as they arrive: each given those before it, by one step of the forward pass."""
 
     def __init__(self, stay_s: float) -> None:
         """`stay_s` as for `settled`."""
@@ -70,7 +70,7 @@ class Settling:
 
 
 def _likelihood(reading: Reading) -> list[float]:
-    """How likely what was heard is in each class, up to a factor.
+    """The likelihood of what was heard under each class, up to a factor.
 
     Models are calibrated on equally frequent classes, so probabilities are likelihoods as they are.
     """

@@ -1,1 +1,1 @@
-"""How good the models are on a site's own calls: windows drawn by chance, labelled blind, and figures."""
+"""How good the models are on a site's own calls: windows drawn at random, labelled blind, and figures."""

@@ -1,4 +1,4 @@
-"""What labelled windows tell of the models on this site: recalls, false alarms, calibration, drift. Pure."""
+"""What labelled windows say of the models on this site: recalls, false alarms, calibration, drift. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emocx_pbx.review.windows import CALM, NAMES, UPSET, Labelled, RoundSize, We
 
 #: Bins of confidence, as in the models' cards.
 BINS: Final = 10
-#: Under so many labelled windows a part of the time, or a model, is not shown by itself.
+#: With fewer labelled windows a part of the time, or a model, is not shown by itself.
 LEAST: Final = 20
 METHOD: Final = (
     "all labelled windows, random ones and windows of doubt, each weighted to the windows it was drawn from"
@@ -24,19 +24,19 @@ METHOD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Windows of like confidence."""
+    """Windows of similar confidence."""
 
     confidence: float
     """Mean of what the model said, 0 to 1."""
     right: float
-    """Share in which people say the same, 0 to 1."""
+    """Share of them in which people say the same, 0 to 1."""
     share: float
-    """Of the site's windows, 0 to 1."""
+    """Its share of the site's windows, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccuracySlice:
-    """Some figures of a part of the windows: of a month, or of a model."""
+    """Some figures for a part of the windows: a month's, or a model's."""
 
     name: str
     windows: int
@@ -51,11 +51,11 @@ class Accuracy:
 
     method: str
     windows: int
-    """Labelled windows that it rests on."""
+    """Number of labelled windows that it rests on."""
     callers: int
     people: int
     unclear: int
-    """Labelled windows of which nobody could tell; not in the figures."""
+    """Labelled windows about which nobody could tell; not in the figures."""
     kept_out: int
     """Labelled windows of rounds that can't be weighted; not in the figures."""
     right: Share | None
@@ -67,21 +67,21 @@ class Accuracy:
     false_alarms: dict[str, Share | None]
     """By label: of the windows that people label otherwise, the share answered so."""
     upset_found: Share | None
-    """Of angry and disappointed windows, the share with P(upset) at the threshold or over."""
+    """Of angry and disappointed windows, the share with P(upset) at or above the threshold."""
     upset_alarms: Share | None
-    """Of neutral and happy windows."""
+    """The same of neutral and happy windows."""
     uar: Figure | None
     """Mean recall of the classes that occur."""
     calibration_error: Figure | None
     """Expected calibration error of the best class (Guo et al. 2017)."""
     overconfidence: Figure | None
-    """Mean confidence less the share in which the best class is right: over 0 it promises too much."""
+    """Mean confidence minus the share in which the best class is right; above 0 the model is too sure."""
     bins: tuple[Bin, ...]
     agreement: Agreement | None
     months: tuple[AccuracySlice, ...]
     models: tuple[AccuracySlice, ...]
     change: Figure | None
-    """Share right in the later half of the windows less that in the earlier half; None: too few."""
+    """Share right in the later half of the windows minus that in the earlier half; None: too few."""
 
 
 def accuracy(
@@ -139,7 +139,7 @@ def _answered(windows: Sequence[WeightedWindow], labels: Collection[str], answer
 
 
 def _over(windows: Sequence[WeightedWindow], labels: Collection[str], threshold: float) -> Share | None:
-    """Of the windows with any of these labels, the share with P(upset) at the threshold or over."""
+    """Of the windows with any of these labels, the share with P(upset) at or above the threshold."""
     return weighted_share([_counted(w, w.says(labels), w.upset >= threshold) for w in windows])
 
 
@@ -179,7 +179,7 @@ def _sums(
 
 
 def _hits(window: WeightedWindow) -> list[float]:
-    """By class: the weight that people give it, and that which was answered so."""
+    """By class: the weight that people give it, and the part of it that was answered so."""
     weights = [window.says((name,)) for name in NAMES]
     return [*weights, *(w * (window.of.answer == name) for w, name in zip(weights, NAMES, strict=True))]
 

@@ -11,13 +11,13 @@ from emocx_pbx.routing.threshold import wilson
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of windows that two people labelled."""
+    """Agreement on windows that two people labelled."""
 
     pairs: int
     observed: float
-    """Share of windows with the same label twice."""
+    """Share of windows to which both gave the same label."""
     kappa: float | None
-    """1: always the same; 0: no more often than by chance. None: chance alone would make all the same."""
+    """1: always the same; 0: no more often than by chance. None: by chance alone all would be the same."""
     low: float | None
     """95 % interval of kappa."""
     high: float | None
@@ -26,8 +26,8 @@ class Agreement:
 def cohen(pairs: Sequence[tuple[str, str]]) -> Agreement | None:
     """Cohen's kappa (1960) of pairs of labels, (first person's, second person's); None without a pair.
 
-    The interval takes what chance does as known, as Cohen's own standard error does, and Wilson's interval
-    for the observed agreement, so that few pairs that all agree are not taken for certainty.
+    The interval treats the agreement by chance as known, as Cohen's own standard error does, and Wilson's
+    interval for the observed agreement, so that few pairs that all agree are not taken for certainty.
     """
     if not pairs:
         return None

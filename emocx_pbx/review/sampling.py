@@ -1,7 +1,7 @@
 """Which windows are drawn for people to label, and how many of the site's each stands for. Pure.
 
-A round has a frame: all windows of a time. Some are drawn from the whole frame by chance, some more from
-its doubtful ones by chance. So within the doubtful ones, and within the others, what was drawn is a simple
+A round has a frame: all windows of a period. Some are drawn at random from the whole frame, and some more at
+random from its doubtful ones. So within the doubtful ones, and within the others, what was drawn is a simple
 random sample, and a labelled window stands for (windows of its kind in the frame) / (labelled ones of it).
 """
 
@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Why = Literal["random", "doubt"]
-#: Of a window: the call and its seconds, or the decision's id with zeros.
+#: Identifies a window: the call and its seconds, or the decision's id with zeros.
 Key = tuple[str, float, float]
 
-#: Windows looked at for each that is wanted, where recordings are missing.
+#: Windows that are looked at for each one wanted, where recordings are missing.
 TRIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The windows of a time that were not drawn before."""
+    """The windows of a period that have not been drawn before."""
 
     windows: int
     doubtful: int
     """How many of them are doubtful."""
     whole: Sequence[tuple[Key, bool]]
-    """Some of all by chance, in an order by chance; whether each is doubtful."""
+    """Some of all of them, at random and in random order; whether each is doubtful."""
     doubts: Sequence[Key]
-    """Some of the doubtful by chance, in an order by chance."""
+    """Some of the doubtful ones, at random and in random order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,12 @@ class Drawn:
     """A round."""
 
     items: tuple[Item, ...]
-    """In an order by chance, so that a round that is labelled in part is a smaller one."""
+    """In random order, so that a round that is labelled in part is simply a smaller one."""
     sure: float
-    """Windows of the frame that can be played and are not doubtful; an estimate where some can't be."""
+    """Windows of the frame that can be played and are not doubtful; an estimate where some can't be
+    played."""
     doubtful: float
-    """Those that are."""
+    """The same of doubtful ones."""
     unplayable: int
     """Windows that were looked at and can't be played."""
 
@@ -71,10 +72,10 @@ def draw(
     Args:
         frame: with at least TRIES times as many windows as are wanted, or all.
         number: windows wanted from all.
-        doubts: windows wanted beside them from the doubtful.
+        doubts: windows wanted in addition from the doubtful ones.
         twice: share of windows that two people should label, 0 to 1.
         playable: whether a window can be shown to people; may read files.
-        rng: source of chance.
+        rng: source of randomness.
     """
     looked = _Looked(playable)
     chosen: dict[Key, tuple[Why, bool]] = {}
@@ -92,7 +93,7 @@ def draw(
     order = list(chosen.items())
     rng.shuffle(order)
     double = round(twice * len(order))
-    # The order is by chance already, but those labelled twice must not all come first.
+    # The order is random already, but those to be labelled twice must not all come first.
     pairs = set(rng.sample(range(len(order)), double))
     items = tuple(
         Item(key, why, doubtful, 2 if place in pairs else 1)

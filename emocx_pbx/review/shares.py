@@ -1,4 +1,4 @@
-"""Shares of weighted windows with intervals that know of callers: windows of one caller are alike. Pure."""
+"""Shares of weighted windows, with intervals that allow for windows of one caller being alike. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from emocx_pbx.routing.threshold import wilson
 
 #: Draws of a bootstrap: enough for 95 % intervals to two digits.
 DRAWS: Final = 400
-#: Of a bootstrap over many callers: additions in all, so that a page waits for seconds at most.
+#: Additions of a bootstrap over many callers, in all, so that a page waits for seconds at most.
 MOST_ADDED: Final = 4_000_000
-#: Under so many callers a bootstrap over them tells nothing.
+#: With fewer callers a bootstrap over them says nothing.
 LEAST_CALLERS: Final = 5
 
 
@@ -37,7 +37,7 @@ class Share:
     low: float
     high: float
     windows: int
-    """Labelled windows that it rests on."""
+    """Number of labelled windows that it rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class Figure:
 def weighted_share(windows: Sequence[CountedWindow]) -> Share | None:
     """The share of hits; None where nothing has weight.
 
-    The interval is Wilson's for the effective number of windows: what is left of them after unequal weights
-    and after the likeness of one caller's windows (variance of a ratio, linearised over callers as in Korn
-    and Graubard 1998). Where all or none are hits, each caller counts once.
+    The interval is Wilson's for the effective number of windows: what is left of them once unequal weights
+    and the likeness of one caller's windows are allowed for (variance of a ratio, linearised over callers as
+    in Korn and Graubard 1998). Where all or none are hits, each caller counts once.
     """
     counted = [w for w in windows if w.weight > 0]
     total = math.fsum(w.weight for w in counted)
@@ -66,7 +66,7 @@ def weighted_share(windows: Sequence[CountedWindow]) -> Share | None:
 
 
 def _effective(counted: Sequence[CountedWindow], value: float, total: float) -> float:
-    """How many independent windows of equal weight tell as much."""
+    """How many independent windows of equal weight would say as much."""
     by_weight = total**2 / math.fsum(w.weight**2 for w in counted)
     own: dict[str, list[float]] = {}
     for w in counted:
@@ -83,7 +83,7 @@ def _effective(counted: Sequence[CountedWindow], value: float, total: float) -> 
 
 
 def difference(first: Share, second: Share) -> Figure:
-    """Second less first, of different windows, with its interval by Newcombe (1998) of two by Wilson."""
+    """Second share minus first, of different windows; Newcombe's interval (1998) from two of Wilson's."""
     value = second.value - first.value
     down = math.hypot(second.value - second.low, first.high - first.value)
     up = math.hypot(second.high - second.value, first.value - first.low)
@@ -95,11 +95,11 @@ def bootstrap(
     figure: Callable[[Sequence[float]], float | None],
     rng: random.Random,
 ) -> Figure | None:
-    """A figure of sums over callers, with its interval when callers are drawn anew (2.5 to 97.5 %).
+    """A figure of sums over callers, with its interval over resampled callers (2.5 to 97.5 %).
 
     Args:
         sums: by caller, what the caller's windows add up to; all of one length.
-        figure: of all callers' sums, added; None: can't be told.
+        figure: of the total of all callers' sums; None: it can't be told.
         rng: source of the draws.
     """
     rows = [list(row) for row in sums.values()]
@@ -110,7 +110,7 @@ def bootstrap(
     draws = max(100, min(DRAWS, MOST_ADDED // (len(rows) * max(1, len(rows[0])))))
     found = [figure(_added(rng.choices(rows, k=len(rows)))) for _ in range(draws)]
     values = sorted(f for f in found if f is not None)
-    if len(values) < 0.9 * draws:  # a class that hardly anybody has
+    if len(values) < 0.9 * draws:  # a class that hardly any caller has
         return Figure(value, None, None)
     low, high = values[int(0.025 * len(values))], values[min(len(values) - 1, int(0.975 * len(values)))]
     return Figure(value, min(value, low), max(value, high))

@@ -1,9 +1,9 @@
 """Labelled windows, and how many of the site's each stands for. Pure.
 
 A labelled window stands for the windows of its round and kind (doubtful or not) that it was drawn from,
-divided by those of them that are labelled (post-stratification). So windows of doubt, drawn more often,
-count no more than they are of the site. A round of which only doubtful windows are labelled says nothing of
-the rest and is kept out.
+divided by those of them that are labelled (post-stratification). So doubtful windows, though drawn more
+often, count no more than their share of the site. A round of which only doubtful windows are labelled says
+nothing about the rest, and is left out.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from emocx_pbx.domain import LABELS
 
 Kind = Literal["voice", "text"]
 
-#: The four, as words.
+#: The four classes, as words.
 NAMES: Final = tuple(str(label) for label in LABELS)
-#: What people may say instead: it can't be told.
+#: What people may answer instead: it can't be told.
 UNCLEAR: Final = "unclear"
 ANSWERS: Final = (*NAMES, UNCLEAR)
 UPSET: Final = ("angry", "disappointed")
@@ -28,7 +28,7 @@ CALM: Final = tuple(name for name in NAMES if name not in UPSET)
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A window, what the model said of it then, and what people say."""
+    """A window, what the model said of it at the time, and what people say."""
 
     round_id: int
     doubtful: bool
@@ -60,7 +60,7 @@ class WeightedWindow:
     weight: float
     """Windows of the site that it stands for."""
     votes: Mapping[str, float]
-    """Label to the share of people who said so, of those who could tell; adds up to 1."""
+    """By label the share of people who said so, of those who could tell; adds up to 1."""
 
     @property
     def confidence(self) -> float:
@@ -96,8 +96,8 @@ class Weighted:
 def weighted(labelled: Sequence[Labelled], rounds: Mapping[int, RoundSize]) -> Weighted:
     """Weigh labelled windows, each given once; `rounds` has every window's round.
 
-    What nobody could tell counts among the labelled of its kind, so that the others stand for no more: the
-    figures are of what can be told. Where two people differ, each one's word counts half.
+    Windows that nobody could tell count among the labelled of their kind, so that the others do not stand for
+    them: the figures are about what can be told. Where two people differ, each one's label counts half.
     """
     number = Counter((one.round_id, one.doubtful) for one in labelled)
     windows, unclear, kept_out = [], 0, 0
