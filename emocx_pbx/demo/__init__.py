@@ -1,1 +1,1 @@
-"""A private Asterisk, a real call and a receiver: the demo, also used by the tests."""
+"""The demo: a private Asterisk, a real call and a receiver; the tests run it, too."""

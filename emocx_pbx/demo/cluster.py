@@ -1,4 +1,4 @@
-"""The demo of a cluster: a call on each of two PBXes, and the controller that acts is killed in the middle.
+"""The demo of a cluster: a call on each of two PBXes, with the acting controller killed in the middle.
 
 Both are graded all the same, once, by the other one.
 """
@@ -29,13 +29,13 @@ from emocx_pbx.lab.sip import CallPlan, SippAgents, SippCustomers
 SITES: Final = ("berlin", "vienna")
 EVENTS: Final = ("query.routed", "call.started", "call.reading", "call.graded", "call.ended")
 QUERY: Final = "I have been charged twice, nobody answers my emails, and I am sick of it. Sort this out now!"
-#: Until both calls are heard, until the other controller acts, and until both grades came.
+#: Deadlines: for both calls to be heard, for the other controller to act, and for both grades.
 _READING_S, _OVER_S, _DELIVERY_S = 60.0, 30.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What stays while controllers come and go."""
+    """What is there throughout, while controllers come and go."""
 
     crm: Receiver
     pbxes: dict[str, PrivateAsterisk]
@@ -44,10 +44,10 @@ class Around:
 
 
 async def run_cluster_demo(quiet: bool = False) -> dict[str, Any]:
-    """Run it and tell it on standard output.
+    """Run it, and say on standard output what happens.
 
     Args:
-        quiet: tell nothing, only return.
+        quiet: print nothing, only return.
 
     Returns:
         `away_s`: until the other controller acted; `calls`: of each its id, pbx, types of its events in
@@ -55,7 +55,7 @@ async def run_cluster_demo(quiet: bool = False) -> dict[str, Any]:
 
     Raises:
         SettingsError: Asterisk, sipp, nats-server or PostgreSQL are not installed.
-        PeerUnavailable: something did not come up, or a call was not told to its end.
+        PeerUnavailable: something did not come up, or a call's last event did not arrive.
     """
     say: story.Say = (lambda line: None) if quiet else (lambda line: print(line, flush=True))
     installation = find(cache_directory(os.environ))
@@ -152,7 +152,7 @@ async def _until(crm: Receiver, kind: str, within_s: float) -> None:
 
 
 def _reported(crm: Receiver, site: str) -> dict[str, Any]:
-    """What the CRM was told of a site's call, each event once, in order; without readings."""
+    """The events of a site's call that the CRM received, each once, in order; without readings."""
     unique = {e.id: e for e in crm.events if e.data["pbx"] == site and e.type != "call.reading"}
     events = sorted(unique.values(), key=lambda event: int(event.data["sequence"]))
     graded = [e.data["grade"] for e in events if e.type == "call.graded"]
@@ -165,7 +165,7 @@ def _reported(crm: Receiver, site: str) -> dict[str, Any]:
 
 
 def _teller(say: story.Say) -> Any:
-    """Tells each event once, with its PBX."""
+    """Prints each event once, with its PBX."""
     seen: set[str] = set()
 
     def on_event(event: Received) -> None:

@@ -1,4 +1,4 @@
-"""The demo's journey without a PBX: the same models, policy, rubric and words on a recorded call."""
+"""The demo without a PBX: the same models, policy, rubric and wording on a recorded call."""
 
 from __future__ import annotations
 

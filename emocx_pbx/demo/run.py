@@ -1,4 +1,4 @@
-"""The demo: one real call on a private Asterisk, told as it happens, from the query to the webhook."""
+"""The demo: one real call on a private Asterisk, shown as it happens, from the query to the webhook."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ QUERIES: Final = (
 
 EVENTS: Final = ("query.routed", "call.started", "call.reading", "call.graded", "call.ended")
 
-#: After the customer hung up: last readings, grade, delivery.
+#: Seconds after the customer hung up: for the last readings, the grade and its delivery.
 _DELIVERY_S = 30.0
 
 
 async def run_demo(recording: Path | None = None, once: bool = True, quiet: bool = False) -> dict[str, Any]:
-    """Run a call and tell it on standard output; without `once` further calls until Ctrl-C.
+    """Run a call, and say on standard output what happens; without `once`, run further calls until Ctrl-C.
 
     Args:
         recording: what the customer says (left) and the agent (right); None: the shipped recording.
         once: return after the first call.
-        quiet: tell nothing, only return.
+        quiet: print nothing, only return.
 
     Returns:
         The first call: call_id, status, queue, decision, readings, grade, webhooks.

@@ -1,4 +1,4 @@
-"""Tells a call's events to a person, line by line, as they come."""
+"""Prints a call's events for a person to read, line by line, as they come."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Teller:
 
 
 def lines(kind: str, data: Mapping[str, Any]) -> list[str]:
-    """What an event says, as lines for a terminal."""
+    """An event as lines for a terminal."""
     match kind:
         case "query.routed":
             return [

@@ -1,4 +1,4 @@
-"""The demo's one object: a call from query to webhook, out of its events."""
+"""What `demo --json` prints: a call from query to webhook, put together from its events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def summary(
     events: Sequence[tuple[str, Mapping[str, Any]]],
     webhooks: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Put a call's events, as (type, data) in their order, into the object that `demo --json` prints."""
+    """A call's events, as (type, data) in their order, in one object."""
     routed = next((data for kind, data in events if kind == "query.routed"), {})
     graded = next((data["grade"] for kind, data in events if kind == "call.graded"), None)
     shown = ("t0", "t1", "emotion", "probabilities", "confidence")

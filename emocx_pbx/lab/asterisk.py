@@ -1,4 +1,4 @@
-"""A private Asterisk on this machine: found, configured, started, asked and stopped.
+"""A private Asterisk on this machine: found, configured, started, queried and stopped.
 
 Several can run side by side. Where the installer made a Debian tree, Asterisk runs in it by chroot;
 the instance's directory then lies inside the tree, so nothing is ever mounted.
@@ -118,7 +118,7 @@ class PrivateAsterisk:
             raise PeerUnavailable("the private Asterisk does not run") from None
 
     def log(self) -> str:
-        """What Asterisk wrote into its log so far."""
+        """What Asterisk has written to its log so far."""
         path = self.directory / "log/messages"
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -158,7 +158,7 @@ class PrivateAsterisk:
             f"{self._inside}/etc/asterisk.conf",
         ]
         if not self.installation.sudo and shutil.which("setpriv"):
-            # Asterisk never outlives us, however we end.
+            # Asterisk never outlives this process, however it ends.
             words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
         words = [*self.host.enter(), *words]
         output = self.directory / "log/output"
@@ -226,7 +226,7 @@ class PrivateAsterisk:
         await self.cli("dialplan reload")
 
     async def stop(self) -> None:
-        """End Asterisk and all its calls; does nothing when it does not run."""
+        """End Asterisk and all its calls; does nothing if it is not running."""
         await self._end(signal.SIGTERM)
 
     async def kill(self) -> None:
@@ -259,7 +259,7 @@ class PrivateAsterisk:
 
 
 def remove_stale(installation: Installation) -> None:
-    """Delete what crashed instances left: directories whose Asterisk no longer runs."""
+    """Delete what crashed instances left behind: directories whose Asterisk no longer runs."""
     parent = installation.outside(f"/{INSTANCES}") if installation.root else Path(tempfile.gettempdir())
     pattern = "pbx-*" if installation.root else "emocx-pbx-*"
     for directory in parent.glob(pattern):

@@ -1,7 +1,7 @@
 """Configuration of a small Asterisk: the templates beside this file, filled in.
 
 The demo, the tests and docker/ all use it: `python3 -m emocx_pbx.lab.conf TARGET` writes it for a
-container, without any package but this one.
+container, without any other package than this one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PbxConfig:
     """What differs between one Asterisk and another."""
 
     directory: str
-    """Directory of this instance, as Asterisk sees it; `etc` in it gets the files."""
+    """Directory of this instance, as Asterisk sees it; the files go into its `etc`."""
     modules: str
     """Asterisk's module directory."""
     data: str = "/usr/share/asterisk"
@@ -91,7 +91,7 @@ def _customer(config: PbxConfig) -> str:
 
 
 def values(config: PbxConfig) -> dict[str, str]:
-    """What each @NAME@ in the templates stands for."""
+    """The value of each @NAME@ in the templates."""
     agents, queues = [], []
     for queue in config.queues:
         queues.append(f"[{queue}](demo)")
@@ -126,7 +126,7 @@ def fill(template: str, known: Mapping[str, str]) -> str:
 
 
 def write(config: PbxConfig, target: Path) -> None:
-    """Write the configuration into `target`: templates, and the very dialplan files administrators get."""
+    """Write the configuration into `target`: templates, and the dialplan files that administrators get."""
     target.mkdir(parents=True, exist_ok=True)
     known = values(config)
     for template in sorted(TEMPLATES.glob("*.conf")):

@@ -10,16 +10,16 @@ LOOPBACK: Final = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One of them; files and process ids are the same for all."""
+    """One such place; files and process ids are the same for all."""
 
     namespace: str = ""
     """Its network namespace; empty: this machine itself."""
     address: str = LOOPBACK
-    """At which other hosts reach it."""
+    """Address at which other hosts reach it."""
     managed: str = LOOPBACK
-    """At which the lab reaches it, whatever becomes of its link to the others."""
+    """Address at which the lab reaches it, whatever becomes of its link to the others."""
     network: str = "127.0.0.1/255.255.255.255"
-    """Address and mask of all who may reach it, as Asterisk's `permit` has them."""
+    """Address and mask of those who may reach it, as Asterisk's `permit` writes them."""
 
     @property
     def alone(self) -> bool:
@@ -28,11 +28,11 @@ class Host:
 
     @property
     def listens(self) -> str:
-        """Address for servers to listen on: of this machine its loopback alone, of a namespace all."""
+        """Address for servers to listen on: on this machine only its loopback, in a namespace all."""
         return LOOPBACK if self.alone else "0.0.0.0"
 
     def enter(self) -> list[str]:
-        """Words before a command that is to run there; the process keeps its id."""
+        """Words in front of a command that is to run there; the process keeps its id."""
         return ["ip", "netns", "exec", self.namespace] if self.namespace else []
 
 

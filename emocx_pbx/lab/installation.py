@@ -23,10 +23,10 @@ class Installation:
     binary: str
     modules: str
     sudo: bool = False
-    """Not root, and the tree needs it."""
+    """Whether root is needed for the tree, and we are not root."""
 
     def enter(self) -> list[str]:
-        """Words before a command that is to run where Asterisk lives, as the present user."""
+        """Words in front of a command that is to run where Asterisk is, as the present user."""
         if self.root is None:
             return []
         if not self.sudo:
@@ -76,7 +76,7 @@ def find(cache: Path) -> Installation:
 
 
 def _may_sudo() -> bool:
-    """Whether sudo works without a question (`sudo -v` before makes it so)."""
+    """Whether sudo works without asking (after `sudo -v` it does)."""
     sudo = shutil.which("sudo")
     if sudo is None:
         return False
@@ -90,7 +90,7 @@ def _major(binary: str) -> int:
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody uses right now."""
+    """A port of 127.0.0.1 that nobody is using now."""
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What starts and ends with us: parts that are started for an `async with`, and processes ended in time."""
+"""What starts and ends with this process: parts for an `async with`, and child processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Self
 
 
 class Started(ABC):
-    """`async with` starts it, and stops it at the end."""
+    """Something that `async with` starts, and stops at the end."""
 
     @abstractmethod
     async def start(self) -> None:
@@ -33,7 +33,7 @@ class Started(ABC):
 
 
 def with_us(*words: str) -> list[str]:
-    """A command whose process the kernel kills when ours is gone, where the machine can."""
+    """A command whose process the kernel kills when ours is gone, where the machine can do that."""
     death = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     return [*death, *words]
 

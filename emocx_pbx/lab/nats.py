@@ -1,4 +1,5 @@
-"""A private NATS server on this machine, with JetStream: started, frozen, killed, started again where it was.
+"""A private NATS server on this machine, with JetStream: started, frozen, killed, and started again with its
+stream.
 
 It listens on a free port of 127.0.0.1 (or on a host of the lab) and keeps its stream in a folder of its own.
 Nothing of it outlives the process that started it.
@@ -77,12 +78,12 @@ class PrivateNats:
 
     @property
     def pid(self) -> int:
-        """Of the server; 0: there is none."""
+        """Id of the server's process; 0: there is none."""
         return self._server.pid if self._server is not None else 0
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The server's address."""
         return f"nats://{self.host.address}:{self.port}"
 
     def start(self) -> None:
@@ -95,7 +96,7 @@ class PrivateNats:
         self.serves()
 
     def launch(self) -> None:
-        """Start it; one of several serves only once most of them are there."""
+        """Start it; one of several servers serves only once most of them are there."""
         configuration = {
             "server_name": self._name,
             "host": self.host.address,
@@ -111,7 +112,7 @@ class PrivateNats:
             self._server = subprocess.Popen([*self.host.enter(), *words], stdout=log, stderr=log)
 
     def serves(self) -> None:
-        """Until it serves.
+        """Wait until it serves.
 
         Raises:
             PeerUnavailable: it does not in time; says the end of its log.
@@ -140,25 +141,25 @@ class PrivateNats:
         return False
 
     def stop(self) -> None:
-        """Stop it in order."""
+        """Stop it in an orderly way."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """As a crash."""
+        """End it as a crash would."""
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """It stands still; connections stay open and say nothing."""
+        """Freeze it: connections stay open and say nothing."""
         if self._server is not None:
             self._server.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It goes on."""
+        """Let it go on."""
         if self._server is not None:
             self._server.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
-        """End it and remove all it had."""
+        """End it, and remove everything it had."""
         self._end(signal.SIGKILL)
         shutil.rmtree(self._folder, ignore_errors=True)
 

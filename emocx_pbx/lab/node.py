@@ -17,7 +17,7 @@ from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.host import THIS_MACHINE, Host
 from emocx_pbx.lab.lifetime import Started
 
-#: Models may load on a busy machine.
+#: Seconds; models may be loading on a busy machine.
 _READY_S: Final = 90.0
 _STOP_S: Final = 10.0
 
@@ -25,7 +25,7 @@ Section = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class NodeProcess(Started):
-    """One of them; `says` tells when it logged something."""
+    """One such process; `says` waits until it has logged something."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class NodeProcess(Started):
         Args:
             folder: for its settings and its log; must exist.
             words: the command and its arguments, such as `("worker",)`.
-            settings: by section; of one that may be there several times, such as `asterisk`, a list.
+            settings: by section; a list for one that may occur several times, such as `asterisk`.
             host: where it runs.
-            program: what is run; by default this environment's own version.
+            program: what to run; by default this environment's own version.
         """
         self.host, self.program = host, tuple(program)
         self._folder, self._words = folder, words
@@ -73,7 +73,7 @@ class NodeProcess(Started):
             )
 
     def log(self) -> str:
-        """What it logged so far: JSON lines."""
+        """What it has logged so far: JSON lines."""
         path = self._folder / "node.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -83,7 +83,7 @@ class NodeProcess(Started):
         return self._process is not None and self._process.returncode is None
 
     async def says(self, key: str, deadline_s: float = _READY_S, times: int = 1) -> None:
-        """Until it logged a line with this key, so many times.
+        """Wait until it has logged a line with this key, this many times.
 
         Raises:
             PeerUnavailable: it ended, or did not in time.
@@ -97,20 +97,20 @@ class NodeProcess(Started):
         raise PeerUnavailable(f"{' '.join(self._words)} did not say {key}: {self.log()[-500:]}")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it, and all processes of its own, a signal."""
+        """Send a signal to it and to all of its own processes."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
     async def kill(self) -> None:
-        """As a crash."""
+        """End it as a crash would."""
         self.signal(signal.SIGKILL)
         if self._process is not None:
             await self._process.wait()
         self._process = None
 
     async def stop(self) -> None:
-        """End it in order; by force after 10 s."""
+        """End it in an orderly way; by force after 10 s."""
         process = self._process
         if process is None:
             return

@@ -1,8 +1,7 @@
-"""A private PostgreSQL on this machine: made, started, frozen, killed, started again.
+"""A private PostgreSQL on this machine: created, started, frozen, killed, and started again.
 
-It listens on a free port of 127.0.0.1 (or on a host of the lab), trusts whoever connects, and does not care
-for power cuts (fsync off).
-Nothing of it outlives the process that started it.
+It listens on a free port of 127.0.0.1 (or on a host of the lab), trusts whoever connects, and does not guard
+against power cuts (fsync off). Nothing of it outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from emocx_pbx.lab.host import THIS_MACHINE, Host
 from emocx_pbx.lab.installation import free_port
 from emocx_pbx.lab.lifetime import end_process
 
-#: Where Debian and its kin put the server, which is not on PATH; the newest version is used.
+#: Where Debian and its relatives put the server, which is not on PATH; the newest version is used.
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 OLDEST: Final = 15
 _START_S: Final = 20.0
@@ -83,7 +82,7 @@ class PrivatePostgres:
 
     @property
     def pid(self) -> int:
-        """Of the server; 0: there is none."""
+        """Id of the server's process; 0: there is none."""
         return self._server.pid if self._server is not None else 0
 
     @property
@@ -116,28 +115,28 @@ class PrivatePostgres:
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """As a crash: at once, with all that serve connections."""
+        """End it as a crash would: at once, with all processes that serve connections."""
         for pid in self._processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._end(signal.SIGKILL)
-        # What was killed leaves its lock behind.
+        # A killed server leaves its lock behind.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def freeze(self) -> None:
-        """Every process of it stands still; connections stay open and say nothing."""
+        """Freeze all of its processes: connections stay open and say nothing."""
         for pid in self._processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It goes on."""
+        """Let it go on."""
         for pid in self._processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
     def close(self) -> None:
-        """Stop it and remove all it had."""
+        """Stop it, and remove everything it had."""
         with suppress(OSError):
             self.thaw()
         self._end(signal.SIGINT)

@@ -18,7 +18,7 @@ _STOP_S: Final = 15.0
 
 
 class Program(Started):
-    """`async with Program(["worker"], config, folder / "worker.log")`: its log lines go into that file."""
+    """`async with Program(["worker"], config, folder / "worker.log")`: its log goes to that file."""
 
     def __init__(self, words: Sequence[str], config: Path, log: Path) -> None:
         self._words, self._config, self._log = tuple(words), config, log
@@ -33,7 +33,7 @@ class Program(Started):
             )
 
     async def stop(self) -> None:
-        """End it in order; by force after 15 s."""
+        """End it in an orderly way; by force after 15 s."""
         if self._process is None or self._process.returncode is not None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -45,7 +45,7 @@ class Program(Started):
         await self._process.wait()
 
     async def listens(self, port: int, within_s: float = 60.0) -> None:
-        """Until it takes connections on 127.0.0.1.
+        """Wait until it accepts connections on 127.0.0.1.
 
         Raises:
             PeerUnavailable: it ended, or does not in time; says the end of its log.
@@ -63,5 +63,5 @@ class Program(Started):
         raise PeerUnavailable(f"{self._words[0]} does not listen: {self.log()[-300:]}")
 
     def log(self) -> str:
-        """What it said so far."""
+        """What it has logged so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""

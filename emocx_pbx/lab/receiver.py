@@ -1,4 +1,4 @@
-"""A small CRM: takes webhooks, verifies each signature, keeps the events and waits for some."""
+"""A small CRM: takes webhooks, verifies each signature, keeps the events, and can wait for some."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Received:
     why_invalid: str = ""
     """What is wrong with its signature."""
     body: bytes = b""
-    """As it came: what was signed."""
+    """The body as it arrived: what was signed."""
     status: int = 204
     """What it was answered with."""
 
@@ -65,15 +65,15 @@ class Receiver(Started):
         self.secret = secret or new_secret()
         self.port = port
         self.deliveries: list[Received] = []
-        """All attempts, repeated ones too, in the order they came."""
+        """All attempts, including repeated ones, in the order of their arrival."""
         self.answer = answer
         """HTTP status for a delivery; anything but 2xx makes the sender try again."""
         self.host = host
         """Address to listen on."""
         self.headers: dict[str, str] = {}
-        """Sent with every answer, such as Retry-After."""
+        """Headers sent with every answer, such as Retry-After."""
         self.delay_s: Callable[[], float] = lambda: 0.0
-        """How long a delivery, though received, waits for its answer."""
+        """Seconds that a delivery, though received, waits for its answer."""
         self._path = f"/hooks/{secrets.token_hex(8)}"
         self._seen = on_event
         self._webhook = Webhook(self.secret)
@@ -87,7 +87,7 @@ class Receiver(Started):
 
     @property
     def events(self) -> list[Received]:
-        """What a receiver that honours the id has: the first good delivery of each event."""
+        """What a receiver has that honours the id: the first good delivery of each event."""
         seen: dict[str, Received] = {}
         for delivery in self.deliveries:
             if delivery.signature_valid:
@@ -99,7 +99,7 @@ class Receiver(Started):
         return [e for e in self.events if e.type == kind and call_id in (None, e.call_id)]
 
     async def wait(self, condition: Callable[[], object], deadline_s: float) -> None:
-        """Until `condition()` is true; it is asked again after each delivery.
+        """Wait until `condition()` is true; it is asked again after each delivery.
 
         Raises:
             TimeoutError: it is not true in time.

@@ -60,7 +60,7 @@ class ServiceProcess(Started):
         policy: Path = POLICY,
         pbxes: Mapping[str, PrivateAsterisk] | None = None,
     ) -> None:
-        """`pbxes`: several by their names, in place of `pbx` alone."""
+        """`pbxes`: several PBXes by name, instead of the one `pbx`."""
         self.directory = directory
         self.http_port, self.agi_port = free_port(), free_port()
         self._pbxes = dict(pbxes or {"": pbx})
@@ -102,7 +102,7 @@ class ServiceProcess(Started):
         return self._process.pid
 
     def log(self) -> str:
-        """What the service logged so far: JSON lines."""
+        """What the service has logged so far: JSON lines."""
         path = self.directory / "service.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -135,14 +135,14 @@ class ServiceProcess(Started):
             ) from None
 
     async def answer_the_dialplan(self) -> None:
-        """Have Asterisk ask this controller."""
+        """Have Asterisk's dialplan ask this controller."""
         for name, pbx in self._pbxes.items():
             await pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{self.agi_port}")
             if name:
                 await pbx.cli(f"dialplan set global EMOCX_PBX {name}")
 
     async def standing_by(self, deadline_s: float = 20.0) -> None:
-        """Until it says that another controller acts, and its workers are ready.
+        """Wait until it says that another controller acts, and its workers are ready.
 
         Raises:
             PeerUnavailable: it ended, or does not run.
@@ -154,7 +154,7 @@ class ServiceProcess(Started):
             await self._until(self._process, _stands_by)
 
     async def ready(self, deadline_s: float = 20.0) -> None:
-        """Until it says that it is ready: in touch with Asterisk, its store and its workers.
+        """Wait until it says that it is ready: in touch with Asterisk, its store and its workers.
 
         Raises:
             PeerUnavailable: it ended, or does not run.
@@ -200,7 +200,7 @@ class ServiceProcess(Started):
     ) -> Mapping[str, Any]:
         """A call as the API tells it, once it is as it should be.
 
-        Asked few times a second, as the API bounds how often.
+        It is asked a few times a second, as the API limits requests.
 
         Raises:
             TimeoutError: it is not in time.
@@ -247,7 +247,7 @@ class ServiceProcess(Started):
         return " | ".join(self.log().strip().splitlines()[-3:])
 
     def freeze(self) -> None:
-        """Stop the controller and its workers in their tracks (SIGSTOP)."""
+        """Freeze the controller and its workers (SIGSTOP)."""
         os.killpg(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:

@@ -1,7 +1,7 @@
 """Telephones of customers and agents: sipp playing recorded speech into real SIP calls.
 
-sipp 3.6 sends raw mu-law by `rtp_stream`; its scenarios lie in sipp/. One process makes or takes many
-calls at once.
+sipp 3.6 sends raw mu-law by `rtp_stream`; its scenarios lie in sipp/. One process makes or takes many calls
+at a time.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class CallPlan:
     """One call of a customer."""
 
     extension: str
-    """In context demo-in: route, listen, echo or queue-<name>."""
+    """Extension in the context demo-in: route, listen, echo or queue-<name>."""
     query: str = ""
-    """What the customer wrote; travels as X-Emocx-Query."""
+    """What the customer wrote; sent as X-Emocx-Query."""
     customer: str = ""
     """The CRM's key of the customer."""
     optout: bool = False
@@ -71,7 +71,7 @@ class _Sipp(Started):
             )
 
     def errors(self) -> str:
-        """What sipp complained of so far."""
+        """What sipp has complained about so far."""
         log = self.directory / "errors.log"
         if not log.exists():
             log = self.directory / "output.log"
@@ -96,7 +96,7 @@ def _scenario(name: str, **values: object) -> str:
 
 
 class SippCustomers(_Sipp):
-    """Customers who call, each playing `recording` (raw mu-law) until hanging up after `hold_s`.
+    """Customers who call, each playing `recording` (raw mu-law) until they hang up after `hold_s`.
 
     `async with SippCustomers(pbx.sip_port, recording, [CallPlan("route", "where is my parcel")]) as c:
     await c.wait()`.
@@ -130,7 +130,7 @@ class SippCustomers(_Sipp):
         await self._start(text, *options, f"127.0.0.1:{self._sip_port}")
 
     async def wait(self, deadline_s: float | None = None) -> None:
-        """Until every call is over.
+        """Wait until every call is over.
 
         Raises:
             PeerUnavailable: a call failed, or they are not over in time; the message has sipp's last line.
@@ -197,7 +197,7 @@ class SippAgents(_Sipp):
 
 
 def _takes(pid: int, port: int) -> bool:
-    """Whether anybody in a process's own network listens on this UDP port."""
+    """Whether anything in a process's own network listens on this UDP port."""
     table = Path(f"/proc/{pid}/net/udp")
     with contextlib.suppress(OSError):
         return any(line.split()[1].endswith(f":{port:04X}") for line in table.read_text().splitlines()[1:])

@@ -1,4 +1,5 @@
-"""Weights that others made, and files that only tuning needs: which, where, and how they come here.
+"""Weights that others made, and files that only tuning needs: which they are, where they lie, how they get
+here.
 
-Of the standard library alone, so that a package or an image can be given its weights before anything else.
+Uses only the standard library, so that a package or an image can be given its weights before anything else.
 """

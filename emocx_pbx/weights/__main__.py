@@ -16,7 +16,7 @@ from emocx_pbx.weights.sources import usual
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Fetch; 0: all there, 1: something could be had from no source, 2: bad usage or no place to write."""
+    """Fetch. Exit status 1: no source had some file; 2: bad usage, or no place to write."""
     parser = argparse.ArgumentParser(
         prog="python -m emocx_pbx.weights", description="Fetch files of weights."
     )

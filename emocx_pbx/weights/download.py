@@ -1,4 +1,4 @@
-"""A file over HTTP, with deadlines, a bound, and the rest of one that was cut off."""
+"""Downloads a file over HTTP, with deadlines and a bound, and completes one that was cut off."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from emocx_pbx.weights.catalogue import WeightFile
 #: Bytes read at once.
 _BLOCK: Final = 1 << 18
 _OK, _PARTIAL, _BAD_RANGE = 200, 206, 416
-#: A download that breaks off is taken up again so often, as long as each try brings more.
+#: A download that breaks off is resumed this many times, as long as each try brings more.
 _TRIES: Final = 4
 
-#: Told after each block: the file's name, how much there is, how much there will be.
+#: Called after each block with the file's name, the bytes so far and the bytes in all.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a source is waited for."""
+    """How long to wait for a source."""
 
     silence_s: float = 20.0
-    """For a connection, and for the next bytes."""
+    """Seconds for a connection, and for the next bytes."""
     slowest: float = 50_000.0
     """Bytes a second, on average over the whole file; slower ones are given up."""
     grace_s: float = 60.0
-    """On top of that, whatever the size."""
+    """Seconds on top of that, whatever the size."""
 
     def whole_s(self, size: int) -> float:
         """Seconds that a file of `size` bytes may take."""
@@ -52,10 +52,10 @@ def download(
     progress: Progress,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Write `file` to `part`, going on behind what is there already.
+    """Write `file` to `part`, continuing after what is there already.
 
     Raises:
-        PeerUnavailable: it can't be had there, or not in time; what has come stays in `part`.
+        PeerUnavailable: it can't be had there, or not in time; what has arrived stays in `part`.
         OSError: `part` can't be written.
     """
     end = clock() + patience.whole_s(file.size)

@@ -1,4 +1,4 @@
-"""Brings files of weights into a folder: from the first source whose bytes have the right checksum."""
+"""Gets files of weights into a folder, from the first source whose bytes have the right checksum."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from emocx_pbx.weights.catalogue import WeightFile, WeightSet
 from emocx_pbx.weights.places import checksum
 from emocx_pbx.weights.sources import Source
 
-#: Where each file came from, when, and under which licence; in the folder of weights.
+#: File in the folder of weights that says where each came from, when, and under which licence.
 ORIGINS: Final = "origins.json"
-#: Free space that is left on the disk, beside the file.
+#: Bytes that must stay free on the disk, beside the file.
 _SPARE: Final = 1 << 20
 
-#: Characters of a reason that are told.
+#: Longest part of a reason that is repeated.
 _LONGEST: Final = 300
 
 State = Literal["there", "fetched", "missing"]
-#: Told in one line what a source could not do.
+#: Called with one line that says what a source could not do.
 Say = Callable[[str], None]
 
 
@@ -50,12 +50,12 @@ def fetch(
     say: Say,
     now: Callable[[], float] = time.time,
 ) -> Iterator[Fetched]:
-    """Bring the files of `sets` into `folder`, one after the other; what is there and whole is left as it is.
+    """Get the files of `sets` into `folder`, one after the other; what is there and intact is left as it is.
 
     Where nothing is to be fetched, nothing is written: not everybody may write there.
 
-    A file gets its name when it is complete and its checksum is right. What came of a download that was cut
-    off stays beside it, and is gone on from.
+    A file gets its name when it is complete and its checksum is right. What arrived of a download that was
+    cut off stays beside it, and the next fetch continues from there.
 
     Raises:
         InputError: the folder can't be written, is full, or another fetch writes into it.
@@ -121,12 +121,12 @@ def _there(file: WeightFile, folder: Path, origins: Mapping[str, Any]) -> Fetche
 
 
 def _line(text: str) -> str:
-    """One line of what may be a stranger's words."""
+    """One line of a text that may come from a stranger."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:_LONGEST]
 
 
 def _taken(source: Source, file: WeightFile, part: Path) -> str | None:
-    """Let a source write the file; None when it is the right one, else why not."""
+    """Have a source write the file; None if it is the right one, else why it is not."""
     begun = part.is_file()
     try:
         source.write(file, part)
@@ -134,7 +134,7 @@ def _taken(source: Source, file: WeightFile, part: Path) -> str | None:
             return None
         part.unlink()
         if begun:
-            # A beginning that came from elsewhere may have been the wrong one.
+            # The part that came from elsewhere may have been of another file.
             source.write(file, part)
             if _right(part, file):
                 return None
@@ -166,7 +166,7 @@ def _make(folder: Path, below: Path) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder, so that two fetches don't write one file; made if it is not there."""
+    """Lock the folder, so that two fetches don't write one file; it is made if it is not there."""
     try:
         if not folder.is_dir():
             folder.mkdir(parents=True)

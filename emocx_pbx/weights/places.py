@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def default_weights_dir() -> Path:
-    """The checkout's weights/ beside the package, else a folder inside the installed package."""
+    """The checkout's weights/ beside the package, or else a folder inside the installed package."""
     checkout = _PACKAGE.parent
     return (
         checkout / "weights"
@@ -23,9 +23,9 @@ def default_weights_dir() -> Path:
 
 
 def folder_of(wanted: WeightSet) -> Path | None:
-    """The folder that has every file of a set, looked for without opening any; None: it is not here.
+    """The folder that has every file of a set, found without opening any; None: there is none.
 
-    Fetched files first; then a package that brings the set, as earlier versions of this project had them.
+    Fetched files come first, then a package that contains the set, as earlier versions of this project used.
     """
     fetched = default_weights_dir() / wanted.name
     if all((default_weights_dir() / file.name).is_file() for file in wanted.files):
@@ -38,7 +38,7 @@ def folder_of(wanted: WeightSet) -> Path | None:
 def checked_folder_of(wanted: WeightSet) -> Path | None:
     """Like `folder_of`, with every file's checksum compared.
 
-    Raises ModelError naming the first file that is damaged or another.
+    Raises ModelError naming the first file that is damaged or not the right one.
     """
     folder = folder_of(wanted)
     if folder is not None:
@@ -48,7 +48,7 @@ def checked_folder_of(wanted: WeightSet) -> Path | None:
 
 
 def check(path: Path, file: WeightFile) -> None:
-    """See that `path` is the very file that was tried; raises ModelError."""
+    """Make sure that `path` is exactly the file that was tested; raises ModelError."""
     try:
         found = checksum(path)
     except OSError as error:

