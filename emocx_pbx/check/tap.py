@@ -18,7 +18,7 @@ from emocx_pbx.calls.taps import SPY_OPTIONS, Mode
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.ami import Ami
-from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession
+from emocx_pbx.pbx.audiosocket.server import AudioPort, AudioServer, AudioSession
 from emocx_pbx.pbx.versions import TapMode
 from emocx_pbx.settings.settings import Settings
 
@@ -75,9 +75,8 @@ async def self_tap(ami: Ami, mode: TapMode, settings: Settings, new_uuid: Callab
     legs = {customer: _Leg(), tap: _Leg()}
     waiting = dict(legs)
     analysis = settings.analysis
-    server = AudioServer(
-        analysis.bind, analysis.base_port, analysis.handshake_s, HEAR_S, lambda uuid: waiting.pop(uuid, None)
-    )
+    port = AudioPort(analysis.bind, analysis.base_port, analysis.handshake_s, HEAR_S)
+    server = AudioServer(port, lambda uuid: waiting.pop(uuid, None))
     note = ""
     try:
         await server.start()

@@ -41,7 +41,7 @@ async def _keeper(args: argparse.Namespace) -> AsyncIterator[PenaltyKeeper]:
 
     import structlog
 
-    from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper
+    from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper, RankedPbx
     from emocx_pbx.dispatch.policy_in_force import Policies
     from emocx_pbx.pbx.ami.once import connected
     from emocx_pbx.pbx.tracking.tracked import AgentNames
@@ -54,8 +54,8 @@ async def _keeper(args: argparse.Namespace) -> AsyncIterator[PenaltyKeeper]:
     names = AgentNames(re.compile(pattern) if pattern else None)
     async with existing_store(settings) as store, connected(settings.asterisk) as ami:
         policies = Policies(settings.policy_path(), names_of)
-        name = settings.asterisk.name
-        yield PenaltyKeeper(ami, store.ranking, policies, names, settings.routing, pbx=name)
+        pbx = RankedPbx(ami, names, settings.asterisk.name)
+        yield PenaltyKeeper(pbx, store.ranking, policies, settings.routing)
 
 
 async def _show(args: argparse.Namespace) -> int:

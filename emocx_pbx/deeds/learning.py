@@ -13,6 +13,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -90,6 +91,15 @@ def hindrance(settings: Settings, kind: Kind) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingProcess:
+    """The process that trains."""
+
+    command: tuple[str, ...] = COMMAND
+    deadline_s: float = DEADLINE_S
+    """Seconds for a training."""
+
+
 class Learning:
     """One per service, or per command."""
 
@@ -100,9 +110,8 @@ class Learning:
         tasks: Tasks,
         runner: Runner,
         now: Callable[[], float] = time.time,
-        command: tuple[str, ...] = COMMAND,
+        process: TrainingProcess = TrainingProcess(),
         hindered: Callable[[Settings, Kind], str] = hindrance,
-        deadline_s: float = DEADLINE_S,
         spread: SwitchesModels | None = None,
     ) -> None:
         """Prepare.
@@ -113,15 +122,14 @@ class Learning:
             tasks: owns the training.
             runner: what runs the trainings: the service or a command.
             now: Unix seconds.
-            command: the command line of the process that trains.
+            process: its command line, and how long it may take.
             hindered: says why no training can start; empty: one can.
-            deadline_s: seconds for a training.
             spread: spreads a promoted model to the hosts of a cluster; None: there is only this host.
         """
         self._spread = spread
         self._store, self._in_force, self._tasks, self._runner = store, in_force, tasks, runner
-        self._now, self._command = now, command
-        self._hindered, self._deadline_s = hindered, deadline_s
+        self._now, self._hindered = now, hindered
+        self._command, self._deadline_s = process.command, process.deadline_s
         self._task: asyncio.Task[TrainingState] | None = None
         self.promoted: Listeners[[]] = Listeners()
         """Listeners are called when a candidate is in use, so that workers load it."""

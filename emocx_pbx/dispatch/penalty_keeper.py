@@ -80,42 +80,47 @@ class MemberStanding:
     """Why the member has this place, as a sentence."""
 
 
+@dataclass(frozen=True, slots=True)
+class RankedPbx:
+    """A PBX whose queues are ranked."""
+
+    ami: Ami
+    names: AgentNames
+    """Agents' names, as the call tracker knows them."""
+    name: str = ""
+    """Its name in the settings; only its queues' penalties are kept."""
+    fence: Callable[[], AbstractContextManager[None]] = nullcontext
+    """A context in which writes happen only while this controller acts."""
+
+
 class PenaltyKeeper:
     """Owns the penalties of the queues that the policy ranks."""
 
     def __init__(
         self,
-        ami: Ami,
+        pbx: RankedPbx,
         store: RankingRows,
         policies: HasPolicy,
-        names: AgentNames,
         routing: RoutingSettings,
         count: Callable[..., None] = lambda name, label="", by=1.0: None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
-        plan: RankingPlan | None = None,
-        fence: Callable[[], AbstractContextManager[None]] = nullcontext,
-        pbx: str = "",
     ) -> None:
         """Prepare; `run` begins.
 
         Args:
-            ami: the link to Asterisk.
+            pbx: the PBX.
             store: has the grades, and the penalties that were changed.
             policies: the policy in force.
-            names: agents' names, as the call tracker knows them.
             routing: the section; in monitor mode or with `rank` off, penalties are only put back.
             count: adds to penalties_set, penalties_refused.
             now: Unix seconds.
             clock: monotonic seconds.
-            plan: the ranking's numbers.
-            fence: a context in which writes happen only while this controller acts.
-            pbx: name of the PBX; only its queues' penalties are kept here.
         """
-        self._pbx = pbx
-        self._ami, self._rows, self._policies, self._names = ami, store, policies, names
+        self._pbx, self._ami, self._names, self._fence = pbx.name, pbx.ami, pbx.names, pbx.fence
+        self._rows, self._policies = store, policies
         self._acts, self._count, self._now, self._clock = _acts(routing), count, now, clock
-        self._plan, self._fence = plan or RankingPlan(), fence
+        self._plan = RankingPlan()
         self._observed: dict[Key, int] = {}
         self._kept: dict[Key, Kept] = {}
         self._wake = asyncio.Event()

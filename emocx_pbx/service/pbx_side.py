@@ -28,7 +28,7 @@ from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.callback import CallBack
 from emocx_pbx.dispatch.dialplan import PbxAsking
 from emocx_pbx.dispatch.line_keeper import LineKeeper
-from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper
+from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper, RankedPbx
 from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queue_watch import QueueWatch
 from emocx_pbx.observe.health import HealthBoard
@@ -98,10 +98,8 @@ class PbxSide:
         # Where they go.
         routing = shared.in_force.settings.routing
         rows = shared.store.ranking
-        fence = partial(shared.office.fence, self.name)
-        self.penalties = PenaltyKeeper(
-            self.ami, rows, shared.policies, names, routing, count, fence=fence, pbx=self.name
-        )
+        ranked = RankedPbx(self.ami, names, self.name, partial(shared.office.fence, self.name))
+        self.penalties = PenaltyKeeper(ranked, rows, shared.policies, routing, count)
         self.announced = Announced(self.ami, self.tracker, self.recovery.forget, count)
         named = shared.in_force.settings.agi.allow
         allow = AllowList([settings.host], named)

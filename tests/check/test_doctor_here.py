@@ -15,7 +15,7 @@ from emocx_pbx.check.needs import memory_finding
 from emocx_pbx.check.ports import port_findings
 from emocx_pbx.pbx.agi.answers import CHECK_ANSWER
 from emocx_pbx.pbx.agi.server import AgiServer
-from emocx_pbx.pbx.audiosocket.server import AudioServer
+from emocx_pbx.pbx.audiosocket.server import AudioPort, AudioServer
 from emocx_pbx.settings.settings import (
     AgiSettings,
     AnalysisSettings,
@@ -63,7 +63,7 @@ async def test_our_own_service_is_no_stranger(settings: Settings) -> None:
         return dict(CHECK_ANSWER)
 
     agi = AgiServer(AgiSettings(port=0, deadline_s=1.0), answer)
-    audio = AudioServer("127.0.0.1", 0, 1.0, 1.0, lambda uuid: None)
+    audio = AudioServer(AudioPort("127.0.0.1", 0, 1.0, 1.0), lambda uuid: None)
     await agi.start()
     await audio.start()
     try:

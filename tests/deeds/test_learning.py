@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from emocx_pbx.deeds import learning as module
-from emocx_pbx.deeds.learning import Learning, hindrance
+from emocx_pbx.deeds.learning import Learning, TrainingProcess, hindrance
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import InputError
 from emocx_pbx.observe.tasks import Tasks
@@ -46,15 +46,14 @@ class World:
     tasks: Tasks
     promoted: list[str] = field(default_factory=list)
 
-    def learning(self, code: str, **more: Any) -> Learning:
+    def learning(self, code: str, deadline_s: float = 60.0) -> Learning:
         made = Learning(
             self.store,
             SettingsInForce(self.settings),
             self.tasks,
             "service",
-            command=(sys.executable, "-c", code),
+            process=TrainingProcess((sys.executable, "-c", code), deadline_s),
             hindered=lambda settings, kind: "",
-            **more,
         )
         made.promoted.subscribe(lambda: self.promoted.append("told"))
         return made

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fixed_grounds import FixedPolicy
 
-from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper
+from emocx_pbx.dispatch.penalty_keeper import PenaltyKeeper, RankedPbx
 from emocx_pbx.domain import Decision, Grade, Segment
 from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.pbx.ami.message import AmiResponse
@@ -72,7 +72,8 @@ async def grade(store: Store, call_id: str, agent: str, score: float, at: float 
 
 def keeper(store: Store, queues: Queues, acts: bool = True, policy: Policy = POLICY, **more) -> PenaltyKeeper:
     policies, routing = FixedPolicy(policy), RoutingSettings(rank=acts)
-    return PenaltyKeeper(queues, store.ranking, policies, AgentNames(), routing, now=lambda: NOW, **more)
+    pbx = RankedPbx(queues, AgentNames())
+    return PenaltyKeeper(pbx, store.ranking, policies, routing, now=lambda: NOW, **more)
 
 
 def event(name: str, interface: str, penalty: int) -> dict[str, str]:
@@ -149,7 +150,7 @@ async def test_without_a_link_at_the_end_the_database_still_knows(store: Store) 
     assert queues.penalties == {ADA: 0, BOB: 0}
 
 
-async def test_it_looks_when_the_link_comes_up_and_after_grades(store: Store) -> None:
+async def test_the_keeper_looks_when_the_link_comes_up_and_after_grades(store: Store) -> None:
     queues, ticks = Queues(), itertools.count(0, 100)
     own = keeper(store, queues, clock=lambda: float(next(ticks)))
     task = asyncio.create_task(own.run())

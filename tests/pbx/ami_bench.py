@@ -11,7 +11,7 @@ from typing import Any
 
 from pbx.fake_ami import FakeAmi
 
-from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
+from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState, LinkWaits
 from emocx_pbx.settings.settings import AsteriskSettings
 
 
@@ -75,11 +75,9 @@ async def gateway(ami: FakeAmi, rng: random.Random | None = None, **chosen: Any)
         AsteriskSettings(**wanted),
         hub.on_event,
         hub.on_link,
-        rng=rng,
-        sleep=hub.sleep,
         count=lambda name: hub.counts.update([name]),
-        boot_grace_s=0.02,
         may_act=lambda: hub.may_act,
+        waits=LinkWaits(sleep=hub.sleep, rng=rng or random.Random(), boot_grace_s=0.02),
     )
     hub.task = asyncio.ensure_future(hub.gateway.run())
     try:

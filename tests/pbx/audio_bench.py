@@ -10,7 +10,7 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 from emocx_pbx.pbx.audiosocket.protocol import SILENCE_20MS, encode_audio, encode_uuid
-from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession
+from emocx_pbx.pbx.audiosocket.server import AudioPort, AudioServer, AudioSession
 
 T = TypeVar("T")
 HANGUP = b"\x00\x00\x00"
@@ -103,15 +103,10 @@ async def bench(
     it = Bench()
     count = it.counts.update
     it.server = AudioServer(
-        "127.0.0.1",
-        0,
-        handshake_s,
-        idle_s,
+        AudioPort("127.0.0.1", 0, handshake_s, idle_s, max_sessions, linger_s=0.05),
         it.accept,
         it.clock,
         lambda n: count([n]),
-        max_sessions,
-        linger_s=0.05,
     )
     await it.server.start()
     try:

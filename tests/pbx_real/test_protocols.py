@@ -20,7 +20,7 @@ from emocx_pbx.errors import PeerUnavailable, RefusedError
 from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk, free_port
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
-from emocx_pbx.pbx.audiosocket.server import AudioServer, AudioSession
+from emocx_pbx.pbx.audiosocket.server import AudioPort, AudioServer, AudioSession
 from emocx_pbx.settings.settings import AgiSettings, AsteriskSettings
 
 
@@ -263,10 +263,7 @@ async def test_a_stereo_tap_hears_both_sides_and_both_ends_are_orderly(
     announced: dict[UUID, Recording] = {}
     counts: Counter[str] = Counter()
     server = AudioServer(
-        "127.0.0.1",
-        0,
-        2.0,
-        10.0,
+        AudioPort("127.0.0.1", 0, 2.0, 10.0),
         lambda uuid: announced.pop(uuid, None),
         count=lambda name: counts.update([name]),
     )
@@ -320,7 +317,7 @@ async def test_the_dialplan_goes_on_after_our_end_or_refusal(
     tape = Recording()
     uuid = uuid4()
     server = AudioServer(
-        "127.0.0.1", 0, 2.0, 10.0, lambda found: tape if accepted and found == uuid else None
+        AudioPort("127.0.0.1", 0, 2.0, 10.0), lambda found: tape if accepted and found == uuid else None
     )
     await server.start()
     await pbx.add_dialplan(

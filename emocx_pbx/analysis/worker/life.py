@@ -74,7 +74,7 @@ async def serve(
         try:
             await worker.server.start(worker.config.port)
         except OSError as error:
-            bind, port = worker.server.bind, worker.config.port
+            bind, port = worker.server.where.bind, worker.config.port
             why = str(cannot_listen("analysis.bind", "analysis.base_port", bind, port, error))
             log.error("worker can't listen", key="worker.no_port", port=port, why=why)
             worker.send(NoPort(why))

@@ -46,7 +46,7 @@ from emocx_pbx.analysis.worker.tap import CallAudio, Tap
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.pbx.audiosocket.batches import PERIOD_S
-from emocx_pbx.pbx.audiosocket.server import AudioServer, SessionHandler
+from emocx_pbx.pbx.audiosocket.server import AudioPort, AudioServer, SessionHandler
 from emocx_pbx.wire.link import Ends
 from emocx_pbx.wire.message import BadMessage, Message
 
@@ -105,14 +105,10 @@ class Worker:
         self.scribe = Scribe(config, self.count)
         self._intake = Intake(settings, MAX_TAPS, in_next_turn, self.count)
         self.server = AudioServer(
-            settings.bind,
-            config.port,
-            settings.handshake_s,
-            settings.idle_s,
+            AudioPort(settings.bind, config.port, settings.handshake_s, settings.idle_s, MAX_TAPS),
             self.accept,
             clock=steady,
             count=self.count,
-            max_sessions=MAX_TAPS,
             batch_read=self._intake.run,
         )
 

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -43,6 +44,20 @@ MAX_EARLY: Final = 10_000
 """Events kept between login and the link's going up; when full the oldest is dropped (a resync follows)."""
 
 
+@dataclass(frozen=True, slots=True)
+class LinkWaits:
+    """How the gateway waits; tests have waits of their own."""
+
+    clock: Callable[[], float] = time.monotonic
+    """Monotonic seconds."""
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    """Awaited between attempts."""
+    rng: random.Random = field(default_factory=random.Random)
+    """Jitter of the waits between attempts."""
+    boot_grace_s: float = BOOT_GRACE_S
+    """Seconds by which FullyBooted may lag behind CoreStatus."""
+
+
 class AmiGateway:
     """A link to Asterisk that is re-established whenever it is lost, until `run` is cancelled."""
 
@@ -52,12 +67,9 @@ class AmiGateway:
         on_event: Callable[[dict[str, str]], None],
         on_link: Callable[[LinkState], None],
         *,
-        clock: Callable[[], float] = time.monotonic,
-        rng: random.Random | None = None,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         count: Callable[[str], None] = lambda name: None,
-        boot_grace_s: float = BOOT_GRACE_S,
         may_act: Callable[[], bool] = lambda: True,
+        waits: LinkWaits | None = None,
     ) -> None:
         """Prepare; `run` connects.
 
@@ -67,22 +79,18 @@ class AmiGateway:
                 must be quick, since Asterisk drops clients that read slowly. Repeated headers are joined
                 by newlines.
             on_link: gets each change of the link; events follow an up and precede a down.
-            clock: monotonic seconds.
-            rng: jitter of the waits between attempts.
-            sleep: awaited between attempts.
             count: adds one to a counter: ami_links, ami_links_lost, ami_login_refused,
                 ami_handler_failed, ami_events_dropped.
-            boot_grace_s: how long FullyBooted may lag behind CoreStatus.
             may_act: whether actions that change something may be sent now.
+            waits: clock, pauses and patience; None: the usual ones.
 
         Raises:
             SettingsError: asterisk.tls_ca can't be read.
         """
         self._settings = settings
         self._on_event, self._on_link = on_event, on_link
-        self._clock, self._sleep, self._count = clock, sleep, count
-        self._rng = rng or random.Random()
-        self._boot_grace_s, self._may_act = boot_grace_s, may_act
+        self._count, self._may_act, self._waits = count, may_act, waits or LinkWaits()
+        self._clock = self._waits.clock
         self._tls = _tls_context(settings)
         self._link: AmiLink | None = None
         self._state = LinkState(False, reason="not yet connected")
@@ -113,7 +121,7 @@ class AmiGateway:
                     self._on_down(str(error))
                 steady = self._up_at is not None and self._clock() - self._up_at >= STEADY_S
                 failures = 1 if steady else failures + 1
-                await self._sleep(backoff(failures, self._rng, cap_s))
+                await self._waits.sleep(backoff(failures, self._waits.rng, cap_s))
         finally:
             self._state = LinkState(False, reason="stopped")
 
@@ -173,7 +181,7 @@ class AmiGateway:
         status = await _if_allowed(link, "CoreStatus", deadline)
         if not self._booted.is_set():
             try:
-                async with asyncio.timeout(self._boot_grace_s):
+                async with asyncio.timeout(self._waits.boot_grace_s):
                     await self._booted.wait()
             except TimeoutError:
                 log.debug("no FullyBooted: booting, or no read=system", key="ami.not_told_booted")

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from uuid import UUID
 
 from emocx_pbx.pbx.audiosocket.batches import Batches
+from emocx_pbx.pbx.audiosocket.port import AudioPort
 from emocx_pbx.pbx.audiosocket.session import AudioSession, SessionHandler
 
-__all__ = ["AudioServer", "AudioSession", "SessionHandler"]
+__all__ = ["AudioPort", "AudioServer", "AudioSession", "SessionHandler"]
 
 
 class AudioServer:
@@ -18,38 +19,25 @@ class AudioServer:
 
     def __init__(
         self,
-        bind: str,
-        port: int,
-        handshake_s: float,
-        idle_s: float,
+        where: AudioPort,
         accept: Callable[[UUID], SessionHandler | None],
         clock: Callable[[], float] = time.monotonic,
         count: Callable[[str], None] = lambda name: None,
-        max_sessions: int = 512,
-        linger_s: float = 0.5,
         batch_read: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; `start` listens.
 
         Args:
-            bind: address to listen on.
-            port: port to listen on; 0: any free one, then found in `port` after `start`.
-            handshake_s: time for the complete UUID from the opening of the socket.
-            idle_s: time without a complete message that ends a session.
+            where: the port; the one that was free is found in `port` after `start`.
             accept: gives the handler of a UUID; None refuses it (unknown, late or used before).
             clock: seconds that never jump; stamps what handlers get, and measures idleness.
             count: adds one to a counter: audio_malformed, audio_handshake_overdue, audio_unknown_uuid,
                 audio_idle, audio_crowded, audio_handler_failed, audio_write_dropped.
-            max_sessions: connections beyond these are closed at once.
-            linger_s: time after our 0x00 in which the peer should close; then it is cut off.
             batch_read: called when a batch of sockets has been read.
         """
-        self.bind, self.port = bind, port
-        self.handshake_s, self.idle_s = handshake_s, idle_s
+        self.where, self.port = where, where.port
         self.accept, self.clock, self.count = accept, clock, count
-        self.linger_s = linger_s
         self._batches = Batches(batch_read, count)
-        self._max_sessions = max_sessions
         self._sessions: set[AudioSession] = set()
         self._server: asyncio.Server | None = None
         self._all_gone = asyncio.Event()
@@ -67,7 +55,9 @@ class AudioServer:
         """
         loop = asyncio.get_running_loop()
         wanted = self.port if port is None else port
-        self._server = await loop.create_server(lambda: AudioSession(self), self.bind, wanted, backlog=256)
+        self._server = await loop.create_server(
+            lambda: AudioSession(self), self.where.bind, wanted, backlog=256
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -84,7 +74,7 @@ class AudioServer:
 
     def admit(self, session: AudioSession) -> bool:
         """Note a new connection, if there is room."""
-        if self._server is None or len(self._sessions) >= self._max_sessions:
+        if self._server is None or len(self._sessions) >= self.where.max_sessions:
             return False
         self._sessions.add(session)
         return True

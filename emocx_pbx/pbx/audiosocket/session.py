@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from emocx_pbx.errors import ProtocolError
+from emocx_pbx.pbx.audiosocket.port import AudioPort
 from emocx_pbx.pbx.audiosocket.protocol import (
     NOBODY,
     SILENCE_20MS,
@@ -60,9 +61,7 @@ class SessionHandler(Protocol):
 class SessionHost(Protocol):
     """What a session asks of the server that it is a connection of."""
 
-    handshake_s: float
-    idle_s: float
-    linger_s: float
+    where: AudioPort
     accept: Callable[[UUID], SessionHandler | None]
     clock: Callable[[], float]
     count: Callable[[str], None]
@@ -141,7 +140,7 @@ class AudioSession(asyncio.Protocol):
             self._transport.write(encode_hangup())
             self._transport.close()
             return
-        self._arm(self._server.handshake_s, self._handshake_overdue)
+        self._arm(self._server.where.handshake_s, self._handshake_overdue)
 
     def data_received(self, data: bytes) -> None:
         """Decode and pass on; any fault ends only this connection."""
@@ -245,7 +244,7 @@ class AudioSession(asyncio.Protocol):
     def look(self) -> None:
         """See that the peer is still there, and has heard from us."""
         at = self._server.clock()
-        if at - self._received_at >= self._server.idle_s:
+        if at - self._received_at >= self._server.where.idle_s:
             self._fail("audio_idle", "idle")
             return
         if not self._paused and at - self._said_at >= KEEP_ALIVE_S / 2:
@@ -302,7 +301,7 @@ class AudioSession(asyncio.Protocol):
                 transport.write(encode_hangup())
                 # A close with audio unread would reset the connection, which old Asterisk answers by
                 # hanging up: let the peer close, and cut it off only when it does not.
-                self._arm(self._server.linger_s, transport.abort)
+                self._arm(self._server.where.linger_s, transport.abort)
         if handler is not None:
             try:
                 handler.ended(reason, self._server.clock())
