@@ -22,6 +22,7 @@ from emocx_pbx.deeds.deed import (
     EndOtherSessions,
     EndOwnSession,
     KeepAnswer,
+    LoginDeed,
     LoginFits,
     MakeLink,
     NoteRefusal,
@@ -31,6 +32,7 @@ from emocx_pbx.deeds.deed import (
     SetPassword,
     TryLogin,
     UseLink,
+    UserDeed,
 )
 from emocx_pbx.errors import InputError, NotFoundError
 from emocx_pbx.settings.in_force import SettingsInForce
@@ -53,19 +55,11 @@ class AccountDeeds:
         Raises:
             EmocxError: as raised by the deed's own function.
         """
-        match deed:
-            case (
-                AddUser() | ChangeUser() | DeleteUser() | MakeLink() | UseLink() | AddToken() | RevokeToken()
-            ):
-                return await self._on_users(deed, by)
-            case _:
-                return await self._on_logins(deed, by)
+        if isinstance(deed, UserDeed):
+            return await self._on_users(deed, by)
+        return await self._on_logins(deed, by)
 
-    async def _on_users(
-        self,
-        deed: AddUser | ChangeUser | DeleteUser | MakeLink | UseLink | AddToken | RevokeToken,
-        by: Actor,
-    ) -> Any:
+    async def _on_users(self, deed: UserDeed, by: Actor) -> Any:
         accounts, now = self.store.accounts, self.now()
         match deed:
             case AddUser(name, role, agent, queues):
@@ -91,21 +85,7 @@ class AccountDeeds:
             case _:
                 assert_never(deed)
 
-    async def _on_logins(
-        self,
-        deed: SetPassword
-        | TryLogin
-        | LoginFits
-        | BeginSession
-        | EndOwnSession
-        | EndOtherSessions
-        | NoteUse
-        | NoteRefusal
-        | ClaimKey
-        | KeepAnswer
-        | ReleaseKey,
-        by: Actor,
-    ) -> Any:
+    async def _on_logins(self, deed: LoginDeed, by: Actor) -> Any:
         store, accounts = self.store, self.store.accounts
         match deed:
             case SetPassword(user_id, password_hash, keep_session):

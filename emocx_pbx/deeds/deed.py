@@ -354,15 +354,9 @@ class ReleaseKey(Deed[None], frozen=True):
     key: str
 
 
-AccountDeed = (
-    AddUser
-    | ChangeUser
-    | DeleteUser
-    | MakeLink
-    | UseLink
-    | AddToken
-    | RevokeToken
-    | SetPassword
+UserDeed = AddUser | ChangeUser | DeleteUser | MakeLink | UseLink | AddToken | RevokeToken
+LoginDeed = (
+    SetPassword
     | TryLogin
     | LoginFits
     | BeginSession
@@ -374,6 +368,7 @@ AccountDeed = (
     | KeepAnswer
     | ReleaseKey
 )
+AccountDeed = UserDeed | LoginDeed
 """Deeds about who may log in, and about repeated requests: they need nothing but the records."""
 
 AnyDeed = (
