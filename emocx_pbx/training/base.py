@@ -1,4 +1,4 @@
-"""The Keras file of an earlier model, which training on starts from."""
+"""The Keras file of an earlier model, from which further training starts."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ MARGIN: Final = 0.02
 MOST_LOSING: Final = 0.20
 #: Fewer clips or texts decide nothing.
 LEAST: Final = 20
-#: Fewer callers tell nothing of others, where nobody looks at it.
+#: Where nobody looks at the result, fewer callers than this say nothing about others.
 LEAST_CALLERS: Final = 10
 
 RULE: Final = (
@@ -32,7 +32,8 @@ RULE: Final = (
 def compare(
     truth: Ints, old: Floats, new: Floats, groups: Sequence[str] | None = None, seed: int = 0
 ) -> dict[str, Any]:
-    """Old and new probabilities (n, 4) of the same items with labels (n,), and whether new may replace old.
+    """Old and new probabilities (n, 4) of the same items with labels (n,), and whether the new model may
+    replace the old.
 
     Draws are of whole groups (callers) where there are five or more, else of single items: clips of one
     caller are alike, and drawing them alone would make the figures look surer than they are.
@@ -66,9 +67,10 @@ def compare(
 
 
 def beyond_chance(comparison: dict[str, Any], callers: int) -> tuple[bool, str]:
-    """Whether a comparison over `callers` held-out callers shows a gain that is not chance, and why (not).
+    """Whether a comparison over `callers` held-out callers shows a gain beyond chance, and why or why not.
 
-    Stricter than `promote`, which lets pass what is not worse: here nobody looks at it before it is in use.
+    Stricter than `promote`, which accepts what is not worse: here nobody looks at the model before it is in
+    use.
     """
     gain, low = comparison["difference"], comparison["low"]
     if comparison["items"] < LEAST or callers < LEAST_CALLERS:
@@ -83,7 +85,7 @@ def beyond_chance(comparison: dict[str, Any], callers: int) -> tuple[bool, str]:
 
 
 def _members(count: int, groups: Sequence[str] | None) -> list[Ints]:
-    """Row numbers of each unit that is drawn as a whole."""
+    """Row numbers of each unit that is drawn as one."""
     names = np.array(groups if groups is not None else [])
     if len(set(names.tolist())) < 5:
         return [np.array([i]) for i in range(count)]

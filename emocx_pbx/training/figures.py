@@ -20,7 +20,7 @@ _CLASSES: Final = len(LABELS)
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How probabilities are made of logits, chosen on speakers that are not in the test."""
+    """How probabilities are made from logits; chosen on speakers that are not in the test."""
 
     temperature: float
     threshold: float
@@ -101,7 +101,9 @@ def softmax(logits: Floats) -> Floats:
 
 
 def even_temperature(parts: Sequence[tuple[Ints, Floats]]) -> float:
-    """The temperature of least calibration errors, summed over parts: labels (n,) and logits (n, 4) each."""
+    """The temperature with the smallest sum of calibration errors over parts, each of labels (n,) and logits
+    (n, 4).
+    """
     grid = np.geomspace(0.5, 2.0, 57)
     errors = [sum(expected_calibration_error(y, softmax(z / t)) for y, z in parts) for t in grid]
     return round(float(grid[int(np.argmin(errors))]), 4)
@@ -115,7 +117,8 @@ def calibrate(
     temperature: float | None = None,
     weights: Floats | None = None,
 ) -> Calibration:
-    """Temperature of least log loss (unless given) and a threshold, from labels (n,) and logits (n, 4).
+    """The temperature with the least log loss (unless given) and a threshold, from labels (n,) and logits (n,
+    4).
 
     The threshold is the lowest at which the clips over it are right `accuracy` of the time, or the
     one that keeps `coverage` of the clips, whichever is lower; clips count by `weights` (n,), or alike.

@@ -1,7 +1,7 @@
 """Trains a candidate from people's labels and compares it: `python -m emocx_pbx.training.from_labels`.
 
-A process of its own, which the service starts: the request comes as JSON on standard input, the outcome
-goes as JSON to standard output, what happens on the way to standard error, and a failure is its last line,
+A process of its own, which the service starts: it reads the request as JSON from standard input, and writes
+the outcome as JSON to standard output and its progress to standard error. A failure is the last line there,
 with exit status 2. It only reads the database, and puts nothing into use.
 """
 
@@ -30,14 +30,14 @@ from emocx_pbx.store.database import Store
 from emocx_pbx.store.review_rows import LabelledWindow
 from emocx_pbx.training.compare import beyond_chance, compare
 
-#: Calls come first on this machine.
+#: Niceness: calls come first on this machine.
 NICE: Final = 15
-#: Windows or queries with a label, below which nothing can be learnt.
+#: Labelled windows or queries below which nothing can be learnt.
 LEAST: Final = 40
 
 
 def agreed(windows: Sequence[LabelledWindow]) -> list[tuple[LabelledWindow, str]]:
-    """Windows with the label that all who could tell gave; the others teach nothing."""
+    """Windows with the label on which everybody who could tell agreed; the others teach nothing."""
     found = []
     for one in windows:
         words = {label for _, label in one.labelled.labels} - {UNCLEAR}
@@ -184,7 +184,7 @@ def _outcome(
     callers = len(set(speakers))
     better, why = beyond_chance(comparison, callers)
     if not better:
-        shutil.rmtree(made, ignore_errors=True)  # it heard customers, and nobody will use it
+        shutil.rmtree(made, ignore_errors=True)  # it has learnt from customers, and nobody will use it
     model = f"{base.card.name}/{made.name}"
     return TrainingOutcome(model, base.card.title, learned, len(speakers), callers, better, why, comparison)
 
@@ -196,7 +196,7 @@ def _end(number: int, frame: object) -> None:
 def main() -> int:
     """Read the request, answer it; the exit status."""
     os.nice(NICE)
-    signal.signal(signal.SIGTERM, _end)  # what it began to write is taken away
+    signal.signal(signal.SIGTERM, _end)  # what it began to write is removed
     answer = os.dup(1)
     os.dup2(2, 1)  # libraries print where they like
     try:

@@ -1,4 +1,5 @@
-"""What matters most of a classifier: anger and upset ranked above the rest, and neutral left alone.
+"""What matters most about a classifier: that it ranks anger and upset above the rest, and leaves neutral
+alone.
 
 *Upset* is angry or disappointed. Intervals are over speakers: clips of one speaker are alike.
 """
@@ -23,9 +24,9 @@ Bools = npt.NDArray[np.bool_]
 ANGRY: Final = LABELS.index(Emotion.ANGRY)
 NEUTRAL: Final = LABELS.index(Emotion.NEUTRAL)
 DISAPPOINTED: Final = LABELS.index(Emotion.DISAPPOINTED)
-#: Of a bootstrap over speakers.
+#: Draws of a bootstrap over speakers.
 DRAWS: Final = 400
-#: What an interval holds.
+#: Share of the draws that an interval holds.
 SHARE: Final = 0.9
 
 
@@ -45,7 +46,7 @@ def upset_of(probabilities: Floats) -> Floats:
 
 
 def neutral_as_angry(truth: Ints, best: Ints) -> float | None:
-    """Share of neutral clips that are taken for angry; None without neutral ones."""
+    """Share of neutral clips that are taken for angry; None if there are none."""
     neutral = truth == NEUTRAL
     return float(np.mean(best[neutral] == ANGRY)) if neutral.any() else None
 
@@ -65,10 +66,10 @@ def signals(truth: Ints, probabilities: Floats) -> dict[str, float | None]:
 def intervals(
     voices: Names, measure: Callable[[Ints], dict[str, float | None]], seed: int = 0
 ) -> dict[str, list[float] | None]:
-    """The middle SHARE of each figure that `measure` finds of rows, when speakers are drawn anew.
+    """The middle SHARE of each figure that `measure` finds on rows, over resampled speakers.
 
-    Speakers (n,) are drawn within their corpus (the name before the slash). None where there is no more
-    than one speaker, or a figure is missing in a draw.
+    Speakers (n,) are drawn within their corpus (the name before the slash). None if there is only one
+    speaker, or a figure is missing in a draw.
     """
     names = np.unique(voices)
     rows = {str(name): np.flatnonzero(voices == name) for name in names}

@@ -1,1 +1,1 @@
-"""Writes the voice model's encoders anew, from Whisper's original weights."""
+"""Writes the voice model's encoders afresh, from Whisper's original weights."""

@@ -1,9 +1,9 @@
-"""A Whisper encoder as an ONNX graph that hands out the frames of several of its layers.
+"""A Whisper encoder as an ONNX graph that outputs the frames of several of its layers.
 
-Products of matrices, those of convolutions too, are of 8-bit integers: weights scaled by output channel,
-activations by frame (a few channels of Whisper's are a hundred times as large as the rest, and one scale for
-all frames drowns the others in rounding). What stays a fraction is stored in the half precision it comes in,
-and widened when it is loaded.
+Matrix products, including those of convolutions, use 8-bit integers: weights are scaled by output channel,
+activations by frame (a few of Whisper's channels are a hundred times as large as the rest, and one scale for
+all frames would drown the others in rounding). What stays fractional is stored in its original half
+precision, and widened when it is loaded.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _LEAST: Final = np.float32(1e-9)
 def graph(weights: EncoderWeights, layers: Sequence[int]) -> bytes:
     """A model from `mel` (1, 80, 2 t) to outputs `layer_<n>` (1, t, width), one of each of `layers`.
 
-    Weights have a sign, except those of the first convolution; `emotion.signs` takes it away where a
-    processor can't do with it. Layers count from 1; each output has been through the encoder's last layer
-    norm. The same weights give the same bytes. Raises ModelError when there is no such layer.
+    Weights have a sign, except those of the first convolution; `emotion.signs` removes it for processors that
+    can't handle it. Layers count from 1; each output has been through the encoder's last layer norm. The same
+    weights give the same bytes. Raises ModelError if there is no such layer.
     """
     if not layers or min(layers) < 1 or max(layers) > weights.layers:
         raise ModelError(f"layers {list(layers)} asked for, the encoder has 1 to {weights.layers}")
@@ -117,7 +117,7 @@ class GraphWriter:
         """Rows (1, t, n) times stored weights (m, n), plus a bias (m,): (1, t, m).
 
         A kernel (m, c, 3) of a convolution goes over three neighbours' channels side by side. Unsigned
-        weights give the very same numbers, and never saturate; with VNNI they take twice the time.
+        weights give exactly the same numbers, and never saturate; with VNNI they take twice the time.
         """
         weights = self._weights.arrays[f"{name}/weight"]
         if weights.ndim == 3:
@@ -131,12 +131,12 @@ class GraphWriter:
         largest = self._op("Max", largest, self._constant(_LEAST))
         step = self._op("Mul", largest, self._constant(np.float32(1 / 127)))
         # (1, t, 1)
-        # The cast cuts off what is behind the point, so half of one more rounds.
+        # The cast drops the fraction, so adding a half rounds.
         scaled = self._op("Mul", x, self._op("Reciprocal", step))
         shifted = self._op("Add", scaled, self._constant(np.float32(_ZERO + 0.5)))
         coded = self._op("Cast", shifted, to=self._onnx.TensorProto.UINT8)
         zero = self._constant(np.uint8(_ZERO))
-        # A zero point that is said, though it is 0, lets the sign be taken away later.
+        # A zero point that is stated, though it is 0, allows the sign to be removed later.
         zeros = [zero, zero if unsigned else self._constant(np.int8(0))]
         if unsigned:
             rounded = (rounded.astype(np.int16) + _ZERO).astype(np.uint8)
@@ -162,7 +162,7 @@ class GraphWriter:
         return names
 
     def _stored(self, name: str) -> str:
-        """The stored fractions `name`, widened; once, however often they are asked for."""
+        """The stored fractions `name`, widened; only once, however often they are asked for."""
         wide = f"{name}:wide"
         if not any(constant.name == name for constant in self._constants):
             half = self._weights.arrays[name].astype(np.float16)

@@ -29,7 +29,7 @@ _HALF: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class EncoderWeights:
-    """What an encoder consists of, by CTranslate2's names below `encoder/`."""
+    """The variables of an encoder, by CTranslate2's names below `encoder/`."""
 
     arrays: Mapping[str, FloatArray]
     heads: int
@@ -55,7 +55,9 @@ def original(source: str) -> WeightFile:
 
 
 def weights_of(source: str) -> EncoderWeights:
-    """The fetched weights of `source`; raises ModelError when they are missing, damaged or others."""
+    """The fetched weights of `source`; raises ModelError if they are missing, damaged or not the right
+    ones.
+    """
     file = original(source)
     wanted, _ = ORIGINALS[source]
     folder = folder_of(wanted)

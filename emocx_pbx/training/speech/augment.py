@@ -82,8 +82,8 @@ def augment(samples: FloatArray, others: Sequence[FloatArray], rng: Rng) -> Floa
 def over_a_line(samples: FloatArray, others: Sequence[FloatArray], rng: Rng) -> FloatArray:
     """The same words at the same pace, over another line.
 
-    Gain of about 4 dB either way (one in five: any level from -38 to -14 dBFS, clipping what is
-    over), and each with its chance: handset response, echo, noise or babble at 5 to 30 dB, lost
+    The gain varies by about 4 dB either way (one in five: any level from -38 to -14 dBFS, clipping what
+    exceeds it). Each with its own probability: handset response, echo, noise or babble at 5 to 30 dB, lost
     packets up to 5 %.
     """
     out = samples
@@ -96,7 +96,7 @@ def over_a_line(samples: FloatArray, others: Sequence[FloatArray], rng: Rng) -> 
         out = noise(out, float(rng.uniform(5, 30)), rng)
     elif dice < 0.5:
         out = babble(out, others, float(rng.uniform(8, 30)), rng)
-    # Mostly near its own level: how loud someone speaks says something, but lines differ too.
+    # Mostly near its own level: how loudly somebody speaks says something, but lines differ too.
     loud = float(rng.uniform(-38, -14))
     out = level(out, loud) if rng.random() < 0.2 else out * np.float32(10 ** (rng.normal(0, 4) / 20))
     if rng.random() < 0.2:

@@ -1,7 +1,7 @@
 """How heads and relative map are blended: by how familiar a clip is.
 
-On speakers of corpora that they know, heads are better; on corpora that they never heard, the relative map.
-Both kinds of clips are at hand in training: speakers kept out of a fold, and corpora left out in turn.
+Heads are better on speakers of corpora that they know; the relative map is better on corpora that neither
+heard. Training has both kinds of clips: speakers kept out of a fold, and corpora left out in turn.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the parts of a model say of n clips whose speakers they never heard."""
+    """What the parts of a model say about n clips whose speakers they never heard."""
 
     heads: Floats
     """(n, 4) log of the heads' mean probabilities."""
@@ -37,7 +37,7 @@ class Answers:
     corpora: Names
 
     def of(self, chosen: Bools) -> Answers:
-        """Those of chosen clips."""
+        """The same for chosen clips."""
         return Answers(
             self.heads[chosen],
             self.contrasts[chosen],
@@ -66,22 +66,22 @@ class Blend:
         return logits
 
     def exactly(self, answers: Answers) -> Doubles:
-        """The same in double precision, which small steps towards the best blend need."""
+        """The same in double precision, which the small steps towards the best blend need."""
         relative = answers.contrasts.astype(np.float64) @ CONTRASTS.T
         known = self.known_heads * answers.heads.astype(np.float64) + self.known_relative * relative
         k = self.known(answers.familiar)[:, None]
         return k * known + (1 - k) * self.unknown_relative * relative
 
     def known(self, familiar: Floats) -> Doubles:
-        """How far (n,) clips so familiar (n,) count as known."""
+        """How far (n,) clips of this familiarity (n,) count as known."""
         return _sigmoid(self.slope * (familiar.astype(np.float64) - self.middle))
 
 
 def fit_blend(inside: Answers, outside: Answers | None) -> Blend:
-    """The blend of least log loss on clips of known corpora and of corpora left out, half and half.
+    """The blend with the least log loss on clips of known corpora and of corpora left out, weighted equally.
 
-    Each corpus counts alike: one with many easy clips would else make it too sure of all others. Without
-    corpora left out everything counts as known.
+    Each corpus counts the same: otherwise one with many easy clips would make it too sure of all others.
+    Without corpora left out everything counts as known.
     """
     ours = _by_corpus(inside)
     if outside is None:
@@ -106,7 +106,7 @@ def fit_blend(inside: Answers, outside: Answers | None) -> Blend:
 def fit_temperature(blend: Blend, inside: Answers, outside: Answers | None) -> float:
     """What the blend's logits are divided by: calibration errors on known and unknown recordings count alike.
 
-    1 without corpora left out, where the least log loss is all there is to go by.
+    1 without corpora left out, as the least log loss is then the only guide.
     """
     if outside is None:
         return 1.0

@@ -1,4 +1,4 @@
-"""Adaptation to a caller: what is learnt for it from many speakers, and callers assembled to measure it.
+"""Adaptation to a caller: what it learns from many speakers, and callers assembled to measure it.
 
 Two kinds of callers: of mixed emotions (each earlier clip of a random class) and of one emotion only
 (all earlier clips of the class of the clip that is judged), which a careless adaptation would call neutral.
@@ -32,21 +32,21 @@ Bools = npt.NDArray[np.bool_]
 _CLASSES: Final = len(LABELS)
 #: Least variance of a voice's offsets, against the noise's 1.
 _LEAST: Final = 1e-3
-#: Earlier clips of the caller, before the one that is judged.
+#: Number of the caller's earlier clips, before the one that is judged.
 EARLIER: Final = 8
 KINDS: Final = ("mixed", "one_emotion")
 
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """What a model says of clips (n,) of many speakers, by parts that never heard the speaker."""
+    """What a model says about clips (n,) of many speakers, by parts that never heard the speaker."""
 
     contrasts: Floats
     """(n, 3) of the relative map."""
     log_p: Floats
     """(n, 4) of all."""
     known: Floats
-    """(n,): how far the heads are trusted."""
+    """(n,): how much the heads are trusted."""
     labels: Ints
     voices: Names
     corpora: Names
@@ -56,7 +56,8 @@ class Unheard:
 def learn_prior(
     unheard: Unheard, whole: Relative, chosen: Bools | None = None
 ) -> tuple[dict[str, Floats], Doubles]:
-    """Arrays of a CallerPrior, and the clips' points (n, k) in its space. Only `chosen` ones are learnt from.
+    """Arrays of a CallerPrior, and the clips' points (n, k) in its space. Only the `chosen` clips are learnt
+    from.
 
     The space: the three directions in which log probabilities differ, and the three in which a speaker's
     emotions differ from that speaker's own mean, by maps like `whole`, the model's own.
@@ -71,7 +72,8 @@ def learn_prior(
     whiten = axes / np.sqrt(np.maximum(scale, 1e-9))
     _, turn = np.linalg.eigh(whiten.T @ shared @ whiten)
     whiten = whiten @ turn
-    # The projection has no constant: what the map adds to all measurements is taken off the means instead.
+    # The projection has no constant: what the map adds to all measurements is subtracted from the means
+    # instead.
     away = whole.bias @ whiten[:3]
     arrays = {
         "project": np.concatenate((whole.weights @ whiten[:3], CONTRASTS @ whiten[3:])).astype(np.float32),
@@ -175,7 +177,7 @@ def caller_figures(
     seed: int,
     neutral_share: float = 1 / _CLASSES,
 ) -> dict[str, Any]:
-    """UAR of plain readings and of both kinds of callers, from clips as they are heard."""
+    """UAR of plain readings and for both kinds of callers, from clips as they are heard."""
     found: dict[str, Any] = {"unadapted": round(uar(labels, inputs.log_p.argmax(axis=1)), 4)}
     for kind in KINDS:
         rows = histories(labels, voices, kind, seed)
@@ -192,7 +194,8 @@ def cross_fitted_figures(
     seed: int,
     recipe: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What `caller_figures` gives, each clip (n,) by what never heard the speakers of its fold.
+    """The result of `caller_figures`, with each clip (n,) judged by parts that never heard the speakers of
+    its fold.
 
     `centred` holds the heads of each fold, for clips as measured (n, width); `recipe` is the adaptation's.
     """

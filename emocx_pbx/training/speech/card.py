@@ -1,4 +1,4 @@
-"""The card of a speech model as a page for people: card.md, all of it from card.json."""
+"""The card of a speech model as a page for people: card.md, generated from card.json."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def card_text(card: Card) -> str:
         head = ("speaker", "true", "said", "clips", "of")
         lines += ["## Known failures: emotions of test speakers that are often taken for another", ""]
         lines += [*_table(head, [[one[key] for key in head] for one in misread]), ""]
-        # What somebody found out about them, if anybody did.
+        # What was found out about them, if anything.
         lines += [line for remark in card.figures.get("remarks", []) for line in (remark, "")]
     if worst := card.figures.get("worst"):
         rows = [
@@ -75,7 +75,7 @@ def card_text(card: Card) -> str:
 
 
 def _companion(entry: Mapping[str, Any] | None) -> list[str]:
-    """What else has a say in the model's readings; nothing where nothing has."""
+    """What else contributes to the model's readings; nothing if there is nothing else."""
     if entry is None:
         return []
     return [
@@ -104,7 +104,7 @@ def _measured(name: str, row: Mapping[str, Any]) -> Sequence[object]:
 
 
 def _callers(adaptation: Mapping[str, Any]) -> list[str]:
-    """What adaptation does to callers assembled from clips; nothing of a model that was not measured so."""
+    """What adaptation does for callers assembled from clips; nothing if that was not measured."""
     rows = [
         (
             _SPEAKERS.get(split, split),
@@ -120,7 +120,9 @@ def _callers(adaptation: Mapping[str, Any]) -> list[str]:
 
 
 def _cascade(found: Mapping[str, Any]) -> list[str]:
-    """What is lost under load, when a lighter model hears a part of the windows; nothing if not measured."""
+    """What is lost under load, when a lighter model hears part of the windows; nothing if that was not
+    measured.
+    """
     if not found:
         return []
     rows = []
@@ -153,7 +155,7 @@ def _cascade(found: Mapping[str, Any]) -> list[str]:
 
 
 def _left_out(found: Mapping[str, Any]) -> list[str]:
-    """Each corpus by a model that never heard it; nothing where that was not measured."""
+    """Each corpus by a model that never heard it; nothing if that was not measured."""
     if not found:
         return []
     rows = [

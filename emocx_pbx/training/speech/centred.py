@@ -1,4 +1,4 @@
-"""Learns the heads on centred measurements (`emotion.centred`), and what is known of voices' centres.
+"""Trains the heads on centred measurements (`emotion.centred`), and learns what is known of voices' centres.
 
 A speaker's centre is the mean of the speaker's emotions, each counted once. Speakers are cross-fitted as
 for the other parts: a fold's heads never hear its speakers, and all folds' heads together are the model.
@@ -25,13 +25,13 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Names = npt.NDArray[np.str_]
 
-#: How many of the directions of largest variance, which the plain heads see too.
+#: How many of the directions of largest variance are used; the plain heads see them, too.
 DIRECTIONS: Final = 192
 
 
 @dataclass(frozen=True, slots=True)
 class CentredParts:
-    """The heads of a model, and those that never heard the speakers of a fold."""
+    """The heads of a model, and for each fold those that never heard its speakers."""
 
     whole: Centred
     by_fold: dict[int, Centred]
@@ -39,7 +39,7 @@ class CentredParts:
 
 @dataclass(frozen=True, slots=True)
 class _Space:
-    """From a measurement to its place."""
+    """Maps a measurement to its place."""
 
     components: Floats
     """(width, d)"""
@@ -119,7 +119,7 @@ def _voices(places: Floats, centres: Floats, labels: Ints, voices: Names, corpor
 
 
 def _beside(space: _Space, voices: _Voices, heads: Sequence[Weights]) -> Centred:
-    """Heads side by side, which take all recordings for known."""
+    """Heads side by side, which treat all recordings as known."""
     return Centred(
         components=space.components.astype(np.float32),
         clip=space.clip.astype(np.float32),

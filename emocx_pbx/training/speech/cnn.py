@@ -25,7 +25,7 @@ Tell = Callable[[str, int, int], None]
 
 VARIANTS: Final = 3
 LINES: Final = 2
-#: Share of the teacher's probabilities in the targets; the labels have the rest.
+#: Share of the teacher's probabilities in the targets; the rest is the labels'.
 TRUST: Final = 0.5
 FIT: Final = Fit(epochs=130, rate=2e-3, batch=32, hidden=(256,), drop_in=0.2, drop=0.5, decay=2e-2)
 #: Rows of log-mel (10 ms) in a stretch that is learned from.
@@ -60,8 +60,8 @@ def network(rows: int, bands: Floats, shape: Shape) -> tuple[Any, Any]:
         return layers.BatchNormalization(momentum=0.98)(x)
 
     inputs = keras.Input((rows, len(bands)))
-    # How loud the line is says nothing: the mean over the stretch goes, every band's own share stays
-    # in the first of two channels; the second is without that too.
+    # How loud the line is says nothing: the mean over the stretch is removed. Every band's own share stays in
+    # the first of two channels, and is removed from the second as well.
     x = inputs - ops.mean(inputs, axis=(1, 2), keepdims=True)
     x = layers.Normalization(mean=bands, variance=4 * np.ones_like(bands))(x)
     x = ops.stack([x, x - ops.mean(x, axis=1, keepdims=True)], axis=3)
@@ -98,7 +98,7 @@ def train_cnn(
 ) -> tuple[Any, Floats, list[list[float]]]:
     """A trained Keras model, its logits on dev (m, 4) and its loss curves.
 
-    With `base` the convolutions stay as they are and its head learns on, from the labels alone.
+    With `base` the convolutions stay as they are, and its head is trained further, from the labels alone.
     """
     import keras
 
@@ -149,6 +149,6 @@ def _learn(lessons: Lessons, fit: Fit, seed: int, tell: Tell) -> tuple[Any, Any,
 
 
 def _open_base(base: Path) -> tuple[Any, Any]:
-    """Convolutions and head of an earlier model; ModelError when it is of another kind."""
+    """Convolutions and head of an earlier model; raises ModelError if it is of another kind."""
     model = networks.open_base(base, "cnn")
     return model.get_layer("measure"), model.get_layer("head_0")

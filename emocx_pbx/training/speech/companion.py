@@ -21,9 +21,9 @@ def with_companion(
 ) -> ModelFolder:
     """A new version of `base` in the folder of models `out`, with `light` as its companion.
 
-    `share` and `sharpness` are chosen by `benchmarks/companion.py`. What was measured of plain readings
-    still holds; what was measured of calls does not, and is taken off the card. Raises ModelError when
-    `light` has several networks, or the new card would not do.
+    `share` and `sharpness` are chosen by `benchmarks/companion.py`. What was measured for plain readings
+    still holds; what was measured for calls does not, and is removed from the card. Raises ModelError if
+    `light` has several networks, or the new card would not be valid.
     """
     names = light.card.recipe.get("networks", ["model.tflite"])
     if len(names) != 1:

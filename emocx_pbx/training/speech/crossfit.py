@@ -1,4 +1,5 @@
-"""Fits the parts of `voice` across speakers and corpora, so that every choice is made on unheard voices.
+"""Fits the parts of `voice` across speakers and corpora, so that every choice is made on voices not heard
+before.
 
 Speakers are dealt into folds. Each fold's parts learn from the other folds' speakers and answer for the
 fold's own; all folds' heads together are the model. Each corpus is left out in turn too: what is learnt
@@ -36,10 +37,10 @@ _CORPORA: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the parts are fitted."""
+    """How to fit the parts."""
 
     fits: tuple[Fit, ...]
-    """One head of each in every fold."""
+    """Every fold has one head of each."""
     relative: tuple[slice, ...]
     """The blocks of a measurement that the relative map learns from."""
     seed: int
@@ -69,7 +70,7 @@ class Outsider:
 
 @dataclass(frozen=True, slots=True)
 class CrossFitted:
-    """A model's parts, and what parts that never heard the speaker answer about the clips learnt from."""
+    """A model's parts, and the answers about the clips learnt from by parts that never heard the speaker."""
 
     parts: VoiceParts
     inside: Answers
@@ -101,9 +102,9 @@ def cross_fit(
 ) -> CrossFitted:
     """Fit on variants x (variants, n, width) of clips, the first variant as it came over the line.
 
-    With `start` its heads learn on, its relative map stays, and all clips count as known: what is tuned for
-    a site's calls will hear such calls. Raises InputError when all clips are of one speaker, ModelError when
-    `start` has another number of heads.
+    With `start` its heads are trained further, its relative map stays, and all clips count as known: a model
+    that is tuned for a site's calls will hear such calls. Raises InputError when all clips are of one
+    speaker, ModelError when `start` has another number of heads.
     """
     folds = deal(clips)
     if len(np.unique(folds)) < 2:
