@@ -1,10 +1,10 @@
-"""What tests all over the tree share: a place for a database, on each kind there is."""
+"""What tests all over the tree share: places for a database of each kind, and servers of their own."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -13,6 +13,7 @@ import pytest
 import structlog
 from databases import Databases
 
+from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.lab.postgres import PrivatePostgres
 
 #: Seconds for what comes before and after a test; pytest-timeout bounds the test itself.
@@ -76,3 +77,17 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str
         return
     with ExitStack() as stack:
         yield stack.enter_context(request.getfixturevalue("databases").one())
+
+
+@pytest.fixture
+def server() -> Iterator[PrivateNats]:
+    """A NATS server of the test's own."""
+    with PrivateNats() as server:
+        yield server
+
+
+@pytest.fixture
+async def closing() -> AsyncIterator[AsyncExitStack]:
+    """Closes at the end whatever the test enters."""
+    async with AsyncExitStack() as stack:
+        yield stack

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from emocx_pbx.limits import Limit, place_of, take
 
 
-def test_so_many_and_then_a_wait() -> None:
+def test_a_limit_lets_its_number_pass_and_then_makes_wait() -> None:
     limit = Limit(2, 60.0)
     for at in (0.0, 10.0):
         assert limit.wait_s("a", at) == 0

@@ -17,7 +17,7 @@ def test_every_file_has_a_name_of_its_own() -> None:
     assert [name for name, number in names.items() if number > 1] == []
 
 
-def test_who_is_excused_from_strict_types_exists() -> None:
+def test_every_file_excused_from_strict_types_exists() -> None:
     settings = tomllib.loads((HERE / "mypy.toml").read_text(encoding="utf-8"))
     (excused,) = [o["module"] for o in settings["tool"]["mypy"]["overrides"] if "allow_untyped_defs" in o]
     assert excused == sorted(excused)

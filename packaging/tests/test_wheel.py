@@ -17,7 +17,7 @@ from conftest import QUICK, ROOT, printed
 from emocx_pbx.lab.recordings import SHIPPED
 
 
-def test_it_brings_every_model_with_its_card(wheel: Path, figures: Callable[[str, str], None]) -> None:
+def test_the_wheel_holds_every_model_with_its_card(wheel: Path, figures: Callable[[str, str], None]) -> None:
     size = wheel.stat().st_size
     figures("wheel", f"{size / 1e6:.1f} MB")
     assert size < 45e6
@@ -29,7 +29,7 @@ def test_it_brings_every_model_with_its_card(wheel: Path, figures: Callable[[str
     assert not [name for name in names if name.endswith("model.keras")]
 
 
-def test_it_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
     words = ["-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile", "--target"]
     subprocess.run([sys.executable, *words, str(tmp_path / "site"), str(wheel)], check=True, timeout=300)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}

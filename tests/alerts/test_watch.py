@@ -54,14 +54,14 @@ def observed(changes: list[AlertChange]) -> list[tuple[str, str, float]]:
     return [(change.rule, change.state, round(change.t1, 3)) for change in changes]
 
 
-def test_so_many_seconds_of_anger_raise_it_once() -> None:
+def test_enough_seconds_of_anger_raise_an_alert_once() -> None:
     changes = watched(said(*["neutral"] * 2, *["angry"] * 30), ANGRY)
     assert observed(changes) == [("angry", "raised", 18.0)]
     assert changes[0].t0 == 6.0
     assert changes[0].message == "Signals of anger in 12 of the last 24 seconds of the customer's speech."
 
 
-def test_it_is_cleared_late_and_armed_again() -> None:
+def test_an_alert_is_cleared_late_and_armed_again() -> None:
     readings = said(*["angry"] * 5, *["neutral"] * 8, *["angry"] * 5)
     changes = watched(readings, ANGRY)
     # 15 s of anger leave the 24 s window from 24 s on: 6 are left at 33 s.

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
 import soundfile
-from analysis.analysis_helpers import Inbox, Samples
+from analysis.analysis_helpers import Asterisk, Inbox, Samples
+from analysis.cluster_site import Node, Site
+from analysis.fleet import MadeNode, Tapped
 
-from emocx_pbx.analysis.messages import Ready
+from emocx_pbx.analysis.any_worker import AnyWorker
+from emocx_pbx.analysis.messages import AnnounceTap, Ready
 from emocx_pbx.analysis.pool import WorkerPool
+from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
 HERE = Path(__file__).parent
@@ -63,3 +68,33 @@ async def pool(make_pool: Callable[..., WorkerPool], inbox: Inbox) -> WorkerPool
 @pytest.fixture
 def uuid() -> UUID:
     return uuid4()
+
+
+@pytest.fixture
+def node(server: PrivateNats, tmp_path: Path, closing: AsyncExitStack) -> MadeNode:
+    def make(name: str = "n1", site: str = "", url: str = "") -> Node:
+        node = Node(tmp_path, url or server.url, name, site)
+        closing.push_async_callback(node.close)
+        return node
+
+    return make
+
+
+@pytest.fixture
+async def site(server: PrivateNats, closing: AsyncExitStack) -> Site:
+    site = Site(server)
+    closing.push_async_callback(site.close)
+    return await site.start()
+
+
+@pytest.fixture
+def tapped(closing: AsyncExitStack) -> Tapped:
+    """Taps as TapKeeper and Asterisk do."""
+
+    async def tap(worker: AnyWorker, uuid: UUID) -> Asterisk:
+        await worker.announce(AnnounceTap(str(uuid), "1.1", "stereo"))
+        asterisk = await Asterisk.connect(int(worker.address.rpartition(":")[2]), uuid)
+        closing.callback(asterisk.drop)
+        return asterisk
+
+    return tap

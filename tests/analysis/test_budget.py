@@ -164,7 +164,7 @@ def test_one_model_alone_is_heard_at_longer_intervals() -> None:
     assert late < 0.1
 
 
-def test_who_is_behind_tells_voice_activity_by_level_until_there_are_fewer_calls() -> None:
+def test_a_worker_that_is_behind_judges_voice_by_level_until_it_has_fewer_calls() -> None:
     coarse, busy = Coarse(), at_effort(0.5)
     assert not coarse.look(1200, 0.7, busy) and not coarse  # the first time it may be chance
     assert coarse.look(1200, 0.7, busy) and coarse

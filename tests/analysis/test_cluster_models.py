@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -40,18 +40,6 @@ pytestmark = pytest.mark.timeout(240)
 BY = Actor("system", "tests")
 SUM = "0" * 64
 MadeWorker = Callable[..., Awaitable[NodeProcess]]
-
-
-@pytest.fixture
-def server() -> Iterator[PrivateNats]:
-    with PrivateNats() as server:
-        yield server
-
-
-@pytest.fixture
-async def closing() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
 
 
 def models(folder: Path, *versions: str) -> Path:

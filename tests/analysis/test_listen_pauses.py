@@ -74,7 +74,7 @@ def test_a_pause_is_told_sooner_while_many_speak(said: Samples, callers: int, pa
     assert (log.end[1][-1600:] == 0).all() and (log.end[1][-1760:] != 0).any()
 
 
-def test_who_goes_on_after_a_short_pause_is_understood_whole(said: Samples) -> None:
+def test_a_caller_who_goes_on_after_a_short_pause_is_understood_whole(said: Samples) -> None:
     """0.3 s would not even end an utterance."""
     log = listened(np.concatenate([silence(0.4), said, silence(0.3), said, silence(1.0)]), FEW + 1)
     assert log.kinds == ["paused", "resumed", "paused", "finished"]

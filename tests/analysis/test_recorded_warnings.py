@@ -101,7 +101,7 @@ def spans(side: str, *times: tuple[float, float]) -> list[Span]:
         ((), ((0.0, 5.0),), False),
     ],
 )
-def test_who_opens_the_call_greets(
+def test_the_side_that_opens_the_call_greets(
     customer: tuple[tuple[float, float], ...], agent: tuple[tuple[float, float], ...], swapped: bool
 ) -> None:
     assert greets([*spans("customer", *customer), *spans("agent", *agent)], "customer") is swapped

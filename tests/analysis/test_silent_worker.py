@@ -64,7 +64,9 @@ async def test_a_frozen_worker_is_replaced(
         os.kill(pid, 0)
 
 
-async def test_who_was_frozen_themselves_reads_what_came_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_controller_that_was_frozen_itself_reads_what_came_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ours, theirs = socket.socketpair()
     link = Link(*await asyncio.open_unix_connection(sock=ours), msgspec.msgpack.Decoder(ToController))
     worker = Link(*await asyncio.open_unix_connection(sock=theirs), msgspec.msgpack.Decoder(ToController))
@@ -122,7 +124,7 @@ async def test_a_worker_that_works_on_and_on_without_a_word_is_replaced(
     assert pool.pick_own().pid != pid
 
 
-def test_who_works_or_waits_for_a_core_gets_on() -> None:
+def test_a_worker_that_works_or_waits_for_a_core_is_not_silent() -> None:
     progress = ProcessProgress(os.getpid())
     assert progress.moved()  # this very process runs
     ours, theirs = socket.socketpair()

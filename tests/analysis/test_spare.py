@@ -114,7 +114,9 @@ async def test_the_spare_ends_with_the_pool(spared: WorkerPool) -> None:
     assert all(map(is_gone, pids))
 
 
-async def test_who_wants_no_spare_gets_none(make_pool: Callable[..., WorkerPool], inbox: Inbox) -> None:
+async def test_without_the_setting_there_is_no_spare(
+    make_pool: Callable[..., WorkerPool], inbox: Inbox
+) -> None:
     pool = make_pool(spare_after_s=0.0, spare_worker=False)
     assert await pool.start()
     readies = len(inbox.of(Ready))

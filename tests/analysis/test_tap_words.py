@@ -141,7 +141,7 @@ async def test_what_comes_back_of_the_agent_is_never_heard(call: Call) -> None:
     assert heard < 0.3 * 8000
 
 
-async def test_who_opts_out_is_heard_no_more(call: Call) -> None:
+async def test_a_customer_who_opts_out_is_heard_no_more(call: Call) -> None:
     desk = Desk()
     desk.play(*call)
     assert desk.ear.waiting

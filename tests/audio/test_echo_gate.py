@@ -70,7 +70,7 @@ def test_an_echo_is_no_speech(db: float, delay: int, room: bool) -> None:
 
 
 @pytest.mark.parametrize("db", [6.0, 12.0, 20.0])
-def test_who_speaks_into_an_echo_is_heard(db: float) -> None:
+def test_a_customer_who_speaks_into_an_echo_is_heard(db: float) -> None:
     both = from_float(to_float(CUSTOMER) + to_float(echo(db, 800, room=True)))
     alone = np.array(activity(CUSTOMER))
     kept = np.array(own(both, AGENT))

@@ -69,7 +69,7 @@ def test_what_runs_on_hosts_ends_with_the_network(network: Network, host: Host) 
     assert host.namespace not in listed
 
 
-def test_this_machine_needs_no_way_in() -> None:
+def test_this_machine_is_reached_without_a_namespace() -> None:
     assert THIS_MACHINE.enter() == [] and THIS_MACHINE.listens == "127.0.0.1"
 
 

@@ -123,7 +123,7 @@ def test_a_gap_and_a_wrong_order() -> None:
     assert kinds(history(deliveries=(first, third, second, last))) == ["disorder"]
 
 
-def test_something_after_the_end() -> None:
+def test_an_event_after_the_end_is_found() -> None:
     first, second, third, last = observed()
     events = (first, second, replace(last, sequence=3), replace(third, sequence=4))
     assert kinds(history(deliveries=events)) == ["disorder"]
@@ -145,7 +145,7 @@ def test_a_grade_too_many_and_one_of_another() -> None:
     assert kinds(history(deliveries=other)) == ["ungraded", "overgraded"]
 
 
-def test_who_opted_out_is_not_graded() -> None:
+def test_a_grade_of_a_caller_who_opted_out_is_found() -> None:
     person = caller(opted_out=True)
     assert kinds(history(callers=(person,))) == ["overgraded"]
     first, second, _, last = observed()
@@ -236,7 +236,7 @@ def test_callers_outside_of_every_fault_have_a_row_of_their_own() -> None:
     assert verdict.total.callers == 2
 
 
-def test_who_came_during_a_fault_and_got_no_decision() -> None:
+def test_callers_during_a_fault_without_a_decision_are_counted() -> None:
     person = caller(arrived=110.5, joined=111.0, talks=[])
     events = (event("call.started", 1), event("call.ended", 2))
     assert judge(history(callers=(person,), deliveries=events)).total.by_default == 1

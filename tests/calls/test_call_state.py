@@ -142,7 +142,7 @@ def test_the_lines_learn_from_a_call_that_is_over() -> None:
     assert learnt(reading(0.0), reading(3.0), OptedOut("c")) == []
 
 
-def test_who_is_no_customer_is_not_heard() -> None:
+def test_somebody_who_is_no_customer_is_not_heard() -> None:
     call, _ = answered(NotACustomer("c"), TapStarted("u", "c", 11.0))
     reading = ReadingMade("u", "c", 0.0, 4.0, 4.0, ANGRY, 0.4, "m")
     assert call.take(reading, 15.0) == [Count("readings_late")]

@@ -68,7 +68,7 @@ async def test_nothing_is_tapped_before_its_part_is_written(group: asyncio.TaskG
     assert site.done == ["written", "EMOCX_OPTOUT", ("stereo", "1.1")]
 
 
-async def test_who_opted_out_or_can_not_be_asked_is_not_tapped(group: asyncio.TaskGroup) -> None:
+async def test_a_customer_who_opted_out_or_can_not_be_asked_is_not_tapped(group: asyncio.TaskGroup) -> None:
     out, unknown = Site(group, opted_out="1"), Site(group)
     unknown.link_up = False
     for site in (out, unknown):
@@ -79,7 +79,7 @@ async def test_who_opted_out_or_can_not_be_asked_is_not_tapped(group: asyncio.Ta
     assert unknown.done == ["written"]
 
 
-async def test_who_hung_up_meanwhile_is_not_tapped(group: asyncio.TaskGroup) -> None:
+async def test_a_customer_who_hung_up_meanwhile_is_not_tapped(group: asyncio.TaskGroup) -> None:
     site = Site(group)
     site.consent.begin(BEGIN)
     await settled()

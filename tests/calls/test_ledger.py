@@ -166,7 +166,7 @@ async def test_a_group_is_bounded() -> None:
     assert disk.groups == [some, [END, heard(0)]]
 
 
-async def test_who_waits_does_not_wait_for_a_group() -> None:
+async def test_a_waiting_caller_of_the_ledger_does_not_wait_for_a_group() -> None:
     disk = GroupedDisk()
     loop = asyncio.get_running_loop()
     running = asyncio.ensure_future(disk.ledger.run())

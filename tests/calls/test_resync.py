@@ -78,7 +78,9 @@ async def test_events_that_were_too_many_to_keep_are_made_up_for(monkeypatch: py
     assert sorted(site.journeys.calls) == [f"1.{n}" for n in range(1, 6)] and site.asked == 2
 
 
-async def test_who_can_not_be_followed_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pbx_that_can_not_be_followed_is_not_asked_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "MAX_HELD", 2)
     site = Site([5] * 99)
     await site.recovery.resync()

@@ -40,5 +40,5 @@ def test_an_agent_behind_another_channel_keeps_his_part(interface: str, channel:
     assert legs([part(0, interface)], leg=channel) == {"leg": 0}
 
 
-def test_who_took_over_meanwhile_is_not_given_the_part_of_him_before() -> None:
+def test_an_agent_who_took_over_meanwhile_is_not_given_the_earlier_agents_segment() -> None:
     assert legs([part(0, "PJSIP/201")], leg="PJSIP/20-00000009") == {"gone-0": 0}

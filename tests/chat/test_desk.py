@@ -150,7 +150,7 @@ async def test_no_number_is_called_that_may_not_be(number: str, why: str) -> Non
     assert world.rung == [] and world.became == []
 
 
-async def test_nobody_is_called_until_it_is_set() -> None:
+async def test_nobody_is_called_until_the_setting_allows_it() -> None:
     world = World(ChatSettings())
     ticket = await asked(world)
     assert not world.desk.calls_back
@@ -205,7 +205,7 @@ async def test_a_call_is_followed_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("why", ["busy", "no-answer", "failed"])
-async def test_who_is_not_reached_is_told_why_and_may_try_again_later(why: str) -> None:
+async def test_a_customer_who_is_not_reached_is_told_why_and_may_try_again_later(why: str) -> None:
     world = World()
     ticket = await world.desk.ask("hello", True, "192.0.2.1")
     await world.desk.call_me(ticket.ticket_id, "030 123456", "192.0.2.1")

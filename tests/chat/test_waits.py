@@ -42,7 +42,7 @@ def test_waits_of_a_long_queue_are_shared_by_its_places() -> None:
     assert board(240, 240, 240, place=4).expected("care", BUSY, 1010.0) == Expected("minutes", 1)
 
 
-def test_who_waits_long_now_is_not_overlooked() -> None:
+def test_a_caller_who_has_waited_long_is_not_overlooked() -> None:
     assert board(20, 20, 20).expected("care", QueueState(1, 590.0, 0), 1010.0) == Expected("minutes", 10)
 
 
@@ -61,7 +61,7 @@ def test_more_callers_never_mean_a_shorter_wait(
     assert (fewer.kind == "long", fewer.minutes) <= (many.kind == "long", many.minutes)
 
 
-def test_who_hangs_up_is_forgotten_and_memory_is_bounded() -> None:
+def test_a_caller_who_hangs_up_is_forgotten_and_memory_is_bounded() -> None:
     made = WaitBoard()
     for n in range(MAX_WAITING + 10):
         made.joined(str(n), "care", 1)

@@ -33,7 +33,7 @@ def said(*beats: Beat, own: int = 0) -> list[tuple[str, str]]:
     return [(finding.level, finding.what) for finding in worker_findings(beats, "1.0", own)]
 
 
-def test_who_agrees_is_only_named() -> None:
+def test_workers_that_agree_are_only_named() -> None:
     other = beat(worker="n2-0", life="b", site="", address="10.0.0.2:9092")
     assert said(BEAT, other) == [
         ("ok", "worker n1-0 at berlin: 10.0.0.1:9092, cnn/1, lstm/1"),
@@ -63,7 +63,7 @@ def test_who_agrees_is_only_named() -> None:
         (beat(life="b", address="10.0.0.2:9092"), "fail", "two workers are called n1-0 (10.0.0.2:9092)"),
     ],
 )
-def test_who_disagrees_is_told(other: Beat, level: str, what: str) -> None:
+def test_a_worker_that_disagrees_is_reported(other: Beat, level: str, what: str) -> None:
     assert (level, what) in said(BEAT, other)
 
 

@@ -53,7 +53,7 @@ async def test_a_good_one_is_told_with_its_audit_log(place: str) -> None:
         ),
     ],
 )
-async def test_who_takes_the_triggers_away_is_found_out_there_too(
+async def test_removing_the_triggers_is_found_out_there_too(
     place: str, direct: Any, change: str, observed: str
 ) -> None:
     store = await Store.open(place)

@@ -28,7 +28,7 @@ def test_a_call_tells_its_course_and_its_grade(filled: Shell) -> None:
     assert filled.refusal("calls", "show", "c9") == "emocx-pbx: no call c9 in the database"
 
 
-def test_grades(filled: Shell) -> None:
+def test_grades_are_listed_by_agent_and_unknown_ones_refused(filled: Shell) -> None:
     out, _ = filled("grades", "list", "--agent", "Anna")
     assert "Anna" in out and "62" in out and "automatic" in out
     assert filled("grades", "list", "--agent", "Bert")[0].strip() == "no grades"

@@ -85,7 +85,7 @@ def test_kept_texts_are_read_by_the_model_in_use(tmp_path: Path, capsys: pytest.
     assert proposal["found"]["value"] == 1.0
 
 
-def test_too_few_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_few_messages_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = kept(tmp_path, [(None, 0.1, WELL, "")] * 20)
     assert main(["threshold", "propose", "--config", config]) == 2
     assert "kept queries: 20 messages of calm customers" in capsys.readouterr().err

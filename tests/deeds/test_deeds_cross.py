@@ -58,7 +58,7 @@ def test_every_deed_says_what_it_is_answered_by(kind: Any) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of([some(kind) for kind in ALL]))
-def test_it_arrives_as_it_was_sent(deed: Any) -> None:
+def test_a_deed_arrives_as_it_was_sent(deed: Any) -> None:
     sent = m.DoDeed(1, deed, BY)
     arrived = decoded(DECODER, msgspec.msgpack.encode(sent))
     assert msgspec.msgpack.encode(arrived) == msgspec.msgpack.encode(sent)

@@ -48,7 +48,7 @@ async def test_a_wrong_signature_is_refused() -> None:
     ]
 
 
-async def test_who_sends_to_whoever_had_the_port_before_is_none_of_ours() -> None:
+async def test_a_sender_to_the_ports_previous_owner_is_refused() -> None:
     async with Receiver() as before:
         address, port = before.url, before.port
     async with (

@@ -76,7 +76,7 @@ def test_recordings_that_the_heads_do_not_know_are_left_to_the_rest() -> None:
     assert after == before
 
 
-def test_the_first_reading_is_what_was_told() -> None:
+def test_the_first_reading_is_the_plain_one() -> None:
     place = CLASSES[2] + np.float32(0.3)
     said = Centring(heads(), EVEN).hear(PlacedReading(place, 1.0, plain(place)))
     np.testing.assert_allclose(said, plain(place), atol=1e-5)

@@ -66,7 +66,7 @@ def test_a_question_is_neutral(lstm: TextClassifier, text: str) -> None:
         "great service 😊👍",
     ],
 )
-def test_hears_thanks(lstm: TextClassifier, text: str) -> None:
+def test_thanks_are_read_as_happy(lstm: TextClassifier, text: str) -> None:
     assert lstm.classify(text).best is Emotion.HAPPY, lstm.classify(text).as_dict()
 
 

@@ -54,7 +54,7 @@ def test_invents_no_words(transcriber: Transcriber, kind: str) -> None:
     assert transcriber.transcribe(sounds[kind].astype(np.float32)) == ""
 
 
-def test_off_is_none() -> None:
+def test_off_gives_no_transcriber() -> None:
     assert load_transcriber("off") is None
 
 

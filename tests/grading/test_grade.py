@@ -81,7 +81,7 @@ def test_splitting_a_reading_in_two_equal_ones_changes_nothing(
 
 
 @given(enough, st.floats(0.1, 3.9), scores, scores)
-def test_who_starts_from_the_angrier_customer_is_not_graded_lower(
+def test_an_agent_who_starts_with_the_angrier_customer_is_not_graded_lower(
     parts: Any, opening: float, one: Any, other: Any
 ) -> None:
     """Angrier in the first words, angrier by the query, or both; the same from there on."""

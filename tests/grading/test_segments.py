@@ -88,7 +88,7 @@ def test_a_backchannel_is_no_interruption() -> None:
     assert facts_of(spans, 0, 10)["interruptions_by_agent"] == 0
 
 
-def test_facts_of_nothing() -> None:
+def test_facts_where_nobody_speaks() -> None:
     assert facts_of([], 5, 5)["agent_talk_share"] is None
     assert facts_of([], 0, 10)["dead_air_s"] == 10
 

@@ -49,7 +49,7 @@ def test_agreement_makes_surer() -> None:
 
 
 @given(calls, st.floats(0.5, 100))
-def test_only_probabilities_change(parts: Any, stay: float) -> None:
+def test_settling_changes_only_probabilities(parts: Any, stay: float) -> None:
     before = call(*parts)
     after = settled(before, stay)
     assert [(r.t0, r.t1, r.speech_s, r.model) for r in after] == [

@@ -117,7 +117,7 @@ def test_what_is_not_on_the_board_is_ignored() -> None:
     assert observed.changes == []
 
 
-def test_who_opted_out_is_shown_so() -> None:
+def test_a_customer_who_opted_out_is_shown_as_such() -> None:
     observed = Observed()
     observed.waits()
     observed.happens(OptedOut("1.1"))

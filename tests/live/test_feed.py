@@ -51,7 +51,7 @@ async def test_a_newcomer_gets_a_snapshot_and_then_changes() -> None:
     assert feed.watchers == 0
 
 
-async def test_who_comes_again_gets_what_he_missed() -> None:
+async def test_a_client_that_reconnects_gets_what_it_missed() -> None:
     observed = Observed()
     feed = feed_of(observed)
     observed.waits("1.1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from live.live_helpers import ANGRY, HAPPY, Observed
 
 
-def test_who_takes_a_call_over_sees_its_own_part_alone() -> None:
+def test_an_agent_who_takes_a_call_over_sees_only_their_own_part() -> None:
     observed = Observed()
     observed.waits()
     bobs = observed.talks(agent="bob", at=110.0)

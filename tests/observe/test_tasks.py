@@ -36,7 +36,7 @@ async def test_a_task_that_fails_is_logged_and_counted_and_the_others_go_on() ->
     assert [(line["key"], line["task"]) for line in logs] == [("task.failed", "tap 1")]
 
 
-async def test_who_awaits_a_task_gets_its_error() -> None:
+async def test_whoever_awaits_a_task_gets_its_error() -> None:
     async with Tasks() as tasks:
         with capture_logs(), pytest.raises(ValueError, match="nobody thought of"):
             await tasks.create_task(broken(), name="asked")

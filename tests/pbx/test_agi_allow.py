@@ -30,7 +30,7 @@ from emocx_pbx.settings.settings import AgiSettings
         ("nonsense", "nonsense", False),
     ],
 )
-async def test_this_machine_asterisk_and_who_is_named(peer: str, ours: str, allowed: bool) -> None:
+async def test_this_machine_asterisk_and_named_hosts_may_ask(peer: str, ours: str, allowed: bool) -> None:
     listed = AllowList(["192.0.2.9"], ["10.1.0.0/16", "2001:db8::1"])
     assert await listed.allows(peer, ours) is allowed
 
@@ -58,7 +58,7 @@ class Nobody(AllowList):
         return False
 
 
-async def test_who_may_not_ask_is_not_listened_to() -> None:
+async def test_a_host_that_may_not_ask_is_not_listened_to() -> None:
     counts: Counter[str] = Counter()
 
     async def never(request: AgiRequest) -> Mapping[str, str]:

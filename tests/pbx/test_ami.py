@@ -112,7 +112,7 @@ async def test_actions_without_a_link_are_refused_at_once() -> None:
         await idle.action("Ping")
 
 
-async def test_who_may_not_act_looks_and_changes_nothing() -> None:
+async def test_a_controller_that_may_not_act_looks_and_changes_nothing() -> None:
     async with FakeAmi() as ami, gateway(ami) as hub:
         await hub.up()
         hub.may_act = False

@@ -147,7 +147,7 @@ async def test_close_that_reconnects() -> None:
         assert await pending(asyncio.ensure_future(ami.until(lambda: ami.connections > before)))
 
 
-async def test_unchecked_ping() -> None:
+async def test_a_ping_that_nobody_checks_ends_nothing() -> None:
     async with FakeAmi() as ami, bare(ami) as it:
         ami.mute.add("Ping")
         for _ in range(3):

@@ -66,7 +66,7 @@ async def test_in_batches_too_each_fault_is_its_own_connections() -> None:
         assert await within(good[0].readexactly(len(SILENCE_20MS))) == SILENCE_20MS
 
 
-async def test_who_is_silent_in_batches_is_idle_in_time() -> None:
+async def test_a_silent_connection_in_batches_is_idle_in_time() -> None:
     async with bench(idle_s=5.0) as it:
         _, _, tape = await batched(it)
         it.skew = 6.0

@@ -173,7 +173,7 @@ def test_hold_ends_with_the_part_and_the_customers_own_hold_is_not_the_agents() 
     assert holds == [HoldChanged("1.1", 5.0, True), HoldChanged("1.1", 6.0, True)]
 
 
-def test_who_waits_in_a_holding_bridge_talks_to_nobody() -> None:
+def test_a_caller_in_a_holding_bridge_talks_to_nobody() -> None:
     waiting = {"BridgeTechnology": "holding_bridge"}
     assert not parts(
         play(join(), {**enter(CUSTOMER), **waiting}, {**enter(BOB), **waiting}, hangup(CUSTOMER))

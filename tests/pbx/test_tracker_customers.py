@@ -70,7 +70,7 @@ def test_a_member_who_is_reached_elsewhere_is_not_heard_when_calling_from_there(
     assert doubted(changes) == ["3.+491712345678", "3.0171 2345678"]
 
 
-def test_who_is_at_the_other_end_of_a_local_channel_may_show_late() -> None:
+def test_the_other_end_of_a_local_channel_may_show_late() -> None:
     member = {"Event": "QueueMember", "Queue": "care", "Name": "Alice", "Location": "PJSIP/201"}
     waits = {"Channel": "Local/mobile@x-1;1", "Uniqueid": "5.1"}
     half = {"Channel": "Local/mobile@x-1;2", "Uniqueid": "5.2"}
@@ -79,5 +79,5 @@ def test_who_is_at_the_other_end_of_a_local_channel_may_show_late() -> None:
     assert doubted(play(member, asks, enter(half), enter(CUSTOMER))) == []
 
 
-def test_who_comes_by_another_endpoint_than_agents_is_a_customer() -> None:
+def test_a_caller_by_another_endpoint_than_agents_is_a_customer() -> None:
     assert doubted(play(*[{**join(), "Uniqueid": f"3.{n}"} for n in range(2)])) == []

@@ -98,7 +98,7 @@ def test_a_customer_behind_an_optimised_local_goes_on_under_the_same_id() -> Non
     assert changes[-1] == CallEnded("1.9", 12.0, "hangup", "customer")
 
 
-def test_who_speaks_for_a_customer_is_also_he_who_is_behind_a_local_channel() -> None:
+def test_a_customer_may_be_behind_a_local_channel() -> None:
     tracker = CallTracker()
     for event in ({**join(), **LOCAL_2}, enter(LOCAL_1, "b0"), enter(CUSTOMER, "b0")):
         tracker.feed(event, 0.0)

@@ -46,7 +46,7 @@ async def sent(asterisk: Asterisk, *events: dict[str, str]) -> list[str]:
     return counted
 
 
-async def test_they_arrive_in_order_with_a_deadline() -> None:
+async def test_events_arrive_in_order_with_a_deadline() -> None:
     asterisk = Asterisk()
     assert await sent(asterisk, {"State": "raised"}, {"State": "cleared"}) == []
     assert [event["State"] for event in asterisk.taken] == ["raised", "cleared"]
@@ -68,7 +68,7 @@ async def test_what_can_not_be_told_is_counted_and_dropped(caplog: pytest.LogCap
     assert len(asterisk.taken) == 4
 
 
-async def test_so_many_wait_and_no_more() -> None:
+async def test_only_a_limited_number_of_events_waits() -> None:
     asterisk = Asterisk()
     counted = await sent(asterisk, *[{"N": str(n)} for n in range(MAX_WAITING + 5)])
     assert counted == ["user_events_lost"] * 5

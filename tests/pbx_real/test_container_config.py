@@ -11,7 +11,7 @@ from emocx_pbx.lab.asterisk import Installation, PrivateAsterisk
 ROOT = Path(__file__).parents[2]
 
 
-def test_it_is_written_with_the_standard_library_alone(tmp_path: Path) -> None:
+def test_the_configuration_is_written_with_the_standard_library_alone(tmp_path: Path) -> None:
     words = [
         sys.executable,
         "-S",

@@ -93,7 +93,7 @@ async def test_an_orderly_restart_keeps_the_call(
     assert observed(crm, customer.uniqueid)[-1].data["reason"] == "hangup"
 
 
-async def test_who_opted_out_is_neither_tapped_nor_graded(
+async def test_a_customer_who_opted_out_is_neither_tapped_nor_graded(
     pbx: PrivateAsterisk, probe: AmiProbe, crm: Receiver, tmp_path: Path
 ) -> None:
     async with serving(pbx, crm, tmp_path):

@@ -101,7 +101,7 @@ exten => silent,1,Ringing()
         ("Local/silent@far/n\\;", "5", "Nobody picked up at the number that ends with …575."),
     ],
 )
-async def test_who_can_not_be_reached_is_told_why(
+async def test_a_customer_who_can_not_be_reached_is_told_why(
     pbx: PrivateAsterisk, probe: AmiProbe, chatting: ServiceProcess, prefix: str, number: str, observed: str
 ) -> None:
     await pbx.add_dialplan(FAR)

@@ -127,7 +127,7 @@ async def test_an_agent_who_calls_a_queue_by_a_click(case: Case, telephone: str,
     assert not case.customers or telephone.startswith("Local/fm-")
 
 
-async def test_who_was_reached_directly_consults_a_queue(case: Case) -> None:
+async def test_an_agent_who_was_reached_directly_consults_a_queue(case: Case) -> None:
     """The customer never was in a queue: the consultation is all that is known of the call."""
     customer = await case.call("direct-agent-sales-1")
     agent = await case.bridged("PJSIP/agent-sales-1")
@@ -155,7 +155,7 @@ async def test_a_desk_that_no_queue_names_calls_a_queue_by_a_click(case: Case) -
     assert not case.customers and not case.watch.calls
 
 
-async def test_who_is_forwarded_from_an_agents_extension_is_a_customer(case: Case) -> None:
+async def test_a_caller_forwarded_from_an_agents_extension_is_a_customer(case: Case) -> None:
     """The agent's own number was dialled from outside, and leads on into a queue: no agent waits in it."""
     customer = await case.call("forwarded")
     await case.bridged("PJSIP/agent-care")

@@ -115,7 +115,7 @@ exten => box,1,Answer()
 """
 
 
-async def test_who_speaks_on_voicemail_after_a_queues_timeout_has_not_abandoned(
+async def test_a_caller_who_speaks_on_voicemail_after_a_queues_timeout_has_not_abandoned(
     pbx: PrivateAsterisk, probe: AmiProbe, service: ServiceProcess, crm: Receiver
 ) -> None:
     (pbx.directory / "etc/voicemail.conf").write_text("[general]\nformat=wav\n[default]\n100 => 1,Box\n")

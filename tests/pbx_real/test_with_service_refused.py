@@ -108,7 +108,7 @@ async def test_a_call_answered_while_the_manager_link_is_cut_is_found_tapped_and
             assert graded.data["grade"]["facts"]["missed_s"] > 0
 
 
-async def test_who_opted_out_is_not_graded_after_two_kills(
+async def test_a_customer_who_opted_out_is_not_graded_after_two_kills(
     pbx: PrivateAsterisk, probe: AmiProbe, crm: Receiver, tmp_path: Path
 ) -> None:
     async with serving(pbx, crm, tmp_path) as service:

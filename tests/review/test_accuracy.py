@@ -52,7 +52,7 @@ def test_kappa_does_not_care_who_is_first_or_in_which_order(given_pairs: list[tu
 
 
 @given(st.lists(labels, min_size=2, max_size=30).filter(lambda found: len(set(found)) > 1))
-def test_who_always_agree_have_kappa_one_and_are_not_taken_for_certain(found: list[str]) -> None:
+def test_people_who_always_agree_have_kappa_one_without_certainty(found: list[str]) -> None:
     agreement = cohen([(label, label) for label in found])
     assert agreement is not None and agreement.kappa == pytest.approx(1.0)
     assert agreement.low is not None and agreement.low < 1.0

@@ -206,7 +206,7 @@ def test_nobody_waits_for_a_tier_that_is_not_there_or_without_an_end(
     assert why in decision.reasons[-1]
 
 
-def test_who_is_routed_as_before_rings_ranked_agents_as_equals() -> None:
+def test_a_caller_routed_as_before_rings_ranked_agents_as_equals() -> None:
     query = replace(QUERY, default_queue="care")
     ranked = {"care"}
     for share, status, raised in ((1.0, "holdout", EQUALS), (0.0, "ok", None)):

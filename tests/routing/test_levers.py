@@ -76,7 +76,7 @@ def test_a_tier_counts_who_is_logged_in_within_both_limits() -> None:
     assert decided(OwnLevers(min_penalty=2), care, tier=3).max_penalty is None
 
 
-def test_who_is_routed_as_before_keeps_a_higher_raised_penalty() -> None:
+def test_a_caller_routed_as_before_keeps_a_higher_raised_penalty() -> None:
     for own, raised in ((None, EQUALS), (3, EQUALS), (50, 50)):
         query = QueryFacts(ANGRY, default_queue="care", own=OwnLevers(raise_penalty=own))
         decision = decide(query, Policy(), decision_id="d", at=0.0, ranked={"care"})

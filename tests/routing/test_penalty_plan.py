@@ -100,7 +100,7 @@ def test_a_member_that_left_is_forgotten_but_not_one_of_a_queue_that_is_not_load
     assert plan.forget == (BOB,)
 
 
-def test_who_logs_in_again_has_the_penalty_he_logs_in_with() -> None:
+def test_an_agent_who_logs_in_again_has_the_penalty_given_then() -> None:
     pbx = Pbx({ADA: 0, BOB: 0})
     pbx.run(TIER_OF)
     pbx.penalties[BOB] = 0  # RemoveQueueMember, AddQueueMember

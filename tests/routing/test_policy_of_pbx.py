@@ -51,7 +51,7 @@ def test_on_the_pbx_without_a_name_all_is_as_it_was() -> None:
     assert decided("", "support").queue == "vip"
 
 
-def test_it_is_said_why_a_rule_did_not_fire() -> None:
+def test_the_reason_why_a_rule_did_not_fire_is_given() -> None:
     known = {"support": FREE}
     outcomes = explain(QueryFacts(None, pbx="paris"), POLICY, at=1.0, queues=known)
     assert outcomes[0].why_not == ("the PBX is paris, not berlin",)

@@ -88,7 +88,7 @@ def test_equals_share_a_tier() -> None:
     assert found == {"a": 0, "b": 0, "c": 1}
 
 
-def test_who_has_had_his_share_of_anger_is_protected() -> None:
+def test_an_agent_who_has_had_enough_anger_is_protected() -> None:
     ranking = rank(calls("good", 90, 100) + calls("b", 50, 100) + calls("c", 50, 100), NOW)
     load = {"good": Load(10, 9), "b": Load(10, 1), "c": Load(10, 1)}
     agents = ["good", "b", "c"]
@@ -146,7 +146,7 @@ def test_every_place_tells_its_reason() -> None:
     assert placings(ranking, HARD, ["b", "c"])["c"].why == "the best for these callers"
 
 
-def test_who_gets_no_calls_is_fed_but_not_with_anger() -> None:
+def test_an_agent_without_calls_gets_some_but_no_angry_ones() -> None:
     ranking = rank(calls("a", 80, 100) + calls("weak", 30, 100), NOW)
     load = {"a": Load(40, 4), "weak": Load(2, 0)}
     assert tiers(ranking, "happy", ["a", "weak"], load)["weak"] == 0
@@ -194,7 +194,7 @@ def test_loads_look_back_one_window() -> None:
     assert loads(heard, NOW, PLAN) == {"a": Load(2, 1)}
 
 
-def test_nobody_is_nobody() -> None:
+def test_without_outcomes_nobody_is_ranked() -> None:
     assert tiers(rank([], NOW), HARD, []) == {}
     assert tiers(rank([], NOW), HARD, ["a"]) == {"a": 0}
     assert rank([], NOW).estimate("a", HARD).mean == 50

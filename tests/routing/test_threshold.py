@@ -43,7 +43,7 @@ def test_never_more_alarms_than_asked_for(calm: list[float], alarms: float) -> N
     assert found.threshold.low <= found.threshold.high
 
 
-def test_it_holds_for_the_next_customers_too() -> None:
+def test_the_threshold_holds_for_the_next_customers_too() -> None:
     rng = random.Random(1)
     kept = []
     for _ in range(60):

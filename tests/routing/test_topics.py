@@ -81,7 +81,7 @@ def test_says_none_when_unlike_all(by_meaning: TopicClassifier, text: str) -> No
 
 
 @pytest.mark.parametrize("text", ["", "   ", "12345 !!", "???"])
-def test_nothing_to_read_is_none(topics: TopicClassifier, text: str) -> None:
+def test_an_empty_text_has_no_topic(topics: TopicClassifier, text: str) -> None:
     assert topics.classify(text) == (None, 0.0)
 
 

@@ -135,7 +135,7 @@ def test_check_only_reads(site, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert value(site / "emocx.db") == "second"
 
 
-def test_it_asks_first(
+def test_restore_asks_first(
     site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "b.tar"

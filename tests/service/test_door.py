@@ -6,22 +6,18 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import msgspec
 import pytest
-from pbx.test_agi import Caller
+from service.asked_door import AskedDoor
 from wire.nats_helpers import DEADLINE_S, connected
 
 from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.dispatch.door_messages import AnsweredToDoor, AskedAtDoor
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.nats import PrivateNats
-from emocx_pbx.pbx.agi.server import AgiServer
-from emocx_pbx.service.door import Door
-from emocx_pbx.settings.settings import AgiSettings
-from emocx_pbx.wire.bus import Bus, BusLogin
 
 ASKED = msgspec.msgpack.Decoder(AskedAtDoor)
 Controller = Callable[[AskedAtDoor], Awaitable[AnsweredToDoor]]
@@ -29,47 +25,8 @@ Begin = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-def server() -> Iterator[PrivateNats]:
-    with PrivateNats() as server:
-        yield server
-
-
-@pytest.fixture
-async def closing() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-class House:
-    """A door and what asks it."""
-
-    def __init__(self, url: str) -> None:
-        self.bus = Bus(BusLogin((url,)))
-        # So long that whoever waits for it fails the test.
-        self.server = AgiServer(AgiSettings(port=0, deadline_s=60.0), Door(self.bus, 60.0).answer)
-
-    async def ask(self, path: str = "route", *args: str, **variables: str) -> dict[str, str]:
-        """The caller's variables when the dialplan goes on."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-        opening = f"agi_network: yes\nagi_network_script: {path}\nagi_uniqueid: 1.1\nagi_channel: PJSIP/a-1\n"
-        opening += "".join(f"agi_arg_{i}: {arg}\n" for i, arg in enumerate(args, 1))
-        writer.write(opening.encode() + b"\n")
-        caller = Caller(reader, writer)
-        caller.variables.update(variables)
-        try:
-            return await caller.play()
-        finally:
-            writer.close()
-
-
-@pytest.fixture
-async def house(server: PrivateNats, closing: AsyncExitStack) -> House:
-    house = House(server.url)
-    await house.server.start()
-    closing.push_async_callback(house.server.stop)
-    closing.push_async_callback(house.bus.close)
-    assert await house.bus.start(DEADLINE_S)
-    return house
+async def door(server: PrivateNats, closing: AsyncExitStack) -> AskedDoor:
+    return await AskedDoor(server.url).start(closing)
 
 
 @pytest.fixture
@@ -89,59 +46,59 @@ def controller(server: PrivateNats, closing: AsyncExitStack) -> Begin:
     return begin
 
 
-async def test_the_controller_that_acts_for_the_pbx_decides(house: House, controller: Begin) -> None:
+async def test_the_controller_that_acts_for_the_pbx_decides(door: AskedDoor, controller: Begin) -> None:
     async def decide(asked: AskedAtDoor) -> AnsweredToDoor:
         said = asked.variables["EMOCX_QUERY"]
         return AnsweredToDoor({"EMOCX_QUEUE": said, "EMOCX_STATUS": "ok"}, "berlin-1")
 
     await controller("other", pbx="munich")
     await controller("berlin-1", decide, pbx="berlin")
-    got = await house.ask("route?pbx=berlin", EMOCX_QUERY="where to?")
+    got = await door.ask("route?pbx=berlin", EMOCX_QUERY="where to?")
     assert (got["EMOCX_QUEUE"], got["EMOCX_STATUS"]) == ("where to?", "ok")
     assert list(got)[-1] == "EMOCX_STATUS"
 
 
-async def test_without_a_controller_the_dialplan_goes_on_at_once(house: House) -> None:
-    assert "EMOCX_STATUS" not in await house.ask()
+async def test_without_a_controller_the_dialplan_goes_on_at_once(door: AskedDoor) -> None:
+    assert "EMOCX_STATUS" not in await door.ask()
 
 
 @pytest.mark.parametrize("how", ["kill", "never"])
 async def test_without_nats_the_dialplan_goes_on_at_once(
     server: PrivateNats, closing: AsyncExitStack, how: str
 ) -> None:
-    house = House(server.url)
-    await house.server.start()
-    closing.push_async_callback(house.server.stop)
-    closing.push_async_callback(house.bus.close)
+    door = AskedDoor(server.url)
+    await door.server.start()
+    closing.push_async_callback(door.server.stop)
+    closing.push_async_callback(door.bus.close)
     if how == "kill":
-        assert await house.bus.start(DEADLINE_S)
+        assert await door.bus.start(DEADLINE_S)
     server.kill()
     if how == "never":
-        assert not await house.bus.start(0.05)
-    assert "EMOCX_STATUS" not in await house.ask()
+        assert not await door.bus.start(0.05)
+    assert "EMOCX_STATUS" not in await door.ask()
 
 
-async def test_where_the_acting_controller_is_silent_another_decides(house: House, controller: Begin) -> None:
+async def test_if_the_acting_controller_is_silent_another_decides(door: AskedDoor, controller: Begin) -> None:
     async def never(asked: AskedAtDoor) -> AnsweredToDoor:
         await asyncio.Event().wait()
         raise AssertionError
 
-    bus = house.bus
+    bus = door.bus
     await bus.answer(subjects.decide(""), ASKED, never)  # frozen: takes requests and says nothing
     await controller("standby", pbx=None)
-    assert (await house.ask())["EMOCX_QUEUE"] == "by standby"
+    assert (await door.ask())["EMOCX_QUEUE"] == "by standby"
 
 
-async def test_where_the_acting_controller_would_not_another_decides(house: House, controller: Begin) -> None:
+async def test_if_the_acting_controller_would_not_another_decides(door: AskedDoor, controller: Begin) -> None:
     async def busy(asked: AskedAtDoor) -> AnsweredToDoor:
         raise PeerUnavailable("too much is going on")
 
-    await house.bus.answer(subjects.decide(""), ASKED, busy)
+    await door.bus.answer(subjects.decide(""), ASKED, busy)
     await controller("standby", pbx=None)
-    assert (await house.ask())["EMOCX_QUEUE"] == "by standby"
+    assert (await door.ask())["EMOCX_QUEUE"] == "by standby"
 
 
-async def test_whoever_else_is_asked_is_asked_the_same_question(house: House, controller: Begin) -> None:
+async def test_whoever_else_is_asked_is_asked_the_same_question(door: AskedDoor, controller: Begin) -> None:
     """So that what two controllers decide on it is recorded, and sent, once."""
     asked_of: list[str] = []
 
@@ -154,34 +111,34 @@ async def test_whoever_else_is_asked_is_asked_the_same_question(house: House, co
         asked_of.append(asked.question)
         return AnsweredToDoor({"EMOCX_QUEUE": "support", "EMOCX_STATUS": "ok"}, "standby")
 
-    await house.bus.answer(subjects.decide(""), ASKED, silent)
+    await door.bus.answer(subjects.decide(""), ASKED, silent)
     await controller("standby", decides, pbx=None)
-    await house.ask()
-    await house.ask()
+    await door.ask()
+    await door.ask()
     first, first_again, second, second_again = asked_of
     assert first == first_again and second == second_again and first != second
     assert re.fullmatch("[0-9a-f]{32}", first)
 
 
 async def test_what_a_caller_said_is_decided_by_whoever_was_told_of_the_question(
-    house: House, controller: Begin
+    door: AskedDoor, controller: Begin
 ) -> None:
     uuid = "5a0f1f9e-0000-4000-8000-000000000001"
     for name in ("c1", "c2"):
         await controller(name, pbx=None)
-    listening = await house.ask("listen", uuid)
+    listening = await door.ask("listen", uuid)
     by = listening["EMOCX_BY"]
     assert by in {"c1", "c2"} and listening["EMOCX_QUEUE"] == f"by {by}"
     for _ in range(8):  # never the other one's
-        assert (await house.ask("heard", uuid, EMOCX_BY=by))["EMOCX_QUEUE"] == f"by {by}"
-    assert "EMOCX_STATUS" not in await house.ask("heard", uuid, EMOCX_BY="gone")
-    assert "EMOCX_STATUS" not in await house.ask("heard", uuid, EMOCX_BY="a.> b")
+        assert (await door.ask("heard", uuid, EMOCX_BY=by))["EMOCX_QUEUE"] == f"by {by}"
+    assert "EMOCX_STATUS" not in await door.ask("heard", uuid, EMOCX_BY="gone")
+    assert "EMOCX_STATUS" not in await door.ask("heard", uuid, EMOCX_BY="a.> b")
 
 
 @pytest.mark.parametrize("pbx", ["*", "a.b", "%3E", "berlin%20x"])
-async def test_a_pbx_whose_name_is_none_asks_nobody(house: House, controller: Begin, pbx: str) -> None:
+async def test_a_pbx_whose_name_is_none_asks_nobody(door: AskedDoor, controller: Begin, pbx: str) -> None:
     await controller("c1")
-    assert "EMOCX_STATUS" not in await house.ask(f"route?pbx={pbx}")
+    assert "EMOCX_STATUS" not in await door.ask(f"route?pbx={pbx}")
 
 
 def test_the_door_loads_nothing_heavy() -> None:

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from analysis.cluster_site import Site
-from pbx.test_agi import Caller
-from wire.nats_helpers import DEADLINE_S, States
+from service.asked_door import AskedDoor
 
 from emocx_pbx.analysis.cluster.messages import DecidedAlone
 from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.lab.node import NodeProcess
-from emocx_pbx.pbx.agi.server import AgiServer
-from emocx_pbx.service.door import Door
-from emocx_pbx.settings.settings import AgiSettings
-from emocx_pbx.wire.bus import Bus, BusLogin
 
 # The worker loads a real model, which a busy machine takes its time for.
 pytestmark = pytest.mark.timeout(240)
 
 POLICY = '[[rules]]\nname = "upset"\nupset = true\nqueue = "care"\n'
-
-
-@pytest.fixture
-def server() -> Iterator[PrivateNats]:
-    with PrivateNats() as server:
-        yield server
-
-
-@pytest.fixture
-async def closing() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture
@@ -47,36 +29,9 @@ def sockets() -> Iterator[Path]:
         yield Path(folder)
 
 
-class DoorBeside:
-    """A door that has a connection, and what asks it as Asterisk does."""
-
-    def __init__(self, url: str, local: Path) -> None:
-        self.states = States()
-        self.bus = Bus(BusLogin((url,)), self.states.observed)
-        # So long that whoever waits for it fails the test.
-        self.server = AgiServer(AgiSettings(port=0, deadline_s=100.0), Door(self.bus, 100.0, local).answer)
-
-    async def ask(self, uniqueid: str, path: str = "route", **variables: str) -> dict[str, str]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-        opening = f"agi_network: yes\nagi_network_script: {path}\nagi_uniqueid: {uniqueid}\n"
-        opening += "agi_channel: PJSIP/a-1\n"
-        writer.write(opening.encode() + b"\n")
-        caller = Caller(reader, writer)
-        caller.variables.update(variables)
-        try:
-            return await caller.play()
-        finally:
-            writer.close()
-
-
 @pytest.fixture
-async def door(server: PrivateNats, sockets: Path, closing: AsyncExitStack) -> DoorBeside:
-    door = DoorBeside(server.url, sockets)
-    await door.server.start()
-    closing.push_async_callback(door.server.stop)
-    closing.push_async_callback(door.bus.close)
-    assert await door.bus.start(DEADLINE_S)
-    return door
+async def door(server: PrivateNats, sockets: Path, closing: AsyncExitStack) -> AskedDoor:
+    return await AskedDoor(server.url, sockets).start(closing)
 
 
 @pytest.fixture
@@ -96,11 +51,11 @@ UPSET = {"EMOCX_QUERY": "this is outrageous", "EMOCX_DEFAULT_QUEUE": "support", 
 
 
 async def test_while_nats_is_away_the_worker_beside_decides_and_that_is_told_once(
-    server: PrivateNats, door: DoorBeside, worker: NodeProcess, closing: AsyncExitStack
+    server: PrivateNats, door: AskedDoor, worker: NodeProcess, closing: AsyncExitStack
 ) -> None:
     server.kill()
     await door.states.be(False)
-    got = [await door.ask(f"1.{number}", **UPSET) for number in range(3)]
+    got = [await door.ask(uniqueid=f"1.{number}", **UPSET) for number in range(3)]
     assert {one["EMOCX_STATUS"] for one in got} == {"ok"} and {one["EMOCX_QUEUE"] for one in got} == {"care"}
     assert {one["EMOCX_EMOTION"] for one in got} <= {"angry", "disappointed"}
     server.start()
@@ -123,33 +78,33 @@ async def test_while_nats_is_away_the_worker_beside_decides_and_that_is_told_onc
     )
 
 
-async def _decided_later(server: PrivateNats, door: DoorBeside, site: Site) -> str:
+async def _decided_later(server: PrivateNats, door: AskedDoor, site: Site) -> str:
     """One more, with NATS there and no controller that decides: the worker does so, too."""
     await door.states.be(True)
-    got = await door.ask("1.3", **UPSET)
+    got = await door.ask(uniqueid="1.3", **UPSET)
     await site.inbox.until(lambda: len(site.inbox.of(DecidedAlone)) >= 4)
     return got["EMOCX_DECISION"]
 
 
 async def test_what_callers_say_is_not_decided_beside(
-    server: PrivateNats, door: DoorBeside, worker: NodeProcess
+    server: PrivateNats, door: AskedDoor, worker: NodeProcess
 ) -> None:
     server.kill()
     await door.states.be(False)
-    assert "EMOCX_STATUS" not in await door.ask("1.1", "listen", **UPSET)
-    assert (await door.ask("1.1", "check"))["EMOCX_STATUS"] == "ok"
+    assert "EMOCX_STATUS" not in await door.ask("listen", **UPSET)
+    assert (await door.ask("check"))["EMOCX_STATUS"] == "ok"
 
 
 async def test_a_dead_workers_socket_costs_nothing_and_its_next_process_takes_it(
-    server: PrivateNats, door: DoorBeside, worker: NodeProcess, sockets: Path, tmp_path: Path
+    server: PrivateNats, door: AskedDoor, worker: NodeProcess, sockets: Path, tmp_path: Path
 ) -> None:
     path = sockets / "worker-n1-0.sock"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600  # nobody else may ask
     await worker.kill()
     server.kill()
     await door.states.be(False)
-    assert path.exists() and "EMOCX_STATUS" not in await door.ask("1.1", **UPSET)
+    assert path.exists() and "EMOCX_STATUS" not in await door.ask(uniqueid="1.1", **UPSET)
     (tmp_path / "node.log").unlink()
     await worker.start()  # without NATS, and where a socket was left behind
     await worker.says("worker.carries")
-    assert (await door.ask("1.2", **UPSET))["EMOCX_QUEUE"] == "care"
+    assert (await door.ask(uniqueid="1.2", **UPSET))["EMOCX_QUEUE"] == "care"

@@ -23,7 +23,7 @@ step = st.tuples(st.sampled_from(["renewed", "silent", "took", "lost", "away", "
 
 
 @given(st.lists(step, max_size=40))
-def test_it_never_acts_longer_than_the_lease_lasts_from_a_request_of_its_own(
+def test_a_holder_never_acts_longer_than_the_lease_lasts_from_its_own_request(
     steps: list[tuple[str, float]],
 ) -> None:
     state, now, sent = LeaseState(), 0.0, None

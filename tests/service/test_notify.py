@@ -33,7 +33,7 @@ async def for_ever() -> None:
     await asyncio.Event().wait()
 
 
-async def test_it_beats_and_tells_changes(systemd) -> None:
+async def test_systemd_gets_heartbeats_and_changes(systemd) -> None:
     heard, name = systemd
     words = ["asterisk: not connected yet"]
     forever = asyncio.create_task(for_ever(), name="ledger")

@@ -94,7 +94,7 @@ async def test_what_is_not_in_order(healthy: Status) -> None:
     assert [problem.split(":")[0] for problem in low.problems()] == ["disk"]
 
 
-async def test_it_is_told_over_a_socket_of_the_service_alone(tmp_path: Path, healthy: Status) -> None:
+async def test_the_status_is_given_only_over_the_services_own_socket(tmp_path: Path, healthy: Status) -> None:
     database = tmp_path / "emocx.db"
 
     async def gather() -> Status:

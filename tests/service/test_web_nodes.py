@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 import pytest
 from databases import Databases
-from service.test_web_host import TOKEN, World
+from service.web_world import TOKEN, World
 from web.v1_calls import tell
 from web.web_site import CHEAP, PASSWORD, Browser
 from wire.nats_helpers import DEADLINE_S, Box, connected

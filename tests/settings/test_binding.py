@@ -34,7 +34,7 @@ async def test_an_address_that_is_not_ours() -> None:
     )
 
 
-async def test_a_name_that_is_none() -> None:
+async def test_a_name_that_does_not_resolve() -> None:
     assert (await reason("no such host", 0)).startswith("agi.host: can't listen on no such host:0: ")
 
 

@@ -31,7 +31,7 @@ def test_queues_that_asterisk_may_have_are_taken_by_every_door(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", NO_QUEUES)
-def test_and_others_by_none(name: str) -> None:
+def test_other_names_are_refused_everywhere(name: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(f"x{name}", QueueName)
     with pytest.raises(InputError):

@@ -62,7 +62,7 @@ async def test_the_calls_end_ends_what_is_open(store: Store) -> None:
     assert (alert.cleared_at, alert.clear_reason) == (200.0, "ended")
 
 
-async def test_they_go_with_the_customer(store: Store) -> None:
+async def test_alerts_are_erased_with_the_customer(store: Store) -> None:
     await store.alerts.save([RAISED])
     await store.calls.end("c", 200.0, "hangup")
     counts = (await store.erasure.erase(customer_key="key")).counts

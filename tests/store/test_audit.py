@@ -62,7 +62,7 @@ async def test_an_untouched_log_holds(store: Store, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change", ["UPDATE audit SET actor = 'eve'", "DELETE FROM audit", "DELETE FROM audit_chain"]
 )
-async def test_it_can_be_neither_changed_nor_shortened(store: Store, change: str) -> None:
+async def test_the_log_can_be_neither_changed_nor_shortened(store: Store, change: str) -> None:
     with pytest.raises(StoreError, match="audit log is never"):
         async with store._connection.transaction() as c:
             await c.execute(change)
@@ -79,7 +79,7 @@ async def test_it_can_be_neither_changed_nor_shortened(store: Store, change: str
     ],
 )
 @ON_SQLITE
-async def test_who_takes_the_triggers_away_is_found_out(
+async def test_removing_the_triggers_is_found_out(
     store: Store, tmp_path: Path, change: Any, observed: str
 ) -> None:
     direct = sqlite3.connect(tmp_path / "emocx.db")

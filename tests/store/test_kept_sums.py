@@ -109,7 +109,7 @@ async def test_what_nobody_asks_for_any_more_is_let_go() -> None:
     assert beside.read == 0
 
 
-async def test_who_keeps_fresh_reads_what_is_standard_before_anybody_asks() -> None:
+async def test_the_refresher_reads_standard_sums_before_anybody_asks() -> None:
     now, read, beside = 0.0, Database(), Database()
     sums = KeptSums(read, beside, lambda: now)
     keeping = asyncio.create_task(sums.keep_fresh([asked(50_000.0)]))

@@ -76,7 +76,7 @@ async def test_one_has_it_until_it_runs_out_or_is_given_back(stores: tuple[Store
 
 
 @ON_POSTGRESQL
-async def test_who_runs_out_unnoticed_may_go_on(stores: tuple[Store, Store]) -> None:
+async def test_a_holder_whose_lease_ran_out_unnoticed_may_go_on(stores: tuple[Store, Store]) -> None:
     one, other = (store.leases for store in stores)
     term = await one.take("north", "one", -1.0)
     assert term
@@ -120,7 +120,7 @@ async def test_a_write_of_a_term_that_is_over_is_refused_and_one_that_ran_out_wa
 
 
 @ON_POSTGRESQL
-async def test_who_takes_over_waits_for_what_is_being_written(stores: tuple[Store, Store]) -> None:
+async def test_a_successor_waits_for_what_is_being_written(stores: tuple[Store, Store]) -> None:
     one, other = stores
     first = await one.leases.take("north", "one", 60.0)
     assert first

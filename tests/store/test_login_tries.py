@@ -13,7 +13,7 @@ from emocx_pbx.store.database import Store
 NOW = 1_790_000_000.0
 
 
-async def test_so_many_are_heard_and_the_next_one_says_when(place: Path | str) -> None:
+async def test_tries_up_to_the_limit_pass_and_the_next_says_when(place: Path | str) -> None:
     at = [NOW]
     async with AsyncExitStack() as stack:
         store = await Store.open(place, now=lambda: at[0])

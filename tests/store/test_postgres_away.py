@@ -115,7 +115,7 @@ async def test_what_breaks_a_rule_does_not_pass(store: Store) -> None:
     await store.calls.touch("c", 7000.0)
 
 
-async def test_who_waits_for_anothers_transaction_gives_up_in_time(
+async def test_waiting_for_anothers_transaction_ends_in_time(
     store: Store, server: PrivatePostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "LOCK_S", 0.2)

@@ -98,7 +98,7 @@ async def test_only_ended_recorded_calls_of_who_did_not_opt_out_are_drawn(
     assert await keys(store) == {"1.1"}
 
 
-async def test_who_opts_out_later_is_there_no_more(store: Store, settings: Settings) -> None:
+async def test_a_customer_who_opts_out_later_is_removed(store: Store, settings: Settings) -> None:
     await call(store, settings, "1.1")
     await drawn(store, settings)
     (item,) = await store.reviews.open("voice", "ann")

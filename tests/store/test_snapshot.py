@@ -229,7 +229,7 @@ def test_programs_that_migrate_at_once_do_so_by_turns_and_copy_what_was_there_be
     assert schema(snapshots.before_migration(path, LAST - 1)) == LAST - 1
 
 
-def test_who_waits_for_another_migration_gives_up_in_one_line(tmp_path: Path) -> None:
+def test_waiting_for_another_migration_ends_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "emocx.db"
     with (
         snapshots.by_turns(path),

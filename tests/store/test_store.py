@@ -116,7 +116,7 @@ async def test_each_receiver_gets_the_events_it_wants(store: Store) -> None:
     assert await store.lists.delivery_counts(0.0) == {("crm", "pending"): 3, ("live", "pending"): 2}
 
 
-async def test_all_of_it_again_changes_nothing(store: Store) -> None:
+async def test_doing_everything_again_changes_nothing(store: Store) -> None:
     await a_whole_call(store)
     before = await store.call("c1"), await store.outbox.deliveries(limit=50)
     assert await store.grades.save("c1", 0, GRADE, [event("call.graded", of="0")]) is False

@@ -30,7 +30,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 
 
 @pytest.mark.parametrize("seconds", [3.0, 4.0, 9.0])
-def test_it_counts_for_its_share_in_a_call_and_for_nothing_else(made: ModelFolder, seconds: float) -> None:
+def test_the_companion_counts_for_its_share_in_calls_and_nowhere_else(
+    made: ModelFolder, seconds: float
+) -> None:
     both, own, theirs = SpeechClassifier(made), load_speech(Registry(), "cnn"), load_speech(Registry(), "mlp")
     sound = syllables(seconds)
     assert both.probabilities(sound).tolist() == own.probabilities(sound).tolist()

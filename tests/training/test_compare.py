@@ -69,6 +69,6 @@ def test_callers_are_drawn_as_a_whole() -> None:
     assert whole["high"] - whole["low"] > single["high"] - single["low"]
 
 
-def test_it_repeats() -> None:
+def test_comparing_again_gives_the_same() -> None:
     old, new = right_on(TRUTH, 0.6, 1), right_on(TRUTH, 0.7, 2)
     assert compare(TRUTH, old, new) == compare(TRUTH, old, new)

@@ -57,7 +57,7 @@ def test_cutting_stays_inside_the_recording() -> None:
     assert own_clips.cut(samples, [(0.0, 0.25)], 0.5)[0] == pytest.approx(4000 / 32768)
 
 
-def test_customers_are_named_alike_and_secretly(tmp_path: Path) -> None:
+def test_a_customer_always_gets_the_same_name_and_it_reveals_nobody(tmp_path: Path) -> None:
     name = own_clips.Speakers(tmp_path).name("+49301234567")
     assert own_clips.Speakers(tmp_path).name("+49301234567") == name
     assert own_clips.Speakers(tmp_path / "other").name("+49301234567") != name

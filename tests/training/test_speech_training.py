@@ -270,7 +270,7 @@ def clips_of(speakers, labels):
     ]
 
 
-def test_the_told_direction_is_the_one_that_tells_emotions_apart_not_speakers() -> None:
+def test_the_direction_found_separates_emotions_and_not_speakers() -> None:
     rng = np.random.default_rng(0)
     speakers, labels = np.repeat(np.arange(20), 20), np.tile([0, 1], 200)
     x = rng.normal(size=(1, 400, 6))

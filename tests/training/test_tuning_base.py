@@ -62,7 +62,9 @@ def test_a_sites_copy_of_the_models_finds_it_too(
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("folder", SHIPPED, ids=str)
-def test_it_means_what_is_served(folder: Path, fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_base_gives_the_answers_of_the_served_model(
+    folder: Path, fetched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The Keras file and the file that serves answer alike, though cnn and mlp are served in 8 bits."""
     import keras
 

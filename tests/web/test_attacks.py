@@ -31,7 +31,7 @@ async def test_no_codec_but_utf8_is_taken_from_a_client(site: Site, path: str, c
 @pytest.mark.parametrize(
     "given", ["charset=utf-8; charset=punycode", "charset*0=puny; charset*1=code", "charset*=x''y"]
 )
-async def test_nor_by_another_spelling(site: Site, given: str) -> None:
+async def test_another_spelling_of_the_codec_is_refused_too(site: Site, given: str) -> None:
     kind = f"Content-Type: application/x-www-form-urlencoded; {given}"
     assert status_of(await said(site.url, post("/chat", b"text=a", kind))) == 415
 
@@ -46,7 +46,7 @@ async def test_nor_by_another_spelling(site: Site, given: str) -> None:
         b'Content-Disposition: form-data; name="text"; filename="x"\r\n',
     ],
 )
-async def test_nor_in_a_part_of_a_form(site: Site, head: bytes) -> None:
+async def test_a_codec_in_a_part_of_a_form_is_refused(site: Site, head: bytes) -> None:
     body = b"--b\r\n" + head + b'Content-Disposition: form-data; name="text"\r\n\r\n-a\r\n--b--\r\n'
     kind = "Content-Type: multipart/form-data; boundary=b"
     cookie = "Cookie: emocx-form=seed"

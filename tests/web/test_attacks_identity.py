@@ -69,7 +69,7 @@ async def test_the_chat_of_this_machine_is_not_opened_by_a_proxy(
     assert status_of(await said(site.url, request.encode())) == status
 
 
-async def test_nor_by_one_that_trusted_proxies_do_not_name(tmp_path: Path) -> None:
+async def test_a_proxy_that_is_not_trusted_names_no_client(tmp_path: Path) -> None:
     http = HttpSettings(behind_proxy=True, trusted_proxies=("10.0.0.5",))
     site = await open_site(tmp_path, Settings(directory=str(tmp_path), http=http))
     request = (

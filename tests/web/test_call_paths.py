@@ -32,7 +32,7 @@ async def test_links_lead_to_their_call(call_id: str, route: str) -> None:
 
 @pytest.mark.parametrize("call_id", ["1795.1", "berlin/1795.1", "berlin/pbxa-1795.12", "a/emocx-call-5f"])
 @pytest.mark.parametrize("route", ROUTES)
-async def test_so_they_do_through_a_proxy_that_reads_the_slash(call_id: str, route: str) -> None:
+async def test_paths_hold_through_a_proxy_that_decodes_the_slash(call_id: str, route: str) -> None:
     assert await asked(route, call_id) == [route, call_id]
 
 

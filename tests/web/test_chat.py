@@ -184,7 +184,7 @@ async def test_the_widgets_script_may_be_loaded_from_anywhere(opened: Open) -> N
     ("mode", "address", "status"),
     [("off", "127.0.0.1", 404), ("local", "127.0.0.1", 200), ("local", "", 404), ("public", "", 200)],
 )
-async def test_it_is_open_to_whom_the_setting_says(
+async def test_the_chat_is_open_to_those_whom_the_setting_names(
     opened: Open, monkeypatch: pytest.MonkeyPatch, mode: str, address: str, status: int
 ) -> None:
     monkeypatch.setattr("emocx_pbx.web.identity.sessions.address_of", lambda request: address or "192.0.2.7")

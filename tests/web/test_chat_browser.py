@@ -131,7 +131,7 @@ async def test_the_calls_state_changes_on_the_page(site: Site, browser: Browser)
         await page.get_by_text("The call is over.").wait_for()
 
 
-async def test_it_works_without_script(site: Site, browser: Browser) -> None:
+async def test_the_chat_works_without_script(site: Site, browser: Browser) -> None:
     async with page_of(browser, java_script_enabled=False) as page:
         ticket_id = await ask(page, site)
         ticket = tickets(site).get(ticket_id, site.clock())

@@ -44,7 +44,7 @@ async def test_overview_and_readyz_know_what_the_check_found(site: Site) -> None
         assert "findings" not in await response.json()
 
 
-async def test_it_looks_by_itself_without_a_tap_and_goes_on_after_a_failure(
+async def test_the_service_checks_itself_without_a_tap_and_goes_on_after_a_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slept: list[float] = []

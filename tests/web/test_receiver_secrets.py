@@ -79,7 +79,7 @@ async def test_no_finding_of_the_check_shows_them(tmp_path: Path) -> None:
     ["ftp://joe:hunter2@h/", "http://joe:hunter2@/", "http://joe:hunter2@h:0/", "http://joe:hunter2@h\n/",
      "http://joe:hunter2@[h/", "joe:hunter2@h", "http://joe:hunter2 @h h/?key=s3cret"],
 )  # fmt: skip
-def test_nor_does_what_is_said_of_a_wrong_one(tmp_path: Path, url: str) -> None:
+def test_a_refusal_of_a_wrong_address_shows_no_secret(tmp_path: Path, url: str) -> None:
     with pytest.raises(InputError) as refused:
         described("crm", url, ["call.ended"], 5.0)
     assert unseen(str(refused.value))

@@ -99,7 +99,7 @@ async def test_a_query_is_decided(site: Site, client: Client) -> None:
     assert (placed.action, placed.after) == ("call.placed", '{"number":"…457"}')
 
 
-async def test_who_may_have_calls_placed(site: Site) -> None:
+async def test_only_some_may_have_calls_placed(site: Site) -> None:
     body = {"text": "x", "callback_number": "+4930123456"}
     client = await client_of(site, "queries:write")
     assert "calls:place" in (await client.post("/queries", body, 403))["detail"]

@@ -46,7 +46,7 @@ def test_private_addresses_inside_others_are_refused(address: str) -> None:
         "2001:0:7f00:1::",
     ],
 )
-def test_nor_are_ones_that_are_nobodys(address: str) -> None:
+def test_addresses_that_belong_to_nobody_are_refused(address: str) -> None:
     assert not Networks().permits(address)
 
 

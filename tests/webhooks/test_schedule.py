@@ -54,7 +54,7 @@ def test_delays_grow_with_jitter(attempt: int, seed: int) -> None:
     assert NOW + delay <= result.at <= NOW + delay * (1 + JITTER)
 
 
-def test_it_ends_after_about_three_days() -> None:
+def test_the_schedule_ends_after_about_three_days() -> None:
     assert ATTEMPTS == 10
     assert 3 <= sum(DELAYS_S) / 86400 <= 4
     assert isinstance(after(ATTEMPTS, AttemptOutcome(500), NOW, rng()), GiveUp)

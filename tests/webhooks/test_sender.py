@@ -134,7 +134,7 @@ async def test_retry_after_pauses_the_whole_receiver(
     assert min(sent[1:]) >= sent[0] + 59
 
 
-async def test_it_gives_up_after_the_last_attempt_and_goes_on_with_the_call(
+async def test_the_sender_gives_up_after_the_last_attempt_and_goes_on_with_the_call(
     store: Store, receiver: Receiver, sending: Sending, outcomes: Outcomes
 ) -> None:
     receiver.answers = [says(500)] * 10

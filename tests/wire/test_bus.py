@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -20,18 +19,6 @@ from emocx_pbx.wire import bus as module
 from emocx_pbx.wire.bus import Bus, BusLogin
 
 SAID = msgspec.msgpack.Decoder(Said)
-
-
-@pytest.fixture
-def server() -> Iterator[PrivateNats]:
-    with PrivateNats() as server:
-        yield server
-
-
-@pytest.fixture
-async def closing() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
 
 
 async def two(server: PrivateNats, closing: AsyncExitStack) -> tuple[Bus, Bus]:
@@ -157,7 +144,7 @@ async def test_what_is_told_comes_in_order_and_nonsense_ends_nothing(
 
 
 @pytest.mark.parametrize("how", ["kill", "freeze"])
-async def test_it_goes_on_when_the_server_is_back(
+async def test_the_bus_goes_on_when_the_server_is_back(
     server: PrivateNats, closing: AsyncExitStack, how: str
 ) -> None:
     states, box = States(), Box()
@@ -198,7 +185,7 @@ async def test_a_server_that_comes_later_is_found_and_subscriptions_hold(
 
 
 @pytest.mark.parametrize("kind", ["password", "nkey"])
-async def test_it_logs_in(kind: str) -> None:
+async def test_the_bus_logs_in(kind: str) -> None:
     seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
     public = nkeys.from_seed(seed).public_key.decode()
     users = {"password": [{"user": "emocx", "password": "hush"}], "nkey": [{"nkey": public}]}[kind]
@@ -249,7 +236,7 @@ async def test_a_certificate_that_can_not_be_read_is_told() -> None:
         await Bus(BusLogin(("tls://127.0.0.1:1",), tls_ca="/nowhere/ca.pem")).start(0.1)
 
 
-async def test_who_answers_is_found_as_soon_as_it_says_that_it_does(
+async def test_an_answerer_is_found_as_soon_as_it_says_that_it_is_there(
     server: PrivateNats, closing: AsyncExitStack
 ) -> None:
     one, other = await two(server, closing)

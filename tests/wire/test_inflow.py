@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -20,12 +20,6 @@ from emocx_pbx.wire.stream import StreamPlan, ensure_stream
 
 LIVES = itertools.count(1)
 PLAN = StreamPlan("LAB", ("lab.tap.>",))
-
-
-@pytest.fixture
-def server() -> Iterator[PrivateNats]:
-    with PrivateNats() as server:
-        yield server
 
 
 @pytest.fixture
@@ -164,7 +158,7 @@ async def test_what_was_written_down_does_not_come_again(bus: Bus, running: Asyn
     assert [int(body) for body in second.found] == [3]
 
 
-async def test_who_was_superseded_while_standing_still_takes_nothing_more(
+async def test_a_reader_superseded_while_frozen_takes_nothing_more(
     bus: Bus, running: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FETCH_S", 0.2)
@@ -182,7 +176,7 @@ async def test_who_was_superseded_while_standing_still_takes_nothing_more(
     assert old.found == [b"0"]
 
 
-async def test_it_is_known_when_what_was_there_at_first_is_taken(
+async def test_the_end_of_the_initial_backlog_is_known(
     bus: Bus, running: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH", 2)

@@ -91,7 +91,7 @@ def test_too_few_grades_give_no_mark_and_no_trend() -> None:
     assert row.trend_words == "too few grades to tell"
 
 
-def test_who_has_letters_but_no_score_is_listed() -> None:
+def test_an_agent_with_letters_but_no_score_is_listed() -> None:
     row = agents_view([], {"Ann": {"-": 4}}, SINCE, NOW).rows[0]
     assert (row.graded, row.insufficient, row.letters) == (0, 4, ())
 
