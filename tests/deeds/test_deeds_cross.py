@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -28,11 +29,16 @@ WHOLE = {
     int: NUMBERS,
     int | None: st.none() | NUMBERS,
     dict[str, str | int]: st.dictionaries(st.text(), st.text() | NUMBERS),
+    tuple[tuple[str, int], ...]: st.lists(st.tuples(st.text(), NUMBERS)).map(tuple),
 }
 
 
 def some(kind: type[Any]) -> st.SearchStrategy[Any]:
     fields = {f.name: f.type for f in msgspec.structs.fields(kind)}
+    unbounded = [
+        given for given in fields.values() if re.search(r"\bint\b", str(given)) and given not in WHOLE
+    ]
+    assert not unbounded, "give its numbers their bounds"
     return st.builds(kind, **{name: WHOLE.get(given, st.from_type(given)) for name, given in fields.items()})
 
 
