@@ -242,7 +242,7 @@ class WorkerHandle:
             if isinstance(message, WorkerStats):
                 self.stats = message
                 if self._progress is not None:
-                    self._progress.heard()
+                    self._progress.spoke()
             if isinstance(message, StandsBy):
                 self.stands_by.set()
             if self.config.standby:

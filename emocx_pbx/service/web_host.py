@@ -154,7 +154,7 @@ class WebHost:
                 continue
             except ProtocolError as error:
                 return f"sent an invalid message: {error}"
-            progress.heard()
+            progress.spoke()
             match message:
                 case None:
                     return "it ended"

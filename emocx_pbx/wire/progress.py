@@ -39,7 +39,7 @@ class ProcessProgress:
         self._pid = pid
         self.cpu_s = 0.0
         """CPU seconds that it had used at the last look."""
-        self._heard_cpu_s = 0.0
+        self._spoke_cpu_s = 0.0
 
     def moved(self) -> bool:
         """Whether it used CPU since the last look, or waits for a core; False for one that was stopped."""
@@ -47,13 +47,13 @@ class ProcessProgress:
         before, self.cpu_s = self.cpu_s, cpu_s
         return state == "R" or (cpu_s > before and state not in {"T", "t"})
 
-    def heard(self) -> None:
+    def spoke(self) -> None:
         """It said something: what it works from now on is work in silence."""
         self.moved()
-        self._heard_cpu_s = self.cpu_s
+        self._spoke_cpu_s = self.cpu_s
 
     def merely_slow(self, most_cpu_s: float) -> bool:
         """Whether it is silent because it is slow: it moves, and has used no more CPU (seconds) in silence
         than that, which one that is caught in a loop has.
         """
-        return self.moved() and self.cpu_s - self._heard_cpu_s <= most_cpu_s
+        return self.moved() and self.cpu_s - self._spoke_cpu_s <= most_cpu_s
