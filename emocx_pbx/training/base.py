@@ -15,9 +15,10 @@ KERAS: Final = "model.keras"
 
 
 def keras_file(base: Path) -> Path:
-    """The Keras file of the model in the folder `base`: in it or, for a shipped model, among fetched weights.
+    """The Keras file of the model in the folder `base`: in that folder or, for a shipped model, among the
+    fetched weights.
 
-    Raises ModelError when it is not here, or damaged.
+    Raises ModelError if it is missing or damaged.
     """
     card, beside = read_card(base), base / KERAS
     expected = card.tuning.get(KERAS) or card.sha256.get(KERAS)

@@ -227,9 +227,9 @@ def measured_callers(
 ) -> dict[str, Any]:
     """Figures of a model on callers assembled from clips' own speakers, for each expected share of neutral.
 
-    Of a long clip its parts' mean counts.
+    For a long clip the mean of its parts counts.
 
-    Raises ModelError when the model doesn't adapt.
+    Raises ModelError if the model does not adapt.
     """
     if classifier.caller is None:
         raise ModelError(f"{classifier.name} does not adapt to callers")

@@ -47,7 +47,7 @@ class Clip:
     label: int
     """Index in LABELS."""
     source: str
-    """Where it is, for people: file and place."""
+    """Where it is, as people are told: file and place."""
     samples: FloatArray
     """(n,) at 8 kHz, as the recording has them (before any line)."""
 
@@ -93,7 +93,7 @@ def read_clips(
             recording = read_mono(base / name, where)
         start = _whole(row["start"], 0, where)
         end = _whole(row["end"], recording.size, where)
-        # A decoder may end a few samples early; a clip that mostly exists is used as far as it goes.
+        # A decoder may end a few samples early; a clip most of which exists is used as far as it goes.
         if not 0 <= start < end or start >= recording.size or end > recording.size + SAMPLE_RATE // 10:
             raise InputError(f"{where}: {name} has {recording.size} samples, not {start} to {end}")
         origin = f" ({row['source']})" if row.get("source") else ""
@@ -128,12 +128,13 @@ def read_mono(path: Path, where: str) -> FloatArray:
 
 
 def on_line(samples: FloatArray) -> FloatArray:
-    """The samples after G.711 mu-law: what a telephone delivers."""
+    """The samples after G.711 mu-law, as a telephone delivers them."""
     return to_float(mulaw_roundtrip(from_float(samples)))
 
 
 def balance(clips: Sequence[Clip]) -> FloatArray:
-    """Weights (n,) of mean 1: classes of a corpus alike, and small corpora lifted by a square root."""
+    """Weights (n,) of mean 1: a corpus's classes count the same, small corpora are raised by a square
+    root."""
     groups = [(c.corpus, c.label) for c in clips]
     counts = {g: groups.count(g) for g in set(groups)}
     weights = np.array([1 / np.sqrt(counts[g]) for g in groups], np.float32)
@@ -142,7 +143,7 @@ def balance(clips: Sequence[Clip]) -> FloatArray:
 
 
 def licence_of(clips: Sequence[Clip]) -> str:
-    """What weights trained on the clips may be used for."""
+    """What weights that are trained on the clips may be used for."""
     return LICENCE if any(c.corpus in PUBLIC for c in clips) else OWN_LICENCE
 
 

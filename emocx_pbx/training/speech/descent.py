@@ -1,4 +1,4 @@
-"""Trains a network by gradient descent on batches that are made anew in every epoch."""
+"""Trains a network by gradient descent, on batches that are made anew for every epoch."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def learn(
 ) -> list[float]:
     """Train on `steps` batches (x, shares, ..., weights) an epoch; returns the loss of each epoch.
 
-    The student's first output are logits for the shares, weighted; the others are to equal what the
-    batch has at their place. AdamW with warm-up and cosine decay, and a running mean of the weights,
-    which are left in the student.
+    The student's first output is logits for the shares, weighted; the other outputs should equal what the
+    batch has at their place. AdamW with warm-up and cosine decay, and a running mean of the weights, which
+    are left in the student.
     """
     import keras
     import tensorflow as tf
@@ -69,7 +69,7 @@ def learn(
         warmup_target=fit.rate,
         warmup_steps=min(_WARM_UP, fit.epochs) * steps,
     )
-    # The mean is over about the last twentieth of the steps, at most 500.
+    # The mean covers about the last twentieth of the steps, at most 500.
     kept = 1 - 1 / max(1.0, min(500.0, fit.epochs * steps / 20))
     optimizer = keras.optimizers.AdamW(
         rate, weight_decay=fit.decay, global_clipnorm=1.0, use_ema=True, ema_momentum=kept

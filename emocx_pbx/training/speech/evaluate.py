@@ -27,7 +27,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Sites that clips are heard at (see `sites`)."""
+    """The sites at which clips are heard (see `sites`)."""
 
     callers: int
     mix: str
@@ -53,12 +53,11 @@ def evaluate_speech(
     macro_f1, recall, confusion (rows true; columns predicted in the order of labels, "uncertain"
     last), ece, coverage, ms_per_clip (median, on one thread), anger_auc, upset_auc, neutral_as_angry
     (share of neutral clips whose best class is angry) and interval_90 (of uar and these three, over
-    speakers). With `site` they are of clips heard with the offsets of sites of so many other callers,
-    mean of `draws` sites a speaker, `site` names it, and `without_site` holds the plain ones.
-    With `against`, an older model, come `against` (its figures) and `comparison` (see compare). With
-    `callers`, expected shares of neutral speech: UAR after eight earlier clips of the caller, of mixed
-    emotions or of this one only.
-    Raises InputError or ModelError.
+    speakers). With `site` the figures are for clips heard with the offsets of sites with that many other
+    callers, averaged over `draws` sites per speaker; `site` names them, and `without_site` holds the plain
+    figures. With `against`, an older model, there are also `against` (its figures) and `comparison` (see
+    compare). With `callers`, expected shares of neutral speech: UAR after eight earlier clips of the caller,
+    of mixed emotions or of this one only. Raises InputError or ModelError.
     """
     if site is not None:
         check_size(site.callers, site.mix)
@@ -130,7 +129,8 @@ def with_site(
     site: Site,
     plain: dict[str, Any],
 ) -> dict[str, Any]:
-    """`site`, `pooled` and `corpora` of clips heard at sites; `without_site` holds both as in `plain`."""
+    """`site`, `pooled` and `corpora` of clips heard at sites; `without_site` holds these two as in
+    `plain`."""
     truth, voices = labels_of(clips), np.array([c.voice for c in clips])
     answers = at_site(probabilities, truth, voices, site.callers, site.mix)
     # (draws, n, 4)
@@ -141,7 +141,7 @@ def with_site(
         def measure(rows: npt.NDArray[np.int64]) -> dict[str, float | None]:
             return mean_figures([signals(y[rows], p[rows]) for p in draws])
 
-        # Counts are of the first draw: a mean of counts would count no clips.
+        # Counts are those of the first draw: a mean of counts would be no counts of clips.
         found = {**figures(y, draws[0], threshold), **measure(np.arange(len(y)))}
         return {**found, "interval_90": intervals(voices[chosen], measure)}
 

@@ -14,8 +14,8 @@ from emocx_pbx.training.speech.data import Clip, labels_of
 
 Floats = npt.NDArray[np.float32]
 
-#: A speaker's emotion is listed when at least this many of its clips, and this share of them, are taken for
-#: one other.
+#: A speaker's emotion is listed if at least this many of its clips, and this share of them, are taken for one
+#: other emotion.
 _CLIPS: Final = 5
 _SHARE: Final = 0.3
 

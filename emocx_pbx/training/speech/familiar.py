@@ -1,7 +1,7 @@
 """How much a clip sounds like the corpora learnt from: language, microphone, room and way of speaking.
 
-Heads err where recordings are unlike those they learned from, and don't know it. A linear map tells the
-corpora apart; a clip that none of its answers claims is of none.
+Heads err on recordings unlike those they learned from, and don't know it. A linear map distinguishes the
+corpora; a clip that none of its outputs claims belongs to none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RIDGE: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Familiar:
-    """One answer for each corpus, about 1 for its own clips (once scaled), 0 for others'."""
+    """One output for each corpus: about 1 for its own clips (once scaled), 0 for others'."""
 
     corpora: tuple[str, ...]
     weights: Floats
@@ -36,7 +36,7 @@ class Familiar:
         return out
 
     def scaled(self, usual: Mapping[str, float]) -> Familiar:
-        """With every corpus' answers divided by what its unheard speakers usually get."""
+        """The same map with every corpus's outputs divided by what its unheard speakers usually get."""
         by = np.array([usual[c] for c in self.corpora], np.float32)
         return Familiar(self.corpora, self.weights / by, self.bias / by)
 
@@ -47,7 +47,7 @@ class Familiar:
 
 
 def fit_familiar(x: Floats, corpora: Names) -> Familiar:
-    """Ridge regression of the corpus on x (variants, n, width), all corpora of one weight."""
+    """Ridge regression of the corpus on x (variants, n, width), all corpora with the same weight."""
     names, of = np.unique(corpora, return_inverse=True)
     rows = x.reshape(-1, x.shape[2])
     # (variants * n, width)
@@ -56,7 +56,7 @@ def fit_familiar(x: Floats, corpora: Names) -> Familiar:
     each = (len(of) / len(names) / np.bincount(of))[of].astype(np.float32)
     share = np.float32(1 / len(names))
     target = np.tile(np.eye(len(names), dtype=np.float32)[of] - share, (len(x), 1))
-    # Both sides by the weights' roots: a product of a matrix with itself takes half the time.
+    # Both sides times the weights' roots: a product of a matrix with itself takes half the time.
     roots = np.sqrt(np.tile(each, len(x)))[:, None]
     weighed = scaled * roots
     gram = weighed.T @ weighed

@@ -1,7 +1,7 @@
 """Small heads trained in numpy: one hidden layer, AdamW, mixup. Ten times faster than by a framework.
 
 A voice model has fifteen of them, and as many more are fitted without each corpus in turn. Their weights go
-into Keras layers afterwards, so everything behind the training is as with the other networks.
+into Keras layers afterwards, so everything after training is the same as for the other networks.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def fit_compressor(x: Floats, directions: int) -> Compressor:
 
 
 def _short(weights: Floats) -> Floats:
-    """Rounded to eight significant bits: directions as good, in a file that deflates to three quarters."""
+    """Rounded to eight significant bits: directions just as good, in a file compressed to three quarters."""
     fraction, exponent = np.frexp(weights)
     rounded: Floats = np.ldexp(np.rint(fraction * 256) / 256, exponent).astype(np.float32)
     return rounded

@@ -1,7 +1,7 @@
-"""Batches for the convolutional network: stretches of log-mel, changed at random, with what they are taught.
+"""Batches for the convolutional network: stretches of log-mel, varied at random, with their targets.
 
-Everything that is done to a stretch (pace, place, warped bands, coloured line, masks, mixing two) is
-done to the teacher's frames where they know of it, so that each stays the answer to the other.
+Whatever is done to a stretch (pace, place, warped bands, coloured line, masks, mixing two) is also done to
+the teacher's frames where it affects them, so that the two still match.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MIXUP: Final = 0.4
 
 @dataclass(frozen=True, slots=True)
 class MelChange:
-    """How far a stretch may be changed."""
+    """How much a stretch may be varied."""
 
     pace: float = 0.15
     warp: float = 0.08
@@ -120,7 +120,7 @@ def stretches(
     n = len(clips)
     pace = np.exp(rng.uniform(-change.pace, change.pace, n))
     room = length - pace * rows
-    # A long clip is cut, a short one goes round and round.
+    # A long clip is cut, a short one is repeated.
     start = rng.random(n) * np.where(room > 0, room, length)
     place = (start[:, None] + pace[:, None] * np.arange(rows)).astype(np.int64) % length[:, None]
     x = version.mel[PER_FRAME * begin[:, None] + place].astype(np.float32)
@@ -156,7 +156,7 @@ def _curves(n: int, bands: int, rng: np.random.Generator) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """Clips in all versions and what each is taught."""
+    """Clips in all versions, with the targets of each."""
 
     versions: list[Version]
     shares: Floats
@@ -190,7 +190,8 @@ def epoch(
 
 
 def mix(parts: Sequence[Floats], share: float, rng: np.random.Generator) -> list[Floats]:
-    """The parts (n, ...) of a batch, that share of the rows mixed with others in all parts alike (mixup)."""
+    """The parts (n, ...) of a batch, with that share of rows mixed with others, alike in all parts
+    (mixup)."""
     n = len(parts[0])
     other, own = rng.permutation(n), rng.beta(_MIXUP, _MIXUP, n)
     own = np.where(rng.random(n) < share, np.maximum(own, 1 - own), 1).astype(np.float32)

@@ -28,7 +28,7 @@ Ints = npt.NDArray[np.int64]
 Tell = Callable[[str, int, int], None]
 
 VARIANTS: Final = 3
-#: Share of the teacher's probabilities in the targets; the labels have the rest.
+#: Share of the teacher's probabilities in the targets; the rest is the labels'.
 TRUST: Final = 0.5
 FIT: Final = Fit(epochs=20, hidden=(256,), drop_in=0.3, drop=0.5, noise=0.0, decay=2e-2)
 HEADS: Final = 3
@@ -80,7 +80,8 @@ def train_mlp(
 ) -> tuple[Any, Floats, list[list[float]]]:
     """A trained Keras model, its logits on dev (m, 4) and its loss curves.
 
-    With `base` the layers on windows stay as they are and the last ones learn on, from the labels alone.
+    With `base` the layers on windows stay as they are, and the last ones are trained further, from the labels
+    alone.
     """
     import keras
 
@@ -151,7 +152,7 @@ def _epoch(
     order = rng.permutation(n)
     for at in range(0, n - batch + 1, batch):
         clips = order[at : at + batch]
-        # As the clip is twice as often as in each other way.
+        # The unchanged clip comes twice as often as each of its variants.
         of = np.maximum(rng.integers(len(rows) + 1, size=batch) - 1, 0)
         x = np.empty((batch, WINDOWS, N_FEATURES), np.float32)
         for v in np.unique(of):
@@ -161,7 +162,7 @@ def _epoch(
 
 
 def _stretches(rows: Rows, clips: Ints, rng: np.random.Generator) -> Floats:
-    """WINDOWS windows of each clip, at a level of its own: a long one is cut, a short one goes round."""
+    """WINDOWS windows of each clip, at a level of its own: a long clip is cut, a short one is repeated."""
     begin = np.concatenate(([0], rows.ends[:-1]))[clips]
     length = rows.ends[clips] - begin
     start = (rng.random(len(clips)) * np.where(length > WINDOWS, length - WINDOWS, length)).astype(np.int64)
@@ -172,7 +173,7 @@ def _stretches(rows: Rows, clips: Ints, rng: np.random.Generator) -> Floats:
 
 
 def _measure(train: Sequence[Clip], variants: int, seed: int, tell: Tell) -> list[Rows]:
-    """The clips' windows as they are, and of `variants` augmented ways."""
+    """The clips' windows, unchanged and in `variants` augmented variants."""
     others = [c.samples for c in train]
     found = []
     for variant in range(1 + variants):
@@ -203,7 +204,7 @@ def _joined(members: Sequence[Any]) -> Any:
 
 
 def _open_base(base: Path) -> list[Any]:
-    """The members of an earlier model; raises ModelError when it is of another kind."""
+    """The members of an earlier model; raises ModelError if it is of another kind."""
     members = networks.heads_of(networks.open_base(base, "mlp"))
     if not members or not all("measure" in [part.name for part in member.layers] for member in members):
         raise ModelError(f"{base}: an mlp model of an earlier kind, which can't be trained further")

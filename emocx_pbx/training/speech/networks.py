@@ -33,7 +33,7 @@ class Fit:
     smoothing: float = 0.05
     decay: float = 1e-2
     varied: bool = True
-    """Whether augmented variants are heard too, or only clips as they are."""
+    """Whether to train on augmented variants as well, or only on unchanged clips."""
 
 
 def head(width: int, fit: Fit, name: str) -> Any:
@@ -103,7 +103,7 @@ def joined(front: Any, heads: Sequence[Any], shape: tuple[int, ...]) -> Any:
 
 
 def open_base(base: Path, model: str) -> Any:
-    """An earlier model; raises ModelError when it is of another kind."""
+    """An earlier model; raises ModelError if it is of another kind."""
     import keras
 
     if base.parent.name != model:
@@ -126,15 +126,15 @@ def save(model: Any, folder: Path, shape: tuple[int, ...], eight_bits: bool = Fa
     import tensorflow as tf
 
     folder.mkdir(parents=True, exist_ok=True)
-    # What the optimisers remember would triple the file.
+    # The optimisers' state would triple the file.
     for part in model.layers:
         if getattr(part, "optimizer", None) is not None:
             part.optimizer, part.compiled = None, False
     _round_kernels(model)
     model.save(folder / KERAS)
     _deflate(folder / KERAS)
-    # By way of a SavedModel, which freezes the weights; with a fixed batch every layer converts to
-    # LiteRT's built-in operations.
+    # Through a SavedModel, which freezes the weights; with a fixed batch every layer converts to LiteRT's
+    # built-in operations.
     with tempfile.TemporaryDirectory() as place:
         archive = keras.export.ExportArchive()
         archive.track(model)
@@ -153,14 +153,14 @@ def save(model: Any, folder: Path, shape: tuple[int, ...], eight_bits: bool = Fa
 
 
 def _round_kernels(model: Any) -> None:
-    """Round kernels to what float16 can hold: half the size, and both files mean the same numbers."""
+    """Round kernels to what float16 can hold: half the size, and both files hold the same numbers."""
     for variable in model.trainable_variables:
         if len(variable.shape) > 1:
             variable.assign(np.asarray(variable).astype(np.float16).astype(np.float32))
 
 
 def _deflate(path: Path) -> None:
-    """Write a .keras file, which is a zip, anew with compression; Keras reads it as before."""
+    """Rewrite a .keras file, which is a zip, with compression; Keras reads it as before."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

@@ -27,7 +27,7 @@ Side = Literal["left", "right", "mixed"]
 Stretch = tuple[float, float]
 
 COLUMNS: Final = ("corpus", "speaker", "split", "file", "start", "end", "label", "source")
-#: Less speech than this tells nothing.
+#: Seconds; less speech than this says nothing.
 LEAST_S: Final = 1.0
 #: Between two clips of a file.
 GAP_S: Final = 0.2
@@ -44,7 +44,7 @@ class CutClip:
     speaker: str
     label: str
     source: str
-    """Where it comes from, for people."""
+    """Where it comes from, as people are told."""
     samples: FloatArray
     """(n,) at 8 kHz."""
 
@@ -79,14 +79,15 @@ def windows_and_spans(customer: Int16Array, agent: Int16Array | None) -> tuple[l
 
 
 def offset_of(recorded: Sequence[Span], call: Sequence[Span]) -> tuple[float, float]:
-    """Seconds from the call's zero to the recording's, negative if it began later, and the likeness.
+    """Seconds from the call's zero to the recording's, negative if the recording began later, and the
+    likeness.
 
-    Recordings begin when the dialplan says so, and nobody writes down when. Both hold the same
-    utterances: the shift at which they lie on each other best is the answer (correlation, to 1).
+    Recordings begin when the dialplan says so, and nobody notes when. Both hold the same utterances: the
+    answer is the shift at which they match best (correlation, up to 1).
     """
     theirs, ours = _activity(recorded), _activity(call)
     size = 1 << int(np.ceil(np.log2(len(theirs) + len(ours))))
-    # Against their means: unbroken noise is no likeness to a call in which much is spoken.
+    # Relative to their means: unbroken noise does not resemble a call with much speech.
     spectra = [np.fft.rfft(mask - mask.mean(), size) for mask in (theirs, ours)]
     best = int(np.fft.irfft(spectra[0] * np.conj(spectra[1]), size).argmax())
     shift = best if best <= size // 2 else best - size
