@@ -49,14 +49,14 @@ class Ami:
     """An Asterisk that takes every action."""
 
     def __init__(self) -> None:
-        self.actions: list[tuple[str, Mapping[str, Any]]] = []
+        self.actions: list[tuple[str, Mapping[str, str | list[str]]]] = []
         self.state = type("State", (), {"version": "22.0.0"})
 
     async def action(
-        self, name: str, fields: Mapping[str, Any], deadline_s: float | None = None
+        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
     ) -> AmiResponse:
-        self.actions.append((name, fields))
-        return AmiResponse({"Value": "x"}, [])
+        self.actions.append((name, fields or {}))
+        return AmiResponse({"Value": "x"}, ())
 
 
 class Pool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from web.web_site import Browser, Site, open_site
 
@@ -27,7 +28,7 @@ async def open_administered(tmp_path: Path) -> AsyncIterator[Site]:
     await site.store.close()
 
 
-async def refused(browser: Browser, path: str, **form: object) -> str:
+async def refused(browser: Browser, path: str, **form: Any) -> str:
     async with await browser.post(path, **form) as response:
         assert response.status == 422
         return await response.text()
@@ -35,3 +36,10 @@ async def refused(browser: Browser, path: str, **form: object) -> str:
 
 async def noted(site: Site) -> list[str]:
     return [f"{row.actor} {row.action} {row.subject}" for row in await site.store.audit.rows(limit=3)]
+
+
+def policy_file(site: Site) -> Path:
+    """Where the site's policy is kept."""
+    path = site.settings.policy_path()
+    assert path is not None
+    return path

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from web.administered import POLICY, SECRET, noted, open_administered, refused
+from web.administered import POLICY, SECRET, noted, open_administered, policy_file, refused
 from web.web_site import PASSWORD, TEST, Browser, Site, open_site
 
 from emocx_pbx.domain import LABELS, Decision
@@ -114,11 +114,11 @@ async def test_a_policy_is_tried_on_past_queries_without_being_used(site: Site, 
     async with await admin.post("/admin/policy", text=text, based_on=digest(POLICY), do="try") as response:
         page = await response.text()
     assert "One caller would be routed differently" in page and "Language: nl" in page
-    assert site.settings.policy_path().read_text() == POLICY and site.reloaded == 0
+    assert policy_file(site).read_text() == POLICY and site.reloaded == 0
 
 
 async def test_a_policy_is_saved_kept_and_used(site: Site, admin: Browser) -> None:
-    path = site.settings.policy_path()
+    path = policy_file(site)
     text = POLICY.replace("vip", "support").replace("\n", "\r\n")
     async with await admin.post("/admin/policy", text=text, based_on=digest(POLICY), do="save") as response:
         assert response.status == 303
@@ -138,7 +138,7 @@ async def test_a_wrong_policy_is_refused_by_its_place_and_a_doubtful_one_is_warn
     wrong = POLICY.replace("emotion", "emoton")
     page = await refused(admin, "/admin/policy", text=wrong, based_on=digest(POLICY), do="save")
     assert "rules[0].emoton: unknown setting" in page and wrong.splitlines()[2].partition('"')[0] in page
-    assert site.settings.policy_path().read_text() == POLICY
+    assert policy_file(site).read_text() == POLICY
     doubtful = POLICY.replace("vip", "vipp")
     async with await admin.post(
         "/admin/policy", text=doubtful, based_on=digest(POLICY), do="try"
@@ -170,8 +170,9 @@ async def test_lines_are_shown_and_can_be_forgotten(site: Site, admin: Browser) 
     await site.store.lines.learn("learnt", "voice/5", ("trunk PJSIP/carrier", "all"), caller, 60.0)
     page = await admin.open("/admin/models")
     assert "trunk PJSIP/carrier" in page and "fewer than 60 callers" in page
-    form = {"model": "voice/5", "line": "trunk PJSIP/carrier"}
-    async with await admin.post("/admin/models/lines", **form) as response:
+    async with await admin.post(
+        "/admin/models/lines", model="voice/5", line="trunk PJSIP/carrier"
+    ) as response:
         assert response.status == 303
     page = await admin.open("/admin/models?done=lines_reset")
     assert "trunk PJSIP/carrier" not in page and "has been forgotten" in page

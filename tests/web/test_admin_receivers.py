@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from web.administered import SECRET, open_administered, refused
@@ -26,7 +27,11 @@ async def admin(site: Site) -> Browser:
 
 
 async def test_a_receiver_is_added_changed_rotated_and_removed(site: Site, admin: Browser) -> None:
-    form = {"url": "https://dw.example/in", "timeout_s": "9", "events": ["call.graded", "nonsense"]}
+    form: dict[str, Any] = {
+        "url": "https://dw.example/in",
+        "timeout_s": "9",
+        "events": ["call.graded", "nonsense"],
+    }
     async with await admin.post("/admin/webhooks", name="data warehouse", **form) as response:
         first = re.search(r"whsec_[\w+/=]+", await response.text())
     receivers = site.store.receivers
@@ -81,7 +86,7 @@ async def test_one_of_the_settings_is_shown_and_switched_but_not_changed(site: S
 
 async def test_secrets_of_an_address_are_shown_nowhere(site: Site, admin: Browser) -> None:
     url = "https://ann:s3cret@dw.example/in?sig=abc%2Bdef&v=1"
-    form = {"timeout_s": "9", "events": ["call.graded"]}
+    form: dict[str, Any] = {"timeout_s": "9", "events": ["call.graded"]}
     await admin.post("/admin/webhooks", name="dw", url=url, **form)
     page = await admin.open("/admin/webhooks/dw") + await admin.open("/admin/webhooks")
     shown = "https://ann:***@dw.example/in?sig=***&amp;v=***"
