@@ -1,4 +1,4 @@
-"""Messages that cross between hosts: right ones, some of them broken; a target of `benchmarks/fuzz.py`."""
+"""What crosses between hosts: right messages, some of them broken."""
 
 from __future__ import annotations
 
