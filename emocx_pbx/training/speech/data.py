@@ -134,7 +134,8 @@ def on_line(samples: FloatArray) -> FloatArray:
 
 def balance(clips: Sequence[Clip]) -> FloatArray:
     """Weights (n,) of mean 1: a corpus's classes count the same, small corpora are raised by a square
-    root."""
+    root.
+    """
     groups = [(c.corpus, c.label) for c in clips]
     counts = {g: groups.count(g) for g in set(groups)}
     weights = np.array([1 / np.sqrt(counts[g]) for g in groups], np.float32)

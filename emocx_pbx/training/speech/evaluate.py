@@ -130,7 +130,8 @@ def with_site(
     plain: dict[str, Any],
 ) -> dict[str, Any]:
     """`site`, `pooled` and `corpora` of clips heard at sites; `without_site` holds these two as in
-    `plain`."""
+    `plain`.
+    """
     truth, voices = labels_of(clips), np.array([c.voice for c in clips])
     answers = at_site(probabilities, truth, voices, site.callers, site.mix)
     # (draws, n, 4)

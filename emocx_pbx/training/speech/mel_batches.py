@@ -191,7 +191,8 @@ def epoch(
 
 def mix(parts: Sequence[Floats], share: float, rng: np.random.Generator) -> list[Floats]:
     """The parts (n, ...) of a batch, with that share of rows mixed with others, alike in all parts
-    (mixup)."""
+    (mixup).
+    """
     n = len(parts[0])
     other, own = rng.permutation(n), rng.beta(_MIXUP, _MIXUP, n)
     own = np.where(rng.random(n) < share, np.maximum(own, 1 - own), 1).astype(np.float32)
