@@ -87,12 +87,12 @@ man: $(VENV)/.train ## build/emocx-pbx.1, the man page
 	mkdir -p build
 	$(BIN)/python scripts/man_page.py >build/emocx-pbx.1
 
-audit: $(AUDIT) ## known vulnerabilities of the locked packages (asks PyPI); fails if there is one
-	$(AUDIT)/bin/pip-audit --disable-pip --require-hashes -r requirements/serve.lock
+audit: $(AUDIT) ## known vulnerabilities of the locked packages (asks PyPI); fails if there is one, or it can't tell
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/serve.lock
 
 sbom: $(AUDIT) ## build/sbom.json: all locked packages with their hashes (CycloneDX)
 	mkdir -p build
 	$(AUDIT)/bin/cyclonedx-py requirements requirements/serve.lock --pyproject pyproject.toml --of JSON -o build/sbom.json
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
