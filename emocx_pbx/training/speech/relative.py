@@ -1,7 +1,7 @@
-"""Where a clip lies among its own speaker's emotions: a linear map that voices and corpora change little.
+"""Where a clip lies among its own speaker's emotions: a linear map that hardly depends on voice or corpus.
 
-Learnt from measurements less their speaker's mean, so from nothing that tells speakers, languages or
-recordings apart. Alone it is weaker than heads on speakers like those it learned from, and stronger on
+It is learnt from measurements minus their speaker's mean, so from nothing that distinguishes speakers,
+languages or recordings. Alone it is weaker than heads on speakers like those it learned from, and stronger on
 corpora that it never heard; the `voice` model adds both.
 """
 
@@ -44,10 +44,10 @@ class Relative:
 
 
 def fit_relative(x: Floats, labels: Ints, voices: Names, corpora: Names, blocks: Sequence[slice]) -> Relative:
-    """Ridge regression of the class on blocks of x (variants, n, width), less the speaker's mean.
+    """Ridge regression of the class on blocks of x (variants, n, width), minus the speaker's mean.
 
-    A block is a layer's statistics; each has a regression of its own and their mean is taken, which carries
-    over to unheard corpora better than one regression on all. What is in no block has no say.
+    A block is a layer's statistics. Each has a regression of its own, and their mean is taken, which carries
+    over to unheard corpora better than one regression on all. What is in no block does not count.
     """
     weights = np.tile(balanced(labels, corpora), len(x))
     target = np.tile((np.eye(_CLASSES, dtype=np.float32)[labels] - 1 / _CLASSES) @ CONTRASTS, (len(x), 1))
@@ -71,7 +71,7 @@ def fit_relative(x: Floats, labels: Ints, voices: Names, corpora: Names, blocks:
 
 
 def balanced(labels: Ints, corpora: Names) -> Floats:
-    """Weights (n,) of mean 1: small classes of small corpora lifted by a square root."""
+    """Weights (n,) of mean 1: small classes of small corpora are raised by a square root."""
     cell = [f"{c} {k}" for c, k in zip(corpora, labels, strict=True)]
     sizes = Counter(cell)
     weights = np.array([sizes[name] ** -0.5 for name in cell], np.float32)
@@ -80,7 +80,9 @@ def balanced(labels: Ints, corpora: Names) -> Floats:
 
 
 def speakers_means(x: Floats, labels: Ints, voices: Names) -> Floats:
-    """For each clip of x (variants, n, width) the mean (n, width) of its speaker's emotions, each once."""
+    """For each clip of x (variants, n, width) the mean (n, width) of its speaker's emotions, each counted
+    once.
+    """
     mean = x.mean(axis=0)
     out: Floats = np.empty_like(mean)
     for voice in np.unique(voices):

@@ -1,8 +1,8 @@
-"""A model at a site: what offsets from other callers' answers, without their labels, do to it.
+"""A model at a site: what offsets that come from other callers' answers, without labels, do for it.
 
-For each speaker a site is made of the other speakers of the same corpus: so many readings of them in an
-expected mix, each counted as a caller of its own (`emotion.zero`). The speaker's own clips are then
-heard with the site's offsets. Several sites are drawn for each speaker; figures are means over them.
+For each speaker a site is made of the other speakers of the same corpus: a number of their readings in an
+expected mix, each counted as a caller of its own (`emotion.zero`). The speaker's own clips are then heard
+with the site's offsets. Several sites are drawn for each speaker; figures are means over them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DRAWS: Final = 5
 
 
 def check_size(size: int, mix: str) -> None:
-    """Raise InputError unless sites can have this many callers, and the mix is known."""
+    """Raise InputError unless sites can have this many callers and the mix is known."""
     if size < LEAST_CALLERS:
         raise InputError(f"--site {size}: offsets are off until {LEAST_CALLERS} callers were heard")
     if mix not in MIXES:
@@ -74,7 +74,7 @@ def site_rows(labels: Ints, voices: Names, size: int, mix: str, rng: np.random.G
 
 
 def mean_figures(found: list[dict[str, Any]]) -> dict[str, float | None]:
-    """The means of figures over draws; None where one is missing."""
+    """The means of figures over draws; None if one is missing."""
     means: dict[str, float | None] = {}
     for name in found[0]:
         values = [one[name] for one in found]

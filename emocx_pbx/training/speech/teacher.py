@@ -1,7 +1,7 @@
-"""What small networks are taught besides labels: how Whisper's encoder hears the same words.
+"""What small networks are taught in addition to labels: how Whisper's encoder hears the same words.
 
 A variant is every clip once, at a pace of its own. The teacher hears it over a clear telephone line, the
-student the same words over several lines, so it also learns to hear through the line.
+student hears the same words over several lines, and so also learns to hear through the line.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Halves = npt.NDArray[np.float16]
 Ints = npt.NDArray[np.int64]
 Tell = Callable[[str, int, int], None]
 
-#: Whose encoder teaches, and after which layer.
+#: The model whose encoder teaches, and the layer.
 SOURCE: Final = "base"
 LAYER: Final = 4
 #: Heads on the teacher's statistics for each fold of speakers, and how they are trained.
@@ -106,7 +106,7 @@ def _basis(train: Sequence[Clip], encoder: WhisperEncoder) -> tuple[Floats, Floa
 
 
 def _pairs(frames: Floats) -> Floats:
-    """Means of each two frames, 20 ms apart (the last doubled where they are odd)."""
+    """Means of each two frames, 20 ms apart (the last one is doubled if their number is odd)."""
     if len(frames) % 2:
         frames = np.concatenate((frames, frames[-1:]))
     means: Floats = frames.reshape(-1, 2, frames.shape[1]).mean(axis=1)
@@ -156,7 +156,7 @@ def heads(
     fit: Fit = HEADS_FIT,
 ) -> Floats:
     """Probabilities (variants, n, 4) of heads on the teacher's statistics, each clip's by heads that never
-    learned from its speaker: what they say of clips they know is too sure to teach anything.
+    learned from its speaker: what heads say about clips they know is too sure to teach anything.
     """
     labels = labels_of(clips)
     x = np.stack([h.statistics for h in taught]).astype(np.float32)

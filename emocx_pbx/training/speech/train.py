@@ -51,10 +51,10 @@ def train_speech(
 ) -> Path:
     """Train `mlp`, `cnn` or `voice` on DATA's clips; returns the new model's folder.
 
-    The folder is OUT/speech/<model>/<next version>, the layout that `--models` takes. Speakers of
-    split train teach, of dev choose temperature and threshold, of test are only reported in the card.
-    With `base` (a model folder) that model's weights are tuned further on the new clips instead of
-    starting anew. `cache` keeps measured clips for a second run. Raises InputError or ModelError.
+    The folder is OUT/speech/<model>/<next version>, the layout that `--models` takes. Speakers of the split
+    train are learnt from, those of dev choose temperature and threshold, and those of test are only reported
+    in the card. With `base` (a model folder) that model's weights are tuned further on the new clips, instead
+    of starting afresh. `cache` keeps measured clips for a second run. Raises InputError or ModelError.
     """
     if model not in MODELS:
         raise InputError(f"no speech model {model!r}; there are: {', '.join(MODELS)}")

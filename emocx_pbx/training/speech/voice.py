@@ -1,4 +1,4 @@
-"""Trains `voice`: heads and a relative map over Whisper's statistics, calibration and the caller model.
+"""Trains `voice`: heads and a relative map on Whisper's statistics, calibration, and the caller model.
 
 All three from speakers of train and dev, by cross-fitting (`crossfit`): dev has too few speakers to
 choose anything on. Test is only reported.
@@ -62,7 +62,7 @@ ADAPTATION: Final = {"mix": 8.0, "trust": 0.6, "strange": {"mix": 16.0, "trust":
 NOTE: Final = "UAR of callers assembled from the split's own speakers (training/speech/callers.py)"
 #: Augmented variants of each clip, beside the clip itself.
 VARIANTS: Final = 2
-#: Each fold's heads: three that err differently.
+#: Heads of each fold: three that err differently.
 FITS: Final = (
     Fit(epochs=45, hidden=(320,), drop_in=0.2, drop=0.5, batch=128),
     Fit(epochs=30, hidden=(320,), drop_in=0.2, drop=0.5, batch=128, noise=0.2),
@@ -82,8 +82,8 @@ def train_voice(
 ) -> Path:
     """Train on the clips of all splits but test, report on test; the new version's folder.
 
-    With `base` its heads learn on, at a gentler rate; its encoders and what is known of callers are kept.
-    Raises InputError, before anything is measured, when the clips do not teach how callers differ.
+    With `base` its heads are trained further, at a gentler rate; its encoders and what is known of callers
+    are kept. Raises InputError, before anything is measured, when the clips do not teach how callers differ.
     """
     learn = [c for c in clips if c.split != "test"]
     voices = np.array([c.voice for c in learn])
@@ -93,7 +93,7 @@ def train_voice(
         check_teaches(labels_of(learn), voices, deal(learn))
     else:
         start = opened(base, NAME)
-        # Its heads know what its own encoders say, be they others than those of new models.
+        # Its heads know what its own encoders say, even if new models have others.
         recipe["encoders"] = read_card(base).recipe["encoders"]
         fits = [replace(fit, epochs=15, rate=fit.rate / 5) for fit in fits]
     x = measure(recipe, learn, variants, seed, tell, cache)
@@ -212,7 +212,7 @@ def measure(
 ) -> Floats:
     """Measurements (1 + variants, n, width), to half precision, of clips over the line and of varied ones.
 
-    With `cache` each variant is kept as soon as it is measured: what is broken off goes on from there.
+    With `cache` each variant is kept as soon as it is measured: an interrupted run continues from there.
     """
     key = hashlib.sha256(json.dumps([recipe["encoders"], seed], sort_keys=True).encode())
     for clip in clips:

@@ -60,7 +60,7 @@ def _front(front: Compressor) -> Any:
 
 
 def opened(base: Path, model: str) -> Start:
-    """The parts of an earlier model in a folder; raises ModelError when it is of another kind."""
+    """The parts of an earlier model in a folder; raises ModelError if it is of another kind."""
     whole = networks.open_base(base, model)
     found = {layer.name: layer for layer in whole.layers}
     if "relative" not in found:

@@ -1,4 +1,4 @@
-"""What people see of a text model: card.md, and its pictures."""
+"""The card of a text model for people: card.md, and its pictures."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def write_text_card(
 
 
 def _of_head(head: Mapping[str, Any]) -> list[str]:
-    """What stands beside the network."""
+    """What is used beside the network."""
     shown = ", ".join(f"{code} {value:.2f}" for code, value in head["dev_upset_auc"].items()) or "none"
     return [
         "",
@@ -122,7 +122,7 @@ def _interval(found: Mapping[str, float | None]) -> str:
 
 
 def worst_texts(texts: LabelledTexts, probabilities: npt.NDArray[np.float32], count: int = 20) -> list[str]:
-    """Table rows of the texts whose true class got the least probability."""
+    """Table rows of the texts whose true class got the lowest probability."""
     truth = texts.labels
     given = probabilities[np.arange(len(truth)), truth]
     rows = []

@@ -20,13 +20,13 @@ from emocx_pbx.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
 
-#: Where the folders come from, for who has none of them.
+#: Where the folders come from, for those who have none of them.
 ORIGIN = (
     "GoEmotions (github.com/google-research/google-research), banking77 (github.com/PolyAI-LDN/"
     "task-specific-datasets), CLINC150 (github.com/clinc/oos-eval); see docs/models-text.md"
 )
 
-#: CLINC150 domains that are talk with an assistant, not with a service desk.
+#: CLINC150 domains in which people talk to an assistant, not to a service desk.
 _NOT_SERVICE = frozenset({"small_talk", "meta", "kitchen_and_dining"})
 
 
@@ -47,7 +47,7 @@ class LabelledTexts:
         return best
 
     def some(self, rows: npt.NDArray[np.int64]) -> LabelledTexts:
-        """Those of these rows, in their order."""
+        """The texts of these rows, in their order."""
         return LabelledTexts(tuple(self.texts[i] for i in rows), self.targets[rows])
 
     def joined(self, other: LabelledTexts) -> LabelledTexts:
@@ -126,7 +126,7 @@ def unlabelled(data: Path, known: Iterable[str]) -> list[str]:
 
 
 def service_queries(data: Path) -> list[str]:
-    """Training queries of bank customers and of CLINC150's service domains; neutral as they stand."""
+    """Training queries of bank customers and of CLINC150's service domains; they are neutral as they are."""
     queries: list[str] = []
     banking = data / "text" / "banking77" / "train.csv"
     if banking.is_file():
@@ -146,9 +146,9 @@ def service_queries(data: Path) -> list[str]:
 def build_vocabulary(texts: Iterable[str], size: int, pieces: Sequence[str] = ()) -> Vocabulary:
     """The `size` most useful pieces: signals, letters, then what the texts use most often.
 
-    With `pieces` (a subword vocabulary in order of frequency, such as MiniLM's) words are cut by
-    it, and places left over go to its most frequent whole words: words the texts lack but
-    customers use. Without, whole words are taken from the texts.
+    With `pieces` (a subword vocabulary in order of frequency, such as MiniLM's) words are cut by it, and
+    remaining places go to its most frequent whole words: words that the texts lack but customers use. Without
+    it, whole words are taken from the texts.
     """
     letters = "abcdefghijklmnopqrstuvwxyz"
     fixed = [PAD, UNKNOWN, *SIGNALS, *letters, *("##" + letter for letter in letters)]
@@ -170,7 +170,7 @@ def build_vocabulary(texts: Iterable[str], size: int, pieces: Sequence[str] = ()
 
 
 def roughen(text: str, rng: random.Random) -> str:
-    """The text as it may also be typed: with a slip, without capitals or stops, or shouted."""
+    """The text as it might also be typed: with a slip, without capitals or full stops, or shouted."""
     roll = rng.random()
     if roll < 0.10 and len(text) > 8:
         for _ in range(1 + len(text) // 60):

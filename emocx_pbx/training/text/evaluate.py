@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """Which models to measure, and how."""
+    """Which models to measure, and how to measure them."""
 
     model: str = "lstm"
     """`name` or `name/version`."""
@@ -56,12 +56,12 @@ class Measuring:
 def evaluate_text(csv: Path, measuring: Measuring = Measuring()) -> dict[str, Any]:
     """Evaluate a text model on a CSV file with the columns text and label.
 
-    Without a split it takes the split test where the file has such rows, "all" every row. Of a file without
-    splits on which one of the models was fine-tuned only the messages held out then are taken.
+    Without a split it takes the split test if the file has such rows; "all" takes every row. Of a file
+    without splits on which one of the models was fine-tuned only the messages held out then are taken.
     Returns what `measure` returns, with the model's name, the split, `ms_per_text` and `upset` (see
-    upset_figures), by `languages` where the file has a column lang; beside an older model also `against`
-    (its figures) and `comparison` (see compare). Raises InputError for a file that can't be used,
-    ModelError for such a model.
+    upset_figures), by `languages` where the file has a column lang; beside an older model also `against` (its
+    figures) and `comparison` (see compare). Raises InputError for a file that can't be used, ModelError for
+    such a model.
     """
     classifiers, split, threshold = measuring.readers(), measuring.split, measuring.threshold
     named = splits_of(csv)
@@ -259,7 +259,7 @@ def best_temperature(logits: FloatArray, labels: IntArray) -> float:
 
 
 def best_bias(logits: FloatArray, labels: IntArray, most: float = 0.5) -> FloatArray:
-    """What to add to the logits (k,), within +-`most`, for the best macro-F1: coordinate ascent.
+    """What to add to the logits (k,), within +-`most`, for the best macro-F1; found by coordinate ascent.
 
     Training weighs the classes against their frequency; this finds the balance that dev likes best.
     """
@@ -282,8 +282,7 @@ def bias_within(
 ) -> FloatArray:
     """The bias (k,) with the best macro-F1 on `beside` among those that keep dev's at `floor` or over.
 
-    Where none does, what is best for dev alone. Of the four classes neutral stays at 0: only
-    differences count.
+    If none does, the one that is best for dev alone. Neutral stays at 0, as only differences count.
     """
     steps = np.round(np.arange(-most, most + 0.01, 0.1), 2)
     chosen, best = best_bias(*dev, most), -1.0

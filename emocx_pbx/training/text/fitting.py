@@ -53,17 +53,17 @@ class TextPlan:
     length: int = 48
     """Word pieces in one window."""
     windows: int = 4
-    """Windows at most in a long text."""
+    """Most windows of a long text."""
     service: int = 14_000
     """Generated service-desk messages."""
     taught: int = 7_000
-    """Of these, how many the teacher learns from."""
+    """How many of these the teacher learns from."""
     varied: int = 45_000
     """Texts cut and joined from comments, labelled by the teacher alone."""
     trust: float = 0.7
     """Share of the teacher's probabilities in the targets of labelled comments; the rest is the label."""
     service_trust: float = 0.3
-    """The same for service messages, of which it has seen fewer."""
+    """The same for service messages, of which the teacher has seen fewer."""
     comments: int = 0
     """Labelled comments that a model trained further rehearses on, drawn by the seed; 0: all."""
     lesson: float = 1.3
@@ -78,7 +78,9 @@ REFINING = TextPlan(epochs=3, rate=1e-3, service=6_000, varied=0, trust=0.7, com
 
 
 def use_threads(count: int) -> None:
-    """Have TensorFlow compute with this many threads; where it has run before they are settled, and stay."""
+    """Have TensorFlow compute with this many threads; if it has run before, their number is settled and
+    stays.
+    """
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):
@@ -86,7 +88,7 @@ def use_threads(count: int) -> None:
 
 
 def card_of(out: Path, plan: TextPlan, seed: int) -> Card:
-    """The card of a model trained on the public sets, still without checksums and figures."""
+    """The card of a model that is trained on the public sets, still without checksums and figures."""
     return Card(
         kind="text",
         name=out.parent.name,
@@ -235,7 +237,7 @@ def finish(
 
 
 def served_from(folder: Path, card: Card, *, alone: bool = False) -> TextReader:
-    """The model in a folder as it is served, by a card that may not be written yet; `alone`: without its
+    """The model in a folder as it is served, with a card that may not be written yet; `alone`: without its
     head.
     """
     from emocx_pbx.emotion.engines import LiteRtEngine

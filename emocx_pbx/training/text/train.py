@@ -47,11 +47,11 @@ def train_text(
 ) -> Card:
     """Train a text model and write it into the folder `out` (`.../text/<name>/<version>`).
 
-    `data` is the folder of public sets (layout in docs/models-text.md), from which a model is made
-    anew or the model `base` is trained further; or a site's own CSV file with the columns text and
-    label, which fine-tunes `base`. `messages`, a CSV of the same columns, are service messages that
-    choose class biases and temperature beside the comments' dev split. Repeatable from the seed on
-    one machine. Returns the card, with its figures.
+    `data` is the folder of public sets (layout in docs/models-text.md), from which a new model is made, or
+    the model `base` is trained further; or a site's own CSV file with the columns text and label, which
+    fine-tunes `base`. `messages`, a CSV of the same columns, are service messages that choose class biases
+    and temperature beside the comments' dev split. Repeatable from the seed on one machine. Returns the card,
+    with its figures.
 
     Raises InputError when the data can't be used, ModelError when `base` can't.
     """
@@ -122,7 +122,7 @@ def prepare(
 def word_vectors(encoded: FloatArray, size: int) -> FloatArray:
     """First embeddings (pieces, size): the main components of the teacher's encodings (pieces, n).
 
-    A word that no training text holds so starts near the words it resembles.
+    So a word that is in no training text starts near the words that it resembles.
     """
     encoded = encoded - encoded.mean(axis=0)
     _, axes = np.linalg.eigh(encoded.T @ encoded)

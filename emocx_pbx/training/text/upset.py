@@ -33,7 +33,9 @@ def upset_of(probabilities: FloatArray) -> FloatArray:
 
 
 def auc(upset: BoolArray, said: FloatArray) -> float:
-    """Probability that an upset message is given more than a calm one, ties by half; nan without either."""
+    """Probability that an upset message gets a higher value than a calm one, ties counting half; nan without
+    either.
+    """
     calm = int((~upset).sum())
     found = int(upset.sum())
     if not calm or not found:
@@ -44,7 +46,7 @@ def auc(upset: BoolArray, said: FloatArray) -> float:
 
 
 def found_at(upset: BoolArray, said: FloatArray, alarms: float = ALARMS) -> float:
-    """Share of the upset found at the threshold over which this share of the calm lies; nan without
+    """Share of upset messages found at the threshold that this share of calm ones exceeds; nan without
     either.
     """
     if upset.all() or not upset.any():
@@ -82,7 +84,7 @@ def upset_figures(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Figures of probabilities (n, 4) of messages with labels (n,), each with its 95 % interval.
+    """Figures for probabilities (n, 4) of messages with labels (n,), each with its 95 % interval.
 
     auc: of P(upset); found, false_alarms: at `threshold`; found_at_5: where 5 % of the calm are alarms;
     uar: of the four classes; calibration: expected error of P(upset). With `other`, another model's
