@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from emocx_pbx.call_ids import pbx_of
-from emocx_pbx.store.list_rows import CallItem, SegmentItem
+from emocx_pbx.store.list_rows import CallItem, QueueStays, SegmentItem
 from emocx_pbx.store.sql import Row
 
 #: Between the items of a list in one column.
@@ -45,6 +45,16 @@ def call_item(row: Row) -> CallItem:
         tuple(row["visits"].split(_SEPARATOR)) if row["visits"] else (),
         tuple(row["transfers"].split(_SEPARATOR)) if row["transfers"] else (),
         pbx_of(row["call_id"]),
+    )
+
+
+def queue_stays(row: Row) -> QueueStays:
+    """Stays in queues that share their facts, from one row of `queue_stays`."""
+    waits = tuple([max(0.0, float(wait)) for wait in row["waits"].split(" ")])
+    pbx, queue, left, arrived_as, left_as, ended, place = row[:7]
+    score_sum = row["score_sum"] or 0.0
+    return QueueStays(
+        pbx, queue, left, arrived_as, left_as, bool(ended), place, waits, row["scored"], score_sum
     )
 
 

@@ -14,7 +14,7 @@ from emocx_pbx.domain import Decision
 from emocx_pbx.store import standard_sums as sums
 from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.kept_sums import KeptSums
-from emocx_pbx.store.list_items import call_item, segment_item
+from emocx_pbx.store.list_items import call_item, queue_stays, segment_item
 from emocx_pbx.store.list_rows import (
     AgentCell,
     AgentLetter,
@@ -310,7 +310,7 @@ class Lists:
             rows = await self.sums.rows(asked)
         else:
             rows = await self._rows(asked.query, **asked.values())
-        return [_stays(row) for row in rows]
+        return [queue_stays(row) for row in rows]
 
     async def arms(self, since: float, until: float, team: Team = None) -> dict[str, Arm]:
         """`routed` and `holdout`: the results of each arm's customers."""
@@ -386,15 +386,6 @@ def place_of_delivery(row: DeliveryRow) -> ListPosition:
 def place_of_decision(row: DecisionRow) -> ListPosition:
     """The place where a page ends if this decision is its last."""
     return ListPosition(row.decision.at, row.decision.decision_id)
-
-
-def _stays(row: Row) -> QueueStays:
-    waits = tuple([max(0.0, float(wait)) for wait in row["waits"].split(" ")])
-    pbx, queue, left, arrived_as, left_as, ended, place = row[:7]
-    score_sum = row["score_sum"] or 0.0
-    return QueueStays(
-        pbx, queue, left, arrived_as, left_as, bool(ended), place, waits, row["scored"], score_sum
-    )
 
 
 def _spread(row: Row) -> Spread:
