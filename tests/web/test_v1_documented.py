@@ -6,6 +6,7 @@ All other tests of the site help: whoever stops it hears of an answer that no ro
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import aiohttp
@@ -95,3 +96,9 @@ def test_refusals_of_an_endpoint_are_in_the_document() -> None:
     paths = document(ENDPOINTS)["paths"]
     assert {"404", "503"} <= set(paths["/api/v1/deliveries/replay"]["post"]["responses"])
     assert {"408", "413", "415"} <= set(paths["/api/v1/queries"]["post"]["responses"])
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: f"{e.method} {e.path}")
+def test_the_page_of_the_api_has_every_endpoint(endpoint: Endpoint) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    assert f"`{endpoint.method} {endpoint.path}`" in page
