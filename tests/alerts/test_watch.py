@@ -222,7 +222,7 @@ def test_cutting_readings_changes_nothing(
     one, other = (watched(readings, rule, transfers=transfers) for readings in (whole, cut))
     assert [(c.state, c.reason) for c in one] == [(c.state, c.reason) for c in other]
     for a, b in zip(one, other, strict=True):
-        assert (a.t1, a.value) == (pytest.approx(b.t1, abs=1e-4), pytest.approx(b.value, abs=1e-4))
+        assert [a.t1, a.value] == pytest.approx([b.t1, b.value], abs=1e-4)
 
 
 @given(SIGNALS, RULE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -52,7 +53,7 @@ async def test_background_work_in_order(lane: Lane) -> None:
     results: list[int] = []
     over = asyncio.Event()
     for number in range(3):
-        lane.put(lambda number=number: number * number, results.append)
+        lane.put(partial(pow, number, 2), results.append)
     lane.after(over.set)
     async with asyncio.timeout(5):
         await over.wait()
@@ -88,7 +89,7 @@ async def test_the_oldest_is_dropped_when_full(lane: Lane, counts: Counts) -> No
     await gate.entered()
     over = asyncio.Event()
     for number in range(7):
-        lane.put(lambda number=number: number, results.append)
+        lane.put(partial(int, number), results.append)
     lane.after(over.set)
     gate.open.set()
     async with asyncio.timeout(5):

@@ -149,7 +149,7 @@ class GroupedDisk(Disk):
 
 async def test_what_waits_is_written_together_and_in_order() -> None:
     disk = GroupedDisk()
-    some = [heard(1), heard(2), tapped(1), heard(3), END, heard(4), heard(5)]
+    some: list[Write] = [heard(1), heard(2), tapped(1), heard(3), END, heard(4), heard(5)]
     for write in some:
         disk.ledger.add(write)
     await disk.ledger.drain()

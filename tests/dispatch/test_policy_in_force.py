@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,10 @@ QUEUES = [
 class Pbx:
     """An Asterisk with the queue care and the queue rule emocx-20."""
 
-    async def action(self, name, fields=None, deadline_s=None):
-        if name == "QueueRule":
+    async def action(
+        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
+    ) -> AmiResponse:
+        if name == "QueueRule" and fields:
             return AmiResponse({"Rule": "20,1000000,0"} if fields["Rule"] == "emocx-20" else {})
         raise PeerUnavailable("no link")
 

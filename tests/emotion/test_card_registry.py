@@ -15,7 +15,7 @@ from emocx_pbx.errors import ModelError
 LABELS = ("angry", "neutral", "disappointed", "happy")
 
 
-def put(root, version="1", name="toy", weights=b"weights"):
+def put(root: Path, version: str = "1", name: str = "toy", weights: bytes = b"weights") -> Path:
     folder = root / "speech" / name / version
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_bytes(weights)

@@ -25,8 +25,9 @@ COURSES = {
 
 
 @pytest.mark.parametrize("course", COURSES)
-def test_the_table_of_examples(course) -> None:
+def test_the_table_of_examples(course: str) -> None:
     row = re.search(rf"^\| {re.escape(course)} \|(.*)\|$", PAGE, re.MULTILINE)
+    assert row
     mean, end, both, score = (float(cell) for cell in row[1].split("|"))
     first, second = (LEVELS[name] for name in COURSES[course])
     result = grade([Reading(0, 15, 15, first), Reading(15, 30, 15, second)], load_rubric())

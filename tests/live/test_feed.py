@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import msgspec
 from live.live_helpers import Observed
@@ -15,7 +16,7 @@ def feed_of(observed: Observed) -> LiveFeed:
     return LiveFeed(observed.board, "life", lambda: 500.0, beat_s=0.0)
 
 
-async def together(events: AsyncGenerator[bytes, None]) -> list[tuple[str, str, dict]]:
+async def together(events: AsyncGenerator[bytes, None]) -> list[tuple[str, str, dict[str, Any]]]:
     """Id, name and data of the events that come next, in one piece."""
     async with asyncio.timeout(5):
         raw = await anext(events)
@@ -26,7 +27,7 @@ async def together(events: AsyncGenerator[bytes, None]) -> list[tuple[str, str, 
     return found
 
 
-async def take(events: AsyncGenerator[bytes, None]) -> tuple[str, str, dict]:
+async def take(events: AsyncGenerator[bytes, None]) -> tuple[str, str, dict[str, Any]]:
     """The same of the only one."""
     (event,) = await together(events)
     return event

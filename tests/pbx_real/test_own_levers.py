@@ -61,7 +61,7 @@ async def ruled(
     """A service with a policy of this file, without models: its rules ask for the customer's key."""
     folder: Path = tmp_path_factory.mktemp("ruled")
     (folder / "own.toml").write_text(POLICY)
-    light = {
+    light: dict[str, dict[str, object]] = {
         "analysis": {"transcriber": "off", "speech_model": "off"},
         "routing": {"policy": str(folder / "own.toml"), "rank": False},
     }

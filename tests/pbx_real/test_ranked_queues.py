@@ -49,7 +49,10 @@ ANGRY = dict(
         (85, 76, 67, 58, 40), strict=True)
 )  # fmt: skip
 NEUTRAL = {name: 40 + 8 * n for n, name in enumerate(AGENTS.values())}
-LIGHT = {"analysis": {"transcriber": "off", "speech_model": "off"}, "routing": {"holdout": 0.3}}
+LIGHT: dict[str, dict[str, object]] = {
+    "analysis": {"transcriber": "off", "speech_model": "off"},
+    "routing": {"holdout": 0.3},
+}
 #: The administrator's second line: rings when all others are busy, whatever its grades.
 SECOND_LINE = ("care", "PJSIP/agent-support-1")
 

@@ -253,7 +253,7 @@ async def test_hold_and_music_by_the_agents_telephone(
         await hands.goodbye(customer)
     (part,) = await watch.over(customer.uniqueid)
     ((held_at, back_at),) = watch.calls[customer.uniqueid].holds
-    assert part.started_at < held_at < back_at
+    assert back_at is not None and part.started_at < held_at < back_at
     watch.near(held_at, "Hold")
     watch.near(back_at, "Unhold")
 

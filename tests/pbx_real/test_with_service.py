@@ -88,7 +88,7 @@ async def test_a_spoken_question_is_transcribed_and_decided(
             assert decision_id
             await hang_up(probe, customer)
             # Told by this service alone, in one transaction with the decision.
-            await crm.wait(lambda call_id=customer.uniqueid: crm.of("query.routed", call_id), 20)
+            await crm.wait(partial(crm.of, "query.routed", customer.uniqueid), 20)
             text = await asyncio.to_thread(_stored_text, tmp_path / "emocx.db", decision_id)
             if text is not None:
                 break

@@ -41,8 +41,9 @@ async def test_an_alert_is_kept_once_and_then_completed(store: Store) -> None:
         await store.alerts.save([replace(CLEARED, cleared_at=at)], [event("cleared")])
     kept = replace(RAISED, cleared_at=150.0, clear_reason="recovered")
     assert await store.alerts.of_call("c") == (kept,)
-    assert (await store.call("c")).alerts == (kept,)
-    assert [e.type for e in (await store.call("c")).events] == ["call.alert"] * 2
+    detail = await store.call("c")
+    assert detail is not None and detail.alerts == (kept,)
+    assert [e.type for e in detail.events] == ["call.alert"] * 2
     (listed,) = await store.lists.calls(CallFilter())
     assert listed.alerts == 1, "an episode, not its two events"
 

@@ -7,7 +7,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,7 +166,8 @@ async def test_old_calls_go_and_later_ones_stay(store: Store) -> None:
     assert (counts["calls"], counts["grades"]) == (1, 1)
     assert await store.call("old") is None
     assert await store.decisions.get("lone") is None
-    assert (await store.call("open")).call.ended_at is None
+    still = await store.call("open")
+    assert still is not None and still.call.ended_at is None
 
 
 async def test_what_is_written_of_a_live_call_later_does_not_point_to_its_customer_either(
@@ -190,6 +191,7 @@ async def test_what_is_written_of_a_live_call_later_does_not_point_to_its_custom
         assert word.encode() not in written(tmp_path)
     assert (await store.erasure.erase(customer_key=KEY, callers=[NUMBER])).counts == {}
     detail = await store.call("now")
+    assert detail is not None
     assert [e.sequence for e in detail.events] == [1, 2, 3, 4], "none is missing, none came twice"
 
 
@@ -363,7 +365,7 @@ async def test_a_purge_looks_for_traces_of_who_asked_without_a_call(
     await store.decisions.record(Decision("d", 100.0, "ok", "s", "angry", 0.9, None), None, KEY, None)
     looked: list[set[str]] = []
 
-    def traces(path, names):
+    def traces(path: Path, names: Iterable[str]) -> int:
         looked.append(set(names))
         return 0
 

@@ -228,7 +228,7 @@ async def test_each_stay_counts_in_the_queue_where_it_was(store: Store) -> None:
         await store.calls.start(call_id, at, None, None, "a", None, queued_at=at)
         for number, visit in enumerate(visits):
             await store.calls.save_visit(call_id, number, visit)
-        await store.calls.end(call_id, 300.0, "hangup", [], disposition=visits[-1].left)
+        await store.calls.end(call_id, 300.0, "hangup", [], disposition=visits[-1].left or "")
     found = [(s.queue, s.left, s.waits) for s in await store.lists.queue_stays(0.0, 1000.0, 1000.0)]
     assert found == [
         ("a", "key", (58.0,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiosqlite
@@ -20,12 +21,12 @@ async def tables(connection: aiosqlite.Connection) -> set[str]:
 
 
 @pytest.fixture
-async def connection():
+async def connection() -> AsyncIterator[aiosqlite.Connection]:
     async with aiosqlite.connect(":memory:", isolation_level=None) as opened:
         yield opened
 
 
-async def test_the_shipped_migrations_run_once(connection) -> None:
+async def test_the_shipped_migrations_run_once(connection: aiosqlite.Connection) -> None:
     assert await migrate(connection) == len(migrations())
     assert {"call", "decision", "segment", "reading", "grade", "event", "delivery"} <= await tables(
         connection
@@ -33,7 +34,9 @@ async def test_the_shipped_migrations_run_once(connection) -> None:
     assert await migrate(connection) == len(migrations())
 
 
-async def test_a_failing_migration_leaves_nothing_behind(connection, tmp_path: Path) -> None:
+async def test_a_failing_migration_leaves_nothing_behind(
+    connection: aiosqlite.Connection, tmp_path: Path
+) -> None:
     (tmp_path / "0001_fine.sql").write_text("CREATE TABLE a (x);")
     (tmp_path / "0002_broken.sql").write_text("CREATE TABLE b (x);\nCREATE TABLE a (x);")
     with pytest.raises(StoreError, match=r"0002_broken\.sql"):
@@ -62,7 +65,7 @@ def test_statements_are_cut_where_sqlite_says() -> None:
 
 
 @pytest.mark.parametrize("version", EARLIER)
-async def test_a_database_of_every_earlier_version_keeps_all_it_has(tmp_path: Path, version) -> None:
+async def test_a_database_of_every_earlier_version_keeps_all_it_has(tmp_path: Path, version: int) -> None:
     path = tmp_path / "emocx.db"
     write_earlier(path, version)
     store = await Store.open(path)

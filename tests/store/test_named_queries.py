@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -12,11 +13,11 @@ from databases import Databases
 
 from emocx_pbx.store.migrate import MIGRATIONS, migrations, statements
 from emocx_pbx.store.migrate_postgres import OWN, script_of, scripts, translated
-from emocx_pbx.store.sql import for_postgresql, queries
+from emocx_pbx.store.sql import Dialect, for_postgresql, queries
 
 
 @pytest.fixture(scope="module")
-def sqlite():
+def sqlite() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as connection:
         for migration in migrations():
             for statement in statements(migration.path.read_text(encoding="utf-8")):
@@ -25,13 +26,13 @@ def sqlite():
 
 
 @pytest.fixture(scope="module")
-def url(databases: Databases):
+def url(databases: Databases) -> Iterator[str]:
     with databases.one() as url:
         yield url
 
 
 def test_both_have_the_same_queries_of_the_same_kinds() -> None:
-    def shapes(dialect):
+    def shapes(dialect: Dialect) -> dict[str, tuple[str, set[str]]]:
         return {
             name: (query.kind, {parameter.rstrip("?") for parameter in query.parameters})
             for name, query in queries(dialect).items()
@@ -40,12 +41,12 @@ def test_both_have_the_same_queries_of_the_same_kinds() -> None:
     assert shapes("sqlite") == shapes("postgresql")
 
 
-def test_sqlite_takes_every_query(sqlite) -> None:
+def test_sqlite_takes_every_query(sqlite: sqlite3.Connection) -> None:
     for query in queries("sqlite").values():
         sqlite.execute(f"EXPLAIN {query.text}", dict.fromkeys(query.parameters))
 
 
-async def test_postgresql_takes_every_query(url) -> None:
+async def test_postgresql_takes_every_query(url: str) -> None:
     connection = await asyncpg.connect(url)
     refused = {}
     for query in queries("postgresql").values():
@@ -57,7 +58,7 @@ async def test_postgresql_takes_every_query(url) -> None:
     assert not refused, "say it so that both take it; see emocx_pbx/store/sql.py"
 
 
-async def test_both_databases_have_the_same_tables_and_columns(sqlite, url) -> None:
+async def test_both_databases_have_the_same_tables_and_columns(sqlite: sqlite3.Connection, url: str) -> None:
     there = {
         table: {row[1] for row in sqlite.execute(f'PRAGMA table_info("{table}")')}
         for (table,) in sqlite.execute(

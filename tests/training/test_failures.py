@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS, Emotion
 from emocx_pbx.training.speech.data import Clip
@@ -11,12 +12,12 @@ from emocx_pbx.training.speech.failures import misread_speakers, worst_clips
 ANGRY, HAPPY, NEUTRAL = (LABELS.index(e) for e in (Emotion.ANGRY, Emotion.HAPPY, Emotion.NEUTRAL))
 
 
-def clips(speaker, label, count):
+def clips(speaker: str, label: int, count: int) -> list[Clip]:
     silence = np.zeros(8, np.float32)
     return [Clip("c", speaker, "test", label, f"{speaker} {label} {i}", silence) for i in range(count)]
 
 
-def said(*answers):
+def said(*answers: tuple[int, int]) -> npt.NDArray[np.float32]:
     """Probabilities (n, 4): label and how often in a row."""
     rows = [np.full(4, 0.1) + 0.6 * np.eye(4)[k] for k, count in answers for _ in range(count)]
     return np.array(rows, np.float32)

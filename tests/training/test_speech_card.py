@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.training.speech.card import card_text, write_card_text
 
 
 @pytest.fixture(scope="module")
-def voice():
+def voice() -> ModelFolder:
     return Registry().find("speech", "voice")
 
 
@@ -22,7 +22,7 @@ def test_the_shipped_page_is_of_the_shipped_card(name: str) -> None:
     assert (model.path / "card.md").read_text(encoding="utf-8") == card_text(model.card)
 
 
-def test_every_part_of_the_figures_has_its_table(voice) -> None:
+def test_every_part_of_the_figures_has_its_table(voice: ModelFolder) -> None:
     page = card_text(voice.card)
     for title in (
         "## Test speakers",
@@ -37,7 +37,7 @@ def test_every_part_of_the_figures_has_its_table(voice) -> None:
     assert voice.card.figures["remarks"][0] in page
 
 
-def test_every_row_of_a_table_has_as_many_columns_as_its_head(voice) -> None:
+def test_every_row_of_a_table_has_as_many_columns_as_its_head(voice: ModelFolder) -> None:
     columns = None
     for line in card_text(voice.card).splitlines():
         if not line.startswith("|"):
@@ -47,7 +47,7 @@ def test_every_row_of_a_table_has_as_many_columns_as_its_head(voice) -> None:
         assert line.count("|") == columns, line
 
 
-def test_what_was_not_measured_has_no_table(voice, tmp_path: Path) -> None:
+def test_what_was_not_measured_has_no_table(voice: ModelFolder, tmp_path: Path) -> None:
     write_card_text(tmp_path, replace(voice.card, figures={}))
     page = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert "**Licence:**" in page

@@ -91,4 +91,5 @@ def heard(folder: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
 
 def softmax(x: np.ndarray) -> np.ndarray:
     e = np.exp(x - x.max())
-    return e / e.sum()
+    shares: np.ndarray = e / e.sum()
+    return shares

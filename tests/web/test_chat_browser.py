@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from aiohttp import web
@@ -29,6 +29,8 @@ COMPANY = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>E
 COMPANY_POLICY = "default-src 'none'; script-src CHAT; frame-src CHAT; style-src 'unsafe-inline'"
 #: Folder for screenshots to be looked at.
 SHOTS = os.environ.get("EMOCX_TEST_SHOTS", "")
+
+LOOKS: list[tuple[int, Literal["light", "dark"]]] = [(w, s) for w in WIDTHS for s in ("light", "dark")]
 
 
 class Company:
@@ -96,7 +98,7 @@ async def ask(page: Page, site: Site, text: str = "I was charged twice and nobod
 
 
 async def test_every_page_at_two_widths_light_and_dark(site: Site, browser: Browser) -> None:
-    for width, scheme in itertools.product(WIDTHS, ("light", "dark")):
+    for width, scheme in LOOKS:
         async with page_of(browser, width, scheme) as page:
             await page.goto(f"{site.url}/chat")
             await assert_accessible(page, f"question, {width}, {scheme}")
@@ -145,7 +147,7 @@ async def test_the_chat_works_without_script(site: Site, browser: Browser) -> No
 async def test_the_widget_in_the_page_of_another_origin(
     site: Site, company: tuple[Company, str], browser: Browser
 ) -> None:
-    for width, scheme in itertools.product(WIDTHS, ("light", "dark")):
+    for width, scheme in LOOKS:
         async with page_of(browser, width, scheme) as page:
             await page.goto(company[1])
             button = page.get_by_role("button", name="Ask us")

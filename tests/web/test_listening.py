@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,7 +20,7 @@ from emocx_pbx.web.listening import listen
 TLS = Path(__file__).parents[1] / "data" / "tls"
 
 
-async def opened(tmp_path: Path, **http: object) -> Site:
+async def opened(tmp_path: Path, **http: Any) -> Site:
     return await open_site(tmp_path, Settings(directory=str(tmp_path), http=HttpSettings(port=0, **http)))
 
 

@@ -186,8 +186,8 @@ async def test_a_reading_is_corrected_as_a_label(desk: Site) -> None:
     reading = (await desk.store.readings.of_call(call_id))[3]
     label = (await desk.store.readings.corrections())[0]
     assert (label.t0, label.t1, label.emotion) == (reading.t0, reading.t1, "neutral")
-    for form in ({"emotion": "furious", "reason": "x"}, {"emotion": "happy", "reason": ""}):
-        async with await browser.post(path, **form) as response:
+    for emotion, reason in (("furious", "x"), ("happy", "")):
+        async with await browser.post(path, emotion=emotion, reason=reason) as response:
             assert response.status == 422
     async with await browser.post(
         f"/calls/{call_id}/readings/99999/correct", emotion="happy", reason="x"

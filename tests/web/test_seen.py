@@ -5,19 +5,24 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
 from web.v1_calls import BEGIN, tell
 from web.web_site import TEST, Browser, Site
 
-from emocx_pbx.domain import Contribution, Grade, Reading, Scores
+from emocx_pbx.domain import Contribution, Grade, Reading, Scores, Segment
 from emocx_pbx.store.grades import Revision
-from emocx_pbx.store.rows import AlertRow
+from emocx_pbx.store.rows import AlertRow, GradeRow
 
 #: What stands in the colleague's part and nowhere else.
 SECRETS = ("eve-was-told-why", "17.17", "Z", "eve-alarm", "cnn-of-eve/9")
 SHARED = f"{BEGIN:.0f}.1"
+
+
+def _revised(word: Revision, segment: Segment, newest: GradeRow) -> Revision:
+    return word
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ async def bob(site: Site) -> AsyncIterator[Browser]:
     for call_id, index in ((SHARED, 1), (f"{BEGIN:.0f}.2", 0)):
         secret = Grade(17.17, "Z", 17.17, 17.17, 9.0, (Contribution("base", 17.17, "eve-was-told-why"),))
         word = Revision("dispute", secret, "eve", "eve-was-told-why", TEST)
-        await store.grades.revise(call_id, index, lambda part, newest, word=word: word)
+        await store.grades.revise(call_id, index, partial(_revised, word))
     # Readings of the second part, which begins 20 s after the first tapped sample.
     heard = [
         Reading(21.0 + 4 * i, 25.0 + 4 * i, 4.0, Scores((0.05, 0.05, 0.85, 0.05)), "cnn-of-eve/9")

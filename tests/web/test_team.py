@@ -93,10 +93,11 @@ async def test_what_was_in_the_queue_is_seen_whole_also_what_came_from_it_to_ano
 async def test_nothing_of_another_queue_is_changed(
     site: Site, cora: Browser, path: str, body: dict[str, object]
 ) -> None:
-    before = (await site.store.call(SALES)).grades
+    before = await site.store.call(SALES)
     async with cora.http.post(site.url + path, json=body, headers={"X-CSRF-Token": cora.csrf}) as refused:
         assert refused.status in {403, 404}, await refused.text()
-    assert (await site.store.call(SALES)).grades == before
+    after = await site.store.call(SALES)
+    assert before and after and after.grades == before.grades
 
 
 async def test_all_deliveries_at_once_are_for_who_sees_all(site: Site, cora: Browser) -> None:
@@ -109,16 +110,16 @@ async def test_all_deliveries_at_once_are_for_who_sees_all(site: Site, cora: Bro
 
 async def test_the_live_feed_tells_of_the_queue_from_when_a_call_joins_it(site: Site, cora: Browser) -> None:
     board = site.board
-    waiting(board, "1.1", 1.0, "care")  # type: ignore[arg-type]
-    sales = waiting(board, "1.2", 1.0, "sales")  # type: ignore[arg-type]
+    waiting(board, "1.1", 1.0, "care")
+    sales = waiting(board, "1.2", 1.0, "sales")
     _, now = await text(cora, "/api/v1/live")
     assert '"1.1"' in now and '"1.2"' not in now
     events = site.live.events("life-0", team=frozenset({"care"}))
     assert b"snapshot" not in (first := await anext(events)) and b'"1.1"' in first
-    talking(board, sales, "zelda", 3.0, "sales")  # type: ignore[arg-type]
-    later = waiting(board, "1.3", 4.0, "care")  # type: ignore[arg-type]
+    talking(board, sales, "zelda", 3.0, "sales")
+    later = waiting(board, "1.3", 4.0, "care")
     assert b'"1.3"' in await anext(events)
-    talking(board, later, "ann", 5.0, "billing")  # type: ignore[arg-type]
+    talking(board, later, "ann", 5.0, "billing")
     assert b'"ann"' in await anext(events)
     await events.aclose()
 

@@ -98,7 +98,8 @@ def test_what_a_refusal_says_is_kept_on_one_safe_line(answer: bytes, said: str) 
 @given(st.binary(max_size=2000), st.lists(st.integers(1, 50), min_size=1, max_size=40))
 @example(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0", [1])
 def test_any_bytes_behind_a_status_are_borne(rest: bytes, sizes: list[int]) -> None:
-    whole, at, parts = b"HTTP/1.1 202 Accepted\r\n" + rest, 0, []
+    whole, at = b"HTTP/1.1 202 Accepted\r\n" + rest, 0
+    parts: list[bytes] = []
     while at < len(whole):
         size = sizes[len(parts) % len(sizes)]
         parts.append(whole[at : at + size])

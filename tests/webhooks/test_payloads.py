@@ -53,7 +53,7 @@ EVENTS = [
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda e: e.type)
-def test_what_is_built_fits_its_schema(event) -> None:
+def test_what_is_built_fits_its_schema(event: NewEvent) -> None:
     schema = json.loads((SCHEMAS / f"{event.type}.json").read_text())
     Draft202012Validator.check_schema(schema)
     body = json.loads(event.body(3))
@@ -70,7 +70,7 @@ def test_every_type_is_built_and_has_its_schema() -> None:
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
-def test_schema_files_are_made_of_the_code(event_type) -> None:
+def test_schema_files_are_made_of_the_code(event_type: str) -> None:
     """If this fails: python -m emocx_pbx.events.payloads."""
     assert (SCHEMAS / f"{event_type}.json").read_text() == schema_text(event_type)
 

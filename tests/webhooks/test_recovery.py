@@ -52,10 +52,12 @@ def test_a_clock_set_back_does_not_keep_it_down() -> None:
 
 
 def test_probes_come_ever_later() -> None:
-    recovery, now, gaps = ReceiverRecovery(0.0, down=True), 0.0, []
+    recovery, now = ReceiverRecovery(0.0, down=True), 0.0
+    gaps: list[float] = []
     for _ in range(10):
+        assert recovery.probe_at is not None
         gaps.append(recovery.probe_at - now)
-        now = recovery.probe_at or 0.0
+        now = recovery.probe_at
         recovery.probing(now)
     assert gaps == [*PROBES_S, 300.0, 300.0, 300.0]
 

@@ -69,7 +69,7 @@ def test_weak_or_malformed_secrets_are_refused_without_being_shown(secret: Any) 
     assert len(secret) < 8 or secret not in str(caught.value)
 
 
-def receiver(**changes: object) -> WebhookSettings:
+def receiver(**changes: Any) -> WebhookSettings:
     return WebhookSettings(**{"name": "crm", "url": "https://crm.example/hook", "secret": SECRET, **changes})
 
 
