@@ -40,6 +40,7 @@ SMALLEST: Final[Mapping[str, str]] = MappingProxyType(
         "alert_quality": "--model cnn --calls 8",
         "cascade": "--calls 8 --effort 1.6",
         "companion": "--calls 8 --share 0.3 --sharpness 1",
+        "fused_products": "--clips ../shared/data/speech/clips.csv --windows 2",
         "echo": "--only calls",
         "unfamiliar_callers": "--speakers test",
         "site_centre": "--site 10",
