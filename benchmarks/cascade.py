@@ -1,4 +1,4 @@
-"""What it costs in grades that the accurate model does not read every window: paired, on the same calls.
+"""What grades lose because the accurate model does not read every window: paired, on the same calls.
 
     python -m benchmarks.cascade [--data ../shared/data] [--split dev] [--calls 208] [--light cnn]
                                  [--effort 1.6 1.5 1.4 1.2 1.0] [--share 0.52] [--interval 3] [--window 4]

@@ -1,4 +1,4 @@
-"""What a cluster's engines carry by the number of nodes: messages, writes, and deliveries a second.
+"""How much a cluster carries by its number of nodes: messages, writes, and deliveries per second.
 
     python -m benchmarks.cluster_scale [--nodes 1 2 4] [--seconds 5] [--only messages,writes,deliveries]
 

@@ -1,4 +1,4 @@
-"""What one operator a product would save in the encoders, and what it would cost in accuracy.
+"""What a single operator per product would save in the encoders, and what it would cost in accuracy.
 
     python -m benchmarks.fused_products --clips ../shared/data/speech/clips.csv [--windows 80]
 

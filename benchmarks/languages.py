@@ -1,4 +1,4 @@
-"""How surely the language of a message is told, by its length; and what telling it costs.
+"""How reliably the language of a message is recognised, by its length; and what that costs.
 
     python -m benchmarks.languages [--data DIR] [--split test] [--most 1000] [--with lingua] [--json]
 

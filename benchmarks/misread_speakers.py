@@ -1,4 +1,4 @@
-"""What sets speakers apart whose emotions a speech model takes for others, and what adaptation mends.
+"""What distinguishes speakers whose emotions a speech model mistakes for others, and what adaptation repairs.
 
     python -m benchmarks.misread_speakers [--model auto] [--data ../shared/data] [--json]
 

@@ -1,4 +1,4 @@
-"""Heads that hear measurements less the site's centre, on corpora that no training heard, beside offsets.
+"""Heads on measurements minus the site's centre, on corpora that no training heard, compared with offsets.
 
     python -m benchmarks.site_centre [--site 60] [--mix calls|even] [--data ../shared/data] [--cache DIR]
                                      [--seed 1] [--json]

@@ -1,4 +1,4 @@
-"""How well topics are told apart: CLINC150's ten domains from twenty examples each.
+"""How well topics are distinguished: CLINC150's ten domains from twenty examples each.
 
     python benchmarks/topics.py --data DIR [--split test] [--words] [--spread] [--seeds 10] [--json]
 

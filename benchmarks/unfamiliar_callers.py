@@ -1,4 +1,4 @@
-"""Whether a caller who is angry from the first word is told, on a line that the model never heard.
+"""Whether a caller who is angry from the first word is recognised, on a line that the model never heard.
 
     python -m benchmarks.unfamiliar_callers [--site 60] [--mix calls|even] [--speakers all|learn|test]
                                             [--data ../shared/data] [--cache DIR] [--seed 1] [--json]

@@ -1,4 +1,4 @@
-"""Callers by the manager interface's events: who came, reached a queue, spoke with whom, and left. Pure."""
+"""Callers by the manager interface's events: who arrived, reached a queue, spoke with whom, left. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy before Asterisk's manager interface: cuts links, or swallows what they carry."""
+"""A TCP proxy in front of Asterisk's manager interface: cuts links, or swallows what they carry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls assembled from clips, with the words of messages; their readings as both end up in them."""
+"""Calls assembled from clips, with the words of messages; and their readings from both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line on a terminal that says how far a benchmark is."""
+"""A line on a terminal that says how far a benchmark has got."""
 
 from __future__ import annotations
 
