@@ -42,8 +42,8 @@ KEPT: Final = 30_000
 REMEMBERED: Final = 1_000
 #: What recurs within 1.5 s of speech is a long vowel.
 LEAST_AGO: Final = 75
-#: Frames that are compared together, and the share of their bits that must not differ; by chance half of them
-#: do, and in an hour of speakers at least 29 %.
+#: Frames that are compared together, and the share of their bits below which those that differ must stay: by
+#: chance half of them differ, and in an hour of speakers at least 29 %.
 TOGETHER: Final = 50
 DIFFERENT: Final = 0.22
 #: Frames that may wait to be compared: 3 s.
