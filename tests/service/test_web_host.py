@@ -74,6 +74,9 @@ async def test_metrics_tell_how_things_stand_on_both_sides(world: World, host: W
 async def test_few_decisions_of_the_web_are_in_work_at_once(world: World, host: WebHost) -> None:
     world.pool.may_answer.clear()
     asking = [asyncio.create_task(world.ask(f"query {n}")) for n in range(12)]
+    async with asyncio.timeout(30):
+        while world.pool.asked < 4:
+            await asyncio.sleep(0.01)
     done, _ = await asyncio.wait(asking, timeout=0.5)
     assert not done and world.pool.asked == 4
     world.pool.may_answer.set()
