@@ -9,6 +9,8 @@ nothing. Those with calls need Asterisk, `cluster_faults` needs root, and most n
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -89,18 +91,22 @@ def main() -> int:
 def _run(command: list[str], limit_s: float) -> bool:
     """Whether it ended well; what it said last is shown where it did not."""
     begun = time.monotonic()
-    try:
-        done = subprocess.run(
-            [sys.executable, *command], cwd=ROOT, timeout=limit_s, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        print(f"    not done after {limit_s:.0f} s", flush=True)
-        return False
-    if done.returncode:
-        print(*("    " + line for line in done.stdout.splitlines()[-20:]), sep="\n")
-    print(f"    exit status {done.returncode} after {time.monotonic() - begun:.0f} s", flush=True)
-    return done.returncode == 0
+    with subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as process:  # fmt: skip
+        try:
+            said, _ = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            # With the services that it started, as they are of its group.
+            os.killpg(process.pid, signal.SIGTERM)
+            said, _ = process.communicate()
+            print(f"    not done after {limit_s:.0f} s", flush=True)
+            return False
+    if process.returncode:
+        print(*("    " + line for line in said.splitlines()[-20:]), sep="\n")
+    print(f"    exit status {process.returncode} after {time.monotonic() - begun:.0f} s", flush=True)
+    return process.returncode == 0
 
 
 if __name__ == "__main__":
