@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import soundfile
 
@@ -14,10 +15,11 @@ from emocx_pbx.audio import filterbanks
 from emocx_pbx.audio.features import CNN_BANDS, N_FEATURES, features, log_mel, windows
 from emocx_pbx.errors import InputError
 
+Samples = npt.NDArray[np.float32]
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
-def librosa_features(samples):
+def librosa_features(samples: Samples) -> npt.NDArray[Any]:
     import librosa
 
     with warnings.catch_warnings():
@@ -28,18 +30,17 @@ def librosa_features(samples):
     return np.concatenate([x.mean(axis=1) for x in (mfcc, chroma, mel)])
 
 
-def voiced(seconds=3.0, seed=0, rate=8000):
+def voiced(seconds: float = 3.0, seed: int = 0, rate: int = 8000) -> Samples:
     """A buzzing, gliding, amplitude-modulated voice-like sound with a little noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * rate)) / rate
     pitch = 2 * np.pi * np.cumsum(140 + 40 * np.sin(2 * np.pi * 0.7 * t + seed)) / rate
     tone = sum(np.sin(k * pitch) / k for k in range(1, 20))
-    return (0.1 * tone * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t)) + 0.003 * rng.normal(size=t.size)).astype(
-        "f4"
-    )
+    noise = 0.003 * rng.normal(size=t.size)
+    return np.asarray(0.1 * tone * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t)) + noise, np.float32)
 
 
-def close(a, b) -> None:
+def close(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> None:
     for part in (slice(0, 40), slice(40, 52), slice(52, None)):
         scale = np.abs(b[part]).max()
         np.testing.assert_allclose(a[part], b[part], rtol=1e-4, atol=1e-6 * scale)
@@ -52,10 +53,10 @@ def test_equal_to_librosa(seconds: float, seed: int) -> None:
     close(features(samples), librosa_features(samples))
 
 
-def call():
+def call() -> Samples:
     """The recorded call's caller where the data is at hand, else a voice-like minute."""
     path = DATA / "calls" / "auto_repairs_40_caller.flac"
-    return soundfile.read(path, dtype="float32")[0] if path.is_file() else voiced(60.0, 5)
+    return np.asarray(soundfile.read(path, dtype="float32")[0]) if path.is_file() else voiced(60.0, 5)
 
 
 def test_equal_to_librosa_along_a_call() -> None:

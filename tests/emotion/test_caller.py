@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from emocx_pbx.emotion.caller import BEAM, CallerBelief, CallerPrior, Weights
@@ -19,13 +23,16 @@ PRIOR = CallerPrior(
 )
 
 
-def plain(z):
+def plain(z: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Log probabilities of a model that knows nothing of callers."""
     distance = -0.5 * ((z - MEANS) ** 2).sum(axis=1) / 5.2
-    return (distance - np.log(np.exp(distance).sum())).astype(np.float32)
+    logs: npt.NDArray[np.float32] = (distance - np.log(np.exp(distance).sum())).astype(np.float32)
+    return logs
 
 
-def call(labels, offset, seed=0, noise=0.5):
+def call(
+    labels: Iterable[int], offset: npt.NDArray[Any], seed: int = 0, noise: float = 0.5
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Plain and adapted answers along a call."""
     rng = np.random.default_rng(seed)
     belief = CallerBelief(PRIOR)
@@ -62,7 +69,7 @@ def test_a_caller_whose_voice_is_off_is_learnt_along_a_mixed_call() -> None:
 
 @pytest.mark.parametrize("label", range(4))
 @pytest.mark.parametrize("seed", range(3))
-def test_a_caller_of_one_emotion_keeps_it(label, seed) -> None:
+def test_a_caller_of_one_emotion_keeps_it(label: int, seed: int) -> None:
     before, after = call([label] * 40, np.zeros(4), seed)
     assert np.mean(after == label) >= np.mean(before == label) - 0.01
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -33,7 +35,7 @@ async def crm() -> AsyncIterator[Receiver]:
 async def serving(
     pbx: PrivateAsterisk, crm: Receiver, folder: Path, **asterisk: int
 ) -> AsyncIterator[ServiceProcess]:
-    settings = {"analysis": NO_MODELS, "asterisk": asterisk}
+    settings: dict[str, dict[str, Any]] = {"analysis": NO_MODELS, "asterisk": asterisk}
     async with ServiceProcess(folder, pbx, [Hook(crm.url, crm.secret)], settings) as service:
         yield service
 
@@ -61,7 +63,7 @@ def observed(crm: Receiver, call_id: str) -> list[Received]:
 
 
 @contextlib.contextmanager
-def locked(database: Path):
+def locked(database: Path) -> Iterator[None]:
     with closing(sqlite3.connect(database, timeout=5, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         try:
@@ -98,10 +100,10 @@ async def test_a_call_answered_while_the_manager_link_is_cut_is_found_tapped_and
             for customer in (known, unknown):
                 await probe.event("AgentConnect", Uniqueid=customer.uniqueid)
         for customer in (known, unknown):
-            await crm.wait(lambda c=customer: crm.of("call.started", c.uniqueid), 20)
+            await crm.wait(partial(crm.of, "call.started", customer.uniqueid), 20)
             await probe.event("ChanSpyStart", 20, SpyeeUniqueid=customer.uniqueid)
             await talk(probe, customer)
-            await crm.wait(lambda c=customer: crm.of("call.ended", c.uniqueid), 20)
+            await crm.wait(partial(crm.of, "call.ended", customer.uniqueid), 20)
             types = [e.type for e in observed(crm, customer.uniqueid)]
             assert types[-3:] == ["call.started", "call.graded", "call.ended"]
             (graded,) = crm.of("call.graded", customer.uniqueid)

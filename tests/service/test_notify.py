@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ import pytest
 from emocx_pbx.lab.asterisk import free_port
 from emocx_pbx.service.notify import Supervisor
 
+#: A socket, and its address as NOTIFY_SOCKET has it.
+Systemd = tuple[socket.socket, str]
+
 
 @pytest.fixture(params=["file", "abstract"])
-def systemd(request: pytest.FixtureRequest, tmp_path: Path):
-    """A socket, and its address as NOTIFY_SOCKET has it."""
+def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]:
     name = str(tmp_path / "notify") if request.param == "file" else f"@emocx-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(name.replace("@", "\0", 1) if name.startswith("@") else name)
@@ -25,7 +28,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path):
         yield heard, name
 
 
-async def line(heard):
+async def line(heard: socket.socket) -> str:
     return (await asyncio.get_running_loop().sock_recv(heard, 4096)).decode()
 
 
@@ -33,7 +36,7 @@ async def for_ever() -> None:
     await asyncio.Event().wait()
 
 
-async def test_systemd_gets_heartbeats_and_changes(systemd) -> None:
+async def test_systemd_gets_heartbeats_and_changes(systemd: Systemd) -> None:
     heard, name = systemd
     words = ["asterisk: not connected yet"]
     forever = asyncio.create_task(for_ever(), name="ledger")
@@ -62,7 +65,7 @@ def test_nobody_who_listens_is_no_harm(tmp_path: Path) -> None:
     Supervisor(str(tmp_path / "gone")).tell("READY=1")
 
 
-async def test_serve_says_ready_beats_and_says_that_it_stops(systemd, tmp_path: Path) -> None:
+async def test_serve_says_ready_beats_and_says_that_it_stops(systemd: Systemd, tmp_path: Path) -> None:
     heard, name = systemd
     ports = {section: free_port() for section in ("asterisk", "agi", "http")}
     (tmp_path / "emocx.toml").write_text(

@@ -39,13 +39,13 @@ ROWS = (
 )
 
 
-def receiver_column(connection):
+def receiver_column(connection: sqlite3.Connection) -> str:
     """What the column of a delivery's receiver is called: earlier schemas say endpoint."""
     columns = {row[1] for row in connection.execute("PRAGMA table_info(delivery)")}
     return "receiver" if "receiver" in columns else "endpoint"
 
 
-def old_database(path, number) -> None:
+def old_database(path: Path, number: int) -> None:
     """A database as the program with `number` migrations left it, with a row that must survive."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -59,7 +59,7 @@ def old_database(path, number) -> None:
             connection.execute(row.replace("{receiver}", receiver_column(connection)))
 
 
-def kept(path):
+def kept(path: Path) -> list[list[Any]]:
     """Of ROWS, what a person or a receiver would miss."""
     with closing(sqlite3.connect(path)) as connection:
         return [
@@ -82,7 +82,7 @@ KEPT = [
 ]
 
 
-def mark(path):
+def mark(path: Path) -> Any:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT x FROM mark").fetchone()[0]
 
@@ -103,7 +103,7 @@ async def test_a_copy_has_what_is_only_in_the_log_and_disturbs_nobody(tmp_path: 
 
 
 @pytest.mark.parametrize("number", range(1, LAST))
-async def test_a_database_of_every_earlier_schema_is_copied_then_migrated(tmp_path: Path, number) -> None:
+async def test_a_database_of_any_earlier_schema_is_copied_then_migrated(tmp_path: Path, number: int) -> None:
     path = tmp_path / "emocx.db"
     old_database(path, number)
     await (await SqliteConnection.open(path)).close()

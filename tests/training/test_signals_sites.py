@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from emocx_pbx.errors import InputError
@@ -10,15 +14,20 @@ from emocx_pbx.training.signals import auc, intervals, signals
 from emocx_pbx.training.speech.sites import at_site
 
 
-def softmax(z):
+def softmax(z: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     e = np.exp(z - z.max(axis=1, keepdims=True))
-    return (e / e.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: npt.NDArray[np.float32] = (e / e.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
-def clips(lean=(0.0, 0.0, 0.0, 0.0), speakers=8, each=10):
+def clips(
+    lean: Sequence[float] = (0.0, 0.0, 0.0, 0.0), speakers: int = 8, each: int = 10
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.float32]]:
     """Labels, voices and plain probabilities of two corpora, of which one leans."""
     rng = np.random.default_rng(0)
-    labels, voices, logits = [], [], []
+    labels: list[int] = []
+    voices: list[str] = []
+    logits: list[npt.NDArray[Any]] = []
     for corpus in ("even", "leaning"):
         for s in range(speakers):
             for k in range(4):
@@ -50,6 +59,7 @@ def test_intervals_draw_whole_speakers() -> None:
     p[:20] = p[:20, ::-1]  # one speaker is always misread
     voices = np.repeat([f"c/{s}" for s in range(5)], 20)
     found = intervals(voices, lambda rows: signals(truth[rows], p[rows]))
+    assert found["uar"] is not None
     low, high = found["uar"]
     assert low <= 0.6
     assert high == 1
@@ -63,6 +73,7 @@ def test_a_site_takes_back_a_lean_and_leaves_the_others(mix: str) -> None:
     leaning = np.char.startswith(voices, "leaning")
     plain = signals(labels[leaning], p[leaning])
     at = [signals(labels[leaning], one[leaning]) for one in heard]
+    assert plain["uar"] is not None and plain["neutral_as_angry"] is not None
     assert np.mean([a["uar"] for a in at]) > plain["uar"] + 0.03
     assert np.mean([a["neutral_as_angry"] for a in at]) < plain["neutral_as_angry"] - 0.05
     assert heard.shape == (5, *p.shape)

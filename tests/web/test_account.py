@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from web.web_site import PASSWORD, TEST, Site
 
 from emocx_pbx.deeds.users import LINK_S, new_link
@@ -145,7 +148,7 @@ async def test_a_link_sets_the_password_of_its_user_and_ends_his_sessions(site: 
 
 async def test_a_new_password_needs_the_old_one_and_ends_other_sessions(site: Site) -> None:
     here, there = await site.logged_in("agent"), await site.logged_in("agent")
-    new = {"password": "quite another one", "again": "quite another one"}
+    new: dict[str, Any] = {"password": "quite another one", "again": "quite another one"}
     async with await here.post("/account/password", old="wrong wrong", **new) as response:
         assert response.status == 422
     async with await here.post("/account/password", old=PASSWORD, **new) as response:
@@ -168,7 +171,5 @@ async def test_secrets_are_kept_as_hashes_alone(site: Site) -> None:
     assert b"$argon2id$" in kept
 
 
-def site_files(site: Site) -> list:
-    from pathlib import Path
-
+def site_files(site: Site) -> list[Path]:
     return list(Path(site.settings.directory).glob("emocx.db*"))
