@@ -24,6 +24,7 @@ from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.plan import login_of, new_life, node_of
 from emocx_pbx.check.process import findings_of
 from emocx_pbx.errors import EmocxError, SettingsError
+from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.metrics import Metrics
@@ -122,17 +123,11 @@ class WebNode:
         )
         self._health = NodeHealth(self.own, self.controllers)
         in_force = SettingsInForce(settings)
-        self.serving = Serving(
-            settings,
-            store,
-            self.controllers,
-            secrets.token_hex(4),
-            NodeDeeds(self.controllers, store, in_force),
-            self._health,
-            metrics,
-            lambda: self.controllers.away,
-            in_force,
+        live = LiveFeed(
+            self.controllers.mirror, secrets.token_hex(4), time.time, away=lambda: self.controllers.away
         )
+        deeds = NodeDeeds(self.controllers, store, in_force)
+        self.serving = Serving(in_force, store, self.controllers, live, deeds, self._health, metrics)
         self.app: web.Application = create_app(self.serving.parts, check=partial(findings_of, role="web"))
         limits = {f"chat {name}": limit for name, limit in self.serving.chat.limits.items()}
         limits |= {"requests": self.app[LIMITS].limit, "tokens": self.app[THROTTLE].tokens}

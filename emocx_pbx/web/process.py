@@ -25,6 +25,7 @@ from emocx_pbx.live.feed import LiveFeed
 from emocx_pbx.observe.descriptors import raise_descriptor_limit
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.settings.binding import cannot_listen
+from emocx_pbx.settings.in_force import SettingsInForce
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.standard_sums import standard_sums
@@ -103,7 +104,8 @@ async def _serve(
         stack.push_async_callback(store.close)
         tally = Tally()
         deeds = RemoteDeeds(controller, store.receivers)
-        serving = Serving(settings, store, controller, life, deeds, RemoteHealth(controller), tally)
+        live, health = LiveFeed(controller.mirror, life, time.time), RemoteHealth(controller)
+        serving = Serving(SettingsInForce(settings), store, controller, live, deeds, health, tally)
         controller.settings_changed.subscribe(serving.take_over)
         app = create_app(serving.parts)
         listener = await listen(app, settings, store.accounts, controller, raise_descriptor_limit())

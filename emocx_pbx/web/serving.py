@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import structlog
 
@@ -29,33 +28,29 @@ class Serving:
 
     def __init__(
         self,
-        settings: Settings,
+        in_force: SettingsInForce,
         store: Store,
         controller: AskedByMessages,
-        life: str,
+        live: LiveFeed,
         deeds: Doer,
         health: Health,
         counts: Counts,
-        away: Callable[[], str] = lambda: "",
-        in_force: SettingsInForce | None = None,
     ) -> None:
         """Prepare.
 
         Args:
-            settings: the settings in force.
+            in_force: holds the settings in force.
             store: the records.
             controller: asked for what is not in the records.
-            life: distinguishes the numbers of one live board from another's.
+            live: the feed of the controller's live board.
             deeds: does what changes something.
             health: the health board.
             counts: counts events and requests.
-            away: why there is nothing live to show, in one line; empty: there is.
-            in_force: holds the settings; None: a new one is made.
         """
         self._store = store
         self._stale_receivers = asyncio.Event()
-        self.in_force = in_force or SettingsInForce(settings)
-        self.live = LiveFeed(controller.mirror, life, time.time, away=away)
+        self.in_force, self.live = in_force, live
+        settings = in_force.settings
         controller.board_anew.subscribe(self.live.begin_anew)
         call_back = RemoteCallBack(controller, settings.placing_pbx)
         can_call = Dialling(settings.dialling, time.monotonic).on
