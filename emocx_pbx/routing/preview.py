@@ -11,6 +11,17 @@ from emocx_pbx.routing.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
+class PastQuery:
+    """A decision, with what a policy may also look at."""
+
+    decision: Decision
+    customer: str | None = None
+    """The customer's key."""
+    pbx: str = ""
+    """The PBX that the query came from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Previewed:
     """A past query, and what both policies say to it now."""
 
@@ -27,10 +38,10 @@ class Previewed:
 
 
 def preview(
-    past: Iterable[tuple[Decision, str | None]],
+    past: Iterable[PastQuery],
     in_force: Policy,
     other: Policy,
-    queues: Mapping[str, QueueState],
+    queues: Mapping[str, Mapping[str, QueueState]],
     upset_threshold: float = UPSET_THRESHOLD,
 ) -> Sequence[Previewed]:
     """Decide past queries by both policies, without monitor mode and holdout.
@@ -40,27 +51,28 @@ def preview(
     the query went to it.
 
     Args:
-        past: decisions with the customer's key; those without analysis are left out.
+        past: those without analysis are left out.
         in_force: the policy that takes calls.
         other: the policy to be tried.
-        queues: states of queues by name.
+        queues: states of each PBX's queues, by its name and theirs; not known of PBXes that are missing.
         upset_threshold: the site's.
     """
     shown = []
-    for decision, customer in past:
+    for query in past:
+        decision = query.decision
         if decision.status in {"optout", "timeout"}:
             continue
-        facts = _facts(decision, customer, upset_threshold)
+        facts, there = _facts(query, upset_threshold), queues.get(query.pbx, {})
         now, then = (
-            decide(facts, policy, decision_id=decision.decision_id, at=decision.at, queues=queues)
+            decide(facts, policy, decision_id=decision.decision_id, at=decision.at, queues=there)
             for policy in (in_force, other)
         )
         shown.append(Previewed(decision, now, then))
     return shown
 
 
-def _facts(decision: Decision, customer: str | None, upset_threshold: float) -> QueryFacts:
-    scores = None
+def _facts(query: PastQuery, upset_threshold: float) -> QueryFacts:
+    decision, scores = query.decision, None
     if decision.probabilities:
         threshold = 2.0 if decision.emotion == UNCERTAIN else 0.0
         scores = Scores.of([decision.probabilities.get(str(label), 0.0) for label in LABELS], threshold)
@@ -68,13 +80,14 @@ def _facts(decision: Decision, customer: str | None, upset_threshold: float) -> 
         scores=scores,
         topic=decision.topic,
         topic_confidence=1.0 if decision.topic else 0.0,
-        customer_key=customer,
+        customer_key=query.customer,
         default_queue="" if decision.status == "ok" else decision.queue,
         source=decision.source,
         language=decision.language,
         # Words in a language that nobody knew were kept as uncertain, and without it.
         foreign=decision.emotion == UNCERTAIN and decision.upset is None,
         upset_threshold=upset_threshold,
+        pbx=query.pbx,
     )
 
 

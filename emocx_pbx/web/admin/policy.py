@@ -7,11 +7,12 @@ from typing import Final
 
 from aiohttp import web
 
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.deeds.deed import SavePolicy
 from emocx_pbx.deeds.policy import digest
 from emocx_pbx.errors import EmocxError, InputError, SettingsError
 from emocx_pbx.routing.policy import Policy, parse_policy, policy_text, validate
-from emocx_pbx.routing.preview import Previewed, preview
+from emocx_pbx.routing.preview import PastQuery, Previewed, preview
 from emocx_pbx.web.admin.shared import page
 from emocx_pbx.web.guards import form_of as fields
 from emocx_pbx.web.identity.access import allow
@@ -66,9 +67,14 @@ async def _page(
 async def _tried(request: web.Request, other: Policy) -> Sequence[Previewed]:
     """What a policy would have done with past queries."""
     parts = parts_of(request)
-    past = [(row.decision, row.customer_key) for row in await parts.store.decisions.between(limit=TRIED)]
+    # A query without a call belongs to the PBX that places calls, unless it named another, which is not kept.
+    elsewhere = parts.settings.placing_pbx
+    past = [
+        PastQuery(row.decision, row.customer_key, elsewhere if row.call_id is None else pbx_of(row.call_id))
+        for row in await parts.store.decisions.between(limit=TRIED)
+    ]
     threshold = parts.settings.routing.upset_threshold
-    return preview(past, parts.controller.policy, other, parts.controller.queues, threshold)
+    return preview(past, parts.controller.policy, other, parts.controller.pbx_queues, threshold)
 
 
 async def _sheet(request: web.Request, text: str, based_on: str) -> web.StreamResponse:
