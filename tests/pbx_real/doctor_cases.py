@@ -249,6 +249,13 @@ CASES = (
         cli=(DIALPLAN,),
     ),
     Case(
+        "EMOCX_PBX is not what the settings call this PBX",
+        "EMOCX_PBX is not set, the settings call this PBX berlin: no caller is decided on",
+        "set EMOCX_PBX = berlin in [globals]",
+        "name (berlin)",
+        settings={"asterisk.name": "berlin"},
+    ),
+    Case(
         "EMOCX_GUARD that is no time",
         "EMOCX_GUARD is soon, which is no time",
         "set EMOCX_GUARD = 1.5",
