@@ -183,3 +183,15 @@ async def test_standings_tell_what_a_penalty_comes_from(store: Store) -> None:
     assert first.why == "not ranked: no rule of the policy sends callers of an emotion there"
     (first, _) = await keeper(store, queues, policy=Policy(rank_by={"care": "off"})).standings()
     assert first.why == "not ranked: [rank_by] in the policy turns it off"
+
+
+async def test_an_agent_on_two_pbxes_is_one_whose_order_is_set_on_both(store: Store) -> None:
+    """By all of their grades, wherever they got them; and each PBX's queue is put back by itself."""
+    berlin, vienna = Queues(), Queues()
+    here, there = keeper(store, berlin, pbx="berlin"), keeper(store, vienna, pbx="vienna")
+    assert (await here.look(), await there.look()) == (1, 1)
+    assert berlin.penalties == vienna.penalties
+    assert berlin.penalties[BOB] > berlin.penalties[ADA]
+    assert await here.restore() == 1
+    assert berlin.penalties == {ADA: 0, BOB: 0} != vienna.penalties
+    assert await store.ranking.kept_penalties("vienna") and not await store.ranking.kept_penalties("berlin")
