@@ -329,6 +329,10 @@ class WorkerStats(WorkerMessage, frozen=True):
     """The same with the light model alone."""
     coarse: bool = False
     """Whether voice activity is told by level alone, as there are more calls than can be taken in."""
+    name: str = ""
+    """The worker's name in the cluster; empty: it is one of the controller's own."""
+    site: str = ""
+    """Where it stands in the cluster."""
 
 
 ToWorker = (

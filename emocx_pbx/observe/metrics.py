@@ -11,6 +11,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 #: Different values that one label may take, so that no caller can make the scrape grow without end.
 MAX_LABEL_VALUES = 16
+#: The same for workers, whose number no caller decides.
+MAX_WORKERS = 512
 #: The value that further ones are counted under.
 OTHER = "other"
 #: Counters without an entry in COUNTERS that are still kept: their names come from code or workers.
@@ -163,6 +165,14 @@ class Stats(Protocol):
         """Index of the worker."""
 
     @property
+    def name(self) -> str:
+        """The worker's name in the cluster; empty: it is one of the controller's own."""
+
+    @property
+    def site(self) -> str:
+        """Where it stands."""
+
+    @property
     def load(self) -> float:
         """CPU seconds per second."""
 
@@ -211,8 +221,20 @@ class Metrics:
             "emocx_http_request_seconds", "Time to answer an HTTP request", ["area"], buckets=REQUEST_BUCKETS,
             registry=self._registry,
         )  # fmt: skip
+        self._nodes = Gauge(
+            "emocx_node_info", "The host whose metrics these are, by its name and site (1)",
+            ["node", "site", "version"], registry=self._registry,
+        )  # fmt: skip
+        self._workers = Gauge(
+            "emocx_worker_info", "Which worker of the cluster a number stands for, and its site (1)",
+            ["worker", "name", "site"], registry=self._registry,
+        )  # fmt: skip
         for name, about in COUNTERS.items():
             self._add(name, about)
+
+    def of_node(self, node: str, site: str, version: str) -> None:
+        """Say whose metrics these are."""
+        self._nodes.labels(node, site, version).set(1)
 
     def count(self, name: str, label: str = "", by: float = 1.0, *, pbx: str = "") -> None:
         """Add to a counter.
@@ -241,6 +263,10 @@ class Metrics:
     def worker(self, stats: Stats) -> None:
         """Take in what a worker has counted since its start; a smaller number means that it was restarted."""
         worker = str(stats.worker)
+        if stats.name:
+            self._workers.labels(self._bounded("open_taps", worker, MAX_WORKERS), stats.name, stats.site).set(
+                1
+            )
         self.set("open_taps", stats.open_taps, worker)
         self.set("worker_load", stats.load, worker)
         self.set("worker_accurate_share", stats.accurate_share, worker)
@@ -255,7 +281,7 @@ class Metrics:
             self.count(f"worker_{name}", by=total - last if total >= last else total)
 
     def set(self, name: str, value: float, label: str = "", *, pbx: str = "") -> None:
-        """Set a gauge of GAUGES; label values beyond MAX_LABEL_VALUES become "other"."""
+        """Set a gauge of GAUGES; label values beyond MAX_LABEL_VALUES (MAX_WORKERS) become "other"."""
         self._with(self._gauges[name], name, GAUGES[name], label, pbx).set(value)
 
     def request(self, area: str, seconds: float) -> None:
@@ -281,13 +307,16 @@ class Metrics:
 
     def _with(self, metric: M, name: str, about: About | None, label: str, pbx: str) -> M:
         """The metric with these values of its labels."""
-        values = [self._bounded(name, label or "none")] if about is not None and about.label else []
+        values = []
+        if about is not None and about.label:
+            most = MAX_WORKERS if about.label == "worker" else MAX_LABEL_VALUES
+            values.append(self._bounded(name, label or "none", most))
         values += [pbx if pbx in self.pbxes else OTHER] if self._by_pbx(name) else []
         return metric.labels(*values) if values else metric
 
-    def _bounded(self, name: str, label: str) -> str:
+    def _bounded(self, name: str, label: str, most: int) -> str:
         seen = self._labels.setdefault(name, set())
-        if label in seen or len(seen) < MAX_LABEL_VALUES:
+        if label in seen or len(seen) < most:
             seen.add(label)
             return label
         return OTHER

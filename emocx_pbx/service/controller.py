@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -79,9 +80,11 @@ class Service:
         # What all parts share.
         self.in_force = SettingsInForce(settings)
         self.store, self.metrics, self._tasks = store, metrics, tasks
+        node = settings.cluster.node or socket.gethostname()
+        metrics.of_node(node, settings.cluster.site, version("emocx-pbx"))
         self.health = _not_ready_yet()
         leases = store.leases if store.shared else None
-        self.office = Office(leases, settings.cluster.node or socket.gethostname(), self.health)
+        self.office = Office(leases, node, self.health)
         count = metrics.count
 
         # What decisions rest on, and the analysis workers.

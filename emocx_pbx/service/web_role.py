@@ -108,6 +108,7 @@ class WebNode:
         self._store, self._tasks, self._metrics = store, tasks, metrics
         self._node = node_of(settings)
         self._life = new_life(self._node)
+        metrics.of_node(self._node, settings.cluster.site, version("emocx-pbx"))
         self.own = HealthBoard(time.time)
         """Parts of this node alone."""
         self.bus = Bus(login_of(settings, "web"), partial(self.own.set, "nats"), metrics.count)

@@ -92,3 +92,16 @@ def test_one_pbx_without_a_name_needs_no_label() -> None:
     assert of_pbx("") == {}
     metrics.count("taps_failed")
     assert "emocx_taps_failed_total 1.0" in lines(metrics)
+
+
+def test_a_worker_of_the_cluster_is_found_by_its_name_and_site() -> None:
+    metrics = Metrics()
+    metrics.of_node("north", "berlin", "1.2")
+    for index in range(64, 64 + 40):  # as many as ten thousand calls need
+        metrics.worker(WorkerStats(1, {}, index, 0.5, name=f"east-{index}", site="vienna"))
+    metrics.worker(WorkerStats(1, {}, 0))
+    found = lines(metrics)
+    assert 'emocx_node_info{node="north",site="berlin",version="1.2"} 1.0' in found
+    assert 'emocx_worker_info{name="east-103",site="vienna",worker="103"} 1.0' in found
+    assert 'emocx_worker_load{worker="103"} 0.5' in found
+    assert not [line for line in found if 'worker="other"' in line or 'emocx_worker_info{name=""' in line]

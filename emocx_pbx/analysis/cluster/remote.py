@@ -81,7 +81,10 @@ class RemoteWorker:
     @property
     def stats(self) -> WorkerStats | None:
         """Its latest."""
-        return self.beat.stats and msgspec.structs.replace(self.beat.stats, worker=self._index)
+        beat = self.beat
+        return beat.stats and msgspec.structs.replace(
+            beat.stats, worker=self._index, name=beat.worker, site=beat.site
+        )
 
     @property
     def local(self) -> bool:
