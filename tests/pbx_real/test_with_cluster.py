@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from pbx_real.journey import call_from_query_to_end
@@ -19,7 +21,7 @@ from emocx_pbx.lab.asterisk import PrivateAsterisk, free_port
 from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.lab.node import NodeProcess
 from emocx_pbx.lab.receiver import Receiver
-from emocx_pbx.lab.service import Hook, ServiceProcess
+from emocx_pbx.lab.service import POLICY, Hook, ServiceProcess
 
 # Service and two workers start, which a busy machine takes its time for.
 pytestmark = pytest.mark.timeout(300)
@@ -48,12 +50,18 @@ async def house(
     pbx: PrivateAsterisk, crm: Receiver, probe: AmiProbe, nats: PrivateNats, tmp_path: Path
 ) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
+        # A short name: those of sockets are bounded.
+        beside = stack.enter_context(tempfile.TemporaryDirectory(prefix="emocx-"))
         workers = {}
         for name in ("w1", "w2"):
             (tmp_path / name).mkdir()
             port = free_port()
-            cluster = {"nats": nats.url, "node": name}
-            own = {"cluster": cluster, "analysis": {**LIGHT, "base_port": port}}
+            cluster = {"nats": nats.url, "node": name, **({"local": beside} if name == "w1" else {})}
+            own = {
+                "cluster": cluster,
+                "analysis": {**LIGHT, "base_port": port},
+                "routing": {"policy": str(POLICY)},
+            }
             worker = NodeProcess(tmp_path / name, ("worker",), own)
             workers[port] = await stack.enter_async_context(worker)
         for worker in workers.values():
@@ -63,7 +71,10 @@ async def house(
         service = await stack.enter_async_context(ServiceProcess(tmp_path / "c1", pbx, hooks, settings))
         (tmp_path / "door").mkdir()
         port = free_port()
-        asking: dict[str, dict[str, Any]] = {"cluster": {"nats": nats.url}, "agi": {"port": port}}
+        asking: dict[str, dict[str, Any]] = {
+            "cluster": {"nats": nats.url, "local": beside},
+            "agi": {"port": port},
+        }
         door = await stack.enter_async_context(NodeProcess(tmp_path / "door", ("door",), asking))
         await door.says("door.up")
         await pbx.cli(f"dialplan set global EMOCX_AGI 127.0.0.1:{port}")
@@ -95,7 +106,17 @@ async def test_the_calls_of_a_lost_worker_are_heard_by_the_other(
     assert len(crm.of("call.ended", customer.uniqueid)) == 1
 
 
-async def test_a_call_goes_on_and_is_graded_once_while_nats_is_away(
+async def stored(house: House, call_id: str) -> list[str]:
+    """The decisions that are kept for a call."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{house.service.url}/api/v1/decisions", params={"limit": "100"}) as answer,
+    ):
+        rows = (await answer.json())["decisions"]
+    return [row["decision"]["decision_id"] for row in rows if row["call_id"] == call_id]
+
+
+async def test_a_call_goes_on_and_is_decided_and_graded_once_while_nats_is_away(
     probe: AmiProbe, house: House, crm: Receiver
 ) -> None:
     customer = await call_in(probe, "queue-support")
@@ -103,9 +124,11 @@ async def test_a_call_goes_on_and_is_graded_once_while_nats_is_away(
     await crm.wait(lambda: crm.of("call.reading", customer.uniqueid), 30)
     before = len(probe.events)
     house.nats.kill()
-    other = await call_in(probe, "route", {"EMOCX_QUERY": "this is outrageous"})  # defaults, at once
-    at, _ = await probe.event("QueueCallerJoin", Uniqueid=other.uniqueid)
-    assert at - other.started < 1.8
+    # Decided by the worker beside the door.
+    other = await call_in(probe, "route", {"EMOCX_QUERY": "this is outrageous"})
+    at, joined = await probe.event("QueueCallerJoin", Uniqueid=other.uniqueid)
+    assert at - other.started < 1.8 and joined["Queue"] == "care"
+    assert not crm.of("query.routed", other.uniqueid), "nobody could be told yet"
     house.nats.start()
     heard = len(crm.of("call.reading", customer.uniqueid))
     await crm.wait(lambda: len(crm.of("call.reading", customer.uniqueid)) > heard, 30)
@@ -113,6 +136,10 @@ async def test_a_call_goes_on_and_is_graded_once_while_nats_is_away(
     await hang_up(probe, other)
     await crm.wait(lambda: crm.of("call.ended", customer.uniqueid), 20)
     assert len(crm.of("call.graded", customer.uniqueid)) == 1
+    await crm.wait(lambda: crm.of("call.ended", other.uniqueid), 20)
+    (routed,) = crm.of("query.routed", other.uniqueid)
+    assert (routed.data["queue"], routed.data["status"]) == ("care", "ok")
+    assert await stored(house, other.uniqueid) == [routed.data["decision_id"]]
     spied = [e for _, e in probe.events[before:] if e.get("Event") == "ChanSpyStart"]
     assert customer.uniqueid not in {e["SpyeeUniqueid"] for e in spied}  # the tap went on
 
