@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -43,7 +44,7 @@ class Row:
         """As the table shows it."""
         numbers = [_short(n) for n in (self.ece, self.coverage, self.surest)]
         return (self.model, self.measured_on, _short(self.uar),
-                " / ".join(f"{r:.2f}".lstrip("0") for r in self.recall), *numbers, self.further)  # fmt: skip
+                " / ".join(_share(r) for r in self.recall), *numbers, self.further)  # fmt: skip
 
 
 def rows_of(registry: Registry) -> list[Row]:
@@ -120,6 +121,10 @@ def topic_row(data: Path, draws: int = 3) -> Row:
     accuracy, refused = (fmean(run[key] for run in runs) for key in ("accuracy", "oos_recall"))
     further = f"accuracy {_short(accuracy)}, out-of-scope recall {_short(refused)}"
     return Row("topics", "clinc150, 10 domains, 20 examples each", further=further)
+
+
+def _share(recall: float) -> str:
+    return "-" if math.isnan(recall) else f"{recall:.2f}".lstrip("0")
 
 
 def _short(number: float | None) -> str:
