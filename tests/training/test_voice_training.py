@@ -49,6 +49,19 @@ def test_heads_learn_what_can_be_learnt_and_repeat_from_their_seed() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_principal_components_of_few_clips_are_those_of_as_many_again() -> None:
+    x = np.random.default_rng(4).normal(size=(1, 20, 30)).astype(np.float32) * np.linspace(
+        3, 1, 30, dtype=np.float32
+    )
+    few, many = (
+        heads.fit_compressor(rows, 5) for rows in (x, np.concatenate([x, x]))
+    )  # fewer rows than numbers, more
+    for a, b in zip(few(x[0]).T, many(x[0]).T, strict=True):
+        # Which end of a direction counts as positive is chance.
+        assert abs(np.corrcoef(a, b)[0, 1]) == pytest.approx(1, abs=1e-2)
+        assert a.std() == pytest.approx(b.std(), rel=1e-2)
+
+
 def test_the_gradient_is_that_of_the_loss() -> None:
     fit = Fit(hidden=(5,), drop_in=0.0, drop=0.0, noise=0.0)
     rng = np.random.default_rng(1)

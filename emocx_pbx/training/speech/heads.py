@@ -117,12 +117,25 @@ def fit_compressor(x: Floats, directions: int) -> Compressor:
     mean, spread = rows.mean(axis=0), np.sqrt(rows.var(axis=0) + 1e-8)
     scaled = np.clip((rows - mean) / spread, -6.0, 6.0)
     # (variants * n, width)
-    width = scaled.shape[1]
-    wanted = (width - min(directions, width), width - 1)
-    _, vectors = scipy.linalg.eigh(scaled.T @ scaled / len(scaled), subset_by_index=wanted)
-    components = np.ascontiguousarray(vectors[:, ::-1], np.float32)
+    components = np.ascontiguousarray(_largest(scaled, directions)[:, ::-1], np.float32)
     components /= np.sqrt((scaled @ components).var(axis=0).mean())
     return Compressor(mean.astype(np.float32), spread.astype(np.float32), _short(components))
+
+
+def _largest(rows: Floats, directions: int) -> Floats:
+    """Directions (width, d) of length 1 in which rows (n, width) vary most around 0, the largest last.
+
+    Of few rows they follow from the products of rows with rows, a smaller matrix.
+    """
+    n, width = rows.shape
+    few = min(n, width)
+    wanted = (few - min(directions, few), few - 1)
+    if n >= width:
+        vectors: Floats = scipy.linalg.eigh(rows.T @ rows / n, subset_by_index=wanted)[1]
+        return vectors
+    found = rows.T @ scipy.linalg.eigh(rows @ rows.T / n, subset_by_index=wanted)[1]
+    of_length_1: Floats = found / np.maximum(np.linalg.norm(found, axis=0), 1e-6)
+    return of_length_1
 
 
 def _short(weights: Floats) -> Floats:
