@@ -1,13 +1,17 @@
-"""Heads on measurements minus the site's centre, on corpora that no training heard, compared with offsets.
+"""Heads on measurements minus the site's centre, beside offsets, on corpora that no training heard.
 
-    python -m benchmarks.site_centre [--site 60] [--mix calls|even] [--data ../shared/data] [--cache DIR]
-                                     [--seed 1] [--json]
+    python -m benchmarks.site_centre [--site 60] [--mix calls,even] [--share 0.5]
+                                     [--speakers all|learn|test] [--variants 2] [--data ../shared/data]
+                                     [--cache DIR] [--seed 1] [--json]
 
-For each corpus left out (as benchmarks.leave_one_out does) two sets of heads learn from the train and dev
-speakers of the others: plain ones, and ones whose measurements are less their corpus' centre, the mean in the
-expected mix. Both are asked for all clips of the corpus left out; the centre there is the mean of `--site`
-readings of other speakers, without their labels. Heads alone: without relative map and blend, which the model
-has beside them, so the figures are not those of `voice`.
+For each corpus left out two things learn from the train and dev speakers of the others: the relative map,
+by which alone `voice` answers where recordings are unfamiliar (training/speech/blend.py), with the shipped
+model's weight and temperature; and heads on measurements less their corpus' centre, the mean in the mix of
+calls, in the directions that the model's heads for callers see. All clips of the corpus left out are then
+heard at sites of `--site` readings of its other speakers, without their labels: with offsets, as served
+(emotion/zero.py); by the heads, less the site's mean; and by both, the logarithms of whose probabilities
+are averaged, with `--share` for the heads. Differences are those of both from offsets alone. `--variants 0`
+learns from clips as they are, without augmented ones, in a third of the time.
 """
 
 from __future__ import annotations
@@ -15,10 +19,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,26 +31,66 @@ import numpy.typing as npt
 from benchmarks.left_out import tell
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.caller import expected_mix
-from emocx_pbx.emotion.voice import new_recipe
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.voice import RELATIVE, blocks, new_recipe
 from emocx_pbx.emotion.zero import MIXES, caller_sums, offsets_of
 from emocx_pbx.errors import EmocxError
-from emocx_pbx.training.figures import softmax, uar
+from emocx_pbx.training.figures import softmax
+from emocx_pbx.training.signals import intervals, signals
 from emocx_pbx.training.speech import voice
-from emocx_pbx.training.speech.crossfit import DIRECTIONS
+from emocx_pbx.training.speech.centred import DIRECTIONS
 from emocx_pbx.training.speech.data import Clip, balance, labels_of, read_clips
 from emocx_pbx.training.speech.heads import Weights, answer, fit_compressor, train
-from emocx_pbx.training.speech.sites import check_size, site_rows
+from emocx_pbx.training.speech.relative import CONTRASTS, fit_relative, speakers_means
+from emocx_pbx.training.speech.sites import check_size, mean_figures, site_rows
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Names = npt.NDArray[np.str_]
+Bools = npt.NDArray[np.bool_]
 
 #: Sites drawn for each speaker.
 DRAWS: Final = 3
+FIGURES: Final = ("uar", "anger_auc", "upset_auc", "neutral_as_angry")
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What parts that never heard a corpus say of its clips, and what they hear of them."""
+
+    log_p: Floats
+    """(n, 4) plain log probabilities."""
+    places: Floats
+    """(n, d) in the directions that the heads see."""
+    heads: tuple[Weights, ...]
+    classes: Floats
+    """(4, d): mean places of the emotions of the corpora learnt from, less their centres."""
+
+    def less_centre(self, rows: Ints, site: Ints, mix: str) -> Floats:
+        """Log probabilities (rows, 4) of clips by the heads, less the mean of a site's readings.
+
+        The heads expect the centre in the mix of calls: another mix' centre is moved by what it adds.
+        """
+        centre = self.places[site].mean(axis=0) - expected_mix(MIXES[mix]) @ self.classes
+        less = (self.places[rows] - centre).astype(np.float32)
+        p = np.mean([answer(head, less) for head in self.heads], axis=0)
+        found: Floats = np.log(p + 1e-9)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Clips of all corpora, each heard by parts that never heard its corpus."""
+
+    labels: Ints
+    voices: Names
+    """(n,) `corpus/speaker`."""
+    apart: Mapping[str, tuple[Ints, Apart]]
+    """By corpus: its clips among all, and what is said of them."""
 
 
 def centres(x: Floats, labels: Ints, corpora: Names, mix: str) -> Floats:
-    """The centre (n, width) of each clip's corpus, of x (n, width), were its emotions in the expected mix."""
+    """The centre (n, d) of each clip's corpus, of x (n, d), were its emotions in the expected mix."""
     out = np.zeros_like(x)
     shares = expected_mix(MIXES[mix])
     for corpus in np.unique(corpora):
@@ -58,84 +103,134 @@ def centres(x: Floats, labels: Ints, corpora: Names, mix: str) -> Floats:
     return out
 
 
-def fitted(x: Floats, clips: Sequence[Clip], seed: int) -> list[Weights]:
-    """Heads as `voice` has them, on x (variants, n, width)."""
+def fitted(less: Floats, clips: Sequence[Clip], seed: int) -> tuple[Weights, ...]:
+    """Heads as `voice` has them, on places less their corpus' centre (variants, n, d)."""
     truth = np.eye(len(LABELS), dtype=np.float32)[labels_of(clips)]
-    return [
+    return tuple(
         train(
-            np.ascontiguousarray(x if fit.varied else x[:1]), truth, balance(clips), fit, seed * 100 + i, None
+            np.ascontiguousarray(less if fit.varied else less[:1]),
+            truth, balance(clips), fit, seed * 100 + i,
         )[0]
         for i, fit in enumerate(voice.FITS)
+    )  # fmt: skip
+
+
+def apart(x: Floats, learn: Sequence[Clip], new: Floats, scale: float, seed: int) -> Apart:
+    """What is learnt from variants x (variants, n, width) of clips, about measurements new (m, width)."""
+    labels = labels_of(learn)
+    voices, corpora = np.array([c.voice for c in learn]), np.array([c.corpus for c in learn])
+    relative = fit_relative(x, labels, voices, corpora, blocks(RELATIVE))
+    front = fit_compressor(x, DIRECTIONS)
+    places = front(x)
+    # The heads' noise expects a variance of 1 around a speaker's centre.
+    within = np.sqrt(((places[0] - speakers_means(places[:1], labels, voices)) ** 2).mean())
+    places /= within
+    less = np.stack([variant - centres(variant, labels, corpora, "calls") for variant in places])
+    classes = [
+        np.mean([less[0][(corpora == c) & (labels == k)].mean(axis=0) for c in np.unique(corpora)], axis=0)
+        for k in range(len(LABELS))
     ]
+    logits = (scale * (relative(new) @ CONTRASTS.T)).astype(np.float32)
+    return Apart(
+        np.log(softmax(logits) + 1e-9), front(new) / within, fitted(less, learn, seed), np.array(classes)
+    )
 
 
-def said(heads: Sequence[Weights], x: Floats) -> Floats:
-    """Mean probabilities (n, 4) of heads for x (n, width)."""
-    return np.asarray(np.mean([answer(head, x) for head in heads], axis=0), np.float32)
-
-
-def at_sites(
-    plain: Sequence[Weights],
-    centred: Sequence[Weights],
-    x: Floats,
-    labels: Ints,
-    voices: Names,
-    size: int,
-    mix: str,
-    seed: int,
-) -> dict[str, float]:
-    """UAR, means over drawn sites, of plain and centred heads for clips x (n, width) of one corpus."""
-    rng, alone = np.random.default_rng(seed), said(plain, x)
-    found: dict[str, list[float]] = {name: [] for name in ("plain, offsets", "centred", "centred, offsets")}
-    for _ in range(DRAWS):
-        answers = {name: np.zeros((len(x), len(LABELS)), np.float32) for name in found}
-        for name in np.unique(voices):
-            own, others = voices == name, np.flatnonzero(voices != name)
-            site = others[site_rows(labels[others], voices[others], size, mix, rng)]
-            less = said(centred, x - x[site].mean(axis=0))
-            answers["plain, offsets"][own] = _offset(alone, site, own, mix)
-            answers["centred"][own] = less[own]
-            answers["centred, offsets"][own] = _offset(less, site, own, mix)
-        for key, p in answers.items():
-            found[key].append(uar(labels, p.argmax(axis=1)))
-    return {
-        "plain": uar(labels, alone.argmax(axis=1)),
-        **{key: fmean(values) for key, values in found.items()},
+def at_sites(heard: Heard, size: int, mix: str, seed: int) -> dict[str, Floats]:
+    """Log probabilities (draws, n, 4) of all clips at drawn sites: `offsets`, and `heads`."""
+    rng = np.random.default_rng(seed)
+    found = {
+        name: np.zeros((DRAWS, len(heard.labels), len(LABELS)), np.float32) for name in ("offsets", "heads")
     }
+    for rows, parts in heard.apart.values():
+        labels, voices = heard.labels[rows], heard.voices[rows]
+        sums = np.array([caller_sums([p]) for p in softmax(parts.log_p).astype(float).tolist()])
+        for name in np.unique(voices):
+            own, others = np.flatnonzero(voices == name), np.flatnonzero(voices != name)
+            for draw in range(DRAWS):
+                site = others[site_rows(labels[others], voices[others], size, mix, rng)]
+                offsets = np.array(offsets_of(sums[site].sum(axis=0).tolist(), MIXES[mix]), np.float32)
+                found["offsets"][draw, rows[own]] = parts.log_p[own] + offsets
+                found["heads"][draw, rows[own]] = parts.less_centre(own, site, mix)
+    return found
 
 
-def _offset(p: Floats, site: Ints, own: npt.NDArray[np.bool_], mix: str) -> Floats:
-    sums = np.sum([caller_sums([row]) for row in p[site].astype(float).tolist()], axis=0).tolist()
-    return softmax(np.log(np.maximum(p[own], 1e-9)) + np.array(offsets_of(sums, MIXES[mix]), np.float32))
+def figures(heard: Heard, p: Floats, rows: Ints) -> dict[str, float]:
+    """Means of `signals` over draws of probabilities (draws, n, 4) and over corpora, and the worst corpus."""
+    corpora = np.array([v.split("/")[0] for v in heard.voices[rows].tolist()])
+    each = []
+    for corpus in np.unique(corpora):
+        own = rows[corpora == corpus]
+        each.append(mean_figures([signals(heard.labels[own], draw[own]) for draw in p]))
+    found = {name: fmean(f[name] or 0.0 for f in each) for name in FIGURES}
+    return {**found, "worst_neutral_as_angry": max(f["neutral_as_angry"] or 0.0 for f in each)}
 
 
-def measure(data: Path, cache: Path | None, size: int, mix: str, seed: int) -> dict[str, dict[str, float]]:
-    """By corpus left out, and their mean: UAR of each way."""
-    check_size(size, mix)
+def compared(
+    heard: Heard, size: int, mix: str, shares: Sequence[float], chosen: Ints, seed: int
+) -> dict[str, Any]:
+    """Figures of each way of hearing the chosen clips; of both together also the difference from offsets."""
+    logs = at_sites(heard, size, mix, seed)
+    plain = np.zeros_like(logs["offsets"][:1])
+    for rows, parts in heard.apart.values():
+        plain[0, rows] = parts.log_p
+    ways = {"no site": softmax(plain), **{name: softmax(log_p) for name, log_p in logs.items()}}
+    for share in shares:
+        both = (1 - share) * np.log(ways["offsets"] + 1e-9) + share * np.log(softmax(logs["heads"]) + 1e-9)
+        ways[f"both, {share:g}"] = softmax(both)
+    found: dict[str, Any] = {name: figures(heard, p, chosen) for name, p in ways.items()}
+    for share in shares:
+        found[f"both, {share:g}"]["ahead"] = _ahead(heard, ways["offsets"], ways[f"both, {share:g}"], chosen)
+    return found
+
+
+def _ahead(heard: Heard, before: Floats, after: Floats, chosen: Ints) -> dict[str, Any]:
+    """By how much figures of the one are above those of the other, with 90 % intervals over speakers."""
+
+    def measure(rows: Ints) -> dict[str, float | None]:
+        old, new = (figures(heard, p, chosen[rows]) for p in (before, after))
+        return {name: new[name] - old[name] for name in (*FIGURES, "worst_neutral_as_angry")}
+
+    whole = measure(np.arange(len(chosen)))
+    spread = intervals(heard.voices[chosen], measure)
+    return {name: {"mean": whole[name], "interval_90": spread[name]} for name in whole}
+
+
+def hear(data: Path, cache: Path | None, variants: int, seed: int) -> tuple[Heard, Bools]:
+    """All clips, each heard by parts that never heard its corpus, and which are of test speakers."""
     clips = read_clips(data / "speech" / "clips.csv").clips
-    learn = [c for c in clips if c.split != "test"]
-    test = [c for c in clips if c.split == "test"]
-    x = voice.measure(new_recipe(), learn, voice.VARIANTS, seed, tell, cache)
-    x_test = voice.measure(new_recipe(), test, 0, seed, tell, cache)[0]
-    labels, corpora = labels_of(learn), np.array([c.corpus for c in learn])
+    learn, test = ([c for c in clips if (c.split == "test") == flag] for flag in (False, True))
+    x = voice.measure(new_recipe(), learn, variants, seed, tell, cache)
+    everything = np.concatenate([x[0], voice.measure(new_recipe(), test, 0, seed, tell, cache)[0]])
     asked = [*learn, *test]
-    of = np.array([c.corpus for c in asked])
-    everything = np.concatenate([x[0], x_test])
-    found: dict[str, dict[str, float]] = {}
+    corpora, of = np.array([c.corpus for c in learn]), np.array([c.corpus for c in asked])
+    card = Registry().find("speech", "voice").card
+    scale = float(card.recipe["blend"]["unknown_relative"]) / card.temperature
+    found = {}
     for done, corpus in enumerate(np.unique(corpora)):
         tell("leave out", done, len(np.unique(corpora)))
         rest, own = np.flatnonzero(corpora != corpus), np.flatnonzero(of == corpus)
         some = [learn[int(i)] for i in rest]
-        front = fit_compressor(np.ascontiguousarray(x[:, rest]), DIRECTIONS)
-        ready = front(x[:, rest])
-        less = np.stack([v - centres(v, labels[rest], corpora[rest], mix) for v in ready])
-        here = [asked[int(i)] for i in own]
-        found[str(corpus)] = at_sites(
-            fitted(ready, some, seed), fitted(less, some, seed), front(everything[own]), labels_of(here),
-            np.array([c.voice for c in here]), size, mix, seed,
-        )  # fmt: skip
-    found["mean"] = {key: fmean(f[key] for f in found.values()) for key in next(iter(found.values()))}
-    return found
+        found[str(corpus)] = own, apart(np.ascontiguousarray(x[:, rest]), some, everything[own], scale, seed)
+    heard = Heard(labels_of(asked), np.array([c.voice for c in asked]), found)
+    return heard, np.array([c.split == "test" for c in asked])
+
+
+def table(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Every way in the mix of calls and the even one."""
+    lines = [
+        "| mix | heard by | UAR | anger AUC | upset AUC | neutral as angry | worst | UAR ahead of offsets |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for mix, ways in found.items():
+        for name, f in ways.items():
+            ahead = ""
+            if "ahead" in f:
+                gain = f["ahead"]["uar"]
+                ahead = "{:+.3f} ({:+.3f} to {:+.3f})".format(gain["mean"], *gain["interval_90"])
+            observed = " | ".join(f"{f[key]:.3f}" for key in (*FIGURES, "worst_neutral_as_angry"))
+            lines.append(f"| {mix} | {name} | {observed} | {ahead} |")
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -145,21 +240,23 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, help="keeps measured clips, also those of `train`")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--site", type=int, default=60, help="callers of the site")
-    parser.add_argument("--mix", choices=tuple(MIXES), default="calls")
+    parser.add_argument("--mix", type=lambda text: text.split(","), default=list(MIXES), help="calls,even")
+    parser.add_argument("--share", type=lambda text: [float(s) for s in text.split(",")], default=[0.5])
+    parser.add_argument("--speakers", choices=("all", "learn", "test"), default="all", help="of the protocol")
+    parser.add_argument("--variants", type=int, default=voice.VARIANTS, help="augmented ones of each clip")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     try:
-        found = measure(args.data, args.cache, args.site, args.mix, args.seed)
+        for mix in args.mix:
+            check_size(args.site, mix)
+        heard, test = hear(args.data, args.cache, args.variants, args.seed)
+        chosen = {"all": np.ones(len(test), bool), "learn": ~test, "test": test}[args.speakers]
+        rows = np.flatnonzero(chosen)
+        found = {mix: compared(heard, args.site, mix, args.share, rows, args.seed) for mix in args.mix}
     except EmocxError as error:
         print(f"site_centre: {error}", file=sys.stderr)
         return 2
-    if args.json:
-        print(json.dumps(found, indent=1))
-        return 0
-    ways = list(found["mean"])
-    print("| corpus left out | " + " | ".join(ways) + " |\n|---" + "|---" * len(ways) + "|")
-    for corpus, row in found.items():
-        print(f"| {corpus} | " + " | ".join(f"{row[way]:.3f}" for way in ways) + " |")
+    print(json.dumps(found, indent=1) if args.json else table(found))
     return 0
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from benchmarks.site_centre import at_sites, centres, fitted
+from benchmarks import site_centre
+from benchmarks.site_centre import Apart, Heard, centres, compared, figures, fitted
+from emocx_pbx.training.figures import softmax
 from emocx_pbx.training.speech.data import Clip
 
 SPEAKERS, EACH, WIDTH = 8, 6, 12
@@ -24,15 +27,49 @@ def corpus(name: str, shift: float, rng: np.random.Generator) -> tuple[np.ndarra
     return x.astype(np.float32), clips
 
 
-def test_a_line_that_adds_the_same_to_all_is_heard_as_any_other() -> None:
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    """A corpus whose line hides all emotions from plain answers, and moves all measurements."""
     rng = np.random.default_rng(0)
     parts = [corpus(name, 4.0, rng) for name in "abc"]
     x, clips = np.concatenate([p[0] for p in parts]), [c for p in parts for c in p[1]]
     labels, corpora = np.array([c.label for c in clips]), np.array([c.corpus for c in clips])
-    less = x - centres(x, labels, corpora, "even")
+    less = x - centres(x, labels, corpora, "calls")
+    classes = np.array([less[labels == k].mean(axis=0) for k in range(4)])
     new, here = corpus("d", 4.0, rng)
-    found = at_sites(
-        fitted(x[None].repeat(2, axis=0), clips, 1), fitted(less[None].repeat(2, axis=0), clips, 1), new,
-        np.array([c.label for c in here]), np.array([c.voice for c in here]), 60, "even", 1,
-    )  # fmt: skip
-    assert found["centred"] > 0.9 > found["plain"]
+    of = np.array([c.label for c in here])
+    # They rank a little, and lean to anger.
+    plain = np.log(softmax(0.5 * np.eye(4)[of] + rng.normal(0, 0.5, (len(of), 4)) + [2.0, 0, 0, 0]))
+    heads = fitted(less[None].repeat(2, axis=0), clips, 1)
+    one = Apart(plain.astype(np.float32), new, heads, classes)
+    return Heard(of, np.array([c.voice for c in here]), {"d": (np.arange(len(of)), one)})
+
+
+@pytest.mark.parametrize("mix", ["calls", "even"])
+def test_a_line_that_adds_the_same_to_all_is_heard_as_any_other(heard: Heard, mix: str) -> None:
+    found = compared(heard, 60, mix, [0.0, 0.5], np.arange(len(heard.labels)), 1)
+    assert found["heads"]["uar"] > 0.9 > found["offsets"]["uar"] > found["no site"]["uar"]
+    assert found["both, 0.5"]["uar"] > found["offsets"]["uar"]
+    assert found["both, 0"]["ahead"]["uar"]["mean"] == 0.0
+    gain, (low, high) = (found["both, 0.5"]["ahead"]["uar"][key] for key in ("mean", "interval_90"))
+    assert low < gain < high
+
+
+def test_a_speaker_is_no_part_of_its_own_site(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def drawn(labels: np.ndarray, voices: np.ndarray, *rest: object) -> np.ndarray:
+        asked.append(set(voices.tolist()))
+        return np.arange(60)
+
+    monkeypatch.setattr(site_centre, "site_rows", drawn)
+    site_centre.at_sites(heard, 60, "calls", 1)
+    everyone = set(heard.voices.tolist())
+    assert all(len(everyone - site) == 1 for site in asked)
+    assert len(asked) == site_centre.DRAWS * len(everyone)
+
+
+def test_figures_are_means_over_corpora(heard: Heard) -> None:
+    p = np.eye(4, dtype=np.float32)[heard.labels][None]
+    found = figures(heard, p, np.arange(len(heard.labels)))
+    assert (found["uar"], found["anger_auc"], found["worst_neutral_as_angry"]) == (1.0, 1.0, 0.0)
