@@ -40,6 +40,8 @@ _START: Final = ListPosition()
 _OLDEST: Final = ListPosition(-math.inf)
 _NO_DELIVERY: Final = 2**62
 _ANY_DECISION: Final = DecisionFilter()
+#: Longest period in seconds whose stays in queues are read where pages are; pages would wait for a longer one.
+_BRIEF_S: Final = 2 * 86_400.0
 
 
 class Lists:
@@ -306,7 +308,9 @@ class Lists:
         end is counted until then.
         """
         asked = sums.stays(since, until, min(now, until), bins, team)
-        if until < now:
+        if until - since > _BRIEF_S:
+            rows = await self._connection.ranking_rows(asked.query, **asked.values())
+        elif until < now:
             rows = await self.sums.rows(asked)
         else:
             rows = await self._rows(asked.query, **asked.values())

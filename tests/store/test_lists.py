@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 import pytest
@@ -16,6 +17,7 @@ from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store import migrate
 from emocx_pbx.store.account_rows import Actor
+from emocx_pbx.store.connection import Reader
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.grades import Revision
 from emocx_pbx.store.list_rows import (
@@ -28,6 +30,8 @@ from emocx_pbx.store.list_rows import (
 )
 from emocx_pbx.store.lists import place_of_call, place_of_decision, place_of_grade
 from emocx_pbx.store.rows import GradeKind
+from emocx_pbx.store.sql import Row
+from emocx_pbx.store.standard_sums import DAY_S
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 ANGRY_QUERY = DecisionFilter(emotion="angry")
@@ -251,6 +255,23 @@ async def test_stays_are_counted_together_and_go_on_until_now(store: Store) -> N
     answered, waiting = sorted(found, key=lambda some: some.ended, reverse=True)
     assert (waiting.left, waiting.ended, sorted(waiting.waits)) == (None, False, [50.0, 90.0])
     assert (answered.number, answered.waits, answered.scored, answered.score_sum) == (2, (8.0, 8.0), 2, 140.0)
+
+
+async def test_a_month_of_stays_is_not_read_where_pages_would_wait_for_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(store, 1)
+
+    readers = []
+    fetched = store._connection._fetched
+
+    async def noting(reader: Reader, *asked: Any) -> list[Row]:
+        readers.append(reader)
+        return await fetched(reader, *asked)
+
+    monkeypatch.setattr(store._connection, "_fetched", noting)
+    (stays,) = await store.lists.queue_stays(0.0, 30 * DAY_S, 31 * DAY_S)
+    assert (stays.number, readers) == (1, ["ranking"])
 
 
 async def test_arms_count_each_customer_once(store: Store) -> None:
