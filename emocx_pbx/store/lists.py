@@ -40,7 +40,7 @@ _START: Final = ListPosition()
 _OLDEST: Final = ListPosition(-math.inf)
 _NO_DELIVERY: Final = 2**62
 _ANY_DECISION: Final = DecisionFilter()
-#: Longest period in seconds whose stays in queues are read where pages are; pages would wait for a longer one.
+#: Longest period in seconds whose stays in queues are read where pages are, which must not wait for more.
 _BRIEF_S: Final = 2 * 86_400.0
 
 
