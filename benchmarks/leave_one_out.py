@@ -73,7 +73,7 @@ def measure(asked: LeftOut, seed: int, sizes: Sequence[int], mix: str, threshold
         }
     sites = {"0": by_corpus(asked, asked.probabilities[None])}
     for size in sizes:
-        draws = at_site(asked.probabilities, asked.labels, asked.voices, size, mix, seed)
+        draws = at_site(asked.probabilities, asked.labels, asked.voices, size, mix, seed, placed=asked.placed)
         sites[str(size)] = by_corpus(asked, draws)
     return {
         "seed": seed,

@@ -13,21 +13,28 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.audio.pcm import SAMPLE_RATE
+from emocx_pbx.emotion.site import SiteHeads
 from emocx_pbx.emotion.voice import RELATIVE, blocks, new_recipe
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.training.figures import softmax
 from emocx_pbx.training.speech import voice
 from emocx_pbx.training.speech.blend import Answers, fit_blend, fit_temperature
 from emocx_pbx.training.speech.callers import Unheard, learn_prior
-from emocx_pbx.training.speech.crossfit import Recipe, asked, cross_fit
-from emocx_pbx.training.speech.data import Clip, read_clips
+from emocx_pbx.training.speech.centred import DIRECTIONS, placed
+from emocx_pbx.training.speech.crossfit import Outsider, Recipe, asked, cross_fit
+from emocx_pbx.training.speech.data import Clip, labels_of, read_clips
 from emocx_pbx.training.speech.relative import Relative
+from emocx_pbx.training.speech.site_heads import fit_site
+from emocx_pbx.training.speech.sites import SitePlaces
+
+#: Fields of LeftOut that are kept by corpus.
+_BY_CORPUS: Final = ("priors", "placed")
 
 Floats = npt.NDArray[np.float32]
 Names = npt.NDArray[np.str_]
@@ -52,6 +59,8 @@ class LeftOut:
     """(n,): whether of the protocol's test speakers."""
     priors: dict[str, dict[str, Floats]]
     """By corpus left out: what others teach of how callers differ, for contrasts in place of measurements."""
+    placed: SitePlaces
+    """What they are heard by less a site's centre."""
 
     @property
     def corpora(self) -> npt.NDArray[np.str_]:
@@ -82,7 +91,14 @@ def left_out_answers(data: Path, seed: int, cache: Path | None) -> LeftOut:
 
 
 def _key(clips: Sequence[Clip], seed: int) -> str:
-    recipe: list[Any] = [new_recipe()["encoders"], voice.VARIANTS, repr(voice.FITS), RELATIVE, seed]
+    recipe: list[Any] = [
+        new_recipe()["encoders"],
+        voice.VARIANTS,
+        repr(voice.FITS),
+        RELATIVE,
+        DIRECTIONS,
+        seed,
+    ]
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
     for clip in clips:
         key.update(clip.samples.tobytes())
@@ -98,15 +114,46 @@ def _asked(learn: list[Clip], test: list[Clip], seed: int, cache: Path | None) -
         raise EmocxError("clips of at least three corpora are needed")
     tested = asked(fitted.outsiders, x_test, test)
     voices = [np.array([c.voice for c in part]) for part in (learn, test)]
-    return gathered(fitted.inside, fitted.outside, tested, voices, [c.samples.size for c in (*learn, *test)])
+    everything = np.concatenate([x[0], x_test])
+    places = _placed(x, everything, learn, [*learn, *test], fitted.outsiders, seed)
+    sizes = [c.samples.size for c in (*learn, *test)]
+    return gathered(fitted.inside, fitted.outside, tested, voices, sizes, *places)
+
+
+def _placed(
+    x: Floats,
+    everything: Floats,
+    learn: Sequence[Clip],
+    clips: Sequence[Clip],
+    outsiders: Mapping[str, Outsider],
+    seed: int,
+) -> tuple[Floats, dict[str, SiteHeads]]:
+    """Places (n, d) of all clips, measured as `everything` (n, width), and the heads for them, by corpus."""
+    labels, voices = labels_of(learn), np.array([c.voice for c in learn])
+    corpora, of = np.array([c.corpus for c in learn]), np.array([c.corpus for c in clips])
+    places, heads = np.zeros((len(clips), DIRECTIONS), np.float32), {}
+    for done, (corpus, parts) in enumerate(sorted(outsiders.items())):
+        tell("site heads", done, len(outsiders))
+        rest, own = np.flatnonzero(corpora != corpus), of == corpus
+        seen, _, scale = placed(x[:, rest], parts.front, labels[rest], voices[rest])
+        heads[corpus] = fit_site(seen, [learn[int(i)] for i in rest], voice.FITS, seed)
+        places[own] = parts.front(everything[own])[:, :DIRECTIONS] / scale
+    return places, heads
 
 
 def gathered(
-    inside: Answers, outside: Answers, tested: Answers, voices: Sequence[Names], sizes: Sequence[int]
+    inside: Answers,
+    outside: Answers,
+    tested: Answers,
+    voices: Sequence[Names],
+    sizes: Sequence[int],
+    places: Floats,
+    heads: Mapping[str, SiteHeads],
 ) -> LeftOut:
     """Answers of parts that never heard a speaker (`inside`) or a corpus, put together and calibrated.
 
-    `voices` are those of the clips learnt from and of the test's; `sizes` of all clips, in samples.
+    `voices` are those of the clips learnt from and of the test's; `sizes` of all clips, in samples; `places`
+    (n, d) of all, and `heads` for them by corpus.
     """
     everything = Answers(
         *(np.concatenate([getattr(a, f.name) for a in (outside, tested)]) for f in fields(Answers)),
@@ -132,6 +179,7 @@ def gathered(
         everything.familiar,
         np.concatenate([np.full(len(v), flag) for v, flag in zip(voices, (False, True), strict=True)]),
         priors,
+        SitePlaces(places, known, heads),
     )
 
 
@@ -147,8 +195,10 @@ def _prior(inside: Answers, probabilities: Floats, voices: Names) -> dict[str, F
 
 
 def _stored(found: LeftOut) -> dict[str, npt.NDArray[Any]]:
-    arrays = {f.name: getattr(found, f.name) for f in fields(found) if f.name != "priors"}
-    return arrays | {f"{c}/{n}": a for c, prior in found.priors.items() for n, a in prior.items()}
+    arrays = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in _BY_CORPUS}
+    of_corpora = {f"{c}/{n}": a for c, prior in found.priors.items() for n, a in prior.items()}
+    of_corpora |= {f"{c}/{n}": a for c, one in found.placed.heads.items() for n, a in one.arrays().items()}
+    return arrays | of_corpora | {"places": found.placed.places}
 
 
 def _restored(stored: Mapping[str, Any]) -> LeftOut:
@@ -157,4 +207,8 @@ def _restored(stored: Mapping[str, Any]) -> LeftOut:
         corpus, slash, own = name.partition("/")
         if slash:
             priors.setdefault(corpus, {})[own] = stored[name]
-    return LeftOut(**{f.name: stored[f.name] for f in fields(LeftOut) if f.name != "priors"}, priors=priors)
+    heads = {
+        corpus: found for corpus, arrays in priors.items() if (found := SiteHeads.of(arrays)) is not None
+    }
+    arrays = {f.name: stored[f.name] for f in fields(LeftOut) if f.name not in _BY_CORPUS}
+    return LeftOut(**arrays, priors=priors, placed=SitePlaces(stored["places"], stored["known"], heads))

@@ -59,6 +59,8 @@ class Call:
     """Of the speaker's line, as learnt from others."""
     counts: tuple[float, ...]
     """Of the line's answers, for percentiles."""
+    centre: Floats
+    """(d,) that the line's site heads hear readings less."""
 
 
 def assembled(asked: LeftOut, size: int, mix: str, chosen: npt.NDArray[np.bool_], seed: int) -> list[Call]:
@@ -68,6 +70,7 @@ def assembled(asked: LeftOut, size: int, mix: str, chosen: npt.NDArray[np.bool_]
     for voice in np.unique(asked.voices[chosen]):
         corpus = str(voice).split("/")[0]
         others = np.flatnonzero((asked.corpora == corpus) & (asked.voices != voice))
+        heads = asked.placed.heads[corpus]
         for label in range(len(LABELS)):
             own = np.flatnonzero((asked.voices == voice) & (asked.labels == label))
             if not own.size or not others.size:
@@ -88,6 +91,7 @@ def assembled(asked: LeftOut, size: int, mix: str, chosen: npt.NDArray[np.bool_]
                         np.array(rows[:inputs]),
                         offsets_of(sums.tolist(), MIXES[mix]),
                         tuple(counts.tolist()),
+                        heads.centre(asked.placed.places[site].mean(axis=0), MIXES[mix]),
                     )
                 )
     return calls
@@ -97,7 +101,12 @@ def readings_of(asked: LeftOut, call: Call, in_session: bool, zeroed: bool) -> l
     """What the session says (as in emotion/speech.py), or what the model says of each clip alone."""
     plain = asked.probabilities[call.rows]
     log_p = np.log(np.maximum(plain, 1e-9))
-    corrected = log_p + np.array(call.offsets, np.float32) if zeroed else log_p
+    corrected = log_p
+    if zeroed:
+        heads = asked.placed.heads[call.voice.split("/")[0]]
+        less = asked.placed.places[call.rows] - call.centre
+        corrected = log_p + np.array(call.offsets, np.float32)
+        corrected = heads.beside_plain(corrected, less, asked.known[call.rows])
     said = softmax(corrected)
     if in_session:
         adaptation = Adaptation.of(asked.priors[call.voice.split("/")[0]], ADAPTATION)

@@ -7,7 +7,7 @@ Unix seconds (UTC). All values are immutable.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -108,6 +108,28 @@ class LineZero:
     """Different callers that it counts for."""
     offsets: tuple[float, ...]
     """(4,) in LABELS' order, added to the logarithms of plain probabilities."""
+    centre: tuple[float, ...] = ()
+    """(d,) mean of the callers' measurements, for a model that hears readings less it (`emotion.site`)."""
+    neutral_share: float = 0.25
+    """Of the callers' speech, expected when this was worked out."""
+    centred: bool = False
+    """Whether a reading was heard less the centre."""
+
+    def as_evidence(self, centred: bool) -> LineZero:
+        """As a reading tells by what it was corrected: without the numbers of the centre."""
+        return replace(self, centre=(), centred=centred)
+
+
+@dataclass(frozen=True, slots=True)
+class CallerPlace:
+    """Where a caller's readings lie in a model's measurements (`emotion.places`)."""
+
+    model: str
+    """`name/version`."""
+    mean: tuple[float, ...]
+    """(d,)"""
+    readings: int
+    """That it is the mean of."""
 
 
 #: What a reading rests on: how the customer sounds, what the customer says, or both.

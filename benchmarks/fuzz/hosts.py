@@ -21,11 +21,18 @@ from emocx_pbx.analysis.cluster.messages import (
     ToWorkerHost,
 )
 from emocx_pbx.analysis.cluster.model_set import ModelFile, ModelPackage, ModelProgress, ModelSet, ModelsNews
-from emocx_pbx.analysis.messages import AnnounceTap, ListenResult, Ready, TapStarted, UtteranceEnded
+from emocx_pbx.analysis.messages import (
+    AnnounceTap,
+    CallerPlaced,
+    ListenResult,
+    Ready,
+    TapStarted,
+    UtteranceEnded,
+)
 from emocx_pbx.chat.moves import CallTalks
 from emocx_pbx.deeds.deed import DisputeGrade
 from emocx_pbx.dispatch.door_messages import AnsweredToDoor, AskedAtDoor, NotDecided
-from emocx_pbx.domain import Decision
+from emocx_pbx.domain import CallerPlace, Decision
 from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.web.messages import DoDeed
 from emocx_pbx.web.nodes.messages import AskBoard, ControllerBeat, FromController, NodeBeat, WebNews
@@ -40,7 +47,7 @@ _BETWEEN_HOSTS: Final = tuple(
         TapBatch,
         ToWorkerHost,
         FromWorkerHost,
-        TapStarted,
+        TapStarted | CallerPlaced,
         ListenResult,
         Echo,
         Draining,
@@ -66,6 +73,7 @@ _RIGHT: Final = tuple(
         TapBatch(
             _UUID, "c1", 1, (UtteranceEnded(_UUID, "c1", "agent", 0.0, 1.0),), TapStarted(_UUID, "c1", 1.0)
         ),
+        CallerPlaced(_UUID, "c1", CallerPlace("voice/7", (0.5, -0.25), 3)),
         TapBatch(_UUID, "c1", 1, (DecidedAlone(_UUID, "c1", _DECISION, "crm-1", False, "hello"),)),
         Order("life", AnnounceTap(_UUID, "c1", "stereo")),
         Sessions((_UUID,)),

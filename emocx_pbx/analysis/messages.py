@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from emocx_pbx.domain import LineZero
+from emocx_pbx.domain import CallerPlace, LineZero
 from emocx_pbx.settings.settings import LogSettings
 from emocx_pbx.wire.message import BadMessage, Message
 
@@ -261,6 +261,17 @@ class TapEnded(WorkerMessage, frozen=True):
     """Audio filled with silence because nothing came."""
 
 
+class CallerPlaced(WorkerMessage, frozen=True):
+    """Where the customer's readings lie on average, for what the line learns; sent before TapEnded.
+
+    The only message with numbers of one voice: it is kept nowhere, and may be lost.
+    """
+
+    uuid: str
+    call_id: str
+    place: CallerPlace
+
+
 class TextResult(WorkerMessage, frozen=True):
     """Answer to ClassifyText; probabilities is None when there is no text model."""
 
@@ -355,6 +366,7 @@ ToController = (
     | ReadingMade
     | WordsSaid
     | UtteranceEnded
+    | CallerPlaced
     | TapEnded
     | TextResult
     | ListenResult

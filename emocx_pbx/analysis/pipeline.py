@@ -11,12 +11,20 @@ from typing import Protocol
 from emocx_pbx.analysis.call_words import CallWords, Worded, is_sampled
 from emocx_pbx.analysis.windows import CallSegmenter, Item, Phrase, Window
 from emocx_pbx.audio.pcm import FloatArray, Int16Array
-from emocx_pbx.domain import LineZero, Reading, Scores, Span
+from emocx_pbx.domain import CallerPlace, LineZero, Reading, Scores, Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
 
 class ListeningSession(Protocol):
     """A speech model that listens to one caller (`emotion.speech.SpeechSession`)."""
+
+    @property
+    def centred(self) -> bool:
+        """Whether readings are heard less the centre of the line's callers."""
+
+    @property
+    def place(self) -> CallerPlace | None:
+        """Where the caller's readings lie on average; None: it is not known, or of no use."""
 
     def read(self, samples: FloatArray) -> Scores | None:
         """Scores of the caller's latest speech (n,) at 8 kHz; None when it isn't speech after all."""
@@ -53,7 +61,7 @@ def read(
     scores = session.read(window.samples)
     if scores is None:
         return None
-    used = zero if zero and zero.model == model else None
+    used = zero.as_evidence(session.centred) if zero and zero.model == model else None
     return Reading(window.t0, window.t1, window.speech_s, scores, model, used)
 
 

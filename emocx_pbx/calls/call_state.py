@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from emocx_pbx.alerts.watch import CallWatch
-from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
 from emocx_pbx.call_ids import on_pbx, pbx_of
 from emocx_pbx.calls import alerts, observed, segments
 from emocx_pbx.calls.effects import (
@@ -44,13 +43,13 @@ from emocx_pbx.calls.happenings import (
     FinishDue,
     GradeDue,
     Happening,
+    Observed,
     OptedOut,
     QueryDecided,
-    TapLost,
 )
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.dispatch.asked import DecidedQuery
-from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
+from emocx_pbx.domain import CallerPlace, Decision, Grade, Reading, Segment, Span, Visit
 from emocx_pbx.events import build
 from emocx_pbx.pbx.tracking.changes import (
     AgentConnected,
@@ -118,6 +117,8 @@ class CallState:
     """UUIDs of taps whose last reading may still arrive."""
     unread: bool = False
     """Taken over: the stream may still hold what was heard of it before."""
+    places: list[CallerPlace] = field(default_factory=list)
+    """Where the customer's readings lie on average, by tap."""
     watch: CallWatch | None = None
     """State of the alert rules, from the first reading on."""
     voicemail: bool = False
@@ -170,17 +171,9 @@ class CallState:
         """
         if self.finished:
             return []
+        if isinstance(happening, Observed):
+            return observed.take(self, happening, now)
         match happening:
-            case ReadingMade():
-                return observed.read(self, happening, now)
-            case UtteranceEnded():
-                return observed.uttered(self, happening)
-            case WordsSaid():
-                return observed.said(self, happening)
-            case TapStarted():
-                return observed.tap_started(self, happening)
-            case TapEnded() | TapLost():
-                return observed.tap_over(self, happening, now)
             case CustomerErased():
                 self.customer, self.caller, self.forgotten = None, None, True
                 return [Show(Changed(self.call_id))]

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
+from emocx_pbx.analysis.messages import (
+    CallerPlaced,
+    ReadingMade,
+    TapEnded,
+    TapStarted,
+    UtteranceEnded,
+    WordsSaid,
+)
 from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.dispatch.asked import DecidedQuery
 from emocx_pbx.domain import Decision, Grade, Segment
@@ -67,6 +74,8 @@ class CallerLeftFor:
     """Into a voicemail box; or "empty": nowhere yet, as the queue said that it was empty."""
 
 
+#: What a worker tells of a tap, or what its loss says.
+Observed = TapStarted | ReadingMade | UtteranceEnded | WordsSaid | CallerPlaced | TapEnded | TapLost
 Happening = (
     CallChange
     | DecidedQuery
@@ -74,12 +83,7 @@ Happening = (
     | OptedOut
     | CustomerErased
     | CallerLeftFor
-    | TapStarted
-    | TapEnded
-    | TapLost
-    | ReadingMade
-    | UtteranceEnded
-    | WordsSaid
+    | Observed
     | GradeDue
     | FinishDue
 )

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, UtteranceEnded, WordsSaid
+from emocx_pbx.analysis.messages import (
+    CallerPlaced,
+    ReadingMade,
+    TapEnded,
+    TapStarted,
+    UtteranceEnded,
+    WordsSaid,
+)
 from emocx_pbx.calls import alerts
 from emocx_pbx.calls.effects import (
     Count,
@@ -19,10 +26,11 @@ from emocx_pbx.calls.effects import (
     WriteTapped,
     WriteWords,
 )
-from emocx_pbx.calls.happenings import Changed, TapLost
+from emocx_pbx.calls.happenings import Changed, Observed, TapLost
 from emocx_pbx.domain import Reading, Scores, Span
 from emocx_pbx.emotion.levels import caller_counts
 from emocx_pbx.emotion.lines import LineCaller
+from emocx_pbx.emotion.places import mean_place
 from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.events import build
 from emocx_pbx.events.event import NewEvent
@@ -38,6 +46,25 @@ LEAST_SPEECH_S: Final = 4.0
 #: Least share (0 to 1) of the readings by one model: a call that several models read by turns teaches lines
 #: nothing, as it is no fair sample of either.
 LEAST_SHARE: Final = 0.8
+
+
+def take(call: CallState, message: Observed, now: float) -> Effects:
+    """What a worker tells of a tap, or what its loss says."""
+    match message:
+        case ReadingMade():
+            return read(call, message, now)
+        case UtteranceEnded():
+            return uttered(call, message)
+        case WordsSaid():
+            return said(call, message)
+        case TapStarted():
+            return tap_started(call, message)
+        case CallerPlaced():
+            if message.uuid in call.taps and not call.opted_out:
+                call.places.append(message.place)
+            return []
+        case TapEnded() | TapLost():
+            return tap_over(call, message, now)
 
 
 def connected(call: CallState, change: AgentConnected) -> Effects:
@@ -174,5 +201,6 @@ def learnt(call: CallState, at: float) -> Effects:
     if speech_s < LEAST_SPEECH_S or speech_s < LEAST_SHARE * all_s:
         return []
     answers = [r.scores.plain for r in own if r.scores.plain is not None]
-    caller = LineCaller(caller_sums(answers), caller_counts(answers))
+    place = mean_place([p for p in call.places if p.model == model])
+    caller = LineCaller(caller_sums(answers), caller_counts(answers), place)
     return [LearnLines(call.call_id, model, lines, caller, at)]

@@ -17,14 +17,14 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import msgspec
 import structlog
 
-from emocx_pbx.calls.effects import Write
+from emocx_pbx.calls.effects import LearnLines, Write
 from emocx_pbx.store.fence import Term
 
 log = structlog.get_logger()
@@ -162,8 +162,12 @@ class Spool:
 
 
 def _packed(record: Spooled) -> bytes:
-    write = msgspec.Raw(msgspec.msgpack.encode(record.write))
-    body = msgspec.msgpack.encode(_Record(type(record.write).__name__, record.term, write))
+    write = record.write
+    if isinstance(write, LearnLines):
+        # Where one caller's voice lies is kept on no disk: the line learns this caller's answers alone.
+        write = replace(write, caller=replace(write.caller, place=()))
+    raw = msgspec.Raw(msgspec.msgpack.encode(write))
+    body = msgspec.msgpack.encode(_Record(type(write).__name__, record.term, raw))
     return _HEAD.pack(len(body), zlib.crc32(body)) + body
 
 

@@ -43,13 +43,16 @@ async def _show(args: argparse.Namespace) -> int:
                 line.line,
                 line.callers,
                 "yes" if line.used else f"no: {line.why_not}",
+                f"{line.centred_callers}{'' if line.centred else ' (not used)'}"
+                if line.centred_callers
+                else "-",
                 *(f"{offset:+.2f}" for offset in line.offsets.values()),
                 local(line.at),
             )
             for line in lines
         ]
         names = tuple(lines[0].offsets) if lines else ()
-        head = ("model", "line", "callers", "used", *names, "last call")
+        head = ("model", "line", "callers", "used", "centre of", *names, "last call")
         return table(head, rows, "no calls were learnt from yet")
 
     show(args, {"mix": settings.analysis.line_mix, "lines": lines}, words)

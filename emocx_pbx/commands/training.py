@@ -1,4 +1,4 @@
-"""`emocx-pbx train speech|text|companion|encoders`: new or further tuned models (needs the train extra)."""
+"""`emocx-pbx train speech|text|companion|site|encoders`: new or tuned models (needs the train extra)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DATA = Path("../shared/data")
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     train = commands.add_parser("train", help="train a model (needs the train extra)")
-    inner = train.add_subparsers(dest="kind", required=True, metavar="speech|text|companion|encoders")
+    inner = train.add_subparsers(dest="kind", required=True, metavar="speech|text|companion|site|encoders")
     speech = inner.add_parser("speech", help="emotion from the voice")
     speech.add_argument("--model", choices=("mlp", "cnn", "voice"), default="voice", help="default: voice")
     text = inner.add_parser("text", help="emotion from words")
@@ -43,6 +43,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     companion.add_argument("--out", type=Path, default=Path("models"), metavar="DIR",
                            help="folder of models; the next version is added (default: models)")  # fmt: skip
     add_common(companion, _give_companion)
+    site = inner.add_parser("site", help="give `voice` heads on measurements less a site's centre")
+    site.add_argument("--base", metavar="MODEL", default="voice", help="default: voice")
+    site.add_argument("--data", type=Path, default=DATA, help=f"folder or CSV (default {DATA})")
+    site.add_argument("--seed", type=int, default=1)
+    site.add_argument("--cache", type=Path, metavar="DIR", help="keeps measured clips")
+    site.add_argument("--out", type=Path, default=Path("models"), metavar="DIR",
+                      help="folder of models; the next version is added (default: models)")  # fmt: skip
+    add_common(site, _give_site_heads)
     encoders = inner.add_parser("encoders", help="write the encoders of `voice` from Whisper's weights")
     encoders.add_argument("--out", type=Path, default=Path("models"), metavar="DIR",
                           help="folder of models; a version is added where the bytes differ")  # fmt: skip
@@ -86,6 +94,18 @@ def _give_companion(args: argparse.Namespace) -> int:
     with_companion = needs_extra("speech.companion").with_companion
     Registry(args.out).keep_current("speech", base.card.name)
     made = with_companion(base, light, args.out, args.share, args.sharpness)
+    show(args, {"folder": str(made.path), "card": made.card}, lambda: str(made.path))
+    _print(args, "speech", made.card)
+    return 0
+
+
+def _give_site_heads(args: argparse.Namespace) -> int:
+    from emocx_pbx.emotion.registry import Registry
+
+    base = Registry(read_settings(args).models_path()).find("speech", args.base)
+    with_site_heads = needs_extra("speech.site_version").with_site_heads
+    Registry(args.out).keep_current("speech", base.card.name)
+    made = with_site_heads(base, args.data, args.out, args.seed, args.cache)
     show(args, {"folder": str(made.path), "card": made.card}, lambda: str(made.path))
     _print(args, "speech", made.card)
     return 0

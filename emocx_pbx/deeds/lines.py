@@ -36,6 +36,10 @@ class KnownLine:
     """Mean uncorrected answer over the callers, by label."""
     at: float
     """End of the last call that it learnt from, in Unix seconds."""
+    centred_callers: int
+    """Number of callers that the centre rests on; 0 for a model that has no use for one."""
+    centred: bool
+    """Whether readings on this line are heard less that centre."""
 
 
 async def known_lines(store: Store, settings: AnalysisSettings) -> list[KnownLine]:
@@ -69,6 +73,8 @@ def _known(model: str, line: str, estimate: LineEstimate, at: float, mix: str) -
         {str(k): round(b, 3) for k, b in zip(LABELS, offsets, strict=True)},
         {str(k): round(p, 3) for k, p in zip(LABELS, mean_answer(sums), strict=True)},
         at,
+        int(estimate.centred_callers),
+        bool(estimate.centre) and mix != "off",
     )
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.caller import CallerBelief, CallerPrior, Weights, expected_mix
 from emocx_pbx.emotion.centred import Centred, Centring, PlacedReading
+from emocx_pbx.emotion.site import SiteHeads
 from emocx_pbx.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
@@ -43,6 +44,8 @@ class Adaptation:
     prior: CallerPrior
     centred: Centred | None
     """None in models older than these heads."""
+    site: SiteHeads | None = None
+    """Heads on the same places less the centre of the line's callers; None in models without them."""
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any], recipe: Mapping[str, Any]) -> Adaptation:
@@ -56,7 +59,10 @@ class Adaptation:
             strange = Weights(float(other["mix"]), float(other["trust"]))
         except (KeyError, TypeError, ValueError) as e:
             raise ModelError(f"the recipe's adaptation is incomplete: {e}") from None
-        return cls(CallerPrior.of(arrays, known, strange), Centred.of(arrays))
+        centred, site = Centred.of(arrays), SiteHeads.of(arrays)
+        if site is not None and (centred is None or site.classes.shape != centred.classes.shape):
+            raise ModelError("the caller model's site heads know no places, or other ones")
+        return cls(CallerPrior.of(arrays, known, strange), centred, site)
 
     def inputs(self, measured: Floats, log_p: Floats) -> AdaptationInputs:
         """What is taken of measurements (n, width) with log probabilities (n, 4)."""

@@ -15,6 +15,7 @@ from typing import Final
 
 from emocx_pbx.domain import LineZero
 from emocx_pbx.emotion.levels import NO_COUNTS, level_at
+from emocx_pbx.emotion.places import added_places, bounded, callers_of, mean_of
 from emocx_pbx.emotion.zero import LEAST_CALLERS, NO_SUMS, added, callers_in, offsets_of
 
 DAY_S: Final = 86_400.0
@@ -35,6 +36,8 @@ class LineCaller:
     """Of the plain answers (`emotion.zero`)."""
     counts: tuple[float, ...]
     """Of the plain answers by P(angry) and P(upset) (`emotion.levels`)."""
+    place: tuple[float, ...] = ()
+    """Mean of the measurements (`emotion.places`); empty: the model keeps none, or it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,9 @@ class LineEstimate:
     """Of the days before, faded to `day`."""
     today_counts: tuple[float, ...] = NO_COUNTS
     past_counts: tuple[float, ...] = NO_COUNTS
+    today_places: tuple[float, ...] = ()
+    """Sums of the callers' places (`emotion.places`)."""
+    past_places: tuple[float, ...] = ()
     callers: int = 0
     """Ever learnt from."""
     days: int = 0
@@ -60,6 +66,7 @@ class LineEstimate:
             now,
             today=added(now.today, caller.sums),
             today_counts=added(now.today_counts, caller.counts),
+            today_places=added_places(now.today_places, bounded(caller.place)),
             callers=now.callers + 1,
             days=now.days + (callers_in(now.today) == 0),
         )
@@ -77,6 +84,8 @@ class LineEstimate:
             past=added(NO_SUMS, past, fade),
             today_counts=NO_COUNTS,
             past_counts=added(NO_COUNTS, counts, fade),
+            today_places=(),
+            past_places=added_places((), self._whole_places(), fade),
         )
 
     def whole(self) -> tuple[float, ...]:
@@ -85,6 +94,9 @@ class LineEstimate:
 
     def _whole_counts(self) -> tuple[float, ...]:
         return added(self.past_counts, self.today_counts, self._share())
+
+    def _whole_places(self) -> tuple[float, ...]:
+        return added_places(self.past_places, self.today_places, self._share())
 
     def _share(self) -> float:
         return min(1.0, PER_DAY / max(1.0, callers_in(self.today)))
@@ -98,6 +110,17 @@ class LineEstimate:
     def usable(self) -> bool:
         """Whether there is evidence enough to use it."""
         return self.weight >= LEAST_CALLERS and self.days >= LEAST_DAYS
+
+    @property
+    def centred_callers(self) -> float:
+        """Callers that the centre counts for, days limited and faded."""
+        return callers_of(self._whole_places())
+
+    @property
+    def centre(self) -> tuple[float, ...]:
+        """Mean (d,) of the callers' places; empty where there are too few."""
+        places = self._whole_places()
+        return mean_of(places) if self.usable and callers_of(places) >= LEAST_CALLERS else ()
 
     def offsets(self, neutral_share: float) -> tuple[float, ...]:
         """Offsets (4,) by which plain answers are corrected."""
@@ -151,5 +174,7 @@ class LineBook:
         line, estimate = found
         if (line, neutral_share) not in self._zeros:
             callers, offsets = math.floor(estimate.weight), estimate.offsets(neutral_share)
-            self._zeros[line, neutral_share] = LineZero(line, model, callers, offsets)
+            self._zeros[line, neutral_share] = LineZero(
+                line, model, callers, offsets, estimate.centre, neutral_share
+            )
         return self._zeros[line, neutral_share]

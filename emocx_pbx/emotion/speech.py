@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.audio.features import RATE, log_mel, short_powers, windows
-from emocx_pbx.domain import LABELS, LineZero, Scores
+from emocx_pbx.domain import LABELS, CallerPlace, LineZero, Scores
 from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.adaptation import Adaptation, CallerSession
 from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.companion import companion_of, in_parts
 from emocx_pbx.emotion.engines import LiteRtEngine
+from emocx_pbx.emotion.line_centre import LineCentre, MeanPlace
 from emocx_pbx.emotion.registry import ModelFolder, Registry
 from emocx_pbx.emotion.speechlike import speechlike
 from emocx_pbx.errors import ModelError
@@ -185,6 +186,18 @@ class SpeechSession:
         share = neutral_share if zero is None else 1 / len(LABELS)
         caller = classifier.caller
         self._caller = None if caller is None else CallerSession(caller, share)
+        self._line = LineCentre.of(caller, zero)
+        self._places = None if caller is None or caller.site is None else MeanPlace(caller)
+
+    @property
+    def centred(self) -> bool:
+        """Whether readings are heard less the centre of the line's callers."""
+        return self._line is not None
+
+    @property
+    def place(self) -> CallerPlace | None:
+        """Where the readings so far lie on average; None: there are none, or the model has no use for it."""
+        return None if self._places is None else self._places.of(self._classifier.name)
 
     def read(self, samples: FloatArray) -> Scores | None:
         """Like `SpeechClassifier.classify`, using what was heard of this caller and of the line before."""
@@ -210,6 +223,10 @@ class SpeechSession:
         corrected = log_p if plain is None or plain is own else np.log(np.maximum(plain, 1e-9))
         if self._zero is not None:
             corrected = corrected + self._zero
+        if self._places is not None:
+            self._places.take(measured)
+        if self._line is not None:
+            corrected = self._line.beside(corrected, measured)
         if self._caller is None or self._classifier.caller is None:
             return _softmax(corrected)
         # Where a reading lies among voices is known of the model's own answers: what the line adds is to all

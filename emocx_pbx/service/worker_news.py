@@ -6,6 +6,7 @@ import structlog
 
 from emocx_pbx.analysis.cluster.messages import DecidedAlone
 from emocx_pbx.analysis.messages import (
+    CallerPlaced,
     ListenResult,
     ModelsLoaded,
     NoPort,
@@ -74,7 +75,7 @@ class WorkerNews:
             case WorkerStats():
                 self._metrics.worker(message)
                 self._tell_overload(message)
-            case ReadingMade() | UtteranceEnded() | WordsSaid():
+            case ReadingMade() | UtteranceEnded() | WordsSaid() | CallerPlaced():
                 self._journeys.put(message)
             case TextResult() | ModelsLoaded():
                 pass  # the pool answers the request

@@ -13,6 +13,7 @@ from analysis.cluster_site import DEADLINE_S, Node, Site
 from emocx_pbx.analysis.any_worker import AnyWorker
 from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.messages import (
+    CallerPlaced,
     ReadingMade,
     TapEnded,
 )
@@ -25,7 +26,12 @@ Tapped = Callable[[AnyWorker, UUID], Awaitable[Asterisk]]
 
 
 def of_tap(site: Site, uuid: UUID) -> list[object]:
-    return [m for m in site.inbox.messages if getattr(m, "uuid", "") == str(uuid)]
+    """What comes by the stream, in its order."""
+    return [
+        m
+        for m in site.inbox.messages
+        if getattr(m, "uuid", "") == str(uuid) and not isinstance(m, CallerPlaced)
+    ]
 
 
 async def kept(server: PrivateNats, number: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from emocx_pbx.analysis.worker import process as worker
 from emocx_pbx.analysis.worker import worker as host
 from emocx_pbx.audio.pcm import FloatArray
-from emocx_pbx.domain import Scores
+from emocx_pbx.domain import CallerPlace, Scores
 from emocx_pbx.emotion.text import TextReading
 from emocx_pbx.errors import ModelError
 
@@ -19,6 +19,8 @@ class Loud:
     """Angry when loud, else neutral; deterministic, and dependent on every sample."""
 
     name = "loud/1"
+    centred = False
+    place: CallerPlace | None = CallerPlace("loud/1", (0.5,), 3)
 
     def classify(self, samples: FloatArray) -> Scores | None:
         loud = min(1.0, 5.0 * float(abs(samples).mean()))

@@ -6,17 +6,19 @@ import asyncio
 import signal
 import sys
 from contextlib import AsyncExitStack
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from analysis.analysis_helpers import Asterisk, Samples
-from analysis.cluster_site import Site
+from analysis.cluster_site import DEADLINE_S, Site
 from analysis.fleet import SILENCE, MadeNode, Tapped, of_tap, over
 
 from emocx_pbx.analysis.handle import WorkerLost
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
     AnnounceTap,
+    CallerPlaced,
     ListenResult,
     ReadingMade,
     TapStarted,
@@ -24,6 +26,7 @@ from emocx_pbx.analysis.messages import (
 )
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.lab.nats import PrivateNats
+from emocx_pbx.wire.bus import Bus, BusLogin
 
 
 async def test_a_call_is_heard_elsewhere_and_all_of_it_comes_in_order(
@@ -41,7 +44,33 @@ async def test_a_call_is_heard_elsewhere_and_all_of_it_comes_in_order(
     assert isinstance(heard[0], TapStarted) and heard[-1] is ended
     assert len(readings) >= 3 and [r.t1 for r in readings] == sorted(r.t1 for r in readings)
     assert {m.side for m in heard if isinstance(m, UtteranceEnded)} == {"agent", "customer"}
+    (placed,) = await site.inbox.until(lambda: site.inbox.of(CallerPlaced))
+    assert (placed.uuid, placed.place.mean) == (str(uuid), (0.5,))
     assert worker.uuids == set()
+
+
+async def test_the_stream_keeps_nothing_of_one_voice(
+    site: Site, server: PrivateNats, node: MadeNode, tapped: Tapped, call: tuple[Samples, Samples]
+) -> None:
+    (worker,) = await site.found(await node().start())
+    bus = Bus(BusLogin((server.url,)))
+    assert await bus.start(DEADLINE_S)
+    kept: list[bytes] = []
+
+    async def keep(message: Any) -> None:
+        kept.append(message.data)
+
+    await bus._client.subscribe("emocx.tap.>", cb=keep)
+    await bus._client.flush()
+    uuid = uuid4()
+    asterisk = await tapped(worker, uuid)
+    await asterisk.play(*call)
+    await asterisk.hang_up()
+    await over(site, uuid)
+    await bus._client.flush()
+    await bus.close()
+    assert any(b"ReadingMade" in data for data in kept)
+    assert not any(b"CallerPlaced" in data for data in kept)
 
 
 async def test_texts_and_callers_are_understood_elsewhere(site: Site, node: MadeNode) -> None:

@@ -13,13 +13,16 @@ from emocx_pbx.analysis.windows import Window
 from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.models import Models
 from emocx_pbx.audio.pcm import FloatArray
-from emocx_pbx.domain import Scores
+from emocx_pbx.domain import CallerPlace, Scores
 
 WINDOW = Window(0.0, 4.0, 4.0, np.zeros(32_000, np.float32))
 
 
 class Says:
     """A model of one answer, which notes what it is asked."""
+
+    centred = False
+    place: CallerPlace | None = None
 
     def __init__(self, name: str, *probabilities: float) -> None:
         self.name = name

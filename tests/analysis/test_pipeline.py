@@ -37,6 +37,9 @@ class Counting:
 
 
 class CountingSession:
+    centred = False
+    place = None
+
     def __init__(self) -> None:
         self.heard = 0
 

@@ -14,6 +14,7 @@ from analysis.stub_worker import Loud
 from emocx_pbx.analysis.budget import Budget
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
+    CallerPlaced,
     ReadingMade,
     TapEnded,
     TapStarted,
@@ -26,7 +27,7 @@ from emocx_pbx.analysis.worker.intake import Intake
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.models import Models
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap, short_reason
-from emocx_pbx.domain import Reading, Span
+from emocx_pbx.domain import CallerPlace, Reading, Span
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.settings.settings import AnalysisSettings
 
@@ -93,6 +94,31 @@ def test_two_one_sided_taps_read_as_a_stereo_one(call: Call, burst: int) -> None
     assert [(s.side, s.t0, s.t1) for s in desk.of(UtteranceEnded)] == [(s.side, s.t0, s.t1) for s in spans]
     assert {m.uuid for m in desk.of(TapEnded)} == {uuid_of("customer"), uuid_of("agent")}
     assert desk.of(TapEnded)[-1].audio_s == 26.0
+
+
+def test_where_a_caller_lies_is_told_once_and_before_the_end(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Loud, "place", CallerPlace("loud/1", (0.5,), 3))
+    desk = Desk("customer", "agent")
+    for first in range(0, len(call[0]), 160):
+        for mode, samples in (("agent", call[1]), ("customer", call[0])):
+            desk.play(mode, samples, first, 1000.0 + first / 8000)
+    for mode in ("agent", "customer"):
+        desk.taps[mode].ended("peer closed", 1026.0)
+    told = [type(m) for m in desk.sent if isinstance(m, CallerPlaced | TapEnded)]
+    assert told == [CallerPlaced, TapEnded, TapEnded]
+    assert desk.of(CallerPlaced)[0].place == CallerPlace("loud/1", (0.5,), 3)
+
+
+def test_a_customer_who_opted_out_is_told_of_nowhere(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Loud, "place", CallerPlace("loud/1", (0.5,), 3))
+    desk = Desk("customer")
+    for first in range(0, len(call[0]), 160):
+        desk.play("customer", call[0], first, 1000.0 + first / 8000)
+    desk.call.leave_alone()
+    desk.taps["customer"].ended("ended", 1026.0)
+    assert desk.of(TapEnded) and not desk.of(CallerPlaced)
 
 
 def test_a_customer_alone_is_enough(call: Call) -> None:

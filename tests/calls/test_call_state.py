@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 from calls.call_states import ANGRY, RULES, answered, ended, joins, new
 
-from emocx_pbx.analysis.messages import ReadingMade, TapEnded, TapStarted, WordsSaid
+from emocx_pbx.analysis.messages import CallerPlaced, ReadingMade, TapEnded, TapStarted, WordsSaid
 from emocx_pbx.calls.effects import (
     BeginTap,
     Count,
@@ -20,6 +20,7 @@ from emocx_pbx.calls.effects import (
 )
 from emocx_pbx.calls.happenings import CallerLeftFor, GradeDue, Happening, OptedOut
 from emocx_pbx.calls.rules import Rules
+from emocx_pbx.domain import CallerPlace
 from emocx_pbx.emotion.levels import caller_counts
 from emocx_pbx.emotion.lines import LineCaller
 from emocx_pbx.emotion.zero import caller_sums
@@ -140,6 +141,14 @@ def test_the_lines_learn_from_a_call_that_is_over() -> None:
     assert learnt(reading(0.0)) == [], "three seconds say too little"
     assert learnt(reading(0.0), reading(3.0), lines=()) == []
     assert learnt(reading(0.0), reading(3.0), OptedOut("c")) == []
+    places = (CallerPlace("voice/5", (1.0, 0.0), 3), CallerPlace("voice/5", (5.0, 2.0), 1))
+    placed = [CallerPlaced("u", "c", place) for place in places]
+    by_another = CallerPlaced("u", "c", CallerPlace("cnn/3", (9.0,), 1))
+    (observed,) = learnt(reading(0.0), reading(3.0), *placed, by_another)
+    assert observed.caller.place == (2.0, 0.5), "each reading counts alike, those of the model that learns"
+    no_tap = CallerPlaced("v", "c", placed[0].place)
+    (observed,) = learnt(reading(0.0), reading(3.0), no_tap)
+    assert observed.caller.place == ()
 
 
 def test_somebody_who_is_no_customer_is_not_heard() -> None:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from databases import ON_POSTGRESQL
 
-from emocx_pbx.calls.effects import Write, WriteEnd, WriteHold, WriteReadings, WriteSpans, WriteStart
+from emocx_pbx.calls.effects import (
+    LearnLines,
+    Write,
+    WriteEnd,
+    WriteHold,
+    WriteReadings,
+    WriteSpans,
+    WriteStart,
+)
 from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.spool import Spool, Spooled
 from emocx_pbx.calls.spooling import Spooling, write_what_an_earlier_life_kept
 from emocx_pbx.calls.writing import Writing
 from emocx_pbx.domain import Reading, Scores, Span
+from emocx_pbx.emotion.levels import NO_COUNTS
+from emocx_pbx.emotion.lines import LineCaller
+from emocx_pbx.emotion.zero import caller_sums
 from emocx_pbx.errors import LeaseLost, StoreUnavailable
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
@@ -64,6 +76,15 @@ def test_what_is_kept_is_read_as_it_was_and_a_torn_end_is_cut_off(tmp_path: Path
         assert list(again.read()) == [*sound, Spooled(JOURNEY[0], None)], (
             "what comes next is not lost with it"
         )
+
+
+def test_nothing_of_one_voice_is_kept(tmp_path: Path) -> None:
+    caller = LineCaller(caller_sums([(0.7, 0.1, 0.1, 0.1)]), NO_COUNTS, (0.5, -0.5))
+    learn = LearnLines(CALL, "voice/7", ("all",), caller, 9.0)
+    spool = Spool(tmp_path / "spool", 100_000)
+    assert spool.keep([Spooled(learn, TERM)])
+    spool.close()
+    assert list(spool.read()) == [Spooled(replace(learn, caller=replace(caller, place=())), TERM)]
 
 
 def test_a_full_one_takes_no_more_and_says_so_and_a_strange_file_is_left_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from emocx_pbx.emotion.lines import (
     LineEstimate,
     Sites,
 )
+from emocx_pbx.emotion.places import BOUND
 from emocx_pbx.emotion.zero import caller_sums, callers_in, moved
 
 CALLS = (0.2 / 3, 0.8, 0.2 / 3, 0.2 / 3)
@@ -112,3 +114,27 @@ def test_a_level_is_told_only_of_a_line_that_is_known() -> None:
     assert learnt([(30, CALLS)] * 2, rng).level("angry", 95) is None
     level = learnt([(30, CALLS)] * 4, rng).level("angry", 95)
     assert 0.05 < level < 0.9
+
+
+def test_a_centre_is_of_sixty_callers_whose_place_is_known() -> None:
+    estimate = LineEstimate()
+    for number in range(90):
+        place = (1.0, -2.0, math.inf) if number == 0 else (1.0, -2.0, 100.0) if number % 2 else ()
+        one = replace(caller(CALM), place=place)
+        estimate = estimate.with_caller(one, number // 30 * DAY_S + 60)
+    assert (estimate.usable, estimate.centre) == (True, ()), "half of them, but the one of no known place"
+    assert estimate.centred_callers == pytest.approx(45, abs=2)
+    for number in range(20):
+        estimate = estimate.with_caller(replace(caller(CALM), place=(1.0, -2.0, 100.0)), 3 * DAY_S + number)
+    assert estimate.centred_callers == pytest.approx(63, abs=0.1), "days fade"
+    assert estimate.centre == pytest.approx((1.0, -2.0, BOUND), abs=1e-3), "no caller counts for more"
+    zero = LineBook({ALL: estimate}).zero((ALL,), "voice/7", 0.8)
+    assert zero is not None and zero.centre == estimate.centre
+    assert (zero.as_evidence(True).centre, zero.as_evidence(True).centred) == ((), True)
+    assert estimate.on(estimate.day + 1).centre == pytest.approx(estimate.centre, abs=1e-3)
+
+
+def test_a_line_learns_places_of_the_model_as_it_is_now() -> None:
+    estimate = LineEstimate().with_caller(replace(caller(CALM), place=(1.0, 1.0)), 0.0)
+    estimate = estimate.with_caller(replace(caller(CALM), place=(3.0,)), 1.0)
+    assert estimate.today_places == (1.0, 3.0), "those of other directions say nothing"

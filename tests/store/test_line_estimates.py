@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,10 @@ async def call(
     key: str | None = None,
     model: str = "voice/5",
     lines: Any = LINES,
+    place: tuple[float, ...] = (),
 ) -> None:
     await store.calls.start(f"c{number}", at, key, caller, "care", None)
-    await Writing(store).write(LearnLines(f"c{number}", model, lines, CALLER, at + 60))
+    await Writing(store).write(LearnLines(f"c{number}", model, lines, replace(CALLER, place=place), at + 60))
 
 
 async def test_each_caller_counts_once_for_a_model(store: Store) -> None:
@@ -68,6 +70,16 @@ async def test_estimates_outlive_a_restart(store: Store, place: Path | str) -> N
     assert await again.lines.all() == before
     await again.close()
     assert before["voice/5"]["all"].days == 3
+
+
+async def test_the_centre_of_enough_callers_is_kept_and_used_unless_lines_are_off(store: Store) -> None:
+    for i in range(63):
+        await call(store, i, f"+49{i}", at=(i // 21 + 1) * DAY_S, lines=("all",), place=(0.5, -1.0))
+    (estimate,) = (await store.lines.all())["voice/5"].values()
+    assert estimate.centre == pytest.approx((0.5, -1.0), abs=1e-3)
+    (on,) = await known_lines(store, AnalysisSettings())
+    (off,) = await known_lines(store, AnalysisSettings(line_mix="off"))
+    assert [(k.centred, k.centred_callers) for k in (on, off)] == [(True, 61), (False, 61)]
 
 
 async def test_an_endpoint_for_every_caller_is_no_trunk(
@@ -109,6 +121,7 @@ async def test_people_see_what_is_known_and_why_it_is_not_used(store: Store) -> 
         ("all", 1, False, "fewer than 60 callers"),
         ("trunk PJSIP/carrier", 1, False, "fewer than 60 callers"),
     ]
+    assert {(k.centred, k.centred_callers) for k in known} == {(False, 0)}
     off = await known_lines(store, AnalysisSettings(line_mix="off"))
     assert off[0].why_not == "analysis.line_mix is off"
 

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from emocx_pbx.emotion.site import SiteHeads
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.signals import auc, intervals, signals
-from emocx_pbx.training.speech.sites import at_site
+from emocx_pbx.training.speech.sites import SitePlaces, at_site
 
 
 def softmax(z: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -106,3 +107,21 @@ def test_sites_that_no_service_would_use_are_refused(size: int, mix: str, why: s
     labels, voices, p = clips(speakers=2, each=1)
     with pytest.raises(InputError, match=why):
         at_site(p, labels, voices, size, mix)
+
+
+def test_a_site_is_heard_less_its_centre_by_heads_that_were_taught_so() -> None:
+    labels, voices, p = clips(lean=(1.2, -1.2, 0.5, -0.5))
+    rng = np.random.default_rng(1)
+    moved = np.where(np.char.startswith(voices, "leaning")[:, None], 5.0, 0.0)
+    places = (np.eye(4)[labels] + moved + rng.normal(size=(len(labels), 4)) / 4).astype(np.float32)
+    # A hidden unit for each emotion, open where a place is that emotion's.
+    head = [np.eye(4) * 6, np.full(4, -3.0), np.eye(4), np.zeros(4)]
+    heads = SiteHeads.beside(np.eye(4, dtype=np.float32), [[a.astype(np.float32) for a in head]], 0.5)
+    strange = np.zeros(len(labels), np.float32)
+    placed = SitePlaces(places, strange, dict.fromkeys(("even", "leaning"), heads))
+    asked = (p, labels, voices, 200, "even")
+    plain, centred = (
+        float(np.mean([signals(labels, one)["uar"] or 0.0 for one in at_site(*asked, placed=there)]))
+        for there in (None, placed)
+    )
+    assert centred > plain + 0.1

@@ -169,7 +169,7 @@ async def test_lines_are_shown_and_can_be_forgotten(site: Site, admin: Browser) 
     await site.store.calls.start("learnt", 0.0, None, "+491", "care", None)
     await site.store.lines.learn("learnt", "voice/5", ("trunk PJSIP/carrier", "all"), caller, 60.0)
     page = await admin.open("/admin/models")
-    assert "trunk PJSIP/carrier" in page and "fewer than 60 callers" in page
+    assert "trunk PJSIP/carrier" in page and "fewer than 60 callers" in page and "Centre of" in page
     async with await admin.post(
         "/admin/models/lines", model="voice/5", line="trunk PJSIP/carrier"
     ) as response:

@@ -15,7 +15,14 @@ from emocx_pbx.analysis.cluster.messages import Beat, DecidedAlone, Echo, OrderT
 from emocx_pbx.analysis.cluster.presence import Presence
 from emocx_pbx.analysis.cluster.remote import Own, RemoteWorker
 from emocx_pbx.analysis.handle import WorkerLost
-from emocx_pbx.analysis.messages import EndSession, ListenResult, TapEnded, TapStarted, ToController
+from emocx_pbx.analysis.messages import (
+    CallerPlaced,
+    EndSession,
+    ListenResult,
+    TapEnded,
+    TapStarted,
+    ToController,
+)
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.wire.bus import Bus, Subscriber
 from emocx_pbx.wire.link import decoded
@@ -33,7 +40,7 @@ MOST_LOST: Final = 256
 
 _BEAT: Final = msgspec.msgpack.Decoder(Beat)
 _ECHO: Final = msgspec.msgpack.Decoder(Echo)
-_STARTED: Final = msgspec.msgpack.Decoder(TapStarted)
+_DIRECT: Final = msgspec.msgpack.Decoder(TapStarted | CallerPlaced)
 _LISTEN_RESULT: Final = msgspec.msgpack.Decoder(ListenResult)
 _BATCH: Final = msgspec.msgpack.Decoder(TapBatch)
 
@@ -89,7 +96,7 @@ class Fleet:
     async def act_for(self, pbx: str) -> None:
         """Subscribe to this PBX's tap starts; their messages arrive by `take`."""
         if pbx not in self._subscribers:
-            self._subscribers[pbx] = await self._bus.hear(subjects.started(pbx), _STARTED, self._on_started)
+            self._subscribers[pbx] = await self._bus.hear(subjects.started(pbx), _DIRECT, self._on_direct)
         for worker in self.workers:
             self._own(self._reconcile(worker, [pbx]))
 
@@ -164,7 +171,7 @@ class Fleet:
                 log.info("no longer its own", key="remote.not_own", worker=worker.beat.worker, uuid=uuid)
                 worker.see_ended(EndSession(uuid))
 
-    def _on_started(self, message: TapStarted) -> None:
+    def _on_direct(self, message: TapStarted | CallerPlaced) -> None:
         if message.uuid not in self._given_up:
             self._deliver(message)
 

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -34,6 +34,7 @@ from emocx_pbx.analysis.cluster.place import OfModels, WorkerIdentity, topics_di
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
     AnnounceTap,
+    CallerPlaced,
     ClassifyText,
     EndSession,
     ListenResult,
@@ -128,17 +129,18 @@ class NatsLink:
         self._something_kept, self._beat_now = asyncio.Event(), asyncio.Event()
         self._poured, self._emptied = asyncio.Event(), asyncio.Event()
         self._emptied.set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     # To the controllers (wire.link.Ends).
 
     def send(self, message: Message) -> None:
         """Send the worker's message to where it belongs; never fails, never waits."""
         match message:
-            case TapStarted():
-                # Also directly: whoever waits for it must not wait for the stream.
-                self._own(self._tell(subjects.started(pbx_of(message.call_id)), message))
-                self._keep(message)
+            case TapStarted() | CallerPlaced():
+                # Directly: who waits for a tap must not wait for the stream, and that keeps no voice.
+                self._own(self._bus.tell(subjects.started(pbx_of(message.call_id)), message))
+                if isinstance(message, TapStarted):
+                    self._keep(message)
             case ReadingMade() | UtteranceEnded() | WordsSaid() | DecidedAlone():
                 self._keep(message)
             case TapEnded(uuid):
@@ -177,9 +179,6 @@ class NatsLink:
     async def _sum_up(self, ready: Ready) -> None:
         self._sums = await asyncio.to_thread(self._checksums, ready)
         self._beat_now.set()
-
-    async def _tell(self, subject: str, message: Message) -> None:
-        await self._bus.tell(subject, message)
 
     async def _tell_listened(self, by: str, result: ListenResult) -> None:
         loop = asyncio.get_running_loop()
@@ -379,12 +378,12 @@ class NatsLink:
                 "some messages about taps were not kept", key="worker.unflushed", lost=len(self._backlog)
             )
 
-    def _own(self, work: Coroutine[None, None, None]) -> None:
+    def _own(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a message was not delivered", key="worker.untold", exc_info=error)

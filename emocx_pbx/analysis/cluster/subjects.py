@@ -65,7 +65,7 @@ def echo(life: str) -> str:
 
 
 def started(pbx: str) -> str:
-    """Taps of a PBX that begin, told at once; the stream may be away for seconds."""
+    """What of a PBX's taps is told at once, without the stream: that they begin, and what is kept nowhere."""
     return f"emocx.started.{pbx_part(pbx)}"
 
 

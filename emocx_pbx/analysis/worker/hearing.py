@@ -9,7 +9,7 @@ from emocx_pbx.analysis.budget import Budget, Cascade, Choice
 from emocx_pbx.analysis.pipeline import Classifier, ListeningSession, listening, read
 from emocx_pbx.analysis.windows import Window
 from emocx_pbx.analysis.worker.models import Models
-from emocx_pbx.domain import LineZero, Reading
+from emocx_pbx.domain import CallerPlace, LineZero, Reading
 
 #: What is counted of each choice.
 COUNTED: Final = {
@@ -67,6 +67,12 @@ class Hearing:
             return reading
         self._count("windows_asked_again")
         return self._accurate(window)
+
+    @property
+    def place(self) -> CallerPlace | None:
+        """Where the caller's readings by the accurate model lie on average; None: not known."""
+        known = self._sessions.get(False)
+        return known[1].place if known else None
 
     def _accurate(self, window: Window) -> Reading | None:
         reading = self._by(self._models.speech, window, light=False)

@@ -14,6 +14,7 @@ from emocx_pbx.analysis.arrival import ArrivalClock
 from emocx_pbx.analysis.call_words import CallWords, Worded, is_sampled
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
+    CallerPlaced,
     ReadingMade,
     TapEnded,
     TapStarted,
@@ -28,7 +29,7 @@ from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.scribe import Scribe
 from emocx_pbx.analysis.worker.scribe_messages import Understood
 from emocx_pbx.audio.pcm import SAMPLE_RATE, Int16Array, from_slin
-from emocx_pbx.domain import Reading, Scores, Side, Span
+from emocx_pbx.domain import CallerPlace, Reading, Scores, Side, Span
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.pbx.audiosocket.session import AudioSession
 from emocx_pbx.wire.message import Message
@@ -84,7 +85,7 @@ class CallAudio:
         self._phrases = 0
         self._unheard = 0
         """Phrases given to the scribe that nothing has come of yet."""
-        self._left_alone = False
+        self._left_alone = self._placed = False
         self._settled: Callable[[], None] | None = None
 
     @property
@@ -116,6 +117,11 @@ class CallAudio:
         waiting, self._over = self._over or [], None
         for then in waiting:
             then()
+
+    def take_place(self) -> CallerPlace | None:
+        """Where the caller's readings lie on average, once all are out; None: not known, or taken before."""
+        hearing, self._placed = (None if self._placed else self._hearing), True
+        return None if hearing is None or self._left_alone else hearing.place
 
     def leave_alone(self) -> None:
         """The customer opted out: nothing more of the call is transcribed."""
@@ -281,7 +287,13 @@ class Tap:
 
     def _tell_end(self, ended: TapEnded) -> None:
         """After all that was heard."""
-        self._lane.after(lambda: self.call.when_words_are_in(lambda: self._send(ended)))
+
+        def tell() -> None:
+            if (place := self.call.take_place()) is not None:
+                self._send(CallerPlaced(ended.uuid, ended.call_id, place))
+            self._send(ended)
+
+        self._lane.after(lambda: self.call.when_words_are_in(tell))
 
     def _feed(self, blocks: list[bytes]) -> None:
         for block in blocks:

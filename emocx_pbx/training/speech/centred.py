@@ -17,7 +17,7 @@ from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.training.speech.crossfit import CrossFitted, Tell
 from emocx_pbx.training.speech.data import Clip, balance, labels_of
-from emocx_pbx.training.speech.heads import Weights, train
+from emocx_pbx.training.speech.heads import Compressor, Weights, train
 from emocx_pbx.training.speech.networks import Fit
 from emocx_pbx.training.speech.relative import balanced, speakers_means
 
@@ -68,12 +68,7 @@ def fit_centred(
     """Fit on variants x (variants, n, width) of clips, beside the fitted parts of a model."""
     labels, front = labels_of(clips), fitted.parts.front
     voices, corpora = np.array([c.voice for c in clips]), np.array([c.corpus for c in clips])
-    places = front(x)[:, :, :DIRECTIONS]
-    # (variants, n, d)
-    centres = speakers_means(places[:1], labels, voices)
-    within = np.sqrt(((places[0] - centres) ** 2).mean())
-    # The heads' noise expects a variance of 1.
-    places, centres = places / within, centres / within
+    places, centres, within = placed(x, front, labels, voices)
     space = _Space(front.components[:, :DIRECTIONS] / within, np.stack((front.mean, front.spread)))
     by_fold: dict[int, Centred] = {}
     heads: list[Weights] = []
@@ -99,6 +94,17 @@ def fit_centred(
         stacked = np.vstack((familiar.weights, familiar.bias)).astype(np.float32)
         whole = replace(whole, familiar=stacked, edge=np.array([blend.middle, blend.slope], np.float32))
     return CentredParts(whole, by_fold)
+
+
+def placed(x: Floats, front: Compressor, labels: Ints, voices: Names) -> tuple[Floats, Floats, float]:
+    """Places (variants, n, d) of x (variants, n, width), their speakers' centres (n, d), and their scale.
+
+    The scale is what components are divided by: the heads' noise expects a variance of 1 around the centres.
+    """
+    places = front(x)[:, :, :DIRECTIONS]
+    centres = speakers_means(places[:1], labels, voices)
+    within = float(np.sqrt(((places[0] - centres) ** 2).mean()))
+    return places / np.float32(within), centres / np.float32(within), within
 
 
 def _voices(places: Floats, centres: Floats, labels: Ints, voices: Names, corpora: Names) -> _Voices:

@@ -19,7 +19,7 @@ from emocx_pbx.training.figures import figures
 from emocx_pbx.training.signals import intervals, signals
 from emocx_pbx.training.speech.callers import measured_callers
 from emocx_pbx.training.speech.data import Clip, labels_of, on_line, read_clips
-from emocx_pbx.training.speech.sites import at_site, check_size, mean_figures
+from emocx_pbx.training.speech.sites import SitePlaces, at_site, check_size, mean_figures
 
 Progress = Callable[[int, int], None]
 Bools = npt.NDArray[np.bool_]
@@ -70,11 +70,12 @@ def evaluate_speech(
     def progress_from(before: int) -> Progress:
         return lambda done, of: progress(before + done, rounds * of) if progress else None
 
-    probabilities, seconds = predict(classifier, clips, progress_from(0))
+    answers = answer(classifier, clips, progress_from(0))
+    probabilities, seconds = answers.probabilities, answers.seconds
     result = summary(clips, probabilities, seconds, classifier.card.threshold)
     found = {"model": classifier.name, "split": split or "all", **result, "skipped": read.skipped}
     if site is not None:
-        found |= with_site(clips, probabilities, classifier.card.threshold, site, result)
+        found |= with_site(clips, answers, classifier.card.threshold, site, result)
     if callers:
         found["callers"] = measured_callers(
             classifier, clips, callers, progress_from((rounds - 1) * len(clips))
@@ -87,19 +88,50 @@ def evaluate_speech(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class ClipAnswers:
+    """What a model says of n clips."""
+
+    probabilities: npt.NDArray[np.float32]
+    """(n, 4), plain."""
+    seconds: npt.NDArray[np.float64]
+    """(n,) of work."""
+    placed: SitePlaces | None
+    """None for a model without heads on measurements less a site's centre."""
+
+
 def predict(
     classifier: SpeechClassifier, clips: list[Clip], progress: Progress | None = None
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     """Probabilities (n, 4) and seconds of work (n,) for each clip."""
-    rows, seconds = [], []
+    answers = answer(classifier, clips, progress)
+    return answers.probabilities, answers.seconds
+
+
+def answer(
+    classifier: SpeechClassifier, clips: Sequence[Clip], progress: Progress | None = None
+) -> ClipAnswers:
+    """What the model says of each clip, as a telephone would deliver it."""
+    caller = classifier.caller
+    centred, site = (caller.centred, caller.site) if caller else (None, None)
+    rows, seconds, places, known = [], [], [], []
     for done, clip in enumerate(clips, 1):
         samples = on_line(clip.samples)
         start = time.perf_counter()
-        rows.append(classifier.probabilities(samples))
+        measured = classifier.measure(samples)
+        rows.append(np.mean([classifier.calibrated(m) for m in measured], axis=0))
         seconds.append(time.perf_counter() - start)
+        if centred is not None and site is not None:
+            places.append(centred.places(np.array(measured)).mean(axis=0))
+            known.append(centred.known(np.array(measured)).mean())
         if progress is not None:
             progress(done, len(clips))
-    return np.array(rows, np.float32), np.array(seconds)
+    p = np.array(rows, np.float32)
+    if site is None or not places:
+        return ClipAnswers(p, np.array(seconds), None)
+    heads = {c.corpus: site for c in clips}
+    placed = SitePlaces(np.array(places, np.float32), np.array(known, np.float32), heads)
+    return ClipAnswers(p, np.array(seconds), placed)
 
 
 def summary(
@@ -124,7 +156,7 @@ def summary(
 
 def with_site(
     clips: Sequence[Clip],
-    probabilities: npt.NDArray[np.float32],
+    answered: ClipAnswers,
     threshold: float,
     site: Site,
     plain: dict[str, Any],
@@ -133,7 +165,7 @@ def with_site(
     `plain`.
     """
     truth, voices = labels_of(clips), np.array([c.voice for c in clips])
-    answers = at_site(probabilities, truth, voices, site.callers, site.mix)
+    answers = at_site(answered.probabilities, truth, voices, site.callers, site.mix, placed=answered.placed)
     # (draws, n, 4)
 
     def of(chosen: Bools) -> dict[str, Any]:

@@ -7,6 +7,8 @@ with the site's offsets. Several sites are drawn for each speaker; figures are m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +16,7 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.caller import expected_mix
+from emocx_pbx.emotion.site import SiteHeads
 from emocx_pbx.emotion.zero import LEAST_CALLERS, MIXES, caller_sums, offsets_of
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.figures import softmax
@@ -26,6 +29,18 @@ Names = npt.NDArray[np.str_]
 DRAWS: Final = 5
 
 
+@dataclass(frozen=True, slots=True)
+class SitePlaces:
+    """What n clips are heard by less their site's centre."""
+
+    places: Floats
+    """(n, d)"""
+    known: Floats
+    """(n,), 0 to 1: how similar the recordings are to those learnt from."""
+    heads: Mapping[str, SiteHeads]
+    """By corpus."""
+
+
 def check_size(size: int, mix: str) -> None:
     """Raise InputError unless sites can have this many callers and the mix is known."""
     if size < LEAST_CALLERS:
@@ -35,12 +50,20 @@ def check_size(size: int, mix: str) -> None:
 
 
 def at_site(
-    probabilities: Floats, labels: Ints, voices: Names, size: int, mix: str, seed: int = 0, draws: int = DRAWS
+    probabilities: Floats,
+    labels: Ints,
+    voices: Names,
+    size: int,
+    mix: str,
+    seed: int = 0,
+    draws: int = DRAWS,
+    placed: SitePlaces | None = None,
 ) -> Floats:
     """Probabilities (draws, n, 4) of clips heard at sites of `size` other callers.
 
     `probabilities` (n, 4) are plain ones, `voices` (n,) `corpus/speaker`. Where a corpus has no other
-    speaker of some class its share goes to the others; without any other speaker nothing is changed.
+    speaker of some class its share goes to the others; without any other speaker nothing is changed. With
+    `placed` the clips are heard less their site's centre, too.
     """
     check_size(size, mix)
     corpora = np.array([str(v).split("/")[0] for v in voices])
@@ -57,7 +80,13 @@ def at_site(
             rows = site_rows(labels[others], voices[others], size, mix, rng)
             sums = own_sums[others[rows]].sum(axis=0).tolist()
             offsets = np.array(offsets_of(sums, MIXES[mix]), np.float32)
-            out[draw, own] = softmax(log_p[own] + offsets)
+            corrected = log_p[own] + offsets
+            if placed is not None:
+                heads = placed.heads[str(corpora[own][0])]
+                centre = heads.centre(placed.places[others[rows]].mean(axis=0), MIXES[mix])
+                less = placed.places[own] - centre
+                corrected = heads.beside_plain(corrected, less, placed.known[own])
+            out[draw, own] = softmax(corrected)
     return out
 
 

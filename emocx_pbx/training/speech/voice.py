@@ -46,6 +46,7 @@ from emocx_pbx.training.speech.data import Clip, labels_of, licence_of, on_line
 from emocx_pbx.training.speech.evaluate import predict, summary
 from emocx_pbx.training.speech.failures import misread_speakers, worst_clips
 from emocx_pbx.training.speech.networks import Fit
+from emocx_pbx.training.speech.site_heads import fit_site
 from emocx_pbx.training.speech.voice_network import network, opened
 
 Floats = npt.NDArray[np.float32]
@@ -113,7 +114,8 @@ def train_voice(
         known = fitted.parts.blend.known(inside.familiar).astype(np.float32)
         unheard = Unheard(inside.contrasts, log_p, known, inside.labels, voices, inside.corpora, folds)
         centred = fit_centred(x, learn, folds, fitted, fits, seed, tell)
-        arrays = {**learn_prior(unheard, relative)[0], **centred.whole.arrays()}
+        site = fit_site(centred.whole.places(x), learn, fits, seed)
+        arrays = {**learn_prior(unheard, relative)[0], **centred.whole.arrays(), **site.arrays()}
         adaptation["out_of_fold"] = cross_fitted_figures(
             unheard, relative, centred.by_fold, x[0], seed, ADAPTATION
         )

@@ -86,7 +86,7 @@ async def get_call(request: web.Request) -> web.Response:
 def reading_item(reading: Reading) -> ReadingItem:
     """A reading as the API gives it."""
     scores, zero = reading.scores, reading.zero
-    line = None if zero is None else LineItem(zero.line, zero.callers, _by_label(zero.offsets))
+    line = None if zero is None else LineItem(zero.line, zero.callers, _by_label(zero.offsets), zero.centred)
     return ReadingItem(
         reading.t0,
         reading.t1,

@@ -94,6 +94,8 @@ class LineItem(msgspec.Struct, frozen=True):
     """Different callers that it was learnt from."""
     offsets: dict[str, float]
     """Added to the logarithms of the plain probabilities."""
+    centred: bool = False
+    """Whether the reading was heard less the centre of the line's callers, too."""
 
 
 class ReadingItem(msgspec.Struct, frozen=True):
