@@ -149,7 +149,7 @@ TUNING: Final = WeightSet(
             blob="75922913214f31608a5e820df06d459ef31bac70",
         ),
         WeightFile(
-            "tuning/speech/voice/6/model.keras",
+            "tuning/speech/voice/7/model.keras",
             "e935fcb2cb1467a0e359de5d17bb7ddc888dff9fc144a14d856ca586a03042bf",
             9620948,
             blob="dd7ecbc6d8b830a5f7290f8a9b884b8818667a45",

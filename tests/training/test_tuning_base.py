@@ -44,7 +44,7 @@ def test_each_shipped_model_has_its_file_in_the_catalogue() -> None:
 def test_without_the_file_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_module, "default_weights_dir", lambda: tmp_path)
     with pytest.raises(ModelError, match=r"model\.keras is not here: emocx-pbx models fetch tuning"):
-        keras_file(default_models_dir() / "speech/voice/6")
+        keras_file(default_models_dir() / "speech/voice/7")
 
 
 def test_a_sites_copy_of_the_models_finds_it_too(
