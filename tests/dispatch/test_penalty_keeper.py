@@ -70,9 +70,11 @@ async def grade(store: Store, call_id: str, agent: str, score: float, at: float 
     await store.grades.save(call_id, 0, Grade(score, "B", None, None, 20.0))
 
 
-def keeper(store: Store, queues: Queues, acts: bool = True, policy: Policy = POLICY, **more) -> PenaltyKeeper:
+def keeper(
+    store: Store, queues: Queues, acts: bool = True, policy: Policy = POLICY, pbx_name: str = "", **more
+) -> PenaltyKeeper:
     policies, routing = FixedPolicy(policy), RoutingSettings(rank=acts)
-    pbx = RankedPbx(queues, AgentNames())
+    pbx = RankedPbx(queues, AgentNames(), pbx_name)
     return PenaltyKeeper(pbx, store.ranking, policies, routing, now=lambda: NOW, **more)
 
 
@@ -188,7 +190,7 @@ async def test_standings_tell_what_a_penalty_comes_from(store: Store) -> None:
 async def test_an_agent_on_two_pbxes_is_one_whose_order_is_set_on_both(store: Store) -> None:
     """By all of their grades, wherever they got them; and each PBX's queue is put back by itself."""
     berlin, vienna = Queues(), Queues()
-    here, there = keeper(store, berlin, pbx="berlin"), keeper(store, vienna, pbx="vienna")
+    here, there = keeper(store, berlin, pbx_name="berlin"), keeper(store, vienna, pbx_name="vienna")
     assert (await here.look(), await there.look()) == (1, 1)
     assert berlin.penalties == vienna.penalties
     assert berlin.penalties[BOB] > berlin.penalties[ADA]
