@@ -42,6 +42,7 @@ from emocx_pbx.training.speech.centred import DIRECTIONS
 from emocx_pbx.training.speech.data import Clip, balance, labels_of, read_clips
 from emocx_pbx.training.speech.heads import Weights, answer, fit_compressor, train
 from emocx_pbx.training.speech.relative import CONTRASTS, fit_relative, speakers_means
+from emocx_pbx.training.speech.site_heads import corpus_centres
 from emocx_pbx.training.speech.sites import check_size, mean_figures, site_rows
 
 Floats = npt.NDArray[np.float32]
@@ -89,20 +90,6 @@ class Heard:
     """By corpus: its clips among all, and what is said of them."""
 
 
-def centres(x: Floats, labels: Ints, corpora: Names, mix: str) -> Floats:
-    """The centre (n, d) of each clip's corpus, of x (n, d), were its emotions in the expected mix."""
-    out = np.zeros_like(x)
-    shares = expected_mix(MIXES[mix])
-    for corpus in np.unique(corpora):
-        own = corpora == corpus
-        weights = np.zeros(int(own.sum()))
-        for k, share in enumerate(shares):
-            of = labels[own] == k
-            weights[of] = share / max(1, int(of.sum()))
-        out[own] = weights @ x[own] / weights.sum()
-    return out
-
-
 def fitted(less: Floats, clips: Sequence[Clip], seed: int) -> tuple[Weights, ...]:
     """Heads as `voice` has them, on places less their corpus' centre (variants, n, d)."""
     truth = np.eye(len(LABELS), dtype=np.float32)[labels_of(clips)]
@@ -125,7 +112,7 @@ def apart(x: Floats, learn: Sequence[Clip], new: Floats, scale: float, seed: int
     # The heads' noise expects a variance of 1 around a speaker's centre.
     within = np.sqrt(((places[0] - speakers_means(places[:1], labels, voices)) ** 2).mean())
     places /= within
-    less = np.stack([variant - centres(variant, labels, corpora, "calls") for variant in places])
+    less = np.stack([variant - corpus_centres(variant, labels, corpora) for variant in places])
     classes = [
         np.mean([less[0][(corpora == c) & (labels == k)].mean(axis=0) for c in np.unique(corpora)], axis=0)
         for k in range(len(LABELS))

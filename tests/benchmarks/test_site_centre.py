@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks import site_centre
-from benchmarks.site_centre import Apart, Heard, centres, compared, figures, fitted
+from benchmarks.site_centre import Apart, Heard, compared, figures, fitted
 from emocx_pbx.training.figures import softmax
 from emocx_pbx.training.speech.data import Clip
+from emocx_pbx.training.speech.site_heads import corpus_centres
 
 SPEAKERS, EACH, WIDTH = 8, 6, 12
 
@@ -34,7 +35,7 @@ def heard() -> Heard:
     parts = [corpus(name, 4.0, rng) for name in "abc"]
     x, clips = np.concatenate([p[0] for p in parts]), [c for p in parts for c in p[1]]
     labels, corpora = np.array([c.label for c in clips]), np.array([c.corpus for c in clips])
-    less = x - centres(x, labels, corpora, "calls")
+    less = x - corpus_centres(x, labels, corpora)
     classes = np.array([less[labels == k].mean(axis=0) for k in range(4)])
     new, here = corpus("d", 4.0, rng)
     of = np.array([c.label for c in here])
