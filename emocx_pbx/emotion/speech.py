@@ -187,7 +187,7 @@ class SpeechSession:
         caller = classifier.caller
         self._caller = None if caller is None else CallerSession(caller, share)
         self._line = LineCentre.of(caller, zero)
-        self._places = None if caller is None or caller.site is None else MeanPlace(caller)
+        self._places = None if caller is None or caller.site is None else MeanPlace()
 
     @property
     def centred(self) -> bool:
@@ -223,15 +223,15 @@ class SpeechSession:
         corrected = log_p if plain is None or plain is own else np.log(np.maximum(plain, 1e-9))
         if self._zero is not None:
             corrected = corrected + self._zero
-        if self._places is not None:
-            self._places.take(measured)
-        if self._line is not None:
-            corrected = self._line.beside(corrected, measured)
         if self._caller is None or self._classifier.caller is None:
             return _softmax(corrected)
         # Where a reading lies among voices is known of the model's own answers: what the line adds is to all
         # alike, and a companion knows nothing of it.
         inputs = self._classifier.caller.inputs(measured[None], log_p[None])
+        if self._places is not None:
+            self._places.take(inputs.places[0])
+        if self._line is not None:
+            corrected = self._line.beside(corrected, inputs)
         return _softmax(self._caller.hear(replace(inputs, log_p=corrected[None]), 0))
 
 

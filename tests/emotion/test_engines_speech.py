@@ -153,6 +153,22 @@ def test_a_session_takes_the_lines_lean_back_and_tells_the_plain_answer(name) ->
     assert model.session(zero=others).read(speech()) == plain, "offsets of another model are none of its own"
 
 
+@pytest.mark.skipif(not voice.available(), reason="needs the extra voice")
+def test_the_shipped_voice_judges_less_the_centre_of_a_line() -> None:
+    model = load_speech(Registry(), "voice")
+    first = model.session()
+    plain = first.read(speech())
+    assert plain is not None and not first.centred and first.place is not None
+    assert (first.place.model, first.place.readings) == (model.name, 1)
+    zero = LineZero("all", model.name, 60, (0.0,) * 4, first.place.mean, 0.8)
+    on_the_line, elsewhere = model.session(zero=zero), model.session(zero=replace(zero, centre=()))
+    heard, without = on_the_line.read(speech()), elsewhere.read(speech())
+    assert heard is not None and without is not None
+    assert on_the_line.centred and not elsewhere.centred
+    assert heard.plain == without.plain == plain.plain
+    assert heard.probabilities != pytest.approx(without.probabilities, abs=0.01)
+
+
 def test_auto_is_the_best_that_runs() -> None:
     expected = "voice" if voice.available() else shipped()[0]
     assert load_speech(Registry(), "auto").name.split("/")[0] == expected

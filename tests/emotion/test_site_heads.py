@@ -6,13 +6,11 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from emocx_pbx.domain import CallerPlace, LineZero
-from emocx_pbx.emotion.adaptation import Adaptation
+from emocx_pbx.emotion.adaptation import Adaptation, AdaptationInputs
 from emocx_pbx.emotion.caller import CallerPrior
-from emocx_pbx.emotion.centred import Centred
 from emocx_pbx.emotion.line_centre import LineCentre, MeanPlace
 from emocx_pbx.emotion.places import mean_place
 from emocx_pbx.emotion.site import SiteHeads
@@ -33,18 +31,12 @@ FLAT = np.log(np.full((1, 4), 0.25, np.float32))
 UNKNOWN, KNOWN = np.zeros(1, np.float32), np.ones(1, np.float32)
 
 
-class Places:
-    """Directions that are a measurement's own first two."""
-
-    def places(self, measured: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return measured[:, :2]
-
-    def known(self, measured: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return measured[:, 2]
+ADAPTATION = Adaptation(cast(CallerPrior, None), None, HEADS)
 
 
-def adaptation(site: SiteHeads | None = HEADS, *, placed: bool = True) -> Adaptation:
-    return Adaptation(cast(CallerPrior, None), cast(Centred, Places()) if placed else None, site)
+def inputs(place: tuple[float, float]) -> AdaptationInputs:
+    """Of one reading of an unfamiliar recording."""
+    return AdaptationInputs(FLAT, np.zeros((1, 2)), np.array([place], np.float32), UNKNOWN)
 
 
 def test_what_all_callers_of_a_site_share_says_nothing() -> None:
@@ -75,27 +67,26 @@ def test_heads_are_stored_and_what_does_not_fit_is_refused() -> None:
 
 def test_a_line_without_a_centre_of_this_model_is_heard_as_before() -> None:
     zero = LineZero("all", "voice/7", 70, (0.0,) * 4, (3.0, 1.0), 0.8)
-    assert LineCentre.of(adaptation(), zero) is not None
-    assert LineCentre.of(adaptation(), None) is None
-    assert LineCentre.of(adaptation(), replace(zero, centre=())) is None
-    assert LineCentre.of(adaptation(), replace(zero, centre=(1.0, 2.0, 3.0))) is None
-    assert LineCentre.of(adaptation(None), zero) is None
-    assert LineCentre.of(adaptation(placed=False), zero) is None
+    assert LineCentre.of(ADAPTATION, zero) is not None
+    assert LineCentre.of(ADAPTATION, None) is None
+    assert LineCentre.of(ADAPTATION, replace(zero, centre=())) is None
+    assert LineCentre.of(ADAPTATION, replace(zero, centre=(1.0, 2.0, 3.0))) is None
+    assert LineCentre.of(replace(ADAPTATION, site=None), zero) is None
     assert LineCentre.of(None, zero) is None
 
 
 def test_a_reading_is_heard_less_the_lines_centre() -> None:
-    line = LineCentre.of(adaptation(), LineZero("all", "voice/7", 70, (0.0,) * 4, (3.0, 1.0), 0.8))
+    line = LineCentre.of(ADAPTATION, LineZero("all", "voice/7", 70, (0.0,) * 4, (3.0, 1.0), 0.8))
     assert line is not None
-    calm, angry = (line.beside(FLAT[0], np.array(m, np.float32)) for m in ((2.9, 1.0, 0.0), (5.0, 1.0, 0.0)))
+    calm, angry = (line.beside(FLAT[0], inputs(place)) for place in ((2.9, 1.0), (5.0, 1.0)))
     assert softmax(calm)[0] == pytest.approx(0.25, abs=0.01) and softmax(angry)[0] > 0.5
 
 
 def test_a_caller_is_told_by_the_mean_of_the_readings() -> None:
-    place = MeanPlace(adaptation())
+    place = MeanPlace()
     assert place.of("voice/7") is None
-    for measured in ((1.0, 0.0, 0.0), (2.0, 1.0, 0.0)):
-        place.take(np.array(measured, np.float32))
+    for one in ((1.0, 0.0), (2.0, 1.0)):
+        place.take(np.array(one, np.float32))
     assert place.of("voice/7") == CallerPlace("voice/7", (1.5, 0.5), 2)
     assert mean_place([]) == ()
     parts = [CallerPlace("voice/7", (1.5, 0.5), 2), CallerPlace("voice/7", (0.0, 2.0), 1)]
