@@ -30,19 +30,19 @@ import numpy.typing as npt
 
 from benchmarks.left_out import tell
 from emocx_pbx.domain import LABELS
-from emocx_pbx.emotion.caller import expected_mix
 from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.emotion.site import SiteHeads
 from emocx_pbx.emotion.voice import RELATIVE, blocks, new_recipe
 from emocx_pbx.emotion.zero import MIXES, caller_sums, offsets_of
 from emocx_pbx.errors import EmocxError
 from emocx_pbx.training.figures import softmax
 from emocx_pbx.training.signals import intervals, signals
 from emocx_pbx.training.speech import voice
-from emocx_pbx.training.speech.centred import DIRECTIONS
-from emocx_pbx.training.speech.data import Clip, balance, labels_of, read_clips
-from emocx_pbx.training.speech.heads import Weights, answer, fit_compressor, train
-from emocx_pbx.training.speech.relative import CONTRASTS, fit_relative, speakers_means
-from emocx_pbx.training.speech.site_heads import corpus_centres
+from emocx_pbx.training.speech.centred import DIRECTIONS, placed
+from emocx_pbx.training.speech.data import Clip, labels_of, read_clips
+from emocx_pbx.training.speech.heads import fit_compressor
+from emocx_pbx.training.speech.relative import CONTRASTS, fit_relative
+from emocx_pbx.training.speech.site_heads import fit_site
 from emocx_pbx.training.speech.sites import check_size, mean_figures, site_rows
 
 Floats = npt.NDArray[np.float32]
@@ -63,19 +63,12 @@ class Apart:
     """(n, 4) plain log probabilities."""
     places: Floats
     """(n, d) in the directions that the heads see."""
-    heads: tuple[Weights, ...]
-    classes: Floats
-    """(4, d): mean places of the emotions of the corpora learnt from, less their centres."""
+    heads: SiteHeads
 
     def less_centre(self, rows: Ints, site: Ints, mix: str) -> Floats:
-        """Log probabilities (rows, 4) of clips by the heads, less the mean of a site's readings.
-
-        The heads expect the centre in the mix of calls: another mix' centre is moved by what it adds.
-        """
-        centre = self.places[site].mean(axis=0) - expected_mix(MIXES[mix]) @ self.classes
-        less = (self.places[rows] - centre).astype(np.float32)
-        p = np.mean([answer(head, less) for head in self.heads], axis=0)
-        found: Floats = np.log(p + 1e-9)
+        """Log probabilities (rows, 4) of clips by the heads, less the centre of a site's readings."""
+        centre = self.heads.centre(self.places[site].mean(axis=0), MIXES[mix])
+        found: Floats = self.heads.stack.read(self.places[rows] - centre).astype(np.float32)
         return found
 
 
@@ -90,37 +83,16 @@ class Heard:
     """By corpus: its clips among all, and what is said of them."""
 
 
-def fitted(less: Floats, clips: Sequence[Clip], seed: int) -> tuple[Weights, ...]:
-    """Heads as `voice` has them, on places less their corpus' centre (variants, n, d)."""
-    truth = np.eye(len(LABELS), dtype=np.float32)[labels_of(clips)]
-    return tuple(
-        train(
-            np.ascontiguousarray(less if fit.varied else less[:1]),
-            truth, balance(clips), fit, seed * 100 + i,
-        )[0]
-        for i, fit in enumerate(voice.FITS)
-    )  # fmt: skip
-
-
 def apart(x: Floats, learn: Sequence[Clip], new: Floats, scale: float, seed: int) -> Apart:
     """What is learnt from variants x (variants, n, width) of clips, about measurements new (m, width)."""
     labels = labels_of(learn)
     voices, corpora = np.array([c.voice for c in learn]), np.array([c.corpus for c in learn])
     relative = fit_relative(x, labels, voices, corpora, blocks(RELATIVE))
     front = fit_compressor(x, DIRECTIONS)
-    places = front(x)
-    # The heads' noise expects a variance of 1 around a speaker's centre.
-    within = np.sqrt(((places[0] - speakers_means(places[:1], labels, voices)) ** 2).mean())
-    places /= within
-    less = np.stack([variant - corpus_centres(variant, labels, corpora) for variant in places])
-    classes = [
-        np.mean([less[0][(corpora == c) & (labels == k)].mean(axis=0) for c in np.unique(corpora)], axis=0)
-        for k in range(len(LABELS))
-    ]
+    places, _, within = placed(x, front, labels, voices)
     logits = (scale * (relative(new) @ CONTRASTS.T)).astype(np.float32)
-    return Apart(
-        np.log(softmax(logits) + 1e-9), front(new) / within, fitted(less, learn, seed), np.array(classes)
-    )
+    heads = fit_site(places, learn, voice.FITS, seed)
+    return Apart(np.log(softmax(logits) + 1e-9), front(new) / np.float32(within), heads)
 
 
 def at_sites(heard: Heard, size: int, mix: str, seed: int) -> dict[str, Floats]:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.stacked_heads import StackedHeads, normalised, stored
 from emocx_pbx.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
@@ -33,6 +34,8 @@ _LEFT: Final = 0.6
 #: and the weight, in readings, of the expected mix when earlier readings are judged.
 _MIX: Final = 8.0
 _PREFIX: Final = "centred_"
+#: Fields that are stored as they are.
+_FLOATS: Final = ("components", "clip", "classes", "doubt", "usual", "familiar", "edge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,8 @@ class Centred:
     """(d,): variance of a voice's readings around centre and emotion, over that of centres."""
     usual: Floats
     """(d,): the centre of a voice before its first reading."""
-    first: Floats
-    """(d + 1, hidden): the heads' first layers side by side, the biases in the last row."""
-    second: Floats
-    """(hidden, 4)"""
-    bias: Floats
-    """(heads, 4)"""
-    sizes: npt.NDArray[np.int64]
-    """(heads,): hidden units of each."""
+    stack: StackedHeads
+    """On places (d,) less the voice's centre."""
     familiar: Floats
     """(width + 1, corpora): tells the corpora apart, biases in the last row; no column: all is known."""
     edge: Floats
@@ -65,21 +62,17 @@ class Centred:
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> Centred | None:
         """From stored arrays; None when they hold no such heads, ModelError when they don't fit."""
-        found = {n: arrays[_PREFIX + n] for n in cls.__dataclass_fields__ if _PREFIX + n in arrays}
-        if not found:
+        found = stored(arrays, _PREFIX, (*_FLOATS, "first", "second", "bias", "sizes"))
+        if found is None:
             return None
-        if lacking := sorted(set(cls.__dataclass_fields__) - set(found)):
-            raise ModelError(f"the caller model lacks {_PREFIX}{lacking[0]}")
-        sizes = np.asarray(found.pop("sizes"), np.int64)
-        one = cls(**{n: np.asarray(a, np.float32) for n, a in found.items()}, sizes=sizes)
+        floats = {n: np.asarray(found[n], np.float32) for n in _FLOATS}
+        one = cls(**floats, stack=StackedHeads.of(found))
         width, d = one.components.shape if one.components.ndim == 2 else (0, 0)
         fits = (
             one.clip.shape == (2, width)
             and one.classes.shape == (_CLASSES, d)
             and one.doubt.shape == one.usual.shape == (d,)
-            and one.first.shape == (d + 1, sizes.sum())
-            and one.second.shape == (sizes.sum(), _CLASSES)
-            and one.bias.shape == (len(sizes), _CLASSES)
+            and one.stack.fits(d)
             and one.familiar.ndim == 2
             and len(one.familiar) == width + 1
             and one.edge.shape == (2,)
@@ -90,11 +83,9 @@ class Centred:
 
     def arrays(self) -> dict[str, Any]:
         """To be stored: the large ones in half precision."""
-        small = {"components", "first", "second"}
-        return {
-            _PREFIX + n: getattr(self, n).astype(np.float16) if n in small else getattr(self, n)
-            for n in self.__dataclass_fields__
-        }
+        own = {n: getattr(self, n) for n in _FLOATS} | self.stack.arrays()
+        own["components"] = self.components.astype(np.float16)
+        return {_PREFIX + n: array for n, array in own.items()}
 
     def places(self, measured: Floats) -> Floats:
         """Places (n, d) of measurements (n, width)."""
@@ -110,17 +101,6 @@ class Centred:
         middle, slope = self.edge
         shares: Floats = 0.5 * (1 + np.tanh(0.5 * slope * (most - middle)))
         return shares
-
-    def read(self, centred: Floats) -> Doubles:
-        """Log of the heads' mean probabilities (n, 4) of centred places (n, d)."""
-        hidden = np.maximum(centred @ self.first[:-1] + self.first[-1], 0)
-        # (n, hidden)
-        total, start = np.zeros((len(centred), _CLASSES)), 0
-        for size, bias in zip(self.sizes, self.bias, strict=True):
-            part = slice(start, start + size)
-            total += np.exp(_normalised(hidden[:, part] @ self.second[part] + bias))
-            start += size
-        return np.log(total / len(self.sizes) + 1e-9)
 
 
 class PlacedReading(NamedTuple):
@@ -154,11 +134,11 @@ class Centring:
         place, known, known_p = (
             reading.place[None],
             np.array([reading.known]),
-            _normalised(reading.known_p)[None],
+            normalised(reading.known_p)[None],
         )
-        said = self._heads.read(self._centred(place, self._away, self._count))
+        said = self._heads.stack.read(self._centred(place, self._away, self._count))
         share = self._share(known, self._count)
-        out = _normalised((1 - (1 - _LEFT) * share) * known_p + share * said)[0]
+        out = normalised((1 - (1 - _LEFT) * share) * known_p + share * said)[0]
         p = self._judge(share, known_p, said, self._counts, self._count)
         self._count += 1
         self._counts = self._counts + p[0]
@@ -176,9 +156,9 @@ class Centring:
         places = np.array([r.place for r in readings])
         # (recent, d)
         off, rest = self._off(places, before), self._count - 1
-        said = self._heads.read(self._centred(places, self._away - off, rest))
+        said = self._heads.stack.read(self._centred(places, self._away - off, rest))
         share = self._share(np.array([r.known for r in readings]), rest)
-        known_p = _normalised(np.array([r.known_p for r in readings]))
+        known_p = normalised(np.array([r.known_p for r in readings]))
         p = self._judge(share, known_p, said, self._counts - before, rest)
         self._counts = self._counts + (p - before).sum(axis=0)
         self._away = self._away + (self._off(places, p) - off).sum(axis=0)
@@ -201,12 +181,5 @@ class Centring:
     def _judge(self, share: Doubles, known_p: Doubles, said: Doubles, counts: Doubles, count: int) -> Doubles:
         """Probabilities (n, 4), given counts (4,) or (n, 4) of the other readings' emotions."""
         mix = np.log(_CLASSES * (_MIX * self._expected + counts) / (_MIX + count))
-        p: Doubles = np.exp(_normalised((1 - share) * known_p + share * (said + mix)))
+        p: Doubles = np.exp(normalised((1 - share) * known_p + share * (said + mix)))
         return p
-
-
-def _normalised(logits: npt.NDArray[Any]) -> Doubles:
-    """Log probabilities (..., 4)."""
-    z = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    out: Doubles = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
-    return out

@@ -16,15 +16,12 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.caller import expected_mix
+from emocx_pbx.emotion.stacked_heads import StackedHeads, normalised, stored
 from emocx_pbx.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 
-_CLASSES: Final = len(LABELS)
 _PREFIX: Final = "site_"
-#: Least probability, since its logarithm is taken.
-_LEAST: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,59 +30,28 @@ class SiteHeads:
 
     classes: Floats
     """(4, d): each emotion's mean less the centre of callers 80 % of whose speech is neutral."""
-    first: Floats
-    """(d + 1, hidden): the heads' first layers side by side, the biases in the last row."""
-    second: Floats
-    """(hidden, 4)"""
-    bias: Floats
-    """(heads, 4)"""
-    sizes: npt.NDArray[np.int64]
-    """(heads,): hidden units of each."""
+    stack: StackedHeads
+    """On places (d,) less the centre."""
     share: Floats
     """(): how much they count beside the corrected plain answer, 0 to 1, where recordings are unfamiliar."""
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> SiteHeads | None:
         """From stored arrays; None when they hold no such heads, ModelError when they don't fit."""
-        found = {n: arrays[_PREFIX + n] for n in cls.__dataclass_fields__ if _PREFIX + n in arrays}
-        if not found:
+        found = stored(arrays, _PREFIX, ("classes", "first", "second", "bias", "sizes", "share"))
+        if found is None:
             return None
-        if lacking := sorted(set(cls.__dataclass_fields__) - set(found)):
-            raise ModelError(f"the caller model lacks {_PREFIX}{lacking[0]}")
-        sizes = np.asarray(found.pop("sizes"), np.int64)
-        one = cls(**{n: np.asarray(a, np.float32) for n, a in found.items()}, sizes=sizes)
-        d = one.classes.shape[1] if one.classes.ndim == 2 else 0
-        fits = (
-            len(one.classes) == _CLASSES
-            and one.first.shape == (d + 1, sizes.sum())
-            and one.second.shape == (sizes.sum(), _CLASSES)
-            and one.bias.shape == (len(sizes), _CLASSES)
-            and one.share.shape == ()
-            and 0 <= one.share <= 1
-        )
-        if not fits:
+        classes, share = (np.asarray(found[n], np.float32) for n in ("classes", "share"))
+        one = cls(classes, StackedHeads.of(found), share)
+        d = classes.shape[1] if classes.ndim == 2 else 0
+        if not (len(classes) == len(LABELS) and one.stack.fits(d) and share.shape == () and 0 <= share <= 1):
             raise ModelError("the caller model's site heads don't fit each other")
         return one
 
-    @classmethod
-    def beside(cls, classes: Floats, heads: Sequence[Sequence[Floats]], share: float) -> SiteHeads:
-        """Of heads (kernel, bias, kernel, bias) of one hidden layer each."""
-        return cls(
-            classes.astype(np.float32),
-            np.concatenate([np.vstack((h[0], h[1])) for h in heads], axis=1),
-            np.concatenate([h[2] for h in heads]),
-            np.array([h[3] for h in heads]),
-            np.array([h[0].shape[1] for h in heads], np.int64),
-            np.array(share, np.float32),
-        )
-
     def arrays(self) -> dict[str, Any]:
-        """To be stored: the large ones in half precision."""
-        small = {"first", "second"}
-        return {
-            _PREFIX + n: getattr(self, n).astype(np.float16) if n in small else getattr(self, n)
-            for n in self.__dataclass_fields__
-        }
+        """To be stored."""
+        own = {"classes": self.classes, **self.stack.arrays(), "share": self.share}
+        return {_PREFIX + n: array for n, array in own.items()}
 
     def centre(self, mean: Sequence[float] | Floats, neutral_share: float) -> Floats:
         """The centre (d,) that the heads were taught with, from callers' mean place (d,) and expected mix."""
@@ -99,25 +65,7 @@ class SiteHeads:
         those learnt from, where plain heads are better.
         """
         share = (float(self.share) * (1 - known))[:, None]
-        found: Floats = ((1 - share) * _normalised(corrected) + share * self.read(less)).astype(np.float32)
+        found: Floats = ((1 - share) * normalised(corrected) + share * self.stack.read(less)).astype(
+            np.float32
+        )
         return found
-
-    def read(self, less: Floats) -> Doubles:
-        """Log of the heads' mean probabilities (n, 4) of places less the centre (n, d)."""
-        hidden = np.maximum(less @ self.first[:-1] + self.first[-1], 0)
-        # (n, hidden)
-        total, start = np.zeros((len(less), _CLASSES)), 0
-        for size, bias in zip(self.sizes, self.bias, strict=True):
-            part = slice(start, start + size)
-            logits = (hidden[:, part] @ self.second[part] + bias).astype(np.float64)
-            raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-            total += raised / raised.sum(axis=1, keepdims=True)
-            start += size
-        return np.log(total / len(self.sizes) + _LEAST)
-
-
-def _normalised(logits: npt.NDArray[Any]) -> Doubles:
-    """Log probabilities (n, 4)."""
-    z = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    out: Doubles = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-    return out

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks import site_centre
-from benchmarks.site_centre import Apart, Heard, compared, figures, fitted
+from benchmarks.site_centre import Apart, Heard, compared, figures
 from emocx_pbx.training.figures import softmax
+from emocx_pbx.training.speech import voice
 from emocx_pbx.training.speech.data import Clip
-from emocx_pbx.training.speech.site_heads import corpus_centres
+from emocx_pbx.training.speech.site_heads import fit_site
 
 SPEAKERS, EACH, WIDTH = 8, 6, 12
 
@@ -34,15 +35,12 @@ def heard() -> Heard:
     rng = np.random.default_rng(0)
     parts = [corpus(name, 4.0, rng) for name in "abc"]
     x, clips = np.concatenate([p[0] for p in parts]), [c for p in parts for c in p[1]]
-    labels, corpora = np.array([c.label for c in clips]), np.array([c.corpus for c in clips])
-    less = x - corpus_centres(x, labels, corpora)
-    classes = np.array([less[labels == k].mean(axis=0) for k in range(4)])
     new, here = corpus("d", 4.0, rng)
     of = np.array([c.label for c in here])
     # They rank a little, and lean to anger.
     plain = np.log(softmax(0.5 * np.eye(4)[of] + rng.normal(0, 0.5, (len(of), 4)) + [2.0, 0, 0, 0]))
-    heads = fitted(less[None].repeat(2, axis=0), clips, 1)
-    one = Apart(plain.astype(np.float32), new, heads, classes)
+    heads = fit_site(x[None].repeat(2, axis=0), clips, voice.FITS, 1)
+    one = Apart(plain.astype(np.float32), new, heads)
     return Heard(of, np.array([c.voice for c in here]), {"d": (np.arange(len(of)), one)})
 
 

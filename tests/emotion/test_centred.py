@@ -11,6 +11,7 @@ import pytest
 from emocx_pbx.emotion.adaptation import Adaptation, AdaptationInputs, CallerSession
 from emocx_pbx.emotion.caller import CallerPrior, Weights
 from emocx_pbx.emotion.centred import RECENT, Centred, Centring, PlacedReading
+from emocx_pbx.emotion.stacked_heads import StackedHeads
 from emocx_pbx.errors import ModelError
 
 #: What each emotion adds to a voice's centre, in six directions.
@@ -27,10 +28,7 @@ def heads(**other):
         classes=CLASSES,
         doubt=np.full(6, 0.2, np.float32),
         usual=np.zeros(6, np.float32),
-        first=first,
-        second=np.eye(4, dtype=np.float32),
-        bias=np.zeros((1, 4), np.float32),
-        sizes=np.array([4]),
+        stack=StackedHeads(first, np.eye(4, dtype=np.float32), np.zeros((1, 4), np.float32), np.array([4])),
         familiar=np.zeros((7, 0), np.float32),
         edge=np.zeros(2, np.float32),
     )
@@ -94,7 +92,7 @@ def test_only_recent_readings_are_judged_anew_and_sums_stay_whole() -> None:
 def test_stored_heads_come_back_and_answer_alike() -> None:
     one, rows = heads(), np.random.default_rng(3).normal(size=(5, 6)).astype(np.float32)
     again = Centred.of(one.arrays())
-    np.testing.assert_allclose(again.read(rows), one.read(rows), atol=1e-3)
+    np.testing.assert_allclose(again.stack.read(rows), one.stack.read(rows), atol=1e-3)
     np.testing.assert_array_equal(again.known(rows), np.ones(5))
     assert Centred.of({"means": np.ones(4)}) is None
 

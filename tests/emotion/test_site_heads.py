@@ -14,6 +14,7 @@ from emocx_pbx.emotion.caller import CallerPrior
 from emocx_pbx.emotion.line_centre import LineCentre, MeanPlace
 from emocx_pbx.emotion.places import mean_place
 from emocx_pbx.emotion.site import SiteHeads
+from emocx_pbx.emotion.stacked_heads import StackedHeads
 from emocx_pbx.errors import ModelError
 from emocx_pbx.training.figures import softmax
 
@@ -26,7 +27,7 @@ HEAD = (
     np.array([[1.0, 0.0, 0.0, 0.0]], np.float32),
     np.zeros(4, np.float32),
 )
-HEADS = SiteHeads.beside(CLASSES, [HEAD], 0.5)
+HEADS = SiteHeads(CLASSES, StackedHeads.beside([HEAD]), np.array(0.5, np.float32))
 FLAT = np.log(np.full((1, 4), 0.25, np.float32))
 UNKNOWN, KNOWN = np.zeros(1, np.float32), np.ones(1, np.float32)
 
@@ -56,7 +57,7 @@ def test_heads_are_stored_and_what_does_not_fit_is_refused() -> None:
     again = SiteHeads.of(arrays)
     assert again is not None
     less = np.array([[2.0, 0.3]], np.float32)
-    assert again.read(less) == pytest.approx(HEADS.read(less))
+    assert again.stack.read(less) == pytest.approx(HEADS.stack.read(less))
     assert SiteHeads.of({"centred_usual": CLASSES}) is None
     for name, wrong in (("first", np.zeros((2, 1))), ("share", np.array(2.0)), ("bias", CLASSES)):
         with pytest.raises(ModelError, match="don't fit"):

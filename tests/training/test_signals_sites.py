@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from emocx_pbx.emotion.site import SiteHeads
+from emocx_pbx.emotion.stacked_heads import StackedHeads
 from emocx_pbx.errors import InputError
 from emocx_pbx.training.signals import auc, intervals, signals
 from emocx_pbx.training.speech.sites import SitePlaces, at_site
@@ -116,7 +117,8 @@ def test_a_site_is_heard_less_its_centre_by_heads_that_were_taught_so() -> None:
     places = (np.eye(4)[labels] + moved + rng.normal(size=(len(labels), 4)) / 4).astype(np.float32)
     # A hidden unit for each emotion, open where a place is that emotion's.
     head = [np.eye(4) * 6, np.full(4, -3.0), np.eye(4), np.zeros(4)]
-    heads = SiteHeads.beside(np.eye(4, dtype=np.float32), [[a.astype(np.float32) for a in head]], 0.5)
+    stack = StackedHeads.beside([[a.astype(np.float32) for a in head]])
+    heads = SiteHeads(np.eye(4, dtype=np.float32), stack, np.array(0.5, np.float32))
     strange = np.zeros(len(labels), np.float32)
     placed = SitePlaces(places, strange, dict.fromkeys(("even", "leaning"), heads))
     asked = (p, labels, voices, 200, "even")

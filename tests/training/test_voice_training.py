@@ -162,13 +162,13 @@ def test_all_folds_heads_together_are_the_model_and_come_back_from_a_file(tmp_pa
              for k, v in zip(said.labels, said.voices, strict=True)]  # fmt: skip
     fitted = cross_fit(x[None], clips, Recipe((QUICK,), (slice(8),), 1), lambda *_: None)
     centred = fit_centred(x[None], clips, said.folds, fitted, (QUICK,), 1, lambda *_: None)
-    assert len(centred.whole.sizes) == sum(len(one.sizes) for one in centred.by_fold.values())
+    assert len(centred.whole.stack.sizes) == sum(len(one.stack.sizes) for one in centred.by_fold.values())
     np.savez(tmp_path / "caller.npz", **centred.whole.arrays())
     with np.load(tmp_path / "caller.npz") as stored:
         again = Centred.of(stored)
     places = centred.whole.places(x)
     np.testing.assert_allclose(again.places(x), places, atol=0.02)
-    np.testing.assert_allclose(np.exp(again.read(places)), np.exp(centred.whole.read(places)), atol=0.02)
+    np.testing.assert_allclose(np.exp(again.stack.read(places)), np.exp(centred.whole.stack.read(places)), atol=0.02)
 
 
 def test_clips_that_do_not_teach_how_callers_differ_are_refused() -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.centred import Centred
+from emocx_pbx.emotion.stacked_heads import StackedHeads
 from emocx_pbx.training.speech.crossfit import CrossFitted, Tell
 from emocx_pbx.training.speech.data import Clip, balance, labels_of
 from emocx_pbx.training.speech.heads import Compressor, Weights, train
@@ -132,10 +133,7 @@ def _beside(space: _Space, voices: _Voices, heads: Sequence[Weights]) -> Centred
         classes=voices.classes,
         doubt=voices.doubt,
         usual=voices.usual,
-        first=np.concatenate([np.vstack((h[0], h[1])) for h in heads], axis=1),
-        second=np.concatenate([h[2] for h in heads]),
-        bias=np.array([h[3] for h in heads]),
-        sizes=np.array([h[0].shape[1] for h in heads], np.int64),
+        stack=StackedHeads.beside(heads),
         familiar=np.zeros((len(space.components) + 1, 0), np.float32),
         edge=np.zeros(2, np.float32),
     )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from emocx_pbx.domain import LABELS
 from emocx_pbx.emotion.caller import expected_mix
 from emocx_pbx.emotion.site import SiteHeads
+from emocx_pbx.emotion.stacked_heads import StackedHeads
 from emocx_pbx.emotion.zero import MIXES
 from emocx_pbx.training.speech.data import Clip, balance, labels_of
 from emocx_pbx.training.speech.heads import Weights, train
@@ -33,7 +34,8 @@ def fit_site(places: Floats, clips: Sequence[Clip], fits: Sequence[Fit], seed: i
     for i, fit in enumerate(fits):
         seen = np.ascontiguousarray(less if fit.varied else less[:1])
         heads.append(train(seen, targets, balance(clips), fit, seed * 100 + i)[0])
-    return SiteHeads.beside(_classes(less[0], labels, corpora), heads, SHARE)
+    classes = _classes(less[0], labels, corpora)
+    return SiteHeads(classes, StackedHeads.beside(heads), np.array(SHARE, np.float32))
 
 
 def corpus_centres(x: Floats, labels: Ints, corpora: Names) -> Floats:
