@@ -41,7 +41,7 @@ class Fault:
     blinds: bool = False
     """Nobody can see a PBX's calls meanwhile: of what lies in this time alone, nothing is asked."""
     servers: int = 1
-    """So many NATS servers it needs."""
+    """NATS servers that it needs."""
     over_s: float | None = None
     """By this time another controller acts; None: nobody has to hurry."""
 
@@ -140,6 +140,18 @@ async def _standby_killed(site: Site, number: int) -> float | None:
     standing_by = [node for node in site.of("controller") if node.name not in acting]
     await _killed(site, (standing_by or site.of("controller"))[0])
     return None
+
+
+async def _controller_unlinked(site: Site, number: int) -> float | None:
+    """It reaches the database and all else, so nobody would miss it but for its own word."""
+    pbx = PBXES[number % len(PBXES)]
+    term = (await site.terms())[pbx]
+    hosts = site.nodes[term.holder].host, site.pbxes[pbx].host
+    site.network.part(*hosts)
+    try:
+        return await site.acts({pbx: term}, LONGEST_OVER_S)
+    finally:
+        site.network.join(*hosts)
 
 
 async def _pbx_cut(site: Site, number: int) -> float | None:
@@ -259,6 +271,10 @@ FAULTS: Final = (
             over_s=None if do is _restarted else OVER_S,
         )
         for deed, what, do in _DEEDS
+    ),
+    Fault(
+        "controller-unlinked", "the controller that acts reaches all but its PBX until another acts",
+        _controller_unlinked, blinds=True,
     ),
     Fault("standby-killed", "a controller that stands by ends by SIGKILL", _standby_killed),
     *(

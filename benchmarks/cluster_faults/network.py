@@ -27,6 +27,8 @@ _OURS: Final = "emocx-lab"
 _ADDRESSES: Final = ipaddress.IPv4Network("10.96.0.0/12")
 _LINKS: Final = ("lan", "mgmt")
 _GONE_S: Final = 5.0
+#: A link-layer address that no host has.
+_NOBODY: Final = "02:00:00:00:00:01"
 
 
 class Network:
@@ -107,6 +109,14 @@ class Network:
         port = f"lan{self._places[host.namespace]}"
         _ip("-n", self._switch, "link", "set", port, "master", "lan", "up")
 
+    def part(self, host: Host, other: Host) -> None:
+        """Nothing that a host sends to one other arrives; nobody is told, and all else passes."""
+        _ip(*_neighbour(host, other, "replace"), "lladdr", _NOBODY, "nud", "permanent")
+
+    def join(self, host: Host, other: Host) -> None:
+        """They reach each other again."""
+        _ip(*_neighbour(host, other, "del"))
+
     def processes(self, host: Host) -> list[int]:
         """What runs on a host."""
         return _pids(host.namespace)
@@ -120,6 +130,10 @@ class Network:
     def _at(self, number: int) -> tuple[str, str]:
         lan, management = self._addresses.subnets(new_prefix=24)
         return str(lan[number]), str(management[number])
+
+
+def _neighbour(host: Host, other: Host, deed: str) -> list[str]:
+    return ["-n", host.namespace, "neigh", deed, other.address, "dev", "lan"]
 
 
 def sweep() -> None:

@@ -1,5 +1,5 @@
 """Keeps one PBX's lease: stands by until it is free, renews it, and reports when it is taken and when
-lost.
+lost. Who holds it without a link to the PBX loses it to who has one.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -21,6 +21,30 @@ log = structlog.get_logger()
 
 #: Seconds for releasing it at an orderly stop; otherwise it simply expires.
 GIVE_BACK_S: Final = 2.0
+#: Seconds between two tries of a PBX whose holder is cut off from it. Two in a row must succeed, so that a
+#: holder whose Asterisk was merely restarted is linked again before.
+TRY_S: Final = 3.0
+
+
+class Reach(Protocol):
+    """Whether a controller reaches a PBX."""
+
+    @property
+    def linked(self) -> bool:
+        """Whether the link to it is up."""
+
+    async def tried(self) -> bool:
+        """Whether a link can be made, within 2 s."""
+
+
+class AlwaysLinked:
+    """Nobody asks whether we reach the PBX."""
+
+    linked = True
+
+    async def tried(self) -> bool:
+        """Never another's instead."""
+        return False
 
 
 class LeaseKeeper:
@@ -34,6 +58,7 @@ class LeaseKeeper:
         taken: Callable[[Term], None],
         lost: Callable[[Term], None],
         said: Callable[[str], None] = lambda words: None,
+        reach: Reach | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; `run` begins.
@@ -45,11 +70,16 @@ class LeaseKeeper:
             taken: called when the lease is ours: act from now on.
             lost: called when another controller acts, or may: stop at once.
             said: gets the state in words when it changes, e.g. "standby: ... acts".
+            reach: whether we reach the PBX; None: taken for granted.
             clock: monotonic seconds.
         """
         self._leases, self._pbx, self._holder, self._clock = leases, pbx, holder, clock
         self._taken, self._lost, self._said = taken, lost, said
+        self._reach = reach or AlwaysLinked()
         self._state = LeaseState()
+        self._reached: int = 0
+        """Tries in a row that reached a PBX whose holder is cut off from it."""
+        self._next_try_at = 0.0
         self._words = ""
         self._hurry = asyncio.Event()
 
@@ -97,8 +127,11 @@ class LeaseKeeper:
 
     async def _stand_by(self) -> None:
         lease = await self._leases.look(self._pbx)
-        if lease is not None and lease.left_s > 0:
-            self._tell(f"standby: {lease.holder} acts")
+        if lease is None or not lease.cut_off:
+            self._reached = 0
+        if lease is not None and lease.left_s > 0 and not (lease.cut_off and await self._reaches_instead()):
+            without = " without a link to Asterisk" if lease.cut_off else ""
+            self._tell(f"standby: {lease.holder} acts{without}")
             return
         sent_at = self._clock()
         if not self._state.may_take(sent_at):
@@ -111,10 +144,21 @@ class LeaseKeeper:
         log.info("this controller acts now", key="lease.taken", pbx=self._pbx, epoch=term.epoch)
         self._taken(term)
 
+    async def _reaches_instead(self) -> bool:
+        """Whether we have reached the PBX in the last two tries."""
+        if self._clock() >= self._next_try_at:
+            self._reached = self._reached + 1 if await self._reach.tried() else 0
+            self._next_try_at = self._clock() + TRY_S
+        return self._reached >= 2
+
     async def _renew(self, term: Term) -> None:
         sent_at = self._clock()
-        if await self._leases.renew(term, TTL_S):
-            self._state.renewed(sent_at)
+        known = self._state.on_offer
+        cut_off = self._state.renewing(sent_at, self._reach.linked)
+        if cut_off and not known:
+            log.warning("without a link to Asterisk: others may act", key="lease.cut_off", pbx=self._pbx)
+        if await self._leases.renew(term, TTL_S, cut_off):
+            self._state.renewed(sent_at, cut_off)
         elif self._state.term == term:
             self._end(term)
 

@@ -20,6 +20,7 @@ from emocx_pbx.service.controller import Service
 from emocx_pbx.service.forgetting import forget_erased_elsewhere, forget_kept_aside, forget_old_calls
 from emocx_pbx.service.lease_state import TTL_S
 from emocx_pbx.service.notify import Supervisor
+from emocx_pbx.service.pbx_reach import PbxReach
 from emocx_pbx.service.status import StatusSocket, socket_path, status_of
 from emocx_pbx.settings.settings import Settings
 from emocx_pbx.store.database import Store
@@ -158,7 +159,9 @@ class Life:
             return []
         office.taken.subscribe(self._on_taken)
         office.lost.subscribe(self._on_lost)
-        return [self._tasks.keep(partial(office.run, names), name="lease")]
+        every = self._service.in_force.settings.each_pbx()
+        reaches = {pbx.name: PbxReach(pbx, self._service.pbxes) for pbx in every}
+        return [self._tasks.keep(partial(office.run, reaches), name="lease")]
 
     def _act_for(self, name: str) -> None:
         self._service.pbxes.by_name[name].start()

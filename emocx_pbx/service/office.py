@@ -5,7 +5,7 @@ PostgreSQL: those whose lease it holds, so that one of several controllers acts 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,7 +13,7 @@ from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.errors import LeaseLost
 from emocx_pbx.observe.health import HealthBoard
 from emocx_pbx.observe.listeners import Listeners
-from emocx_pbx.service.lease_keeper import LeaseKeeper
+from emocx_pbx.service.lease_keeper import LeaseKeeper, Reach
 from emocx_pbx.store.fence import Term, fenced
 from emocx_pbx.store.leases import Leases
 
@@ -99,12 +99,12 @@ class Office:
         if keeper := self._keepers.get(term.pbx):
             keeper.refused(term)
 
-    async def run(self, pbxes: Iterable[str]) -> None:
+    async def run(self, pbxes: Mapping[str, Reach | None]) -> None:
         """With a shared database: stand by for every PBX, and keep the leases that are ours, until
-        cancelled.
+        cancelled. Given with each PBX's name is how it is known whether we reach it; None: granted.
         """
         assert self._leases is not None
-        for pbx in pbxes:
+        for pbx, reach in pbxes.items():
             self._keepers[pbx] = LeaseKeeper(
                 self._leases,
                 pbx,
@@ -112,6 +112,7 @@ class Office:
                 self._on_taken,
                 self._on_lost,
                 partial(self._said, pbx),
+                reach,
             )
             self._said(pbx, "looking who acts")
         async with asyncio.TaskGroup() as group:

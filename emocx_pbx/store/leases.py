@@ -23,6 +23,8 @@ class Lease:
     epoch: int
     left_s: float
     """Seconds until it expires; 0 or less: it has expired."""
+    cut_off: bool = False
+    """Whether its holder has lost its link to the PBX: who has one may take it."""
 
 
 class Leases(Protocol):
@@ -32,11 +34,13 @@ class Leases(Protocol):
         """A PBX's lease as now held, or as last held; None: it never was."""
 
     async def take(self, pbx: str, holder: str, ttl_s: float) -> Term | None:
-        """Take the lease for `ttl_s` seconds, if nobody holds it; returns the new term, else None."""
+        """Take the lease for `ttl_s` seconds, if nobody holds it or its holder is cut off from the PBX;
+        returns the new term, else None.
+        """
 
-    async def renew(self, term: Term, ttl_s: float) -> bool:
+    async def renew(self, term: Term, ttl_s: float, cut_off: bool = False) -> bool:
         """Extend a term by `ttl_s` seconds, even if its lease expired and nobody took it; False: it is
-        over.
+        over. `cut_off` says that its holder has no link to the PBX.
         """
 
     async def give_back(self, term: Term) -> None:
@@ -54,7 +58,7 @@ class OneHost:
         """At once."""
         return Term(pbx, 0)
 
-    async def renew(self, term: Term, ttl_s: float) -> bool:
+    async def renew(self, term: Term, ttl_s: float, cut_off: bool = False) -> bool:
         """It never ends."""
         return True
 
@@ -71,16 +75,17 @@ class ServerLeases:
     async def look(self, pbx: str) -> Lease | None:
         """Read it."""
         row = await self._row(_LOOK, pbx=pbx)
-        return Lease(row["holder"], row["epoch"], row["left_s"]) if row else None
+        return Lease(**row) if row else None
 
     async def take(self, pbx: str, holder: str, ttl_s: float) -> Term | None:
         """Waits for writes in progress in the term before."""
         row = await self._row(_TAKE, pbx=pbx, holder=holder, ttl_s=ttl_s)
         return Term(pbx, row["epoch"]) if row and row["epoch"] is not None else None
 
-    async def renew(self, term: Term, ttl_s: float) -> bool:
+    async def renew(self, term: Term, ttl_s: float, cut_off: bool = False) -> bool:
         """As long as the epoch is ours, nobody held it meanwhile, so it may even have expired."""
-        return await self._row(_RENEW, pbx=term.pbx, epoch=term.epoch, ttl_s=ttl_s) is not None
+        row = await self._row(_RENEW, pbx=term.pbx, epoch=term.epoch, ttl_s=ttl_s, cut_off=cut_off)
+        return row is not None
 
     async def give_back(self, term: Term) -> None:
         """It is set to have expired now."""
@@ -93,14 +98,14 @@ class ServerLeases:
 
 _NOW: Final = "extract(epoch FROM clock_timestamp())"
 _LOOK: Final = Query(
-    "look", "", f"SELECT holder, epoch, until - {_NOW} AS left_s FROM lease WHERE pbx = $1", ("pbx",)
+    "look", "", f"SELECT holder, epoch, until - {_NOW} AS left_s, cut_off FROM lease WHERE pbx = $1", ("pbx",)
 )
 _TAKE: Final = Query("take", "", "SELECT emocx_take_lease($1, $2, $3) AS epoch", ("pbx", "holder", "ttl_s"))
 _RENEW: Final = Query(
     "renew",
     "",
-    f"UPDATE lease SET until = {_NOW} + $3 WHERE pbx = $1 AND epoch = $2 RETURNING until",
-    ("pbx", "epoch", "ttl_s"),
+    f"UPDATE lease SET until = {_NOW} + $3, cut_off = $4 WHERE pbx = $1 AND epoch = $2 RETURNING until",
+    ("pbx", "epoch", "ttl_s", "cut_off"),
 )
 _GIVE_BACK: Final = Query(
     "give_back",

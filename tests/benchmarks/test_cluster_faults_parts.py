@@ -23,6 +23,14 @@ while True:
     server.accept()[0].close()
 """
 
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 7), 0.3).close()
+except OSError:
+    sys.exit(1)
+"""
+
 
 @pytest.fixture
 def network() -> Iterator[Network]:
@@ -59,6 +67,19 @@ def test_a_host_that_is_cut_off_is_seen_by_the_run_alone(network: Network, host:
     assert not reached(host.address) and reached(host.managed)
     network.mend(host)
     assert reached(host.address)
+
+
+def test_two_hosts_that_are_parted_reach_all_others(network: Network, host: Host) -> None:
+    def reached_from(asking: Host) -> bool:
+        words = [*asking.enter(), sys.executable, "-c", CONNECT, host.address]
+        return subprocess.run(words, check=False).returncode == 0
+
+    one, other = network.host("two"), network.host("three")
+    assert reached_from(one)
+    network.part(one, host)
+    assert not reached_from(one) and reached_from(other)
+    network.join(one, host)
+    assert reached_from(one)
 
 
 def test_what_runs_on_hosts_ends_with_the_network(network: Network, host: Host) -> None:

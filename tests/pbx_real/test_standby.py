@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from pbx_real.pbx_stubs import AmiProbe, Customer, call_in, hang_up
 
+from benchmarks.faults.proxy import Proxy
 from emocx_pbx.lab.asterisk import PrivateAsterisk
 from emocx_pbx.lab.postgres import PrivatePostgres
 from emocx_pbx.lab.receiver import Receiver
@@ -26,8 +27,15 @@ def server() -> Iterator[PrivatePostgres]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
+async def way(pbx: PrivateAsterisk) -> AsyncIterator[Proxy]:
+    """The first one's way to Asterisk's manager interface."""
+    async with Proxy(pbx.ami_port) as way:
+        yield way
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def pair(
-    pbx: PrivateAsterisk, crm: Receiver, probe: AmiProbe, server: PrivatePostgres, tmp_path: Path
+    pbx: PrivateAsterisk, crm: Receiver, probe: AmiProbe, server: PrivatePostgres, way: Proxy, tmp_path: Path
 ) -> AsyncIterator[Pair]:
     """The one that acts, and the one that stands by."""
     hooks = [Hook(crm.url, crm.secret, TOLD)]
@@ -40,9 +48,10 @@ async def pair(
                 "store": {"url": server.url()},
                 "analysis": {"transcriber": "off", "speech_model": "mlp", "spare_worker": False},
                 "cluster": {"node": name},
+                "asterisk": {"port": port},
             },
         )
-        for name in ("a", "b")
+        for name, port in (("a", way.port), ("b", pbx.ami_port))
     )
     try:
         await pair[0].start()
@@ -106,3 +115,18 @@ async def test_one_that_stops_in_order_gives_it_to_the_other_at_once(
     await one.stop()
     await other.ready(30)
     await ended_once(probe, crm, customer)
+
+
+async def test_one_that_lost_its_link_to_asterisk_alone_is_taken_over_from(
+    probe: AmiProbe, pair: Pair, crm: Receiver, way: Proxy
+) -> None:
+    one, other = pair
+    customer, before = await in_a_call(probe, crm, one)
+    with way.refusing():
+        await other.ready(60)
+        await other.answer_the_dialplan()
+        await heard(other, customer.uniqueid, before)
+        await one.standing_by(60)
+        await ended_once(probe, crm, customer)
+    assert '"lease.cut_off"' in one.log() and '"lease.lost"' in one.log()
+    assert '"lease.lost"' not in other.log()

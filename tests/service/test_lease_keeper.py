@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emocx_pbx.errors import StoreUnavailable
-from emocx_pbx.service import lease_keeper
+from emocx_pbx.service import lease_keeper, lease_state
 from emocx_pbx.service.lease_keeper import LeaseKeeper
-from emocx_pbx.service.lease_state import HEAD_START_S, MARGIN_S, RENEW_S, TTL_S, LeaseState
+from emocx_pbx.service.lease_state import CUT_OFF_S, HEAD_START_S, MARGIN_S, RENEW_S, TTL_S, LeaseState
 from emocx_pbx.store.fence import Term
 from emocx_pbx.store.leases import Lease
 
@@ -60,11 +60,29 @@ def test_after_the_database_was_away_a_standby_lets_the_holder_renew_first() -> 
     assert state.may_take(20.0 + HEAD_START_S)
 
 
+def test_who_offered_it_for_want_of_a_link_does_not_act_until_the_database_has_it_that_it_is_linked() -> None:
+    state = LeaseState()
+    state.took(TERM, 0.0)
+    assert not state.renewing(CUT_OFF_S - 0.1, linked=False)
+    state.renewed(CUT_OFF_S - 0.1)
+    assert state.may_act(CUT_OFF_S)
+    assert state.renewing(CUT_OFF_S, linked=False)
+    assert not state.may_act(CUT_OFF_S), "it may be written already"
+    state.renewed(CUT_OFF_S, cut_off=True)
+    assert not state.renewing(CUT_OFF_S + 1, linked=True)
+    assert not state.may_act(CUT_OFF_S + 1), "somebody may have taken it"
+    state.renewed(CUT_OFF_S + 1)
+    assert state.may_act(CUT_OFF_S + 1)
+    state.lost()
+    state.took(TERM, 20.0)
+    assert not state.renewing(20.0 + CUT_OFF_S - 0.1, linked=False), "a new term has time to make its link"
+
+
 class Shared:
     """The row, as several keepers see it."""
 
     def __init__(self) -> None:
-        self.holder, self.epoch, self.free, self.away = "", 0, True, False
+        self.holder, self.epoch, self.free, self.away, self.cut_off = "", 0, True, False, False
         self.asked = asyncio.Event()
 
     def _reach(self) -> None:
@@ -74,32 +92,50 @@ class Shared:
 
     async def look(self, pbx: str) -> Lease | None:
         self._reach()
-        return Lease(self.holder, self.epoch, 0.0 if self.free else 1.0) if self.epoch else None
+        left_s = 0.0 if self.free else 1.0
+        return Lease(self.holder, self.epoch, left_s, self.cut_off) if self.epoch else None
 
     async def take(self, pbx: str, holder: str, ttl_s: float) -> Term | None:
         self._reach()
-        if not self.free:
+        if not self.free and not self.cut_off:
             return None
-        self.holder, self.epoch, self.free = holder, self.epoch + 1, False
+        self.holder, self.epoch, self.free, self.cut_off = holder, self.epoch + 1, False, False
         return Term(pbx, self.epoch)
 
-    async def renew(self, term: Term, ttl_s: float) -> bool:
+    async def renew(self, term: Term, ttl_s: float, cut_off: bool = False) -> bool:
         self._reach()
-        return term.epoch == self.epoch
+        if term.epoch != self.epoch:
+            return False
+        self.cut_off = cut_off
+        return True
 
     async def give_back(self, term: Term) -> None:
         self._reach()
         self.free = term.epoch == self.epoch
 
 
+class Wire:
+    """What a controller has to the PBX."""
+
+    def __init__(self) -> None:
+        self.linked = True
+        self.tries = 0
+        self.tried_once = asyncio.Event()
+
+    async def tried(self) -> bool:
+        self.tries += 1
+        self.tried_once.set()
+        return self.linked
+
+
 class Observed:
     """One controller, as its keeper tells it."""
 
-    def __init__(self, leases: Shared, name: str) -> None:
+    def __init__(self, leases: Shared, name: str, wire: Wire | None = None) -> None:
         self.changed = asyncio.Event()
         self.acts: Term | None = None
         self.words: list[str] = []
-        self.keeper = LeaseKeeper(leases, "north", name, self._taken, self._lost, self.words.append)
+        self.keeper = LeaseKeeper(leases, "north", name, self._taken, self._lost, self.words.append, wire)
 
     def _taken(self, term: Term) -> None:
         assert self.acts is None
@@ -189,3 +225,52 @@ async def test_a_holder_goes_on_after_the_database_was_away_and_does_not_act_mea
                 await leases.asked.wait()
                 await asyncio.sleep(0)
         assert one.acts == Term("north", 1)
+
+
+async def test_one_without_a_link_to_the_pbx_keeps_it_until_another_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module, name, seconds in (
+        (lease_state, "CUT_OFF_S", 0.05), (lease_state, "RENEW_S", 0.02), (lease_state, "LOOK_S", 0.02),
+        (lease_keeper, "LOOK_S", 0.02), (lease_keeper, "TRY_S", 0.01),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, seconds)
+    leases, wires = Shared(), (Wire(), Wire())
+    one, other = Observed(leases, "one", wires[0]), Observed(leases, "other", wires[1])
+    with one.running():
+        await one.until(acts=True)
+        with other.running():
+            for wire in wires:
+                wire.linked = False
+            async with asyncio.timeout(20):
+                while wires[1].tries < 4:
+                    wires[1].tried_once.clear()
+                    await wires[1].tried_once.wait()
+            assert one.acts and not one.keeper.may_act(), "its calls are kept, nothing is done"
+            assert other.words[-1] == "standby: one acts without a link to Asterisk"
+            wires[1].linked = True
+            await other.until(acts=True)
+            await one.until(acts=False)
+            assert wires[1].tries >= 6, "twice in a row"
+            assert other.keeper.may_act() and leases.holder == "other"
+
+
+async def test_one_whose_link_comes_back_first_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, seconds in (
+        (lease_state, "CUT_OFF_S", 0.05), (lease_state, "RENEW_S", 0.02),
+        (lease_state, "LOOK_S", 0.02), (lease_keeper, "LOOK_S", 0.02),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, seconds)
+    leases, wires = Shared(), (Wire(), Wire())
+    one, other = Observed(leases, "one", wires[0]), Observed(leases, "other", wires[1])
+    with one.running():
+        await one.until(acts=True)
+        with other.running():
+            wires[0].linked = False
+            async with asyncio.timeout(20):
+                await wires[1].tried_once.wait()
+                wires[0].linked = True
+                while not one.keeper.may_act():
+                    leases.asked.clear()
+                    await leases.asked.wait()
+            assert one.acts == Term("north", 1) and not leases.cut_off and other.acts is None

@@ -32,7 +32,7 @@ async def test_one_that_is_lost_leaves_the_other_and_the_service_ready(place: st
     news: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     office.taken.subscribe(lambda pbx: news.put_nowait(("taken", pbx)))
     office.lost.subscribe(lambda pbx: news.put_nowait(("lost", pbx)))
-    running = asyncio.create_task(office.run(["north", "south"]))
+    running = asyncio.create_task(office.run({"north": None, "south": None}))
     async with asyncio.timeout(20):
         assert {await news.get(), await news.get()} == {("taken", "north"), ("taken", "south")}
         assert health.ready

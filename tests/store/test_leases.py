@@ -85,6 +85,22 @@ async def test_a_holder_whose_lease_ran_out_unnoticed_may_go_on(stores: tuple[St
 
 
 @ON_POSTGRESQL
+async def test_one_that_is_cut_off_from_its_pbx_can_be_taken_over_from(stores: tuple[Store, Store]) -> None:
+    one, other = (store.leases for store in stores)
+    first = await one.take("north", "one", 60.0)
+    assert first and await one.renew(first, 60.0, cut_off=True)
+    lease = await other.look("north")
+    assert lease and lease.cut_off and lease.left_s > 50
+    assert await one.renew(first, 60.0), "it has its link again"
+    assert await other.take("north", "other", 60.0) is None
+    assert await one.renew(first, 60.0, cut_off=True)
+    assert await other.take("north", "other", 60.0) == Term("north", 2)
+    lease = await other.look("north")
+    assert lease and not lease.cut_off, "of the holder before"
+    assert not await one.renew(first, 60.0)
+
+
+@ON_POSTGRESQL
 async def test_of_many_that_ask_at_once_one_gets_it(stores: tuple[Store, Store]) -> None:
     asked = [store.leases.take("north", f"h{n}", 60.0) for n in range(10) for store in stores]
     terms = [term for term in await asyncio.gather(*asked) if term]

@@ -168,7 +168,9 @@ def test_all_folds_heads_together_are_the_model_and_come_back_from_a_file(tmp_pa
         again = Centred.of(stored)
     places = centred.whole.places(x)
     np.testing.assert_allclose(again.places(x), places, atol=0.02)
-    np.testing.assert_allclose(np.exp(again.stack.read(places)), np.exp(centred.whole.stack.read(places)), atol=0.02)
+    np.testing.assert_allclose(
+        np.exp(again.stack.read(places)), np.exp(centred.whole.stack.read(places)), atol=0.02
+    )
 
 
 def test_clips_that_do_not_teach_how_callers_differ_are_refused() -> None:

@@ -91,7 +91,7 @@ class AmiGateway:
         self._on_event, self._on_link = on_event, on_link
         self._count, self._may_act, self._waits = count, may_act, waits or LinkWaits()
         self._clock = self._waits.clock
-        self._tls = _tls_context(settings)
+        self._tls = tls_context(settings)
         self._link: AmiLink | None = None
         self._state = LinkState(False, reason="not yet connected")
         self._early: deque[dict[str, str]] = deque(maxlen=MAX_EARLY)
@@ -266,7 +266,12 @@ async def _if_allowed(link: AmiLink, name: str, deadline_s: float) -> dict[str, 
         return {}
 
 
-def _tls_context(settings: AsteriskSettings) -> ssl.SSLContext | None:
+def tls_context(settings: AsteriskSettings) -> ssl.SSLContext | None:
+    """For links by these settings; None: without TLS.
+
+    Raises:
+        SettingsError: asterisk.tls_ca can't be read.
+    """
     if not settings.tls:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A link to Asterisk for one command: up or an error, and closed at the end."""
+"""A link to Asterisk for one command, up or an error, and closed at the end; and one that is only tried."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState
+from emocx_pbx.pbx.ami.gateway import AmiGateway, LinkState, tls_context
+from emocx_pbx.pbx.ami.link import AmiLink
 from emocx_pbx.settings.settings import AsteriskSettings
 
 
@@ -38,3 +39,22 @@ async def connected(settings: AsteriskSettings) -> AsyncIterator[AmiGateway]:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def try_link(settings: AsteriskSettings, deadline_s: float) -> None:
+    """Connect, log in, and leave.
+
+    Raises:
+        PeerUnavailable: not done within the deadline, or nobody answers.
+        RefusedError: Asterisk refuses us.
+        SettingsError: asterisk.tls_ca can't be read.
+    """
+    link = AmiLink(settings.host, settings.port, tls_context(settings), lambda event: None)
+    try:
+        async with asyncio.timeout(deadline_s):
+            await link.open(deadline_s)
+            await link.login(settings.username, settings.secret, settings.auth, deadline_s)
+    except TimeoutError:
+        raise PeerUnavailable(f"no link within {deadline_s:g} s") from None
+    finally:
+        link.close()

@@ -1,0 +1,1 @@
+-- A file belongs to one host, whose controller always acts: only a server's database has leases.
