@@ -73,6 +73,16 @@ def web_findings(
             "warn", "cluster", f"no controller acts for {named}",
             "is one with its settings running? `emocx-pbx status` there says what it waits for",
         )  # fmt: skip
+    policies = {
+        str(beat.get("node")): str(beat["policy"]) for beat in _by_node(controllers) if beat.get("policy")
+    }
+    if len(set(policies.values())) > 1:
+        each = ", ".join(f"{node} {digest}" for node, digest in policies.items())
+        yield Finding(
+            "warn", "cluster", f"controllers have different policies: {each}",
+            "copy one policy file to all of their hosts and reload the service there: else the other one "
+            "counts once another controller acts",
+        )  # fmt: skip
     others = {
         str(beat.get("node")): str(beat.get("version"))
         for beat in (*_by_node(controllers), *_by_node(nodes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -149,6 +150,11 @@ def policy_on(policy: Policy, pbx: str) -> Policy:
     if not any(rule.pbxes for rule in policy.rules):
         return policy
     return msgspec.structs.replace(policy, rules=tuple(r for r in policy.rules if r.is_for(pbx)))
+
+
+def policy_digest(policy: Policy) -> str:
+    """The same for no policy that says something else, however its file is written."""
+    return hashlib.sha256(msgspec.json.encode(policy, order="deterministic")).hexdigest()[:12]
 
 
 def not_on(rule: Rule, pbx: str, queues: Collection[str]) -> list[str]:

@@ -20,6 +20,7 @@ from emocx_pbx.chat.moves import CallMoved
 from emocx_pbx.live.board import LiveBoard
 from emocx_pbx.live.calls import BoardChange, in_pieces
 from emocx_pbx.observe.tasks import Tasks
+from emocx_pbx.routing.policy import policy_digest
 from emocx_pbx.service.web_answers import WebAnswers
 from emocx_pbx.web import messages as m
 from emocx_pbx.web.nodes.messages import (
@@ -135,7 +136,7 @@ class WebNodes:
         while True:
             at = self._clock()
             self._seen = {life: seen for life, seen in self._seen.items() if at - seen < NODE_LOST_S}
-            self._look()
+            state = self._look()
             self._tell(
                 ControllerBeat(
                     self._node,
@@ -144,6 +145,7 @@ class WebNodes:
                     self._board.number,
                     self._state_number,
                     self._clock(),
+                    policy_digest(state.policy),
                 )
             )
             await asyncio.sleep(BEAT_S)

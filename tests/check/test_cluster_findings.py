@@ -127,6 +127,16 @@ def test_controllers_and_web_nodes_are_named_with_what_they_act_for() -> None:
     ]
 
 
+def test_controllers_whose_policies_differ_are_named() -> None:
+    north, south = CONTROLLERS["a"] | {"policy": "0123"}, CONTROLLERS["b"] | {"policy": "4567"}
+    assert said_of_web({"a": north, "b": south})[-1] == (
+        "warn", "controllers have different policies: north 0123, south 4567"
+    )  # fmt: skip
+    same = said_of_web({"a": north, "b": south | {"policy": "0123"}})
+    older = said_of_web({"a": north, "b": CONTROLLERS["b"]})
+    assert all(level == "ok" for level, _ in same + older)
+
+
 def test_a_web_node_without_a_controller_is_told_so() -> None:
     assert said_of_web({})[-1][0] == "fail"
     assert said_of_web({"b": CONTROLLERS["b"]})[-1] == ("warn", "no controller acts for the PBX")

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from emocx_pbx.errors import SettingsError
-from emocx_pbx.routing.policy import Policy, Rule, built_in_policy, load_policy, minutes, validate
+from emocx_pbx.routing.policy import (
+    Policy,
+    Rule,
+    built_in_policy,
+    load_policy,
+    minutes,
+    parse_policy,
+    policy_digest,
+    validate,
+)
 
 GOOD = """
 default_queue = "support"
@@ -112,3 +121,10 @@ def test_wrong_hours(text: str) -> None:
 
 def test_hours() -> None:
     assert minutes("08:30-24:00") == (510, 1440)
+
+
+def test_the_digest_is_of_what_a_policy_says() -> None:
+    one = parse_policy('default_queue = "support"\ntimezone = "Europe/Berlin"')
+    same = parse_policy('# ours\ntimezone = "Europe/Berlin"\n\ndefault_queue = "support"')
+    other = parse_policy('default_queue = "support"\ntimezone = "Europe/Vienna"')
+    assert policy_digest(one) == policy_digest(same) != policy_digest(other)

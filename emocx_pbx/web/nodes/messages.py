@@ -26,6 +26,8 @@ class ControllerBeat(Message, frozen=True):
     """Number of its state; another one means that the state changed."""
     clock: float | None = None
     """Its monotonic clock (seconds) when this was sent."""
+    policy: str = ""
+    """Digest of the policy in force; empty: of a version that does not say."""
 
 
 class WebNews(Message, frozen=True):
