@@ -21,7 +21,7 @@ from emocx_pbx.analysis.cluster.model_set import (
     ModelSet,
     ModelsNews,
 )
-from emocx_pbx.errors import ModelError, PeerUnavailable
+from emocx_pbx.errors import ModelError, PeerUnavailable, RefusedError
 from emocx_pbx.wire.bus import Bus
 from emocx_pbx.wire.link import decoded
 from emocx_pbx.wire.shelf import Shelf
@@ -76,7 +76,8 @@ class ModelShelf:
         Raises:
             PeerUnavailable, RefusedError: it is not kept.
         """
-        await self._shelf.put(subjects.MODELS_NEXT, msgspec.msgpack.encode(new))
+        body = msgspec.msgpack.encode(new)
+        await self._patiently(partial(self._shelf.put, subjects.MODELS_NEXT, body))
         await self._bus.tell(subjects.MODELS_NEWS, ModelsNews(new.number - 1))
 
     async def put_in_use(self, new: ModelSet, after: int) -> None:
@@ -84,9 +85,23 @@ class ModelShelf:
 
         Raises:
             RefusedError: another one came into use since `after` was read.
-            PeerUnavailable: it may be kept all the same; look.
+            PeerUnavailable: the servers neither take it nor say for a long time whether they have.
         """
-        await self._shelf.put(subjects.MODELS_IN_USE, msgspec.msgpack.encode(new), after)
+        unanswered = False
+
+        async def once() -> None:
+            """A leader may die between keeping it and saying so."""
+            nonlocal unanswered
+            try:
+                await self._shelf.put(subjects.MODELS_IN_USE, msgspec.msgpack.encode(new), after)
+            except PeerUnavailable:
+                unanswered = True
+                raise
+            except RefusedError:
+                if not unanswered or (await self.in_use())[0] != new:
+                    raise
+
+        await self._patiently(once)
         await self._bus.tell(subjects.MODELS_NEWS, ModelsNews(new.number))
 
     async def put_files(self, package: ModelPackage, folder: Path) -> None:
