@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from typing import TYPE_CHECKING
 
 from emocx_pbx.commands.shared import add_common, in_loop, read_settings, show
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from emocx_pbx.analysis.cluster.nats_link import NatsLink
     from emocx_pbx.analysis.cluster.place import WorkerIdentity
-    from emocx_pbx.routing.policy import Policy
+    from emocx_pbx.dispatch.policy_in_force import Policies
     from emocx_pbx.settings.settings import Settings
 
 
@@ -44,16 +45,18 @@ def run(args: argparse.Namespace) -> int:
     from emocx_pbx.analysis.cluster.plan import login_of, new_life, node_of, stream_of
     from emocx_pbx.analysis.config import WorkerConfig
     from emocx_pbx.analysis.worker.node import work
+    from emocx_pbx.dispatch.policy_in_force import Policies
     from emocx_pbx.observe.logs import configure
-    from emocx_pbx.routing.policy import load_policy
 
+    # Reloaded are only those that decide themselves: the others get topics from the controllers.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure(settings.log)
     node = node_of(settings)
     name = f"{node}-{args.index}"
-    policy = load_policy(settings.policy_path())
+    policies = Policies(settings.policy_path(), [pbx.name for pbx in settings.each_pbx()])
     config = WorkerConfig(
         settings=settings.analysis,
-        topics={topic: tuple(said) for topic, said in policy.topics.items()},
+        topics={topic: tuple(said) for topic, said in policies.policy.topics.items()},
         index=args.index,
         log=settings.log,
         store_words=settings.privacy.store_words,
@@ -67,18 +70,18 @@ def run(args: argparse.Namespace) -> int:
         version=version("emocx-pbx"),
     )
     login, plan = login_of(settings, "worker"), stream_of(settings)
-    beside = _beside(settings, policy, place) if settings.cluster.local else None
+    beside = _beside(settings, policies, place) if settings.cluster.local else None
     return asyncio.run(work(config, login, plan, place, beside))
 
 
 def _beside(
-    settings: Settings, policy: Policy, place: WorkerIdentity
+    settings: Settings, policies: Policies, place: WorkerIdentity
 ) -> Callable[[NatsLink], AbstractAsyncContextManager[None]]:
     """What answers the door on this host while NATS is unreachable."""
     from emocx_pbx.service.alone import Alone, socket_of
 
     path = socket_of(settings.resolve(settings.cluster.local), place.worker)
-    return lambda link: Alone(settings, policy, link, place.life).listening(path)
+    return lambda link: Alone(settings, policies, link, place.life).listening(path)
 
 
 async def run_drain(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from emocx_pbx.dispatch.announced import Announced
 from emocx_pbx.dispatch.dialplan import Dialplan, PbxAsking, Tracker
 from emocx_pbx.dispatch.door_messages import AnsweredToDoor, AskedAtDoor, NotDecided
 from emocx_pbx.dispatch.grounds import Grounds
+from emocx_pbx.dispatch.policy_in_force import Policies
 from emocx_pbx.dispatch.queries import DecidedQuery, Queries
 from emocx_pbx.domain import LineZero
 from emocx_pbx.errors import EmocxError, PeerUnavailable, SettingsError
@@ -58,7 +60,12 @@ def socket_of(folder: Path, worker: str) -> Path:
 class _NothingKnown:
     """Of queues and rankings; the policy is."""
 
-    policy: Policy
+    policies: Policies
+
+    @property
+    def policy(self) -> Policy:
+        """In force now."""
+        return self.policies.policy
 
     @property
     def queues(self) -> Mapping[str, QueueState]:
@@ -104,7 +111,7 @@ class Alone:
     def __init__(
         self,
         settings: Settings,
-        policy: Policy,
+        policies: Policies,
         link: NatsLink,
         life: str,
         now: Callable[[], float] = time.time,
@@ -113,14 +120,15 @@ class Alone:
 
         Args:
             settings: [routing], [agi] and the names of PBXes, as the controllers have them.
-            policy: as they have it.
+            policies: with the policy as they have it; reread at SIGHUP, as theirs.
             link: leads to the worker's models, and keeps the decisions.
             life: names the worker's process.
             now: Unix seconds.
         """
         self._link, self._life = link, life
         self._names = [pbx.name for pbx in settings.each_pbx()]
-        known = _NothingKnown(policy)
+        self._policies = policies
+        known = _NothingKnown(policies)
         grounds = Grounds(SettingsInForce(settings), known, known, now)
         queries = Queries(_OwnModels(link), grounds, known, self._keep, lambda name: None)
         self._dialplan = Dialplan(queries, self._asking, now=now)
@@ -161,11 +169,12 @@ class Alone:
 
     @contextlib.asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
-        """Answer at this socket, which only this user may open.
+        """Answer at this socket, which only this user may open; meanwhile SIGHUP rereads the policy.
 
         Raises:
             SettingsError: the socket can't be created.
         """
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._policies.reload)
         tasks: set[asyncio.Task[None]] = set()
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -188,6 +197,7 @@ class Alone:
         try:
             yield
         finally:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
             server.close()
             for task in tasks:
                 task.cancel()

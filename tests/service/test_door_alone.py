@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -84,6 +85,22 @@ async def _decided_later(server: PrivateNats, door: AskedDoor, site: Site) -> st
     got = await door.ask(uniqueid="1.3", **UPSET)
     await site.inbox.until(lambda: len(site.inbox.of(DecidedAlone)) >= 4)
     return got["EMOCX_DECISION"]
+
+
+async def test_a_changed_policy_counts_from_its_reload(
+    server: PrivateNats, door: AskedDoor, worker: NodeProcess, tmp_path: Path
+) -> None:
+    server.kill()
+    await door.states.be(False)
+    path = tmp_path / "policy.toml"
+    path.write_text("[[rules]]\n")
+    worker.signal(signal.SIGHUP)
+    await worker.says("policy.refused")
+    assert (await door.ask(uniqueid="1.1", **UPSET))["EMOCX_QUEUE"] == "care"
+    path.write_text(POLICY.replace("care", "retention"))
+    worker.signal(signal.SIGHUP)
+    await worker.says("policy.reloaded")
+    assert (await door.ask(uniqueid="1.2", **UPSET))["EMOCX_QUEUE"] == "retention"
 
 
 async def test_what_callers_say_is_not_decided_beside(
