@@ -7,7 +7,7 @@
 set -u
 python=${1:-.venv}/bin/python
 options="--reruns 1 -rR --hypothesis-profile ci --durations 15"
-later="tests/web tests/webhooks tests/weights tests/wire"
+later="tests/training tests/weights tests/wire"
 folder=$(mktemp -d)
 
 run_beside() {
@@ -34,6 +34,6 @@ besides=$?
 beside=
 echo "Tests with a real Asterisk:"
 cat "$folder/calls"
-echo "Tests of the web, of webhooks, weights and messages between hosts:"
+echo "Tests of training, weights and messages between hosts:"
 cat "$folder/later"
 [ $others = 0 ] && [ $besides = 0 ]
