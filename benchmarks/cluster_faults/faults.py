@@ -154,6 +154,20 @@ async def _controller_unlinked(site: Site, number: int) -> float | None:
         site.network.join(*hosts)
 
 
+async def _worker_unlinked(site: Site, number: int) -> float | None:
+    """It answers the controllers and has no calls, so it would always be the one to choose."""
+    worker = site.some("worker").host
+    pbxes = [pbx.host for pbx in site.pbxes.values()]
+    for pbx in pbxes:
+        site.network.part(pbx, worker)
+    try:
+        await asyncio.sleep(site.chance.uniform(15, 20))
+    finally:
+        for pbx in pbxes:
+            site.network.join(pbx, worker)
+    return None
+
+
 async def _pbx_cut(site: Site, number: int) -> float | None:
     """Calls go on without the rest of the world; its door finds nobody to ask."""
     await _off(site, site.pbxes[PBXES[number % len(PBXES)]].host, site.chance.uniform(3, 8))
@@ -282,6 +296,9 @@ FAULTS: Final = (
         for role, who in _ROLES
         for deed, what, do in _DEEDS
         if (role, deed) != ("door", "cut")  # its host is its PBX's
+    ),
+    Fault(
+        "worker-unlinked", "no PBX reaches a worker, which reaches all else, for 15 to 20 s", _worker_unlinked
     ),
     Fault("pbx-cut", "a PBX's host is off the net for 3 to 8 s", _pbx_cut, blinds=True),
     Fault("nats-restarted", "a NATS server is stopped in order and started", _nats_restarted),

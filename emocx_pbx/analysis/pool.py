@@ -26,6 +26,7 @@ from emocx_pbx.analysis.messages import (
     ToController,
 )
 from emocx_pbx.analysis.spare import AFTER_S, Spare
+from emocx_pbx.analysis.unreached import Unreached
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
 
@@ -89,6 +90,8 @@ class WorkerPool:
         )
         self._on_message, self._command = on_message, command
         self._elsewhere, self._site, self._count = elsewhere, site, count
+        self.unreached = Unreached()
+        """What taps found out, for the next `pick`."""
         self._workers: list[WorkerHandle | None] = [None] * settings.workers
         self._keepers: list[asyncio.Task[None]] = []
         self._numbers = itertools.count(1)
@@ -164,7 +167,7 @@ class WorkerPool:
         await asyncio.wait(self._keepers)
 
     def pick_own(self) -> WorkerHandle:
-        """Of our own the ready worker with fewest taps and questions; a silent one only for want of others.
+        """Of our own the ready worker with fewest sessions; a silent one only for want of others.
 
         Raises:
             PeerUnavailable: none is ready.
@@ -173,8 +176,11 @@ class WorkerPool:
             raise PeerUnavailable("no analysis worker is ready")
         return min(self.workers, key=lambda worker: (not worker.responsive, worker.sessions, worker.index))
 
-    def pick(self) -> AnyWorker:
+    def pick(self, pbx: str = "", *, waits: bool = False) -> AnyWorker:
         """The ready worker with fewest taps and questions for what it carries, of our site if there is one.
+
+        Those that this PBX lately did not reach only for want of others; if somebody `waits` for it, those
+        that it has not reached since.
 
         Raises:
             PeerUnavailable: none is ready.
@@ -186,6 +192,7 @@ class WorkerPool:
             workers,
             key=lambda worker: (
                 not worker.responsive,
+                self.unreached.by(pbx, worker.address, certain=waits),
                 self._far(worker),
                 worker.sessions / _carries(worker),
                 worker.index,

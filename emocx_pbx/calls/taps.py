@@ -2,7 +2,8 @@
 
 The tap channel is `AudioSocket/HOST:PORT/UUID/c(slin)` running ChanSpy on the customer's channel.
 The call itself is never touched. A tap that can't be started or ends too early is tried again on the worker
-with the fewest taps, at growing intervals; what is lost meanwhile is missing evidence. If there is no worker
+with the fewest taps, at growing intervals, and rather not on one that sent no sign of audio; what is lost
+meanwhile is missing evidence. If there is no worker
 or no link, it is tried for as long as the call is to be tapped, and at once when either is back.
 """
 
@@ -19,6 +20,8 @@ from uuid import UUID, uuid4
 import structlog
 
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
+from emocx_pbx.analysis.unreached import Unreached
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.dispatch.asked import Lines
 from emocx_pbx.errors import PeerUnavailable, ProtocolError, RefusedError
 from emocx_pbx.observe.tasks import Tasks
@@ -67,8 +70,14 @@ class TapWorker(Protocol):
 class Workers(Protocol):
     """The part of the worker pool that taps need."""
 
-    def pick(self) -> TapWorker:
-        """The worker with the fewest sessions; raises PeerUnavailable if there is none."""
+    @property
+    def unreached(self) -> Unreached:
+        """Workers that PBXes did not reach."""
+
+    def pick(self, pbx: str = "") -> TapWorker:
+        """The worker with the fewest sessions, of those that this PBX reaches; raises PeerUnavailable if
+        there is none.
+        """
 
 
 @dataclass(slots=True)
@@ -79,6 +88,8 @@ class _Tap:
     worker: TapWorker
     started: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    refused: asyncio.Event = field(default_factory=asyncio.Event)
+    """Asterisk could not connect to the worker."""
 
 
 @dataclass(slots=True)
@@ -193,6 +204,7 @@ class TapKeeper:
         """A worker got the tap's first audio."""
         if tap := self._taps.get(message.uuid):
             tap.started.set()
+            self._workers.unreached.reached(pbx_of(message.call_id), tap.worker.address)
             for wanted in self._wanted.get(message.call_id, {}).values():
                 if wanted.zero_at is None:
                     wanted.zero_at = message.at
@@ -201,6 +213,14 @@ class TapKeeper:
         """A worker's tap is over."""
         if tap := self._taps.pop(message.uuid, None):
             tap.ended.set()
+
+    def on_ami(self, event: Mapping[str, str]) -> None:
+        """Asterisk may report that it could not connect to a tap's worker."""
+        if event.get("Event") == "OriginateResponse" and event.get("Response") == "Failure":
+            technology, _, rest = event.get("Channel", "").partition("/")
+            uuid = rest.split("/")[1] if technology == "AudioSocket" and "/" in rest else ""
+            if tap := self._taps.get(uuid):
+                tap.refused.set()
 
     def on_worker_lost(self, uuids: list[str]) -> None:
         """A worker died: its taps are gone, and their calls are tapped again."""
@@ -257,7 +277,7 @@ class TapKeeper:
         """The worker that already has the call's other side, else the one with the fewest sessions."""
         taps = (self._taps.get(wanted.uuid) for wanted in self._wanted.get(call_id, {}).values())
         tap = next((tap for tap in taps if tap is not None and tap.worker.alive), None)
-        return tap.worker if tap else self._workers.pick()
+        return tap.worker if tap else self._workers.pick(pbx_of(call_id))
 
     async def _start(self, wanted: _Wanted) -> _Tap | _Failed:
         uuid = str(self._new_uuid())
@@ -273,12 +293,14 @@ class TapKeeper:
             )
             fields = originate_fields(uuid, worker.address, wanted.target, wanted.mode)
             await self._ami.action("Originate", fields)
-            in_time = await _first(tap.started, tap.ended, wanted.over, within_s=START_DEADLINE_S)
+            await _first(tap.started, tap.ended, tap.refused, wanted.over, within_s=START_DEADLINE_S)
             if tap.started.is_set() or wanted.over.is_set():
                 return tap
-            why = "ended before its first audio" if in_time else f"no audio within {START_DEADLINE_S:g} s"
+            why = "ended before its first audio" if tap.ended.is_set() else "no audio reached the worker"
             if not (worker.alive and worker.responsive):
                 failed = _Failed.WANTING  # a frozen one accepts the connection, and does nothing more
+            elif not tap.ended.is_set():
+                self._workers.unreached.failed(pbx_of(wanted.call_id), worker.address)
         except PeerUnavailable as error:
             why, failed = str(error), _Failed.WANTING
         except (ProtocolError, RefusedError) as error:

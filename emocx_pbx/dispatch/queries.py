@@ -16,6 +16,7 @@ import structlog
 
 from emocx_pbx.analysis.any_worker import AnyWorker
 from emocx_pbx.analysis.messages import AnnounceListen, ListenResult, Ready, TextResult
+from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.dispatch.asked import Caller, DecidedQuery, Lines
 from emocx_pbx.dispatch.grounds import Grounds
 from emocx_pbx.domain import Decision, Scores
@@ -44,8 +45,10 @@ class TextWorkers(Protocol):
     async def classify_text(self, text: str, deadline_s: float) -> TextResult:
         """Scores and topic of a text; raises PeerUnavailable at the deadline."""
 
-    def pick(self) -> AnyWorker:
-        """The worker with the fewest sessions; raises PeerUnavailable if there is none."""
+    def pick(self, pbx: str = "", *, waits: bool = False) -> AnyWorker:
+        """The worker with the fewest sessions, of those that this PBX reaches; raises PeerUnavailable if
+        there is none. `waits`: somebody waits for it.
+        """
 
 
 class Queries:
@@ -108,7 +111,7 @@ class Queries:
         """
         if len(self._listening) >= MAX_LISTENING:
             raise PeerUnavailable(f"{MAX_LISTENING} questions are being listened to already")
-        worker = self._pool.pick()
+        worker = self._pool.pick(pbx_of(call_id), waits=True)
         if not _hears(worker.ready):
             raise PeerUnavailable("there is no model to understand a caller with")
         loop = asyncio.get_running_loop()

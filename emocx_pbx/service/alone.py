@@ -100,7 +100,7 @@ class _OwnModels:
         assert isinstance(answer, TextResult)
         return answer
 
-    def pick(self) -> AnyWorker:
+    def pick(self, pbx: str = "", *, waits: bool = False) -> AnyWorker:
         """Nobody."""
         raise PeerUnavailable("spoken questions need a controller")
 

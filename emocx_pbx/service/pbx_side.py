@@ -189,6 +189,7 @@ class PbxSide:
         if self.tracker.names.leaves_out(event):
             self._shared.tasks.create_task(self.recovery.members(), name="members")
         self.recovery.on_ami(event)
+        self.taps.on_ami(event)
         self.penalties.on_ami(event)
 
     def _on_link(self, state: LinkState) -> None:

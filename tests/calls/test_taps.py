@@ -10,6 +10,7 @@ import pytest
 from fixed_grounds import NoLines
 
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
+from emocx_pbx.analysis.unreached import Unreached
 from emocx_pbx.calls import taps as module
 from emocx_pbx.calls.taps import TapKeeper, originate_fields
 from emocx_pbx.domain import LineZero
@@ -59,7 +60,10 @@ async def group():
 def keeper(group, ami, worker, counted=None, zeros=lambda call_id: ()):
     ids = (UUID(int=n) for n in range(1, 100))
     count = (counted if counted is not None else []).append
-    workers, lines = SimpleNamespace(pick=lambda: worker), SimpleNamespace(zeros=zeros)
+    workers, lines = (
+        SimpleNamespace(pick=lambda pbx: worker, unreached=Unreached()),
+        SimpleNamespace(zeros=zeros),
+    )
     return TapKeeper(ami, workers, lines, group, count, lambda: 100.0, lambda: next(ids))
 
 
@@ -157,14 +161,14 @@ async def test_a_tap_waits_no_longer_when_what_it_wants_is_back(
     ami, worker = Ami(PeerUnavailable("link down")) if missing == "link" else Ami(), Worker()
     tried, there = asyncio.Event(), missing == "link"
 
-    def pick():
+    def pick(pbx):
         tried.set()
         if not there:
             raise PeerUnavailable("no analysis worker is ready")
         return worker
 
     ids = (UUID(int=n) for n in range(1, 100))
-    workers = SimpleNamespace(pick=pick)
+    workers = SimpleNamespace(pick=pick, unreached=Unreached())
     taps = TapKeeper(ami, workers, NoLines(), group, [].append, lambda: 100.0, lambda: next(ids))
     taps.want("1.1", "1.1", "stereo")
     await tried.wait()

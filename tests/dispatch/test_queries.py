@@ -42,7 +42,7 @@ class Pool:
             raise PeerUnavailable("no worker is ready")
         return TextResult("r", self.probabilities, 0.5)
 
-    def pick(self):
+    def pick(self, pbx="", *, waits=False):
         if self.probabilities is None:
             raise PeerUnavailable("no worker is ready")
         return self.worker

@@ -72,7 +72,7 @@ class Pool:
         await self.may_answer.wait()
         return TextResult("1", (0.9, 0.04, 0.04, 0.02), 0.4)
 
-    def pick(self) -> Any:
+    def pick(self, pbx: str = "", *, waits: bool = False) -> Any:
         raise AssertionError("nobody speaks here")
 
 

@@ -72,7 +72,7 @@ class AngryPool:
     async def classify_text(self, text: str, deadline_s: float) -> TextResult:
         return TextResult("1", (0.9, 0.04, 0.04, 0.02), 0.4, None, 0.0)
 
-    def pick(self) -> Any:
+    def pick(self, pbx: str = "", *, waits: bool = False) -> Any:
         raise AssertionError("nobody speaks here")
 
 
