@@ -202,13 +202,16 @@ def _stored(found: LeftOut) -> dict[str, npt.NDArray[Any]]:
 
 
 def _restored(stored: Mapping[str, Any]) -> LeftOut:
-    priors: dict[str, dict[str, Floats]] = {}
+    of_corpora: dict[str, dict[str, Floats]] = {}
     for name in stored:
         corpus, slash, own = name.partition("/")
         if slash:
-            priors.setdefault(corpus, {})[own] = stored[name]
-    heads = {
-        corpus: found for corpus, arrays in priors.items() if (found := SiteHeads.of(arrays)) is not None
-    }
+            of_corpora.setdefault(corpus, {})[own] = stored[name]
+    heads, priors = {}, {}
+    for corpus, own_arrays in of_corpora.items():
+        if (site := SiteHeads.of(own_arrays)) is not None:
+            heads[corpus] = site
+        of_heads = site.arrays() if site is not None else {}
+        priors[corpus] = {n: a for n, a in own_arrays.items() if n not in of_heads}
     arrays = {f.name: stored[f.name] for f in fields(LeftOut) if f.name not in _BY_CORPUS}
     return LeftOut(**arrays, priors=priors, placed=SitePlaces(stored["places"], stored["known"], heads))
