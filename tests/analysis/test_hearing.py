@@ -34,7 +34,7 @@ class Says:
         self.asked += 1
         return self._scores
 
-    def session(self, neutral_share: float) -> Says:
+    def session(self, neutral_share: float, zero: object = None) -> Says:
         self.sessions += 1
         return self
 

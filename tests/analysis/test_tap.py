@@ -19,7 +19,6 @@ from emocx_pbx.analysis.messages import (
     TapEnded,
     TapStarted,
     UtteranceEnded,
-    WorkerMessage,
 )
 from emocx_pbx.analysis.pipeline import CallAnalyser
 from emocx_pbx.analysis.worker.hearing import Hearing
@@ -30,6 +29,7 @@ from emocx_pbx.analysis.worker.tap import CallAudio, Tap, short_reason
 from emocx_pbx.domain import CallerPlace, Reading, Span
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.settings.settings import AnalysisSettings
+from emocx_pbx.wire.message import Message
 
 Call = tuple[Samples, Samples]
 SETTINGS = AnalysisSettings()
@@ -49,7 +49,7 @@ class Desk:
     """Taps of one call and what they tell."""
 
     def __init__(self, *modes: str) -> None:
-        self.sent: list[WorkerMessage] = []
+        self.sent: list[Message] = []
         lane = cast(Lane, AtOnce())
         announced = [AnnounceTap(uuid_of(mode), "call-1", mode) for mode in modes]
         intake = self.intake = Intake(SETTINGS, 1)

@@ -9,7 +9,7 @@ from live.live_helpers import ANGRY, HAPPY, Observed
 
 from emocx_pbx.calls.happenings import LetGo, OptedOut, TakenOver
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment
-from emocx_pbx.live.calls import LiveCall
+from emocx_pbx.live.calls import BoardChange, LiveCall
 from emocx_pbx.live.held import MAX_POINTS
 from emocx_pbx.live.mirror import Mirror
 from emocx_pbx.pbx.tracking.changes import HoldChanged
@@ -75,7 +75,8 @@ def test_signals_are_shown_as_they_come_and_given_those_before() -> None:
     observed.talks()
     for i in range(5):
         observed.says(probabilities=ANGRY, t0=4.0 * i)
-    assert only(observed).emotion == "angry" and only(observed).valence < -0.8
+    valence = only(observed).valence
+    assert only(observed).emotion == "angry" and valence is not None and valence < -0.8
     observed.says(probabilities=(0.3, 0.25, 0.1, 0.35), t0=20.0)  # one doubtful reading turns nothing
     assert only(observed).emotion == "angry"
     for i in range(3):
@@ -195,7 +196,11 @@ def test_words_that_come_to_a_reading_give_the_newest_point_again() -> None:
 
 def test_a_call_that_another_controller_goes_on_with_is_gone_from_board_and_mirror() -> None:
     observed, mirror = Observed(), Mirror()
-    observed.board.changes.subscribe(lambda c: mirror.take(c.number, c.kind, c.present, c.data) and None)
+
+    def reflect(change: BoardChange) -> None:
+        mirror.take(change.number, change.kind, change.present, change.data)
+
+    observed.board.changes.subscribe(reflect)
     observed.waits("north/1.1")
     observed.waits("south/1.1")
     observed.watch(LetGo("north/1.1"), "north/1.1")
