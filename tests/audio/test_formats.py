@@ -45,6 +45,7 @@ def encode(path: Path, codec: str, rate: int, form: str, **options: str) -> Path
     """SPEECH by one of FFmpeg's encoders."""
     with av.open(str(path), "w", format=form) as out:
         stream = out.add_stream(codec, rate=rate, layout="mono", options=options)
+        assert isinstance(stream, av.AudioStream)
         frame = av.AudioFrame.from_ndarray(wide(rate)[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts = rate, 0
         resampler = av.AudioResampler(

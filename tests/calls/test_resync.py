@@ -16,6 +16,7 @@ from emocx_pbx.calls.ledger import Ledger
 from emocx_pbx.calls.recovery import MAX_AGAIN, Recovery
 from emocx_pbx.calls.rules import Rules
 from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.pbx.ami.message import AmiResponse
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 
 
@@ -52,9 +53,11 @@ class Site:
     async def _none(self, *what: object) -> list[Any]:
         return []
 
-    async def action(self, name: str, fields: Mapping[str, str]) -> Any:
+    async def action(
+        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
+    ) -> AmiResponse:
         if name != "Status":
-            return SimpleNamespace(events=[])
+            return AmiResponse({})
         self.asked += 1
         before = self._callers
         for _ in range(self._bursts.pop(0) if self._bursts else 0):
@@ -62,7 +65,7 @@ class Site:
             self.recovery.on_ami(joins(self._callers))
         # What was there as the answer was made.
         inside = {"Event": "Status", "Application": "Queue", "Data": "care"}
-        return SimpleNamespace(events=[{**inside, **caller(n)} for n in range(1, before + 1)])
+        return AmiResponse({}, tuple({**inside, **caller(n)} for n in range(1, before + 1)))
 
 
 async def test_what_comes_while_we_get_in_step_is_taken_afterwards() -> None:

@@ -251,6 +251,12 @@ class Recording:
                 self.changed.clear()
                 await self.changed.wait()
 
+    def has_played(self) -> bool:
+        return len(self.pcm) > 640 * 75
+
+    def is_over(self) -> bool:
+        return bool(self.reasons)
+
     def level(self, side: int, sides: int) -> float:
         """RMS of one of the interleaved sides."""
         samples = struct.unpack(f"<{len(self.pcm) // 2}h", self.pcm)[side::sides]
@@ -286,7 +292,7 @@ async def test_a_stereo_tap_hears_both_sides_and_both_ends_are_orderly(
                     "Async": "true",
                 },
             )
-            await tape.until(lambda tape=tape: len(tape.pcm) > 640 * 75)
+            await tape.until(tape.has_played)
             assert tape.sizes.most_common(1)[0][0] == 640
             assert tape.level(0, 2) > 50  # the customer's speech; the echo of it is on the other side
             assert tape.session is not None
@@ -298,7 +304,7 @@ async def test_a_stereo_tap_hears_both_sides_and_both_ends_are_orderly(
                 assert customer.uniqueid in {event.get("Uniqueid") for event in status.events}
             else:
                 await probe.action(Action="Hangup", Channel=customer.channel)
-                await tape.until(lambda tape=tape: bool(tape.reasons))
+                await tape.until(tape.is_over)
                 assert tape.reasons == ["peer closed"]
         # The customer's own Originate may be answered late, and here too.
         observed = [e for e in heard.events if e.get("ActionID", "").startswith("tap-")]
