@@ -10,7 +10,7 @@ import pytest
 
 from emocx_pbx.calls.happenings import Ended, SegmentOpened
 from emocx_pbx.chat.chat_desk import ChatDesk, ChatRefused
-from emocx_pbx.chat.moves import CallIsOver, moved_of
+from emocx_pbx.chat.moves import CallIsOver, Unreached, moved_of
 from emocx_pbx.chat.tickets import KEEP_S, RING_S
 from emocx_pbx.dispatch.dialling import Dialling
 from emocx_pbx.dispatch.queries import Caller
@@ -64,7 +64,7 @@ class World:
     def new_call_id(self, pbx: str | None = None) -> str:
         return f"call-{len(self.rung)}-{self.fails}"
 
-    async def admit(self, text: str) -> str:
+    async def admit(self, text: str, pbx: str | None = None) -> str:
         number = self.dialling.admit(text)
         self.dialling.take(number)
         return number
@@ -205,7 +205,7 @@ async def test_a_call_is_followed_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("why", ["busy", "no-answer", "failed"])
-async def test_a_customer_who_is_not_reached_is_told_why_and_may_try_again_later(why: str) -> None:
+async def test_a_customer_who_is_not_reached_is_told_why_and_may_try_again_later(why: Unreached) -> None:
     world = World()
     ticket = await world.desk.ask("hello", True, "192.0.2.1")
     await world.desk.call_me(ticket.ticket_id, "030 123456", "192.0.2.1")

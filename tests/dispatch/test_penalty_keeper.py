@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fixed_grounds import FixedPolicy
@@ -34,13 +35,18 @@ class Queues:
     refuses: bool = False
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def action(self, name, fields=None, deadline_s=None):
+    async def action(
+        self, name: str, fields: Mapping[str, str | list[str]] | None = None, deadline_s: float | None = None
+    ) -> AmiResponse:
         if self.down:
             raise PeerUnavailable("no link")
         if name == "QueuePenalty":
             if self.refuses:
                 raise RefusedError("Permission denied")
-            self.penalties[fields["Interface"]] = int(fields["Penalty"])
+            assert fields is not None
+            interface, penalty = fields["Interface"], fields["Penalty"]
+            assert isinstance(interface, str) and isinstance(penalty, str)
+            self.penalties[interface] = int(penalty)
             return AmiResponse({})
         names = {ADA: "ada", BOB: "bob"}
         member = {"Event": "QueueMember", "Queue": "care", "Status": "1", "Paused": "0"}
@@ -71,7 +77,7 @@ async def grade(store: Store, call_id: str, agent: str, score: float, at: float 
 
 
 def keeper(
-    store: Store, queues: Queues, acts: bool = True, policy: Policy = POLICY, pbx_name: str = "", **more
+    store: Store, queues: Queues, acts: bool = True, policy: Policy = POLICY, pbx_name: str = "", **more: Any
 ) -> PenaltyKeeper:
     policies, routing = FixedPolicy(policy), RoutingSettings(rank=acts)
     pbx = RankedPbx(queues, AgentNames(), pbx_name)
@@ -179,6 +185,7 @@ async def test_standings_tell_what_a_penalty_comes_from(store: Store) -> None:
     first, second = await own.standings()
     assert (first.agent, first.penalty, first.own, first.tier, first.emotion) == ("ada", 0, 0, 0, "angry")
     assert second.agent == "bob" and second.own == 0 and second.penalty == second.tier
+    assert first.mean is not None and second.mean is not None and first.calls is not None
     assert first.mean > second.mean + 20 and first.calls > 19
     assert first.why == "the best for these callers" and "points behind the best" in second.why
     (first, _) = await keeper(store, queues, policy=Policy()).standings()

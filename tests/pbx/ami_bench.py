@@ -70,9 +70,9 @@ class Hub:
 async def gateway(ami: FakeAmi, rng: random.Random | None = None, **chosen: Any) -> AsyncIterator[Hub]:
     """A running gateway; settings may be chosen."""
     hub = Hub()
-    wanted = {"port": ami.port, "secret": "s3cret", "action_timeout_s": 3.0, "ping_s": 1.0} | chosen
+    wanted: dict[str, Any] = {"port": ami.port, "secret": "s3cret", "action_timeout_s": 3.0, "ping_s": 1.0}
     hub.gateway = AmiGateway(
-        AsteriskSettings(**wanted),
+        AsteriskSettings(**wanted | chosen),
         hub.on_event,
         hub.on_link,
         count=lambda name: hub.counts.update([name]),
