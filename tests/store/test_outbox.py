@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.settings.settings import WebhookSettings
 from emocx_pbx.store.database import Store
-from emocx_pbx.store.rows import FailedAttempt
+from emocx_pbx.store.rows import DueDelivery, FailedAttempt
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
-ALL = {"receiver": "crm", "now": 5000.0, "limit": 50, "hold_s": 0.0}
 
 
 @pytest.fixture
@@ -28,10 +28,14 @@ async def three_events(store: Store, call_id: str, at: float = 100.0) -> None:
         await store.outbox.add_event(kind, call_id, {}, at + n)
 
 
+async def claimed(store: Store) -> list[DueDelivery]:
+    return await store.outbox.claim("crm", now=5000.0, limit=50, hold_s=0.0)
+
+
 async def test_only_the_first_pending_event_of_a_call_is_due(store: Store) -> None:
     await three_events(store, "a")
     await three_events(store, "b")
-    due = await store.outbox.claim(**ALL)
+    due = await claimed(store)
     assert [(d.stream, d.sequence) for d in due] == [("a", 1), ("b", 1)]
     await store.outbox.delivered(due[0].delivery_id, 1001.0, 200)
     await store.outbox.retry_later(due[1].delivery_id, FailedAttempt(1001.0, 500, "HTTP 500"), 6.0)
@@ -42,9 +46,9 @@ async def test_only_the_first_pending_event_of_a_call_is_due(store: Store) -> No
 
 async def test_what_was_given_up_no_longer_blocks_its_call(store: Store) -> None:
     await three_events(store, "a")
-    (first,) = await store.outbox.claim(**ALL)
+    (first,) = await claimed(store)
     await store.outbox.gave_up(first.delivery_id, FailedAttempt(1001.0, 404, "HTTP 404"))
-    (second,) = await store.outbox.claim(**ALL)
+    (second,) = await claimed(store)
     assert second.sequence == 2
     (failed,) = await store.outbox.deliveries(state="failed")
     assert (failed.last_status, failed.last_error, failed.attempts) == (404, "HTTP 404", 1)
@@ -54,7 +58,7 @@ async def test_next_due_is_that_of_the_first_pending_ones(store: Store) -> None:
     assert await store.outbox.due_in_s("crm") is None
     await three_events(store, "a")
     assert await store.outbox.due_in_s("crm") == 0.0
-    (first,) = await store.outbox.claim(**ALL)
+    (first,) = await claimed(store)
     await store.outbox.retry_later(first.delivery_id, FailedAttempt(1001.0, None, "no answer"), 300.0)
     assert await store.outbox.due_in_s("crm") == 300.0
 
@@ -71,7 +75,7 @@ async def test_ids_are_made_of_what_happened(store: Store) -> None:
     assert "." not in one.event_id
 
 
-async def replay_state(store: Store, **filters: object) -> tuple[int, set[tuple[str, str]]]:
+async def replay_state(store: Store, **filters: Any) -> tuple[int, set[tuple[str | None, str]]]:
     number = await store.outbox.replay(**filters)
     return number, {(d.call_id, d.type) for d in await store.outbox.deliveries(state="pending")}
 
@@ -79,7 +83,7 @@ async def replay_state(store: Store, **filters: object) -> tuple[int, set[tuple[
 async def test_replay_of_one_of_a_call_of_a_range_and_of_failures(store: Store) -> None:
     await three_events(store, "a", 100.0)
     await three_events(store, "b", 200.0)
-    while due := await store.outbox.claim(**ALL):
+    while due := await claimed(store):
         for d in due:
             done = (
                 store.outbox.gave_up(d.delivery_id, FailedAttempt(1.0, 500, "x"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.store.audit import Entry
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.grades import Revision
-from emocx_pbx.store.rows import CorrectionRow
+from emocx_pbx.store.rows import CallDetail, CorrectionRow, GradeRow
 
 CRM = WebhookSettings(name="crm", url="http://127.0.0.1:1/", secret="whsec_" + "A" * 32)
 LIVE = WebhookSettings(
@@ -44,6 +44,16 @@ async def store(place: Path | str) -> AsyncIterator[Store]:
     await opened.close()
 
 
+async def known(store: Store, call_id: str) -> CallDetail:
+    detail = await store.call(call_id)
+    assert detail is not None
+    return detail
+
+
+def always(word: Revision) -> Callable[[Segment, GradeRow], Revision]:
+    return lambda part, newest: word
+
+
 async def a_whole_call(store: Store, call_id: str = "c1") -> None:
     """Told from the beginning to the end, as the service does it."""
     await store.decisions.record(DECISION, None, "cust-1", "where is my money")
@@ -64,10 +74,10 @@ async def a_whole_call(store: Store, call_id: str = "c1") -> None:
 
 async def test_a_call_is_told_back_as_it_was(store: Store) -> None:
     await a_whole_call(store)
-    detail = await store.call("c1")
+    detail = await known(store, "c1")
     assert (detail.call.customer_key, detail.call.caller, detail.call.queue) == ("cust-1", "+4930", "vip")
     assert (detail.call.tapped_at, detail.call.ended_at, detail.call.end_reason) == (110.2, 131.0, "hangup")
-    assert detail.decision.decision == DECISION
+    assert detail.decision is not None and detail.decision.decision == DECISION
     assert (detail.decision.text, detail.decision.call_id) == ("where is my money", "c1")
     assert [(s.agent, s.ended_at, s.end_reason) for s in detail.segments] == [("bob", 130.0, "agent_hung_up")]
     assert detail.readings == (READING,)
@@ -130,7 +140,7 @@ async def test_a_call_has_one_terminal_event_whatever_is_tried(store: Store) -> 
     await store.calls.end("c1", 140.0, "lost", [NewEvent("call.ended", "c1", {}, 140.0, "another")])
     await store.outbox.add_event("call.alert", "c1", {}, 141.0, "too late")
     await store.outbox.add_event("grade.revised", "c1", {}, 150.0, "0:1")
-    types = [e.type for e in (await store.call("c1")).events]
+    types = [e.type for e in (await known(store, "c1")).events]
     assert types.count("call.ended") == 1
     assert types[-2:] == ["call.ended", "grade.revised"]
 
@@ -179,7 +189,7 @@ async def test_a_cancelled_transaction_is_rolled_back_and_the_next_one_works(sto
 async def test_many_writers_at_once(store: Store) -> None:
     await asyncio.gather(*(a_whole_call(store, f"c{n}") for n in range(12)))
     for n in range(12):
-        assert [e.sequence for e in (await store.call(f"c{n}")).events] == [1, 2, 3, 4]
+        assert [e.sequence for e in (await known(store, f"c{n}")).events] == [1, 2, 3, 4]
 
 
 async def test_open_calls_are_told_with_their_open_segments(store: Store) -> None:
@@ -194,7 +204,7 @@ async def test_open_calls_are_told_with_their_open_segments(store: Store) -> Non
     assert [s.agent for s in found.segments] == ["eve"]
     await store.calls.set_hold("open", 261.0, True)
     assert await store.calls.end("open", 270.0, "lost") is True
-    detail = await store.call("open")
+    detail = await known(store, "open")
     assert [(s.ended_at, s.end_reason) for s in detail.segments] == [(205.0, None), (270.0, "lost")]
     assert detail.holds[0].ended_at == 270.0
     assert await store.calls.open() == []
@@ -205,15 +215,15 @@ async def test_grades_are_appended_never_overwritten(store: Store) -> None:
     better = Grade(80.0, "A", 80.0, 80.0, 20.0)
     for n, author in enumerate(("kim", "lee"), start=1):
         word = Revision("override", better, author, "heard it", Actor("root", "command line"))
-        row = await store.grades.revise("c1", 0, lambda part, newest, word=word: word)
+        row = await store.grades.revise("c1", 0, always(word))
         assert row and row.revision == n
-    assert await store.grades.revise("c1", 7, lambda part, newest: word) is None
+    assert await store.grades.revise("c1", 7, always(word)) is None
     noted = await store.audit.rows(action="grade.")
     assert [(a.actor, a.action, a.subject) for a in noted] == [("root", "grade.override", "c1#0")] * 2
     (graded,) = await store.grades.between(agent="bob")
     assert (graded.row.author, graded.row.grade.score, graded.decision) == ("lee", 80.0, DECISION)
-    assert [g.grade.score for g in (await store.call("c1")).grades] == [61.5, 80.0, 80.0]
-    assert [e.type for e in (await store.call("c1")).events][-2:] == ["grade.revised"] * 2
+    assert [g.grade.score for g in (await known(store, "c1")).grades] == [61.5, 80.0, 80.0]
+    assert [e.type for e in (await known(store, "c1")).events][-2:] == ["grade.revised"] * 2
     with pytest.raises(StoreError, match="never overwritten"):
         async with store._connection.transaction() as c:
             await c.execute("UPDATE grade SET score = 100")
@@ -226,7 +236,8 @@ async def test_lists_filter_by_time_agent_and_queue(store: Store) -> None:
     assert await store.calls.between(since=101.0) == []
     assert await store.grades.between(until=110.0) == []
     assert [d.decision.decision_id for d in await store.decisions.between(since=90.0)] == ["d1"]
-    assert (await store.decisions.get("d1")).customer_key == "cust-1"
+    decided = await store.decisions.get("d1")
+    assert decided is not None and decided.customer_key == "cust-1"
     assert await store.decisions.get("d9") is None
 
 
@@ -269,11 +280,11 @@ async def test_the_database_is_for_the_services_user_only(store: Store, tmp_path
 async def test_another_process_sees_and_may_write_too(store: Store, place: Path | str) -> None:
     await a_whole_call(store)
     other = await Store.open(place, [CRM])
-    assert (await other.call("c1")).call.end_reason == "hangup"
+    assert (await known(other, "c1")).call.end_reason == "hangup"
     assert await other.outbox.replay(receiver="crm", call_id="c1") == 3
     await other.close()
     await store.calls.touch("c1", 999.0)
-    assert (await store.call("c1")).call.last_seen_at == 999.0
+    assert (await known(store, "c1")).call.last_seen_at == 999.0
 
 
 async def test_what_was_committed_is_there_after_reopening(place: Path | str) -> None:
@@ -322,6 +333,5 @@ async def test_what_was_said_is_kept_with_its_call(store: Store) -> None:
     await store.calls.start("c1", 100.0, None, None, "vip", None, [])
     for words in (Words(4.0, 6.0, "nobody answers"), Words(0.5, 3.5, "charged twice"), Words(0.5, 3.5, "x")):
         await store.readings.add_words("c1", words)
-    detail = await store.call("c1")
-    assert detail is not None
+    detail = await known(store, "c1")
     assert [words.text for words in detail.said] == ["charged twice", "nobody answers"]

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from emocx_pbx.domain import Contribution, Decision, Grade, Reading, Scores, Seg
 from emocx_pbx.events.event import NewEvent
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.grades import Revision
-from emocx_pbx.store.rows import AlertRow
+from emocx_pbx.store.rows import AlertRow, GradeRow
 from emocx_pbx.web.identity.passwords import token_hash
 
 BEGIN = 1_789_990_000.0
@@ -73,9 +74,9 @@ OTHERS = {"eve": "kim", "kim": "eve"}
 def for_bob(call: Call, other: tuple[Part, ...]) -> Call:
     """The call with other colleagues and other things in their parts; what is bob's stays."""
     agents = tuple(OTHERS.get(agent, agent) for agent in call.agents)
+    whose = itertools.chain(call.agents, itertools.repeat(""))
     kept = tuple(
-        part if agent == "bob" else new
-        for agent, part, new in itertools.zip_longest(call.agents, call.parts, other, fillvalue="")
+        part if agent == "bob" else new for agent, part, new in zip(whose, call.parts, other, strict=False)
     )
     return replace(call, agents=agents, parts=kept)
 
@@ -85,6 +86,10 @@ def for_care(call: Call, other: tuple[Part, ...]) -> Call:
     if call.queue == "care":
         return call
     return replace(call, agents=tuple(OTHERS.get(a, a) for a in call.agents), parts=other)
+
+
+def always(word: Revision) -> Callable[[Segment, GradeRow], Revision]:
+    return lambda part, newest: word
 
 
 async def happened(store: Store, number: int, call: Call) -> None:
@@ -101,10 +106,9 @@ async def happened(store: Store, number: int, call: Call) -> None:
         await store.calls.save_segment(segment)
         readings = []
         for i, emotion in enumerate(part.emotions):
-            scores = [0.1, 0.1, 0.1, 0.1]
-            scores[emotion] = 0.7
+            a, n, d, h = (0.7 if k == emotion else 0.1 for k in range(4))
             t0 = 40.0 * index + 1 + 5 * i
-            readings.append(Reading(t0, t0 + 4, 4.0, Scores(tuple(scores)), f"m/{part.score:.0f}"))
+            readings.append(Reading(t0, t0 + 4, 4.0, Scores((a, n, d, h)), f"m/{part.score:.0f}"))
         await store.readings.add(call_id, readings)
         await store.calls.save_segment(replace(segment, ended_at=began + 30, end_reason="agent_hung_up"))
         grade = Grade(
@@ -113,7 +117,7 @@ async def happened(store: Store, number: int, call: Call) -> None:
         await store.grades.save(call_id, index, grade, at=began + 33)
         if part.disputed:
             word = Revision("dispute", grade, agent, f"no-{part.score}", TEST)
-            await store.grades.revise(call_id, index, lambda part, newest, word=word: word)
+            await store.grades.revise(call_id, index, always(word))
         if part.alerted:
             message = f"alarm-{part.score}"
             alert = AlertRow(
