@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from emocx_pbx.emotion.adaptation import Adaptation, AdaptationInputs, CallerSession
 from emocx_pbx.emotion.caller import CallerPrior, Weights
-from emocx_pbx.emotion.centred import RECENT, Centred, Centring, PlacedReading
+from emocx_pbx.emotion.centred import RECENT, Centred, Centring, Doubles, PlacedReading
 from emocx_pbx.emotion.stacked_heads import StackedHeads
 from emocx_pbx.errors import ModelError
 
@@ -19,7 +20,7 @@ CLASSES = np.eye(4, 6, dtype=np.float32) - 0.25 * np.ones((1, 6), np.float32)
 EVEN = np.full(4, 0.25)
 
 
-def heads(**other):
+def heads(**other: Any) -> Centred:
     """One head of four hidden units, each of which answers for the emotion in whose direction it looks."""
     first = np.vstack((8 * np.eye(6, 4), np.full((1, 4), 2.0))).astype(np.float32)
     found = Centred(
@@ -35,13 +36,15 @@ def heads(**other):
     return replace(found, **other)
 
 
-def plain(place: Path | str):
+def plain(place: npt.NDArray[np.floating]) -> Doubles:
     """Log probabilities of one who takes every voice for the usual one, and is not sure of it."""
     z = -((place - CLASSES) ** 2).sum(axis=1)
-    return z - np.log(np.exp(z).sum())
+    return np.asarray(z - np.log(np.exp(z).sum()), np.float64)
 
 
-def call(labels, centre, known=1.0, seed=0):
+def call(
+    labels: npt.NDArray[np.integer], centre: Doubles, known: float = 1.0, seed: int = 0
+) -> tuple[float, float]:
     """Shares of right answers, plain and centred, in the second half of a call."""
     rng = np.random.default_rng(seed)
     caller, before, after = Centring(heads(), EVEN), [], []
@@ -51,7 +54,8 @@ def call(labels, centre, known=1.0, seed=0):
         before.append(observed.argmax())
         after.append(caller.hear(PlacedReading(place, known, observed)).argmax())
     half = len(labels) // 2
-    return tuple(float(np.mean(np.array(a[half:]) == labels[half:])) for a in (before, after))
+    first, second = (float(np.mean(np.array(a[half:]) == labels[half:])) for a in (before, after))
+    return first, second
 
 
 VOICE = np.array([0.9, 0.0, -0.4, 0.0, 1.0, 0.0])
@@ -64,7 +68,7 @@ def test_a_voice_off_the_usual_centre_is_learnt_along_a_mixed_call() -> None:
 
 
 @pytest.mark.parametrize("label", range(4))
-def test_a_caller_of_one_emotion_keeps_it(label) -> None:
+def test_a_caller_of_one_emotion_keeps_it(label: int) -> None:
     before, after = call(np.full(40, label), np.zeros(6))
     assert after >= before - 0.01
 
@@ -92,6 +96,7 @@ def test_only_recent_readings_are_judged_anew_and_sums_stay_whole() -> None:
 def test_stored_heads_come_back_and_answer_alike() -> None:
     one, rows = heads(), np.random.default_rng(3).normal(size=(5, 6)).astype(np.float32)
     again = Centred.of(one.arrays())
+    assert again is not None
     np.testing.assert_allclose(again.stack.read(rows), one.stack.read(rows), atol=1e-3)
     np.testing.assert_array_equal(again.known(rows), np.ones(5))
     assert Centred.of({"means": np.ones(4)}) is None

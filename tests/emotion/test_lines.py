@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -28,11 +29,16 @@ ANGRY_DAY = (0.6, 0.3, 0.05, 0.05)
 CALM = (0.05, 0.85, 0.05, 0.05)
 
 
-def caller(*answers):
+def caller(*answers: Sequence[float]) -> LineCaller:
     return LineCaller(caller_sums(answers), caller_counts(answers))
 
 
-def learnt(days, rng, estimate=None, start=0):
+def learnt(
+    days: Sequence[tuple[int, Sequence[float]]],
+    rng: random.Random,
+    estimate: LineEstimate | None = None,
+    start: int = 0,
+) -> LineEstimate:
     """An estimate after so many callers of a mix on each day: [(number, mix), ...]."""
     found = estimate or LineEstimate()
     for day, (number, mix) in enumerate(days, start):
@@ -105,15 +111,16 @@ def test_levels_are_what_so_many_percent_stay_under() -> None:
 def test_each_caller_counts_alike_for_levels() -> None:
     one, other = caller_counts([CALM] * 50), caller_counts([(0.9, 0.05, 0.05, 0.0)])
     both = tuple(a + b for a, b in zip(one, other, strict=True))
-    assert level_at(both, "angry", 49) < 0.1
-    assert level_at(both, "angry", 51) > 0.85
+    low, high = level_at(both, "angry", 49), level_at(both, "angry", 51)
+    assert low is not None and low < 0.1
+    assert high is not None and high > 0.85
 
 
 def test_a_level_is_told_only_of_a_line_that_is_known() -> None:
     rng = random.Random(5)
     assert learnt([(30, CALLS)] * 2, rng).level("angry", 95) is None
     level = learnt([(30, CALLS)] * 4, rng).level("angry", 95)
-    assert 0.05 < level < 0.9
+    assert level is not None and 0.05 < level < 0.9
 
 
 def test_a_centre_is_of_sixty_callers_whose_place_is_known() -> None:

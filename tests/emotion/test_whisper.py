@@ -6,12 +6,15 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.emotion import encoders, whisper
 from emocx_pbx.emotion.encoders import newest
 from emocx_pbx.emotion.signs import without_sign
@@ -32,17 +35,19 @@ from emocx_pbx.training.encoders.original import ORIGINALS, parse, weights_of
 from emocx_pbx.weights.catalogue import SPEECH_TO_TEXT
 from emocx_pbx.weights.places import folder_of
 
+Array = npt.NDArray[Any]
 RNG = np.random.default_rng(5)
 
 
-def sound(seconds=2.0):
+def sound(seconds: float = 2.0) -> FloatArray:
     """Noise whose loudness and colour wander, so that every frame is different."""
     noise = np.cumsum(RNG.standard_normal(int(8000 * seconds))).astype(np.float32)
     noise -= np.convolve(noise, np.ones(200, np.float32) / 200, mode="same")
-    return 0.1 * noise / np.abs(noise).max()
+    even: FloatArray = 0.1 * noise / np.abs(noise).max()
+    return even
 
 
-def model_bin(variables, version=6):
+def model_bin(variables: Mapping[str, Array], version: int = 6) -> bytes:
     """A file of CTranslate2's format: name -> array."""
     out = struct.pack("<IH", version, 2) + b"w\0" + struct.pack("<II", 3, len(variables))
     for name, array in variables.items():
@@ -54,9 +59,9 @@ def model_bin(variables, version=6):
     return out + struct.pack("<I", 0)
 
 
-def tiny():
+def tiny() -> dict[str, Array]:
     """An encoder of 8 channels, two heads and two layers."""
-    sizes = {
+    sizes: dict[str, tuple[int, ...]] = {
         "conv1/weight": (8, 80, 3), "conv1/bias": (8,),
         "conv2/weight": (8, 8, 3), "conv2/bias": (8,),
         "position_encodings/encodings": (50, 8),
@@ -73,8 +78,8 @@ def tiny():
     return {name: RNG.normal(0, 0.3, shape).astype(np.float16) for name, shape in sizes.items()}
 
 
-def written(arrays):
-    heads = {"encoder/num_heads": np.array(2, np.int16)}
+def written(arrays: Mapping[str, Array]) -> bytes:
+    heads: dict[str, Array] = {"encoder/num_heads": np.array(2, np.int16)}
     return model_bin(heads | {f"encoder/{name}": array for name, array in arrays.items()})
 
 
@@ -87,7 +92,7 @@ def test_whisper_mel_equals_its_own() -> None:
     np.testing.assert_allclose(log_mel_16k(noise), theirs, atol=1e-4)
 
 
-def tiny_en():
+def tiny_en() -> WhisperEncoder:
     """The shipped encoder, all of its layers."""
     card = newest("tiny.en")
     return WhisperEncoder("tiny.en", card.layers, card.sha256)
@@ -128,7 +133,7 @@ def test_the_shipped_probe_is_what_is_made() -> None:
 
 
 @pytest.mark.parametrize("source", [source for source, _ in ENCODERS])
-def test_shipped_encoders_say_where_they_come_from(source) -> None:
+def test_shipped_encoders_say_where_they_come_from(source: str) -> None:
     card = newest(source)
     folder = encoders.find(source, card.sha256)
     assert encoders.find(source, card.original_sha256) == folder, "older models name the original"
@@ -191,8 +196,9 @@ def test_weights_without_sign_say_the_same() -> None:
 def test_the_sign_goes_from_weights_and_from_their_zeros_and_from_nothing_else() -> None:
     import onnx
 
-    def stored(model):
-        return {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load_from_string(model).graph.initializer}
+    def stored(model: bytes) -> dict[str, Array]:
+        weights = onnx.load_from_string(model).graph.initializer
+        return {t.name: onnx.numpy_helper.to_array(t) for t in weights}
 
     model = graph(parse(written(tiny())), [2])
     before, after = stored(model), stored(without_sign(model))

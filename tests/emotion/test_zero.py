@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -23,7 +24,9 @@ from emocx_pbx.emotion.zero import (
 CALLS = (0.2 / 3, 0.8, 0.2 / 3, 0.2 / 3)
 
 
-def answer(rng, lean=(0.0, 0.0, 0.0, 0.0), mix=CALLS):
+def answer(
+    rng: random.Random, lean: Sequence[float] = (0.0, 0.0, 0.0, 0.0), mix: Sequence[float] = CALLS
+) -> tuple[float, ...]:
     """A plain answer for one caller of a line that leans so."""
     truth = rng.choices(range(4), mix)[0]
     logits = [2.5 * (k == truth) + rng.gauss(0, 1) + lean[k] for k in range(4)]
@@ -31,14 +34,14 @@ def answer(rng, lean=(0.0, 0.0, 0.0, 0.0), mix=CALLS):
     return tuple(math.exp(x) / total for x in logits)
 
 
-def sums_of(callers):
-    sums = NO_SUMS
+def sums_of(callers: Iterable[Sequence[Sequence[float]]]) -> tuple[float, ...]:
+    sums: tuple[float, ...] = NO_SUMS
     for answers in callers:
         sums = added(sums, caller_sums(answers))
     return sums
 
 
-def lean_of(offsets):
+def lean_of(offsets: Sequence[float]) -> list[float]:
     """Without the part of the expected mix that is kept."""
     kept = [KEPT * math.log(share) for share in CALLS]
     return [b - k + sum(kept) / 4 for b, k in zip(offsets, kept, strict=True)]

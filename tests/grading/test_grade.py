@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emocx_pbx.domain import VALENCE, Reading, Scores
+from emocx_pbx.domain import VALENCE, Grade, Reading, Scores
 from emocx_pbx.grading.grade import evidence_of, grade
-from emocx_pbx.grading.rubric import load_rubric
+from emocx_pbx.grading.rubric import Rubric, load_rubric
 
 RUBRIC = load_rubric()
 ANGRY = Scores((1.0, 0.0, 0.0, 0.0))
@@ -37,12 +37,18 @@ def call(*parts: tuple[Scores, float]) -> list[Reading]:
     return readings
 
 
+def score_of(result: Grade) -> float:
+    assert result.score is not None
+    return result.score
+
+
 @given(calls, routings)
 def test_the_score_is_0_to_100_with_a_letter_and_inside_its_range(parts: Any, routing: Any) -> None:
     result = grade(call(*parts), RUBRIC, routing, confusion=CONFUSION)
     if result.score is None:
-        assert result.letter is result.low is result.high is None
+        assert result.letter is None and result.low is None and result.high is None
     else:
+        assert result.low is not None and result.high is not None
         assert 0 <= result.low <= result.score <= result.high <= 100
         assert result.letter == RUBRIC.letter(result.score)
 
@@ -54,7 +60,7 @@ def test_raising_any_reading_never_lowers_the_grade(parts: Any, data: st.DataObj
     raised = max(parts[at][0], other, key=lambda s: s.valence)
     better = [*parts[:at], (raised, parts[at][1]), *parts[at + 1 :]]
     before, after = grade(call(*parts), RUBRIC, routing), grade(call(*better), RUBRIC, routing)
-    assert after.score >= before.score - 1e-9
+    assert score_of(after) >= score_of(before) - 1e-9
 
 
 @given(enough, st.data(), routings)
@@ -89,9 +95,9 @@ def test_an_agent_who_starts_with_the_angrier_customer_is_not_graded_lower(
     inherited = grade(call((angrier, opening), *parts), RUBRIC, angrier)
     given_calm = grade(call((calmer, opening), *parts), RUBRIC, calmer)
     if opening <= RUBRIC.opening.share * (opening + sum(s for _, s in parts)):
-        assert inherited.score >= given_calm.score - 1e-9
+        assert score_of(inherited) >= score_of(given_calm) - 1e-9
     by_query = grade(call(*parts), RUBRIC, angrier), grade(call(*parts), RUBRIC, calmer)
-    assert by_query[0].score >= by_query[1].score - 1e-9
+    assert score_of(by_query[0]) >= score_of(by_query[1]) - 1e-9
 
 
 @given(enough, routings)
@@ -104,7 +110,7 @@ def test_contributions_add_up_to_the_score(parts: Any, routing: Any) -> None:
     assert all(0 <= i < len(parts) for c in result.contributions for i in c.readings)
 
 
-def with_facts():
+def with_facts() -> Rubric:
     table = msgspec.structs.replace(RUBRIC.facts, interruptions_per_minute=1.5, hold_share=10.0)
     return msgspec.structs.replace(RUBRIC, facts=table)
 
@@ -147,13 +153,13 @@ def test_overlapping_windows_are_not_counted_twice_as_evidence() -> None:
     ],
 )
 def test_known_courses(parts: Any, low: int, high: int) -> None:
-    assert low <= grade(call(*parts), RUBRIC).score <= high
+    assert low <= score_of(grade(call(*parts), RUBRIC)) <= high
 
 
 def test_the_same_levels_grade_higher_when_they_recover() -> None:
     recovering = grade(call(*[(ANGRY, 5.0)] * 4, *[(HAPPY, 5.0)] * 4), RUBRIC)
     worsening = grade(call(*[(HAPPY, 5.0)] * 4, *[(ANGRY, 5.0)] * 4), RUBRIC)
-    assert recovering.score > 60 > 40 > worsening.score
+    assert score_of(recovering) > 60 > 40 > score_of(worsening)
     assert [c.name for c in recovering.contributions][:4] == ["base", "mean", "end", "recoveries"]
     assert "deteriorations" in {c.name for c in worsening.contributions}
 
@@ -163,7 +169,7 @@ def test_the_range_follows_from_the_known_confusions() -> None:
     exact = grade(sure, RUBRIC)
     assert exact.low == exact.score == exact.high
     doubted = grade(sure, RUBRIC, confusion=CONFUSION)
-    assert doubted.low < doubted.score - 5
+    assert doubted.low is not None and doubted.low < score_of(doubted) - 5
     perfect = [[float(i == j) for i in range(4)] for j in range(4)]
     assert grade(sure, RUBRIC, confusion=perfect).low == exact.low
     assert grade(sure, RUBRIC, confusion=[[0.0] * 4] * 4).low == exact.low
@@ -172,6 +178,7 @@ def test_the_range_follows_from_the_known_confusions() -> None:
 def test_more_speech_narrows_the_range() -> None:
     def width(number: int) -> float:
         result = grade(call(*[(NEUTRAL, 5.0)] * number), RUBRIC, confusion=CONFUSION)
+        assert result.high is not None and result.low is not None
         return result.high - result.low
 
     assert width(40) < width(8) < width(2)

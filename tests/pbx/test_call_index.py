@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emocx_pbx.pbx.tracking.callers import Callers
+from emocx_pbx.pbx.tracking.changes import CallChange
 from emocx_pbx.pbx.tracking.index import CallIndex
+from emocx_pbx.pbx.tracking.tracked import TrackedCall
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 
+Event = dict[str, str]
 CUSTOMERS = [{"Channel": f"PJSIP/trunk-0000000{n}", "Uniqueid": f"1.{n}"} for n in range(3)]
 DESKS = [{"Channel": f"PJSIP/20{n}-0000001{n}", "Uniqueid": f"2.{n}"} for n in range(3)]
 LOCALS = [
@@ -25,16 +28,16 @@ BRIDGES = ["b0", "b1", "b2", None]
 class WalkingCallers(Callers):
     """Goes through all calls, as nobody needs an index to."""
 
-    def served_at(self, *channels):
+    def served_at(self, *channels: str) -> list[TrackedCall]:
         return list(self.calls.values())
 
-    def spoken_for_at(self, *channels):
+    def spoken_for_at(self, *channels: str) -> list[TrackedCall]:
         return [call for call in self.calls.values() if call.uniqueid in channels]
 
-    def moving_by(self, local):
+    def moving_by(self, local: str) -> list[TrackedCall]:
         return [call for call in self.calls.values() if call.moving == local]
 
-    def perhaps_agents(self, bridge):
+    def perhaps_agents(self, bridge: str) -> list[TrackedCall]:
         return list(self.calls.values())
 
 
@@ -44,17 +47,17 @@ class WalkingTracker(CallTracker):
         self._callers = WalkingCallers(self._bridges, self.names)
 
 
-def named(event, who, **more):
+def named(event: str, who: Event, **more: str) -> list[Event]:
     return [{"Event": event, **who, **more}]
 
 
-def connected(caller, agent, member):
+def connected(caller: Event, agent: Event, member: str) -> list[Event]:
     observed = {"Queue": "care", "MemberName": "A", "Interface": member, "HoldTime": "1"}
     there = {"DestChannel": agent["Channel"], "DestUniqueid": agent["Uniqueid"]}
     return named("AgentConnect", caller, **observed, **there)
 
 
-def handed_over(one, other):
+def handed_over(one: Event, other: Event) -> list[Event]:
     return [
         {
             "Event": "AttendedTransfer",
@@ -64,7 +67,7 @@ def handed_over(one, other):
     ]
 
 
-def optimised(event, number):
+def optimised(event: str, number: int) -> list[Event]:
     one, two = LOCALS[2 * number : 2 * number + 2]
     halves = {"LocalOneUniqueid": one["Uniqueid"], "LocalOneChannel": one["Channel"]}
     return [
@@ -99,11 +102,13 @@ others = st.one_of(
 )
 
 
-def observed(tracker, happened):
+def observed(tracker: CallTracker, happened: list[Any]) -> list[list[CallChange]]:
     """All changes, a second apart; who comes into a bridge has left the one before."""
-    where, changes, at = {}, [], 0.0
+    where: dict[str, str] = {}
+    changes: list[list[CallChange]] = []
+    at = 0.0
 
-    def leaves(who) -> None:
+    def leaves(who: Event) -> None:
         if bridge := where.pop(who["Uniqueid"], None):
             changes.append(tracker.feed({"Event": "BridgeLeave", "BridgeUniqueid": bridge, **who}, at))
 
