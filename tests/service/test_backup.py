@@ -6,6 +6,7 @@ import io
 import json
 import sqlite3
 import tarfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,25 @@ from emocx_pbx.service import backup as backups
 from emocx_pbx.store.database import Store
 from emocx_pbx.store.migrate import migrations
 
+Manifest = dict[str, Any]
+Members = dict[str, bytes]
 LAST = len(migrations())
 POLICY = '[[rule]]\nwhen.emotion = "angry"\nqueue = "care"\n'
 
 
-def put(path, value) -> None:
+def put(path: Path, value: str) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE IF NOT EXISTS mark (x)")
         connection.execute("DELETE FROM mark")
         connection.execute("INSERT INTO mark VALUES (?)", (value,))
 
 
-def value(path):
+def value(path: Path | str) -> Any:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT x FROM mark").fetchone()[0]
 
 
-def model(top, version, weights) -> None:
+def model(top: Path, version: str, weights: bytes) -> None:
     folder = top / "text" / "own" / version
     folder.mkdir(parents=True)
     Card("text", "own", version, ("angry", "neutral", "disappointed", "happy")).write(folder)
@@ -42,7 +45,7 @@ def model(top, version, weights) -> None:
 
 
 @pytest.fixture
-async def site(tmp_path: Path):
+async def site(tmp_path: Path) -> Path:
     """Settings, a database with a value, a policy, two versions of an own model of which one is in use."""
     folder = tmp_path / "site"
     folder.mkdir()
@@ -58,11 +61,11 @@ async def site(tmp_path: Path):
     return folder
 
 
-def run(site, *args):
+def run(site: Path, *args: str | Path) -> int:
     return main([*map(str, args), "--config", str(site / "emocx.toml")])
 
 
-async def test_there_and_back(site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_there_and_back(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "b.tar"
     store = await Store.open(site / "emocx.db")  # as the service has it open
     try:
@@ -92,7 +95,7 @@ async def test_there_and_back(site, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert set(kept) == {"emocx.db", "policy.toml", "current"}
 
 
-def test_onto_a_bare_machine(site, tmp_path: Path) -> None:
+def test_onto_a_bare_machine(site: Path, tmp_path: Path) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
     bare = tmp_path / "bare"
@@ -104,7 +107,7 @@ def test_onto_a_bare_machine(site, tmp_path: Path) -> None:
     assert (bare / "models/text/own/1/weights.npz").read_bytes() == b"old"
 
 
-def test_a_damaged_database_is_replaced_and_kept(site, tmp_path: Path) -> None:
+def test_a_damaged_database_is_replaced_and_kept(site: Path, tmp_path: Path) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
     (site / "emocx.db").write_bytes(b"\xaa" * 50_000)
@@ -115,7 +118,7 @@ def test_a_damaged_database_is_replaced_and_kept(site, tmp_path: Path) -> None:
 
 
 def test_what_the_settings_do_not_name_is_told(
-    site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
@@ -126,7 +129,7 @@ def test_what_the_settings_do_not_name_is_told(
     assert "models were not put back: analysis.models_dir is not set" in out
 
 
-def test_check_only_reads(site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_only_reads(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
     put(site / "emocx.db", "second")
@@ -136,7 +139,7 @@ def test_check_only_reads(site, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_restore_asks_first(
-    site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
@@ -147,32 +150,38 @@ def test_restore_asks_first(
     assert value(site / "emocx.db") == "second"
 
 
-def truncated(file) -> None:
+def truncated(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:30_000])
 
 
-def flipped(file) -> None:
+def flipped(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[60_000] ^= 1
     file.write_bytes(content)
 
 
-def no_archive(file) -> None:
+def no_archive(file: Path) -> None:
     file.write_bytes(b"no archive" * 1000)
 
 
-def empty(file) -> None:
+def empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
-def missing(file) -> None:
+def missing(file: Path) -> None:
     file.unlink()
 
 
-def rewritten(change):
-    def doing(file) -> None:
+def content_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member)
+    assert stream is not None
+    return stream.read()
+
+
+def rewritten(change: Callable[[Manifest, Members], None]) -> Callable[[Path], None]:
+    def doing(file: Path) -> None:
         with tarfile.open(file) as old:
-            members = {m.name: old.extractfile(m).read() for m in old}
+            members = {m.name: content_of(old, m) for m in old}
         manifest = json.loads(members["manifest.json"])
         change(manifest, members)
         members["manifest.json"] = json.dumps(manifest).encode()
@@ -185,29 +194,29 @@ def rewritten(change):
     return doing
 
 
-def outside(manifest, members) -> None:
+def outside(manifest: Manifest, members: Members) -> None:
     name = "models/a/b/../../../../evil"
     members[name] = b"x"
     manifest["sha256"][name] = backups._summed(io.BytesIO(b"x"))
 
 
-def newer(manifest, members) -> None:
+def newer(manifest: Manifest, members: Members) -> None:
     manifest["schema"] = LAST + 1
 
 
-def without_database(manifest, members) -> None:
+def without_database(manifest: Manifest, members: Members) -> None:
     del manifest["sha256"]["emocx.db"]
 
 
-def database_missing(manifest, members) -> None:
+def database_missing(manifest: Manifest, members: Members) -> None:
     del members["emocx.db"]
 
 
-def bad_manifest(manifest, members) -> None:
+def bad_manifest(manifest: Manifest, members: Members) -> None:
     manifest["schema"] = "ten"
 
 
-def bad_database(manifest, members) -> None:
+def bad_database(manifest: Manifest, members: Members) -> None:
     members["emocx.db"] = b"SQLite format 3\0" + bytes(5000)
     manifest["sha256"]["emocx.db"] = backups._summed(io.BytesIO(members["emocx.db"]))
 
@@ -229,7 +238,7 @@ def bad_database(manifest, members) -> None:
     ],
 )  # fmt: skip
 def test_a_bad_backup_is_refused_and_changes_nothing(
-    site, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Any, why: str
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[Path], None], why: str
 ) -> None:
     file = tmp_path / "b.tar"
     assert run(site, "backup", file) == 0
@@ -246,7 +255,7 @@ def test_a_bad_backup_is_refused_and_changes_nothing(
 
 
 def test_a_backup_overwrites_nothing_and_leaves_nothing(
-    site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "b.tar"
     file.write_text("mine")
