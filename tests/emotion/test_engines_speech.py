@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.domain import LineZero, Scores
 from emocx_pbx.emotion import voice
 from emocx_pbx.emotion.engines import LiteRtEngine
@@ -18,10 +20,11 @@ from emocx_pbx.emotion.zero import moved
 from emocx_pbx.errors import ModelError
 
 RATE = 8000
+Sound = npt.NDArray[np.float64]
 T = np.arange(4 * RATE) / RATE
 
 
-def speech(seconds=4.0, seed=0, pitch=130.0):
+def speech(seconds: float = 4.0, seed: int = 0, pitch: float = 130.0) -> FloatArray:
     """Syllables: a gliding buzz through moving formants, with breath noise and pauses."""
     rng = np.random.default_rng(seed)
     n = int(seconds * RATE)
@@ -36,14 +39,14 @@ def speech(seconds=4.0, seed=0, pitch=130.0):
         gain = 1 / (1 + ((hz - first) / 120) ** 2) + 0.5 / (1 + ((hz - second) / 180) ** 2)
         sound += gain * np.sin(k * phase) * (hz < 3600)
     beat = np.clip(np.sin(2 * np.pi * 3.5 * t) + 0.4, 0, 1) * (np.sin(2 * np.pi * 0.45 * t) > -0.8)
-    return (0.08 * sound * beat + 0.001 * rng.normal(size=n)).astype(np.float32)
+    return np.asarray(0.08 * sound * beat + 0.001 * rng.normal(size=n), np.float32)
 
 
-def tones(*hz):
-    return sum(np.sin(2 * np.pi * f * T) for f in hz) / len(hz)
+def tones(*hz: float) -> Sound:
+    return sum((np.sin(2 * np.pi * f * T) for f in hz), np.zeros(T.size)) / len(hz)
 
 
-def dtmf():
+def dtmf() -> Sound:
     out = np.zeros(T.size)
     for i, (low, high) in enumerate(zip([697, 770, 852, 941] * 5, [1209, 1336, 1477, 1209] * 5, strict=True)):
         part = slice(i * 1600, i * 1600 + 800)
@@ -51,7 +54,7 @@ def dtmf():
     return out
 
 
-def music(seed, length=0.25, decay=3.0, drums=0.0):
+def music(seed: int, length: float = 0.25, decay: float = 3.0, drums: float = 0.0) -> Sound:
     """Three voices of plucked, many-partialled notes: music on hold."""
     rng = np.random.default_rng(seed)
     out = np.zeros(T.size)
@@ -65,20 +68,21 @@ def music(seed, length=0.25, decay=3.0, drums=0.0):
     return out + drums * rng.normal(size=T.size) * np.exp(-30 * (T % 0.5))
 
 
-def coloured(slope):
+def coloured(slope: float) -> Sound:
     spectrum = np.fft.rfft(np.random.default_rng(1).normal(size=T.size))
     shaped = np.fft.irfft(spectrum / np.arange(1, spectrum.size + 1) ** slope, T.size)
-    return 0.05 * shaped / shaped.std()
+    even: Sound = 0.05 * shaped / shaped.std()
+    return even
 
 
-NOT_SPEECH = {
+NOT_SPEECH: dict[str, Sound] = {
     "silence": np.zeros(T.size),
     "line noise": coloured(0) * 0.02,
     "white noise": coloured(0),
     "pink noise": coloured(0.5),
     "brown noise": coloured(1),
     "noise bursts": coloured(0) * (T % 0.7 < 0.3),
-    "mains hum": 0.05 * sum(np.sin(2 * np.pi * 50 * k * T) / k for k in range(1, 12)),
+    "mains hum": 0.05 * sum((np.sin(2 * np.pi * 50 * k * T) / k for k in range(1, 12)), np.zeros(T.size)),
     "ringback us": 0.2 * tones(440, 480) * (T % 3 < 1),
     "ringback eu": 0.2 * tones(425) * (T % 2 < 1),
     "busy": 0.2 * tones(480, 620) * (T % 1 < 0.5),
@@ -92,13 +96,13 @@ NOT_SPEECH = {
 
 @pytest.mark.parametrize("name", NOT_SPEECH)
 @pytest.mark.parametrize("gain", [1.0, 0.2])
-def test_no_reading_without_speech(name, gain: float) -> None:
+def test_no_reading_without_speech(name: str, gain: float) -> None:
     assert not speechlike((gain * NOT_SPEECH[name]).astype(np.float32)), facts(NOT_SPEECH[name].astype("f4"))
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("gain", [1.0, 0.1])
-def test_speech_gets_a_reading(seed, gain: float) -> None:
+def test_speech_gets_a_reading(seed: int, gain: float) -> None:
     sound = (gain * speech(seed=seed, pitch=100 + 40 * seed)).astype(np.float32)
     assert speechlike(sound), facts(sound)
 
@@ -108,13 +112,13 @@ def test_too_short_is_no_speech() -> None:
     assert not speechlike(np.zeros(0, np.float32))
 
 
-def shipped():
+def shipped() -> list[str]:
     registry = Registry()
     return [n for n in registry.names("speech") if n != "voice" or voice.available()]
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_shipped_models_answer(name) -> None:
+def test_shipped_models_answer(name: str) -> None:
     model = load_speech(Registry(), name)
     assert model.name == f"{name}/{model.card.version}"
     scores = model.classify(speech())
@@ -128,7 +132,7 @@ def test_shipped_models_answer(name) -> None:
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_a_session_starts_like_the_model_and_hears_no_music(name) -> None:
+def test_a_session_starts_like_the_model_and_hears_no_music(name: str) -> None:
     model = load_speech(Registry(), name)
     session = model.session()
     assert session.read(NOT_SPEECH["dtmf"].astype(np.float32)) is None
@@ -141,12 +145,12 @@ def test_a_session_starts_like_the_model_and_hears_no_music(name) -> None:
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_a_session_takes_the_lines_lean_back_and_tells_the_plain_answer(name) -> None:
+def test_a_session_takes_the_lines_lean_back_and_tells_the_plain_answer(name: str) -> None:
     model = load_speech(Registry(), name)
     plain = model.session().read(speech())
     zero = LineZero("all", model.name, 60, (-1.0, 1.0, 0.0, 0.0))
     heard = model.session(zero=zero).read(speech())
-    assert plain is not None and heard is not None
+    assert plain is not None and heard is not None and heard.plain is not None
     assert heard.plain == pytest.approx(plain.plain)
     np.testing.assert_allclose(heard.probabilities, moved(heard.plain, zero.offsets), atol=1e-5)
     others = replace(zero, model="another/1")

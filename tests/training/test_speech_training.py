@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import soundfile
 
+from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.emotion.card import checksum, read_card
 from emocx_pbx.emotion.registry import default_models_dir
 from emocx_pbx.errors import InputError, ModelError
@@ -29,7 +32,7 @@ from emocx_pbx.weights.sources import History
 LABELS = ("angry", "neutral", "sad", "happy")
 
 
-def voice(label, seed):
+def voice(label: int, seed: int) -> FloatArray:
     """One second of a voice whose pitch and loudness tell the class."""
     rng = np.random.default_rng(seed)
     t = np.arange(8000) / 8000
@@ -42,8 +45,8 @@ def voice(label, seed):
 
 
 @pytest.fixture
-def data(tmp_path: Path):
-    rows = []
+def data(tmp_path: Path) -> Path:
+    rows: list[list[object]] = []
     for s, (split, speaker) in enumerate([("train", "a"), ("train", "b"), ("dev", "c"), ("test", "d")]):
         sound = [voice(k, 100 * s + 10 * k + i) for k in range(4) for i in range(4)]
         soundfile.write(tmp_path / f"{speaker}.flac", np.concatenate(sound), 8000)
@@ -64,14 +67,14 @@ def data(tmp_path: Path):
     return tmp_path
 
 
-def write(path, rows) -> None:
+def write(path: Path, rows: Iterable[Sequence[object]]) -> None:
     with path.open("w", newline="") as f:
         out = csv.writer(f)
         out.writerow(["corpus", "speaker", "split", "file", "start", "end", "label", "source"])
         out.writerows(rows)
 
 
-def test_clips_are_read_by_split_and_sad_is_disappointed(data) -> None:
+def test_clips_are_read_by_split_and_sad_is_disappointed(data: Path) -> None:
     found = read_clips(data / "clips.csv", split="test")
     assert len(found.clips) == 16
     assert found.clips[8].label == 2
@@ -102,20 +105,20 @@ def test_other_rates_stereo_whole_files_and_other_labels(tmp_path: Path) -> None
         (["o", "s", "test", "a.flac", 0, 10, "bored", ""], "no clips labelled"),
     ],
 )
-def test_bad_rows_are_named(data, row: list[int | str] | list[str], reason: str) -> None:
+def test_bad_rows_are_named(data: Path, row: list[object], reason: str) -> None:
     write(data / "bad.csv", [row])
     with pytest.raises(InputError, match=reason) as e:
         read_clips(data / "bad.csv")
     assert "\n" not in str(e.value)
 
 
-def test_a_sites_own_clips_carry_no_public_corpus_licence(data) -> None:
+def test_a_sites_own_clips_carry_no_public_corpus_licence(data: Path) -> None:
     clips = read_clips(data / "clips.csv").clips
     assert "ASED" not in licence_of(clips)
     assert "ASED" in licence_of([*clips, replace(clips[0], corpus="ased")])
 
 
-def test_a_csv_without_columns_or_split_is_refused(data) -> None:
+def test_a_csv_without_columns_or_split_is_refused(data: Path) -> None:
     (data / "none.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="no column corpus"):
         read_clips(data / "none.csv")
@@ -190,7 +193,7 @@ def test_a_temperature_evens_out_parts_that_are_too_sure_and_not_sure_enough() -
     assert figures.even_temperature([softer, sharper]) == pytest.approx(alone, rel=0.15)
 
 
-def test_summary_has_every_key(data) -> None:
+def test_summary_has_every_key(data: Path) -> None:
     clips = list(read_clips(data / "clips.csv", split="test").clips)
     p = np.full((16, 4), 0.25, np.float32)
     found = summary(clips, p, np.ones(16), 0.3)
@@ -202,7 +205,7 @@ def test_summary_has_every_key(data) -> None:
 
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore")
-def test_a_model_is_trained_evaluated_and_tuned_further(data, tmp_path: Path) -> None:
+def test_a_model_is_trained_evaluated_and_tuned_further(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "models"
     fit = Fit(epochs=15, hidden=(32,), drop=0.1, noise=0.0, batch=8)
     first = train_speech("mlp", data, out, seed=3, fit=fit, variants=1, cache=tmp_path / "cache")
@@ -225,7 +228,7 @@ def test_a_model_is_trained_evaluated_and_tuned_further(data, tmp_path: Path) ->
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore")
 def test_a_shipped_model_is_tuned_from_its_fetched_file(
-    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "default_weights_dir", lambda: tmp_path / "weights")
     shipped = default_models_dir() / "speech/mlp/3"
@@ -242,7 +245,7 @@ def test_a_shipped_model_is_tuned_from_its_fetched_file(
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore")
 def test_convolutions_learn_from_the_teacher_and_are_tuned_further(
-    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teacher, "HEADS", 1)
     monkeypatch.setattr(cnn, "SHAPE", cnn.Shape(stem=(4, 4, 4), units=16, dilations=(1,)))
@@ -255,15 +258,16 @@ def test_convolutions_learn_from_the_teacher_and_are_tuned_further(
     assert train_speech("cnn", data, out, seed=3, base=first, fit=fit).name == "2"
 
 
-def heard_of(frames):
+def heard_of(frames: npt.NDArray[np.floating]) -> TaughtClip:
     """Six clips of 4 s, heard over one clear line, with these frames (600, k)."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(1, 4 * 600, 64)).astype(np.float16)
     ends = np.arange(1, 7) * 100
-    return TaughtClip(rows, 4 * ends, frames.astype(np.float16), ends, rng.normal(size=(6, 9)))
+    statistics = rng.normal(size=(6, 9)).astype(np.float16)
+    return TaughtClip(rows, 4 * ends, frames.astype(np.float16), ends, statistics)
 
 
-def clips_of(speakers, labels):
+def clips_of(speakers: Iterable[str], labels: Iterable[int]) -> list[Clip]:
     """Clips without sound."""
     return [
         Clip("toy", s, "train", k, "", np.zeros(1, np.float32)) for s, k in zip(speakers, labels, strict=True)
@@ -273,7 +277,7 @@ def clips_of(speakers, labels):
 def test_the_direction_found_separates_emotions_and_not_speakers() -> None:
     rng = np.random.default_rng(0)
     speakers, labels = np.repeat(np.arange(20), 20), np.tile([0, 1], 200)
-    x = rng.normal(size=(1, 400, 6))
+    x = rng.normal(size=(1, 400, 6)).astype(np.float32)
     x[0, :, 2] += 5 * speakers
     x[0, :, 4] += 3 * labels
     turn = teacher.telling(x, clips_of([str(s) for s in speakers], labels), width=1)
@@ -287,7 +291,8 @@ def test_heads_speak_only_of_voices_they_never_heard() -> None:
     clips = clips_of([str(i) for i in range(200)], labels)
     heard = heard_of(np.zeros((600, 8)))
     # Nothing tells the labels: heads that knew the clips would seem to be right.
-    heard = replace(heard, statistics=np.random.default_rng(1).normal(size=(200, 60)))
+    statistics = np.random.default_rng(1).normal(size=(200, 60)).astype(np.float16)
+    heard = replace(heard, statistics=statistics)
     fit = Fit(epochs=30, hidden=(64,), drop=0.0, drop_in=0.0, noise=0.0, mixup=0.0)
     said = teacher.heads([heard], clips, np.ones(200, np.float32), 0, lambda *_: None, fit)
     assert said.shape == (1, 200, 4)

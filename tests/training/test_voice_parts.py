@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.errors import ModelError
 from emocx_pbx.training.figures import uar
 from emocx_pbx.training.speech.blend import Answers, fit_blend, fit_temperature
@@ -24,7 +26,9 @@ QUICK = Fit(epochs=15, hidden=(16,), batch=32, rate=1e-2, drop_in=0.0, drop=0.1,
 PLACE = 2 * np.eye(4, 12)
 
 
-def speech(corpora="abc", speakers=6, clips=16, seed=0, away=0.0):
+def speech(
+    corpora: str = "abc", speakers: int = 6, clips: int = 16, seed: int = 0, away: float = 0.0
+) -> tuple[FloatArray, list[Clip]]:
     """Measurements (1, n, 12) and their clips; `away` moves corpora apart."""
     rng = np.random.default_rng(seed)
     rows, found = [], []
@@ -38,7 +42,7 @@ def speech(corpora="abc", speakers=6, clips=16, seed=0, away=0.0):
     return np.array(rows, np.float32)[None], found
 
 
-def names(clips) -> tuple[Any, Any, Any]:
+def names(clips: Sequence[Clip]) -> tuple[Any, Any, Any]:
     return (
         np.array([c.label for c in clips]),
         np.array([c.voice for c in clips]),
@@ -74,18 +78,21 @@ def test_known_corpora_are_familiar_and_others_are_not() -> None:
     np.testing.assert_allclose(twice(x[0]), 2 * familiar(x[0]), rtol=1e-4, atol=1e-4)
 
 
-def answers(right_heads, right_relative, familiar, n=400, seed=0):
+def answers(
+    right_heads: float, right_relative: float, familiar: float, n: int = 400, seed: int = 0
+) -> Answers:
     """Answers of heads and relative map that are right so often."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(4, size=n)
 
-    def said(share):
+    def said(share: float) -> FloatArray:
         best = np.where(rng.random(n) < share, labels, rng.integers(4, size=n))
         return np.eye(4, dtype=np.float32)[best]
 
     heads = np.log(0.9 * said(right_heads) + 0.025).astype(np.float32)
     level = (familiar + 0.05 * rng.normal(size=n)).astype(np.float32)
-    return Answers(heads, said(right_relative) @ CONTRASTS, level, labels, np.full(n, "c"))
+    contrasts = (said(right_relative) @ CONTRASTS).astype(np.float32)
+    return Answers(heads, contrasts, level, labels, np.full(n, "c"))
 
 
 def test_the_blend_trusts_heads_on_what_is_familiar_and_the_map_elsewhere() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from emocx_pbx.audio.pcm import FloatArray
 from emocx_pbx.emotion.adaptation import Adaptation
 from emocx_pbx.emotion.centred import Centred
+from emocx_pbx.emotion.speech import SpeechClassifier
 from emocx_pbx.errors import InputError, ModelError
 from emocx_pbx.training.speech import heads, voice
 from emocx_pbx.training.speech.callers import (
@@ -25,14 +29,14 @@ from emocx_pbx.training.speech.centred import fit_centred
 from emocx_pbx.training.speech.crossfit import FOLDS, Recipe, cross_fit, deal
 from emocx_pbx.training.speech.data import Clip
 from emocx_pbx.training.speech.networks import Fit
-from emocx_pbx.training.speech.relative import fit_relative
+from emocx_pbx.training.speech.relative import Ints, Names, Relative, fit_relative
 
 QUICK = Fit(epochs=30, hidden=(16,), batch=16, rate=1e-2, drop_in=0.0, drop=0.1, noise=0.0)
 
 WEIGHTS = {"mix": 1.0, "trust": 0.6}
 
 
-def clip(corpus, speaker, label):
+def clip(corpus: str, speaker: str, label: int) -> Clip:
     return Clip(corpus, speaker, "train", label, "", np.zeros(8, np.float32))
 
 
@@ -69,10 +73,13 @@ def test_the_gradient_is_that_of_the_loss() -> None:
     x, y = rng.normal(size=(7, 3)), np.eye(4)[rng.integers(4, size=7)]
     counts = rng.uniform(0.5, 2, size=(7, 1))
 
-    def loss():
-        return heads._slopes(weights, x, y, counts, fit, np.random.default_rng(0))[0]
+    # In double precision, for the sake of the differences.
+    slopes_of = cast(Any, heads._slopes)
 
-    _, slopes = heads._slopes(weights, x, y, counts, fit, np.random.default_rng(0))
+    def loss() -> Any:
+        return slopes_of(weights, x, y, counts, fit, np.random.default_rng(0))[0]
+
+    _, slopes = slopes_of(weights, x, y, counts, fit, np.random.default_rng(0))
     for w, slope in zip(weights, slopes, strict=True):
         at = tuple(0 for _ in w.shape)
         w[at] += 1e-4
@@ -86,7 +93,7 @@ def test_the_gradient_is_that_of_the_loss() -> None:
 def test_no_speaker_is_in_two_folds_and_every_fold_hears_every_large_corpus() -> None:
     clips = [clip(c, f"s{s}", k) for c in "ab" for s in range(10) for k in range(4)]
     folds = deal(clips)
-    by_voice = {}
+    by_voice: dict[str, int] = {}
     for one, fold in zip(clips, folds, strict=True):
         assert by_voice.setdefault(one.voice, fold) == fold
     assert {(c.corpus, f) for c, f in zip(clips, folds, strict=True)} == {
@@ -105,7 +112,7 @@ def test_a_single_speaker_cannot_be_cross_fitted() -> None:
         )
 
 
-def speakers(count=40, clips=12, seed=0):
+def speakers(count: int = 40, clips: int = 12, seed: int = 0) -> tuple[FloatArray, FloatArray, Ints, Names]:
     """Measurements (n, 8) of speakers whose voices add an offset to all their emotions."""
     rng = np.random.default_rng(seed)
     labels = np.tile(np.arange(clips) % 4, count)
@@ -119,7 +126,7 @@ def speakers(count=40, clips=12, seed=0):
     return x, log_p, labels, voices
 
 
-def unheard(seed=0, count=40):
+def unheard(seed: int = 0, count: int = 40) -> tuple[FloatArray, Relative, Unheard]:
     """Measurements of speakers, the relative map, and what is said of them."""
     x, log_p, labels, voices = speakers(count, seed=seed)
     corpora = np.full(labels.size, "c")
@@ -166,6 +173,7 @@ def test_all_folds_heads_together_are_the_model_and_come_back_from_a_file(tmp_pa
     np.savez(tmp_path / "caller.npz", **centred.whole.arrays())
     with np.load(tmp_path / "caller.npz") as stored:
         again = Centred.of(stored)
+    assert again is not None
     places = centred.whole.places(x)
     np.testing.assert_allclose(again.places(x), places, atol=0.02)
     np.testing.assert_allclose(
@@ -197,13 +205,13 @@ class Stub:
 
     name = "stub/1"
 
-    def __init__(self, caller) -> None:
+    def __init__(self, caller: Adaptation | None) -> None:
         self.caller = caller
 
-    def measure(self, samples):
+    def measure(self, samples: FloatArray) -> list[FloatArray]:
         return [samples[:8].astype(np.float32)]
 
-    def calibrated(self, measured):
+    def calibrated(self, measured: FloatArray) -> FloatArray:
         return np.full(4, 0.25, np.float32)
 
 
@@ -215,9 +223,8 @@ def test_callers_are_assembled_from_clips_for_each_expected_share() -> None:
         for row, k, v in zip(x, said.labels, said.voices, strict=True)
     ]
     observed = []
-    found = measured_callers(
-        Stub(model), clips, (0.25, 0.5), lambda done, total: observed.append((done, total))
-    )
+    stub = cast(SpeechClassifier, Stub(model))
+    found = measured_callers(stub, clips, (0.25, 0.5), lambda done, total: observed.append((done, total)))
     assert list(found) == ["8 earlier clips, 0.25 neutral expected", "8 earlier clips, 0.50 neutral expected"]
     assert all({"unadapted", "mixed", "one_emotion"} == set(row) for row in found.values())
     assert observed[-1] == (len(clips), len(clips))
@@ -225,15 +232,17 @@ def test_callers_are_assembled_from_clips_for_each_expected_share() -> None:
 
 def test_a_model_that_does_not_adapt_is_refused() -> None:
     with pytest.raises(ModelError, match=r"stub/1 does not adapt"):
-        measured_callers(Stub(None), [], (0.25,), lambda *_: None)
+        measured_callers(cast(SpeechClassifier, Stub(None)), [], (0.25,), lambda *_: None)
 
 
-def test_measurements_broken_off_go_on_from_the_last_whole_variant(tmp_path, monkeypatch):
+def test_measurements_broken_off_go_on_from_the_last_whole_variant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clips = [Clip("c", str(v), "train", 0, "", np.full(8000, v / 10, np.float32)) for v in range(3)]
-    asked = []
+    asked: list[FloatArray] = []
 
-    def front(recipe):
-        def of(samples):
+    def front(recipe: Mapping[str, Any]) -> Callable[[FloatArray], FloatArray]:
+        def of(samples: FloatArray) -> FloatArray:
             asked.append(samples)
             if len(asked) == 5:  # the second variant's second clip
                 raise KeyboardInterrupt
