@@ -34,6 +34,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import soundfile
 
+from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
     ReadingMade,
@@ -143,7 +144,7 @@ async def measure(options: argparse.Namespace, taps: int) -> dict[str, Any]:
 
     configure(LogSettings(level="error"))  # to stderr: why a worker was ended
     settings = AnalysisSettings(base_port=0, speech_model=options.model, text_model="off", transcriber="off")
-    pool = WorkerPool(settings, take, log_settings=LogSettings(level="error"))
+    pool = WorkerPool(WorkerConfig(settings=settings, log=LogSettings(level="error")), take)
     load, begun = os.getloadavg()[0], time.monotonic()
     if not await pool.start(90.0):
         raise SystemExit("the worker did not start")

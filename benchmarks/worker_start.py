@@ -20,6 +20,7 @@ import time
 from typing import Any
 
 from benchmarks.worker_capacity import cpu_s, rss_mb
+from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import Ready
 from emocx_pbx.analysis.pool import ToService, WorkerPool
 from emocx_pbx.observe.logs import configure
@@ -37,7 +38,9 @@ async def measure(spare: bool) -> dict[str, float]:
             ready.set()
 
     settings = AnalysisSettings(base_port=0, transcriber="off", spare_worker=spare)
-    pool = WorkerPool(settings, take, log_settings=LogSettings(level="error"), spare_after_s=0.0)
+    pool = WorkerPool(
+        WorkerConfig(settings=settings, log=LogSettings(level="error")), take, spare_after_s=0.0
+    )
     began = time.monotonic()
     if not await pool.start(PATIENCE_S):
         raise SystemExit("the worker did not start")

@@ -28,7 +28,7 @@ from emocx_pbx.analysis.messages import (
 from emocx_pbx.analysis.spare import AFTER_S, Spare
 from emocx_pbx.analysis.unreached import Unreached
 from emocx_pbx.errors import PeerUnavailable
-from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
+from emocx_pbx.settings.settings import LogSettings
 
 __all__ = ["ToService", "WorkerHandle", "WorkerLost", "WorkerPool"]
 
@@ -59,10 +59,8 @@ class WorkerPool:
 
     def __init__(
         self,
-        settings: AnalysisSettings,
+        config: WorkerConfig,
         on_message: Callable[[ToService], None],
-        topics: Mapping[str, Sequence[str]] | None = None,
-        log_settings: LogSettings | None = None,
         command: tuple[str, ...] = (),
         spare_after_s: float = AFTER_S,
         elsewhere: Callable[[], Sequence[AnyWorker]] = tuple,
@@ -72,27 +70,21 @@ class WorkerPool:
         """Prepare; `start` starts.
 
         Args:
-            settings: the section [analysis].
+            config: what each worker does, and how; as many are started as its settings say.
             on_message: told everything the workers say (but answers to `classify_text`), and losses;
                 called on the event loop, in order for each worker.
-            topics: example sentences by topic name.
-            log_settings: how workers log, on our stderr.
             command: program and arguments in place of `python -m emocx_pbx.analysis.worker.process`.
             spare_after_s: how long all workers are ready before a spare is started.
             elsewhere: the workers on other hosts, as they are known now.
             site: where we stand; workers of it are preferred.
             count: counts by metric name.
         """
-        self._config = WorkerConfig(
-            settings=settings,
-            topics={name: tuple(said) for name, said in (topics or {}).items()},
-            log=log_settings or LogSettings(),
-        )
+        self._config = config
         self._on_message, self._command = on_message, command
         self._elsewhere, self._site, self._count = elsewhere, site, count
         self.unreached = Unreached()
         """What taps found out, for the next `pick`."""
-        self._workers: list[WorkerHandle | None] = [None] * settings.workers
+        self._workers: list[WorkerHandle | None] = [None] * config.settings.workers
         self._keepers: list[asyncio.Task[None]] = []
         self._numbers = itertools.count(1)
         self._some_ready, self._all_ready = asyncio.Event(), asyncio.Event()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from emocx_pbx.analysis.cluster.messages import DecidedAlone
+from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.pool import ToService, WorkerPool
 from emocx_pbx.call_ids import pbx_of
 from emocx_pbx.calls.journeys import Journeys
@@ -92,15 +93,17 @@ class Service:
         self.policies = Policies(settings.policy_path(), names)
         self.cluster: Cluster | None = None
         self.pool = WorkerPool(
-            _analysis(settings),
+            WorkerConfig(
+                settings=_analysis(settings),
+                topics=self.policies.policy.topics,
+                log=settings.log,
+                store_words=settings.privacy.store_words,
+            ),
             self.worker_says,
-            self.policies.policy.topics,
-            settings.log,
             elsewhere=self.workers_elsewhere,
             site=settings.cluster.site,
             count=count,
         )
-        self.pool.keep_words(settings.privacy.store_words)
         self.rubric = load_rubric(settings.rubric_path())
         self.pbxes = Pbxes(self.policies, names)
         self.lines = LineKeeper(store, settings.analysis, self.pbxes)

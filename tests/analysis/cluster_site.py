@@ -18,6 +18,7 @@ from emocx_pbx.analysis.any_worker import AnyWorker
 from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.fleet import Fleet
 from emocx_pbx.analysis.cluster.remote import RemoteWorker
+from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.lab.lifetime import with_us
 from emocx_pbx.lab.nats import PrivateNats
@@ -87,9 +88,11 @@ class Site:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.fleet = Fleet(self.bus, life, self.inbox, lambda: [""], self._own, time.monotonic)
         self.pool = WorkerPool(
-            AnalysisSettings(workers=workers, base_port=0, spare_worker=False),
+            WorkerConfig(
+                settings=AnalysisSettings(workers=workers, base_port=0, spare_worker=False),
+                log=LogSettings(level="error"),
+            ),
             self.inbox,
-            log_settings=LogSettings(level="error"),
             command=(sys.executable, str(HERE / "stub_worker.py")),
             elsewhere=self._elsewhere,
             site=site,

@@ -16,6 +16,7 @@ from analysis.cluster_site import Node, Site
 from analysis.fleet import MadeNode, Tapped
 
 from emocx_pbx.analysis.any_worker import AnyWorker
+from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import AnnounceTap, Ready
 from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.lab.nats import PrivateNats
@@ -47,8 +48,9 @@ async def make_pool(inbox: Inbox) -> AsyncIterator[Callable[..., WorkerPool]]:
 
     def make(command: tuple[str, ...] = STUB, spare_after_s: float = 10.0, **settings: object) -> WorkerPool:
         chosen = AnalysisSettings(**{"base_port": 0, "listen_start_s": 1.0, **settings})  # type: ignore[arg-type]
-        topics = {"billing": ["my invoice"], "other": ["hello"]}
-        pools.append(WorkerPool(chosen, inbox, topics, LogSettings(level="error"), command, spare_after_s))
+        topics: dict[str, tuple[str, ...]] = {"billing": ("my invoice",), "other": ("hello",)}
+        config = WorkerConfig(settings=chosen, topics=topics, log=LogSettings(level="error"))
+        pools.append(WorkerPool(config, inbox, command, spare_after_s))
         return pools[-1]
 
     yield make

@@ -20,11 +20,13 @@ HERE = Path(__file__).parent
 ORPHAN = """
 import asyncio, sys
 sys.path.insert(0, {here!r})
+from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.settings.settings import AnalysisSettings
 async def main():
     command = (sys.executable, {stub!r})
-    pool = WorkerPool(AnalysisSettings(base_port=0), lambda message: None, command=command)
+    config = WorkerConfig(settings=AnalysisSettings(base_port=0))
+    pool = WorkerPool(config, lambda message: None, command)
     assert await pool.start()
     print(pool.pick_own().port, flush=True)
     await asyncio.Event().wait()
