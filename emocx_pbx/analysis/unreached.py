@@ -32,6 +32,11 @@ class Unreached:
             del self._failed[next(iter(self._failed))]
         self._failed[pbx, address] = self._clock()
 
+    def trying(self, pbx: str, address: str) -> None:
+        """A tap goes to this worker; if it was not reached before, no other one tries it meanwhile."""
+        if (pbx, address) in self._failed:
+            self.failed(pbx, address)
+
     def reached(self, pbx: str, address: str) -> None:
         """It got some."""
         self._failed.pop((pbx, address), None)

@@ -2,8 +2,8 @@
 
 The tap channel is `AudioSocket/HOST:PORT/UUID/c(slin)` running ChanSpy on the customer's channel.
 The call itself is never touched. A tap that can't be started or ends too early is tried again on the worker
-with the fewest taps, at growing intervals, and rather not on one that sent no sign of audio; what is lost
-meanwhile is missing evidence. If there is no worker
+with the fewest taps that this PBX is not known to miss, at growing intervals; what is lost meanwhile is
+missing evidence. If there is no worker
 or no link, it is tried for as long as the call is to be tapped, and at once when either is back.
 """
 
@@ -288,6 +288,7 @@ class TapKeeper:
             tap = self._taps[uuid] = _Tap(wanted.call_id, worker)
             wanted.uuid = uuid
             zeros = self._lines.zeros(wanted.call_id)
+            self._workers.unreached.trying(pbx_of(wanted.call_id), worker.address)
             await worker.announce(
                 AnnounceTap(uuid, wanted.call_id, wanted.mode, round(offset, 2), zeros=zeros)
             )

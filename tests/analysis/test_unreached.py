@@ -26,6 +26,17 @@ def test_a_tap_tries_it_again_before_anybody_waits_for_it() -> None:
     assert unreached.by("", "w:1")
 
 
+def test_one_tap_at_a_time_tries_it_again() -> None:
+    now = 0.0
+    unreached = Unreached(lambda: now)
+    unreached.failed("", "w:1")
+    now = AGAIN_S
+    assert not unreached.by("", "w:1")
+    unreached.trying("", "w:1")
+    unreached.trying("", "w:2")
+    assert unreached.by("", "w:1") and not unreached.by("", "w:2")
+
+
 def test_the_oldest_are_forgotten() -> None:
     unreached = Unreached(lambda: 0.0)
     for number in range(MOST + 1):
