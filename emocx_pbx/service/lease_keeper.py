@@ -37,16 +37,6 @@ class Reach(Protocol):
         """Whether a link can be made, within 2 s."""
 
 
-class AlwaysLinked:
-    """Nobody asks whether we reach the PBX."""
-
-    linked = True
-
-    async def tried(self) -> bool:
-        """Never another's instead."""
-        return False
-
-
 class LeaseKeeper:
     """One for each PBX; `taken` and `lost` are called alternately, on the event loop."""
 
@@ -57,8 +47,8 @@ class LeaseKeeper:
         holder: str,
         taken: Callable[[Term], None],
         lost: Callable[[Term], None],
-        said: Callable[[str], None] = lambda words: None,
-        reach: Reach | None = None,
+        said: Callable[[str], None],
+        reach: Reach,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; `run` begins.
@@ -70,14 +60,14 @@ class LeaseKeeper:
             taken: called when the lease is ours: act from now on.
             lost: called when another controller acts, or may: stop at once.
             said: gets the state in words when it changes, e.g. "standby: ... acts".
-            reach: whether we reach the PBX; None: taken for granted.
+            reach: whether we reach the PBX.
             clock: monotonic seconds.
         """
         self._leases, self._pbx, self._holder, self._clock = leases, pbx, holder, clock
         self._taken, self._lost, self._said = taken, lost, said
-        self._reach = reach or AlwaysLinked()
+        self._reach = reach
         self._state = LeaseState()
-        self._reached: int = 0
+        self._reached = 0
         """Tries in a row that reached a PBX whose holder is cut off from it."""
         self._next_try_at = 0.0
         self._words = ""

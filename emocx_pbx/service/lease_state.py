@@ -32,12 +32,12 @@ class LeaseState:
         self._sent_at = 0.0
         self._back_at: float | None = None
         self._linked_at = 0.0
-        self._on_offer = False
-        """Whether the database may have it from us that anybody with a link may take it."""
+        self.on_offer = False
+        """Whether the database may have it from us that whoever has a link to the PBX may take it."""
 
     def may_act(self, at: float) -> bool:
         """Whether nobody else can hold the lease yet."""
-        return self.term is not None and not self._on_offer and at - self._sent_at < TTL_S - MARGIN_S
+        return self.term is not None and not self.on_offer and at - self._sent_at < TTL_S - MARGIN_S
 
     def may_take(self, at: float) -> bool:
         """Whether we may ask for an expired lease."""
@@ -52,24 +52,19 @@ class LeaseState:
 
     def took(self, term: Term, sent_at: float) -> None:
         """The lease is ours since a request sent at `sent_at`."""
-        self.term, self._sent_at, self._linked_at, self._on_offer = term, sent_at, sent_at, False
-
-    @property
-    def on_offer(self) -> bool:
-        """Whether others who have a link to the PBX may take it from us."""
-        return self._on_offer
+        self.term, self._sent_at, self._linked_at, self.on_offer = term, sent_at, sent_at, False
 
     def renewing(self, at: float, linked: bool) -> bool:
         """A renewal is sent now; whether it has to say that we are cut off from the PBX."""
         if linked:
             self._linked_at = at
         cut_off = at - self._linked_at >= CUT_OFF_S
-        self._on_offer = self._on_offer or cut_off
+        self.on_offer = self.on_offer or cut_off
         return cut_off
 
     def renewed(self, sent_at: float, cut_off: bool = False) -> None:
         """The lease was renewed by a request sent at `sent_at`."""
-        self._sent_at, self._on_offer = max(self._sent_at, sent_at), cut_off
+        self._sent_at, self.on_offer = max(self._sent_at, sent_at), cut_off
 
     def lost(self) -> None:
         """Somebody else holds the lease, or may."""

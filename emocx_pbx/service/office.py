@@ -99,9 +99,9 @@ class Office:
         if keeper := self._keepers.get(term.pbx):
             keeper.refused(term)
 
-    async def run(self, pbxes: Mapping[str, Reach | None]) -> None:
+    async def run(self, pbxes: Mapping[str, Reach]) -> None:
         """With a shared database: stand by for every PBX, and keep the leases that are ours, until
-        cancelled. Given with each PBX's name is how it is known whether we reach it; None: granted.
+        cancelled. Each PBX's name comes with how it is known whether we reach it.
         """
         assert self._leases is not None
         for pbx, reach in pbxes.items():

@@ -135,7 +135,9 @@ class Observed:
         self.changed = asyncio.Event()
         self.acts: Term | None = None
         self.words: list[str] = []
-        self.keeper = LeaseKeeper(leases, "north", name, self._taken, self._lost, self.words.append, wire)
+        self.keeper = LeaseKeeper(
+            leases, "north", name, self._taken, self._lost, self.words.append, wire or Wire()
+        )
 
     def _taken(self, term: Term) -> None:
         assert self.acts is None
@@ -227,14 +229,17 @@ async def test_a_holder_goes_on_after_the_database_was_away_and_does_not_act_mea
         assert one.acts == Term("north", 1)
 
 
-async def test_one_without_a_link_to_the_pbx_keeps_it_until_another_has_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits of hundredths of a second."""
     for module, name, seconds in (
         (lease_state, "CUT_OFF_S", 0.05), (lease_state, "RENEW_S", 0.02), (lease_state, "LOOK_S", 0.02),
         (lease_keeper, "LOOK_S", 0.02), (lease_keeper, "TRY_S", 0.01),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, seconds)
+
+
+async def test_one_without_a_link_to_the_pbx_keeps_it_until_another_has_one(quick: None) -> None:
     leases, wires = Shared(), (Wire(), Wire())
     one, other = Observed(leases, "one", wires[0]), Observed(leases, "other", wires[1])
     with one.running():
@@ -255,12 +260,8 @@ async def test_one_without_a_link_to_the_pbx_keeps_it_until_another_has_one(
             assert other.keeper.may_act() and leases.holder == "other"
 
 
-async def test_one_whose_link_comes_back_first_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name, seconds in (
-        (lease_state, "CUT_OFF_S", 0.05), (lease_state, "RENEW_S", 0.02),
-        (lease_state, "LOOK_S", 0.02), (lease_keeper, "LOOK_S", 0.02),
-    ):  # fmt: skip
-        monkeypatch.setattr(module, name, seconds)
+async def test_one_whose_link_comes_back_first_goes_on(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_keeper, "TRY_S", 3600.0)
     leases, wires = Shared(), (Wire(), Wire())
     one, other = Observed(leases, "one", wires[0]), Observed(leases, "other", wires[1])
     with one.running():
