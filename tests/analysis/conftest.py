@@ -14,6 +14,7 @@ import soundfile
 from analysis.analysis_helpers import Asterisk, Inbox, Samples
 from analysis.cluster_site import Node, Site
 from analysis.fleet import MadeNode, Tapped
+from wire.nats_helpers import connected
 
 from emocx_pbx.analysis.any_worker import AnyWorker
 from emocx_pbx.analysis.config import WorkerConfig
@@ -21,6 +22,7 @@ from emocx_pbx.analysis.messages import AnnounceTap, Ready
 from emocx_pbx.analysis.pool import WorkerPool
 from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.settings.settings import AnalysisSettings, LogSettings
+from emocx_pbx.wire.bus import Bus
 
 HERE = Path(__file__).parent
 STUB = (sys.executable, str(HERE / "stub_worker.py"))
@@ -100,3 +102,10 @@ def tapped(closing: AsyncExitStack) -> Tapped:
         return asterisk
 
     return tap
+
+
+@pytest.fixture
+async def bus(server: PrivateNats, closing: AsyncExitStack) -> Bus:
+    bus = await connected(server.url)
+    closing.push_async_callback(bus.close)
+    return bus

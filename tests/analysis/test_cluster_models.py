@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
 import nats
 import pytest
-from wire.nats_helpers import Box, States, connected
+from analysis.promoting import BY, in_use, models, promoted, spreading
+from wire.nats_helpers import Box
 
-from emocx_pbx.analysis.cluster import model_shelf, subjects
+from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.analysis.cluster.messages import Beat
 from emocx_pbx.analysis.cluster.model_folder import package_of
 from emocx_pbx.analysis.cluster.model_set import (
@@ -28,37 +28,21 @@ from emocx_pbx.analysis.cluster.model_set import (
 )
 from emocx_pbx.analysis.cluster.model_shelf import ModelShelf
 from emocx_pbx.analysis.cluster.model_taker import ModelTaker, NoLoads
-from emocx_pbx.analysis.cluster.spreading import Spreading
 from emocx_pbx.analysis.messages import Ready
-from emocx_pbx.deeds.models import Switched, promote, rollback
+from emocx_pbx.deeds.models import rollback
 from emocx_pbx.emotion.card import checksum
-from emocx_pbx.emotion.registry import Registry, default_models_dir
-from emocx_pbx.errors import EmocxError, ModelError, PeerUnavailable, RefusedError
-from emocx_pbx.lab.installation import free_port
+from emocx_pbx.emotion.registry import Registry
+from emocx_pbx.errors import EmocxError, ModelError, RefusedError
 from emocx_pbx.lab.nats import PrivateNats
 from emocx_pbx.lab.node import NodeProcess
-from emocx_pbx.store.account_rows import Actor
 from emocx_pbx.wire.bus import Bus, BusLogin
 from emocx_pbx.wire.message import BadMessage
 
 # Workers load a real model, which a busy machine takes its time for.
 pytestmark = pytest.mark.timeout(240)
 
-BY = Actor("system", "tests")
 SUM = "0" * 64
 MadeWorker = Callable[..., Awaitable[NodeProcess]]
-
-
-def models(folder: Path, *versions: str) -> Path:
-    """A folder with mlp/3, which is in use, and the same as other versions."""
-    shipped = default_models_dir() / "speech" / "mlp" / "3"
-    for version in ("3", *versions):
-        place = folder / "speech" / "mlp" / version
-        shutil.copytree(shipped, place)
-        card = json.loads((place / "card.json").read_text())
-        (place / "card.json").write_text(json.dumps({**card, "version": version}))
-    Registry(folder).pin("speech", "mlp", "3")
-    return folder
 
 
 @pytest.fixture
@@ -105,29 +89,10 @@ class Beats(Box):
 
 
 @pytest.fixture
-async def bus(server: PrivateNats, closing: AsyncExitStack) -> Bus:
-    bus = await connected(server.url)
-    closing.push_async_callback(bus.close)
-    return bus
-
-
-@pytest.fixture
 async def beats(bus: Bus) -> Beats:
     beats = Beats()
     await bus.hear(subjects.BEATS, msgspec.msgpack.Decoder(Beat), beats)
     return beats
-
-
-def spreading(bus: Bus, prepare_s: float = 100.0) -> Spreading:
-    return Spreading(bus, ModelShelf(bus), prepare_s)
-
-
-async def promoted(registry: Registry, spread: Spreading, version: str = "4") -> Switched:
-    return await promote(registry, None, "speech", "mlp", version, "better", 5.0, BY, spread=spread)
-
-
-async def in_use(bus: Bus) -> int:
-    return (await ModelShelf(bus).in_use())[0].number
 
 
 async def test_all_workers_take_a_version_and_switch_and_so_does_one_that_joins(
@@ -207,132 +172,6 @@ async def test_a_worker_that_is_late_takes_no_calls_until_it_has_it(
     finally:
         living.cancel()
         await pace.close()
-
-
-@pytest.mark.parametrize("when", ["before", "in between"])
-async def test_without_nats_nothing_is_switched(
-    server: PrivateNats, closing: AsyncExitStack, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(model_shelf, "PAUSE_S", 0.01)
-    registry = Registry(models(tmp_path / "here", "4"))
-    states = States()
-    bus = await connected(server.url, states)
-    closing.push_async_callback(bus.close)
-    spread = spreading(bus)
-    if when == "before":
-        server.kill()
-        await states.be(False)
-    else:
-        switch = spread.switch
-
-        async def cut() -> None:
-            server.kill()
-            await switch()
-
-        spread.switch = cut  # type: ignore[method-assign]
-    with pytest.raises(PeerUnavailable):
-        await promoted(registry, spread)
-    assert registry.current("speech", "mlp") == "3"
-
-
-@pytest.fixture
-def three() -> Iterator[list[PrivateNats]]:
-    """Servers that keep each other's streams."""
-    ports = [free_port() for _ in range(3)]
-    routes = [f"nats://127.0.0.1:{port}" for port in ports]
-    servers = [
-        PrivateNats({"cluster": {"name": "lab", "listen": f"127.0.0.1:{port}", "routes": routes}})
-        for port in ports
-    ]
-    try:
-        for one in servers:
-            one.launch()
-        for one in servers:
-            one.serves()
-        yield servers
-    finally:
-        for one in servers:
-            one.close()
-
-
-def leader(servers: list[PrivateNats]) -> PrivateNats:
-    return next(one for one in servers if one.leads(subjects.MODELS_STREAM))
-
-
-class Swapped(NoLoads):
-    """Says when models are swapped."""
-
-    def __init__(self) -> None:
-        self.swapped = asyncio.Event()
-
-    async def swap(self) -> str:
-        self.swapped.set()
-        return await super().swap()
-
-
-async def promoted_while_leaders_die(
-    three: list[PrivateNats], tmp_path: Path, closing: AsyncExitStack, at: str
-) -> Registry:
-    """`at` is the method of the shelf before which the leader ends."""
-    urls = tuple(one.url for one in three)
-    buses = [Bus(BusLogin(urls), lambda up, why: None) for _ in range(2)]
-    for bus in buses:
-        closing.push_async_callback(bus.close)
-        assert await bus.start(20)
-    shelf = ModelShelf(buses[0], replicas=3)
-    loads = Swapped()
-    taker = ModelTaker(
-        buses[1], ModelShelf(buses[1], replicas=3), Registry(models(tmp_path / "there")), "w-0", "w",
-        loads, clock=time.monotonic,
-    )  # fmt: skip
-    await taker.start()
-    running = asyncio.create_task(taker.run())
-    closing.callback(running.cancel)
-    step = getattr(shelf, at)
-
-    async def in_the_middle(*said: object) -> None:
-        await asyncio.to_thread(lambda: leader(three).kill())
-        await step(*said)
-
-    setattr(shelf, at, in_the_middle)
-    registry = Registry(models(tmp_path / "here", "4"))
-    switched = await promoted(registry, Spreading(buses[0], shelf, 100.0))
-    assert not switched.late
-    async with asyncio.timeout(60):
-        await loads.swapped.wait()
-    return registry
-
-
-@pytest.mark.parametrize("at", ["offer", "put_in_use"])
-async def test_the_leader_of_three_servers_dies_in_the_middle_and_all_switch(
-    three: list[PrivateNats], tmp_path: Path, closing: AsyncExitStack, at: str
-) -> None:
-    registry = await promoted_while_leaders_die(three, tmp_path, closing, at)
-    assert registry.current("speech", "mlp") == "4"
-    assert Registry(tmp_path / "there").current("speech", "mlp") == "4"
-
-
-async def test_what_was_kept_without_a_word_is_not_kept_twice(
-    bus: Bus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(model_shelf, "PAUSE_S", 0.0)
-    shelf = ModelShelf(bus)
-    said: list[str] = []
-    await shelf._shelf.ensure()
-    put = shelf._shelf.put
-
-    async def silent(subject: str, body: bytes, after: int | None = None) -> None:
-        await put(subject, body, after)
-        if not said:
-            said.append(subject)
-            raise PeerUnavailable("the leader died with the answer")
-
-    monkeypatch.setattr(shelf._shelf, "put", silent)
-    await shelf.put_in_use(ModelSet(1, ()), 0)
-    found, number = await shelf.in_use()
-    assert (found, number) == (ModelSet(1, ()), 1)
-    with pytest.raises(RefusedError):
-        await shelf.put_in_use(ModelSet(2, ()), 0)
 
 
 async def test_of_two_promotions_at_once_one_is_refused(bus: Bus, tmp_path: Path) -> None:
