@@ -2,11 +2,12 @@
 
     python -m benchmarks.alert_latency [--calls 20] [--json]
 
-Real SIP calls on a private Asterisk play human speech that the speech model reads as angry. Rules with
-different thresholds are crossed at different moments of a reading. What a figure is made of:
+Real SIP calls on a private Asterisk play human speech. In the rules every reading counts, so an alert is due
+once the customer has spoken for as long as its rule says, by the call's utterances, whatever the model
+answers. What a figure is made of:
 
     carried     from the telephone through Asterisk and the tap to the worker (and sipp's own start)
-    awaited     speech until the reading that holds the crossing is complete
+    awaited     from that moment until the reading that tells so is complete
     read        voice activity, features, model, and the way to the controller
     user event  from the controller to a client at Asterisk's manager interface
     webhook     from the controller through the database to the receiver
@@ -45,7 +46,7 @@ from emocx_pbx.store.database import Store
 LEAD_S: Final = 2.0
 #: Seconds of speech after which the rules fire.
 THRESHOLDS_S: Final = tuple(3 + 0.5 * n for n in range(16))
-RULE: Final = '[[alerts]]\nname = "{0:g}"\nwhen = "upset"\nfor_s = {0:g}\nwithin_s = 60\n'
+RULE: Final = '[[alerts]]\nname = "{0:g}"\nwhen = "upset"\nat_least = 1e-9\nfor_s = {0:g}\nwithin_s = 60\n'
 PARTS: Final = ("carried", "awaited", "read", "user event", "webhook")
 
 
@@ -80,6 +81,16 @@ def first_speech_s(side: recordings.Samples) -> float:
     return next(item.t0 for item in found if isinstance(item, Span))
 
 
+def due_at(utterances: Sequence[Span], speech_s: float) -> float:
+    """Call time at which a side has spoken for so many seconds; if it never has, its last utterance's end."""
+    left_s = speech_s
+    for span in utterances:
+        if span.t1 - span.t0 >= left_s:
+            return span.t0 + left_s
+        left_s -= span.t1 - span.t0
+    return utterances[-1].t1
+
+
 async def parts_of(store: Store, ears: Ears, begin_s: float) -> list[dict[str, float]]:
     """What each alert's latency is made of, in seconds."""
     found = []
@@ -89,12 +100,12 @@ async def parts_of(store: Store, ears: Ears, begin_s: float) -> list[dict[str, f
             continue
         decided_at, hooked_at = ears.hooked[call_id, rule]
         zero_at = call.call.tapped_at
-        heard = min(span.t0 for span in call.spans if span.side == "customer")
+        utterances = sorted((s for s in call.spans if s.side == "customer"), key=lambda s: s.t0)
         complete = min(r.t1 for r in call.readings if r.t1 >= crossed - 1e-3)
         found.append(
             {
-                "carried": zero_at + heard - (ears.answered[call_id] + begin_s),
-                "awaited": complete - crossed,
+                "carried": zero_at + utterances[0].t0 - (ears.answered[call_id] + begin_s),
+                "awaited": complete - due_at(utterances, float(rule)),
                 "read": decided_at - (zero_at + complete),
                 "user event": told_at - decided_at,
                 "webhook": hooked_at - decided_at,

@@ -21,6 +21,7 @@ from typing import Any, Final
 from scipy.stats import spearmanr
 
 from benchmarks.grade_calls import AssembledCall, assemble
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.analysis.pipeline import CallAnalyser, Classifier
 from emocx_pbx.domain import LABELS, Grade, Reading, Scores, Span
 from emocx_pbx.emotion.registry import Registry
@@ -35,9 +36,11 @@ from emocx_pbx.training.speech.data import read_clips
 GOALS: Final = {"spearman": 0.85, "mae": 8.0, "bias": 3.0}
 
 
-def readings_of(call: AssembledCall, classifier: Classifier | None) -> tuple[list[Reading], list[Span]]:
-    """The pipeline's readings and spans of a call."""
-    analyser = CallAnalyser(classifier, AnalysisSettings())
+def readings_of(
+    call: AssembledCall, classifier: Classifier | None, alerts: Sequence[AlertRule] = ()
+) -> tuple[list[Reading], list[Span]]:
+    """The pipeline's readings and spans of a call that is watched by these rules."""
+    analyser = CallAnalyser(classifier, AnalysisSettings(), alerts=alerts)
     items = [*analyser.feed(call.customer, call.agent), *analyser.finish()]
     return [i for i in items if isinstance(i, Reading)], [i for i in items if isinstance(i, Span)]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -90,6 +91,15 @@ class RuleWatch:
                 list(base.push(first))
             changes += self._crossings(self._window.push(part))
         return changes
+
+    def raised_by(self, piece: Piece) -> float | None:
+        """Call time at which it would be raised if this were said next; None: it would not be."""
+        if self._raised is not None:
+            return None
+        trial = copy(self)
+        trial._window, trial._recent = self._window.copy(), self._recent.copy()
+        trial._base = self._base.copy() if self._base else None
+        return next((change.t1 for change in trial.read(piece) if change.state == "raised"), None)
 
     def revise(self, t0: float, t1: float, value: float) -> list[AlertChange]:
         """Words were added to a stretch of speech: another value holds there, retroactively."""
@@ -256,6 +266,22 @@ class CallWatch:
             if value is not None:
                 changes += watch.revise(begins[0], reading.t1, value)
         return self._kept(sorted(changes, key=lambda change: change.t1))
+
+    def raised_in(self, within_s: float) -> float | None:
+        """Seconds of speech until an alert is raised, if what is said sounds like the last reading.
+
+        None: not within this many.
+        """
+        last = self._last
+        if last is None:
+            return None
+        at = []
+        for rule, watch in self._watches:
+            value = rule.evidence(last.scores, self._levels.get(rule.name))
+            # Speech without the signals raises nothing, whatever was said before.
+            if value is not None and (value > 0 or rule.when == "falling"):
+                at.append(watch.raised_by(Piece(value, within_s, last.t1, last.t1 + within_s)))
+        return min((t - last.t1 for t in at if t is not None), default=None)
 
     def transferred(self, t: float) -> None:
         """Another agent took over the call at call time `t`."""

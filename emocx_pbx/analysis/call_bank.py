@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from emocx_pbx.analysis.windows import (
+    LEAST_BETWEEN,
     LEAST_PHRASE,
     MEMORY_S,
     PHRASE_FRAMES,
@@ -24,15 +24,17 @@ from emocx_pbx.analysis.windows import (
     frame_time,
     speech_window,
     spoken_phrase,
+    wanted_frames,
 )
 from emocx_pbx.audio.echo_gate import BLOCK, KEPT, QUIET_FRAMES, RECENT, Doubt, EchoGate
-from emocx_pbx.audio.pcm import FloatArray, Int16Array
+from emocx_pbx.audio.frame_turns import frame_turns
+from emocx_pbx.audio.pcm import Int16Array
 from emocx_pbx.audio.recent import Recent, write
 from emocx_pbx.audio.repeats import COMPARED, Played
 from emocx_pbx.audio.segmenter import SegmenterStep
 from emocx_pbx.audio.segmenters import Segmenters
 from emocx_pbx.audio.tone_watches import ToneWatches
-from emocx_pbx.audio.tones import lines
+from emocx_pbx.audio.tones import lines_where
 from emocx_pbx.audio.vad import FRAME, FRAME_S, levels_db
 from emocx_pbx.audio.voices import Flags, Rows, Voices
 from emocx_pbx.domain import Side, Span
@@ -43,6 +45,8 @@ AT_ONCE: Final = 16
 
 _MEMORY: Final = round(MEMORY_S / FRAME_S)
 _PAIR: Final = 4
+#: More frames than any call has.
+_NEVER: Final = 1 << 62
 #: Bytes of one frame of both sides.
 _FRAME_BYTES: Final = _PAIR * FRAME
 
@@ -84,6 +88,8 @@ class CallBank:
         self._together = min(COMPARED, self._longest)
         self._fresh = np.zeros(rows, np.int64)
         self._run = np.zeros(rows, np.int64)
+        self._wanted = np.full(rows, _NEVER)
+        """As CallSegmenter's."""
         self._phrase = np.zeros(rows, np.int64)
         """Frames of the current utterance that are in no phrase yet; 0 where none are wanted."""
         self._read = np.zeros(rows, np.bool_)
@@ -119,12 +125,18 @@ class CallBank:
         self._tones.open(row)
         for side in (row, self._rows + row):
             self._segmenters.open(side)
-        self._since_agent[row], self._doubting[row] = RECENT + 1, False
+        self._since_agent[row], self._doubting[row], self._wanted[row] = RECENT + 1, False, _NEVER
         for numbers in (
             self._frames, self._spoken_count, self._compared, self._fresh, self._run, self._phrase,
         ):  # fmt: skip
             numbers[row] = 0
         return row
+
+    def read_after(self, row: int, t1: float, speech_s: float) -> None:
+        """As CallSegmenter.read_after; no effect while there is no time for more windows."""
+        call = self._calls[row]
+        if not self.sparing and frame_time(call.offset_s, call.read_to + 1) == t1:
+            self._wanted[row] = wanted_frames(speech_s)
 
     def put(self, row: int, pairs: bytes) -> None:
         """Keep a call's next samples for `run`: 16 bits little-endian, customer and agent interleaved."""
@@ -199,12 +211,12 @@ class CallBank:
             taken, first = sides[start : start + count], int(self._frames[row])
             write(self._latest[row], first, taken[:, 0])
             self._calls[row].agent.write(first, taken[:, 1])
-        steps = list(_steps(np.array(rows, np.intp), starts, counts))
+        steps = list(frame_turns(np.array(rows, np.intp), starts, counts))
         speech, steady = np.zeros_like(voiced), np.zeros(len(sides), np.bool_)
         for now, at in steps:
             speech[at] = self._voices.are_speech(now, levels[at], voiced[at])
             steady[at] = self._tones.steady(now, levels[at, 0]) & (not self.coarse)
-        share, hz = _lines_where(speech[:, 0] & steady, sides[:, 0])
+        share, hz = lines_where(speech[:, 0] & steady, sides[:, 0])
         for now, at in steps:
             customer, agent = speech[at, 0], speech[at, 1]
             tone = self._tones.are_tones(now, levels[at, 0], customer, steady[at], share[at], hz[at])
@@ -242,7 +254,7 @@ class CallBank:
         many = self._spoken_count[speaking] - self._compared[speaking] >= self._together
         for row in speaking[many].tolist():
             self._compare(row)
-        for row in speaking[self._run[speaking] >= self._interval].tolist():
+        for row in speaking[self._due(speaking)].tolist():
             self._window(row, out)
         if self._wants_phrases:
             self._phrase[speaking] += 1
@@ -305,7 +317,7 @@ class CallBank:
             self._run[row] += 1
             if self._spoken_count[row] - self._compared[row] >= self._together:
                 self._compare(row)
-            if self._run[row] >= self._interval:
+            if self._due(row):
                 self._window(row, out)
             if self._wants_phrases:
                 self._phrase[row] += 1
@@ -328,7 +340,7 @@ class CallBank:
         if not self._read[row]:
             return
         self._compare(row)
-        if 2 * self._fresh[row] >= self._interval:
+        if 2 * self._fresh[row] >= self._interval or self._fresh[row] >= self._wanted[row]:
             self._window(row, out)
         self._run[row] = 0
         self._end_phrase(row, out)
@@ -343,6 +355,12 @@ class CallBank:
             samples = self._said[row, places].reshape(-1)
             out.append((row, spoken_phrase(call.offset_s, numbers, samples, call.echoes)))
 
+    def _due(self, rows: Rows | int) -> Flags:
+        """Which of them are to have a window, while an utterance goes on."""
+        least = np.maximum(self._wanted[rows], LEAST_BETWEEN)
+        due: Flags = (self._run[rows] >= self._interval) | (self._fresh[rows] >= least)
+        return due
+
     def _window(self, row: int, out: Found) -> None:
         """As CallSegmenter._window."""
         count = int(self._spoken_count[row])
@@ -352,11 +370,12 @@ class CallBank:
         numbers, places = numbers[recent], places[recent]
         if 2 * len(numbers) < min(self._interval, self._longest):
             return
-        self._fresh[row] = self._run[row] = 0
+        self._fresh[row], self._run[row], self._wanted[row] = 0, 0, _NEVER
         self._compare(row)
         call = self._calls[row]
         if call.played.most(numbers.tolist()):
             return
+        call.read_to = int(numbers[-1])
         samples = self._said[row, places].reshape(-1)
         out.append((row, speech_window(call.offset_s, int(numbers[0]), int(numbers[-1]), samples)))
 
@@ -371,27 +390,11 @@ class _Call:
     def __init__(self, offset_s: float) -> None:
         self.offset_s = offset_s
         self.waiting: list[bytes] = []
+        self.read_to = -1
+        """The last window's last frame."""
         self.agent = Recent(KEPT + AT_ONCE)
         self.echo = EchoGate()
         self.doubts: list[Doubt] = []
         self.echoes: deque[int] = deque(maxlen=PHRASE_FRAMES)
         """Frames of the customer's channel in which the agent is audible."""
         self.played = Played()
-
-
-def _steps(
-    rows: Rows, starts: npt.NDArray[np.intp], counts: Sequence[int]
-) -> Iterable[tuple[Rows, npt.NDArray[np.intp]]]:
-    """For each turn the rows that have another frame, and where it lies; counts fall."""
-    taken = np.array(counts)
-    for turn in range(counts[0]):
-        active = int(np.searchsorted(-taken, -turn, side="left"))
-        yield rows[:active], starts[:active] + turn
-
-
-def _lines_where(wanted: Flags, frames: Int16Array) -> tuple[FloatArray, FloatArray]:
-    """What `tones.lines` says of the wanted ones among frames (k, FRAME); 0 elsewhere."""
-    share, hz = np.zeros(len(frames), np.float32), np.zeros(len(frames), np.float32)
-    if wanted.any():
-        share[wanted], hz[wanted] = lines(frames[wanted])
-    return share, hz

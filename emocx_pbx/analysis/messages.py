@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.domain import CallerPlace, LineZero
 from emocx_pbx.settings.settings import LogSettings
 from emocx_pbx.wire.message import BadMessage, Message
@@ -90,6 +91,8 @@ class AnnounceTap(ForSocket, frozen=True):
     ttl_s: float = 10.0
     zeros: tuple[LineZero, ...] = ()
     """Of the customer's line, by model, as far as they are known."""
+    alerts: tuple[AlertRule, ...] = ()
+    """Rules that the call is watched by: it is read sooner where one of them may raise an alert."""
 
 
 class AnnounceListen(ForSocket, frozen=True):

@@ -5,12 +5,17 @@ A live tap runs its two steps apart: `CallSegmenter` on the event loop, `read` i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
+
+from emocx_pbx.alerts.rules import AlertRule
+from emocx_pbx.analysis.alert_ahead import AlertAhead
 from emocx_pbx.analysis.call_words import CallWords, Worded, is_sampled
 from emocx_pbx.analysis.windows import CallSegmenter, Item, Phrase, Window
 from emocx_pbx.audio.pcm import FloatArray, Int16Array
+from emocx_pbx.audio.vad import FRAME
 from emocx_pbx.domain import CallerPlace, LineZero, Reading, Scores, Span
 from emocx_pbx.settings.settings import AnalysisSettings
 
@@ -75,6 +80,7 @@ class CallAnalyser:
         offset_s: float = 0.0,
         zero: LineZero | None = None,
         words: Callable[[Phrase], Scores | None] | None = None,
+        alerts: Sequence[AlertRule] = (),
     ) -> None:
         """Without a classifier there are spans but no readings by voice.
 
@@ -84,7 +90,11 @@ class CallAnalyser:
             offset_s: the first sample's call time.
             zero: that of the call's line, if it is known.
             words: what the words of a phrase say, asked where the settings want words.
+            alerts: rules that the call is watched by, which decide where it is read sooner.
         """
+        self._ahead = AlertAhead(alerts, settings.reading_interval_s)
+        self._frame_by_frame, self._past = bool(alerts), 0
+        """Samples fed beyond the last whole frame."""
         self._segmenter = CallSegmenter(settings, offset_s)
         self._model = classifier.name if classifier else ""
         self._zero = zero
@@ -98,7 +108,16 @@ class CallAnalyser:
 
         One told again, with the same times, takes the place of the one before: words were heard.
         """
-        return self._classified(self._segmenter.feed(customer, agent))
+        if not self._frame_by_frame:
+            return self._classified(self._segmenter.feed(customer, agent))
+        # Each window is read before the next one is due.
+        out: list[Reading | Span] = []
+        starts = range(FRAME - self._past, len(customer), FRAME)
+        self._past = (self._past + len(customer)) % FRAME
+        pieces = (np.split(side, starts) for side in (customer, agent))
+        for left, right in zip(*pieces, strict=True):
+            out += self._classified(self._segmenter.feed(left, right))
+        return out
 
     def finish(self) -> list[Reading | Span]:
         """No more samples come."""
@@ -114,7 +133,10 @@ class CallAnalyser:
             elif self._session is not None:
                 reading = read(self._session, self._model, item, self._zero)
                 if reading is not None:
-                    out.append(self._words.by_voice(reading))
+                    worded = self._words.by_voice(reading)
+                    out.append(worded)
+                    if (soon_s := self._ahead.read(worded)) is not None:
+                        self._segmenter.read_after(worded.t1, soon_s)
         return out
 
     def _worded(self, phrase: Phrase) -> list[Reading]:
@@ -122,4 +144,7 @@ class CallAnalyser:
         if self._read_words is None or (self._sampled and not is_sampled(number)):
             return []
         scores = self._read_words(phrase)
-        return self._words.by_words(Worded(phrase.t0, phrase.t1, scores)) if scores else []
+        found = self._words.by_words(Worded(phrase.t0, phrase.t1, scores)) if scores else []
+        for reading in found:
+            self._ahead.revise(reading)
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.analysis.pipeline import CallAnalyser, Classifier
 from emocx_pbx.analysis.recorded_warnings import RecordedSides, RecordingWarning, warnings_of
 from emocx_pbx.analysis.windows import Phrase
@@ -51,6 +52,7 @@ def analyse_recording(
     routing: Scores | None = None,
     progress: Progress | None = None,
     words: Callable[[Phrase], Scores | None] | None = None,
+    alerts: Sequence[AlertRule] = (),
 ) -> RecordedAnalysis:
     """Analyse a recorded call, in bounded memory whatever its length.
 
@@ -64,13 +66,14 @@ def analyse_recording(
         routing: scores of the query the call began with, if known.
         progress: told how far it is.
         words: what the words of a phrase say, asked where the settings want words.
+        alerts: rules that the call is watched by, which decide where it is read sooner.
 
     Raises:
         InputError: a recording can't be used; one line.
     """
     if stereo and agent is not None:
         raise InputError(f"{agent}: with stereo both sides are in one file; give one recording only")
-    analyser = CallAnalyser(classifier, settings, words=words)
+    analyser = CallAnalyser(classifier, settings, words=words, alerts=alerts)
     items: list[Reading | Span] = []
     wanted = True if stereo else None if agent is None else False
     with ExitStack() as stack:

@@ -6,6 +6,7 @@ both go through here; only then is a model asked.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ MEMORY_S: Final = 12.0
 #: Frames of speech that a phrase has at most (10 s), and at least: of less no words come out.
 PHRASE_FRAMES: Final = 500
 LEAST_PHRASE: Final = 25
+#: Frames of speech between two windows at the least (1 s) while an utterance goes on, however soon the next
+#: one is wanted.
+LEAST_BETWEEN: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class CallSegmenter:
     A window is due when an utterance has gone on for another `reading_interval_s`, and at an utterance's end
     when at least half of that has been heard since the last window; it holds the last `window_s` of
     speech. Counting from each utterance's start keeps two hearings of one call in step: a frame judged
-    differently shifts the windows of its utterance, not those of the rest of the call.
+    differently shifts the windows of its utterance, not those of the rest of the call. `read_after` makes the
+    next window due sooner.
 
     Phrases are made where the settings want words: at an utterance's end, or after PHRASE_FRAMES of it.
     """
@@ -103,6 +108,10 @@ class CallSegmenter:
         """Frames of speech since the last window."""
         self._run = 0
         """The same, but only those of the utterance going on."""
+        self._wanted = 0
+        """Frames of speech since the last window that make the next one due; 0: as always."""
+        self._read_to = -1
+        """The last window's last frame."""
         self._wants_phrases = settings.words != "off"
         self._phrase: list[tuple[int, Int16Array]] = []
         """Speech of the utterance going on that is in no phrase yet."""
@@ -137,6 +146,13 @@ class CallSegmenter:
         for start in range(0, whole, FRAME):
             self._frame(left[start : start + FRAME], right[start : start + FRAME], out)
         return out
+
+    def read_after(self, t1: float, speech_s: float) -> None:
+        """Make the next window due after so many seconds of speech, though not within LEAST_BETWEEN of an
+        utterance; no effect unless the last window ended at `t1`, or if it is due sooner.
+        """
+        if frame_time(self._offset_s, self._read_to + 1) == t1:
+            self._wanted = wanted_frames(speech_s)
 
     def finish(self) -> list[Item]:
         """No more samples come: end what is open. The rest of a frame is dropped."""
@@ -191,7 +207,7 @@ class CallSegmenter:
         if step.ended is not None:
             if side == "customer":
                 self._compare()
-                if 2 * self._fresh >= self._interval:
+                if 2 * self._fresh >= self._interval or 0 < self._wanted <= self._fresh:
                     self._window(out)
                 self._run = 0
                 self._end_phrase(out)
@@ -210,7 +226,7 @@ class CallSegmenter:
             self._speech.popleft()
         self._fresh += 1
         self._run += 1
-        if self._run >= self._interval:
+        if self._run >= self._interval or 0 < self._wanted <= self._fresh >= LEAST_BETWEEN:
             self._window(out)
         if self._wants_phrases:
             self._phrase.append((index, frame))
@@ -229,11 +245,12 @@ class CallSegmenter:
         """Make a window of what is remembered, unless most of it was forgotten in long silences."""
         if 2 * len(self._speech) < min(self._interval, self._speech.maxlen or 0):
             return
-        self._fresh = self._run = 0
+        self._fresh = self._run = self._wanted = 0
         self._compare()
         if self._played.most([number for number, _ in self._speech]):
             return
         first, last = self._speech[0][0], self._speech[-1][0]
+        self._read_to = last
         samples = np.concatenate([frame for _, frame in self._speech])  # (speech frames x FRAME,)
         out.append(speech_window(self._offset_s, first, last, samples))
 
@@ -272,6 +289,11 @@ def spoken_phrase(
         t1=frame_time(offset_s, numbers[-1] + 1),
         samples=frames.reshape(-1),
     )
+
+
+def wanted_frames(speech_s: float) -> int:
+    """Frames of speech after which a window wanted after so many seconds of it is made: surely more."""
+    return math.floor(speech_s / FRAME_S) + 2
 
 
 def frame_time(offset_s: float, frame: int) -> float:

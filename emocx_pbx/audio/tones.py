@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import scipy.fft
 
 from emocx_pbx.audio.filterbanks import hann
@@ -45,6 +46,14 @@ def lines(frames: Int16Array) -> tuple[FloatArray, FloatArray]:
     strongest = np.partition(power, -_BINS, axis=1)[:, -_BINS:]
     # No product of matrices: a frame's figures must not depend on how many others are with it.
     return strongest.sum(axis=1) / total, (power * _HZ).sum(axis=1) / total
+
+
+def lines_where(wanted: npt.NDArray[np.bool_], frames: Int16Array) -> tuple[FloatArray, FloatArray]:
+    """What `lines` says of the wanted ones among frames (k, FRAME); 0 elsewhere."""
+    share, hz = np.zeros(len(frames), np.float32), np.zeros(len(frames), np.float32)
+    if wanted.any():
+        share[wanted], hz[wanted] = lines(frames[wanted])
+    return share, hz
 
 
 class ToneWatch:

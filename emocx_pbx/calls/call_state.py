@@ -324,7 +324,11 @@ class CallState:
         """Tap the call, if an agent is in it and the customer agrees."""
         if self.opted_out:
             return []
-        return [BeginTap(self.call_id, leg, self.zero_at) for leg in self.legs]
+        return [self.begin_tap(leg) for leg in self.legs]
+
+    def begin_tap(self, leg: str) -> BeginTap:
+        """Tap the call of this agent's leg."""
+        return BeginTap(self.call_id, leg, self.zero_at, tuple(self.rules.alerts()))
 
     def hold(self, at: float, on_hold: bool) -> Effects:
         """The customer was put on hold or taken back; only counts with an agent there."""

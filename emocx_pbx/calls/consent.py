@@ -88,11 +88,11 @@ class Consent:
         if customer is None:
             return  # hung up meanwhile, or not a customer after all
         if self._mode == "stereo":
-            self._taps.want(call_id, customer, "stereo", tap.zero_at)
+            self._taps.want(call_id, customer, "stereo", tap.zero_at, tap.alerts)
             return
-        self._taps.want(call_id, customer, "customer", tap.zero_at)
+        self._taps.want(call_id, customer, "customer", tap.zero_at, tap.alerts)
         if self._mode == "dual" and tap.leg:
-            self._taps.want(call_id, tap.leg, "agent", tap.zero_at)
+            self._taps.want(call_id, tap.leg, "agent", tap.zero_at, tap.alerts)
 
     def _customer(self, call_id: str) -> str | None:
         """Uniqueid of the customer's channel; None: there is no customer, or no longer."""

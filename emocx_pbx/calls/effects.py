@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.calls.alerted import Alerted
 from emocx_pbx.calls.happenings import FinishDue, GradeDue, News
 from emocx_pbx.domain import Decision, Grade, Reading, Segment, Span, Visit
@@ -193,6 +194,8 @@ class BeginTap:
     leg: str
     """Uniqueid of the agent's leg."""
     zero_at: float | None
+    alerts: tuple[AlertRule, ...] = ()
+    """The rules that the call is watched by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from emocx_pbx.calls import alerts
 from emocx_pbx.calls.effects import (
-    BeginTap,
     CancelTimer,
     Count,
     Effect,
@@ -45,7 +44,7 @@ def joined(call: CallState, change: AgentJoined) -> list[Effect]:
     if call.waiting:
         effects += call.leave(change.at, "answered")
     # After the segment: a tap starts once everything queued before it is written.
-    tap = [] if call.opted_out else [BeginTap(call.call_id, change.leg, call.zero_at)]
+    tap = [] if call.opted_out else [call.begin_tap(change.leg)]
     same = next((s for s in call.open_segments if s.agent == change.agent), None)
     if same is not None:
         call.legs[change.leg] = same.index  # a second leg of one agent is no second segment

@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
 from emocx_pbx.analysis.unreached import Unreached
 from emocx_pbx.call_ids import pbx_of
@@ -99,6 +100,7 @@ class _Wanted:
     call_id: str
     target: str
     mode: Mode
+    alerts: tuple[AlertRule, ...] = ()
     task: asyncio.Task[None] | None = None
     zero_at: float | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -160,7 +162,14 @@ class TapKeeper:
         self._taps: dict[str, _Tap] = {}
         """By UUID."""
 
-    def want(self, call_id: str, target: str, mode: Mode, zero_at: float | None = None) -> None:
+    def want(
+        self,
+        call_id: str,
+        target: str,
+        mode: Mode,
+        zero_at: float | None = None,
+        alerts: tuple[AlertRule, ...] = (),
+    ) -> None:
         """Tap `target` (a Uniqueid) from now on, instead of any other; no effect if that is wanted
         already.
         """
@@ -168,7 +177,7 @@ class TapKeeper:
             if before.target == target:
                 return
             self.unwant_mode(call_id, mode)
-        wanted = _Wanted(call_id, target, mode, zero_at=zero_at)
+        wanted = _Wanted(call_id, target, mode, alerts, zero_at=zero_at)
         self._wanted.setdefault(call_id, {})[mode] = wanted
         wanted.task = self._group.create_task(self._keep(wanted), name=f"tap {call_id}")
 
@@ -290,7 +299,9 @@ class TapKeeper:
             zeros = self._lines.zeros(wanted.call_id)
             self._workers.unreached.trying(pbx_of(wanted.call_id), worker.address)
             await worker.announce(
-                AnnounceTap(uuid, wanted.call_id, wanted.mode, round(offset, 2), zeros=zeros)
+                AnnounceTap(
+                    uuid, wanted.call_id, wanted.mode, round(offset, 2), zeros=zeros, alerts=wanted.alerts
+                )
             )
             fields = originate_fields(uuid, worker.address, wanted.target, wanted.mode)
             await self._ami.action("Originate", fields)

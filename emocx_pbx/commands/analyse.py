@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             call = analyse_recording(
                 args.customer, args.agent, stereo=args.stereo, settings=analysis,
-                classifier=classifier, rubric=rubric, words=said,
+                classifier=classifier, rubric=rubric, words=said, alerts=rules,
                 progress=lambda done, of: progress(done / of if of else 0.0),
             )  # fmt: skip
         finally:

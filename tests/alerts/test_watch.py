@@ -253,6 +253,30 @@ def test_a_transfer_told_late_is_put_where_it_belongs(signals: Any, rule: Any) -
         assert late.read(reading) == early.read(reading)
 
 
+@given(SIGNALS, RULE)
+def test_the_next_alert_is_foreseen_where_the_last_reading_goes_on(signals: Any, rule: Any) -> None:
+    """And foreseeing it changes nothing."""
+    watch, other = CallWatch([rule]), CallWatch([rule])
+    readings = said(*signals, signals[-1])
+    for reading in readings[:-1]:
+        assert watch.read(reading) == other.read(reading)
+        watch.raised_in(3.0)
+    foreseen = watch.raised_in(3.0)
+    changes = [change for change in watch.read(readings[-1]) if change.state == "raised"]
+    assert changes == [change for change in other.read(readings[-1]) if change.state == "raised"]
+    assert (foreseen is None) == (not changes)
+    if foreseen is not None:
+        assert foreseen + readings[-2].t1 == pytest.approx(changes[0].t1)
+
+
+def test_nothing_is_foreseen_before_the_first_reading_nor_of_calm_speech() -> None:
+    watch = CallWatch([ANGRY])
+    assert watch.raised_in(60.0) is None
+    for reading in said("angry", "angry", "angry", "neutral"):
+        watch.read(reading)
+    assert watch.raised_in(60.0) is None
+
+
 def worded(reading: Reading, signals: str) -> Reading:
     """The reading after words came to it."""
     return replace(reading, scores=Scores(PROBABILITIES[signals], 0.4), words=(0.7, 0.1, 0.1, 0.1))

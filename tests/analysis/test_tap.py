@@ -11,6 +11,7 @@ import pytest
 from analysis.analysis_helpers import Samples
 from analysis.stub_worker import Loud
 
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.analysis.budget import Budget
 from emocx_pbx.analysis.messages import (
     AnnounceTap,
@@ -48,10 +49,10 @@ class AtOnce:
 class Desk:
     """Taps of one call and what they tell."""
 
-    def __init__(self, *modes: str) -> None:
+    def __init__(self, *modes: str, alerts: tuple[AlertRule, ...] = ()) -> None:
         self.sent: list[Message] = []
         lane = cast(Lane, AtOnce())
-        announced = [AnnounceTap(uuid_of(mode), "call-1", mode) for mode in modes]
+        announced = [AnnounceTap(uuid_of(mode), "call-1", mode, alerts=alerts) for mode in modes]
         intake = self.intake = Intake(SETTINGS, 1)
         hearing = Hearing(Models(speech=Loud()), Budget(False), 0.35, lambda: 0.0, lambda name: None)
         self.call = CallAudio(announced[0], intake, lane, self.sent.append, hearing, lambda: 0.0)
@@ -94,6 +95,24 @@ def test_two_one_sided_taps_read_as_a_stereo_one(call: Call, burst: int) -> None
     assert [(s.side, s.t0, s.t1) for s in desk.of(UtteranceEnded)] == [(s.side, s.t0, s.t1) for s in spans]
     assert {m.uuid for m in desk.of(TapEnded)} == {uuid_of("customer"), uuid_of("agent")}
     assert desk.of(TapEnded)[-1].audio_s == 26.0
+
+
+def test_a_live_call_is_read_as_soon_as_an_alert_may_be_due_as_a_recorded_one_is(call: Call) -> None:
+    alerts = (
+        AlertRule(name="any speech", when="upset", at_least=0.01, for_s=4.5),
+        AlertRule(name="more of it", when="upset", at_least=0.01, for_s=6.0),
+    )
+    desk = Desk("customer", alerts=alerts)
+    for first in range(0, len(call[0]), 160):
+        desk.play("customer", call[0], first, 1000.0 + first / 8000)
+    desk.taps["customer"].ended("peer closed", 1026.0)
+    live = [(r.t0, r.t1, r.probabilities) for r in desk.of(ReadingMade)]
+    recorded = CallAnalyser(Loud(), SETTINGS, alerts=alerts)
+    items = recorded.feed(call[0], np.zeros_like(call[0])) + recorded.finish()
+    assert live == [(r.t0, r.t1, r.scores.probabilities) for r in items if isinstance(r, Reading)]
+    usual = CallAnalyser(Loud(), SETTINGS)
+    items = usual.feed(call[0], np.zeros_like(call[0])) + usual.finish()
+    assert len(live) > sum(isinstance(item, Reading) for item in items)
 
 
 def test_where_a_caller_lies_is_told_once_and_before_the_end(

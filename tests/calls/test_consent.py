@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.calls.consent import WRITTEN_S, Consent
 from emocx_pbx.calls.effects import BeginTap
 from emocx_pbx.calls.happenings import OptedOut
 from emocx_pbx.errors import PeerUnavailable
 from emocx_pbx.pbx.tracking.tracker import CallTracker
 
-BEGIN = BeginTap("1.1", "1.2", None)
+RULES = (AlertRule(name="angry", when="angry"),)
+BEGIN = BeginTap("1.1", "1.2", None, RULES)
 
 
 class Site:
@@ -28,7 +30,7 @@ class Site:
         self.tracker = CallTracker()
         self.tracker.announce("1.1", "PJSIP/customer-00000001", "+49", 1.0)
         taps: Any = SimpleNamespace(
-            want=lambda call_id, target, mode, zero_at: self.done.append((mode, target)),
+            want=lambda call_id, target, mode, zero_at, alerts: self.done.append((mode, target, alerts)),
             unwant=lambda call_id, unheard: self.done.append("unwanted"),
         )
         self.consent = Consent(self, self.tracker, taps, group, self, self.done.append)  # type: ignore[arg-type]
@@ -65,7 +67,7 @@ async def test_nothing_is_tapped_before_its_part_is_written(group: asyncio.TaskG
     site.disk.set()
     await settled()
     # What the customer wants is asked last: it is the newest that is known.
-    assert site.done == ["written", "EMOCX_OPTOUT", ("stereo", "1.1")]
+    assert site.done == ["written", "EMOCX_OPTOUT", ("stereo", "1.1", RULES)]
 
 
 async def test_a_customer_who_opted_out_or_can_not_be_asked_is_not_tapped(group: asyncio.TaskGroup) -> None:
@@ -97,4 +99,4 @@ async def test_both_sides_are_tapped_apart_where_asterisk_can_not_do_it_at_once(
     site.disk.set()
     site.consent.begin(BEGIN)
     await settled()
-    assert site.done[-2:] == [("customer", "1.1"), ("agent", "1.2")]
+    assert site.done[-2:] == [("customer", "1.1", RULES), ("agent", "1.2", RULES)]

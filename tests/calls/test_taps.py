@@ -8,9 +8,11 @@ from types import SimpleNamespace
 from typing import cast
 from uuid import UUID
 
+import msgspec
 import pytest
 from fixed_grounds import NoLines
 
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.analysis.messages import AnnounceTap, EndSession, TapEnded, TapStarted
 from emocx_pbx.analysis.unreached import Unreached
 from emocx_pbx.calls import taps as module
@@ -101,6 +103,19 @@ async def test_a_tap_is_announced_with_the_zero_of_the_calls_line(group: asyncio
     taps.want("1.1", "1.1", "stereo")
     announced = await worker.announced()
     assert announced.zeros == zeros("1.1")
+    taps.unwant("1.1")
+
+
+async def test_a_tap_is_announced_with_the_rules_that_its_call_is_watched_by(
+    group: asyncio.TaskGroup,
+) -> None:
+    ami, worker = Ami(), Worker()
+    taps = keeper(group, ami, worker)
+    rules = (AlertRule(name="angry", when="angry"), AlertRule(name="down", when="falling"))
+    taps.want("1.1", "1.1", "stereo", alerts=rules)
+    announced = await worker.announced()
+    assert announced.alerts == rules
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(announced), type=AnnounceTap) == announced
     taps.unwant("1.1")
 
 

@@ -55,6 +55,8 @@ class Intake:
             soon: lets work be done in one of the loop's next turns.
             count: adds one to a counter.
         """
+        self.interval_s = settings.reading_interval_s
+        """Usual seconds of speech between two windows."""
         self._bank = CallBank(settings, calls)
         self._soon, self._count = soon, count
         self._tell: dict[int, Tell] = {}
@@ -81,6 +83,10 @@ class Intake:
     def put(self, row: int, pairs: bytes) -> None:
         """Keep a call's next samples, 16 bits little-endian, customer and agent by turns."""
         self._bank.put(row, pairs)
+
+    def read_after(self, row: int, t1: float, speech_s: float) -> None:
+        """Make a call's next window due sooner, as `CallBank` says."""
+        self._bank.read_after(row, t1, speech_s)
 
     def run(self) -> None:
         """Work on what was put."""

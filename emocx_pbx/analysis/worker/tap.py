@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import structlog
 
+from emocx_pbx.analysis.alert_ahead import AlertAhead
 from emocx_pbx.analysis.arrival import ArrivalClock
 from emocx_pbx.analysis.call_words import CallWords, Worded, is_sampled
 from emocx_pbx.analysis.messages import (
@@ -76,6 +77,7 @@ class CallAudio:
         wanted = hearing is not None or scribe is not None
         self._row = intake.open(announced.offset_s, self._tell, wanted)
         self._hearing, self._clock = hearing, clock
+        self._ahead = AlertAhead(announced.alerts, intake.interval_s)
         self._lane, self._send = lane, send
         self._finished = False
         self._over: list[Callable[[], None]] | None = []
@@ -164,7 +166,11 @@ class CallAudio:
 
     def _on_reading(self, reading: Reading | None) -> None:
         if reading is not None:
-            self._tell_reading(self._words.by_voice(reading), revises=False)
+            reading = self._words.by_voice(reading)
+            self._tell_reading(reading, revises=False)
+            soon_s = self._ahead.read(reading)
+            if soon_s is not None and not self._finished:
+                self._intake.read_after(self._row, reading.t1, soon_s)
 
     def _transcribe(self, phrase: Phrase) -> None:
         number, self._phrases = self._phrases, self._phrases + 1
@@ -188,6 +194,7 @@ class CallAudio:
         scores = Scores(answer.probabilities, answer.threshold)
         model = self._scribe.text_model if self._scribe is not None else ""
         for reading in self._words.by_words(Worded(phrase.t0, phrase.t1, scores, model)):
+            self._ahead.revise(reading)
             self._tell_reading(reading, revises=reading.voice is not None)
 
     def _tell_reading(self, reading: Reading, *, revises: bool) -> None:
