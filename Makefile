@@ -25,8 +25,8 @@ test-pythons: asterisk browser node postgresql ## the tests that need no Asteris
 lint: $(VENV)/.train
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/mypy --config-file tests/mypy.toml tests scripts/site.py
+	$(BIN)/mypy & code=$$!; $(BIN)/mypy --config-file tests/mypy.toml tests scripts/site.py; of_tests=$$?; \
+		wait $$code && exit $$of_tests
 	$(BIN)/lint-imports --no-cache
 
 package-tools: ## what the packages are built and tried with (Debian 12 or newer, root)
