@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.analysis.cluster.messages import (
     Beat,
     DecidedAlone,
@@ -75,7 +76,7 @@ _RIGHT: Final = tuple(
         ),
         CallerPlaced(_UUID, "c1", CallerPlace("voice/7", (0.5, -0.25), 3)),
         TapBatch(_UUID, "c1", 1, (DecidedAlone(_UUID, "c1", _DECISION, "crm-1", False, "hello"),)),
-        Order("life", AnnounceTap(_UUID, "c1", "stereo")),
+        Order("life", AnnounceTap(_UUID, "c1", "stereo", alerts=(AlertRule(name="a", when="angry"),))),
         Sessions((_UUID,)),
         AskedAtDoor({"agi_uniqueid": "1.1"}, {"EMOCX_QUERY": "hello"}),
         AnsweredToDoor({"EMOCX_STATUS": "ok"}, "life"),

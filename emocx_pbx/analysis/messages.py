@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from emocx_pbx.alerts.rules import AlertRule
+from emocx_pbx.alerts.rules import AlertRule, alert_problems
 from emocx_pbx.domain import CallerPlace, LineZero
 from emocx_pbx.settings.settings import LogSettings
 from emocx_pbx.wire.message import BadMessage, Message
@@ -67,6 +67,8 @@ def _problem(name: str, value: Any) -> str:
             return "" if value in MODES else f"{value[:20]!r} is no way to tap"
         case str() if name in {"uuid", "call_id", "request_id"}:
             return "" if 0 < len(value) <= MAX_ID else f"{len(value)} characters, expected 1 to {MAX_ID}"
+        case tuple() if name == "alerts":
+            return "; ".join(f"{place}: {problem}" for place, problem in alert_problems(value))
         case float():
             return "" if math.isfinite(value) else f"{value} is no number"
         case (float(), *_):

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from analysis.analysis_helpers import Asterisk, Inbox, announce_tap
 
+from emocx_pbx.alerts.rules import AlertRule
 from emocx_pbx.analysis.messages import (
     AnnounceListen,
     AnnounceTap,
@@ -43,6 +44,8 @@ ID = "5a0f1f9e-0000-4000-8000-000000000001"
         lambda: AnnounceTap(ID, "call", "sideways"),
         lambda: AnnounceTap(ID, "call", "stereo", offset_s=math.nan),
         lambda: AnnounceTap(ID, "call", "stereo", ttl_s=math.inf),
+        lambda: AnnounceTap(ID, "call", "stereo", alerts=(AlertRule(name="a", when="angry", for_s=1e-9),)),
+        lambda: AnnounceTap(ID, "call", "stereo", alerts=(AlertRule(name="a", when="angry"),) * 2),
         lambda: ClassifyText("q1", "x" * 70_001),
         lambda: TextResult("q1", (math.nan, 0.0, 0.0, 1.0), 0.4),
         lambda: WorkerStats(1, {"taps": math.nan}),
