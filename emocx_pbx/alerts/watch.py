@@ -92,14 +92,18 @@ class RuleWatch:
             changes += self._crossings(self._window.push(part))
         return changes
 
+    def trial(self) -> RuleWatch:
+        """One that stands where this one does, and changes by itself."""
+        other = copy(self)
+        other._window, other._recent = self._window.copy(), self._recent.copy()
+        other._base = self._base.copy() if self._base else None
+        return other
+
     def raised_by(self, piece: Piece) -> float | None:
         """Call time at which it would be raised if this were said next; None: it would not be."""
         if self._raised is not None:
             return None
-        trial = copy(self)
-        trial._window, trial._recent = self._window.copy(), self._recent.copy()
-        trial._base = self._base.copy() if self._base else None
-        return next((change.t1 for change in trial.read(piece) if change.state == "raised"), None)
+        return next((change.t1 for change in self.trial().read(piece) if change.state == "raised"), None)
 
     def revise(self, t0: float, t1: float, value: float) -> list[AlertChange]:
         """Words were added to a stretch of speech: another value holds there, retroactively."""
@@ -266,6 +270,13 @@ class CallWatch:
             if value is not None:
                 changes += watch.revise(begins[0], reading.t1, value)
         return self._kept(sorted(changes, key=lambda change: change.t1))
+
+    def raises(self, reading: Reading) -> bool:
+        """Whether this reading, if it were the next, would raise an alert; changes nothing."""
+        other = copy(self)
+        other._watches = [(rule, watch.trial()) for rule, watch in self._watches]
+        other._fresh, other.open, other._levels = self._fresh.copy(), self.open.copy(), self._levels.copy()
+        return any(change.state == "raised" for change in other.read(reading))
 
     def raised_in(self, within_s: float) -> float | None:
         """Seconds of speech until an alert is raised, if what is said sounds like the last reading.

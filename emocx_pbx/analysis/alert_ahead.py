@@ -1,8 +1,9 @@
-"""Where a call is read sooner than usual: where one of its alert rules would be met. Pure.
+"""Where a call is read in between: where one of its alert rules may be met. Pure.
 
 A reading is made every few seconds of speech; an alert that is due in the middle of them would wait for the
-rest. So the next window is wanted as soon as there is speech enough for the alert, if what is said sounds
-like the last reading.
+rest. So an early window is wanted as soon as there is speech enough for the alert, if what is said sounds
+like the last reading. If its reading raises the alert, it counts; if not, it is as if it had not been made:
+it mostly holds what was heard before, and the reading at the usual time knows better.
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ class AlertAhead:
         self._interval_s = interval_s
 
     def read(self, reading: Reading) -> float | None:
-        """Take a new reading; seconds of speech after it at which the next is wanted, None: as usual."""
+        """Take a new reading; seconds of speech after it at which an early one is wanted, None: it is not."""
         if self._watch is None:
             return None
         self._watch.read(reading)
         return self._watch.raised_in(self._interval_s)
+
+    def confirms(self, early: Reading) -> bool:
+        """Whether an early reading raises an alert, and is to be taken."""
+        return self._watch is not None and self._watch.raises(early)
 
     def revise(self, reading: Reading) -> None:
         """Words were added to an earlier reading."""

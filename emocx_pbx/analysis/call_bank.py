@@ -19,12 +19,13 @@ from emocx_pbx.analysis.windows import (
     LEAST_BETWEEN,
     LEAST_PHRASE,
     MEMORY_S,
+    NEVER,
     PHRASE_FRAMES,
     Item,
+    early_frames,
     frame_time,
     speech_window,
     spoken_phrase,
-    wanted_frames,
 )
 from emocx_pbx.audio.echo_gate import BLOCK, KEPT, QUIET_FRAMES, RECENT, Doubt, EchoGate
 from emocx_pbx.audio.frame_turns import frame_turns
@@ -45,8 +46,6 @@ AT_ONCE: Final = 16
 
 _MEMORY: Final = round(MEMORY_S / FRAME_S)
 _PAIR: Final = 4
-#: More frames than any call has.
-_NEVER: Final = 1 << 62
 #: Bytes of one frame of both sides.
 _FRAME_BYTES: Final = _PAIR * FRAME
 
@@ -88,8 +87,8 @@ class CallBank:
         self._together = min(COMPARED, self._longest)
         self._fresh = np.zeros(rows, np.int64)
         self._run = np.zeros(rows, np.int64)
-        self._wanted = np.full(rows, _NEVER)
-        """As CallSegmenter's."""
+        self._early_at = np.full(rows, NEVER)
+        """As CallSegmenter's, while an utterance goes on."""
         self._phrase = np.zeros(rows, np.int64)
         """Frames of the current utterance that are in no phrase yet; 0 where none are wanted."""
         self._read = np.zeros(rows, np.bool_)
@@ -125,18 +124,19 @@ class CallBank:
         self._tones.open(row)
         for side in (row, self._rows + row):
             self._segmenters.open(side)
-        self._since_agent[row], self._doubting[row], self._wanted[row] = RECENT + 1, False, _NEVER
+        self._since_agent[row], self._doubting[row], self._early_at[row] = RECENT + 1, False, NEVER
         for numbers in (
             self._frames, self._spoken_count, self._compared, self._fresh, self._run, self._phrase,
         ):  # fmt: skip
             numbers[row] = 0
         return row
 
-    def read_after(self, row: int, t1: float, speech_s: float) -> None:
-        """As CallSegmenter.read_after; no effect while there is no time for more windows."""
+    def read_early(self, row: int, t1: float, speech_s: float) -> None:
+        """As CallSegmenter.read_early; no effect while there is no time for more windows."""
         call = self._calls[row]
         if not self.sparing and frame_time(call.offset_s, call.read_to + 1) == t1:
-            self._wanted[row] = wanted_frames(speech_s)
+            call.early_at = call.read_spoken + early_frames(speech_s)
+            self._early_at[row] = max(call.early_at, call.read_spoken + LEAST_BETWEEN)
 
     def put(self, row: int, pairs: bytes) -> None:
         """Keep a call's next samples for `run`: 16 bits little-endian, customer and agent interleaved."""
@@ -254,8 +254,10 @@ class CallBank:
         many = self._spoken_count[speaking] - self._compared[speaking] >= self._together
         for row in speaking[many].tolist():
             self._compare(row)
-        for row in speaking[self._due(speaking)].tolist():
-            self._window(row, out)
+        due = self._run[speaking] >= self._interval
+        early = self._spoken_count[speaking] >= self._early_at[speaking]
+        for i in np.flatnonzero(due | early).tolist():
+            self._window(int(speaking[i]), out, early=not due[i])
         if self._wants_phrases:
             self._phrase[speaking] += 1
             for row in speaking[self._phrase[speaking] >= PHRASE_FRAMES].tolist():
@@ -317,8 +319,9 @@ class CallBank:
             self._run[row] += 1
             if self._spoken_count[row] - self._compared[row] >= self._together:
                 self._compare(row)
-            if self._due(row):
-                self._window(row, out)
+            due = bool(self._run[row] >= self._interval)
+            if due or self._spoken_count[row] >= self._early_at[row]:
+                self._window(row, out, early=not due)
             if self._wants_phrases:
                 self._phrase[row] += 1
                 if self._phrase[row] >= PHRASE_FRAMES:
@@ -340,8 +343,9 @@ class CallBank:
         if not self._read[row]:
             return
         self._compare(row)
-        if 2 * self._fresh[row] >= self._interval or self._fresh[row] >= self._wanted[row]:
-            self._window(row, out)
+        due = bool(2 * self._fresh[row] >= self._interval)
+        if due or self._spoken_count[row] >= self._calls[row].early_at:
+            self._window(row, out, early=not due)
         self._run[row] = 0
         self._end_phrase(row, out)
 
@@ -355,13 +359,7 @@ class CallBank:
             samples = self._said[row, places].reshape(-1)
             out.append((row, spoken_phrase(call.offset_s, numbers, samples, call.echoes)))
 
-    def _due(self, rows: Rows | int) -> Flags:
-        """Which of them are to have a window, while an utterance goes on."""
-        least = np.maximum(self._wanted[rows], LEAST_BETWEEN)
-        due: Flags = (self._run[rows] >= self._interval) | (self._fresh[rows] >= least)
-        return due
-
-    def _window(self, row: int, out: Found) -> None:
+    def _window(self, row: int, out: Found, early: bool = False) -> None:
         """As CallSegmenter._window."""
         count = int(self._spoken_count[row])
         places = np.arange(max(0, count - self._longest), count) % self._ring
@@ -370,14 +368,16 @@ class CallBank:
         numbers, places = numbers[recent], places[recent]
         if 2 * len(numbers) < min(self._interval, self._longest):
             return
-        self._fresh[row], self._run[row], self._wanted[row] = 0, 0, _NEVER
-        self._compare(row)
         call = self._calls[row]
+        call.early_at = self._early_at[row] = NEVER
+        if not early:
+            self._fresh[row] = self._run[row] = 0
+        self._compare(row)
         if call.played.most(numbers.tolist()):
             return
-        call.read_to = int(numbers[-1])
+        call.read_to, call.read_spoken = int(numbers[-1]), count
         samples = self._said[row, places].reshape(-1)
-        out.append((row, speech_window(call.offset_s, int(numbers[0]), int(numbers[-1]), samples)))
+        out.append((row, speech_window(call.offset_s, int(numbers[0]), int(numbers[-1]), samples, early)))
 
     def _span(self, side: Side, row: int, first: int, stop: int) -> Span:
         offset_s = self._calls[row].offset_s
@@ -390,8 +390,8 @@ class _Call:
     def __init__(self, offset_s: float) -> None:
         self.offset_s = offset_s
         self.waiting: list[bytes] = []
-        self.read_to = -1
-        """The last window's last frame."""
+        self.read_to, self.read_spoken, self.early_at = -1, 0, NEVER
+        """The last window's last frame, and the frames of speech up to it; as CallSegmenter's."""
         self.agent = Recent(KEPT + AT_ONCE)
         self.echo = EchoGate()
         self.doubts: list[Doubt] = []

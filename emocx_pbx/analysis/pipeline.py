@@ -132,11 +132,11 @@ class CallAnalyser:
                 out += self._worded(item)
             elif self._session is not None:
                 reading = read(self._session, self._model, item, self._zero)
-                if reading is not None:
+                if reading is not None and (not item.early or self._ahead.confirms(reading)):
                     worded = self._words.by_voice(reading)
                     out.append(worded)
                     if (soon_s := self._ahead.read(worded)) is not None:
-                        self._segmenter.read_after(worded.t1, soon_s)
+                        self._segmenter.read_early(worded.t1, soon_s)
         return out
 
     def _worded(self, phrase: Phrase) -> list[Reading]:

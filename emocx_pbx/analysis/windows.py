@@ -28,9 +28,11 @@ MEMORY_S: Final = 12.0
 #: Frames of speech that a phrase has at most (10 s), and at least: of less no words come out.
 PHRASE_FRAMES: Final = 500
 LEAST_PHRASE: Final = 25
-#: Frames of speech between two windows at the least (1 s) while an utterance goes on, however soon the next
-#: one is wanted.
+#: Frames of speech between an early window and the one before it at the least (1 s), while an utterance goes
+#: on.
 LEAST_BETWEEN: Final = 50
+#: More frames than any call has.
+NEVER: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Window:
     """Seconds of speech; pauses between utterances are left out of `samples`."""
     samples: FloatArray
     """Shape (speech_s x 8000,)."""
+    early: bool = False
+    """Made between two others because an alert may be due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,8 @@ class CallSegmenter:
     A window is due when an utterance has gone on for another `reading_interval_s`, and at an utterance's end
     when at least half of that has been heard since the last window; it holds the last `window_s` of
     speech. Counting from each utterance's start keeps two hearings of one call in step: a frame judged
-    differently shifts the windows of its utterance, not those of the rest of the call. `read_after` makes the
-    next window due sooner.
+    differently shifts the windows of its utterance, not those of the rest of the call. `read_early` asks for
+    one more window, in between, which moves none of the others.
 
     Phrases are made where the settings want words: at an utterance's end, or after PHRASE_FRAMES of it.
     """
@@ -108,10 +112,12 @@ class CallSegmenter:
         """Frames of speech since the last window."""
         self._run = 0
         """The same, but only those of the utterance going on."""
-        self._wanted = 0
-        """Frames of speech since the last window that make the next one due; 0: as always."""
-        self._read_to = -1
-        """The last window's last frame."""
+        self._spoken = 0
+        """Frames of speech so far."""
+        self._read = _ReadTo(-1, 0)
+        """What the last window, early or not, went up to."""
+        self._early_at = NEVER
+        """Frames of speech, counted from the call's first, that make an early window due."""
         self._wants_phrases = settings.words != "off"
         self._phrase: list[tuple[int, Int16Array]] = []
         """Speech of the utterance going on that is in no phrase yet."""
@@ -147,12 +153,12 @@ class CallSegmenter:
             self._frame(left[start : start + FRAME], right[start : start + FRAME], out)
         return out
 
-    def read_after(self, t1: float, speech_s: float) -> None:
-        """Make the next window due after so many seconds of speech, though not within LEAST_BETWEEN of an
-        utterance; no effect unless the last window ended at `t1`, or if it is due sooner.
+    def read_early(self, t1: float, speech_s: float) -> None:
+        """Make an early window after so many seconds of speech, though not within LEAST_BETWEEN of one
+        utterance; no effect unless the last window ended at `t1`, or if another is due sooner.
         """
-        if frame_time(self._offset_s, self._read_to + 1) == t1:
-            self._wanted = wanted_frames(speech_s)
+        if frame_time(self._offset_s, self._read.frame + 1) == t1:
+            self._early_at = self._read.spoken + early_frames(speech_s)
 
     def finish(self) -> list[Item]:
         """No more samples come: end what is open. The rest of a frame is dropped."""
@@ -207,8 +213,10 @@ class CallSegmenter:
         if step.ended is not None:
             if side == "customer":
                 self._compare()
-                if 2 * self._fresh >= self._interval or 0 < self._wanted <= self._fresh:
+                if 2 * self._fresh >= self._interval:
                     self._window(out)
+                elif self._spoken >= self._early_at:
+                    self._window(out, early=True)
                 self._run = 0
                 self._end_phrase(out)
             out.append(self._span(side, step.ended))
@@ -224,10 +232,13 @@ class CallSegmenter:
                 self._compare()
         while index - self._speech[0][0] > MEMORY_S / FRAME_S:
             self._speech.popleft()
+        self._spoken += 1
         self._fresh += 1
         self._run += 1
-        if self._run >= self._interval or 0 < self._wanted <= self._fresh >= LEAST_BETWEEN:
+        if self._run >= self._interval:
             self._window(out)
+        elif self._spoken >= max(self._early_at, self._read.spoken + LEAST_BETWEEN):
+            self._window(out, early=True)
         if self._wants_phrases:
             self._phrase.append((index, frame))
             if len(self._phrase) >= PHRASE_FRAMES:
@@ -241,18 +252,20 @@ class CallSegmenter:
             samples = np.concatenate([frame for _, frame in said])
             out.append(spoken_phrase(self._offset_s, numbers, samples, self._echoes))
 
-    def _window(self, out: list[Item]) -> None:
+    def _window(self, out: list[Item], early: bool = False) -> None:
         """Make a window of what is remembered, unless most of it was forgotten in long silences."""
         if 2 * len(self._speech) < min(self._interval, self._speech.maxlen or 0):
             return
-        self._fresh = self._run = self._wanted = 0
+        self._early_at = NEVER
+        if not early:
+            self._fresh = self._run = 0
         self._compare()
         if self._played.most([number for number, _ in self._speech]):
             return
         first, last = self._speech[0][0], self._speech[-1][0]
-        self._read_to = last
+        self._read = _ReadTo(last, self._spoken)
         samples = np.concatenate([frame for _, frame in self._speech])  # (speech frames x FRAME,)
-        out.append(speech_window(self._offset_s, first, last, samples))
+        out.append(speech_window(self._offset_s, first, last, samples, early))
 
     def _compare(self) -> None:
         """Ask of the latest speech whether this call had it before."""
@@ -268,13 +281,21 @@ class CallSegmenter:
         return frame_time(self._offset_s, frame)
 
 
-def speech_window(offset_s: float, first: int, last: int, samples: Int16Array) -> Window:
+@dataclass(frozen=True, slots=True)
+class _ReadTo:
+    frame: int
+    spoken: int
+    """Frames of speech up to there."""
+
+
+def speech_window(offset_s: float, first: int, last: int, samples: Int16Array, early: bool = False) -> Window:
     """A window of frames `first` to `last`, of which `samples` (n,) are the speech."""
     return Window(
         t0=frame_time(offset_s, first),
         t1=frame_time(offset_s, last + 1),
         speech_s=len(samples) / SAMPLE_RATE,
         samples=to_float(samples),
+        early=early,
     )
 
 
@@ -291,7 +312,7 @@ def spoken_phrase(
     )
 
 
-def wanted_frames(speech_s: float) -> int:
+def early_frames(speech_s: float) -> int:
     """Frames of speech after which a window wanted after so many seconds of it is made: surely more."""
     return math.floor(speech_s / FRAME_S) + 2
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +87,28 @@ def test_an_alert_waits_for_little_more_speech_than_its_rule_says() -> None:
     assert max(said - for_s for for_s, said in sooner.items()) <= 1.0
 
 
+class AngryByTurns(AlwaysAngry):
+    """A model whose every other answer is calm."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def session(self, neutral_share: float, zero: object = None) -> AlwaysAngry:
+        return AngryByTurns()
+
+    def read(self, samples: FloatArray) -> Scores | None:
+        self._asked += 1
+        return Scores.of([0.9, 0.1, 0.0, 0.0] if self._asked % 2 else [0.1, 0.9, 0.0, 0.0], 0.4)
+
+
+def test_an_early_reading_that_raises_no_alert_is_not_made() -> None:
+    alerts = rules(4.5)
+    assert len(analysed(alerts)) > len(analysed([]))
+    calm = CallAnalyser(AngryByTurns(), SETTINGS, alerts=alerts)
+    found = [item for item in calm.feed(CUSTOMER, AGENT) + calm.finish() if isinstance(item, Reading)]
+    assert [(r.t0, r.t1) for r in found] == [(r.t0, r.t1) for r in analysed([])]
+
+
 def test_without_rules_or_far_from_an_alert_a_call_is_read_as_always() -> None:
     assert analysed(rules(600.0)) == analysed([])
 
@@ -111,7 +132,7 @@ def windows_where(speech_s: float, feed: Callable[[int], list[Item]], ask: Ask) 
     for number in range(len(CUSTOMER) // 160):
         for item in feed(number):
             if isinstance(item, Window):
-                found.append((item.t0, item.t1, item.speech_s, float(np.abs(item.samples).sum())))
+                found.append((item.t0, item.t1, item.speech_s, float(np.abs(item.samples).sum()), item.early))
                 ask(item.t1, speech_s)
             assert not isinstance(item, Phrase)
     return found
@@ -124,7 +145,7 @@ def alone(speech_s: float, misses_s: float = 0.0) -> list[tuple[float, ...]]:
         at = slice(160 * number, 160 * number + 160)
         return segmenter.feed(CUSTOMER[at], AGENT[at])
 
-    return windows_where(speech_s, feed, lambda t1, s: segmenter.read_after(t1 - misses_s, s))
+    return windows_where(speech_s, feed, lambda t1, s: segmenter.read_early(t1 - misses_s, s))
 
 
 def together(speech_s: float, sparing: bool = False) -> list[tuple[float, ...]]:
@@ -137,7 +158,7 @@ def together(speech_s: float, sparing: bool = False) -> list[tuple[float, ...]]:
         bank.put(row, pairs[160 * number : 160 * number + 160].tobytes())
         return [item for _, item in bank.run()]
 
-    return windows_where(speech_s, feed, lambda t1, s: bank.read_after(row, t1, s))
+    return windows_where(speech_s, feed, lambda t1, s: bank.read_early(row, t1, s))
 
 
 @pytest.mark.parametrize("speech_s", [0.0, 0.4, 1.0, 1.7, 2.5, 9.0])
@@ -145,12 +166,12 @@ def test_many_calls_together_are_read_as_each_alone(speech_s: float) -> None:
     assert together(speech_s) == alone(speech_s)
 
 
-def test_windows_come_sooner_but_not_at_once() -> None:
-    usual, sooner, at_once = alone(9.0), alone(1.7), alone(0.0)
-    assert len(usual) < len(sooner) < len(at_once)
-    ends = [t1 for _, t1, *_ in at_once]
-    spoken = [second - first for first, second in pairwise(ends)]
-    assert np.median(spoken) >= 1.0
+def test_an_early_window_comes_between_the_others_and_moves_none() -> None:
+    usual, early, at_once = alone(9.0), alone(1.7), alone(0.0)
+    for found in (early, at_once):
+        assert [window for window in found if not window[-1]] == usual
+        assert any(window[-1] for window in found)
+    assert len(at_once) > len(early)
 
 
 def test_what_was_asked_of_an_earlier_window_is_too_late() -> None:

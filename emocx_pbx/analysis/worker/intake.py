@@ -84,9 +84,9 @@ class Intake:
         """Keep a call's next samples, 16 bits little-endian, customer and agent by turns."""
         self._bank.put(row, pairs)
 
-    def read_after(self, row: int, t1: float, speech_s: float) -> None:
-        """Make a call's next window due sooner, as `CallBank` says."""
-        self._bank.read_after(row, t1, speech_s)
+    def read_early(self, row: int, t1: float, speech_s: float) -> None:
+        """Make an early window of a call, as `CallBank` says."""
+        self._bank.read_early(row, t1, speech_s)
 
     def run(self) -> None:
         """Work on what was put."""

@@ -162,15 +162,16 @@ class CallAudio:
             case Phrase():
                 self._transcribe(item)
             case _ if self._hearing is not None:
-                self._lane.put(partial(self._hearing.read, item, self._clock()), self._on_reading)
+                done = partial(self._on_reading, item.early)
+                self._lane.put(partial(self._hearing.read, item, self._clock()), done)
 
-    def _on_reading(self, reading: Reading | None) -> None:
-        if reading is not None:
+    def _on_reading(self, early: bool, reading: Reading | None) -> None:
+        if reading is not None and (not early or self._ahead.confirms(reading)):
             reading = self._words.by_voice(reading)
             self._tell_reading(reading, revises=False)
             soon_s = self._ahead.read(reading)
             if soon_s is not None and not self._finished:
-                self._intake.read_after(self._row, reading.t1, soon_s)
+                self._intake.read_early(self._row, reading.t1, soon_s)
 
     def _transcribe(self, phrase: Phrase) -> None:
         number, self._phrases = self._phrases, self._phrases + 1
