@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from emocx_pbx.domain import LABELS, UNCERTAIN
 from emocx_pbx.routing import linear
 from emocx_pbx.routing.linear import Matrix, Vector
@@ -67,9 +69,8 @@ class RankingPlan:
     """With fewer calls than this in the window a share means nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class RankingSample:
-    """One graded segment."""
+class RankingSample(msgspec.Struct, frozen=True, gc=False):
+    """One graded segment. A Struct, because a ranking is made of very many."""
 
     agent: str
     emotion: str
@@ -132,7 +133,7 @@ class Ranking:
     def estimate(self, agent: str, emotion: str) -> Estimate:
         """For callers heard as this emotion, with any agent; a new one gets all the doubt there is."""
         kind = _kind(emotion)
-        calls = self.agents[agent].calls[EMOTIONS.index(kind)] if agent in self.agents else 0.0
+        calls = self.agents[agent].calls[_PLACE[kind]] if agent in self.agents else 0.0
         return self._expected(agent, self.mixture[kind], calls)
 
     def overall(self, agent: str) -> Estimate:
@@ -158,11 +159,20 @@ class Ranking:
 
 @dataclass(slots=True)
 class _Sums:
-    """What an agent's outcomes add up to; `r`, the sum of x times what is left of the score, comes later."""
+    """What an agent's outcomes add up to."""
 
+    alone: Vector
+    """Weights of the outcomes that count for the emotion that was heard alone."""
     xx: Matrix
     xy: Vector
     calls: Vector
+    apart: bool = True
+    """Whether all outcomes are of that kind: then `xx` is diagonal."""
+
+    @classmethod
+    def none(cls) -> _Sums:
+        """Of no outcome."""
+        return cls(linear.zeros(), linear.square(), linear.zeros(), linear.zeros())
 
 
 def rank(outcomes: Iterable[RankingSample], now: float, plan: RankingPlan | None = None) -> Ranking:
@@ -175,38 +185,48 @@ def rank(outcomes: Iterable[RankingSample], now: float, plan: RankingPlan | None
     """
     plan = plan or RankingPlan()
     sums: dict[str, _Sums] = {}
-    mixed = {emotion: linear.zeros() for emotion in EMOTIONS}
+    mixed = linear.square()
     for outcome in outcomes:
-        weight = outcome.calls * 0.5 ** (max(0.0, now - outcome.at) / plan.half_life_s)
+        age_s = now - outcome.at
+        weight = outcome.calls * 0.5 ** (age_s / plan.half_life_s) if age_s > 0.0 else outcome.calls
         own = sums.get(outcome.agent)
         if own is None:
-            own = sums[outcome.agent] = _Sums(linear.square(), linear.zeros(), linear.zeros())
+            own = sums[outcome.agent] = _Sums.none()
         kind = _PLACE.get(outcome.emotion, _UNSURE)
-        own.calls[kind] += weight
-        if outcome.signals is None:  # as most are: it counts for what was heard alone
-            own.xx[kind][kind] += weight
+        if outcome.signals is None:  # as most are
+            own.alone[kind] += weight
             own.xy[kind] += weight * outcome.score
-            mixed[EMOTIONS[kind]][kind] += weight
             continue
+        own.apart = False
+        own.calls[kind] += weight
         x = outcome.weights()
         for i, share in enumerate(x):
             own.xy[i] += weight * share * outcome.score
             linear.add(own.xx[i], x, weight * share)
-        linear.add(mixed[EMOTIONS[kind]], x, weight)
-    covariances = {agent: linear.inverse(_precision(own, plan)) for agent, own in sums.items()}
+        linear.add(mixed[kind], x, weight)
+    for own in sums.values():
+        for kind, weight in enumerate(own.alone):
+            own.xx[kind][kind] += weight
+            own.calls[kind] += weight
+            mixed[kind][kind] += weight
+    covariances = {agent: _covariance(own, plan) for agent, own in sums.items()}
+    gains = {agent: linear.scaled(found, plan.noise_sd**-2) for agent, found in covariances.items()}
     effects = {agent: linear.zeros() for agent in sums}
     together = _Together.of(sums, plan)
     means = together.means(effects)
     for _ in range(ROUNDS):
         for agent, own in sums.items():
             left = linear.minus(own.xy, linear.times(own.xx, means))
-            effects[agent] = [v / plan.noise_sd**2 for v in linear.times(covariances[agent], left)]
+            effects[agent] = linear.times(gains[agent], left)
         means = together.means(effects)
     return Ranking(
         plan,
         means,
-        {observed: _mixture(observed, really, plan) for observed, really in mixed.items()},
-        _shares(mixed.values()),
+        {
+            observed: _mixture(observed, really, plan)
+            for observed, really in zip(EMOTIONS, mixed, strict=True)
+        },
+        _shares(mixed),
         {agent: Effects(effects[agent], covariances[agent], own.calls) for agent, own in sums.items()},
     )
 
@@ -223,34 +243,34 @@ class _Together:
 
     @classmethod
     def of(cls, sums: Mapping[str, _Sums], plan: RankingPlan) -> _Together:
-        xx = linear.square()
         in_order = {agent: sums[agent] for agent in sorted(sums)}
-        for own in in_order.values():
-            for row, more in zip(xx, own.xx, strict=True):
-                linear.add(row, more, 1.0)
+        rows = zip(linear.square(), *(own.xx for own in in_order.values()), strict=True)
+        xx = [linear.total(of_all) for of_all in rows]
         prior = (plan.noise_sd / plan.mean_sd) ** 2
         with_prior = [[v + prior if i == j else v for j, v in enumerate(row)] for i, row in enumerate(xx)]
         return cls(in_order, xx, sum(map(sum, xx)), linear.inverse(with_prior))
 
     def means(self, effects: Mapping[str, Vector]) -> Vector:
         """Scores to expect by emotion, less the agents' effects, pulled towards the mean of all."""
-        xy = linear.zeros()
-        for agent, own in self.sums.items():
-            linear.add(xy, linear.minus(own.xy, linear.times(own.xx, effects[agent])), 1.0)
+        xy = linear.total(
+            linear.minus(own.xy, linear.times(own.xx, effects[agent])) for agent, own in self.sums.items()
+        )
         overall = (50.0 + sum(xy)) / (1.0 + self.weight)
         rest = linear.minus(xy, linear.times(self.xx, [overall] * len(EMOTIONS)))
         return [overall + d for d in linear.times(self.solved, rest)]
 
 
-def _precision(own: _Sums, plan: RankingPlan) -> Matrix:
-    """Of an agent's effects: their prior's and that of their calls."""
+def _covariance(own: _Sums, plan: RankingPlan) -> Matrix:
+    """Of an agent's effects: what their prior and their calls leave open."""
     shared, single, size = plan.agent_sd**2, plan.pair_sd**2, len(EMOTIONS)
-    # The inverse of shared * ones + single * identity (Sherman & Morrison 1950).
+    # The prior's precision is the inverse of shared * ones + single * identity (Sherman & Morrison 1950).
     off = -shared / (single * (single + size * shared))
-    return [
-        [own.xx[i][j] / plan.noise_sd**2 + off + (1 / single if i == j else 0.0) for j in range(size)]
-        for i in range(size)
-    ]
+    precision = linear.scaled(own.xx, plan.noise_sd**-2)
+    for place, row in enumerate(precision):
+        row[place] += 1 / single
+    if own.apart:
+        return linear.inverse_of_diagonal_and(off, [row[place] for place, row in enumerate(precision)])
+    return linear.inverse([[value + off for value in row] for row in precision])
 
 
 def _mixture(observed: str, really: Vector, plan: RankingPlan) -> Vector:
@@ -262,9 +282,7 @@ def _mixture(observed: str, really: Vector, plan: RankingPlan) -> Vector:
 
 def _shares(mixed: Iterable[Vector]) -> Vector:
     """Shares of all customers by emotion; equal while there is none."""
-    total = linear.zeros()
-    for really in mixed:
-        linear.add(total, really, 1.0)
+    total = linear.total(mixed)
     every = sum(total)
     return [part / every if every else 1 / len(EMOTIONS) for part in total]
 
@@ -276,5 +294,4 @@ def _kind(emotion: str) -> str:
 
 def _unknown(plan: RankingPlan) -> Effects:
     """Of an agent without a grade."""
-    nothing = _Sums(linear.square(), linear.zeros(), linear.zeros())
-    return Effects(linear.zeros(), linear.inverse(_precision(nothing, plan)), linear.zeros())
+    return Effects(linear.zeros(), _covariance(_Sums.none(), plan), linear.zeros())

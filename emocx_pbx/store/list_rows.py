@@ -189,9 +189,10 @@ class Spread:
         return cls(number, mean, max(0.0, (squares - number * mean * mean) / (number - 1)))
 
 
-@dataclass(frozen=True, slots=True)
-class AgentCell:
-    """An agent's scores with customers who arrived with one emotion, in one bin of time."""
+class AgentCell(msgspec.Struct, frozen=True, gc=False):
+    """An agent's scores with customers who arrived with one emotion, in one bin of time. A Struct, because a
+    ranking is made of very many.
+    """
 
     agent: str
     arrived_as: str

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from emocx_pbx.routing.ranking import HARD, RankingPlan, RankingSample, rank
 from emocx_pbx.routing.tiers import Load, loads, over_cap, placings, surely, tiers, under_floor
@@ -160,6 +161,28 @@ def test_one_outcome_may_stand_for_several() -> None:
         assert abs(got.mean - wanted.mean) < 1e-9 and abs(got.sd - wanted.sd) < 1e-9
 
 
+def test_what_was_heard_alone_is_a_signal_that_is_sure() -> None:
+    """The quick way for outcomes without signals, and the way for any, are one."""
+    sure = {"angry": (1.0, 0.0, 0.0, 0.0), "happy": (0.0, 0.0, 0.0, 1.0)}
+    heard = [
+        RankingSample(agent, emotion, score, NOW - age * DAY, calls)
+        for agent, emotion, score, age, calls in (
+            ("a", "angry", 40, 0, 3.0), ("a", "happy", 80, 90, 1.0), ("b", "happy", 60, 5, 7.0),
+            ("b", "angry", 70, 30, 2.0), ("c", "happy", 20, -1, 4.0),
+        )
+    ]  # fmt: skip
+    alone = rank(heard, NOW)
+    for known in (slice(None), slice(0, 2), slice(3, 4)):
+        signals = [structs.replace(o, signals=sure[o.emotion]) for o in heard[known]]
+        others = [o for o in heard if o not in heard[known]]
+        ranking = rank([*others, *signals], NOW)
+        for agent in ("a", "b", "c", "new"):
+            for emotion in ("angry", "happy", "neutral"):
+                one, two = ranking.estimate(agent, emotion), alone.estimate(agent, emotion)
+                assert (one.mean, one.sd, one.calls) == pytest.approx((two.mean, two.sd, two.calls), abs=1e-9)
+            assert ranking.overall(agent).mean == pytest.approx(alone.overall(agent).mean, abs=1e-9)
+
+
 def test_agents_are_told_apart_by_what_their_callers_turned_out_to_be() -> None:
     """All were heard as angry; with A the angry ones fared well, with B the happy ones among them."""
     angry, happy = (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)
@@ -232,7 +255,7 @@ def test_a_better_grade_never_lowers_its_agent(
     if which >= len(given_outcomes):
         return
     chosen = given_outcomes[which]
-    raised = replace(chosen, score=max(chosen.score, better))
+    raised = structs.replace(chosen, score=max(chosen.score, better))
     after = [raised if i == which else o for i, o in enumerate(given_outcomes)]
     others = {o.agent for o in given_outcomes} - {chosen.agent}
     one, two = rank(given_outcomes, NOW), rank(after, NOW)

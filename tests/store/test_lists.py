@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 import pytest
 from databases import ON_SQLITE
+from msgspec import structs
 
 from emocx_pbx.domain import Decision, Grade, Reading, Scores, Segment, Visit
 from emocx_pbx.events.event import NewEvent
@@ -204,7 +205,7 @@ async def test_sums_by_agent(store: Store) -> None:
     await tell(store, 2, score=80.0)
     await tell(store, 3, arrived_as="happy", agents=("eve",), score=None)
     cells = await store.lists.agents_by_cell(100.0, 1000.0, 100.0)
-    assert [astuple(cell) for cell in cells] == [
+    assert [structs.astuple(cell) for cell in cells] == [
         ("bob", "angry", 0, 1, 60.0, 3600.0), ("bob", "angry", 1, 1, 80.0, 6400.0)
     ]  # fmt: skip
     letters = await store.lists.agents_by_letter(0.0, 1000.0, "eve")
