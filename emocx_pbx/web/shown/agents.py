@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,14 @@ class AgentsView:
     distinguishable: bool
     """Whether any two agents differ significantly."""
 
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What each of `emotions` is called."""
+        return {
+            e: t("agents.nothing_asked") if e == "none" else t(f"common.emotion.{e}")
+            for e, _ in self.emotions
+        }
+
 
 def agents_view(
     cells: Sequence[AgentCell],
@@ -115,25 +124,36 @@ def agents_view(
     )
     ranking = rank(outcomes, now, plan)
     counts: Counter[str] = Counter()
+    of_agent: dict[str, list[AgentCell]] = {}
     for c in cells:
         counts[c.arrived_as] += c.graded
-    agents = sorted({c.agent for c in cells} | set(letters))
+        of_agent.setdefault(c.agent, []).append(c)
+    agents = sorted({*of_agent, *letters})
     all_bounds = {agent: _bounds(_estimate(ranking, agent, emotion)) for agent in agents}
+    places = Places.of([(low, high) for _, low, high, _ in all_bounds.values()])
     shown = {a: b for a, b in all_bounds.items() if only_agent is None or a == only_agent}
     emotions = [e for e in ARRIVALS if counts[e]]
     pairs = {(a, e): _bounds(ranking.estimate(a, e)) for a in shown for e in emotions}
     scale = points_scale([v for _, low, high, _ in [*shown.values(), *pairs.values()] for v in (low, high)])
-    kinds = {c.arrived_as for c in cells}
-    adjustments = {e: ranking.level - ranking.level_of(e) for e in kinds}
-    of_agent: dict[str, list[AgentCell]] = {}
-    for c in cells:
-        of_agent.setdefault(c.agent, []).append(c)
+    adjustments = {e: ranking.level - ranking.level_of(e) for e in counts}
     rows = []
     for agent in sorted(shown, key=lambda a: (-all_bounds[a][0], a)):
-        own = of_agent.get(agent, [])
-        by_emotion = tuple((e, interval(*pairs[agent, e], scale)) for e in emotions)
+        own, given, bounds = of_agent.get(agent, []), letters.get(agent, {}), all_bounds[agent]
+        words, trend = _trend(own, adjustments, since, now)
+        best, worst = places.between(bounds[1], bounds[2])
         rows.append(
-            _row(agent, own, letters.get(agent, {}), adjustments, all_bounds, by_emotion, scale, (since, now))
+            AgentRow(
+                agent=agent,
+                estimate=interval(*bounds, scale),
+                best_place=best,
+                worst_place=worst,
+                by_emotion=tuple([(e, interval(*pairs[agent, e], scale)) for e in emotions]),
+                graded=sum([c.graded for c in own]),
+                insufficient=given.get("-", 0),
+                letters=letter_shares(given),
+                trend=trend,
+                trend_words=words,
+            )
         )
     apart = any(r.worst_place < len(agents) or r.best_place > 1 for r in rows)
     arrived_as = tuple((e, counts[e]) for e in emotions)
@@ -156,31 +176,28 @@ def _bounds(estimate: Estimate) -> Bounds:
     return estimate.mean, max(0.0, low), min(100.0, high), estimate.calls
 
 
-def _row(
-    agent: str,
-    own: Sequence[AgentCell],
-    letters: Mapping[str, int],
-    adjustments: Mapping[str, float],
-    all_bounds: Mapping[str, Bounds],
-    by_emotion: tuple[tuple[str, ShownInterval], ...],
-    scale: Scale,
-    window: tuple[float, float],
-) -> AgentRow:
-    _, low, high, _ = all_bounds[agent]
-    others = [b for a, b in all_bounds.items() if a != agent]
-    words, trend = _trend(own, adjustments, *window)
-    return AgentRow(
-        agent=agent,
-        estimate=interval(*all_bounds[agent], scale),
-        best_place=1 + sum(b[1] > high for b in others),
-        worst_place=len(all_bounds) - sum(b[2] < low for b in others),
-        by_emotion=by_emotion,
-        graded=sum(c.graded for c in own),
-        insufficient=letters.get("-", 0),
-        letters=letter_shares(letters),
-        trend=trend,
-        trend_words=words,
-    )
+@dataclass(frozen=True, slots=True)
+class Places:
+    """All agents' ranges, for the places that each may have among them."""
+
+    lows: Sequence[float]
+    highs: Sequence[float]
+    """Both in ascending order."""
+
+    @classmethod
+    def of(cls, ranges: Sequence[tuple[float, float]]) -> Places:
+        """From each agent's low and high."""
+        return cls(sorted([low for low, _ in ranges]), sorted([high for _, high in ranges]))
+
+    def between(self, low: float, high: float) -> tuple[int, int]:
+        """The best and the worst place of one of them: behind those who are surely better, and before those
+        who are surely not as good.
+        """
+        number = len(self.lows)
+        better = number - bisect_right(self.lows, high)
+        worse = bisect_left(self.highs, low)
+        beside_itself = int(low > high)  # a range off the scale's end is no reason to be behind oneself
+        return 1 + better - beside_itself, number - worse + beside_itself
 
 
 def letter_shares(letters: Mapping[str, int]) -> tuple[LetterShare, ...]:
@@ -199,22 +216,25 @@ def _trend(
     own: Sequence[AgentCell], adjustments: Mapping[str, float], since: float, now: float
 ) -> tuple[str, tuple[TrendPoint, ...]]:
     """Means over time, adjusted for how customers arrived, and what can be said about their change."""
-    bins: list[list[Sums]] = [[] for _ in range(BINS)]
+    numbers, totals, squares = [0] * BINS, [0.0] * BINS, [0.0] * BINS
     for cell in own:
-        if cell.graded:
-            sums = Sums.of(cell.graded, cell.mean, cell.squares)
-            bins[min(BINS - 1, max(0, cell.bin))].append(sums.moved(adjustments[cell.arrived_as]))
-    if not any(bins):
+        number, by, place = cell.graded, adjustments[cell.arrived_as], min(BINS - 1, max(0, cell.bin))
+        total = number * cell.mean
+        numbers[place] += number
+        totals[place] += total + number * by
+        squares[place] += cell.squares + by * (2 * total + number * by)
+    if not any(numbers):
         return t("agents.trend.none"), ()
-    first = next(i for i, group in enumerate(bins) if group)
-    middle = (first + BINS) // 2
-    halves = [together([s for group in part for s in group]) for part in (bins[:middle], bins[middle:])]
+    of_bins = [
+        Sums.of(number, total / number, square) if number else Sums(0, 0.0, 0.0)
+        for number, total, square in zip(numbers, totals, squares, strict=True)
+    ]
+    middle = (next(i for i, number in enumerate(numbers) if number) + BINS) // 2
     step = (now - since) / BINS
-    points = tuple(
-        _trend_point(i, since + i * step, since + (i + 1) * step, together(group))
-        for i, group in enumerate(bins)
-    )
-    return _moved_words(change(*halves)), points
+    points = tuple([
+        _trend_point(i, since + i * step, since + (i + 1) * step, sums) for i, sums in enumerate(of_bins)
+    ])  # fmt: skip
+    return _moved_words(change(together(of_bins[:middle]), together(of_bins[middle:]))), points
 
 
 def _trend_point(number: int, since: float, until: float, sums: Sums) -> TrendPoint:

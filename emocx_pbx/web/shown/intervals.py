@@ -35,10 +35,17 @@ class ShownInterval(msgspec.Struct, frozen=True, gc=False):
         """`58 to 66`."""
         return span_words(self.low, self.high)
 
+    @property
+    def short(self) -> str:
+        """`58–66`."""
+        return f"{self.low:.0f}–{self.high:.0f}"
+
 
 def interval(mean: float, low: float, high: float, number: float, scale: Scale) -> ShownInterval:
     """An interval on a scale."""
-    return ShownInterval(mean, low, high, number, scale.at(mean), scale.at(low), scale.width(low, high))
+    x_low = scale.at(low)
+    width = round(max(0.0, scale.at(high) - x_low), 3)
+    return ShownInterval(mean, low, high, number, scale.at(mean), x_low, width)
 
 
 class Sums(msgspec.Struct, frozen=True, gc=False):
@@ -52,10 +59,6 @@ class Sums(msgspec.Struct, frozen=True, gc=False):
     def of(cls, number: int, mean: float, squares: float) -> Sums:
         """From the sum of squares around zero, as the store computes it."""
         return cls(number, mean, max(0.0, squares - number * mean * mean))
-
-    def moved(self, by: float) -> Sums:
-        """The same values, each moved."""
-        return Sums(self.number, self.mean + by, self.around)
 
 
 def together(parts: Sequence[Sums]) -> Sums:

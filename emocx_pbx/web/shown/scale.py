@@ -29,10 +29,10 @@ class Scale:
 
     def at(self, value: float) -> float:
         """Per cent of the width, clamped to the drawing."""
-        if self.high <= self.low:
+        low, high = self.low, self.high
+        if value <= low or high <= low:
             return 0.0
-        share = (value - self.low) / (self.high - self.low)
-        return round(100 * min(1.0, max(0.0, share)), 3)
+        return 100.0 if value >= high else round(100 * (value - low) / (high - low), 3)
 
     def width(self, low: float, high: float) -> float:
         """Per cent between two values."""

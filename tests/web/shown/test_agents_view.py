@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emocx_pbx.store.list_rows import AgentCell
-from emocx_pbx.web.shown.agents import BINS, agents_view, letter_shares
+from emocx_pbx.web.shown.agents import BINS, Places, agents_view, letter_shares
 from emocx_pbx.web.shown.intervals import Sums, change, mean_interval, together
 
 NOW = 1_764_000_000.0
@@ -37,6 +39,15 @@ def test_places_are_ranges_until_agents_can_be_told_apart() -> None:
     assert places["Cid"].startswith("1")
     assert view.distinguishable
     assert view.graded == 642
+
+
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=9))
+def test_places_are_counted_among_the_others(ranges: list[tuple[int, int]]) -> None:
+    places = Places.of(ranges)
+    for own, (low, high) in enumerate(ranges):
+        others = [r for i, r in enumerate(ranges) if i != own]
+        better, worse = sum(r[0] > high for r in others), sum(r[1] < low for r in others)
+        assert places.between(low, high) == (1 + better, len(ranges) - worse)
 
 
 def test_few_calls_are_drawn_to_the_mean_and_have_the_wider_range() -> None:
