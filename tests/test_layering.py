@@ -48,7 +48,8 @@ PURE = (
     "live/board.py", "live/own.py", "live/held.py", "live/union.py", "service/lease_state.py",
     "web/shown/scale.py", "web/shown/intervals.py", "web/shown/moments.py", "web/shown/timeline.py",
     "web/shown/call.py", "web/shown/agents.py", "web/shown/queues.py", "web/shown/benefit.py",
-    "web/shown/receiver_path.py", "web/call_paths.py", "web/shown/accuracy.py", "events/json_text.py",
+    "web/shown/receiver_path.py", "web/call_paths.py", "web/shown/accuracy.py", "web/shown/drawings.py",
+    "events/json_text.py",
 )  # fmt: skip
 IMPURE = {
     "asyncio", "socket", "sqlite3", "aiosqlite", "asyncpg", "aiohttp", "panoramisk", "tensorflow", "keras",

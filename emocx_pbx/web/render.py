@@ -15,6 +15,7 @@ from emocx_pbx.web.filters import FILTERS
 from emocx_pbx.web.identity.sessions import FORM, NEW_SEED, form_seed, form_token, set_cookie, visitor_of
 from emocx_pbx.web.navigation import navigation
 from emocx_pbx.web.parts import parts_of
+from emocx_pbx.web.shown import drawings
 from emocx_pbx.web.strings import LANGUAGE, t
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -31,7 +32,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals.update(t=t, asset=asset, language=LANGUAGE)
+    made.globals.update(t=t, asset=asset, language=LANGUAGE, charts=drawings)
     made.filters.update(FILTERS)
     made.globals["ui"] = made.get_template("_parts.html").module
     return made
@@ -55,7 +56,7 @@ def render(request: web.Request, template: str, /, *, status: int = 200, **conte
 
     Every template has `user` (None before login), `csrf` (the form token), `path`, `navigation` (entries
     of this user's role), `t(key)` for texts, `asset(file)` for addresses of static files, `ui` (macros
-    of _parts.html), and the filters.
+    of _parts.html), `charts` (drawings.py), and the filters.
     """
     user = visitor_of(request).user
     html = environment().get_template(template).render(
