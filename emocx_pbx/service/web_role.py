@@ -46,7 +46,7 @@ from emocx_pbx.web.nodes.controllers import Controllers
 from emocx_pbx.web.nodes.messages import NodeBeat
 from emocx_pbx.web.nodes.serving import NodeDeeds, NodeHealth
 from emocx_pbx.web.nodes.uses import SharedUses
-from emocx_pbx.web.render import prepare_templates
+from emocx_pbx.web.render import prepare_pages
 from emocx_pbx.web.serving import Serving
 from emocx_pbx.wire.bus import Bus
 
@@ -154,7 +154,7 @@ class WebNode:
         ]
         keep(self.app[DOCTOR].keep_looking, name="doctor")
         keep(lambda: self._store.lists.sums.keep_fresh(standard_sums(time.time())), name="sums")
-        keep(prepare_templates, name="templates")
+        keep(prepare_pages, name="pages")
         settings, parts = self.serving.in_force.settings, self.serving.parts
         http = settings.http
         try:

@@ -34,7 +34,7 @@ from emocx_pbx.web.doctor import DOCTOR
 from emocx_pbx.web.listening import listen
 from emocx_pbx.web.messages import CannotListen, Listening, ToWeb, WebConfig
 from emocx_pbx.web.remote import RemoteController, RemoteDeeds, RemoteHealth, Tally
-from emocx_pbx.web.render import prepare_templates
+from emocx_pbx.web.render import prepare_pages
 from emocx_pbx.web.serving import Serving
 from emocx_pbx.wire.link import Link
 
@@ -119,7 +119,7 @@ async def _serve(
             asyncio.create_task(app[DOCTOR].keep_looking(), name="doctor"),
             asyncio.create_task(store.lists.sums.keep_fresh(standard_sums(time.time())), name="sums"),
         ]
-        preparing = asyncio.create_task(prepare_templates(), name="templates")
+        preparing = asyncio.create_task(prepare_pages(), name="pages")
         try:
             await asyncio.wait([running, *beside], return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -38,9 +39,10 @@ def environment() -> jinja2.Environment:
     return made
 
 
-async def prepare_templates() -> None:
+async def prepare_pages() -> None:
     """Compile all templates in a thread, a twentieth of a second each, so that no page's first visitor waits
-    for it.
+    for it; and exempt what there is by then from garbage collection, since it lives for ever: to look through
+    it took as long as a page.
     """
     made = environment()
 
@@ -49,6 +51,7 @@ async def prepare_templates() -> None:
             made.get_template(name)
 
     await asyncio.to_thread(compiled)
+    gc.freeze()
 
 
 def render(request: web.Request, template: str, /, *, status: int = 200, **context: Any) -> web.Response:
