@@ -50,7 +50,9 @@ def call_item(row: Row) -> CallItem:
 
 def queue_stays(row: Row) -> QueueStays:
     """Stays in queues that share their facts, from one row of `queue_stays`."""
-    waits = tuple([max(0.0, float(wait)) for wait in row["waits"].split(" ")])
+    waits = tuple(map(float, row["waits"].split(" ")))
+    if min(waits) < 0.0:  # as where clocks differ
+        waits = tuple([max(0.0, wait) for wait in waits])
     pbx, queue, left, arrived_as, left_as, ended, place = row[:7]
     score_sum = row["score_sum"] or 0.0
     return QueueStays(

@@ -258,6 +258,15 @@ async def test_stays_are_counted_together_and_go_on_until_now(store: Store) -> N
     assert (answered.number, answered.waits, answered.scored, answered.score_sum) == (2, (8.0, 8.0), 2, 140.0)
 
 
+async def test_a_stay_that_ended_before_it_began_took_no_time(store: Store) -> None:
+    """As where hosts' clocks differ."""
+    for call_id, left_at in (("c1", 99.0), ("c2", 104.0)):
+        await store.calls.start(call_id, 100.0, None, None, "care", None, queued_at=100.0)
+        await store.calls.save_visit(call_id, 0, Visit("care", 100.0, left_at, "abandoned"))
+    (stays,) = await store.lists.queue_stays(0.0, 1000.0, 1000.0)
+    assert sorted(stays.waits) == [0.0, 4.0]
+
+
 async def test_a_month_of_stays_is_not_read_where_pages_would_wait_for_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

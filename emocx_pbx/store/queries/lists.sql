@@ -197,6 +197,7 @@ GROUP BY agent, COALESCE(letter, '-') ORDER BY agent, letter;
 -- name: view_queue_stays(since, until, now, bin_s, team)
 -- Stays in queues that began in a time, by all that is counted of them; each counts where it was, and the agent's
 -- segment that followed it. `waits`: the seconds of each, until `now` where neither the stay nor the call is over.
+-- Sorted by the bin first: numbers are compared faster than texts, of which most are alike.
 SELECT c.pbx, v.queue, v.left_why, COALESCE(c.arrived_as, 'none') AS arrived_as, COALESCE(c.left_as, 'none') AS left_as,
     c.ended_at IS NOT NULL AS ended, CAST((v.entered_at - :since) / :bin_s AS INTEGER) AS bin, COUNT(*) AS number,
     group_concat(CAST(COALESCE(v.left_at, c.ended_at, :now) - v.entered_at AS TEXT), ' ') AS waits,
@@ -205,7 +206,7 @@ SELECT c.pbx, v.queue, v.left_why, COALESCE(c.arrived_as, 'none') AS arrived_as,
 FROM visit v INDEXED BY visit_queue JOIN call c USING (call_id)
 WHERE v.entered_at >= :since AND v.entered_at < :until
   AND (:team IS NULL OR v.queue IN (SELECT value FROM json_each(:team)))
-GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7;
+GROUP BY 7, 2, 3, 4, 5, 6, 1 ORDER BY 7, 2, 3, 4, 5, 6, 1;
 
 -- name: decision_edge(at, decision_id, to_at, to_id, rows)^
 SELECT at, decision_id AS key, 0 AS number FROM decision INDEXED BY decision_list

@@ -94,10 +94,14 @@ def queues_view(
     of: dict[Key, list[QueueStays]] = {key: [] for key in states or {}}
     for some in stays:
         of.setdefault((some.pbx, some.queue), []).append(some)
-    rows = [_row(key, of[key], states, within_s) for key in sorted(of)]
+    waits = {key: sorted([wait for some in own for wait in some.waits]) for key, own in of.items()}
+    rows = [_row(key, of[key], waits[key], states, within_s) for key in sorted(of)]
     rows.sort(key=lambda r: (-r.calls, r.queue, r.pbx))
-    total = _row(("", ""), stays, _summed(states), within_s) if stays else None
-    return QueuesView(tuple(rows), total)
+    if not stays:
+        return QueuesView(tuple(rows), None)
+    # What is sorted in parts already is quickly sorted as a whole.
+    every = sorted([wait for own in waits.values() for wait in own])
+    return QueuesView(tuple(rows), _row(("", ""), stays, every, _summed(states), within_s))
 
 
 def _summed(
@@ -114,10 +118,11 @@ def _summed(
 def _row(
     key: Key,
     stays: Sequence[QueueStays],
+    waits: Sequence[float],
     states: Mapping[Key, tuple[int, float, int]] | None,
     within_s: float,
 ) -> QueueRow:
-    waits = sorted([wait for some in stays for wait in some.waits])
+    """From a queue's stays, and their waits in ascending order."""
     left = counted((some.left, some.number) for some in stays)
     calls, gone = left.total(), left["abandoned"]
     over = calls - left[None]
@@ -161,8 +166,9 @@ def counted(pairs: Iterable[tuple[K, int]]) -> Counter[K]:
 def _in_time(stays: Sequence[QueueStays], within_s: float) -> float | None:
     """Share of calls answered in time; one that still may be is not counted; None if there are none."""
     settled = met = 0
+    within_s = float(within_s)
     for some in stays:
-        soon = sum([wait <= within_s for wait in some.waits])
+        soon = sum(map(within_s.__ge__, some.waits))
         settled += some.number if some.left is not None else some.number - soon
         met += soon if some.left == "answered" else 0
     return met / settled if settled else None
