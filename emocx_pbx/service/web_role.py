@@ -153,7 +153,7 @@ class WebNode:
             keep(partial(follow_receivers, self._store, self.own), name="receivers"),
         ]
         keep(self.app[DOCTOR].keep_looking, name="doctor")
-        keep(lambda: self._store.lists.sums.keep_fresh(standard_sums(time.time())), name="sums")
+        keep(lambda: self._store.lists.sums.keep_fresh(lambda: standard_sums(time.time())), name="sums")
         keep(prepare_pages, name="pages")
         settings, parts = self.serving.in_force.settings, self.serving.parts
         http = settings.http

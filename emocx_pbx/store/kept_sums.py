@@ -22,9 +22,10 @@ log = structlog.get_logger()
 
 #: Calls or segments above which a sum is cached.
 MANY: Final = 5_000
-#: Greatest age in seconds of a cached sum if nobody refreshes it, and if somebody does.
+#: Greatest age in seconds of a cached sum if nobody refreshes it, and if somebody does: over a million calls
+#: each has its turn every ten minutes or so, and none may be dropped before.
 KEPT_S: Final = 60.0
-FRESH_S: Final = 600.0
+FRESH_S: Final = 1800.0
 #: Most cached sums; beyond that, the one least recently asked for is dropped.
 MAX_KEPT: Final = 64
 #: Seconds after its last request from which a sum is no longer refreshed.
@@ -93,6 +94,7 @@ class KeptSums:
         """
         self._read, self._read_beside, self._clock = read, read_beside, clock
         self._kept: list[_Kept] = []
+        self._standard: Callable[[], Sequence[Sum]] = tuple
         self._summing = asyncio.Lock()
         self._fresh = False
 
@@ -110,12 +112,14 @@ class KeptSums:
                     return rows
         return known
 
-    async def keep_fresh(self, standard: Sequence[Sum] = ()) -> None:
-        """Refresh cached sums from time to time, until cancelled; those in `standard` before anybody asks."""
-        self._fresh = True
+    async def keep_fresh(self, standard: Callable[[], Sequence[Sum]] = tuple) -> None:
+        """Refresh cached sums from time to time, until cancelled; those that `standard` gives, of periods
+        that end now, before anybody asks, and even if nobody does.
+        """
+        self._fresh, self._standard = True, standard
         try:
             began = self._clock()
-            for one in standard:
+            for one in standard():
                 await self._make(one)
             while True:
                 spent = self._clock() - began
@@ -123,19 +127,28 @@ class KeptSums:
                 began = self._clock()
                 await self.refresh()
         finally:
-            self._fresh = False
+            self._fresh, self._standard = False, tuple
 
     async def refresh(self) -> None:
-        """Refresh all sums that are still asked for."""
+        """Refresh all sums that are still asked for, and the standard ones."""
         at = self._clock()
-        self._kept = [kept for kept in self._kept if at - kept.asked_at < WANTED_S]
-        for kept in list(self._kept):
+        standard = self._standard()
+
+        def wanted(kept: _Kept) -> bool:
+            return at - kept.asked_at < WANTED_S or any(kept.of.is_of(one, FRESH_S) for one in standard)
+
+        before = self._kept = [kept for kept in self._kept if wanted(kept)]
+        # Those that are missing were small when they were last made, or gave way to others.
+        missing = [one for one in standard if not any(kept.of.is_of(one, FRESH_S) for kept in before)]
+        for kept in list(before):
             of = kept.of
             if of.fixed:
                 continue  # little changes there any more: it is made anew for whoever asks later
             passed = self._clock() - kept.made_at
             since = of.since + passed if kept.moves else of.since
             await self._make(replace(of, since=since, until=of.until + passed), kept)
+        for one in missing:
+            await self._make(one)
 
     async def _make(self, one: Sum, before: _Kept | None = None) -> None:
         at = self._clock()

@@ -85,7 +85,7 @@ async def test_periods_move_on_with_the_time_or_begin_where_they_began() -> None
 async def test_a_period_that_is_over_is_kept_as_it_is_and_made_anew_only_when_asked_for() -> None:
     now, read, beside = 0.0, Database(), Database()
     sums = KeptSums(read, beside, lambda: now)
-    keeping = asyncio.create_task(sums.keep_fresh([asked(0.0)]))
+    keeping = asyncio.create_task(sums.keep_fresh(lambda: [asked(0.0)]))
     await beside.asked.wait()
     day = Sum("view_queue_stays", "calls", 0.0, 86_400.0, {}, 24, fixed=True)
     await sums.rows(day)
@@ -112,7 +112,7 @@ async def test_what_nobody_asks_for_any_more_is_let_go() -> None:
 async def test_the_refresher_reads_standard_sums_before_anybody_asks() -> None:
     now, read, beside = 0.0, Database(), Database()
     sums = KeptSums(read, beside, lambda: now)
-    keeping = asyncio.create_task(sums.keep_fresh([asked(50_000.0)]))
+    keeping = asyncio.create_task(sums.keep_fresh(lambda: [asked(50_000.0)]))
     await beside.asked.wait()
     await asyncio.sleep(0)
     now = FRESH_S - 1
@@ -122,6 +122,28 @@ async def test_the_refresher_reads_standard_sums_before_anybody_asks() -> None:
     await asyncio.gather(keeping, return_exceptions=True)
     await sums.rows(asked(50_000.0 + now))
     assert read.read == 1  # nobody keeps it fresh any more
+
+
+async def test_standard_sums_are_kept_though_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first visitor of a morning waits for none of them."""
+    now, read, beside = 0.0, Database(), Database()
+    sums = KeptSums(read, beside, lambda: now)
+    monkeypatch.setattr(kept_sums, "MANY", 7)  # as long as there are few, nothing is kept
+    keeping = asyncio.create_task(sums.keep_fresh(lambda: [asked(50_000.0 + now)]))
+    await beside.asked.wait()
+    await sums.refresh()
+    await sums.rows(asked(50_000.0 + now))
+    assert (beside.read, read.read) == (2, 1)
+    monkeypatch.setattr(kept_sums, "MANY", 0)
+    for later in range(1, 20):
+        now = 900.0 * later
+        await sums.refresh()
+    assert beside.read == 2 + 19
+    found = await sums.rows(asked(50_000.0 + now))
+    assert found[0]["of"] == (40_000.0 + now, 50_000.0 + now)
+    assert read.read == 1
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def test_a_database_that_is_away_costs_no_kept_sum() -> None:
