@@ -123,13 +123,15 @@ def _row(
     within_s: float,
 ) -> QueueRow:
     """From a queue's stays, and their waits in ascending order."""
-    left = counted((some.left, some.number) for some in stays)
+    # Most stays differ only in the hour; what is counted without it is counted from their sums.
+    kinds = counted(((some.left, some.arrived_as, some.left_as, some.ended), some.number) for some in stays)
+    left = counted((why, number) for (why, _, _, _), number in kinds.items())
     calls, gone = left.total(), left["abandoned"]
     over = calls - left[None]
     both = counted(
-        ((some.arrived_as, some.left_as), some.number)
-        for some in stays
-        if some.arrived_as in _ORDER and some.left_as in _ORDER
+        ((arrived, after), number)
+        for (_, arrived, after, _), number in kinds.items()
+        if arrived in _ORDER and after in _ORDER
     )
     waiting, longest, free = (states or {}).get(key, (0, 0.0, -1))
     return QueueRow(
@@ -146,8 +148,10 @@ def _row(
         in_time_share=_in_time(stays, within_s),
         wait_median_s=statistics.median(waits) if waits else None,
         wait_p90_s=waits[min(len(waits) - 1, int(0.9 * len(waits)))] if waits else None,
-        arrived=shares((some.arrived_as, some.number) for some in stays),
-        left=shares((some.left_as, some.number) for some in stays if some.left == "answered" and some.ended),
+        arrived=shares((arrived, number) for (_, arrived, _, _), number in kinds.items()),
+        left=shares(
+            (after, number) for (why, _, after, ended), number in kinds.items() if why == "answered" and ended
+        ),
         better=sum(n for (arrived, after), n in both.items() if _ORDER[after] > _ORDER[arrived]),
         worse=sum(n for (arrived, after), n in both.items() if _ORDER[after] < _ORDER[arrived]),
         compared=both.total(),
