@@ -295,9 +295,9 @@ class Lists:
     async def agents_by_letter(
         self, since: float, until: float, agent: str | None = None, team: Team = None
     ) -> list[AgentLetter]:
-        """How often agents got each letter in a period."""
-        rows = await self.sums.rows(sums.letters(since, until, agent, team))
-        return [AgentLetter(r["agent"], r["letter"], r["segments"]) for r in rows]
+        """How often agents, or one, got each letter in a period: from the kept sum over all of them."""
+        rows = await self.sums.rows(sums.letters(since, until, team))
+        return [AgentLetter(*row) for row in rows if agent is None or row["agent"] == agent]
 
     async def queue_stays(
         self, since: float, until: float, now: float, bins: int = 1, team: Team = None

@@ -29,9 +29,9 @@ def cells(since: float, until: float, bins: int, team: Team = None) -> Sum:
     return Sum("view_agents_by_cell", "graded", since, until, {"team": team_text(team)}, bins)
 
 
-def letters(since: float, until: float, agent: str | None = None, team: Team = None) -> Sum:
+def letters(since: float, until: float, team: Team = None) -> Sum:
     """How often agents got each letter."""
-    return Sum("view_agents_by_letter", "segments", since, until, {"agent": agent, "team": team_text(team)})
+    return Sum("view_agents_by_letter", "segments", since, until, {"team": team_text(team)})
 
 
 def delivered(now: float) -> Sum:

@@ -146,6 +146,20 @@ async def test_standard_sums_are_kept_though_nobody_asks(monkeypatch: pytest.Mon
     await asyncio.gather(keeping, return_exceptions=True)
 
 
+async def test_what_an_agent_sees_comes_from_the_sums_over_all(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "emocx.db", now=lambda: 1000.0)
+    try:
+        await tell(store, 1, agents=("bob",))
+        await tell(store, 2, agents=("eve",))
+        reads = Database()
+        await store.lists.agents_by_letter(0.0, 1000.0)
+        store.lists.sums._read = reads
+        (own,) = await store.lists.agents_by_letter(0.0, 1000.0, "eve")
+        assert (own.agent, own.segments, reads.read) == ("eve", 1, 0)
+    finally:
+        await store.close()
+
+
 async def test_a_database_that_is_away_costs_no_kept_sum() -> None:
     now, read, beside = 0.0, Database(), Database()
     sums = KeptSums(read, beside, lambda: now)

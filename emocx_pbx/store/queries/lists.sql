@@ -184,12 +184,11 @@ WHERE started_at >= :since AND started_at < :until AND score IS NOT NULL
         AND q.queue IN (SELECT value FROM json_each(:team))))
 GROUP BY agent, COALESCE(arrived_as, 'none'), bin ORDER BY agent, arrived_as, bin;
 
--- name: view_agents_by_letter(since, until, agent, team)
+-- name: view_agents_by_letter(since, until, team)
 -- '-' is insufficient evidence.
 SELECT agent, COALESCE(letter, '-') AS letter, COUNT(*) AS segments
 FROM segment INDEXED BY segment_list
 WHERE started_at >= :since AND started_at < :until AND graded_at IS NOT NULL
-  AND (:agent IS NULL OR agent = :agent)
   AND (:team IS NULL OR EXISTS (SELECT 1 FROM queue_of_call q WHERE q.call_id = segment.call_id
         AND q.queue IN (SELECT value FROM json_each(:team))))
 GROUP BY agent, COALESCE(letter, '-') ORDER BY agent, letter;
