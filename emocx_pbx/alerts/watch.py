@@ -271,12 +271,12 @@ class CallWatch:
                 changes += watch.revise(begins[0], reading.t1, value)
         return self._kept(sorted(changes, key=lambda change: change.t1))
 
-    def raises(self, reading: Reading) -> bool:
-        """Whether this reading, if it were the next, would raise an alert; changes nothing."""
+    def trial(self) -> CallWatch:
+        """One that stands where this one does, and changes by itself."""
         other = copy(self)
         other._watches = [(rule, watch.trial()) for rule, watch in self._watches]
         other._fresh, other.open, other._levels = self._fresh.copy(), self.open.copy(), self._levels.copy()
-        return any(change.state == "raised" for change in other.read(reading))
+        return other
 
     def raised_in(self, within_s: float) -> float | None:
         """Seconds of speech until an alert is raised, if what is said sounds like the last reading.

@@ -132,12 +132,20 @@ class CallAnalyser:
                 out += self._worded(item)
             elif self._session is not None:
                 reading = read(self._session, self._model, item, self._zero)
-                if reading is not None and (not item.early or self._ahead.confirms(reading)):
-                    worded = self._words.by_voice(reading)
-                    out.append(worded)
-                    if (soon_s := self._ahead.read(worded)) is not None:
-                        self._segmenter.read_early(worded.t1, soon_s)
+                if reading is not None:
+                    out += self._taken(reading, item.early)
         return out
+
+    def _taken(self, reading: Reading, early: bool) -> list[Reading]:
+        taken = self._ahead.take(reading, early)
+        if taken.early_s is not None:
+            self._segmenter.read_early(reading.t1, taken.early_s)
+        if not taken.counts:
+            return []
+        worded = self._words.by_voice(reading)
+        if worded.words is not None:
+            self._ahead.revise(worded)
+        return [worded]
 
     def _worded(self, phrase: Phrase) -> list[Reading]:
         number, self._phrases = self._phrases, self._phrases + 1

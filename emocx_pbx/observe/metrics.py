@@ -100,6 +100,7 @@ COUNTERS: Mapping[str, About] = {
     "worker_questions_late_or_failed": About("Questions in the IVR that were late or failed"),
     "worker_windows_accurate": About("Windows of speech that the accurate model read first"),
     "worker_windows_light": About("Windows of speech that the light model read"),
+    "worker_windows_early": About("Windows of speech read in between because an alert might be due"),
     "worker_windows_asked_again": About("Of these, windows that the accurate model then read as well"),
     "worker_windows_skipped": About("Windows of speech not read because a worker has too many calls"),
     "worker_windows_dropped": About("Windows of speech not read because a worker was behind"),

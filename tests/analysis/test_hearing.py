@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -96,3 +97,15 @@ def test_another_version_begins_anew() -> None:
 def test_without_models_or_speech_there_is_no_reading() -> None:
     assert Desk(None, None).model_after(0.0) is None
     assert Desk(Says("voice/5"), Says("cnn/3")).model_after(0.0) is None
+
+
+def test_an_early_window_costs_no_window_its_model() -> None:
+    accurate, light = Says("voice/5", 0.9, 0.1, 0, 0), Says("cnn/3", 0.9, 0.1, 0, 0)
+    early = replace(WINDOW, early=True)
+    desk = Desk(accurate, light)
+    assert desk.hearing.read(early, 0.0) and accurate.asked == 1
+    desk.budget.effort = 1.9
+    assert desk.hearing.read(early, 0.0) and (accurate.asked, light.asked) == (1, 1)
+    assert desk.hearing.read(early, -ACCURATE_S) is None
+    assert desk.counts == {"windows_early": 2}
+    assert desk.waited == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from emocx_pbx.analysis.budget import Budget, Cascade, Choice
+from emocx_pbx.analysis.budget import ACCURATE_S, Budget, Cascade, Choice
 from emocx_pbx.analysis.pipeline import Classifier, ListeningSession, listening, read
 from emocx_pbx.analysis.windows import Window
 from emocx_pbx.analysis.worker.models import Models
@@ -48,13 +48,15 @@ class Hearing:
         self._models, self._neutral_share = models, neutral_share
         self._clock, self._count, self._waited = clock, count, waited
         self._zeros = {zero.model: zero for zero in zeros}
-        self._cascade = Cascade(budget)
+        self._budget, self._cascade = budget, Cascade(budget)
         self._sessions: dict[bool, tuple[Classifier, ListeningSession]] = {}
         """By whether it is the light model's."""
 
     def read(self, window: Window, put_at: float) -> Reading | None:
         """The reading of a window that began to wait at `put_at`; None: no model found speech in it."""
         late_s = self._clock() - put_at
+        if window.early:
+            return self._early(window, late_s)
         self._waited(late_s)
         choice = self._cascade.choose(late_s)
         self._count(COUNTED[choice])
@@ -73,6 +75,15 @@ class Hearing:
         """Where the caller's readings by the accurate model lie on average; None: not known."""
         known = self._sessions.get(False)
         return known[1].place if known else None
+
+    def _early(self, window: Window, late_s: float) -> Reading | None:
+        """Of a window that is not needed: only in time, and with the accurate model only if it reads all."""
+        if late_s >= ACCURATE_S:
+            return None
+        self._count("windows_early")
+        if self._budget.accurate_share >= 1 or self._models.light is None:
+            return self._accurate(window)
+        return self._by(self._models.light, window, light=True)
 
     def _accurate(self, window: Window) -> Reading | None:
         reading = self._by(self._models.speech, window, light=False)

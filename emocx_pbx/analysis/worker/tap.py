@@ -166,12 +166,16 @@ class CallAudio:
                 self._lane.put(partial(self._hearing.read, item, self._clock()), done)
 
     def _on_reading(self, early: bool, reading: Reading | None) -> None:
-        if reading is not None and (not early or self._ahead.confirms(reading)):
-            reading = self._words.by_voice(reading)
-            self._tell_reading(reading, revises=False)
-            soon_s = self._ahead.read(reading)
-            if soon_s is not None and not self._finished:
-                self._intake.read_early(self._row, reading.t1, soon_s)
+        if reading is None:
+            return
+        taken = self._ahead.take(reading, early)
+        if taken.early_s is not None and not self._finished:
+            self._intake.read_early(self._row, reading.t1, taken.early_s)
+        if taken.counts:
+            worded = self._words.by_voice(reading)
+            if worded.words is not None:
+                self._ahead.revise(worded)
+            self._tell_reading(worded, revises=False)
 
     def _transcribe(self, phrase: Phrase) -> None:
         number, self._phrases = self._phrases, self._phrases + 1
