@@ -154,6 +154,7 @@ class WebNode:
         ]
         keep(self.app[DOCTOR].keep_looking, name="doctor")
         keep(lambda: self._store.lists.sums.keep_fresh(lambda: standard_sums(time.time())), name="sums")
+        keep(lambda: self._store.lists.queue_days.keep_fresh(time.time), name="queue days")
         keep(prepare_pages, name="pages")
         settings, parts = self.serving.in_force.settings, self.serving.parts
         http = settings.http

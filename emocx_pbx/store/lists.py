@@ -14,7 +14,7 @@ from emocx_pbx.domain import Decision
 from emocx_pbx.store import standard_sums as sums
 from emocx_pbx.store.connection import Connection, Row
 from emocx_pbx.store.kept_sums import KeptSums
-from emocx_pbx.store.list_items import call_item, queue_stays, segment_item
+from emocx_pbx.store.list_items import call_item, segment_item
 from emocx_pbx.store.list_rows import (
     AgentCell,
     AgentLetter,
@@ -32,6 +32,7 @@ from emocx_pbx.store.list_rows import (
     Team,
     team_text,
 )
+from emocx_pbx.store.queue_days import QueueDays
 from emocx_pbx.store.rows import CorrectionRow, DecisionRow, DeliveryRow
 from emocx_pbx.store.searching import Page, Stretches
 
@@ -40,8 +41,6 @@ _START: Final = ListPosition()
 _OLDEST: Final = ListPosition(-math.inf)
 _NO_DELIVERY: Final = 2**62
 _ANY_DECISION: Final = DecisionFilter()
-#: Longest period in seconds whose stays in queues are read where pages are, which must not wait for more.
-_BRIEF_S: Final = 2 * 86_400.0
 
 
 class Lists:
@@ -54,6 +53,7 @@ class Lists:
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
         self._connection, self._clock = connection, clock
         self.sums = KeptSums(connection.view_rows, connection.ranking_rows, clock)
+        self.queue_days = QueueDays(connection.view_rows, connection.ranking_rows, self.sums)
 
     async def calls(
         self,
@@ -302,19 +302,8 @@ class Lists:
     async def queue_stays(
         self, since: float, until: float, now: float, bins: int = 1, team: Team = None
     ) -> list[QueueStays]:
-        """The stays in queues that began in a period, cut into `bins`.
-
-        If there are very many, those of a period that is over are as of minutes ago; what still waited at its
-        end is counted until then.
-        """
-        asked = sums.stays(since, until, min(now, until), bins, team)
-        if until - since > _BRIEF_S:
-            rows = await self._connection.ranking_rows(asked.query, **asked.values())
-        elif until < now:
-            rows = await self.sums.rows(asked)
-        else:
-            rows = await self._rows(asked.query, **asked.values())
-        return [queue_stays(row) for row in rows]
+        """The stays in queues that began in a period, cut into `bins`: as `QueueDays.stays`."""
+        return await self.queue_days.stays(since, until, now, bins, team)
 
     async def arms(self, since: float, until: float, team: Team = None) -> dict[str, Arm]:
         """`routed` and `holdout`: the results of each arm's customers."""

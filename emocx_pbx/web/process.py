@@ -118,6 +118,7 @@ async def _serve(
             asyncio.create_task(serving.reread_receivers(), name="receivers"),
             asyncio.create_task(app[DOCTOR].keep_looking(), name="doctor"),
             asyncio.create_task(store.lists.sums.keep_fresh(lambda: standard_sums(time.time())), name="sums"),
+            asyncio.create_task(store.lists.queue_days.keep_fresh(time.time), name="queue days"),
         ]
         preparing = asyncio.create_task(prepare_pages(), name="pages")
         try:
