@@ -148,11 +148,11 @@ def _is_of(stay: QueueStays, team: Team) -> bool:
 
 def _together(stays: Iterable[tuple[int, QueueStays]]) -> Iterator[QueueStays]:
     """Those of one bin that are alike as one."""
-    alike: dict[tuple[object, ...], list[QueueStays]] = {}
+    alike: dict[tuple[object, ...], tuple[int, list[QueueStays]]] = {}
     for place, stay in stays:
         key = (place, stay.pbx, stay.queue, stay.left, stay.arrived_as, stay.left_as, stay.ended)
-        alike.setdefault(key, []).append(stay)
-    for (place, *_), some in alike.items():
+        alike.setdefault(key, (place, []))[1].append(stay)
+    for place, some in alike.values():
         yield msgspec.structs.replace(
             some[0],
             bin=place,

@@ -90,7 +90,7 @@ def facts(stays: list[QueueStays]) -> list[Any]:
     ("since", "until", "bins", "team"),
     [
         (MIDNIGHT + 3 * DAY_S, MIDNIGHT + 4 * DAY_S, 24, None),
-        (MIDNIGHT + 3 * DAY_S, MIDNIGHT + 4 * DAY_S, 24, ("sales",)),
+        (MIDNIGHT + 3 * DAY_S, MIDNIGHT + 4 * DAY_S, 24, frozenset({"sales"})),
         (MIDNIGHT + DAY_S, MIDNIGHT + 2 * DAY_S, 24, None),
         (NOW - DAY_S, NOW, 1, None),
         (NOW - DAY_S, NOW, 10, None),
@@ -103,7 +103,7 @@ async def test_a_day_is_the_same_kept_or_read(
     since: float,
     until: float,
     bins: int,
-    team: tuple[str, ...] | None,
+    team: frozenset[str] | None,
 ) -> None:
     await fill(store)
     read = await days.stays(since, until, NOW, bins, team)
