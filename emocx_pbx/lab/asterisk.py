@@ -16,6 +16,7 @@ import signal
 import socket
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -79,6 +80,7 @@ class PrivateAsterisk:
             agents=agents,
         )
         self._process: asyncio.subprocess.Process | None = None
+        self._runs = asyncio.Event()
 
     @property
     def ami_port(self) -> int:
@@ -172,6 +174,7 @@ class PrivateAsterisk:
         except TimeoutError:
             await self.stop()
             raise PeerUnavailable(f"Asterisk is not up after {_START_S:.0f} s: {self._tail()}") from None
+        self._runs.set()
 
     async def _until_booted(self, process: asyncio.subprocess.Process) -> None:
         while True:
@@ -238,8 +241,29 @@ class PrivateAsterisk:
         await self.stop()
         await self.start()
 
+    async def revivals(self) -> AsyncIterator[int]:
+        """Start Asterisk again, on the same ports, each time it ends by itself; yields its exit status then.
+
+        Raises:
+            PeerUnavailable: as `start`.
+        """
+        while True:
+            await self._runs.wait()
+            process = self._process
+            if process is None:
+                continue
+            status = await process.wait()
+            if self._process is not process:
+                continue  # it was to end
+            self._runs.clear()
+            (self.directory / "run/asterisk.pid").unlink(missing_ok=True)
+            os.utime(self.directory)  # else it would be taken for what a crashed instance left
+            await self.start()
+            yield status
+
     async def _end(self, first: signal.Signals) -> None:
         process, self._process = self._process, None
+        self._runs.clear()
         if process is None:
             return
         for number in (first, signal.SIGKILL):

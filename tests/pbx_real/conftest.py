@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -74,7 +76,16 @@ async def pbx(
     """The session's Asterisk with answering agents; `speech` can be played by light customers."""
     async with PrivateAsterisk(installation) as pbx, SippAgents(pbx.agent_port, ul["agent"], answer_s=0.1):
         recordings.write_mulaw(pbx.sounds / "speech.ulaw", speech.customer)
+        keeping = asyncio.create_task(revived(pbx))
         yield pbx
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def revived(pbx: PrivateAsterisk) -> None:
+    """Let a crash of Asterisk fail the test that it falls in, and not all those after it."""
+    async for status in pbx.revivals():
+        print(f"Asterisk ended by itself with {status}, and was started again", file=sys.stderr)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
