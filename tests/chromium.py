@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import tempfile
@@ -19,6 +20,8 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
 WIDTHS = (1280, 360)
+#: For what Playwright waits for without end (s): a browser that hangs fails tests, and does not hold them up.
+DEADLINE_S = 60.0
 
 
 @contextlib.asynccontextmanager
@@ -32,7 +35,8 @@ async def chromium() -> AsyncIterator[Browser]:
                 env={**os.environ, "TMPDIR": folder},
             )
             yield browser
-            await browser.close()
+            async with asyncio.timeout(DEADLINE_S):
+                await browser.close()
 
 
 @contextlib.asynccontextmanager
@@ -40,15 +44,19 @@ async def page_of(
     browser: Browser, width: int = 1280, scheme: Literal["light", "dark"] = "light", **options: Any
 ) -> AsyncIterator[Page]:
     """A page of a fresh visitor that fails if the console told of an error."""
-    context = await browser.new_context(
-        viewport={"width": width, "height": 800 if width > 600 else 740}, color_scheme=scheme, **options
-    )
-    page = await context.new_page()
+    async with asyncio.timeout(DEADLINE_S):
+        context = await browser.new_context(
+            viewport={"width": width, "height": 800 if width > 600 else 740}, color_scheme=scheme, **options
+        )
+        page = await context.new_page()
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    await context.close()
+    try:
+        yield page
+    finally:
+        async with asyncio.timeout(DEADLINE_S):
+            await context.close()
     assert problems == []
 
 
