@@ -18,7 +18,7 @@ from emocx_pbx.domain import Reading
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenReading:
     """What becomes of a reading."""
 
     counts: bool
@@ -36,15 +36,15 @@ class AlertAhead:
         self._watched = bool(rules)
         self._interval_s = interval_s
 
-    def take(self, reading: Reading, early: bool) -> Taken:
+    def take(self, reading: Reading, early: bool) -> TakenReading:
         """Take the next reading, of a usual or an early window."""
         if not self._watched:
-            return Taken(not early, None)
+            return TakenReading(not early, None)
         watch = self._watch.trial() if early else self._watch
         raised = any(change.state == "raised" for change in watch.read(reading))
         if raised:
             self._watch = watch
-        return Taken(raised or not early, watch.raised_in(self._interval_s))
+        return TakenReading(raised or not early, watch.raised_in(self._interval_s))
 
     def revise(self, reading: Reading) -> None:
         """Words were added to an earlier reading."""
