@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +21,8 @@ from emocx_pbx.lab.postgres import PrivatePostgres
 
 #: Seconds for what comes before and after a test; pytest-timeout bounds the test itself.
 AROUND_S = 300.0
+#: How the run ended.
+STATUS = pytest.StashKey[int]()
 
 #: Speed is never asserted: a busy machine takes long over any example.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -50,6 +55,21 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     with _bounded("putting away what the test needed"):
         return (yield)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End even where a failed test left a thread running, as of an open store: Python would wait for it."""
+    left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    if left and STATUS in config.stash:
+        print("threads left running:", *left, sep="\n  ", flush=True)
+        sys.stderr.flush()
+        os._exit(config.stash[STATUS] or 1)
 
 
 @pytest.fixture(autouse=True)

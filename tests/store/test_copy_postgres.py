@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 from databases import Databases
 
@@ -82,6 +83,8 @@ def rounded(value: object) -> object:
     """Sums of floats come in the order of rows, which is each database's own."""
     if isinstance(value, float):
         return float(f"{value:.9g}")
+    if isinstance(value, msgspec.Struct):
+        return rounded(msgspec.structs.asdict(value))
     if is_dataclass(value) and not isinstance(value, type):
         return [rounded(getattr(value, field.name)) for field in fields(value)]
     if isinstance(value, dict):
