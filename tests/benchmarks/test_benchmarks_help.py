@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,26 +20,36 @@ MODULES = sorted(
         if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
     }
 )
-#: At once; a benchmark is mostly imports until it knows what to do.
-TOGETHER = 2
+#: In one process for all: until a benchmark knows what to do, it mostly imports the same packages.
+ASKING = """
+import contextlib, io, runpy, sys
+
+modules = sys.argv[1:]
+for module in modules:
+    sys.argv = [module, "--help"]
+    code, out = None, io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out):
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        code = ended.code
+    print(module, code, out.getvalue().startswith("usage:"))
+"""
 
 
 @pytest.mark.train
-async def test_every_benchmark_has_help() -> None:
+def test_every_benchmark_has_help() -> None:
     """Some import what only training needs."""
     assert importlib.util.find_spec("keras") and len(MODULES) > 25
-    places = asyncio.Semaphore(TOGETHER)
-
-    async def asked(module: str) -> str:
-        async with places, asyncio.timeout(120):
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, "--help", cwd=ROOT, env={**os.environ, "COLUMNS": "200"},
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            )  # fmt: skip
-            output = (await process.communicate())[0].decode()
-        return "" if process.returncode == 0 and output.startswith("usage:") else f"{module}: {output[-400:]}"
-
-    assert [answer for answer in await asyncio.gather(*map(asked, MODULES)) if answer] == []
+    asked = subprocess.run(
+        [sys.executable, "-c", ASKING, *MODULES],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    assert asked.stdout.splitlines() == [f"{module} 0 True" for module in MODULES]
 
 
 def test_every_benchmark_has_a_smallest_run() -> None:

@@ -164,11 +164,14 @@ def test_from_labelled_recordings_to_a_promoted_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Export, train, fine-tune, compare on the held-out customers, promote, roll back."""
+    from emocx_pbx.training.speech import teacher
     from emocx_pbx.training.speech import train as speech
     from emocx_pbx.training.speech.networks import Fit
 
     small = Fit(epochs=12, hidden=(32,), drop=0.1, noise=0.0, batch=8)
     monkeypatch.setattr(speech, "train_speech", partial(speech.train_speech, fit=small, variants=0))
+    monkeypatch.setattr(teacher, "FOLDS", 2)
+    monkeypatch.setattr(teacher, "HEADS", 1)
     (tmp_path / "emocx.toml").write_text(f'[analysis]\nmodels_dir = "{tmp_path / "models"}"\n')
     config = ("--config", tmp_path / "emocx.toml")
     rows = ["file,label,customer"]
