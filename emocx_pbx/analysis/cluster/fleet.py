@@ -96,7 +96,7 @@ class Fleet:
     async def act_for(self, pbx: str) -> None:
         """Subscribe to this PBX's tap starts; their messages arrive by `take`."""
         if pbx not in self._subscribers:
-            self._subscribers[pbx] = await self._bus.hear(subjects.started(pbx), _DIRECT, self._on_direct)
+            self._subscribers[pbx] = await self._bus.hear(subjects.at_once(pbx), _DIRECT, self._on_direct)
         for worker in self.workers:
             self._own(self._reconcile(worker, [pbx]))
 

@@ -138,7 +138,7 @@ class NatsLink:
         match message:
             case TapStarted() | CallerPlaced():
                 # Directly: who waits for a tap must not wait for the stream, and that keeps no voice.
-                self._own(self._bus.tell(subjects.started(pbx_of(message.call_id)), message))
+                self._own(self._bus.tell(subjects.at_once(pbx_of(message.call_id)), message))
                 if isinstance(message, TapStarted):
                     self._keep(message)
             case ReadingMade() | UtteranceEnded() | WordsSaid() | DecidedAlone():

@@ -64,7 +64,7 @@ def echo(life: str) -> str:
     return f"emocx.echo.{life}"
 
 
-def started(pbx: str) -> str:
+def at_once(pbx: str) -> str:
     """What of a PBX's taps is told at once, without the stream: that they begin, and what is kept nowhere."""
     return f"emocx.started.{pbx_part(pbx)}"
 
