@@ -135,7 +135,7 @@ async def test_a_full_stream_is_waited_for(
     closing: AsyncExitStack,
 ) -> None:
     bus = await connected(server.url)
-    small = StreamPlan(subjects.STREAM, subjects.STREAM_SUBJECTS, max_bytes=2_000)
+    small = StreamPlan(subjects.STREAM, subjects.STREAM_SUBJECTS, max_bytes=1_700)
     await ensure_stream(bus, small)
     await bus.close()
     site = Site(server)
