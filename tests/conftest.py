@@ -66,10 +66,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End even where a failed test left a thread running, as of an open store: Python would wait for it."""
     left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
-    if left and STATUS in config.stash:
+    if left and config.stash.get(STATUS, 0):
         print("threads left running:", *left, sep="\n  ", flush=True)
         sys.stderr.flush()
-        os._exit(config.stash[STATUS] or 1)
+        os._exit(config.stash[STATUS])
 
 
 @pytest.fixture(autouse=True)

@@ -205,7 +205,11 @@ def test_summary_has_every_key(data: Path) -> None:
 
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore")
-def test_a_model_is_trained_evaluated_and_tuned_further(data: Path, tmp_path: Path) -> None:
+def test_a_model_is_trained_evaluated_and_tuned_further(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "HEADS", 1)
+    monkeypatch.setattr(teacher, "FOLDS", 2)
     out = tmp_path / "models"
     fit = Fit(epochs=15, hidden=(32,), drop=0.1, noise=0.0, batch=8)
     first = train_speech("mlp", data, out, seed=3, fit=fit, variants=1, cache=tmp_path / "cache")
@@ -231,6 +235,8 @@ def test_a_shipped_model_is_tuned_from_its_fetched_file(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "default_weights_dir", lambda: tmp_path / "weights")
+    monkeypatch.setattr(teacher, "HEADS", 1)
+    monkeypatch.setattr(teacher, "FOLDS", 2)
     shipped = default_models_dir() / "speech/mlp/3"
     fit = Fit(epochs=1, batch=8)
     with pytest.raises(ModelError, match="models fetch tuning"):
@@ -286,7 +292,8 @@ def test_the_direction_found_separates_emotions_and_not_speakers() -> None:
     assert abs(np.corrcoef(observed, speakers)[0, 1]) < 0.2
 
 
-def test_heads_speak_only_of_voices_they_never_heard() -> None:
+def test_heads_speak_only_of_voices_they_never_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "HEADS", 1)
     labels = np.tile([0, 1, 2, 3], 50)
     clips = clips_of([str(i) for i in range(200)], labels)
     heard = heard_of(np.zeros((600, 8)))
