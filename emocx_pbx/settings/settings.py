@@ -68,8 +68,8 @@ class AnalysisSettings(_Section, frozen=True):
     """Analysis workers, voice activity and models."""
 
     workers: Annotated[int, Meta(ge=0, le=64)] = 1
-    """Worker processes, one a core; each logs how many calls it carries (`worker.carries`). 0: only workers on
-    other hosts hear calls ([cluster])."""
+    """Worker processes, one a core; each logs how many calls it carries (`worker.carries`). 0: only workers
+    on other hosts hear calls ([cluster])."""
     spare_worker: bool = True
     """Keep one more worker warm, without calls: the calls of a worker that dies are heard again within a
     second, not only when another has loaded its models. Costs that worker's memory, and nothing else."""
