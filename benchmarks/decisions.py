@@ -1,8 +1,9 @@
 """How long callers wait for a decision: the dialplan's queries, in text and spoken, alongside tapped calls.
 
-    python -m benchmarks.decisions [--taps 60] [--seconds 30] [--rate 50] [--callers 10] [--rounds 10]
+    python -m benchmarks.decisions [--workers 1] [--taps 60] [--seconds 30] [--rate 50] [--callers 10]
+                                   [--rounds 10]
 
-The service's own parts (controller, one worker with its models, store) in this process and the worker's; in
+The service's own parts (controller, workers with their models, store) in this process and the workers'; in
 Asterisk's place raw FastAGI and AudioSocket clients, in processes of their own. Of each caller who has an
 answer Asterisk's events are told: they join their queue, and hang up. While so many taps of a recorded call
 run, --rate texts a second are asked about by FastAGI, each from its connection to the last variable; then
@@ -33,6 +34,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.worker_capacity import DATA, cpu_s, percentiles, send_all
+from emocx_pbx.analysis.handle import WorkerHandle
 from emocx_pbx.analysis.messages import AnnounceTap, Ready, WorkerStats
 from emocx_pbx.analysis.windows import CallSegmenter
 from emocx_pbx.domain import Span
@@ -215,11 +217,13 @@ class Listening(Metrics):
 class Load:
     """Taps that run until the end."""
 
-    def __init__(self, service: Service, taps: int, seconds: float) -> None:
+    def __init__(self, service: Service, worker: WorkerHandle, taps: int, seconds: float) -> None:
         self._uuids = [uuid4() for _ in range(taps)]
-        worker = service.pool.pick_own()
         for number, uuid in enumerate(self._uuids):
-            call = {"Channel": f"PJSIP/trunk-{number:08x}", "Uniqueid": f"7.{number}"}
+            call = {
+                "Channel": f"PJSIP/trunk-{worker.index}{number:07x}",
+                "Uniqueid": f"7{worker.index}.{number}",
+            }
             joined = {"Queue": "care", "Position": "1", "CallerIDNum": f"49301{number:07d}"}
             service.pbxes.by_name[""].recovery.on_ami({"Event": "QueueCallerJoin", **call, **joined})
             worker.send(AnnounceTap(str(uuid), call["Uniqueid"], "stereo", ttl_s=60.0))
@@ -251,12 +255,11 @@ def observed(found: list[tuple[float, str]], unit: float = 1.0) -> dict[str, Any
 async def asked(service: Service, options: argparse.Namespace, beside_taps: bool) -> dict[str, Any]:
     """Both kinds of questions."""
     port = service.agi.port
-    pid = service.pool.pick_own().pid
-    assert pid is not None
-    used, own, began = cpu_s(pid), time.process_time(), time.perf_counter()
+    pids = [worker.pid for worker in service.pool.workers if worker.pid is not None]
+    used, own, began = sum(map(cpu_s, pids)), time.process_time(), time.perf_counter()
     text = await elsewhere(service, "texts", port, options.rate, options.seconds)
     wall = time.perf_counter() - began
-    worker_s, controller_s = cpu_s(pid) - used, time.process_time() - own
+    worker_s, controller_s = sum(map(cpu_s, pids)) - used, time.process_time() - own
     load = {"worker_cores": round(worker_s / wall, 2), "controller_cores": round(controller_s / wall, 2)}
     if not beside_taps:  # nothing else was done meanwhile
         load["cpu_ms_per_text"] = round(1e3 * (worker_s + controller_s) / len(text), 2)
@@ -271,7 +274,11 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             asterisk=AsteriskSettings(port=1),
             agi=AgiSettings(port=0),
             analysis=AnalysisSettings(
-                base_port=0, speech_model=options.model, transcriber=options.transcriber, spare_worker=False
+                base_port=0,
+                speech_model=options.model,
+                transcriber=options.transcriber,
+                spare_worker=False,
+                workers=options.workers,
             ),
             store=StoreSettings(path=str(Path(folder) / "emocx.db")),
             log=LogSettings(level="error"),
@@ -288,17 +295,23 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                 if not await service.pool.start(90.0):
                     raise SystemExit("the worker did not start")
                 await asyncio.sleep(options.warm)
+                if len(service.pool.workers) < options.workers:
+                    raise SystemExit("not all workers are ready: wait longer, --warm")
                 ready = service.pool.pick_own().ready
                 result = {"models": models_of(ready), "alone": await asked(service, options, False)}
                 wall_s = options.seconds + 8.0 * options.rounds + 60.0
-                load = Load(service, options.taps, SETTLE_S + wall_s)
+                loads = [
+                    Load(service, worker, options.taps // options.workers, SETTLE_S + wall_s)
+                    for worker in service.pool.workers
+                ]
                 await asyncio.sleep(SETTLE_S)
                 result["loaded"] = {"taps": options.taps, **await asked(service, options, True)}
                 result["worker_said"] = {
                     "load": stats[-1].load, "accurate_share": stats[-1].accurate_share,
                     "voice_only": stats[-1].voice_only,
                 }  # fmt: skip
-                load.end()
+                for load in loads:
+                    load.end()
                 await service.agi.stop()
                 await service.pool.stop()
                 ledger.cancel()
@@ -316,7 +329,8 @@ def models_of(ready: Ready | None) -> dict[str, str | None]:
 def main() -> int:
     """Parse, measure, print; 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--taps", type=int, default=60)
+    parser.add_argument("--taps", type=int, default=60, help="of all workers")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=50.0, help="texts a second")
     parser.add_argument("--callers", type=int, default=10, help="who speak at once")
