@@ -65,11 +65,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End even where a failed test left a thread running, as of an open store: Python would wait for it."""
+    code = config.stash.get(STATUS, 0)
     left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
-    if left and config.stash.get(STATUS, 0):
+    if code and left:
         print("threads left running:", *left, sep="\n  ", flush=True)
         sys.stderr.flush()
-        os._exit(config.stash[STATUS])
+        os._exit(code)
 
 
 @pytest.fixture(autouse=True)
