@@ -45,7 +45,7 @@ SMALLEST: Final[Mapping[str, str]] = MappingProxyType(
         "fused_products": "--clips ../shared/data/speech/clips.csv --windows 2",
         "echo": "--only calls",
         "unfamiliar_callers": "--speakers test",
-        "site_centre": "--site 60",
+        "site_centre": "--mix calls --variants 1",
         "leave_one_out": "",
         "question_windows": "--clips 2",
         "words": "--messages 12 --calls 8 --lag-calls 1",
