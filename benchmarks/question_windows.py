@@ -1,11 +1,12 @@
 """What a spoken question costs speech-to-text, and how much is understood, by the window it is heard in.
 
-    python -m benchmarks.question_windows [--clips 60] [--data ../shared/data/speech]
+    python -m benchmarks.question_windows [--clips 60] [--together 1] [--data ../shared/data/speech]
 
 Clips of RAVDESS, whose sentences are known, of speakers of the train and dev splits, at 8 kHz, with faint
-noise; each heard in windows of 30, 15, 10 and 6 s. Prints one JSON object: word errors by word spoken, and
-median CPU a question (ms). They are two short sentences said in eight emotions: windows can be compared by
-them, but the errors are not those of callers.
+noise; each, or so many --together, heard in windows of 30, 15, 10 and 6 s, in one of its own length and a
+second, and as questions and phrases are: their speech and a little silence, in a window whose rest is filled
+in. Prints one JSON object: word errors by word spoken, and median CPU a question (ms). They are two short
+sentences said in eight emotions: windows can be compared by them, but the errors are not those of callers.
 
 `pauses`: two of the clips with 0.3 s between them are listened to as a question is, and what is taken for
 the question is transcribed. Of the silence after it 0.2 s are left: word errors so, and with 0.4 s, and how
@@ -21,7 +22,8 @@ import random
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -65,6 +67,19 @@ def clips(data: Path, number: int) -> Iterator[Clip]:
             samples = soxr.resample(samples, rate, 8000)
         samples = samples + noise.normal(0, NOISE, len(samples))
         yield samples.astype(np.float32), SENTENCES[row["source"].split("-")[4]]
+
+
+def together(spoken: Sequence[Clip], number: int) -> list[Clip]:
+    """So many clips in each question, with silence between them."""
+    between = np.zeros(int(8000 * BETWEEN_S), np.float32)
+    groups = [spoken[at : at + number] for at in range(0, len(spoken) - number + 1, number)]
+    return [
+        (
+            np.concatenate([part for samples, _ in group for part in (samples, between)])[: -len(between)],
+            " ".join(said for _, said in group),
+        )
+        for group in groups
+    ]
 
 
 def words(text: str) -> list[str]:
@@ -147,6 +162,7 @@ def main() -> int:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--together", type=int, default=1)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/speech"))
     options = parser.parse_args()
     transcriber = load_transcriber("auto")
@@ -154,19 +170,31 @@ def main() -> int:
         print("speech-to-text is not installed, or was not fetched", file=sys.stderr)
         return 2
     spoken = list(clips(options.data, options.clips))
-    total = sum(len(words(said)) for _, said in spoken)
+    questions = together(spoken, options.together)
+    ways: dict[str, Callable[[npt.NDArray[np.float32]], str]] = {
+        f"{window_s:.0f} s": partial(transcriber.words_in, window_s=window_s, language="en")
+        for window_s in WINDOWS_S
+    }
+    ways["own length"] = partial(transcriber.words_in, window_s=0.0, language="en")
+    ways |= {"question": transcriber.transcribe, "phrase": transcriber.phrase}
+    total = sum(len(words(said)) for _, said in questions)
     found: dict[str, dict[str, float]] = {}
-    for window_s in WINDOWS_S:
-        transcriber.words_in(spoken[0][0], window_s, "en")  # warm
+    for name, understand in ways.items():
+        understand(questions[0][0])  # warm
         wrong, times = 0, []
-        for samples, said in spoken:
+        for samples, said in questions:
             began = time.process_time()
-            text = transcriber.words_in(samples, window_s, "en")
+            text = understand(samples)
             times.append(1e3 * (time.process_time() - began))
             wrong += errors(words(said), words(text))
-        figures = {"word_errors": round(wrong / total, 3), "cpu_ms": round(median(times), 1)}
-        found[f"{window_s:.0f} s"] = figures
-    result = {"clips": len(spoken), "words": total, "windows": found, "pauses": pauses(transcriber, spoken)}
+        found[name] = {"word_errors": round(wrong / total, 3), "cpu_ms": round(median(times), 1)}
+    result = {
+        "questions": len(questions),
+        "seconds": round(median(len(samples) / 8000 for samples, _ in questions), 1),
+        "words": total,
+        "windows": found,
+        "pauses": pauses(transcriber, spoken),
+    }
     print(json.dumps(result, indent=1))
     return 0
 

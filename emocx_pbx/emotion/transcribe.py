@@ -1,8 +1,8 @@
 """Speech to text: faster-whisper on one CPU thread, no network.
 
-Whisper was made for windows of 30 s, and costs by the window. A question in the IVR is heard in one of 15 s,
-where it understands as much for two fifths of the cost; a phrase of a call in one of its own length, which
-costs a quarter and understands less.
+Whisper was made for windows of 30 s, and costs by the window. In one of 15 s it understands as much, in
+shorter ones less: its decoder expects silence after the words. So only the speech and a little silence are
+encoded, and the rest of the window is what the encoder made of silence before: `benchmarks.question_windows`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ from emocx_pbx.weights.places import checked_folder_of
 FloatArray = npt.NDArray[np.float32]
 
 _TELEPHONE_HZ, _WHISPER_HZ = 8_000, 16_000
+_COLUMNS_PER_S: Final = 100
 
 #: Whisper hears 30 s at once; a question is far shorter (setting listen_max_s).
 _LONGEST_S: Final = 29.0
 
-#: The window of a question, and of a longer one (s); shorter ones understand less. Of the first this much
-#: stays silent.
-_QUESTION_S, _WHOLE_S, _QUESTION_PAD_S = 15.0, 30.0, 3.0
-#: Silence after a phrase, without which its last word is heard again and again.
-_PHRASE_PAD_S: Final = 1.0
+#: The window of a question or phrase, and of a longer one (s). Of the first this much stays silent.
+_WINDOW_S, _WHOLE_S, _SILENT_S = 15.0, 30.0, 3.0
+#: Silence that is encoded after the words; less where all of a window is encoded.
+_PAD_S, _LEAST_PAD_S = 2.0, 1.0
+#: Encoded silence is made for levels that are so far apart, in Whisper's logarithm, and kept for so many.
+_LEVEL_STEP: Final = 0.1
+_LEVELS: Final = 16
 #: Tokens of a phrase at most, and for each of its seconds: people say five or six in a second.
 _TOKENS, _TOKENS_PER_S = 24, 9
 #: Mean logarithm of a token's probability under which a phrase is not understood.
@@ -58,6 +61,7 @@ class Transcriber:
                 "speech-to-text needs the package faster-whisper (extra `speech-to-text`)"
             ) from None
         self.name = name
+        self._silences: dict[tuple[int, float], FloatArray] = {}
         try:
             self._model: Any = WhisperModel(
                 str(folder), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True
@@ -68,34 +72,42 @@ class Transcriber:
     def transcribe(self, samples: FloatArray) -> str:
         """The English words in `samples` (n,) float32, 8 kHz, -1 to 1; "" when there are none.
 
-        Greedy, without time stamps: about 0.1 s of one core for a question of up to 12 s. More than 29 s
-        is cut off. Text that Whisper itself holds for silence or noise is dropped.
+        Greedy, without time stamps: about 0.07 s of one core for a question of 4 s. More than 29 s is cut
+        off. Text that Whisper itself holds for silence or noise is dropped.
         """
-        if len(samples) < _SHORTEST_S * _TELEPHONE_HZ:
-            return ""
-        long = len(samples) > (_QUESTION_S - _QUESTION_PAD_S) * _TELEPHONE_HZ
-        return self.words_in(samples, _WHOLE_S if long else _QUESTION_S, "en")
+        return self._usual(samples, "en")
 
     def phrase(self, samples: FloatArray) -> str:
         """The words of one phrase of a call (n,) float32, 8 kHz; "" when there are none, or not understood.
 
-        Greedy; costs a fortieth of the phrase's length on one core. A model of several languages finds
-        out which it hears.
+        Greedy. A model of several languages finds out which it hears.
         """
+        return self._usual(samples, "")
+
+    def _usual(self, samples: FloatArray, language: str) -> str:
         if len(samples) < _SHORTEST_S * _TELEPHONE_HZ:
             return ""
-        return self.words_in(samples, 0.0, "")
+        long = len(samples) > (_WINDOW_S - _SILENT_S) * _TELEPHONE_HZ
+        return self.words_in(samples, _WHOLE_S if long else _WINDOW_S, language, _PAD_S)
 
-    def words_in(self, samples: FloatArray, window_s: float, language: str) -> str:
-        """What is said in samples (n,), in a window of so many seconds at least; empty language: any."""
+    def words_in(
+        self, samples: FloatArray, window_s: float, language: str, pad_s: float | None = None
+    ) -> str:
+        """What is said in samples (n,), in a window of `window_s` or, where that is longer, their own length
+        and a second.
+
+        Args:
+            samples: float32, 8 kHz.
+            window_s: seconds.
+            language: its code; empty: any.
+            pad_s: so much silence is encoded after the samples (s), and the rest of the window filled in;
+                None: all of it is encoded.
+        """
         from faster_whisper.tokenizer import Tokenizer
 
         model = self._model
         speech = np.ascontiguousarray(samples[: int(_LONGEST_S * _TELEPHONE_HZ)], np.float32)
-        length = max(int(window_s * _TELEPHONE_HZ), len(speech) + int(_PHRASE_PAD_S * _TELEPHONE_HZ))
-        padded = np.concatenate([speech, np.zeros(length - len(speech), np.float32)])
-        features = model.feature_extractor(soxr.resample(padded, _TELEPHONE_HZ, _WHISPER_HZ))
-        encoded = model.encode(features[:, : features.shape[1] // 2 * 2])
+        encoded = self._encoded(speech, window_s, pad_s)
         several = model.model.is_multilingual
         if several and not language:
             language = model.model.detect_language(encoded)[0][0][0].strip("<|>")
@@ -114,6 +126,41 @@ class Transcriber:
         said = text.encode()
         loops = len(said) / max(1, len(zlib.compress(said))) > 2.4
         return "" if silent or loops or found.scores[0] < _UNDERSTOOD else said_once(text)
+
+    def _encoded(self, speech: FloatArray, window_s: float, pad_s: float | None) -> Any:
+        """The encoder's frames of a window, as its decoder takes them."""
+        speech_s = len(speech) / _TELEPHONE_HZ
+        if pad_s is None or speech_s + pad_s >= window_s:
+            return self._model.encode(self._features(speech, max(window_s, speech_s + _LEAST_PAD_S)))
+        from ctranslate2 import StorageView
+
+        features = self._features(speech, speech_s + pad_s)
+        frames = np.array(self._model.encode(features))
+        # (1, n, width)
+        silence = self._silence(len(features), round(float(features.min()) / _LEVEL_STEP), window_s)
+        filled = np.concatenate([frames, silence[:, frames.shape[1] :]], axis=1)
+        return StorageView.from_array(np.ascontiguousarray(filled))
+
+    def _features(self, speech: FloatArray, window_s: float) -> FloatArray:
+        """The log-mel (80, 2 n) of a window; its last columns are silent."""
+        samples = np.zeros(int(window_s * _TELEPHONE_HZ), np.float32)
+        samples[: len(speech)] = speech
+        features = self._model.feature_extractor(soxr.resample(samples, _TELEPHONE_HZ, _WHISPER_HZ))
+        return np.asarray(features[:, : features.shape[1] // 2 * 2], np.float32)
+
+    def _silence(self, bands: int, level: int, window_s: float) -> FloatArray:
+        """The encoder's frames (1, n, width) of a window without a sound, whose log-mel has this level, in
+        steps, throughout: Whisper's floor of silence depends on the loudest sound in the window.
+        """
+        key = level, window_s
+        known = self._silences.pop(key, None)
+        if known is None:
+            quiet = np.full((bands, int(window_s * _COLUMNS_PER_S)), level * _LEVEL_STEP, np.float32)
+            known = np.array(self._model.encode(quiet), np.float32)
+        self._silences[key] = known
+        if len(self._silences) > _LEVELS:
+            del self._silences[next(iter(self._silences))]
+        return known
 
 
 def said_once(text: str) -> str:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from analysis.stub_worker import StubLoader
+from analysis.stub_worker import use_stubs
 
 from emocx_pbx import cli
-from emocx_pbx.analysis.worker import worker as host
 
 if __name__ == "__main__":
-    host.Loader = StubLoader  # type: ignore[misc]
+    use_stubs()
     sys.exit(cli.main(["worker", *sys.argv[1:]]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
 from pathlib import Path
 
+from emocx_pbx.analysis import budget
 from emocx_pbx.analysis.worker import process as worker
 from emocx_pbx.analysis.worker import worker as host
 from emocx_pbx.audio.pcm import FloatArray
@@ -73,6 +75,16 @@ def version(kind: str, folder: str) -> str:
     return found
 
 
+class Unhurried(budget.Budget):
+    """Never reduces anything: what a test expects must not depend on what else its machine does."""
+
+    def steer(self, load: float, late_s: float) -> None:
+        pass
+
+    def expect(self, most: float) -> None:
+        pass
+
+
 class StubLoader(host.Loader):
     def _changed(self, kind: str, spec: str, present: object) -> bool:
         return True
@@ -96,6 +108,13 @@ class StubLoader(host.Loader):
         return Stub()
 
 
-if __name__ == "__main__":
+def use_stubs() -> None:
+    """Before the worker is made."""
     host.Loader = StubLoader  # type: ignore[misc]
+    host.Budget = Unhurried  # type: ignore[misc]
+    budget.LATEST_S = math.inf  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    use_stubs()
     sys.exit(worker.main())
