@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,29 @@ def test_hears_a_caller(transcriber: Transcriber) -> None:
 def test_hears_the_same_twice(transcriber: Transcriber) -> None:
     samples = read(QUESTION)[: 4 * 8000]
     assert transcriber.transcribe(samples) == transcriber.transcribe(samples)
+
+
+@pytest.mark.parametrize(("seconds", "window_s"), [(2.5, 15.0), (4.0, 15.0), (9.0, 15.0), (12.5, 30.0)])
+def test_a_window_filled_with_silence_is_heard_as_one_that_is_silent(
+    transcriber: Transcriber, seconds: float, window_s: float
+) -> None:
+    samples = np.resize(read(QUESTION), int(8000 * seconds)).astype(np.float32)
+    filled, silent = transcriber.transcribe(samples), transcriber.words_in(samples, window_s, "en")
+    assert len(filled) > 15 and SequenceMatcher(None, filled, silent).ratio() > 0.6
+
+
+def test_a_question_longer_than_any_window_is_cut_off(transcriber: Transcriber) -> None:
+    samples = np.concatenate([read(QUESTION), np.zeros(8000 * 25, np.float32)])
+    assert "calling in today" in transcriber.transcribe(samples).lower()
+
+
+def test_silence_of_few_levels_is_kept(transcriber: Transcriber) -> None:
+    samples = read(QUESTION)[:8000]
+    for number in range(24):
+        quieter = samples * np.float32(10 ** (-number / 8))
+        for window_s in (4.0, 5.0):
+            transcriber.words_in(quieter, window_s, "en", 1.0)
+    assert len(transcriber._silences) == transcribe._LEVELS
 
 
 @pytest.mark.parametrize("kind", ["nothing", "click", "silence", "hiss", "dial tone"])
