@@ -1,9 +1,12 @@
 """The README's table of recognition: every shipped model's figures on its test set, from the models' cards.
 
     python -m benchmarks.recognition [--models-dir DIR] [--data ../shared/data] [--no-topics] [--json]
+                                     [--texts FILE]
 
 Cards hold what was measured on the very files beside them when they were made; `evaluate speech` and
-`evaluate text` measure the same anew. Topics have no weights of their own and are measured here.
+`evaluate text` measure the same anew. Texts may be cleaned otherwise since then: with FILE, what `evaluate
+text --data DIR --json` printed, its sets take the place of the card's. Topics have no weights of their own
+and are measured here.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any, Final
 
 from benchmarks import topics
 from emocx_pbx.domain import LABELS
+from emocx_pbx.emotion.card import Card
 from emocx_pbx.emotion.registry import Registry
 from emocx_pbx.errors import EmocxError
 
@@ -47,8 +51,8 @@ class Row:
                 " / ".join(_share(r) for r in self.recall), *numbers, self.further)  # fmt: skip
 
 
-def rows_of(registry: Registry) -> list[Row]:
-    """The rows of all models that a registry has."""
+def rows_of(registry: Registry, anew: Mapping[str, Any] | None = None) -> list[Row]:
+    """The rows of all models that a registry has; `anew`: what a text model's sets gave now."""
     rows: list[Row] = []
     for name in registry.names("speech"):
         card = registry.find("speech", name).card
@@ -61,15 +65,24 @@ def rows_of(registry: Registry) -> list[Row]:
         rows += _unheard(card.title, card.figures.get("leave_one_out", {}))
     for name in registry.names("text"):
         card = registry.find("text", name).card
-        test = card.figures.get("test", {})
+        figures = measured_anew(card, anew or {})
+        test = figures.get("test", {})
         if test:
             rows.append(_row(card.title, "text, goemotions4", test, f"macro-F1 {_short(test['macro_f1'])}"))
         rows += [
             _row(card.title, f"text, {_set(name)}", found, _upset(found["upset"]))
-            for name, found in card.figures.items()
+            for name, found in figures.items()
             if isinstance(found, Mapping) and "upset" in found and name != "test"
         ]
     return rows
+
+
+def measured_anew(card: Card, anew: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A card's figures, with those of the same sets that were measured now in their place."""
+    if anew.get("model") != card.title:
+        return card.figures
+    sets = {"test" if name == "goemotions4" else f"{name}, test": f for name, f in anew["sets"].items()}
+    return {name: sets.get(name, figures) for name, figures in card.figures.items()}
 
 
 def _set(name: str) -> str:
@@ -136,14 +149,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The README's table of recognition.")
     parser.add_argument("--models-dir", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--texts", type=Path, help="what `evaluate text --data DIR --json` printed")
     parser.add_argument("--no-topics", action="store_true", help="leave out what has to be measured first")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     try:
-        rows = rows_of(Registry(args.models_dir))
+        anew = json.loads(args.texts.read_bytes()) if args.texts else None
+        rows = rows_of(Registry(args.models_dir), anew)
         if not args.no_topics:
             rows.append(topic_row(args.data))
-    except (EmocxError, OSError) as error:
+    except (EmocxError, OSError, ValueError) as error:
         print(f"recognition: {error}", file=sys.stderr)
         return 2
     if args.json:
