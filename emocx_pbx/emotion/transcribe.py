@@ -8,6 +8,7 @@ encoded, and the rest of the window is what the encoder made of silence before: 
 from __future__ import annotations
 
 import importlib.util
+import threading
 import zlib
 from pathlib import Path
 from typing import Any, Final
@@ -48,9 +49,9 @@ _SHORTEST_S: Final = 0.2
 
 
 class Transcriber:
-    """A loaded speech-to-text model. Not for use by several threads at once."""
+    """A loaded speech-to-text model, for as many threads at once as it was loaded for."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, at_once: int = 1) -> None:
         """Load the CTranslate2 Whisper model in `folder`; raises ModelError when it is none."""
         if not (folder / "model.bin").is_file():
             raise ModelError(f"{folder}: no CTranslate2 Whisper model (model.bin is missing)")
@@ -62,10 +63,13 @@ class Transcriber:
             ) from None
         self.name = name
         self._silences: dict[tuple[int, float], FloatArray] = {}
+        self._lock = threading.Lock()
+        """Of the silences."""
         try:
             self._model: Any = WhisperModel(
-                str(folder), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True
-            )
+                str(folder), device="cpu", compute_type="int8", cpu_threads=1, num_workers=at_once,
+                local_files_only=True,
+            )  # fmt: skip
         except (RuntimeError, ValueError, OSError) as e:
             raise ModelError(f"{folder}: can't be loaded: {str(e).splitlines()[0]}") from None
 
@@ -153,13 +157,14 @@ class Transcriber:
         steps, throughout: Whisper's floor of silence depends on the loudest sound in the window.
         """
         key = level, window_s
-        known = self._silences.pop(key, None)
-        if known is None:
-            quiet = np.full((bands, int(window_s * _COLUMNS_PER_S)), level * _LEVEL_STEP, np.float32)
-            known = np.array(self._model.encode(quiet), np.float32)
-        self._silences[key] = known
-        if len(self._silences) > _LEVELS:
-            del self._silences[next(iter(self._silences))]
+        with self._lock:
+            known = self._silences.pop(key, None)
+            if known is None:
+                quiet = np.full((bands, int(window_s * _COLUMNS_PER_S)), level * _LEVEL_STEP, np.float32)
+                known = np.array(self._model.encode(quiet), np.float32)
+            self._silences[key] = known
+            if len(self._silences) > _LEVELS:
+                del self._silences[next(iter(self._silences))]
         return known
 
 
@@ -175,8 +180,9 @@ def said_once(text: str) -> str:
     return text
 
 
-def load_transcriber(setting: str) -> Transcriber | None:
-    """The transcriber of a setting: "auto" (tiny.en, if it was fetched), "off", or a folder.
+def load_transcriber(setting: str, at_once: int = 1) -> Transcriber | None:
+    """The transcriber of a setting: "auto" (tiny.en, if it was fetched), "off", or a folder; for so many
+    threads at once.
 
     Raises ModelError when a named folder, or what was fetched, can't be used.
     """
@@ -184,8 +190,8 @@ def load_transcriber(setting: str) -> Transcriber | None:
         return None
     if setting != "auto":
         folder = Path(setting).expanduser()
-        return Transcriber(folder, folder.name)
+        return Transcriber(folder, folder.name, at_once)
     if importlib.util.find_spec("faster_whisper") is None:
         return None
     fetched = checked_folder_of(SPEECH_TO_TEXT)
-    return Transcriber(fetched, "whisper-tiny.en") if fetched is not None else None
+    return Transcriber(fetched, "whisper-tiny.en", at_once) if fetched is not None else None

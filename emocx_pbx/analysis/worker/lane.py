@@ -99,6 +99,11 @@ class Lane:
         self._wake.set()
         return await future
 
+    @property
+    def asked(self) -> int:
+        """Number of questions that wait, and jobs under way."""
+        return len(self._urgent) + (self.busy_since is not None)
+
     async def run(self) -> None:
         """Work until cancelled."""
         loop = asyncio.get_running_loop()

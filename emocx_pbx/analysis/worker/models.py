@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,15 @@ log = structlog.get_logger()
 #: Characters of why a model can't be loaded, in the worker's problems.
 LONGEST_PROBLEM: Final = 200
 
+#: Questions transcribed at once at the most.
+MOST_TRANSCRIBED: Final = 2
+
 T = TypeVar("T")
+
+
+def transcribed_at_once() -> int:
+    """How many questions one worker transcribes at once: one where it has one core to itself."""
+    return min(MOST_TRANSCRIBED, len(os.sched_getaffinity(0)))
 
 
 class TextModel(Protocol):
@@ -57,7 +66,7 @@ class Topics(Protocol):
 
 @dataclass(slots=True)
 class Models:
-    """What a worker has; each part is used by one thread only."""
+    """What a worker has; each part is used by one thread only, the transcriber by `transcribed_at_once`."""
 
     speech: Classifier | None = None
     light: Classifier | None = None
@@ -218,7 +227,7 @@ class Loader:
     def _load_transcriber(self) -> SpeechToText | None:
         from emocx_pbx.emotion.transcribe import load_transcriber
 
-        transcriber: SpeechToText | None = load_transcriber(self._settings.transcriber)
+        transcriber: SpeechToText | None = load_transcriber(self._settings.transcriber, transcribed_at_once())
         if transcriber is not None:
             transcriber.transcribe(syllables(4.0))
         return transcriber

@@ -40,13 +40,18 @@ class _Found:
 
 
 class Questions:
-    """One worker's answers. Three lanes: a transcription must hold up neither texts nor taps."""
+    """One worker's answers. Lanes of their own: a transcription must hold up neither texts nor taps."""
 
     def __init__(
-        self, models: Models, voice: Lane, words: Lane, scribe: Lane, count: Callable[[str], None]
+        self,
+        models: Models,
+        voice: Lane,
+        words: Lane,
+        scribes: Sequence[Lane],
+        count: Callable[[str], None],
     ) -> None:
         self._models, self._count = models, count
-        self._voice, self._words, self._scribe = voice, words, scribe
+        self._voice, self._words, self._scribes = voice, words, scribes
 
     async def text(self, asked: ClassifyText) -> TextResult:
         """The answer to a text; without a text model or when it fails, one without probabilities."""
@@ -125,7 +130,7 @@ class Questions:
             transcriber = self._models.transcriber
             return None if transcriber is None else transcriber.transcribe(samples)
 
-        return await self._scribe.ask(work)
+        return await min(self._scribes, key=lambda lane: lane.asked).ask(work)
 
     def _read(self, text: str) -> _Found:
         """In the words lane's thread."""

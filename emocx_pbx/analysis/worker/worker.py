@@ -39,7 +39,7 @@ from emocx_pbx.analysis.worker.hearing import Hearing
 from emocx_pbx.analysis.worker.intake import Intake, in_next_turn
 from emocx_pbx.analysis.worker.lane import Lane
 from emocx_pbx.analysis.worker.listen import Listen
-from emocx_pbx.analysis.worker.models import Loader, Models, Newer
+from emocx_pbx.analysis.worker.models import Loader, Models, Newer, transcribed_at_once
 from emocx_pbx.analysis.worker.questions import Questions
 from emocx_pbx.analysis.worker.scribe import Scribe
 from emocx_pbx.analysis.worker.tap import CallAudio, Tap
@@ -86,9 +86,9 @@ class Worker:
         self._loader = Loader(config.settings, config.topics, self.models)
         self._voice = Lane("voice", WINDOW_QUEUE, self.count)
         self._words = Lane("words", WINDOW_QUEUE, self.count)
-        self._scribe = Lane("scribe", WINDOW_QUEUE, self.count)
-        self.lanes = (self._voice, self._words, self._scribe)
-        self._questions = Questions(self.models, *self.lanes, self.count)
+        self._scribes = tuple(Lane("scribe", WINDOW_QUEUE, self.count) for _ in range(transcribed_at_once()))
+        self.lanes = (self._voice, self._words, *self._scribes)
+        self._questions = Questions(self.models, self._voice, self._words, self._scribes, self.count)
         self._announced: dict[UUID, tuple[AnnounceTap | AnnounceListen, asyncio.TimerHandle]] = {}
         self._taps: dict[UUID, Tap] = {}
         self._listens: dict[UUID, Listen] = {}
@@ -137,8 +137,8 @@ class Worker:
     async def load_late(self) -> None:
         """Load topics and transcriber, which take seconds; tell when they are there (or can't be)."""
         problems = len(self.models.problems)
-        await self._scribe.ask(self._loader.topics)
-        await self._scribe.ask(self._loader.transcriber)
+        await self._scribes[0].ask(self._loader.topics)
+        await self._scribes[0].ask(self._loader.transcriber)
         more = self.models.transcriber is not None or len(self.models.problems) > problems
         if more and self.placed.is_set():
             self.send(self.ready())
@@ -329,7 +329,7 @@ class Worker:
             )
             for lane in self.lanes:
                 # The thread of a loading transcriber may be long at it on a cold disk.
-                if lane is not self._scribe and lane.hangs(loop.time(), STUCK_S):
+                if lane not in self._scribes and lane.hangs(loop.time(), STUCK_S):
                     log.critical("a model hangs, giving up", key="worker.stuck", lane=lane.name)
                     os._exit(3)
 
