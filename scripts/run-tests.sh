@@ -6,7 +6,7 @@
 #   scripts/run-tests.sh [VENV]
 set -u
 python=${1:-.venv}/bin/python
-options="--reruns 2 -rR --hypothesis-profile ci --durations 15"
+options="--reruns 2 --rerun-show-tracebacks -rR --hypothesis-profile ci --durations 15"
 later="tests/training tests/weights tests/wire"
 folder=$(mktemp -d)
 
