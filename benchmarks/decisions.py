@@ -63,7 +63,8 @@ QUERIES: Final = (
     "Thank you so much, the new phone is wonderful!",
 )
 FRAME: Final = 160
-_GET: Final = re.compile(rb'GET FULL VARIABLE "(\w+)\$\{(.+)\}(\w+)"\n')
+_GET: Final = re.compile(rb'GET FULL VARIABLE "(.+)"\n')
+_VARIABLE: Final = re.compile(rb"\$\{([^}]+)\}")
 
 
 #: Told of each call that has its answer.
@@ -86,8 +87,8 @@ async def ask(port: int, path: str, call_id: str, text: str = "", argument: str 
     found: dict[str, str] = {}
     while line := await reader.readline():
         if got := _GET.fullmatch(line):
-            value = text.encode() if got[2] == b"EMOCX_QUERY" else b""
-            writer.write(b"200 result=1 (%b%b%b)\n" % (got[1], value, got[3]))
+            values = _VARIABLE.sub(lambda name: text.encode() if name[1] == b"EMOCX_QUERY" else b"", got[1])
+            writer.write(b"200 result=1 (%b)\n" % values)
         else:
             _, _, rest = line.decode().strip().partition("SET VARIABLE ")
             name, _, value_text = rest.partition(" ")

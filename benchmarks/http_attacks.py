@@ -150,8 +150,9 @@ async def decision(port: int, number: int) -> float | None:
                 f"agi_channel: PJSIP/bench-{number}\n\n".encode()
             )
             while line := (await reader.readline()).decode():
-                if got := re.match(r'GET FULL VARIABLE "(\w+)\$\{(.+)\}(\w+)"', line):
-                    writer.write(f"200 result=1 ({got[1]}{variables.get(got[2], '')}{got[3]})\n".encode())
+                if got := re.match(r'GET FULL VARIABLE "(.+)"', line):
+                    values = re.sub(r"\$\{([^}]+)\}", lambda name: variables.get(name[1], ""), got[1])
+                    writer.write(f"200 result=1 ({values})\n".encode())
                 else:
                     found = found or 'EMOCX_STATUS "ok"' in line or 'EMOCX_STATUS "default"' in line
                     writer.write(b"200 result=1\n")

@@ -11,7 +11,7 @@ from emocx_pbx.errors import ProtocolError
 from emocx_pbx.pbx.agi.protocol import (
     ReplyReader,
     arguments,
-    marked_value,
+    marked_values,
     parse_opening,
     safe_value,
     script_path,
@@ -80,7 +80,7 @@ def fastagi(chance: random.Random) -> None:
     try:
         for line in lines:
             if reply := reader.take(line):
-                marked_value(reply, "mark")
+                marked_values(reply, "mark", chance.choice((1, 2)))
                 break
     except ProtocolError:
         pass

@@ -13,6 +13,7 @@ import structlog
 
 from emocx_pbx.call_ids import call_id_of
 from emocx_pbx.dispatch.announced import Announced
+from emocx_pbx.dispatch.door_messages import VARIABLES
 from emocx_pbx.dispatch.queries import Caller, Queries, attributes_of, channel_variables
 from emocx_pbx.errors import InputError, ProtocolError, RefusedError
 from emocx_pbx.pbx.agi.allow import AllowList
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 #: name consists of its technology, an endpoint's name (at most 80) and some digits.
 _UNIQUEID: Final = re.compile(r"[!-~]{1,149}")
 _LONGEST_CHANNEL: Final = 250
+#: What is read of a caller whose question was spoken.
+_OF_CALLER: Final = tuple(name for name in VARIABLES if name != "EMOCX_QUERY")
 #: Longest calling number: a SIP user (AST_MAX_EXTENSION is 80).
 _LONGEST_NUMBER: Final = 80
 
@@ -101,19 +104,20 @@ class Dialplan:
             asking.tracker.announce(call_id, channel, caller_id, self._now())
         if request.path == "/listen":
             return {"EMOCX_AUDIO": await self._queries.listen(question, call_id)}
+        # A long EMOCX_QUERY of before is no reason to refuse what was said.
+        given = await request.get_variables(VARIABLES if request.path != "/heard" else _OF_CALLER)
         caller = Caller(
             call_id,
-            _customer(await request.get_variable("EMOCX_CUSTOMER"), call_id),
-            _queue(await request.get_variable("EMOCX_DEFAULT_QUEUE")),
-            await request.get_variable("EMOCX_OPTOUT") == "1",
-            attributes_of(await request.get_variable("EMOCX_ATTRIBUTES") or ""),
-            OwnLevers(*[own_number(await request.get_variable(name)) for name in OWN_VARIABLES]),
+            _customer(given["EMOCX_CUSTOMER"], call_id),
+            _queue(given["EMOCX_DEFAULT_QUEUE"]),
+            given["EMOCX_OPTOUT"] == "1",
+            attributes_of(given["EMOCX_ATTRIBUTES"]),
+            OwnLevers(*[own_number(given[name]) for name in OWN_VARIABLES]),
             question=request.question,
         )
         if request.path == "/heard":
             return channel_variables(await self._queries.by_speech(question, caller))
-        text = await request.get_variable("EMOCX_QUERY") or ""
-        return channel_variables(await self._queries.by_text(text, caller))
+        return channel_variables(await self._queries.by_text(given["EMOCX_QUERY"], caller))
 
     async def _who_asks(self, request: AgiRequest) -> PbxAsking:
         """The PBX that a request is from: two PBXes may use the same Uniqueid."""

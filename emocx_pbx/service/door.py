@@ -74,7 +74,7 @@ class Door:
         """
         if not self._bus.up and (self._local is None or request.path not in BY_ONE_ALONE):
             raise PeerUnavailable("no connection to NATS")
-        variables = {name: await request.get_variable(name) for name in VARIABLES}
+        variables = await request.get_variables(VARIABLES)
         asked = AskedAtDoor(request.env, variables, uuid.uuid4().hex)
         pbx = request.pbx
         if pbx and not _PBX.fullmatch(pbx):

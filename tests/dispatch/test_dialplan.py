@@ -176,7 +176,9 @@ async def route(number: str = "", **variables: str) -> tuple[Routing, list[str]]
         {"agi_network_script": "route", "agi_uniqueid": "1", "agi_channel": "a", "agi_callerid": number},
         cast(Any, None),
     )
-    request.get_variable = AsyncMock(side_effect=lambda name: variables.get(name, ""))  # type: ignore[method-assign]
+    request.get_variables = AsyncMock(  # type: ignore[method-assign]
+        side_effect=lambda names: {name: variables.get(name, "") for name in names}
+    )
     await dialplan.answer(request)
     return desk, bench.callers
 

@@ -33,8 +33,9 @@ class Caller:
         self.reply: Callable[[str], str | None] = self.usual
 
     def usual(self, command: str) -> str | None:
-        if got := re.fullmatch(r'GET FULL VARIABLE "(\w+)\$\{(.+)\}(\w+)"', command):
-            return f"200 result=1 ({got[1]}{self.variables.get(got[2], '')}{got[3]})"
+        if got := re.fullmatch(r'GET FULL VARIABLE "(.+)"', command):
+            value = re.sub(r"\$\{([^}]+)\}", lambda name: self.variables.get(name[1], ""), got[1])
+            return f"200 result=1 ({value})"
         if put := re.fullmatch(r'SET VARIABLE (\w+) "(.*)"', command):
             self.variables[put[1]] = put[2]
             return "200 result=1"

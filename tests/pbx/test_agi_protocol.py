@@ -15,7 +15,7 @@ from emocx_pbx.pbx.agi.protocol import (
     ReplyReader,
     arguments,
     get_command,
-    marked_value,
+    marked_values,
     parse_opening,
     safe_value,
     script_path,
@@ -32,7 +32,21 @@ def test_any_value_is_read_as_it_is(value: str) -> None:
     replies = [reader.take(line) for line in lines]
     assert replies[:-1] == [None] * (len(lines) - 1)
     assert replies[-1] is not None
-    assert marked_value(replies[-1], MARK) == value
+    assert marked_values(replies[-1], MARK, 1) == [value]
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r", codec="utf-8"), max_size=40), min_size=1))
+def test_several_values_are_read_as_they_are(values: list[str]) -> None:
+    reader = ReplyReader(MARK)
+    *first, last = f"200 result=1 ({MARK}{f'{MARK}-'.join(values)}{MARK})".split("\n")
+    assert [reader.take(line) for line in first] == [None] * len(first)
+    reply = reader.take(last)
+    assert reply is not None and marked_values(reply, MARK, len(values)) == values
+
+
+def test_fewer_values_than_were_asked_for_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="1 values instead of 2"):
+        marked_values(Reply(200, f"result=1 ({MARK}one{MARK})"), MARK, 2)
 
 
 @pytest.mark.parametrize("value", ["x)\n200 result=1 (evil", "a\nHANGUP\nb", "520-no\n520 yes", ")"])
@@ -43,7 +57,7 @@ def test_a_value_that_looks_like_replies_stays_a_value(value: str) -> None:
         assert reader.take(line) is None
         assert reader.inside
     reply = reader.take(last)
-    assert reply is not None and marked_value(reply, MARK) == value
+    assert reply is not None and marked_values(reply, MARK, 1) == [value]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +91,7 @@ def test_an_endless_reply_is_refused() -> None:
 
 
 def test_a_variable_without_marks_in_the_reply_is_empty() -> None:
-    assert marked_value(Reply(200, "result=0"), MARK) == ""
+    assert marked_values(Reply(200, "result=0"), MARK, 1) == [""]
 
 
 @given(st.text())
@@ -112,13 +126,14 @@ def test_known_values(value: str, safe: str) -> None:
 @pytest.mark.parametrize("name", ["", "A B", "A=1", "A\nB", "A}", "1A", "FUNC(x", "A(${B})", "ÄB"])
 def test_names_that_are_none_are_refused(name: str) -> None:
     with pytest.raises(ProtocolError):
-        get_command(name, MARK)
+        get_command(("A", name), MARK)
     with pytest.raises(ProtocolError):
         set_command(name, "1")
 
 
 def test_names() -> None:
-    assert get_command("CALLERID(num)", "m") == 'GET FULL VARIABLE "m${CALLERID(num)}m"'
+    assert get_command(["CALLERID(num)"], "m") == 'GET FULL VARIABLE "m${CALLERID(num)}m"'
+    assert get_command(["A", "B"], "m") == 'GET FULL VARIABLE "m${A}m-${B}m"'
     assert set_command("__X", "1") == 'SET VARIABLE __X "1"'
 
 

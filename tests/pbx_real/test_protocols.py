@@ -151,6 +151,9 @@ async def test_variables_are_read_and_set_over_fastagi(pbx: PrivateAsterisk, pro
 
     async def answer(request: AgiRequest) -> Mapping[str, str]:
         query, nothing = await request.get_variable("EMOCX_QUERY"), await request.get_variable("UNSET")
+        names = ("UNSET", "EMOCX_QUERY", "CALLERID(num)", "CHANNEL(no such item)", "EMOCX_QUERY")
+        several = await request.get_variables(names)
+        assert [several[name] for name in names] == ["", query, request.env["agi_callerid"], "", query]
         seen.append((request.path, request.uniqueid, query, nothing, *request.args))
         return {"EMOCX_QUEUE": "care", "EMOCX_TOPIC": 'a"b', "EMOCX_STATUS": "ok"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from emocx_pbx.errors import ProtocolError
@@ -27,13 +27,13 @@ class ForwardedRequest(AgiRequest):
         self._variables = variables
         self.question = question if _QUESTION.fullmatch(question) else ""
 
-    async def get_variable(self, name: str) -> str:
-        """One of those that came along.
+    async def get_variables(self, names: Sequence[str]) -> dict[str, str]:
+        """Those that came along.
 
         Raises:
-            ProtocolError: it did not.
+            ProtocolError: one did not.
         """
         try:
-            return self._variables[name]
-        except KeyError:
-            raise ProtocolError(f"the door did not send {name}") from None
+            return {name: self._variables[name] for name in names}
+        except KeyError as missing:
+            raise ProtocolError(f"the door did not send {missing.args[0]}") from None

@@ -124,22 +124,35 @@ class ReplyReader:
         return True
 
 
-def marked_value(reply: Reply, mark: str) -> str:
-    """The value between the marks of a reply to `get_command`; empty if there is none."""
-    _, _, rest = reply.text.partition(f"result=1 ({mark}")
-    value, found, _ = rest.partition(f"{mark})")
-    return value if found else ""
-
-
-def get_command(name: str, mark: str) -> str:
-    """The command that reads a variable or function between two marks.
+def marked_values(reply: Reply, mark: str, number: int) -> list[str]:
+    """The values between the marks of a reply to `get_command` for so many; empty if there are none.
 
     Raises:
-        ProtocolError: the name is neither.
+        ProtocolError: there are fewer.
     """
-    if not _READABLE.fullmatch(name):
-        raise ProtocolError(f"FastAGI: {name!r} is not a variable or function")
-    return f'GET FULL VARIABLE "{mark}${{{name}}}{mark}"'
+    _, _, rest = reply.text.partition(f"result=1 ({mark}")
+    values, found, _ = rest.partition(f"{mark})")
+    if not found:
+        return [""] * number
+    parts = values.split(f"{mark}-")
+    if len(parts) != number:
+        raise ProtocolError(f"FastAGI: {len(parts)} values instead of {number}")
+    return parts
+
+
+def get_command(names: Sequence[str], mark: str) -> str:
+    """The command that reads variables and functions at once, with marks around and between them.
+
+    Asterisk evaluates them as one text: a round trip for each takes ten times as long.
+
+    Raises:
+        ProtocolError: a name is neither.
+    """
+    for name in names:
+        if not _READABLE.fullmatch(name):
+            raise ProtocolError(f"FastAGI: {name!r} is not a variable or function")
+    values = f"{mark}-".join(f"${{{name}}}" for name in names)
+    return f'GET FULL VARIABLE "{mark}{values}{mark}"'
 
 
 def set_command(name: str, value: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -24,7 +24,7 @@ from emocx_pbx.pbx.agi.protocol import (
     ReplyReader,
     arguments,
     get_command,
-    marked_value,
+    marked_values,
     parse_opening,
     query,
     safe_value,
@@ -77,8 +77,17 @@ class AgiRequest:
             ProtocolError: no such kind of name, or Asterisk answered out of order.
             RefusedError: Asterisk did not take the command (the channel may be dead).
         """
+        return (await self.get_variables((name,)))[name]
+
+    async def get_variables(self, names: Sequence[str]) -> dict[str, str]:
+        """Several of them in one round trip, by name.
+
+        Raises:
+            ProtocolError, RefusedError: as `get_variable`.
+        """
         mark = secrets.token_hex(8)
-        return marked_value(await self._channel.command(get_command(name, mark), mark), mark)
+        reply = await self._channel.command(get_command(names, mark), mark)
+        return dict(zip(names, marked_values(reply, mark, len(names)), strict=True))
 
 
 class _Channel:
