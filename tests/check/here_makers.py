@@ -134,21 +134,21 @@ def without_package(name: str, make: Make) -> Make:
     @contextlib.contextmanager
     def hidden(settings: Settings, folder: Path) -> Iterator[Settings]:
         util: Any = importlib.import_module("importlib.util")
-        asks: list[Any] = [
-            importlib.import_module(f"emocx_pbx.{name}") for name in ("check.needs", "emotion.whisper")
+        asking: list[Any] = [
+            importlib.import_module(f"emocx_pbx.{part}") for part in ("check.needs", "emotion.whisper")
         ]
         found = util.find_spec
 
         def find_spec(wanted: str, package: str | None = None) -> Any:
             return None if wanted == name else found(wanted, package)
 
-        for module in (util, *asks):
+        for module in (util, *asking):
             module.find_spec = find_spec
         try:
             with make(settings, folder) as changed:
                 yield changed
         finally:
-            for module in (util, *asks):
+            for module in (util, *asking):
                 module.find_spec = found
 
     return hidden
