@@ -154,8 +154,8 @@ async def decision(port: int, number: int) -> float | None:
                     values = re.sub(r"\$\{([^}]+)\}", lambda name: variables.get(name[1], ""), got[1])
                     writer.write(f"200 result=1 ({values})\n".encode())
                 else:
-                    found = found or 'EMOCX_STATUS "ok"' in line or 'EMOCX_STATUS "default"' in line
-                    writer.write(b"200 result=1\n")
+                    found = found or "EMOCX_STATUS=ok" in line or "EMOCX_STATUS=default" in line
+                    writer.write(b"200 result=0\n")
             writer.close()
     except (TimeoutError, OSError):
         return None

@@ -12,6 +12,7 @@ from typing import Literal
 
 from emocx_pbx.check.finding import Finding
 from emocx_pbx.pbx.agi.answers import CHECK_ANSWER, CHECK_PATH
+from emocx_pbx.pbx.agi.protocol import set_commands
 from emocx_pbx.pbx.audiosocket.protocol import NOBODY, encode_hangup, encode_uuid
 from emocx_pbx.settings.settings import Settings
 
@@ -116,7 +117,7 @@ async def _is_ours(port: Port, tls: bool) -> bool:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     question, answer = {
         "http": (b"GET /healthz HTTP/1.0\r\nhost: localhost\r\n\r\n", b'{"status": "ok"}'),
-        "agi": (_ASK_AGI, f"SET VARIABLE {next(iter(CHECK_ANSWER))} ".encode()),
+        "agi": (_ASK_AGI, set_commands(CHECK_ANSWER)[0].encode()),
         "worker": (encode_uuid(NOBODY), encode_hangup()),
     }[port.kind]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(port.host, port.host)

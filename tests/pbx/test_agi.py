@@ -36,9 +36,9 @@ class Caller:
         if got := re.fullmatch(r'GET FULL VARIABLE "(.+)"', command):
             value = re.sub(r"\$\{([^}]+)\}", lambda name: self.variables.get(name[1], ""), got[1])
             return f"200 result=1 ({value})"
-        if put := re.fullmatch(r'SET VARIABLE (\w+) "(.*)"', command):
-            self.variables[put[1]] = put[2]
-            return "200 result=1"
+        if put := re.fullmatch(r'EXEC MSet "(.*)"', command):
+            self.variables |= dict(pair.split("=", 1) for pair in put[1].split(","))
+            return "200 result=0"
         return "510 Invalid or unknown command"
 
     async def play(self) -> dict[str, str]:
@@ -124,7 +124,7 @@ async def test_a_request_reads_variables_and_sets_the_answer_in_order() -> None:
         caller.variables["EMOCX_QUERY"] = 'very "angry" (really)\nHANGUP\n200 result=1 (x)'
         await caller.play()
         assert caller.variables["EMOCX_QUEUE"] == "vip"
-        assert caller.commands[1:] == ['SET VARIABLE EMOCX_QUEUE "vip"', 'SET VARIABLE EMOCX_STATUS "ok"']
+        assert caller.commands[1:] == ['EXEC MSet "EMOCX_QUEUE=vip,EMOCX_STATUS=ok"']
         request = it.requests[0]
         assert (request.path, request.args, request.uniqueid) == ("/route", ("5a",), "1700000000.1")
         assert request.env["agi_channel"] == "PJSIP/customer-00000001"
@@ -154,7 +154,7 @@ async def test_values_are_made_safe() -> None:
         caller = await it.call()
         with capture_logs() as lines:
             await caller.play()
-        assert len(caller.commands) == 2
+        assert len(caller.commands) == 1
         assert caller.variables == {"EMOCX_TOPIC": "a__EXEC System reboot", "EMOCX_QUEUE": "__SHELL(reboot)_"}
         assert [line["name"] for line in lines] == ["EMOCX_TOPIC", "EMOCX_QUEUE"]
         assert "reboot" not in str(lines)
@@ -312,7 +312,7 @@ async def test_a_reply_given_up_is_not_taken_for_the_next_one() -> None:
         await gave_up.wait()
         caller.writer.write(f"{caller.usual(first)}\n".encode())
         await caller.play()
-        assert caller.commands[-1] == 'SET VARIABLE SECOND "2"'
+        assert caller.commands[-1] == 'EXEC MSet "SECOND=2"'
 
 
 async def test_more_requests_than_allowed_go_on_with_their_defaults() -> None:

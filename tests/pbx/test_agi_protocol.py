@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from emocx_pbx.errors import ProtocolError
 from emocx_pbx.pbx.agi.protocol import (
+    MAX_COMMAND,
+    MAX_PAIRS,
     MAX_REPLY,
     Reply,
     ReplyReader,
@@ -19,7 +21,7 @@ from emocx_pbx.pbx.agi.protocol import (
     parse_opening,
     safe_value,
     script_path,
-    set_command,
+    set_commands,
 )
 
 MARK = "0123456789abcdef"
@@ -96,8 +98,8 @@ def test_a_variable_without_marks_in_the_reply_is_empty() -> None:
 
 @given(st.text())
 def test_a_safe_value_is_one_quoted_word_without_meaning(value: str) -> None:
-    command = set_command("EMOCX_QUEUE", value)
-    assert re.fullmatch(r'SET VARIABLE EMOCX_QUEUE "[^"\\$`\x00-\x1f]*"', command)
+    (command,) = set_commands({"EMOCX_QUEUE": value})
+    assert re.fullmatch(r'EXEC MSet "EMOCX_QUEUE=[^"\\$`,\x00-\x1f]*"', command)
     assert len(command.encode()) < 2_000
     assert safe_value(safe_value(value)) == safe_value(value)
 
@@ -113,6 +115,9 @@ def test_a_safe_value_is_one_quoted_word_without_meaning(value: str) -> None:
         ("Zürich (EN)", "Zürich (EN)"),
         ("a (b", "a _b"),
         ("a)(b", "a__b"),
+        ("a [b", "a _b"),
+        ("a][b", "a__b"),
+        ("([)]", "([)]"),
         ("((a))", "__a__"),
         ("a,b", "a_b"),
         ('x"\nEXEC System rm', "x__EXEC System rm"),
@@ -128,13 +133,30 @@ def test_names_that_are_none_are_refused(name: str) -> None:
     with pytest.raises(ProtocolError):
         get_command(("A", name), MARK)
     with pytest.raises(ProtocolError):
-        set_command(name, "1")
+        set_commands({"A": "1", name: "1"})
 
 
 def test_names() -> None:
     assert get_command(["CALLERID(num)"], "m") == 'GET FULL VARIABLE "m${CALLERID(num)}m"'
     assert get_command(["A", "B"], "m") == 'GET FULL VARIABLE "m${A}m-${B}m"'
-    assert set_command("__X", "1") == 'SET VARIABLE __X "1"'
+    assert set_commands({"__X": "1", "Y": ""}) == ['EXEC MSet "__X=1,Y="']
+    assert set_commands({}) == []
+
+
+@given(st.lists(st.text(), max_size=40))
+def test_variables_are_set_in_their_order_by_few_commands_that_fit_into_asterisks_lines(
+    values: list[str],
+) -> None:
+    variables = {f"V{n}": value for n, value in enumerate(values)}
+    commands = set_commands(variables)
+    pairs = [command.removeprefix('EXEC MSet "').removesuffix('"').split(",") for command in commands]
+    assert [pair for some in pairs for pair in some] == [f"{n}={safe_value(v)}" for n, v in variables.items()]
+    assert all(len(some) <= MAX_PAIRS for some in pairs)
+    assert all(len(command.encode()) <= MAX_COMMAND for command in commands)
+
+
+def test_long_values_are_set_by_several_commands() -> None:
+    assert [len(c) for c in set_commands({"A": "a" * 1_024, "B": "b" * 1_024, "C": "c"})] == [1_038, 1_042]
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,40 @@ async def test_variables_are_read_and_set_over_fastagi(pbx: PrivateAsterisk, pro
     assert counts == {"agi_requests": 1}
 
 
+async def test_values_are_set_as_they_are(pbx: PrivateAsterisk, probe: AmiProbe) -> None:
+    values = {
+        "EMPTY": "",
+        "QUEUE": "Zürich (EN)",
+        "PLACE": "[::1]:9092",
+        "EQUAL": "a=b=c",
+        "QUOTE": "it's 100% & 'so' ",
+        "FIRST": "a" * 1_024,
+        "SECOND": "b" * 1_024,
+        **{f"V{number}": str(number) for number in range(40)},
+        "EMOCX_STATUS": "ok",
+    }
+    seen: list[dict[str, str]] = []
+
+    async def answer(request: AgiRequest) -> Mapping[str, str]:
+        if request.path == "/set":
+            return values
+        seen.append(await request.get_variables(tuple(values)))
+        return {}
+
+    server = AgiServer(AgiSettings(port=0, deadline_s=2.0), answer)
+    await server.start()
+    await pbx.add_dialplan(
+        "[protocols]\nexten => set,1,Answer()\n same => n,Set(EMPTY=not)\n"
+        f" same => n,AGI(agi://127.0.0.1:{server.port}/set)\n"
+        f" same => n,AGI(agi://127.0.0.1:{server.port}/get)\n"
+        " same => n,UserEvent(Done)\n same => n,Wait(1)\n"
+    )
+    customer = await call_in(probe, "set", context="protocols")
+    await probe.event("UserEvent", UserEvent="Done", Uniqueid=customer.uniqueid)
+    await server.stop()
+    assert seen == [values]
+
+
 async def test_a_late_answer_and_a_hangup_over_fastagi(pbx: PrivateAsterisk, probe: AmiProbe) -> None:
     counts: Counter[str] = Counter()
     entered, cancelled = asyncio.Event(), asyncio.Event()

@@ -29,7 +29,7 @@ from emocx_pbx.pbx.agi.protocol import (
     query,
     safe_value,
     script_path,
-    set_command,
+    set_commands,
 )
 from emocx_pbx.settings.binding import cannot_listen
 from emocx_pbx.settings.settings import AgiSettings
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 OPENING_S: Final = 1.0
 """Asterisk sends its opening block at once."""
 SETTING_S: Final = 0.5
-"""Time to set the answered variables: some milliseconds each."""
+"""Time to set the answered variables: some milliseconds."""
 
 Handler = Callable[["AgiRequest"], Awaitable[Mapping[str, str]]]
 
@@ -297,7 +297,8 @@ async def _set_all(channel: _Channel, variables: Mapping[str, str], call_id: str
             log.warning(
                 "value made safe for the dialplan", key="agi.value_changed", call_id=call_id, name=name
             )
-        await channel.command(set_command(name, value))
+    for command in set_commands(variables):
+        await channel.command(command)
 
 
 async def _read_opening(reader: asyncio.StreamReader, deadline_s: float) -> dict[str, str] | None:
