@@ -63,7 +63,8 @@ QUERIES: Final = (
     "Thank you so much, the new phone is wonderful!",
 )
 FRAME: Final = 160
-_GET: Final = re.compile(rb'GET FULL VARIABLE "(.+)"\n')
+_GET: Final = re.compile(rb'GET FULL VARIABLE "(.+)"')
+_SET: Final = re.compile(rb'EXEC MSet "(.+)"')
 _VARIABLE: Final = re.compile(rb"\$\{([^}]+)\}")
 
 
@@ -76,26 +77,56 @@ def channel_of(call_id: str) -> str:
     return f"PJSIP/customer-{call_id}"
 
 
+class Dialplan(asyncio.Protocol):
+    """Asterisk's side of one request. Streams would take several times the CPU, which the service needs."""
+
+    def __init__(self, opening: bytes, text: bytes) -> None:
+        self._opening, self._text = opening, text
+        self._received = b""
+        self.set: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+        """The variables that were set."""
+        self._found: dict[str, str] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._opening)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer whole commands."""
+        *lines, self._received = (self._received + data).split(b"\n")
+        self._transport.write(b"".join(map(self._reply, lines)))
+
+    def _reply(self, line: bytes) -> bytes:
+        if got := _GET.fullmatch(line):
+            return b"200 result=1 (%b)\n" % _VARIABLE.sub(self._value, got[1])
+        if put := _SET.fullmatch(line):
+            self._found |= dict(pair.split("=", 1) for pair in put[1].decode().split(","))
+            return b"200 result=0\n"
+        return b"510 Invalid or unknown command\n"
+
+    def _value(self, name: re.Match[bytes]) -> bytes:
+        return self._text if name[1] == b"EMOCX_QUERY" else b""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It was the last variable, or a refusal."""
+        if not self.set.done():
+            self.set.set_result(self._found)
+
+
 async def ask(port: int, path: str, call_id: str, text: str = "", argument: str = "") -> dict[str, str]:
     """One request of the dialplan's; the variables that were set."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     opening = (
         f"agi_network: yes\nagi_network_script: {path}\nagi_request: agi://127.0.0.1/{path}\n"
         f"agi_channel: {channel_of(call_id)}\nagi_uniqueid: {call_id}\nagi_callerid: 493012345\n"
+        f"agi_arg_1: {argument}\n\n"
     )
-    writer.write(f"{opening}agi_arg_1: {argument}\n\n".encode())
-    found: dict[str, str] = {}
-    while line := await reader.readline():
-        if got := _GET.fullmatch(line):
-            values = _VARIABLE.sub(lambda name: text.encode() if name[1] == b"EMOCX_QUERY" else b"", got[1])
-            writer.write(b"200 result=1 (%b)\n" % values)
-        else:
-            _, _, rest = line.decode().strip().partition("SET VARIABLE ")
-            name, _, value_text = rest.partition(" ")
-            found[name] = value_text.strip('"')
-            writer.write(b"200 result=1\n")
-    writer.close()
-    return found
+    loop = asyncio.get_running_loop()
+    _, asking = await loop.create_connection(
+        lambda: Dialplan(opening.encode(), text.encode()), "127.0.0.1", port
+    )
+    return await asking.set
 
 
 async def texts(answered: Answered, port: int, rate: float, seconds: float) -> list[tuple[float, str]]:
