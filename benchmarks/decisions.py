@@ -38,6 +38,7 @@ from emocx_pbx.analysis.handle import WorkerHandle
 from emocx_pbx.analysis.messages import AnnounceTap, Ready, WorkerStats
 from emocx_pbx.analysis.windows import CallSegmenter
 from emocx_pbx.domain import Span
+from emocx_pbx.observe.heap import keep_for_good
 from emocx_pbx.observe.logs import configure
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
@@ -327,6 +328,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                 if not await service.pool.start(90.0):
                     raise SystemExit("the worker did not start")
                 await asyncio.sleep(options.warm)
+                keep_for_good()  # as the service does once it has started
                 if len(service.pool.workers) < options.workers:
                     raise SystemExit("not all workers are ready: wait longer, --warm")
                 ready = service.pool.pick_own().ready

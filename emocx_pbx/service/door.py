@@ -24,6 +24,7 @@ from emocx_pbx.analysis.cluster import subjects
 from emocx_pbx.call_ids import PBX_NAME
 from emocx_pbx.dispatch.door_messages import BY, VARIABLES, AnsweredToDoor, AskedAtDoor, NotDecided
 from emocx_pbx.errors import EmocxError, PeerUnavailable
+from emocx_pbx.observe.heap import keep_for_good
 from emocx_pbx.pbx.agi.allow import AllowList
 from emocx_pbx.pbx.agi.server import AgiRequest, AgiServer
 from emocx_pbx.settings.settings import AgiSettings
@@ -187,6 +188,7 @@ async def keep_door(
     await server.start()
     try:
         await bus.start(CONNECT_S)
+        keep_for_good()
         log.info("door open", key="door.up", agi=server.port, nats=bus.up)
         if on_ready:
             on_ready(server.port)

@@ -14,6 +14,7 @@ import structlog
 
 from emocx_pbx.calls.spooling import write_what_an_earlier_life_kept
 from emocx_pbx.errors import EmocxError, SettingsError, StoreError
+from emocx_pbx.observe.heap import keep_for_good
 from emocx_pbx.observe.metrics import Metrics
 from emocx_pbx.observe.tasks import Tasks
 from emocx_pbx.service.controller import Service
@@ -98,6 +99,7 @@ class Life:
                 own.append(tasks.keep(service.sender.run, name="sender"))
             own += self._begin_to_act()
             port = await listening
+            keep_for_good()
             log.info("serving", key="service.up", http=port, agi=self._settings.agi.port)
             if on_ready:
                 on_ready(port)

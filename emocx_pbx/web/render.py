@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +10,7 @@ from typing import Any, Final
 import jinja2
 from aiohttp import web
 
+from emocx_pbx.observe.heap import keep_for_good
 from emocx_pbx.web.assets import asset
 from emocx_pbx.web.filters import FILTERS
 from emocx_pbx.web.identity.sessions import FORM, NEW_SEED, form_seed, form_token, set_cookie, visitor_of
@@ -41,8 +41,7 @@ def environment() -> jinja2.Environment:
 
 async def prepare_pages() -> None:
     """Compile all templates in a thread, a twentieth of a second each, so that no page's first visitor waits
-    for it; and exempt what there is by then from garbage collection, since it lives for ever: to look through
-    it took as long as a page.
+    for it; nor for a garbage collection, which took as long as a page.
     """
     made = environment()
 
@@ -51,7 +50,7 @@ async def prepare_pages() -> None:
             made.get_template(name)
 
     await asyncio.to_thread(compiled)
-    gc.freeze()
+    keep_for_good()
 
 
 def render(request: web.Request, template: str, /, *, status: int = 200, **context: Any) -> web.Response:

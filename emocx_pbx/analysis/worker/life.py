@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable
 from typing import Final
@@ -14,6 +13,7 @@ from emocx_pbx.analysis.config import WorkerConfig
 from emocx_pbx.analysis.messages import NoPort, Shutdown, StandsBy, ToWorker
 from emocx_pbx.analysis.worker.worker import Worker
 from emocx_pbx.errors import ProtocolError
+from emocx_pbx.observe.heap import keep_for_good
 from emocx_pbx.settings.binding import cannot_listen
 from emocx_pbx.wire.link import Ends
 from emocx_pbx.wire.message import BadMessage
@@ -81,8 +81,7 @@ async def serve(
             status = NO_PORT
             stop.set()
             return
-        # What the models hold lives for ever: the collector need not look at it again.
-        gc.freeze()
+        keep_for_good()
         worker.send(worker.ready())
         if not standby:
             await worker.measure()
