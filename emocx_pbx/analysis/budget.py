@@ -23,10 +23,10 @@ LATEST_S: Final = 0.7
 #: The accurate model hears a call's first windows, and again when it was not so sure (confidence), or has
 #: not been asked for so many windows.
 FIRST: Final = 2
-SURE: Final = 0.7
+SURE: Final = 0.5
 EVERY: Final = 16
 #: Of the windows where both models agree it hears first those of which the light one is not so sure.
-LIGHT_SURE: Final = 0.6
+LIGHT_SURE: Final = 0.7
 #: At the least a call is read at every fourth of its windows.
 LEAST_READ_SHARE: Final = 0.25
 #: Steps of steering at the least, and still too much load, until new calls are not read at all.

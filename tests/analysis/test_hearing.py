@@ -29,6 +29,9 @@ class Says:
         self.name = name
         self.asked = 0
         self.sessions = 0
+        self.says(*probabilities)
+
+    def says(self, *probabilities: float) -> None:
         self._scores = Scores.of(probabilities) if probabilities else None
 
     def classify(self, samples: FloatArray) -> Scores | None:
@@ -70,19 +73,38 @@ def test_a_reading_says_which_model_made_it() -> None:
 
 
 def test_a_contradiction_is_heard_by_the_accurate_model_too() -> None:
-    accurate, light = Says("voice/5", 0.9, 0.1, 0, 0), Says("cnn/3", 0.1, 0.9, 0, 0)
-    desk = Desk(accurate, light, effort=1.5)
-    assert [desk.model_after(0.0) for _ in range(3)] == ["voice/5"] * 3
-    assert (accurate.asked, light.asked) == (3, 1)
+    accurate, light = Says("voice/5", 0.9, 0.1, 0, 0), Says("cnn/3", 0.9, 0.1, 0, 0)
+    desk = Desk(accurate, light, effort=1.2)
+    assert [desk.model_after(0.0) for _ in range(4)] == ["voice/5", "voice/5", "cnn/3", "cnn/3"]
+    light.says(0.1, 0.9, 0, 0)
+    assert desk.model_after(0.0) == "voice/5"
     assert desk.counts["windows_asked_again"] == 1
 
 
 def test_an_agreement_is_the_light_models_own_answer() -> None:
-    accurate, light = Says("voice/5", 0.9, 0.1, 0, 0), Says("cnn/3", 0.6, 0.4, 0, 0)
+    accurate, light = Says("voice/5", 0.9, 0.1, 0, 0), Says("cnn/3", 0.9, 0.1, 0, 0)
     desk = Desk(accurate, light, effort=1.2)
     answers = [desk.hearing.read(WINDOW, 0.0) for _ in range(4)]
     assert [a.model if a else "" for a in answers] == ["voice/5", "voice/5", "cnn/3", "cnn/3"]
-    assert answers[3] and answers[3].scores.confidence == pytest.approx(0.6)
+    assert answers[3] and answers[3].scores.confidence == pytest.approx(0.9, abs=1e-3)
+
+
+def test_the_light_models_answers_are_corrected_by_what_the_accurate_one_said_of_the_caller() -> None:
+    accurate, light = Says("voice/5", 0.8, 0.2, 0, 0), Says("cnn/3", 0.2, 0.8, 0, 0)
+    desk = Desk(accurate, light, effort=1.2)
+    answers = [desk.hearing.read(WINDOW, 0.0) for _ in range(3)]
+    last = answers[2]
+    assert last is not None and last.model == "cnn/3"
+    assert last.scores.best == "angry" and last.scores.plain == (0.2, 0.8, 0, 0)
+    early = desk.hearing.read(replace(WINDOW, early=True), 0.0)
+    assert early is not None and early.scores == last.scores
+
+
+def test_with_time_for_the_accurate_model_the_light_one_is_not_asked() -> None:
+    accurate, light = Says("voice/5", 0.8, 0.2, 0, 0), Says("cnn/3", 0.2, 0.8, 0, 0)
+    desk = Desk(accurate, light)
+    assert [desk.model_after(0.0) for _ in range(5)] == ["voice/5"] * 5
+    assert light.asked == 0
 
 
 def test_another_version_begins_anew() -> None:

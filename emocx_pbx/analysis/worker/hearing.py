@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from emocx_pbx.analysis.budget import ACCURATE_S, Budget, Cascade, Choice
+from emocx_pbx.analysis.correction import Correction
 from emocx_pbx.analysis.pipeline import Classifier, ListeningSession, listening, read
 from emocx_pbx.analysis.windows import Window
 from emocx_pbx.analysis.worker.models import Models
@@ -48,7 +50,7 @@ class Hearing:
         self._models, self._neutral_share = models, neutral_share
         self._clock, self._count, self._waited = clock, count, waited
         self._zeros = {zero.model: zero for zero in zeros}
-        self._budget, self._cascade = budget, Cascade(budget)
+        self._budget, self._cascade, self._correction = budget, Cascade(budget), Correction()
         self._sessions: dict[bool, tuple[Classifier, ListeningSession]] = {}
         """By whether it is the light model's."""
 
@@ -62,13 +64,17 @@ class Hearing:
         self._count(COUNTED[choice])
         if choice in (Choice.SKIPPED, Choice.LATE):
             return None
+        self._correction.passed()
         if choice is Choice.ACCURATE or self._models.light is None:
-            return self._accurate(window)
-        reading = self._by(self._models.light, window, light=True)
-        if reading is None or choice is Choice.LIGHT or not self._cascade.asks(reading.scores):
-            return reading
+            return self._both(window) if self._short else self._accurate(window)
+        light = self._light(window)
+        if light is None:
+            return None
+        corrected = replace(light, scores=self._correction.corrected(light.scores))
+        if choice is Choice.LIGHT or not self._cascade.asks(corrected.scores):
+            return corrected
         self._count("windows_asked_again")
-        return self._accurate(window)
+        return self._learnt(self._accurate(window), light)
 
     @property
     def place(self) -> CallerPlace | None:
@@ -81,14 +87,33 @@ class Hearing:
         if late_s >= ACCURATE_S:
             return None
         self._count("windows_early")
-        if self._budget.accurate_share >= 1 or self._models.light is None:
+        if not self._short:
             return self._accurate(window)
-        return self._by(self._models.light, window, light=True)
+        light = self._light(window)
+        return None if light is None else replace(light, scores=self._correction.corrected(light.scores))
+
+    @property
+    def _short(self) -> bool:
+        """Whether there is too little time for the accurate model to read every window."""
+        return self._models.light is not None and self._budget.accurate_share < 1
+
+    def _both(self, window: Window) -> Reading | None:
+        """The accurate model's, and what the light one would have said, for windows to come."""
+        accurate = self._accurate(window)
+        return self._learnt(accurate, self._light(window)) if accurate else None
+
+    def _learnt(self, accurate: Reading | None, light: Reading | None) -> Reading | None:
+        if accurate and light:
+            self._correction.learn(accurate.scores, light.scores)
+        return accurate
 
     def _accurate(self, window: Window) -> Reading | None:
         reading = self._by(self._models.speech, window, light=False)
         self._cascade.answered(reading.scores if reading else None)
         return reading
+
+    def _light(self, window: Window) -> Reading | None:
+        return self._by(self._models.light, window, light=True)
 
     def _by(self, model: Classifier | None, window: Window, light: bool) -> Reading | None:
         if model is None:
