@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from pbx.tracked import (
     ALICE,
     BOB,
     CUSTOMER,
     LOCAL_1,
     LOCAL_2,
+    answered,
     by_local_member,
     connect,
     enter,
@@ -59,6 +61,56 @@ def test_behind_a_local_member_the_next_one_took_over_and_a_mailbox_is_nobody() 
         ("Alice", "queue", 5.0, 6.0),
         ("PJSIP/202", "transfer", 10.0, 11.0),
     ]
+
+
+@pytest.mark.parametrize("pickup_at", ["before", "between", "after"])
+@pytest.mark.parametrize("customer_first", [True, False])
+def test_who_picked_up_what_rang_behind_a_local_member_has_the_whole_part(
+    pickup_at: str, customer_first: bool
+) -> None:
+    pickup = {"Event": "Pickup", **BOB, "TargetChannel": ALICE["Channel"], "TargetUniqueid": "1.2"}
+    far = [enter(BOB, "b0"), enter(LOCAL_2, "b0")]
+    near = [enter(LOCAL_1), enter(CUSTOMER)]
+    changes = play(
+        join(),
+        *([pickup] if pickup_at == "before" else []),
+        answered(LOCAL_2, BOB),
+        *([pickup] if pickup_at == "between" else []),
+        connect(LOCAL_1, "Alice"),
+        *((*near, *far) if customer_first else (*far, *near)),
+        *([pickup] if pickup_at == "after" else []),
+        hangup(CUSTOMER),
+    )
+    assert [(s.agent, s.queue, s.via) for s in parts(changes)] == [("PJSIP/202", "care", "queue")]
+
+
+def test_a_local_member_whose_telephone_answers_has_a_part_once_it_talks() -> None:
+    changes = play(
+        join(),
+        answered(LOCAL_2, {**ALICE, "Linkedid": "1.1"}),
+        connect(LOCAL_1, "Alice"),
+        enter(LOCAL_1),
+        enter(CUSTOMER),  # 4
+        enter(ALICE, "b0"),
+        enter(LOCAL_2, "b0"),  # 6
+        leave(ALICE, "b0"),  # 7
+        hangup(ALICE),
+        hangup(CUSTOMER),
+    )
+    assert [(s.agent, s.started_at, s.ended_at) for s in parts(changes)] == [("Alice", 6.0, 7.0)]
+
+
+def test_a_telephone_that_hangs_up_as_it_is_answered_has_no_part() -> None:
+    changes = play(
+        join(),
+        answered(LOCAL_2, {**ALICE, "Linkedid": "1.1"}),
+        connect(LOCAL_1, "Alice"),
+        enter(LOCAL_1),
+        enter(CUSTOMER),
+        hangup(ALICE),
+        hangup(CUSTOMER),
+    )
+    assert not parts(changes)
 
 
 def test_a_local_channel_that_joins_a_queue_is_still_the_same_call() -> None:

@@ -94,6 +94,15 @@ def optimising(event: str) -> Event:
     return {"Event": event, "LocalOneUniqueid": "1.8", "LocalTwoUniqueid": "1.9", **names}
 
 
+def answered(dials: Event, who: Event) -> Event:
+    """Whom a channel of the customer's call dialled, or who picked that up: then `who` has a Linkedid of its
+    own.
+    """
+    dest = {"DestChannel": who["Channel"], "DestUniqueid": who["Uniqueid"]}
+    dest["DestLinkedid"] = who.get("Linkedid", who["Uniqueid"])
+    return {"Event": "DialEnd", **dials, "Linkedid": "1.1", "DialStatus": "ANSWER", **dest}
+
+
 def by_local_member() -> list[Event]:
     """Until the customer talks with Alice behind her queue's Local member."""
     return [

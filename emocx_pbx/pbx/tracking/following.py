@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from emocx_pbx.call_ids import call_id_of
-from emocx_pbx.pbx.tracking.bridges import HOLDING, Bridges
+from emocx_pbx.pbx.tracking.bridges import HOLDING, Bridges, other_half
 from emocx_pbx.pbx.tracking.callbacks import dialled, outcome_of
 from emocx_pbx.pbx.tracking.callers import Callers
 from emocx_pbx.pbx.tracking.changes import (
@@ -309,10 +309,23 @@ class Following:
         return []
 
     def _dial_end(self, event: Event, at: float) -> list[CallChange]:
+        if event.get("DialStatus") == "ANSWER":
+            self._bridges.answered(event.get("Channel", ""))
+            self._answered_for_another(event)
         call = self._callers.begun_in(event.get("Linkedid") or event.get("DestLinkedid", ""))
         if call is not None and call.callback and call.queue is None:
             call.dialled = dialled(call.call_id, call.dialled, event)
         return []
+
+    def _answered_for_another(self, event: Event) -> None:
+        """Who answers a Local member's dialling without having been called for it, picked it up.
+
+        A channel that is called has the caller's Linkedid from its start; a colleague's is its own. The event
+        Pickup, of another thread of Asterisk's, may come when both already talk.
+        """
+        picker, linkedid = event.get("DestUniqueid", ""), event.get("DestLinkedid", "")
+        if other_half(event.get("Channel", "")) and picker == linkedid != event.get("Linkedid", ""):
+            self._picked.add(picker)
 
     def _hangup(self, event: Event, at: float) -> list[CallChange]:
         uniqueid = event.get("Uniqueid", "")
@@ -327,6 +340,7 @@ class Following:
         self._callers.gone(uniqueid)
         self._endings.gone(uniqueid)
         self._picked.discard(uniqueid)
+        self._bridges.gone(event.get("Channel", ""))
         return changes
 
     def _end(self, call: TrackedCall, at: float, reason: EndReason) -> list[CallChange]:
