@@ -8,7 +8,6 @@ import gc
 def keep_for_good() -> None:
     """Exempt all objects there are by now from garbage collection.
 
-    To look through some fifty thousand that live for ever took a controller up to 70 ms, in which no caller
-    was answered.
+    To look through those that live for ever takes tens of milliseconds, in which no caller is answered.
     """
     gc.freeze()

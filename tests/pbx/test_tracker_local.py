@@ -84,6 +84,24 @@ def test_who_picked_up_what_rang_behind_a_local_member_has_the_whole_part(
     assert [(s.agent, s.queue, s.via) for s in parts(changes)] == [("PJSIP/202", "care", "queue")]
 
 
+def test_after_a_colleague_who_picked_up_nobody_is_behind_the_local_member() -> None:
+    changes = play(
+        join(),
+        answered(LOCAL_2, BOB),
+        connect(LOCAL_1, "Alice"),
+        enter(BOB, "b0"),
+        enter(LOCAL_2, "b0"),
+        enter(LOCAL_1),
+        enter(CUSTOMER),  # 6
+        leave(BOB, "b0"),  # 7
+        hangup(BOB),
+        leave(LOCAL_2, "b0"),
+        leave(LOCAL_1),
+        hangup(CUSTOMER),
+    )
+    assert [(s.agent, s.started_at, s.ended_at) for s in parts(changes)] == [("PJSIP/202", 6.0, 7.0)]
+
+
 def test_a_local_member_whose_telephone_answers_has_a_part_once_it_talks() -> None:
     changes = play(
         join(),

@@ -45,12 +45,12 @@ class Bridges:
         """Uniqueid to bridge."""
         self._halves: dict[str, str] = {}
         """Name of a bridged Local channel to its Uniqueid."""
-        self._expected: set[str] = set()
-        """Names of Local channels whose dialling was answered, until they join who answered in a bridge."""
+        self._answered: set[str] = set()
+        """Names of Local channels whose dialling was answered."""
 
     def restart(self, channels: Iterable[Mapping[str, str]] = ()) -> None:
         """Know nothing but what the answers to the AMI action Status say."""
-        self._members, self._where, self._halves, self._expected = {}, {}, {}, set()
+        self._members, self._where, self._halves, self._answered = {}, {}, {}, set()
         for channel in channels:
             if bridge := channel.get("BridgeID"):
                 self.enter(bridge, channel.get("Uniqueid", ""), channel.get("Channel", ""))
@@ -59,7 +59,6 @@ class Bridges:
         """A channel joined a bridge."""
         if is_nobody(channel):
             return
-        self._expected.discard(channel)
         self._members.setdefault(bridge, {})[uniqueid] = channel
         self._where[uniqueid] = bridge
         if other_half(channel):
@@ -69,14 +68,14 @@ class Bridges:
         """Somebody answered whom this channel dialled.
 
         The other half of a Local channel may join the customer before this one joins who answered: whoever
-        that is, a colleague who picked it up perhaps, will show.
+        that is, a colleague who picked it up perhaps, will show. Nor is anybody there when they have gone.
         """
         if other_half(channel):
-            self._expected.add(channel)
+            self._answered.add(channel)
 
     def gone(self, channel: str) -> None:
         """A channel was hung up."""
-        self._expected.discard(channel)
+        self._answered.discard(channel)
 
     def leave(self, bridge: str, uniqueid: str) -> None:
         """A channel left a bridge."""
@@ -136,7 +135,7 @@ class Bridges:
                 continue
             nearest = local or uniqueid
             far = self.beyond(channel)
-            if far is None and other_half(channel) in self._expected:
+            if far is None and other_half(channel) in self._answered:
                 continue
             if far is None:
                 found.append(Party(uniqueid, channel, nearest, bare=True))
